@@ -1,0 +1,562 @@
+//! What can go wrong for a person: the sentence, the exit code, the stable reason, the way out.
+//!
+//! A variant exists because its reason, its exit code or its cure differs from the others'; what a
+//! failure means is decided here and nowhere else. The matches have no wildcard, so a new variant
+//! does not compile until somebody has chosen all four.
+//!
+//! Text that came from a server was cleaned and cut ([`crate::terminal::clean`]) by whoever put it
+//! into a failure; no variant ever holds a secret, a URL's query or a response body.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::moment;
+
+/// What rooms return.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Something that went wrong, as far as it matters to the person who has to do something about it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// The command line asks for something that makes no sense.
+    Usage(String),
+    /// The configuration says something that cannot be used: which setting, where it stands, and why.
+    Configuration {
+        /// What is wrong, naming the setting and its place.
+        sentence: String,
+        /// What to write instead.
+        cure: String,
+    },
+    /// No client id is configured for this provider.
+    NoClientId {
+        /// The provider's name.
+        provider: String,
+    },
+    /// The authorization server does not know the client, or its authentication failed.
+    ClientRefused {
+        /// The provider's name.
+        provider: String,
+        /// The client id as sent.
+        client_id: String,
+        /// Who refused it.
+        host: String,
+        /// The server's own words.
+        said: String,
+    },
+    /// The redirect URI is none that nexus can listen on.
+    RedirectUnusable {
+        /// The URI as configured.
+        uri: String,
+        /// Why not.
+        why: String,
+    },
+    /// The server says the redirect URI is not the registered one.
+    RedirectMismatch {
+        /// The URI exactly as sent.
+        uri: String,
+        /// Who says so.
+        host: String,
+        /// The server's own words.
+        said: String,
+    },
+    /// No model was named and none is known.
+    NoModel {
+        /// The provider's name.
+        provider: String,
+    },
+    /// No session is stored.
+    NotSignedIn {
+        /// The provider's name.
+        provider: String,
+    },
+    /// The server ended the session: its refresh token is no longer good.
+    SessionEnded {
+        /// The provider's name.
+        provider: String,
+        /// When that was found out, in Unix seconds.
+        at: i64,
+    },
+    /// The access token has expired and there is nothing to renew it with.
+    NoRefreshToken {
+        /// The provider's name.
+        provider: String,
+        /// When it expired, in Unix seconds.
+        expired_at: i64,
+        /// When that was looked at, in Unix seconds.
+        now: i64,
+    },
+    /// The session belongs to another client or server than the configuration names now.
+    SessionElsewhere {
+        /// The provider's name.
+        provider: String,
+        /// Which setting differs.
+        setting: &'static str,
+        /// What the session was made with.
+        was: String,
+        /// What the configuration says.
+        is: String,
+    },
+    /// The person or the authorization server said no.
+    SignInRefused {
+        /// The provider's name.
+        provider: String,
+        /// The `error` code (RFC 6749, section 4.1.2.1).
+        error: String,
+        /// The server's own words.
+        said: String,
+    },
+    /// Nobody finished the sign-in in time.
+    SignInTimedOut {
+        /// The provider's name.
+        provider: String,
+        /// How long was waited, in seconds.
+        waited: i64,
+        /// The client id exactly as sent.
+        client_id: String,
+        /// The redirect URI exactly as sent.
+        redirect_uri: String,
+        /// How many answers with a wrong or missing `state` were turned away.
+        turned_away: u32,
+    },
+    /// The answer names another issuer than the one that was asked (RFC 9207).
+    IssuerMismatch {
+        /// The issuer that was asked.
+        expected: String,
+        /// The issuer that the answer names, or nothing.
+        got: String,
+    },
+    /// The server would not redeem the authorization code.
+    CodeRefused {
+        /// The provider's name.
+        provider: String,
+        /// Who refused it.
+        host: String,
+        /// The server's own words.
+        said: String,
+    },
+    /// The API refuses even a fresh access token.
+    TokenRejected {
+        /// The provider's name.
+        provider: String,
+        /// What the API answered.
+        refusal: Refusal,
+    },
+    /// The redirect URI's port belongs to another program.
+    PortTaken {
+        /// The address that could not be bound.
+        address: String,
+        /// The provider's name.
+        provider: String,
+    },
+    /// The session store cannot be read or written.
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        why: String,
+        /// What to do about it.
+        cure: String,
+    },
+    /// The stream ended before the answer did.
+    AnswerCut {
+        /// Who was answering.
+        host: String,
+        /// How it ended.
+        why: String,
+    },
+    /// The model declined to answer (`stop_reason` `refusal`).
+    Declined {
+        /// The service's explanation, where it gives one.
+        said: String,
+    },
+    /// The conversation no longer fits into the model's context.
+    ContextFull,
+    /// The API refused the request.
+    Refused(Refusal),
+    /// A server answered something that is not what its protocol says.
+    Nonsense {
+        /// Who answered.
+        host: String,
+        /// What came instead.
+        what: String,
+    },
+    /// A server could not be reached, or the connection broke.
+    Unreachable {
+        /// Who was called.
+        host: String,
+        /// What happened.
+        why: String,
+    },
+    /// The token endpoint did not do its work, but may later; the session is kept.
+    RefreshFailed {
+        /// Who was asked.
+        host: String,
+        /// What came back.
+        why: String,
+        /// Whether trying again later makes sense.
+        temporary: bool,
+    },
+    /// Another nexus holds the session and did not finish in time.
+    Busy {
+        /// How long was waited, in seconds.
+        waited: i64,
+    },
+    /// The machine would not do what any machine does (a folder, a random number, a child process).
+    System {
+        /// What was attempted, and what happened.
+        sentence: String,
+    },
+}
+
+/// An HTTP refusal by the API, read from whatever shape its body had.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Refusal {
+    /// Who refused.
+    pub host: String,
+    /// The HTTP status; none when the refusal came as an event inside a stream.
+    pub status: Option<u16>,
+    /// `error.type`, as far as the body has one.
+    pub kind: Option<String>,
+    /// The server's own words.
+    pub message: String,
+    /// The `request-id` header or `request_id` field, for support.
+    pub request_id: Option<String>,
+    /// `retry-after`, in seconds.
+    pub retry_after: Option<u64>,
+}
+
+impl Refusal {
+    /// Whether the same request may succeed later.
+    ///
+    /// The statuses are those the Messages API documents as transient, and every 5xx; inside a
+    /// stream there is no status and the type decides.
+    pub fn temporary(&self) -> bool {
+        if self.spend_cap() {
+            return false;
+        }
+        match self.status {
+            Some(status) => matches!(status, 408 | 409 | 429) || status >= 500,
+            None => matches!(
+                self.kind.as_deref(),
+                Some("overloaded_error" | "api_error" | "rate_limit_error" | "timeout_error")
+            ),
+        }
+    }
+
+    /// A 429 that no waiting cures: the organisation's own spend limit.
+    fn spend_cap(&self) -> bool {
+        self.kind.as_deref() == Some("enforced_spend_limit_reached")
+    }
+
+    fn reason(&self) -> &'static str {
+        if self.spend_cap() {
+            return "spend_cap";
+        }
+        match (self.status, self.kind.as_deref()) {
+            (Some(401), _) | (None, Some("authentication_error")) => "unauthorized",
+            (Some(402), _) | (None, Some("billing_error")) => "billing",
+            (Some(403), _) | (None, Some("permission_error")) => "forbidden",
+            (Some(404), _) | (None, Some("not_found_error")) => "not_found",
+            (Some(413), _) | (None, Some("request_too_large")) => "too_large",
+            (Some(429), _) | (None, Some("rate_limit_error")) => "rate_limited",
+            (Some(529), _) | (None, Some("overloaded_error")) => "overloaded",
+            (Some(status), _) if status >= 500 => "server_error",
+            (Some(408), _) | (None, Some("timeout_error")) => "timeout",
+            (None, Some("api_error")) => "server_error",
+            (Some(300..=399), _) => "redirected",
+            _ => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} answered", self.host)?;
+        match (self.status, &self.kind) {
+            (Some(status), Some(kind)) => write!(f, " {status} {kind}")?,
+            (Some(status), None) => write!(f, " {status}")?,
+            (None, Some(kind)) => write!(f, " {kind} in the middle of its answer")?,
+            (None, None) => write!(f, " with an error in the middle of its answer")?,
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Failure::*;
+        match self {
+            Usage(sentence) | System { sentence } | Configuration { sentence, .. } => f.write_str(sentence),
+            NoClientId { provider } => write!(f, "no client id is configured for {provider}"),
+            ClientRefused { client_id, host, said, .. } => {
+                write!(f, "{host} does not accept the client id `{client_id}`{}", quoted(said))
+            }
+            RedirectUnusable { uri, why } => write!(f, "nexus cannot listen on the redirect URI `{uri}`: {why}"),
+            RedirectMismatch { uri, host, said } => {
+                write!(f, "{host} does not accept the redirect URI `{uri}`{}", quoted(said))
+            }
+            NoModel { provider } => write!(f, "no model is named and none is known for {provider}"),
+            NotSignedIn { provider } => write!(f, "not signed in to {provider}"),
+            SessionEnded { provider, at } => {
+                write!(f, "the session with {provider} was ended by the server at {}", moment::rfc3339(*at))
+            }
+            NoRefreshToken { expired_at, now, .. } => {
+                write!(f, "the token expired {} ago and there is no refresh token", moment::span(now - expired_at))
+            }
+            SessionElsewhere { provider, setting, was, is } => write!(
+                f,
+                "the session with {provider} belongs to {setting} `{was}`, but the configuration now says `{is}`; \
+                 it was not sent there"
+            ),
+            SignInRefused { provider, error, said } => {
+                write!(f, "{provider} refused the sign-in ({error}){}", quoted(said))
+            }
+            SignInTimedOut { waited, client_id, redirect_uri, turned_away, .. } => {
+                write!(f, "nobody signed in within {}", moment::span(*waited))?;
+                if *turned_away > 0 {
+                    write!(f, " ({turned_away} answers with a wrong state were turned away)")?;
+                }
+                write!(
+                    f,
+                    "; a server that dislikes the client id or the redirect URI cannot tell nexus so. \
+                     Sent were client id `{client_id}` and redirect URI `{redirect_uri}`"
+                )
+            }
+            IssuerMismatch { expected, got } if got.is_empty() => {
+                write!(f, "the answer to the sign-in names no issuer, but {expected} promises to")
+            }
+            IssuerMismatch { expected, got } => {
+                write!(f, "the answer to the sign-in comes from `{got}`, but `{expected}` was asked")
+            }
+            CodeRefused { host, said, .. } => {
+                write!(f, "{host} would not redeem the authorization code{}", quoted(said))
+            }
+            TokenRejected { refusal, .. } => write!(f, "a fresh access token was refused: {refusal}"),
+            PortTaken { address, .. } => write!(f, "another program is listening on {address}"),
+            Store { path, why, .. } => write!(f, "{}: {why}", path.display()),
+            AnswerCut { host, why } => write!(f, "{host} stopped in the middle of its answer: {why}"),
+            Declined { said } => write!(f, "the model declined to answer{}", quoted(said)),
+            ContextFull => f.write_str("the conversation no longer fits into the model's context"),
+            Refused(refusal) => refusal.fmt(f),
+            Nonsense { host, what } => write!(f, "{host} answered {what}"),
+            Unreachable { host, why } => write!(f, "cannot reach {host}: {why}"),
+            RefreshFailed { host, why, .. } => {
+                write!(f, "the token could not be refreshed: {host} {why}; the session is kept")
+            }
+            Busy { waited } => {
+                write!(f, "another nexus has been renewing this session for {} and is not done", moment::span(*waited))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The server's words as the end of a sentence, or nothing if it had none.
+fn quoted(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+/// `nexus oauth start` as it must be typed for this provider.
+fn start(provider: &str) -> String {
+    match provider {
+        crate::provider::BUILT_IN => "run `nexus oauth start`".into(),
+        other => format!("run `nexus oauth start --provider {other}`"),
+    }
+}
+
+impl Failure {
+    /// The process's exit code, from the table in the README.
+    pub fn exit_code(&self) -> u8 {
+        use Failure::*;
+        match self {
+            Usage(_)
+            | Configuration { .. }
+            | NoClientId { .. }
+            | ClientRefused { .. }
+            | RedirectUnusable { .. }
+            | RedirectMismatch { .. }
+            | NoModel { .. } => 2,
+            NotSignedIn { .. }
+            | SessionEnded { .. }
+            | NoRefreshToken { .. }
+            | SessionElsewhere { .. }
+            | SignInTimedOut { .. }
+            | IssuerMismatch { .. }
+            | CodeRefused { .. }
+            | TokenRejected { .. } => 4,
+            SignInRefused { error, .. } => match error.as_str() {
+                "server_error" | "temporarily_unavailable" => 75,
+                "invalid_scope" | "invalid_request" | "unsupported_response_type" => 2,
+                _ => 4,
+            },
+            PortTaken { .. }
+            | Store { .. }
+            | AnswerCut { .. }
+            | Declined { .. }
+            | ContextFull
+            | Nonsense { .. }
+            | System { .. } => 1,
+            Refused(refusal) => match refusal.status {
+                Some(401) => 4,
+                _ if refusal.temporary() => 75,
+                _ => 1,
+            },
+            RefreshFailed { temporary, .. } => {
+                if *temporary {
+                    75
+                } else {
+                    1
+                }
+            }
+            Unreachable { .. } | Busy { .. } => 75,
+        }
+    }
+
+    /// The name programs go by (`error.reason`). Never changes once released.
+    pub fn reason(&self) -> &'static str {
+        use Failure::*;
+        match self {
+            Usage(_) => "usage",
+            Configuration { .. } => "configuration",
+            NoClientId { .. } => "no_client_id",
+            ClientRefused { .. } => "invalid_client",
+            RedirectUnusable { .. } => "redirect_uri",
+            RedirectMismatch { .. } => "redirect_uri_mismatch",
+            NoModel { .. } => "no_model",
+            NotSignedIn { .. } => "not_signed_in",
+            SessionEnded { .. } => "session_ended",
+            NoRefreshToken { .. } => "no_refresh_token",
+            SessionElsewhere { .. } => "session_elsewhere",
+            SignInRefused { .. } => "sign_in_refused",
+            SignInTimedOut { .. } => "sign_in_timed_out",
+            IssuerMismatch { .. } => "issuer_mismatch",
+            CodeRefused { .. } => "code_refused",
+            TokenRejected { .. } => "token_rejected",
+            PortTaken { .. } => "port_taken",
+            Store { .. } => "store",
+            AnswerCut { .. } => "answer_cut",
+            Declined { .. } => "refusal",
+            ContextFull => "context_exceeded",
+            Refused(refusal) => refusal.reason(),
+            Nonsense { .. } => "nonsense",
+            Unreachable { .. } => "unreachable",
+            RefreshFailed { .. } => "refresh_failed",
+            Busy { .. } => "busy",
+            System { .. } => "system",
+        }
+    }
+
+    /// The way out: what to type or change next.
+    pub fn hint(&self) -> String {
+        use Failure::*;
+        match self {
+            Usage(_) => "see `nexus --help`".into(),
+            Configuration { cure, .. } | Store { cure, .. } => cure.clone(),
+            NoClientId { provider } if provider == crate::provider::BUILT_IN => {
+                "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` under \
+                 [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any"
+                    .into()
+            }
+            NoClientId { provider } => {
+                format!("write `client_id = \"...\"` under [provider.{provider}] in config.toml")
+            }
+            ClientRefused { provider, .. } if provider == crate::provider::BUILT_IN => {
+                "compare CLAUDE_CODE_CLIENT_ID and CLAUDE_CODE_CLIENT_SECRET with the registered client, then run \
+                 `nexus oauth start`"
+                    .into()
+            }
+            ClientRefused { provider, .. } => format!(
+                "compare `client_id`, `client_secret` and `client_auth` under [provider.{provider}] with the \
+                 registered client, then {}",
+                start(provider)
+            ),
+            RedirectUnusable { .. } => {
+                "use one like `http://localhost:4000/oauth/claude/callback` or `http://127.0.0.1:0/callback`, and \
+                 register the same"
+                    .into()
+            }
+            RedirectMismatch { .. } => {
+                "register exactly this redirect URI with the client, or configure the registered one".into()
+            }
+            NoModel { provider } => {
+                let listing = match provider.as_str() {
+                    crate::provider::BUILT_IN => "`nexus models`".into(),
+                    other => format!("`nexus models --provider {other}`"),
+                };
+                format!("{listing} lists them: name one with --model, or as `model = \"...\"` in config.toml")
+            }
+            NotSignedIn { provider }
+            | SessionEnded { provider, .. }
+            | NoRefreshToken { provider, .. }
+            | CodeRefused { provider, .. }
+            | TokenRejected { provider, .. } => start(provider),
+            SessionElsewhere { provider, .. } => {
+                format!("undo the change, or {} to sign in there", start(provider))
+            }
+            SignInRefused { provider, error, .. } => match error.as_str() {
+                "invalid_scope" => format!("check `scopes` under [provider.{provider}] in config.toml"),
+                "server_error" | "temporarily_unavailable" => format!("later, {} again", start(provider)),
+                _ => format!("{} again to allow it", start(provider)),
+            },
+            SignInTimedOut { provider, .. } => {
+                format!("compare both with the registered client, then {}", start(provider))
+            }
+            IssuerMismatch { .. } => {
+                "if both are the same server, write the one that answers as `issuer` in config.toml; if not, \
+                 somebody mixed up two sign-ins: start again"
+                    .into()
+            }
+            PortTaken { provider, .. } if provider == crate::provider::BUILT_IN => {
+                "end that program, or register another redirect URI and set CLAUDE_CODE_REDIRECT_URI".into()
+            }
+            PortTaken { provider, .. } => format!(
+                "end that program, or register another redirect URI and write it as `redirect_uri` under \
+                 [provider.{provider}]; port 0 takes any free one"
+            ),
+            AnswerCut { .. } => "what was printed is not the whole answer: run the command again".into(),
+            Declined { .. } => "what was printed is not an answer: ask differently, or another --model".into(),
+            ContextFull => "ask with less text, or a model with a larger context".into(),
+            Refused(refusal) => match refusal.reason() {
+                "unauthorized" => "run `nexus oauth start`".into(),
+                "not_found" => "`nexus models` lists the models; check `api_url` if that fails too".into(),
+                "too_large" => "send less text".into(),
+                "rate_limited" => match refusal.retry_after {
+                    Some(seconds) => {
+                        format!("try again in {}", moment::span(i64::try_from(seconds).unwrap_or(i64::MAX)))
+                    }
+                    None => "try again in a minute".into(),
+                },
+                "overloaded" | "server_error" | "timeout" => "try again in a minute".into(),
+                "redirected" => {
+                    "check `api_url`: nexus sends a token to no other address than the configured one".into()
+                }
+                "forbidden" => {
+                    "this account may not do that: try another --model, or ask whoever runs the account".into()
+                }
+                "billing" | "spend_cap" => "raise the limit with whoever pays for the account".into(),
+                _ => "the server's words above say what it dislikes".into(),
+            },
+            Nonsense { .. } => "check the provider's URLs in config.toml".into(),
+            Unreachable { .. } => "check the network and the proxy variables, then try again".into(),
+            RefreshFailed { temporary: true, .. } => "try again in a minute".into(),
+            RefreshFailed { .. } => "if it stays so, run `nexus oauth start`".into(),
+            Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),
+            System { .. } => "mend that, then run the command again".into(),
+        }
+    }
+
+    /// The refusal inside, for the fields that only an HTTP answer has.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Failure::Refused(refusal) | Failure::TokenRejected { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+}

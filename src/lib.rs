@@ -1,0 +1,9 @@
+//! nexus
+
+pub mod failure;
+pub mod http;
+pub mod moment;
+pub mod oauth;
+pub mod provider;
+pub mod secret;
+pub mod terminal;

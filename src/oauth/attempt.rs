@@ -1,0 +1,188 @@
+//! One sign-in, consumed as it goes: begin, send somebody to its URL, judge what comes back, redeem.
+//!
+//! The attempt alone knows the `state` and the verifier, so it alone can say whether an answer is
+//! the answer to it, whatever brought that answer: the listener, a pasted line, a web framework.
+
+use crate::failure::{Failure, Result};
+use crate::http::Http;
+use crate::oauth::endpoint::{self, Grant};
+use crate::oauth::pkce;
+use crate::provider::{self, Provider, Url};
+use crate::secret::{AuthorizationCode, Verifier, same};
+use crate::terminal::clean;
+
+/// A sign-in that has begun.
+#[derive(Debug)]
+pub struct Attempt {
+    provider: String,
+    client_id: String,
+    issuer: Option<String>,
+    redirect_uri: String,
+    state: String,
+    verifier: Verifier,
+    url: Url,
+}
+
+/// What an attempt says of an answer.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It answers something else: go on waiting. Why, for the one who sent it.
+    NotOurs(&'static str),
+    /// It is the answer, and it is no.
+    Refused(Failure),
+    /// It is the answer, and this is the code.
+    Granted(AuthorizationCode),
+}
+
+impl Attempt {
+    /// Draws a fresh state and verifier and writes the authorization URL (RFC 6749, section 4.1.1).
+    ///
+    /// # Errors
+    /// No client id, no `authorize_url`, or no random numbers.
+    pub fn begin(provider: &Provider, redirect_uri: &str) -> Result<Self> {
+        let client = provider.client()?;
+        let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
+        let (verifier, state) = (pkce::verifier()?, pkce::random_text()?);
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("response_type", "code");
+            query.append_pair("client_id", &client.id.value);
+            query.append_pair("redirect_uri", redirect_uri);
+            if !provider.scopes.is_empty() {
+                query.append_pair("scope", &provider.scopes.join(" "));
+            }
+            query.append_pair("state", &state);
+            query.append_pair("code_challenge", &pkce::challenge(&verifier));
+            query.append_pair("code_challenge_method", "S256");
+            for (name, value) in &provider.authorize_params {
+                query.append_pair(name, value);
+            }
+        }
+        // The form encoding writes a space as `+`, which some servers take literally.
+        let spaced = url.query().unwrap_or_default().replace('+', "%20");
+        url.set_query(Some(&spaced));
+        Ok(Self {
+            provider: provider.name.clone(),
+            client_id: client.id.value.clone(),
+            issuer: provider.issuer.clone(),
+            redirect_uri: redirect_uri.to_owned(),
+            state,
+            verifier,
+            url,
+        })
+    }
+
+    /// Where to send the person. Public by design: it holds the state and the challenge, neither of
+    /// which redeems anything without the verifier.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The `state`, under which a web application may file this attempt.
+    pub fn state(&self) -> &str {
+        &self.state
+    }
+
+    /// The client id exactly as sent.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The redirect URI exactly as sent.
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// Reads the query that came to the redirect URI (RFC 6749, section 4.1.2). The state is
+    /// compared, in constant time, before anything else is believed, `error` included; then the
+    /// issuer (RFC 9207, section 2.4).
+    pub fn judge(&self, query: &str) -> Verdict {
+        let answer = match Answer::read(query) {
+            Ok(answer) => answer,
+            Err(why) => return Verdict::NotOurs(why),
+        };
+        match &answer.state {
+            Some(state) if same(state, &self.state) => {}
+            Some(_) => return Verdict::NotOurs("this answer belongs to another sign-in"),
+            None => return Verdict::NotOurs("this answer has no state"),
+        }
+        if let Err(mismatch) = self.check_issuer(answer.issuer.as_deref()) {
+            return Verdict::Refused(mismatch);
+        }
+        match (answer.error, answer.code) {
+            (Some(error), None) => Verdict::Refused(self.refused(&error, answer.description)),
+            (None, Some(code)) if !code.is_empty() => Verdict::Granted(AuthorizationCode::new(code)),
+            _ => Verdict::NotOurs("this answer has neither a code nor an error"),
+        }
+    }
+
+    /// Without a configured issuer, one that is sent must at least live where the person was sent.
+    fn check_issuer(&self, got: Option<&str>) -> Result<()> {
+        let Some(got) = got else { return Ok(()) };
+        let (expected, same) = match &self.issuer {
+            Some(issuer) => (issuer.clone(), issuer == got),
+            None => {
+                let asked = self.url.origin();
+                (asked.ascii_serialization(), Url::parse(got).is_ok_and(|url| url.origin() == asked))
+            }
+        };
+        if same { Ok(()) } else { Err(Failure::IssuerMismatch { expected, got: clean(got) }) }
+    }
+
+    fn refused(&self, error: &str, description: Option<String>) -> Failure {
+        let said = clean(&description.unwrap_or_default());
+        let host = provider::host(&self.url);
+        match error {
+            "unauthorized_client" | "invalid_client" => Failure::ClientRefused {
+                provider: self.provider.clone(),
+                client_id: self.client_id.clone(),
+                host,
+                said,
+            },
+            error if error.contains("redirect_uri") => {
+                Failure::RedirectMismatch { uri: self.redirect_uri.clone(), host, said }
+            }
+            error => Failure::SignInRefused { provider: self.provider.clone(), error: clean(error), said },
+        }
+    }
+
+    /// Redeems the code (RFC 6749, section 4.1.3). Attempt and code are spent, whatever comes of it.
+    ///
+    /// # Errors
+    /// Why the server would not, or that it could not be reached.
+    pub async fn redeem(self, code: AuthorizationCode, provider: &Provider, http: &Http) -> Result<Grant> {
+        endpoint::redeem(http, provider, code, self.verifier, &self.state, &self.redirect_uri).await
+    }
+}
+
+/// The parameters of an authorization response. Others are ignored, as RFC 6749 asks.
+#[derive(Default)]
+struct Answer {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    description: Option<String>,
+    issuer: Option<String>,
+}
+
+impl Answer {
+    /// A parameter that comes twice is refused (RFC 6749, section 3.1): two readers could believe
+    /// different ones.
+    fn read(query: &str) -> std::result::Result<Self, &'static str> {
+        let mut answer = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "code" => &mut answer.code,
+                "state" => &mut answer.state,
+                "error" => &mut answer.error,
+                "error_description" => &mut answer.description,
+                "iss" => &mut answer.issuer,
+                _ => continue,
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err("this answer says something twice");
+            }
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,36 @@
+//! Proof Key for Code Exchange (RFC 7636), S256 only, and the random text that sign-ins need.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, Result};
+use crate::secret::Verifier;
+
+/// Bytes of randomness behind a verifier and a state: 256 bits, as RFC 7636, section 7.1 asks.
+const RANDOM_BYTES: usize = 32;
+
+/// A fresh verifier: 43 characters of the unreserved alphabet (RFC 7636, section 4.1).
+pub fn verifier() -> Result<Verifier> {
+    random_text().map(Verifier::new)
+}
+
+/// The public half (RFC 7636, section 4.2): BASE64URL(SHA256(ASCII(verifier))).
+pub fn challenge(verifier: &Verifier) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()))
+}
+
+/// Text that nobody can guess, from the operating system's random source.
+///
+/// # Errors
+/// [`Failure::System`] where that source does not answer; nothing weaker takes its place.
+pub fn random_text() -> Result<String> {
+    let mut bytes = Zeroizing::new([0; RANDOM_BYTES]);
+    SysRng.try_fill_bytes(bytes.as_mut()).map_err(|error| Failure::System {
+        sentence: format!("the operating system gave no random numbers: {error}"),
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
+}
