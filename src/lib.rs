@@ -6,4 +6,5 @@ pub mod moment;
 pub mod oauth;
 pub mod provider;
 pub mod secret;
+pub mod session;
 pub mod terminal;

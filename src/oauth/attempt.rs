@@ -5,7 +5,8 @@
 
 use crate::failure::{Failure, Result};
 use crate::http::Http;
-use crate::oauth::endpoint::{self, Grant};
+use crate::oauth::endpoint;
+use crate::oauth::grant::Grant;
 use crate::oauth::pkce;
 use crate::provider::{self, Provider, Url};
 use crate::secret::{AuthorizationCode, Verifier, same};

@@ -1,18 +1,336 @@
-//! stub
+//! The token endpoint: two grants in, a [`Grant`] or a reason out; and the revocation endpoint.
+//!
+//! Every request to either goes through [`Endpoint::post`], the one place where a client
+//! authenticates. No redirect is followed, an answer is read to 1 MiB at most, and nothing of it
+//! but the parsed `error` and a cleaned `error_description` ever leaves this file in a message.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Response;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
 use crate::failure::{Failure, Result};
-use crate::http::Http;
-use crate::provider::Provider;
-use crate::secret::{AuthorizationCode, Verifier};
-/// x
-#[derive(Debug)]
-pub struct Grant {}
+use crate::http::{Http, Lost};
+use crate::oauth::grant::{self, Grant};
+use crate::provider::{self, ClientAuth, Encoding, Provider, RequestStyle, Url};
+use crate::secret::{AuthorizationCode, ClientSecret, RefreshToken, Verifier};
+use crate::terminal::clean;
+
+/// How long a token request may take in all, connecting included.
+pub const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest answer that is read, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Where a client sends its token requests, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint<'a> {
+    /// The token or revocation URL.
+    pub url: &'a Url,
+    /// The client's public identifier.
+    pub client_id: &'a str,
+    /// The client's secret, if it is a confidential one.
+    pub secret: Option<&'a ClientSecret>,
+    /// How it authenticates.
+    pub auth: ClientAuth,
+}
+
+/// Why a token request brought no grant. What became of the credential it carried is the
+/// difference that matters: a refresh token may be single-use.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unredeemed {
+    /// The server has seen nothing: the credential is as good as before.
+    NeverSent(String),
+    /// The server may have spent it: the answer was lost, late, or made no sense.
+    PerhapsSpent(String),
+    /// The server said no (RFC 6749, section 5.2), in whatever shape.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The `error` code, where one could be read.
+        error: String,
+        /// The server's own words, cleaned.
+        said: String,
+    },
+}
+
+impl Unredeemed {
+    /// What happened, as the end of "HOST ...".
+    pub fn what(&self) -> String {
+        match self {
+            Self::NeverSent(why) => format!("could not be reached ({why})"),
+            Self::PerhapsSpent(why) => format!("gave no usable answer ({why})"),
+            Self::Refused { status, error, said } => {
+                let mut what = format!("answered {status}");
+                for part in [error, said].into_iter().filter(|part| !part.is_empty()) {
+                    what.push_str(": ");
+                    what.push_str(part);
+                }
+                what
+            }
+        }
+    }
+}
+
+/// Redeems an authorization code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
 pub(crate) async fn redeem(
-    _h: &Http,
-    _p: &Provider,
-    _c: AuthorizationCode,
-    _v: Verifier,
-    _s: &str,
-    _r: &str,
+    http: &Http,
+    provider: &Provider,
+    code: AuthorizationCode,
+    verifier: Verifier,
+    state: &str,
+    redirect_uri: &str,
 ) -> Result<Grant> {
-    Err(Failure::ContextFull)
+    let client = provider.client()?;
+    let endpoint = Endpoint {
+        url: provider.required(provider.token_url.as_ref(), "token_url")?,
+        client_id: &client.id.value,
+        secret: client.secret.as_ref(),
+        auth: client.auth,
+    };
+    let mut fields = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code.expose()),
+        ("redirect_uri", redirect_uri),
+        ("code_verifier", verifier.expose()),
+    ];
+    if provider.code.with_state {
+        fields.push(("state", state));
+    }
+    let host = provider::host(endpoint.url);
+    endpoint.grant(http, fields, &provider.code).await.map_err(|unredeemed| match unredeemed {
+        Unredeemed::NeverSent(why) | Unredeemed::PerhapsSpent(why) => Failure::Unreachable { host, why },
+        Unredeemed::Refused { error, said, .. } if matches!(&*error, "invalid_client" | "unauthorized_client") => {
+            Failure::ClientRefused { provider: provider.name.clone(), client_id: client.id.value.clone(), host, said }
+        }
+        Unredeemed::Refused { error, said, .. }
+            if error.contains("redirect_uri") || (error == "invalid_grant" && said.contains("redirect")) =>
+        {
+            Failure::RedirectMismatch { uri: redirect_uri.to_owned(), host, said }
+        }
+        Unredeemed::Refused { status, .. } if status == 429 || status >= 500 => {
+            Failure::Unreachable { host, why: format!("it answered {status} to the code; sign in again later") }
+        }
+        refused @ Unredeemed::Refused { .. } => {
+            Failure::CodeRefused { provider: provider.name.clone(), said: refused.what(), host }
+        }
+    })
+}
+
+impl Endpoint<'_> {
+    /// Spends a refresh token (RFC 6749, section 6).
+    ///
+    /// # Errors
+    /// What is known of the refresh token's fate.
+    pub async fn refresh(
+        &self,
+        http: &Http,
+        token: &RefreshToken,
+        style: &RequestStyle,
+    ) -> std::result::Result<Grant, Unredeemed> {
+        let fields = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+        self.grant(http, fields, style).await
+    }
+
+    /// Revokes a token (RFC 7009, section 2.1). An unknown token counts as revoked, as the RFC says.
+    ///
+    /// # Errors
+    /// What happened instead, as the end of "HOST ...".
+    pub async fn revoke(&self, http: &Http, token: &str, hint: &str) -> std::result::Result<(), String> {
+        let fields = vec![("token", token), ("token_type_hint", hint)];
+        let response = self
+            .post(http, fields, &RequestStyle::default(), Duration::from_secs(10))
+            .await
+            .map_err(|unsent| unsent.what())?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(refusal(response.status().as_u16(), &body(response).await.unwrap_or_default()).what())
+    }
+
+    async fn grant(
+        &self,
+        http: &Http,
+        fields: Vec<(&str, &str)>,
+        style: &RequestStyle,
+    ) -> std::result::Result<Grant, Unredeemed> {
+        let response = self.post(http, fields, style, TIME_LIMIT).await?;
+        let status = response.status();
+        let body = body(response).await?;
+        match status.as_u16() {
+            200..=299 => grant::read(&body).map_err(Unredeemed::PerhapsSpent),
+            // A redirect is followed nowhere; whoever gave it may have read the credential.
+            300..=399 => Err(Unredeemed::PerhapsSpent(format!("a redirect ({status}), which is not followed"))),
+            status @ 400..=499 => Err(refusal(status, &body)),
+            status => match refusal(status, &body) {
+                // Some gateways wrap a plain refusal into a 5xx.
+                refused @ Unredeemed::Refused { .. } if refused.is_final() => Err(refused),
+                _ => Err(Unredeemed::PerhapsSpent(format!("status {status}"))),
+            },
+        }
+    }
+
+    async fn post(
+        &self,
+        http: &Http,
+        mut fields: Vec<(&str, &str)>,
+        style: &RequestStyle,
+        limit: Duration,
+    ) -> std::result::Result<Response, Unredeemed> {
+        let unsent = |why: &str| Unredeemed::NeverSent(why.to_owned());
+        let secret = self.secret.map(ClientSecret::expose).unwrap_or_default();
+        match self.auth {
+            ClientAuth::None => fields.push(("client_id", self.client_id)),
+            ClientAuth::Post => fields.extend([("client_id", self.client_id), ("client_secret", secret)]),
+            ClientAuth::Basic => {}
+        }
+        fields.extend(style.params.iter().map(|(name, value)| (&**name, &**value)));
+        let (content_type, body) = written(&fields, style.encoding);
+
+        let client = http.client(self.url).map_err(|failure| unsent(&failure.to_string()))?;
+        let mut request = client
+            .post(self.url.clone())
+            .timeout(limit)
+            .header(CONTENT_TYPE, content_type)
+            .header(ACCEPT, "application/json")
+            .body(body)
+            .build()
+            .map_err(|error| unsent(&error.without_url().to_string()))?;
+        if self.auth == ClientAuth::Basic {
+            request.headers_mut().insert(AUTHORIZATION, basic(self.client_id, secret));
+        }
+        for (name, value) in &style.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsent("a configured header's name"))?;
+            let value = HeaderValue::from_str(value).map_err(|_| unsent("a configured header's value"))?;
+            request.headers_mut().insert(name, value);
+        }
+        http.send(client, request).await.map_err(|lost| match lost {
+            Lost::NeverSent(why) => Unredeemed::NeverSent(why),
+            Lost::PerhapsSent(why) => Unredeemed::PerhapsSpent(why),
+        })
+    }
+}
+
+impl Unredeemed {
+    /// Whether this is the one answer that ends a session: the grant itself is no longer good
+    /// (RFC 6749, section 5.2).
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error == "invalid_grant")
+    }
+}
+
+/// HTTP Basic as RFC 6749, section 2.3.1 wants it: id and secret are form-encoded first, so that a
+/// colon or a non-ASCII letter in either survives.
+fn basic(id: &str, secret: &str) -> HeaderValue {
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret)));
+    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Basic"));
+    value.set_sensitive(true);
+    value
+}
+
+/// The fields as a body; a later field of the same name wins, so that the configuration can
+/// replace what nexus would send.
+fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String) {
+    let mut kept: Vec<(&str, &str)> = Vec::with_capacity(fields.len());
+    for (name, value) in fields {
+        match kept.iter_mut().find(|(known, _)| known == name) {
+            Some(field) => field.1 = value,
+            None => kept.push((name, value)),
+        }
+    }
+    match encoding {
+        Encoding::Form => (
+            "application/x-www-form-urlencoded",
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish(),
+        ),
+        Encoding::Json => {
+            let object: Map<String, Value> =
+                kept.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            ("application/json", Value::Object(object).to_string())
+        }
+    }
+}
+
+/// The whole body, up to the limit.
+async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
+                return Err(Unredeemed::PerhapsSpent("more than 1 MiB".into()));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) if error.is_timeout() => {
+                return Err(Unredeemed::PerhapsSpent(format!("no answer within {} seconds", TIME_LIMIT.as_secs())));
+            }
+            Err(_) => return Err(Unredeemed::PerhapsSpent("the connection broke".into())),
+        }
+    }
+}
+
+/// A refusal in RFC 6749's shape or in the service's own envelope
+/// (`{"type":"error","error":{"type":"...","message":"..."}}`).
+fn refusal(status: u16, body: &[u8]) -> Unredeemed {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let (error, said) = match &body["error"] {
+        Value::String(code) => (Some(&**code), body["error_description"].as_str()),
+        envelope => (envelope["type"].as_str(), envelope["message"].as_str()),
+    };
+    Unredeemed::Refused {
+        status,
+        error: error.map(clean).unwrap_or_default(),
+        said: said.map(clean).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_encodes_before_it_joins() {
+        // RFC 6749, section 2.3.1: a colon in the id would otherwise move the boundary.
+        let value = basic("my client:1", "s%cr et/ü");
+        let text = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
+        assert_eq!(STANDARD.decode(text).unwrap(), b"my+client%3A1:s%25cr+et%2F%C3%BC");
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn bodies_are_written_as_asked() {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", "a b&c"), ("grant_type", "x")];
+        assert_eq!(written(&fields, Encoding::Form).1, "grant_type=x&refresh_token=a+b%26c");
+        assert_eq!(written(&fields, Encoding::Json).1, r#"{"grant_type":"x","refresh_token":"a b&c"}"#);
+    }
+
+    #[test]
+    fn refusals_are_read_in_every_shape() {
+        for (body, error, said) in [
+            (
+                r#"{"error":"invalid_grant","error_description":"Token \u001b[1m gone"}"#,
+                "invalid_grant",
+                "Token [1m gone",
+            ),
+            (r#"{"error":"invalid_grant"}"#, "invalid_grant", ""),
+            (
+                r#"{"type":"error","error":{"type":"not_found_error","message":"no token"}}"#,
+                "not_found_error",
+                "no token",
+            ),
+            (r#"{"error":{"type":"invalid_grant","message":"used"}}"#, "invalid_grant", "used"),
+            ("<html>", "", ""),
+            ("", "", ""),
+            ("[]", "", ""),
+        ] {
+            let expected = Unredeemed::Refused { status: 400, error: error.into(), said: said.into() };
+            assert_eq!(refusal(400, body.as_bytes()), expected, "{body}");
+        }
+    }
 }

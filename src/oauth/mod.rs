@@ -6,4 +6,5 @@
 
 pub mod attempt;
 pub mod endpoint;
+pub mod grant;
 pub mod pkce;

@@ -1,1 +1,535 @@
-//! stub
+//! From the configuration file and the environment to a [`Provider`]. The only home of the TOML
+//! parser.
+//!
+//! The file is read if it is there. A key that nexus does not know is an error that names it, the
+//! file and the nearest known key: a misspelt setting that is silently ignored costs an evening. A
+//! complaint never quotes the file's lines, because one of them may hold a secret.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Table;
+
+use crate::failure::{Failure, Result};
+use crate::provider::{BUILT_IN, Client, ClientAuth, Encoding, Origin, Provider, Setting, Url, endpoint_url};
+use crate::secret::ClientSecret;
+
+/// The environment as far as the configuration asks for it. An empty variable counts as unset.
+pub type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
+
+/// A provider, and what the person should know about how it was configured.
+#[derive(Debug)]
+pub struct Configured {
+    /// The provider.
+    pub provider: Provider,
+    /// Sentences for stderr.
+    pub warnings: Vec<String>,
+}
+
+/// The keys at the top of the file.
+const TOP: &[&str] = &["default", "provider"];
+
+/// The keys of a provider.
+const KEYS: &[&str] = &[
+    "issuer",
+    "authorize_url",
+    "token_url",
+    "device_url",
+    "revoke_url",
+    "client_id",
+    "client_secret",
+    "client_secret_file",
+    "client_auth",
+    "redirect_uri",
+    "scopes",
+    "authorize_params",
+    "code_request",
+    "code_params",
+    "code_headers",
+    "refresh_request",
+    "refresh_params",
+    "refresh_headers",
+    "api_url",
+    "api_headers",
+    "model",
+    "max_tokens",
+];
+
+#[derive(Default, Deserialize)]
+struct File {
+    default: Option<String>,
+    #[serde(default)]
+    provider: BTreeMap<String, Section>,
+}
+
+#[derive(Default, Deserialize)]
+struct Section {
+    issuer: Option<String>,
+    authorize_url: Option<String>,
+    token_url: Option<String>,
+    device_url: Option<String>,
+    revoke_url: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<ClientSecret>,
+    client_secret_file: Option<PathBuf>,
+    client_auth: Option<ClientAuth>,
+    redirect_uri: Option<String>,
+    scopes: Option<Vec<String>>,
+    authorize_params: Option<BTreeMap<String, String>>,
+    code_request: Option<Encoding>,
+    code_params: Option<BTreeMap<String, String>>,
+    code_headers: Option<BTreeMap<String, String>>,
+    refresh_request: Option<Encoding>,
+    refresh_params: Option<BTreeMap<String, String>>,
+    refresh_headers: Option<BTreeMap<String, String>>,
+    api_url: Option<String>,
+    api_headers: Option<BTreeMap<String, String>>,
+    model: Option<String>,
+    max_tokens: Option<u32>,
+}
+
+/// Every provider that is configured, the built-in one first.
+///
+/// # Errors
+/// As [`load`].
+pub fn names(path: &Path) -> Result<Vec<String>> {
+    let mut names = vec![BUILT_IN.to_owned()];
+    let file = read(path)?.unwrap_or_default();
+    names.extend(file.provider.into_keys().filter(|name| name != BUILT_IN));
+    Ok(names)
+}
+
+/// The provider that was asked for: `chosen` on the command line, else `NEXUS_PROVIDER`, else
+/// `default` in the file, else the built-in one.
+///
+/// # Errors
+/// [`Failure::Configuration`], naming the setting and its place.
+pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
+    let mut file = read(path)?.unwrap_or_default();
+    let name = chosen
+        .map(str::to_owned)
+        .or_else(|| variables("NEXUS_PROVIDER"))
+        .or_else(|| file.default.take())
+        .unwrap_or_else(|| BUILT_IN.into());
+    let section = file.provider.remove(&name);
+    let provider = match (&section, &*name) {
+        (_, BUILT_IN) => Provider::claude_code(),
+        (Some(_), name) => Provider::named(name),
+        (None, name) => return Err(unknown_provider(name, path, file.provider.into_keys())),
+    };
+    let mut configured = Configured { provider, warnings: Vec::new() };
+    if let Some(section) = section {
+        Reader { path, name: &name }.apply(section, &mut configured)?;
+    }
+    if name == BUILT_IN {
+        apply_variables(variables, &mut configured.provider);
+    }
+    Ok(configured)
+}
+
+fn read(path: &Path) -> Result<Option<File>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::Configuration {
+                sentence: format!("{} cannot be read: {error}", path.display()),
+                cure: "make it readable and UTF-8, or remove it".into(),
+            });
+        }
+    };
+    let wrong = |error: toml::de::Error| {
+        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+        // `message` alone, because the error's own text would quote the line; and not even that
+        // where it could quote a value that is meant to be hidden.
+        let secret = text.lines().nth(line).is_some_and(|line| line.contains("secret"));
+        let why = if secret { "this is no text in quotes".into() } else { error.message().trim().replace('\n', ", ") };
+        Failure::Configuration {
+            sentence: format!("{}, line {}: {why}", path.display(), line + 1),
+            cure: "mend that line".into(),
+        }
+    };
+    let table: Table = toml::from_str(&text).map_err(wrong)?;
+    check_keys(&table, "", TOP, path)?;
+    if let Some(providers) = table.get("provider").and_then(|providers| providers.as_table()) {
+        for (name, section) in providers {
+            if let Some(section) = section.as_table() {
+                check_keys(section, &format!("provider.{name}"), KEYS, path)?;
+            }
+        }
+    }
+    toml::from_str(&text).map(Some).map_err(wrong)
+}
+
+fn check_keys(table: &Table, place: &str, known: &[&str], path: &Path) -> Result<()> {
+    for key in table.keys() {
+        if known.contains(&&**key) {
+            continue;
+        }
+        let nearest = known
+            .iter()
+            .map(|known| (strsim::jaro_winkler(key, known), *known))
+            .max_by(|one, other| one.0.total_cmp(&other.0));
+        let place = if place.is_empty() { "at the top".to_owned() } else { format!("in [{place}]") };
+        return Err(Failure::Configuration {
+            sentence: format!("{} has an unknown key `{}` {place}", path.display(), crate::terminal::clean(key)),
+            cure: match nearest {
+                Some((closeness, nearest)) if closeness > 0.7 => format!("did you mean `{nearest}`?"),
+                _ => format!("known here are: {}", known.join(", ")),
+            },
+        });
+    }
+    Ok(())
+}
+
+fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> Failure {
+    let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
+    let name = crate::terminal::clean(name);
+    Failure::Configuration {
+        sentence: format!("no provider is called `{name}`; known are: {}", known.join(", ")),
+        cure: format!("write a section [provider.{name}] in {}", path.display()),
+    }
+}
+
+/// The three variables beat the file, for the built-in provider alone.
+fn apply_variables(variables: Variables<'_>, provider: &mut Provider) {
+    let setting = |name| variables(name).map(|value| Setting { value, origin: Origin::Variable(name) });
+    if let Some(uri) = setting("CLAUDE_CODE_REDIRECT_URI") {
+        provider.redirect_uri = uri;
+    }
+    let secret = variables("CLAUDE_CODE_CLIENT_SECRET").map(ClientSecret::new);
+    match (setting("CLAUDE_CODE_CLIENT_ID"), &mut provider.client) {
+        (Some(id), client) => {
+            let file = client.take();
+            // A secret in the file belongs to the client id in the file.
+            let same = file.filter(|file| file.id.value == id.value);
+            let (kept, auth) = same.map_or((None, None), |file| (file.secret, Some(file.auth)));
+            let secret = secret.or(kept);
+            let auth = auth.filter(|auth| *auth != ClientAuth::None || secret.is_none());
+            let auth = auth.unwrap_or_else(|| default_auth(BUILT_IN, secret.is_some()));
+            *client = Some(Client { id, secret, auth });
+        }
+        (None, Some(client)) if secret.is_some() => {
+            client.secret = secret;
+            if client.auth == ClientAuth::None {
+                client.auth = default_auth(BUILT_IN, true);
+            }
+        }
+        (None, _) => {}
+    }
+}
+
+/// The Console takes a secret in the body; elsewhere Basic is what every server must support
+/// (RFC 6749, section 2.3.1).
+fn default_auth(provider: &str, secret: bool) -> ClientAuth {
+    match (secret, provider) {
+        (false, _) => ClientAuth::None,
+        (true, BUILT_IN) => ClientAuth::Post,
+        (true, _) => ClientAuth::Basic,
+    }
+}
+
+/// Reads one section; knows where it stands, for complaints.
+struct Reader<'a> {
+    path: &'a Path,
+    name: &'a str,
+}
+
+impl Reader<'_> {
+    fn apply(&self, section: Section, configured: &mut Configured) -> Result<()> {
+        let secret = self.secret(&section, &mut configured.warnings)?;
+        let provider = &mut configured.provider;
+        let replace_url = |key: &str, text: Option<String>, slot: &mut Option<Url>| match text {
+            Some(text) => self.url(key, &text).map(|url| *slot = Some(url)),
+            None => Ok(()),
+        };
+        replace_url("authorize_url", section.authorize_url, &mut provider.authorize_url)?;
+        replace_url("token_url", section.token_url, &mut provider.token_url)?;
+        replace_url("device_url", section.device_url, &mut provider.device_url)?;
+        replace_url("revoke_url", section.revoke_url, &mut provider.revoke_url)?;
+        replace_url("api_url", section.api_url, &mut provider.api.url)?;
+        if let Some(issuer) = section.issuer {
+            self.url("issuer", &issuer)?;
+            // Compared letter by letter (RFC 9207, section 2.4), so kept as it was written.
+            provider.issuer = Some(issuer);
+        }
+        if let Some(uri) = section.redirect_uri {
+            provider.redirect_uri = Setting { value: uri, origin: self.origin("redirect_uri") };
+        }
+        match section.client_id {
+            Some(id) if id.is_empty() => return Err(self.wrong("client_id", "is empty", "write the registered one")),
+            Some(id) => {
+                let auth = section.client_auth.unwrap_or_else(|| default_auth(self.name, secret.is_some()));
+                if auth != ClientAuth::None && secret.is_none() && self.name != BUILT_IN {
+                    let why = format!("is {}, but there is no client secret", auth.as_str());
+                    return Err(self.wrong("client_auth", &why, "write a `client_secret` or `client_secret_file`"));
+                }
+                let id = Setting { value: id, origin: self.origin("client_id") };
+                provider.client = Some(Client { id, secret, auth });
+            }
+            None if secret.is_some() => {
+                return Err(self.wrong("client_secret", "stands without a `client_id`", "write the `client_id` too"));
+            }
+            None => {}
+        }
+        let replace = |new: Option<_>, slot: &mut BTreeMap<String, String>| {
+            if let Some(new) = new {
+                *slot = new;
+            }
+        };
+        replace(section.authorize_params, &mut provider.authorize_params);
+        replace(section.code_params, &mut provider.code.params);
+        replace(section.code_headers, &mut provider.code.headers);
+        replace(section.refresh_params, &mut provider.refresh.params);
+        replace(section.refresh_headers, &mut provider.refresh.headers);
+        replace(section.api_headers, &mut provider.api.headers);
+        provider.scopes = section.scopes.unwrap_or_else(|| std::mem::take(&mut provider.scopes));
+        provider.code.encoding = section.code_request.unwrap_or(provider.code.encoding);
+        provider.refresh.encoding = section.refresh_request.unwrap_or(provider.refresh.encoding);
+        provider.api.model = section.model.filter(|model| !model.is_empty());
+        if section.max_tokens == Some(0) {
+            return Err(self.wrong("max_tokens", "is 0", "write how long an answer may be, in tokens"));
+        }
+        provider.api.max_tokens = section.max_tokens;
+        Ok(())
+    }
+
+    fn secret(&self, section: &Section, warnings: &mut Vec<String>) -> Result<Option<ClientSecret>> {
+        if let Some(file) = &section.client_secret_file {
+            if section.client_secret.is_some() {
+                let why = "stands beside `client_secret_file`";
+                return Err(self.wrong("client_secret", why, "keep one of the two"));
+            }
+            let path = self.path.parent().map_or_else(|| file.clone(), |folder| folder.join(file));
+            let text = fs::read_to_string(&path).map_err(|error| {
+                let why = format!("names {}, which cannot be read: {error}", path.display());
+                self.wrong("client_secret_file", &why, "make the file readable")
+            })?;
+            warn_if_readable(&path, warnings);
+            return Ok(Some(ClientSecret::new(text.trim_end_matches(['\r', '\n']).to_owned())));
+        }
+        let Some(secret) = &section.client_secret else { return Ok(None) };
+        warn_if_readable(self.path, warnings);
+        Ok(Some(ClientSecret::new(secret.expose().to_owned())))
+    }
+
+    fn url(&self, key: &str, text: &str) -> Result<Url> {
+        endpoint_url(text).map_err(|why| self.wrong(key, &why, "write it as `https://...`"))
+    }
+
+    fn wrong(&self, key: &str, why: &str, cure: &str) -> Failure {
+        Failure::Configuration { sentence: format!("{} {why}", self.origin(key)), cure: cure.into() }
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        Origin::File(self.path.to_owned(), format!("provider.{}.{key}", self.name))
+    }
+}
+
+/// A secret that others may read is no secret.
+fn warn_if_readable(path: &Path, warnings: &mut Vec<String>) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0) {
+            let path = path.display();
+            warnings.push(format!("{path} holds a secret and others may read it: run `chmod 600 {path}`"));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, warnings);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(
+        toml: &str,
+        variables: &[(&'static str, &str)],
+        chosen: Option<&str>,
+    ) -> std::result::Result<Configured, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, toml).unwrap();
+        let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        load(&path, &|name| variables.get(name).cloned(), chosen)
+            .map_err(|failure| format!("{failure} | {}", failure.hint()).replace(&*path.to_string_lossy(), "FILE"))
+    }
+
+    fn provider(toml: &str, variables: &[(&'static str, &str)]) -> Provider {
+        configured(toml, variables, None).unwrap().provider
+    }
+
+    #[test]
+    fn without_a_file_the_built_in_provider_stands() {
+        let provider = load(Path::new("/nonexistent/config.toml"), &|_| None, None).unwrap().provider;
+        assert_eq!(provider.name, "claude_code");
+        assert_eq!(provider.redirect_uri.value, "http://localhost:4000/oauth/claude/callback");
+        assert_eq!(provider.scopes, ["openai.user.read", "model.request", "model.read"]);
+        assert_eq!(provider.authorize_url.unwrap().as_str(), "https://platform.claude.com/oauth/authorize");
+        assert_eq!(provider.token_url.unwrap().as_str(), "https://api.anthropic.com/v1/oauth/token");
+        assert_eq!(provider.api.url.unwrap().as_str(), "https://api.anthropic.com/");
+        assert!(provider.client.is_none());
+        assert!(provider.code.with_state);
+        assert_eq!(provider.refresh.encoding, Encoding::Json);
+        assert_eq!(provider.refresh.headers["anthropic-beta"], "oauth-2025-04-20");
+    }
+
+    #[test]
+    fn variables_beat_the_file_for_the_built_in_provider() {
+        let file =
+            "[provider.claude_code]\nclient_id = 'file'\nclient_secret = 's'\nredirect_uri = 'http://127.0.0.1:1/'";
+        let client = provider(file, &[]).client.unwrap();
+        assert_eq!((&*client.id.value, client.auth), ("file", ClientAuth::Post));
+
+        let both = provider(file, &[("CLAUDE_CODE_CLIENT_ID", "env"), ("CLAUDE_CODE_REDIRECT_URI", "http://[::1]:2/")]);
+        assert_eq!(both.redirect_uri.value, "http://[::1]:2/");
+        let client = both.client.unwrap();
+        assert_eq!(client.id.origin, Origin::Variable("CLAUDE_CODE_CLIENT_ID"));
+        assert!(client.secret.is_none(), "the file's secret belongs to the file's client");
+
+        let client = provider(file, &[("CLAUDE_CODE_CLIENT_ID", "file")]).client.unwrap();
+        assert!(client.secret.is_some(), "the same client keeps its secret");
+
+        let variables = [("CLAUDE_CODE_CLIENT_ID", "env"), ("CLAUDE_CODE_CLIENT_SECRET", "x")];
+        let client = provider("", &variables).client.unwrap();
+        assert_eq!(client.auth, ClientAuth::Post);
+        assert_eq!(client.secret.unwrap().expose(), "x");
+
+        let other = "default = 'work'\n[provider.work]\nclient_id = 'w'";
+        assert_eq!(provider(other, &variables).client.unwrap().id.value, "w", "they are for claude_code only");
+    }
+
+    #[test]
+    fn the_provider_is_chosen_by_flag_then_variable_then_file() {
+        let file = "default = 'a'\n[provider.a]\n[provider.b]\n[provider.c]";
+        let name = |variables: &[_], chosen| configured(file, variables, chosen).unwrap().provider.name;
+        assert_eq!(name(&[], None), "a");
+        assert_eq!(name(&[("NEXUS_PROVIDER", "b")], None), "b");
+        assert_eq!(name(&[("NEXUS_PROVIDER", "b")], Some("c")), "c");
+        assert_eq!(name(&[], Some("claude_code")), "claude_code");
+    }
+
+    #[test]
+    fn the_documented_file_is_understood_whole() {
+        let provider = provider(
+            r#"
+            default = "work"
+            [provider.work]
+            issuer = "https://id.example.com"
+            authorize_url = "https://id.example.com/authorize"
+            token_url = "https://id.example.com/token"
+            device_url = "https://id.example.com/device"
+            revoke_url = "https://id.example.com/revoke"
+            client_id = "c"
+            client_secret = "s"
+            client_auth = "basic"
+            redirect_uri = "http://127.0.0.1:0/callback"
+            scopes = ["openid", "offline_access"]
+            authorize_params = { audience = "llm" }
+            code_request = "json"
+            code_params = { a = "1" }
+            code_headers = { b = "2" }
+            refresh_request = "json"
+            refresh_params = { c = "3" }
+            refresh_headers = { d = "4" }
+            api_url = "https://llm.example.com/prefix"
+            api_headers = { e = "5" }
+            model = "m"
+            max_tokens = 8192
+            "#,
+            &[],
+        );
+        let client = provider.client.as_ref().unwrap();
+        assert_eq!((client.auth, &*client.secret.as_ref().unwrap().expose()), (ClientAuth::Basic, "s"));
+        assert_eq!(provider.issuer.as_deref(), Some("https://id.example.com"));
+        assert_eq!(provider.scopes, ["openid", "offline_access"]);
+        assert_eq!(provider.authorize_params["audience"], "llm");
+        assert_eq!((provider.code.encoding, &*provider.code.params["a"]), (Encoding::Json, "1"));
+        assert_eq!((&*provider.code.headers["b"], &*provider.refresh.headers["d"]), ("2", "4"));
+        assert_eq!((provider.refresh.encoding, &*provider.refresh.params["c"]), (Encoding::Json, "3"));
+        assert_eq!(provider.api.url.as_ref().unwrap().as_str(), "https://llm.example.com/prefix");
+        assert_eq!(provider.api.headers, BTreeMap::from([("e".into(), "5".into())]));
+        assert_eq!((provider.api.model.as_deref(), provider.api.max_tokens), (Some("m"), Some(8192)));
+        assert!(provider.device_url.is_some() && provider.revoke_url.is_some());
+        assert!(!provider.code.with_state);
+    }
+
+    #[test]
+    fn complaints_name_the_setting_and_its_place() {
+        for (toml, said) in [
+            ("defualt = 'x'", "FILE has an unknown key `defualt` at the top | did you mean `default`?"),
+            (
+                "[provider.w]\ntoken_ulr = 'x'",
+                "FILE has an unknown key `token_ulr` in [provider.w] | did you mean `token_url`?",
+            ),
+            (
+                "[provider.w]\nmax_tokens = 'x'",
+                "FILE, line 2: invalid type: string \"x\", expected u32 | mend that line",
+            ),
+            (
+                "default = 'w'\n[provider.w]\ntoken_url = 'http://id.example.com/'",
+                "`provider.w.token_url` in FILE is http, which nexus speaks on loopback only; use https | write it as \
+                 `https://...`",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_id = ''",
+                "`provider.w.client_id` in FILE is empty | write the registered one",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_secret = 'x'",
+                "`provider.w.client_secret` in FILE stands without a `client_id` | write the `client_id` too",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_id = 'x'\nclient_auth = 'basic'",
+                "`provider.w.client_auth` in FILE is basic, but there is no client secret | write a `client_secret` or \
+                 `client_secret_file`",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nmax_tokens = 0",
+                "`provider.w.max_tokens` in FILE is 0 | write how long an answer may be, in tokens",
+            ),
+            (
+                "default = 'gone'\n[provider.w]",
+                "no provider is called `gone`; known are: claude_code, w | write a section [provider.gone] in FILE",
+            ),
+        ] {
+            assert_eq!(configured(toml, &[], None).err().as_deref(), Some(said), "{toml}");
+        }
+    }
+
+    #[test]
+    fn no_complaint_quotes_a_secret() {
+        for toml in [
+            "client_secret = 'hush",
+            "[provider.w]\nclient_secret = { a = 'hush' }",
+            "[provider.w]\nclient_secret = hush",
+        ] {
+            let said = configured(toml, &[], None).unwrap_err();
+            assert!(!said.contains("hush") && !said.contains("4711"), "{said}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_others_may_read_is_a_warning_with_its_cure() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, secret) = (folder.path().join("config.toml"), folder.path().join("secret"));
+        fs::write(&file, "[provider.claude_code]\nclient_id = 'c'\nclient_secret_file = 'secret'").unwrap();
+        fs::write(&secret, "hush\n").unwrap();
+        for (mode, warnings) in [(0o600, 0), (0o640, 1), (0o604, 1)] {
+            fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+            let configured = load(&file, &|_| None, None).unwrap();
+            assert_eq!(configured.provider.client.unwrap().secret.unwrap().expose(), "hush");
+            assert_eq!(configured.warnings.len(), warnings, "{mode:o}");
+            for warning in configured.warnings {
+                assert!(warning.ends_with(&format!("run `chmod 600 {}`", secret.display())), "{warning}");
+            }
+        }
+    }
+}

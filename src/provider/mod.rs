@@ -94,6 +94,8 @@ pub struct RequestStyle {
     pub params: BTreeMap<String, String>,
     /// Further headers.
     pub headers: BTreeMap<String, String>,
+    /// Whether the code exchange repeats `state`, as the Console demands and RFC 6749 does not know.
+    pub with_state: bool,
 }
 
 /// The encoding of a token request's body.
@@ -175,9 +177,8 @@ impl Provider {
             scopes: ["openai.user.read", "model.request", "model.read"].map(String::from).into(),
             authorize_params: BTreeMap::new(),
             code: RequestStyle {
-                // Without `state` among the fields the Console answers 400 oauth_request_parse_error;
-                // `endpoint` fills it in.
-                encoding: Encoding::Form,
+                // Without it the Console answers 400 oauth_request_parse_error.
+                with_state: true,
                 ..RequestStyle::default()
             },
             refresh: RequestStyle {

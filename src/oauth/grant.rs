@@ -1,0 +1,195 @@
+//! What a token endpoint gives (RFC 6749, section 5.1), read leniently where servers differ and
+//! strictly where a mistake would be kept for days.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::secret::{AccessToken, RefreshToken};
+
+/// The longest lifetime that is believed, in seconds: ten years. What says more says nothing.
+const LONGEST_LIFE: i64 = 10 * 366 * 86_400;
+
+/// The longest token that is kept, in bytes; more fits into no header.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// A successful token response.
+#[derive(Debug)]
+pub struct Grant {
+    /// The new access token.
+    pub access_token: AccessToken,
+    /// The new refresh token; none means that the old one stays good (RFC 6749, section 6).
+    pub refresh_token: Option<RefreshToken>,
+    /// `Bearer`, as the server spells it.
+    pub token_type: String,
+    /// Seconds until the access token expires; none where the server does not say.
+    pub lifetime: Option<i64>,
+    /// The granted scopes; none means those asked for (RFC 6749, section 5.1).
+    pub scopes: Option<Vec<String>>,
+    /// Whatever else the server said: account, organisation.
+    pub metadata: Map<String, Value>,
+}
+
+/// Reads the body of a 2xx answer.
+///
+/// # Errors
+/// What is wrong with it, without a word of its content: it may be a token.
+pub fn read(body: &[u8]) -> Result<Grant, String> {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
+        return Err("no JSON object".into());
+    };
+    let mut text = |name: &str| match fields.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let access_token = text("access_token").filter(|token| !token.is_empty()).ok_or("no access_token")?;
+    if access_token.len() > LONGEST_TOKEN || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("an access_token that fits into no header".into());
+    }
+    let refresh_token = text("refresh_token").filter(|token| !token.is_empty());
+    if refresh_token.as_ref().is_some_and(|token| token.len() > LONGEST_TOKEN) {
+        return Err("a refresh_token beyond 16 KiB".into());
+    }
+    let token_type = text("token_type").unwrap_or_else(|| "Bearer".into());
+    if !token_type.eq_ignore_ascii_case("bearer") {
+        return Err("a token_type other than Bearer".into());
+    }
+    let scopes = text("scope").map(|scopes| scopes.split_whitespace().map(String::from).collect());
+    let id_token = text("id_token");
+    let lifetime = fields.remove("expires_in").and_then(|said| lifetime(&said));
+    if let Some(claims) = id_token.as_deref().and_then(claims) {
+        fields.entry("id").or_insert(claims);
+    }
+    Ok(Grant {
+        access_token: AccessToken::new(access_token),
+        refresh_token: refresh_token.map(RefreshToken::new),
+        token_type,
+        lifetime,
+        scopes,
+        metadata: fields,
+    })
+}
+
+/// `expires_in` is a number by RFC 6749, and a numeric string, a fraction or nonsense by
+/// experience. What is negative has expired; what is no number is unknown.
+fn lifetime(said: &Value) -> Option<i64> {
+    let seconds = match said {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    // The cast saturates, and the clamp bounds: neither a NaN nor an infinity gets past them.
+    seconds.is_finite().then(|| (seconds as i64).clamp(0, LONGEST_LIFE))
+}
+
+/// The few claims of an id_token that say who somebody is. It came straight from the token
+/// endpoint over TLS, so its signature need not be checked (OpenID Connect Core, section 3.1.3.7);
+/// it is read here and not kept.
+fn claims(id_token: &str) -> Option<Value> {
+    let payload = id_token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let Value::Object(mut claims) = serde_json::from_slice(&payload).ok()? else { return None };
+    let kept: Map<_, _> = ["email", "preferred_username", "name", "sub"]
+        .into_iter()
+        .filter_map(|name| claims.remove_entry(name))
+        .filter(|(_, value)| value.is_string())
+        .collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}
+
+/// Who signed in, as far as the server said: the best name there is in the metadata.
+pub fn account(metadata: &Map<String, Value>) -> Option<&str> {
+    const PLACES: &[(&str, &str)] = &[
+        ("account", "email_address"),
+        ("account", "email"),
+        ("id", "email"),
+        ("id", "preferred_username"),
+        ("id", "name"),
+        ("account", "name"),
+        ("account", "uuid"),
+        ("id", "sub"),
+    ];
+    PLACES
+        .iter()
+        .filter_map(|(outer, inner)| metadata.get(*outer)?.get(*inner)?.as_str())
+        .find(|name| !name.is_empty())
+        .or_else(|| ["email", "account"].iter().find_map(|name| metadata.get(*name)?.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_are_read_as_servers_write_them() {
+        for (said, seconds) in [
+            (r#"3600"#, Some(3_600)),
+            (r#""3600""#, Some(3_600)),
+            (r#"" 3600 ""#, Some(3_600)),
+            (r#"59.9"#, Some(59)),
+            (r#""1e3""#, Some(1_000)),
+            (r#"0"#, Some(0)),
+            (r#"-5"#, Some(0)),
+            (r#"1e300"#, Some(LONGEST_LIFE)),
+            (r#"99999999999999999999"#, Some(LONGEST_LIFE)),
+            (r#"null"#, None),
+            (r#""soon""#, None),
+            (r#""NaN""#, None),
+            (r#""inf""#, None),
+            (r#"[3600]"#, None),
+            (r#"true"#, None),
+        ] {
+            assert_eq!(lifetime(&serde_json::from_str(said).unwrap()), seconds, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_read_whole() {
+        // {"email":"ada@example.com","aud":"me"}
+        let body = br#"{"access_token":"a","refresh_token":"r","token_type":"bearer","expires_in":60,
+            "scope":"one  two","id_token":"x.eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSIsImF1ZCI6Im1lIn0.y",
+            "organization":{"name":"Analytical"}}"#;
+        let grant = read(body).unwrap();
+        assert_eq!(grant.access_token.expose(), "a");
+        assert_eq!(grant.refresh_token.as_ref().unwrap().expose(), "r");
+        assert_eq!(grant.scopes, Some(vec!["one".to_owned(), "two".to_owned()]));
+        assert_eq!(account(&grant.metadata), Some("ada@example.com"));
+        let metadata = Value::Object(grant.metadata).to_string();
+        assert_eq!(metadata, r#"{"id":{"email":"ada@example.com"},"organization":{"name":"Analytical"}}"#);
+    }
+
+    #[test]
+    fn what_could_not_be_used_is_refused_without_quoting_it() {
+        for (body, why) in [
+            ("", "no JSON object"),
+            ("<html>tok</html>", "no JSON object"),
+            ("[]", "no JSON object"),
+            ("{}", "no access_token"),
+            (r#"{"access_token":""}"#, "no access_token"),
+            (r#"{"access_token":7}"#, "no access_token"),
+            (r#"{"access_token":"two words"}"#, "an access_token that fits into no header"),
+            (r#"{"access_token":"line\nbreak"}"#, "an access_token that fits into no header"),
+            (r#"{"access_token":"t","token_type":"DPoP"}"#, "a token_type other than Bearer"),
+        ] {
+            assert_eq!(read(body.as_bytes()).err().as_deref(), Some(why), "{body}");
+        }
+        let long = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(LONGEST_TOKEN + 1));
+        assert!(read(long.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn the_account_is_the_best_name_there_is() {
+        for (metadata, name) in [
+            (r#"{"account":{"uuid":"u","email_address":"a@b"}}"#, Some("a@b")),
+            (r#"{"account":{"uuid":"u"}}"#, Some("u")),
+            (r#"{"id":{"sub":"s","name":"n"}}"#, Some("n")),
+            (r#"{"email":"e"}"#, Some("e")),
+            (r#"{"account":"who"}"#, Some("who")),
+            (r#"{"account":{"email_address":""}}"#, None),
+            (r#"{}"#, None),
+        ] {
+            let metadata: Map<String, Value> = serde_json::from_str(metadata).unwrap();
+            assert_eq!(account(&metadata), name);
+        }
+    }
+}

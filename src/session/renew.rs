@@ -1,0 +1,294 @@
+//! "A usable access token, please": two looks, one refresh.
+//!
+//! The order of work is the protection. Look; if the token serves, use it, without a lock or a
+//! write. Else hold the session and look again, in the store: whoever waited finds what the others
+//! did. Only then is the refresh token readable. Before it is spent, "refresh in flight" is
+//! committed, which proves that the store can be written; after it was spent nothing happens but
+//! the save. Of the server's answers `invalid_grant` alone ends a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::failure::{Failure, Result};
+use crate::http::Http;
+use crate::moment;
+use crate::oauth::endpoint::{Endpoint, Unredeemed};
+use crate::provider::{self, Provider};
+use crate::session::vault::{Held, Vault};
+use crate::session::{Failed, HeldSession, Key, Need, Session};
+
+/// Tells the person something that needs no answer.
+pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The time in Unix seconds, handed in.
+pub type Clock = fn() -> i64;
+
+/// How often a save is tried once a refresh token is spent, and how long apart: the new pair lives
+/// nowhere else.
+const SAVES: u32 = 5;
+const SAVE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long to wait for another nexus before saying so.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Keeps one provider's sessions alive. Clones share everything.
+#[derive(Clone)]
+pub struct Renewal {
+    /// Where sessions are kept.
+    pub vault: Vault,
+    /// Sends the refresh.
+    pub http: Arc<Http>,
+    /// Whose sessions.
+    pub provider: Arc<Provider>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Whom to tell of waiting and of trouble.
+    pub notice: Notice,
+    /// How many refreshes are between "sent" and "saved".
+    pub flights: Arc<watch::Sender<usize>>,
+}
+
+impl Renewal {
+    /// The stored session, whatever its state, as long as it belongs where the configuration says.
+    ///
+    /// # Errors
+    /// Not signed in, ended, made elsewhere, or a store that cannot be read.
+    pub fn look(&self, key: &Key) -> Result<Session> {
+        let session = self.vault.look(key)?.ok_or_else(|| self.not_signed_in())?;
+        self.usable(&session).map(|()| session)
+    }
+
+    /// A session whose access token serves this need, or is at least as fresh as the server makes
+    /// them: refreshed once if it has to be.
+    ///
+    /// The refresh runs in a task of its own, so that dropping this future loses no token.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look), and why the token could not be refreshed when it had to be.
+    pub async fn serve(&self, key: &Key, need: Need) -> Result<Session> {
+        let seen = {
+            let (this, key) = (self.clone(), key.clone());
+            off_thread(move || this.look(&key)).await?
+        };
+        if seen.serves(need, (self.clock)()) {
+            return Ok(seen);
+        }
+        self.serve_after(key, need, seen).await
+    }
+
+    /// As [`serve`](Self::serve), for a caller that has looked already.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub async fn serve_after(&self, key: &Key, need: Need, seen: Session) -> Result<Session> {
+        if !seen.refreshable {
+            return self.without_refresh_token(seen, need);
+        }
+        let (this, key) = (self.clone(), key.clone());
+        let renewed = tokio::spawn(async move {
+            // Counted from before the lock: whoever ends the process waits for this to settle.
+            let held = this.wait_for_turn(&key).await?;
+            this.renew(held, need, &seen).await
+        });
+        renewed.await.map_err(|_| Failure::System { sentence: "the refresh was abandoned".into() })?
+    }
+
+    async fn wait_for_turn(&self, key: &Key) -> Result<Held> {
+        let mut turn = std::pin::pin!(self.vault.hold(key));
+        tokio::select! {
+            held = &mut turn => return held,
+            () = tokio::time::sleep(PATIENCE) => {}
+        }
+        (self.notice)("waiting for another nexus that is renewing this session");
+        turn.await
+    }
+
+    async fn renew(&self, held: Held, need: Need, seen: &Session) -> Result<Session> {
+        let held = Arc::new(held);
+        let current = {
+            let held = held.clone();
+            off_thread(move || held.look()).await?
+        };
+        let current = current.ok_or_else(|| self.not_signed_in())?;
+        self.usable(&current.session)?;
+        let now = (self.clock)();
+        // A newer generation is as fresh as the server makes them: those who waited do not each
+        // refresh again because a short-lived token falls short of what they would have liked.
+        let moved_on = current.session.generation != seen.generation && current.session.alive(now);
+        if moved_on || current.session.serves(need, now) {
+            return Ok(current.session);
+        }
+        if let Some(failed) = &current.session.failed
+            && current.session.attempts != seen.attempts
+        {
+            let failed = failed.clone();
+            return self.fall_back(current.session, need, failed);
+        }
+        let _flight = Flight::begin(&self.flights);
+        self.refresh(held, current, need).await
+    }
+
+    async fn refresh(&self, held: Arc<Held>, current: HeldSession, need: Need) -> Result<Session> {
+        let Some(token) = &current.refresh_token else {
+            return self.without_refresh_token(current.session, need);
+        };
+        let begun = {
+            let (held, now) = (held.clone(), (self.clock)());
+            off_thread(move || held.begin_refresh(now)).await
+        };
+        if let Err(unwritable) = begun {
+            // The token was not spent: while the old one lives, nothing is lost but a warning.
+            let now = (self.clock)();
+            if current.session.alive(now) && !matches!(need, Need::OtherThan(_)) {
+                (self.notice)(&format!(
+                    "the token was not refreshed, because the result could not be saved: {unwritable}"
+                ));
+                return Ok(current.session);
+            }
+            return Err(unwritable);
+        }
+        let home = &current.session.home;
+        // A rotated client secret reaches the configuration before it reaches a stored session.
+        let configured = self.provider.client.as_ref().and_then(|client| client.secret.as_ref());
+        let endpoint = Endpoint {
+            url: &home.token_url,
+            client_id: &home.client_id,
+            secret: configured.or(current.client_secret.as_ref()),
+            auth: home.client_auth,
+        };
+        match endpoint.refresh(&self.http, token, &self.provider.refresh).await {
+            Ok(grant) => {
+                let renewed = current.renewed(grant, (self.clock)());
+                self.save(held, renewed).await
+            }
+            Err(unredeemed) => self.refused(held, current, need, unredeemed).await,
+        }
+    }
+
+    /// Saves what lives nowhere else. If it cannot be saved it is still good for this once, and
+    /// the person is told.
+    async fn save(&self, held: Arc<Held>, mut renewed: HeldSession) -> Result<Session> {
+        for attempt in 1..=SAVES {
+            let (held, kept) = (held.clone(), renewed);
+            let saved;
+            (renewed, saved) = off_thread(move || {
+                let saved = held.keep(&kept);
+                Ok((kept, saved))
+            })
+            .await?;
+            match saved {
+                Ok(()) => break,
+                Err(_) if attempt < SAVES => tokio::time::sleep(SAVE_PAUSE).await,
+                Err(failure) => (self.notice)(&format!(
+                    "the refreshed session could not be saved and is lost when this command ends: {failure}; {}, then \
+                     run `nexus oauth start`",
+                    failure.hint()
+                )),
+            }
+        }
+        Ok(renewed.session)
+    }
+
+    async fn refused(
+        &self,
+        held: Arc<Held>,
+        current: HeldSession,
+        need: Need,
+        unredeemed: Unredeemed,
+    ) -> Result<Session> {
+        let now = (self.clock)();
+        let session = current.session;
+        if unredeemed.is_final() {
+            off_thread(move || held.mark_ended(now)).await?;
+            return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now });
+        }
+        let temporary = match &unredeemed {
+            Unredeemed::NeverSent(_) | Unredeemed::PerhapsSpent(_) => true,
+            Unredeemed::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
+        };
+        let failed = Failed { why: unredeemed.what(), temporary };
+        {
+            let failed = failed.clone();
+            // Those who wait will try for themselves if they cannot be told.
+            let _ = off_thread(move || held.end_refresh(&failed)).await;
+        }
+        match unredeemed {
+            Unredeemed::Refused { error, said, .. } if matches!(&*error, "invalid_client" | "unauthorized_client") => {
+                Err(Failure::ClientRefused {
+                    provider: self.provider.name.clone(),
+                    client_id: session.home.client_id,
+                    host: provider::host(&session.home.token_url),
+                    said,
+                })
+            }
+            _ => self.fall_back(session, need, failed),
+        }
+    }
+
+    /// The old token while it lives, with a word; the failure when it does not.
+    fn fall_back(&self, session: Session, need: Need, failed: Failed) -> Result<Session> {
+        let host = provider::host(&session.home.token_url);
+        let now = (self.clock)();
+        if session.alive(now) && !matches!(need, Need::OtherThan(_)) {
+            let left =
+                session.expires_at.map_or_else(String::new, |at| format!(", good for {}", moment::span(at - now)));
+            (self.notice)(&format!("the token was not refreshed ({host} {}); using the old one{left}", failed.why));
+            return Ok(session);
+        }
+        Err(Failure::RefreshFailed { host, why: failed.why, temporary: failed.temporary })
+    }
+
+    fn without_refresh_token(&self, session: Session, need: Need) -> Result<Session> {
+        let now = (self.clock)();
+        if session.alive(now) && !matches!(need, Need::OtherThan(_)) {
+            return Ok(session);
+        }
+        Err(Failure::NoRefreshToken {
+            provider: self.provider.name.clone(),
+            expired_at: session.expires_at.unwrap_or(now),
+            now,
+        })
+    }
+
+    fn usable(&self, session: &Session) -> Result<()> {
+        if let Some(at) = session.ended_at {
+            return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at });
+        }
+        session.check_home(&self.provider)
+    }
+
+    fn not_signed_in(&self) -> Failure {
+        Failure::NotSignedIn { provider: self.provider.name.clone() }
+    }
+}
+
+/// Counts a refresh as long as it lives.
+struct Flight(Arc<watch::Sender<usize>>);
+
+impl Flight {
+    fn begin(flights: &Arc<watch::Sender<usize>>) -> Self {
+        flights.send_modify(|count| *count += 1);
+        Self(flights.clone())
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Waits until no refresh is between "sent" and "saved".
+pub async fn settled(flights: &watch::Sender<usize>) {
+    // The sender is ours, so the channel cannot have closed.
+    let _ = flights.subscribe().wait_for(|count| *count == 0).await;
+}
+
+/// Runs disk work where it blocks no runtime.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Failure::System { sentence: "the disk work was abandoned".into() })?
+}

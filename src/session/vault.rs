@@ -1,0 +1,415 @@
+//! The SQLite file: one row a session, its secrets sealed. The only home of rusqlite.
+//!
+//! Reading takes no lock and one `SELECT`. Everything that changes a session goes through [`Held`],
+//! which exists only while the lock between processes is held, so that what was read is still true
+//! when it is written. Rollback journal, `synchronous=FULL` and `secure_delete`: a saved token
+//! survives a power cut, and a replaced one does not linger in free pages.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params};
+use serde_json::Value;
+
+use crate::failure::{Failure, Result};
+use crate::provider::{ClientAuth, Url};
+use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+use crate::session::hold::{self, Hold};
+use crate::session::seal::{Place, Seal};
+use crate::session::{Failed, HeldSession, Home, Key, Session, private, schema};
+
+/// Where sessions are kept.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    database: PathBuf,
+    key: PathBuf,
+    locks: PathBuf,
+}
+
+/// A session while its lock is held: the only way to its refresh token and to changing it.
+#[derive(Debug)]
+pub struct Held {
+    vault: Vault,
+    key: Key,
+    _hold: Hold,
+}
+
+const COLUMNS: &str = "generation, access_token, refresh_token, client_secret, metadata, token_type, scopes, \
+    issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url, api_url, attempts, failure, \
+    models, (SELECT user_version FROM pragma_user_version)";
+
+impl Vault {
+    /// A vault in these folders. Nothing is read or made yet.
+    pub fn new(data: &Path, key: &Path, state: &Path) -> Self {
+        Self { database: data.join("sessions.db"), key: key.join("session.key"), locks: state.join("locks") }
+    }
+
+    /// The session under this key, if there is one, without its refresh token.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] where the file or its key cannot be used.
+    pub fn look(&self, key: &Key) -> Result<Option<Session>> {
+        let Some(connection) = self.open_existing()? else { return Ok(None) };
+        Ok(self.read(&connection, key)?.map(|held| held.session))
+    }
+
+    /// Waits for this session's turn.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] or [`Failure::Store`].
+    pub async fn hold(&self, key: &Key) -> Result<Held> {
+        let hold = Hold::wait(&self.locks, key, hold::WAIT).await?;
+        Ok(Held { vault: self.clone(), key: key.clone(), _hold: hold })
+    }
+
+    /// Every provider that the command line's owner has a session with.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] where the file cannot be read.
+    pub fn providers(&self) -> Result<Vec<String>> {
+        let Some(connection) = self.open_existing()? else { return Ok(Vec::new()) };
+        let listed = connection
+            .prepare("SELECT provider FROM session WHERE owner = '' ORDER BY provider")
+            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect());
+        match listed {
+            Err(error) if is_missing_table(&error) => Ok(Vec::new()),
+            listed => listed.map_err(|error| self.broken(&error)),
+        }
+    }
+
+    /// Keeps the list of models beside a session, as long as it is still this generation's.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] where it cannot be written.
+    pub fn keep_models(&self, key: &Key, models: &str) -> Result<()> {
+        let connection = self.open_for_writing()?;
+        connection
+            .execute(
+                "UPDATE session SET models = ?3 WHERE provider = ?1 AND owner = ?2",
+                params![key.provider, key.owner, models],
+            )
+            .map(drop)
+            .map_err(|error| self.broken(&error))
+    }
+
+    fn open_existing(&self) -> Result<Option<Connection>> {
+        match private::check(&self.database) {
+            Ok(()) => self.connect().map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.unusable(&error)),
+        }
+    }
+
+    fn open_for_writing(&self) -> Result<Connection> {
+        let made = || {
+            self.database.parent().map_or(Ok(()), private::folder)?;
+            // SQLite gives its journal the database's mode, so the database must be born private.
+            private::open_or_create(&self.database)?;
+            private::check(&self.database)
+        };
+        made().map_err(|error| self.unusable(&error))?;
+        let mut connection = self.connect()?;
+        let prepared = connection
+            .execute_batch("PRAGMA secure_delete = ON; PRAGMA synchronous = FULL;")
+            .and_then(|()| schema::migrate(&mut connection));
+        match prepared {
+            Ok(version) => self.check_version(version).map(|()| connection),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        // No SQLITE_OPEN_URI: a path that begins with `file:` is a path. No CREATE: see above.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.database, flags)
+            // A folder that cannot be written to can still be read from.
+            .or_else(|_| {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                Connection::open_with_flags(&self.database, flags)
+            });
+        let connection = connection.map_err(|error| self.broken(&error))?;
+        connection.busy_timeout(Duration::from_secs(10)).map_err(|error| self.broken(&error))?;
+        Ok(connection)
+    }
+
+    fn read(&self, connection: &Connection, key: &Key) -> Result<Option<HeldSession>> {
+        let query = format!("SELECT {COLUMNS} FROM session WHERE provider = ?1 AND owner = ?2");
+        let row = connection
+            .prepare(&query)
+            .and_then(|mut statement| statement.query_row([&key.provider, &key.owner], Stored::read).optional());
+        let stored = match row {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(None),
+            Err(error) if is_missing_table(&error) => return Ok(None),
+            Err(error) => return Err(self.broken(&error)),
+        };
+        self.check_version(stored.version)?;
+        let seal = Seal::open(&self.key)?.ok_or_else(|| Failure::Store {
+            path: self.key.clone(),
+            why: "the key to the stored session is missing".into(),
+            cure: "put the key file back, or sign in anew with `nexus oauth start`".into(),
+        })?;
+        stored.unseal(&seal, key).map(Some).ok_or_else(|| Failure::Store {
+            path: self.database.clone(),
+            why: format!("the stored session does not open with the key in {}", self.key.display()),
+            cure: "put the right key file back, or sign in anew with `nexus oauth start`".into(),
+        })
+    }
+
+    fn check_version(&self, version: i64) -> Result<()> {
+        if version <= schema::current() {
+            return Ok(());
+        }
+        Err(Failure::Store {
+            path: self.database.clone(),
+            why: format!("a newer nexus wrote this file (version {version}); this one leaves it alone"),
+            cure: "upgrade nexus".into(),
+        })
+    }
+
+    fn unusable(&self, error: &io::Error) -> Failure {
+        Failure::Store {
+            path: self.database.clone(),
+            why: error.to_string(),
+            cure: "make the file and its folder yours and writable, then run the command again".into(),
+        }
+    }
+
+    fn broken(&self, error: &rusqlite::Error) -> Failure {
+        let path = self.database.clone();
+        let (why, cure) = match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
+                "this file is damaged; nothing in it was changed".to_owned(),
+                "move it away, then run `nexus oauth start` to sign in anew".to_owned(),
+            ),
+            Some(ErrorCode::DiskFull) => {
+                ("the disk is full".to_owned(), "free some space, then run the command again".to_owned())
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
+                "this file or its folder cannot be written".to_owned(),
+                "make both writable, then run the command again".to_owned(),
+            ),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+                "another program keeps this file locked".to_owned(),
+                "end that program, then run the command again".to_owned(),
+            ),
+            _ => (error.to_string(), "mend that, then run the command again".to_owned()),
+        };
+        Failure::Store { path, why, cure }
+    }
+}
+
+impl Held {
+    /// The session as it is now, with what only the holder may see.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] where the file or its key cannot be used.
+    pub fn look(&self) -> Result<Option<HeldSession>> {
+        match self.vault.open_existing()? {
+            Some(connection) => self.vault.read(&connection, &self.key),
+            None => Ok(None),
+        }
+    }
+
+    /// Commits that a refresh token is about to be spent. This proves that the store can be
+    /// written, and tells the next process what may have happened should this one die.
+    ///
+    /// # Errors
+    /// [`Failure::Store`]; then the token must not be spent.
+    pub fn begin_refresh(&self, now: i64) -> Result<()> {
+        self.update("flight_at = ?3, attempts = attempts + 1, failure = NULL", now)
+    }
+
+    /// Remembers that the refresh failed, for those who wait for the lock.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub fn end_refresh(&self, failed: &Failed) -> Result<()> {
+        let failure = serde_json::json!({ "why": failed.why, "temporary": failed.temporary }).to_string();
+        self.update("flight_at = NULL, failure = ?3", failure)
+    }
+
+    /// Marks the session as ended by the server. It is not deleted: a cron job that finds it so
+    /// stops knocking.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub fn mark_ended(&self, now: i64) -> Result<()> {
+        self.update("flight_at = NULL, ended_at = ?3", now)
+    }
+
+    fn update(&self, assignments: &str, value: impl rusqlite::ToSql) -> Result<()> {
+        let connection = self.vault.open_for_writing()?;
+        connection
+            .execute(
+                &format!("UPDATE session SET {assignments} WHERE provider = ?1 AND owner = ?2"),
+                params![self.key.provider, self.key.owner, value],
+            )
+            .map(drop)
+            .map_err(|error| self.vault.broken(&error))
+    }
+
+    /// Writes the session whole, in one transaction.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub fn keep(&self, held: &HeldSession) -> Result<()> {
+        let seal = Seal::open_or_make(&self.vault.key)?;
+        let HeldSession { session, refresh_token, client_secret } = held;
+        let sealed = |column, plain: &str| {
+            let (provider, owner, generation) = (&*self.key.provider, &*self.key.owner, session.generation);
+            seal.seal(Place { provider, owner, column, generation }, plain)
+        };
+        let optional = |column, plain: Option<&str>| plain.map(|plain| sealed(column, plain)).transpose();
+        let metadata = Value::Object(session.metadata.clone()).to_string();
+        let home = &session.home;
+        let values = params![
+            self.key.provider,
+            self.key.owner,
+            session.generation,
+            sealed("access_token", session.access_token.expose())?,
+            optional("refresh_token", refresh_token.as_ref().map(RefreshToken::expose))?,
+            optional("client_secret", client_secret.as_ref().map(ClientSecret::expose))?,
+            sealed("metadata", &metadata)?,
+            session.token_type,
+            session.scopes.join(" "),
+            session.issued_at,
+            session.expires_at,
+            home.client_id,
+            home.client_auth.as_str(),
+            home.token_url.as_str(),
+            home.revoke_url.as_ref().map(Url::as_str),
+            home.api_url.as_ref().map(Url::as_str),
+            session.attempts,
+            session.models,
+        ];
+        self.vault
+            .open_for_writing()?
+            .execute(
+                "INSERT OR REPLACE INTO session (provider, owner, generation, access_token, refresh_token,
+                     client_secret, metadata, token_type, scopes, issued_at, expires_at, client_id, client_auth,
+                     token_url, revoke_url, api_url, attempts, models)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                values,
+            )
+            .map(drop)
+            .map_err(|error| self.vault.broken(&error))
+    }
+
+    /// Deletes the session.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub fn forget(&self) -> Result<()> {
+        self.vault
+            .open_for_writing()?
+            .execute(
+                "DELETE FROM session WHERE provider = ?1 AND owner = ?2",
+                params![self.key.provider, self.key.owner],
+            )
+            .map(drop)
+            .map_err(|error| self.vault.broken(&error))
+    }
+}
+
+/// A database that was created but whose first schema never got committed holds no session.
+fn is_missing_table(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such table"))
+        || matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))
+}
+
+/// A row as it lies in the file.
+struct Stored {
+    generation: i64,
+    access_token: Vec<u8>,
+    refresh_token: Option<Vec<u8>>,
+    client_secret: Option<Vec<u8>>,
+    metadata: Vec<u8>,
+    token_type: String,
+    scopes: String,
+    issued_at: i64,
+    expires_at: Option<i64>,
+    ended_at: Option<i64>,
+    client_id: String,
+    client_auth: String,
+    token_url: String,
+    revoke_url: Option<String>,
+    api_url: Option<String>,
+    attempts: i64,
+    failure: Option<String>,
+    models: Option<String>,
+    version: i64,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            generation: row.get(0)?,
+            access_token: row.get(1)?,
+            refresh_token: row.get(2)?,
+            client_secret: row.get(3)?,
+            metadata: row.get(4)?,
+            token_type: row.get(5)?,
+            scopes: row.get(6)?,
+            issued_at: row.get(7)?,
+            expires_at: row.get(8)?,
+            ended_at: row.get(9)?,
+            client_id: row.get(10)?,
+            client_auth: row.get(11)?,
+            token_url: row.get(12)?,
+            revoke_url: row.get(13)?,
+            api_url: row.get(14)?,
+            attempts: row.get(15)?,
+            failure: row.get(16)?,
+            models: row.get(17)?,
+            version: row.get(18)?,
+        })
+    }
+
+    /// The session, if every part of it opens with this key and means something.
+    fn unseal(self, seal: &Seal, key: &Key) -> Option<HeldSession> {
+        let generation = self.generation;
+        let open = |column, sealed: &[u8]| {
+            seal.unseal(Place { provider: &key.provider, owner: &key.owner, column, generation }, sealed)
+        };
+        let optional = |column, sealed: Option<Vec<u8>>| match sealed {
+            Some(sealed) => open(column, &sealed).map(Some),
+            None => Some(None),
+        };
+        let url = |text: Option<String>| match text {
+            Some(text) => Url::parse(&text).ok().map(Some),
+            None => Some(None),
+        };
+        let failed = self.failure.and_then(|failure| {
+            let failure: Value = serde_json::from_str(&failure).ok()?;
+            Some(Failed { why: failure["why"].as_str()?.to_owned(), temporary: failure["temporary"].as_bool()? })
+        });
+        let refresh_token = optional("refresh_token", self.refresh_token)?.map(RefreshToken::new);
+        Some(HeldSession {
+            session: Session {
+                generation,
+                access_token: AccessToken::new(open("access_token", &self.access_token)?),
+                token_type: self.token_type,
+                scopes: self.scopes.split_whitespace().map(String::from).collect(),
+                issued_at: self.issued_at,
+                expires_at: self.expires_at,
+                metadata: serde_json::from_str(&open("metadata", &self.metadata)?).ok()?,
+                home: Home {
+                    client_id: self.client_id,
+                    client_auth: ClientAuth::from_word(&self.client_auth)?,
+                    token_url: Url::parse(&self.token_url).ok()?,
+                    revoke_url: url(self.revoke_url)?,
+                    api_url: url(self.api_url)?,
+                },
+                refreshable: refresh_token.is_some(),
+                ended_at: self.ended_at,
+                attempts: self.attempts,
+                failed,
+                models: self.models,
+            },
+            refresh_token,
+            client_secret: optional("client_secret", self.client_secret)?.map(ClientSecret::new),
+        })
+    }
+}
