@@ -60,6 +60,12 @@ impl Renewal {
         self.usable(&session).map(|()| session)
     }
 
+    /// As [`look`](Self::look), without blocking a runtime.
+    pub(crate) async fn look_aside(&self, key: &Key) -> Result<Session> {
+        let (this, key) = (self.clone(), key.clone());
+        off_thread(move || this.look(&key)).await
+    }
+
     /// A session whose access token serves this need, or is at least as fresh as the server makes
     /// them: refreshed once if it has to be.
     ///
@@ -68,10 +74,7 @@ impl Renewal {
     /// # Errors
     /// As [`look`](Self::look), and why the token could not be refreshed when it had to be.
     pub async fn serve(&self, key: &Key, need: Need) -> Result<Session> {
-        let seen = {
-            let (this, key) = (self.clone(), key.clone());
-            off_thread(move || this.look(&key)).await?
-        };
+        let seen = self.look_aside(key).await?;
         if seen.serves(need, (self.clock)()) {
             return Ok(seen);
         }
@@ -88,7 +91,6 @@ impl Renewal {
         }
         let (this, key) = (self.clone(), key.clone());
         let renewed = tokio::spawn(async move {
-            // Counted from before the lock: whoever ends the process waits for this to settle.
             let held = this.wait_for_turn(&key).await?;
             this.renew(held, need, &seen).await
         });
@@ -126,7 +128,7 @@ impl Renewal {
             let failed = failed.clone();
             return self.fall_back(current.session, need, failed);
         }
-        let _flight = Flight::begin(&self.flights);
+        let _flight = self.fly();
         self.refresh(held, current, need).await
     }
 
@@ -252,6 +254,12 @@ impl Renewal {
         })
     }
 
+    /// Announces that a token is about to be spent: an interrupted process waits for it to be saved.
+    pub(crate) fn fly(&self) -> Flight {
+        self.flights.send_modify(|count| *count += 1);
+        Flight(self.flights.clone())
+    }
+
     fn usable(&self, session: &Session) -> Result<()> {
         if let Some(at) = session.ended_at {
             return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at });
@@ -264,15 +272,8 @@ impl Renewal {
     }
 }
 
-/// Counts a refresh as long as it lives.
-struct Flight(Arc<watch::Sender<usize>>);
-
-impl Flight {
-    fn begin(flights: &Arc<watch::Sender<usize>>) -> Self {
-        flights.send_modify(|count| *count += 1);
-        Self(flights.clone())
-    }
-}
+/// Something between "sent" and "saved", for as long as this lives.
+pub(crate) struct Flight(Arc<watch::Sender<usize>>);
 
 impl Drop for Flight {
     fn drop(&mut self) {

@@ -93,6 +93,17 @@ impl Vault {
             .map_err(|error| self.broken(&error))
     }
 
+    /// Makes the file if need be and a key if there is none, and writes its header once more.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] where a session could not be saved.
+    pub fn prove_writable(&self) -> Result<()> {
+        Seal::open_or_make(&self.key)?;
+        self.open_for_writing()?
+            .pragma_update(None, "user_version", schema::current())
+            .map_err(|error| self.broken(&error))
+    }
+
     fn open_existing(&self) -> Result<Option<Connection>> {
         match private::check(&self.database) {
             Ok(()) => self.connect().map(Some),

@@ -1,0 +1,342 @@
+//! The room that joins a session with the API: "ask this, as that person". The library's front door.
+//!
+//! A web application makes one [`Accounts`] per provider and calls, for each of its users (the
+//! *owner*, any text that names one):
+//!
+//! 1. [`Accounts::authorization_url`], sends the browser to [`Attempt::url`] and files the attempt
+//!    under the browser's own session;
+//! 2. [`Accounts::exchange_code`] with the query that came to the redirect URI;
+//! 3. [`Accounts::chat`], as often as it likes. The token is renewed when it has to be, once for
+//!    all that wait for it, and `get_valid` and `refresh` are there for those who talk to the API
+//!    themselves.
+//!
+//! `examples/web_app.rs` is such an application. The command line does the same with an empty owner.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{self, Answer, Model, Question};
+use crate::failure::{Failure, Result};
+use crate::http::Http;
+use crate::oauth::attempt::{Attempt, Verdict};
+use crate::oauth::endpoint::Endpoint;
+use crate::provider::{self, Provider};
+use crate::secret::{AuthorizationCode, ClientSecret};
+use crate::session::renew::{Clock, Notice, Renewal};
+use crate::session::vault::Vault;
+use crate::session::{HeldSession, Home, Key, Need, Session};
+
+/// How long the list of models may take after a sign-in, where it is a convenience.
+const MODELS_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where nexus keeps its things.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The folder of the databases.
+    pub data: PathBuf,
+    /// The folder of locks and caches.
+    pub state: PathBuf,
+    /// The folder of the key that seals the sessions.
+    pub key: PathBuf,
+}
+
+impl Folders {
+    /// Everything under one folder, as `NEXUS_HOME` does it.
+    pub fn under(home: &Path) -> Self {
+        Self {
+            config: home.join("config.toml"),
+            data: home.join("data"),
+            state: home.join("state"),
+            key: home.join("key"),
+        }
+    }
+
+    pub(crate) fn vault(&self) -> Vault {
+        Vault::new(&self.data, &self.key, &self.state)
+    }
+}
+
+/// One provider's accounts. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Accounts {
+    pub(crate) renewal: Renewal,
+}
+
+/// What became of a session that was signed out.
+#[derive(Debug, PartialEq)]
+pub enum Revocation {
+    /// The server has revoked it.
+    Revoked {
+        /// Which server.
+        host: String,
+    },
+    /// The server could not or would not.
+    Failed {
+        /// Which server.
+        host: String,
+        /// What it did instead, as the end of "HOST ...".
+        why: String,
+    },
+    /// The provider has no revocation endpoint; the tokens live on until they expire.
+    Unsupported,
+}
+
+impl Accounts {
+    /// The accounts of this provider, kept under these folders.
+    ///
+    /// `clock` gives Unix seconds; `notice` is told of waiting and of trouble that needs no answer.
+    pub fn new(provider: Provider, folders: &Folders, clock: Clock, notice: Notice) -> Self {
+        Self {
+            renewal: Renewal {
+                vault: folders.vault(),
+                http: Arc::new(Http::default()),
+                provider: Arc::new(provider),
+                clock,
+                notice,
+                flights: Arc::default(),
+            },
+        }
+    }
+
+    /// The provider.
+    pub fn provider(&self) -> &Provider {
+        &self.renewal.provider
+    }
+
+    /// Begins a sign-in with the provider's redirect URI; [`Attempt::url`] is where the person goes.
+    /// The attempt must be filed where only this browser leads to it, or `state` protects nobody.
+    ///
+    /// # Errors
+    /// No client id, no `authorize_url`, or no random numbers.
+    pub fn authorization_url(&self) -> Result<Attempt> {
+        Attempt::begin(self.provider(), &self.provider().redirect_uri.value)
+    }
+
+    /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
+    /// its owner.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where the query does not answer this attempt, the refusal where it does,
+    /// and why the code could not be redeemed or the session not be stored.
+    pub async fn exchange_code(&self, owner: &str, attempt: Attempt, query: &str) -> Result<Session> {
+        match attempt.judge(query) {
+            Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
+            Verdict::Refused(failure) => Err(failure),
+            Verdict::NotOurs(why) => Err(Failure::Usage(why.into())),
+        }
+    }
+
+    /// Redeems a code and stores the session. Both happen in a task of their own, so that dropping
+    /// this future loses no token; a session that is replaced is revoked after the new one is safe.
+    pub(crate) async fn redeem(&self, owner: &str, attempt: Attempt, code: AuthorizationCode) -> Result<Session> {
+        let (this, key) = (self.clone(), self.key(owner));
+        let flight = self.renewal.fly();
+        let signed_in = tokio::spawn(async move {
+            let provider = this.provider();
+            let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
+            let held = this.renewal.vault.hold(&key).await?;
+            // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
+            let replaced = held.look().ok().flatten();
+            let client = provider.client()?;
+            let home = Home {
+                client_id: client.id.value.clone(),
+                client_auth: client.auth,
+                token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
+                revoke_url: provider.revoke_url.clone(),
+                api_url: provider.api.url.clone(),
+            };
+            let secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+            let generation = replaced.as_ref().map(|held| held.session.generation);
+            let signed_in =
+                HeldSession::signed_in(grant, (this.renewal.clock)(), home, secret, &provider.scopes, generation);
+            held.keep(&signed_in)?;
+            drop((held, flight));
+            if let Some(replaced) = replaced {
+                // The old session is of no more use to anybody; that it could not be revoked is no
+                // reason to trouble the person.
+                let _ = this.revoke(&replaced).await;
+            }
+            Ok(signed_in.session)
+        });
+        signed_in.await.map_err(|_| Failure::System { sentence: "the sign-in was abandoned".into() })?
+    }
+
+    /// A session whose access token is good for a request that is about to be made, refreshed first
+    /// if it has to be.
+    ///
+    /// # Errors
+    /// Not signed in, ended, or why it could not be refreshed.
+    pub async fn get_valid(&self, owner: &str) -> Result<Session> {
+        self.renewal.serve(&self.key(owner), Need::Request).await
+    }
+
+    /// A session that has been refreshed, by this call or by another since.
+    ///
+    /// # Errors
+    /// As [`get_valid`](Self::get_valid).
+    pub async fn refresh(&self, owner: &str) -> Result<Session> {
+        let session = self.get_valid(owner).await?;
+        self.renewal.serve(&self.key(owner), Need::OtherThan(session.generation)).await
+    }
+
+    /// Asks a question as this owner.
+    ///
+    /// # Errors
+    /// As [`get_valid`](Self::get_valid), and what the API answers.
+    pub async fn chat(&self, owner: &str, question: &Question) -> Result<Answer> {
+        let seen = self.renewal.look_aside(&self.key(owner)).await?;
+        self.ask(owner, seen, question).await
+    }
+
+    /// The stored session, without the network.
+    ///
+    /// # Errors
+    /// Not signed in, ended, made elsewhere, or a store that cannot be read.
+    pub fn look(&self, owner: &str) -> Result<Session> {
+        self.renewal.look(&self.key(owner))
+    }
+
+    /// The stored session whatever its state, without the network; none if there is none.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn peek(&self, owner: &str) -> Result<Option<Session>> {
+        self.renewal.vault.look(&self.key(owner))
+    }
+
+    /// A session that serves this need as far as the server makes such, from one that was looked at.
+    ///
+    /// # Errors
+    /// As [`get_valid`](Self::get_valid).
+    pub async fn serve(&self, owner: &str, need: Need, seen: Session) -> Result<Session> {
+        self.renewal.serve_after(&self.key(owner), need, seen).await
+    }
+
+    /// Makes sure that a session could be stored, before anybody is asked to approve one.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn prove_writable(&self) -> Result<()> {
+        self.renewal.vault.prove_writable()
+    }
+
+    /// As [`chat`](Self::chat), with a session that was looked at already: renewed if it does not
+    /// serve, and once more if the API rejects its token before the first byte of an answer.
+    ///
+    /// # Errors
+    /// As [`chat`](Self::chat).
+    pub async fn ask(&self, owner: &str, seen: Session, question: &Question) -> Result<Answer> {
+        let client = api::Client::new(&self.renewal.http, self.provider())?;
+        self.with_token(owner, seen, async |session| client.ask(&session.access_token, question).await).await
+    }
+
+    /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
+    ///
+    /// # Errors
+    /// As [`chat`](Self::chat).
+    pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
+        let client = api::Client::new(&self.renewal.http, self.provider())?;
+        let models =
+            self.with_token(owner, seen, async |session| client.models(&session.access_token).await).await?;
+        self.keep_models(owner, &models);
+        Ok(models)
+    }
+
+    /// Asks which models there are, so that a chat need not name one. A convenience: it is bounded,
+    /// and whatever goes wrong is left for the chat to say.
+    pub(crate) async fn learn_models(&self, owner: &str, session: &Session) {
+        let Ok(client) = api::Client::new(&self.renewal.http, self.provider()) else { return };
+        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, client.models(&session.access_token)).await {
+            self.keep_models(owner, &models);
+        }
+    }
+
+    fn keep_models(&self, owner: &str, models: &[Model]) {
+        let Ok(list) = serde_json::to_string(models) else { return };
+        if let Err(failure) = self.renewal.vault.keep_models(&self.key(owner), &list) {
+            (self.renewal.notice)(&format!("the list of models could not be kept: {failure}"));
+        }
+    }
+
+    /// Does something with a token that serves; if the API rejects it, once more with another one,
+    /// unless somebody else has renewed it meanwhile. Nothing loops.
+    async fn with_token<T>(
+        &self,
+        owner: &str,
+        seen: Session,
+        work: impl AsyncFn(&Session) -> Result<T>,
+    ) -> Result<T> {
+        let key = self.key(owner);
+        let session = match seen.serves(Need::Request, (self.renewal.clock)()) {
+            true => seen,
+            false => self.renewal.serve_after(&key, Need::Request, seen).await?,
+        };
+        let rejected = match work(&session).await {
+            Err(Failure::Refused(refusal)) if refusal.status == Some(401) => refusal,
+            done => return done,
+        };
+        let provider = self.provider().name.clone();
+        if !session.refreshable {
+            return Err(Failure::TokenRejected { provider, refusal: rejected });
+        }
+        let renewed = self.renewal.serve_after(&key, Need::OtherThan(session.generation), session).await?;
+        match work(&renewed).await {
+            Err(Failure::Refused(refusal)) if refusal.status == Some(401) => {
+                Err(Failure::TokenRejected { provider, refusal })
+            }
+            done => done,
+        }
+    }
+
+    /// Forgets a session here, and revokes it at the server where that can be done. It is forgotten
+    /// whatever the server says. None was stored: nothing to say.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub async fn sign_out(&self, owner: &str) -> Result<Option<Revocation>> {
+        let held = self.renewal.vault.hold(&self.key(owner)).await?;
+        let readable = held.look();
+        held.forget()?;
+        drop(held);
+        match readable {
+            Ok(Some(session)) => Ok(Some(self.revoke(&session).await)),
+            Ok(None) => Ok(None),
+            // Its tokens could not be read, so nobody can revoke them; it is forgotten all the same.
+            Err(failure) => Ok(Some(Revocation::Failed { host: "the server".into(), why: failure.to_string() })),
+        }
+    }
+
+    /// Revokes the refresh token, which ends the whole session at a server that follows RFC 7009,
+    /// section 2.1, and then the access token for those that do not.
+    async fn revoke(&self, held: &HeldSession) -> Revocation {
+        let HeldSession { session, refresh_token, client_secret } = held;
+        let Some(url) = &session.home.revoke_url else { return Revocation::Unsupported };
+        let host = provider::host(url);
+        let configured = self.provider().client.as_ref().and_then(|client| client.secret.as_ref());
+        let endpoint = Endpoint {
+            url,
+            client_id: &session.home.client_id,
+            secret: client_secret.as_ref().or(configured),
+            auth: session.home.client_auth,
+        };
+        let http = &self.renewal.http;
+        let refresh = match refresh_token {
+            Some(token) => endpoint.revoke(http, token.expose(), "refresh_token").await,
+            None => Ok(()),
+        };
+        let access = endpoint.revoke(http, session.access_token.expose(), "access_token").await;
+        // The refresh token is the session; an access token alone must go itself.
+        let decisive = if refresh_token.is_some() { refresh } else { access };
+        match decisive {
+            Ok(()) => Revocation::Revoked { host },
+            Err(why) => Revocation::Failed { host, why },
+        }
+    }
+
+    pub(crate) fn key(&self, owner: &str) -> Key {
+        Key { provider: self.provider().name.clone(), owner: owner.to_owned() }
+    }
+}

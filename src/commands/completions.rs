@@ -1,0 +1,40 @@
+//! `nexus completions SHELL`: the scripts of `completions/`, which a test keeps equal to the grammar.
+
+use clap::ValueEnum;
+
+use crate::commands::Done;
+use crate::world::World;
+
+/// Print the completion script for a shell
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+/// The shells that have a script.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[expect(missing_docs, reason = "their names are all there is to say")]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// A stdout that takes nothing.
+pub fn run(args: &Args, world: &World) -> Done {
+    world.print(match args.shell {
+        Shell::Bash => include_str!("../../completions/nexus.bash"),
+        Shell::Elvish => include_str!("../../completions/nexus.elv"),
+        Shell::Fish => include_str!("../../completions/nexus.fish"),
+        Shell::PowerShell => include_str!("../../completions/_nexus.ps1"),
+        Shell::Zsh => include_str!("../../completions/_nexus"),
+    })?;
+    Ok(0)
+}

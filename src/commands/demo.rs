@@ -1,0 +1,218 @@
+//! `nexus demo`: the whole job with nothing configured and no network. A sandbox on loopback plays
+//! the authorization server and the model; everything else is the program's own commands, run one
+//! after the other in a throw-away home.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::Context as _;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+use crate::commands::Done;
+use crate::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
+use crate::world::{self, World};
+
+/// What a browser and a terminal need of the environment; the commands get nothing else, so that
+/// nobody's configuration can reach into the demo.
+const KEPT_VARIABLES: &[&str] = &[
+    "BROWSER",
+    "COLUMNS",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "HOME",
+    "LANG",
+    "NO_COLOR",
+    "PATH",
+    "SYSTEMROOT",
+    "TERM",
+    "TMPDIR",
+    "WAYLAND_DISPLAY",
+    "WSL_DISTRO_NAME",
+    "WSL_INTEROP",
+    "XAUTHORITY",
+    "XDG_CURRENT_DESKTOP",
+    "XDG_RUNTIME_DIR",
+];
+
+/// Watch the whole job happen with nothing configured and no network
+///
+/// A sandbox inside nexus plays the authorization server and the model, so the answers are the
+/// sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to ask the sandbox
+    #[arg(default_value = "Hello, Claude!")]
+    prompt: String,
+
+    /// Approve the sign-in without a browser
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Who approves the sign-in.
+#[derive(Clone, Copy, PartialEq)]
+enum Approval {
+    ByPerson,
+    ByDemo,
+}
+
+/// Runs start, chat, status and logout against the sandbox.
+///
+/// # Errors
+/// What the machine would not do. A command that fails has said why itself; its exit code is ours.
+pub fn run(args: &Args, world: &World) -> Done {
+    world.wait(async {
+        let home = tempfile::Builder::new()
+            .prefix("nexus-demo-")
+            .tempdir()
+            .context("making a throw-away home for the demo")?;
+        let sandbox = Sandbox::start(Settings {
+            client_id: "nexus-demo".into(),
+            redirect: RedirectRule::LoopbackAnyPort("http://127.0.0.1/callback".into()),
+            ..Settings::default()
+        })
+        .await
+        .context("starting the sandbox")?;
+        std::fs::write(home.path().join("config.toml"), config(&sandbox)).context("configuring the demo")?;
+
+        let approval = match !args.yes && world.is_attended() && world.has_browser() {
+            true => Approval::ByPerson,
+            false => Approval::ByDemo,
+        };
+        world.say(&format!(
+            "nexus demo: a sandbox on {} plays the authorization server and the model.\n\
+             The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.",
+            sandbox.origin()
+        ));
+        let steps = [
+            ("Sign in, once", vec!["oauth", "start"]),
+            ("Ask something", vec!["chat", &args.prompt]),
+            ("Look at the session", vec!["oauth", "status"]),
+            ("Sign out", vec!["oauth", "logout"]),
+        ];
+        for (number, (title, words)) in (1..).zip(steps) {
+            world.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&words)));
+            let code = step(&words, home.path(), approval, &sandbox, world).await?;
+            if code != 0 {
+                return Ok(code);
+            }
+        }
+        home.close().context("removing the throw-away home")?;
+        world.say("\nThat was all of it. To do the same with Claude, see the README: install, then sign in.");
+        Ok(0)
+    })
+}
+
+/// The configuration a person would write for this sandbox.
+fn config(sandbox: &Sandbox) -> String {
+    format!(
+        "default = \"sandbox\"\n\n\
+         [provider.sandbox]\n\
+         authorize_url = \"{}\"\n\
+         token_url = \"{}\"\n\
+         revoke_url = \"{}\"\n\
+         client_id = \"nexus-demo\"\n\
+         redirect_uri = \"http://127.0.0.1:0/callback\"\n\
+         scopes = [\"model.request\", \"model.read\"]\n\
+         api_url = \"{}\"\n",
+        sandbox.url(Endpoint::Authorize),
+        sandbox.url(Endpoint::Token),
+        sandbox.url(Endpoint::Revoke),
+        sandbox.origin(),
+    )
+}
+
+/// A command line as a person types it.
+fn typed(words: &[&str]) -> String {
+    let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
+    let quoted = |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs one of the program's own commands and gives its exit code.
+async fn step(
+    words: &[&str],
+    home: &Path,
+    approval: Approval,
+    sandbox: &Sandbox,
+    world: &World,
+) -> anyhow::Result<u8> {
+    let program = std::env::current_exe().context("finding nexus itself")?;
+    let mut command = Command::new(program);
+    // `--` keeps a prompt that begins with a hyphen a prompt.
+    match words {
+        ["chat", prompt] => command.args(["chat", "--", prompt]),
+        words => command.args(words),
+    };
+    command.env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
+    for name in KEPT_VARIABLES {
+        if let Some(value) = world::variable(name) {
+            command.env(name, value);
+        }
+    }
+    if world.verbose {
+        command.arg("--verbose");
+    }
+    let approves = words == ["oauth", "start"] && approval == Approval::ByDemo;
+    if approves {
+        command.arg("--no-browser").stderr(Stdio::piped());
+    }
+    let mut child = command.spawn().context("starting nexus itself")?;
+    if let Some(stderr) = child.stderr.take() {
+        approve(BufReader::new(stderr), sandbox, world).await?;
+    }
+    let status = child.wait().await.context("waiting for nexus itself")?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// Passes on what `nexus oauth start` says and, when it names the URL, does what a person at a
+/// browser would do: approve, and follow the redirects to the page that tells the outcome.
+async fn approve(
+    mut said: BufReader<tokio::process::ChildStderr>,
+    sandbox: &Sandbox,
+    world: &World,
+) -> anyhow::Result<()> {
+    let http = world.http();
+    let mut line = String::new();
+    while said.read_line(&mut line).await.context("listening to nexus itself")? > 0 {
+        let text = line.trim_end();
+        world.say(text);
+        if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
+            world.say("(no browser here: the demo approves this by itself)");
+            let back = Sandbox::approve(text).await.context("approving")?;
+            // The first answer is the redirect to the clean page, the second is that page. `start`
+            // is still talking while it answers, so both happen beside the reading.
+            tokio::spawn(async move {
+                let mut next = back.parse().ok();
+                for _ in 0..2 {
+                    let Some(url) = next.take() else { break };
+                    next = follow(&http, url).await;
+                }
+            });
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Gets a page and gives the place it redirects to, if it does.
+async fn follow(http: &crate::http::Http, url: crate::provider::Url) -> Option<crate::provider::Url> {
+    let client = http.client(&url).ok()?;
+    let request = client.get(url.clone()).build().ok()?;
+    let answer = http.send(client, request).await.ok()?;
+    let place = answer.headers().get("location")?.to_str().ok()?;
+    url.join(place).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_shown_as_they_are_typed() {
+        assert_eq!(typed(&["oauth", "start"]), "oauth start");
+        assert_eq!(typed(&["chat", "Hello, Claude!"]), "chat 'Hello, Claude!'");
+        assert_eq!(typed(&["chat", "it's"]), r"chat 'it'\''s'");
+    }
+}

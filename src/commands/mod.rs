@@ -1,0 +1,111 @@
+//! One file a command; the path on disk is the path on the command line. A command turns words into
+//! calls of the rooms below and says what came of it; no command knows another.
+
+use std::io;
+
+use serde_json::json;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+use crate::world::{Interrupted, World};
+
+pub mod chat;
+pub mod completions;
+pub mod demo;
+pub mod models;
+pub mod oauth;
+
+/// What a command gives back: its exit code when nothing failed (only `oauth status` has one that
+/// is not 0), or what did.
+pub type Done = anyhow::Result<u8>;
+
+/// Does what was said.
+pub fn run(cli: Cli) -> u8 {
+    let world = World::new(cli.verbose);
+    let json = wants_json(&cli.command);
+    let done = match cli.command {
+        Command::Oauth(command) => oauth::run(command, &world),
+        Command::Chat(args) => chat::run(args, &world),
+        Command::Models(args) => models::run(&args, &world),
+        Command::Demo(args) => demo::run(&args, &world),
+        Command::Completions(args) => completions::run(&args, &world),
+    };
+    done.unwrap_or_else(|error| report(&error, json, &world))
+}
+
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Oauth(command) => command.wants_json(),
+        Command::Chat(args) => args.json,
+        Command::Models(args) => args.json,
+        Command::Demo(_) | Command::Completions(_) => false,
+    }
+}
+
+/// Prints help where that was asked for, else what the words got wrong, in clap's own sentences.
+pub fn misunderstood(error: &clap::Error, json: bool) -> u8 {
+    // A stream that has gone takes neither help nor complaint.
+    let _ = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if json && code != 0 {
+        let sentence = error.to_string();
+        let sentence = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let _ = World::new(false).print(&format!("{}\n", object(&Failure::Usage(sentence.to_owned()))));
+    }
+    code
+}
+
+/// Says on stderr what failed and what to do about it, with `--json` on stdout too, and gives the
+/// exit code.
+pub fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
+    if let Some(Interrupted(signal)) = error.downcast_ref() {
+        return 128 + signal;
+    }
+    // The reader of stdout having gone (`nexus chat ... | head -1`) is the reader being done, which
+    // is what Unix expects of a program at the head of a pipe.
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return 0;
+    }
+    let system;
+    let failure = match error.downcast_ref::<Failure>() {
+        Some(failure) => failure,
+        None => {
+            system = Failure::System { sentence: format!("{error:#}") };
+            &system
+        }
+    };
+    world.fail(&failure.to_string());
+    let hint = failure.hint();
+    if !hint.is_empty() {
+        world.say(&format!("  {hint}"));
+    }
+    if json {
+        // If stdout cannot take the object, the sentence on stderr and the code have to do.
+        let _ = world.print(&format!("{}\n", object(failure)));
+    }
+    failure.exit_code()
+}
+
+/// A failure as programs read it.
+fn object(failure: &Failure) -> serde_json::Value {
+    let mut error = json!({
+        "reason": failure.reason(),
+        "message": failure.to_string(),
+        "hint": failure.hint(),
+        "exit_code": failure.exit_code(),
+    });
+    if let Some(refusal) = failure.refusal() {
+        let fields = [
+            ("http_status", refusal.status.map(Into::into)),
+            ("type", refusal.kind.clone().map(Into::into)),
+            ("request_id", refusal.request_id.clone().map(Into::into)),
+            ("retry_after", refusal.retry_after.map(Into::into)),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                error[name] = value;
+            }
+        }
+    }
+    json!({ "version": 1, "error": error })
+}

@@ -1,0 +1,86 @@
+//! `nexus oauth start`: bind, begin, open, wait, redeem, keep, tell. Each step needs the value the
+//! last one gave.
+
+use std::time::Duration;
+
+use crate::account::Accounts;
+use crate::commands::Done;
+use crate::moment;
+use crate::oauth::attempt::Attempt;
+use crate::oauth::callback::Callback;
+use crate::session::Session;
+use crate::world::World;
+
+/// Sign in: opens the browser and waits for the approval
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Sign in to this provider of config.toml
+    #[arg(long, short, value_name = "NAME")]
+    provider: Option<String>,
+
+    /// Print the URL and open no browser
+    #[arg(long)]
+    no_browser: bool,
+
+    /// How long to wait for the approval (90s, 5m, 1h)
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = moment::parse_duration)]
+    timeout: Duration,
+}
+
+/// Signs in.
+///
+/// # Errors
+/// Why nobody is signed in now. A session that was there before is still there then.
+pub fn run(args: &Args, world: &World) -> Done {
+    let accounts = world.accounts(args.provider.as_deref())?;
+    accounts.provider().client()?;
+    accounts.prove_writable()?;
+    world.wait(async {
+        let mut callback = Callback::bind(accounts.provider()).await?;
+        let attempt = Attempt::begin(accounts.provider(), callback.redirect_uri())?;
+        invite(args, world, &callback, &attempt);
+        let signed_in = match callback.wait(&attempt, args.timeout).await {
+            Ok(code) => accounts.redeem("", attempt, code).await,
+            Err(failure) => Err(failure),
+        };
+        match signed_in {
+            Ok(session) => {
+                let greeting = greeting(&session, &accounts);
+                world.say(&greeting);
+                tokio::join!(callback.tell_success(&greeting), accounts.learn_models("", &session));
+                Ok(0)
+            }
+            Err(failure) => {
+                callback.tell_failure(&failure.to_string(), &failure.hint()).await;
+                Err(failure.into())
+            }
+        }
+    })
+}
+
+/// Says what happens now, and opens the browser.
+fn invite(args: &Args, world: &World, callback: &Callback, attempt: &Attempt) {
+    let opened = !args.no_browser && world.browse(attempt.url().as_str());
+    world.say(match opened {
+        true => "Opening your browser to sign in. If it does not open, go to:",
+        false => "To sign in, open this URL in a browser on this machine:",
+    });
+    world.say(&format!("\n{}\n", attempt.url()));
+    world.say(&format!(
+        "Waiting for the answer at {} for {} (Ctrl-C ends it).",
+        callback.redirect_uri(),
+        moment::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
+    ));
+}
+
+/// Who signed in, and for how long, as far as either is known.
+fn greeting(session: &Session, accounts: &Accounts) -> String {
+    let who = match session.account() {
+        Some(account) => format!("Signed in as {}", crate::terminal::clean(account)),
+        None => format!("Signed in to {}", accounts.provider().name),
+    };
+    match session.expires_at {
+        Some(at) => format!("{who}, token expires in {}", moment::span(at - session.issued_at)),
+        None => who,
+    }
+}

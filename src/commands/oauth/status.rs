@@ -1,0 +1,149 @@
+//! `nexus oauth status`: who, until when; from the store alone.
+
+use serde_json::json;
+
+use crate::commands::Done;
+use crate::failure::Failure;
+use crate::moment;
+use crate::session::Session;
+use crate::world::{self, World};
+
+/// Tell whether there is a session and how long its token lives, without the network
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Look at this provider of config.toml
+    #[arg(long, short, value_name = "NAME")]
+    provider: Option<String>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a session is good for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Active,
+    Refreshable,
+    Expired,
+    Dead,
+    None,
+}
+
+impl State {
+    fn of(session: Option<&Session>, now: i64) -> Self {
+        match session {
+            None => Self::None,
+            Some(session) if session.ended_at.is_some() => Self::Dead,
+            Some(session) if session.alive(now) => Self::Active,
+            Some(session) if session.refreshable => Self::Refreshable,
+            Some(_) => Self::Expired,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Refreshable => "refreshable",
+            Self::Expired => "expired",
+            Self::Dead => "dead",
+            Self::None => "none",
+        }
+    }
+
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Active | Self::Refreshable => 0,
+            Self::Expired | Self::Dead | Self::None => 4,
+        }
+    }
+}
+
+/// Looks.
+///
+/// # Errors
+/// A store or a configuration that cannot be read. A session that is no longer good is no error
+/// here: the exit code says it.
+pub fn run(args: &Args, world: &World) -> Done {
+    let accounts = world.accounts(args.provider.as_deref())?;
+    let provider = &accounts.provider().name;
+    let session = accounts.peek("")?;
+    if let Some(session) = &session {
+        session.check_home(accounts.provider())?;
+    }
+    let now = world::now();
+    let state = State::of(session.as_ref(), now);
+    let said = match args.json {
+        true => object(provider, session.as_ref(), state, now).to_string(),
+        false => sentence(provider, session.as_ref(), state, now),
+    };
+    world.print(&format!("{said}\n"))?;
+    Ok(state.exit_code())
+}
+
+fn sentence(provider: &str, session: Option<&Session>, state: State, now: i64) -> String {
+    let start = Failure::NotSignedIn { provider: provider.to_owned() }.hint().replace('`', "");
+    let Some(session) = session else { return format!("Not signed in: {start}") };
+    let ago = moment::span(now - session.expires_at.unwrap_or(now));
+    let left = session.expires_at.map_or_else(
+        || "expiry unknown".to_owned(),
+        |at| format!("expires in {}", moment::span(at - now)),
+    );
+    match (state, session.refreshable) {
+        (State::Active, true) => format!("Token active, {left}, auto-refresh enabled"),
+        (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
+        (State::Refreshable, _) => format!("Token expired {ago} ago, will refresh on next use"),
+        (State::Dead, _) => format!(
+            "Session ended by the server at {}: {start}",
+            moment::rfc3339(session.ended_at.unwrap_or(now))
+        ),
+        (State::Expired | State::None, _) => format!("Token expired {ago} ago, no refresh token: {start}"),
+    }
+}
+
+fn object(provider: &str, session: Option<&Session>, state: State, now: i64) -> serde_json::Value {
+    let expires_at = session.and_then(|session| session.expires_at);
+    json!({
+        "version": 1,
+        "provider": provider,
+        "state": state.as_str(),
+        "expires_at": expires_at.map(moment::rfc3339),
+        "expires_in": expires_at.map(|at| at - now),
+        "auto_refresh": session.is_some_and(|session| session.refreshable && session.ended_at.is_none()),
+        "scopes": session.map(|session| &*session.scopes).unwrap_or_default(),
+        "token_type": session.map(|session| &session.token_type),
+        "account": session.and_then(Session::account),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::session;
+
+    #[test]
+    fn every_state_has_its_line_and_code() {
+        const NOW: i64 = 1_761_575_400;
+        let good = |expires_in: i64| Some(session(NOW - 100, Some(NOW + expires_in)));
+        let unrefreshable = |expires_in| good(expires_in).map(|session| Session { refreshable: false, ..session });
+        let dead = good(60).map(|session| Session { ended_at: Some(NOW), ..session });
+        for (session, line, code) in [
+            (good(12_240), "Token active, expires in 3.4 hours, auto-refresh enabled", 0),
+            (
+                unrefreshable(12_240),
+                "Token active, expires in 3.4 hours, no refresh token: sign in again after that",
+                0,
+            ),
+            (good(-120), "Token expired 2 minutes ago, will refresh on next use", 0),
+            (unrefreshable(-120), "Token expired 2 minutes ago, no refresh token: run nexus oauth start", 4),
+            (dead, "Session ended by the server at 2025-10-27T14:30:00Z: run nexus oauth start", 4),
+            (None, "Not signed in: run nexus oauth start", 4),
+            (Some(session(NOW, None)), "Token active, expiry unknown, auto-refresh enabled", 0),
+        ] {
+            let state = State::of(session.as_ref(), NOW);
+            assert_eq!(sentence("claude_code", session.as_ref(), state, NOW), line);
+            assert_eq!(state.exit_code(), code, "{line}");
+        }
+        assert_eq!(sentence("work", None, State::None, NOW), "Not signed in: run nexus oauth start --provider work");
+    }
+}

@@ -1,0 +1,74 @@
+//! `nexus oauth token`: a credential helper for other programs.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::commands::Done;
+use crate::moment;
+use crate::session::{Need, Session};
+use crate::world::{self, World};
+
+/// Print a fresh access token and nothing else
+///
+/// It has at least 330 seconds or half its lifetime left, whichever is less; it is refreshed once if
+/// it has to be.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Use this provider of config.toml
+    #[arg(long, short, value_name = "NAME")]
+    provider: Option<String>,
+
+    /// Ask for a token that lives at least so long (90s, 5m, 1h)
+    #[arg(long, value_name = "DURATION", value_parser = moment::parse_duration)]
+    min_ttl: Option<Duration>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints the token.
+///
+/// # Errors
+/// Why there is none.
+pub fn run(args: &Args, world: &World) -> Done {
+    let accounts = world.accounts(args.provider.as_deref())?;
+    let need = match args.min_ttl {
+        Some(wanted) => Need::AtLeast(i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)),
+        None => Need::Lend,
+    };
+    let seen = accounts.look("")?;
+    let session = match seen.serves(need, world::now()) {
+        true => seen,
+        false => world.wait(async { Ok(accounts.serve("", need, seen).await?) })?,
+    };
+    if let (Some(wanted), Some(left)) = (args.min_ttl, left(&session))
+        && left < i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)
+    {
+        world.say(&format!(
+            "note: the token lives for {} only; the server gives none that lives longer",
+            moment::span(left)
+        ));
+    }
+    world.print(&match args.json {
+        true => format!("{}\n", object(&accounts.provider().name, &session)),
+        false => format!("{}\n", session.access_token.expose()),
+    })?;
+    Ok(0)
+}
+
+fn left(session: &Session) -> Option<i64> {
+    session.expires_at.map(|at| at - world::now())
+}
+
+fn object(provider: &str, session: &Session) -> serde_json::Value {
+    json!({
+        "version": 1,
+        "provider": provider,
+        "access_token": session.access_token.expose(),
+        "token_type": session.token_type,
+        "expires_at": session.expires_at.map(moment::rfc3339),
+        "expires_in": left(session),
+    })
+}

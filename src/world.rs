@@ -1,0 +1,340 @@
+//! Everything that comes from outside: the clock, the environment, the folders, the browser, the
+//! HTTP client, and the three streams. The only home of the environment, of `open` and of
+//! `directories`; commands see it, rooms are handed plain values.
+
+use std::future::Future;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+
+use crate::account::{Accounts, Folders};
+use crate::failure::{Failure, Result};
+use crate::http::{Http, Roots};
+use crate::provider::config;
+use crate::session::renew;
+use crate::terminal;
+
+/// The variables that hold secrets; no child process inherits them.
+const SECRET_VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
+
+/// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
+/// its request may take, and the save.
+const SETTLING: Duration = Duration::from_secs(35);
+
+/// A signal that ended the program's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted(pub u8);
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ended by signal {}", self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// The process's surroundings.
+pub struct World {
+    /// Whether to tell on stderr what happens on the wire.
+    pub verbose: bool,
+    flights: Arc<watch::Sender<usize>>,
+}
+
+/// The time in Unix seconds.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A variable of the environment; an empty one counts as unset.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub fn variable(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl World {
+    /// The real one.
+    pub fn new(verbose: bool) -> Self {
+        Self { verbose, flights: Arc::default() }
+    }
+
+    /// Where configuration, data and state lie: all under `NEXUS_HOME` if that is set, else where
+    /// this system keeps them.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] where there is no home folder.
+    pub fn folders(&self) -> Result<Folders> {
+        if let Some(home) = variable("NEXUS_HOME") {
+            let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
+            return Ok(Folders {
+                config: home.join("config.toml"),
+                data: home.join("data"),
+                state: home.join("state"),
+                key: home.join("key"),
+            });
+        }
+        let found = directories::ProjectDirs::from("", "", "nexus").ok_or_else(|| Failure::Configuration {
+            sentence: "this account has no home folder".into(),
+            cure: "set HOME, or NEXUS_HOME to a folder for nexus alone".into(),
+        })?;
+        let state = found.state_dir().unwrap_or_else(|| found.data_local_dir()).to_owned();
+        Ok(Folders {
+            config: found.config_dir().join("config.toml"),
+            data: found.data_local_dir().to_owned(),
+            key: state.join("key"),
+            state,
+        })
+    }
+
+    /// The accounts of the provider that was asked for. Whatever is odd about its configuration is
+    /// said on stderr.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`].
+    pub fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
+        let folders = self.folders()?;
+        let configured = config::load(&folders.config, &variable, provider)?;
+        for warning in &configured.warnings {
+            self.say(&format!("warning: {warning}"));
+        }
+        Ok(Accounts {
+            renewal: renew::Renewal {
+                vault: folders.vault(),
+                http: Arc::new(self.http()),
+                provider: Arc::new(configured.provider),
+                clock: now,
+                notice: Arc::new(|sentence| complain(&format!("note: {sentence}"))),
+                flights: self.flights.clone(),
+            },
+        })
+    }
+
+    /// An HTTP client; nothing is built before its first request.
+    pub fn http(&self) -> Http {
+        let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| variable(name).is_some());
+        let roots = if named { Roots::All } else { Roots::Bundle };
+        let trace: Option<crate::http::Trace> =
+            if self.verbose { Some(Arc::new(|line: &str| complain(line))) } else { None };
+        Http::new(roots, trace)
+    }
+
+    /// Waits for work that needs the network, on one thread. A signal ends it, but only once a
+    /// refresh that was sent is saved; a second signal ends it at once.
+    ///
+    /// # Errors
+    /// The work's own, or [`Interrupted`].
+    pub fn wait<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })?;
+        runtime.block_on(async {
+            let mut signals = Signals::listen()?;
+            tokio::select! {
+                done = work => return done,
+                signal = signals.next() => {
+                    tokio::select! {
+                        () = renew::settled(&self.flights) => {}
+                        () = tokio::time::sleep(SETTLING) => {}
+                        _ = signals.next() => {}
+                    }
+                    Err(signal.into())
+                }
+            }
+        })
+    }
+
+    /// Writes data to stdout at once.
+    ///
+    /// # Errors
+    /// What the stream answers; [`crate::commands::report`] knows that a reader who has gone is no failure.
+    pub fn print(&self, data: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(data.as_bytes())?;
+        out.flush()
+    }
+
+    /// Says a line of conversation on stderr.
+    pub fn say(&self, line: &str) {
+        complain(line);
+    }
+
+    /// Says on stderr what went wrong, under a label that stands out where colour is welcome.
+    pub fn fail(&self, sentence: &str) {
+        const LABEL: anstyle::Style = anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
+        let mut err = anstream::stderr();
+        let sentence = if io::stderr().is_terminal() { terminal::visible(sentence) } else { sentence.into() };
+        // Nobody reads it: then there is nobody to tell.
+        let _ = writeln!(err, "{LABEL}error:{LABEL:#} {sentence}");
+    }
+
+    /// Whether a person sees stdout.
+    pub fn stdout_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Whether a person types into stdin.
+    pub fn stdin_is_terminal(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
+    /// Whether a person is there to be asked.
+    pub fn is_attended(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether there is a browser to be opened.
+    pub fn has_browser(&self) -> bool {
+        variable("BROWSER").is_some() || self.has_display()
+    }
+
+    /// Text from elsewhere as stdout should get it: untouched in a pipe, harmless on a terminal.
+    pub fn shown<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+        if self.stdout_is_terminal() { terminal::visible(text) } else { text.into() }
+    }
+
+    /// What was piped in, as text; none at a terminal.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where it is not UTF-8, naming the offset.
+    pub fn piped(&self) -> Result<Option<String>> {
+        if io::stdin().is_terminal() { Ok(None) } else { self.stdin().map(Some) }
+    }
+
+    /// All of stdin.
+    ///
+    /// # Errors
+    /// As [`piped`](Self::piped).
+    pub fn stdin(&self) -> Result<String> {
+        let mut bytes = Vec::new();
+        io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::System { sentence: format!("reading stdin: {error}") })?;
+        String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failure::Usage(format!("stdin is not UTF-8 text: byte {at} begins no character"))
+        })
+    }
+
+    /// Opens a URL in the person's browser: `$BROWSER`'s programs in order, else the system's own.
+    /// Says whether one was started; none is waited for, and none is given a secret or a stream.
+    pub fn browse(&self, url: &str) -> bool {
+        let commands = match variable("BROWSER") {
+            Some(list) => browsers(&list, url),
+            None if self.has_display() => open::commands(url),
+            None => return false,
+        };
+        commands.into_iter().any(|mut command| {
+            for name in SECRET_VARIABLES {
+                command.env_remove(name);
+            }
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_ok()
+        })
+    }
+
+    /// Whether a window could be seen: always but on a Unix without a display server.
+    pub fn has_display(&self) -> bool {
+        !cfg!(all(unix, not(target_os = "macos")))
+            || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(|name| variable(name).is_some())
+    }
+}
+
+/// Writes a line to stderr, where nothing can be done about a reader who has gone.
+fn complain(line: &str) {
+    let line = if io::stderr().is_terminal() { terminal::visible(line) } else { line.into() };
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The commands of a `$BROWSER` list: separated by colons, `%s` for the URL or the URL appended,
+/// and no shell to reinterpret either.
+fn browsers(list: &str, url: &str) -> Vec<Command> {
+    list.split(':')
+        .filter_map(|entry| {
+            let mut words = entry.split_whitespace();
+            let mut command = Command::new(words.next()?);
+            let mut placed = false;
+            for word in words {
+                placed |= word.contains("%s");
+                command.arg(word.replace("%s", url));
+            }
+            if !placed {
+                command.arg(url);
+            }
+            Some(command)
+        })
+        .collect()
+}
+
+/// The signals that end a program.
+struct Signals {
+    #[cfg(unix)]
+    streams: [(u8, tokio::signal::unix::Signal); 3],
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::System { sentence: format!("listening for signals: {error}") })
+        };
+        Ok(Self {
+            streams: [
+                (2, listen(SignalKind::interrupt())?),
+                (15, listen(SignalKind::terminate())?),
+                (1, listen(SignalKind::hangup())?),
+            ],
+        })
+    }
+
+    async fn next(&mut self) -> Interrupted {
+        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.streams;
+        tokio::select! {
+            _ = on_int.recv() => Interrupted(*int),
+            _ = on_term.recv() => Interrupted(*term),
+            _ = on_hup.recv() => Interrupted(*hup),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) -> Interrupted {
+        // Where Ctrl-C cannot be heard, nothing will ever come.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Interrupted(2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_are_read_without_a_shell() {
+        let said: Vec<_> = browsers("firefox --new-window %s::lynx:x --url=%s;reboot", "http://h/?a&b")
+            .iter()
+            .map(|command| format!("{command:?}"))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                r#""firefox" "--new-window" "http://h/?a&b""#,
+                r#""lynx" "http://h/?a&b""#,
+                r#""x" "--url=http://h/?a&b;reboot""#,
+            ]
+        );
+    }
+}
