@@ -18,6 +18,11 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(|at| at.as_second())
 }
 
+/// The Unix seconds of a date as HTTP headers write it (RFC 9110, section 5.6.7), if it is one.
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp().as_second())
+}
+
 /// A span as a person says it: seconds below 90, minutes below 90, hours with one decimal below
 /// 48, then days. A negative span is no time at all.
 pub fn span(seconds: i64) -> String {
@@ -107,5 +112,13 @@ mod tests {
         assert_eq!(parse_rfc3339("2025-10-27T14:30:00Z"), Some(1_761_575_400));
         assert_eq!(parse_rfc3339("yesterday"), None);
         assert_eq!(rfc3339(i64::MAX), Timestamp::MAX.to_string());
+    }
+
+    #[test]
+    fn http_dates_are_read() {
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        for text in ["", "soon", "1994-11-06T08:49:37Z", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
     }
 }
