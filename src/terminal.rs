@@ -30,7 +30,7 @@ pub fn clean(words: &str) -> String {
             return format!("{}...", cut.trim_end());
         }
     }
-    cleaned.trim_end_matches('.').to_owned()
+    cleaned.trim_end_matches(['.', ' ']).to_owned()
 }
 
 /// Text for a terminal, with every character that would act made visible: controls as the
@@ -59,6 +59,7 @@ mod tests {
     fn server_words_become_one_harmless_line() {
         assert_eq!(clean("  Bad\r\n\x1b[2Jthing \u{202e}here.\n"), "Bad [2Jthing here");
         assert_eq!(clean(""), "");
+        assert_eq!(clean("No \u{7}."), "No");
         let long = clean(&"word ".repeat(1_000));
         assert!(long.ends_with("..."));
         assert!(long.chars().count() <= SERVER_WORDS + 3);
