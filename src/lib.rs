@@ -54,6 +54,7 @@ pub mod api;
 pub mod loopback;
 pub mod sandbox;
 
+pub mod api;
 pub mod failure;
 pub mod http;
 pub mod moment;

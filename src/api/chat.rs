@@ -1,0 +1,156 @@
+//! One question, and the answer as it comes.
+
+use reqwest::{Method, Response};
+use serde::Serialize;
+
+use super::message::{Ending, Reading, Step};
+use super::sse::{Decoder, MAX_EVENT, TooLarge};
+use super::{Client, Peer, content_type, is_json, request, request_id};
+use crate::failure::{Failure, Result};
+use crate::secret::AccessToken;
+
+/// What is asked. Nothing else is sent: models refuse parameters they do not know, and each
+/// generation knows others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Question {
+    /// Who is asked.
+    pub model: String,
+    /// The longest answer, in tokens.
+    pub max_tokens: u32,
+    /// The system prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The conversation so far, a person's words last.
+    pub messages: Vec<Message>,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    #[serde(rename = "content")]
+    pub text: String,
+}
+
+/// The two sides of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(flatten)]
+    question: &'a Question,
+    stream: bool,
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// The next of its text.
+    Text(String),
+}
+
+impl Client<'_> {
+    /// Asks, and returns as soon as the service begins to answer, before any text. It may take five
+    /// minutes to begin, for a gateway that does not stream is silent while the model thinks.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] with what the service says, [`Failure::Unreachable`] where there is no
+    /// answer, [`Failure::Nonsense`] where it is neither a stream of events nor JSON.
+    pub async fn ask(&self, token: &AccessToken, question: &Question) -> Result<Answer> {
+        let body = serde_json::to_vec(&Body { question, stream: true })
+            .map_err(|error| Failure::System { sentence: format!("writing the question: {error}") })?;
+        let request = request(Method::POST, self.url("messages"), "text/event-stream", Some(body));
+        let (response, peer) = self.send(token, request).await?;
+        let kind = content_type(&response);
+        let form = if kind.eq_ignore_ascii_case("text/event-stream") {
+            Form::Events(Decoder::default())
+        } else if is_json(kind) {
+            Form::Whole
+        } else {
+            return Err(peer.unexpected(&response));
+        };
+        let reading = Reading::new(request_id(&response, &peer));
+        Ok(Answer { response, peer, form, reading, end: None })
+    }
+}
+
+/// An answer on its way. Dropping it hangs up.
+pub struct Answer {
+    response: Response,
+    peer: Peer,
+    form: Form,
+    reading: Reading,
+    end: Option<Result<()>>,
+}
+
+/// How the answer comes.
+enum Form {
+    Events(Decoder),
+    /// In one piece: some gateways do not stream, whatever they are asked.
+    Whole,
+    /// It was in one piece and has been read.
+    Read,
+}
+
+impl Answer {
+    /// Waits for the next piece, at most 90 seconds from one byte to the next. None only when the
+    /// answer is complete; a failure before that stays the answer to every further call, so that
+    /// half an answer never passes for a whole one.
+    ///
+    /// # Errors
+    /// [`Failure::AnswerCut`] where it ends too early, [`Failure::Refused`] where the service gives
+    /// up, [`Failure::Declined`] and [`Failure::ContextFull`] where what came is no answer,
+    /// [`Failure::Nonsense`] where it is none of the API's.
+    pub async fn next(&mut self) -> Result<Option<Piece>> {
+        if self.end.is_none() {
+            self.end = Some(match self.step().await {
+                Ok(Step::Text(text)) => return Ok(Some(Piece::Text(text))),
+                Ok(Step::Stop | Step::Nothing) => self.reading.verdict(),
+                Err(failure) => Err(failure),
+            });
+        }
+        self.end.clone().unwrap_or(Ok(())).map(|()| None)
+    }
+
+    /// What is known of how it ended; everything once [`next`](Self::next) has said none.
+    pub fn ending(&self) -> &Ending {
+        &self.reading.ending
+    }
+
+    /// The next thing that matters: text or the end.
+    async fn step(&mut self) -> Result<Step> {
+        match &mut self.form {
+            Form::Events(decoder) => loop {
+                match decoder.next_event() {
+                    Ok(Some(event)) => match self.reading.event(event, &self.peer)? {
+                        Step::Nothing => {}
+                        step => return Ok(step),
+                    },
+                    Ok(None) => match self.peer.chunk(&mut self.response).await? {
+                        Some(bytes) => decoder.push(bytes.as_ref()),
+                        None => return Err(self.reading.cut(decoder.is_between_events(), &self.peer)),
+                    },
+                    Err(TooLarge) => {
+                        let limit = MAX_EVENT / 1024 / 1024;
+                        return Err(self.peer.nonsense(format!("with an event of more than {limit} MiB")));
+                    }
+                }
+            },
+            Form::Whole => {
+                let body = self.peer.whole(&mut self.response).await?;
+                self.form = Form::Read;
+                self.reading.whole(&body, &self.peer)
+            }
+            Form::Read => Ok(Step::Stop),
+        }
+    }
+}

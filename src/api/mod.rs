@@ -1,0 +1,215 @@
+//! The Messages client: asks a model, lists models, reads what comes back.
+//!
+//! It is given a token and knows nothing of where tokens come from. Nothing here tries again: only
+//! the caller knows whether a new token or a second attempt is due.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Response};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, Result};
+use crate::http::{self, Http};
+use crate::provider::{self, Provider, Url};
+use crate::secret::AccessToken;
+use crate::terminal::clean;
+
+pub mod chat;
+pub mod models;
+pub mod sse;
+
+mod message;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use chat::{Answer, Message, Piece, Question, Role};
+pub use message::{Ending, Usage};
+pub use models::Model;
+
+/// The largest answer that is not a stream, in bytes.
+const MAX_WHOLE: usize = 64 * 1024 * 1024;
+
+/// How long to wait for a server that says nothing.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For the head of the answer: a gateway that does not stream thinks before it says anything.
+    head: Duration,
+    /// For the next bytes of its body. A stream's pings count.
+    body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(300), body: Duration::from_secs(90) }
+    }
+}
+
+/// Talks to one provider's Messages endpoint.
+pub struct Client<'a> {
+    http: &'a Http,
+    base: &'a Url,
+    headers: HeaderMap,
+    patience: Patience,
+}
+
+impl<'a> Client<'a> {
+    /// A client for the provider's `api_url`.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] where there is none, or a header of `api_headers` is none.
+    pub fn new(http: &'a Http, provider: &'a Provider) -> Result<Self> {
+        let base = provider.required(provider.api.url.as_ref(), "api_url")?;
+        Ok(Self { http, base, headers: headers(provider)?, patience: Patience::default() })
+    }
+
+    /// Sends a request and waits for the head of a good answer.
+    async fn send(&self, token: &AccessToken, mut request: Request) -> Result<(Response, Peer)> {
+        for (name, value) in &self.headers {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
+        let peer = Peer::new(request.url(), token, self.patience.body);
+        let client = self.http.client(request.url())?;
+        let response = match timeout(self.patience.head, self.http.send(client, request)).await {
+            Ok(sent) => sent.map_err(|lost| lost.at(self.base))?,
+            Err(_) => {
+                let why = format!("no answer within {} seconds", self.patience.head.as_secs());
+                return Err(Failure::Unreachable { host: peer.host, why });
+            }
+        };
+        if response.status().is_success() {
+            return Ok((response, peer));
+        }
+        Err(Failure::Refused(refusal::read(response, &peer).await))
+    }
+
+    /// The URL of one of the API's resources: the base's path, `/v1` once, the resource, the base's
+    /// query.
+    fn url(&self, resource: &str) -> Url {
+        let mut url = self.base.clone();
+        let prefix = url.path().trim_end_matches('/');
+        let prefix = prefix.strip_suffix("/v1").unwrap_or(prefix);
+        let path = format!("{prefix}/v1/{resource}");
+        url.set_path(&path);
+        url
+    }
+}
+
+/// A request that asks for this kind of answer; with a body, it is JSON.
+fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>) -> Request {
+    let mut request = Request::new(method, url);
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+    if let Some(body) = body {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(body.into());
+    }
+    request
+}
+
+/// The provider's own headers. A gateway's key may travel in any of them, so all are sensitive.
+fn headers(provider: &Provider) -> Result<HeaderMap> {
+    let unusable = |name: &str, what: &str| Failure::Configuration {
+        sentence: format!("the provider {} has an unusable header `{}`: {what}", provider.name, clean(name)),
+        cure: format!("mend `api_headers` under [provider.{}] in config.toml", provider.name),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &provider.api.headers {
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| unusable(name, "a header's name is letters, digits and hyphens"))?;
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| unusable(name, "its value has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+fn bearer(token: &AccessToken) -> Result<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| Failure::System { sentence: "the access token has characters that no header can carry".into() })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The other side of one exchange: its name in messages, what must not appear when its words are
+/// repeated, and how long it may be silent.
+struct Peer {
+    host: String,
+    token: AccessToken,
+    silence: Duration,
+}
+
+impl Peer {
+    fn new(url: &Url, token: &AccessToken, silence: Duration) -> Self {
+        Self { host: provider::host(url), token: AccessToken::new(token.expose().to_owned()), silence }
+    }
+
+    /// Its words, fit to be shown. The token goes first: cut to length, half of it might remain.
+    fn words(&self, said: &str) -> String {
+        match self.token.expose() {
+            "" => clean(said),
+            token => clean(&said.replace(token, "(secret)")),
+        }
+    }
+
+    fn nonsense(&self, what: impl Into<String>) -> Failure {
+        Failure::Nonsense { host: self.host.clone(), what: what.into() }
+    }
+
+    fn cut(&self, why: impl Into<String>) -> Failure {
+        Failure::AnswerCut { host: self.host.clone(), why: why.into() }
+    }
+
+    /// The next bytes of its answer; none at the end.
+    async fn chunk(&self, response: &mut Response) -> Result<Option<impl AsRef<[u8]> + use<>>> {
+        match timeout(self.silence, response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(self.cut(clean(&http::root_cause(&error.without_url())))),
+            Err(_) => Err(self.cut(format!("nothing came for {} seconds", self.silence.as_secs()))),
+        }
+    }
+
+    /// An answer that is no stream, to its end.
+    async fn whole(&self, response: &mut Response) -> Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        while let Some(chunk) = self.chunk(response).await? {
+            whole.extend_from_slice(chunk.as_ref());
+            if whole.len() > MAX_WHOLE {
+                return Err(self.nonsense(format!("more than {} MiB at once", MAX_WHOLE / 1024 / 1024)));
+            }
+        }
+        Ok(whole)
+    }
+
+    /// What to say of an answer of another kind than was asked for.
+    fn unexpected(&self, response: &Response) -> Failure {
+        match content_type(response) {
+            "" => self.nonsense("without saying what kind of content it sends"),
+            kind => self.nonsense(format!("with {} where a Messages API would send JSON or events", self.words(kind))),
+        }
+    }
+}
+
+/// The media type of an answer, without its parameters.
+fn content_type(response: &Response) -> &str {
+    let full = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    full.split(';').next().unwrap_or_default().trim()
+}
+
+fn is_json(content_type: &str) -> bool {
+    let lower = content_type.to_ascii_lowercase();
+    lower == "application/json" || (lower.starts_with("application/") && lower.ends_with("+json"))
+}
+
+/// The service's own name for this exchange.
+fn request_id(response: &Response, peer: &Peer) -> Option<String> {
+    ["request-id", "x-request-id"]
+        .iter()
+        .find_map(|name| response.headers().get(*name)?.to_str().ok())
+        .map(|id| peer.words(id))
+        .filter(|id| !id.is_empty())
+}

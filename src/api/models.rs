@@ -1,0 +1,96 @@
+//! The models that a token may use.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use super::message::figure;
+use super::{Client, content_type, is_json, request};
+use crate::failure::{Failure, Result};
+use crate::secret::AccessToken;
+
+/// As many models as the API gives on one page.
+const PAGE: &str = "1000";
+
+/// More pages than any service has models for.
+const MAX_PAGES: usize = 20;
+
+/// A model. Only the id is certain: gateways and older servers leave out the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Model {
+    /// What a question calls it.
+    pub id: String,
+    /// What people call it.
+    pub display_name: Option<String>,
+    /// When it came out (RFC 3339).
+    pub created_at: Option<String>,
+    /// The longest question, in tokens.
+    pub max_input_tokens: Option<u64>,
+    /// The longest answer, in tokens.
+    pub max_tokens: Option<u64>,
+}
+
+/// A page of the list, in Anthropic's shape or OpenAI's, which has no further pages.
+#[derive(Deserialize)]
+struct Page {
+    data: Option<Vec<Item>>,
+    has_more: Option<bool>,
+    last_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: Option<String>,
+    display_name: Option<String>,
+    created_at: Option<String>,
+    #[serde(default, deserialize_with = "figure")]
+    max_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "figure")]
+    max_tokens: Option<u64>,
+}
+
+impl Client<'_> {
+    /// Lists the models in the service's own order: Anthropic's newest first.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask); [`Failure::Nonsense`] also for a list without end.
+    pub async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
+        let mut models = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.page(token, after.as_deref()).await?;
+            models.extend(page.data.unwrap_or_default().into_iter().filter_map(Item::model));
+            let last = page.last_id.or_else(|| models.last().map(|model: &Model| model.id.clone()));
+            // A page that leads to itself would lead there for ever.
+            if page.has_more != Some(true) || last == after {
+                return Ok(models);
+            }
+            after = last;
+        }
+        Err(Failure::Nonsense {
+            host: crate::provider::host(self.base),
+            what: format!("with a list of models that goes on after {MAX_PAGES} pages"),
+        })
+    }
+
+    async fn page(&self, token: &AccessToken, after: Option<&str>) -> Result<Page> {
+        let mut url = self.url("models");
+        url.query_pairs_mut().append_pair("limit", PAGE).extend_pairs(after.map(|id| ("after_id", id)));
+        let (mut response, peer) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
+        if !is_json(content_type(&response)) {
+            return Err(peer.unexpected(&response));
+        }
+        let body = peer.whole(&mut response).await?;
+        match serde_json::from_slice::<Page>(&body) {
+            Ok(page) if page.data.is_some() => Ok(page),
+            _ => Err(peer.nonsense("with JSON that is no list of models")),
+        }
+    }
+}
+
+impl Item {
+    fn model(self) -> Option<Model> {
+        let Item { id, display_name, created_at, max_input_tokens, max_tokens } = self;
+        let id = id.filter(|id| !id.is_empty())?;
+        Some(Model { id, display_name, created_at, max_input_tokens, max_tokens })
+    }
+}

@@ -1,0 +1,242 @@
+//! How a refusal by the service is read, whatever shape its body has.
+//!
+//! Between nexus and the model stand gateways, proxies and load balancers, and each says no in its
+//! own way: Anthropic's and OpenAI's JSON, RFC 6750's, FastAPI's, plain text, an HTML page, nothing.
+
+use reqwest::Response;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{Peer, request_id};
+use crate::failure::Refusal;
+use crate::moment;
+
+/// As much of a refusal's body as is worth reading, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Reads a refusal to its end or [`MAX_BODY`]. A body that breaks off or hangs does not hide the
+/// status.
+pub(super) async fn read(mut response: Response, peer: &Peer) -> Refusal {
+    let mut body = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() >= MAX_BODY {
+                break;
+            }
+        }
+    };
+    // The whole of it has as long as one silence: nobody waits for a trickling error page.
+    let _ = timeout(peer.silence, reading).await;
+    body.truncate(MAX_BODY);
+    let mut refusal = said(&String::from_utf8_lossy(&body), peer);
+    refusal.status = Some(response.status().as_u16());
+    refusal.request_id = request_id(&response, peer).or(refusal.request_id);
+    refusal.retry_after = retry_after(response.headers());
+    if response.status().is_redirection() {
+        refusal.message = redirect(&response, peer);
+    } else if refusal.message.is_empty() {
+        // RFC 6750, section 3: where a resource server says what is wrong with a token.
+        refusal.message = peer.words(header(response.headers(), "www-authenticate"));
+    }
+    refusal
+}
+
+/// What a refusal's body says: type, words and request id.
+pub(super) fn said(body: &str, peer: &Peer) -> Refusal {
+    let mut refusal = Refusal { host: peer.host.clone(), ..Refusal::default() };
+    match serde_json::from_str::<Value>(body) {
+        Ok(body) => {
+            refusal.kind = kind(&body).map(|kind| peer.words(kind));
+            refusal.message = peer.words(words(&body).unwrap_or_default());
+            refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| peer.words(id));
+        }
+        Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "JSON that cannot be read".into(),
+        Err(_) => refusal.message = html(body, peer).unwrap_or_else(|| peer.words(body)),
+    }
+    refusal
+}
+
+/// The words for a person in a JSON body: the first of the usual fields that has any, as deep as it
+/// takes.
+fn words(body: &Value) -> Option<&str> {
+    match body {
+        Value::String(words) if !words.trim().is_empty() => Some(words),
+        Value::Array(items) => items.iter().find_map(words),
+        Value::Object(fields) => ["message", "error_description", "msg", "detail", "error", "errors", "title"]
+            .iter()
+            .find_map(|name| words(fields.get(*name)?)),
+        _ => None,
+    }
+}
+
+/// The name for programs in a JSON body.
+fn kind(body: &Value) -> Option<&str> {
+    let error = body.get("error")?;
+    if error.is_string() {
+        // RFC 6750 puts the name here and the words elsewhere; others put the words here.
+        return body.get("error_description").and(error.as_str());
+    }
+    let code = error.pointer("/details/error_code").and_then(Value::as_str);
+    if let Some(cap @ "enforced_spend_limit_reached") = code {
+        return Some(cap);
+    }
+    // LiteLLM writes a missing type as the word "None".
+    ["type", "code"].iter().find_map(|name| error.get(*name)?.as_str().filter(|kind| !matches!(*kind, "" | "None")))
+}
+
+/// What an HTML page says in its title; none if the text is no HTML.
+fn html(body: &str, peer: &Peer) -> Option<String> {
+    // Same length, so that what is found in one is at the same place in the other.
+    let lower = body.to_ascii_lowercase();
+    if !["<!doctype html", "<html", "<head", "<title"].iter().any(|mark| lower.trim_start().starts_with(mark)) {
+        return None;
+    }
+    let title = || {
+        let tag = lower.find("<title")?;
+        let start = tag + lower[tag..].find('>')? + 1;
+        let end = start + lower[start..].find("</title")?;
+        Some(peer.words(&body[start..end])).filter(|title| !title.is_empty())
+    };
+    Some(title().unwrap_or_else(|| "an HTML page".into()))
+}
+
+/// Where the service would send the question instead, by name only.
+fn redirect(response: &Response, peer: &Peer) -> String {
+    match response.url().join(header(response.headers(), "location")) {
+        Ok(url) if response.headers().contains_key("location") => {
+            format!("redirects to {}; not followed", peer.words(&crate::provider::host(&url)))
+        }
+        _ => "redirects to nowhere".into(),
+    }
+}
+
+/// How long the service asks to wait, in whole seconds: `retry-after-ms`, else `retry-after` as
+/// seconds or as an HTTP date, which is compared with the service's own clock.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    let after = header(headers, "retry-after");
+    let date = || {
+        let wait = moment::parse_http_date(after)? - moment::parse_http_date(header(headers, "date"))?;
+        u64::try_from(wait).ok()
+    };
+    rounded_up(header(headers, "retry-after-ms"), 1_000.0).or_else(|| rounded_up(after, 1.0)).or_else(date)
+}
+
+fn rounded_up(text: &str, per_second: f64) -> Option<u64> {
+    let seconds = text.trim().parse::<f64>().ok()? / per_second;
+    // The cast saturates, and what is too large to wait for is so either way.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (seconds.is_finite() && seconds >= 0.0).then(|| seconds.ceil() as u64)
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::provider::Url;
+    use crate::secret::AccessToken;
+
+    fn peer() -> Peer {
+        let url = Url::parse("https://llm.example.com/v1/messages").expect("a URL");
+        Peer::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn every_shape_of_body_becomes_one_line() {
+        let long = format!(r#"{{"error":{{"message":"{}sk-token"}}}}"#, "x".repeat(296));
+        let cut = format!("{}(sec...", "x".repeat(296));
+        for (body, kind, message) in [
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: too\n large."}}"#,
+                Some("invalid_request_error"),
+                "max_tokens: too large",
+            ),
+            (
+                r#"{"error":{"message":"Bad key","type":"invalid_request_error","param":null,"code":"bad_key"}}"#,
+                Some("invalid_request_error"),
+                "Bad key",
+            ),
+            (r#"{"error":{"message":"No","type":null,"code":"bad_key"}}"#, Some("bad_key"), "No"),
+            (r#"{"error":{"message":"No","type":"None","code":401}}"#, None, "No"),
+            (
+                r#"{"error":{"type":"rate_limit_error","message":"Cap","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+                Some("enforced_spend_limit_reached"),
+                "Cap",
+            ),
+            (
+                r#"{"error":{"type":"rate_limit_error","message":"Slow","details":{"error_code":"other"}}}"#,
+                Some("rate_limit_error"),
+                "Slow",
+            ),
+            (r#"{"error":"model not loaded"}"#, None, "model not loaded"),
+            (r#"{"error":"invalid_token","error_description":"It expired"}"#, Some("invalid_token"), "It expired"),
+            (r#"{"message":"no Route matched with those values"}"#, None, "no Route matched with those values"),
+            (r#"{"detail":"Not Found"}"#, None, "Not Found"),
+            (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, None, "field required"),
+            (r#"{"detail":{"error":"no such team"}}"#, None, "no such team"),
+            (r#"{"type":"about:blank","title":"Forbidden","status":403}"#, None, "Forbidden"),
+            (r#"{"error":{}}"#, None, ""),
+            (r#"{"error":{"type":"api_error","message":""}}"#, Some("api_error"), ""),
+            (r#"{"secret_looking":"value"}"#, None, ""),
+            (r#""quoted""#, None, "quoted"),
+            ("null", None, ""),
+            (r#"{"error":{"message":"cut o"#, None, "JSON that cannot be read"),
+            ("upstream connect error", None, "upstream connect error"),
+            (" plain\r\n\x1b[2Jtext \u{202e}x", None, "plain [2Jtext x"),
+            ("<html><head><TITLE lang=en> 502 Bad\nGateway </TITLE></head>", None, "502 Bad Gateway"),
+            ("\n<!DOCTYPE HTML><p>who <title", None, "an HTML page"),
+            ("<html><title></title>", None, "an HTML page"),
+            ("<html>\u{130}<title>\u{130}\u{fc}</title>", None, "\u{130}\u{fc}"),
+            ("", None, ""),
+            ("  \n", None, ""),
+            (r#"{"error":{"message":"bad sk-token!"}}"#, None, "bad (secret)!"),
+            (&long, None, &cut),
+            ("sk-token", None, "(secret)"),
+        ] {
+            let refusal = said(body, &peer());
+            assert_eq!((refusal.kind.as_deref(), refusal.message.as_str()), (kind, message), "{body}");
+            assert_eq!(refusal.host, "llm.example.com");
+        }
+    }
+
+    #[test]
+    fn the_request_id_is_found_in_the_body() {
+        let refusal = said(r#"{"error":{"message":"x"},"request_id":"req_1\u001b"}"#, &peer());
+        assert_eq!(refusal.request_id.as_deref(), Some("req_1"));
+    }
+
+    #[test]
+    fn waits_are_read_from_either_header() {
+        let date = ("date", "Mon, 23 Nov 2026 08:00:00 GMT");
+        for (headers, seconds) in [
+            (vec![("retry-after", "20")], Some(20)),
+            (vec![("retry-after", "0")], Some(0)),
+            (vec![("retry-after", "1.2")], Some(2)),
+            (vec![("retry-after", "20"), ("retry-after-ms", "1500")], Some(2)),
+            (vec![("retry-after", "20"), ("retry-after-ms", "soon")], Some(20)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT"), date], Some(90)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 07:59:00 GMT"), date], None),
+            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT")], None),
+            (vec![("retry-after", "-10")], None),
+            (vec![("retry-after", "NaN")], None),
+            (vec![("retry-after", "inf")], None),
+            (vec![("retry-after", "soon")], None),
+            (vec![("retry-after", "")], None),
+            (vec![], None),
+        ] {
+            let headers = headers
+                .into_iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let headers: HeaderMap = headers.collect();
+            assert_eq!(retry_after(&headers), seconds, "{headers:?}");
+        }
+    }
+}
