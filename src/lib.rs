@@ -57,6 +57,7 @@ pub mod sandbox;
 pub mod api;
 pub mod failure;
 pub mod http;
+pub mod loopback;
 pub mod moment;
 pub mod provider;
 pub mod secret;
