@@ -60,6 +60,7 @@ pub mod http;
 pub mod loopback;
 pub mod moment;
 pub mod provider;
+pub mod sandbox;
 pub mod secret;
 pub mod terminal;
 

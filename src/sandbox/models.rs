@@ -1,0 +1,62 @@
+//! The list of models, page by page.
+
+use serde_json::{Value, json};
+
+use super::messages::{admit, refusal};
+use super::script::Answer;
+use super::seen::only;
+use super::{Seen, State};
+use crate::moment;
+
+/// When the newest model came out: 2026-10-01. Each further one is a month older.
+const NEWEST: i64 = 1_790_812_800;
+const MONTH: i64 = 30 * 86_400;
+
+/// `GET /v1/models`: newest first, `limit` (1 to 1000, usually 20) and `after_id` honoured.
+pub(super) fn list(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
+    let request_id = admit(state, seen)?;
+    let invalid = |message: &str| refusal(400, "invalid_request_error", message).header("request-id", &request_id);
+    let parameters = seen.parameters();
+    let parameter = |name| only(&parameters, name).map_err(|why| invalid(&why));
+    let limit = match parameter("limit")? {
+        None => 20,
+        Some(limit) => {
+            let limit = limit.parse().ok().filter(|limit| (1..=1_000).contains(limit));
+            limit.ok_or_else(|| invalid("limit: must be between 1 and 1000"))?
+        }
+    };
+    let models = &state.settings.models;
+    let start = match parameter("after_id")? {
+        None => 0,
+        Some(last) => {
+            let at = models.iter().position(|model| model == last);
+            at.ok_or_else(|| invalid("after_id: no such model"))? + 1
+        }
+    };
+    let page: Vec<_> = models.iter().enumerate().skip(start).take(limit).map(|(age, id)| model(age, id)).collect();
+    let body = json!({
+        "data": page,
+        "has_more": start + page.len() < models.len(),
+        "first_id": page.first().map(|model| &model["id"]),
+        "last_id": page.last().map(|model| &model["id"]),
+    });
+    state.counts.models += 1;
+    Ok(super::json(200, &body).header("request-id", &request_id))
+}
+
+fn model(age: usize, id: &str) -> Value {
+    let mut words: Vec<String> = id.split('-').map(String::from).collect();
+    for word in &mut words {
+        if let Some(first) = word.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+    }
+    json!({
+        "type": "model",
+        "id": id,
+        "display_name": words.join(" "),
+        "created_at": moment::rfc3339(NEWEST - MONTH * i64::try_from(age).unwrap_or_default()),
+        "max_input_tokens": 200_000,
+        "max_tokens": 8_192,
+    })
+}

@@ -1,0 +1,77 @@
+//! A person at a browser, without either: presses the buttons of the sandbox's consent page.
+
+use reqwest::{Method, Request, Response};
+
+use super::Sandbox;
+use crate::failure::{Failure, Result};
+use crate::http::Http;
+use crate::provider::{self, Url};
+
+impl Sandbox {
+    /// Opens the authorization URL, presses Allow, and gives the address that the browser is then
+    /// sent to. It is not visited.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or shows something else than its consent page.
+    pub async fn approve(authorize_url: &str) -> Result<String> {
+        decide(authorize_url, "allow").await
+    }
+
+    /// The same with Deny.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or shows something else than its consent page.
+    pub async fn deny(authorize_url: &str) -> Result<String> {
+        decide(authorize_url, "deny").await
+    }
+
+    /// Goes where a browser was sent, and gives the status it is met with.
+    ///
+    /// # Errors
+    /// Nobody is there.
+    pub async fn visit(address: &str) -> Result<u16> {
+        let url = parse(address)?;
+        send(&Http::default(), Request::new(Method::GET, url)).await.map(|response| response.status().as_u16())
+    }
+}
+
+async fn decide(authorize_url: &str, decision: &str) -> Result<String> {
+    let http = Http::default();
+    let url = parse(authorize_url)?;
+    let page = send(&http, Request::new(Method::GET, url.clone())).await?;
+    if let Some(location) = location(&page) {
+        return Ok(location);
+    }
+    let status = page.status().as_u16();
+    let html = page.text().await.unwrap_or_default();
+    let ticket = html.split_once("name=\"ticket\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
+    let Some((ticket, _)) = ticket else {
+        return Err(Failure::Nonsense { host: provider::host(&url), what: format!("{status} and no consent page") });
+    };
+    let action = parse(&format!("{}/decision", url.as_str().split('?').next().unwrap_or_default()))?;
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("ticket", ticket)
+        .append_pair("decision", decision)
+        .finish();
+    let request = http.client(&action)?.post(action.clone());
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form).build();
+    let request = request.map_err(|error| Failure::System { sentence: error.without_url().to_string() })?;
+    let answer = send(&http, request).await?;
+    location(&answer).ok_or_else(|| Failure::Nonsense {
+        host: provider::host(&action),
+        what: format!("{} to a decision", answer.status().as_u16()),
+    })
+}
+
+async fn send(http: &Http, request: Request) -> Result<Response> {
+    let url = request.url().clone();
+    http.send(http.client(&url)?, request).await.map_err(|lost| lost.at(&url))
+}
+
+fn location(response: &Response) -> Option<String> {
+    response.headers().get("location").and_then(|to| to.to_str().ok()).map(str::to_owned)
+}
+
+fn parse(address: &str) -> Result<Url> {
+    Url::parse(address).map_err(|error| Failure::Usage(format!("`{address}` is no URL ({error})")))
+}

@@ -1,0 +1,176 @@
+//! The token endpoint (RFC 6749, sections 4.1.3, 5 and 6) and revocation (RFC 7009).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::grants::{Family, Use};
+use super::script::Answer;
+use super::seen::only;
+use super::{Seen, Settings, State};
+use crate::provider::ClientAuth;
+
+type Fields = [(String, String)];
+
+/// `POST /token`.
+pub(super) fn token(state: &mut State, seen: &Seen) -> Answer {
+    let worked = fields(seen).and_then(|fields| {
+        authenticate(&state.settings, seen, &fields)?;
+        match required(&fields, "grant_type")? {
+            "authorization_code" => exchange(state, &fields),
+            "refresh_token" => refresh(state, &fields),
+            other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not known here"))),
+        }
+    });
+    worked.unwrap_or_else(|refusal| refusal)
+}
+
+/// `POST /revoke`. An unknown token is as good as revoked (RFC 7009, section 2.2).
+pub(super) fn revoke(state: &mut State, seen: &Seen) -> Answer {
+    let worked = fields(seen).and_then(|fields| {
+        authenticate(&state.settings, seen, &fields)?;
+        if state.grants.revoke(required(&fields, "token")?) {
+            state.counts.revocations += 1;
+        }
+        Ok(Answer { status: 200, headers: Vec::new(), body: Vec::new() }.header("cache-control", "no-store"))
+    });
+    worked.unwrap_or_else(|refusal| refusal)
+}
+
+fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
+    let presented = required(fields, "code")?;
+    let (redirect_uri, verifier) = (required(fields, "redirect_uri")?, required(fields, "code_verifier")?);
+    let Some(code) = state.grants.find_code(presented) else {
+        return Err(invalid_grant("this code was never issued"));
+    };
+    if let Some(family) = code.spent_on {
+        // RFC 6749, section 4.1.2: what was bought with it is revoked.
+        state.grants.end(family);
+        return Err(invalid_grant("this code was used before"));
+    }
+    let asked = code.asked.clone();
+    if code.issued.elapsed() > state.settings.code_lifetime {
+        return Err(invalid_grant("this code has expired"));
+    }
+    if asked.redirect_uri != redirect_uri {
+        return Err(invalid_grant("redirect_uri is not the one of the authorization request"));
+    }
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
+        return Err(refusal(400, "invalid_request", "code_verifier is none (RFC 7636, section 4.1)"));
+    }
+    if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != asked.challenge {
+        return Err(invalid_grant("code_verifier does not match the code_challenge"));
+    }
+    if state.settings.state_at_exchange && one(fields, "state")? != Some(asked.state.as_str()) {
+        return Err(refusal(400, "oauth_request_parse_error", "state is missing or another"));
+    }
+    let family = state.grants.spend_code(presented);
+    state.counts.exchanges += 1;
+    let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &asked.scope));
+    Ok(tokens(state, family, refresh, &asked.scope))
+}
+
+fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
+    let presented = required(fields, "refresh_token")?;
+    let (rotate, grace) = (state.settings.rotate, state.settings.grace);
+    match state.grants.use_refresh(presented, rotate, grace) {
+        Use::Unknown => Err(invalid_grant("this refresh token is not good")),
+        Use::Reused => Err(invalid_grant("this refresh token was used before; the session is ended")),
+        Use::Granted { family, scope } => {
+            state.counts.refreshes += 1;
+            let next = rotate.then(|| state.grants.refresh_token(family, &scope));
+            Ok(tokens(state, family, next, &scope))
+        }
+    }
+}
+
+/// A successful answer (RFC 6749, section 5.1), with the members the Claude Console adds.
+fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &str) -> Answer {
+    let mut body = json!({
+        "access_token": state.grants.access_token(family),
+        "token_type": "Bearer",
+        "scope": scope,
+        "account": { "uuid": "5a2d6b0e-0000-4000-8000-00000000ca11", "email_address": state.settings.account },
+        "organization": { "uuid": "5a2d6b0e-0000-4000-8000-000000000042", "name": state.settings.organization },
+    });
+    if let Some(refresh) = refresh {
+        body["refresh_token"] = refresh.into();
+    }
+    if let Some(lifetime) = &state.settings.token_lifetime {
+        body["expires_in"] = lifetime.clone();
+    }
+    for (name, value) in &state.settings.token_extra {
+        body[name] = value.clone();
+    }
+    super::json(200, &body).header("pragma", "no-cache")
+}
+
+fn fields(seen: &Seen) -> Result<Vec<(String, String)>, Answer> {
+    seen.fields().ok_or_else(|| refusal(400, "invalid_request", "the body is neither a form nor a flat JSON object"))
+}
+
+fn one<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, Answer> {
+    only(fields, name).map_err(|why| refusal(400, "invalid_request", &why))
+}
+
+fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
+    one(fields, name)?.ok_or_else(|| refusal(400, "invalid_request", &format!("{name} is missing")))
+}
+
+/// Client authentication (RFC 6749, section 2.3): in the configured way and in no other.
+fn authenticate(settings: &Settings, seen: &Seen, fields: &Fields) -> Result<(), Answer> {
+    let header = seen.header("authorization").map(basic);
+    let (id, secret) = (one(fields, "client_id")?, one(fields, "client_secret")?);
+    let way = match (&header, secret) {
+        (Some(_), Some(_)) => return Err(refusal(400, "invalid_request", "the client authenticates in two ways")),
+        (Some(_), None) => ClientAuth::Basic,
+        (None, Some(_)) => ClientAuth::Post,
+        (None, None) => ClientAuth::None,
+    };
+    let expected = (Some(settings.client_id.as_str()), settings.client_secret.as_deref());
+    let known = match &header {
+        Some(Some((user, password))) => {
+            (Some(user.as_str()), Some(password.as_str())) == expected && id.is_none_or(|id| id == user)
+        }
+        Some(None) => false,
+        None => (id, secret) == expected,
+    };
+    if way != settings.client_auth {
+        let why = format!("this client must authenticate by {}", settings.client_auth.as_str());
+        return Err(invalid_client(&why));
+    }
+    if known { Ok(()) } else { Err(invalid_client("no such client, or the wrong secret")) }
+}
+
+/// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1).
+fn basic(header: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (user, password) = pair.split_once(':')?;
+    let decoded = |text: &str| {
+        let pair = format!("x={text}");
+        let value = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
+        // A raw `&` would have to be encoded.
+        value.filter(|_| !text.contains('&'))
+    };
+    Some((decoded(user)?, decoded(password)?))
+}
+
+fn invalid_grant(why: &str) -> Answer {
+    refusal(400, "invalid_grant", why)
+}
+
+fn invalid_client(why: &str) -> Answer {
+    refusal(401, "invalid_client", why).header("www-authenticate", "Basic realm=\"nexus sandbox\"")
+}
+
+/// An error as RFC 6749, section 5.2 writes it.
+fn refusal(status: u16, error: &str, description: &str) -> Answer {
+    let body: Value = json!({ "error": error, "error_description": description });
+    super::json(status, &body)
+}
