@@ -239,8 +239,7 @@ impl Accounts {
     /// As [`chat`](Self::chat).
     pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
         let client = api::Client::new(&self.renewal.http, self.provider())?;
-        let models =
-            self.with_token(owner, seen, async |session| client.models(&session.access_token).await).await?;
+        let models = self.with_token(owner, seen, async |session| client.models(&session.access_token).await).await?;
         self.keep_models(owner, &models);
         Ok(models)
     }
@@ -263,12 +262,7 @@ impl Accounts {
 
     /// Does something with a token that serves; if the API rejects it, once more with another one,
     /// unless somebody else has renewed it meanwhile. Nothing loops.
-    async fn with_token<T>(
-        &self,
-        owner: &str,
-        seen: Session,
-        work: impl AsyncFn(&Session) -> Result<T>,
-    ) -> Result<T> {
+    async fn with_token<T>(&self, owner: &str, seen: Session, work: impl AsyncFn(&Session) -> Result<T>) -> Result<T> {
         let key = self.key(owner);
         let session = match seen.serves(Need::Request, (self.renewal.clock)()) {
             true => seen,

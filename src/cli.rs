@@ -12,19 +12,19 @@ use crate::commands::{chat, completions, demo, models, oauth};
 #[derive(Debug, Parser)]
 #[command(name = "nexus", version, after_help = EXIT_CODES, propagate_version = true)]
 #[command(disable_help_subcommand = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 
     /// Tell on stderr what happens on the wire, with secrets masked
     #[arg(long, short, global = true)]
-    pub verbose: bool,
+    pub(crate) verbose: bool,
 }
 
 /// What nexus can do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Sign in and out, look at the session, hand out its token
     #[command(subcommand)]
     Oauth(oauth::Command),
@@ -39,7 +39,7 @@ pub enum Command {
 }
 
 /// The exit codes, as every help text and the README tell them.
-pub const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0      done (also: the reader of stdout went away)
   1      failed, and trying again as is won't help

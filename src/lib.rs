@@ -54,13 +54,10 @@ pub mod api;
 pub mod loopback;
 pub mod sandbox;
 
-pub mod api;
 pub mod failure;
 pub mod http;
-pub mod loopback;
 pub mod moment;
 pub mod provider;
-pub mod sandbox;
 pub mod secret;
 pub mod terminal;
 

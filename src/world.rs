@@ -27,7 +27,7 @@ const SETTLING: Duration = Duration::from_secs(35);
 
 /// A signal that ended the program's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interrupted(pub u8);
+pub(crate) struct Interrupted(pub(crate) u8);
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,28 +38,28 @@ impl std::fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// The process's surroundings.
-pub struct World {
+pub(crate) struct World {
     /// Whether to tell on stderr what happens on the wire.
-    pub verbose: bool,
+    pub(crate) verbose: bool,
     flights: Arc<watch::Sender<usize>>,
 }
 
 /// The time in Unix seconds.
 #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// A variable of the environment; an empty one counts as unset.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
-pub fn variable(name: &'static str) -> Option<String> {
+pub(crate) fn variable(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl World {
     /// The real one.
-    pub fn new(verbose: bool) -> Self {
+    pub(crate) fn new(verbose: bool) -> Self {
         Self { verbose, flights: Arc::default() }
     }
 
@@ -68,7 +68,7 @@ impl World {
     ///
     /// # Errors
     /// [`Failure::Configuration`] where there is no home folder.
-    pub fn folders(&self) -> Result<Folders> {
+    pub(crate) fn folders(&self) -> Result<Folders> {
         if let Some(home) = variable("NEXUS_HOME") {
             let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
             return Ok(Folders {
@@ -96,7 +96,7 @@ impl World {
     ///
     /// # Errors
     /// [`Failure::Configuration`].
-    pub fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
+    pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
         let folders = self.folders()?;
         let configured = config::load(&folders.config, &variable, provider)?;
         for warning in &configured.warnings {
@@ -115,7 +115,7 @@ impl World {
     }
 
     /// An HTTP client; nothing is built before its first request.
-    pub fn http(&self) -> Http {
+    pub(crate) fn http(&self) -> Http {
         let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| variable(name).is_some());
         let roots = if named { Roots::All } else { Roots::Bundle };
         let trace: Option<crate::http::Trace> =
@@ -128,7 +128,7 @@ impl World {
     ///
     /// # Errors
     /// The work's own, or [`Interrupted`].
-    pub fn wait<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -153,20 +153,21 @@ impl World {
     ///
     /// # Errors
     /// What the stream answers; [`crate::commands::report`] knows that a reader who has gone is no failure.
-    pub fn print(&self, data: &str) -> io::Result<()> {
+    pub(crate) fn print(&self, data: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(data.as_bytes())?;
         out.flush()
     }
 
     /// Says a line of conversation on stderr.
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         complain(line);
     }
 
     /// Says on stderr what went wrong, under a label that stands out where colour is welcome.
-    pub fn fail(&self, sentence: &str) {
-        const LABEL: anstyle::Style = anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
+    pub(crate) fn fail(&self, sentence: &str) {
+        const LABEL: anstyle::Style =
+            anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
         let mut err = anstream::stderr();
         let sentence = if io::stderr().is_terminal() { terminal::visible(sentence) } else { sentence.into() };
         // Nobody reads it: then there is nobody to tell.
@@ -174,27 +175,27 @@ impl World {
     }
 
     /// Whether a person sees stdout.
-    pub fn stdout_is_terminal(&self) -> bool {
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
 
     /// Whether a person types into stdin.
-    pub fn stdin_is_terminal(&self) -> bool {
+    pub(crate) fn stdin_is_terminal(&self) -> bool {
         io::stdin().is_terminal()
     }
 
     /// Whether a person is there to be asked.
-    pub fn is_attended(&self) -> bool {
+    pub(crate) fn is_attended(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Whether there is a browser to be opened.
-    pub fn has_browser(&self) -> bool {
+    pub(crate) fn has_browser(&self) -> bool {
         variable("BROWSER").is_some() || self.has_display()
     }
 
     /// Text from elsewhere as stdout should get it: untouched in a pipe, harmless on a terminal.
-    pub fn shown<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+    pub(crate) fn shown<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
         if self.stdout_is_terminal() { terminal::visible(text) } else { text.into() }
     }
 
@@ -202,7 +203,7 @@ impl World {
     ///
     /// # Errors
     /// [`Failure::Usage`] where it is not UTF-8, naming the offset.
-    pub fn piped(&self) -> Result<Option<String>> {
+    pub(crate) fn piped(&self) -> Result<Option<String>> {
         if io::stdin().is_terminal() { Ok(None) } else { self.stdin().map(Some) }
     }
 
@@ -210,7 +211,7 @@ impl World {
     ///
     /// # Errors
     /// As [`piped`](Self::piped).
-    pub fn stdin(&self) -> Result<String> {
+    pub(crate) fn stdin(&self) -> Result<String> {
         let mut bytes = Vec::new();
         io::stdin()
             .lock()
@@ -224,7 +225,7 @@ impl World {
 
     /// Opens a URL in the person's browser: `$BROWSER`'s programs in order, else the system's own.
     /// Says whether one was started; none is waited for, and none is given a secret or a stream.
-    pub fn browse(&self, url: &str) -> bool {
+    pub(crate) fn browse(&self, url: &str) -> bool {
         let commands = match variable("BROWSER") {
             Some(list) => browsers(&list, url),
             None if self.has_display() => open::commands(url),
@@ -239,7 +240,7 @@ impl World {
     }
 
     /// Whether a window could be seen: always but on a Unix without a display server.
-    pub fn has_display(&self) -> bool {
+    pub(crate) fn has_display(&self) -> bool {
         !cfg!(all(unix, not(target_os = "macos")))
             || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(|name| variable(name).is_some())
     }

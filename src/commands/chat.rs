@@ -21,7 +21,7 @@ const MAX_TOKENS: u32 = 8_192;
 /// What is piped in follows the words after a blank line: `nexus chat "why does this fail?" <
 /// build.log`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The question, its words joined by spaces; `-` alone reads it from stdin
     prompt: Vec<String>,
 
@@ -43,14 +43,14 @@ pub struct Args {
 
     /// Print one object for programs, when the answer is whole
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Asks.
 ///
 /// # Errors
 /// Why there is no answer, or no whole one.
-pub fn run(args: Args, world: &World) -> Done {
+pub(crate) fn run(args: Args, world: &World) -> Done {
     let prompt = prompt(&args.prompt, world)?;
     let accounts = world.accounts(args.provider.as_deref())?;
     let seen = accounts.look("")?;
@@ -78,9 +78,7 @@ fn prompt(words: &[String], world: &World) -> Result<String> {
         }
     };
     if prompt.trim().is_empty() {
-        return Err(Failure::Usage(
-            "there is no question: write one behind `nexus chat`, or pipe one into it".into(),
-        ));
+        return Err(Failure::Usage("there is no question: write one behind `nexus chat`, or pipe one into it".into()));
     }
     Ok(prompt)
 }

@@ -7,15 +7,14 @@ use crate::world::World;
 
 /// Print the completion script for a shell
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The shell
     shell: Shell,
 }
 
 /// The shells that have a script.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-#[expect(missing_docs, reason = "their names are all there is to say")]
-pub enum Shell {
+pub(crate) enum Shell {
     Bash,
     Elvish,
     Fish,
@@ -28,7 +27,7 @@ pub enum Shell {
 ///
 /// # Errors
 /// A stdout that takes nothing.
-pub fn run(args: &Args, world: &World) -> Done {
+pub(crate) fn run(args: &Args, world: &World) -> Done {
     world.print(match args.shell {
         Shell::Bash => include_str!("../../completions/nexus.bash"),
         Shell::Elvish => include_str!("../../completions/nexus.elv"),

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -40,7 +41,7 @@ const KEPT_VARIABLES: &[&str] = &[
 /// A sandbox inside nexus plays the authorization server and the model, so the answers are the
 /// sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// What to ask the sandbox
     #[arg(default_value = "Hello, Claude!")]
     prompt: String,
@@ -61,7 +62,7 @@ enum Approval {
 ///
 /// # Errors
 /// What the machine would not do. A command that fails has said why itself; its exit code is ours.
-pub fn run(args: &Args, world: &World) -> Done {
+pub(crate) fn run(args: &Args, world: &World) -> Done {
     world.wait(async {
         let home = tempfile::Builder::new()
             .prefix("nexus-demo-")
@@ -126,18 +127,13 @@ fn config(sandbox: &Sandbox) -> String {
 /// A command line as a person types it.
 fn typed(words: &[&str]) -> String {
     let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
-    let quoted = |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    let quoted =
+        |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs one of the program's own commands and gives its exit code.
-async fn step(
-    words: &[&str],
-    home: &Path,
-    approval: Approval,
-    sandbox: &Sandbox,
-    world: &World,
-) -> anyhow::Result<u8> {
+async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, world: &World) -> anyhow::Result<u8> {
     let program = std::env::current_exe().context("finding nexus itself")?;
     let mut command = Command::new(program);
     // `--` keeps a prompt that begins with a hyphen a prompt.
@@ -173,13 +169,14 @@ async fn approve(
     sandbox: &Sandbox,
     world: &World,
 ) -> anyhow::Result<()> {
-    let http = world.http();
+    let http = Arc::new(world.http());
     let mut line = String::new();
     while said.read_line(&mut line).await.context("listening to nexus itself")? > 0 {
         let text = line.trim_end();
         world.say(text);
         if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
             world.say("(no browser here: the demo approves this by itself)");
+            let http = http.clone();
             let back = Sandbox::approve(text).await.context("approving")?;
             // The first answer is the redirect to the clean page, the second is that page. `start`
             // is still talking while it answers, so both happen beside the reading.

@@ -9,18 +9,18 @@ use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 use crate::world::{Interrupted, World};
 
-pub mod chat;
-pub mod completions;
-pub mod demo;
-pub mod models;
-pub mod oauth;
+pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod models;
+pub(crate) mod oauth;
 
 /// What a command gives back: its exit code when nothing failed (only `oauth status` has one that
 /// is not 0), or what did.
-pub type Done = anyhow::Result<u8>;
+pub(crate) type Done = anyhow::Result<u8>;
 
 /// Does what was said.
-pub fn run(cli: Cli) -> u8 {
+pub(crate) fn run(cli: Cli) -> u8 {
     let world = World::new(cli.verbose);
     let json = wants_json(&cli.command);
     let done = match cli.command {
@@ -43,7 +43,7 @@ fn wants_json(command: &Command) -> bool {
 }
 
 /// Prints help where that was asked for, else what the words got wrong, in clap's own sentences.
-pub fn misunderstood(error: &clap::Error, json: bool) -> u8 {
+pub(crate) fn misunderstood(error: &clap::Error, json: bool) -> u8 {
     // A stream that has gone takes neither help nor complaint.
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
@@ -57,7 +57,7 @@ pub fn misunderstood(error: &clap::Error, json: bool) -> u8 {
 
 /// Says on stderr what failed and what to do about it, with `--json` on stdout too, and gives the
 /// exit code.
-pub fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
+pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
     if let Some(Interrupted(signal)) = error.downcast_ref() {
         return 128 + signal;
     }

@@ -7,21 +7,21 @@ use crate::world::World;
 
 /// List the models that the session may use, one id a line
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Use this provider of config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
     /// Print an object for programs
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Lists them, newest first.
 ///
 /// # Errors
 /// Why they cannot be listed.
-pub fn run(args: &Args, world: &World) -> Done {
+pub(crate) fn run(args: &Args, world: &World) -> Done {
     let accounts = world.accounts(args.provider.as_deref())?;
     let seen = accounts.look("")?;
     let models = world.wait(async { Ok(accounts.models("", seen).await?) })?;

@@ -5,6 +5,7 @@
 //! PKCE.
 
 pub mod attempt;
+pub mod callback;
 pub mod endpoint;
 pub mod grant;
 pub mod pkce;

@@ -1,1 +1,5 @@
-//! x
+//! The tests that drive the built program, or the library from outside, against the sandbox on
+//! loopback. One program, so that they link once; this is its table of contents.
+
+/// The authorization code flow with PKCE, case by case.
+mod pkce;

@@ -6,7 +6,7 @@ use crate::world::World;
 
 /// Revoke the session at the server where that can be done, and forget it here
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Sign out of this provider of config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
     provider: Option<String>,
@@ -20,7 +20,7 @@ pub struct Args {
 ///
 /// # Errors
 /// A store that cannot be written.
-pub fn run(args: &Args, world: &World) -> Done {
+pub(crate) fn run(args: &Args, world: &World) -> Done {
     if !args.all {
         return sign_out(args.provider.as_deref(), world);
     }

@@ -5,14 +5,14 @@ use clap::Subcommand;
 use crate::commands::Done;
 use crate::world::World;
 
-pub mod logout;
-pub mod start;
-pub mod status;
-pub mod token;
+pub(crate) mod logout;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod token;
 
 /// What can be done with a session.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Sign in: opens the browser and waits for the approval
     Start(start::Args),
     /// Tell whether there is a session and how long its token lives, without the network
@@ -25,7 +25,7 @@ pub enum Command {
 
 impl Command {
     /// Whether failures are wanted as an object on stdout too.
-    pub fn wants_json(&self) -> bool {
+    pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Start(_) | Self::Logout(_) => false,
             Self::Status(args) => args.json,
@@ -38,7 +38,7 @@ impl Command {
 ///
 /// # Errors
 /// Whatever the command meets.
-pub fn run(command: Command, world: &World) -> Done {
+pub(crate) fn run(command: Command, world: &World) -> Done {
     match command {
         Command::Start(args) => start::run(&args, world),
         Command::Status(args) => status::run(&args, world),

@@ -13,7 +13,7 @@ use crate::world::World;
 
 /// Sign in: opens the browser and waits for the approval
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Sign in to this provider of config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
@@ -31,7 +31,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Why nobody is signed in now. A session that was there before is still there then.
-pub fn run(args: &Args, world: &World) -> Done {
+pub(crate) fn run(args: &Args, world: &World) -> Done {
     let accounts = world.accounts(args.provider.as_deref())?;
     accounts.provider().client()?;
     accounts.prove_writable()?;

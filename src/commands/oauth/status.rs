@@ -10,14 +10,14 @@ use crate::world::{self, World};
 
 /// Tell whether there is a session and how long its token lives, without the network
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Look at this provider of config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
     /// Print an object for programs
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// What a session is good for.
@@ -64,7 +64,7 @@ impl State {
 /// # Errors
 /// A store or a configuration that cannot be read. A session that is no longer good is no error
 /// here: the exit code says it.
-pub fn run(args: &Args, world: &World) -> Done {
+pub(crate) fn run(args: &Args, world: &World) -> Done {
     let accounts = world.accounts(args.provider.as_deref())?;
     let provider = &accounts.provider().name;
     let session = accounts.peek("")?;
@@ -85,18 +85,16 @@ fn sentence(provider: &str, session: Option<&Session>, state: State, now: i64) -
     let start = Failure::NotSignedIn { provider: provider.to_owned() }.hint().replace('`', "");
     let Some(session) = session else { return format!("Not signed in: {start}") };
     let ago = moment::span(now - session.expires_at.unwrap_or(now));
-    let left = session.expires_at.map_or_else(
-        || "expiry unknown".to_owned(),
-        |at| format!("expires in {}", moment::span(at - now)),
-    );
+    let left = session
+        .expires_at
+        .map_or_else(|| "expiry unknown".to_owned(), |at| format!("expires in {}", moment::span(at - now)));
     match (state, session.refreshable) {
         (State::Active, true) => format!("Token active, {left}, auto-refresh enabled"),
         (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
         (State::Refreshable, _) => format!("Token expired {ago} ago, will refresh on next use"),
-        (State::Dead, _) => format!(
-            "Session ended by the server at {}: {start}",
-            moment::rfc3339(session.ended_at.unwrap_or(now))
-        ),
+        (State::Dead, _) => {
+            format!("Session ended by the server at {}: {start}", moment::rfc3339(session.ended_at.unwrap_or(now)))
+        }
         (State::Expired | State::None, _) => format!("Token expired {ago} ago, no refresh token: {start}"),
     }
 }

@@ -14,7 +14,7 @@ use crate::world::{self, World};
 /// It has at least 330 seconds or half its lifetime left, whichever is less; it is refreshed once if
 /// it has to be.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Use this provider of config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
@@ -25,14 +25,14 @@ pub struct Args {
 
     /// Print an object for programs
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Prints the token.
 ///
 /// # Errors
 /// Why there is none.
-pub fn run(args: &Args, world: &World) -> Done {
+pub(crate) fn run(args: &Args, world: &World) -> Done {
     let accounts = world.accounts(args.provider.as_deref())?;
     let need = match args.min_ttl {
         Some(wanted) => Need::AtLeast(i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)),
