@@ -72,18 +72,3 @@ mod tests {
         assert_eq!(visible("a\x1b[31m\x07\x7f\u{9b}\u{202e}b\r"), "a␛[31m␇␡<U+009B><U+202E>b␍");
     }
 }
-/// stub
-#[allow(missing_docs)]
-pub struct Streamed<W>(W, bool);
-#[allow(missing_docs)]
-impl<W: std::io::Write> Streamed<W> {
-    pub fn new(w: W, t: bool) -> Self {
-        Self(w, t)
-    }
-    pub fn write(&mut self, t: &str) -> std::io::Result<()> {
-        self.0.write_all(t.as_bytes())
-    }
-    pub fn finish(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}

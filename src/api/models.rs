@@ -15,7 +15,7 @@ const PAGE: &str = "1000";
 const MAX_PAGES: usize = 20;
 
 /// A model. Only the id is certain: gateways and older servers leave out the rest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Model {
     /// What a question calls it.
     pub id: String,

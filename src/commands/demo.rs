@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -70,7 +69,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
             .context("making a throw-away home for the demo")?;
         let sandbox = Sandbox::start(Settings {
             client_id: "nexus-demo".into(),
-            redirect: RedirectRule::LoopbackAnyPort("http://127.0.0.1/callback".into()),
+            redirect: RedirectRule::AnyPort("http://127.0.0.1/callback".into()),
             ..Settings::default()
         })
         .await
@@ -169,37 +168,20 @@ async fn approve(
     sandbox: &Sandbox,
     world: &World,
 ) -> anyhow::Result<()> {
-    let http = Arc::new(world.http());
     let mut line = String::new();
     while said.read_line(&mut line).await.context("listening to nexus itself")? > 0 {
         let text = line.trim_end();
         world.say(text);
         if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
             world.say("(no browser here: the demo approves this by itself)");
-            let http = http.clone();
             let back = Sandbox::approve(text).await.context("approving")?;
-            // The first answer is the redirect to the clean page, the second is that page. `start`
-            // is still talking while it answers, so both happen beside the reading.
-            tokio::spawn(async move {
-                let mut next = back.parse().ok();
-                for _ in 0..2 {
-                    let Some(url) = next.take() else { break };
-                    next = follow(&http, url).await;
-                }
-            });
+            // `start` is still talking while it answers the browser, so both happen at once; what
+            // came of it, it says itself.
+            tokio::spawn(async move { Sandbox::visit(&back).await });
         }
         line.clear();
     }
     Ok(())
-}
-
-/// Gets a page and gives the place it redirects to, if it does.
-async fn follow(http: &crate::http::Http, url: crate::provider::Url) -> Option<crate::provider::Url> {
-    let client = http.client(&url).ok()?;
-    let request = client.get(url.clone()).build().ok()?;
-    let answer = http.send(client, request).await.ok()?;
-    let place = answer.headers().get("location")?.to_str().ok()?;
-    url.join(place).ok()
 }
 
 #[cfg(test)]

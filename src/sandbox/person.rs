@@ -25,15 +25,30 @@ impl Sandbox {
         decide(authorize_url, "deny").await
     }
 
-    /// Goes where a browser was sent, and gives the status it is met with.
+    /// Goes where a browser was sent, and on where it is sent from there, as a browser does. Gives
+    /// the page that is shown in the end: its status, address and text.
     ///
     /// # Errors
-    /// Nobody is there.
-    pub async fn visit(address: &str) -> Result<u16> {
-        let url = parse(address)?;
-        send(&Http::default(), Request::new(Method::GET, url)).await.map(|response| response.status().as_u16())
+    /// Nobody is there, or a way without end.
+    pub async fn visit(address: &str) -> Result<(u16, String, String)> {
+        let http = Http::default();
+        let mut url = parse(address)?;
+        for _ in 0..MOST_REDIRECTS {
+            let page = send(&http, Request::new(Method::GET, url.clone())).await?;
+            match location(&page).and_then(|to| url.join(&to).ok()) {
+                Some(next) => url = next,
+                None => {
+                    let status = page.status().as_u16();
+                    return Ok((status, url.into(), page.text().await.unwrap_or_default()));
+                }
+            }
+        }
+        Err(Failure::Nonsense { host: provider::host(&url), what: "with one redirect after the other".into() })
     }
 }
+
+/// As many redirects as a browser puts up with.
+const MOST_REDIRECTS: usize = 20;
 
 async fn decide(authorize_url: &str, decision: &str) -> Result<String> {
     let http = Http::default();
