@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::message::figure;
 use super::{Client, content_type, is_json, request};
@@ -15,7 +16,7 @@ const PAGE: &str = "1000";
 const MAX_PAGES: usize = 20;
 
 /// A model. Only the id is certain: gateways and older servers leave out the rest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     /// What a question calls it.
     pub id: String,
@@ -24,28 +25,19 @@ pub struct Model {
     /// When it came out (RFC 3339).
     pub created_at: Option<String>,
     /// The longest question, in tokens.
+    #[serde(default, deserialize_with = "figure")]
     pub max_input_tokens: Option<u64>,
     /// The longest answer, in tokens.
+    #[serde(default, deserialize_with = "figure")]
     pub max_tokens: Option<u64>,
 }
 
 /// A page of the list, in Anthropic's shape or OpenAI's, which has no further pages.
 #[derive(Deserialize)]
 struct Page {
-    data: Option<Vec<Item>>,
+    data: Option<Vec<Value>>,
     has_more: Option<bool>,
     last_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    id: Option<String>,
-    display_name: Option<String>,
-    created_at: Option<String>,
-    #[serde(default, deserialize_with = "figure")]
-    max_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "figure")]
-    max_tokens: Option<u64>,
 }
 
 impl Client<'_> {
@@ -54,12 +46,14 @@ impl Client<'_> {
     /// # Errors
     /// Those of [`ask`](Self::ask); [`Failure::Nonsense`] also for a list without end.
     pub async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
-        let mut models = Vec::new();
+        let mut models: Vec<Model> = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let page = self.page(token, after.as_deref()).await?;
-            models.extend(page.data.unwrap_or_default().into_iter().filter_map(Item::model));
-            let last = page.last_id.or_else(|| models.last().map(|model: &Model| model.id.clone()));
+            // What has no id cannot be asked.
+            let named = page.data.unwrap_or_default().into_iter().filter_map(|item| Model::deserialize(item).ok());
+            models.extend(named.filter(|model| !model.id.is_empty()));
+            let last = page.last_id.or_else(|| models.last().map(|model| model.id.clone()));
             // A page that leads to itself would lead there for ever.
             if page.has_more != Some(true) || last == after {
                 return Ok(models);
@@ -84,13 +78,5 @@ impl Client<'_> {
             Ok(page) if page.data.is_some() => Ok(page),
             _ => Err(peer.nonsense("with JSON that is no list of models")),
         }
-    }
-}
-
-impl Item {
-    fn model(self) -> Option<Model> {
-        let Item { id, display_name, created_at, max_input_tokens, max_tokens } = self;
-        let id = id.filter(|id| !id.is_empty())?;
-        Some(Model { id, display_name, created_at, max_input_tokens, max_tokens })
     }
 }
