@@ -168,13 +168,17 @@ async fn approve(
     sandbox: &Sandbox,
     world: &World,
 ) -> anyhow::Result<()> {
-    let mut line = String::new();
+    let (mut line, mut url) = (String::new(), None);
     while said.read_line(&mut line).await.context("listening to nexus itself")? > 0 {
         let text = line.trim_end();
         world.say(text);
         if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
+            url = Some(text.to_owned());
+        } else if text.starts_with("Waiting")
+            && let Some(url) = url.take()
+        {
             world.say("(no browser here: the demo approves this by itself)");
-            let back = Sandbox::approve(text).await.context("approving")?;
+            let back = Sandbox::approve(&url).await.context("approving")?;
             // `start` is still talking while it answers the browser, so both happen at once; what
             // came of it, it says itself.
             tokio::spawn(async move { Sandbox::visit(&back).await });

@@ -8,4 +8,5 @@ pub mod attempt;
 pub mod callback;
 pub mod endpoint;
 pub mod grant;
+pub mod page;
 pub mod pkce;

@@ -8,6 +8,7 @@ use crate::commands::Done;
 use crate::moment;
 use crate::oauth::attempt::Attempt;
 use crate::oauth::callback::Callback;
+use crate::oauth::page::Outcome;
 use crate::session::Session;
 use crate::world::World;
 
@@ -45,13 +46,13 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
         };
         match signed_in {
             Ok(session) => {
-                let greeting = greeting(&session, &accounts);
-                world.say(&greeting);
-                tokio::join!(callback.tell_success(&greeting), accounts.learn_models("", &session));
+                world.say(&greeting(&session, &accounts));
+                let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
+                tokio::join!(callback.tell(&outcome), accounts.learn_models("", &session));
                 Ok(0)
             }
             Err(failure) => {
-                callback.tell_failure(&failure.to_string(), &failure.hint()).await;
+                callback.tell(&Outcome::Failed(failure.clone())).await;
                 Err(failure.into())
             }
         }

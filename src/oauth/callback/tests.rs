@@ -1,0 +1,300 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::provider::{Client, ClientAuth, Origin, Setting};
+
+const BROWSER: &str = "Accept: text/html,application/xhtml+xml\r\n";
+const LONG: Duration = Duration::from_secs(60);
+
+fn provider(redirect_uri: &str) -> Provider {
+    let mut provider = Provider::named("work");
+    provider.redirect_uri.value = redirect_uri.into();
+    provider.authorize_url = Url::parse("http://127.0.0.1:1/authorize").ok();
+    let id = Setting { value: "client".into(), origin: Origin::Code };
+    provider.client = Some(Client { id, secret: None, auth: ClientAuth::None });
+    provider
+}
+
+/// A listener and an attempt that goes through it.
+async fn begun(redirect_uri: &str) -> (Callback, Attempt) {
+    let provider = provider(redirect_uri);
+    let callback = Callback::bind(&provider).await.expect("a free port");
+    let attempt = Attempt::begin(&provider, callback.redirect_uri()).expect("begins");
+    (callback, attempt)
+}
+
+#[derive(Debug)]
+struct Got {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+/// Sends one request and hears the whole answer.
+async fn send(port: u16, request: &str) -> Got {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
+    stream.write_all(request.as_bytes()).await.expect("sends");
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).await.expect("hears");
+    let (head, body) = heard.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Got { status, head: head.to_ascii_lowercase(), body: body.into() }
+}
+
+async fn get(port: u16, target: &str, headers: &str) -> Got {
+    send(port, &format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n{headers}\r\n")).await
+}
+
+fn query(attempt: &Attempt, rest: &str) -> String {
+    format!("/callback?state={}&{rest}", attempt.state())
+}
+
+fn done() -> Outcome {
+    Outcome::SignedIn { account: Some("<Ada> & co".into()) }
+}
+
+#[tokio::test]
+async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on() {
+    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
+    let port = callback.desk.port;
+    let right = query(&attempt, "code=c");
+    let twice = query(&attempt, "code=c&code=d");
+    let host = format!("Host: localhost:{port}\r\n");
+    let evil = format!("Host: evil.example:{port}\r\n");
+    let asked = |method: &str, target: &str, headers: &str| format!("{method} {target} HTTP/1.1\r\n{headers}\r\n");
+    let with = |header: &str| asked("GET", &right, &format!("{host}{header}\r\n"));
+    let table = [
+        // No code is taken from a request that does not mean this machine.
+        (asked("GET", &right, &evil), 421),
+        (asked("GET", &right, &format!("{host}{evil}")), 421),
+        (asked("GET", &right, "Host: localhost\r\n"), 421),
+        (asked("GET", &right, ""), 421),
+        // Nor from any method but GET.
+        (asked("HEAD", &right, &host), 405),
+        (asked("POST", &right, &host), 405),
+        (asked("OPTIONS", &right, &host), 405),
+        (asked("PUT", "/oauth/claude/authorize", &host), 405),
+        // Nor from a browser that looks ahead.
+        (with("Sec-Purpose: prefetch;prerender"), 503),
+        (with("Purpose: prefetch"), 503),
+        (with("X-Moz: prefetch"), 503),
+        (with("X-Purpose: preview"), 503),
+        // Nor at any other path.
+        (asked("GET", "/favicon.ico", &host), 404),
+        (asked("GET", "/", &host), 404),
+        (asked("GET", &right.replace("/callback", "/callback/"), &host), 404),
+        (asked("GET", &right.replace("/callback", "/Callback"), &host), 404),
+        (asked("GET", "/callback/done", &host), 404),
+        // What comes to the right place is judged, and counted.
+        (asked("GET", "/callback", &host), 400),
+        (asked("GET", "/callback?code=c&state=wrong", &host), 400),
+        (asked("GET", "/callback?error=access_denied", &host), 400),
+        (asked("GET", "/callback?code=c&state=%3Cscript%3E", &host), 400),
+        (asked("GET", &twice, &host), 400),
+    ];
+    let judged = table.iter().filter(|(_, status)| *status == 400).count();
+    let client = async {
+        for (request, status) in &table {
+            let got = send(port, request).await;
+            assert_eq!(got.status, *status, "{request}");
+            assert_headers(&got);
+            assert!(!got.body.contains("<script"), "{request}: {}", got.body);
+            assert!(*status != 405 || got.head.contains("\r\nallow: get\r\n"), "{request}: {}", got.head);
+        }
+    };
+    // Ends with the table: a wait that ended before would have been ended by one of its rows.
+    tokio::select! {
+        biased;
+        ended = callback.wait(&attempt, LONG) => panic!("ended with {ended:?}"),
+        () = client => {}
+    }
+    match callback.wait(&attempt, Duration::ZERO).await {
+        Err(Failure::SignInTimedOut { turned_away, provider, client_id, redirect_uri, .. }) => {
+            assert_eq!((turned_away as usize, provider.as_str(), client_id.as_str()), (judged, "work", "client"));
+            assert_eq!(redirect_uri, callback.redirect_uri());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn assert_headers(got: &Got) {
+    for field in [
+        "content-security-policy: default-src 'none'; style-src 'sha256-",
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n",
+        "cache-control: no-store\r\n",
+        "referrer-policy: no-referrer\r\n",
+        "x-content-type-options: nosniff\r\n",
+        "x-frame-options: deny\r\n",
+        "cross-origin-opener-policy: same-origin\r\n",
+        "connection: close\r\n",
+    ] {
+        assert!(format!("{}\r\n", got.head).contains(field), "no {field} in {}", got.head);
+    }
+}
+
+#[tokio::test]
+async fn the_browser_is_held_until_it_is_known_how_it_ended() {
+    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
+    let port = callback.desk.port;
+    let right = query(&attempt, "code=c%2Bd&scope=x");
+    let first = tokio::spawn({
+        let right = right.clone();
+        async move { get(port, &right, BROWSER).await }
+    });
+    let code = callback.wait(&attempt, LONG).await.expect("the code");
+    assert_eq!(code.expose(), "c+d");
+    assert!(!first.is_finished());
+
+    // The same answer again is held like the first, another one is turned away.
+    let other = get(port, &query(&attempt, "code=other"), BROWSER).await;
+    assert_eq!(other.status, 400);
+    let second = tokio::spawn(async move { get(port, &right, BROWSER).await });
+    let mut browsers = callback.desk.browsers.subscribe();
+    browsers.wait_for(|browsers| browsers.held == 2).await.expect("both are held");
+    assert!(!first.is_finished());
+
+    let outcome = done();
+    let tell = callback.tell(&outcome);
+    let browse = async {
+        let (first, second) = (first.await.expect("answered"), second.await.expect("answered"));
+        for led in [&first, &second] {
+            assert_eq!(led.status, 303);
+            assert!(led.head.contains("\r\nlocation: /callback/done\r\n"), "{}", led.head);
+            assert_headers(led);
+        }
+        let page = get(port, "/callback/done", BROWSER).await;
+        assert_eq!(get(port, "/callback/done", BROWSER).await.body, page.body);
+        page
+    };
+    let ((), page) = tokio::join!(tell, browse);
+    assert_eq!(page.status, 200);
+    assert_headers(&page);
+    assert!(page.body.contains("Signed in as <strong>&lt;Ada&gt; &amp; co</strong>."), "{}", page.body);
+    assert!(page.body.contains("<html lang=\"en\">") && page.body.contains("<h1>Signed in</h1>"), "{}", page.body);
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err(), "still listening");
+}
+
+#[tokio::test]
+async fn a_refusal_ends_the_wait_and_is_told_as_such() {
+    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
+    let port = callback.desk.port;
+    let right = query(&attempt, "error=access_denied&error_description=%3Cb%3Eno%3C/b%3E");
+    let browser = tokio::spawn(async move {
+        assert_eq!(get(port, &right, BROWSER).await.status, 303);
+        get(port, "/callback/done", BROWSER).await
+    });
+    let failure = callback.wait(&attempt, LONG).await.expect_err("refused");
+    assert!(matches!(&failure, Failure::SignInRefused { error, .. } if error == "access_denied"), "{failure:?}");
+    callback.tell(&Outcome::Failed(failure)).await;
+    let page = browser.await.expect("answered");
+    assert!(page.body.contains("work refused the sign-in (access_denied): &lt;b&gt;no"), "{}", page.body);
+    assert!(page.body.contains("<code>nexus oauth start --provider work</code>"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_program_is_answered_but_not_waited_for() {
+    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
+    let port = callback.desk.port;
+    let right = query(&attempt, "code=c");
+    let program = tokio::spawn(async move { get(port, &right, "Accept: */*\r\n").await });
+    callback.wait(&attempt, LONG).await.expect("the code");
+    callback.tell(&done()).await;
+    assert_eq!(program.await.expect("answered").status, 303);
+}
+
+#[tokio::test]
+async fn dropped_without_a_word_it_holds_nobody() {
+    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
+    let port = callback.desk.port;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
+    let request = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{BROWSER}\r\n", query(&attempt, "code=c"));
+    stream.write_all(request.as_bytes()).await.expect("sends");
+    callback.wait(&attempt, LONG).await.expect("the code");
+    drop(callback);
+    let mut heard = Vec::new();
+    let _ = stream.read_to_end(&mut heard).await;
+    assert!(heard.is_empty());
+}
+
+#[tokio::test]
+async fn the_short_address_knows_who_asks() {
+    let (mut callback, attempt) = begun("http://localhost:0/oauth/claude/callback").await;
+    let port = callback.desk.port;
+    assert_eq!(callback.short_url(), format!("http://localhost:{port}/oauth/claude/authorize"));
+    assert_eq!(callback.redirect_uri(), format!("http://localhost:{port}/oauth/claude/callback"));
+    let url = attempt.url().to_string();
+    let client = async {
+        let text = get(port, SHORT_PATH, "Accept: */*\r\n").await;
+        assert_eq!((text.status, text.body), (200, format!("{url}\n")));
+        assert!(text.head.contains("content-type: text/plain"), "{}", text.head);
+        for site in ["", "Sec-Fetch-Site: none\r\n", "Sec-Fetch-Site: same-origin\r\n"] {
+            let led = get(port, SHORT_PATH, &format!("{BROWSER}{site}")).await;
+            assert_eq!(led.status, 302);
+            assert!(led.head.contains(&format!("\r\nlocation: {}\r\n", url.to_ascii_lowercase())), "{}", led.head);
+        }
+        for foreign in [
+            "Sec-Fetch-Site: cross-site\r\n",
+            "Sec-Fetch-Site: same-site\r\n",
+            "Origin: http://localhost:9\r\n",
+            "Origin: null\r\n",
+        ] {
+            let refused = get(port, SHORT_PATH, &format!("{BROWSER}{foreign}")).await;
+            assert_eq!((refused.status, refused.body.as_str()), (403, ""), "{foreign}");
+            assert_headers(&refused);
+        }
+    };
+    tokio::select! {
+        ended = callback.wait(&attempt, LONG) => panic!("ended with {ended:?}"),
+        () = client => {}
+    }
+}
+
+#[tokio::test]
+async fn at_the_short_address_the_callback_wins() {
+    let (mut callback, attempt) = begun("http://127.0.0.1:0/oauth/claude/authorize").await;
+    let port = callback.desk.port;
+    let target = format!("{SHORT_PATH}?code=c&state={}", attempt.state());
+    let program = tokio::spawn(async move { get(port, &target, "").await });
+    assert_eq!(callback.wait(&attempt, LONG).await.expect("the code").expose(), "c");
+    callback.tell(&done()).await;
+    assert_eq!(program.await.expect("answered").status, 303);
+}
+
+#[tokio::test]
+async fn only_plain_loopback_is_listened_on() {
+    for (uri, why) in [
+        ("https://localhost:4000/callback", "https"),
+        ("http://192.0.2.1:4000/callback", "another machine"),
+        ("http://localhost.example.com/callback", "another machine"),
+        ("http://0.0.0.0:4000/callback", "another machine"),
+        ("http://me@localhost:4000/callback", "user name"),
+        ("http://localhost:4000/callback?x=1", "query"),
+        ("http://localhost:4000/callback#x", "fragment"),
+        ("myapp:/callback", "not http"),
+        ("urn:ietf:wg:oauth:2.0:oob", "not http"),
+        ("localhost", "no URL"),
+    ] {
+        match Callback::bind(&provider(uri)).await {
+            Err(Failure::RedirectUnusable { uri: named, why: said }) => {
+                assert_eq!(named, uri);
+                assert!(said.contains(why), "{uri}: {said}");
+            }
+            other => panic!("{uri}: {other:?}"),
+        }
+    }
+    let (taken, _) = begun("http://127.0.0.1:0/callback").await;
+    let expected = Failure::PortTaken { address: format!("127.0.0.1:{}", taken.desk.port), provider: "work".into() };
+    assert_eq!(Callback::bind(&provider(taken.redirect_uri())).await.map(|_| ()), Err(expected));
+}
+
+#[test]
+fn a_port_changes_no_other_byte() {
+    for (uri, with) in [
+        ("http://127.0.0.1:0/callback", "http://127.0.0.1:7/callback"),
+        ("HTTP://LocalHost:0/a%2Fb:0/", "HTTP://LocalHost:7/a%2Fb:0/"),
+        ("http://[::1]:0", "http://[::1]:7"),
+    ] {
+        assert_eq!(with_port(uri, 7), with);
+    }
+}
