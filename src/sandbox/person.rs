@@ -1,5 +1,6 @@
 //! A person at a browser, without either: presses the buttons of the sandbox's consent page.
 
+use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Response};
 
 use super::Sandbox;
@@ -34,7 +35,9 @@ impl Sandbox {
         let http = Http::default();
         let mut url = parse(address)?;
         for _ in 0..MOST_REDIRECTS {
-            let page = send(&http, Request::new(Method::GET, url.clone())).await?;
+            let mut request = Request::new(Method::GET, url.clone());
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html"));
+            let page = send(&http, request).await?;
             match location(&page).and_then(|to| url.join(&to).ok()) {
                 Some(next) => url = next,
                 None => {

@@ -4,5 +4,11 @@
 #[macro_use]
 mod nexus;
 
+/// `nexus oauth logout`.
+mod oauth_logout;
+/// `nexus oauth status`.
+mod oauth_status;
+/// `nexus oauth token`.
+mod oauth_token;
 /// The authorization code flow with PKCE, case by case.
 mod pkce;

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A home, and the program in it.
-pub struct Nexus {
+pub(crate) struct Nexus {
     home: TempDir,
     variables: Vec<(String, String)>,
     /// What a test must not depend on, and what stands for it in outputs.
@@ -27,14 +27,14 @@ pub struct Nexus {
 
 /// All that a command left behind.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Output {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: Option<i32>,
+pub(crate) struct Output {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
 }
 
 /// A command that is still running, and what it has said so far.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
     said: String,
@@ -43,19 +43,19 @@ pub struct Running {
 
 impl Nexus {
     /// A fresh home without any configuration.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let names = vec![(home.path().to_string_lossy().into_owned(), "[HOME]")];
         Self { home, variables: Vec::new(), names }
     }
 
     /// A home whose default provider `work` is this sandbox.
-    pub fn at(sandbox: &Sandbox) -> Self {
+    pub(crate) fn at(sandbox: &Sandbox) -> Self {
         Self::at_with(sandbox, "")
     }
 
     /// The same, with further lines in the provider's section.
-    pub fn at_with(sandbox: &Sandbox, lines: &str) -> Self {
+    pub(crate) fn at_with(sandbox: &Sandbox, lines: &str) -> Self {
         let mut nexus = Self::new();
         nexus.names.push((sandbox.origin(), "[ORIGIN]"));
         nexus.names.push((sandbox.origin().replace("http://", ""), "[SERVER]"));
@@ -64,7 +64,7 @@ impl Nexus {
     }
 
     /// Writes the configuration file.
-    pub fn configure(&self, toml: &str) {
+    pub(crate) fn configure(&self, toml: &str) {
         let path = self.path("config.toml");
         fs::write(&path, toml).unwrap();
         #[cfg(unix)]
@@ -75,26 +75,26 @@ impl Nexus {
     }
 
     /// Sets a variable for the commands that follow.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Lets a name stand for a text in outputs.
-    pub fn name(&mut self, text: &str, name: &'static str) {
+    pub(crate) fn name(&mut self, text: &str, name: &'static str) {
         self.names.push((text.to_owned(), name));
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
     /// The program with these words, about to be started.
-    pub fn command(&self, words: &[impl AsRef<OsStr>]) -> Command {
+    pub(crate) fn command(&self, words: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
         command.args(words).env_clear().env("NEXUS_HOME", self.home.path()).current_dir(self.home.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -103,12 +103,12 @@ impl Nexus {
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, words: &[impl AsRef<OsStr>]) -> Output {
+    pub(crate) fn run(&self, words: &[impl AsRef<OsStr>]) -> Output {
         self.finish(self.command(words).spawn().unwrap())
     }
 
     /// Runs a command with something piped in.
-    pub fn run_with(&self, words: &[impl AsRef<OsStr>], stdin: impl AsRef<[u8]>) -> Output {
+    pub(crate) fn run_with(&self, words: &[impl AsRef<OsStr>], stdin: impl AsRef<[u8]>) -> Output {
         let mut child = self.command(words).stdin(Stdio::piped()).spawn().unwrap();
         let mut pipe = child.stdin.take().unwrap();
         let input = stdin.as_ref().to_vec();
@@ -120,19 +120,19 @@ impl Nexus {
     }
 
     /// Waits for the end of a command that was started.
-    pub fn finish(&self, child: Child) -> Output {
+    pub(crate) fn finish(&self, child: Child) -> Output {
         collect(child, String::new(), &self.names)
     }
 
     /// Starts a sign-in, which goes on when somebody visits [`Running::url`].
-    pub fn start(&self, words: &[&str]) -> Running {
+    pub(crate) fn start(&self, words: &[&str]) -> Running {
         let mut child = self.command(&[&["oauth", "start"], words].concat()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Running { child, stderr, said: String::new(), names: self.names.clone() }
     }
 
     /// Signs in as a person who approves at once.
-    pub fn sign_in(&self) {
+    pub(crate) fn sign_in(&self) {
         let mut started = self.start(&["--no-browser"]);
         let url = started.url();
         visit(&approve(&url));
@@ -143,12 +143,12 @@ impl Nexus {
 
 impl Running {
     /// The authorization URL: the line of stderr that is a URL and nothing else.
-    pub fn url(&mut self) -> String {
+    pub(crate) fn url(&mut self) -> String {
         self.line_that(|line| line.starts_with("http"))
     }
 
     /// Reads on until a line has this property.
-    pub fn line_that(&mut self, has: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn line_that(&mut self, has: impl Fn(&str) -> bool) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "it ended after saying:\n{}", self.said);
@@ -159,12 +159,12 @@ impl Running {
         }
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for its end.
-    pub fn finish(mut self) -> Output {
+    pub(crate) fn finish(mut self) -> Output {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).unwrap();
         collect(self.child, self.said + &rest, &self.names)
@@ -174,14 +174,14 @@ impl Running {
 impl Output {
     /// What a command that succeeded printed.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self}");
         self.stdout
     }
 
     /// The object that a command printed.
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self}"))
     }
 }
@@ -204,7 +204,7 @@ macro_rules! assert_output {
 }
 
 /// The configuration of a provider `work` at this sandbox.
-pub fn config(sandbox: &Sandbox, lines: &str) -> String {
+pub(crate) fn config(sandbox: &Sandbox, lines: &str) -> String {
     format!(
         "default = \"work\"\n[provider.work]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\n\
          api_url = \"{}\"\nclient_id = \"sandbox-client\"\nscopes = [\"model.request\", \"model.read\"]\n{lines}\n",
@@ -216,26 +216,26 @@ pub fn config(sandbox: &Sandbox, lines: &str) -> String {
 }
 
 /// A sandbox for tests that block.
-pub fn sandbox(settings: Settings) -> Sandbox {
+pub(crate) fn sandbox(settings: Settings) -> Sandbox {
     Sandbox::start_on_thread(settings).unwrap()
 }
 
 /// Approves as a person would, and gives the address that the browser is sent back to.
-pub fn approve(url: &str) -> String {
+pub(crate) fn approve(url: &str) -> String {
     block_on(Sandbox::approve(url)).unwrap()
 }
 
 /// Denies as a person would, and gives the address that the browser is sent back to.
-pub fn deny(url: &str) -> String {
+pub(crate) fn deny(url: &str) -> String {
     block_on(Sandbox::deny(url)).unwrap()
 }
 
 /// Goes where a browser was sent: the status, address and text of the page it ends up at.
-pub fn visit(address: &str) -> (u16, String, String) {
+pub(crate) fn visit(address: &str) -> (u16, String, String) {
     block_on(Sandbox::visit(address)).unwrap()
 }
 
-pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,0 +1,130 @@
+//! `nexus oauth status`: one line, offline, and an exit code.
+
+use nexus::sandbox::{Endpoint, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, sandbox};
+
+fn lifetime(seconds: i64) -> Settings {
+    Settings { token_lifetime: Some(json!(seconds)), ..Settings::default() }
+}
+
+#[test]
+fn nobody_is_signed_in_at_first() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    let line = "Not signed in: run nexus oauth start --provider work\n";
+    assert_output!(nexus.run(&["oauth", "status"]), 4, stdout: line, stderr: "");
+    assert_eq!(
+        nexus.run(&["oauth", "status", "--json"]).json(),
+        json!({
+            "version": 1, "provider": "work", "state": "none", "expires_at": null, "expires_in": null,
+            "auto_refresh": false, "scopes": [], "token_type": null, "account": null,
+        })
+    );
+    assert_eq!(sandbox.requests().len(), 0, "status asks nobody");
+    assert!(!nexus.path("data").exists(), "status makes nothing");
+}
+
+#[test]
+fn a_healthy_session_says_so() {
+    let sandbox = sandbox(lifetime(12_270));
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let asked = sandbox.requests().len();
+    let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
+    assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
+    let mut object = nexus.run(&["oauth", "status", "--json"]).json();
+    let left = object["expires_in"].take().as_i64().unwrap();
+    assert!((12_000..=12_270).contains(&left), "{left}");
+    let at = object["expires_at"].take();
+    assert!(nexus::moment::parse_rfc3339(at.as_str().unwrap()).is_some(), "{at}");
+    assert_eq!(
+        object,
+        json!({
+            "version": 1, "provider": "work", "state": "active", "expires_at": null, "expires_in": null,
+            "auto_refresh": true, "scopes": ["model.request", "model.read"], "token_type": "Bearer",
+            "account": "you@sandbox.example",
+        })
+    );
+    assert_eq!(sandbox.requests().len(), asked, "status asks nobody");
+}
+
+#[test]
+fn a_session_without_a_refresh_token_says_what_follows() {
+    let sandbox = sandbox(Settings { refresh_tokens: false, ..lifetime(12_270) });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let line = "Token active, expires in 3.4 hours, no refresh token: sign in again after that\n";
+    assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
+    assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["auto_refresh"], false);
+}
+
+/// The line without its first number, which depends on how long the test takes.
+fn without_number(line: &str) -> String {
+    let line: String = line.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+    line.replace("##", "#").replace("##", "#").replace("second ", "seconds ")
+}
+
+#[test]
+fn an_expired_session_is_refreshable_or_over() {
+    for (refresh_tokens, said, state, code) in [
+        (true, "Token expired # seconds ago, will refresh on next use\n", "refreshable", 0),
+        (false, "Token expired # seconds ago, no refresh token: run nexus oauth start --provider work\n", "expired", 4),
+    ] {
+        let sandbox = sandbox(Settings { refresh_tokens, ..lifetime(0) });
+        let nexus = Nexus::at(&sandbox);
+        nexus.sign_in();
+        let output = nexus.run(&["oauth", "status"]);
+        assert_eq!((&*without_number(&output.stdout), output.code), (said, Some(code)));
+        let output = nexus.run(&["oauth", "status", "--json"]);
+        assert_eq!((&output.json()["state"], output.code), (&Value::from(state), Some(code)));
+    }
+}
+
+#[test]
+fn a_session_that_the_server_ended_is_dead_and_stays_so() {
+    let sandbox = sandbox(lifetime(0));
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    sandbox.end_session();
+    assert_eq!(nexus.run(&["oauth", "token"]).code, Some(4));
+    let output = nexus.run(&["oauth", "status"]);
+    let at = output.stdout.strip_prefix("Session ended by the server at ").unwrap();
+    let at = at.strip_suffix(": run nexus oauth start --provider work\n").unwrap();
+    assert!(nexus::moment::parse_rfc3339(at).is_some(), "{at}");
+    assert_eq!(output.code, Some(4));
+    let object = nexus.run(&["oauth", "status", "--json"]).json();
+    assert_eq!((&object["state"], &object["auto_refresh"]), (&json!("dead"), &json!(false)));
+
+    let asked = sandbox.requests_to(Endpoint::Token).len();
+    assert_eq!(nexus.run(&["oauth", "token"]).code, Some(4));
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), asked, "a dead session knocks no more");
+
+    nexus.sign_in();
+    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0), "signing in again is the way out");
+}
+
+#[test]
+fn an_unknown_expiry_is_not_guessed() {
+    let sandbox = sandbox(Settings { token_lifetime: None, ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let line = "Token active, expiry unknown, auto-refresh enabled\n";
+    assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
+}
+
+#[test]
+fn the_sessions_of_two_providers_are_two() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.configure(&format!(
+        "{}[provider.play]\nauthorize_url = '{}'\ntoken_url = '{}'\nclient_id = 'sandbox-client'\n",
+        crate::nexus::config(&sandbox, ""),
+        sandbox.url(Endpoint::Authorize),
+        sandbox.url(Endpoint::Token)
+    ));
+    nexus.sign_in();
+    assert_eq!(nexus.run(&["oauth", "status", "--provider", "work"]).code, Some(0));
+    assert_eq!(nexus.run(&["oauth", "status", "--provider", "play"]).code, Some(4));
+}
