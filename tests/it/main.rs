@@ -4,11 +4,19 @@
 #[macro_use]
 mod nexus;
 
+/// `nexus chat` and `nexus models`.
+mod chat;
+/// `nexus demo`.
+mod demo;
 /// `nexus oauth logout`.
 mod oauth_logout;
+/// `nexus oauth start`.
+mod oauth_start;
 /// `nexus oauth status`.
 mod oauth_status;
 /// `nexus oauth token`.
 mod oauth_token;
 /// The authorization code flow with PKCE, case by case.
 mod pkce;
+/// Many processes on one session.
+mod turns;

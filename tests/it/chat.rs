@@ -1,0 +1,399 @@
+//! `nexus chat`: what is asked, what is printed, and the truth about how it ended.
+
+use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, block_on, sandbox};
+
+const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
+
+fn signed_in() -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    (sandbox, nexus)
+}
+
+/// What the last question asked.
+fn asked(sandbox: &Sandbox) -> Value {
+    sandbox.requests_to(Endpoint::Messages).last().unwrap().json()
+}
+
+fn event(kind: &str, fields: Value) -> Piece {
+    let mut data = json!({ "type": kind });
+    data.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    Piece::event(&data)
+}
+
+fn delta(text: &str) -> Piece {
+    event("content_block_delta", json!({ "index": 0, "delta": { "type": "text_delta", "text": text } }))
+}
+
+fn stop_reason(reason: &str) -> Piece {
+    event("message_delta", json!({ "delta": { "stop_reason": reason }, "usage": { "output_tokens": 3 } }))
+}
+
+fn stop() -> Piece {
+    event("message_stop", json!({}))
+}
+
+#[test]
+fn an_answer_is_printed_and_nothing_else() {
+    let (sandbox, nexus) = signed_in();
+    assert_output!(
+        nexus.run(&["chat", "Hello, Claude!"]), 0,
+        stdout: format!("You said: Hello, Claude! {NOTE}\n"), stderr: "",
+    );
+    assert_eq!(
+        asked(&sandbox),
+        json!({
+            "model": "sandbox-large", "max_tokens": 8_192, "stream": true,
+            "messages": [{ "role": "user", "content": "Hello, Claude!" }],
+        }),
+        "nothing is sent that some model could refuse"
+    );
+}
+
+#[test]
+fn the_prompt_comes_from_words_stdin_or_both() {
+    let (sandbox, nexus) = signed_in();
+    for (words, stdin, prompt) in [
+        (&["chat", "two", "words"][..], "", "two words"),
+        (&["chat", "words"], "piped\n", "words\n\npiped\n"),
+        (&["chat", "words"], " \n", "words"),
+        (&["chat"], "piped\n", "piped\n"),
+        (&["chat", "-"], "piped\n", "piped\n"),
+        (&["chat", "--", "-x", "--json"], "", "-x --json"),
+        (&["chat", "größer: \u{1F600}"], "", "größer: \u{1F600}"),
+    ] {
+        let output = nexus.run_with(words, stdin);
+        assert_eq!(output.code, Some(0), "{output}");
+        assert_eq!(asked(&sandbox)["messages"][0]["content"], prompt, "{words:?}");
+    }
+}
+
+#[test]
+fn a_prompt_that_is_none_is_refused_before_anything_else() {
+    let (sandbox, nexus) = signed_in();
+    sandbox.expire_access();
+    let before = sandbox.requests().len();
+    let empty =
+        "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus --help`\n";
+    let dash = "error: `-` reads the question from stdin and stands alone\n  see `nexus --help`\n";
+    let utf8 = "error: stdin is not UTF-8 text: byte 2 begins no character\n  see `nexus --help`\n";
+    for (words, stdin, said) in [
+        (&["chat"][..], &b""[..], empty),
+        (&["chat", ""], b"", empty),
+        (&["chat", " ", "\t"], b"", empty),
+        (&["chat", "-"], b" \n", empty),
+        (&["chat", "-", "words"], b"x", dash),
+        (&["chat", "words"], b"ok\xff", utf8),
+    ] {
+        assert_output!(nexus.run_with(words, stdin), 2, stdout: "", stderr: said);
+    }
+    assert_eq!(sandbox.requests().len(), before);
+}
+
+#[test]
+fn flags_say_what_is_asked() {
+    let (sandbox, nexus) = signed_in();
+    nexus.run(&["chat", "--system", "Be brief.", "--model", "sandbox-small", "--max-tokens", "99", "x"]).ok();
+    let asked = asked(&sandbox);
+    assert_eq!(
+        (&asked["system"], &asked["model"], &asked["max_tokens"]),
+        (&json!("Be brief."), &json!("sandbox-small"), &json!(99))
+    );
+}
+
+#[test]
+fn pieces_are_flushed_as_they_come() {
+    let (sandbox, nexus) = signed_in();
+    let gate = Gate::new();
+    sandbox.script(
+        Endpoint::Messages,
+        [Scripted::stream([delta("one "), Piece::Wait(gate.clone()), delta("two"), stop_reason("end_turn"), stop()])],
+    );
+    let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
+    let mut first = [0; 4];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    assert_eq!(&first, b"one ", "before the second piece exists");
+    gate.open();
+    assert_output!(nexus.finish(child), 0, stdout: "two\n", stderr: "");
+}
+
+#[test]
+fn bytes_go_through_a_pipe_untouched() {
+    let (sandbox, nexus) = signed_in();
+    let text = "a\u{1b}[31mred\u{202e}\r\n\ttab \u{7f}\n";
+    sandbox.script(Endpoint::Messages, [Scripted::stream([delta(text), stop_reason("end_turn"), stop()])]);
+    assert_output!(nexus.run(&["chat", "x"]), 0, stdout: text, stderr: "");
+}
+
+#[test]
+fn half_an_answer_never_passes_for_a_whole_one() {
+    let (sandbox, nexus) = signed_in();
+    let hint = "  what was printed is not the whole answer: run the command again\n";
+    for script in [
+        Scripted::stream([delta("half")]),
+        Scripted::stream([delta("half"), stop_reason("end_turn")]),
+        Scripted::stream([delta("half"), Piece::Break]),
+    ] {
+        sandbox.script(Endpoint::Messages, [script]);
+        let output = nexus.run(&["chat", "x"]);
+        assert_eq!((output.code, &*output.stdout), (Some(1), "half"), "{output}");
+        assert!(output.stderr.starts_with("error: [SERVER] stopped in the middle of its answer: "), "{output}");
+        assert!(output.stderr.ends_with(hint), "{output}");
+    }
+    for events in 0..6 {
+        sandbox.script(Endpoint::Messages, [Scripted::Cut(events)]);
+        assert_eq!(nexus.run(&["chat", "x"]).code, Some(1), "cut after {events} events");
+    }
+}
+
+#[test]
+fn an_error_event_fails_whenever_it_comes() {
+    let (sandbox, nexus) = signed_in();
+    let error = |kind: &str| event("error", json!({ "error": { "type": kind, "message": "Overloaded" } }));
+    for (pieces, stdout, kind, code) in [
+        (vec![error("overloaded_error")], "", "overloaded_error", 75),
+        (vec![delta("half"), error("overloaded_error")], "half", "overloaded_error", 75),
+        (vec![delta("half"), error("invalid_request_error")], "half", "invalid_request_error", 1),
+    ] {
+        sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+        let output = nexus.run(&["chat", "x"]);
+        assert_eq!((output.code, &*output.stdout), (Some(code), stdout), "{output}");
+        let said = format!("error: [SERVER] answered {kind} in the middle of its answer: Overloaded\n");
+        assert!(output.stderr.starts_with(&said), "{output}");
+    }
+}
+
+#[test]
+fn how_an_answer_ends_is_told_apart() {
+    let (sandbox, nexus) = signed_in();
+    for (reason, said, code) in [
+        ("end_turn", "", 0),
+        ("stop_sequence", "", 0),
+        ("something_new", "", 0),
+        ("max_tokens", "note: the answer stops here because it reached --max-tokens\n", 0),
+        (
+            "refusal",
+            "error: the model declined to answer\n  what was printed is not an answer: ask differently, or another --model\n",
+            1,
+        ),
+        (
+            "model_context_window_exceeded",
+            "error: the conversation no longer fits into the model's context\n  ask with less text, or a model with a \
+             larger context\n",
+            1,
+        ),
+    ] {
+        sandbox.script(Endpoint::Messages, [Scripted::stream([delta("text"), stop_reason(reason), stop()])]);
+        let output = nexus.run(&["chat", "x"]);
+        assert_eq!((output.code, &*output.stderr), (Some(code), said), "{reason}");
+        assert_eq!(output.stdout.trim_end(), "text", "{reason}");
+    }
+}
+
+#[test]
+fn refusals_have_their_sentence_and_code() {
+    let (sandbox, nexus) = signed_in();
+    let own = |kind: &str, message: &str| json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": "req_1" });
+    let json = |status: u16, body: &Value| Scripted::json(status, body);
+    for (script, sentence, hint, code) in [
+        (
+            json(429, &own("rate_limit_error", "slow down")).header("retry-after", "7"),
+            "answered 429 rate_limit_error: slow down (request req_1)",
+            "try again in 7 seconds",
+            75,
+        ),
+        (
+            json(529, &own("overloaded_error", "Overloaded")),
+            "answered 529 overloaded_error: Overloaded (request req_1)",
+            "try again in a minute",
+            75,
+        ),
+        (
+            Scripted::text(502, "text/html", "<html><title>Bad \u{1b}gateway</title>"),
+            "answered 502: Bad gateway",
+            "try again in a minute",
+            75,
+        ),
+        (Scripted::text(500, "text/plain", ""), "answered 500", "try again in a minute", 75),
+        (
+            json(400, &own("invalid_request_error", "max_tokens: too many")),
+            "answered 400 invalid_request_error: max_tokens: too many (request req_1)",
+            "the server's words above say what it dislikes",
+            1,
+        ),
+        (
+            json(404, &own("not_found_error", "model: x")),
+            "answered 404 not_found_error: model: x (request req_1)",
+            "`nexus models` lists the models; check `api_url` if that fails too",
+            1,
+        ),
+        (
+            json(403, &json!({ "error": { "message": "no access", "type": "insufficient_scope", "code": null } })),
+            "answered 403 insufficient_scope: no access",
+            "this account may not do that: try another --model, or ask whoever runs the account",
+            1,
+        ),
+        (json(413, &json!({ "detail": "too big" })), "answered 413: too big", "send less text", 1),
+        (
+            json(
+                429,
+                &json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "cap", "details": { "error_code": "enforced_spend_limit_reached" } } }),
+            ),
+            "answered 429 enforced_spend_limit_reached: cap",
+            "raise the limit with whoever pays for the account",
+            1,
+        ),
+    ] {
+        sandbox.script(Endpoint::Messages, [script]);
+        let said = format!("error: [SERVER] {sentence}\n  {hint}\n");
+        assert_output!(nexus.run(&["chat", "x"]), code, stdout: "", stderr: said);
+    }
+}
+
+#[test]
+fn an_object_for_programs() {
+    let (sandbox, nexus) = signed_in();
+    let mut object = nexus.run(&["chat", "--json", "x"]).json();
+    assert!(object["usage"].take()["output_tokens"].is_u64());
+    assert!(object["request_id"].take().is_string());
+    assert_eq!(
+        object,
+        json!({
+            "version": 1, "answer": format!("You said: x {NOTE}"), "model": "sandbox-large",
+            "stop_reason": "end_turn", "usage": null, "request_id": null,
+        })
+    );
+    let refusal = json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "slow down" } });
+    let script = Answer::json(429, &refusal).header("retry-after", "7").header("request-id", "req_9");
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(script)]);
+    let output = nexus.run(&["chat", "--json", "x"]);
+    assert_eq!(output.code, Some(75));
+    assert!(output.stderr.starts_with("error: [SERVER] answered 429 rate_limit_error: slow down"), "{output}");
+    assert_eq!(
+        output.json(),
+        json!({
+            "version": 1,
+            "error": {
+                "reason": "rate_limited",
+                "message": "[SERVER] answered 429 rate_limit_error: slow down (request req_9)",
+                "hint": "try again in 7 seconds", "exit_code": 75, "http_status": 429, "type": "rate_limit_error",
+                "request_id": "req_9", "retry_after": 7,
+            },
+        })
+    );
+}
+
+#[test]
+fn an_expired_token_is_renewed_without_a_word() {
+    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    assert_output!(nexus.run(&["chat", "x"]), 0, stdout: format!("You said: x {NOTE}\n"), stderr: "");
+    nexus.run(&["chat", "x"]).ok();
+    assert_eq!((sandbox.refreshes(), sandbox.counts().messages), (1, 2));
+}
+
+#[test]
+fn a_rejected_token_is_renewed_once_before_the_first_byte() {
+    let (sandbox, nexus) = signed_in();
+    sandbox.expire_access();
+    assert_output!(nexus.run(&["chat", "x"]), 0, stdout: format!("You said: x {NOTE}\n"), stderr: "");
+    assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2));
+}
+
+#[test]
+fn a_second_401_is_a_clear_failure() {
+    let (sandbox, nexus) = signed_in();
+    let refusal =
+        json!({ "type": "error", "error": { "type": "authentication_error", "message": "Invalid bearer token" } });
+    sandbox.script(Endpoint::Messages, [Scripted::json(401, &refusal), Scripted::json(401, &refusal)]);
+    assert_output!(
+        nexus.run(&["chat", "x"]), 4, stdout: "",
+        stderr: "error: a fresh access token was refused: [SERVER] answered 401 authentication_error: Invalid bearer \
+                 token\n  run `nexus oauth start --provider work`\n",
+    );
+    assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "nothing loops");
+}
+
+#[test]
+fn a_token_that_another_process_renewed_meanwhile_is_adopted() {
+    let (sandbox, nexus) = signed_in();
+    let gate = Gate::new();
+    let refusal = json!({ "type": "error", "error": { "type": "authentication_error", "message": "expired" } });
+    let late = Answer::json(401, &refusal);
+    let late = Answer { body: [vec![Piece::Wait(gate.clone())], late.body].concat(), ..late };
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(late)]);
+    let child = nexus.command(&["chat", "x"]).spawn().unwrap();
+    block_on(gate.arrived(1));
+    nexus.run(&["oauth", "token", "--min-ttl", "20h"]).ok();
+    assert_eq!(sandbox.refreshes(), 1);
+    gate.open();
+    assert_eq!(nexus.finish(child).code, Some(0));
+    assert_eq!(sandbox.refreshes(), 1, "the newer token is used, not renewed again");
+}
+
+#[test]
+fn a_prefixed_gateway_that_does_not_stream_is_understood() {
+    let sandbox = sandbox(Settings { prefix: "/gateway".into(), ..Settings::default() });
+    let nexus = Nexus::new();
+    let config = crate::nexus::config(&sandbox, "model = 'm'");
+    nexus.configure(&config.replace(
+        &format!("api_url = \"{}\"", sandbox.origin()),
+        &format!("api_url = \"{}/gateway/\"", sandbox.origin()),
+    ));
+    nexus.sign_in();
+    let message = json!({
+        "type": "message", "role": "assistant", "model": "m", "content": [{ "type": "text", "text": "whole" }],
+        "stop_reason": "end_turn", "usage": { "input_tokens": 1, "output_tokens": 1 },
+    });
+    sandbox.script(Endpoint::Messages, [Scripted::json(200, &message)]);
+    assert_output!(nexus.run(&["chat", "x"]), 0, stdout: "whole\n", stderr: "");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages)[0].path, "/gateway/v1/messages");
+}
+
+#[test]
+fn without_a_known_model_nothing_is_asked() {
+    let sandbox = sandbox(Settings::default());
+    sandbox.script(Endpoint::Models, [Scripted::text(404, "text/html", "")]);
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    assert_output!(
+        nexus.run(&["chat", "x"]), 2, stdout: "",
+        stderr: "error: no model is named and none is known for work\n  `nexus models --provider work` lists them: name \
+                 one with --model, or as `model = \"...\"` in config.toml\n",
+    );
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
+    nexus.run(&["models"]).ok();
+    nexus.run(&["chat", "x"]).ok();
+}
+
+#[test]
+fn a_reader_who_has_enough_is_no_failure() {
+    let (sandbox, nexus) = signed_in();
+    let gate = Gate::new();
+    let pieces = [delta("one\n"), Piece::Wait(gate.clone()), delta("two\n"), stop_reason("end_turn"), stop()];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+    let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    std::io::Read::read_exact(&mut stdout, &mut [0; 4]).unwrap();
+    drop(stdout);
+    gate.open();
+    assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
+}
+
+#[test]
+fn models_are_listed_newest_first() {
+    let (sandbox, nexus) = signed_in();
+    assert_output!(nexus.run(&["models"]), 0, stdout: "sandbox-large\nsandbox-small\nsandbox-old\n", stderr: "");
+    let object = nexus.run(&["models", "--json"]).json();
+    assert_eq!((&object["version"], &object["models"][0]["id"]), (&json!(1), &json!("sandbox-large")));
+    sandbox.script(Endpoint::Models, [Scripted::json(200, &json!({ "object": "list", "data": [{ "id": "gpt" }] }))]);
+    assert_output!(nexus.run(&["models"]), 0, stdout: "gpt\n", stderr: "");
+    sandbox.script(Endpoint::Models, [Scripted::text(404, "text/html", "")]);
+    assert_eq!(nexus.run(&["models"]).code, Some(1));
+}

@@ -1,0 +1,87 @@
+//! `nexus demo`: the whole job, with nothing configured and nothing left behind.
+
+use crate::nexus::{Nexus, Output};
+
+/// The demo in an empty environment, with its temporary files where they can be counted.
+fn demo(words: &[&str]) -> (Output, Nexus) {
+    let mut nexus = Nexus::new();
+    std::fs::create_dir(nexus.path("tmp")).unwrap();
+    nexus.set("TMPDIR", &nexus.path("tmp").to_string_lossy().into_owned());
+    (nexus.run(words), nexus)
+}
+
+/// The line with every address and every random value named.
+fn steady(line: &str) -> String {
+    let words = line.split(' ').map(|word| match word.find("127.0.0.1:") {
+        _ if word.contains("/authorize?") => "[URL]".to_owned(),
+        Some(at) => {
+            let (host, port) = word.split_at(at + "127.0.0.1:".len());
+            let rest = port.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{host}[PORT]{rest}")
+        }
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_whole_job_happens() {
+    let (output, nexus) = demo(&["demo", "Hello, Claude!"]);
+    let stderr: Vec<_> = output.stderr.lines().map(steady).collect();
+    assert_eq!(
+        stderr.join("\n"),
+        "nexus demo: a sandbox on http://127.0.0.1:[PORT] plays the authorization server and the model.\n\
+         The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.\n\
+         \n\
+         1. Sign in, once\n\
+         $ nexus oauth start\n\
+         To sign in, open this URL in a browser on this machine:\n\
+         \n\
+         [URL]\n\
+         \n\
+         Waiting for the answer at http://127.0.0.1:[PORT]/callback for 10 minutes (Ctrl-C ends it).\n\
+         (no browser here: the demo approves this by itself)\n\
+         Signed in as you@sandbox.example, token expires in 8.0 hours\n\
+         \n\
+         2. Ask something\n\
+         $ nexus chat 'Hello, Claude!'\n\
+         \n\
+         3. Look at the session\n\
+         $ nexus oauth status\n\
+         \n\
+         4. Sign out\n\
+         $ nexus oauth logout\n\
+         Revoked at 127.0.0.1:[PORT]\n\
+         Forgotten here\n\
+         \n\
+         That was all of it. To do the same with Claude, see the README: install, then sign in."
+    );
+    assert_eq!(
+        (output.stdout.as_str(), output.code),
+        (
+            "You said: Hello, Claude! (This is the nexus sandbox: no model is behind it.)\n\
+             Token active, expires in 8.0 hours, auto-refresh enabled\n",
+            Some(0)
+        )
+    );
+    let left: Vec<_> = std::fs::read_dir(nexus.home()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["tmp"], "nothing but what the test itself made");
+    assert_eq!(std::fs::read_dir(nexus.path("tmp")).unwrap().count(), 0, "nothing stays behind");
+}
+
+#[test]
+fn a_prompt_is_a_prompt_whatever_it_looks_like() {
+    let (output, _nexus) = demo(&["demo", "--yes", "--", "--help"]);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stdout.starts_with("You said: --help "), "{output}");
+}
+
+#[test]
+fn nobodys_configuration_reaches_into_the_demo() {
+    let mut nexus = Nexus::new();
+    nexus.configure("this is no TOML");
+    nexus.set("NEXUS_PROVIDER", "gone");
+    nexus.set("CLAUDE_CODE_CLIENT_SECRET", "hush");
+    nexus.set("HTTP_PROXY", "http://127.0.0.1:1");
+    assert_eq!(nexus.run(&["demo"]).code, Some(0));
+}
