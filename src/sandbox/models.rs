@@ -57,6 +57,6 @@ fn model(age: usize, id: &str) -> Value {
         "display_name": words.join(" "),
         "created_at": moment::rfc3339(NEWEST - MONTH * i64::try_from(age).unwrap_or_default()),
         "max_input_tokens": 200_000,
-        "max_tokens": 8_192,
+        "max_tokens": 4_096,
     })
 }

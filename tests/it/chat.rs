@@ -47,7 +47,7 @@ fn an_answer_is_printed_and_nothing_else() {
     assert_eq!(
         asked(&sandbox),
         json!({
-            "model": "sandbox-large", "max_tokens": 8_192, "stream": true,
+            "model": "sandbox-large", "max_tokens": 4_096, "stream": true,
             "messages": [{ "role": "user", "content": "Hello, Claude!" }],
         }),
         "nothing is sent that some model could refuse"
