@@ -139,7 +139,7 @@ pub enum Failure {
         /// The provider's name.
         provider: String,
         /// What the API answered.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The redirect URI's port belongs to another program.
     PortTaken {
@@ -172,7 +172,7 @@ pub enum Failure {
     /// The conversation no longer fits into the model's context.
     ContextFull,
     /// The API refused the request.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// A server answered something that is not what its protocol says.
     Nonsense {
         /// Who answered.

@@ -136,7 +136,7 @@ impl World {
         runtime.block_on(async {
             let mut signals = Signals::listen()?;
             tokio::select! {
-                done = work => return done,
+                done = work => done,
                 signal = signals.next() => {
                     tokio::select! {
                         () = renew::settled(&self.flights) => {}

@@ -186,7 +186,7 @@ impl Reading {
     fn refused(&self, data: &str, peer: &Peer) -> Failure {
         let mut refusal = refusal::said(data, peer);
         refusal.request_id = refusal.request_id.or_else(|| self.ending.request_id.clone());
-        Failure::Refused(refusal)
+        Failure::Refused(Box::new(refusal))
     }
 }
 

@@ -83,7 +83,7 @@ impl<'a> Client<'a> {
         if response.status().is_success() {
             return Ok((response, peer));
         }
-        Err(Failure::Refused(refusal::read(response, &peer).await))
+        Err(Failure::Refused(Box::new(refusal::read(response, &peer).await)))
     }
 
     /// The URL of one of the API's resources: the base's path, `/v1` once, the resource, the base's

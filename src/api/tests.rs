@@ -120,7 +120,7 @@ async fn chat_with(reply: String) -> (String, Result<Ending>) {
 
 async fn refusal(reply: String) -> Refusal {
     match chat_with(reply).await {
-        (text, Err(Failure::Refused(refusal))) if text.is_empty() => refusal,
+        (text, Err(Failure::Refused(refusal))) if text.is_empty() => *refusal,
         other => panic!("no refusal: {other:?}"),
     }
 }

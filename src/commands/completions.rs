@@ -18,8 +18,7 @@ pub(crate) enum Shell {
     Bash,
     Elvish,
     Fish,
-    #[value(name = "powershell")]
-    PowerShell,
+    Powershell,
     Zsh,
 }
 
@@ -32,7 +31,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
         Shell::Bash => include_str!("../../completions/nexus.bash"),
         Shell::Elvish => include_str!("../../completions/nexus.elv"),
         Shell::Fish => include_str!("../../completions/nexus.fish"),
-        Shell::PowerShell => include_str!("../../completions/_nexus.ps1"),
+        Shell::Powershell => include_str!("../../completions/_nexus.ps1"),
         Shell::Zsh => include_str!("../../completions/_nexus"),
     })?;
     Ok(0)

@@ -445,7 +445,7 @@ mod tests {
             &[],
         );
         let client = provider.client.as_ref().unwrap();
-        assert_eq!((client.auth, &*client.secret.as_ref().unwrap().expose()), (ClientAuth::Basic, "s"));
+        assert_eq!((client.auth, client.secret.as_ref().unwrap().expose()), (ClientAuth::Basic, "s"));
         assert_eq!(provider.issuer.as_deref(), Some("https://id.example.com"));
         assert_eq!(provider.scopes, ["openid", "offline_access"]);
         assert_eq!(provider.authorize_params["audience"], "llm");

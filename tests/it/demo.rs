@@ -6,7 +6,7 @@ use crate::nexus::{Nexus, Output};
 fn demo(words: &[&str]) -> (Output, Nexus) {
     let mut nexus = Nexus::new();
     std::fs::create_dir(nexus.path("tmp")).unwrap();
-    nexus.set("TMPDIR", &nexus.path("tmp").to_string_lossy().into_owned());
+    nexus.set("TMPDIR", &nexus.path("tmp").to_string_lossy());
     (nexus.run(words), nexus)
 }
 

@@ -1,6 +1,8 @@
 //! The tests that drive the built program, or the library from outside, against the sandbox on
 //! loopback. One program, so that they link once; this is its table of contents.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 #[macro_use]
 mod nexus;
 
