@@ -36,7 +36,7 @@ const HEAD_FIELDS: usize = 64;
 const CONNECTIONS: usize = 128;
 /// How long a connection may at least be silent before another may push it out, so that a flood
 /// cannot end a genuine request between its connect and its first byte.
-const LEAST_SILENCE: Duration = Duration::from_millis(5);
+const LEAST_SILENCE: Duration = Duration::from_millis(20);
 /// The pause after an `accept` that failed, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// How long answers in flight may take once the listener is told to stop.

@@ -32,8 +32,10 @@ pub enum Tone {
     Done,
     /// It did not.
     Failed,
-    /// Something is to be known or decided.
+    /// Something is to be decided.
     Asking,
+    /// Something is to be known.
+    Notice,
 }
 
 /// A page. Everything in it is HTML already.
@@ -58,6 +60,7 @@ impl Page<'_> {
             Tone::Done => ("done", r#"<path d="M14.5 24.5l6.5 6.5 12.5-14"/>"#),
             Tone::Failed => ("failed", r#"<path d="M17 17l14 14M31 17l-14 14"/>"#),
             Tone::Asking => ("asking", r#"<circle cx="19" cy="24" r="5.5"/><path d="M24.5 24H36M31.5 24v5"/>"#),
+            Tone::Notice => ("notice", r#"<path d="M24 22.5v10M24 15.5v.01"/>"#),
         };
         let label = match self.label {
             "" => String::new(),

@@ -29,7 +29,7 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
                 Some(account) => format!("Signed in as <strong>{}</strong>.", escape(account)),
                 None => "The session is stored.".into(),
             };
-            let body = format!("<p>{who} You can close this tab and go back to the terminal.</p>");
+            let body = format!("<p>{who}</p>\n<p>You can close this tab and go back to the terminal.</p>");
             Page { title: "Signed in", tone: Tone::Done, label: "", body, foot: FOOT }
         }
         Outcome::Failed(failure) => {
@@ -53,7 +53,7 @@ pub(super) fn not_ours(why: &str) -> Response<Full<Bytes>> {
          that the terminal shows.</p>",
         sentence(&capitalized(why)),
     );
-    let page = Page { title: "Not this sign-in", tone: Tone::Asking, label: "", body, foot: FOOT };
+    let page = Page { title: "Not this sign-in", tone: Tone::Notice, label: "", body, foot: FOOT };
     page.answer(StatusCode::BAD_REQUEST)
 }
 

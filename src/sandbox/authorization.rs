@@ -40,7 +40,9 @@ pub(super) fn ask(state: &mut State, seen: &Seen) -> Response<Full<Bytes>> {
 
 /// `POST /authorize/decision`.
 pub(super) fn decide(state: &mut State, seen: &Seen) -> Response<Full<Bytes>> {
-    if seen.header("origin").is_some_and(|origin| origin != state.origin) {
+    // A form on a page that says `no-referrer` is sent with the origin `null`, ours among them; what
+    // keeps others out then is the ticket.
+    if seen.header("origin").is_some_and(|origin| origin != "null" && origin != state.origin) {
         return refuse("this decision was sent by another page");
     }
     let ticket = seen.field("ticket").unwrap_or_default();
