@@ -1,0 +1,230 @@
+//! How long the program takes from start to exit, beside programs that everybody knows.
+//!
+//! `cargo bench` starts each program in turn, round after round, so that whatever else the machine
+//! does falls on all of them alike, and prints medians and their ratios next to the budgets. It
+//! fails when a program fails, and never because of a time: `benches/instructions.sh` counts
+//! instructions for that.
+//!
+//! `cargo bench -- ROUNDS` takes another number of rounds. `cargo bench -- --run PROGRAM ARGS...`
+//! measures nothing and runs a program with `NEXUS`, the binary, and `NEXUS_HOME`, a home that is
+//! signed in to a sandbox.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nexus::sandbox::{Endpoint, Sandbox, Settings};
+
+const NEXUS: &str = env!("CARGO_BIN_EXE_nexus");
+
+/// Enough for a median that moves by a few per cent from run to run.
+const ROUNDS: usize = 200;
+
+fn main() -> Result<ExitCode> {
+    // Cargo says `--bench` to every benchmark.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let stage = Stage::new()?;
+    match &words[..] {
+        [run, program, args @ ..] if run == "--run" => {
+            let mut command = Command::new(program);
+            command.args(args).env("NEXUS", NEXUS).env("NEXUS_HOME", stage.home.path());
+            let status = command.status().with_context(|| format!("starting {program}"))?;
+            Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+        }
+        [] => measure(&stage, ROUNDS),
+        [rounds] => measure(&stage, rounds.parse().context("the number of rounds")?),
+        _ => bail!("this takes a number of rounds, or --run and a program"),
+    }
+}
+
+/// A home that is signed in to a sandbox.
+struct Stage {
+    sandbox: Sandbox,
+    home: tempfile::TempDir,
+    curl: PathBuf,
+}
+
+impl Stage {
+    fn new() -> Result<Self> {
+        let settings = Settings::default();
+        let client_id = settings.client_id.clone();
+        let sandbox = Sandbox::start_on_thread(settings)?;
+        let home = tempfile::tempdir()?;
+        let config = format!(
+            "default = \"sandbox\"\n[provider.sandbox]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\n\
+             client_id = \"{client_id}\"\nredirect_uri = \"http://127.0.0.1:0/callback\"\napi_url = \"{}\"\n\
+             model = \"sandbox-small\"\n",
+            sandbox.url(Endpoint::Authorize),
+            sandbox.url(Endpoint::Token),
+            sandbox.origin(),
+        );
+        std::fs::write(home.path().join("config.toml"), config)?;
+        let stage = Self { sandbox, home, curl: find("curl")? };
+        stage.sign_in()?;
+        Ok(stage)
+    }
+
+    fn nexus(&self, words: &[&str]) -> Command {
+        let mut command = alone(Path::new(NEXUS), words);
+        command.env("NEXUS_HOME", self.home.path());
+        command
+    }
+
+    /// Signs in as a person would, or says what nexus said.
+    fn sign_in(&self) -> Result<()> {
+        let mut start = self.nexus(&["oauth", "start", "--no-browser", "--timeout", "30s"]);
+        let mut start = start.stderr(Stdio::piped()).spawn().context("starting nexus")?;
+        let mut said = String::new();
+        let approved = self.approve(start.stderr.take().context("its stderr")?, &mut said);
+        if approved.is_err() {
+            start.kill()?;
+        }
+        let status = start.wait()?;
+        approved.with_context(|| format!("approving what nexus asked for:\n{said}"))?;
+        ensure!(status.success(), "nexus oauth start failed:\n{said}");
+        Ok(())
+    }
+
+    /// Listens to `nexus oauth start` to the end; when it names the URL, approves and goes where the
+    /// browser is sent.
+    fn approve(&self, stderr: ChildStderr, said: &mut String) -> Result<()> {
+        let authorize = self.sandbox.url(Endpoint::Authorize);
+        let mut browser = None;
+        for line in BufReader::new(stderr).lines() {
+            let line = line?;
+            *said += &format!("{line}\n");
+            if line.starts_with(&authorize) {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let back = runtime.block_on(Sandbox::approve(&line))?;
+                // Not waited for here: nexus goes on talking while it answers.
+                browser = Some(alone(&self.curl, &["-qsL", "--max-time", "30", &back]).spawn()?);
+            }
+        }
+        browser.context("it named no URL")?.wait()?;
+        Ok(())
+    }
+
+    /// The request that `nexus chat` makes, made by curl.
+    fn curl_chat(&self) -> Result<Command> {
+        let asked = self.sandbox.requests_to(Endpoint::Messages).pop().context("nexus chat asked nothing")?;
+        let mut command = alone(&self.curl, &["-qsN", "-X", "POST"]);
+        for (name, value) in asked.headers.iter().filter(|(name, _)| !["host", "content-length"].contains(&&**name)) {
+            command.arg("-H").arg(format!("{name}: {value}"));
+        }
+        command.arg("--data-binary").arg(String::from_utf8(asked.body)?);
+        command.arg(self.sandbox.url(Endpoint::Messages));
+        Ok(command)
+    }
+}
+
+/// A program with no environment to slow it down, nothing to read and nobody who listens.
+fn alone(program: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words).env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Where a program is, found once: looking for it is not what is measured.
+fn find(program: &str) -> Result<PathBuf> {
+    let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]).output()?;
+    ensure!(found.status.success(), "{program} is not installed");
+    Ok(String::from_utf8(found.stdout)?.trim_end().into())
+}
+
+/// The least that a Rust program can be, linked as nexus is.
+fn empty() -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (source, program) = (folder.join("empty.rs"), folder.join(format!("empty{}", std::env::consts::EXE_SUFFIX)));
+    std::fs::write(&source, "fn main() {}\n")?;
+    let compiled = Command::new("rustc").arg("-O").arg("-o").arg(&program).arg(&source).status()?;
+    ensure!(compiled.success(), "rustc could not compile an empty program");
+    Ok(program)
+}
+
+struct Case {
+    name: &'static str,
+    command: Command,
+    times: Vec<Duration>,
+}
+
+impl Case {
+    fn new(name: &'static str, mut command: Command) -> Result<Self> {
+        // What fails is fast and says nothing.
+        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()?;
+        ensure!(output.status.success(), "{name} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(name == EMPTY || !output.stdout.is_empty(), "{name} printed nothing");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self { name, command, times: Vec::new() })
+    }
+
+    fn time(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let status = self.command.status()?;
+        self.times.push(begun.elapsed());
+        ensure!(status.success(), "{} failed", self.name);
+        Ok(())
+    }
+
+    fn median(&self) -> Duration {
+        self.times[self.times.len() / 2]
+    }
+}
+
+const EMPTY: &str = "an empty Rust program";
+const CURL: &str = "curl --version";
+const TOKEN: &str = "nexus oauth token";
+const STATUS: &str = "nexus oauth status";
+const CHAT: &str = "nexus chat x";
+const CURL_CHAT: &str = "curl -N, the same request";
+
+/// What may take how many times as long as what.
+const BUDGETS: &[(&str, &str, f64)] =
+    &[(TOKEN, EMPTY, 2.0), (TOKEN, CURL, 0.25), (STATUS, EMPTY, 2.0), (STATUS, CURL, 0.25), (CHAT, CURL_CHAT, 0.4)];
+
+fn measure(stage: &Stage, rounds: usize) -> Result<ExitCode> {
+    ensure!(rounds > 0, "at least one round is needed");
+    let mut cases = vec![
+        Case::new(EMPTY, alone(&empty()?, &[]))?,
+        Case::new(CURL, alone(&stage.curl, &["--version"]))?,
+        Case::new(TOKEN, stage.nexus(&["oauth", "token"]))?,
+        Case::new(STATUS, stage.nexus(&["oauth", "status"]))?,
+        Case::new(CHAT, stage.nexus(&["chat", "x"]))?,
+    ];
+    cases.push(Case::new(CURL_CHAT, stage.curl_chat()?)?);
+    for _ in 0..rounds {
+        for case in &mut cases {
+            case.time()?;
+        }
+        // Each finds the caches as its forerunner left them; there and back, nobody always follows
+        // curl.
+        cases.reverse();
+    }
+    if rounds % 2 == 1 {
+        cases.reverse();
+    }
+    report(&mut cases)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(cases: &mut [Case]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{:28} {:>9} {:>9} {:>9}  milliseconds from start to exit", "", "median", "min", "max")?;
+    for case in cases.iter_mut() {
+        case.times.sort_unstable();
+        let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
+        let (min, max) = (ms(case.times[0]), ms(case.times[case.times.len() - 1]));
+        writeln!(out, "{:28} {:9.2} {min:9.2} {max:9.2}", case.name, ms(case.median()))?;
+    }
+    writeln!(out)?;
+    for (name, other, budget) in BUDGETS {
+        let median = |name: &str| cases.iter().find(|case| case.name == name).map(Case::median);
+        let (Some(one), Some(other_median)) = (median(name), median(other)) else { bail!("{name} was not measured") };
+        let ratio = one.as_secs_f64() / other_median.as_secs_f64();
+        let verdict = if ratio <= *budget { "within" } else { "OVER" };
+        writeln!(out, "{name:20} {ratio:5.2} x {other:28} {verdict} the budget of {budget}")?;
+    }
+    Ok(())
+}
