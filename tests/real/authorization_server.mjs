@@ -14,11 +14,14 @@ export const PUBLIC = { id: 'nexus-desktop', redirectUri: 'http://127.0.0.1:0/ca
 /** A confidential client whose id and secret show whether both are form-encoded in the Basic header (RFC 6749, 2.3.1). */
 export const CONFIDENTIAL = { id: 'team a:nexus+1', secret: `p%41ss: w+rd/&=?~${random()}` };
 
+/** A client as the three CLAUDE_CODE_ variables describe one: its secret goes in the body. */
+export const BY_VARIABLES = { id: 'nexus-by-variables', secret: random() };
+
 /** The resource server's own client, with which it asks about tokens (RFC 7662). */
 const GATEWAY = { id: 'gateway', secret: random() };
 
-/** `confidentialRedirectUri` is registered exactly so: this client is no native one. */
-export async function start({ confidentialRedirectUri }) {
+/** The two clients with a secret are no native ones: their redirect URIs are good exactly as registered. */
+export async function start({ redirectUris }) {
   let handle = (_request, response) => response.writeHead(503).end();
   const http = createServer((request, response) => handle(request, response));
   await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -45,7 +48,14 @@ export async function start({ confidentialRedirectUri }) {
         client_id: CONFIDENTIAL.id,
         client_secret: CONFIDENTIAL.secret,
         token_endpoint_auth_method: 'client_secret_basic',
-        redirect_uris: [confidentialRedirectUri],
+        redirect_uris: [redirectUris.confidential],
+      },
+      {
+        ...both,
+        client_id: BY_VARIABLES.id,
+        client_secret: BY_VARIABLES.secret,
+        token_endpoint_auth_method: 'client_secret_post',
+        redirect_uris: [redirectUris.variables],
       },
       {
         client_id: GATEWAY.id,
@@ -73,8 +83,7 @@ export async function start({ confidentialRedirectUri }) {
   });
 
   const log = { grants: [], errors: [], authorizations: [] };
-  keepSecret(CONFIDENTIAL.secret);
-  keepSecret(GATEWAY.secret);
+  for (const { secret } of [CONFIDENTIAL, BY_VARIABLES, GATEWAY]) keepSecret(secret);
   // Opaque tokens are their own identifiers.
   for (const kind of ['access_token', 'refresh_token', 'authorization_code']) {
     provider.on(`${kind}.saved`, (token) => keepSecret(token.jti));
@@ -85,7 +94,7 @@ export async function start({ confidentialRedirectUri }) {
     log.grants.push({
       type: ctx.oidc.params.grant_type,
       client: ctx.oidc.client.clientId,
-      basic: /^Basic /.test(ctx.headers.authorization ?? ''),
+      secretIn: /^Basic /.test(ctx.headers.authorization ?? '') ? 'header' : ctx.oidc.body.client_secret ? 'body' : 'nothing',
       userAgent: ctx.headers['user-agent'],
       accessToken: ctx.body.access_token,
       refreshToken: ctx.body.refresh_token,
@@ -116,6 +125,10 @@ export async function start({ confidentialRedirectUri }) {
     introspect,
     /** How many grants of this type there were so far. */
     count: (type) => log.grants.filter((grant) => grant.type === type).length,
+    /** Forgets one access token, and nothing else of its session. */
+    async destroyAccessToken(accessToken) {
+      await (await provider.AccessToken.find(accessToken)).destroy();
+    },
     /** Ends a session on the server's side, as an administrator would. */
     async revokeGrant(accessToken) {
       const token = await provider.AccessToken.find(accessToken);

@@ -1,0 +1,125 @@
+// Every way into a session, and the two ways that do not lead there.
+
+import { BY_VARIABLES, CONFIDENTIAL } from './authorization_server.mjs';
+import * as browsers from './browser.mjs';
+import { contains, equal, expect, matches } from './check.mjs';
+import { ANSWERS, UNKNOWN } from './stage.mjs';
+
+/** Signing in with a public client. */
+export async function publicClient({ browser, lastGrant, nexus, server, signIn }) {
+  const { asked, redirectUri, page, text, ran } = await signIn('ada');
+  equal('the browser was sent to the authorization endpoint', asked.origin + asked.pathname, `${server.issuer}/auth`);
+  equal('with PKCE, S256', asked.searchParams.get('code_challenge_method'), 'S256');
+  matches('and a challenge of 256 bits', asked.searchParams.get('code_challenge') ?? '', /^[\w-]{43}$/);
+  matches('a state nobody guesses', asked.searchParams.get('state') ?? '', /^[\w-]{22,}$/);
+  matches('and any free port', redirectUri, /^http:\/\/127\.0\.0\.1:[1-9]\d*\/callback$/);
+  matches('the final page says so', text, /signed in/i);
+  equal('the final page made the browser complain of nothing', page.complaints, []);
+  await browser.inspect(page, 'signed-in');
+  await page.context().close();
+  equal('oauth start ends well', ran.code, 0);
+  equal('with nothing on stdout', ran.stdout, '');
+  expect('the URL stands alone on a line of stderr', ran.stderr.split('\n').includes(asked.href), asked.href, ran.stderr);
+  matches('who signed in, and for how long', ran.stderr, /Signed in as ada@example\.test, token expires in \d+ minutes/);
+  const { type, secretIn, userAgent } = lastGrant();
+  equal('one code was redeemed, without a secret', [server.log.grants.length, type, secretIn], [1, 'authorization_code', 'nothing']);
+  matches('by a program that says its name', userAgent, /^nexus\/\d/);
+}
+
+/** A second sign-in replaces the first. */
+export async function again({ lastGrant, server, signIn }) {
+  const first = lastGrant();
+  const { page, ran } = await signIn('ada');
+  await page.context().close();
+  equal('oauth start ends well', ran.code, 0);
+  equal('the new session is another', lastGrant().accessToken !== first.accessToken, true);
+  equal('the replaced one was revoked', (await server.introspect(first.refreshToken)).active, false);
+  equal('the new one is good', (await server.introspect(lastGrant().accessToken)).active, true);
+}
+
+/** A confidential client. */
+export async function confidentialClient({ expire, gateway, lastGrant, nexus, redirectUris, server, signIn, status }) {
+  const { page, redirectUri, ran } = await signIn('grace', ['--provider', 'confidential']);
+  await page.context().close();
+  equal('the registered redirect URI was sent', redirectUri, redirectUris.confidential);
+  equal('oauth start ends well', ran.code, 0);
+  equal('its secret went in a Basic header the server accepts', [lastGrant().client, lastGrant().secretIn], [CONFIDENTIAL.id, 'header']);
+  await expire('--provider', 'confidential');
+  const told = await nexus.run(['chat', '--provider', 'confidential', 'hello']);
+  equal('nexus chat renews and answers', [told.code, told.stdout, lastGrant().type, lastGrant().secretIn], [0, `${ANSWERS.hello}\n`, 'refresh_token', 'header']);
+  equal('the gateway saw that client', gateway.log.at(-1).client, CONFIDENTIAL.id);
+  equal('the other session is untouched', (await status()).account, 'ada@example.test');
+}
+
+/** The three variables. */
+export async function threeVariables({ expire, gateway, lastGrant, nexus, redirectUris, server, signIn }) {
+  const env = {
+    CLAUDE_CODE_CLIENT_ID: BY_VARIABLES.id,
+    CLAUDE_CODE_CLIENT_SECRET: BY_VARIABLES.secret,
+    CLAUDE_CODE_REDIRECT_URI: redirectUris.variables,
+  };
+  const args = ['--provider', 'claude_code'];
+  const beforeOpening = async (url) => {
+    const address = new URL('/oauth/claude/authorize', redirectUris.variables);
+    const answer = await fetch(address, { headers: { accept: '*/*' } });
+    equal('the listener hands out the URL as text', [answer.status, (await answer.text()).trim()], [200, url]);
+    const redirect = await fetch(address, { headers: { accept: 'text/html' }, redirect: 'manual' });
+    equal('and sends a browser there', redirect.headers.get('location'), url);
+  };
+  const { page, redirectUri, ran } = await signIn('joan', args, { env, beforeOpening });
+  await page.context().close();
+  equal('the redirect URI is the variable\'s', redirectUri, redirectUris.variables);
+  equal('oauth start ends well', ran.code, 0);
+  equal('its secret went in the body', [lastGrant().client, lastGrant().secretIn], [BY_VARIABLES.id, 'body']);
+  await expire(...args);
+  const told = await nexus.run(['chat', ...args, 'hello']);
+  equal('without the variables nexus chat still renews and answers', [told.code, told.stdout, lastGrant().type, lastGrant().secretIn], [0, `${ANSWERS.hello}\n`, 'refresh_token', 'body']);
+  matches('with the beta header of this provider', gateway.log.at(-1).headers['anthropic-beta'] ?? '', /oauth-2025-04-20/);
+  equal('oauth logout revokes', (await nexus.run(['oauth', 'logout', ...args])).code, 0);
+  equal('the refresh token is no longer good', (await server.introspect(lastGrant().refreshToken)).active, false);
+}
+
+/** A person who says no. */
+export async function refusal({ browser, nexus, server, status }) {
+  const command = await nexus.startWithBrowser(['oauth', 'start', '--timeout', '60s']);
+  const page = await browser.open(command.url);
+  await browsers.logIn(page, 'ada');
+  await browsers.cancel(page);
+  const text = await browsers.finalPage(page, new URL(command.url).searchParams.get('redirect_uri'));
+  expect('the final page does not claim success', !/you are signed in/i.test(text) && text !== '', 'a refusal', text);
+  equal('it made the browser complain of nothing', page.complaints.filter((text) => !/status of 4\d\d/.test(text)), []);
+  await browser.inspect(page, 'refused');
+  await page.context().close();
+  const ran = await command.done;
+  equal('oauth start exits 4, stdout empty', [ran.code, ran.stdout], [4, '']);
+  matches('and says that the server was told no', ran.stderr, /access_denied|denied|refused/);
+  equal('nobody is signed in', (await status()).state, 'none');
+}
+
+/** A client id the server does not know. */
+export async function unknownClient({ browser, nexus, server }) {
+  const command = await nexus.startWithBrowser(['oauth', 'start', '--provider', 'unknown', '--timeout', '3s']);
+  const page = await browser.open(command.url);
+  contains('the browser shows what the server says', await page.innerText('body'), 'invalid_client');
+  await page.context().close();
+  const ran = await command.done;
+  equal('oauth start exits 4 when its time is over, stdout empty', [ran.code, ran.stdout], [4, '']);
+  // Only the last lines: the URL above them names both anyway.
+  const sentence = ran.stderr.replaceAll(command.url, '');
+  contains('it names the client id as sent', sentence, UNKNOWN);
+  contains('and the redirect URI as sent', sentence, new URL(command.url).searchParams.get('redirect_uri'));
+}
+
+/** The pages of `nexus demo`: the sandbox is ours, but a person sees them. */
+export async function demo({ browser, nexus }) {
+  const command = await nexus.startWithBrowser(['demo']);
+  const page = await browser.open(command.url);
+  equal('it made the browser complain of nothing', page.complaints, []);
+  matches('it says what it is', await page.innerText('body'), /sandbox|demo/i);
+  await browser.inspect(page, 'sandbox-consent');
+  await page.click('button[type=submit]');
+  await browsers.finalPage(page, new URL(command.url).searchParams.get('redirect_uri'));
+  await browser.inspect(page, 'sandbox-signed-in');
+  await page.context().close();
+  equal('the demo ends well', (await command.done).code, 0);
+}

@@ -1,0 +1,123 @@
+// What a run plays with: the servers, the browser, the program with its home, and the two things the
+// parts do again and again, signing in and letting a token expire.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import * as authorizationServer from './authorization_server.mjs';
+import * as browsers from './browser.mjs';
+import { equal, matches, until } from './check.mjs';
+import { startGateway, startMock } from './gateway.mjs';
+import { program } from './nexus.mjs';
+
+const { CONFIDENTIAL, PUBLIC } = authorizationServer;
+
+/** A client id that no server knows. */
+export const UNKNOWN = 'nobody-registered-this';
+
+/** Where the API lives at the gateway: a path before `/v1` must be kept. */
+export const PREFIX = '/llm/anthropic';
+
+/** Seconds an access token lives, and seconds one lives that is to expire. */
+export const LONG = 3_600;
+const SHORT = 2;
+
+/** What the model answers to which prompt. */
+export const ANSWERS = {
+  hello: 'Hello back.\nTwo lines, and an umlaut: ü.',
+  'tell me a story':
+    'Once upon a time there was a token that lived for two seconds. It was renewed before anybody noticed, and nobody had to sign in again.',
+};
+
+async function freePort() {
+  const probe = createServer();
+  await new Promise((done) => probe.listen(0, '127.0.0.1', done));
+  const { port } = probe.address();
+  await new Promise((done) => probe.close(done));
+  return port;
+}
+
+function configuration({ issuer, api, home, redirectUris }) {
+  const endpoints = `
+authorize_url = "${issuer}/auth"
+token_url = "${issuer}/token"
+revoke_url = "${issuer}/token/revocation"
+scopes = ["openid", "offline_access", "email", "model.request"]
+authorize_params = { prompt = "consent" }
+api_url = "${api}"
+model = "claude-real-run"
+`;
+  return `default = "real"
+
+[provider.real]
+client_id = "${PUBLIC.id}"
+redirect_uri = "${PUBLIC.redirectUri}"
+${endpoints}
+[provider.confidential]
+client_id = "${CONFIDENTIAL.id}"
+client_secret_file = "${join(home, 'secret')}"
+redirect_uri = "${redirectUris.confidential}"
+${endpoints}
+[provider.claude_code]
+refresh_request = "form"
+${endpoints}
+[provider.unknown]
+client_id = "${UNKNOWN}"
+redirect_uri = "${PUBLIC.redirectUri}"
+${endpoints}`;
+}
+
+/** Sets everything up. What must be ended is put into `children` and `stops` as soon as it runs. */
+export async function set({ binary, screenshots, folder, children, stops }) {
+  const home = join(folder, 'home');
+  mkdirSync(home, { mode: 0o700 });
+  const redirectUris = {
+    confidential: `http://localhost:${await freePort()}/oauth/callback`,
+    variables: `http://localhost:${await freePort()}/oauth/claude/callback`,
+  };
+  const server = await authorizationServer.start({ redirectUris });
+  stops.push(server.stop);
+  const answers = Object.entries(ANSWERS).map(([userMessage, content]) => ({
+    match: { userMessage },
+    response: { content },
+    // Slow enough that the end of an answer is not there yet when its beginning is.
+    streamingProfile: { ttft: 50, tps: 25 },
+  }));
+  const mock = await startMock({ folder, answers, children });
+  const gateway = await startGateway({ introspect: server.introspect, mock, prefix: PREFIX });
+  stops.push(gateway.stop);
+  const browser = await browsers.start({ screenshots });
+  stops.push(browser.stop);
+  const nexus = program({ binary, home, folder, children });
+  writeFileSync(join(home, 'secret'), `${CONFIDENTIAL.secret}\n`, { mode: 0o600 });
+  writeFileSync(join(home, 'config.toml'), configuration({ issuer: server.issuer, api: gateway.url, home, redirectUris }), { mode: 0o600 });
+
+  const status = async (...more) => JSON.parse((await nexus.run(['oauth', 'status', '--json', ...more])).stdout);
+  const lastGrant = () => server.log.grants.at(-1);
+
+  /** Opens the URL of a sign-in in Chromium, says yes, and gives the page and what became of nexus. */
+  async function signIn(name, args = [], { env, beforeOpening } = {}) {
+    const command = await nexus.startWithBrowser(['oauth', 'start', '--timeout', '60s', ...args], env);
+    await beforeOpening?.(command.url);
+    const asked = new URL(command.url);
+    const redirectUri = asked.searchParams.get('redirect_uri');
+    const page = await browser.open(command.url);
+    await browsers.logIn(page, name);
+    await browsers.consent(page);
+    const text = await browsers.finalPage(page, redirectUri);
+    return { asked, redirectUri, page, text, ran: await command.done };
+  }
+
+  /** Lets the session's token be a short one, and waits until `oauth status` says it has expired. */
+  async function expire(...more) {
+    server.next.lifetime = SHORT;
+    const ran = await nexus.run(['oauth', 'token', '--min-ttl', '2h', ...more]);
+    server.next.lifetime = LONG;
+    equal('`oauth token --min-ttl 2h` renews, though the server gives less', ran.code, 0);
+    equal('it prints the new token and a newline', ran.stdout, `${lastGrant().accessToken}\n`);
+    matches('and says on stderr that it lives shorter', ran.stderr, /\S/);
+    await until('the short token to expire', async () => (await status(...more)).state === 'refreshable');
+  }
+
+  return { server, gateway, browser, nexus, home, redirectUris, status, lastGrant, signIn, expire };
+}
