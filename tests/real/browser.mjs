@@ -28,9 +28,9 @@ export async function start({ screenshots }) {
     handleSIGHUP: false,
   });
 
-  /** A person with no cookies who opens this URL. */
-  async function open(url) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  /** Somebody opens this URL: in a browser without cookies, or in the one in which they opened `before`. */
+  async function open(url, before) {
+    const context = before?.context() ?? (await browser.newContext({ viewport: { width: 1280, height: 800 } }));
     // The server's pages ask the internet for a font.
     await context.route((address) => !['127.0.0.1', 'localhost', '[::1]'].includes(address.hostname), (route) => route.abort());
     const page = await context.newPage();

@@ -18,8 +18,10 @@ export function program({ binary, home, folder, children }) {
   const transcript = [];
 
   /** Starts the program. `done` resolves to what became of it, whatever that is. */
-  function start(args, { env = {}, stdin, onOutput } = {}) {
-    const child = spawn(binary, args, {
+  function start(args, { env = {}, stdin, onOutput, atTerminal } = {}) {
+    // `script` gives it a terminal, and passes its exit code on.
+    const [command, words] = atTerminal ? ['script', ['-qec', `'${binary}' ${args.join(' ')}`, '/dev/null']] : [binary, args];
+    const child = spawn(command, words, {
       cwd: folder,
       env: { PATH: '/usr/bin:/bin', HOME: folder, LANG: 'C.UTF-8', NEXUS_HOME: home, ...env },
       stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -55,12 +57,12 @@ export function program({ binary, home, folder, children }) {
   const run = (args, options) => start(args, options).done;
 
   /** Runs a command that opens a browser, up to the URL it opens. */
-  async function startWithBrowser(args, env = {}) {
+  async function startWithBrowser(args, { env, ...options } = {}) {
     rmSync(opened, { force: true });
-    const command = start(args, { env: { BROWSER: browser, ...env } });
+    const command = start(args, { ...options, env: { BROWSER: browser, ...env } });
     await until(`nexus ${args.join(' ')} to open the browser`, () => existsSync(opened) || command.ran.ended);
     if (!existsSync(opened)) {
-      throw new Error(`nexus ${args.join(' ')} opened no browser; it ended with ${command.ran.code}: ${command.ran.stderr}`);
+      throw new Error(`nexus ${args.join(' ')} opened no browser; it ended with ${command.ran.code}: ${command.ran.stderr || command.ran.stdout}`);
     }
     return { ...command, url: readFileSync(opened, 'utf8') };
   }

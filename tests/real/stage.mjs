@@ -95,14 +95,17 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   const status = async (...more) => JSON.parse((await nexus.run(['oauth', 'status', '--json', ...more])).stdout);
   const lastGrant = () => server.log.grants.at(-1);
 
-  /** Opens the URL of a sign-in in Chromium, says yes, and gives the page and what became of nexus. */
-  async function signIn(name, args = [], { env, beforeOpening } = {}) {
-    const command = await nexus.startWithBrowser(['oauth', 'start', '--timeout', '60s', ...args], env);
+  /**
+   * Opens the URL of a sign-in in Chromium, says yes, and gives the page and what became of nexus.
+   * Somebody who signed in on the page `before` is still logged in there.
+   */
+  async function signIn(name, args = [], { env, beforeOpening, before } = {}) {
+    const command = await nexus.startWithBrowser(['oauth', 'start', '--timeout', '60s', ...args], { env });
     await beforeOpening?.(command.url);
     const asked = new URL(command.url);
     const redirectUri = asked.searchParams.get('redirect_uri');
-    const page = await browser.open(command.url);
-    await browsers.logIn(page, name);
+    const page = await browser.open(command.url, before);
+    if (!before) await browsers.logIn(page, name);
     await browsers.consent(page);
     const text = await browsers.finalPage(page, redirectUri);
     return { asked, redirectUri, page, text, ran: await command.done };
