@@ -125,7 +125,7 @@ export async function demo({ browser, nexus }) {
   equal('it made the browser complain of nothing', page.complaints, []);
   matches('it says what it is', await page.innerText('body'), /sandbox|demo/i);
   await browser.inspect(page, 'sandbox-consent');
-  await page.click('button[type=submit]');
+  await page.click('button[value=allow]');
   await browsers.finalPage(page, new URL(command.url).searchParams.get('redirect_uri'));
   await page.context().close();
   equal('the demo ends well', (await command.done).code, 0);
