@@ -130,7 +130,8 @@ impl Accounts {
     }
 
     /// Redeems a code and stores the session. Both happen in a task of their own, so that dropping
-    /// this future loses no token; a session that is replaced is revoked after the new one is safe.
+    /// this future loses no token. Another account's session that is replaced is revoked once the new
+    /// one is safe.
     pub(crate) async fn redeem(&self, owner: &str, attempt: Attempt, code: AuthorizationCode) -> Result<Session> {
         let (this, key) = (self.clone(), self.key(owner));
         let flight = self.renewal.fly();
@@ -154,7 +155,10 @@ impl Accounts {
                 HeldSession::signed_in(grant, (this.renewal.clock)(), home, secret, &provider.scopes, generation);
             held.keep(&signed_in)?;
             drop((held, flight));
-            if let Some(replaced) = replaced {
+            // A server may count all that one person allowed one client as one grant, and ends the new
+            // session with the old one's token (RFC 7009, section 2.1). So only what is certainly
+            // somebody else's is revoked.
+            if let Some(replaced) = replaced.filter(|replaced| is_anothers(&replaced.session, &signed_in.session)) {
                 // The old session is of no more use to anybody; that it could not be revoked is no
                 // reason to trouble the person.
                 let _ = this.revoke(&replaced).await;
@@ -333,4 +337,12 @@ impl Accounts {
     pub(crate) fn key(&self, owner: &str) -> Key {
         Key { provider: self.provider().name.clone(), owner: owner.to_owned() }
     }
+}
+
+/// Whether two sessions cannot stem from one grant: another server, another client, or another person
+/// as far as both are known.
+fn is_anothers(one: &Session, other: &Session) -> bool {
+    one.home.token_url != other.home.token_url
+        || one.home.client_id != other.home.client_id
+        || one.account().zip(other.account()).is_some_and(|(one, other)| one != other)
 }

@@ -18,7 +18,7 @@
 //!
 //! # How a chat travels
 //!
-//! 1. words become [`cli`](mod@cli) values, and the prompt is settled before anything is asked of
+//! 1. words become `cli` values, and the prompt is settled before anything is asked of
 //!    the network;
 //! 2. one read of the store gives the session; if its token serves, nothing is locked or written;
 //! 3. else [`session::renew`] holds the session, looks again, and refreshes once for everybody who

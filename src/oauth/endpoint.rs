@@ -1,6 +1,6 @@
 //! The token endpoint: two grants in, a [`Grant`] or a reason out; and the revocation endpoint.
 //!
-//! Every request to either goes through [`Endpoint::post`], the one place where a client
+//! Every request to either goes through `Endpoint::post`, the one place where a client
 //! authenticates. No redirect is followed, an answer is read to 1 MiB at most, and nothing of it
 //! but the parsed `error` and a cleaned `error_description` ever leaves this file in a message.
 
