@@ -161,7 +161,8 @@ fn read(path: &Path) -> Result<Option<File>> {
             }
         }
     }
-    toml::from_str(&text).map(Some).map_err(wrong)
+    // A table has forgotten its lines; the text is read once more only to name one.
+    table.try_into().or_else(|_| toml::from_str(&text)).map(Some).map_err(wrong)
 }
 
 fn check_keys(table: &Table, place: &str, known: &[&str], path: &Path) -> Result<()> {

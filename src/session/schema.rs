@@ -6,35 +6,18 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x6e65_7873;
 
 /// Step n leads from version n to n + 1. A released step is never edited, only followed.
-const STEPS: &[&str] = &["
-    CREATE TABLE session (
-        provider      TEXT NOT NULL,
-        owner         TEXT NOT NULL,
-        generation    INTEGER NOT NULL,
-        -- Sealed; see seal.rs.
-        access_token  BLOB NOT NULL,
-        refresh_token BLOB,
-        client_secret BLOB,
-        metadata      BLOB NOT NULL,
-        token_type    TEXT NOT NULL,
-        scopes        TEXT NOT NULL,
-        -- Unix seconds. No expiry: the server did not say.
-        issued_at     INTEGER NOT NULL,
-        expires_at    INTEGER,
-        ended_at      INTEGER,
-        client_id     TEXT NOT NULL,
-        client_auth   TEXT NOT NULL,
-        token_url     TEXT NOT NULL,
-        revoke_url    TEXT,
-        api_url       TEXT,
-        -- The refresh in flight: committed before the refresh token is spent.
-        flight_at     INTEGER,
-        attempts      INTEGER NOT NULL DEFAULT 0,
-        failure       TEXT,
-        models        TEXT,
-        PRIMARY KEY (provider, owner)
-    ) STRICT, WITHOUT ROWID;
-"];
+///
+/// SQLite keeps a table's text as it was written and reads it again at every start, which is why
+/// these lines are terse and their comments stand here. `access_token`, `refresh_token`,
+/// `client_secret` and `metadata` are sealed (`seal.rs`). Times are Unix seconds; no `expires_at`
+/// means that the server did not say. `flight_at` is the refresh in flight, committed before the
+/// refresh token is spent; `failure` is what became of the last attempt of this generation.
+const STEPS: &[&str] =
+    &["CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
+access_token BLOB NOT NULL,refresh_token BLOB,client_secret BLOB,metadata BLOB NOT NULL,token_type TEXT NOT NULL,\
+scopes TEXT NOT NULL,issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,client_id TEXT NOT NULL,\
+client_auth TEXT NOT NULL,token_url TEXT NOT NULL,revoke_url TEXT,api_url TEXT,flight_at INTEGER,\
+attempts INTEGER NOT NULL DEFAULT 0,failure TEXT,models TEXT,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID"];
 
 /// The version this program writes.
 pub(super) fn current() -> i64 {

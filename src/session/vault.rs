@@ -36,8 +36,7 @@ pub struct Held {
 }
 
 const COLUMNS: &str = "generation, access_token, refresh_token, client_secret, metadata, token_type, scopes, \
-    issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url, api_url, attempts, failure, \
-    models, (SELECT user_version FROM pragma_user_version)";
+    issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url, api_url, attempts, failure, models";
 
 impl Vault {
     /// A vault in these folders. Nothing is read or made yet.
@@ -45,13 +44,12 @@ impl Vault {
         Self { database: data.join("sessions.db"), key: key.join("session.key"), locks: state.join("locks") }
     }
 
-    /// The session under this key, if there is one, without its refresh token.
+    /// The session under this key, if there is one. Its refresh token stays sealed.
     ///
     /// # Errors
     /// [`Failure::Store`] where the file or its key cannot be used.
     pub fn look(&self, key: &Key) -> Result<Option<Session>> {
-        let Some(connection) = self.open_existing()? else { return Ok(None) };
-        Ok(self.read(&connection, key)?.map(|held| held.session))
+        self.read(key, Stored::unseal)
     }
 
     /// Waits for this session's turn.
@@ -144,7 +142,9 @@ impl Vault {
         Ok(connection)
     }
 
-    fn read(&self, connection: &Connection, key: &Key) -> Result<Option<HeldSession>> {
+    /// Reads a session's row and opens as much of it as `unseal` does.
+    fn read<T>(&self, key: &Key, unseal: impl Fn(Stored, &Seal, &Key) -> Option<T>) -> Result<Option<T>> {
+        let Some(connection) = self.open_existing()? else { return Ok(None) };
         let query = format!("SELECT {COLUMNS} FROM session WHERE provider = ?1 AND owner = ?2");
         let row = connection
             .prepare(&query)
@@ -153,19 +153,27 @@ impl Vault {
             Ok(Some(stored)) => stored,
             Ok(None) => return Ok(None),
             Err(error) if is_missing_table(&error) => return Ok(None),
-            Err(error) => return Err(self.broken(&error)),
+            Err(error) => return Err(self.newer(&connection).unwrap_or_else(|| self.broken(&error))),
         };
-        self.check_version(stored.version)?;
         let seal = Seal::open(&self.key)?.ok_or_else(|| Failure::Store {
             path: self.key.clone(),
             why: "the key to the stored session is missing".into(),
             cure: "put the key file back, or sign in anew with `nexus oauth start`".into(),
         })?;
-        stored.unseal(&seal, key).map(Some).ok_or_else(|| Failure::Store {
-            path: self.database.clone(),
-            why: format!("the stored session does not open with the key in {}", self.key.display()),
-            cure: "put the right key file back, or sign in anew with `nexus oauth start`".into(),
+        unseal(stored, &seal, key).map(Some).ok_or_else(|| {
+            self.newer(&connection).unwrap_or_else(|| Failure::Store {
+                path: self.database.clone(),
+                why: format!("the stored session does not open with the key in {}", self.key.display()),
+                cure: "put the right key file back, or sign in anew with `nexus oauth start`".into(),
+            })
         })
+    }
+
+    /// Why a file could not be understood, if it is because a newer nexus wrote it. Asked only when
+    /// something was not understood: the hot path pays nothing for it.
+    fn newer(&self, connection: &Connection) -> Option<Failure> {
+        let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).ok()?;
+        self.check_version(version).err()
     }
 
     fn check_version(&self, version: i64) -> Result<()> {
@@ -217,10 +225,7 @@ impl Held {
     /// # Errors
     /// [`Failure::Store`] where the file or its key cannot be used.
     pub fn look(&self) -> Result<Option<HeldSession>> {
-        match self.vault.open_existing()? {
-            Some(connection) => self.vault.read(&connection, &self.key),
-            None => Ok(None),
-        }
+        self.vault.read(&self.key, Stored::unseal_held)
     }
 
     /// Commits that a refresh token is about to be spent. This proves that the store can be
@@ -350,7 +355,6 @@ struct Stored {
     attempts: i64,
     failure: Option<String>,
     models: Option<String>,
-    version: i64,
 }
 
 impl Stored {
@@ -374,53 +378,56 @@ impl Stored {
             attempts: row.get(15)?,
             failure: row.get(16)?,
             models: row.get(17)?,
-            version: row.get(18)?,
         })
     }
 
-    /// The session, if every part of it opens with this key and means something.
-    fn unseal(self, seal: &Seal, key: &Key) -> Option<HeldSession> {
-        let generation = self.generation;
-        let open = |column, sealed: &[u8]| {
-            seal.unseal(Place { provider: &key.provider, owner: &key.owner, column, generation }, sealed)
-        };
-        let optional = |column, sealed: Option<Vec<u8>>| match sealed {
-            Some(sealed) => open(column, &sealed).map(Some),
-            None => Some(None),
-        };
+    /// The session without what only its holder may see, if it opens with this key and means
+    /// something.
+    fn unseal(self, seal: &Seal, key: &Key) -> Option<Session> {
         let url = |text: Option<String>| match text {
             Some(text) => Url::parse(&text).ok().map(Some),
             None => Some(None),
         };
-        let failed = self.failure.and_then(|failure| {
-            let failure: Value = serde_json::from_str(&failure).ok()?;
+        let failed = self.failure.as_deref().and_then(|failure| {
+            let failure: Value = serde_json::from_str(failure).ok()?;
             Some(Failed { why: failure["why"].as_str()?.to_owned(), temporary: failure["temporary"].as_bool()? })
         });
-        let refresh_token = optional("refresh_token", self.refresh_token)?.map(RefreshToken::new);
-        Some(HeldSession {
-            session: Session {
-                generation,
-                access_token: AccessToken::new(open("access_token", &self.access_token)?),
-                token_type: self.token_type,
-                scopes: self.scopes.split_whitespace().map(String::from).collect(),
-                issued_at: self.issued_at,
-                expires_at: self.expires_at,
-                metadata: serde_json::from_str(&open("metadata", &self.metadata)?).ok()?,
-                home: Home {
-                    client_id: self.client_id,
-                    client_auth: ClientAuth::from_word(&self.client_auth)?,
-                    token_url: Url::parse(&self.token_url).ok()?,
-                    revoke_url: url(self.revoke_url)?,
-                    api_url: url(self.api_url)?,
-                },
-                refreshable: refresh_token.is_some(),
-                ended_at: self.ended_at,
-                attempts: self.attempts,
-                failed,
-                models: self.models,
+        Some(Session {
+            generation: self.generation,
+            access_token: AccessToken::new(self.open(seal, key, "access_token", &self.access_token)?),
+            metadata: serde_json::from_str(&self.open(seal, key, "metadata", &self.metadata)?).ok()?,
+            token_type: self.token_type,
+            scopes: self.scopes.split_whitespace().map(String::from).collect(),
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            home: Home {
+                client_id: self.client_id,
+                client_auth: ClientAuth::from_word(&self.client_auth)?,
+                token_url: Url::parse(&self.token_url).ok()?,
+                revoke_url: url(self.revoke_url)?,
+                api_url: url(self.api_url)?,
             },
-            refresh_token,
-            client_secret: optional("client_secret", self.client_secret)?.map(ClientSecret::new),
+            refreshable: self.refresh_token.is_some(),
+            ended_at: self.ended_at,
+            attempts: self.attempts,
+            failed,
+            models: self.models,
         })
+    }
+
+    /// The session with what only its holder may see.
+    fn unseal_held(self, seal: &Seal, key: &Key) -> Option<HeldSession> {
+        let optional = |column, sealed: &Option<Vec<u8>>| match sealed {
+            Some(sealed) => self.open(seal, key, column, sealed).map(Some),
+            None => Some(None),
+        };
+        let refresh_token = optional("refresh_token", &self.refresh_token)?.map(RefreshToken::new);
+        let client_secret = optional("client_secret", &self.client_secret)?.map(ClientSecret::new);
+        Some(HeldSession { session: self.unseal(seal, key)?, refresh_token, client_secret })
+    }
+
+    fn open(&self, seal: &Seal, key: &Key, column: &str, sealed: &[u8]) -> Option<String> {
+        let (provider, owner, generation) = (&*key.provider, &*key.owner, self.generation);
+        seal.unseal(Place { provider, owner, column, generation }, sealed)
     }
 }
