@@ -182,8 +182,10 @@ impl Accounts {
     /// # Errors
     /// As [`get_valid`](Self::get_valid).
     pub async fn refresh(&self, owner: &str) -> Result<Session> {
-        let session = self.get_valid(owner).await?;
-        self.renewal.serve(&self.key(owner), Need::OtherThan(session.generation)).await
+        let key = self.key(owner);
+        // Not `get_valid`: it would refresh an expired token, and that one would be refreshed again.
+        let seen = self.renewal.look_aside(&key).await?;
+        self.renewal.serve_after(&key, Need::OtherThan(seen.generation), seen).await
     }
 
     /// Asks a question as this owner.
