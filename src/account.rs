@@ -23,7 +23,7 @@ use crate::oauth::attempt::{Attempt, Verdict};
 use crate::oauth::endpoint::Endpoint;
 use crate::provider::{self, Provider};
 use crate::secret::{AuthorizationCode, ClientSecret};
-use crate::session::renew::{Clock, Notice, Renewal};
+use crate::session::renew::{self, Clock, Notice, Renewal};
 use crate::session::vault::Vault;
 use crate::session::{HeldSession, Home, Key, Need, Session};
 
@@ -236,7 +236,13 @@ impl Accounts {
     /// As [`chat`](Self::chat).
     pub async fn ask(&self, owner: &str, seen: Session, question: &Question) -> Result<Answer> {
         let client = api::Client::new(&self.renewal.http, self.provider())?;
-        self.with_token(owner, seen, async |session| client.ask(&session.access_token, question).await).await
+        let session = self.serving(owner, seen).await?;
+        let rejected = match client.ask(&session.access_token, question).await {
+            Err(failure) => failure,
+            answered => return answered,
+        };
+        let renewed = self.after_rejection(owner, session, rejected).await?;
+        client.ask(&renewed.access_token, question).await.map_err(|failure| self.rejected_afresh(failure))
     }
 
     /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
@@ -245,7 +251,14 @@ impl Accounts {
     /// As [`chat`](Self::chat).
     pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
         let client = api::Client::new(&self.renewal.http, self.provider())?;
-        let models = self.with_token(owner, seen, async |session| client.models(&session.access_token).await).await?;
+        let session = self.serving(owner, seen).await?;
+        let models = match client.models(&session.access_token).await {
+            Err(rejected) => {
+                let renewed = self.after_rejection(owner, session, rejected).await?;
+                client.models(&renewed.access_token).await.map_err(|failure| self.rejected_afresh(failure))?
+            }
+            Ok(models) => models,
+        };
         self.keep_models(owner, &models);
         Ok(models)
     }
@@ -266,28 +279,35 @@ impl Accounts {
         }
     }
 
-    /// Does something with a token that serves; if the API rejects it, once more with another one,
-    /// unless somebody else has renewed it meanwhile. Nothing loops.
-    async fn with_token<T>(&self, owner: &str, seen: Session, work: impl AsyncFn(&Session) -> Result<T>) -> Result<T> {
-        let key = self.key(owner);
-        let session = match seen.serves(Need::Request, (self.renewal.clock)()) {
-            true => seen,
-            false => self.renewal.serve_after(&key, Need::Request, seen).await?,
-        };
-        let rejected = match work(&session).await {
-            Err(Failure::Refused(refusal)) if refusal.status == Some(401) => refusal,
-            done => return done,
-        };
-        let provider = self.provider().name.clone();
-        if !session.refreshable {
-            return Err(Failure::TokenRejected { provider, refusal: rejected });
+    // Two steps instead of one function that is handed the work: a future that holds somebody
+    // else's async closure is not `Send` for every lifetime, so no web framework would take it.
+
+    async fn serving(&self, owner: &str, seen: Session) -> Result<Session> {
+        match seen.serves(Need::Request, (self.renewal.clock)()) {
+            true => Ok(seen),
+            false => self.renewal.serve_after(&self.key(owner), Need::Request, seen).await,
         }
-        let renewed = self.renewal.serve_after(&key, Need::OtherThan(session.generation), session).await?;
-        match work(&renewed).await {
-            Err(Failure::Refused(refusal)) if refusal.status == Some(401) => {
-                Err(Failure::TokenRejected { provider, refusal })
+    }
+
+    /// If the API rejected this session's token, the session with another one, unless somebody else
+    /// has renewed it meanwhile; any other failure stays one. Whoever calls this tries once more and
+    /// no more: nothing loops.
+    async fn after_rejection(&self, owner: &str, session: Session, failure: Failure) -> Result<Session> {
+        let rejected = matches!(&failure, Failure::Refused(refusal) if refusal.status == Some(401));
+        if !rejected || !session.refreshable {
+            return Err(self.rejected_afresh(failure));
+        }
+        let need = Need::OtherThan(session.generation);
+        self.renewal.serve_after(&self.key(owner), need, session).await
+    }
+
+    /// What it means if there is no fresher token than the one that was rejected.
+    fn rejected_afresh(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Refused(refusal) if refusal.status == Some(401) => {
+                Failure::TokenRejected { provider: self.provider().name.clone(), refusal }
             }
-            done => done,
+            other => other,
         }
     }
 
@@ -336,6 +356,12 @@ impl Accounts {
         }
     }
 
+    /// Waits until no refresh or sign-in of these accounts is between "sent" and "saved". A program
+    /// awaits this before it lets its runtime go: the new tokens live nowhere else until then.
+    pub async fn settled(&self) {
+        renew::settled(&self.renewal.flights).await;
+    }
+
     pub(crate) fn key(&self, owner: &str) -> Key {
         Key { provider: self.provider().name.clone(), owner: owner.to_owned() }
     }
@@ -347,4 +373,24 @@ fn is_anothers(one: &Session, other: &Session) -> bool {
     one.home.token_url != other.home.token_url
         || one.home.client_id != other.home.client_id
         || one.account().zip(other.account()).is_some_and(|(one, other)| one != other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: T) {}
+
+    /// Compiled, not run: a web framework takes no handler whose future is not `Send`.
+    #[expect(dead_code, reason = "that it compiles is the test")]
+    fn a_handler_may_await_all_of_it(accounts: &Accounts, owner: &str, question: &Question, seen: fn() -> Session) {
+        is_send(async move { accounts.chat(owner, question).await });
+        is_send(async move { accounts.ask(owner, seen(), question).await });
+        is_send(async move { accounts.models(owner, seen()).await });
+        is_send(async move { accounts.get_valid(owner).await });
+        is_send(async move { accounts.refresh(owner).await });
+        is_send(async move { accounts.exchange_code(owner, accounts.authorization_url()?, "").await });
+        is_send(async move { accounts.sign_out(owner).await });
+        is_send(accounts.settled());
+    }
 }

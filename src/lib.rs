@@ -64,6 +64,7 @@ pub mod terminal;
 pub use account::{Accounts, Folders};
 pub use failure::Failure;
 pub use provider::Provider;
+pub use world::now;
 
 /// Does what the words say, the program's name first, and gives the process's exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {

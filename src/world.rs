@@ -44,9 +44,9 @@ pub(crate) struct World {
     flights: Arc<watch::Sender<usize>>,
 }
 
-/// The time in Unix seconds.
+/// The system's time in Unix seconds: the clock that [`Accounts::new`] is handed.
 #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
-pub(crate) fn now() -> i64 {
+pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
