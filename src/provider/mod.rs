@@ -10,6 +10,7 @@ pub use url::Url;
 use crate::failure::{Failure, Result};
 use crate::secret::ClientSecret;
 
+mod builder;
 pub mod config;
 
 /// The name of the provider that needs no configuration file.

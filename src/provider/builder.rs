@@ -1,0 +1,125 @@
+//! A provider written in code, for programs that use this library: every value goes through the
+//! same checks as one from the configuration file.
+
+use crate::failure::{Failure, Result};
+use crate::provider::{Client, ClientAuth, Origin, Provider, Setting, Url, endpoint_url};
+use crate::secret::ClientSecret;
+
+/// Begin with [`Provider::named`], or with [`Provider::claude_code`] to change single values of it.
+///
+/// ```
+/// use nexus::provider::{Client, Provider};
+///
+/// # fn main() -> Result<(), nexus::Failure> {
+/// let provider = Provider::named("work")
+///     .with_client(Client::public("my-registered-client"))
+///     .with_redirect_uri("https://app.example.com/oauth/callback")
+///     .with_scopes(["model.request", "model.read"])
+///     .with_authorize_url("https://id.example.com/authorize")?
+///     .with_token_url("https://id.example.com/token")?
+///     .with_revoke_url("https://id.example.com/revoke")?
+///     .with_api_url("https://llm.example.com")?;
+/// # assert_eq!(provider.client()?.id.value, "my-registered-client");
+/// # Ok(())
+/// # }
+/// ```
+impl Provider {
+    /// The client that is registered with the authorization server.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Where the authorization server sends the browser back to, byte for byte as registered.
+    #[must_use]
+    pub fn with_redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uri = Setting::from_code(uri.into());
+        self
+    }
+
+    /// What is asked for, instead of what was.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where a person approves (RFC 6749, section 3.1).
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] where that is no URL that may carry a secret: https, or http on
+    /// loopback. So it is for the other three.
+    pub fn with_authorize_url(mut self, url: &str) -> Result<Self> {
+        self.authorize_url = Some(self.checked("authorize_url", url)?);
+        Ok(self)
+    }
+
+    /// Where codes and refresh tokens are redeemed (RFC 6749, section 3.2).
+    ///
+    /// # Errors
+    /// As [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_token_url(mut self, url: &str) -> Result<Self> {
+        self.token_url = Some(self.checked("token_url", url)?);
+        Ok(self)
+    }
+
+    /// Where tokens are revoked (RFC 7009).
+    ///
+    /// # Errors
+    /// As [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_revoke_url(mut self, url: &str) -> Result<Self> {
+        self.revoke_url = Some(self.checked("revoke_url", url)?);
+        Ok(self)
+    }
+
+    /// The base of the Messages endpoint; `/v1/messages` and `/v1/models` are appended.
+    ///
+    /// # Errors
+    /// As [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_api_url(mut self, url: &str) -> Result<Self> {
+        self.api.url = Some(self.checked("api_url", url)?);
+        Ok(self)
+    }
+
+    fn checked(&self, name: &str, url: &str) -> Result<Url> {
+        endpoint_url(url).map_err(|why| Failure::Configuration {
+            sentence: format!("the `{name}` of the provider {} {why}", self.name),
+            cure: "write it as `https://...`".into(),
+        })
+    }
+}
+
+impl Client {
+    /// A client without a secret, which PKCE protects instead (RFC 6749, section 2.1).
+    pub fn public(id: impl Into<String>) -> Self {
+        Self { id: Setting::from_code(id.into()), secret: None, auth: ClientAuth::None }
+    }
+
+    /// A client with a secret. [`ClientAuth::Basic`] is what every server must understand (RFC
+    /// 6749, section 2.3.1); the Claude Console wants [`ClientAuth::Post`].
+    pub fn confidential(id: impl Into<String>, secret: ClientSecret, auth: ClientAuth) -> Self {
+        Self { id: Setting::from_code(id.into()), secret: Some(secret), auth }
+    }
+}
+
+impl<T> Setting<T> {
+    /// A value that the calling program decides on.
+    pub fn from_code(value: T) -> Self {
+        Self { value, origin: Origin::Code }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_never_sent_in_the_clear_because_code_said_so() {
+        let refused = Provider::named("work").with_token_url("http://id.example.com/token").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the `token_url` of the provider work is http, which nexus speaks on loopback only; use https"
+        );
+    }
+}
