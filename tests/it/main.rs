@@ -22,3 +22,6 @@ mod oauth_token;
 mod pkce;
 /// Many processes on one session.
 mod turns;
+
+/// The library from outside: the web application of `examples/`, with browsers in front of it.
+mod web_app;

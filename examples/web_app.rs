@@ -1,0 +1,285 @@
+//! A small web application, each of whose users talks to Claude with a session of their own.
+//!
+//! ```sh
+//! CLAUDE_CODE_CLIENT_ID=... CLAUDE_CODE_CLIENT_SECRET=... cargo run --example web_app
+//! ```
+//!
+//! Then open the address it prints. It reads these variables:
+//!
+//! | variable | what it says | if unset |
+//! |---|---|---|
+//! | `CLAUDE_CODE_CLIENT_ID` | the client you registered | an error |
+//! | `CLAUDE_CODE_CLIENT_SECRET` | its secret | a public client |
+//! | `CLAUDE_CODE_REDIRECT_URI` | the redirect URI you registered | `http://localhost:PORT/oauth/claude/callback` |
+//! | `AUTHORIZE_URL`, `TOKEN_URL`, `API_URL` | the endpoints | the Claude Console's |
+//! | `REVOKE_URL` | where tokens are revoked (RFC 7009) | nowhere |
+//! | `MODEL` | the model | the first that a user may use |
+//! | `LISTEN` | where to listen; port 0 is any free one | `127.0.0.1:4000` |
+//! | `NEXUS_HOME` | the folder of the sessions and their key | `nexus-home` |
+//!
+//! `GET /oauth/claude/authorize` starts a sign-in, `POST /chat` with `{"message": "..."}` answers
+//! `{"response": "..."}`, `POST /logout` ends the session. A browser only ever holds random cookies:
+//! the tokens stay in the sealed store, and survive a restart there.
+
+// The environment and stdout belong to the program, and an example is one.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use nexus::api::{Message, Piece, Question, Role};
+use nexus::oauth::attempt::{Attempt, Verdict};
+use nexus::oauth::pkce::random_text;
+use nexus::provider::{Client, ClientAuth, Url};
+use nexus::secret::ClientSecret;
+use nexus::{Accounts, Failure, Folders, Provider};
+use sha2::{Digest as _, Sha256};
+
+/// Sign-ins that may be under way at once. Anybody may start one, so their number has a limit.
+const MOST_PENDING: usize = 1_000;
+
+const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Ask Claude</title>
+<p><a href="/oauth/claude/authorize">Sign in</a></p>
+<form id="form"><input id="message" size="60"> <button>Ask</button></form><pre id="answer"></pre>
+<script>form.onsubmit = async event => { event.preventDefault();
+  const headers = { "content-type": "application/json" }, body = JSON.stringify({ message: message.value });
+  const said = await (await fetch("/chat", { method: "POST", headers, body })).json();
+  answer.textContent = said.response ?? said.message }</script>"#;
+
+struct App {
+    accounts: Accounts,
+    /// Sign-ins under way, the oldest first, each with the cookie of the browser that began it.
+    pending: Mutex<VecDeque<(String, Attempt)>>,
+    /// What every cookie ends with.
+    cookie_attributes: &'static str,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let listen = variable("LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
+    let listener = tokio::net::TcpListener::bind(listen).await?;
+    let provider = provider(listener.local_addr()?.port())?;
+    let redirect_uri = Url::parse(&provider.redirect_uri.value)?;
+    let home = variable("NEXUS_HOME").unwrap_or_else(|| "nexus-home".into());
+    let notice = Arc::new(|sentence: &str| eprintln!("{sentence}"));
+    let accounts = Accounts::new(provider, &Folders::under(Path::new(&home)), nexus::now, notice);
+    accounts.prove_writable()?;
+
+    // Lax, not Strict: the way back from the authorization server comes from another site.
+    let cookie_attributes = match redirect_uri.scheme() {
+        "https" => "Path=/; HttpOnly; SameSite=Lax; Secure",
+        _ => "Path=/; HttpOnly; SameSite=Lax",
+    };
+    let app = App { accounts: accounts.clone(), pending: Mutex::default(), cookie_attributes };
+    let router = Router::new()
+        .route("/", get(async || Html(PAGE)))
+        .route("/oauth/claude/authorize", get(start))
+        .route(redirect_uri.path(), get(callback))
+        .route("/chat", post(chat))
+        .route("/logout", post(logout))
+        .with_state(Arc::new(app));
+    // The redirect URI's own origin: cookies set on 127.0.0.1 would not come back to localhost.
+    println!("Listening on {}", redirect_uri.origin().ascii_serialization());
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async {
+            let _ = tokio::signal::ctrl_c().await;
+            eprintln!("Finishing what has begun");
+        })
+        .await?;
+    // A refresh token that was just spent must be replaced in the store before the runtime goes.
+    accounts.settled().await;
+    Ok(())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn provider(port: u16) -> Result<Provider, Failure> {
+    let mut provider = Provider::claude_code().with_redirect_uri(
+        variable("CLAUDE_CODE_REDIRECT_URI").unwrap_or(format!("http://localhost:{port}/oauth/claude/callback")),
+    );
+    if let Some(id) = variable("CLAUDE_CODE_CLIENT_ID") {
+        provider = provider.with_client(match variable("CLAUDE_CODE_CLIENT_SECRET") {
+            Some(secret) => Client::confidential(id, ClientSecret::new(secret), ClientAuth::Post),
+            None => Client::public(id),
+        });
+    }
+    let endpoints: [(_, fn(Provider, &str) -> _); 4] = [
+        ("AUTHORIZE_URL", Provider::with_authorize_url),
+        ("TOKEN_URL", Provider::with_token_url),
+        ("REVOKE_URL", Provider::with_revoke_url),
+        ("API_URL", Provider::with_api_url),
+    ];
+    for (name, with_url) in endpoints {
+        if let Some(url) = variable(name) {
+            provider = with_url(provider, &url)?;
+        }
+    }
+    provider.api.model = variable("MODEL");
+    // Better to learn here that there is no client than from the first user.
+    provider.client()?;
+    Ok(provider)
+}
+
+/// Sends the browser to the authorization server, and remembers which browser that was.
+async fn start(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let attempt = app.accounts.authorization_url()?;
+    let browser = match cookie(&headers, "browser") {
+        Some(known) if known.len() == 43 => known.to_owned(),
+        _ => random_text()?,
+    };
+    let to = Redirect::to(attempt.url().as_str());
+    let kept = app.set_cookie("browser", &browser);
+    let mut pending = app.pending.lock().unwrap_or_else(PoisonError::into_inner);
+    if pending.len() == MOST_PENDING {
+        pending.pop_front();
+    }
+    pending.push_back((browser, attempt));
+    Ok((kept, to).into_response())
+}
+
+/// Takes the answer of the authorization server, if it answers a sign-in of this very browser.
+async fn callback(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    let browser = cookie(&headers, "browser").unwrap_or_default();
+    let attempt = app.take_attempt(browser, &query).ok_or_else(Refusal::no_such_sign_in)?;
+    // A fresh cookie, as the old one may have been planted by somebody who would then be signed in too.
+    let user = random_text()?;
+    app.accounts.exchange_code(&owner(&user), attempt, &query).await?;
+    if let Some(before) = cookie(&headers, "user") {
+        // Nobody can reach that session any more. That it cannot be ended is no reason to fail.
+        let _ = app.accounts.sign_out(&owner(before)).await;
+    }
+    // On to an address without the code, which would stay in the browser's history.
+    Ok((app.set_cookie("user", &user), Redirect::to("/")).into_response())
+}
+
+#[derive(serde::Deserialize)]
+struct Asked {
+    message: String,
+}
+
+/// Asks as the user of this cookie. Should the browser hang up, this future is dropped where it
+/// stands; a refresh that it waited for is finished and saved all the same.
+async fn chat(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Json(asked): Json<Asked>,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    // Without a cookie it is nobody's hash, and nobody is signed in.
+    let owner = owner(cookie(&headers, "user").unwrap_or_default());
+    let question = Question {
+        model: app.model(&owner).await?,
+        max_tokens: 4_096,
+        system: Some("You are a helpful assistant.".into()),
+        messages: vec![Message { role: Role::User, text: asked.message }],
+    };
+    let mut answer = app.accounts.chat(&owner, &question).await?;
+    let mut response = String::new();
+    while let Some(Piece::Text(text)) = answer.next().await? {
+        response.push_str(&text);
+    }
+    Ok(Json(serde_json::json!({ "response": response })))
+}
+
+/// Ends the session, at the authorization server too where that can be done.
+async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    if let Some(user) = cookie(&headers, "user") {
+        app.accounts.sign_out(&owner(user)).await?;
+    }
+    Ok((app.set_cookie("user", "; Max-Age=0"), StatusCode::NO_CONTENT).into_response())
+}
+
+impl App {
+    /// The sign-in that this browser began and this query answers. It is taken out, so that it can
+    /// be answered once; any other answer leaves it where it is.
+    fn take_attempt(&self, browser: &str, query: &str) -> Option<Attempt> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = |(whose, attempt): &(String, Attempt)| {
+            whose == browser && !matches!(attempt.judge(query), Verdict::NotOurs(_))
+        };
+        let at = pending.iter().position(answered)?;
+        pending.remove(at).map(|(_, attempt)| attempt)
+    }
+
+    /// The configured model, else the first that this user may use.
+    async fn model(&self, owner: &str) -> Result<String, Failure> {
+        let provider = self.accounts.provider();
+        if let Some(model) = &provider.api.model {
+            return Ok(model.clone());
+        }
+        let session = self.accounts.get_valid(owner).await?;
+        let models = self.accounts.models(owner, session).await?;
+        let first = models.into_iter().next().map(|model| model.id);
+        first.ok_or_else(|| Failure::NoModel { provider: provider.name.clone() })
+    }
+
+    fn set_cookie(&self, name: &str, value: &str) -> [(header::HeaderName, String); 1] {
+        [(header::SET_COOKIE, format!("{name}={value}; {}", self.cookie_attributes))]
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let sent = headers.get_all(header::COOKIE).iter().filter_map(|sent| sent.to_str().ok());
+    sent.flat_map(|sent| sent.split("; ")).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Whose session a cookie opens. Its hash, so that the database holds no cookie that could be used,
+/// and so that no cookie names the owner of the command line's sessions, which is the empty text.
+fn owner(cookie: &str) -> String {
+    Sha256::digest(cookie).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a browser is told when something cannot be done.
+struct Refusal {
+    status: StatusCode,
+    reason: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    fn no_such_sign_in() -> Self {
+        let message = "this answers no sign-in that this browser began: start again".into();
+        Self { status: StatusCode::BAD_REQUEST, reason: "no_such_sign_in", message }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let (reason, message) = (failure.reason(), failure.to_string());
+        let status = match &failure {
+            Failure::SignInRefused { .. } => StatusCode::FORBIDDEN,
+            Failure::CodeRefused { .. } | Failure::IssuerMismatch { .. } => StatusCode::BAD_REQUEST,
+            Failure::Declined { .. } | Failure::ContextFull => StatusCode::UNPROCESSABLE_ENTITY,
+            Failure::Refused(_) | Failure::AnswerCut { .. } => StatusCode::BAD_GATEWAY,
+            failure if failure.exit_code() == 4 => StatusCode::UNAUTHORIZED,
+            failure if failure.exit_code() == 75 => StatusCode::SERVICE_UNAVAILABLE,
+            // What is wrong with this application is for its log, not for its users.
+            failure => {
+                eprintln!("{failure} ({})", failure.hint());
+                let message = "something is wrong with this application".into();
+                return Self { status: StatusCode::INTERNAL_SERVER_ERROR, reason, message };
+            }
+        };
+        Self { status, reason, message }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "error": self.reason, "message": self.message });
+        (self.status, Json(body)).into_response()
+    }
+}
