@@ -113,9 +113,13 @@ impl Vault {
     fn open_for_writing(&self) -> Result<Connection> {
         let made = || {
             self.database.parent().map_or(Ok(()), private::folder)?;
-            // SQLite gives its journal the database's mode, so the database must be born private.
-            private::open_or_create(&self.database)?;
-            private::check(&self.database)
+            // SQLite gives its journal the database's mode, so the database must be born private. A
+            // database that is there is not opened here: to close it would, by the rules of POSIX,
+            // free every lock that another thread of this process has on it through SQLite.
+            match private::create(&self.database) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => private::check(&self.database),
+            }
         };
         made().map_err(|error| self.unusable(&error))?;
         let mut connection = self.connect()?;
