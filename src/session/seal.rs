@@ -121,13 +121,12 @@ fn make(path: &Path) -> io::Result<()> {
     let mut bytes = Zeroizing::new([0; 32]);
     SysRng.try_fill_bytes(bytes.as_mut()).map_err(io::Error::other)?;
     let line = Zeroizing::new(format!("{PREFIX}{}\n", STANDARD_NO_PAD.encode(bytes.as_ref())));
-    let draft = folder.join(format!(".key.{}", std::process::id()));
+    // Not named after the process: two of its threads may be here at once, and two containers that
+    // share the folder may number theirs alike.
+    let mut name = [0; 8];
+    SysRng.try_fill_bytes(&mut name).map_err(io::Error::other)?;
+    let draft = folder.join(format!(".key.{:016x}", u64::from_le_bytes(name)));
     let written = (|| {
-        // A draft of this name can only be what a killed process of the same number left behind.
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         let mut file = private::create(&draft)?;
         file.write_all(line.as_bytes())?;
         file.sync_all()?;
@@ -179,6 +178,24 @@ mod tests {
         }
         assert_ne!(sealed, seal.seal(PLACE, "sk-token").unwrap(), "the nonce is fresh each time");
         assert!(!sealed.windows(8).any(|window| window == b"sk-token"));
+    }
+
+    #[test]
+    fn threads_that_make_the_key_at_once_get_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let barrier = std::sync::Barrier::new(8);
+        let sealed: Vec<_> = std::thread::scope(|scope| {
+            let make = || {
+                barrier.wait();
+                Seal::open_or_make(&path).unwrap().seal(PLACE, "x").unwrap()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let seal = Seal::open(&path).unwrap().unwrap();
+        assert!(sealed.iter().all(|sealed| seal.unseal(PLACE, sealed).as_deref() == Some("x")));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left behind");
     }
 
     #[test]
