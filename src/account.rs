@@ -129,18 +129,15 @@ impl Accounts {
         }
     }
 
-    /// Redeems a code and stores the session. Both happen in a task of their own, so that dropping
-    /// this future loses no token. Another account's session that is replaced is revoked once the new
-    /// one is safe.
+    /// Redeems a code and stores the session, in a task of its own, so that dropping this future
+    /// loses no token. Another account's session that is replaced is revoked once the new one is safe.
+    ///
+    /// All that can fail here comes before the code is spent: what it buys lives nowhere else until
+    /// it is saved.
     pub(crate) async fn redeem(&self, owner: &str, attempt: Attempt, code: AuthorizationCode) -> Result<Session> {
         let (this, key) = (self.clone(), self.key(owner));
-        let flight = self.renewal.fly();
         let signed_in = tokio::spawn(async move {
             let provider = this.provider();
-            let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
-            let held = this.renewal.vault.hold(&key).await?;
-            // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
-            let replaced = held.look().ok().flatten();
             let client = provider.client()?;
             let home = Home {
                 client_id: client.id.value.clone(),
@@ -150,20 +147,44 @@ impl Accounts {
                 api_url: provider.api.url.clone(),
             };
             let secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+            let held = this.renewal.wait_for_turn(&key).await?;
+            let vault = this.renewal.vault.clone();
+            let (held, replaced) = renew::off_thread(move || {
+                vault.prove_writable()?;
+                // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
+                let replaced = held.look().ok().flatten();
+                Ok((held, replaced))
+            })
+            .await?;
+            let flight = this.renewal.fly();
+            let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
             let generation = replaced.as_ref().map(|held| held.session.generation);
-            let signed_in =
-                HeldSession::signed_in(grant, (this.renewal.clock)(), home, secret, &provider.scopes, generation);
-            held.keep(&signed_in)?;
-            drop((held, flight));
-            // A server may count all that one person allowed one client as one grant, and ends the new
-            // session with the old one's token (RFC 7009, section 2.1). So only what is certainly
-            // somebody else's is revoked.
-            if let Some(replaced) = replaced.filter(|replaced| is_anothers(&replaced.session, &signed_in.session)) {
-                // The old session is of no more use to anybody; that it could not be revoked is no
-                // reason to trouble the person.
-                let _ = this.revoke(&replaced).await;
+            let now = (this.renewal.clock)();
+            let signed_in = HeldSession::signed_in(grant, now, home, secret, &provider.scopes, generation);
+            let (signed_in, kept) = renew::off_thread(move || {
+                let kept = held.keep(&signed_in);
+                Ok((signed_in, kept))
+            })
+            .await?;
+            drop(flight);
+            // A server may count all that one person allowed one client as one grant, and ends the other
+            // session with this one's token (RFC 7009, section 2.1). So only what is certainly somebody
+            // else's is revoked; that it could not be is no reason to trouble the person.
+            let apart = |replaced: &HeldSession| is_anothers(&replaced.session, &signed_in.session);
+            match kept {
+                Ok(()) => {
+                    if let Some(replaced) = replaced.filter(apart) {
+                        let _ = this.revoke(&replaced).await;
+                    }
+                    Ok(signed_in.session)
+                }
+                Err(unsaved) => {
+                    if replaced.as_ref().is_none_or(apart) {
+                        let _ = this.revoke(&signed_in).await;
+                    }
+                    Err(unsaved)
+                }
             }
-            Ok(signed_in.session)
         });
         signed_in.await.map_err(|_| Failure::System { sentence: "the sign-in was abandoned".into() })?
     }
@@ -252,14 +273,16 @@ impl Accounts {
     pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
         let client = api::Client::new(&self.renewal.http, self.provider())?;
         let session = self.serving(owner, seen).await?;
-        let models = match client.models(&session.access_token).await {
+        let seen = session.generation;
+        let (generation, models) = match client.models(&session.access_token).await {
             Err(rejected) => {
                 let renewed = self.after_rejection(owner, session, rejected).await?;
-                client.models(&renewed.access_token).await.map_err(|failure| self.rejected_afresh(failure))?
+                let listed = client.models(&renewed.access_token).await;
+                (renewed.generation, listed.map_err(|failure| self.rejected_afresh(failure))?)
             }
-            Ok(models) => models,
+            Ok(models) => (seen, models),
         };
-        self.keep_models(owner, &models);
+        self.keep_models(owner, generation, &models).await;
         Ok(models)
     }
 
@@ -268,13 +291,15 @@ impl Accounts {
     pub(crate) async fn learn_models(&self, owner: &str, session: &Session) {
         let Ok(client) = api::Client::new(&self.renewal.http, self.provider()) else { return };
         if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, client.models(&session.access_token)).await {
-            self.keep_models(owner, &models);
+            self.keep_models(owner, session.generation, &models).await;
         }
     }
 
-    fn keep_models(&self, owner: &str, models: &[Model]) {
+    async fn keep_models(&self, owner: &str, generation: i64, models: &[Model]) {
         let Ok(list) = serde_json::to_string(models) else { return };
-        if let Err(failure) = self.renewal.vault.keep_models(&self.key(owner), &list) {
+        let (vault, key) = (self.renewal.vault.clone(), self.key(owner));
+        let kept = renew::off_thread(move || vault.keep_models(&key, generation, &list)).await;
+        if let Err(failure) = kept {
             (self.renewal.notice)(&format!("the list of models could not be kept: {failure}"));
         }
     }
@@ -317,16 +342,23 @@ impl Accounts {
     /// # Errors
     /// A store that cannot be written.
     pub async fn sign_out(&self, owner: &str) -> Result<Option<Revocation>> {
-        let held = self.renewal.vault.hold(&self.key(owner)).await?;
-        let readable = held.look();
-        held.forget()?;
-        drop(held);
-        match readable {
-            Ok(Some(session)) => Ok(Some(self.revoke(&session).await)),
-            Ok(None) => Ok(None),
-            // Its tokens could not be read, so nobody can revoke them; it is forgotten all the same.
-            Err(failure) => Ok(Some(Revocation::Failed { host: "the server".into(), why: failure.to_string() })),
-        }
+        let (this, key) = (self.clone(), self.key(owner));
+        // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
+        let signed_out = tokio::spawn(async move {
+            let held = this.renewal.wait_for_turn(&key).await?;
+            let readable = renew::off_thread(move || {
+                let readable = held.look();
+                held.forget().map(|()| readable)
+            })
+            .await?;
+            match readable {
+                Ok(Some(session)) => Ok(Some(this.revoke(&session).await)),
+                Ok(None) => Ok(None),
+                // Its tokens could not be read, so nobody can revoke them; it is forgotten all the same.
+                Err(failure) => Ok(Some(Revocation::Failed { host: "the server".into(), why: failure.to_string() })),
+            }
+        });
+        signed_out.await.map_err(|_| Failure::System { sentence: "the sign-out was abandoned".into() })?
     }
 
     /// Revokes the refresh token, which ends the whole session at a server that follows RFC 7009,
@@ -335,11 +367,14 @@ impl Accounts {
         let HeldSession { session, refresh_token, client_secret } = held;
         let Some(url) = &session.home.revoke_url else { return Revocation::Unsupported };
         let host = provider::host(url);
-        let configured = self.provider().client.as_ref().and_then(|client| client.secret.as_ref());
+        // As for a refresh, a rotated secret is in the configuration first; but one that belongs to
+        // another client or server by now is not shown to this one.
+        let configured = self.provider().client.as_ref().filter(|_| session.check_home(self.provider()).is_ok());
+        let configured = configured.and_then(|client| client.secret.as_ref());
         let endpoint = Endpoint {
             url,
             client_id: &session.home.client_id,
-            secret: client_secret.as_ref().or(configured),
+            secret: configured.or(client_secret.as_ref()),
             auth: session.home.client_auth,
         };
         let http = &self.renewal.http;

@@ -97,7 +97,7 @@ impl Renewal {
         renewed.await.map_err(|_| Failure::System { sentence: "the refresh was abandoned".into() })?
     }
 
-    async fn wait_for_turn(&self, key: &Key) -> Result<Held> {
+    pub(crate) async fn wait_for_turn(&self, key: &Key) -> Result<Held> {
         let mut turn = std::pin::pin!(self.vault.hold(key));
         tokio::select! {
             held = &mut turn => return held,
@@ -288,7 +288,7 @@ pub async fn settled(flights: &watch::Sender<usize>) {
 }
 
 /// Runs disk work where it blocks no runtime.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Failure::System { sentence: "the disk work was abandoned".into() })?

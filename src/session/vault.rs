@@ -76,16 +76,17 @@ impl Vault {
         }
     }
 
-    /// Keeps the list of models beside a session, as long as it is still this generation's.
+    /// Keeps the list of models beside a session, as long as it is still this generation's: after
+    /// another sign-in it may be another account's.
     ///
     /// # Errors
     /// [`Failure::Store`] where it cannot be written.
-    pub fn keep_models(&self, key: &Key, models: &str) -> Result<()> {
+    pub fn keep_models(&self, key: &Key, generation: i64, models: &str) -> Result<()> {
         let connection = self.open_for_writing()?;
         connection
             .execute(
-                "UPDATE session SET models = ?3 WHERE provider = ?1 AND owner = ?2",
-                params![key.provider, key.owner, models],
+                "UPDATE session SET models = ?4 WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
+                params![key.provider, key.owner, generation, models],
             )
             .map(drop)
             .map_err(|error| self.broken(&error))
