@@ -149,7 +149,8 @@ impl Endpoint<'_> {
         if response.status().is_success() {
             return Ok(());
         }
-        Err(refusal(response.status().as_u16(), &body(response).await.unwrap_or_default()).what())
+        let status = response.status().as_u16();
+        Err(refusal(status, &body(response).await.unwrap_or_default(), &[token, self.exposed()]).what())
     }
 
     async fn grant(
@@ -158,6 +159,9 @@ impl Endpoint<'_> {
         fields: Vec<(&str, &str)>,
         style: &RequestStyle,
     ) -> std::result::Result<Grant, Unredeemed> {
+        let mut secrets = vec![self.exposed()];
+        let secret = |name| matches!(name, "code" | "code_verifier" | "refresh_token");
+        secrets.extend(fields.iter().filter(|(name, _)| secret(*name)).map(|(_, value)| *value));
         let response = self.post(http, fields, style, TIME_LIMIT).await?;
         let status = response.status();
         let body = body(response).await?;
@@ -165,13 +169,17 @@ impl Endpoint<'_> {
             200..=299 => grant::read(&body).map_err(Unredeemed::PerhapsSpent),
             // A redirect is followed nowhere; whoever gave it may have read the credential.
             300..=399 => Err(Unredeemed::PerhapsSpent(format!("a redirect ({status}), which is not followed"))),
-            status @ 400..=499 => Err(refusal(status, &body)),
-            status => match refusal(status, &body) {
+            status @ 400..=499 => Err(refusal(status, &body, &secrets)),
+            status => match refusal(status, &body, &secrets) {
                 // Some gateways wrap a plain refusal into a 5xx.
                 refused @ Unredeemed::Refused { .. } if refused.is_final() => Err(refused),
                 _ => Err(Unredeemed::PerhapsSpent(format!("status {status}"))),
             },
         }
+    }
+
+    fn exposed(&self) -> &str {
+        self.secret.map(ClientSecret::expose).unwrap_or_default()
     }
 
     async fn post(
@@ -182,7 +190,7 @@ impl Endpoint<'_> {
         limit: Duration,
     ) -> std::result::Result<Response, Unredeemed> {
         let unsent = |why: &str| Unredeemed::NeverSent(why.to_owned());
-        let secret = self.secret.map(ClientSecret::expose).unwrap_or_default();
+        let secret = self.exposed();
         match self.auth {
             ClientAuth::None => fields.push(("client_id", self.client_id)),
             ClientAuth::Post => fields.extend([("client_id", self.client_id), ("client_secret", secret)]),
@@ -276,18 +284,20 @@ async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed
 }
 
 /// A refusal in RFC 6749's shape or in the service's own envelope
-/// (`{"type":"error","error":{"type":"...","message":"..."}}`).
-fn refusal(status: u16, body: &[u8]) -> Unredeemed {
+/// (`{"type":"error","error":{"type":"...","message":"..."}}`). Its words are shown and kept, so the
+/// secrets that were sent are taken out of them, before half of one could remain of a cut sentence.
+fn refusal(status: u16, body: &[u8], secrets: &[&str]) -> Unredeemed {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let (error, said) = match &body["error"] {
         Value::String(code) => (Some(&**code), body["error_description"].as_str()),
         envelope => (envelope["type"].as_str(), envelope["message"].as_str()),
     };
-    Unredeemed::Refused {
-        status,
-        error: error.map(clean).unwrap_or_default(),
-        said: said.map(clean).unwrap_or_default(),
-    }
+    let shown = |said: Option<&str>| {
+        // What is shorter is guessed anyway, and would tear words such as `invalid_grant` apart.
+        let secrets = secrets.iter().filter(|secret| secret.len() >= 8);
+        clean(&secrets.fold(said.unwrap_or_default().to_owned(), |said, secret| said.replace(secret, "(secret)")))
+    };
+    Unredeemed::Refused { status, error: shown(error), said: shown(said) }
 }
 
 #[cfg(test)]
@@ -311,6 +321,17 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_repeats_what_was_sent_gives_nothing_away() {
+        let body = br#"{"error":"no rt-12345","error_description":"rt-12345 is unknown to client with c-secret"}"#;
+        let expected = Unredeemed::Refused {
+            status: 400,
+            error: "no (secret)".into(),
+            said: "(secret) is unknown to client with (secret)".into(),
+        };
+        assert_eq!(refusal(400, body, &["c-secret", "", "to", "rt-12345"]), expected);
+    }
+
+    #[test]
     fn refusals_are_read_in_every_shape() {
         for (body, error, said) in [
             (
@@ -330,7 +351,7 @@ mod tests {
             ("[]", "", ""),
         ] {
             let expected = Unredeemed::Refused { status: 400, error: error.into(), said: said.into() };
-            assert_eq!(refusal(400, body.as_bytes()), expected, "{body}");
+            assert_eq!(refusal(400, body.as_bytes(), &[]), expected, "{body}");
         }
     }
 }
