@@ -2,7 +2,7 @@
 //!
 //! Reading takes no lock and one `SELECT`. Everything that changes a session goes through [`Held`],
 //! which exists only while the lock between processes is held, so that what was read is still true
-//! when it is written. Rollback journal, `synchronous=FULL` and `secure_delete`: a saved token
+//! when it is written. Rollback journal, `synchronous=EXTRA` and `secure_delete`: a saved token
 //! survives a power cut, and a replaced one does not linger in free pages.
 
 use std::io;
@@ -124,8 +124,10 @@ impl Vault {
         };
         made().map_err(|error| self.unusable(&error))?;
         let mut connection = self.connect()?;
+        // EXTRA, because FULL does not sync the folder after the journal is deleted: a power cut
+        // could bring the journal back, and with it the refresh token that was just spent.
         let prepared = connection
-            .execute_batch("PRAGMA secure_delete = ON; PRAGMA synchronous = FULL;")
+            .execute_batch("PRAGMA secure_delete = ON; PRAGMA synchronous = EXTRA;")
             .and_then(|()| schema::migrate(&mut connection));
         match prepared {
             Ok(version) => self.check_version(version).map(|()| connection),
