@@ -47,11 +47,14 @@ impl Hold {
             Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
         }
         let (send, receive) = oneshot::channel();
-        std::thread::spawn(move || {
-            let locked = file.lock().map(|()| file);
-            // Nobody receives it any more: dropping the file frees the lock.
-            let _ = send.send(locked);
-        });
+        // `std::thread::spawn` would panic where there are too many threads.
+        std::thread::Builder::new()
+            .spawn(move || {
+                let locked = file.lock().map(|()| file);
+                // Nobody receives it any more: dropping the file frees the lock.
+                let _ = send.send(locked);
+            })
+            .map_err(broken)?;
         match tokio::time::timeout(limit, receive).await {
             Ok(Ok(Ok(file))) => Ok(Self { _file: file }),
             Ok(Ok(Err(error))) => Err(broken(error)),
