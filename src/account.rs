@@ -4,13 +4,66 @@
 //! *owner*, any text that names one):
 //!
 //! 1. [`Accounts::authorization_url`], sends the browser to [`Attempt::url`] and files the attempt
-//!    under the browser's own session;
+//!    where only this browser leads to it;
 //! 2. [`Accounts::exchange_code`] with the query that came to the redirect URI;
 //! 3. [`Accounts::chat`], as often as it likes. The token is renewed when it has to be, once for
-//!    all that wait for it, and `get_valid` and `refresh` are there for those who talk to the API
-//!    themselves.
+//!    all that wait for it, and [`Accounts::get_valid`] and [`Accounts::refresh`] are there for
+//!    those who talk to the API themselves.
 //!
-//! `examples/web_app.rs` is such an application. The command line does the same with an empty owner.
+//! Here at the sandbox, which needs nothing configured and no network:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use nexus::api::{Message, Piece, Question, Role};
+//! use nexus::provider::Client;
+//! use nexus::sandbox::{Endpoint, Sandbox, Settings};
+//! use nexus::{Accounts, Folders, Provider};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::start(Settings::default()).await?;
+//! let provider = Provider::named("sandbox")
+//!     .with_client(Client::public("sandbox-client"))
+//!     .with_redirect_uri("http://127.0.0.1:8080/callback")
+//!     .with_authorize_url(&sandbox.url(Endpoint::Authorize))?
+//!     .with_token_url(&sandbox.url(Endpoint::Token))?
+//!     .with_api_url(&sandbox.origin())?;
+//! let home = tempfile::tempdir()?;
+//! let notice = Arc::new(|sentence: &str| eprintln!("{sentence}"));
+//! let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, notice);
+//!
+//! // GET /login: keep the attempt for this browser, and redirect it to `attempt.url()`.
+//! let attempt = accounts.authorization_url()?;
+//! # let came_back = Sandbox::approve(attempt.url().as_str()).await?;
+//! # let query = came_back.split_once('?').map_or("", |(_, query)| query);
+//!
+//! // GET /callback?code=...&state=...: `query` is what stands behind the question mark.
+//! let session = accounts.exchange_code("ada", attempt, query).await?;
+//! assert_eq!(session.account(), Some("you@sandbox.example"));
+//!
+//! // POST /chat
+//! let messages = vec![Message { role: Role::User, text: "Hello!".into() }];
+//! let question = Question { model: "sandbox-large".into(), max_tokens: 1024, system: None, messages };
+//! let mut answer = accounts.chat("ada", &question).await?;
+//! let mut text = String::new();
+//! while let Some(Piece::Text(piece)) = answer.next().await? {
+//!     text.push_str(&piece);
+//! }
+//! assert!(text.starts_with("You said: Hello!"));
+//!
+//! // Before the program ends.
+//! accounts.settled().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/web_app.rs` is a whole application. The command line does the same with an empty owner,
+//! so a web application that shares its folders must never name a user by an empty text.
+//!
+//! The futures are [`Send`], want a tokio runtime with its I/O and time enabled, and may be dropped at
+//! any point: what has been sent is saved all the same. Failures name their status for a browser by
+//! [`Failure::reason`] and [`Failure::exit_code`] (4 asks for a sign-in, 75 for patience).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,9 +138,11 @@ pub enum Revocation {
 }
 
 impl Accounts {
-    /// The accounts of this provider, kept under these folders.
+    /// The accounts of this provider, kept under these folders. Nothing is read, made or contacted
+    /// yet; [`prove_writable`](Self::prove_writable) tells whether the folders will do.
     ///
-    /// `clock` gives Unix seconds; `notice` is told of waiting and of trouble that needs no answer.
+    /// `clock` gives Unix seconds, as [`now`](crate::now) does; `notice` is told of waiting and of
+    /// trouble that needs no answer, and belongs into a log.
     pub fn new(provider: Provider, folders: &Folders, clock: Clock, notice: Notice) -> Self {
         Self {
             renewal: Renewal {
@@ -107,20 +162,27 @@ impl Accounts {
     }
 
     /// Begins a sign-in with the provider's redirect URI; [`Attempt::url`] is where the person goes.
-    /// The attempt must be filed where only this browser leads to it, or `state` protects nobody.
+    /// The attempt must be filed where only this browser leads to it, or `state` protects nobody
+    /// (RFC 6749, section 10.12); and the file needs a limit, as anybody may begin.
     ///
     /// # Errors
-    /// No client id, no `authorize_url`, or no random numbers.
+    /// [`Failure::NoClientId`], [`Failure::Configuration`] without an `authorize_url`, or
+    /// [`Failure::System`] without random numbers.
     pub fn authorization_url(&self) -> Result<Attempt> {
         Attempt::begin(self.provider(), &self.provider().redirect_uri.value)
     }
 
     /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
-    /// its owner.
+    /// its owner. One that the owner had before is replaced and revoked.
+    ///
+    /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
+    /// not answer it, ask [`Attempt::judge`] first.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where the query does not answer this attempt, the refusal where it does,
-    /// and why the code could not be redeemed or the session not be stored.
+    /// [`Failure::Usage`] where the query does not answer this attempt, [`Failure::SignInRefused`]
+    /// and its like where the answer is no, [`Failure::CodeRefused`], [`Failure::Unreachable`] and
+    /// others where the code could not be redeemed, [`Failure::Store`] where the session could not
+    /// be stored.
     pub async fn exchange_code(&self, owner: &str, attempt: Attempt, query: &str) -> Result<Session> {
         match attempt.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
@@ -193,7 +255,10 @@ impl Accounts {
     /// if it has to be.
     ///
     /// # Errors
-    /// Not signed in, ended, or why it could not be refreshed.
+    /// [`Failure::NotSignedIn`], [`Failure::SessionEnded`], [`Failure::NoRefreshToken`] and
+    /// [`Failure::SessionElsewhere`] ask for a sign-in, [`Failure::RefreshFailed`] and
+    /// [`Failure::Busy`] for patience; [`Failure::Store`] and
+    /// [`Failure::ClientRefused`] want somebody to mend something.
     pub async fn get_valid(&self, owner: &str) -> Result<Session> {
         self.renewal.serve(&self.key(owner), Need::Request).await
     }
@@ -209,16 +274,19 @@ impl Accounts {
         self.renewal.serve_after(&key, Need::OtherThan(seen.generation), seen).await
     }
 
-    /// Asks a question as this owner.
+    /// Asks a question as this owner, and returns once the API begins to answer; the text is in
+    /// [`Answer::next`].
     ///
     /// # Errors
-    /// As [`get_valid`](Self::get_valid), and what the API answers.
+    /// As [`get_valid`](Self::get_valid); [`Failure::Refused`] with what the API says, and
+    /// [`Failure::TokenRejected`] where it rejects even a fresh token.
     pub async fn chat(&self, owner: &str, question: &Question) -> Result<Answer> {
         let seen = self.renewal.look_aside(&self.key(owner)).await?;
         self.ask(owner, seen, question).await
     }
 
-    /// The stored session, without the network.
+    /// The stored session, without the network. It reads the disk and so may block for a moment, as
+    /// do [`peek`](Self::peek) and [`prove_writable`](Self::prove_writable).
     ///
     /// # Errors
     /// Not signed in, ended, made elsewhere, or a store that cannot be read.

@@ -2,7 +2,7 @@
 //! that account use Claude without an API key.
 //!
 //! This crate is the program; `src/main.rs` is three lines. Another Rust program, such as a web
-//! application, comes in by [`account`].
+//! application, comes in by [`account`], where there is an example to begin with.
 //!
 //! # How a sign-in travels
 //!
@@ -18,8 +18,7 @@
 //!
 //! # How a chat travels
 //!
-//! 1. words become `cli` values, and the prompt is settled before anything is asked of
-//!    the network;
+//! 1. words become `cli` values, and the prompt is settled before anything is asked of the network;
 //! 2. one read of the store gives the session; if its token serves, nothing is locked or written;
 //! 3. else [`session::renew`] holds the session, looks again, and refreshes once for everybody who
 //!    waits;
