@@ -12,8 +12,9 @@
 //! 3. the browser is opened, and the URL printed either way;
 //! 4. the listener waits for the one callback that carries our state; whatever else knocks is turned
 //!    away and the wait goes on;
-//! 5. the attempt redeems the code at the token [`oauth::endpoint`]; attempt and code are spent;
-//! 6. [`session::vault`] keeps the session, sealed, while its lock is held;
+//! 5. the session's lock is taken and its store proven writable, and only then
+//! 6. the attempt redeems the code at the token [`oauth::endpoint`]: both are spent, and
+//!    [`session::vault`] keeps the session, sealed;
 //! 7. the browser and the terminal are told.
 //!
 //! # How a chat travels

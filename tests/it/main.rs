@@ -23,5 +23,8 @@ mod pkce;
 /// Many processes on one session.
 mod turns;
 
+/// The library's front door, where things go wrong between "sent" and "saved".
+mod account;
+
 /// The library from outside: the web application of `examples/`, with browsers in front of it.
 mod web_app;

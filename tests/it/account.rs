@@ -1,0 +1,130 @@
+//! The library's front door, where a program hangs up, runs out of disk or asks twice.
+
+use std::fs;
+use std::sync::Arc;
+
+use nexus::provider::Client;
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use nexus::{Accounts, Failure, Folders, Provider};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::nexus::block_on;
+
+struct Setup {
+    home: TempDir,
+    sandbox: Sandbox,
+    accounts: Accounts,
+}
+
+async fn setup(settings: Settings) -> Setup {
+    let (home, sandbox) = (tempfile::tempdir().unwrap(), Sandbox::start(settings).await.unwrap());
+    let provider = Provider::named("work")
+        .with_client(Client::public("sandbox-client"))
+        .with_redirect_uri("http://127.0.0.1:1/callback")
+        .with_authorize_url(&sandbox.url(Endpoint::Authorize))
+        .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
+        .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
+        .and_then(|provider| provider.with_api_url(&sandbox.origin()))
+        .unwrap();
+    let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, Arc::new(|_| {}));
+    Setup { home, sandbox, accounts }
+}
+
+impl Setup {
+    async fn sign_in(&self) -> Result<nexus::session::Session, Failure> {
+        let attempt = self.accounts.authorization_url().unwrap();
+        let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
+        self.accounts.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await
+    }
+}
+
+#[test]
+fn asked_to_refresh_it_refreshes_once() {
+    block_on(async {
+        let born_dead = Settings { token_lifetime: Some(json!(0)), ..Settings::default() };
+        let setup = setup(born_dead).await;
+        setup.sign_in().await.unwrap();
+        let refreshed = setup.accounts.refresh("ada").await.unwrap();
+        assert_eq!((refreshed.generation, setup.sandbox.refreshes_asked()), (2, 1));
+    });
+}
+
+#[test]
+fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
+    block_on(async {
+        let setup = setup(Settings::default()).await;
+        // A file stands where the folder of the databases should be.
+        fs::write(setup.home.path().join("data"), "").unwrap();
+        assert!(matches!(setup.sign_in().await, Err(Failure::Store { .. })));
+        assert_eq!(setup.sandbox.requests_to(Endpoint::Token).len(), 0);
+    });
+}
+
+#[test]
+fn a_session_that_could_not_be_saved_after_all_is_revoked() {
+    block_on(async {
+        let setup = setup(Settings::default()).await;
+        setup.sign_in().await.unwrap();
+        let gate = Gate::new();
+        setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+        let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
+            gate.arrived(1).await;
+            // Too late to be noticed before: the key is no key any more.
+            fs::write(setup.home.path().join("key/session.key"), "nonsense").unwrap();
+            gate.open();
+        });
+        assert!(matches!(signed_in, Err(Failure::Store { .. })), "{signed_in:?}");
+        assert!(setup.sandbox.counts().revocations > 0);
+    });
+}
+
+#[test]
+fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
+    block_on(async {
+        let setup = setup(Settings::default()).await;
+        let gate = Gate::new();
+        setup.sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
+        tokio::select! {
+            _ = setup.sign_in() => panic!("the code is not redeemed yet"),
+            () = gate.arrived(1) => {}
+        }
+        gate.open();
+        setup.accounts.settled().await;
+        assert_eq!(setup.accounts.look("ada").unwrap().generation, 1);
+    });
+}
+
+#[test]
+fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
+    block_on(async {
+        let setup = setup(Settings::default()).await;
+        setup.sign_in().await.unwrap();
+        let gate = Gate::new();
+        setup.sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
+        tokio::select! {
+            _ = setup.accounts.sign_out("ada") => panic!("nothing is revoked yet"),
+            () = gate.arrived(1) => {}
+        }
+        gate.open();
+        setup.sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Revoke).len() == 2).await;
+        assert!(matches!(setup.accounts.look("ada"), Err(Failure::NotSignedIn { .. })));
+    });
+}
+
+#[test]
+fn a_list_of_models_is_kept_with_the_session_it_was_asked_for() {
+    block_on(async {
+        let setup = setup(Settings::default()).await;
+        let before = setup.sign_in().await.unwrap();
+        let gate = Gate::new();
+        setup.sandbox.script(Endpoint::Models, [Scripted::Held(gate.clone())]);
+        let (listed, ()) = tokio::join!(setup.accounts.models("ada", before), async {
+            gate.arrived(1).await;
+            setup.sign_in().await.unwrap();
+            gate.open();
+        });
+        assert_eq!(listed.unwrap().len(), 3);
+        assert_eq!(setup.accounts.look("ada").unwrap().models, None, "another account may have signed in since");
+    });
+}
