@@ -199,6 +199,22 @@ fn two_users_chat_each_with_a_session_of_their_own() {
 }
 
 #[test]
+fn many_may_sign_in_at_once_where_nobody_has_before() {
+    let (home, sandbox, app) = setup();
+    // The key, the database and its tables do not exist yet: everybody wants to make them.
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let browser = Browser::default();
+                browser.sign_in(&app);
+                browser.assert_answered(&app, "hello");
+            });
+        }
+    });
+    assert_eq!((owners(&home).len(), sandbox.counts().exchanges), (16, 16));
+}
+
+#[test]
 fn no_browser_ever_sees_a_token_and_every_cookie_is_out_of_its_scripts_reach() {
     let (_home, sandbox, app) = setup();
     let browser = Browser::default();
