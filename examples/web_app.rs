@@ -112,7 +112,8 @@ fn provider(port: u16) -> Result<Provider, Failure> {
             None => Client::public(id),
         });
     }
-    let endpoints: [(_, fn(Provider, &str) -> _); 4] = [
+    type WithUrl = fn(Provider, &str) -> Result<Provider, Failure>;
+    let endpoints: [(&str, WithUrl); 4] = [
         ("AUTHORIZE_URL", Provider::with_authorize_url),
         ("TOKEN_URL", Provider::with_token_url),
         ("REVOKE_URL", Provider::with_revoke_url),

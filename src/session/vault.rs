@@ -118,7 +118,7 @@ impl Vault {
             // database that is there is not opened here: to close it would, by the rules of POSIX,
             // free every lock that another thread of this process has on it through SQLite.
             match private::create(&self.database) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
                 _ => private::check(&self.database),
             }
         };
