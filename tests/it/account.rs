@@ -65,7 +65,6 @@ fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
 fn a_session_that_could_not_be_saved_after_all_is_revoked() {
     block_on(async {
         let setup = setup(Settings::default()).await;
-        setup.sign_in().await.unwrap();
         let gate = Gate::new();
         setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
         let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
