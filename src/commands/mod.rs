@@ -44,10 +44,13 @@ fn wants_json(command: &Command) -> bool {
 
 /// Prints help where that was asked for, else what the words got wrong, in clap's own sentences.
 pub(crate) fn misunderstood(error: &clap::Error, json: bool) -> u8 {
-    // A stream that has gone takes neither help nor complaint.
-    let _ = error.print();
+    let printed = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    if json && code != 0 {
+    if code == 0 {
+        return printed.map_or_else(|lost| report(&lost.into(), false, &World::new(false)), |()| code);
+    }
+    // A stderr that has gone takes no complaint; the exit code has to do.
+    if json {
         let sentence = error.to_string();
         let sentence = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let _ = World::new(false).print(&format!("{}\n", object(&Failure::Usage(sentence.to_owned()))));
