@@ -1,0 +1,138 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[nexus] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'nexus'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'nexus'= {
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand oauth 'Sign in and out, look at the session, hand out its token'
+            cand chat 'Ask a question and stream the answer'
+            cand models 'List the models that the session may use, one id a line'
+            cand demo 'Watch the whole job happen with nothing configured and no network'
+            cand completions 'Print the completion script for a shell'
+        }
+        &'nexus;oauth'= {
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand start 'Sign in: opens the browser and waits for the approval'
+            cand status 'Tell whether there is a session and how long its token lives, without the network'
+            cand logout 'Revoke the session at the server where that can be done, and forget it here'
+            cand token 'Print a fresh access token and nothing else'
+        }
+        &'nexus;oauth;start'= {
+            cand -p 'Sign in to this provider of config.toml'
+            cand --provider 'Sign in to this provider of config.toml'
+            cand --timeout 'How long to wait for the approval (90s, 5m, 1h)'
+            cand --no-browser 'Print the URL and open no browser'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;oauth;status'= {
+            cand -p 'Look at this provider of config.toml'
+            cand --provider 'Look at this provider of config.toml'
+            cand --json 'Print an object for programs'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;oauth;logout'= {
+            cand -p 'Sign out of this provider of config.toml'
+            cand --provider 'Sign out of this provider of config.toml'
+            cand --all 'Sign out of every provider'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;oauth;token'= {
+            cand -p 'Use this provider of config.toml'
+            cand --provider 'Use this provider of config.toml'
+            cand --min-ttl 'Ask for a token that lives at least so long (90s, 5m, 1h)'
+            cand --json 'Print an object for programs'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;chat'= {
+            cand -s 'What the model is told before the question'
+            cand --system 'What the model is told before the question'
+            cand -m 'The model; else the configured one, else the newest that the session may use'
+            cand --model 'The model; else the configured one, else the newest that the session may use'
+            cand --max-tokens 'The longest answer, in tokens'
+            cand -p 'Use this provider of config.toml'
+            cand --provider 'Use this provider of config.toml'
+            cand --json 'Print one object for programs, when the answer is whole'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;models'= {
+            cand -p 'Use this provider of config.toml'
+            cand --provider 'Use this provider of config.toml'
+            cand --json 'Print an object for programs'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;demo'= {
+            cand -y 'Approve the sign-in without a browser'
+            cand --yes 'Approve the sign-in without a browser'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;completions'= {
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,83 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_nexus_global_optspecs
+    string join \n v/verbose h/help V/version
+end
+
+function __fish_nexus_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_nexus_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_nexus_using_subcommand
+    set -l cmd (__fish_nexus_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c nexus -n "__fish_nexus_needs_command" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_needs_command" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "oauth" -d 'Sign in and out, look at the session, hand out its token'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "chat" -d 'Ask a question and stream the answer'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "models" -d 'List the models that the session may use, one id a line'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Watch the whole job happen with nothing configured and no network'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "start" -d 'Sign in: opens the browser and waits for the approval'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "status" -d 'Tell whether there is a session and how long its token lives, without the network'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "logout" -d 'Revoke the session at the server where that can be done, and forget it here'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "token" -d 'Print a fresh access token and nothing else'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Sign in to this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l timeout -d 'How long to wait for the approval (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l no-browser -d 'Print the URL and open no browser'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s p -l provider -d 'Look at this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -l json -d 'Print an object for programs'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s p -l provider -d 'Sign out of this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -l all -d 'Sign out of every provider'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s p -l provider -d 'Use this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Ask for a token that lives at least so long (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l json -d 'Print an object for programs'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'What the model is told before the question' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model; else the configured one, else the newest that the session may use' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The longest answer, in tokens' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'Print one object for programs, when the answer is whole'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand models" -s p -l provider -d 'Use this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand models" -l json -d 'Print an object for programs'
+complete -c nexus -n "__fish_nexus_using_subcommand models" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand models" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand models" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand demo" -s y -l yes -d 'Approve the sign-in without a browser'
+complete -c nexus -n "__fish_nexus_using_subcommand demo" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand demo" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand completions" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand completions" -s V -l version -d 'Print version'

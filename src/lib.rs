@@ -66,6 +66,12 @@ pub use failure::Failure;
 pub use provider::Provider;
 pub use world::now;
 
+/// The grammar of the command line, for the test that draws the completion scripts.
+#[doc(hidden)]
+pub fn grammar() -> clap::Command {
+    <cli::Cli as clap::CommandFactory>::command()
+}
+
 /// Does what the words say, the program's name first, and gives the process's exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     let words: Vec<OsString> = words.into_iter().collect();

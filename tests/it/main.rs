@@ -8,6 +8,8 @@ mod nexus;
 
 /// `nexus chat` and `nexus models`.
 mod chat;
+/// The completion scripts: drawn from the grammar, and what bash makes of one.
+mod completions;
 /// `nexus demo`.
 mod demo;
 /// `nexus oauth logout`.
