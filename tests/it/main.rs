@@ -30,3 +30,5 @@ mod account;
 
 /// The library from outside: the web application of `examples/`, with browsers in front of it.
 mod web_app;
+/// What is said wrongly, a fresh home and broken streams.
+mod usage;

@@ -1,0 +1,351 @@
+//! What is said wrongly, what a home without anything in it says, and what happens to streams that
+//! break.
+
+use std::fs::{self, File};
+use std::process::Stdio;
+
+use nexus::sandbox::{Endpoint, Settings};
+use serde_json::json;
+
+use crate::nexus::{Nexus, Output, sandbox};
+
+/// Every command as it is typed.
+const COMMANDS: &[&[&str]] = &[
+    &[],
+    &["oauth"],
+    &["oauth", "start"],
+    &["oauth", "status"],
+    &["oauth", "logout"],
+    &["oauth", "token"],
+    &["chat"],
+    &["models"],
+    &["demo"],
+    &["completions"],
+];
+
+const NO_CLIENT: &str = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` \
+    under [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any";
+
+const NO_QUESTION: &str = "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  \
+    see `nexus --help`\n";
+
+fn said_wrongly(words: &[&str]) -> Output {
+    let output = Nexus::new().run(words);
+    assert_eq!(output.code, Some(2), "{words:?}: {output}");
+    assert!(!output.stderr.is_empty(), "{words:?}: {output}");
+    output
+}
+
+#[test]
+fn the_version_is_the_crates() {
+    let version = format!("nexus {}\n", env!("CARGO_PKG_VERSION"));
+    for words in [&["--version"][..], &["-V"], &["chat", "--version"]] {
+        let output = Nexus::new().run(words);
+        assert!(output.stdout.ends_with(&version[5..]), "{output}");
+        assert_eq!((output.code, &*output.stderr), (Some(0), ""), "{output}");
+    }
+    assert_output!(Nexus::new().run(&["--version"]), 0, stdout: version, stderr: "");
+}
+
+#[test]
+fn every_command_has_help() {
+    for words in COMMANDS {
+        let help = Nexus::new().run(&[words, &["--help"][..]].concat());
+        assert_eq!((help.code, &*help.stderr), (Some(0), ""), "{words:?}: {help}");
+        let usage = format!("\nUsage: {} ", [&["nexus"], *words].concat().join(" "));
+        assert!(help.stdout.contains(&usage), "{usage:?} in {help}");
+        let first = help.stdout.lines().next().unwrap_or_default();
+        assert!(first.starts_with(char::is_uppercase) && first.len() > 20, "{first}");
+        let lines: Vec<_> = help.stdout.lines().filter(|line| line.chars().count() > 100).collect();
+        assert!(lines.is_empty(), "too wide for a terminal: {lines:#?}");
+    }
+}
+
+#[test]
+fn the_help_at_the_top_lists_the_exit_codes() {
+    const TABLE: &str = "\nExit codes:\n\
+        \x20 0      done (also: the reader of stdout went away)\n\
+        \x20 1      failed, and trying again as is won't help\n\
+        \x20 2      said wrongly: usage, configuration, client id, redirect URI, no model known\n\
+        \x20 4      sign in (again): `nexus oauth start`\n\
+        \x20 75     temporary: the same command may work later\n\
+        \x20 128+n  ended by signal n\n";
+    for flag in ["--help", "-h"] {
+        let help = Nexus::new().run(&[flag]).ok();
+        assert!(help.contains(TABLE), "{help}");
+        for variable in ["CLAUDE_CODE_CLIENT_ID", "CLAUDE_CODE_CLIENT_SECRET", "CLAUDE_CODE_REDIRECT_URI", "NEXUS_HOME"]
+        {
+            assert!(help.contains(variable), "{variable} in {help}");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_wrongly_is_exit_2_and_nothing_on_stdout() {
+    for (words, said) in [
+        (&["chta"][..], "error: unrecognized subcommand 'chta'\n"),
+        (&["oauth", "stat"], "error: unrecognized subcommand 'stat'\n"),
+        (&["models", "more"], "error: unexpected argument 'more' found\n"),
+        (&["chat", "--modle", "x"], "error: unexpected argument '--modle' found\n"),
+        (&["chat", "--model"], "error: a value is required for '--model <ID>' but none was supplied\n"),
+        (
+            &["chat", "x", "--max-tokens", "0"],
+            "error: invalid value '0' for '--max-tokens <N>': 0 is not in 1..=4294967295\n",
+        ),
+        (&["chat", "x", "--max-tokens", "-1"], "error: unexpected argument '-1' found\n"),
+        (
+            &["oauth", "start", "--timeout", "soon"],
+            "error: invalid value 'soon' for '--timeout <DURATION>': write it as 90s, 5m, 1h or 2d\n",
+        ),
+        (
+            &["oauth", "token", "--min-ttl", "5 fortnights"],
+            "error: invalid value '5 fortnights' for '--min-ttl <DURATION>': write it as 90s, 5m, 1h or 2d\n",
+        ),
+        (
+            &["oauth", "logout", "--all", "--provider", "x"],
+            "error: the argument '--all' cannot be used with '--provider <NAME>'\n",
+        ),
+        (&["completions", "tcsh"], "error: invalid value 'tcsh' for '<SHELL>'\n"),
+        (&["completions"], "error: the following required arguments were not provided:\n  <SHELL>\n"),
+    ] {
+        let output = said_wrongly(words);
+        assert!(output.stderr.starts_with(said), "{said} in {output}");
+        assert!(output.stderr.ends_with("For more information, try '--help'.\n"), "{output}");
+        assert_eq!(output.stdout, "", "{words:?}");
+    }
+}
+
+#[test]
+fn a_missing_subcommand_shows_the_help_on_stderr() {
+    for words in [&[][..], &["oauth"]] {
+        let output = said_wrongly(words);
+        let short = Nexus::new().run(&[words, &["-h"][..]].concat()).ok();
+        assert_eq!(output.stdout, "");
+        // The one mentions the long help and the other does not; all else is the same.
+        let usage = |text: &str| text.lines().filter(|line| !line.contains("--help")).collect::<Vec<_>>().join("\n");
+        assert_eq!(usage(&output.stderr), usage(&short));
+    }
+}
+
+#[test]
+fn what_is_said_wrongly_with_json_is_an_object_on_stdout_too() {
+    let output = said_wrongly(&["chat", "--json", "--max-tokens", "0", "x"]);
+    let said = "invalid value '0' for '--max-tokens <N>': 0 is not in 1..=4294967295";
+    assert_eq!(
+        output.json(),
+        json!({ "version": 1, "error": {
+            "reason": "usage", "message": said, "hint": "see `nexus --help`", "exit_code": 2,
+        }})
+    );
+    assert_eq!(output.stderr, format!("error: {said}\n\nFor more information, try '--help'.\n"));
+    assert_eq!(output.stdout.matches('\n').count(), 1, "one object, one line");
+}
+
+#[test]
+fn help_with_json_is_help_alone() {
+    let output = Nexus::new().run(&["chat", "--json", "--help"]);
+    assert_eq!(output.stdout, Nexus::new().run(&["chat", "--help"]).ok());
+    assert_eq!((output.code, &*output.stderr), (Some(0), ""));
+}
+
+#[test]
+fn no_escape_reaches_a_pipe() {
+    for variables in [&[][..], &[("NO_COLOR", "1")], &[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]] {
+        let mut nexus = Nexus::new();
+        for (name, value) in variables {
+            nexus.set(name, value);
+        }
+        for words in [
+            &["--help"][..],
+            &["chat", "--help"],
+            &["--version"],
+            &["nonsense"],
+            &["oauth"],
+            &["chat", "x"],
+            &["chat", "--json", "x"],
+            &["oauth", "start"],
+            &["oauth", "status"],
+            &["oauth", "logout"],
+            &["chat", "x", "--provider", "gone"],
+        ] {
+            let output = nexus.run(words);
+            let escapes = [&output.stdout, &output.stderr].into_iter().any(|text| text.contains('\x1b'));
+            assert!(!escapes, "{words:?} {variables:?}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fresh_home_says_how_to_begin() {
+    let nexus = Nexus::new();
+    let sign_in = "error: not signed in to claude_code\n  run `nexus oauth start`\n";
+    assert_output!(nexus.run(&["chat", "x"]), 4, stdout: "", stderr: sign_in);
+    assert_output!(nexus.run(&["oauth", "token"]), 4, stdout: "", stderr: sign_in);
+    assert_output!(nexus.run(&["models"]), 4, stdout: "", stderr: sign_in);
+    assert_output!(nexus.run(&["oauth", "status"]), 4,
+        stdout: "Not signed in: run nexus oauth start\n", stderr: "");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Nothing to forget\n");
+    assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Nothing to forget\n");
+    assert_output!(nexus.run(&["oauth", "start"]), 2,
+        stdout: "", stderr: format!("error: no client id is configured for claude_code\n  {NO_CLIENT}\n"));
+    let left = fs::read_dir(nexus.home()).unwrap().count();
+    assert_eq!(left, 0, "what finds nothing leaves nothing");
+}
+
+#[test]
+fn a_fresh_home_says_so_to_programs() {
+    let nexus = Nexus::new();
+    let not_signed_in = json!({ "version": 1, "error": {
+        "reason": "not_signed_in",
+        "message": "not signed in to claude_code",
+        "hint": "run `nexus oauth start`",
+        "exit_code": 4,
+    }});
+    for words in [&["chat", "x", "--json"][..], &["oauth", "token", "--json"], &["models", "--json"]] {
+        let output = nexus.run(words);
+        assert_eq!(output.json(), not_signed_in, "{words:?}");
+        assert_eq!(output.stderr, "error: not signed in to claude_code\n  run `nexus oauth start`\n");
+        assert_eq!(output.code, Some(4));
+    }
+    let output = nexus.run(&["oauth", "status", "--json"]);
+    assert_eq!(
+        output.json(),
+        json!({
+            "version": 1, "provider": "claude_code", "state": "none", "expires_at": null, "expires_in": null,
+            "auto_refresh": false, "scopes": [], "token_type": null, "account": null,
+        })
+    );
+    assert_eq!((output.code, &*output.stderr), (Some(4), ""));
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let mut nexus = Nexus::new();
+    nexus.set("CLAUDE_CODE_CLIENT_ID", "");
+    nexus.set("NEXUS_PROVIDER", "");
+    assert_output!(nexus.run(&["oauth", "start"]), 2,
+        stdout: "", stderr: format!("error: no client id is configured for claude_code\n  {NO_CLIENT}\n"));
+}
+
+#[test]
+fn an_empty_question_is_refused_before_any_network() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let asked = sandbox.requests().len();
+    for (words, stdin) in [
+        (&["chat"][..], ""),
+        (&["chat", ""], ""),
+        (&["chat", "  ", "\t"], "\n"),
+        (&["chat", "-"], " \n"),
+        (&["chat"], "\n\n"),
+    ] {
+        assert_output!(nexus.run_with(words, stdin), 2, stdout: "", stderr: NO_QUESTION);
+    }
+    assert_output!(nexus.run_with(&["chat", "-", "x"], "y"), 2, stdout: "",
+        stderr: "error: `-` reads the question from stdin and stands alone\n  see `nexus --help`\n");
+    assert_output!(nexus.run_with(&["chat", "x"], b"ab\xff"), 2, stdout: "",
+        stderr: "error: stdin is not UTF-8 text: byte 2 begins no character\n  see `nexus --help`\n");
+    assert_eq!(sandbox.requests().len(), asked);
+}
+
+#[test]
+fn an_unknown_provider_is_named_beside_the_known_ones() {
+    let mut nexus = Nexus::new();
+    nexus.configure("[provider.work]\n[provider.home]\n");
+    let stderr = "error: no provider is called `gone`; known are: claude_code, home, work\n  \
+        write a section [provider.gone] in [HOME]/config.toml\n";
+    for words in [
+        &["chat", "x", "--provider", "gone"][..],
+        &["models", "-p", "gone"],
+        &["oauth", "start", "-p", "gone"],
+        &["oauth", "status", "-p", "gone"],
+        &["oauth", "token", "-p", "gone"],
+        &["oauth", "logout", "-p", "gone"],
+    ] {
+        assert_output!(nexus.run(words), 2, stdout: "", stderr: stderr);
+    }
+    nexus.set("NEXUS_PROVIDER", "gone");
+    assert_output!(nexus.run(&["oauth", "status"]), 2, stdout: "", stderr: stderr);
+    let output = nexus.run(&["oauth", "status", "--json"]);
+    assert_eq!(
+        output.json(),
+        json!({ "version": 1, "error": {
+            "reason": "configuration",
+            "message": "no provider is called `gone`; known are: claude_code, home, work",
+            "hint": "write a section [provider.gone] in [HOME]/config.toml",
+            "exit_code": 2,
+        }})
+    );
+}
+
+/// Commands that print, in a home that is signed in.
+const PRINTING: &[&[&str]] = &[
+    &["--help"],
+    &["--version"],
+    &["completions", "bash"],
+    &["chat", "--model", "sandbox-large", "x"],
+    &["chat", "--model", "sandbox-large", "--json", "x"],
+    &["models"],
+    &["oauth", "status"],
+    &["oauth", "token"],
+];
+
+#[cfg(unix)]
+#[test]
+fn a_reader_who_has_gone_is_no_failure() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    for words in PRINTING {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = nexus.command(words).stdout(Stdio::from(writer)).spawn().unwrap();
+        assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_stdout_is_exit_1() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    for words in PRINTING {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let child = nexus.command(words).stdout(Stdio::from(full)).spawn().unwrap();
+        assert_output!(nexus.finish(child), 1, stdout: "",
+            stderr: "error: No space left on device (os error 28)\n  mend that, then run the command again\n");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stderr_that_has_gone_changes_no_exit_code() {
+    for (words, code) in
+        [(&["chat", "x"][..], 4), (&["nonsense"], 2), (&["oauth", "start"], 2), (&["oauth", "logout"], 0)]
+    {
+        let nexus = Nexus::new();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = nexus.command(words).stderr(Stdio::from(writer)).spawn().unwrap();
+        assert_output!(nexus.finish(child), code, stdout: "", stderr: "");
+    }
+}
+
+#[test]
+fn a_provider_that_may_only_sign_in_says_what_it_lacks() {
+    let sandbox = sandbox(Settings::default());
+    let mut nexus = Nexus::new();
+    nexus.name(&sandbox.origin(), "[ORIGIN]");
+    nexus.configure(&format!(
+        "default = \"work\"\n[provider.work]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\nclient_id = \"sandbox-client\"\n",
+        sandbox.url(Endpoint::Authorize),
+        sandbox.url(Endpoint::Token),
+    ));
+    nexus.sign_in();
+    let stderr = "error: the provider work has no `api_url`\n  \
+        write `api_url = \"https://...\"` under [provider.work] in config.toml\n";
+    assert_output!(nexus.run(&["chat", "--model", "m", "x"]), 2, stdout: "", stderr: stderr);
+    assert_output!(nexus.run(&["models"]), 2, stdout: "", stderr: stderr);
+}
