@@ -12,6 +12,8 @@ mod chat;
 mod completions;
 /// `nexus demo`.
 mod demo;
+/// Every failure: its sentence, exit code, reason and way out.
+mod failures;
 /// `nexus oauth logout`.
 mod oauth_logout;
 /// `nexus oauth start`.

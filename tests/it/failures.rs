@@ -1,0 +1,140 @@
+//! The catalogue of everything that can fail: the sentence, the exit code, the stable reason, the
+//! way out, of each, kept as one text for people to read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nexus::Failure;
+use nexus::failure::Refusal;
+
+/// Every variant at least once, and every way in which one of them speaks differently.
+fn catalogue() -> Vec<Failure> {
+    use Failure::*;
+    let (text, work, host) = (String::from, || String::from("work"), || String::from("id.example.com"));
+    let built_in = || String::from(nexus::provider::BUILT_IN);
+    let refusal = |status: Option<u16>, kind: Option<&str>| Refusal {
+        host: "llm.example.com".into(),
+        status,
+        kind: kind.map(String::from),
+        message: "its own words".into(),
+        request_id: Some("req_1".into()),
+        retry_after: None,
+    };
+    let refused = |refusal| Refused(Box::new(refusal));
+    let mut all = vec![
+        Usage(text("`-` reads the question from stdin and stands alone")),
+        Configuration { sentence: text("config.toml has an unknown key `x`"), cure: text("did you mean `y`?") },
+        NoClientId { provider: built_in() },
+        NoClientId { provider: work() },
+        ClientRefused { provider: built_in(), client_id: text("c"), host: host(), said: text("unknown client") },
+        ClientRefused { provider: work(), client_id: text("c"), host: host(), said: String::new() },
+        RedirectUnusable { uri: text("https://localhost/"), why: text("it is https") },
+        RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), said: text("not registered") },
+        NoModel { provider: built_in() },
+        NoModel { provider: work() },
+        NotSignedIn { provider: built_in() },
+        NotSignedIn { provider: work() },
+        SessionEnded { provider: work(), at: 1_761_575_400 },
+        NoRefreshToken { provider: work(), expired_at: 1_761_575_400, now: 1_761_575_520 },
+        SessionElsewhere { provider: work(), setting: "token_url", was: text("https://a/"), is: text("https://b/") },
+    ];
+    for error in ["access_denied", "invalid_scope", "server_error", "temporarily_unavailable"] {
+        all.push(SignInRefused { provider: work(), error: text(error), said: text("the server's words") });
+    }
+    for turned_away in [0, 2] {
+        all.push(SignInTimedOut {
+            provider: built_in(),
+            waited: 600,
+            client_id: text("c"),
+            redirect_uri: text("http://localhost:4000/oauth/claude/callback"),
+            turned_away,
+        });
+    }
+    all.extend([
+        IssuerMismatch { expected: text("https://id.example.com"), got: text("https://evil.example.com") },
+        IssuerMismatch { expected: text("https://id.example.com"), got: String::new() },
+        CodeRefused { provider: work(), host: host(), said: text("answered 400: invalid_grant: used before") },
+        TokenRejected { provider: work(), refusal: Box::new(refusal(Some(401), Some("authentication_error"))) },
+        PortTaken { address: text("127.0.0.1:4000"), provider: built_in() },
+        PortTaken { address: text("127.0.0.1:4000"), provider: work() },
+        Store { path: PathBuf::from("sessions.db"), why: text("the disk is full"), cure: text("free some space") },
+        AnswerCut { host: host(), why: text("the connection broke") },
+        Declined { said: text("a policy") },
+        Declined { said: String::new() },
+        ContextFull,
+    ]);
+    for status in [400, 401, 402, 403, 404, 408, 409, 413, 429, 302, 500, 503, 529] {
+        all.push(refused(refusal(Some(status), None)));
+    }
+    all.push(refused(Refusal { retry_after: Some(20), ..refusal(Some(429), Some("rate_limit_error")) }));
+    all.push(refused(refusal(Some(429), Some("enforced_spend_limit_reached"))));
+    all.push(refused(Refusal { message: String::new(), request_id: None, ..refusal(Some(500), None) }));
+    for kind in ["overloaded_error", "rate_limit_error", "invalid_request_error"] {
+        all.push(refused(refusal(None, Some(kind))));
+    }
+    all.push(refused(refusal(None, None)));
+    all.extend([
+        Nonsense { host: host(), what: text("with text/html where JSON was asked for") },
+        Unreachable { host: host(), why: text("Connection refused (os error 111)") },
+        RefreshFailed { host: host(), why: text("answered 503"), temporary: true },
+        RefreshFailed { host: host(), why: text("answered 400: invalid_request"), temporary: false },
+        Busy { waited: 90 },
+        System { sentence: text("reading stdin: Is a directory (os error 21)") },
+    ]);
+    all
+}
+
+/// The variant's name, as its `Debug` begins.
+fn variant(failure: &Failure) -> String {
+    format!("{failure:?}").chars().take_while(|c| c.is_alphanumeric()).collect()
+}
+
+fn told(failure: &Failure) -> String {
+    let (reason, code, hint) = (failure.reason(), failure.exit_code(), failure.hint());
+    format!("{}: {reason}, exit {code}\n  error: {failure}\n  {hint}\n", variant(failure))
+}
+
+/// `NEXUS_WRITE_FAILURES=1 cargo test --test it failures` writes the file anew, for a person to
+/// read what changed.
+#[test]
+fn the_catalogue_of_failures_says_what_went_wrong_and_the_way_out() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/failures.txt");
+    let told: Vec<_> = catalogue().iter().map(told).collect();
+    let told = told.join("\n");
+    #[expect(clippy::disallowed_methods, reason = "a test is told by its environment to write instead of compare")]
+    if std::env::var_os("NEXUS_WRITE_FAILURES").is_some() {
+        fs::write(&path, &told).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap();
+    for (line, (told, kept)) in (1..).zip(told.lines().zip(kept.lines())) {
+        assert_eq!(told, kept, "tests/it/failures.txt, line {line}");
+    }
+    assert_eq!(told.len(), kept.len());
+}
+
+#[test]
+fn the_catalogue_has_every_variant() {
+    let source = include_str!("../../src/failure.rs");
+    let body = source.split_once("pub enum Failure {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    let mut declared: Vec<String> = body
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)))
+        .map(|line| line.chars().take_while(|c| c.is_alphanumeric()).collect())
+        .collect();
+    let mut told: Vec<_> = catalogue().iter().map(variant).collect();
+    declared.sort();
+    told.sort();
+    told.dedup();
+    assert_eq!(told, declared);
+}
+
+#[test]
+fn every_failure_has_a_documented_exit_code_and_a_way_out() {
+    for failure in catalogue() {
+        assert!(matches!(failure.exit_code(), 1 | 2 | 4 | 75), "{failure:?}");
+        assert!(!failure.hint().is_empty(), "{failure:?}");
+        let name = failure.reason();
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        assert!(!failure.to_string().ends_with('.') && !failure.hint().ends_with('.'), "{failure}");
+    }
+}
