@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Client, Request, Response, redirect};
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
 use crate::provider::{self, Url};
@@ -95,6 +96,7 @@ impl Http {
     /// What is known of whether the server has seen it.
     pub async fn send(&self, client: &Client, request: Request) -> std::result::Result<Response, Lost> {
         self.trace_request(&request);
+        let credentials = if self.trace.is_some() { credentials(&request) } else { Vec::new() };
         let again = request.try_clone();
         let local = provider::is_loopback(request.url());
         let mut sent = client.execute(request).await;
@@ -108,7 +110,7 @@ impl Http {
         }
         match sent {
             Ok(response) => {
-                self.trace_response(&response);
+                self.trace_response(&response, &credentials);
                 Ok(response)
             }
             Err(error) => {
@@ -135,12 +137,23 @@ impl Http {
         }
     }
 
-    fn trace_response(&self, response: &Response) {
+    fn trace_response(&self, response: &Response, credentials: &[Zeroizing<String>]) {
         self.tell(|| format!("< {}", response.status().as_u16()));
         for (name, value) in response.headers() {
-            self.tell(|| format!("< {name}: {}", masked(name.as_str(), value.to_str().unwrap_or("(not text)"))));
+            let value = masked(name.as_str(), value.to_str().unwrap_or("(not text)"));
+            // A server that repeats what it was sent does so in headers, too.
+            let value = credentials.iter().fold(value.to_owned(), |value, secret| value.replace(&**secret, "(masked)"));
+            self.tell(|| format!("< {name}: {value}"));
         }
     }
+}
+
+/// What a request's sensitive headers prove, as far as it is long enough to be told from other text.
+fn credentials(request: &Request) -> Vec<Zeroizing<String>> {
+    let sensitive = request.headers().values().filter(|value| value.is_sensitive());
+    let texts =
+        sensitive.filter_map(|value| value.to_str().ok()).map(|value| value.split(' ').next_back().unwrap_or(value));
+    texts.filter(|text| text.len() >= 16).map(|text| Zeroizing::new(text.to_owned())).collect()
 }
 
 /// A URL without its query's values: an API's may carry keys.

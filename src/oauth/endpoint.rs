@@ -23,6 +23,9 @@ use crate::terminal::clean;
 /// How long a token request may take in all, connecting included.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// The fields whose values no answer may repeat to a person.
+const CREDENTIALS: &[&str] = &["code", "code_verifier", "refresh_token", "token"];
+
 /// The longest answer that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
@@ -142,6 +145,7 @@ impl Endpoint<'_> {
     /// What happened instead, as the end of "HOST ...".
     pub async fn revoke(&self, http: &Http, token: &str, hint: &str) -> std::result::Result<(), String> {
         let fields = vec![("token", token), ("token_type_hint", hint)];
+        let hidden = self.hidden(&fields);
         let response = self
             .post(http, fields, &RequestStyle::default(), Duration::from_secs(10))
             .await
@@ -149,8 +153,7 @@ impl Endpoint<'_> {
         if response.status().is_success() {
             return Ok(());
         }
-        let status = response.status().as_u16();
-        Err(refusal(status, &body(response).await.unwrap_or_default(), &[token, self.exposed()]).what())
+        Err(refusal(response.status().as_u16(), &body(response).await.unwrap_or_default(), &hidden).what())
     }
 
     async fn grant(
@@ -159,9 +162,7 @@ impl Endpoint<'_> {
         fields: Vec<(&str, &str)>,
         style: &RequestStyle,
     ) -> std::result::Result<Grant, Unredeemed> {
-        let mut secrets = vec![self.exposed()];
-        let secret = |name| matches!(name, "code" | "code_verifier" | "refresh_token");
-        secrets.extend(fields.iter().filter(|(name, _)| secret(*name)).map(|(_, value)| *value));
+        let hidden = self.hidden(&fields);
         let response = self.post(http, fields, style, TIME_LIMIT).await?;
         let status = response.status();
         let body = body(response).await?;
@@ -169,8 +170,8 @@ impl Endpoint<'_> {
             200..=299 => grant::read(&body).map_err(Unredeemed::PerhapsSpent),
             // A redirect is followed nowhere; whoever gave it may have read the credential.
             300..=399 => Err(Unredeemed::PerhapsSpent(format!("a redirect ({status}), which is not followed"))),
-            status @ 400..=499 => Err(refusal(status, &body, &secrets)),
-            status => match refusal(status, &body, &secrets) {
+            status @ 400..=499 => Err(refusal(status, &body, &hidden)),
+            status => match refusal(status, &body, &hidden) {
                 // Some gateways wrap a plain refusal into a 5xx.
                 refused @ Unredeemed::Refused { .. } if refused.is_final() => Err(refused),
                 _ => Err(Unredeemed::PerhapsSpent(format!("status {status}"))),
@@ -178,8 +179,11 @@ impl Endpoint<'_> {
         }
     }
 
-    fn exposed(&self) -> &str {
-        self.secret.map(ClientSecret::expose).unwrap_or_default()
+    /// What a request of these fields proves itself with. A server may quote it in its refusal, and
+    /// a refusal is shown and stored.
+    fn hidden<'b>(&'b self, fields: &[(&str, &'b str)]) -> Vec<&'b str> {
+        let credentials = fields.iter().filter(|(name, _)| CREDENTIALS.contains(name)).map(|(_, value)| *value);
+        credentials.chain(self.secret.map(ClientSecret::expose)).filter(|secret| !secret.is_empty()).collect()
     }
 
     async fn post(
@@ -190,7 +194,7 @@ impl Endpoint<'_> {
         limit: Duration,
     ) -> std::result::Result<Response, Unredeemed> {
         let unsent = |why: &str| Unredeemed::NeverSent(why.to_owned());
-        let secret = self.exposed();
+        let secret = self.secret.map(ClientSecret::expose).unwrap_or_default();
         match self.auth {
             ClientAuth::None => fields.push(("client_id", self.client_id)),
             ClientAuth::Post => fields.extend([("client_id", self.client_id), ("client_secret", secret)]),
@@ -284,20 +288,27 @@ async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed
 }
 
 /// A refusal in RFC 6749's shape or in the service's own envelope
-/// (`{"type":"error","error":{"type":"...","message":"..."}}`). Its words are shown and kept, so the
-/// secrets that were sent are taken out of them, before half of one could remain of a cut sentence.
-fn refusal(status: u16, body: &[u8], secrets: &[&str]) -> Unredeemed {
+/// (`{"type":"error","error":{"type":"...","message":"..."}}`), without what it must not repeat.
+fn refusal(status: u16, body: &[u8], hidden: &[&str]) -> Unredeemed {
+    // Hidden before it is cut to length, or half of it might remain.
+    let words =
+        |said: &str| clean(&hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret, "(secret)")));
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let (error, said) = match &body["error"] {
         Value::String(code) => (Some(&**code), body["error_description"].as_str()),
         envelope => (envelope["type"].as_str(), envelope["message"].as_str()),
     };
-    let shown = |said: Option<&str>| {
-        // What is shorter is guessed anyway, and would tear words such as `invalid_grant` apart.
-        let secrets = secrets.iter().filter(|secret| secret.len() >= 8);
-        clean(&secrets.fold(said.unwrap_or_default().to_owned(), |said, secret| said.replace(secret, "(secret)")))
+    // A code is a word of the protocol, and is understood before anything is hidden in it: a secret of
+    // one letter must not tear `invalid_grant` apart.
+    let code = |error: &str| match error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+        true if !hidden.contains(&error) => clean(error),
+        _ => words(error),
     };
-    Unredeemed::Refused { status, error: shown(error), said: shown(said) }
+    Unredeemed::Refused {
+        status,
+        error: error.map(code).unwrap_or_default(),
+        said: said.map(words).unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
@@ -318,17 +329,6 @@ mod tests {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", "a b&c"), ("grant_type", "x")];
         assert_eq!(written(&fields, Encoding::Form).1, "grant_type=x&refresh_token=a+b%26c");
         assert_eq!(written(&fields, Encoding::Json).1, r#"{"grant_type":"x","refresh_token":"a b&c"}"#);
-    }
-
-    #[test]
-    fn a_refusal_that_repeats_what_was_sent_gives_nothing_away() {
-        let body = br#"{"error":"no rt-12345","error_description":"rt-12345 is unknown to client with c-secret"}"#;
-        let expected = Unredeemed::Refused {
-            status: 400,
-            error: "no (secret)".into(),
-            said: "(secret) is unknown to client with (secret)".into(),
-        };
-        assert_eq!(refusal(400, body, &["c-secret", "", "to", "rt-12345"]), expected);
     }
 
     #[test]
@@ -353,5 +353,10 @@ mod tests {
             let expected = Unredeemed::Refused { status: 400, error: error.into(), said: said.into() };
             assert_eq!(refusal(400, body.as_bytes(), &[]), expected, "{body}");
         }
+        let body = br#"{"error":"invalid_grant","error_description":"no such token r-1 of s-2"}"#;
+        let expected = "answered 400: invalid_grant: no such token (secret) of (secret)";
+        assert_eq!(refusal(400, body, &["r-1", "s-2"]).what(), expected);
+        let short = refusal(400, body, &["a", "grant"]);
+        assert!(short.is_final(), "a secret of one letter tears no code apart: {short:?}");
     }
 }
