@@ -248,6 +248,8 @@ fn lost(error: reqwest::Error) -> Lost {
     if error.is_connect() || error.is_builder() {
         let why = if error.is_timeout() {
             format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs())
+        } else if unknown_issuer(&error) {
+            "its certificate is from an authority that this machine does not know; SSL_CERT_FILE can name one".into()
         } else {
             terminal::clean(&root_cause(&error))
         };
@@ -268,22 +270,13 @@ pub(crate) fn root_cause(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-fn unknown_issuer(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&dyn Error> = Some(error);
-    while let Some(error) = cause {
-        if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) =
-            error.downcast_ref::<rustls::Error>()
-        {
-            return true;
-        }
-        // rustls's error travels inside an io::Error, whose `source` skips the one it holds.
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) =
-                io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            return true;
-        }
-        cause = error.source();
+fn unknown_issuer(error: &(dyn Error + 'static)) -> bool {
+    use rustls::{CertificateError::UnknownIssuer, Error::InvalidCertificate};
+    if let Some(InvalidCertificate(UnknownIssuer)) = error.downcast_ref() {
+        return true;
     }
-    false
+    // rustls's error travels inside one io::Error inside another, and the `source` of each skips the
+    // one it holds.
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    held.is_some_and(|held| unknown_issuer(held)) || error.source().is_some_and(unknown_issuer)
 }
