@@ -14,6 +14,8 @@ mod completions;
 mod demo;
 /// Every failure: its sentence, exit code, reason and way out.
 mod failures;
+/// No secret anywhere but where it belongs.
+mod leaks;
 /// `nexus oauth logout`.
 mod oauth_logout;
 /// `nexus oauth start`.

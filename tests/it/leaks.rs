@@ -1,0 +1,335 @@
+//! Everything that nexus says, sends and keeps, searched for every secret there was: codes,
+//! verifiers, tokens, the client's secret, and the headers that carry them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nexus::provider::ClientAuth;
+use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, Output, approve, deny, sandbox, visit};
+
+/// Whose session it is. Nobody's business either, once it lies on the disk.
+const ACCOUNT: &str = "you@sandbox.example";
+
+/// Every character of it has a meaning in some encoding.
+const CLIENT_SECRET: &str = "hush&hush=%2F+ü:\\\"end";
+
+/// A life with one provider, and everything that was to be heard of it.
+struct Journey {
+    sandbox: Sandbox,
+    nexus: Nexus,
+    verbose: bool,
+    /// What was said, and by what.
+    heard: Vec<(String, String)>,
+}
+
+impl Journey {
+    fn new(auth: ClientAuth, verbose: bool) -> Self {
+        let secret = (auth != ClientAuth::None).then(|| CLIENT_SECRET.to_owned());
+        let lines = match &secret {
+            Some(_) => format!("client_secret = '{CLIENT_SECRET}'\nclient_auth = \"{}\"", auth.as_str()),
+            None => String::new(),
+        };
+        let sandbox = sandbox(Settings { client_secret: secret, client_auth: auth, ..Settings::default() });
+        let nexus = Nexus::at_with(&sandbox, &lines);
+        Self { sandbox, nexus, verbose, heard: Vec::new() }
+    }
+
+    fn hear(&mut self, by: &str, texts: &[&str]) {
+        self.heard.extend(texts.iter().map(|text| (by.to_owned(), (*text).to_owned())));
+    }
+
+    /// Runs a command that ends with this code. A token on stdout is what `oauth token` is for; all
+    /// that stands beside it is heard.
+    #[track_caller]
+    fn run(&mut self, words: &[&str], code: i32) {
+        let mut said = words.to_vec();
+        said.extend(self.verbose.then_some("--verbose"));
+        let Output { stdout, stderr, code: ended } = self.nexus.run(&said);
+        assert_eq!(ended, Some(code), "{words:?}: {stdout}{stderr}");
+        let by = said.join(" ");
+        match (words, code) {
+            (["oauth", "token", .., "--json"], 0) => {
+                let mut object: Value = serde_json::from_str(&stdout).unwrap();
+                let token = object.as_object_mut().unwrap().remove("access_token").unwrap();
+                assert!(token.as_str().unwrap().starts_with("sandbox-access-"), "{token}");
+                self.hear(&by, &[&object.to_string(), &stderr]);
+            }
+            (["oauth", "token", ..], 0) => {
+                let lines: Vec<_> = stdout.lines().collect();
+                assert!(matches!(&lines[..], [token] if token.starts_with("sandbox-access-")), "{stdout}");
+                self.hear(&by, &[&stderr]);
+            }
+            _ => self.hear(&by, &[&stdout, &stderr]),
+        }
+    }
+
+    /// Signs in with a person who answers so.
+    #[track_caller]
+    fn sign_in(&mut self, answer: fn(&str) -> String, code: i32) {
+        let words = if self.verbose { &["--no-browser", "--verbose"][..] } else { &["--no-browser"] };
+        let mut started = self.nexus.start(words);
+        let url = started.url();
+        let (_, address, page) = visit(&answer(&url));
+        let Output { stdout, stderr, code: ended } = started.finish();
+        assert_eq!(ended, Some(code), "{stderr}");
+        self.hear("oauth start", &[&stdout, &stderr]);
+        self.hear("the browser", &[&address, &page]);
+    }
+
+    /// The last secret of this kind that was given out.
+    fn latest(&self, kind: &str) -> String {
+        let is = |secret: &&String| secret.starts_with(&format!("sandbox-{kind}-"));
+        self.sandbox.issued().iter().rfind(is).cloned().unwrap()
+    }
+
+    /// Every text that must not be seen.
+    fn secrets(&self) -> BTreeSet<String> {
+        let headers = self.sandbox.requests().into_iter().filter_map(|seen| {
+            let value = seen.header("authorization")?;
+            Some(value.split_once(' ').map_or(value, |(_, credential)| credential).to_owned())
+        });
+        let mut secrets: BTreeSet<_> = self.sandbox.issued().into_iter().chain(headers).collect();
+        assert!(secrets.len() > 10, "there was a life to search: {secrets:?}");
+        let encoded: Vec<_> = secrets.iter().flat_map(|secret| encodings(secret)).collect();
+        // Half a long secret is enough to be one.
+        let halves: Vec<_> = secrets
+            .iter()
+            .filter(|secret| secret.is_ascii() && secret.len() > 48)
+            .map(|secret| secret[secret.len() - 24..].to_owned())
+            .collect();
+        secrets.extend(encoded);
+        secrets.extend(halves);
+        secrets
+    }
+
+    fn assert_nothing_was_heard(&self) {
+        let secrets = self.secrets();
+        for (by, said) in &self.heard {
+            assert_none(&secrets, said.as_bytes(), by);
+        }
+    }
+
+    /// What stands in a request line or names the program gets into the logs of servers.
+    fn assert_nothing_gets_into_logs(&self) {
+        let secrets = self.secrets();
+        for seen in self.sandbox.requests() {
+            let mut line = format!("{} {}?{}", seen.method, seen.path, seen.query);
+            for name in ["user-agent", "referer", "cookie", "x-request-id"] {
+                line.push_str(seen.header(name).unwrap_or_default());
+            }
+            assert_none(&secrets, line.as_bytes(), &line);
+        }
+    }
+
+    fn assert_nothing_lies_about(&self) {
+        let mut secrets = self.secrets();
+        secrets.extend([ACCOUNT.to_owned(), "The nexus sandbox".to_owned()]);
+        let mut searched = Vec::new();
+        for path in files(self.nexus.home()) {
+            // The person's own file: what stands in it was their choice.
+            if path.file_name().is_some_and(|name| name != "config.toml") {
+                let bytes = fs::read(&path).unwrap();
+                assert_none(&secrets, &bytes, &path.to_string_lossy());
+                searched.extend(bytes);
+            }
+        }
+        // What is no secret is found, so what is one would be.
+        assert!(searched.windows(7).any(|window| window == b"session"), "the database is among them");
+    }
+}
+
+/// A secret as forms, headers and JSON write it.
+fn encodings(secret: &str) -> Vec<String> {
+    let form: String = nexus::provider::Url::parse_with_params("http://h/", [("x", secret)])
+        .map(|url| url.query().unwrap_or_default()["x=".len()..].to_owned())
+        .unwrap();
+    let json = json!(secret).to_string();
+    vec![form.replace('+', "%20"), form, json[1..json.len() - 1].to_owned()]
+}
+
+#[track_caller]
+fn assert_none(secrets: &BTreeSet<String>, bytes: &[u8], place: &str) {
+    let text = String::from_utf8_lossy(bytes);
+    for secret in secrets {
+        assert!(!text.contains(secret), "{place} shows the secret `{secret}`:\n{text}");
+    }
+}
+
+/// Every file below a folder, in no particular order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A whole life: every command, and what goes wrong in it.
+fn live(auth: ClientAuth, verbose: bool) {
+    let mut journey = Journey::new(auth, verbose);
+    sign_in_at_last(&mut journey);
+    use_it(&mut journey);
+    journey.assert_nothing_lies_about();
+    be_refused(&mut journey);
+    fail_to_refresh(&mut journey);
+    journey.assert_nothing_lies_about();
+    end(&mut journey);
+    journey.assert_nothing_lies_about();
+    journey.assert_nothing_was_heard();
+    journey.assert_nothing_gets_into_logs();
+    let told = journey.heard.iter().any(|(_, said)| said.contains("> POST "));
+    assert_eq!(told, verbose, "--verbose tells of the wire, and nothing else does");
+}
+
+fn sign_in_at_last(journey: &mut Journey) {
+    journey.run(&["chat", "x"], 4);
+    journey.sign_in(deny, 4);
+    let refusals = [
+        Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": "no such code" })),
+        Scripted::json(401, &json!({ "error": "invalid_client" })),
+        Scripted::text(500, "text/html", "<html><title>Oops</title></html>"),
+        Scripted::json(200, &json!({ "refresh_token": "nonsense-refresh-0123456789" })),
+    ];
+    for (refusal, code) in refusals.into_iter().zip([4, 2, 75, 75]) {
+        journey.sandbox.script(Endpoint::Token, [refusal]);
+        journey.sign_in(approve, code);
+    }
+    journey.sign_in(approve, 0);
+}
+
+fn use_it(journey: &mut Journey) {
+    for words in [
+        &["chat", "Hello"][..],
+        &["chat", "--json", "Hello"],
+        &["models"],
+        &["models", "--json"],
+        &["oauth", "status"],
+        &["oauth", "status", "--json"],
+        &["oauth", "token"],
+        &["oauth", "token", "--json"],
+        &["oauth", "token", "--min-ttl", "9h"],
+        &["oauth", "token", "--min-ttl", "9h", "--json"],
+    ] {
+        journey.run(words, 0);
+    }
+    journey.sandbox.expire_access();
+    journey.run(&["chat", "Hello again"], 0);
+}
+
+fn be_refused(journey: &mut Journey) {
+    let token = journey.latest("access");
+    // A service that repeats what it was sent.
+    let echo = json!({ "error": { "type": "some_error", "message": format!("Bearer {token} is not liked") } });
+    for (refusal, code) in [
+        (Scripted::json(403, &echo), 1),
+        (Scripted::json(429, &echo).header("retry-after", "20").header("request-id", &token), 75),
+        (Scripted::json(500, &echo), 75),
+        (Scripted::text(502, "text/html", &format!("<title>{token}</title>")), 75),
+        (Scripted::text(200, &format!("text/{token}"), &token), 1),
+        (
+            Scripted::text(302, "text/plain", &token).header("location", &format!("https://elsewhere.invalid/{token}")),
+            1,
+        ),
+        (Scripted::Cut(5), 1),
+        (Scripted::Break(5), 1),
+        (Scripted::Close, 75),
+    ] {
+        for words in [&["chat", "x"][..], &["chat", "--json", "x"]] {
+            journey.sandbox.script(Endpoint::Messages, [refusal.clone()]);
+            journey.run(words, code);
+        }
+    }
+    for words in [&["chat", "x"][..], &["chat", "x", "--json"]] {
+        // Between the two it is renewed, so the second cannot repeat it.
+        let refusals = [Scripted::json(401, &echo), Scripted::json(401, &json!({ "error": "expired" }))];
+        journey.sandbox.script(Endpoint::Messages, refusals);
+        journey.run(words, 4);
+    }
+    let token = journey.latest("access");
+    let echo = json!({ "error": { "type": "some_error", "message": format!("Bearer {token} is not liked") } });
+    journey.sandbox.script(Endpoint::Models, [Scripted::json(500, &echo)]);
+    journey.run(&["models"], 75);
+    journey.run(&["chat", "--model", "none-of-this-name", "x"], 1);
+}
+
+fn fail_to_refresh(journey: &mut Journey) {
+    let token = journey.latest("refresh");
+    let said = format!("the token {token} of {CLIENT_SECRET} is not liked");
+    for (refusal, code) in [
+        (Scripted::json(500, &json!({ "error": "server_error", "error_description": said })), 75),
+        (Scripted::json(400, &json!({ "error": "invalid_request", "error_description": said })), 1),
+        (Scripted::json(400, &json!({ "error": said })), 1),
+        (Scripted::json(403, &json!({ "type": "error", "error": { "type": "other", "message": said } })), 1),
+        (Scripted::json(401, &json!({ "error": "invalid_client", "error_description": said })), 2),
+        (Scripted::text(200, "text/html", &format!("<html>{said}</html>")), 75),
+        (Scripted::json(200, &json!({ "refresh_token": token, "expires_in": said })), 75),
+        (Scripted::json(200, &json!({ "access_token": format!("two words {token}") })), 75),
+        (Scripted::text(302, "text/plain", "").header("location", &format!("https://elsewhere.invalid/{token}")), 75),
+        (Scripted::Close, 75),
+    ] {
+        // While the old token lives it is given out, with a word; once the API rejects it, it is not.
+        if code != 2 {
+            journey.sandbox.script(Endpoint::Token, [refusal.clone()]);
+            journey.run(&["oauth", "token", "--min-ttl", "9h"], 0);
+        }
+        let unauthorized = Scripted::json(401, &json!({}));
+        journey.sandbox.script(Endpoint::Messages, [unauthorized]);
+        journey.sandbox.script(Endpoint::Token, [refusal]);
+        journey.run(&["chat", "--json", "x"], code);
+        journey.run(&["oauth", "status"], 0);
+        journey.assert_nothing_lies_about();
+    }
+    journey.run(&["chat", "x"], 0);
+}
+
+fn end(journey: &mut Journey) {
+    let token = journey.latest("refresh");
+    let said = format!("{token} is over");
+    let over = Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": said }));
+    journey.sandbox.script(Endpoint::Token, [over]);
+    journey.run(&["oauth", "token", "--min-ttl", "9h"], 4);
+    for words in [&["chat", "x"][..], &["oauth", "token"], &["oauth", "token", "--json"], &["oauth", "status"]] {
+        journey.run(words, 4);
+    }
+    // The session that is replaced is revoked, then the new one, which fails, then the next.
+    journey.sign_in(approve, 0);
+    let token = journey.latest("refresh");
+    let said = json!({ "error": "server_error", "error_description": format!("{token} cannot be revoked") });
+    journey.sandbox.script(Endpoint::Revoke, [Scripted::json(503, &said), Scripted::json(503, &said)]);
+    journey.run(&["oauth", "logout"], 0);
+    journey.sign_in(approve, 0);
+    journey.sign_in(approve, 0);
+    journey.run(&["oauth", "logout", "--all"], 0);
+    journey.run(&["oauth", "logout"], 0);
+}
+
+#[test]
+fn a_public_client_leaks_nothing() {
+    live(ClientAuth::None, false);
+}
+
+#[test]
+fn a_public_client_leaks_nothing_when_verbose() {
+    live(ClientAuth::None, true);
+}
+
+#[test]
+fn a_client_that_authenticates_by_header_leaks_nothing() {
+    live(ClientAuth::Basic, false);
+}
+
+#[test]
+fn a_client_that_authenticates_by_header_leaks_nothing_when_verbose() {
+    live(ClientAuth::Basic, true);
+}
+
+#[test]
+fn a_client_that_authenticates_in_the_body_leaks_nothing() {
+    live(ClientAuth::Post, false);
+}
+
+#[test]
+fn a_client_that_authenticates_in_the_body_leaks_nothing_when_verbose() {
+    live(ClientAuth::Post, true);
+}
