@@ -26,6 +26,8 @@ mod oauth_status;
 mod oauth_token;
 /// The authorization code flow with PKCE, case by case.
 mod pkce;
+/// What other users and programs of this machine can get at.
+mod private;
 /// Many processes on one session.
 mod turns;
 
