@@ -16,6 +16,8 @@ mod demo;
 mod failures;
 /// No secret anywhere but where it belongs.
 mod leaks;
+/// Proxies, certificate authorities, redirects, and nobody at home.
+mod network;
 /// `nexus oauth logout`.
 mod oauth_logout;
 /// `nexus oauth start`.

@@ -1,0 +1,396 @@
+//! The way to a server as curl's users expect it, for every request, sign-in included: proxies,
+//! certificate authorities, redirects, and nobody at home.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::{fs, io, thread};
+
+use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
+use serde_json::json;
+
+use crate::network::tls::{Authority, Front};
+use crate::nexus::{Nexus, Output, approve, sandbox, visit};
+
+/// A TLS server in front of a sandbox, with a certificate authority of its own.
+mod tls;
+
+/// The name of a server that no resolver knows: only a proxy leads there.
+const FAR: &str = "id.nexus.invalid";
+
+/// A proxy on loopback. It leads every tunnel to one port, and remembers who asked for what.
+struct Proxy {
+    port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    /// A proxy whose tunnels end at this port; without one it refuses them all.
+    fn to(port: Option<u16>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (asked, own) = (Arc::default(), listener.local_addr().unwrap().port());
+        let log: Arc<Mutex<Vec<String>>> = Arc::clone(&asked);
+        // It ends with the tests' process, as its connections end with their clients.
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let log = log.clone();
+                thread::spawn(move || tunnel(client.unwrap(), port, &log));
+            }
+        });
+        Self { port: own, asked }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The request lines that it was sent.
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// One connection to the proxy. That it breaks is its client's right.
+fn tunnel(client: TcpStream, to: Option<u16>, log: &Mutex<Vec<String>>) -> Option<()> {
+    let mut head = BufReader::new(client.try_clone().ok()?);
+    let mut first = String::new();
+    head.read_line(&mut first).ok()?;
+    log.lock().unwrap().push(first.trim_end().to_owned());
+    let mut line = String::new();
+    while head.read_line(&mut line).ok()? > 2 {
+        line.clear();
+    }
+    let mut client = client;
+    let Some(port) = to else {
+        return client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").ok();
+    };
+    let mut server = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    let (mut from_server, mut to_client) = (server.try_clone().ok()?, client.try_clone().ok()?);
+    let back = thread::spawn(move || {
+        let _ = io::copy(&mut from_server, &mut to_client);
+        let _ = to_client.shutdown(std::net::Shutdown::Both);
+    });
+    let _ = io::copy(&mut client, &mut server);
+    let _ = server.shutdown(std::net::Shutdown::Write);
+    back.join().ok()
+}
+
+/// A home whose provider answers tokens and questions under this origin.
+fn home_at(sandbox: &Sandbox, origin: &str) -> Nexus {
+    let mut nexus = Nexus::new();
+    nexus.name(origin.split_once("://").unwrap().1, "[SERVER]");
+    configure(&nexus, sandbox, origin);
+    nexus
+}
+
+fn configure(nexus: &Nexus, sandbox: &Sandbox, origin: &str) {
+    nexus.configure(&format!(
+        "default = \"work\"\n[provider.work]\nclient_id = \"sandbox-client\"\nauthorize_url = \"{}\"\n\
+         token_url = \"{origin}/token\"\nrevoke_url = \"{origin}/revoke\"\napi_url = \"{origin}\"\n",
+        sandbox.url(Endpoint::Authorize),
+    ));
+}
+
+/// Signs in as a person who approves, whatever comes of it: the sentence is what is left of stderr.
+fn signed_in(nexus: &Nexus) -> Output {
+    let mut started = nexus.start(&["--no-browser"]);
+    let url = started.url();
+    started.line_that(|line| line.starts_with("Waiting"));
+    visit(&approve(&url));
+    let output = started.finish();
+    let said = output.stderr.split_once("(Ctrl-C ends it).\n").unwrap().1.to_owned();
+    Output { stderr: said, ..output }
+}
+
+const SIGNED_IN: &str = "Signed in as you@sandbox.example, token expires in 8.0 hours\n";
+const ANSWER: &str = "You said: x (This is the nexus sandbox: no model is behind it.)\n";
+const CHECK_NETWORK: &str = "  check the network and the proxy variables, then try again\n";
+
+/// A whole life: every request that there is.
+fn assert_all_works(nexus: &Nexus) {
+    assert_output!(signed_in(nexus), 0, stdout: "", stderr: SIGNED_IN);
+    assert_output!(nexus.run(&["chat", "x"]), 0, stdout: ANSWER, stderr: "");
+    assert_output!(nexus.run(&["models"]), 0, stdout: "sandbox-large\nsandbox-small\nsandbox-old\n", stderr: "");
+    let token = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
+    assert!(token.stdout.starts_with("sandbox-access-") && token.code == Some(0), "{token}");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n");
+}
+
+fn trust(nexus: &mut Nexus, authority: &Authority) {
+    let file = nexus.path("authority.pem");
+    fs::write(&file, authority.pem()).unwrap();
+    nexus.set("SSL_CERT_FILE", &file.to_string_lossy());
+}
+
+const PROXY_VARIABLES: &[&str] = &["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+#[test]
+fn loopback_bypasses_every_proxy() {
+    let sandbox = sandbox(Settings::default());
+    let authority = Authority::new();
+    let front = Front::before(&sandbox, &authority, &["127.0.0.1", "localhost"]);
+    let proxy = Proxy::to(None);
+    for origin in [sandbox.origin(), front.origin("127.0.0.1"), front.origin("localhost")] {
+        let mut nexus = home_at(&sandbox, &origin);
+        trust(&mut nexus, &authority);
+        for name in PROXY_VARIABLES {
+            nexus.set(name, &proxy.url());
+        }
+        assert_all_works(&nexus);
+    }
+    assert_eq!(proxy.asked(), [""; 0]);
+}
+
+#[test]
+fn everything_else_goes_through_the_proxy() {
+    let sandbox = sandbox(Settings::default());
+    let authority = Authority::new();
+    let front = Front::before(&sandbox, &authority, &[FAR]);
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        let proxy = Proxy::to(Some(front.port()));
+        let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
+        trust(&mut nexus, &authority);
+        nexus.set(variable, &proxy.url());
+        nexus.set("NO_PROXY", "example.com,nexus.invalid.example.com");
+        assert_all_works(&nexus);
+        let asked: BTreeSet<_> = proxy.asked().into_iter().collect();
+        assert_eq!(asked, BTreeSet::from([format!("CONNECT {FAR}:443 HTTP/1.1")]), "{variable}");
+        // Sign-in, its models, chat, models, refresh, and two revocations.
+        assert!(proxy.asked().len() >= 5, "{:?}", proxy.asked());
+    }
+}
+
+/// `0.0.0.0` is no loopback address and leads to this machine all the same, so that a server
+/// elsewhere can be had without one.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_proxy_names_who_is_reached_without_one() {
+    let sandbox = sandbox(Settings::default());
+    let authority = Authority::new();
+    let front = Front::before(&sandbox, &authority, &["0.0.0.0"]);
+    let proxy = Proxy::to(Some(front.port()));
+    let behind_proxy = || {
+        let mut nexus = home_at(&sandbox, &front.origin("0.0.0.0"));
+        trust(&mut nexus, &authority);
+        nexus.set("HTTPS_PROXY", &proxy.url());
+        nexus
+    };
+    assert_all_works(&behind_proxy());
+    let tunnels = proxy.asked().len();
+    assert!(tunnels >= 5, "{tunnels}");
+    for variable in ["NO_PROXY", "no_proxy"] {
+        let mut nexus = behind_proxy();
+        nexus.set(variable, "example.com, 0.0.0.0");
+        assert_all_works(&nexus);
+        assert_eq!(proxy.asked().len(), tunnels, "{variable}");
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_is_temporary_and_keeps_its_password() {
+    let sandbox = sandbox(Settings::default());
+    let proxy = Proxy::to(None);
+    let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
+    trust(&mut nexus, &Authority::new());
+    nexus.set("HTTPS_PROXY", &format!("http://ada:hush@127.0.0.1:{}", proxy.port));
+    let output = signed_in(&nexus);
+    assert_output!(output, 75, stdout: "",
+        stderr: format!("error: cannot reach [SERVER]: tunnel error: unsuccessful\n{CHECK_NETWORK}"));
+    assert_eq!(proxy.asked(), [format!("CONNECT {FAR}:443 HTTP/1.1")]);
+
+    let mut started = nexus.start(&["--no-browser", "--verbose"]);
+    let url = started.url();
+    visit(&approve(&url));
+    let output = started.finish();
+    assert!(!output.stderr.contains("hush") && output.code == Some(75), "{output}");
+}
+
+#[test]
+fn a_private_authority_is_trusted_by_ssl_cert_file() {
+    let sandbox = sandbox(Settings::default());
+    let (authority, stranger) = (Authority::new(), Authority::called("a stranger"));
+    let front = Front::before(&sandbox, &authority, &["127.0.0.1"]);
+    let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
+
+    trust(&mut nexus, &stranger);
+    let untrusted = format!(
+        "error: cannot reach [SERVER]: its certificate is from an authority that this machine does not know; \
+         SSL_CERT_FILE can name one\n{CHECK_NETWORK}"
+    );
+    assert_output!(signed_in(&nexus), 75, stdout: "", stderr: &*untrusted);
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "no code goes to a server that may be anybody");
+
+    trust(&mut nexus, &authority);
+    assert_output!(signed_in(&nexus), 0, stdout: "", stderr: SIGNED_IN);
+    assert_output!(nexus.run(&["chat", "x"]), 0, stdout: ANSWER, stderr: "");
+
+    trust(&mut nexus, &stranger);
+    assert_output!(nexus.run(&["chat", "x"]), 75, stdout: "", stderr: &*untrusted);
+    assert_output!(nexus.run(&["models"]), 75, stdout: "", stderr: &*untrusted);
+
+    trust(&mut nexus, &authority);
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n");
+}
+
+#[test]
+fn a_private_authority_is_trusted_by_ssl_cert_dir() {
+    let sandbox = sandbox(Settings::default());
+    let authority = Authority::new();
+    let front = Front::before(&sandbox, &authority, &["127.0.0.1"]);
+    let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
+    let folder = nexus.path("certs");
+    fs::create_dir(&folder).unwrap();
+    // OpenSSL finds certificates by names of this form.
+    fs::write(folder.join("5ad8a5d6.0"), authority.pem()).unwrap();
+    nexus.set("SSL_CERT_DIR", &folder.to_string_lossy());
+    assert_all_works(&nexus);
+}
+
+#[test]
+fn without_the_variable_a_private_authority_is_nobody() {
+    let sandbox = sandbox(Settings::default());
+    let front = Front::before(&sandbox, &Authority::new(), &["127.0.0.1"]);
+    let output = signed_in(&home_at(&sandbox, &front.origin("127.0.0.1")));
+    assert_eq!(output.code, Some(75), "{output}");
+    assert!(output.stderr.contains("certificate"), "{output}");
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0);
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let sandbox = sandbox(Settings::default());
+    let authority = Authority::new();
+    let front = Front::before(&sandbox, &authority, &["localhost"]);
+    let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
+    trust(&mut nexus, &authority);
+    let output = signed_in(&nexus);
+    assert_eq!(output.code, Some(75), "{output}");
+    assert!(output.stderr.contains("cannot reach [SERVER]: invalid peer certificate: "), "{output}");
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0);
+}
+
+#[test]
+fn an_ssl_cert_file_without_certificates_is_named() {
+    let sandbox = sandbox(Settings::default());
+    let front = Front::before(&sandbox, &Authority::new(), &["127.0.0.1"]);
+    let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
+    nexus.set("SSL_CERT_FILE", "/nonexistent/authority.pem");
+    let output = signed_in(&nexus);
+    assert!(
+        output.stderr.contains("no certificate authorities") && output.stderr.contains("SSL_CERT_FILE"),
+        "{output}"
+    );
+    assert!(output.stderr.contains("/nonexistent/authority.pem"), "{output}");
+    // Plain http on loopback needs none, and asks for none.
+    configure(&nexus, &sandbox, &sandbox.origin());
+    assert_output!(signed_in(&nexus), 0, stdout: "", stderr: SIGNED_IN);
+}
+
+/// A port that is taken and at which nobody listens, for as long as this lives: a free one is soon
+/// another test's.
+fn deaf(port: u16) -> tokio::net::TcpSocket {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    socket
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_at_home_is_temporary() {
+    let sandbox = sandbox(Settings::default());
+    let nobody = deaf(0);
+    let port = nobody.local_addr().unwrap().port();
+    let refused = format!("error: cannot reach [SERVER]: Connection refused (os error 111)\n{CHECK_NETWORK}");
+
+    let nexus = home_at(&sandbox, &format!("http://127.0.0.1:{port}"));
+    assert_output!(signed_in(&nexus), 75, stdout: "", stderr: &*refused);
+
+    let nexus = home_at(&sandbox, &sandbox.origin());
+    nexus.sign_in();
+    let port = sandbox.origin().rsplit(':').next().unwrap().parse().unwrap();
+    drop(sandbox);
+    let _nobody = deaf(port);
+    assert_output!(nexus.run(&["chat", "x"]), 75, stdout: "", stderr: &*refused);
+    assert_output!(nexus.run(&["models"]), 75, stdout: "", stderr: &*refused);
+    let output = nexus.run(&["chat", "x", "--json"]);
+    assert_eq!(
+        output.json(),
+        json!({ "version": 1, "error": {
+            "reason": "unreachable",
+            "message": "cannot reach [SERVER]: Connection refused (os error 111)",
+            "hint": "check the network and the proxy variables, then try again",
+            "exit_code": 75,
+        }})
+    );
+    // The old token lives: it is given out, with a word.
+    let output = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
+    assert!(output.stdout.starts_with("sandbox-access-") && output.code == Some(0), "{output}");
+    let note = "note: the token was not refreshed ([SERVER] could not be reached (Connection refused (os error 111)))";
+    assert!(output.stderr.starts_with(note), "{output}");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr:
+        "Not revoked: [SERVER] could not be reached (Connection refused (os error 111)); its tokens live until they \
+         expire\nForgotten here\n");
+}
+
+#[test]
+fn https_where_http_is_spoken_is_temporary() {
+    let sandbox = sandbox(Settings::default());
+    let mut nexus = home_at(&sandbox, &sandbox.origin().replace("http:", "https:"));
+    trust(&mut nexus, &Authority::new());
+    let output = signed_in(&nexus);
+    assert_eq!(output.code, Some(75), "{output}");
+    assert!(output.stderr.starts_with("error: cannot reach "), "{output}");
+}
+
+#[test]
+fn no_redirect_of_a_token_endpoint_is_followed() {
+    let (asked, other) = (sandbox(Settings::default()), sandbox(Settings::default()));
+    let nexus = Nexus::at(&asked);
+    let redirect = |status| Scripted::text(status, "text/plain", "").header("location", &other.url(Endpoint::Token));
+    for status in [301, 302, 303, 307, 308] {
+        asked.script(Endpoint::Token, [redirect(status)]);
+        let output = signed_in(&nexus);
+        assert!(output.stderr.contains("a redirect") && output.stderr.contains("which is not followed"), "{output}");
+        assert_eq!(output.code, Some(75), "{output}");
+    }
+    nexus.sign_in();
+    for status in [301, 302, 303, 307, 308] {
+        asked.script(Endpoint::Token, [redirect(status)]);
+        let output = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
+        assert!(output.stderr.contains("which is not followed"), "{output}");
+    }
+    // Nor on the same origin: what is configured is asked, and nothing else.
+    let asked_before = asked.requests_to(Endpoint::Revoke).len();
+    let elsewhere = Scripted::text(307, "text/plain", "").header("location", &asked.url(Endpoint::Revoke));
+    asked.script(Endpoint::Token, [elsewhere]);
+    nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
+    assert_eq!(asked.requests_to(Endpoint::Revoke).len(), asked_before);
+
+    asked.script(Endpoint::Revoke, [redirect(307), redirect(307)]);
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "",
+        stderr: "Not revoked: [SERVER] answered 307; its tokens live until they expire\nForgotten here\n");
+    assert!(other.requests().is_empty(), "{:?}", other.requests());
+}
+
+#[test]
+fn no_redirect_of_the_api_is_followed() {
+    let (asked, other) = (sandbox(Settings::default()), sandbox(Settings::default()));
+    let mut nexus = Nexus::at(&asked);
+    nexus.name(other.origin().split_once("://").unwrap().1, "[OTHER]");
+    nexus.sign_in();
+    for status in [301, 302, 303, 307, 308] {
+        let stderr = format!(
+            "error: [SERVER] answered {status}: redirects to [OTHER]; not followed\n  \
+             check `api_url`: nexus sends a token to no other address than the configured one\n"
+        );
+        for (endpoint, words) in [(Endpoint::Messages, &["chat", "x"][..]), (Endpoint::Models, &["models"])] {
+            let redirect = Scripted::text(status, "text/plain", "").header("location", &other.url(endpoint));
+            asked.script(endpoint, [redirect]);
+            assert_output!(nexus.run(words), 1, stdout: "", stderr: &*stderr);
+        }
+    }
+    assert!(other.requests().is_empty(), "{:?}", other.requests());
+}
