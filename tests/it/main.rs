@@ -14,6 +14,8 @@ mod completions;
 mod demo;
 /// Every failure: its sentence, exit code, reason and way out.
 mod failures;
+/// The plan of the code, as far as a machine can hold it to it.
+mod house;
 /// No secret anywhere but where it belongs.
 mod leaks;
 /// Proxies, certificate authorities, redirects, and nobody at home.
