@@ -377,9 +377,25 @@ impl Accounts {
 
     async fn serving(&self, owner: &str, seen: Session) -> Result<Session> {
         match seen.serves(Need::Request, (self.renewal.clock)()) {
-            true => Ok(seen),
+            true => {
+                self.renew_ahead(owner, &seen);
+                Ok(seen)
+            }
             false => self.renewal.serve_after(&self.key(owner), Need::Request, seen).await,
         }
+    }
+
+    /// Renews a token that still serves but is near its end, beside the request that uses it. What goes
+    /// wrong is left for the request that needs it; [`settled`](Self::settled) waits for it.
+    fn renew_ahead(&self, owner: &str, seen: &Session) {
+        if !seen.refreshable || seen.serves(Need::Ahead, (self.renewal.clock)()) {
+            return;
+        }
+        let (renewal, key, flight) = (self.renewal.clone(), self.key(owner), self.renewal.fly());
+        tokio::spawn(async move {
+            let _ = renewal.serve(&key, Need::Ahead).await;
+            drop(flight);
+        });
     }
 
     /// If the API rejected this session's token, the session with another one, unless somebody else

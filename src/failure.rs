@@ -189,6 +189,8 @@ pub enum Failure {
     },
     /// The token endpoint did not do its work, but may later; the session is kept.
     RefreshFailed {
+        /// The provider's name.
+        provider: String,
         /// Who was asked.
         host: String,
         /// What came back.
@@ -262,6 +264,7 @@ impl Refusal {
             (Some(529), _) | (None, Some("overloaded_error")) => "overloaded",
             (Some(status), _) if status >= 500 => "server_error",
             (Some(408), _) | (None, Some("timeout_error")) => "timeout",
+            (Some(409), _) => "conflict",
             (None, Some("api_error")) => "server_error",
             (Some(300..=399), _) => "redirected",
             _ => "refused",
@@ -533,7 +536,7 @@ impl Failure {
                     }
                     None => "try again in a minute".into(),
                 },
-                "overloaded" | "server_error" | "timeout" => "try again in a minute".into(),
+                "overloaded" | "server_error" | "timeout" | "conflict" => "try again in a minute".into(),
                 "redirected" => {
                     "check `api_url`: nexus sends a token to no other address than the configured one".into()
                 }
@@ -546,7 +549,7 @@ impl Failure {
             Nonsense { .. } => "check the provider's URLs in config.toml".into(),
             Unreachable { .. } => "check the network and the proxy variables, then try again".into(),
             RefreshFailed { temporary: true, .. } => "try again in a minute".into(),
-            RefreshFailed { .. } => "if it stays so, run `nexus oauth start`".into(),
+            RefreshFailed { provider, .. } => format!("if it stays so, {}", start(provider)),
             Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),
             System { .. } => "mend that, then run the command again".into(),
         }

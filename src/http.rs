@@ -74,8 +74,15 @@ impl Http {
     /// The client for a URL, as heavy as this URL needs.
     ///
     /// # Errors
-    /// [`Failure::System`] where no certificate root can be found or the client cannot be built.
+    /// [`Failure::Configuration`] for a URL that must not carry a secret, such as http to another
+    /// machine; [`Failure::System`] where no certificate root can be found or the client cannot be built.
     pub fn client(&self, url: &Url) -> Result<&Client> {
+        if let Err(why) = provider::endpoint_url(url.as_str()) {
+            return Err(Failure::Configuration {
+                sentence: format!("the URL of {} {why}", provider::host(url)),
+                cure: "write it as `https://...`".into(),
+            });
+        }
         let local = provider::is_loopback(url);
         let (slot, secure) = match (url.scheme(), local) {
             ("http", _) => (&self.plain, false),

@@ -136,17 +136,25 @@ impl World {
         runtime.block_on(async {
             let mut signals = Signals::listen()?;
             tokio::select! {
-                done = work => done,
+                done = work => {
+                    self.settle(&mut signals).await;
+                    done
+                }
                 signal = signals.next() => {
-                    tokio::select! {
-                        () = renew::settled(&self.flights) => {}
-                        () = tokio::time::sleep(SETTLING) => {}
-                        _ = signals.next() => {}
-                    }
+                    self.settle(&mut signals).await;
                     Err(signal.into())
                 }
             }
         })
+    }
+
+    /// Waits until no token is between "sent" and "saved", or somebody insists on the end.
+    async fn settle(&self, signals: &mut Signals) {
+        tokio::select! {
+            () = renew::settled(&self.flights) => {}
+            () = tokio::time::sleep(SETTLING) => {}
+            _ = signals.next() => {}
+        }
     }
 
     /// Writes data to stdout at once.

@@ -73,7 +73,8 @@ pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
     let failure = match error.downcast_ref::<Failure>() {
         Some(failure) => failure,
         None => {
-            system = Failure::System { sentence: format!("{error:#}") };
+            let written = if error.is::<io::Error>() { "writing to stdout: " } else { "" };
+            system = Failure::System { sentence: format!("{written}{error:#}") };
             &system
         }
     };

@@ -50,6 +50,8 @@ pub enum Unredeemed {
     NeverSent(String),
     /// The server may have spent it: the answer was lost, late, or made no sense.
     PerhapsSpent(String),
+    /// The server answered, and may have spent it, but not with what its protocol says.
+    Nonsense(String),
     /// The server said no (RFC 6749, section 5.2), in whatever shape.
     Refused {
         /// The HTTP status.
@@ -66,7 +68,7 @@ impl Unredeemed {
     pub fn what(&self) -> String {
         match self {
             Self::NeverSent(why) => format!("could not be reached ({why})"),
-            Self::PerhapsSpent(why) => format!("gave no usable answer ({why})"),
+            Self::PerhapsSpent(why) | Self::Nonsense(why) => format!("gave no usable answer ({why})"),
             Self::Refused { status, error, said } => {
                 let mut what = format!("answered {status}");
                 for part in [error, said].into_iter().filter(|part| !part.is_empty()) {
@@ -105,22 +107,29 @@ pub(crate) async fn redeem(
         fields.push(("state", state));
     }
     let host = provider::host(endpoint.url);
+    let name = provider.name.clone();
     endpoint.grant(http, fields, &provider.code).await.map_err(|unredeemed| match unredeemed {
-        Unredeemed::NeverSent(why) | Unredeemed::PerhapsSpent(why) => Failure::Unreachable { host, why },
+        Unredeemed::NeverSent(why) => Failure::Unreachable { host, why },
+        Unredeemed::Nonsense(what) => Failure::Nonsense { host, what },
         Unredeemed::Refused { error, said, .. } if matches!(&*error, "invalid_client" | "unauthorized_client") => {
-            Failure::ClientRefused { provider: provider.name.clone(), client_id: client.id.value.clone(), host, said }
+            Failure::ClientRefused { provider: name, client_id: client.id.value.clone(), host, said }
         }
         Unredeemed::Refused { error, said, .. }
             if error.contains("redirect_uri") || (error == "invalid_grant" && said.contains("redirect")) =>
         {
             Failure::RedirectMismatch { uri: redirect_uri.to_owned(), host, said }
         }
-        Unredeemed::Refused { status, .. } if status == 429 || status >= 500 => {
-            Failure::Unreachable { host, why: format!("it answered {status} to the code; sign in again later") }
-        }
-        refused @ Unredeemed::Refused { .. } => {
-            Failure::CodeRefused { provider: provider.name.clone(), said: refused.what(), host }
-        }
+        Unredeemed::Refused { status, .. } if status == 429 => Failure::SignInRefused {
+            provider: name,
+            error: "temporarily_unavailable".into(),
+            said: format!("{host} {}", unredeemed.what()),
+        },
+        Unredeemed::Refused { .. } => Failure::CodeRefused { provider: name, said: unredeemed.what(), host },
+        Unredeemed::PerhapsSpent(_) => Failure::SignInRefused {
+            provider: name,
+            error: "server_error".into(),
+            said: format!("{host} {}", unredeemed.what()),
+        },
     })
 }
 
@@ -167,9 +176,9 @@ impl Endpoint<'_> {
         let status = response.status();
         let body = body(response).await?;
         match status.as_u16() {
-            200..=299 => grant::read(&body).map_err(Unredeemed::PerhapsSpent),
+            200..=299 => grant::read(&body).map_err(Unredeemed::Nonsense),
             // A redirect is followed nowhere; whoever gave it may have read the credential.
-            300..=399 => Err(Unredeemed::PerhapsSpent(format!("a redirect ({status}), which is not followed"))),
+            300..=399 => Err(Unredeemed::Nonsense(format!("a redirect ({status}), which is not followed"))),
             status @ 400..=499 => Err(refusal(status, &body, &hidden)),
             status => match refusal(status, &body, &hidden) {
                 // Some gateways wrap a plain refusal into a 5xx.
@@ -275,7 +284,7 @@ async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
-                return Err(Unredeemed::PerhapsSpent("more than 1 MiB".into()));
+                return Err(Unredeemed::Nonsense("more than 1 MiB".into()));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

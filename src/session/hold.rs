@@ -31,7 +31,7 @@ impl Hold {
     /// starve, and a thread that is left behind in it neither blocks a runtime nor its end.
     ///
     /// # Errors
-    /// [`Failure::Busy`] after [`WAIT`], [`Failure::Store`] where the lock file cannot be used.
+    /// [`Failure::Busy`] after this limit, [`Failure::Store`] where the lock file cannot be used.
     pub async fn wait(folder: &Path, key: &Key, limit: Duration) -> Result<Self> {
         let path = folder.join(file_name(key));
         let broken = |error: std::io::Error| Failure::Store {
@@ -43,6 +43,7 @@ impl Hold {
         let file = private::open_or_create(&path).map_err(broken)?;
         match file.try_lock() {
             Ok(()) => return Ok(Self { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) if limit.is_zero() => return Err(Failure::Busy { waited: 0 }),
             Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
         }

@@ -102,6 +102,8 @@ pub enum Need {
     Lend,
     /// At least so many seconds.
     AtLeast(i64),
+    /// To spare the next request the wait: a tenth of the lifetime, five minutes at most.
+    Ahead,
     /// Another one than this generation's, which the API has rejected.
     OtherThan(i64),
 }
@@ -122,6 +124,7 @@ impl Session {
             Need::Request => (life / 20).min(30),
             Need::Lend => (life / 2).min(330),
             Need::AtLeast(seconds) => seconds,
+            Need::Ahead => (life / 10).min(300),
             Need::OtherThan(_) => 0,
         };
         self.alive(now) && left >= wanted
@@ -274,6 +277,10 @@ pub(crate) mod tests {
             (HOUR, 599, Need::AtLeast(600), false),
             (HOUR, 1, Need::AtLeast(0), true),
             (HOUR, 0, Need::AtLeast(0), false),
+            (HOUR, 300, Need::Ahead, true),
+            (HOUR, 299, Need::Ahead, false),
+            (60, 6, Need::Ahead, true),
+            (60, 5, Need::Ahead, false),
             // A token born dead serves nobody.
             (0, 0, Need::Request, false),
             (0, 0, Need::Lend, false),

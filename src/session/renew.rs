@@ -16,6 +16,7 @@ use crate::http::Http;
 use crate::moment;
 use crate::oauth::endpoint::{Endpoint, Unredeemed};
 use crate::provider::{self, Provider};
+use crate::session::hold;
 use crate::session::vault::{Held, Vault};
 use crate::session::{Failed, HeldSession, Key, Need, Session};
 
@@ -91,14 +92,18 @@ impl Renewal {
         }
         let (this, key) = (self.clone(), key.clone());
         let renewed = tokio::spawn(async move {
-            let held = this.wait_for_turn(&key).await?;
+            let held = match need {
+                // Nobody waits for this: if another nexus is at it already, so much the better.
+                Need::Ahead => this.vault.hold(&key, Duration::ZERO).await?,
+                _ => this.wait_for_turn(&key).await?,
+            };
             this.renew(held, need, &seen).await
         });
         renewed.await.map_err(|_| Failure::System { sentence: "the refresh was abandoned".into() })?
     }
 
     pub(crate) async fn wait_for_turn(&self, key: &Key) -> Result<Held> {
-        let mut turn = std::pin::pin!(self.vault.hold(key));
+        let mut turn = std::pin::pin!(self.vault.hold(key, hold::WAIT));
         tokio::select! {
             held = &mut turn => return held,
             () = tokio::time::sleep(PATIENCE) => {}
@@ -160,9 +165,11 @@ impl Renewal {
             secret: configured.or(current.client_secret.as_ref()),
             auth: home.client_auth,
         };
+        // Counted from before it is sent: the server's clock for the token starts no earlier.
+        let now = (self.clock)();
         match endpoint.refresh(&self.http, token, &self.provider.refresh).await {
             Ok(grant) => {
-                let renewed = current.renewed(grant, (self.clock)());
+                let renewed = current.renewed(grant, now);
                 self.save(held, renewed).await
             }
             Err(unredeemed) => self.refused(held, current, need, unredeemed).await,
@@ -203,11 +210,24 @@ impl Renewal {
         let now = (self.clock)();
         let session = current.session;
         if unredeemed.is_final() {
-            off_thread(move || held.mark_ended(now)).await?;
+            let generation = session.generation;
+            let newer = off_thread(move || {
+                // Whoever renewed it without our lock (a copy of the store, another machine) has the
+                // token that is good now.
+                let newer = held.look()?.filter(|newer| newer.session.generation != generation);
+                if newer.is_none() {
+                    // That it cannot be marked changes nothing of what the server said.
+                    let _ = held.mark_ended(now);
+                }
+                Ok(newer)
+            });
+            if let Ok(Some(newer)) = newer.await {
+                return Ok(newer.session);
+            }
             return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now });
         }
         let temporary = match &unredeemed {
-            Unredeemed::NeverSent(_) | Unredeemed::PerhapsSpent(_) => true,
+            Unredeemed::NeverSent(_) | Unredeemed::PerhapsSpent(_) | Unredeemed::Nonsense(_) => true,
             Unredeemed::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
         };
         let failed = Failed { why: unredeemed.what(), temporary };
@@ -236,10 +256,13 @@ impl Renewal {
         if session.alive(now) && !matches!(need, Need::OtherThan(_)) {
             let left =
                 session.expires_at.map_or_else(String::new, |at| format!(", good for {}", moment::span(at - now)));
-            (self.notice)(&format!("the token was not refreshed ({host} {}); using the old one{left}", failed.why));
+            if need != Need::Ahead {
+                (self.notice)(&format!("the token was not refreshed ({host} {}); using the old one{left}", failed.why));
+            }
             return Ok(session);
         }
-        Err(Failure::RefreshFailed { host, why: failed.why, temporary: failed.temporary })
+        let provider = self.provider.name.clone();
+        Err(Failure::RefreshFailed { provider, host, why: failed.why, temporary: failed.temporary })
     }
 
     fn without_refresh_token(&self, session: Session, need: Need) -> Result<Session> {

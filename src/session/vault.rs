@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::failure::{Failure, Result};
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
-use crate::session::hold::{self, Hold};
+use crate::session::hold::Hold;
 use crate::session::seal::{Place, Seal};
 use crate::session::{Failed, HeldSession, Home, Key, Session, private, schema};
 
@@ -52,12 +52,12 @@ impl Vault {
         self.read(key, Stored::unseal)
     }
 
-    /// Waits for this session's turn.
+    /// Waits for this session's turn, so long at most.
     ///
     /// # Errors
     /// [`Failure::Busy`] or [`Failure::Store`].
-    pub async fn hold(&self, key: &Key) -> Result<Held> {
-        let hold = Hold::wait(&self.locks, key, hold::WAIT).await?;
+    pub async fn hold(&self, key: &Key, limit: Duration) -> Result<Held> {
+        let hold = Hold::wait(&self.locks, key, limit).await?;
         Ok(Held { vault: self.clone(), key: key.clone(), _hold: hold })
     }
 

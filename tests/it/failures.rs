@@ -76,8 +76,13 @@ fn catalogue() -> Vec<Failure> {
     all.extend([
         Nonsense { host: host(), what: text("with text/html where JSON was asked for") },
         Unreachable { host: host(), why: text("Connection refused (os error 111)") },
-        RefreshFailed { host: host(), why: text("answered 503"), temporary: true },
-        RefreshFailed { host: host(), why: text("answered 400: invalid_request"), temporary: false },
+        RefreshFailed { provider: text("work"), host: host(), why: text("answered 503"), temporary: true },
+        RefreshFailed {
+            provider: text("work"),
+            host: host(),
+            why: text("answered 400: invalid_request"),
+            temporary: false,
+        },
         Busy { waited: 90 },
         System { sentence: text("reading stdin: Is a directory (os error 21)") },
     ]);

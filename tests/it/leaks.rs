@@ -191,7 +191,7 @@ fn sign_in_at_last(journey: &mut Journey) {
         Scripted::text(500, "text/html", "<html><title>Oops</title></html>"),
         Scripted::json(200, &json!({ "refresh_token": "nonsense-refresh-0123456789" })),
     ];
-    for (refusal, code) in refusals.into_iter().zip([4, 2, 75, 75]) {
+    for (refusal, code) in refusals.into_iter().zip([4, 2, 75, 1]) {
         journey.sandbox.script(Endpoint::Token, [refusal]);
         journey.sign_in(approve, code);
     }

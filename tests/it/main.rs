@@ -8,6 +8,8 @@ mod nexus;
 
 /// `nexus chat` and `nexus models`.
 mod chat;
+/// Time that passes, jumps and is told differently.
+mod clocks;
 /// The completion scripts: drawn from the grammar, and what bash makes of one.
 mod completions;
 /// `nexus demo`.
@@ -38,7 +40,7 @@ mod turns;
 /// The library's front door, where things go wrong between "sent" and "saved".
 mod account;
 
-/// The library from outside: the web application of `examples/`, with browsers in front of it.
-mod web_app;
 /// What is said wrongly, a fresh home and broken streams.
 mod usage;
+/// The library from outside: the web application of `examples/`, with browsers in front of it.
+mod web_app;

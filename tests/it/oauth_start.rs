@@ -359,15 +359,15 @@ fn every_refusal_of_the_code_has_its_sentence() {
         ),
         (
             Scripted::text(500, "text/html", "<html>"),
-            "cannot reach [SERVER]: status 500",
-            "check the network and the proxy variables, then try again",
+            "work refused the sign-in (server_error): [SERVER] gave no usable answer (status 500)",
+            "later, run `nexus oauth start --provider work` again",
             75,
         ),
         (
             Scripted::text(200, "text/html", "<html>"),
-            "cannot reach [SERVER]: no JSON object",
-            "check the network and the proxy variables, then try again",
-            75,
+            "[SERVER] answered no JSON object",
+            "check the provider's URLs in config.toml",
+            1,
         ),
     ] {
         let sandbox = sandbox(Settings::default());

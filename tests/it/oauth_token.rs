@@ -122,7 +122,7 @@ fn only_invalid_grant_ends_a_session() {
 fn no_other_answer_costs_the_session() {
     let text = |status, body| Scripted::text(status, "text/html", body);
     let later = "  try again in a minute\n";
-    let start = "  if it stays so, run `nexus oauth start`\n";
+    let start = "  if it stays so, run `nexus oauth start --provider work`\n";
     for (answer, why, hint, code) in [
         (text(500, "<html>"), "gave no usable answer (status 500)", later, 75),
         (text(503, ""), "gave no usable answer (status 503)", later, 75),

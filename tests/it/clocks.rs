@@ -1,0 +1,119 @@
+//! Time passes, jumps and is told differently: a token is renewed when that is due, and no clock
+//! keeps a dead one alive or makes nexus spin.
+
+use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::nexus::{Nexus, block_on, sandbox};
+
+fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    (sandbox, nexus)
+}
+
+/// Lets so many seconds pass for the stored session; negative, the clock is set back.
+fn pass(nexus: &Nexus, seconds: i64) {
+    let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
+    let moved = "UPDATE session SET issued_at = issued_at - ?1, expires_at = expires_at - ?1";
+    assert_eq!(store.execute(moved, [seconds]).unwrap(), 1);
+}
+
+const ANSWER: &str = "You said: x (This is the nexus sandbox: no model is behind it.)\n";
+
+#[test]
+fn a_token_near_its_end_is_used_at_once_and_renewed_beside_the_request() {
+    // The last tenth of an hour would be six minutes, but it is five at most.
+    for (passed, refreshes) in [(3_600 - 310, 0), (3_600 - 290, 1)] {
+        let (sandbox, nexus) = signed_in(3_600);
+        pass(&nexus, passed);
+        let old = nexus.run(&["oauth", "token", "--min-ttl", "0"]).ok();
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+        // The refresh is held back, and the answer comes all the same.
+        let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
+        let mut answer = [0; ANSWER.len()];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut answer).unwrap();
+        assert_eq!(std::str::from_utf8(&answer), Ok(ANSWER));
+        gate.open();
+        assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
+        assert_eq!(sandbox.refreshes(), refreshes, "{passed}: not abandoned at the end");
+        let bearer = sandbox.requests_to(Endpoint::Messages)[0].header("authorization").unwrap().to_owned();
+        assert_eq!(bearer, format!("Bearer {}", old.trim()), "the old token was used");
+        let new = nexus.run(&["oauth", "token", "--min-ttl", "0"]).ok();
+        assert_eq!(new != old, refreshes == 1);
+    }
+}
+
+#[test]
+fn a_renewal_ahead_of_time_that_fails_is_nobodys_business() {
+    let (sandbox, nexus) = signed_in(3_600);
+    pass(&nexus, 3_500);
+    sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
+    assert_output!(nexus.run(&["chat", "x"]), 0, stdout: ANSWER, stderr: "");
+    assert_eq!(sandbox.refreshes_asked(), 1);
+    nexus.run(&["chat", "x"]).ok();
+    assert_eq!(sandbox.refreshes(), 1, "the next one tries again");
+}
+
+#[test]
+fn an_interrupted_chat_saves_what_it_renewed_ahead_of_time() {
+    let (sandbox, nexus) = signed_in(3_600);
+    pass(&nexus, 3_500);
+    let (renewal, answer) = (Gate::new(), Gate::new());
+    sandbox.script(Endpoint::Token, [Scripted::Held(renewal.clone())]);
+    sandbox.script(Endpoint::Messages, [Scripted::stream([Piece::Wait(answer.clone())])]);
+    let child = nexus.command(&["chat", "x"]).spawn().unwrap();
+    block_on(async { tokio::join!(renewal.arrived(1), answer.arrived(1)) });
+    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    renewal.open();
+    assert_eq!(nexus.finish(child).code, Some(143));
+    nexus.run(&["chat", "x"]).ok();
+    assert_eq!(sandbox.refreshes(), 1, "the rotated token was saved, and is fresh");
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_no_token_alive_and_does_not_spin() {
+    let (sandbox, nexus) = signed_in(3_600);
+    pass(&nexus, -86_400);
+    assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "refreshable");
+    nexus.run(&["chat", "x"]).ok();
+    assert_eq!(sandbox.refreshes(), 1, "nobody knows how old the token is");
+    nexus.run(&["chat", "x"]).ok();
+    nexus.run(&["oauth", "token"]).ok();
+    assert_eq!(sandbox.refreshes(), 1, "the new one is of today");
+}
+
+#[test]
+fn a_clock_that_was_set_forward_costs_one_refresh() {
+    let (sandbox, nexus) = signed_in(3_600);
+    pass(&nexus, 86_400);
+    nexus.run(&["chat", "x"]).ok();
+    nexus.run(&["chat", "x"]).ok();
+    assert_eq!(sandbox.refreshes(), 1);
+}
+
+#[test]
+fn every_lifetime_a_server_may_state_is_bounded_and_costs_at_most_one_refresh_a_command() {
+    for (said, state, refreshes) in [
+        (json!(3_600), "active", 0),
+        (json!("3600"), "active", 0),
+        (json!(3_600.9), "active", 0),
+        (json!(1e300), "active", 0),
+        (json!(i64::MAX), "active", 0),
+        (json!(null), "active", 0),
+        (json!("soon"), "active", 0),
+        (json!(0), "refreshable", 1),
+        (json!(-5), "refreshable", 1),
+        (json!("-5"), "refreshable", 1),
+    ] {
+        let sandbox = sandbox(Settings { token_lifetime: Some(said.clone()), ..Settings::default() });
+        let nexus = Nexus::at(&sandbox);
+        nexus.sign_in();
+        assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], state, "{said}");
+        nexus.run(&["chat", "x"]).ok();
+        assert_eq!(sandbox.refreshes(), refreshes, "{said}");
+    }
+}
