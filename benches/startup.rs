@@ -5,10 +5,12 @@
 //! fails when a program fails, and never because of a time: `benches/instructions.sh` counts
 //! instructions for that.
 //!
-//! `cargo bench -- ROUNDS` takes another number of rounds. `cargo bench -- --run PROGRAM ARGS...`
+//! `cargo bench -- ROUNDS` takes another number of rounds. `cargo bench -- --readme` writes the
+//! figures into the README. `cargo bench -- --run PROGRAM ARGS...`
 //! measures nothing and runs a program with `NEXUS`, the binary, and `NEXUS_HOME`, a home that is
 //! signed in to a sandbox.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, ExitCode, Stdio};
@@ -33,9 +35,10 @@ fn main() -> Result<ExitCode> {
             let status = command.status().with_context(|| format!("starting {program}"))?;
             Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
         }
-        [] => measure(&stage, ROUNDS),
-        [rounds] => measure(&stage, rounds.parse().context("the number of rounds")?),
-        _ => bail!("this takes a number of rounds, or --run and a program"),
+        [] => report(&mut measure(&stage, ROUNDS)?),
+        [word] if word == "--readme" => write_readme(&mut measure(&stage, ROUNDS)?),
+        [rounds] => report(&mut measure(&stage, rounds.parse().context("the number of rounds")?)?),
+        _ => bail!("this takes a number of rounds, --readme, or --run and a program"),
     }
 }
 
@@ -184,7 +187,7 @@ const CURL_CHAT: &str = "curl -N, the same request";
 const BUDGETS: &[(&str, &str, f64)] =
     &[(TOKEN, EMPTY, 2.0), (TOKEN, CURL, 0.25), (STATUS, EMPTY, 2.0), (STATUS, CURL, 0.25), (CHAT, CURL_CHAT, 0.4)];
 
-fn measure(stage: &Stage, rounds: usize) -> Result<ExitCode> {
+fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Case>> {
     ensure!(rounds > 0, "at least one round is needed");
     let mut cases = vec![
         Case::new(EMPTY, alone(&empty()?, &[]))?,
@@ -205,26 +208,55 @@ fn measure(stage: &Stage, rounds: usize) -> Result<ExitCode> {
     if rounds % 2 == 1 {
         cases.reverse();
     }
-    report(&mut cases)?;
-    Ok(ExitCode::SUCCESS)
+    for case in &mut cases {
+        case.times.sort_unstable();
+    }
+    Ok(cases)
 }
 
-fn report(cases: &mut [Case]) -> Result<()> {
+/// How many times as long the one takes as the other, by their medians.
+fn ratio(cases: &[Case], one: &str, other: &str) -> Result<f64> {
+    let median = |name: &str| {
+        let case = cases.iter().find(|case| case.name == name).with_context(|| format!("{name} was not measured"))?;
+        Ok::<_, anyhow::Error>(case.median().as_secs_f64())
+    };
+    Ok(median(one)? / median(other)?)
+}
+
+/// Replaces the table between the README's two marks.
+fn write_readme(cases: &mut [Case]) -> Result<ExitCode> {
+    const MARKS: [&str; 2] = ["<!-- figures: cargo bench -- --readme -->\n", "<!-- end of figures -->"];
+    let mut table = String::from("| command | median | compared with |\n|---|---|---|\n");
+    for (name, others) in [(TOKEN, &[EMPTY, CURL][..]), (STATUS, &[EMPTY, CURL]), (CHAT, &[CURL_CHAT])] {
+        let median = cases.iter().find(|case| case.name == name).map(Case::median).unwrap_or_default();
+        let compared = others
+            .iter()
+            .map(|other| ratio(cases, name, other).map(|ratio| format!("{ratio:.2} x {other}")))
+            .collect::<Result<Vec<_>>>()?
+            .join(", ");
+        writeln!(table, "| `{name}` | {:.1} ms | {compared} |", median.as_secs_f64() * 1_000.0)?;
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path)?;
+    let (before, rest) = readme.split_once(MARKS[0]).context("the README has no place for figures")?;
+    let (_, after) = rest.split_once(MARKS[1]).context("the README's figures have no end")?;
+    std::fs::write(&path, format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1]))?;
+    report(cases)
+}
+
+fn report(cases: &mut [Case]) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     writeln!(out, "{:28} {:>9} {:>9} {:>9}  milliseconds from start to exit", "", "median", "min", "max")?;
     for case in cases.iter_mut() {
-        case.times.sort_unstable();
         let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
         let (min, max) = (ms(case.times[0]), ms(case.times[case.times.len() - 1]));
         writeln!(out, "{:28} {:9.2} {min:9.2} {max:9.2}", case.name, ms(case.median()))?;
     }
     writeln!(out)?;
     for (name, other, budget) in BUDGETS {
-        let median = |name: &str| cases.iter().find(|case| case.name == name).map(Case::median);
-        let (Some(one), Some(other_median)) = (median(name), median(other)) else { bail!("{name} was not measured") };
-        let ratio = one.as_secs_f64() / other_median.as_secs_f64();
+        let ratio = ratio(cases, name, other)?;
         let verdict = if ratio <= *budget { "within" } else { "OVER" };
         writeln!(out, "{name:20} {ratio:5.2} x {other:28} {verdict} the budget of {budget}")?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

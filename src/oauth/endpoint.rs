@@ -119,7 +119,7 @@ pub(crate) async fn redeem(
         {
             Failure::RedirectMismatch { uri: redirect_uri.to_owned(), host, said }
         }
-        Unredeemed::Refused { status, .. } if status == 429 => Failure::SignInRefused {
+        Unredeemed::Refused { status: 429, .. } => Failure::SignInRefused {
             provider: name,
             error: "temporarily_unavailable".into(),
             said: format!("{host} {}", unredeemed.what()),
