@@ -1,7 +1,8 @@
 //! The top of the grammar. What each command takes stands at the top of its own file, where its
 //! doc comment is the help text. Nothing here reads the world.
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{chat, completions, demo, models, oauth};
 
@@ -27,15 +28,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Sign in and out, look at the session, hand out its token
     #[command(subcommand)]
-    Oauth(oauth::Command),
+    Oauth(Deferred<oauth::Command>),
     /// Ask a question and stream the answer
-    Chat(chat::Args),
+    Chat(Deferred<chat::Args>),
     /// List the models that the session may use, one id a line
-    Models(models::Args),
+    Models(Deferred<models::Args>),
     /// Watch the whole job happen with nothing configured and no network
-    Demo(demo::Args),
+    Demo(Deferred<demo::Args>),
     /// Print the completion script for a shell
-    Completions(completions::Args),
+    Completions(Deferred<completions::Args>),
 }
 
 /// The exit codes, as every help text and the README tell them.
@@ -50,3 +51,56 @@ Exit codes:
 
 Settings stand in config.toml and in CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and
 CLAUDE_CODE_REDIRECT_URI; NEXUS_HOME puts everything in one folder, NEXUS_PROVIDER chooses a provider.";
+
+/// A command whose own grammar is not built before it is its turn: the grammar of all of them costs
+/// more than most commands' work.
+#[derive(Debug)]
+pub(crate) struct Deferred<T>(pub(crate) T);
+
+/// Adds a grammar and keeps the description that the command had in its list.
+fn described(command: clap::Command, add: fn(clap::Command) -> clap::Command) -> clap::Command {
+    let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
+    add(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
+}
+
+impl<T: Args> Args for Deferred<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(|command| described(command, T::augment_args))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command.defer(|command| described(command, T::augment_args_for_update))
+    }
+}
+
+impl<T: Subcommand> Subcommand for Deferred<T> {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        command.defer(|command| described(command, T::augment_subcommands))
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        command.defer(|command| described(command, T::augment_subcommands_for_update))
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        T::has_subcommand(name)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches_mut(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+
+    fn update_from_arg_matches_mut(&mut self, matches: &mut ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches_mut(matches)
+    }
+}

@@ -5,7 +5,7 @@ use std::io;
 
 use serde_json::json;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Deferred};
 use crate::failure::Failure;
 use crate::world::{Interrupted, World};
 
@@ -24,20 +24,20 @@ pub(crate) fn run(cli: Cli) -> u8 {
     let world = World::new(cli.verbose);
     let json = wants_json(&cli.command);
     let done = match cli.command {
-        Command::Oauth(command) => oauth::run(command, &world),
-        Command::Chat(args) => chat::run(args, &world),
-        Command::Models(args) => models::run(&args, &world),
-        Command::Demo(args) => demo::run(&args, &world),
-        Command::Completions(args) => completions::run(&args, &world),
+        Command::Oauth(Deferred(command)) => oauth::run(command, &world),
+        Command::Chat(Deferred(args)) => chat::run(args, &world),
+        Command::Models(Deferred(args)) => models::run(&args, &world),
+        Command::Demo(Deferred(args)) => demo::run(&args, &world),
+        Command::Completions(Deferred(args)) => completions::run(&args, &world),
     };
     done.unwrap_or_else(|error| report(&error, json, &world))
 }
 
 fn wants_json(command: &Command) -> bool {
     match command {
-        Command::Oauth(command) => command.wants_json(),
-        Command::Chat(args) => args.json,
-        Command::Models(args) => args.json,
+        Command::Oauth(Deferred(command)) => command.wants_json(),
+        Command::Chat(Deferred(args)) => args.json,
+        Command::Models(Deferred(args)) => args.json,
         Command::Demo(_) | Command::Completions(_) => false,
     }
 }
