@@ -57,6 +57,17 @@ pub(crate) fn variable(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Lets no other program of this account read this process's memory, and leaves no core dump of it:
+/// tokens and keys pass through. Children are as they ever were. Linux alone can do that.
+pub(crate) fn hide_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // A kernel that will not is the kernel of a sandbox, which has its own ideas.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
 impl World {
     /// The real one.
     pub(crate) fn new(verbose: bool) -> Self {

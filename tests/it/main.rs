@@ -22,6 +22,9 @@ mod house;
 mod leaks;
 /// Proxies, certificate authorities, redirects, and nobody at home.
 mod network;
+/// The memory of a running command.
+#[cfg(target_os = "linux")]
+mod memory;
 /// `nexus oauth logout`.
 mod oauth_logout;
 /// `nexus oauth start`.

@@ -107,6 +107,18 @@ impl Nexus {
         self.finish(self.command(words).spawn().unwrap())
     }
 
+    /// Runs a command by way of another program's words, which begin it.
+    pub(crate) fn run_after(&self, before: &[String], words: &[&str]) -> Output {
+        let Some((program, arguments)) = before.split_first() else { return self.run(words) };
+        let plain = self.command(words);
+        let mut command = Command::new(program);
+        command.args(arguments).arg(plain.get_program()).args(plain.get_args());
+        command.env_clear().env("NEXUS_HOME", self.home.path()).current_dir(self.home.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.finish(command.spawn().unwrap())
+    }
+
     /// Runs a command with something piped in.
     pub(crate) fn run_with(&self, words: &[impl AsRef<OsStr>], stdin: impl AsRef<[u8]>) -> Output {
         let mut child = self.command(words).stdin(Stdio::piped()).spawn().unwrap();
@@ -126,7 +138,12 @@ impl Nexus {
 
     /// Starts a sign-in, which goes on when somebody visits [`Running::url`].
     pub(crate) fn start(&self, words: &[&str]) -> Running {
-        let mut child = self.command(&[&["oauth", "start"], words].concat()).spawn().unwrap();
+        self.watch(&mut self.command(&[&["oauth", "start"], words].concat()))
+    }
+
+    /// Starts a command whose stderr is read line by line.
+    pub(crate) fn watch(&self, command: &mut Command) -> Running {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Running { child, stderr, said: String::new(), names: self.names.clone() }
     }
@@ -161,6 +178,12 @@ impl Running {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Waits for its end.

@@ -1,0 +1,53 @@
+//! What a running command hides from the other programs of its user.
+
+use std::fs;
+use std::process::Command;
+
+use nexus::sandbox::Settings;
+
+use crate::nexus::{Nexus, sandbox};
+
+/// Whoever owns `/proc/PID/environ` may read it; the kernel gives it to root where a process has
+/// said that its memory is nobody's business.
+#[test]
+fn the_memory_of_a_waiting_sign_in_is_hidden_from_its_own_user() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    use std::os::unix::process::CommandExt as _;
+
+    /// A user that no system has.
+    const STRANGER: u32 = 54_321;
+
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    let root = fs::metadata(format!("/proc/{}", std::process::id())).unwrap().uid() == 0;
+    let user = if root { STRANGER } else { fs::metadata(nexus.home()).unwrap().uid() };
+    // A program that its user may not read is hidden by the kernel anyway, which would prove nothing.
+    let program = nexus.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_nexus"), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let as_user = |mut command: Command| {
+        if root {
+            command.uid(user).gid(user);
+        }
+        command
+    };
+    if root {
+        for path in [nexus.home().to_owned(), nexus.path("config.toml")] {
+            chown(path, Some(user), Some(user)).unwrap();
+        }
+    }
+    let owner = |id: u32| fs::metadata(format!("/proc/{id}/environ")).unwrap().uid();
+
+    let mut other = as_user(Command::new("sleep")).arg("600").spawn().unwrap();
+    let seen = owner(other.id());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(seen, user, "any other process is open to its user");
+
+    let mut command = as_user(Command::new(program));
+    command.env_clear().env("NEXUS_HOME", nexus.home()).args(["oauth", "start", "--no-browser"]);
+    let mut started = nexus.watch(&mut command);
+    started.url();
+    assert_ne!(owner(started.id()), user);
+    started.kill();
+}
