@@ -25,11 +25,20 @@ _nexus() {
             nexus,demo)
                 cmd="nexus__subcmd__demo"
                 ;;
+            nexus,key)
+                cmd="nexus__subcmd__key"
+                ;;
             nexus,models)
                 cmd="nexus__subcmd__models"
                 ;;
             nexus,oauth)
                 cmd="nexus__subcmd__oauth"
+                ;;
+            nexus__subcmd__key,move)
+                cmd="nexus__subcmd__key__subcmd__move"
+                ;;
+            nexus__subcmd__key,show)
+                cmd="nexus__subcmd__key__subcmd__show"
                 ;;
             nexus__subcmd__oauth,logout)
                 cmd="nexus__subcmd__oauth__subcmd__logout"
@@ -50,7 +59,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version oauth chat models demo completions"
+            opts="-v -h -V --verbose --help --version oauth chat models key demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -64,7 +73,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__chat)
-            opts="-s -m -p -v -h -V --system --model --max-tokens --provider --json --verbose --help --version"
+            opts="-v -s -m -p -h -V --verbose --system --model --max-tokens --provider --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -120,7 +129,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__demo)
-            opts="-y -v -h -V --yes --verbose --help --version"
+            opts="-v -y -h -V --verbose --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,8 +142,50 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nexus__subcmd__key)
+            opts="-v -h -V --verbose --help --version show move"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__key__subcmd__move)
+            opts="-v -h -V --verbose --help --version file keyring passphrase"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__key__subcmd__show)
+            opts="-v -h -V --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nexus__subcmd__models)
-            opts="-p -v -h -V --provider --json --verbose --help --version"
+            opts="-v -p -h -V --verbose --provider --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

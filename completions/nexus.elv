@@ -27,6 +27,7 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand oauth 'Sign in and out, look at the session, hand out its token'
             cand chat 'Ask a question and stream the answer'
             cand models 'List the models that the session may use, one id a line'
+            cand key 'Tell and choose where the key to the stored session is kept'
             cand demo 'Watch the whole job happen with nothing configured and no network'
             cand completions 'Print the completion script for a shell'
         }
@@ -96,9 +97,9 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --max-tokens 'The longest answer, in tokens'
             cand -p 'Use this provider of config.toml'
             cand --provider 'Use this provider of config.toml'
-            cand --json 'Print one object for programs, when the answer is whole'
             cand -v 'Tell on stderr what happens on the wire, with secrets masked'
             cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --json 'Print one object for programs, when the answer is whole'
             cand -h 'Print help'
             cand --help 'Print help'
             cand -V 'Print version'
@@ -107,19 +108,46 @@ set edit:completion:arg-completer[nexus] = {|@words|
         &'nexus;models'= {
             cand -p 'Use this provider of config.toml'
             cand --provider 'Use this provider of config.toml'
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
             cand --json 'Print an object for programs'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;key'= {
             cand -v 'Tell on stderr what happens on the wire, with secrets masked'
             cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
             cand -h 'Print help'
             cand --help 'Print help'
             cand -V 'Print version'
             cand --version 'Print version'
+            cand show 'Tell who keeps the key, and make sure that it opens what is stored'
+            cand move 'Hand the key to another keeper, losing nothing'
         }
-        &'nexus;demo'= {
-            cand -y 'Approve the sign-in without a browser'
-            cand --yes 'Approve the sign-in without a browser'
+        &'nexus;key;show'= {
+            cand --json 'Print an object for programs'
             cand -v 'Tell on stderr what happens on the wire, with secrets masked'
             cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;key;move'= {
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;demo'= {
+            cand -v 'Tell on stderr what happens on the wire, with secrets masked'
+            cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
+            cand -y 'Approve the sign-in without a browser'
+            cand --yes 'Approve the sign-in without a browser'
             cand -h 'Print help'
             cand --help 'Print help'
             cand -V 'Print version'

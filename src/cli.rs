@@ -4,7 +4,7 @@
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{chat, completions, demo, models, oauth};
+use crate::commands::{chat, completions, demo, key, models, oauth};
 
 /// Sign in once with OAuth, then let every shell, script and tool on this account talk to Claude.
 ///
@@ -33,6 +33,9 @@ pub(crate) enum Command {
     Chat(Deferred<chat::Args>),
     /// List the models that the session may use, one id a line
     Models(Deferred<models::Args>),
+    /// Tell and choose where the key to the stored session is kept
+    #[command(subcommand)]
+    Key(Deferred<key::Command>),
     /// Watch the whole job happen with nothing configured and no network
     Demo(Deferred<demo::Args>),
     /// Print the completion script for a shell

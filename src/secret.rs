@@ -46,6 +46,8 @@ pub mod kind {
     pub enum Verifier {}
     /// What a confidential client authenticates with (RFC 6749, section 2.3.1).
     pub enum Client {}
+    /// What the key to the stored sessions is wrapped with.
+    pub enum Pass {}
 }
 
 /// An access token.
@@ -58,6 +60,11 @@ pub type AuthorizationCode = Secret<kind::Code>;
 pub type Verifier = Secret<kind::Verifier>;
 /// A client secret.
 pub type ClientSecret = Secret<kind::Client>;
+/// A passphrase.
+pub type Passphrase = Secret<kind::Pass>;
+
+/// The variables of the environment that hold secrets; no child process inherits them.
+pub(crate) const VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
 
 impl<K> Secret<K> {
     /// Takes the text in; from here on it shows itself only through [`expose`](Self::expose).

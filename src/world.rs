@@ -15,11 +15,11 @@ use crate::account::{Accounts, Folders};
 use crate::failure::{Failure, Result};
 use crate::http::{Http, Roots};
 use crate::provider::config;
+use crate::provider::keeping::Keeping;
+use crate::secret;
 use crate::session::renew;
+use crate::session::vault::Vault;
 use crate::terminal;
-
-/// The variables that hold secrets; no child process inherits them.
-const SECRET_VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
 
 /// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
 /// its request may take, and the save.
@@ -110,12 +110,13 @@ impl World {
     pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
         let folders = self.folders()?;
         let configured = config::load(&folders.config, &variable, provider)?;
-        for warning in &configured.warnings {
+        let vault = folders.vault().keeping(configured.keeping);
+        for warning in configured.warnings.into_iter().chain(vault.keystore().mismatch()) {
             self.say(&format!("warning: {warning}"));
         }
         Ok(Accounts {
             renewal: renew::Renewal {
-                vault: folders.vault(),
+                vault,
                 http: Arc::new(self.http()),
                 provider: Arc::new(configured.provider),
                 clock: now,
@@ -123,6 +124,20 @@ impl World {
                 flights: self.flights.clone(),
             },
         })
+    }
+
+    /// The store as the configuration wants it, for those who need no provider, and what the
+    /// configuration says of its key.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`].
+    pub(crate) fn vault(&self) -> Result<(Vault, Keeping)> {
+        let folders = self.folders()?;
+        let (keeping, warnings) = config::keeping(&folders.config)?;
+        for warning in warnings {
+            self.say(&format!("warning: {warning}"));
+        }
+        Ok((folders.vault().keeping(keeping.clone()), keeping))
     }
 
     /// An HTTP client; nothing is built before its first request.
@@ -251,7 +266,7 @@ impl World {
             None => return false,
         };
         commands.into_iter().any(|mut command| {
-            for name in SECRET_VARIABLES {
+            for name in secret::VARIABLES {
                 command.env_remove(name);
             }
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_ok()

@@ -12,6 +12,7 @@ use crate::world::{Interrupted, World};
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod key;
 pub(crate) mod models;
 pub(crate) mod oauth;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: Cli) -> u8 {
         Command::Oauth(Deferred(command)) => oauth::run(command, &world),
         Command::Chat(Deferred(args)) => chat::run(args, &world),
         Command::Models(Deferred(args)) => models::run(&args, &world),
+        Command::Key(Deferred(command)) => key::run(command, &world),
         Command::Demo(Deferred(args)) => demo::run(&args, &world),
         Command::Completions(Deferred(args)) => completions::run(&args, &world),
     };
@@ -38,6 +40,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Oauth(Deferred(command)) => command.wants_json(),
         Command::Chat(Deferred(args)) => args.json,
         Command::Models(Deferred(args)) => args.json,
+        Command::Key(Deferred(command)) => command.wants_json(),
         Command::Demo(_) | Command::Completions(_) => false,
     }
 }

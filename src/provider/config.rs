@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::failure::{Failure, Result};
+use crate::provider::keeping::{Keeper, Keeping, PassphraseSource};
 use crate::provider::{BUILT_IN, Client, ClientAuth, Encoding, Origin, Provider, Setting, Url, endpoint_url};
 use crate::secret::ClientSecret;
 
@@ -25,12 +26,14 @@ pub type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
 pub struct Configured {
     /// The provider.
     pub provider: Provider,
+    /// How the key to the stored sessions is to be kept.
+    pub keeping: Keeping,
     /// Sentences for stderr.
     pub warnings: Vec<String>,
 }
 
 /// The keys at the top of the file.
-const TOP: &[&str] = &["default", "provider"];
+const TOP: &[&str] = &["default", "key", "passphrase_command", "passphrase_file", "provider"];
 
 /// The keys of a provider.
 const KEYS: &[&str] = &[
@@ -61,6 +64,9 @@ const KEYS: &[&str] = &[
 #[derive(Default, Deserialize)]
 struct File {
     default: Option<String>,
+    key: Option<Keeper>,
+    passphrase_file: Option<PathBuf>,
+    passphrase_command: Option<String>,
     #[serde(default)]
     provider: BTreeMap<String, Section>,
 }
@@ -120,7 +126,9 @@ pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Resu
         (Some(_), name) => Provider::named(name),
         (None, name) => return Err(unknown_provider(name, path, file.provider.into_keys())),
     };
-    let mut configured = Configured { provider, warnings: Vec::new() };
+    let mut warnings = Vec::new();
+    let keeping = file.keeping(path, &mut warnings)?;
+    let mut configured = Configured { provider, keeping, warnings };
     if let Some(section) = section {
         Reader { path, name: &name }.apply(section, &mut configured)?;
     }
@@ -128,6 +136,48 @@ pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Resu
         apply_variables(variables, &mut configured.provider);
     }
     Ok(configured)
+}
+
+/// How the key to the stored sessions is to be kept, and what the person should know about that.
+///
+/// # Errors
+/// As [`load`].
+pub fn keeping(path: &Path) -> Result<(Keeping, Vec<String>)> {
+    let mut warnings = Vec::new();
+    let keeping = read(path)?.unwrap_or_default().keeping(path, &mut warnings)?;
+    Ok((keeping, warnings))
+}
+
+impl File {
+    fn keeping(&mut self, path: &Path, warnings: &mut Vec<String>) -> Result<Keeping> {
+        let wrong = |key: &str, why: &str, cure: &str| Failure::Configuration {
+            sentence: format!("{} {why}", Origin::File(path.to_owned(), key.to_owned())),
+            cure: cure.into(),
+        };
+        let passphrase = match (self.passphrase_file.take(), self.passphrase_command.take()) {
+            (Some(_), Some(_)) => {
+                return Err(wrong("passphrase_file", "stands beside `passphrase_command`", "keep one of the two"));
+            }
+            (Some(file), None) => {
+                let file = path.parent().map_or_else(|| file.clone(), |folder| folder.join(&file));
+                warn_if_readable(&file, warnings);
+                Some(PassphraseSource::File(file))
+            }
+            (None, Some(command)) => {
+                let words: Vec<String> = command.split_whitespace().map(String::from).collect();
+                if words.is_empty() {
+                    return Err(wrong("passphrase_command", "is empty", "write a program and its arguments"));
+                }
+                Some(PassphraseSource::Command(words))
+            }
+            (None, None) if self.key == Some(Keeper::Passphrase) => {
+                let cure = "write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it";
+                return Err(wrong("key", "is passphrase, but nothing says where the passphrase comes from", cure));
+            }
+            (None, None) => None,
+        };
+        Ok(Keeping { keeper: self.key, passphrase })
+    }
 }
 
 fn read(path: &Path) -> Result<Option<File>> {
@@ -145,7 +195,7 @@ fn read(path: &Path) -> Result<Option<File>> {
         let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
         // `message` alone, because the error's own text would quote the line; and not even that
         // where it could quote a value that is meant to be hidden.
-        let secret = text.lines().nth(line).is_some_and(|line| line.contains("secret"));
+        let secret = text.lines().nth(line).is_some_and(|line| line.contains("secret") || line.contains("pass"));
         let why = if secret { "this is no text in quotes".into() } else { error.message().trim().replace('\n', ", ") };
         Failure::Configuration {
             sentence: format!("{}, line {}: {why}", path.display(), line + 1),
@@ -495,6 +545,25 @@ mod tests {
                 "`provider.w.max_tokens` in FILE is 0 | write how long an answer may be, in tokens",
             ),
             (
+                "key = 'cloud'",
+                "FILE, line 1: unknown variant `cloud`, expected one of `file`, `keyring`, `passphrase` | mend that \
+                 line",
+            ),
+            (
+                "key = 'passphrase'",
+                "`key` in FILE is passphrase, but nothing says where the passphrase comes from | write \
+                 `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it",
+            ),
+            (
+                "passphrase_file = 'a'\npassphrase_command = 'b'",
+                "`passphrase_file` in FILE stands beside `passphrase_command` | keep one of the two",
+            ),
+            ("passphrase_command = ' '", "`passphrase_command` in FILE is empty | write a program and its arguments"),
+            (
+                "passphrase = 'hush'",
+                "FILE has an unknown key `passphrase` at the top | did you mean `passphrase_file`?",
+            ),
+            (
                 "default = 'gone'\n[provider.w]",
                 "no provider is called `gone`; known are: claude_code, w | write a section [provider.gone] in FILE",
             ),
@@ -509,10 +578,31 @@ mod tests {
             "client_secret = 'hush",
             "[provider.w]\nclient_secret = { a = 'hush' }",
             "[provider.w]\nclient_secret = hush",
+            "passphrase_file = hush",
+            "passphrase_command = ['hush']",
+            "passphrase = 'hush'",
         ] {
             let said = configured(toml, &[], None).unwrap_err();
             assert!(!said.contains("hush") && !said.contains("4711"), "{said}");
         }
+    }
+
+    #[test]
+    fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
+        let keeping = |toml| configured(toml, &[], None).unwrap().keeping;
+        assert_eq!(keeping(""), Keeping::default());
+        let words = |text: &str| text.split(' ').map(String::from).collect();
+        assert_eq!(
+            keeping("key = 'passphrase'\npassphrase_command = 'pass  show $x'"),
+            Keeping {
+                keeper: Some(Keeper::Passphrase),
+                passphrase: Some(PassphraseSource::Command(words("pass show $x")))
+            }
+        );
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("config.toml"), "passphrase_file = 'pass'").unwrap();
+        let (keeping, _) = super::keeping(&folder.path().join("config.toml")).unwrap();
+        assert_eq!(keeping.passphrase, Some(PassphraseSource::File(folder.path().join("pass"))));
     }
 
     #[cfg(unix)]

@@ -12,6 +12,7 @@ use crate::secret::ClientSecret;
 
 mod builder;
 pub mod config;
+pub mod keeping;
 
 /// The name of the provider that needs no configuration file.
 pub const BUILT_IN: &str = "claude_code";

@@ -1,7 +1,7 @@
 //! The session: what a sign-in leaves behind, where it lies, and how it stays alive.
 //!
-//! [`vault`] is the file, [`seal`] its encryption, [`hold`] the lock between processes, and
-//! [`renew`] the one question that everybody asks: a usable access token, please. The refresh token
+//! [`vault`] is the file, [`seal`] its encryption, [`key`] where the key to that is kept, [`hold`] the
+//! lock between processes, and [`renew`] the one question that everybody asks: a usable access token, please. The refresh token
 //! is readable only through [`vault::Held`], that is, while the lock is held.
 
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use crate::provider::{ClientAuth, Provider, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
 pub mod hold;
+pub mod key;
 mod private;
 pub mod renew;
 mod schema;

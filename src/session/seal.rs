@@ -2,26 +2,16 @@
 //!
 //! XChaCha20-Poly1305 with a fresh random nonce for every value; the associated data says which
 //! provider, owner, column and generation a value belongs to, so that a value copied to another
-//! place does not open there. The key lies in its own file, apart from the database: whoever can
-//! read both can read the tokens, and SECURITY.md says so.
+//! place does not open there. The key is kept apart from the database ([`super::key`]): whoever has
+//! both can read the tokens, and SECURITY.md says so.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::Path;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
-use crate::session::private;
-
-/// What a key file begins with, so that nothing else is taken for one.
-const PREFIX: &str = "nexus-key-1 ";
+use crate::session::key::record::DataKey;
 
 /// The length of XChaCha20's nonce, in bytes. It stands before each sealed value.
 const NONCE: usize = 24;
@@ -58,36 +48,9 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// The key in this file, or none where there is no such file.
-    ///
-    /// # Errors
-    /// [`Failure::Store`] where the file is somebody else's, or no key.
-    pub fn open(path: &Path) -> Result<Option<Self>> {
-        let text = match private::check(path).and_then(|()| fs::read_to_string(path)) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(broken(path, &error.to_string())),
-        };
-        let bytes = text
-            .trim_end()
-            .strip_prefix(PREFIX)
-            .and_then(|encoded| STANDARD_NO_PAD.decode(encoded).ok())
-            .map(Zeroizing::new)
-            .ok_or_else(|| broken(path, "this is no nexus key"))?;
-        let key = Key::try_from(bytes.as_slice()).map_err(|_| broken(path, "this is no nexus key"))?;
-        Ok(Some(Self { cipher: XChaCha20Poly1305::new(&key) }))
-    }
-
-    /// The key in this file, made first if there is none.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and where the file cannot be written.
-    pub fn open_or_make(path: &Path) -> Result<Self> {
-        if let Some(seal) = Self::open(path)? {
-            return Ok(seal);
-        }
-        make(path).map_err(|error| broken(path, &format!("the key cannot be written: {error}")))?;
-        Self::open(path)?.ok_or_else(|| broken(path, "the key vanished while it was made"))
+    /// With this key.
+    pub(super) fn new(key: &DataKey) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key.bytes())) }
     }
 
     /// Seals a value for its place.
@@ -95,57 +58,28 @@ impl Seal {
     /// # Errors
     /// [`Failure::System`] where the operating system gives no random nonce.
     pub fn seal(&self, place: Place<'_>, plain: &str) -> Result<Vec<u8>> {
-        let failed = |what: String| Failure::System { sentence: format!("sealing a value: {what}") };
-        let mut sealed = vec![0; NONCE];
-        SysRng.try_fill_bytes(&mut sealed).map_err(|error| failed(error.to_string()))?;
-        let nonce = XNonce::try_from(sealed.as_slice()).map_err(|_| failed("the nonce's length".into()))?;
-        let payload = Payload { msg: plain.as_bytes(), aad: &place.bytes() };
-        sealed.extend(self.cipher.encrypt(&nonce, payload).map_err(|_| failed("the cipher refused".into()))?);
-        Ok(sealed)
+        self.seal_bytes(&place.bytes(), plain.as_bytes())
     }
 
     /// Opens a value, if it was sealed with this key for this place.
     pub fn unseal(&self, place: Place<'_>, sealed: &[u8]) -> Option<String> {
+        String::from_utf8(self.unseal_bytes(&place.bytes(), sealed)?).ok()
+    }
+
+    pub(super) fn seal_bytes(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+        let failed = |what: String| Failure::System { sentence: format!("sealing a value: {what}") };
+        let mut sealed = vec![0; NONCE];
+        SysRng.try_fill_bytes(&mut sealed).map_err(|error| failed(error.to_string()))?;
+        let nonce = XNonce::try_from(sealed.as_slice()).map_err(|_| failed("the nonce's length".into()))?;
+        let payload = Payload { msg: plain, aad };
+        sealed.extend(self.cipher.encrypt(&nonce, payload).map_err(|_| failed("the cipher refused".into()))?);
+        Ok(sealed)
+    }
+
+    pub(super) fn unseal_bytes(&self, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.split_at_checked(NONCE)?;
         let nonce = XNonce::try_from(nonce).ok()?;
-        let plain = self.cipher.decrypt(&nonce, Payload { msg: text, aad: &place.bytes() }).ok()?;
-        String::from_utf8(plain).ok()
-    }
-}
-
-/// Writes a fresh key whole under another name and links it into place, so that a key file is
-/// never seen half-written and of two processes that make one at once the first wins for both.
-fn make(path: &Path) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    private::folder(folder)?;
-    let mut bytes = Zeroizing::new([0; 32]);
-    SysRng.try_fill_bytes(bytes.as_mut()).map_err(io::Error::other)?;
-    let line = Zeroizing::new(format!("{PREFIX}{}\n", STANDARD_NO_PAD.encode(bytes.as_ref())));
-    // Not named after the process: two of its threads may be here at once, and two containers that
-    // share the folder may number theirs alike.
-    let mut name = [0; 8];
-    SysRng.try_fill_bytes(&mut name).map_err(io::Error::other)?;
-    let draft = folder.join(format!(".key.{:016x}", u64::from_le_bytes(name)));
-    let written = (|| {
-        let mut file = private::create(&draft)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()?;
-        match fs::hard_link(&draft, path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        }
-    })();
-    // Whatever became of it, the draft is no longer wanted; that it cannot be removed changes nothing.
-    let _ = fs::remove_file(&draft);
-    written?;
-    private::sync_folder(folder)
-}
-
-fn broken(path: &Path, why: &str) -> Failure {
-    Failure::Store {
-        path: path.to_owned(),
-        why: why.to_owned(),
-        cure: "put the right key file back, or remove it and run `nexus oauth start` to sign in anew".into(),
+        self.cipher.decrypt(&nonce, Payload { msg: text, aad }).ok()
     }
 }
 
@@ -157,8 +91,7 @@ mod tests {
 
     #[test]
     fn a_value_opens_in_its_own_place_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let seal = Seal::open_or_make(&folder.path().join("key/key")).unwrap();
+        let seal = Seal::new(&DataKey::random().unwrap());
         let sealed = seal.seal(PLACE, "sk-token").unwrap();
         assert_eq!(seal.unseal(PLACE, &sealed).as_deref(), Some("sk-token"));
         for elsewhere in [
@@ -178,35 +111,5 @@ mod tests {
         }
         assert_ne!(sealed, seal.seal(PLACE, "sk-token").unwrap(), "the nonce is fresh each time");
         assert!(!sealed.windows(8).any(|window| window == b"sk-token"));
-    }
-
-    #[test]
-    fn threads_that_make_the_key_at_once_get_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        let barrier = std::sync::Barrier::new(8);
-        let sealed: Vec<_> = std::thread::scope(|scope| {
-            let make = || {
-                barrier.wait();
-                Seal::open_or_make(&path).unwrap().seal(PLACE, "x").unwrap()
-            };
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        let seal = Seal::open(&path).unwrap().unwrap();
-        assert!(sealed.iter().all(|sealed| seal.unseal(PLACE, sealed).as_deref() == Some("x")));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left behind");
-    }
-
-    #[test]
-    fn the_key_is_made_once_and_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key/key");
-        assert!(Seal::open(&path).unwrap().is_none());
-        let sealed = Seal::open_or_make(&path).unwrap().seal(PLACE, "x").unwrap();
-        make(&path).unwrap();
-        assert_eq!(Seal::open_or_make(&path).unwrap().unseal(PLACE, &sealed).as_deref(), Some("x"));
-        fs::write(&path, "nonsense").unwrap();
-        assert!(Seal::open(&path).is_err());
     }
 }

@@ -13,9 +13,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, pa
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::provider::keeping::Keeping;
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::session::hold::Hold;
+use crate::session::key::Keystore;
 use crate::session::seal::{Place, Seal};
 use crate::session::{Failed, HeldSession, Home, Key, Session, private, schema};
 
@@ -23,7 +25,7 @@ use crate::session::{Failed, HeldSession, Home, Key, Session, private, schema};
 #[derive(Debug, Clone)]
 pub struct Vault {
     database: PathBuf,
-    key: PathBuf,
+    keystore: Keystore,
     locks: PathBuf,
 }
 
@@ -41,7 +43,18 @@ const COLUMNS: &str = "generation, access_token, refresh_token, client_secret, m
 impl Vault {
     /// A vault in these folders. Nothing is read or made yet.
     pub fn new(data: &Path, key: &Path, state: &Path) -> Self {
-        Self { database: data.join("sessions.db"), key: key.join("session.key"), locks: state.join("locks") }
+        let locks = state.join("locks");
+        Self { database: data.join("sessions.db"), keystore: Keystore::new(key, &locks), locks }
+    }
+
+    /// The same vault, its key kept as the configuration says.
+    pub fn keeping(self, keeping: Keeping) -> Self {
+        Self { keystore: self.keystore.keeping(keeping), ..self }
+    }
+
+    /// The key to it.
+    pub fn keystore(&self) -> &Keystore {
+        &self.keystore
     }
 
     /// The session under this key, if there is one. Its refresh token stays sealed.
@@ -92,12 +105,31 @@ impl Vault {
             .map_err(|error| self.broken(&error))
     }
 
+    /// Makes sure that the key opens what is stored; of a great many sessions the first hundred.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] where the key is missing or another one.
+    pub fn prove_readable(&self) -> Result<()> {
+        self.keystore.check()?;
+        let Some(connection) = self.open_existing()? else { return Ok(()) };
+        let keys = connection
+            .prepare("SELECT provider, owner FROM session ORDER BY owner, provider LIMIT 100")
+            .and_then(|mut statement| {
+                statement.query_map([], |row| Ok(Key { provider: row.get(0)?, owner: row.get(1)? }))?.collect()
+            });
+        let keys: Vec<Key> = match keys {
+            Err(error) if is_missing_table(&error) => return Ok(()),
+            keys => keys.map_err(|error| self.broken(&error))?,
+        };
+        keys.iter().try_for_each(|key| self.read(key, Stored::unseal_held).map(drop))
+    }
+
     /// Makes the file if need be and a key if there is none, and writes its header once more.
     ///
     /// # Errors
     /// [`Failure::Store`] where a session could not be saved.
     pub fn prove_writable(&self) -> Result<()> {
-        Seal::open_or_make(&self.key)?;
+        self.keystore.open_or_make()?;
         self.open_for_writing()?
             .pragma_update(None, "user_version", schema::current())
             .map_err(|error| self.broken(&error))
@@ -162,16 +194,16 @@ impl Vault {
             Err(error) if is_missing_table(&error) => return Ok(None),
             Err(error) => return Err(self.newer(&connection).unwrap_or_else(|| self.broken(&error))),
         };
-        let seal = Seal::open(&self.key)?.ok_or_else(|| Failure::Store {
-            path: self.key.clone(),
+        let seal = self.keystore.open()?.ok_or_else(|| Failure::Store {
+            path: self.keystore.path().to_owned(),
             why: "the key to the stored session is missing".into(),
             cure: "put the key file back, or sign in anew with `nexus oauth start`".into(),
         })?;
         unseal(stored, &seal, key).map(Some).ok_or_else(|| {
             self.newer(&connection).unwrap_or_else(|| Failure::Store {
                 path: self.database.clone(),
-                why: format!("the stored session does not open with the key in {}", self.key.display()),
-                cure: "put the right key file back, or sign in anew with `nexus oauth start`".into(),
+                why: format!("the stored session does not open with the key of {}", self.keystore.path().display()),
+                cure: "put the right key back, or sign in anew with `nexus oauth start`".into(),
             })
         })
     }
@@ -278,7 +310,7 @@ impl Held {
     /// # Errors
     /// [`Failure::Store`].
     pub fn keep(&self, held: &HeldSession) -> Result<()> {
-        let seal = Seal::open_or_make(&self.vault.key)?;
+        let seal = self.vault.keystore.open_or_make()?;
         let HeldSession { session, refresh_token, client_secret } = held;
         let sealed = |column, plain: &str| {
             let (provider, owner, generation) = (&*self.key.provider, &*self.key.owner, session.generation);

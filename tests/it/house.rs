@@ -15,9 +15,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         "commands",
         &["account", "api", "cli", "failure", "moment", "oauth", "provider", "sandbox", "session", "terminal", "world"],
     ),
-    ("world", &["account", "failure", "http", "provider", "session", "terminal"]),
+    ("world", &["account", "failure", "http", "provider", "secret", "session", "terminal"]),
     ("account", &["api", "failure", "http", "oauth", "provider", "secret", "session"]),
-    ("session", &["failure", "http", "moment", "oauth", "provider", "secret"]),
+    ("session", &["failure", "http", "moment", "oauth", "provider", "secret", "terminal"]),
     ("api", &["failure", "http", "moment", "provider", "secret", "terminal"]),
     ("oauth", &["failure", "http", "loopback", "provider", "secret", "terminal"]),
     // It is a server and needs nobody; `person` is the browser that visits it, and so a client.
@@ -44,12 +44,23 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anstyle", &["world.rs"]),
     ("jiff", &["moment.rs"]),
     ("subtle", &["secret.rs"]),
-    ("rustix", &["session/private.rs"]),
+    ("rustix", &["session/private.rs", "world.rs"]),
+    ("argon2", &["session/key/passphrase.rs"]),
+    ("keyring", &["session/key/os_keyring.rs"]),
     ("rustls", &["http.rs"]),
     ("rustls_native_certs", &["http.rs"]),
     ("tempfile", &["commands/demo.rs"]),
     ("anyhow", &["commands/demo.rs", "commands/mod.rs", "world.rs"]),
-    ("rand", &["oauth/pkce.rs", "sandbox/grants.rs", "session/seal.rs"]),
+    (
+        "rand",
+        &[
+            "oauth/pkce.rs",
+            "sandbox/grants.rs",
+            "session/key/passphrase.rs",
+            "session/key/record.rs",
+            "session/seal.rs",
+        ],
+    ),
     (
         "clap",
         &[
@@ -114,7 +125,8 @@ const EVERYWHERE: &[&str] = &["base64", "serde", "serde_json", "sha2", "tokio", 
 /// Where a secret is taken out of its wrapping, and how often: every one of them was looked at.
 const EXPOSED: &[(&str, usize)] = &[
     // Into the store, and to be revoked.
-    ("account.rs", 3),
+    ("account/sign_in.rs", 1),
+    ("account/sign_out.rs", 2),
     // Into the Authorization header, and to be hidden in what the service says.
     ("api/mod.rs", 3),
     // What the command is for.
@@ -125,6 +137,8 @@ const EXPOSED: &[(&str, usize)] = &[
     ("oauth/pkce.rs", 1),
     // From the file's section to the provider.
     ("provider/config.rs", 1),
+    // Into the derivation of the key.
+    ("session/key/passphrase.rs", 1),
     // Sealed.
     ("session/vault.rs", 1),
 ];

@@ -18,13 +18,14 @@ mod demo;
 mod failures;
 /// The plan of the code, as far as a machine can hold it to it.
 mod house;
+/// `nexus key`.
+mod key;
 /// No secret anywhere but where it belongs.
 mod leaks;
+/// The memory of a running command (Linux).
+mod memory;
 /// Proxies, certificate authorities, redirects, and nobody at home.
 mod network;
-/// The memory of a running command.
-#[cfg(target_os = "linux")]
-mod memory;
 /// `nexus oauth logout`.
 mod oauth_logout;
 /// `nexus oauth start`.

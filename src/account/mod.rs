@@ -3,7 +3,7 @@
 //! A web application makes one [`Accounts`] per provider and calls, for each of its users (the
 //! *owner*, any text that names one):
 //!
-//! 1. [`Accounts::authorization_url`], sends the browser to [`Attempt::url`] and files the attempt
+//! 1. [`Accounts::authorization_url`], sends the browser to [`Attempt::url`](crate::oauth::attempt::Attempt::url) and files the attempt
 //!    where only this browser leads to it;
 //! 2. [`Accounts::exchange_code`] with the query that came to the redirect URI;
 //! 3. [`Accounts::chat`], as often as it likes. The token is renewed when it has to be, once for
@@ -65,52 +65,26 @@
 //! any point: what has been sent is saved all the same. Failures name their status for a browser by
 //! [`Failure::reason`] and [`Failure::exit_code`] (4 asks for a sign-in, 75 for patience).
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{self, Answer, Model, Question};
 use crate::failure::{Failure, Result};
 use crate::http::Http;
-use crate::oauth::attempt::{Attempt, Verdict};
-use crate::oauth::endpoint::Endpoint;
-use crate::provider::{self, Provider};
-use crate::secret::{AuthorizationCode, ClientSecret};
+use crate::provider::Provider;
+use crate::provider::keeping::Keeping;
 use crate::session::renew::{self, Clock, Notice, Renewal};
-use crate::session::vault::Vault;
-use crate::session::{HeldSession, Home, Key, Need, Session};
+use crate::session::{Key, Need, Session};
+
+mod folders;
+mod sign_in;
+mod sign_out;
+
+pub use folders::Folders;
+pub use sign_out::Revocation;
 
 /// How long the list of models may take after a sign-in, where it is a convenience.
 const MODELS_LIMIT: Duration = Duration::from_secs(5);
-
-/// Where nexus keeps its things.
-#[derive(Debug, Clone)]
-pub struct Folders {
-    /// The configuration file.
-    pub config: PathBuf,
-    /// The folder of the databases.
-    pub data: PathBuf,
-    /// The folder of locks and caches.
-    pub state: PathBuf,
-    /// The folder of the key that seals the sessions.
-    pub key: PathBuf,
-}
-
-impl Folders {
-    /// Everything under one folder, as `NEXUS_HOME` does it.
-    pub fn under(home: &Path) -> Self {
-        Self {
-            config: home.join("config.toml"),
-            data: home.join("data"),
-            state: home.join("state"),
-            key: home.join("key"),
-        }
-    }
-
-    pub(crate) fn vault(&self) -> Vault {
-        Vault::new(&self.data, &self.key, &self.state)
-    }
-}
 
 /// One provider's accounts. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -118,28 +92,10 @@ pub struct Accounts {
     pub(crate) renewal: Renewal,
 }
 
-/// What became of a session that was signed out.
-#[derive(Debug, PartialEq)]
-pub enum Revocation {
-    /// The server has revoked it.
-    Revoked {
-        /// Which server.
-        host: String,
-    },
-    /// The server could not or would not.
-    Failed {
-        /// Which server.
-        host: String,
-        /// What it did instead, as the end of "HOST ...".
-        why: String,
-    },
-    /// The provider has no revocation endpoint; the tokens live on until they expire.
-    Unsupported,
-}
-
 impl Accounts {
-    /// The accounts of this provider, kept under these folders. Nothing is read, made or contacted
-    /// yet; [`prove_writable`](Self::prove_writable) tells whether the folders will do.
+    /// The accounts of this provider, kept under these folders, the key to them in a file unless
+    /// [`keeping`](Self::keeping) says otherwise. Nothing is read, made or contacted yet;
+    /// [`prove_writable`](Self::prove_writable) tells whether the folders will do.
     ///
     /// `clock` gives Unix seconds, as [`now`](crate::now) does; `notice` is told of waiting and of
     /// trouble that needs no answer, and belongs into a log.
@@ -156,99 +112,19 @@ impl Accounts {
         }
     }
 
+    /// The same accounts, the key to their sessions kept in another way than in a file.
+    ///
+    /// This says where a key that is made goes, and where the passphrase of a wrapped one comes
+    /// from; a key that exists is used wherever it is, and `nexus key move` moves it.
+    #[must_use]
+    pub fn keeping(mut self, keeping: Keeping) -> Self {
+        self.renewal.vault = self.renewal.vault.keeping(keeping);
+        self
+    }
+
     /// The provider.
     pub fn provider(&self) -> &Provider {
         &self.renewal.provider
-    }
-
-    /// Begins a sign-in with the provider's redirect URI; [`Attempt::url`] is where the person goes.
-    /// The attempt must be filed where only this browser leads to it, or `state` protects nobody
-    /// (RFC 6749, section 10.12); and the file needs a limit, as anybody may begin.
-    ///
-    /// # Errors
-    /// [`Failure::NoClientId`], [`Failure::Configuration`] without an `authorize_url`, or
-    /// [`Failure::System`] without random numbers.
-    pub fn authorization_url(&self) -> Result<Attempt> {
-        Attempt::begin(self.provider(), &self.provider().redirect_uri.value)
-    }
-
-    /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
-    /// its owner. One that the owner had before is replaced and revoked.
-    ///
-    /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
-    /// not answer it, ask [`Attempt::judge`] first.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] where the query does not answer this attempt, [`Failure::SignInRefused`]
-    /// and its like where the answer is no, [`Failure::CodeRefused`], [`Failure::Unreachable`] and
-    /// others where the code could not be redeemed, [`Failure::Store`] where the session could not
-    /// be stored.
-    pub async fn exchange_code(&self, owner: &str, attempt: Attempt, query: &str) -> Result<Session> {
-        match attempt.judge(query) {
-            Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
-            Verdict::Refused(failure) => Err(failure),
-            Verdict::NotOurs(why) => Err(Failure::Usage(why.into())),
-        }
-    }
-
-    /// Redeems a code and stores the session, in a task of its own, so that dropping this future
-    /// loses no token. Another account's session that is replaced is revoked once the new one is safe.
-    ///
-    /// All that can fail here comes before the code is spent: what it buys lives nowhere else until
-    /// it is saved.
-    pub(crate) async fn redeem(&self, owner: &str, attempt: Attempt, code: AuthorizationCode) -> Result<Session> {
-        let (this, key) = (self.clone(), self.key(owner));
-        let signed_in = tokio::spawn(async move {
-            let provider = this.provider();
-            let client = provider.client()?;
-            let home = Home {
-                client_id: client.id.value.clone(),
-                client_auth: client.auth,
-                token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
-                revoke_url: provider.revoke_url.clone(),
-                api_url: provider.api.url.clone(),
-            };
-            let secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
-            let held = this.renewal.wait_for_turn(&key).await?;
-            let vault = this.renewal.vault.clone();
-            let (held, replaced) = renew::off_thread(move || {
-                vault.prove_writable()?;
-                // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
-                let replaced = held.look().ok().flatten();
-                Ok((held, replaced))
-            })
-            .await?;
-            let flight = this.renewal.fly();
-            let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
-            let generation = replaced.as_ref().map(|held| held.session.generation);
-            let now = (this.renewal.clock)();
-            let signed_in = HeldSession::signed_in(grant, now, home, secret, &provider.scopes, generation);
-            let (signed_in, kept) = renew::off_thread(move || {
-                let kept = held.keep(&signed_in);
-                Ok((signed_in, kept))
-            })
-            .await?;
-            drop(flight);
-            // A server may count all that one person allowed one client as one grant, and ends the other
-            // session with this one's token (RFC 7009, section 2.1). So only what is certainly somebody
-            // else's is revoked; that it could not be is no reason to trouble the person.
-            let apart = |replaced: &HeldSession| is_anothers(&replaced.session, &signed_in.session);
-            match kept {
-                Ok(()) => {
-                    if let Some(replaced) = replaced.filter(apart) {
-                        let _ = this.revoke(&replaced).await;
-                    }
-                    Ok(signed_in.session)
-                }
-                Err(unsaved) => {
-                    if replaced.as_ref().is_none_or(apart) {
-                        let _ = this.revoke(&signed_in).await;
-                    }
-                    Err(unsaved)
-                }
-            }
-        });
-        signed_in.await.map_err(|_| Failure::System { sentence: "the sign-in was abandoned".into() })?
     }
 
     /// A session whose access token is good for a request that is about to be made, refreshed first
@@ -420,61 +296,6 @@ impl Accounts {
         }
     }
 
-    /// Forgets a session here, and revokes it at the server where that can be done. It is forgotten
-    /// whatever the server says. None was stored: nothing to say.
-    ///
-    /// # Errors
-    /// A store that cannot be written.
-    pub async fn sign_out(&self, owner: &str) -> Result<Option<Revocation>> {
-        let (this, key) = (self.clone(), self.key(owner));
-        // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
-        let signed_out = tokio::spawn(async move {
-            let held = this.renewal.wait_for_turn(&key).await?;
-            let readable = renew::off_thread(move || {
-                let readable = held.look();
-                held.forget().map(|()| readable)
-            })
-            .await?;
-            match readable {
-                Ok(Some(session)) => Ok(Some(this.revoke(&session).await)),
-                Ok(None) => Ok(None),
-                // Its tokens could not be read, so nobody can revoke them; it is forgotten all the same.
-                Err(failure) => Ok(Some(Revocation::Failed { host: "the server".into(), why: failure.to_string() })),
-            }
-        });
-        signed_out.await.map_err(|_| Failure::System { sentence: "the sign-out was abandoned".into() })?
-    }
-
-    /// Revokes the refresh token, which ends the whole session at a server that follows RFC 7009,
-    /// section 2.1, and then the access token for those that do not.
-    async fn revoke(&self, held: &HeldSession) -> Revocation {
-        let HeldSession { session, refresh_token, client_secret } = held;
-        let Some(url) = &session.home.revoke_url else { return Revocation::Unsupported };
-        let host = provider::host(url);
-        // As for a refresh, a rotated secret is in the configuration first; but one that belongs to
-        // another client or server by now is not shown to this one.
-        let configured = self.provider().client.as_ref().filter(|_| session.check_home(self.provider()).is_ok());
-        let configured = configured.and_then(|client| client.secret.as_ref());
-        let endpoint = Endpoint {
-            url,
-            client_id: &session.home.client_id,
-            secret: configured.or(client_secret.as_ref()),
-            auth: session.home.client_auth,
-        };
-        let http = &self.renewal.http;
-        let refresh = match refresh_token {
-            Some(token) => endpoint.revoke(http, token.expose(), "refresh_token").await,
-            None => Ok(()),
-        };
-        let access = endpoint.revoke(http, session.access_token.expose(), "access_token").await;
-        // The refresh token is the session; an access token alone must go itself.
-        let decisive = if refresh_token.is_some() { refresh } else { access };
-        match decisive {
-            Ok(()) => Revocation::Revoked { host },
-            Err(why) => Revocation::Failed { host, why },
-        }
-    }
-
     /// Waits until no refresh or sign-in of these accounts is between "sent" and "saved". A program
     /// awaits this before it lets its runtime go: the new tokens live nowhere else until then.
     pub async fn settled(&self) {
@@ -484,14 +305,6 @@ impl Accounts {
     pub(crate) fn key(&self, owner: &str) -> Key {
         Key { provider: self.provider().name.clone(), owner: owner.to_owned() }
     }
-}
-
-/// Whether two sessions cannot stem from one grant: another server, another client, or another person
-/// as far as both are known.
-fn is_anothers(one: &Session, other: &Session) -> bool {
-    one.home.token_url != other.home.token_url
-        || one.home.client_id != other.home.client_id
-        || one.account().zip(other.account()).is_some_and(|(one, other)| one != other)
 }
 
 #[cfg(test)]

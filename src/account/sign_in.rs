@@ -1,0 +1,108 @@
+//! The beginning of a session: an attempt, its answer, and what is kept of it.
+
+use super::Accounts;
+use crate::failure::{Failure, Result};
+use crate::oauth::attempt::{Attempt, Verdict};
+use crate::secret::{AuthorizationCode, ClientSecret};
+use crate::session::renew;
+use crate::session::{HeldSession, Home, Session};
+
+impl Accounts {
+    /// Begins a sign-in with the provider's redirect URI; [`Attempt::url`] is where the person goes.
+    /// The attempt must be filed where only this browser leads to it, or `state` protects nobody
+    /// (RFC 6749, section 10.12); and the file needs a limit, as anybody may begin.
+    ///
+    /// # Errors
+    /// [`Failure::NoClientId`], [`Failure::Configuration`] without an `authorize_url`, or
+    /// [`Failure::System`] without random numbers.
+    pub fn authorization_url(&self) -> Result<Attempt> {
+        Attempt::begin(self.provider(), &self.provider().redirect_uri.value)
+    }
+
+    /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
+    /// its owner. One that the owner had before is replaced and revoked.
+    ///
+    /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
+    /// not answer it, ask [`Attempt::judge`] first.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where the query does not answer this attempt, [`Failure::SignInRefused`]
+    /// and its like where the answer is no, [`Failure::CodeRefused`], [`Failure::Unreachable`] and
+    /// others where the code could not be redeemed, [`Failure::Store`] where the session could not
+    /// be stored.
+    pub async fn exchange_code(&self, owner: &str, attempt: Attempt, query: &str) -> Result<Session> {
+        match attempt.judge(query) {
+            Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
+            Verdict::Refused(failure) => Err(failure),
+            Verdict::NotOurs(why) => Err(Failure::Usage(why.into())),
+        }
+    }
+
+    /// Redeems a code and stores the session, in a task of its own, so that dropping this future
+    /// loses no token. Another account's session that is replaced is revoked once the new one is safe.
+    ///
+    /// All that can fail here comes before the code is spent: what it buys lives nowhere else until
+    /// it is saved.
+    pub(crate) async fn redeem(&self, owner: &str, attempt: Attempt, code: AuthorizationCode) -> Result<Session> {
+        let (this, key) = (self.clone(), self.key(owner));
+        let signed_in = tokio::spawn(async move {
+            let provider = this.provider();
+            let client = provider.client()?;
+            let home = Home {
+                client_id: client.id.value.clone(),
+                client_auth: client.auth,
+                token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
+                revoke_url: provider.revoke_url.clone(),
+                api_url: provider.api.url.clone(),
+            };
+            let secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+            let held = this.renewal.wait_for_turn(&key).await?;
+            let vault = this.renewal.vault.clone();
+            let (held, replaced) = renew::off_thread(move || {
+                vault.prove_writable()?;
+                // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
+                let replaced = held.look().ok().flatten();
+                Ok((held, replaced))
+            })
+            .await?;
+            let flight = this.renewal.fly();
+            let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
+            let generation = replaced.as_ref().map(|held| held.session.generation);
+            let now = (this.renewal.clock)();
+            let signed_in = HeldSession::signed_in(grant, now, home, secret, &provider.scopes, generation);
+            let (signed_in, kept) = renew::off_thread(move || {
+                let kept = held.keep(&signed_in);
+                Ok((signed_in, kept))
+            })
+            .await?;
+            drop(flight);
+            // A server may count all that one person allowed one client as one grant, and ends the other
+            // session with this one's token (RFC 7009, section 2.1). So only what is certainly somebody
+            // else's is revoked; that it could not be is no reason to trouble the person.
+            let apart = |replaced: &HeldSession| is_anothers(&replaced.session, &signed_in.session);
+            match kept {
+                Ok(()) => {
+                    if let Some(replaced) = replaced.filter(apart) {
+                        let _ = this.revoke(&replaced).await;
+                    }
+                    Ok(signed_in.session)
+                }
+                Err(unsaved) => {
+                    if replaced.as_ref().is_none_or(apart) {
+                        let _ = this.revoke(&signed_in).await;
+                    }
+                    Err(unsaved)
+                }
+            }
+        });
+        signed_in.await.map_err(|_| Failure::System { sentence: "the sign-in was abandoned".into() })?
+    }
+}
+
+/// Whether two sessions cannot stem from one grant: another server, another client, or another person
+/// as far as both are known.
+fn is_anothers(one: &Session, other: &Session) -> bool {
+    one.home.token_url != other.home.token_url
+        || one.home.client_id != other.home.client_id
+        || one.account().zip(other.account()).is_some_and(|(one, other)| one != other)
+}

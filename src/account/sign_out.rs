@@ -1,0 +1,84 @@
+//! The end of a session: revoked there where that can be done, and forgotten here.
+
+use super::Accounts;
+use crate::failure::{Failure, Result};
+use crate::oauth::endpoint::Endpoint;
+use crate::provider;
+use crate::session::HeldSession;
+use crate::session::renew;
+
+/// What became of a session that was signed out.
+#[derive(Debug, PartialEq)]
+pub enum Revocation {
+    /// The server has revoked it.
+    Revoked {
+        /// Which server.
+        host: String,
+    },
+    /// The server could not or would not.
+    Failed {
+        /// Which server.
+        host: String,
+        /// What it did instead, as the end of "HOST ...".
+        why: String,
+    },
+    /// The provider has no revocation endpoint; the tokens live on until they expire.
+    Unsupported,
+}
+
+impl Accounts {
+    /// Forgets a session here, and revokes it at the server where that can be done. It is forgotten
+    /// whatever the server says. None was stored: nothing to say.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub async fn sign_out(&self, owner: &str) -> Result<Option<Revocation>> {
+        let (this, key) = (self.clone(), self.key(owner));
+        // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
+        let signed_out = tokio::spawn(async move {
+            let held = this.renewal.wait_for_turn(&key).await?;
+            let readable = renew::off_thread(move || {
+                let readable = held.look();
+                held.forget().map(|()| readable)
+            })
+            .await?;
+            match readable {
+                Ok(Some(session)) => Ok(Some(this.revoke(&session).await)),
+                Ok(None) => Ok(None),
+                // Its tokens could not be read, so nobody can revoke them; it is forgotten all the same.
+                Err(failure) => Ok(Some(Revocation::Failed { host: "the server".into(), why: failure.to_string() })),
+            }
+        });
+        signed_out.await.map_err(|_| Failure::System { sentence: "the sign-out was abandoned".into() })?
+    }
+
+    /// Revokes the refresh token, which ends the whole session at a server that follows RFC 7009,
+    /// section 2.1, and then the access token for those that do not.
+    pub(super) async fn revoke(&self, held: &HeldSession) -> Revocation {
+        let HeldSession { session, refresh_token, client_secret } = held;
+        let Some(url) = &session.home.revoke_url else { return Revocation::Unsupported };
+        let host = provider::host(url);
+        // As for a refresh, a rotated secret is in the configuration first; but one that belongs to
+        // another client or server by now is not shown to this one.
+        let configured = self.provider().client.as_ref().filter(|_| session.check_home(self.provider()).is_ok());
+        let configured = configured.and_then(|client| client.secret.as_ref());
+        let endpoint = Endpoint {
+            url,
+            client_id: &session.home.client_id,
+            secret: configured.or(client_secret.as_ref()),
+            auth: session.home.client_auth,
+        };
+        let http = &self.renewal.http;
+        let refresh = match refresh_token {
+            Some(token) => endpoint.revoke(http, token.expose(), "refresh_token").await,
+            None => Ok(()),
+        };
+        let access = endpoint.revoke(http, session.access_token.expose(), "access_token").await;
+        // The refresh token is the session; an access token alone must go itself.
+        let decisive = if refresh_token.is_some() { refresh } else { access };
+        match decisive {
+            Ok(()) => Revocation::Revoked { host },
+            Err(why) => Revocation::Failed { host, why },
+        }
+    }
+}

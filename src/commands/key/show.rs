@@ -1,0 +1,57 @@
+//! `nexus key show`: who keeps the key, and whether it opens what is stored.
+
+use serde_json::json;
+
+use crate::commands::Done;
+use crate::provider::keeping::{Keeper, Keeping};
+use crate::session::key::Found;
+use crate::world::World;
+
+/// What `nexus key show` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print an object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Tells it.
+///
+/// # Errors
+/// A key that is missing or does not open what is stored.
+pub(crate) fn run(args: &Args, world: &World) -> Done {
+    let (vault, keeping) = world.vault()?;
+    if let Some(mismatch) = vault.keystore().mismatch() {
+        world.say(&format!("warning: {mismatch}"));
+    }
+    let found = vault.keystore().find()?;
+    vault.prove_readable()?;
+    world.print(&match args.json {
+        true => format!("{}\n", object(found.as_ref(), &keeping)),
+        false => format!("{}\n", sentence(found.as_ref(), &keeping)),
+    })?;
+    Ok(0)
+}
+
+fn sentence(found: Option<&Found>, keeping: &Keeping) -> String {
+    let Some(found) = found else {
+        let keeper = keeping.keeper.unwrap_or(Keeper::File).as_str();
+        return format!("none yet: the first sign-in makes one ({keeper})");
+    };
+    let keeper = found.keeper.as_str();
+    match &found.entry {
+        Some((service, user)) => format!("{keeper}: service {service}, user {user}"),
+        None => format!("{keeper}: {}", found.path.display()),
+    }
+}
+
+fn object(found: Option<&Found>, keeping: &Keeping) -> serde_json::Value {
+    let entry = found.and_then(|found| found.entry.as_ref());
+    json!({
+        "version": 1,
+        "key": found.map(|found| found.keeper.as_str()),
+        "path": found.map(|found| found.path.display().to_string()),
+        "entry": entry.map(|(service, user)| json!({ "service": service, "user": user })),
+        "configured": keeping.keeper.map(Keeper::as_str),
+    })
+}

@@ -1,0 +1,235 @@
+//! The key wrapped with a passphrase. The only home of Argon2.
+//!
+//! The passphrase is stretched (Argon2id, RFC 9106) into a key that seals the data key. Opening it
+//! costs every command that reads a session those passes over memory; guessing costs the same each
+//! time. The costs are written beside the wrapped key, so that they can grow later, and bounded
+//! when they are read: a file must not be able to use up the machine.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use tokio::io::AsyncReadExt as _;
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, Result};
+use crate::provider::keeping::PassphraseSource;
+use crate::secret::{self, Passphrase};
+use crate::session::key::record::DataKey;
+use crate::session::seal::Seal;
+
+/// What a new wrapping costs: the memory (in KiB) and passes of RFC 9106's second choice, on one
+/// lane, because a second thread would buy the guesser as much as us.
+const COST: Cost = Cost { memory: 64 * 1024, passes: 3, lanes: 1 };
+
+/// The most that a file may ask for: 1 GiB.
+const BOUND: Cost = Cost { memory: 1024 * 1024, passes: 16, lanes: 16 };
+
+const SALT: usize = 16;
+
+/// How long a command may take to print the passphrase; it may be asking a person.
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+
+/// No passphrase is longer, in bytes.
+const LONGEST: u64 = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cost {
+    memory: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Cost {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(',');
+        let mut part = |name| parts.next()?.strip_prefix(name)?.parse::<u32>().ok();
+        let cost = Self { memory: part("m=")?, passes: part("t=")?, lanes: part("p=")? };
+        let bounded = cost.memory <= BOUND.memory && cost.passes <= BOUND.passes && cost.lanes <= BOUND.lanes;
+        (bounded && parts.next().is_none() && cost.params().is_some()).then_some(cost)
+    }
+
+    fn params(self) -> Option<Params> {
+        Params::new(self.memory, self.passes, self.lanes, Some(32)).ok()
+    }
+}
+
+/// The data key, wrapped, with all that its passphrase needs to open it.
+pub(super) struct Wrapped {
+    /// Which key is inside.
+    pub(super) id: String,
+    cost: Cost,
+    salt: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+impl Wrapped {
+    /// Wraps a key.
+    pub(super) fn wrap(key: &DataKey, passphrase: &Passphrase) -> Result<Self> {
+        let mut salt = vec![0; SALT];
+        SysRng
+            .try_fill_bytes(&mut salt)
+            .map_err(|error| Failure::System { sentence: format!("making a salt: {error}") })?;
+        let mut wrapped = Self { id: key.id(), cost: COST, salt, sealed: Vec::new() };
+        let seal = wrapped
+            .stretch(passphrase)
+            .ok_or_else(|| Failure::System { sentence: "stretching the passphrase: Argon2 found no memory".into() })?;
+        wrapped.sealed = seal.seal_bytes(wrapped.header().as_bytes(), key.bytes())?;
+        Ok(wrapped)
+    }
+
+    /// The key, if this is its passphrase.
+    pub(super) fn unwrap(&self, passphrase: &Passphrase) -> Option<DataKey> {
+        let bytes =
+            self.stretch(passphrase)?.unseal_bytes(self.header().as_bytes(), &self.sealed).map(Zeroizing::new)?;
+        DataKey::from_bytes(&bytes).filter(|key| key.id() == self.id)
+    }
+
+    pub(super) fn parse(id: &str, cost: &str, salt: &str, sealed: &str) -> Option<Self> {
+        let salt = STANDARD_NO_PAD.decode(salt).ok().filter(|salt| salt.len() == SALT)?;
+        Some(Self { id: id.to_owned(), cost: Cost::parse(cost)?, salt, sealed: STANDARD_NO_PAD.decode(sealed).ok()? })
+    }
+
+    fn stretch(&self, passphrase: &Passphrase) -> Option<Seal> {
+        let mut out = Zeroizing::new([0; 32]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.cost.params()?)
+            .hash_password_into(passphrase.expose().as_bytes(), &self.salt, out.as_mut())
+            .ok()?;
+        DataKey::from_bytes(out.as_ref()).map(|key| Seal::new(&key))
+    }
+
+    /// All but the sealed key itself; it opens under no other header.
+    fn header(&self) -> String {
+        let Cost { memory, passes, lanes } = self.cost;
+        let salt = STANDARD_NO_PAD.encode(&self.salt);
+        format!("{} argon2id m={memory},t={passes},p={lanes} {salt}", self.id)
+    }
+}
+
+impl fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.header(), STANDARD_NO_PAD.encode(&self.sealed))
+    }
+}
+
+/// The passphrase, or why there is none, as a sentence.
+pub(super) fn ask(source: &PassphraseSource) -> std::result::Result<Passphrase, String> {
+    let (bytes, whose) = match source {
+        PassphraseSource::File(path) => {
+            let whose = format!("passphrase_file {}", path.display());
+            (read(path).map_err(|error| format!("{whose} cannot be read: {error}"))?, whose)
+        }
+        PassphraseSource::Command(words) => {
+            let whose = format!("passphrase_command `{}`", words.first().map_or("", String::as_str));
+            (run(words, COMMAND_LIMIT).map_err(|why| format!("{whose} {why}"))?, whose)
+        }
+    };
+    if bytes.len() as u64 > LONGEST {
+        return Err(format!("{whose} gives more than {LONGEST} bytes, which is no passphrase"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{whose} gives no UTF-8 text"))?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    match text {
+        "" => Err(format!("{whose} gives an empty passphrase")),
+        text => Ok(Passphrase::new(text.to_owned())),
+    }
+}
+
+fn read(path: &std::path::Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(256));
+    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, LONGEST + 1), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// What a program prints. A thread with a runtime of its own waits for it, because whoever asks may
+/// be in the middle of another one; a program that outlives the limit is killed.
+fn run(words: &[String], limit: Duration) -> std::result::Result<Zeroizing<Vec<u8>>, String> {
+    let (program, arguments) = words.split_first().ok_or("names no program")?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    for name in secret::VARIABLES {
+        command.env_remove(name);
+    }
+    let waited = async move {
+        let mut child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(256));
+        if let Some(stdout) = child.stdout.take() {
+            let read = stdout.take(LONGEST + 1).read_to_end(&mut bytes).await;
+            read.map_err(|error| format!("cannot be listened to: {error}"))?;
+        }
+        let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
+        match status.success() {
+            true => Ok(bytes),
+            false => Err(format!("failed ({status})")),
+        }
+    };
+    let waiting = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("cannot be waited for: {error}"))?;
+        let done = runtime.block_on(async { tokio::time::timeout(limit, waited).await });
+        done.unwrap_or_else(|_| Err(format!("printed nothing within {} seconds and was ended", limit.as_secs())))
+    });
+    waiting.join().unwrap_or_else(|_| Err("was abandoned".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passphrase(text: &str) -> Passphrase {
+        Passphrase::new(text.into())
+    }
+
+    #[test]
+    fn a_wrapped_key_opens_with_its_passphrase_only() {
+        let key = DataKey::random().unwrap();
+        let wrapped = Wrapped::wrap(&key, &passphrase("correct horse")).unwrap();
+        let written = wrapped.to_string();
+        let words: Vec<&str> = written.split(' ').collect();
+        let [id, "argon2id", cost, salt, sealed] = words[..] else { panic!("{written}") };
+        let read = Wrapped::parse(id, cost, salt, sealed).unwrap();
+        assert_eq!(read.unwrap(&passphrase("correct horse")).map(|key| *key.bytes()), Some(*key.bytes()));
+        assert!(read.unwrap(&passphrase("correct horsf")).is_none());
+        let cheaper = Wrapped { cost: Cost { passes: 2, ..COST }, ..read };
+        assert!(cheaper.unwrap(&passphrase("correct horse")).is_none());
+    }
+
+    #[test]
+    fn a_file_cannot_ask_for_the_whole_machine() {
+        assert_eq!(Cost::parse("m=65536,t=3,p=1"), Some(COST));
+        for cost in [
+            "m=4294967295,t=3,p=1",
+            "m=65536,t=4294967295,p=1",
+            "m=65536,t=3,p=16777215",
+            "m=1048577,t=3,p=1",
+            "m=7,t=3,p=1",
+            "m=65536,t=0,p=1",
+            "m=65536,t=3",
+            "m=65536,t=3,p=1,",
+            "t=3,m=65536,p=1",
+            "",
+        ] {
+            assert_eq!(Cost::parse(cost), None, "{cost}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_that_never_prints_is_ended() {
+        let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+        let said = run(&words("sleep 600"), Duration::from_millis(100)).unwrap_err();
+        assert!(said.starts_with("printed nothing within"), "{said}");
+        assert_eq!(run(&words("echo hush"), COMMAND_LIMIT).unwrap().as_slice(), b"hush\n");
+        assert_eq!(run(&words("false"), COMMAND_LIMIT).unwrap_err(), "failed (exit status: 1)");
+        assert!(run(&words("/nowhere/at/all"), COMMAND_LIMIT).unwrap_err().starts_with("cannot be started"));
+        assert!(run(&[], COMMAND_LIMIT).is_err());
+    }
+}

@@ -1,0 +1,413 @@
+//! `nexus key`: who keeps the key to the stored session, and that it survives every move.
+
+use std::fs;
+use std::path::Path;
+
+use nexus::sandbox::{Sandbox, Settings};
+use serde_json::json;
+
+use crate::nexus::{Nexus, Output, config, sandbox};
+
+const SHOW: &[&str] = &["key", "show"];
+
+fn to(keeper: &str) -> [&str; 3] {
+    ["key", "move", keeper]
+}
+
+/// A home that is signed in, with the passphrase `correct horse` in a file.
+fn signed_in() -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    private(&nexus.path("pass"), "correct horse\n");
+    nexus.configure(&format!("passphrase_file = \"pass\"\n{}", config(&sandbox, "")));
+    nexus.sign_in();
+    (sandbox, nexus)
+}
+
+/// Puts lines before everything else in the configuration.
+fn configure(nexus: &Nexus, sandbox: &Sandbox, top: &str) {
+    nexus.configure(&format!("{top}\n{}", config(sandbox, "")));
+}
+
+fn private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+#[track_caller]
+fn assert_signed_in(nexus: &Nexus) {
+    let output = nexus.run(&["oauth", "status"]);
+    assert_eq!(output.code, Some(0), "{output}");
+}
+
+fn key_line(nexus: &Nexus) -> String {
+    fs::read_to_string(nexus.path("key/session.key")).unwrap()
+}
+
+#[test]
+fn the_key_is_in_a_file_unless_somebody_says_otherwise() {
+    let nexus = Nexus::new();
+    assert_output!(
+        nexus.run(SHOW), 0, stdout: "none yet: the first sign-in makes one (file)\n", stderr: "",
+    );
+    let (_sandbox, nexus) = signed_in();
+    assert_output!(nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: "");
+    assert_eq!(
+        nexus.run(&["key", "show", "--json"]).json(),
+        json!({
+            "version": 1, "key": "file", "path": "[HOME]/key/session.key", "entry": null, "configured": null,
+        })
+    );
+    assert!(key_line(&nexus).starts_with("nexus-key-1 "));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |name| fs::metadata(nexus.path(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("key"), mode("key/session.key")), (0o700, 0o600));
+    }
+}
+
+#[test]
+fn a_session_survives_the_moves_between_file_and_passphrase() {
+    let (_sandbox, nexus) = signed_in();
+    let token = nexus.run(&["oauth", "token"]).ok();
+    let plain = key_line(&nexus);
+    assert_output!(
+        nexus.run(&to("passphrase")), 0, stdout: "",
+        stderr: "The key is now in [HOME]/key/session.key, wrapped with the passphrase\n\
+                 Write `key = \"passphrase\"` at the top of config.toml\n",
+    );
+    assert!(!key_line(&nexus).contains(plain.split(' ').nth(1).unwrap().trim()), "the key is no longer plain");
+    assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
+    assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
+    let wrapped = key_line(&nexus);
+    assert_output!(
+        nexus.run(&to("passphrase")), 0, stdout: "",
+        stderr: "The key is in [HOME]/key/session.key, wrapped with the passphrase already\n\
+                 Write `key = \"passphrase\"` at the top of config.toml\n",
+    );
+    assert_eq!(key_line(&nexus), wrapped);
+    assert_output!(
+        nexus.run(&to("file")), 0, stdout: "", stderr: "The key is now in [HOME]/key/session.key\n",
+    );
+    assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
+    assert_eq!(key_line(&nexus), plain, "it is the same key all the time");
+}
+
+#[test]
+fn a_first_sign_in_makes_the_key_where_the_configuration_says() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    private(&nexus.path("pass"), "correct horse");
+    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"cat pass\"");
+    nexus.sign_in();
+    assert!(key_line(&nexus).starts_with("nexus-key-2 passphrase "));
+    assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
+    assert_signed_in(&nexus);
+}
+
+#[test]
+fn a_configuration_that_says_something_else_is_told_so() {
+    let (sandbox, nexus) = signed_in();
+    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_file = \"pass\"");
+    let warning = "warning: config.toml says `key = \"passphrase\"`, but the key is kept by `file`, and that is used: \
+                   run `nexus key move passphrase`, or write `key = \"file\"`\n";
+    let output = nexus.run(&["oauth", "status"]);
+    assert_eq!((output.code, &*output.stderr), (Some(0), warning));
+    assert_output!(nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: warning);
+    nexus.run(&to("passphrase")).ok();
+    assert_eq!(nexus.run(&["oauth", "status"]).stderr, "", "and once it is moved, no more");
+}
+
+#[test]
+fn a_missing_or_wrong_key_is_told_with_its_cure() {
+    let (_sandbox, nexus) = signed_in();
+    let path = nexus.path("key/session.key");
+    let key = key_line(&nexus);
+    let status = |nexus: &Nexus| nexus.run(&["oauth", "status"]);
+
+    fs::remove_file(&path).unwrap();
+    let missing = "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, \
+                   or sign in anew with `nexus oauth start`\n";
+    assert_output!(status(&nexus), 1, stdout: "", stderr: missing);
+    assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: missing);
+    assert_output!(nexus.run(&to("passphrase")), 1, stdout: "", stderr: missing);
+    assert!(!path.exists(), "no new key hides that the old one is missing");
+
+    private(&path, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
+    let wrong = "error: [HOME]/data/sessions.db: the stored session does not open with the key of \
+                 [HOME]/key/session.key\n  put the right key back, or sign in anew with `nexus oauth start`\n";
+    assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
+    assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
+
+    private(&path, "nonsense\n");
+    let nonsense = "error: [HOME]/key/session.key: this is no nexus key\n  put the right key back, or remove \
+                    [HOME]/key/session.key and run `nexus oauth start` to sign in anew\n";
+    assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
+    let object = nexus.run(&["key", "show", "--json"]);
+    assert_eq!((object.code, &object.json()["error"]["reason"]), (Some(1), &json!("store")));
+
+    private(&path, &key);
+    assert_signed_in(&nexus);
+}
+
+#[test]
+fn a_wrong_passphrase_is_told_with_its_cure() {
+    let (_sandbox, nexus) = signed_in();
+    nexus.run(&to("passphrase")).ok();
+    private(&nexus.path("pass"), "wrong horse\n");
+    let said = "error: [HOME]/key/session.key: the passphrase does not open the key\n  mend `passphrase_file` or \
+                `passphrase_command` in config.toml; if the passphrase is lost, remove [HOME]/key/session.key and run \
+                `nexus oauth start` to sign in anew\n";
+    for words in [&["oauth", "status"][..], &["oauth", "token"], SHOW, &to("file")] {
+        assert_output!(nexus.run(words), 1, stdout: "", stderr: said);
+    }
+    private(&nexus.path("pass"), "correct horse");
+    assert_signed_in(&nexus);
+}
+
+#[test]
+fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
+    let (sandbox, nexus) = signed_in();
+    nexus.run(&to("passphrase")).ok();
+    for (top, why) in [
+        ("passphrase_command = \"false\"", "passphrase_command `false` failed (exit status: 1)"),
+        ("passphrase_command = \"true\"", "passphrase_command `true` gives an empty passphrase"),
+        ("passphrase_command = \"echo\"", "passphrase_command `echo` gives an empty passphrase"),
+        (
+            "passphrase_command = \"nowhere at all\"",
+            "passphrase_command `nowhere` cannot be started: No such file or directory (os error 2)",
+        ),
+        (
+            "passphrase_file = \"gone\"",
+            "passphrase_file [HOME]/gone cannot be read: No such file or directory (os error 2)",
+        ),
+    ] {
+        configure(&nexus, &sandbox, top);
+        assert_output!(
+            nexus.run(&["oauth", "status"]), 1, stdout: "",
+            stderr: format!(
+                "error: [HOME]/key/session.key: the key's passphrase is missing: {why}\n  mend `passphrase_file` or \
+                 `passphrase_command` in config.toml, then run the command again\n"
+            ),
+        );
+    }
+    configure(&nexus, &sandbox, "");
+    assert_output!(
+        nexus.run(&["oauth", "status"]), 2, stdout: "",
+        stderr: "error: the key is wrapped with a passphrase, and config.toml does not say where that comes from\n  \
+                 write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml\n",
+    );
+}
+
+#[test]
+fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
+    let sandbox = sandbox(Settings::default());
+    let mut nexus = Nexus::at(&sandbox);
+    nexus.set("PATH", &search_path());
+    nexus.set("CLAUDE_CODE_CLIENT_SECRET", "hush");
+    let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";
+    private(&nexus.path("ask"), script);
+    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"sh ask $HOME ;id 'a b'\"");
+    let output = nexus.run(&to("passphrase"));
+    assert_eq!(
+        (output.code, &*output.stderr),
+        (
+            Some(0),
+            "told you\nThere was no key yet; a new one is in [HOME]/key/session.key, wrapped with the passphrase\n"
+        )
+    );
+    let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
+    assert_eq!(read("words"), "$HOME\n;id\n'a\nb'\n");
+    assert_eq!(read("input"), "");
+    let variables = read("variables");
+    assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
+}
+
+#[test]
+fn the_database_alone_reveals_nothing() {
+    let mut settings = Settings { client_secret: Some("client-hush-4711".into()), ..Settings::default() };
+    settings.client_auth = nexus::provider::ClientAuth::Basic;
+    let account = settings.account.clone();
+    let sandbox = sandbox(settings);
+    let nexus = Nexus::at_with(&sandbox, "client_secret = \"client-hush-4711\"");
+    nexus.sign_in();
+    nexus.run(&["oauth", "token", "--min-ttl", "200d"]).ok();
+    let secrets: Vec<String> = sandbox.issued().into_iter().chain([account, "client-hush-4711".into()]).collect();
+    assert!(secrets.len() > 5, "{secrets:?}");
+    let key = key_line(&nexus);
+    let key = key.split(' ').nth(1).unwrap().trim();
+    for file in fs::read_dir(nexus.path("data")).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        for secret in secrets.iter().map(String::as_str).chain([key]) {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} holds {secret}", path.display());
+        }
+    }
+}
+
+/// Where this machine keeps its programs.
+#[expect(clippy::disallowed_methods, reason = "a test finds the programs of the machine it runs on")]
+fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}
+
+/// Whether a program is installed.
+fn installed(program: &str) -> bool {
+    std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file())
+}
+
+/// A command in front of `nexus` that kills it when it comes to call the n-th time.
+#[cfg(target_os = "linux")]
+fn killed_at(call: &str, n: u32) -> Vec<String> {
+    ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]
+        .map(String::from)
+        .into_iter()
+        .chain([format!("inject={call}:signal=SIGKILL:when={n}")])
+        .collect()
+}
+
+/// What changes a file; a kill at each is a kill between any two.
+#[cfg(target_os = "linux")]
+const CHANGES: &[&str] = &["write", "fsync", "rename", "unlink", "ftruncate", "mkdir"];
+
+/// Kills a move at each of its steps, and makes sure each time that the session is there and that
+/// the same move succeeds thereafter. Gives how often that was.
+#[cfg(target_os = "linux")]
+fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output, from: &str, keeper: &str) -> usize {
+    let mut kills = 0;
+    for call in CHANGES {
+        for n in 1.. {
+            assert!(n < 100, "{call} is called without end");
+            assert_eq!(run(&[], &to(from)).code, Some(0));
+            let before = fs::read_dir(nexus.path("key")).unwrap().count();
+            let output = run(&killed_at(call, n), &to(keeper));
+            if output.code == Some(0) {
+                break;
+            }
+            kills += 1;
+            let at = format!("killed at {call} {n} on the way from {from} to {keeper}");
+            assert!(output.code.is_none_or(|code| code == 137), "{at}: {output}");
+            let status = run(&[], &["oauth", "status"]);
+            assert_eq!(status.code, Some(0), "{at}: {status}");
+            let again = run(&[], &to(keeper));
+            assert_eq!(again.code, Some(0), "{at}: {again}");
+            assert!(!again.stderr.contains("could not be removed"), "{at}: {again}");
+            let left = |name| nexus.path(name).exists();
+            assert!(!left("key/session.key.draft"), "{at}: a draft is left of {before}");
+            assert_eq!(left("key/session.key.entry"), keeper == "keyring", "{at}: the note of an entry");
+        }
+    }
+    kills
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_move_that_is_killed_at_any_step_loses_nothing() {
+    if !installed("strace") {
+        // Nothing else can kill a process between two chosen system calls.
+        return;
+    }
+    let (_sandbox, nexus) = signed_in();
+    let run = |before: &[String], words: &[&str]| nexus.run_after(before, words);
+    assert!(kill_at_every_step(&nexus, &run, "file", "passphrase") > 4);
+    assert!(kill_at_every_step(&nexus, &run, "passphrase", "file") > 4);
+}
+
+/// A session bus with a real Secret Service, for one command. What it keeps stays in the home.
+const SESSION: &str = "printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null; exec \"$@\"";
+
+#[cfg(target_os = "linux")]
+fn in_session(nexus: &Nexus, before: &[String], words: &[&str]) -> Output {
+    let session = ["dbus-run-session", "--", "sh", "-c", SESSION, "sh"].map(String::from);
+    nexus.run_after(&[&session[..], before].concat(), words)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_keyring_keeps_the_key_or_says_why_not() {
+    let (_sandbox, mut nexus) = signed_in();
+    let token = nexus.run(&["oauth", "token"]).ok();
+    let home = nexus.home().to_string_lossy().into_owned();
+    nexus.set("HOME", &home);
+    nexus.set("XDG_RUNTIME_DIR", &home);
+    nexus.set("PATH", &search_path());
+    // Without a session bus the move changes nothing.
+    let output = nexus.run(&to("keyring"));
+    assert_eq!(output.code, Some(1));
+    let said = "error: [HOME]/key/session.key: the key was not moved: the operating system's keyring ";
+    assert!(output.stderr.starts_with(said), "{output}");
+    let cure = "\n  run this in a session with an unlocked keyring, or choose `nexus key move passphrase`\n";
+    assert!(output.stderr.ends_with(cure), "{output}");
+    assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
+    assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is in [HOME]/key/session.key already\n");
+    if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {
+        return;
+    }
+
+    let plain = key_line(&nexus);
+    let output = in_session(&nexus, &[], &to("keyring"));
+    assert!(output.code == Some(0) && output.stderr.contains("The key is now in the operating system's keyring\n"));
+    let line = key_line(&nexus);
+    let id = line.strip_prefix("nexus-key-2 keyring ").unwrap().trim();
+    assert_eq!(in_session(&nexus, &[], SHOW).stdout, format!("keyring: service nexus, user {id}\n"));
+    assert_eq!(in_session(&nexus, &[], &["oauth", "token"]).stdout, token);
+
+    // Outside of the session the keyring is missed, and nothing is lost by that.
+    let output = nexus.run(&["oauth", "token"]);
+    assert_eq!(output.code, Some(1));
+    let said = "error: [HOME]/key/session.key: the operating system's keyring keeps the key and cannot be used: ";
+    assert!(output.stderr.starts_with(said), "{output}");
+
+    // And back by way of the third keeper.
+    for (keeper, show) in [
+        ("passphrase", "passphrase: [HOME]/key/session.key\n"),
+        ("keyring", &format!("keyring: service nexus, user {id}\n")),
+        ("file", "file: [HOME]/key/session.key\n"),
+    ] {
+        let moved = in_session(&nexus, &[], &to(keeper));
+        assert_eq!(moved.code, Some(0), "{moved}");
+        assert_eq!(in_session(&nexus, &[], SHOW).stdout, show);
+        assert_eq!(in_session(&nexus, &[], &["oauth", "token"]).stdout, token);
+    }
+    assert_eq!(key_line(&nexus), plain);
+    assert!(!nexus.path("key/session.key.entry").exists(), "the keyring's entry is gone");
+
+    // An entry that is gone is told from a keyring that is.
+    private(&nexus.path("key/session.key"), &line);
+    let output = in_session(&nexus, &[], &["oauth", "status"]);
+    let said = format!(
+        "error: [HOME]/key/session.key: the operating system's keyring has no such key (service `nexus`, user `{id}`)\n"
+    );
+    assert!(output.code == Some(1) && output.stderr.contains(&said), "{output}");
+    private(&nexus.path("key/session.key"), &plain);
+
+    if installed("strace") {
+        let run = |before: &[String], words: &[&str]| in_session(&nexus, before, words);
+        assert!(kill_at_every_step(&nexus, &run, "file", "keyring") > 8);
+        assert!(kill_at_every_step(&nexus, &run, "keyring", "file") > 4);
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "keyring"))]
+#[test]
+fn a_keyring_that_is_stuck_is_not_waited_for() {
+    let (_sandbox, mut nexus) = signed_in();
+    private(&nexus.path("key/session.key"), "nexus-key-2 keyring 0011223344556677\n");
+    let socket = nexus.path("bus");
+    // It takes calls and never answers.
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    nexus.set("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={}", socket.display()));
+    assert_output!(
+        nexus.run(&["oauth", "token"]), 1, stdout: "",
+        stderr: "error: [HOME]/key/session.key: the operating system's keyring keeps the key and gave no answer within \
+                 5 seconds; it may be locked, or asking for its password\n  run this in a session with an unlocked \
+                 keyring (`nexus key move file` there takes the key out of it), or remove [HOME]/key/session.key and \
+                 run `nexus oauth start` to sign in anew\n",
+    );
+}
