@@ -61,6 +61,7 @@ pub mod provider;
 pub mod secret;
 pub mod terminal;
 
+#[doc(inline)]
 pub use account::{Accounts, Folders};
 pub use failure::Failure;
 pub use provider::Provider;

@@ -20,7 +20,7 @@ impl Accounts {
     }
 
     /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
-    /// its owner. One that the owner had before is replaced and revoked.
+    /// its owner. One that the owner had before is replaced, and revoked if it was another account's.
     ///
     /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
     /// not answer it, ask [`Attempt::judge`] first.

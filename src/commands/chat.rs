@@ -54,8 +54,16 @@ pub(crate) fn run(args: Args, world: &World) -> Done {
     let prompt = prompt(&args.prompt, world)?;
     let accounts = world.accounts(args.provider.as_deref())?;
     let seen = accounts.look("")?;
-    let question = question(&args, prompt, &accounts.provider().name, &accounts.provider().api, &seen)?;
+    let provider = accounts.provider();
     world.wait(async {
+        let listed = match listed(&seen) {
+            // The list could not be had at sign-in; it is asked for once, where nothing else names a model.
+            None if args.model.is_none() && provider.api.model.is_none() => {
+                accounts.models("", accounts.look("")?).await?
+            }
+            listed => listed.unwrap_or_default(),
+        };
+        let question = question(&args, prompt, &provider.name, &provider.api, &listed)?;
         let answer = accounts.ask("", seen, &question).await?;
         if args.json { whole(answer, world).await } else { streamed(answer, world).await }
     })
@@ -84,14 +92,12 @@ fn prompt(words: &[String], world: &World) -> Result<String> {
 }
 
 /// What is said, and for what is not said: the configuration, then what the server listed.
-fn question(args: &Args, prompt: String, provider: &str, api: &Api, session: &Session) -> Result<Question> {
-    let listed: Vec<Model> =
-        session.models.as_deref().and_then(|models| serde_json::from_str(models).ok()).unwrap_or_default();
+fn question(args: &Args, prompt: String, provider: &str, api: &Api, listed: &[Model]) -> Result<Question> {
     let model = args
         .model
         .clone()
         .or_else(|| api.model.clone())
-        .or_else(|| newest(&listed).map(|model| model.id.clone()))
+        .or_else(|| newest(listed).map(|model| model.id.clone()))
         .ok_or_else(|| Failure::NoModel { provider: provider.to_owned() })?;
     let longest = listed.iter().find(|listed| listed.id == model).and_then(|model| model.max_tokens);
     let max_tokens = args
@@ -101,6 +107,11 @@ fn question(args: &Args, prompt: String, provider: &str, api: &Api, session: &Se
         .unwrap_or(MAX_TOKENS);
     let messages = vec![Message { role: Role::User, text: prompt }];
     Ok(Question { model, max_tokens, system: args.system.clone().filter(|system| !system.is_empty()), messages })
+}
+
+/// The list that sign-in or `nexus models` kept beside the session.
+fn listed(session: &Session) -> Option<Vec<Model>> {
+    serde_json::from_str(session.models.as_deref()?).ok()
 }
 
 /// The latest by its date; where no dates are given, the first, as the Messages API lists them.

@@ -357,10 +357,24 @@ fn a_prefixed_gateway_that_does_not_stream_is_understood() {
 }
 
 #[test]
+fn a_list_that_was_not_to_be_had_at_sign_in_is_asked_for_when_it_is_needed() {
+    let sandbox = sandbox(Settings::default());
+    sandbox.script(Endpoint::Models, [Scripted::text(503, "text/plain", "busy")]);
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    nexus.run(&["chat", "--model", "sandbox-old", "x"]).ok();
+    assert_eq!(sandbox.counts().models, 0, "a model that is named needs no list");
+    nexus.run(&["chat", "x"]).ok();
+    nexus.run(&["chat", "x"]).ok();
+    assert_eq!((&asked(&sandbox)["model"], sandbox.counts().models), (&json!("sandbox-large"), 1));
+}
+
+#[test]
 fn without_a_known_model_nothing_is_asked() {
     let sandbox = sandbox(Settings::default());
-    sandbox.script(Endpoint::Models, [Scripted::text(404, "text/html", "")]);
     let nexus = Nexus::at(&sandbox);
+    let none = || Scripted::json(200, &json!({ "data": [], "has_more": false }));
+    sandbox.script(Endpoint::Models, [none()]);
     nexus.sign_in();
     assert_output!(
         nexus.run(&["chat", "x"]), 2, stdout: "",
