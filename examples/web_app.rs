@@ -61,7 +61,8 @@ struct App {
     cookie_attributes: &'static str,
 }
 
-#[tokio::main]
+// One thread is plenty for an example; nothing in it depends on there being no second.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let listen = variable("LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
     let listener = tokio::net::TcpListener::bind(listen).await?;

@@ -20,4 +20,4 @@ fi
 for program in gnome-keyring-daemon dbus-run-session strace; do
     command -v "$program" >/dev/null || { echo "keyring.sh: there is still no $program" >&2; exit 1; }
 done
-exec cargo test --quiet --test it key::
+exec cargo test --quiet --features keyring --test it key::
