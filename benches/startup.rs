@@ -11,9 +11,11 @@
 //! signed in to a sandbox.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -45,6 +47,7 @@ fn main() -> Result<ExitCode> {
 /// A home that is signed in to a sandbox.
 struct Stage {
     sandbox: Sandbox,
+    api: Instantaneous,
     home: tempfile::TempDir,
     curl: PathBuf,
 }
@@ -54,6 +57,7 @@ impl Stage {
         let settings = Settings::default();
         let client_id = settings.client_id.clone();
         let sandbox = Sandbox::start_on_thread(settings)?;
+        let api = Instantaneous::start()?;
         let home = tempfile::tempdir()?;
         let config = format!(
             "default = \"sandbox\"\n[provider.sandbox]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\n\
@@ -61,10 +65,10 @@ impl Stage {
              model = \"sandbox-small\"\n",
             sandbox.url(Endpoint::Authorize),
             sandbox.url(Endpoint::Token),
-            sandbox.origin(),
+            api.origin,
         );
         std::fs::write(home.path().join("config.toml"), config)?;
-        let stage = Self { sandbox, home, curl: find("curl")? };
+        let stage = Self { sandbox, api, home, curl: find("curl")? };
         stage.sign_in()?;
         Ok(stage)
     }
@@ -111,15 +115,69 @@ impl Stage {
 
     /// The request that `nexus chat` makes, made by curl.
     fn curl_chat(&self) -> Result<Command> {
-        let asked = self.sandbox.requests_to(Endpoint::Messages).pop().context("nexus chat asked nothing")?;
+        let asked = self.api.asked.lock().map_err(|_| anyhow::anyhow!("the API is gone"))?.clone();
+        let (head, body) = asked.split_once("\r\n\r\n").context("nexus chat asked nothing")?;
         let mut command = alone(&self.curl, &["-qsN", "-X", "POST"]);
-        for (name, value) in asked.headers.iter().filter(|(name, _)| !["host", "content-length"].contains(&&**name)) {
-            command.arg("-H").arg(format!("{name}: {value}"));
+        let own = |header: &&str| !["host:", "content-length:"].iter().any(|name| header.starts_with(name));
+        for header in head.lines().skip(1).filter(own) {
+            command.arg("-H").arg(header);
         }
-        command.arg("--data-binary").arg(String::from_utf8(asked.body)?);
-        command.arg(self.sandbox.url(Endpoint::Messages));
+        command.arg("--data-binary").arg(body).arg(format!("{}/v1/messages", self.api.origin));
         Ok(command)
     }
+}
+
+/// A Messages endpoint that has its answer ready before it is asked, so that what is measured is
+/// the client.
+struct Instantaneous {
+    origin: String,
+    /// The last question, as it came.
+    asked: Arc<Mutex<String>>,
+}
+
+impl Instantaneous {
+    fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let origin = format!("http://{}", listener.local_addr()?);
+        let asked = Arc::<Mutex<String>>::default();
+        let heard = asked.clone();
+        std::thread::spawn(move || {
+            // Who hangs up early is the client's business, which its exit code tells.
+            listener.incoming().flatten().for_each(|connection| drop(answer(connection, &heard)));
+        });
+        Ok(Self { origin, asked })
+    }
+}
+
+fn answer(mut connection: TcpStream, heard: &Mutex<String>) -> io::Result<()> {
+    const EVENTS: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\"}}\n\n\
+        event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":\
+        {\"type\":\"text\",\"text\":\"\"}}\n\n\
+        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
+        {\"type\":\"text_delta\",\"text\":\"Hello.\"}}\n\n\
+        event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n\
+        event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n\
+        event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let mut reader = BufReader::new(connection.try_clone()?);
+    let (mut head, mut length) = (String::new(), 0);
+    while reader.read_line(&mut head)? > 2 {
+        let line = head.lines().last().unwrap_or_default().to_ascii_lowercase();
+        length = line.strip_prefix("content-length:").and_then(|length| length.trim().parse().ok()).unwrap_or(length);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    if head.starts_with("GET ") {
+        return connection.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+    if let Ok(mut heard) = heard.lock() {
+        *heard = head + &String::from_utf8_lossy(&body);
+    }
+    let length = EVENTS.len();
+    let head_of_answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all((head_of_answer + EVENTS).as_bytes())?;
+    Ok(())
 }
 
 /// A program with no environment to slow it down, nothing to read and nobody who listens.

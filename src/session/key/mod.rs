@@ -2,7 +2,7 @@
 //!
 //! One data key seals every row, and it stays the same for as long as the store lives. One file,
 //! `session.key`, is the truth about it: it holds the key itself, or says that the keyring keeps it,
-//! or holds it wrapped with a passphrase ([`record`]). The configuration's `key` only says where it
+//! or holds it wrapped with a passphrase (`record.rs`). The configuration's `key` only says where it
 //! *should* be: that decides where a new key is made, and where the two differ a warning names the
 //! cure. So a move rewrites no row. It lays the key down in its new place, proves that it can be
 //! read from there, switches by renaming one file over another, and only then clears the old place:
