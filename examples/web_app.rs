@@ -34,7 +34,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use nexus::api::{Message, Piece, Question, Role};
+use nexus::api::{Message, Question};
 use nexus::oauth::attempt::{Attempt, Verdict};
 use nexus::oauth::pkce::random_text;
 use nexus::provider::{Client, ClientAuth, Url};
@@ -186,13 +186,9 @@ async fn chat(
         model: app.model(&owner).await?,
         max_tokens: 4_096,
         system: Some("You are a helpful assistant.".into()),
-        messages: vec![Message { role: Role::User, text: asked.message }],
+        messages: vec![Message::user(asked.message)],
     };
-    let mut answer = app.accounts.chat(&owner, &question).await?;
-    let mut response = String::new();
-    while let Some(Piece::Text(text)) = answer.next().await? {
-        response.push_str(&text);
-    }
+    let response = app.accounts.chat(&owner, &question).await?.text().await?;
     Ok(Json(serde_json::json!({ "response": response })))
 }
 

@@ -15,7 +15,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use nexus::api::{Message, Piece, Question, Role};
+//! use nexus::api::{Message, Question};
 //! use nexus::provider::Client;
 //! use nexus::sandbox::{Endpoint, Sandbox, Settings};
 //! use nexus::{Accounts, Folders, Provider};
@@ -43,14 +43,10 @@
 //! assert_eq!(session.account(), Some("you@sandbox.example"));
 //!
 //! // POST /chat
-//! let messages = vec![Message { role: Role::User, text: "Hello!".into() }];
-//! let question = Question { model: "sandbox-large".into(), max_tokens: 1024, system: None, messages };
+//! let messages = vec![Message::user("Hello!")];
+//! let question = Question { model: "sandbox-large".into(), max_tokens: 1024, messages, ..Question::default() };
 //! let mut answer = accounts.chat("ada", &question).await?;
-//! let mut text = String::new();
-//! while let Some(Piece::Text(piece)) = answer.next().await? {
-//!     text.push_str(&piece);
-//! }
-//! assert!(text.starts_with("You said: Hello!"));
+//! assert!(answer.text().await?.starts_with("You said: Hello!"));
 //!
 //! // Before the program ends.
 //! accounts.settled().await;
@@ -151,7 +147,7 @@ impl Accounts {
     }
 
     /// Asks a question as this owner, and returns once the API begins to answer; the text is in
-    /// [`Answer::next`].
+    /// [`Answer::next`], or all of it in [`Answer::text`].
     ///
     /// # Errors
     /// As [`get_valid`](Self::get_valid); [`Failure::Refused`] with what the API says, and

@@ -1,61 +1,22 @@
 //! One question, and the answer as it comes.
 
 use reqwest::{Method, Response};
-use serde::Serialize;
 
+use super::body::Body;
 use super::message::{Ending, Reading, Step};
+use super::question::Question;
 use super::sse::{Decoder, MAX_EVENT, TooLarge};
 use super::{Client, Peer, content_type, is_json, request, request_id};
 use crate::failure::{Failure, Result};
 use crate::secret::AccessToken;
-
-/// What is asked. Nothing else is sent: models refuse parameters they do not know, and each
-/// generation knows others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Question {
-    /// Who is asked.
-    pub model: String,
-    /// The longest answer, in tokens.
-    pub max_tokens: u32,
-    /// The system prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// The conversation so far, a person's words last.
-    pub messages: Vec<Message>,
-}
-
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    #[serde(rename = "content")]
-    pub text: String,
-}
-
-/// The two sides of a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(flatten)]
-    question: &'a Question,
-    stream: bool,
-}
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// The next of its text.
     Text(String),
+    /// The next of what the model thinks before it answers, where the service shows that.
+    Thinking(String),
 }
 
 impl Client<'_> {
@@ -66,7 +27,7 @@ impl Client<'_> {
     /// [`Failure::Refused`] with what the service says, [`Failure::Unreachable`] where there is no
     /// answer, [`Failure::Nonsense`] where it is neither a stream of events nor JSON.
     pub async fn ask(&self, token: &AccessToken, question: &Question) -> Result<Answer> {
-        let body = serde_json::to_vec(&Body { question, stream: true })
+        let body = serde_json::to_vec(&Body::of(question))
             .map_err(|error| Failure::System { sentence: format!("writing the question: {error}") })?;
         let request = request(Method::POST, self.url("messages"), "text/event-stream", Some(body));
         let (response, peer) = self.send(token, request).await?;
@@ -114,6 +75,7 @@ impl Answer {
         if self.end.is_none() {
             self.end = Some(match self.step().await {
                 Ok(Step::Text(text)) => return Ok(Some(Piece::Text(text))),
+                Ok(Step::Thinking(text)) => return Ok(Some(Piece::Thinking(text))),
                 Ok(Step::Stop | Step::Nothing) => self.reading.verdict(),
                 Err(failure) => Err(failure),
             });
@@ -121,12 +83,26 @@ impl Answer {
         self.end.clone().unwrap_or(Ok(())).map(|()| None)
     }
 
+    /// All of its text from here on; what the model thought is left out.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next); what came until then is no answer.
+    pub async fn text(&mut self) -> Result<String> {
+        let mut text = String::new();
+        while let Some(piece) = self.next().await? {
+            if let Piece::Text(piece) = piece {
+                text.push_str(&piece);
+            }
+        }
+        Ok(text)
+    }
+
     /// What is known of how it ended; everything once [`next`](Self::next) has said none.
     pub fn ending(&self) -> &Ending {
         &self.reading.ending
     }
 
-    /// The next thing that matters: text or the end.
+    /// The next thing that matters: text, thinking or the end.
     async fn step(&mut self) -> Result<Step> {
         match &mut self.form {
             Form::Events(decoder) => loop {

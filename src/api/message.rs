@@ -66,6 +66,8 @@ pub(super) enum Step {
     Nothing,
     /// The next piece of text.
     Text(String),
+    /// The next piece of thinking.
+    Thinking(String),
     /// The message is complete.
     Stop,
 }
@@ -222,6 +224,8 @@ struct BlockDelta {
 enum Part {
     #[serde(rename = "text", alias = "text_delta")]
     Text { text: Option<String> },
+    #[serde(rename = "thinking", alias = "thinking_delta")]
+    Thinking { thinking: Option<String> },
     #[serde(other)]
     Other,
 }
@@ -230,6 +234,7 @@ impl From<Part> for Step {
     fn from(part: Part) -> Self {
         match part {
             Part::Text { text: Some(text) } if !text.is_empty() => Self::Text(text),
+            Part::Thinking { thinking: Some(text) } if !text.is_empty() => Self::Thinking(text),
             _ => Self::Nothing,
         }
     }
@@ -318,6 +323,7 @@ mod tests {
 
     struct Outcome {
         text: String,
+        thinking: String,
         complete: bool,
         failure: Option<Failure>,
         ending: Ending,
@@ -325,12 +331,19 @@ mod tests {
 
     fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
         let (mut decoder, mut reading, peer) = (Decoder::default(), Reading::default(), peer());
-        let mut outcome = Outcome { text: String::new(), complete: false, failure: None, ending: Ending::default() };
+        let mut outcome = Outcome {
+            text: String::new(),
+            thinking: String::new(),
+            complete: false,
+            failure: None,
+            ending: Ending::default(),
+        };
         for chunk in chunks {
             decoder.push(chunk);
             while let Some(event) = decoder.next_event().expect("no event is too large here") {
                 match reading.event(event, &peer) {
                     Ok(Step::Text(text)) => outcome.text += &text,
+                    Ok(Step::Thinking(text)) => outcome.thinking += &text,
                     Ok(Step::Stop) => outcome.complete = true,
                     Ok(Step::Nothing) => {}
                     Err(failure) => outcome.failure = Some(failure),
@@ -355,6 +368,7 @@ mod tests {
             assert!(outcome.complete, "cut at {at}");
             assert_eq!(outcome.failure, None, "cut at {at}");
             assert_eq!(outcome.text, "Grüße 😀\u{1b}\n\nend", "cut at {at}");
+            assert_eq!(outcome.thinking, "Hm", "cut at {at}");
             let usage = Usage {
                 input_tokens: Some(7),
                 output_tokens: Some(15),

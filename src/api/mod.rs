@@ -18,16 +18,19 @@ use crate::terminal::clean;
 
 pub mod chat;
 pub mod models;
+pub mod question;
 pub mod sse;
 
+mod body;
 mod message;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use chat::{Answer, Message, Piece, Question, Role};
+pub use chat::{Answer, Piece};
 pub use message::{Ending, Usage};
 pub use models::Model;
+pub use question::{Message, Part, Question, Role};
 
 /// The largest answer that is not a stream, in bytes.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;

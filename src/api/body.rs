@@ -1,0 +1,124 @@
+//! How a question is written for the Messages API (`POST /v1/messages`).
+
+use serde::Serialize;
+
+use super::question::{Message, Part, Question};
+
+/// The body of the request.
+#[derive(Serialize)]
+pub(super) struct Body<'a> {
+    model: &'a str,
+    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<&'a str>,
+    messages: Vec<Turn<'a>>,
+    stream: bool,
+}
+
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: Content<'a>,
+}
+
+/// Words alone are sent as a text, which every gateway understands; else a list of blocks.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Blocks(Vec<Block<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Block<'a> {
+    Text { text: &'a str },
+    Image { source: Source<'a> },
+    Document { source: Source<'a>, title: &'a str },
+}
+
+#[derive(Serialize)]
+struct Source<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    media_type: &'static str,
+    data: &'a str,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn of(question: &'a Question) -> Self {
+        Self {
+            model: &question.model,
+            max_tokens: question.max_tokens,
+            system: question.system.as_deref(),
+            messages: question.messages.iter().map(Turn::of).collect(),
+            stream: true,
+        }
+    }
+}
+
+impl<'a> Turn<'a> {
+    fn of(message: &'a Message) -> Self {
+        let content = match &*message.parts {
+            [Part::Text(text)] => Content::Text(text),
+            parts => Content::Blocks(parts.iter().map(Block::of).collect()),
+        };
+        Self { role: message.role.as_str(), content }
+    }
+}
+
+impl<'a> Block<'a> {
+    fn of(part: &'a Part) -> Self {
+        let base64 = |media_type, data| Source { kind: "base64", media_type, data };
+        match part {
+            Part::Text(text) => Self::Text { text },
+            Part::Image { media_type, data } => Self::Image { source: base64(media_type, data) },
+            Part::Pdf { title, data } => Self::Document { source: base64("application/pdf", data), title },
+            Part::Document { title, text } => {
+                Self::Document { source: Source { kind: "text", media_type: "text/plain", data: text }, title }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::Role;
+
+    #[test]
+    fn words_alone_are_a_text_and_files_are_blocks() {
+        let parts = vec![
+            Part::Image { media_type: "image/png", data: "aGk=".into() },
+            Part::Pdf { title: "a.pdf".into(), data: "JVBERg==".into() },
+            Part::Document { title: "a.txt".into(), text: "hi".into() },
+            Part::Text("What is this?".into()),
+        ];
+        let question = Question {
+            model: "m".into(),
+            max_tokens: 9,
+            messages: vec![Message::user("Hi"), Message::assistant("Hello"), Message { role: Role::User, parts }],
+            ..Question::default()
+        };
+        let base64 = |kind, data| json!({ "type": "base64", "media_type": kind, "data": data });
+        assert_eq!(
+            serde_json::to_value(Body::of(&question)).unwrap(),
+            json!({
+                "model": "m", "max_tokens": 9, "stream": true,
+                "messages": [
+                    { "role": "user", "content": "Hi" },
+                    { "role": "assistant", "content": "Hello" },
+                    { "role": "user", "content": [
+                        { "type": "image", "source": base64("image/png", "aGk=") },
+                        { "type": "document", "title": "a.pdf", "source": base64("application/pdf", "JVBERg==") },
+                        { "type": "document", "title": "a.txt",
+                          "source": { "type": "text", "media_type": "text/plain", "data": "hi" } },
+                        { "type": "text", "text": "What is this?" },
+                    ] },
+                ],
+            })
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! Whom to ask and how: what is said on the command line, and for what is not said the
+//! configuration, then what the server listed.
+
+use crate::account::Accounts;
+use crate::api::{Message, Model, Question};
+use crate::commands::chat::Args;
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+
+/// The longest answer where neither the person nor the server names one, in tokens. Every model
+/// that is served today can write as much.
+const MAX_TOKENS: u32 = 8_192;
+
+/// The question as it is sent.
+///
+/// # Errors
+/// [`Failure::NoModel`] where nothing names a model, and why the models could not be listed where
+/// that was needed.
+pub(super) async fn question(args: &Args, prompt: String, accounts: &Accounts, seen: &Session) -> Result<Question> {
+    let api = &accounts.provider().api;
+    let listed = match listed(seen) {
+        // The list could not be had at sign-in; it is asked for once, where nothing else names a model.
+        None if args.model.is_none() && api.model.is_none() => accounts.models("", accounts.look("")?).await?,
+        listed => listed.unwrap_or_default(),
+    };
+    let model = args
+        .model
+        .clone()
+        .or_else(|| api.model.clone())
+        .or_else(|| newest(&listed).map(|model| model.id.clone()))
+        .ok_or_else(|| Failure::NoModel { provider: accounts.provider().name.clone() })?;
+    let longest = listed.iter().find(|listed| listed.id == model).and_then(|model| model.max_tokens);
+    let max_tokens = args
+        .max_tokens
+        .or(api.max_tokens)
+        .or_else(|| longest.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0))
+        .unwrap_or(MAX_TOKENS);
+    let system = args.system.clone().filter(|system| !system.is_empty());
+    Ok(Question { model, max_tokens, system, messages: vec![Message::user(prompt)] })
+}
+
+/// The list that sign-in or `nexus models` kept beside the session.
+fn listed(session: &Session) -> Option<Vec<Model>> {
+    serde_json::from_str(session.models.as_deref()?).ok()
+}
+
+/// The latest by its date; where no dates are given, the first, as the Messages API lists them.
+fn newest(listed: &[Model]) -> Option<&Model> {
+    // RFC 3339 in UTC sorts as text; of equals the earlier in the list wins.
+    listed.iter().rev().max_by(|one, other| one.created_at.cmp(&other.created_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn model(id: &str, created_at: Option<&str>) -> Model {
+        serde_json::from_value(json!({ "id": id, "created_at": created_at })).unwrap()
+    }
+
+    #[test]
+    fn the_newest_model_is_the_latest_or_the_first_listed() {
+        let id = |listed: &[Model]| newest(listed).map(|model| model.id.clone());
+        assert_eq!(id(&[]), None);
+        assert_eq!(id(&[model("a", None), model("b", None)]).as_deref(), Some("a"));
+        let dated = [model("old", Some("2025-01-01T00:00:00Z")), model("new", Some("2026-01-01T00:00:00Z"))];
+        assert_eq!(id(&dated).as_deref(), Some("new"));
+    }
+}
