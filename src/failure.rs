@@ -225,6 +225,8 @@ pub struct Refusal {
     pub request_id: Option<String>,
     /// `retry-after`, in seconds.
     pub retry_after: Option<u64>,
+    /// Whether a challenge says that the token is no good (RFC 6750, section 3.1), whatever the status.
+    pub invalid_token: bool,
 }
 
 impl Refusal {
@@ -233,29 +235,46 @@ impl Refusal {
     /// The statuses are those the Messages API documents as transient, and every 5xx; inside a
     /// stream there is no status and the type decides.
     pub fn temporary(&self) -> bool {
-        if self.spend_cap() {
+        if self.spend_cap() || self.unauthorized() {
             return false;
         }
         match self.status {
             Some(status) => matches!(status, 408 | 409 | 429) || status >= 500,
             None => matches!(
                 self.kind.as_deref(),
-                Some("overloaded_error" | "api_error" | "rate_limit_error" | "timeout_error")
+                Some(
+                    "overloaded_error"
+                        | "api_error"
+                        | "rate_limit_error"
+                        | "timeout_error"
+                        // The other dialect's names.
+                        | "server_error"
+                        | "rate_limit_exceeded"
+                )
             ),
         }
     }
 
-    /// A 429 that no waiting cures: the organisation's own spend limit.
+    /// Whether the token was refused, and a fresh one may be accepted: a 401, or another 4xx whose
+    /// challenge says so.
+    pub fn unauthorized(&self) -> bool {
+        self.status == Some(401) || self.invalid_token
+    }
+
+    /// A 429 that no waiting cures: the organisation's own spend limit, or OpenAI's.
     fn spend_cap(&self) -> bool {
-        self.kind.as_deref() == Some("enforced_spend_limit_reached")
+        matches!(self.kind.as_deref(), Some("enforced_spend_limit_reached" | "insufficient_quota"))
     }
 
     fn reason(&self) -> &'static str {
         if self.spend_cap() {
             return "spend_cap";
         }
+        if self.unauthorized() {
+            return "unauthorized";
+        }
         match (self.status, self.kind.as_deref()) {
-            (Some(401), _) | (None, Some("authentication_error")) => "unauthorized",
+            (None, Some("authentication_error")) => "unauthorized",
             (Some(402), _) | (None, Some("billing_error")) => "billing",
             (Some(403), _) | (None, Some("permission_error")) => "forbidden",
             (Some(404), _) | (None, Some("not_found_error")) => "not_found",
@@ -406,11 +425,9 @@ impl Failure {
             | ContextFull
             | Nonsense { .. }
             | System { .. } => 1,
-            Refused(refusal) => match refusal.status {
-                Some(401) => 4,
-                _ if refusal.temporary() => 75,
-                _ => 1,
-            },
+            Refused(refusal) if refusal.unauthorized() => 4,
+            Refused(refusal) if refusal.temporary() => 75,
+            Refused(_) => 1,
             RefreshFailed { temporary, .. } => {
                 if *temporary {
                     75

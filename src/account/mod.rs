@@ -274,7 +274,7 @@ impl Accounts {
     /// has renewed it meanwhile; any other failure stays one. Whoever calls this tries once more and
     /// no more: nothing loops.
     async fn after_rejection(&self, owner: &str, session: Session, failure: Failure) -> Result<Session> {
-        let rejected = matches!(&failure, Failure::Refused(refusal) if refusal.status == Some(401));
+        let rejected = matches!(&failure, Failure::Refused(refusal) if refusal.unauthorized());
         if !rejected || !session.refreshable {
             return Err(self.rejected_afresh(failure));
         }
@@ -285,7 +285,7 @@ impl Accounts {
     /// What it means if there is no fresher token than the one that was rejected.
     fn rejected_afresh(&self, failure: Failure) -> Failure {
         match failure {
-            Failure::Refused(refusal) if refusal.status == Some(401) => {
+            Failure::Refused(refusal) if refusal.unauthorized() => {
                 Failure::TokenRejected { provider: self.provider().name.clone(), refusal }
             }
             other => other,

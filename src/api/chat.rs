@@ -1,14 +1,23 @@
 //! One question, and the answer as it comes.
 
+use std::time::Duration;
+
 use reqwest::{Method, Response};
+use serde::Serialize;
 
 use super::body::Body;
-use super::message::{Ending, Reading, Step};
+use super::completions::body as completion;
+use super::message::{Ending, Step};
 use super::question::Question;
+use super::reading::Reading;
 use super::sse::{Decoder, MAX_EVENT, TooLarge};
 use super::{Client, Peer, content_type, is_json, request, request_id};
 use crate::failure::{Failure, Result};
+use crate::provider::Dialect;
 use crate::secret::AccessToken;
+
+/// How long a whole answer is waited for to be followed by its figures, or by its end.
+const AFTERWARDS: Duration = Duration::from_secs(5);
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +36,34 @@ impl Client<'_> {
     /// [`Failure::Refused`] with what the service says, [`Failure::Unreachable`] where there is no
     /// answer, [`Failure::Nonsense`] where it is neither a stream of events nor JSON.
     pub async fn ask(&self, token: &AccessToken, question: &Question) -> Result<Answer> {
-        let body = serde_json::to_vec(&Body::of(question))
+        if self.dialect == Dialect::Anthropic {
+            return self.asked(token, &Body::of(question)).await;
+        }
+        let mut style = completion::Style::default();
+        loop {
+            match self.asked(token, &completion::Body::of(question, style)).await {
+                Err(Failure::Refused(refusal)) => {
+                    style = style.after(&refusal).ok_or(Failure::Refused(refusal))?;
+                }
+                asked => return asked,
+            }
+        }
+    }
+
+    async fn asked(&self, token: &AccessToken, question: &(impl Serialize + Sync)) -> Result<Answer> {
+        let body = serde_json::to_vec(question)
             .map_err(|error| Failure::System { sentence: format!("writing the question: {error}") })?;
-        let request = request(Method::POST, self.url("messages"), "text/event-stream", Some(body));
-        let (response, peer) = self.send(token, request).await?;
+        let url = self.url(self.dialect.resource());
+        let (response, peer) = self.send(token, request(Method::POST, url, "text/event-stream", Some(body))).await?;
         let kind = content_type(&response);
         let form = if kind.eq_ignore_ascii_case("text/event-stream") {
             Form::Events(Decoder::default())
         } else if is_json(kind) {
             Form::Whole
         } else {
-            return Err(peer.unexpected(&response));
+            return Err(peer.unexpected(response).await);
         };
-        let reading = Reading::new(request_id(&response, &peer));
+        let reading = Reading::new(self.dialect, request_id(&response, &peer));
         Ok(Answer { response, peer, form, reading, end: None })
     }
 }
@@ -76,7 +100,7 @@ impl Answer {
             self.end = Some(match self.step().await {
                 Ok(Step::Text(text)) => return Ok(Some(Piece::Text(text))),
                 Ok(Step::Thinking(text)) => return Ok(Some(Piece::Thinking(text))),
-                Ok(Step::Stop | Step::Nothing) => self.reading.verdict(),
+                Ok(Step::Stop | Step::Nothing) => self.reading.verdict(&self.peer),
                 Err(failure) => Err(failure),
             });
         }
@@ -99,21 +123,32 @@ impl Answer {
 
     /// What is known of how it ended; everything once [`next`](Self::next) has said none.
     pub fn ending(&self) -> &Ending {
-        &self.reading.ending
+        self.reading.ending()
     }
 
     /// The next thing that matters: text, thinking or the end.
     async fn step(&mut self) -> Result<Step> {
+        if let Some(held) = self.reading.held() {
+            return Ok(held);
+        }
         match &mut self.form {
             Form::Events(decoder) => loop {
                 match decoder.next_event() {
-                    Ok(Some(event)) => match self.reading.event(event, &self.peer)? {
-                        Step::Nothing => {}
-                        step => return Ok(step),
-                    },
-                    Ok(None) => match self.peer.chunk(&mut self.response).await? {
-                        Some(bytes) => decoder.push(bytes.as_ref()),
-                        None => return Err(self.reading.cut(decoder.is_between_events(), &self.peer)),
+                    Ok(Some(event)) => {
+                        let step = self.reading.event(event, &self.peer)?;
+                        if self.reading.is_finished() {
+                            self.peer.silence = self.peer.silence.min(AFTERWARDS);
+                        }
+                        if step != Step::Nothing {
+                            return Ok(step);
+                        }
+                    }
+                    Ok(None) => match self.peer.chunk(&mut self.response).await {
+                        Ok(Some(bytes)) => decoder.push(bytes.as_ref()),
+                        Ok(None) => return self.reading.ended(decoder.is_between_events(), &self.peer),
+                        // What follows a whole answer is figures at best.
+                        Err(_) if self.reading.is_finished() => return Ok(Step::Stop),
+                        Err(failure) => return Err(failure),
                     },
                     Err(TooLarge) => {
                         let limit = MAX_EVENT / 1024 / 1024;

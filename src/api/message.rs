@@ -26,6 +26,20 @@ pub struct Ending {
     pub request_id: Option<String>,
 }
 
+impl Ending {
+    /// Whether what has ended so is an answer; `said` is why the model declined, where it says so.
+    ///
+    /// # Errors
+    /// [`Failure::Declined`] or [`Failure::ContextFull`]: what came is not what was asked for.
+    pub(super) fn verdict(&self, said: &str) -> Result<()> {
+        match self.stop_reason.as_deref() {
+            Some("refusal") => Err(Failure::Declined { said: said.to_owned() }),
+            Some("model_context_window_exceeded") => Err(Failure::ContextFull),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What an answer used up, in tokens. Gateways leave out what they do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -46,7 +60,7 @@ pub struct Usage {
 
 impl Usage {
     /// The figures of a stream are running totals: a newer one replaces the older.
-    fn update(&mut self, newer: Self) {
+    pub(super) fn update(&mut self, newer: Self) {
         self.input_tokens = newer.input_tokens.or(self.input_tokens);
         self.output_tokens = newer.output_tokens.or(self.output_tokens);
         self.cache_creation_input_tokens = newer.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
@@ -147,13 +161,13 @@ impl Reading {
     pub(super) fn whole(&mut self, body: &[u8], peer: &Peer) -> Result<Step> {
         let message: Message = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
             true => peer.cut("its JSON is not complete"),
-            false => peer.nonsense("with JSON that is no message"),
+            false => peer.strange_json("no message", body),
         })?;
         if message.error.is_some() {
             return Err(self.refused(&String::from_utf8_lossy(body), peer));
         }
         let Some(blocks) = message.content else {
-            return Err(peer.nonsense("with JSON that is no message"));
+            return Err(peer.strange_json("no message", body));
         };
         self.ending.model = message.model.map(|model| peer.words(&model));
         self.ending.usage = message.usage.unwrap_or_default();
@@ -168,11 +182,7 @@ impl Reading {
     /// # Errors
     /// [`Failure::Declined`] or [`Failure::ContextFull`]: what came is not what was asked for.
     pub(super) fn verdict(&self) -> Result<()> {
-        match self.ending.stop_reason.as_deref() {
-            Some("refusal") => Err(Failure::Declined { said: self.explanation.clone() }),
-            Some("model_context_window_exceeded") => Err(Failure::ContextFull),
-            _ => Ok(()),
-        }
+        self.ending.verdict(&self.explanation)
     }
 
     fn stopped(&mut self, stopped: Stopped, peer: &Peer) {

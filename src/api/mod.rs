@@ -1,7 +1,9 @@
-//! The Messages client: asks a model, lists models, reads what comes back.
+//! The client of the Messages API, and of the Chat Completions API where a provider speaks that:
+//! asks a model, lists models, reads what comes back.
 //!
-//! It is given a token and knows nothing of where tokens come from. Nothing here tries again: only
-//! the caller knows whether a new token or a second attempt is due.
+//! It is given a token and knows nothing of where tokens come from. Nothing here tries again (but for a
+//! refusal that names another spelling of the same question): only the caller knows whether a new
+//! token or a second attempt is due.
 
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
 use crate::http::{self, Http};
-use crate::provider::{self, Provider, Url};
+use crate::provider::{self, Dialect, Provider, Url};
 use crate::secret::AccessToken;
 use crate::terminal::clean;
 
@@ -22,7 +24,9 @@ pub mod question;
 pub mod sse;
 
 mod body;
+mod completions;
 mod message;
+mod reading;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -50,10 +54,11 @@ impl Default for Patience {
     }
 }
 
-/// Talks to one provider's Messages endpoint.
+/// Talks to one provider's endpoint, in its dialect.
 pub struct Client<'a> {
     http: &'a Http,
     base: &'a Url,
+    dialect: Dialect,
     headers: HeaderMap,
     patience: Patience,
 }
@@ -65,7 +70,8 @@ impl<'a> Client<'a> {
     /// [`Failure::Configuration`] where there is none, or a header of `api_headers` is none.
     pub fn new(http: &'a Http, provider: &'a Provider) -> Result<Self> {
         let base = provider.required(provider.api.url.as_ref(), "api_url")?;
-        Ok(Self { http, base, headers: headers(provider)?, patience: Patience::default() })
+        let dialect = provider.api.dialect;
+        Ok(Self { http, base, dialect, headers: headers(provider)?, patience: Patience::default() })
     }
 
     /// Sends a request and waits for the head of a good answer.
@@ -90,12 +96,16 @@ impl<'a> Client<'a> {
     }
 
     /// The URL of one of the API's resources: the base's path, `/v1` once, the resource, the base's
-    /// query.
+    /// query. A base that is the whole URL of the questions is one too, so that a gateway need not
+    /// have a `/v1`.
     fn url(&self, resource: &str) -> Url {
         let mut url = self.base.clone();
         let prefix = url.path().trim_end_matches('/');
-        let prefix = prefix.strip_suffix("/v1").unwrap_or(prefix);
-        let path = format!("{prefix}/v1/{resource}");
+        let whole = prefix.strip_suffix(self.dialect.resource()).and_then(|prefix| prefix.strip_suffix('/'));
+        let path = match whole {
+            Some(prefix) => format!("{prefix}/{resource}"),
+            None => format!("{}/v1/{resource}", prefix.strip_suffix("/v1").unwrap_or(prefix)),
+        };
         url.set_path(&path);
         url
     }
@@ -188,11 +198,24 @@ impl Peer {
         Ok(whole)
     }
 
-    /// What to say of an answer of another kind than was asked for.
-    fn unexpected(&self, response: &Response) -> Failure {
-        match content_type(response) {
-            "" => self.nonsense("without saying what kind of content it sends"),
-            kind => self.nonsense(format!("with {} where a Messages API would send JSON or events", self.words(kind))),
+    /// What to say of an answer of another kind than was asked for: often a sign-in page or a
+    /// proxy's complaint, whose words say more than its kind does.
+    async fn unexpected(&self, response: Response) -> Failure {
+        let what = match content_type(&response) {
+            "" => "without saying what kind of content it sends".to_owned(),
+            kind => format!("with {} where the API would send JSON or events", self.words(kind)),
+        };
+        match refusal::said(&refusal::body(response, self).await, self).message {
+            words if words.is_empty() => self.nonsense(what),
+            words => self.nonsense(format!("{what}: {words}")),
+        }
+    }
+
+    /// What to say of JSON that is none of the API's, with its words for a person if it has any.
+    fn strange_json(&self, none: &str, body: &[u8]) -> Failure {
+        match refusal::said(&String::from_utf8_lossy(body), self).message {
+            words if words.is_empty() => self.nonsense(format!("with JSON that is {none}")),
+            words => self.nonsense(format!("with JSON that is {none}: {words}")),
         }
     }
 }

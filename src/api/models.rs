@@ -7,6 +7,8 @@ use serde_json::Value;
 use super::message::figure;
 use super::{Client, content_type, is_json, request};
 use crate::failure::{Failure, Result};
+use crate::moment;
+use crate::provider::Dialect;
 use crate::secret::AccessToken;
 
 /// As many models as the API gives on one page.
@@ -32,6 +34,17 @@ pub struct Model {
     pub max_tokens: Option<u64>,
 }
 
+impl Model {
+    /// A model as a list has it. OpenAI's shape gives the time in Unix seconds, whichever dialect the
+    /// service speaks otherwise.
+    fn of(item: Value) -> Option<Self> {
+        let created = item.get("created").and_then(Value::as_i64).filter(|seconds| *seconds > 0);
+        let model = Self::deserialize(item).ok()?;
+        let created_at = model.created_at.or_else(|| created.map(moment::rfc3339));
+        Some(Self { created_at, ..model })
+    }
+}
+
 /// A page of the list, in Anthropic's shape or OpenAI's, which has no further pages.
 #[derive(Deserialize)]
 struct Page {
@@ -51,7 +64,7 @@ impl Client<'_> {
         for _ in 0..MAX_PAGES {
             let page = self.page(token, after.as_deref()).await?;
             // What has no id cannot be asked.
-            let named = page.data.unwrap_or_default().into_iter().filter_map(|item| Model::deserialize(item).ok());
+            let named = page.data.unwrap_or_default().into_iter().filter_map(Model::of);
             models.extend(named.filter(|model| !model.id.is_empty()));
             let last = page.last_id.or_else(|| models.last().map(|model| model.id.clone()));
             // A page that leads to itself would lead there for ever.
@@ -68,15 +81,17 @@ impl Client<'_> {
 
     async fn page(&self, token: &AccessToken, after: Option<&str>) -> Result<Page> {
         let mut url = self.url("models");
-        url.query_pairs_mut().append_pair("limit", PAGE).extend_pairs(after.map(|id| ("after_id", id)));
+        if self.dialect == Dialect::Anthropic {
+            url.query_pairs_mut().append_pair("limit", PAGE).extend_pairs(after.map(|id| ("after_id", id)));
+        }
         let (mut response, peer) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
         if !is_json(content_type(&response)) {
-            return Err(peer.unexpected(&response));
+            return Err(peer.unexpected(response).await);
         }
         let body = peer.whole(&mut response).await?;
         match serde_json::from_slice::<Page>(&body) {
             Ok(page) if page.data.is_some() => Ok(page),
-            _ => Err(peer.nonsense("with JSON that is no list of models")),
+            _ => Err(peer.strange_json("no list of models", &body)),
         }
     }
 }

@@ -15,9 +15,27 @@ use crate::moment;
 /// As much of a refusal's body as is worth reading, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Reads a refusal to its end or [`MAX_BODY`]. A body that breaks off or hangs does not hide the
-/// status.
-pub(super) async fn read(mut response: Response, peer: &Peer) -> Refusal {
+/// Reads a refusal.
+pub(super) async fn read(response: Response, peer: &Peer) -> Refusal {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let (request_id, location) = (request_id(&response, peer), redirect(&response, peer));
+    let mut refusal = said(&body(response, peer).await, peer);
+    refusal.status = Some(status.as_u16());
+    refusal.request_id = request_id.or(refusal.request_id);
+    refusal.retry_after = retry_after(&headers);
+    refusal.invalid_token = status.is_client_error() && invalid_token(&headers);
+    if status.is_redirection() {
+        refusal.message = location;
+    } else if refusal.message.is_empty() {
+        // RFC 6750, section 3: where a resource server says what is wrong with a token.
+        refusal.message = peer.words(header(&headers, "www-authenticate"));
+    }
+    refusal
+}
+
+/// The body to its end or [`MAX_BODY`], as far as it is text. One that breaks off or hangs does not
+/// hide the status.
+pub(super) async fn body(mut response: Response, peer: &Peer) -> String {
     let mut body = Vec::new();
     let reading = async {
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -30,17 +48,25 @@ pub(super) async fn read(mut response: Response, peer: &Peer) -> Refusal {
     // The whole of it has as long as one silence: nobody waits for a trickling error page.
     let _ = timeout(peer.silence, reading).await;
     body.truncate(MAX_BODY);
-    let mut refusal = said(&String::from_utf8_lossy(&body), peer);
-    refusal.status = Some(response.status().as_u16());
-    refusal.request_id = request_id(&response, peer).or(refusal.request_id);
-    refusal.retry_after = retry_after(response.headers());
-    if response.status().is_redirection() {
-        refusal.message = redirect(&response, peer);
-    } else if refusal.message.is_empty() {
-        // RFC 6750, section 3: where a resource server says what is wrong with a token.
-        refusal.message = peer.words(header(response.headers(), "www-authenticate"));
-    }
-    refusal
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+/// Whether a challenge says that the token is no good (RFC 6750, section 3.1). The status beside it
+/// should be 401, and with many a gateway is another.
+fn invalid_token(headers: &HeaderMap) -> bool {
+    let challenges = headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
+    challenges.map(str::to_ascii_lowercase).any(|challenge| {
+        let says = |error: &str| {
+            let value = error.trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
+            value.strip_prefix('"').unwrap_or(value).strip_prefix("invalid_token").is_some_and(|rest| {
+                // Nothing longer that begins so.
+                !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+            })
+        };
+        let parameter = |at: usize| challenge[..at].ends_with([' ', ',', '\t']);
+        challenge.contains("bearer")
+            && challenge.match_indices("error").any(|(at, name)| parameter(at) && says(&challenge[at + name.len()..]))
+    })
 }
 
 /// What a refusal's body says: type, words and request id.
@@ -49,7 +75,7 @@ pub(super) fn said(body: &str, peer: &Peer) -> Refusal {
     match serde_json::from_str::<Value>(body) {
         Ok(body) => {
             refusal.kind = kind(&body).map(|kind| peer.words(kind));
-            refusal.message = peer.words(words(&body).unwrap_or_default());
+            refusal.message = peer.words(&placed(&body, words(&body).unwrap_or_default()));
             refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| peer.words(id));
         }
         Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "JSON that cannot be read".into(),
@@ -68,6 +94,25 @@ fn words(body: &Value) -> Option<&str> {
             .iter()
             .find_map(|name| words(fields.get(*name)?)),
         _ => None,
+    }
+}
+
+/// These words, after the name of the field that they complain of where they do not say it: OpenAI's
+/// `param`, or FastAPI's `loc`.
+fn placed(body: &Value, words: &str) -> String {
+    let path = |place: &Value| match place {
+        Value::String(name) if !name.is_empty() => Some(name.clone()),
+        Value::Array(steps) => {
+            let steps = steps.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+            Some(steps.collect::<Vec<_>>().join("."))
+        }
+        _ => None,
+    };
+    match ["/error/param", "/detail/0/loc"].iter().find_map(|pointer| path(body.pointer(pointer)?)) {
+        Some(place) if !words.is_empty() && !words.contains(place.rsplit('.').next().unwrap_or(&place)) => {
+            format!("{place}: {words}")
+        }
+        _ => words.to_owned(),
     }
 }
 
@@ -180,7 +225,7 @@ mod tests {
             (r#"{"error":"invalid_token","error_description":"It expired"}"#, Some("invalid_token"), "It expired"),
             (r#"{"message":"no Route matched with those values"}"#, None, "no Route matched with those values"),
             (r#"{"detail":"Not Found"}"#, None, "Not Found"),
-            (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, None, "field required"),
+            (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, None, "body: field required"),
             (r#"{"detail":{"error":"no such team"}}"#, None, "no such team"),
             (r#"{"type":"about:blank","title":"Forbidden","status":403}"#, None, "Forbidden"),
             (r#"{"error":{}}"#, None, ""),
@@ -204,6 +249,42 @@ mod tests {
             let refusal = said(body, &peer());
             assert_eq!((refusal.kind.as_deref(), refusal.message.as_str()), (kind, message), "{body}");
             assert_eq!(refusal.host, "llm.example.com");
+        }
+    }
+
+    #[test]
+    fn a_field_that_the_words_do_not_name_is_named() {
+        for (body, message) in [
+            (
+                r#"{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs"}]}"#,
+                "body.stream_options: Extra inputs",
+            ),
+            (r#"{"detail":[{"loc":["body","messages",0],"msg":"Too long"}]}"#, "body.messages.0: Too long"),
+            (r#"{"error":{"message":"Not allowed","param":"top_p"}}"#, "top_p: Not allowed"),
+            (r#"{"error":{"message":"'top_p' is not allowed","param":"top_p"}}"#, "'top_p' is not allowed"),
+            (r#"{"error":{"message":"No","param":null}}"#, "No"),
+            (r#"{"error":{"param":"top_p"}}"#, ""),
+        ] {
+            assert_eq!(said(body, &peer()).message, message, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_says_that_the_token_is_no_good() {
+        for (challenge, says) in [
+            (r#"Bearer error="invalid_token""#, true),
+            (r#"Bearer realm="x", error="invalid_token", error_description="It, expired""#, true),
+            (r#"Basic realm="y", bearer realm="x",error = invalid_token"#, true),
+            ("Bearer", false),
+            (r#"Bearer error="invalid_request""#, false),
+            (r#"Bearer error="invalid_tokens""#, false),
+            (r#"Bearer other_error="invalid_token""#, false),
+            (r#"Bearer error_description="invalid_token""#, false),
+            (r#"DPoP error="invalid_token""#, false),
+        ] {
+            let headers = [("www-authenticate", challenge)]
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+            assert_eq!(invalid_token(&HeaderMap::from_iter(headers)), says, "{challenge}");
         }
     }
 

@@ -259,10 +259,13 @@ async fn a_message_in_one_piece_is_an_answer_too() {
 #[tokio::test]
 async fn another_kind_of_content_is_nonsense() {
     for (headers, said) in [
-        ("content-type: text/html; charset=utf-8\r\n", "with text/html where a Messages API would send JSON or events"),
-        ("", "without saying what kind of content it sends"),
+        (
+            "content-type: text/html; charset=utf-8\r\n",
+            "with text/html where the API would send JSON or events: Sign in, (secret)",
+        ),
+        ("", "without saying what kind of content it sends: Sign in, (secret)"),
     ] {
-        let (_, ending) = chat_with(reply("200 OK", headers, "<html>sk-token</html>")).await;
+        let (_, ending) = chat_with(reply("200 OK", headers, "<html><title>Sign in, sk-token</title>")).await;
         let Err(Failure::Nonsense { what, .. }) = ending else { panic!("{ending:?}") };
         assert_eq!(what, said);
     }

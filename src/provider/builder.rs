@@ -2,7 +2,9 @@
 //! same checks as one from the configuration file.
 
 use crate::failure::{Failure, Result};
-use crate::provider::{Client, ClientAuth, Origin, Provider, Setting, Url, endpoint_url};
+use crate::provider::{
+    ANTHROPIC_VERSION, Api, Client, ClientAuth, Dialect, Origin, Provider, Setting, Url, endpoint_url,
+};
 use crate::secret::ClientSecret;
 
 /// Begin with [`Provider::named`], or with [`Provider::claude_code`] to change single values of it.
@@ -82,11 +84,49 @@ impl Provider {
         Ok(self)
     }
 
+    /// What is spoken there. The Chat Completions API gets no header that is Anthropic's own, unless
+    /// [`with_api_header`](Self::with_api_header) adds it after this.
+    #[must_use]
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.api.speak(dialect);
+        self
+    }
+
+    /// A header of every request to the API, in place of the one of that name. An empty value takes
+    /// it out: some gateways refuse a header they do not know.
+    #[must_use]
+    pub fn with_api_header(mut self, name: &str, value: &str) -> Self {
+        self.api.set_header(name, value);
+        self
+    }
+
     fn checked(&self, name: &str, url: &str) -> Result<Url> {
         endpoint_url(url).map_err(|why| Failure::Configuration {
             sentence: format!("the `{name}` of the provider {} {why}", self.name),
             cure: "write it as `https://...`".into(),
         })
+    }
+}
+
+impl Api {
+    /// Changes the dialect, and the headers that come with it.
+    pub(super) fn speak(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+        match dialect {
+            Dialect::Anthropic => {
+                self.headers.entry("anthropic-version".into()).or_insert_with(|| ANTHROPIC_VERSION.into());
+            }
+            Dialect::Openai => self.headers.retain(|name, _| !name.starts_with("anthropic-")),
+        }
+    }
+
+    /// Sets a header, or takes it out where the value is empty. Names are the same in any case (RFC
+    /// 9110, section 5.1).
+    pub(super) fn set_header(&mut self, name: &str, value: &str) {
+        self.headers.retain(|known, _| !known.eq_ignore_ascii_case(name));
+        if !value.is_empty() {
+            self.headers.insert(name.to_owned(), value.to_owned());
+        }
     }
 }
 

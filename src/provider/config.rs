@@ -15,7 +15,7 @@ use toml::Table;
 
 use crate::failure::{Failure, Result};
 use crate::provider::keeping::{Keeper, Keeping, PassphraseSource};
-use crate::provider::{BUILT_IN, Client, ClientAuth, Encoding, Origin, Provider, Setting, Url, endpoint_url};
+use crate::provider::{BUILT_IN, Client, ClientAuth, Dialect, Encoding, Origin, Provider, Setting, Url, endpoint_url};
 use crate::secret::ClientSecret;
 
 /// The environment as far as the configuration asks for it. An empty variable counts as unset.
@@ -57,6 +57,7 @@ const KEYS: &[&str] = &[
     "refresh_headers",
     "api_url",
     "api_headers",
+    "dialect",
     "model",
     "max_tokens",
 ];
@@ -93,6 +94,7 @@ struct Section {
     refresh_headers: Option<BTreeMap<String, String>>,
     api_url: Option<String>,
     api_headers: Option<BTreeMap<String, String>>,
+    dialect: Option<Dialect>,
     model: Option<String>,
     max_tokens: Option<u32>,
 }
@@ -336,7 +338,9 @@ impl Reader<'_> {
         replace(section.code_headers, &mut provider.code.headers);
         replace(section.refresh_params, &mut provider.refresh.params);
         replace(section.refresh_headers, &mut provider.refresh.headers);
-        replace(section.api_headers, &mut provider.api.headers);
+        provider.api.speak(section.dialect.unwrap_or(provider.api.dialect));
+        // Added to those that the dialect brings: whoever writes a gateway's key means no other to go.
+        section.api_headers.iter().flatten().for_each(|(name, value)| provider.api.set_header(name, value));
         provider.scopes = section.scopes.unwrap_or_else(|| std::mem::take(&mut provider.scopes));
         provider.code.encoding = section.code_request.unwrap_or(provider.code.encoding);
         provider.refresh.encoding = section.refresh_request.unwrap_or(provider.refresh.encoding);
@@ -504,10 +508,29 @@ mod tests {
         assert_eq!((&*provider.code.headers["b"], &*provider.refresh.headers["d"]), ("2", "4"));
         assert_eq!((provider.refresh.encoding, &*provider.refresh.params["c"]), (Encoding::Json, "3"));
         assert_eq!(provider.api.url.as_ref().unwrap().as_str(), "https://llm.example.com/prefix");
-        assert_eq!(provider.api.headers, BTreeMap::from([("e".into(), "5".into())]));
+        let headers =
+            [("anthropic-version", "2023-06-01"), ("e", "5")].map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(provider.api.headers, BTreeMap::from(headers));
         assert_eq!((provider.api.model.as_deref(), provider.api.max_tokens), (Some("m"), Some(8192)));
         assert!(provider.device_url.is_some() && provider.revoke_url.is_some());
         assert!(!provider.code.with_state);
+    }
+
+    #[test]
+    fn api_headers_are_added_to_those_of_the_dialect_and_empty_ones_go() {
+        let headers = |lines: &str| {
+            let headers = provider(&format!("[provider.claude_code]\n{lines}"), &[]).api.headers;
+            headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+        };
+        let (version, beta) = ("anthropic-version: 2023-06-01", "anthropic-beta: oauth-2025-04-20");
+        assert_eq!(headers(""), [beta, version]);
+        assert_eq!(headers("api_headers = { x-bf-vk = 'k' }"), [beta, version, "x-bf-vk: k"]);
+        assert_eq!(headers("api_headers = { Anthropic-Beta = '' }"), [version]);
+        assert_eq!(headers("api_headers = { Anthropic-Version = '2' }"), ["Anthropic-Version: 2", beta]);
+        assert_eq!(headers("dialect = 'anthropic'"), [beta, version]);
+        assert_eq!(headers("dialect = 'openai'"), [""; 0]);
+        let own = "dialect = 'openai'\napi_headers = { anthropic-version = '2023-06-01' }";
+        assert_eq!(headers(own), [version]);
     }
 
     #[test]

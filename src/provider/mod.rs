@@ -17,6 +17,9 @@ pub mod keeping;
 /// The name of the provider that needs no configuration file.
 pub const BUILT_IN: &str = "claude_code";
 
+/// The one version of the Messages API there is.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
 /// Everything nexus knows about one provider before anybody has signed in.
 #[derive(Debug)]
 pub struct Provider {
@@ -111,13 +114,36 @@ pub enum Encoding {
     Json,
 }
 
-/// The Messages endpoint of a provider.
+/// Which API a provider's endpoint speaks. The commands and what they print are the same.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// The Messages API.
+    #[default]
+    Anthropic,
+    /// The Chat Completions API, which OpenAI began and most gateways speak.
+    Openai,
+}
+
+impl Dialect {
+    /// Where questions go, below `/v1/`.
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::Anthropic => "messages",
+            Self::Openai => "chat/completions",
+        }
+    }
+}
+
+/// The endpoint of a provider that answers questions.
 #[derive(Debug, Clone)]
 pub struct Api {
-    /// The base; `/v1/messages` and `/v1/models` are appended, a path prefix is kept. The built-in
-    /// provider always has one, another may only sign in.
+    /// The base; `/v1/messages` (or `/v1/chat/completions`) and `/v1/models` are appended, a path
+    /// prefix is kept. The built-in provider always has one, another may only sign in.
     pub url: Option<Url>,
-    /// Headers sent with every request, `anthropic-version` among them.
+    /// What is spoken there.
+    pub dialect: Dialect,
+    /// Headers sent with every request, `anthropic-version` among them where that is spoken.
     pub headers: BTreeMap<String, String>,
     /// The model when the command line names none.
     pub model: Option<String>,
@@ -162,7 +188,7 @@ impl Provider {
     /// The built-in provider: the Claude Console's endpoints, without a client, which only the
     /// person can register.
     pub fn claude_code() -> Self {
-        let version = ("anthropic-version".to_owned(), "2023-06-01".to_owned());
+        let version = ("anthropic-version".to_owned(), ANTHROPIC_VERSION.to_owned());
         let beta = ("anthropic-beta".to_owned(), "oauth-2025-04-20".to_owned());
         Self {
             name: BUILT_IN.into(),
@@ -190,6 +216,7 @@ impl Provider {
             },
             api: Api {
                 url: Url::parse("https://api.anthropic.com").ok(),
+                dialect: Dialect::Anthropic,
                 headers: BTreeMap::from([version, beta]),
                 model: None,
                 max_tokens: None,
@@ -214,7 +241,8 @@ impl Provider {
             refresh: RequestStyle::default(),
             api: Api {
                 url: None,
-                headers: BTreeMap::from([("anthropic-version".into(), "2023-06-01".into())]),
+                dialect: Dialect::Anthropic,
+                headers: BTreeMap::from([("anthropic-version".into(), ANTHROPIC_VERSION.into())]),
                 model: None,
                 max_tokens: None,
             },

@@ -55,28 +55,47 @@ pub(super) fn answer(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
 
 /// Checks what every call of the API needs, and gives its request id.
 pub(super) fn admit(state: &mut State, seen: &Seen) -> Result<String, Answer> {
-    let request_id = state.grants.draw("request").replacen("sandbox-request-", "req_sandbox_", 1);
+    let request_id = request_id(state);
     let refused = |status, kind, message| Err(refusal_of(status, kind, message, &request_id));
-    let mut schemes = seen.headers.iter().filter(|(name, _)| name == "authorization");
-    let (Some((_, header)), None) = (schemes.next(), schemes.next()) else {
-        return refused(401, "authentication_error", "exactly one authorization header is needed");
-    };
-    let token = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match token {
-        Some((_, token)) if state.grants.access_is_good(token) => {}
-        Some((_, token)) if state.grants.was_access(token) => {
-            return refused(
-                401,
-                "authentication_error",
-                "OAuth token has expired. Please obtain a new token or refresh your existing token.",
-            );
-        }
-        _ => return refused(401, "authentication_error", "Invalid bearer token"),
+    if let Err(why) = authorize(state, seen) {
+        return refused(401, "authentication_error", why);
     }
     if seen.header("anthropic-version").is_none() {
         return refused(400, "invalid_request_error", "anthropic-version: header is required");
     }
     Ok(request_id)
+}
+
+pub(super) fn request_id(state: &mut State) -> String {
+    state.grants.draw("request").replacen("sandbox-request-", "req_sandbox_", 1)
+}
+
+/// Whether the bearer of a request is good, or why not.
+pub(super) fn authorize(state: &State, seen: &Seen) -> Result<(), &'static str> {
+    let mut schemes = seen.headers.iter().filter(|(name, _)| name == "authorization");
+    let (Some((_, header)), None) = (schemes.next(), schemes.next()) else {
+        return Err("exactly one authorization header is needed");
+    };
+    match header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+        Some((_, token)) if state.grants.access_is_good(token) => Ok(()),
+        Some((_, token)) if state.grants.was_access(token) => {
+            Err("OAuth token has expired. Please obtain a new token or refresh your existing token.")
+        }
+        _ => Err("Invalid bearer token"),
+    }
+}
+
+/// What the sandbox says to a prompt, word by word, and how it ended.
+pub(super) fn echo(prompt: &str, system: &str, longest: usize) -> (Vec<String>, bool) {
+    let mut text = format!("You said: {prompt}");
+    if !system.is_empty() {
+        text += &format!(" (Your system prompt: {system})");
+    }
+    text += " (This is the nexus sandbox: no model is behind it.)";
+    let mut words: Vec<_> = text.split_inclusive(char::is_whitespace).map(String::from).collect();
+    let cut = words.len() > longest;
+    words.truncate(longest);
+    (words, cut)
 }
 
 /// An error as the Messages API writes it.
@@ -163,15 +182,9 @@ struct Message {
 
 impl Message {
     fn new(asked: Asked, request_id: &str) -> Self {
-        let mut text = format!("You said: {}", asked.prompt);
-        if !asked.system.is_empty() {
-            text += &format!(" (Your system prompt: {})", asked.system);
-        }
-        text += " (This is the nexus sandbox: no model is behind it.)";
-        let mut words: Vec<_> = text.split_inclusive(char::is_whitespace).map(String::from).collect();
+        let (words, cut) = echo(&asked.prompt, &asked.system, asked.max_tokens);
         let input = [&asked.prompt, &asked.system].iter().map(|text| text.split_whitespace().count()).sum();
-        let stop_reason = if words.len() > asked.max_tokens { "max_tokens" } else { "end_turn" };
-        words.truncate(asked.max_tokens);
+        let stop_reason = if cut { "max_tokens" } else { "end_turn" };
         Self { id: request_id.replacen("req_", "msg_", 1), asked, words, stop_reason, input }
     }
 

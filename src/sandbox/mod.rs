@@ -1,4 +1,4 @@
-//! An authorization server and a Messages endpoint on loopback, for `nexus demo` and the tests.
+//! An authorization server and a Messages endpoint (Chat Completions too) on loopback, for `nexus demo` and the tests.
 //!
 //! It is strict where real servers differ in strictness (S256 verified, exact redirect, single-use
 //! codes, rotation, the whole family revoked when a spent refresh token comes again), so that what
@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use crate::loopback::{self, BindError, Listener, page};
 
 mod authorization;
+mod completions;
 mod grants;
 mod messages;
 mod models;
@@ -60,6 +61,8 @@ pub enum Endpoint {
     Revoke,
     /// `POST /v1/messages`.
     Messages,
+    /// `POST /v1/chat/completions`.
+    Completions,
     /// `GET /v1/models`.
     Models,
 }
@@ -73,7 +76,7 @@ pub struct Counts {
     pub refreshes: usize,
     /// Tokens revoked that were known.
     pub revocations: usize,
-    /// Messages answered.
+    /// Messages answered, completions included.
     pub messages: usize,
     /// Lists of models given out.
     pub models: usize,
@@ -239,7 +242,8 @@ impl Drop for Sandbox {
 }
 
 impl Endpoint {
-    const ALL: [Self; 6] = [Self::Authorize, Self::Decision, Self::Token, Self::Revoke, Self::Messages, Self::Models];
+    const ALL: [Self; 7] =
+        [Self::Authorize, Self::Decision, Self::Token, Self::Revoke, Self::Messages, Self::Completions, Self::Models];
 
     /// The path below the origin and the prefix.
     pub fn path(self) -> &'static str {
@@ -249,6 +253,7 @@ impl Endpoint {
             Self::Token => "/token",
             Self::Revoke => "/revoke",
             Self::Messages => "/v1/messages",
+            Self::Completions => "/v1/chat/completions",
             Self::Models => "/v1/models",
         }
     }
@@ -256,7 +261,7 @@ impl Endpoint {
     fn method(self) -> Method {
         match self {
             Self::Authorize | Self::Models => Method::GET,
-            Self::Decision | Self::Token | Self::Revoke | Self::Messages => Method::POST,
+            Self::Decision | Self::Token | Self::Revoke | Self::Messages | Self::Completions => Method::POST,
         }
     }
 
@@ -363,6 +368,7 @@ fn work(state: &mut State, seen: &Seen, method: &Method) -> Reply {
         Endpoint::Token => Reply::Data(token::token(state, seen)),
         Endpoint::Revoke => Reply::Data(token::revoke(state, seen)),
         Endpoint::Messages => Reply::Data(messages::answer(state, seen).unwrap_or_else(|refusal| refusal)),
+        Endpoint::Completions => Reply::Data(completions::answer(state, seen).unwrap_or_else(|refusal| refusal)),
         Endpoint::Models => Reply::Data(models::list(state, seen).unwrap_or_else(|refusal| refusal)),
     }
 }

@@ -5,15 +5,23 @@ use serde_json::{Value, json};
 use super::messages::{admit, refusal};
 use super::script::Answer;
 use super::seen::only;
-use super::{Seen, State};
+use super::{Seen, State, completions};
 use crate::moment;
 
-/// When the newest model came out: 2026-10-01. Each further one is a month older.
+/// When a model came out, in Unix seconds: the newest on 2026-10-01, each further one a month earlier.
+pub(super) fn created(age: usize) -> i64 {
+    NEWEST - MONTH * i64::try_from(age).unwrap_or_default()
+}
+
 const NEWEST: i64 = 1_790_812_800;
 const MONTH: i64 = 30 * 86_400;
 
-/// `GET /v1/models`: newest first, `limit` (1 to 1000, usually 20) and `after_id` honoured.
+/// `GET /v1/models`: newest first, `limit` (1 to 1000, usually 20) and `after_id` honoured. Without
+/// `anthropic-version` it is OpenAI's list, as it is with gateways that serve both dialects.
 pub(super) fn list(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
+    if seen.header("anthropic-version").is_none() {
+        return completions::models(state, seen);
+    }
     let request_id = admit(state, seen)?;
     let invalid = |message: &str| refusal(400, "invalid_request_error", message).header("request-id", &request_id);
     let parameters = seen.parameters();
@@ -55,7 +63,7 @@ fn model(age: usize, id: &str) -> Value {
         "type": "model",
         "id": id,
         "display_name": words.join(" "),
-        "created_at": moment::rfc3339(NEWEST - MONTH * i64::try_from(age).unwrap_or_default()),
+        "created_at": moment::rfc3339(created(age)),
         "max_input_tokens": 200_000,
         "max_tokens": 4_096,
     })

@@ -19,6 +19,7 @@ fn catalogue() -> Vec<Failure> {
         message: "its own words".into(),
         request_id: Some("req_1".into()),
         retry_after: None,
+        invalid_token: false,
     };
     let refused = |refusal| Refused(Box::new(refusal));
     let mut all = vec![

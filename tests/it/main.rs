@@ -36,6 +36,8 @@ mod oauth_start;
 mod oauth_status;
 /// `nexus oauth token`.
 mod oauth_token;
+/// A provider that speaks the Chat Completions API.
+mod openai;
 /// The authorization code flow with PKCE, case by case.
 mod pkce;
 /// What other users and programs of this machine can get at.

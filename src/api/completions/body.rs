@@ -1,0 +1,223 @@
+//! How a question is written for the Chat Completions API.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::api::question::{Message, Part, Question};
+use crate::failure::Refusal;
+
+/// The body of the request.
+#[derive(Serialize)]
+pub(in crate::api) struct Body<'a> {
+    model: &'a str,
+    messages: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+/// What services of different ages write differently.
+///
+/// `max_tokens` is the older name and comes first: every gateway knows it, while a gateway that does
+/// not know `max_completion_tokens` may ignore it without a word. The models that want the newer
+/// name refuse the older one and say so.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) struct Style {
+    newer_limit: bool,
+    without_usage: bool,
+}
+
+impl Style {
+    /// How to write it instead, where a refusal names what it dislikes. Each change is made once, so
+    /// this comes to an end.
+    pub(in crate::api) fn after(self, refusal: &Refusal) -> Option<Self> {
+        if !matches!(refusal.status, Some(400 | 422)) {
+            return None;
+        }
+        let names = |field: &str| refusal.message.contains(field);
+        if !self.newer_limit && names("max_completion_tokens") {
+            Some(Self { newer_limit: true, ..self })
+        } else if !self.without_usage && names("stream_options") {
+            Some(Self { without_usage: true, ..self })
+        } else {
+            None
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    /// One more event with what was used up, which else a stream does not tell.
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: Content<'a>,
+}
+
+/// What is words alone is sent as one text, which every gateway understands; else a list.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<Piece<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Piece<'a> {
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: ImageUrl },
+    File { file: File<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    filename: &'a str,
+    file_data: String,
+}
+
+impl<'a> Body<'a> {
+    pub(in crate::api) fn of(question: &'a Question, style: Style) -> Self {
+        let system =
+            question.system.as_deref().map(|system| Turn { role: "system", content: Content::Text(system.into()) });
+        let limit = Some(question.max_tokens);
+        let (max_tokens, max_completion_tokens) = if style.newer_limit { (None, limit) } else { (limit, None) };
+        Self {
+            model: &question.model,
+            messages: system.into_iter().chain(question.messages.iter().map(Turn::of)).collect(),
+            max_tokens,
+            max_completion_tokens,
+            stream: true,
+            stream_options: (!style.without_usage).then_some(StreamOptions { include_usage: true }),
+        }
+    }
+}
+
+impl<'a> Turn<'a> {
+    fn of(message: &'a Message) -> Self {
+        let texts: Option<Vec<_>> = message.parts.iter().map(text).collect();
+        let content = match texts {
+            Some(texts) => {
+                let joined = texts.into_iter().reduce(|all, text| format!("{all}\n\n{text}").into());
+                Content::Text(joined.unwrap_or_default())
+            }
+            None => Content::Parts(message.parts.iter().map(Piece::of).collect()),
+        };
+        Self { role: message.role.as_str(), content }
+    }
+}
+
+/// A part as words, where it is any. This dialect has no place for a text file: it is quoted under
+/// its name.
+fn text(part: &Part) -> Option<Cow<'_, str>> {
+    match part {
+        Part::Text(text) => Some(text.into()),
+        Part::Document { title, text } => Some(format!("{title}:\n\n{text}").into()),
+        Part::Image { .. } | Part::Pdf { .. } => None,
+    }
+}
+
+impl<'a> Piece<'a> {
+    fn of(part: &'a Part) -> Self {
+        let url = |media_type: &str, data: &str| format!("data:{media_type};base64,{data}");
+        match part {
+            Part::Image { media_type, data } => Self::ImageUrl { image_url: ImageUrl { url: url(media_type, data) } },
+            Part::Pdf { title, data } => {
+                Self::File { file: File { filename: title, file_data: url("application/pdf", data) } }
+            }
+            words => Self::Text { text: text(words).unwrap_or_default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::Role;
+
+    fn question(parts: Vec<Part>) -> Question {
+        Question {
+            model: "m".into(),
+            max_tokens: 9,
+            system: Some("Be brief.".into()),
+            messages: vec![Message::user("Hi"), Message::assistant("Hello"), Message { role: Role::User, parts }],
+        }
+    }
+
+    #[test]
+    fn words_are_one_text_and_files_are_parts() {
+        let document = || Part::Document { title: "a.txt".into(), text: "hi".into() };
+        let files = vec![
+            Part::Image { media_type: "image/png", data: "aGk=".into() },
+            Part::Pdf { title: "a.pdf".into(), data: "JVBERg==".into() },
+            document(),
+            Part::Text("What is this?".into()),
+        ];
+        let content = |parts| {
+            let written = serde_json::to_value(Body::of(&question(parts), Style::default())).unwrap();
+            let mut turns = written["messages"].as_array().unwrap().clone();
+            let last = turns.pop().unwrap();
+            assert_eq!(last["role"], "user");
+            assert_eq!(
+                json!(turns),
+                json!([
+                    { "role": "system", "content": "Be brief." },
+                    { "role": "user", "content": "Hi" },
+                    { "role": "assistant", "content": "Hello" },
+                ])
+            );
+            last["content"].clone()
+        };
+        assert_eq!(content(vec![document(), Part::Text("What is this?".into())]), "a.txt:\n\nhi\n\nWhat is this?");
+        assert_eq!(
+            content(files),
+            json!([
+                { "type": "image_url", "image_url": { "url": "data:image/png;base64,aGk=" } },
+                { "type": "file", "file": { "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg==" } },
+                { "type": "text", "text": "a.txt:\n\nhi" },
+                { "type": "text", "text": "What is this?" },
+            ])
+        );
+    }
+
+    #[test]
+    fn a_refusal_that_names_a_field_changes_it_once() {
+        let refusal =
+            |status, message: &str| Refusal { status: Some(status), message: message.into(), ..Refusal::default() };
+        let newer = refusal(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead");
+        let usage = refusal(422, "body.stream_options: Extra inputs are not permitted");
+        let first = Style::default();
+        let limits = |style| {
+            let body = serde_json::to_value(Body::of(&question(vec![]), style)).unwrap();
+            (body["max_tokens"].clone(), body["max_completion_tokens"].clone(), body["stream_options"].clone())
+        };
+        assert_eq!(limits(first), (json!(9), json!(null), json!({ "include_usage": true })));
+        let second = first.after(&newer).unwrap();
+        assert_eq!(limits(second), (json!(null), json!(9), json!({ "include_usage": true })));
+        let third = second.after(&usage).unwrap();
+        assert_eq!(limits(third), (json!(null), json!(9), json!(null)));
+        for (style, refusal) in [
+            (second, &newer),
+            (third, &usage),
+            (first, &refusal(400, "max_tokens: 9 is too much")),
+            (first, &refusal(429, "max_completion_tokens")),
+        ] {
+            assert_eq!(style.after(refusal), None, "{refusal:?}");
+        }
+    }
+}

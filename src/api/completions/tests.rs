@@ -1,0 +1,253 @@
+//! The reader of completions, without a network.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::reading::Reading;
+use crate::api::Peer;
+use crate::api::message::{Ending, Step, Usage};
+use crate::api::sse::Decoder;
+use crate::failure::Failure;
+use crate::provider::Url;
+use crate::secret::AccessToken;
+
+const STREAM: &str = concat!(
+    ": a comment\r\n\r\n",
+    r#"data: {"id":"c-1","object":"chat.completion.chunk","created":1,"model":"m-1","choices":[{"index":0,"#,
+    r#""delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#,
+    "\r\n\r\n",
+    r#"data: {"choices":[{"index":0,"delta":{"reasoning_content":"Hm","reasoning":"Hm"}}]}"#,
+    "\n\n",
+    // The end of the one and the beginning of the other at once.
+    r#"data: {"choices":[{"index":0,"delta":{"reasoning":"m","content":"Gr"},"finish_reason":""}]}"#,
+    "\n\n",
+    "event: ping\ndata: not even JSON\n\n",
+    "data: {\"type\":\"ping\"}\n\n",
+    "data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"üße 😀\"}}]}\n\n",
+    r#"data: {"choices":[{"index":1,"delta":{"content":"another choice"}}]}"#,
+    "\n\n",
+    r#"data: {"choices":[{"delta":{"content":[{"type":"text","text":"\u001b\n"},{"type":"image"}]}}],"error":null}"#,
+    "\r\r",
+    r#"data: {"model":"","choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#,
+    "\n\n",
+    r#"data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":15,"prompt_tokens_details":{"cached_tokens":3}}}"#,
+    "\n\n",
+    "data: [DONE]\n\n",
+);
+
+fn peer() -> Peer {
+    let url = Url::parse("https://llm.example.com/").expect("a URL");
+    Peer::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
+}
+
+#[derive(Default)]
+struct Outcome {
+    text: String,
+    thinking: String,
+    done: bool,
+    ended: Option<Failure>,
+    ending: Ending,
+    verdict: Option<Failure>,
+}
+
+fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let (mut decoder, mut reading, peer) = (Decoder::default(), Reading::default(), peer());
+    let mut outcome = Outcome::default();
+    for chunk in chunks {
+        decoder.push(chunk);
+        while let Some(event) = decoder.next_event().expect("no event is too large here") {
+            let mut next = Some(reading.event(event, &peer));
+            while let Some(step) = next {
+                match step {
+                    Ok(Step::Text(text)) => outcome.text += &text,
+                    Ok(Step::Thinking(text)) => outcome.thinking += &text,
+                    Ok(Step::Stop) => outcome.done = true,
+                    Ok(Step::Nothing) => {}
+                    Err(failure) => outcome.ended = Some(failure),
+                }
+                next = reading.held().map(Ok);
+            }
+        }
+    }
+    if !outcome.done && outcome.ended.is_none() {
+        outcome.ended = reading.ended(decoder.is_between_events(), &peer).err();
+    }
+    outcome.verdict = reading.verdict(&peer).err();
+    outcome.ending = reading.ending;
+    outcome
+}
+
+fn ended(stream: &str) -> Option<Failure> {
+    follow([stream.as_bytes()]).ended
+}
+
+#[test]
+fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
+    let stream = STREAM.as_bytes();
+    let check = |outcome: Outcome, at: usize| {
+        assert!(outcome.done, "cut at {at}");
+        assert_eq!(outcome.ended, None, "cut at {at}");
+        assert_eq!(outcome.text, "Grüße 😀\u{1b}\n", "cut at {at}");
+        assert_eq!(outcome.thinking, "Hmm", "cut at {at}");
+        let usage = Usage {
+            input_tokens: Some(7),
+            output_tokens: Some(15),
+            cache_read_input_tokens: Some(3),
+            ..Usage::default()
+        };
+        let (model, stop_reason) = (Some("m-1".into()), Some("max_tokens".into()));
+        assert_eq!(outcome.ending, Ending { model, stop_reason, usage, request_id: None }, "cut at {at}");
+    };
+    for at in 0..=stream.len() {
+        check(follow([&stream[..at], &stream[at..]]), at);
+    }
+    check(follow(stream.chunks(1)), 1);
+}
+
+#[test]
+fn a_stream_is_whole_from_its_finish_reason_on_and_never_before() {
+    let reason = STREAM.find(r#""length""#).unwrap();
+    let whole = reason + STREAM[reason..].find("\n\n").unwrap() + 2;
+    for at in 0..STREAM.len() {
+        let outcome = follow([&STREAM.as_bytes()[..at]]);
+        if at < whole {
+            assert!(matches!(outcome.ended, Some(Failure::AnswerCut { .. })), "cut at {at}: {:?}", outcome.ended);
+        } else {
+            assert_eq!(outcome.ended, None, "cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn done_alone_ends_an_answer_that_has_begun() {
+    let text = r#"data: {"choices":[{"delta":{"content":"x"}}]}"#;
+    assert_eq!(ended(&format!("{text}\n\ndata: [DONE]\n\n")), None);
+    let cut = |stream: &str| match ended(stream) {
+        Some(Failure::AnswerCut { why, .. }) => why,
+        other => panic!("{stream}: {other:?}"),
+    };
+    assert_eq!(cut(&format!("{text}\n\n")), "it ended without a finish_reason and without [DONE]");
+    assert_eq!(cut(&format!("{text}\n\ndata: [DO")), "it ended inside an event");
+    assert_eq!(cut("data: [DONE]\n\n"), "it ended without a finish_reason and without [DONE]");
+    let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
+    assert_eq!(cut(&format!("{text}\n\n{gave_up}\n\n")), "it gave up with the finish_reason error");
+}
+
+#[test]
+fn an_error_in_the_middle_is_a_refusal() {
+    for (data, kind, message) in [
+        (r#"{"error":{"message":"sk-token?","type":"server_error","code":500}}"#, Some("server_error"), "(secret)?"),
+        (
+            r#"{"error":{"message":"Slow","type":null,"code":429},"choices":[{"finish_reason":"error"}]}"#,
+            Some("rate_limit_error"),
+            "Slow",
+        ),
+        (r#"{"error":{"message":"Gone","type":"None","code":"502"}}"#, Some("api_error"), "Gone"),
+        (r#"{"error":{"message":"No","code":"model_gone"}}"#, Some("model_gone"), "No"),
+        (r#"{"error":"plain words"}"#, None, "plain words"),
+    ] {
+        let Some(Failure::Refused(refusal)) = ended(&format!("data: {data}\n\n")) else { panic!("{data}") };
+        assert_eq!((refusal.status, refusal.kind.as_deref(), &*refusal.message), (None, kind, message), "{data}");
+    }
+    let Some(Failure::Refused(refusal)) = ended("event: error\ndata: upstream gone\n\n") else { panic!("no refusal") };
+    assert_eq!(refusal.message, "upstream gone");
+}
+
+#[test]
+fn what_is_none_of_the_apis_is_nonsense() {
+    for stream in [
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{}}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"con\n\n",
+        "data: {\"choices\":\"none\"}\n\n",
+    ] {
+        assert!(matches!(ended(stream), Some(Failure::Nonsense { .. })), "{stream}: {:?}", ended(stream));
+    }
+}
+
+#[test]
+fn finish_reasons_are_told_in_the_words_of_the_other_dialect() {
+    let declined = |said: &str| Some(Failure::Declined { said: said.into() });
+    for (choice, stop_reason, verdict) in [
+        (r#""finish_reason":"stop""#, "end_turn", None),
+        (r#""finish_reason":"length""#, "max_tokens", None),
+        (r#""finish_reason":"tool_calls""#, "tool_use", None),
+        (r#""finish_reason":"end_turn""#, "end_turn", None),
+        (r#""finish_reason":"invented\u0007later""#, "invented later", None),
+        (r#""finish_reason":"content_filter""#, "refusal", declined("")),
+        (
+            r#""finish_reason":"model_context_window_exceeded""#,
+            "model_context_window_exceeded",
+            Some(Failure::ContextFull),
+        ),
+        (r#""delta":{"refusal":"I will not."},"finish_reason":"stop""#, "refusal", declined("I will not")),
+    ] {
+        let outcome = follow([format!("data: {{\"choices\":[{{{choice}}}]}}\n\n").as_bytes()]);
+        assert_eq!((outcome.ending.stop_reason.as_deref(), outcome.verdict), (Some(stop_reason), verdict), "{choice}");
+    }
+}
+
+#[test]
+fn what_a_model_says_while_it_declines_is_bounded() {
+    let piece = format!(r#"data: {{"choices":[{{"delta":{{"refusal":"{}"}}}}]}}"#, "no ".repeat(1000));
+    let outcome = follow([format!("{piece}\n\n").repeat(100).as_bytes()]);
+    let Some(Failure::Declined { said }) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    assert!(said.len() < 400, "{said}");
+}
+
+#[test]
+fn a_completion_in_one_piece_is_read() {
+    let mut reading = Reading::new(Some("req_1".into()));
+    let body = r#"{"object":"chat.completion","model":"m-2","choices":[{"index":0,"finish_reason":"stop","message":
+        {"role":"assistant","content":"One two","reasoning_content":"Hm","refusal":null}}],
+        "usage":{"prompt_tokens":"many","completion_tokens":2}}"#;
+    assert_eq!(reading.whole(body.as_bytes(), &peer()), Ok(Step::Thinking("Hm".into())));
+    assert_eq!((reading.held(), reading.held()), (Some(Step::Text("One two".into())), None));
+    assert_eq!(reading.verdict(&peer()), Ok(()));
+    let usage = Usage { output_tokens: Some(2), ..Usage::default() };
+    let (model, stop_reason) = (Some("m-2".into()), Some("end_turn".into()));
+    assert_eq!(reading.ending, Ending { model, stop_reason, usage, request_id: Some("req_1".into()) });
+    let silent = br#"{"choices":[{"message":{"content":null}}]}"#;
+    assert_eq!(Reading::default().whole(silent, &peer()), Ok(Step::Stop));
+}
+
+#[test]
+fn a_completion_in_one_piece_is_whole_or_a_failure() {
+    let body = r#"{"choices":[{"message":{"content":"One"},"finish_reason":"stop"}]}"#;
+    for at in 0..body.len() {
+        let cut = Reading::default().whole(&body.as_bytes()[..at], &peer());
+        assert!(matches!(cut, Err(Failure::AnswerCut { .. })), "cut at {at}: {cut:?}");
+    }
+    for (body, said) in [
+        (r#"{"choices":[]}"#, "with JSON that is no chat completion"),
+        (r#"{"choices":[{}]}"#, "with JSON that is no chat completion"),
+        (r#"{"content":[]}"#, "with JSON that is no chat completion"),
+        (r#"{"detail":"Try sk-token later."}"#, "with JSON that is no chat completion: Try (secret) later"),
+    ] {
+        let read = Reading::default().whole(body.as_bytes(), &peer());
+        let Err(Failure::Nonsense { what, .. }) = read else { panic!("{body}: {read:?}") };
+        assert_eq!(what, said);
+    }
+    let refused = Reading::new(Some("req_1".into())).whole(br#"{"error":{"message":"Broken","code":503}}"#, &peer());
+    let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!(
+        refusal.to_string(),
+        "llm.example.com answered overloaded_error in the middle of its answer: Broken (request req_1)"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_are_a_panic_or_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in ".*") {
+        let outcome = follow([&bytes[..], text.as_bytes()]);
+        prop_assert!(outcome.ended.is_some());
+        drop(Reading::default().whole(&bytes, &peer()));
+    }
+
+    #[test]
+    fn no_damage_to_a_stream_is_a_panic(at in 0..STREAM.len(), byte in any::<u8>()) {
+        let mut stream = STREAM.as_bytes().to_vec();
+        stream[at] = byte;
+        follow([&stream[..]]);
+    }
+}
