@@ -221,7 +221,7 @@ impl App {
         let session = self.accounts.get_valid(owner).await?;
         let models = self.accounts.models(owner, session).await?;
         let first = models.into_iter().next().map(|model| model.id);
-        first.ok_or_else(|| Failure::NoModel { provider: provider.name.clone() })
+        first.ok_or_else(|| Failure::NoModel { provider: provider.name.clone(), unlisted: None })
     }
 
     fn set_cookie(&self, name: &str, value: &str) -> [(header::HeaderName, String); 1] {

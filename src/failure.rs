@@ -63,6 +63,15 @@ pub enum Failure {
     NoModel {
         /// The provider's name.
         provider: String,
+        /// What the API answered, where it has no list of models to choose from.
+        unlisted: Option<Box<Refusal>>,
+    },
+    /// The API has no list of models, as many gateways have none.
+    NoModelList {
+        /// The provider's name.
+        provider: String,
+        /// What the API answered.
+        refusal: Box<Refusal>,
     },
     /// No session is stored.
     NotSignedIn {
@@ -323,7 +332,13 @@ impl fmt::Display for Failure {
             RedirectMismatch { uri, host, said } => {
                 write!(f, "{host} does not accept the redirect URI `{uri}`{}", quoted(said))
             }
-            NoModel { provider } => write!(f, "no model is named and none is known for {provider}"),
+            NoModel { provider, unlisted: None } => {
+                write!(f, "no model is named and none is known for {provider}")
+            }
+            NoModel { provider, unlisted: Some(refusal) } => {
+                write!(f, "no model is named, and {provider} has no list of them: {refusal}")
+            }
+            NoModelList { provider, refusal } => write!(f, "{provider} has no list of models: {refusal}"),
             NotSignedIn { provider } => write!(f, "not signed in to {provider}"),
             SessionEnded { provider, at } => {
                 write!(f, "the session with {provider} was ended by the server at {}", moment::rfc3339(*at))
@@ -419,6 +434,7 @@ impl Failure {
                 _ => 4,
             },
             PortTaken { .. }
+            | NoModelList { .. }
             | Store { .. }
             | AnswerCut { .. }
             | Declined { .. }
@@ -450,6 +466,7 @@ impl Failure {
             RedirectUnusable { .. } => "redirect_uri",
             RedirectMismatch { .. } => "redirect_uri_mismatch",
             NoModel { .. } => "no_model",
+            NoModelList { .. } => "no_model_list",
             NotSignedIn { .. } => "not_signed_in",
             SessionEnded { .. } => "session_ended",
             NoRefreshToken { .. } => "no_refresh_token",
@@ -505,7 +522,11 @@ impl Failure {
             RedirectMismatch { .. } => {
                 "register exactly this redirect URI with the client, or configure the registered one".into()
             }
-            NoModel { provider } => {
+            NoModelList { provider, .. } | NoModel { provider, unlisted: Some(_) } => format!(
+                "name a model with --model, or write `model = \"...\"` under [provider.{provider}] in config.toml; \
+                 check `api_url` if chat fails all the same"
+            ),
+            NoModel { provider, unlisted: None } => {
                 let listing = match provider.as_str() {
                     crate::provider::BUILT_IN => "`nexus models`".into(),
                     other => format!("`nexus models --provider {other}`"),
@@ -575,7 +596,10 @@ impl Failure {
     /// The refusal inside, for the fields that only an HTTP answer has.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Failure::Refused(refusal) | Failure::TokenRejected { refusal, .. } => Some(refusal),
+            Failure::Refused(refusal)
+            | Failure::TokenRejected { refusal, .. }
+            | Failure::NoModelList { refusal, .. }
+            | Failure::NoModel { unlisted: Some(refusal), .. } => Some(refusal),
             _ => None,
         }
     }

@@ -209,8 +209,18 @@ impl Accounts {
     /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
     ///
     /// # Errors
-    /// As [`chat`](Self::chat).
+    /// As [`chat`](Self::chat); [`Failure::NoModelList`] where the API has no such list.
     pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
+        self.listed(owner, seen).await.map_err(|failure| match failure {
+            // Not there, not allowed in any way, not made: what gateways say that only pass questions on.
+            Failure::Refused(refusal) if matches!(refusal.status, Some(404 | 405 | 501)) => {
+                Failure::NoModelList { provider: self.provider().name.clone(), refusal }
+            }
+            other => other,
+        })
+    }
+
+    async fn listed(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
         let client = api::Client::new(&self.renewal.http, self.provider())?;
         let session = self.serving(owner, seen).await?;
         let seen = session.generation;

@@ -95,7 +95,12 @@ pub(super) struct Reading {
     /// Whether any event came that the Messages API sends, and whether any other.
     recognized: bool,
     skipped: bool,
+    /// Whether one of those was the other dialect's.
+    foreign: bool,
 }
+
+/// What to say of an answer in the other dialect.
+const FOREIGN: &str = "in the words of the Chat Completions API: write `dialect = \"openai\"` for this provider";
 
 impl Reading {
     pub(super) fn new(request_id: Option<String>) -> Self {
@@ -137,6 +142,7 @@ impl Reading {
             "ping" | "content_block_stop" => Step::Nothing,
             _ => {
                 self.skipped = true;
+                self.foreign |= event.data.contains("\"choices\"");
                 return Ok(Step::Nothing);
             }
         };
@@ -147,6 +153,7 @@ impl Reading {
     /// What to say of a stream that ended without `message_stop`.
     pub(super) fn cut(&self, between_events: bool, peer: &Peer) -> Failure {
         match (self.recognized, self.skipped, between_events) {
+            (false, true, _) if self.foreign => peer.nonsense(FOREIGN),
             (false, true, true) => peer.nonsense("with a stream of events that are none of the Messages API's"),
             (_, _, true) => peer.cut("it ended without the event message_stop"),
             (_, _, false) => peer.cut("it ended inside an event"),
@@ -167,6 +174,9 @@ impl Reading {
             return Err(self.refused(&String::from_utf8_lossy(body), peer));
         }
         let Some(blocks) = message.content else {
+            if message.choices.is_some() {
+                return Err(peer.nonsense(FOREIGN));
+            }
             return Err(peer.strange_json("no message", body));
         };
         self.ending.model = message.model.map(|model| peer.words(&model));
@@ -262,6 +272,7 @@ struct Message {
     content: Option<Vec<Block>>,
     usage: Option<Usage>,
     error: Option<IgnoredAny>,
+    choices: Option<IgnoredAny>,
     #[serde(flatten)]
     stopped: Stopped,
 }

@@ -21,6 +21,8 @@ pub(super) async fn read(response: Response, peer: &Peer) -> Refusal {
     let (request_id, location) = (request_id(&response, peer), redirect(&response, peer));
     let mut refusal = said(&body(response, peer).await, peer);
     refusal.status = Some(status.as_u16());
+    // LiteLLM's `code` says the status once more.
+    refusal.kind = refusal.kind.filter(|kind| kind != status.as_str());
     refusal.request_id = request_id.or(refusal.request_id);
     refusal.retry_after = retry_after(&headers);
     refusal.invalid_token = status.is_client_error() && invalid_token(&headers);

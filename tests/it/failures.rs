@@ -31,8 +31,10 @@ fn catalogue() -> Vec<Failure> {
         ClientRefused { provider: work(), client_id: text("c"), host: host(), said: String::new() },
         RedirectUnusable { uri: text("https://localhost/"), why: text("it is https") },
         RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), said: text("not registered") },
-        NoModel { provider: built_in() },
-        NoModel { provider: work() },
+        NoModel { provider: built_in(), unlisted: None },
+        NoModel { provider: work(), unlisted: None },
+        NoModel { provider: work(), unlisted: Some(Box::new(refusal(Some(404), None))) },
+        NoModelList { provider: work(), refusal: Box::new(refusal(Some(404), None)) },
         NotSignedIn { provider: built_in() },
         NotSignedIn { provider: work() },
         SessionEnded { provider: work(), at: 1_761_575_400 },
@@ -69,6 +71,7 @@ fn catalogue() -> Vec<Failure> {
     }
     all.push(refused(Refusal { retry_after: Some(20), ..refusal(Some(429), Some("rate_limit_error")) }));
     all.push(refused(refusal(Some(429), Some("enforced_spend_limit_reached"))));
+    all.push(refused(Refusal { invalid_token: true, ..refusal(Some(403), None) }));
     all.push(refused(Refusal { message: String::new(), request_id: None, ..refusal(Some(500), None) }));
     for kind in ["overloaded_error", "rate_limit_error", "invalid_request_error"] {
         all.push(refused(refusal(None, Some(kind))));

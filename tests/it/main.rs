@@ -16,6 +16,8 @@ mod completions;
 mod demo;
 /// Every failure: its sentence, exit code, reason and way out.
 mod failures;
+/// What gateways do differently.
+mod gateways;
 /// Servers, pages, programs and files that mean harm.
 mod hostile;
 /// The plan of the code, as far as a machine can hold it to it.

@@ -136,6 +136,20 @@ fn an_answer_in_one_piece_is_one_too() {
 }
 
 #[test]
+fn the_other_dialect_is_recognised() {
+    let (sandbox, nexus) = signed_in();
+    let start = json!({ "type": "message_start", "message": { "model": "m", "usage": { "input_tokens": 1 } } });
+    let stop = json!({ "type": "message_stop" });
+    let whole = json!({ "type": "message", "content": [], "usage": { "input_tokens": 1 } });
+    for script in [Scripted::stream([Piece::event(&start), Piece::event(&stop)]), Scripted::json(200, &whole)] {
+        sandbox.script(Endpoint::Completions, [script]);
+        assert_output!(nexus.run(&["chat", "x"]), 1, stdout: "", stderr:
+            "error: [SERVER] answered in the words of the Messages API: write `dialect = \"anthropic\"` for this \
+             provider\n  check the provider's URLs in config.toml\n");
+    }
+}
+
+#[test]
 fn a_field_that_is_refused_by_name_is_written_differently_once() {
     let (sandbox, nexus) = signed_in();
     let error = |param: &str, message: &str| {

@@ -29,7 +29,12 @@ pub(in crate::api) struct Reading {
     /// Whether any chunk came, and whether anything else.
     recognized: bool,
     skipped: bool,
+    /// Whether one of those was the other dialect's.
+    foreign: bool,
 }
+
+/// What to say of an answer in the other dialect.
+const FOREIGN: &str = "in the words of the Messages API: write `dialect = \"anthropic\"` for this provider";
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -37,6 +42,8 @@ struct Chunk {
     choices: Option<Vec<Choice>>,
     usage: Option<Value>,
     error: Option<IgnoredAny>,
+    #[serde(rename = "type")]
+    kind: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +91,8 @@ impl Reading {
         if chunk.error.is_some() || event.name == "error" {
             return Err(self.refused(event.data, peer));
         }
-        if chunk.choices.is_none() && chunk.usage.is_none() {
+        if chunk.choices.is_none() && (chunk.usage.is_none() || chunk.kind.is_some()) {
+            self.foreign |= chunk.kind.is_some_and(|kind| kind == "message_start");
             return Ok(self.skip());
         }
         self.recognized = true;
@@ -107,6 +115,9 @@ impl Reading {
         })?;
         if chunk.error.is_some() {
             return Err(self.refused(&String::from_utf8_lossy(body), peer));
+        }
+        if chunk.choices.is_none() && chunk.kind.as_ref().is_some_and(|kind| kind == "message") {
+            return Err(peer.nonsense(FOREIGN));
         }
         let choice = self.take(chunk, peer).ok_or_else(nonsense)?;
         self.finished = true;
@@ -144,6 +155,7 @@ impl Reading {
 
     fn cut(&self, between_events: bool, peer: &Peer) -> Failure {
         match (self.recognized, self.skipped, between_events) {
+            (false, true, _) if self.foreign => peer.nonsense(FOREIGN),
             (false, true, true) => peer.nonsense("with a stream of events that are none of the Chat Completions API's"),
             (_, _, true) => peer.cut("it ended without a finish_reason and without [DONE]"),
             (_, _, false) => peer.cut("it ended inside an event"),

@@ -20,7 +20,9 @@ pub(super) async fn question(args: &Args, prompt: String, accounts: &Accounts, s
     let api = &accounts.provider().api;
     let listed = match listed(seen) {
         // The list could not be had at sign-in; it is asked for once, where nothing else names a model.
-        None if args.model.is_none() && api.model.is_none() => accounts.models("", accounts.look("")?).await?,
+        None if args.model.is_none() && api.model.is_none() => {
+            accounts.models("", accounts.look("")?).await.map_err(unnamed)?
+        }
         listed => listed.unwrap_or_default(),
     };
     let model = args
@@ -28,7 +30,7 @@ pub(super) async fn question(args: &Args, prompt: String, accounts: &Accounts, s
         .clone()
         .or_else(|| api.model.clone())
         .or_else(|| newest(&listed).map(|model| model.id.clone()))
-        .ok_or_else(|| Failure::NoModel { provider: accounts.provider().name.clone() })?;
+        .ok_or_else(|| Failure::NoModel { provider: accounts.provider().name.clone(), unlisted: None })?;
     let longest = listed.iter().find(|listed| listed.id == model).and_then(|model| model.max_tokens);
     let max_tokens = args
         .max_tokens
@@ -37,6 +39,14 @@ pub(super) async fn question(args: &Args, prompt: String, accounts: &Accounts, s
         .unwrap_or(MAX_TOKENS);
     let system = args.system.clone().filter(|system| !system.is_empty());
     Ok(Question { model, max_tokens, system, messages: vec![Message::user(prompt)] })
+}
+
+/// What it means for a question that there is no list to take a model from.
+fn unnamed(failure: Failure) -> Failure {
+    match failure {
+        Failure::NoModelList { provider, refusal } => Failure::NoModel { provider, unlisted: Some(refusal) },
+        other => other,
+    }
 }
 
 /// The list that sign-in or `nexus models` kept beside the session.

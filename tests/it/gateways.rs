@@ -1,0 +1,297 @@
+//! What gateways do differently: each quirk works, or fails with a sentence that names the gateway's
+//! answer.
+
+use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, sandbox};
+
+fn signed_in(lines: &str) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at_with(&sandbox, lines);
+    nexus.sign_in();
+    (sandbox, nexus)
+}
+
+fn message(text: &str) -> Value {
+    json!({ "type": "message", "content": [{ "type": "text", "text": text }], "stop_reason": "end_turn" })
+}
+
+/// An answer to a question, and what comes of it: the exit code, stdout, and stderr.
+#[test]
+fn every_strange_answer_works_or_is_named() {
+    const ITS_WORDS: &str = "  the server's words above say what it dislikes\n";
+    const LATER: &str = "  try again in a minute\n";
+    const URLS: &str = "  check the provider's URLs in config.toml\n";
+    let page = |title: &str| format!("<!DOCTYPE html><html><head><title>{title}</title></head><p>x</p></html>");
+    let openai = |status: u16, message: &str, kind: &str| {
+        let error = json!({ "message": message, "type": kind, "param": null, "code": status.to_string() });
+        Scripted::json(status, &json!({ "error": error }))
+    };
+    let delta = |text: &str| {
+        let delta = json!({ "type": "text_delta", "text": text });
+        Piece::event(&json!({ "type": "content_block_delta", "delta": delta }))
+    };
+    let stop = || Piece::event(&json!({ "type": "message_stop" }));
+    let table: Vec<(&str, Scripted, i32, &str, String)> = vec![
+        // What works.
+        ("JSON to a stream request", Scripted::json(200, &message("whole")), 0, "whole\n", String::new()),
+        (
+            "a JSON kind of its own",
+            Scripted::text(200, "application/vnd.llm+json; charset=utf-8", &message("whole").to_string()),
+            0,
+            "whole\n",
+            String::new(),
+        ),
+        ("a stream without its frame", Scripted::stream([delta("bare"), stop()]), 0, "bare\n", String::new()),
+        (
+            "the other dialect's end after the own",
+            Scripted::stream([delta("text"), stop(), Piece::text("data: [DONE]\n\n")]),
+            0,
+            "text\n",
+            String::new(),
+        ),
+        (
+            "pings without a name",
+            Scripted::stream([Piece::text("data: {\"type\":\"ping\"}\n\n"), delta("text"), stop()]),
+            0,
+            "text\n",
+            String::new(),
+        ),
+        // LiteLLM's statuses for a missing key and for a wrong one.
+        (
+            "a refusal as a 500",
+            openai(500, "Authentication Error, No api key passed in.", "auth_error"),
+            75,
+            "",
+            format!("error: [SERVER] answered 500 auth_error: Authentication Error, No api key passed in\n{LATER}"),
+        ),
+        (
+            "a refusal as a 400",
+            openai(400, "Authentication Error, Invalid proxy server token passed", "None"),
+            1,
+            "",
+            format!("error: [SERVER] answered 400: Authentication Error, Invalid proxy server token passed\n{ITS_WORDS}"),
+        ),
+        (
+            "FastAPI's detail",
+            Scripted::json(422, &json!({ "detail": [{ "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted" }] })),
+            1,
+            "",
+            format!("error: [SERVER] answered 422: body.top_k: Extra inputs are not permitted\n{ITS_WORDS}"),
+        ),
+        (
+            "Kong's message",
+            Scripted::json(404, &json!({ "message": "no Route matched with those values", "request_id": "k1" })),
+            1,
+            "",
+            "error: [SERVER] answered 404: no Route matched with those values (request k1)\n  `nexus models` lists the \
+             models; check `api_url` if that fails too\n"
+                .into(),
+        ),
+        (
+            "an HTML error page",
+            Scripted::text(503, "text/html", &page("503 Service Temporarily Unavailable")),
+            75,
+            "",
+            format!("error: [SERVER] answered 503: 503 Service Temporarily Unavailable\n{LATER}"),
+        ),
+        (
+            "an empty refusal",
+            Scripted::text(403, "text/plain", ""),
+            1,
+            "",
+            "error: [SERVER] answered 403\n  this account may not do that: try another --model, or ask whoever runs the \
+             account\n"
+                .into(),
+        ),
+        (
+            "no kind of content",
+            Scripted::text(400, "", "upstream connect error"),
+            1,
+            "",
+            format!("error: [SERVER] answered 400: upstream connect error\n{ITS_WORDS}"),
+        ),
+        (
+            "a quota that is used up",
+            openai(429, "You exceeded your current quota", "insufficient_quota"),
+            1,
+            "",
+            "error: [SERVER] answered 429 insufficient_quota: You exceeded your current quota\n  raise the limit with \
+             whoever pays for the account\n"
+                .into(),
+        ),
+        // What a 200 is not always.
+        (
+            "a sign-in page",
+            Scripted::text(200, "text/html; charset=utf-8", &page("Sign in to Example")),
+            1,
+            "",
+            format!("error: [SERVER] answered with text/html where the API would send JSON or events: Sign in to Example\n{URLS}"),
+        ),
+        (
+            "plain words",
+            Scripted::text(200, "text/plain", "OK"),
+            1,
+            "",
+            format!("error: [SERVER] answered with text/plain where the API would send JSON or events: OK\n{URLS}"),
+        ),
+        (
+            "nothing at all",
+            Scripted::text(200, "text/plain", ""),
+            1,
+            "",
+            format!("error: [SERVER] answered with text/plain where the API would send JSON or events\n{URLS}"),
+        ),
+        (
+            "an error that calls itself a success",
+            Scripted::json(200, &json!({ "error": { "message": "No healthy upstream", "type": "api_error" } })),
+            75,
+            "",
+            format!("error: [SERVER] answered api_error in the middle of its answer: No healthy upstream\n{LATER}"),
+        ),
+        (
+            "JSON of somebody else's",
+            Scripted::json(200, &json!({ "status": "error", "detail": "tenant unknown" })),
+            1,
+            "",
+            format!("error: [SERVER] answered with JSON that is no message: tenant unknown\n{URLS}"),
+        ),
+        (
+            "the other dialect",
+            Scripted::stream([Piece::text("data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n")]),
+            1,
+            "",
+            format!(
+                "error: [SERVER] answered in the words of the Chat Completions API: write `dialect = \"openai\"` for this \
+                 provider\n{URLS}"
+            ),
+        ),
+        (
+            "the other dialect in one piece",
+            Scripted::json(200, &json!({ "object": "chat.completion", "choices": [] })),
+            1,
+            "",
+            format!(
+                "error: [SERVER] answered in the words of the Chat Completions API: write `dialect = \"openai\"` for this \
+                 provider\n{URLS}"
+            ),
+        ),
+    ];
+    let (sandbox, nexus) = signed_in("model = 'm'");
+    for (quirk, script, code, stdout, stderr) in table {
+        eprintln!("{quirk}");
+        sandbox.script(Endpoint::Messages, [script]);
+        assert_output!(nexus.run(&["chat", "x"]), code, stdout: stdout, stderr: stderr);
+    }
+}
+
+#[test]
+fn an_answer_needs_no_request_id() {
+    let (sandbox, nexus) = signed_in("model = 'm'");
+    sandbox.script(Endpoint::Messages, [Scripted::json(200, &message("whole"))]);
+    let object = nexus.run(&["chat", "--json", "x"]).json();
+    assert_eq!((&object["answer"], &object["request_id"]), (&json!("whole"), &json!(null)));
+}
+
+#[test]
+fn a_challenge_counts_as_a_401_whatever_the_status() {
+    let challenge = |status, challenge: &str| {
+        Scripted::text(status, "text/html", "<title>Unauthorized</title>").header("www-authenticate", challenge)
+    };
+    let dead = "Bearer realm=\"x\", error=\"invalid_token\", error_description=\"expired\"";
+    for status in [400, 401, 403, 404] {
+        let (sandbox, nexus) = signed_in("");
+        sandbox.script(Endpoint::Messages, [challenge(status, dead)]);
+        nexus.run(&["chat", "x"]).ok();
+        assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "{status}");
+        sandbox.script(Endpoint::Messages, [challenge(status, dead), challenge(status, dead)]);
+        assert_output!(nexus.run(&["chat", "x"]), 4, stdout: "", stderr: format!(
+            "error: a fresh access token was refused: [SERVER] answered {status}: Unauthorized\n  run `nexus oauth \
+             start --provider work`\n"));
+        assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (2, 4), "nothing loops");
+        sandbox.script(Endpoint::Models, [challenge(status, dead)]);
+        nexus.run(&["models"]).ok();
+    }
+    let (sandbox, nexus) = signed_in("");
+    for answer in [challenge(403, "Bearer error=\"insufficient_scope\""), challenge(500, dead)] {
+        sandbox.script(Endpoint::Messages, [answer]);
+        nexus.run(&["chat", "x"]);
+    }
+    assert_eq!(sandbox.refreshes(), 0, "neither is cured by another token");
+}
+
+#[test]
+fn a_gateway_without_a_list_of_models_names_the_cure() {
+    let cure = "  name a model with --model, or write `model = \"...\"` under [provider.work] in config.toml; check \
+        `api_url` if chat fails all the same\n";
+    for status in [404, 405, 501] {
+        let sandbox = sandbox(Settings::default());
+        let nexus = Nexus::at(&sandbox);
+        let none = || Scripted::json(status, &json!({ "detail": "Nothing here" }));
+        sandbox.script(Endpoint::Models, [none(), none(), none(), none(), none()]);
+        nexus.sign_in();
+        assert_output!(nexus.run(&["models"]), 1, stdout: "",
+            stderr: format!("error: work has no list of models: [SERVER] answered {status}: Nothing here\n{cure}"));
+        assert_output!(nexus.run(&["chat", "x"]), 2, stdout: "", stderr: format!(
+            "error: no model is named, and work has no list of them: [SERVER] answered {status}: Nothing here\n{cure}"));
+        let object = nexus.run(&["models", "--json"]).json();
+        assert_eq!(
+            (&object["error"]["reason"], &object["error"]["http_status"]),
+            (&json!("no_model_list"), &json!(status))
+        );
+        let asked = sandbox.requests_to(Endpoint::Models).len();
+        nexus.run(&["chat", "--model", "sandbox-old", "x"]).ok();
+        nexus.configure(&crate::nexus::config(&sandbox, "model = 'sandbox-small'"));
+        nexus.run(&["chat", "x"]).ok();
+        assert_eq!(sandbox.requests_to(Endpoint::Models).len(), asked, "a model that is named needs no list");
+    }
+}
+
+#[test]
+fn headers_are_added_and_taken_out() {
+    for (lines, headers) in [
+        ("", &[("anthropic-version", Some("2023-06-01")), ("anthropic-beta", None)][..]),
+        ("api_headers = { x-bf-vk = 'key' }", &[("anthropic-version", Some("2023-06-01")), ("x-bf-vk", Some("key"))]),
+        ("api_headers = { Anthropic-Beta = 'a,b' }", &[("anthropic-beta", Some("a,b"))]),
+    ] {
+        let (sandbox, nexus) = signed_in(lines);
+        nexus.run(&["chat", "x"]).ok();
+        nexus.run(&["models"]).ok();
+        for seen in [Endpoint::Messages, Endpoint::Models].map(|endpoint| sandbox.requests_to(endpoint).pop().unwrap())
+        {
+            for (name, value) in headers {
+                assert_eq!(seen.header(name), *value, "{lines}: {name}");
+            }
+        }
+    }
+    // The built-in provider's, which strict gateways refuse.
+    let (sandbox, mut nexus) = (sandbox(Settings::default()), Nexus::new());
+    nexus.set("CLAUDE_CODE_CLIENT_ID", "sandbox-client");
+    nexus.set("CLAUDE_CODE_REDIRECT_URI", "http://127.0.0.1:0/callback");
+    let config = crate::nexus::config(&sandbox, "api_headers = { anthropic-beta = '' }\nrefresh_request = 'form'");
+    nexus.configure(&config.replace("default = \"work\"\n[provider.work]", "[provider.claude_code]"));
+    nexus.sign_in();
+    nexus.run(&["chat", "x"]).ok();
+    let seen = sandbox.requests_to(Endpoint::Messages).pop().unwrap();
+    assert_eq!((seen.header("anthropic-beta"), seen.header("anthropic-version")), (None, Some("2023-06-01")));
+}
+
+#[test]
+fn the_base_may_have_a_prefix_and_be_the_whole_url() {
+    let sandbox = sandbox(Settings { prefix: "/gw/anthropic".into(), ..Settings::default() });
+    let nexus = Nexus::new();
+    for base in ["", "/", "/v1", "/v1/", "/v1/messages"] {
+        let (from, to) = (
+            format!("api_url = \"{}\"", sandbox.origin()),
+            format!("api_url = \"{}/gw/anthropic{base}\"", sandbox.origin()),
+        );
+        nexus.configure(&crate::nexus::config(&sandbox, "").replace(&from, &to));
+        nexus.sign_in();
+        nexus.run(&["chat", "x"]).ok();
+        nexus.run(&["models"]).ok();
+        let path = |endpoint| sandbox.requests_to(endpoint).pop().unwrap().path;
+        assert_eq!(path(Endpoint::Messages), "/gw/anthropic/v1/messages", "{base}");
+        assert_eq!(path(Endpoint::Models), "/gw/anthropic/v1/models", "{base}");
+    }
+}
