@@ -73,7 +73,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__chat)
-            opts="-v -s -m -p -h -V --verbose --system --model --max-tokens --provider --json --help --version"
+            opts="-v -s -m -p -h -V --verbose --system --model --max-tokens --provider --no-stdin --retries --deadline --output --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -105,6 +105,18 @@ _nexus() {
                     ;;
                 -p)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json stream-json" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -66,9 +66,15 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'Wha
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model; else the configured one, else the newest that the session may use' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The longest answer, in tokens' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'How often to ask again when the service is busy or out of reach' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'How long all of it may take until the answer begins (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'What stdout gets' -r -f -a "text\t'The text, as it comes'
+json\t'One object, at the end'
+stream-json\t'One object a line, as it happens; the last is a result or an error'"
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'Print one object for programs, when the answer is whole'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Leave stdin alone, whatever it is'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'The same as --output json'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s p -l provider -d 'Use this provider of config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'

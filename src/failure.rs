@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::moment;
 
@@ -196,6 +197,13 @@ pub enum Failure {
         /// What happened.
         why: String,
     },
+    /// A server did not begin to answer within the deadline.
+    Overdue {
+        /// Who was asked.
+        host: String,
+        /// The deadline, in seconds.
+        waited: i64,
+    },
     /// The token endpoint did not do its work, but may later; the session is kept.
     RefreshFailed {
         /// The provider's name.
@@ -232,8 +240,10 @@ pub struct Refusal {
     pub message: String,
     /// The `request-id` header or `request_id` field, for support.
     pub request_id: Option<String>,
-    /// `retry-after`, in seconds.
-    pub retry_after: Option<u64>,
+    /// How long the server asks to wait (`retry-after-ms`, `retry-after`).
+    pub retry_after: Option<Duration>,
+    /// Whether trying again makes sense, where the server says so itself (`x-should-retry`).
+    pub should_retry: Option<bool>,
     /// Whether a challenge says that the token is no good (RFC 6750, section 3.1), whatever the status.
     pub invalid_token: bool,
 }
@@ -270,6 +280,23 @@ impl Refusal {
         self.status == Some(401) || self.invalid_token
     }
 
+    /// Who answered what, without its words: the beginning of a sentence.
+    pub fn answered(&self) -> String {
+        let status = self.status.map(|status| format!(" {status}")).unwrap_or_default();
+        let kind = self.kind.as_ref().map(|kind| format!(" {kind}")).unwrap_or_default();
+        match (&*status, &*kind) {
+            ("", "") => format!("{} answered with an error", self.host),
+            (status, kind) => format!("{} answered{status}{kind}", self.host),
+        }
+    }
+
+    /// Whether to ask again in a moment. The server knows best, except where what it lacks is money or
+    /// another token.
+    pub fn worth_retrying(&self) -> bool {
+        let hopeless = self.spend_cap() || self.unauthorized() || self.reason() == "billing";
+        !hopeless && self.should_retry.unwrap_or_else(|| self.temporary())
+    }
+
     /// A 429 that no waiting cures: the organisation's own spend limit, or OpenAI's.
     fn spend_cap(&self) -> bool {
         matches!(self.kind.as_deref(), Some("enforced_spend_limit_reached" | "insufficient_quota"))
@@ -302,12 +329,9 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} answered", self.host)?;
-        match (self.status, &self.kind) {
-            (Some(status), Some(kind)) => write!(f, " {status} {kind}")?,
-            (Some(status), None) => write!(f, " {status}")?,
-            (None, Some(kind)) => write!(f, " {kind} in the middle of its answer")?,
-            (None, None) => write!(f, " with an error in the middle of its answer")?,
+        f.write_str(&self.answered())?;
+        if self.status.is_none() {
+            f.write_str(" in the middle of its answer")?;
         }
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
@@ -383,6 +407,9 @@ impl fmt::Display for Failure {
             Refused(refusal) => refusal.fmt(f),
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
             Unreachable { host, why } => write!(f, "cannot reach {host}: {why}"),
+            Overdue { host, waited } => {
+                write!(f, "{host} did not begin to answer within {}", moment::span(*waited))
+            }
             RefreshFailed { host, why, .. } => {
                 write!(f, "the token could not be refreshed: {host} {why}; the session is kept")
             }
@@ -451,7 +478,7 @@ impl Failure {
                     1
                 }
             }
-            Unreachable { .. } | Busy { .. } => 75,
+            Unreachable { .. } | Overdue { .. } | Busy { .. } => 75,
         }
     }
 
@@ -484,6 +511,7 @@ impl Failure {
             Refused(refusal) => refusal.reason(),
             Nonsense { .. } => "nonsense",
             Unreachable { .. } => "unreachable",
+            Overdue { .. } => "overdue",
             RefreshFailed { .. } => "refresh_failed",
             Busy { .. } => "busy",
             System { .. } => "system",
@@ -561,20 +589,17 @@ impl Failure {
                 "end that program, or register another redirect URI and write it as `redirect_uri` under \
                  [provider.{provider}]; port 0 takes any free one"
             ),
-            AnswerCut { .. } => "what was printed is not the whole answer: run the command again".into(),
-            Declined { .. } => "what was printed is not an answer: ask differently, or another --model".into(),
+            AnswerCut { .. } => "run the command again".into(),
+            Declined { .. } => "ask differently, or another --model".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
             Refused(refusal) => match refusal.reason() {
                 "unauthorized" => "run `nexus oauth start`".into(),
                 "not_found" => "`nexus models` lists the models; check `api_url` if that fails too".into(),
                 "too_large" => "send less text".into(),
-                "rate_limited" => match refusal.retry_after {
-                    Some(seconds) => {
-                        format!("try again in {}", moment::span(i64::try_from(seconds).unwrap_or(i64::MAX)))
-                    }
+                "rate_limited" | "overloaded" | "server_error" | "timeout" | "conflict" => match refusal.retry_after {
+                    Some(wait) => format!("try again in {}", moment::span(moment::rounded_up(wait))),
                     None => "try again in a minute".into(),
                 },
-                "overloaded" | "server_error" | "timeout" | "conflict" => "try again in a minute".into(),
                 "redirected" => {
                     "check `api_url`: nexus sends a token to no other address than the configured one".into()
                 }
@@ -586,6 +611,7 @@ impl Failure {
             },
             Nonsense { .. } => "check the provider's URLs in config.toml".into(),
             Unreachable { .. } => "check the network and the proxy variables, then try again".into(),
+            Overdue { .. } => "give it longer with --deadline, or try again later".into(),
             RefreshFailed { temporary: true, .. } => "try again in a minute".into(),
             RefreshFailed { provider, .. } => format!("if it stays so, {}", start(provider)),
             Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),

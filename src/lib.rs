@@ -79,6 +79,6 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     let words: Vec<OsString> = words.into_iter().collect();
     match cli::Cli::try_parse_from(&words) {
         Ok(cli) => commands::run(cli),
-        Err(error) => commands::misunderstood(&error, words.iter().any(|word| word == "--json")),
+        Err(error) => commands::misunderstood(&error, &words),
     }
 }

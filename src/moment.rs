@@ -44,6 +44,20 @@ fn counted(count: i64, unit: &str) -> String {
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
+/// A wait as a person who waits for it says it: milliseconds below a second, then as [`span`] does.
+pub fn wait(wait: Duration) -> String {
+    match wait.as_millis() {
+        millis @ ..1_000 => format!("{millis} ms"),
+        _ => span(rounded_up(wait)),
+    }
+}
+
+/// Whole seconds that are at least as long.
+pub fn rounded_up(wait: Duration) -> i64 {
+    let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
+    seconds.saturating_add((wait.subsec_nanos() > 0).into())
+}
+
 /// Reads a duration as the command line and the configuration write it: `90s`, `5m`, `1h`, `2d`;
 /// a bare number is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -94,6 +108,21 @@ mod tests {
         ] {
             assert_eq!(span(seconds), said, "{seconds}");
         }
+    }
+
+    #[test]
+    fn waits_are_never_said_to_be_shorter_than_they_are() {
+        for (millis, said) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_000, "1 second"),
+            (1_001, "2 seconds"),
+            (4_000, "4 seconds"),
+            (90_000, "2 minutes"),
+        ] {
+            assert_eq!(wait(Duration::from_millis(millis)), said, "{millis}");
+        }
+        assert_eq!(rounded_up(Duration::MAX), i64::MAX);
     }
 
     #[test]

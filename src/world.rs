@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-use crate::account::{Accounts, Folders};
+use crate::account::{Accounts, Folders, Patience};
 use crate::failure::{Failure, Result};
 use crate::http::{Http, Roots};
 use crate::provider::config;
@@ -38,6 +38,7 @@ impl std::fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// The process's surroundings.
+#[derive(Clone)]
 pub(crate) struct World {
     /// Whether to tell on stderr what happens on the wire.
     pub(crate) verbose: bool,
@@ -123,6 +124,7 @@ impl World {
                 notice: Arc::new(|sentence| complain(&format!("note: {sentence}"))),
                 flights: self.flights.clone(),
             },
+            patience: Patience::default(),
         })
     }
 

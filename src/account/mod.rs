@@ -8,7 +8,8 @@
 //! 2. [`Accounts::exchange_code`] with the query that came to the redirect URI;
 //! 3. [`Accounts::chat`], as often as it likes. The token is renewed when it has to be, once for
 //!    all that wait for it, and [`Accounts::get_valid`] and [`Accounts::refresh`] are there for
-//!    those who talk to the API themselves.
+//!    those who talk to the API themselves. A service that is busy is asked again, as
+//!    [`Patience`] says; who wants that otherwise hands in another to [`Accounts::with_patience`].
 //!
 //! Here at the sandbox, which needs nothing configured and no network:
 //!
@@ -64,7 +65,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{self, Answer, Model, Question};
+use crate::api::{self, Model};
 use crate::failure::{Failure, Result};
 use crate::http::Http;
 use crate::provider::Provider;
@@ -72,11 +73,14 @@ use crate::provider::keeping::Keeping;
 use crate::session::renew::{self, Clock, Notice, Renewal};
 use crate::session::{Key, Need, Session};
 
+mod ask;
 mod folders;
+mod patience;
 mod sign_in;
 mod sign_out;
 
 pub use folders::Folders;
+pub use patience::{Patience, Retry, Told, Waiting};
 pub use sign_out::Revocation;
 
 /// How long the list of models may take after a sign-in, where it is a convenience.
@@ -86,6 +90,7 @@ const MODELS_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Accounts {
     pub(crate) renewal: Renewal,
+    pub(crate) patience: Patience,
 }
 
 impl Accounts {
@@ -105,6 +110,7 @@ impl Accounts {
                 notice,
                 flights: Arc::default(),
             },
+            patience: Patience::default(),
         }
     }
 
@@ -146,17 +152,6 @@ impl Accounts {
         self.renewal.serve_after(&key, Need::OtherThan(seen.generation), seen).await
     }
 
-    /// Asks a question as this owner, and returns once the API begins to answer; the text is in
-    /// [`Answer::next`], or all of it in [`Answer::text`].
-    ///
-    /// # Errors
-    /// As [`get_valid`](Self::get_valid); [`Failure::Refused`] with what the API says, and
-    /// [`Failure::TokenRejected`] where it rejects even a fresh token.
-    pub async fn chat(&self, owner: &str, question: &Question) -> Result<Answer> {
-        let seen = self.renewal.look_aside(&self.key(owner)).await?;
-        self.ask(owner, seen, question).await
-    }
-
     /// The stored session, without the network. It reads the disk and so may block for a moment, as
     /// do [`peek`](Self::peek) and [`prove_writable`](Self::prove_writable).
     ///
@@ -188,22 +183,6 @@ impl Accounts {
     /// A store that cannot be written.
     pub fn prove_writable(&self) -> Result<()> {
         self.renewal.vault.prove_writable()
-    }
-
-    /// As [`chat`](Self::chat), with a session that was looked at already: renewed if it does not
-    /// serve, and once more if the API rejects its token before the first byte of an answer.
-    ///
-    /// # Errors
-    /// As [`chat`](Self::chat).
-    pub async fn ask(&self, owner: &str, seen: Session, question: &Question) -> Result<Answer> {
-        let client = api::Client::new(&self.renewal.http, self.provider())?;
-        let session = self.serving(owner, seen).await?;
-        let rejected = match client.ask(&session.access_token, question).await {
-            Err(failure) => failure,
-            answered => return answered,
-        };
-        let renewed = self.after_rejection(owner, session, rejected).await?;
-        client.ask(&renewed.access_token, question).await.map_err(|failure| self.rejected_afresh(failure))
     }
 
     /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
@@ -284,8 +263,7 @@ impl Accounts {
     /// has renewed it meanwhile; any other failure stays one. Whoever calls this tries once more and
     /// no more: nothing loops.
     async fn after_rejection(&self, owner: &str, session: Session, failure: Failure) -> Result<Session> {
-        let rejected = matches!(&failure, Failure::Refused(refusal) if refusal.unauthorized());
-        if !rejected || !session.refreshable {
+        if !rejected(&failure) || !session.refreshable {
             return Err(self.rejected_afresh(failure));
         }
         let need = Need::OtherThan(session.generation);
@@ -313,9 +291,15 @@ impl Accounts {
     }
 }
 
+/// Whether the API does not take the token.
+fn rejected(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(refusal) if refusal.unauthorized())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Question;
 
     fn is_send<T: Send>(_: T) {}
 

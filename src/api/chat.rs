@@ -64,7 +64,7 @@ impl Client<'_> {
             return Err(peer.unexpected(response).await);
         };
         let reading = Reading::new(self.dialect, request_id(&response, &peer));
-        Ok(Answer { response, peer, form, reading, end: None })
+        Ok(Answer { response, peer, form, reading, first: None, end: None })
     }
 }
 
@@ -74,6 +74,8 @@ pub struct Answer {
     peer: Peer,
     form: Form,
     reading: Reading,
+    /// What came first, until it is asked for.
+    first: Option<Piece>,
     end: Option<Result<()>>,
 }
 
@@ -96,6 +98,9 @@ impl Answer {
     /// up, [`Failure::Declined`] and [`Failure::ContextFull`] where what came is no answer,
     /// [`Failure::Nonsense`] where it is none of the API's.
     pub async fn next(&mut self) -> Result<Option<Piece>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         if self.end.is_none() {
             self.end = Some(match self.step().await {
                 Ok(Step::Text(text)) => return Ok(Some(Piece::Text(text))),
@@ -105,6 +110,27 @@ impl Answer {
             });
         }
         self.end.clone().unwrap_or(Ok(())).map(|()| None)
+    }
+
+    /// Waits until a stream's first bytes are there, whatever they will mean. An answer in one piece
+    /// is not a stream: its head is all that comes before it is whole.
+    pub(crate) async fn hear(&mut self) {
+        if let Form::Events(decoder) = &mut self.form {
+            match self.peer.chunk(&mut self.response).await {
+                Ok(Some(bytes)) => decoder.push(bytes.as_ref()),
+                Ok(None) => {}
+                Err(failure) => self.end = Some(Err(failure)),
+            }
+        }
+    }
+
+    /// Waits for the first piece, which [`next`](Self::next) gives.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next), which goes on to have them.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        self.first = self.next().await?;
+        Ok(())
     }
 
     /// All of its text from here on; what the model thought is left out.

@@ -74,6 +74,12 @@ impl<'a> Client<'a> {
         Ok(Self { http, base, dialect, headers: headers(provider)?, patience: Patience::default() })
     }
 
+    /// The same, for a caller who knows himself how long he waits for an answer to begin.
+    pub(crate) fn patient(mut self) -> Self {
+        self.patience.head = Duration::MAX;
+        self
+    }
+
     /// Sends a request and waits for the head of a good answer.
     async fn send(&self, token: &AccessToken, mut request: Request) -> Result<(Response, Peer)> {
         for (name, value) in &self.headers {

@@ -3,6 +3,8 @@
 //! Between nexus and the model stand gateways, proxies and load balancers, and each says no in its
 //! own way: Anthropic's and OpenAI's JSON, RFC 6750's, FastAPI's, plain text, an HTML page, nothing.
 
+use std::time::Duration;
+
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -25,6 +27,11 @@ pub(super) async fn read(response: Response, peer: &Peer) -> Refusal {
     refusal.kind = refusal.kind.filter(|kind| kind != status.as_str());
     refusal.request_id = request_id.or(refusal.request_id);
     refusal.retry_after = retry_after(&headers);
+    refusal.should_retry = match header(&headers, "x-should-retry") {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    };
     refusal.invalid_token = status.is_client_error() && invalid_token(&headers);
     if status.is_redirection() {
         refusal.message = location;
@@ -159,22 +166,19 @@ fn redirect(response: &Response, peer: &Peer) -> String {
     }
 }
 
-/// How long the service asks to wait, in whole seconds: `retry-after-ms`, else `retry-after` as
-/// seconds or as an HTTP date, which is compared with the service's own clock.
-fn retry_after(headers: &HeaderMap) -> Option<u64> {
+/// How long the service asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
+/// date, which is compared with the service's own clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let after = header(headers, "retry-after");
     let date = || {
         let wait = moment::parse_http_date(after)? - moment::parse_http_date(header(headers, "date"))?;
-        u64::try_from(wait).ok()
+        u64::try_from(wait).ok().map(Duration::from_secs)
     };
-    rounded_up(header(headers, "retry-after-ms"), 1_000.0).or_else(|| rounded_up(after, 1.0)).or_else(date)
+    seconds(header(headers, "retry-after-ms"), 1_000.0).or_else(|| seconds(after, 1.0)).or_else(date)
 }
 
-fn rounded_up(text: &str, per_second: f64) -> Option<u64> {
-    let seconds = text.trim().parse::<f64>().ok()? / per_second;
-    // The cast saturates, and what is too large to wait for is so either way.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    (seconds.is_finite() && seconds >= 0.0).then(|| seconds.ceil() as u64)
+fn seconds(text: &str, per_second: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.trim().parse::<f64>().ok()? / per_second).ok()
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -183,8 +187,6 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;
@@ -299,18 +301,20 @@ mod tests {
     #[test]
     fn waits_are_read_from_either_header() {
         let date = ("date", "Mon, 23 Nov 2026 08:00:00 GMT");
-        for (headers, seconds) in [
-            (vec![("retry-after", "20")], Some(20)),
+        for (headers, millis) in [
+            (vec![("retry-after", "20")], Some(20_000)),
             (vec![("retry-after", "0")], Some(0)),
-            (vec![("retry-after", "1.2")], Some(2)),
-            (vec![("retry-after", "20"), ("retry-after-ms", "1500")], Some(2)),
-            (vec![("retry-after", "20"), ("retry-after-ms", "soon")], Some(20)),
-            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT"), date], Some(90)),
+            (vec![("retry-after", "1.2")], Some(1_200)),
+            (vec![("retry-after", "20"), ("retry-after-ms", "1500")], Some(1_500)),
+            (vec![("retry-after-ms", "1")], Some(1)),
+            (vec![("retry-after", "20"), ("retry-after-ms", "soon")], Some(20_000)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT"), date], Some(90_000)),
             (vec![("retry-after", "Mon, 23 Nov 2026 07:59:00 GMT"), date], None),
             (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT")], None),
             (vec![("retry-after", "-10")], None),
             (vec![("retry-after", "NaN")], None),
             (vec![("retry-after", "inf")], None),
+            (vec![("retry-after", "1e300")], None),
             (vec![("retry-after", "soon")], None),
             (vec![("retry-after", "")], None),
             (vec![], None),
@@ -319,7 +323,7 @@ mod tests {
                 .into_iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
             let headers: HeaderMap = headers.collect();
-            assert_eq!(retry_after(&headers), seconds, "{headers:?}");
+            assert_eq!(retry_after(&headers), millis.map(Duration::from_millis), "{headers:?}");
         }
     }
 }

@@ -288,7 +288,10 @@ async fn refusals_carry_what_the_service_says() {
     assert_eq!(unauthorized.request_id.as_deref(), Some("req_h"));
 
     let limited = refusal(reply("429 Too Many Requests", "retry-after: 12\r\n", "slow down")).await;
-    assert_eq!((limited.status, limited.retry_after, &*limited.message), (Some(429), Some(12), "slow down"));
+    assert_eq!(
+        (limited.status, limited.retry_after, &*limited.message),
+        (Some(429), Some(Duration::from_secs(12)), "slow down")
+    );
 
     let overloaded = refusal(reply("529 ", "", "<html><title>Overloaded</title></html>")).await;
     assert_eq!((overloaded.status, &*overloaded.message), (Some(529), "Overloaded"));

@@ -1,9 +1,8 @@
 //! One file a command; the path on disk is the path on the command line. A command turns words into
 //! calls of the rooms below and says what came of it; no command knows another.
 
+use std::ffi::OsString;
 use std::io;
-
-use serde_json::json;
 
 use crate::cli::{Cli, Command, Deferred};
 use crate::failure::Failure;
@@ -15,6 +14,7 @@ pub(crate) mod demo;
 pub(crate) mod key;
 pub(crate) mod models;
 pub(crate) mod oauth;
+pub(crate) mod told;
 
 /// What a command gives back: its exit code when nothing failed (only `oauth status` has one that
 /// is not 0), or what did.
@@ -38,26 +38,31 @@ pub(crate) fn run(cli: Cli) -> u8 {
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Oauth(Deferred(command)) => command.wants_json(),
-        Command::Chat(Deferred(args)) => args.json,
         Command::Models(Deferred(args)) => args.json,
         Command::Key(Deferred(command)) => command.wants_json(),
-        Command::Demo(_) | Command::Completions(_) => false,
+        // The chat has objects of its own.
+        Command::Chat(_) | Command::Demo(_) | Command::Completions(_) => false,
     }
 }
 
 /// Prints help where that was asked for, else what the words got wrong, in clap's own sentences.
-pub(crate) fn misunderstood(error: &clap::Error, json: bool) -> u8 {
+pub(crate) fn misunderstood(error: &clap::Error, words: &[OsString]) -> u8 {
     let printed = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code == 0 {
         return printed.map_or_else(|lost| report(&lost.into(), false, &World::new(false)), |()| code);
     }
-    // A stderr that has gone takes no complaint; the exit code has to do.
-    if json {
-        let sentence = error.to_string();
-        let sentence = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let _ = World::new(false).print(&format!("{}\n", object(&Failure::Usage(sentence.to_owned()))));
-    }
+    let sentence = error.to_string();
+    let sentence = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let failure = Failure::Usage(sentence.to_owned());
+    let form = chat::Form::in_words(words.iter().filter_map(|word| word.to_str()));
+    let told = match words.iter().any(|word| word == "chat") {
+        true => chat::misunderstood(form, &told::object(&failure)),
+        false if form == chat::Form::Json => format!("{}\n", told::envelope(&failure)),
+        false => String::new(),
+    };
+    // A stderr that has gone takes no complaint, nor a stdout; the exit code has to do.
+    let _ = World::new(false).print(&told);
     code
 }
 
@@ -76,8 +81,7 @@ pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
     let failure = match error.downcast_ref::<Failure>() {
         Some(failure) => failure,
         None => {
-            let written = if error.is::<io::Error>() { "writing to stdout: " } else { "" };
-            system = Failure::System { sentence: format!("{written}{error:#}") };
+            system = told::unforeseen(error);
             &system
         }
     };
@@ -88,31 +92,7 @@ pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
     }
     if json {
         // If stdout cannot take the object, the sentence on stderr and the code have to do.
-        let _ = world.print(&format!("{}\n", object(failure)));
+        let _ = world.print(&format!("{}\n", told::envelope(failure)));
     }
     failure.exit_code()
-}
-
-/// A failure as programs read it.
-fn object(failure: &Failure) -> serde_json::Value {
-    let mut error = json!({
-        "reason": failure.reason(),
-        "message": failure.to_string(),
-        "hint": failure.hint(),
-        "exit_code": failure.exit_code(),
-    });
-    if let Some(refusal) = failure.refusal() {
-        let fields = [
-            ("http_status", refusal.status.map(Into::into)),
-            ("type", refusal.kind.clone().map(Into::into)),
-            ("request_id", refusal.request_id.clone().map(Into::into)),
-            ("retry_after", refusal.retry_after.map(Into::into)),
-        ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                error[name] = value;
-            }
-        }
-    }
-    json!({ "version": 1, "error": error })
 }

@@ -1,10 +1,13 @@
 //! The library's front door, where a program hangs up, runs out of disk or asks twice.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use nexus::account::{Patience, Waiting};
+use nexus::api::{Message, Question};
 use nexus::provider::Client;
-use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use nexus::{Accounts, Failure, Folders, Provider};
 use serde_json::json;
 use tempfile::TempDir;
@@ -125,5 +128,45 @@ fn a_list_of_models_is_kept_with_the_session_it_was_asked_for() {
         });
         assert_eq!(listed.unwrap().len(), 3);
         assert_eq!(setup.accounts.look("ada").unwrap().models, None, "another account may have signed in since");
+    });
+}
+
+fn question() -> Question {
+    let messages = vec![Message::user("x")];
+    Question { model: "sandbox-large".into(), max_tokens: 99, messages, ..Question::default() }
+}
+
+#[test]
+fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
+    let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    let error = Scripted::stream([Piece::event(&json!({ "type": "ping" })), Piece::event(&error)]);
+    block_on(async {
+        let setup = setup(Settings::default()).await;
+        setup.sign_in().await.unwrap();
+        let waited = Arc::new(Mutex::new(Vec::new()));
+        let told = {
+            let waited = waited.clone();
+            move |waiting: &Waiting| waited.lock().unwrap().push(waiting.clone())
+        };
+        let patience = Patience { pause: Duration::from_millis(1), told: Some(Arc::new(told)), ..Patience::default() };
+        let accounts = setup.accounts.clone().with_patience(patience.clone());
+        for script in [error.clone(), Scripted::Close, Scripted::Cut(0), Scripted::Cut(2), Scripted::Break(3)] {
+            waited.lock().unwrap().clear();
+            setup.sandbox.script(Endpoint::Messages, [script]);
+            let text = accounts.chat("ada", &question()).await.unwrap().text().await.unwrap();
+            assert!(text.starts_with("You said: x"), "{text}");
+            let waited = waited.lock().unwrap();
+            let [Waiting::ForToken, Waiting::ForAnswer, Waiting::ToAskAgain(retry), Waiting::ForAnswer] = &**waited
+            else {
+                panic!("{waited:?}");
+            };
+            assert_eq!((retry.number, retry.of), (1, 2));
+        }
+        let once = setup.accounts.clone().with_patience(Patience { retries: 0, ..patience });
+        setup.sandbox.script(Endpoint::Messages, [error]);
+        let asked = setup.sandbox.requests_to(Endpoint::Messages).len();
+        let ended = once.chat("ada", &question()).await.unwrap().text().await;
+        assert!(matches!(&ended, Err(Failure::Refused(refusal)) if refusal.status.is_none()), "{ended:?}");
+        assert_eq!(setup.sandbox.requests_to(Endpoint::Messages).len(), asked + 1);
     });
 }

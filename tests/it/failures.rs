@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nexus::Failure;
 use nexus::failure::Refusal;
@@ -19,6 +20,7 @@ fn catalogue() -> Vec<Failure> {
         message: "its own words".into(),
         request_id: Some("req_1".into()),
         retry_after: None,
+        should_retry: None,
         invalid_token: false,
     };
     let refused = |refusal| Refused(Box::new(refusal));
@@ -69,7 +71,10 @@ fn catalogue() -> Vec<Failure> {
     for status in [400, 401, 402, 403, 404, 408, 409, 413, 429, 302, 500, 503, 529] {
         all.push(refused(refusal(Some(status), None)));
     }
-    all.push(refused(Refusal { retry_after: Some(20), ..refusal(Some(429), Some("rate_limit_error")) }));
+    all.push(refused(Refusal {
+        retry_after: Some(Duration::from_secs(20)),
+        ..refusal(Some(429), Some("rate_limit_error"))
+    }));
     all.push(refused(refusal(Some(429), Some("enforced_spend_limit_reached"))));
     all.push(refused(Refusal { invalid_token: true, ..refusal(Some(403), None) }));
     all.push(refused(Refusal { message: String::new(), request_id: None, ..refusal(Some(500), None) }));
@@ -80,6 +85,7 @@ fn catalogue() -> Vec<Failure> {
     all.extend([
         Nonsense { host: host(), what: text("with text/html where JSON was asked for") },
         Unreachable { host: host(), why: text("Connection refused (os error 111)") },
+        Overdue { host: host(), waited: 120 },
         RefreshFailed { provider: text("work"), host: host(), why: text("answered 503"), temporary: true },
         RefreshFailed {
             provider: text("work"),

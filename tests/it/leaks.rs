@@ -235,7 +235,8 @@ fn be_refused(journey: &mut Journey) {
         (Scripted::Break(5), 1),
         (Scripted::Close, 75),
     ] {
-        for words in [&["chat", "x"][..], &["chat", "--json", "x"]] {
+        for words in [&["chat", "x"][..], &["chat", "--json", "x"], &["chat", "--output", "stream-json", "x"]] {
+            let words = &[words, &["--retries", "0"]].concat();
             journey.sandbox.script(Endpoint::Messages, [refusal.clone()]);
             journey.run(words, code);
         }

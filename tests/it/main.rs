@@ -8,6 +8,8 @@ mod nexus;
 
 /// `nexus chat` and `nexus models`.
 mod chat;
+/// `nexus chat` for scripts: what programs are told, what is asked again, stdin and signals.
+mod chat_script;
 /// Time that passes, jumps and is told differently.
 mod clocks;
 /// The completion scripts: drawn from the grammar, and what bash makes of one.

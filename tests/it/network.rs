@@ -227,7 +227,7 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
     assert_output!(nexus.run(&["chat", "x"]), 0, stdout: ANSWER, stderr: "");
 
     trust(&mut nexus, &stranger);
-    assert_output!(nexus.run(&["chat", "x"]), 75, stdout: "", stderr: &*untrusted);
+    assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), 75, stdout: "", stderr: &*untrusted);
     assert_output!(nexus.run(&["models"]), 75, stdout: "", stderr: &*untrusted);
 
     trust(&mut nexus, &authority);
@@ -313,17 +313,17 @@ fn nobody_at_home_is_temporary() {
     let port = sandbox.origin().rsplit(':').next().unwrap().parse().unwrap();
     drop(sandbox);
     let _nobody = deaf(port);
-    assert_output!(nexus.run(&["chat", "x"]), 75, stdout: "", stderr: &*refused);
+    assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), 75, stdout: "", stderr: &*refused);
     assert_output!(nexus.run(&["models"]), 75, stdout: "", stderr: &*refused);
-    let output = nexus.run(&["chat", "x", "--json"]);
+    let output = nexus.run(&["chat", "x", "--json", "--retries", "0"]);
     assert_eq!(
-        output.json(),
-        json!({ "version": 1, "error": {
+        output.json()["error"],
+        json!({
             "reason": "unreachable",
             "message": "cannot reach [SERVER]: Connection refused (os error 111)",
             "hint": "check the network and the proxy variables, then try again",
             "exit_code": 75,
-        }})
+        })
     );
     // The old token lives: it is given out, with a word.
     let output = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);

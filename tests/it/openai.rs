@@ -93,7 +93,9 @@ fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
             assert_output!(output, 0, stdout: "text\n", stderr: "");
         } else {
             assert_eq!((output.code, &*output.stdout), (Some(1), "text"), "{said}: {output}");
-            assert!(output.stderr.starts_with("error: [SERVER] stopped in the middle of its answer: "), "{output}");
+            let said =
+                "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: ";
+            assert!(output.stderr.starts_with(said), "{output}");
         }
     }
 }
@@ -111,12 +113,13 @@ fn how_an_answer_ends_is_told_apart() {
         (
             vec![delta("text"), finish("content_filter"), done()],
             1,
-            "error: the model declined to answer\n  what was printed is not an answer: ask differently, or another --model\n",
+            "note: what was printed is not an answer\nerror: the model declined to answer\n  ask differently, or another \
+             --model\n",
         ),
         (
             vec![delta("text"), error()],
             75,
-            "error: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
+            "note: what was printed is not the whole answer\nerror: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
         ),
     ] {
         sandbox.script(Endpoint::Completions, [Scripted::stream(pieces)]);

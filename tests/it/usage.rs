@@ -133,9 +133,11 @@ fn what_is_said_wrongly_with_json_is_an_object_on_stdout_too() {
     let said = "invalid value '0' for '--max-tokens <N>': 0 is not in 1..=4294967295";
     assert_eq!(
         output.json(),
-        json!({ "version": 1, "error": {
-            "reason": "usage", "message": said, "hint": "see `nexus --help`", "exit_code": 2,
-        }})
+        json!({
+            "version": 1, "answer": null, "partial": null, "model": null, "stop_reason": null, "usage": null,
+            "conversation": null, "request_id": null,
+            "error": { "reason": "usage", "message": said, "hint": "see `nexus --help`", "exit_code": 2 },
+        })
     );
     assert_eq!(output.stderr, format!("error: {said}\n\nFor more information, try '--help'.\n"));
     assert_eq!(output.stdout.matches('\n').count(), 1, "one object, one line");
@@ -195,15 +197,16 @@ fn a_fresh_home_says_how_to_begin() {
 #[test]
 fn a_fresh_home_says_so_to_programs() {
     let nexus = Nexus::new();
-    let not_signed_in = json!({ "version": 1, "error": {
+    let not_signed_in = json!({
         "reason": "not_signed_in",
         "message": "not signed in to claude_code",
         "hint": "run `nexus oauth start`",
         "exit_code": 4,
-    }});
+    });
     for words in [&["chat", "x", "--json"][..], &["oauth", "token", "--json"], &["models", "--json"]] {
         let output = nexus.run(words);
-        assert_eq!(output.json(), not_signed_in, "{words:?}");
+        let object = output.json();
+        assert_eq!((&object["version"], &object["error"]), (&json!(1), &not_signed_in), "{words:?}");
         assert_eq!(output.stderr, "error: not signed in to claude_code\n  run `nexus oauth start`\n");
         assert_eq!(output.code, Some(4));
     }

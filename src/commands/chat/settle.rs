@@ -1,11 +1,13 @@
 //! Whom to ask and how: what is said on the command line, and for what is not said the
 //! configuration, then what the server listed.
 
-use crate::account::Accounts;
+use crate::account::{Accounts, Patience};
 use crate::api::{Message, Model, Question};
 use crate::commands::chat::Args;
+use crate::commands::chat::object::{self, Form};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
+use crate::world::World;
 
 /// The longest answer where neither the person nor the server names one, in tokens. Every model
 /// that is served today can write as much.
@@ -47,6 +49,12 @@ fn unnamed(failure: Failure) -> Failure {
         Failure::NoModelList { provider, refusal } => Failure::NoModel { provider, unlisted: Some(refusal) },
         other => other,
     }
+}
+
+/// How long and how often a busy service is asked.
+pub(super) fn patience(args: &Args, form: Form, world: &World) -> Patience {
+    let told = (form == Form::StreamJson).then(|| object::retries(world));
+    Patience { retries: args.retries, deadline: args.deadline, told, ..Patience::default() }
 }
 
 /// The list that sign-in or `nexus models` kept beside the session.
