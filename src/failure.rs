@@ -85,6 +85,9 @@ pub enum Failure {
         provider: String,
         /// When that was found out, in Unix seconds.
         at: i64,
+        /// When a refresh before that was sent whose answer was never saved, in Unix seconds: most
+        /// likely the server holds its token for the good one.
+        cut_off: Option<i64>,
     },
     /// The access token has expired and there is nothing to renew it with.
     NoRefreshToken {
@@ -364,8 +367,16 @@ impl fmt::Display for Failure {
             }
             NoModelList { provider, refusal } => write!(f, "{provider} has no list of models: {refusal}"),
             NotSignedIn { provider } => write!(f, "not signed in to {provider}"),
-            SessionEnded { provider, at } => {
-                write!(f, "the session with {provider} was ended by the server at {}", moment::rfc3339(*at))
+            SessionEnded { provider, at, cut_off } => {
+                write!(f, "the session with {provider} was ended by the server at {}", moment::rfc3339(*at))?;
+                match cut_off {
+                    Some(at) => write!(
+                        f,
+                        ", probably because a refresh at {} was cut off before its answer could be saved",
+                        moment::rfc3339(*at)
+                    ),
+                    None => Ok(()),
+                }
             }
             NoRefreshToken { expired_at, now, .. } => {
                 write!(f, "the token expired {} ago and there is no refresh token", moment::span(now - expired_at))

@@ -111,7 +111,8 @@ impl World {
     pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
         let folders = self.folders()?;
         let configured = config::load(&folders.config, &variable, provider)?;
-        let vault = folders.vault().keeping(configured.keeping);
+        let notice: renew::Notice = Arc::new(|sentence| complain(&format!("note: {sentence}")));
+        let vault = folders.vault().keeping(configured.keeping).telling(notice.clone());
         for warning in configured.warnings.into_iter().chain(vault.keystore().mismatch()) {
             self.say(&format!("warning: {warning}"));
         }
@@ -121,7 +122,7 @@ impl World {
                 http: Arc::new(self.http()),
                 provider: Arc::new(configured.provider),
                 clock: now,
-                notice: Arc::new(|sentence| complain(&format!("note: {sentence}"))),
+                notice,
                 flights: self.flights.clone(),
             },
             patience: Patience::default(),
@@ -139,7 +140,8 @@ impl World {
         for warning in warnings {
             self.say(&format!("warning: {warning}"));
         }
-        Ok((folders.vault().keeping(keeping.clone()), keeping))
+        let notice = Arc::new(|sentence: &str| complain(&format!("note: {sentence}")));
+        Ok((folders.vault().keeping(keeping.clone()).telling(notice), keeping))
     }
 
     /// An HTTP client; nothing is built before its first request.

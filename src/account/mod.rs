@@ -103,7 +103,7 @@ impl Accounts {
     pub fn new(provider: Provider, folders: &Folders, clock: Clock, notice: Notice) -> Self {
         Self {
             renewal: Renewal {
-                vault: folders.vault(),
+                vault: folders.vault().telling(notice.clone()),
                 http: Arc::new(Http::default()),
                 provider: Arc::new(provider),
                 clock,
@@ -182,6 +182,7 @@ impl Accounts {
     /// # Errors
     /// A store that cannot be written.
     pub fn prove_writable(&self) -> Result<()> {
+        self.renewal.vault.prove_sound()?;
         self.renewal.vault.prove_writable()
     }
 

@@ -3,9 +3,10 @@
 use super::Accounts;
 use crate::failure::{Failure, Result};
 use crate::oauth::attempt::{Attempt, Verdict};
+use crate::provider;
 use crate::secret::{AuthorizationCode, ClientSecret};
 use crate::session::renew;
-use crate::session::{HeldSession, Home, Session};
+use crate::session::{self, HeldSession, Home, Session};
 
 impl Accounts {
     /// Begins a sign-in with the provider's redirect URI; [`Attempt::url`] is where the person goes.
@@ -60,15 +61,18 @@ impl Accounts {
             let vault = this.renewal.vault.clone();
             let (held, replaced) = renew::off_thread(move || {
                 vault.prove_writable()?;
+                held.make_room()?;
                 // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
                 let replaced = held.look().ok().flatten();
                 Ok((held, replaced))
             })
             .await?;
             let flight = this.renewal.fly();
+            // Counted from before it is sent: the server's clock for the token starts no earlier.
+            let now = (this.renewal.clock)();
             let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
             let generation = replaced.as_ref().map(|held| held.session.generation);
-            let now = (this.renewal.clock)();
+            let clocks = session::clocks_apart(grant.dated, (this.renewal.clock)(), &provider::host(&home.token_url));
             let signed_in = HeldSession::signed_in(grant, now, home, secret, &provider.scopes, generation);
             let (signed_in, kept) = renew::off_thread(move || {
                 let kept = held.keep(&signed_in);
@@ -76,6 +80,9 @@ impl Accounts {
             })
             .await?;
             drop(flight);
+            if let Some(sentence) = clocks {
+                (this.renewal.notice)(&sentence);
+            }
             // A server may count all that one person allowed one client as one grant, and ends the other
             // session with this one's token (RFC 7009, section 2.1). So only what is certainly somebody
             // else's is revoked; that it could not be is no reason to trouble the person.

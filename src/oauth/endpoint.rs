@@ -9,12 +9,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Response;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
 use crate::http::{Http, Lost};
+use crate::moment;
 use crate::oauth::grant::{self, Grant};
 use crate::provider::{self, ClientAuth, Encoding, Provider, RequestStyle, Url};
 use crate::secret::{AuthorizationCode, ClientSecret, RefreshToken, Verifier};
@@ -174,9 +175,10 @@ impl Endpoint<'_> {
         let hidden = self.hidden(&fields);
         let response = self.post(http, fields, style, TIME_LIMIT).await?;
         let status = response.status();
+        let dated = response.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(moment::parse_http_date);
         let body = body(response).await?;
         match status.as_u16() {
-            200..=299 => grant::read(&body).map_err(Unredeemed::Nonsense),
+            200..=299 => grant::read(&body, dated).map_err(Unredeemed::Nonsense),
             // A redirect is followed nowhere; whoever gave it may have read the credential.
             300..=399 => Err(Unredeemed::Nonsense(format!("a redirect ({status}), which is not followed"))),
             status @ 400..=499 => Err(refusal(status, &body, &hidden)),

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use crate::moment;
 use crate::secret::{AccessToken, RefreshToken};
 
 /// The longest lifetime that is believed, in seconds: ten years. What says more says nothing.
@@ -12,6 +13,13 @@ const LONGEST_LIFE: i64 = 10 * 366 * 86_400;
 
 /// The longest token that is kept, in bytes; more fits into no header.
 const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// The most that is kept of the scopes, in bytes. What says more says nothing.
+const LONGEST_SCOPES: usize = 16 * 1024;
+
+/// The most that is kept of what the server said beside, in bytes of JSON. Room for a session is held
+/// on the disk before one is bought, so a session has a largest size.
+const LARGEST_METADATA: usize = 64 * 1024;
 
 /// A successful token response.
 #[derive(Debug)]
@@ -28,13 +36,15 @@ pub struct Grant {
     pub scopes: Option<Vec<String>>,
     /// Whatever else the server said: account, organisation.
     pub metadata: Map<String, Value>,
+    /// What time it was by the server's clock (the `Date` of the answer), in Unix seconds.
+    pub dated: Option<i64>,
 }
 
-/// Reads the body of a 2xx answer.
+/// Reads the body of a 2xx answer, and its `Date`, which is what an absolute time in it is counted from.
 ///
 /// # Errors
 /// What is wrong with it, without a word of its content: it may be a token.
-pub fn read(body: &[u8]) -> Result<Grant, String> {
+pub fn read(body: &[u8], dated: Option<i64>) -> Result<Grant, String> {
     let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
         return Err("no JSON object".into());
     };
@@ -54,11 +64,18 @@ pub fn read(body: &[u8]) -> Result<Grant, String> {
     if !token_type.eq_ignore_ascii_case("bearer") {
         return Err("a token_type other than Bearer".into());
     }
-    let scopes = text("scope").map(|scopes| scopes.split_whitespace().map(String::from).collect());
+    let scopes = text("scope").filter(|scopes| scopes.len() <= LONGEST_SCOPES);
+    let scopes = scopes.map(|scopes| scopes.split_whitespace().map(String::from).collect());
     let id_token = text("id_token");
-    let lifetime = fields.remove("expires_in").and_then(|said| lifetime(&said));
+    let lifetime = match fields.remove("expires_in").and_then(|said| lifetime(&said)) {
+        Some(seconds) => Some(seconds),
+        None => life_until(&fields, dated),
+    };
     if let Some(claims) = id_token.as_deref().and_then(claims) {
         fields.entry("id").or_insert(claims);
+    }
+    if Value::Object(fields.clone()).to_string().len() > LARGEST_METADATA {
+        fields.clear();
     }
     Ok(Grant {
         access_token: AccessToken::new(access_token),
@@ -67,6 +84,7 @@ pub fn read(body: &[u8]) -> Result<Grant, String> {
         lifetime,
         scopes,
         metadata: fields,
+        dated,
     })
 }
 
@@ -80,6 +98,19 @@ fn lifetime(said: &Value) -> Option<i64> {
     };
     // The cast saturates, and the clamp bounds: neither a NaN nor an infinity gets past them.
     seconds.is_finite().then(|| (seconds as i64).clamp(0, LONGEST_LIFE))
+}
+
+/// The life of a token whose server names the end of it and no lifetime. That end is a time by the
+/// server's clock, so it is counted from the server's `Date`, never from ours; without one it says
+/// nothing.
+fn life_until(fields: &Map<String, Value>, dated: Option<i64>) -> Option<i64> {
+    let said = ["expires_at", "expires_on"].iter().find_map(|name| fields.get(*name))?;
+    let end = match said {
+        Value::Number(number) => number.as_f64()? as i64,
+        Value::String(text) => text.trim().parse().ok().or_else(|| moment::parse_rfc3339(text.trim()))?,
+        _ => return None,
+    };
+    Some(end.saturating_sub(dated?).clamp(0, LONGEST_LIFE))
 }
 
 /// The few claims of an id_token that say who somebody is. It came straight from the token
@@ -144,12 +175,41 @@ mod tests {
     }
 
     #[test]
+    fn an_end_by_the_servers_clock_is_counted_from_the_servers_date() {
+        const DATED: i64 = 1_700_000_000;
+        for (said, dated, seconds) in [
+            (r#""expires_at":1700003600"#, Some(DATED), Some(3_600)),
+            (r#""expires_on":"1700003600""#, Some(DATED), Some(3_600)),
+            (r#""expires_at":"2023-11-14T23:13:20Z""#, Some(DATED), Some(3_600)),
+            (r#""expires_at":1699999999"#, Some(DATED), Some(0)),
+            (r#""expires_at":1e300"#, Some(DATED), Some(LONGEST_LIFE)),
+            (r#""expires_at":-1e300"#, Some(DATED), Some(0)),
+            (r#""expires_at":1700003600"#, None, None),
+            (r#""expires_at":"soon""#, Some(DATED), None),
+            (r#""expires_at":[1700003600]"#, Some(DATED), None),
+            (r#""expires_in":60,"expires_at":1700003600"#, Some(DATED), Some(60)),
+            (r#""expires_in":"soon","expires_at":1700003600"#, Some(DATED), Some(3_600)),
+        ] {
+            let body = format!(r#"{{"access_token":"a",{said}}}"#);
+            assert_eq!(read(body.as_bytes(), dated).unwrap().lifetime, seconds, "{said}, {dated:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_a_largest_size() {
+        let long = "x".repeat(LARGEST_METADATA);
+        let body = format!(r#"{{"access_token":"a","scope":"{long}","note":"{long}","account":"ada"}}"#);
+        let grant = read(body.as_bytes(), None).unwrap();
+        assert_eq!((grant.scopes, grant.metadata.len()), (None, 0));
+    }
+
+    #[test]
     fn a_grant_is_read_whole() {
         // {"email":"ada@example.com","aud":"me"}
         let body = br#"{"access_token":"a","refresh_token":"r","token_type":"bearer","expires_in":60,
             "scope":"one  two","id_token":"x.eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSIsImF1ZCI6Im1lIn0.y",
             "organization":{"name":"Analytical"}}"#;
-        let grant = read(body).unwrap();
+        let grant = read(body, None).unwrap();
         assert_eq!(grant.access_token.expose(), "a");
         assert_eq!(grant.refresh_token.as_ref().unwrap().expose(), "r");
         assert_eq!(grant.scopes, Some(vec!["one".to_owned(), "two".to_owned()]));
@@ -171,10 +231,10 @@ mod tests {
             (r#"{"access_token":"line\nbreak"}"#, "an access_token that fits into no header"),
             (r#"{"access_token":"t","token_type":"DPoP"}"#, "a token_type other than Bearer"),
         ] {
-            assert_eq!(read(body.as_bytes()).err().as_deref(), Some(why), "{body}");
+            assert_eq!(read(body.as_bytes(), None).err().as_deref(), Some(why), "{body}");
         }
         let long = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(LONGEST_TOKEN + 1));
-        assert!(read(long.as_bytes()).is_err());
+        assert!(read(long.as_bytes(), None).is_err());
     }
 
     #[test]

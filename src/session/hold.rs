@@ -3,16 +3,26 @@
 //! An operating system's lock on a file of its own, not SQLite's: it queues fairly, may be held
 //! over the network without making readers wait, and the kernel frees it when its holder is killed.
 //! The file is never deleted, because a process that waits on a deleted file waits on nothing.
+//!
+//! Only another process is waited for by a thread. Whoever waits in the same process queues in
+//! memory first ([`Queue`]), so that a web application with a thousand requests for one expired
+//! session has at most one thread waiting for it. A library with very many owners has as many lock
+//! files, each empty: one inode an owner that ever refreshed, in `state/locks/`, which may be cleared
+//! while nothing runs.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::failure::{Failure, Result};
-use crate::session::{Key, private};
+use crate::session::Key;
+use crate::session::private::Privacy;
 
 /// How long to wait for the lock: the holder may be using up a whole token request, and one more
 /// may have been ahead in the queue.
@@ -21,7 +31,26 @@ pub const WAIT: Duration = Duration::from_secs(90);
 /// The lock, for as long as this lives.
 #[derive(Debug)]
 pub struct Hold {
+    // Let go in this order: whoever is next in this process finds the file unlocked.
     _file: File,
+    _turn: tokio::sync::OwnedMutexGuard<()>,
+}
+
+/// Who of this process waits for which session. One that nobody waits for is forgotten.
+#[derive(Debug, Default)]
+pub struct Queue(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Queue {
+    fn of(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(name).and_then(Weak::upgrade) {
+            return queue;
+        }
+        queues.retain(|_, queue| queue.strong_count() > 0);
+        let queue = Arc::default();
+        queues.insert(name.to_owned(), Arc::downgrade(&queue));
+        queue
+    }
 }
 
 impl Hold {
@@ -32,18 +61,33 @@ impl Hold {
     ///
     /// # Errors
     /// [`Failure::Busy`] after this limit, [`Failure::Store`] where the lock file cannot be used.
-    pub async fn wait(folder: &Path, key: &Key, limit: Duration) -> Result<Self> {
-        let path = folder.join(file_name(key));
+    pub(super) async fn wait(
+        folder: &Path,
+        key: &Key,
+        limit: Duration,
+        queue: &Queue,
+        privacy: &Privacy,
+    ) -> Result<Self> {
+        let name = name(key);
+        let path = folder.join(format!("{name}.lock"));
+        let busy = || Failure::Busy { waited: limit.as_secs().try_into().unwrap_or(i64::MAX) };
         let broken = |error: std::io::Error| Failure::Store {
             path: path.clone(),
             why: format!("the lock cannot be taken: {error}"),
             cure: "make the folder writable, then run the command again".into(),
         };
-        private::folder(folder).map_err(broken)?;
-        let file = private::open_or_create(&path).map_err(broken)?;
+        let queue = queue.of(&name);
+        let until = Instant::now() + limit;
+        let turn = match queue.clone().try_lock_owned() {
+            Ok(turn) => turn,
+            Err(_) if limit.is_zero() => return Err(busy()),
+            Err(_) => tokio::time::timeout_at(until, queue.lock_owned()).await.map_err(|_| busy())?,
+        };
+        privacy.folder(folder).map_err(broken)?;
+        let file = privacy.open_or_create(&path).map_err(broken)?;
         match file.try_lock() {
-            Ok(()) => return Ok(Self { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) if limit.is_zero() => return Err(Failure::Busy { waited: 0 }),
+            Ok(()) => return Ok(Self { _file: file, _turn: turn }),
+            Err(std::fs::TryLockError::WouldBlock) if limit.is_zero() => return Err(busy()),
             Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
         }
@@ -56,21 +100,21 @@ impl Hold {
                 let _ = send.send(locked);
             })
             .map_err(broken)?;
-        match tokio::time::timeout(limit, receive).await {
-            Ok(Ok(Ok(file))) => Ok(Self { _file: file }),
+        match tokio::time::timeout_at(until, receive).await {
+            Ok(Ok(Ok(file))) => Ok(Self { _file: file, _turn: turn }),
             Ok(Ok(Err(error))) => Err(broken(error)),
             Ok(Err(_)) => Err(Failure::System { sentence: "the thread that waits for the lock ended".into() }),
-            Err(_) => Err(Failure::Busy { waited: limit.as_secs().try_into().unwrap_or(i64::MAX) }),
+            Err(_) => Err(busy()),
         }
     }
 }
 
-/// A name that any file system takes, whatever the owner is called.
-fn file_name(key: &Key) -> String {
+/// A name for the session's own files that any file system takes, whatever the owner is called.
+pub(super) fn name(key: &Key) -> String {
     let mut hash = Sha256::new();
     hash.update((key.provider.len() as u64).to_le_bytes());
     hash.update(&key.provider);
     hash.update(&key.owner);
     let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("session-{hex}.lock")
+    format!("session-{hex}")
 }

@@ -3,10 +3,34 @@
 //! [`vault`] is the file, [`seal`] its encryption, [`key`] where the key to that is kept, [`hold`] the
 //! lock between processes, and [`renew`] the one question that everybody asks: a usable access token, please. The refresh token
 //! is readable only through [`vault::Held`], that is, while the lock is held.
+//!
+//! # Clocks
+//!
+//! A lifetime is a span, so two clocks that differ do no harm as long as each counts by itself.
+//! [`Session::expires_at`] is this machine's time from before the request was sent, plus the seconds
+//! that the server said: never the server's time, and never later than the server's own count. What can
+//! go wrong is one clock that jumps between two looks at it, by hours where a machine wakes up or learns
+//! the time:
+//!
+//! - set forward, the token seems older than it is. It is refreshed too early, once, and the new one is
+//!   counted by the new time;
+//! - set back behind the token's birth, its age is anybody's guess, and it counts as expired: the same;
+//! - set back within the token's life, it seems to live longer than it does, and nothing here can know.
+//!   The API then answers 401, which renews it whatever the clock says ([`Need::OtherThan`]).
+//!
+//! None of them spins: a command refreshes at most once, and takes what that brings even if the clock
+//! calls it dead.
+//!
+//! The server's `Date` is used where the two clocks meet. Some servers name the time of a token's end
+//! instead of its lifetime; that is a time by *their* clock, so the life is counted from the `Date` of
+//! the same answer ([`crate::oauth::grant`]). And a sign-in that finds the clocks far apart says so
+//! ([`clocks_apart`]), because certificates, logs and every time that nexus shows are wrong then. The
+//! difference itself is not kept: nothing that is decided here would be decided better with it.
 
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
+use crate::moment;
 use crate::oauth::grant::{self, Grant};
 use crate::provider::{ClientAuth, Provider, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
@@ -15,6 +39,7 @@ pub mod hold;
 pub mod key;
 mod private;
 pub mod renew;
+mod room;
 mod schema;
 pub mod seal;
 pub mod vault;
@@ -55,6 +80,8 @@ pub struct Session {
     pub attempts: i64,
     /// What became of the last attempt, if it failed.
     pub failed: Option<Failed>,
+    /// Since when the answer to a refresh may be lost: one is in flight, or was cut off.
+    pub flight_at: Option<i64>,
     /// The models that `/v1/models` listed at sign-in or later.
     pub models: Option<String>,
 }
@@ -112,6 +139,20 @@ pub enum Need {
 /// Seconds by which a clock may run behind the one that wrote `issued_at` before it counts as
 /// having been set back.
 const CLOCK_TOLERANCE: i64 = 60;
+
+/// Seconds by which two clocks may differ before a person is told.
+const CLOCKS_APART: i64 = 300;
+
+/// What to tell a person whose machine shows another time than the server's `Date` says, if they are
+/// far apart.
+pub fn clocks_apart(dated: Option<i64>, now: i64, host: &str) -> Option<String> {
+    let ahead = now.saturating_sub(dated?);
+    (ahead.saturating_abs() > CLOCKS_APART).then(|| {
+        let by = moment::span(ahead.saturating_abs());
+        let way = if ahead > 0 { "ahead of" } else { "behind" };
+        format!("this machine's clock is {by} {way} that of {host}: set it, or the times shown are wrong by as much")
+    })
+}
 
 impl Session {
     /// Whether the access token is good for this at this time.
@@ -200,6 +241,7 @@ impl HeldSession {
             ended_at: None,
             attempts: 0,
             failed: None,
+            flight_at: None,
             models: None,
         };
         Self { session, refresh_token: grant.refresh_token, client_secret }
@@ -223,6 +265,7 @@ impl HeldSession {
             refreshable: refresh_token.is_some(),
             ended_at: None,
             failed: None,
+            flight_at: None,
             home: session.home,
             attempts: session.attempts,
             models: session.models,
@@ -255,6 +298,7 @@ pub(crate) mod tests {
             ended_at: None,
             attempts: 0,
             failed: None,
+            flight_at: None,
             models: None,
         }
     }

@@ -1,30 +1,152 @@
 //! Files and folders that are nobody else's business: born private whatever the umask, and looked
 //! at before they are trusted.
+//!
+//! What is ours and merely open to others is closed, with a word about it. What is somebody else's,
+//! or leads to somewhere else, is refused: whoever put it there chose what we would read.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::{Arc, Once};
 
-/// Creates a folder and its missing parents, open to nobody else.
-pub(super) fn folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
+use zeroize::Zeroizing;
+
+/// Tells the person something that needs no answer.
+pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Looks after files, and tells of what it had to mend.
+#[derive(Clone, Default)]
+pub(super) struct Privacy(Option<Notice>);
+
+impl fmt::Debug for Privacy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Privacy")
     }
-    builder.create(path)
+}
+
+impl Privacy {
+    /// One that tells of what it mends.
+    pub(super) fn telling(notice: Notice) -> Self {
+        Self(Some(notice))
+    }
+
+    /// Creates a folder and its missing parents, open to nobody else. One that is there must be ours,
+    /// or root's and not open to be changed by anybody else.
+    pub(super) fn folder(&self, path: &Path) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt as _;
+            builder.mode(0o700);
+        }
+        builder.create(path)?;
+        self.check_folder(path)
+    }
+
+    /// Opens a file for reading and writing, and creates it private if it does not exist.
+    pub(super) fn open_or_create(&self, path: &Path) -> io::Result<File> {
+        match create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.check(path)?;
+                options().open(path)
+            }
+            created => created,
+        }
+    }
+
+    /// Writes a file whole under another name, reads it back, and renames it into place, so that it is
+    /// never seen half-written.
+    pub(super) fn replace(&self, path: &Path, draft: &Path, line: &str) -> io::Result<()> {
+        survive_file_limit();
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        self.folder(folder)?;
+        remove(draft)?;
+        let mut file = create(draft)?;
+        file.write_all(line.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        let read = Zeroizing::new(fs::read_to_string(draft)?);
+        if read.trim_end() != line {
+            return Err(io::Error::other("what was written is not what can be read"));
+        }
+        fs::rename(draft, path)?;
+        sync_folder(folder)
+    }
+
+    /// Refuses a file that somebody else could have put there, and closes one that others can read.
+    #[cfg(unix)]
+    pub(super) fn check(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::symlink_metadata(path)?;
+        if found.file_type().is_symlink() {
+            return refused("this is a symbolic link, which could lead to somebody else's file");
+        }
+        if !found.is_file() {
+            return refused("this is no file");
+        }
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return refused("this file belongs to another user");
+        }
+        self.close(path, found.mode(), 0o600)
+    }
+
+    #[cfg(unix)]
+    fn check_folder(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::metadata(path)?;
+        if found.uid() == rustix::process::geteuid().as_raw() {
+            return self.close(path, found.mode(), 0o700);
+        }
+        match found.mode() & 0o022 {
+            0 if found.uid() == 0 => Ok(()),
+            0 => refused(&format!("its folder {} belongs to another user", path.display())),
+            _ => refused(&format!("others can put files into its folder {}", path.display())),
+        }
+    }
+
+    #[cfg(unix)]
+    fn close(&self, path: &Path, mode: u32, wanted: u32) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
+        if let Some(tell) = &self.0 {
+            tell(&format!("{} was open to other users (mode {:o}); it is private now", path.display(), mode & 0o777));
+        }
+        Ok(())
+    }
+
+    /// Elsewhere the folder of the user's profile is the protection.
+    #[cfg(not(unix))]
+    pub(super) fn check(&self, path: &Path) -> io::Result<()> {
+        fs::symlink_metadata(path).map(drop)
+    }
+
+    #[cfg(not(unix))]
+    fn check_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn refused(why: &str) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+/// Removes a file; that there is none is as good.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Creates a file that must not exist yet, for reading and writing by nobody else.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
-}
-
-/// Opens a file for reading and writing, and creates it private if it does not exist.
-pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
-    options().create(true).truncate(false).open(path)
 }
 
 fn options() -> OpenOptions {
@@ -38,35 +160,22 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Refuses a file that somebody else could have put there or could read, and mends what only the
-/// mode is wrong with.
-#[cfg(unix)]
-pub(super) fn check(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    let found = fs::symlink_metadata(path)?;
-    let refused = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    if found.file_type().is_symlink() {
-        return refused("this is a symbolic link, which could lead to somebody else's file");
-    }
-    if !found.is_file() {
-        return refused("this is no file");
-    }
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return refused("this file belongs to another user");
-    }
-    if found.mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    }
-    Ok(())
-}
-
-/// Elsewhere the folder of the user's profile is the protection.
-#[cfg(not(unix))]
-pub(super) fn check(path: &Path) -> io::Result<()> {
-    fs::symlink_metadata(path).map(drop)
-}
-
 /// Makes a new name in a folder survive a power cut.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// Lets a write beyond a limit on the size of files (`ulimit -f`) fail as any other write does. The
+/// kernel tells of it by a signal first, and that ends a process that does not listen: between "sent"
+/// and "saved" it would take the new tokens along. Whoever writes asks for it; it is done once.
+pub(super) fn survive_file_limit() {
+    static LISTENING: Once = Once::new();
+    #[cfg(unix)]
+    LISTENING.call_once(|| {
+        // That it came is of no interest: the write says so, too. Where nobody may listen, the limit is
+        // as deadly as it was.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    });
+    #[cfg(not(unix))]
+    LISTENING.call_once(|| {});
 }

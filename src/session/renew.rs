@@ -17,11 +17,9 @@ use crate::moment;
 use crate::oauth::endpoint::{Endpoint, Unredeemed};
 use crate::provider::{self, Provider};
 use crate::session::hold;
+pub use crate::session::private::Notice;
 use crate::session::vault::{Held, Vault};
 use crate::session::{Failed, HeldSession, Key, Need, Session};
-
-/// Tells the person something that needs no answer.
-pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The time in Unix seconds, handed in.
 pub type Clock = fn() -> i64;
@@ -127,8 +125,9 @@ impl Renewal {
         if moved_on || current.session.serves(need, now) {
             return Ok(current.session);
         }
+        // Either one began since, or the one that was in flight has failed since.
         if let Some(failed) = &current.session.failed
-            && current.session.attempts != seen.attempts
+            && (current.session.attempts != seen.attempts || seen.failed.is_none())
         {
             let failed = failed.clone();
             return self.fall_back(current.session, need, failed);
@@ -141,9 +140,10 @@ impl Renewal {
         let Some(token) = &current.refresh_token else {
             return self.without_refresh_token(current.session, need);
         };
+        let begun_at = (self.clock)();
         let begun = {
-            let (held, now) = (held.clone(), (self.clock)());
-            off_thread(move || held.begin_refresh(now)).await
+            let held = held.clone();
+            off_thread(move || held.begin_refresh(begun_at)).await
         };
         if let Err(unwritable) = begun {
             // The token was not spent: while the old one lives, nothing is lost but a warning.
@@ -172,7 +172,7 @@ impl Renewal {
                 let renewed = current.renewed(grant, now);
                 self.save(held, renewed).await
             }
-            Err(unredeemed) => self.refused(held, current, need, unredeemed).await,
+            Err(unredeemed) => self.refused(held, current, need, begun_at, unredeemed).await,
         }
     }
 
@@ -205,10 +205,13 @@ impl Renewal {
         held: Arc<Held>,
         current: HeldSession,
         need: Need,
+        begun_at: i64,
         unredeemed: Unredeemed,
     ) -> Result<Session> {
         let now = (self.clock)();
         let session = current.session;
+        // An earlier answer that was never saved: the token in it is the one that is good now.
+        let cut_off = session.flight_at;
         if unredeemed.is_final() {
             let generation = session.generation;
             let newer = off_thread(move || {
@@ -217,24 +220,26 @@ impl Renewal {
                 let newer = held.look()?.filter(|newer| newer.session.generation != generation);
                 if newer.is_none() {
                     // That it cannot be marked changes nothing of what the server said.
-                    let _ = held.mark_ended(now);
+                    let _ = held.mark_ended(now, cut_off);
                 }
                 Ok(newer)
             });
             if let Ok(Some(newer)) = newer.await {
                 return Ok(newer.session);
             }
-            return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now });
+            return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now, cut_off });
         }
         let temporary = match &unredeemed {
             Unredeemed::NeverSent(_) | Unredeemed::PerhapsSpent(_) | Unredeemed::Nonsense(_) => true,
             Unredeemed::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
         };
+        let perhaps_spent = matches!(&unredeemed, Unredeemed::PerhapsSpent(_) | Unredeemed::Nonsense(_));
+        let in_doubt = cut_off.or(perhaps_spent.then_some(begun_at));
         let failed = Failed { why: unredeemed.what(), temporary };
         {
             let failed = failed.clone();
             // Those who wait will try for themselves if they cannot be told.
-            let _ = off_thread(move || held.end_refresh(&failed)).await;
+            let _ = off_thread(move || held.end_refresh(&failed, in_doubt)).await;
         }
         match unredeemed {
             Unredeemed::Refused { error, said, .. } if matches!(&*error, "invalid_client" | "unauthorized_client") => {
@@ -285,7 +290,7 @@ impl Renewal {
 
     fn usable(&self, session: &Session) -> Result<()> {
         if let Some(at) = session.ended_at {
-            return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at });
+            return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at, cut_off: session.flight_at });
         }
         session.check_home(&self.provider)
     }

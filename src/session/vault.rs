@@ -3,10 +3,12 @@
 //! Reading takes no lock and one `SELECT`. Everything that changes a session goes through [`Held`],
 //! which exists only while the lock between processes is held, so that what was read is still true
 //! when it is written. Rollback journal, `synchronous=EXTRA` and `secure_delete`: a saved token
-//! survives a power cut, and a replaced one does not linger in free pages.
+//! survives a power cut, and a replaced one does not linger in free pages. What is about to be saved
+//! has its room on the disk before anything is spent on it ([`super::room`]).
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params};
@@ -16,10 +18,12 @@ use crate::failure::{Failure, Result};
 use crate::provider::keeping::Keeping;
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
-use crate::session::hold::Hold;
+use crate::session::hold::{self, Hold, Queue};
 use crate::session::key::Keystore;
+use crate::session::private::{self, Notice, Privacy};
+use crate::session::room::{self, Room};
 use crate::session::seal::{Place, Seal};
-use crate::session::{Failed, HeldSession, Home, Key, Session, private, schema};
+use crate::session::{Failed, HeldSession, Home, Key, Session, schema};
 
 /// Where sessions are kept.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub struct Vault {
     database: PathBuf,
     keystore: Keystore,
     locks: PathBuf,
+    queue: Arc<Queue>,
+    privacy: Privacy,
 }
 
 /// A session while its lock is held: the only way to its refresh token and to changing it.
@@ -34,17 +40,32 @@ pub struct Vault {
 pub struct Held {
     vault: Vault,
     key: Key,
+    // Given back before the next one has its turn.
+    room: Mutex<Option<Room>>,
     _hold: Hold,
 }
 
 const COLUMNS: &str = "generation, access_token, refresh_token, client_secret, metadata, token_type, scopes, \
-    issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url, api_url, attempts, failure, models";
+    issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url, api_url, attempts, failure, models, \
+    flight_at";
 
 impl Vault {
     /// A vault in these folders. Nothing is read or made yet.
     pub fn new(data: &Path, key: &Path, state: &Path) -> Self {
         let locks = state.join("locks");
-        Self { database: data.join("sessions.db"), keystore: Keystore::new(key, &locks), locks }
+        Self {
+            database: data.join("sessions.db"),
+            keystore: Keystore::new(key, &locks),
+            locks,
+            queue: Arc::default(),
+            privacy: Privacy::default(),
+        }
+    }
+
+    /// The same vault, with a word to the person about what had to be mended.
+    pub fn telling(self, notice: Notice) -> Self {
+        let privacy = Privacy::telling(notice);
+        Self { keystore: self.keystore.guarded(privacy.clone()), privacy, ..self }
     }
 
     /// The same vault, its key kept as the configuration says.
@@ -70,8 +91,8 @@ impl Vault {
     /// # Errors
     /// [`Failure::Busy`] or [`Failure::Store`].
     pub async fn hold(&self, key: &Key, limit: Duration) -> Result<Held> {
-        let hold = Hold::wait(&self.locks, key, limit).await?;
-        Ok(Held { vault: self.clone(), key: key.clone(), _hold: hold })
+        let hold = Hold::wait(&self.locks, key, limit, &self.queue, &self.privacy).await?;
+        Ok(Held { vault: self.clone(), key: key.clone(), room: Mutex::default(), _hold: hold })
     }
 
     /// Every provider that the command line's owner has a session with.
@@ -135,8 +156,22 @@ impl Vault {
             .map_err(|error| self.broken(&error))
     }
 
+    /// Makes sure that the file, if there is one, is whole: damage that a session would be saved into
+    /// is found before anybody is sent to sign in.
+    ///
+    /// # Errors
+    /// [`Failure::Store`] where it is damaged.
+    pub fn prove_sound(&self) -> Result<()> {
+        let Some(connection) = self.open_existing()? else { return Ok(()) };
+        match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
+            Ok(found) if found == "ok" => Ok(()),
+            Ok(_) => Err(self.damaged()),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
     fn open_existing(&self) -> Result<Option<Connection>> {
-        match private::check(&self.database) {
+        match self.privacy.check(&self.database) {
             Ok(()) => self.connect().map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.unusable(&error)),
@@ -145,13 +180,14 @@ impl Vault {
 
     fn open_for_writing(&self) -> Result<Connection> {
         let made = || {
-            self.database.parent().map_or(Ok(()), private::folder)?;
+            private::survive_file_limit();
+            self.database.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
             // SQLite gives its journal the database's mode, so the database must be born private. A
             // database that is there is not opened here: to close it would, by the rules of POSIX,
             // free every lock that another thread of this process has on it through SQLite.
             match private::create(&self.database) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                _ => private::check(&self.database),
+                _ => self.privacy.check(&self.database),
             }
         };
         made().map_err(|error| self.unusable(&error))?;
@@ -227,20 +263,25 @@ impl Vault {
     }
 
     fn unusable(&self, error: &io::Error) -> Failure {
+        let (why, cure) = room::lacking(error, &self.database).unwrap_or_else(|| {
+            let cure = "make the file and its folder yours and writable, then run the command again";
+            (error.to_string(), cure.into())
+        });
+        Failure::Store { path: self.database.clone(), why, cure }
+    }
+
+    fn damaged(&self) -> Failure {
         Failure::Store {
             path: self.database.clone(),
-            why: error.to_string(),
-            cure: "make the file and its folder yours and writable, then run the command again".into(),
+            why: "this file is damaged; nothing in it was changed".into(),
+            cure: "move it away, then run `nexus oauth start` to sign in anew".into(),
         }
     }
 
     fn broken(&self, error: &rusqlite::Error) -> Failure {
         let path = self.database.clone();
         let (why, cure) = match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
-                "this file is damaged; nothing in it was changed".to_owned(),
-                "move it away, then run `nexus oauth start` to sign in anew".to_owned(),
-            ),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => return self.damaged(),
             Some(ErrorCode::DiskFull) => {
                 ("the disk is full".to_owned(), "free some space, then run the command again".to_owned())
             }
@@ -267,42 +308,66 @@ impl Held {
         self.vault.read(&self.key, Stored::unseal_held)
     }
 
+    /// Holds room on the disk for what is about to be bought, until it is kept or this ends.
+    ///
+    /// # Errors
+    /// [`Failure::Store`]; then nothing must be spent.
+    pub fn make_room(&self) -> Result<()> {
+        let database = &self.vault.database;
+        let path = database.with_file_name(format!("{}.room", hold::name(&self.key)));
+        let size = database.metadata().map_or(0, |found| found.len());
+        let room = Room::take(path, size, &self.vault.privacy).map_err(|error| self.vault.unusable(&error))?;
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
+        Ok(())
+    }
+
+    fn give_room(&self) {
+        drop(self.room.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// Commits that a refresh token is about to be spent. This proves that the store can be
-    /// written, and tells the next process what may have happened should this one die.
+    /// written, and tells the next process what may have happened should this one die. The answer to
+    /// an earlier one may be lost already; then that one's time stays.
     ///
     /// # Errors
     /// [`Failure::Store`]; then the token must not be spent.
     pub fn begin_refresh(&self, now: i64) -> Result<()> {
-        self.update("flight_at = ?3, attempts = attempts + 1, failure = NULL", now)
+        self.make_room()?;
+        self.update("flight_at = COALESCE(flight_at, ?3), attempts = attempts + 1, failure = NULL", now, None::<i64>)
     }
 
-    /// Remembers that the refresh failed, for those who wait for the lock.
+    /// Remembers that the refresh failed, for those who wait for the lock, and since when an answer
+    /// may be lost, if one may.
     ///
     /// # Errors
     /// [`Failure::Store`].
-    pub fn end_refresh(&self, failed: &Failed) -> Result<()> {
+    pub fn end_refresh(&self, failed: &Failed, in_doubt: Option<i64>) -> Result<()> {
         let failure = serde_json::json!({ "why": failed.why, "temporary": failed.temporary }).to_string();
-        self.update("flight_at = NULL, failure = ?3", failure)
+        self.update("flight_at = ?3, failure = ?4", in_doubt, Some(failure))
     }
 
-    /// Marks the session as ended by the server. It is not deleted: a cron job that finds it so
-    /// stops knocking.
+    /// Marks the session as ended by the server, and which refresh was cut off before, if one was. It
+    /// is not deleted: a cron job that finds it so stops knocking.
     ///
     /// # Errors
     /// [`Failure::Store`].
-    pub fn mark_ended(&self, now: i64) -> Result<()> {
-        self.update("flight_at = NULL, ended_at = ?3", now)
+    pub fn mark_ended(&self, now: i64, cut_off: Option<i64>) -> Result<()> {
+        self.update("flight_at = ?3, ended_at = ?4", cut_off, Some(now))
     }
 
-    fn update(&self, assignments: &str, value: impl rusqlite::ToSql) -> Result<()> {
+    fn update(
+        &self,
+        assignments: &str,
+        flight_at: impl rusqlite::ToSql,
+        value: Option<impl rusqlite::ToSql>,
+    ) -> Result<()> {
         let connection = self.vault.open_for_writing()?;
-        connection
-            .execute(
-                &format!("UPDATE session SET {assignments} WHERE provider = ?1 AND owner = ?2"),
-                params![self.key.provider, self.key.owner, value],
-            )
-            .map(drop)
-            .map_err(|error| self.vault.broken(&error))
+        let statement = format!("UPDATE session SET {assignments} WHERE provider = ?1 AND owner = ?2");
+        let updated = match value {
+            Some(value) => connection.execute(&statement, params![self.key.provider, self.key.owner, flight_at, value]),
+            None => connection.execute(&statement, params![self.key.provider, self.key.owner, flight_at]),
+        };
+        updated.map(drop).map_err(|error| self.vault.broken(&error))
     }
 
     /// Writes the session whole, in one transaction.
@@ -310,6 +375,7 @@ impl Held {
     /// # Errors
     /// [`Failure::Store`].
     pub fn keep(&self, held: &HeldSession) -> Result<()> {
+        self.give_room();
         let seal = self.vault.keystore.open_or_make()?;
         let HeldSession { session, refresh_token, client_secret } = held;
         let sealed = |column, plain: &str| {
@@ -394,6 +460,7 @@ struct Stored {
     attempts: i64,
     failure: Option<String>,
     models: Option<String>,
+    flight_at: Option<i64>,
 }
 
 impl Stored {
@@ -417,6 +484,7 @@ impl Stored {
             attempts: row.get(15)?,
             failure: row.get(16)?,
             models: row.get(17)?,
+            flight_at: row.get(18)?,
         })
     }
 
@@ -451,6 +519,7 @@ impl Stored {
             attempts: self.attempts,
             failed,
             models: self.models,
+            flight_at: self.flight_at,
         })
     }
 

@@ -39,7 +39,8 @@ fn catalogue() -> Vec<Failure> {
         NoModelList { provider: work(), refusal: Box::new(refusal(Some(404), None)) },
         NotSignedIn { provider: built_in() },
         NotSignedIn { provider: work() },
-        SessionEnded { provider: work(), at: 1_761_575_400 },
+        SessionEnded { provider: work(), at: 1_761_575_400, cut_off: None },
+        SessionEnded { provider: work(), at: 1_761_575_400, cut_off: Some(1_761_571_800) },
         NoRefreshToken { provider: work(), expired_at: 1_761_575_400, now: 1_761_575_520 },
         SessionElsewhere { provider: work(), setting: "token_url", was: text("https://a/"), is: text("https://b/") },
     ];

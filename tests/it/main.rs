@@ -28,6 +28,8 @@ mod house;
 mod key;
 /// No secret anywhere but where it belongs.
 mod leaks;
+/// A refresh, a sign-in and a sign-out that meet.
+mod meetings;
 /// The memory of a running command (Linux).
 mod memory;
 /// Proxies, certificate authorities, redirects, and nobody at home.

@@ -1,8 +1,9 @@
 //! Many processes on one session: they take turns, and one refresh serves them all.
 
+use std::process::Child;
 use std::time::Duration;
 
-use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, block_on, sandbox};
@@ -50,6 +51,87 @@ fn twelve_chats_on_an_expired_session_are_all_answered() {
     assert_eq!((sandbox.refreshes(), sandbox.counts().messages), (1, 12));
 }
 
+/// What a command says once it has waited for a second.
+const WAITS: &[u8] = b"note: waiting for another nexus that is renewing this session";
+
+/// Reads from a command's stderr until it is known to wait for its turn.
+fn until_it_waits(child: &mut Child) {
+    let mut note = [0; WAITS.len()];
+    std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut note).unwrap();
+    assert_eq!(&note[..], WAITS);
+}
+
+/// A hundred processes that want a token of an expired session: one is with the server, whose answer
+/// waits at the gate, and all others are known to wait for it.
+fn a_hundred(nexus: &Nexus, gate: &Gate) -> Vec<Child> {
+    let mut all: Vec<_> = (0..100).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
+    block_on(gate.arrived(1));
+    // Which of them is with the server shows by its silence, so each is read by a thread of its own.
+    let (send, waiting) = std::sync::mpsc::channel();
+    for (at, child) in all.iter_mut().enumerate() {
+        let (mut stderr, send) = (child.stderr.take().unwrap(), send.clone());
+        std::thread::spawn(move || {
+            let mut note = [0; WAITS.len()];
+            let waits = std::io::Read::read_exact(&mut stderr, &mut note).is_ok() && &note[..] == WAITS;
+            // Nobody listens to the last one, who never waited.
+            let _ = send.send((at, waits, stderr));
+        });
+    }
+    for _ in 0..99 {
+        let (at, waits, stderr) = waiting.recv_timeout(Duration::from_secs(100)).expect("all but one wait");
+        assert!(waits, "process {at} said something else");
+        all[at].stderr = Some(stderr);
+    }
+    all
+}
+
+#[test]
+fn a_hundred_processes_share_one_refresh_that_takes_its_time() {
+    let (sandbox, nexus) = expired();
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+    let all = a_hundred(&nexus, &gate);
+    gate.open();
+    let tokens: Vec<_> = all.into_iter().map(|child| nexus.finish(child).ok()).collect();
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "all were given the same token");
+    assert_eq!(sandbox.refreshes_asked(), 1);
+}
+
+#[test]
+fn a_hundred_chats_at_once_are_answered_by_one_refresh() {
+    let (sandbox, nexus) = expired();
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    for output in at_once(&nexus, 100, &["chat", "x"]) {
+        assert_eq!(output.ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
+    }
+    assert_eq!((sandbox.refreshes_asked(), sandbox.counts().messages), (1, 100));
+}
+
+#[test]
+fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
+    for (end, why) in [
+        (Piece::text("busy"), "gave no usable answer (status 503)"),
+        (Piece::Break, "gave no usable answer (the connection broke)"),
+    ] {
+        let (sandbox, nexus) = expired();
+        let gate = Gate::new();
+        let late = Answer { status: 503, headers: Vec::new(), body: vec![Piece::Wait(gate.clone()), end] };
+        sandbox.script(Endpoint::Token, [Scripted::Answer(late)]);
+        let all = a_hundred(&nexus, &gate);
+        gate.open();
+        let said = format!("error: the token could not be refreshed: [SERVER] {why}; the session is kept\n");
+        let outputs: Vec<_> = all.into_iter().map(|child| nexus.finish(child)).collect();
+        assert!(outputs.iter().all(|output| output.code == Some(75)), "{outputs:?}");
+        // What the one who asked says is read elsewhere.
+        let told = outputs.iter().filter(|output| output.stderr.contains(&said)).count();
+        assert_eq!(told, 99, "{outputs:?}");
+        assert_eq!(sandbox.refreshes_asked(), 1, "nobody tried again for what the others knew already");
+        nexus.run(&["oauth", "token"]).ok();
+        assert_eq!(sandbox.refreshes(), 1, "the refresh token was kept, and is good");
+    }
+}
+
 #[test]
 fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
     let (sandbox, nexus) = expired();
@@ -62,10 +144,7 @@ fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
     let mut waiting: Vec<_> = (0..4)
         .map(|_| {
             let mut child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-            let mut note = [0; 61];
-            // Each says so once it waits, which is how this test knows that it does.
-            std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut note).unwrap();
-            assert_eq!(&note[..], b"note: waiting for another nexus that is renewing this session");
+            until_it_waits(&mut child);
             child
         })
         .collect();
@@ -99,19 +178,59 @@ fn a_killed_refresh_is_replayed_by_the_next_process() {
 }
 
 #[test]
-fn an_interrupted_refresh_is_saved_before_the_process_ends() {
+fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
+    // A server that honours no spent token: whose answer got lost has lost the session.
     let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
+    let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
     block_on(gate.arrived(1));
-    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    gate.open();
-    assert_output!(nexus.finish(child), 130, stdout: "", stderr: "");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    for words in [&["oauth", "token"][..], &["chat", "x"]] {
+        let output = nexus.run(words);
+        assert_eq!(output.code, Some(4), "{output}");
+        let (at, cut_off) = output
+            .stderr
+            .strip_prefix("error: the session with work was ended by the server at ")
+            .and_then(|said| said.split_once(", probably because a refresh at "))
+            .unwrap_or_else(|| panic!("{output}"));
+        let end = " was cut off before its answer could be saved\n  run `nexus oauth start --provider work`\n";
+        let cut_off = cut_off.strip_suffix(end).unwrap_or_else(|| panic!("{output}"));
+        let times = [cut_off, at].map(|time| nexus::moment::parse_rfc3339(time).unwrap());
+        assert!(times.is_sorted(), "{output}");
+    }
+    assert_eq!(sandbox.refreshes_asked(), 2, "and nobody knocks any more");
+}
+
+#[test]
+fn a_refresh_that_was_answered_is_not_blamed_for_what_came_later() {
+    let (sandbox, nexus) = expired();
+    // One answer is lost for certain, then one is known, then the server ends the session.
+    sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
+    assert_eq!(nexus.run(&["oauth", "token"]).code, Some(75));
     nexus.run(&["oauth", "token"]).ok();
-    assert_eq!(sandbox.refreshes(), 1, "what the interrupted process was given is in the store");
+    sandbox.end_session();
+    let output = nexus.run(&["oauth", "token"]);
+    assert!(output.code == Some(4) && !output.stderr.contains("cut off"), "{output}");
+}
+
+#[test]
+fn an_interrupted_refresh_is_saved_before_the_process_ends() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let (sandbox, nexus) = expired();
+        sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
+        let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
+        block_on(gate.arrived(1));
+        let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        gate.open();
+        assert_output!(nexus.finish(child), code, stdout: "", stderr: "");
+        nexus.run(&["oauth", "token"]).ok();
+        assert_eq!(sandbox.refreshes(), 1, "what the interrupted process was given is in the store");
+    }
 }
 
 #[test]

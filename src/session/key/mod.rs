@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use crate::failure::{Failure, Result};
 use crate::provider::keeping::{Keeper, Keeping};
-use crate::session::private;
+use crate::session::private::{self, Privacy};
+use crate::session::room;
 use crate::session::seal::Seal;
 
 mod os_keyring;
@@ -37,6 +38,7 @@ pub struct Keystore {
     path: PathBuf,
     lock: PathBuf,
     keeping: Arc<Keeping>,
+    privacy: Privacy,
     /// The key that was asked of a keyring or unwrapped, so that it is asked for once a process.
     /// It is recognised by its id, whoever keeps it by now.
     opened: Arc<Mutex<Option<(String, DataKey)>>>,
@@ -71,6 +73,7 @@ impl Keystore {
             path: folder.join("session.key"),
             lock: locks.join("key.lock"),
             keeping: Arc::default(),
+            privacy: Privacy::default(),
             opened: Arc::default(),
         }
     }
@@ -78,6 +81,11 @@ impl Keystore {
     /// The same, kept as the configuration says.
     pub(super) fn keeping(self, keeping: Keeping) -> Self {
         Self { keeping: Arc::new(keeping), ..self }
+    }
+
+    /// The same, with a word about what had to be mended.
+    pub(super) fn guarded(self, privacy: Privacy) -> Self {
+        Self { privacy, ..self }
     }
 
     /// The file that leads to the key.
@@ -171,7 +179,7 @@ impl Keystore {
 
     /// The line of the key file.
     fn record(&self) -> Result<Option<Record>> {
-        let text = match private::check(&self.path).and_then(|()| fs::read_to_string(&self.path)) {
+        let text = match self.privacy.check(&self.path).and_then(|()| fs::read_to_string(&self.path)) {
             Ok(text) => zeroize::Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.lost(error.to_string())),
@@ -271,36 +279,19 @@ impl Keystore {
         })
     }
 
-    /// Writes the key file whole under another name, reads it back, and renames it into place, so
-    /// that it is never seen half-written. Its folder is synced before anything old is cleared away.
+    /// Writes the key file. Its folder is synced before anything old is cleared away.
     fn put(&self, record: &Record) -> Result<()> {
-        let line = record.line();
-        let written = (|| {
-            let folder = self.path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-            private::folder(folder)?;
-            let draft = self.beside("draft");
-            // A draft can only be what a killed process left behind: this one has the turn.
-            remove(&draft)?;
-            let mut file = private::create(&draft)?;
-            file.write_all(line.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            let read = zeroize::Zeroizing::new(fs::read_to_string(&draft)?);
-            if read.trim_end() != *line {
-                return Err(io::Error::other("what was written is not what can be read"));
-            }
-            fs::rename(&draft, &self.path)?;
-            private::sync_folder(folder)
-        })();
-        written.map_err(|error: io::Error| self.unwritable(&error))
+        // A draft can only be what a killed process left behind: this one has the turn.
+        self.privacy.replace(&self.path, &self.beside("draft"), &record.line()).map_err(|error| self.unwritable(&error))
     }
 
     /// Remembers that the keyring may hold an entry.
     fn note_entry(&self, id: &str) -> Result<()> {
         let noted = (|| {
             let note = self.beside("entry");
-            note.parent().map_or(Ok(()), private::folder)?;
-            let mut file = private::open_or_create(&note)?;
+            private::survive_file_limit();
+            note.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
+            let mut file = self.privacy.open_or_create(&note)?;
             file.set_len(0)?;
             file.write_all(id.as_bytes())?;
             file.sync_all()?;
@@ -313,7 +304,7 @@ impl Keystore {
     /// the key. A sentence tells what could not be removed.
     fn clear_up(&self) -> Option<String> {
         let cleared = (|| {
-            remove(&self.beside("draft")).map_err(|error| error.to_string())?;
+            private::remove(&self.beside("draft")).map_err(|error| error.to_string())?;
             let note = self.beside("entry");
             let id = match fs::read_to_string(&note) {
                 Ok(id) => id,
@@ -326,7 +317,7 @@ impl Keystore {
             if !id.is_empty() {
                 os_keyring::remove(&id).map_err(|why| format!("the operating system's keyring {why}"))?;
             }
-            remove(&note).map_err(|error| error.to_string())
+            private::remove(&note).map_err(|error| error.to_string())
         })();
         cleared.err()
     }
@@ -338,8 +329,8 @@ impl Keystore {
             why,
             cure: "look for a hanging nexus process, then run the command again".into(),
         };
-        let opened =
-            self.lock.parent().map_or(Ok(()), private::folder).and_then(|()| private::open_or_create(&self.lock));
+        let made = self.lock.parent().map_or(Ok(()), |folder| self.privacy.folder(folder));
+        let opened = made.and_then(|()| self.privacy.open_or_create(&self.lock));
         let file = opened.map_err(|error| broken(format!("the lock cannot be taken: {error}")))?;
         match within(TURN, move || file.lock().map(|()| file)) {
             Some(Ok(file)) => Ok(file),
@@ -366,24 +357,16 @@ impl Keystore {
     }
 
     fn unwritable(&self, error: &io::Error) -> Failure {
-        Failure::Store {
-            path: self.path.clone(),
-            why: format!("the key cannot be written: {error}"),
-            cure: "make its folder yours and writable, then run the command again".into(),
-        }
+        let (why, cure) = room::lacking(error, &self.path).unwrap_or_else(|| {
+            (error.to_string(), "make its folder yours and writable, then run the command again".into())
+        });
+        Failure::Store { path: self.path.clone(), why: format!("the key cannot be written: {why}"), cure }
     }
 }
 
 impl std::fmt::Debug for Keystore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keystore").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 
