@@ -39,6 +39,8 @@ pub struct Settings {
     pub account: String,
     /// The account's organisation.
     pub organization: String,
+    /// What token answers say as their `Date`, where that is not the truth.
+    pub date: Option<String>,
     /// Further members of every token answer.
     pub token_extra: Map<String, Value>,
     /// The models, newest first.
@@ -86,6 +88,7 @@ impl Default for Settings {
             issuer: Issuer::Own,
             account: "you@sandbox.example".into(),
             organization: "The nexus sandbox".into(),
+            date: None,
             token_extra: Map::new(),
             models: ["sandbox-large", "sandbox-small", "sandbox-old"].map(String::from).into(),
             word_pause: Duration::ZERO,

@@ -104,7 +104,11 @@ fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &st
     for (name, value) in &state.settings.token_extra {
         body[name] = value.clone();
     }
-    super::json(200, &body).header("pragma", "no-cache")
+    let answer = super::json(200, &body).header("pragma", "no-cache");
+    match &state.settings.date {
+        Some(date) => answer.header("date", date),
+        None => answer,
+    }
 }
 
 fn fields(seen: &Seen) -> Result<Vec<(String, String)>, Answer> {

@@ -4,7 +4,7 @@
 //! which exists only while the lock between processes is held, so that what was read is still true
 //! when it is written. Rollback journal, `synchronous=EXTRA` and `secure_delete`: a saved token
 //! survives a power cut, and a replaced one does not linger in free pages. What is about to be saved
-//! has its room on the disk before anything is spent on it ([`super::room`]).
+//! has its room on the disk before anything is spent on it (`room.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -440,6 +440,13 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
         || matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))
 }
 
+/// A time that can be reckoned with: anybody may have written into the file.
+fn within_time(at: i64) -> i64 {
+    /// The end of the year 9999.
+    const END: i64 = 253_402_300_799;
+    at.clamp(-END, END)
+}
+
 /// A row as it lies in the file.
 struct Stored {
     generation: i64,
@@ -505,8 +512,8 @@ impl Stored {
             metadata: serde_json::from_str(&self.open(seal, key, "metadata", &self.metadata)?).ok()?,
             token_type: self.token_type,
             scopes: self.scopes.split_whitespace().map(String::from).collect(),
-            issued_at: self.issued_at,
-            expires_at: self.expires_at,
+            issued_at: within_time(self.issued_at),
+            expires_at: self.expires_at.map(within_time),
             home: Home {
                 client_id: self.client_id,
                 client_auth: ClientAuth::from_word(&self.client_auth)?,

@@ -149,12 +149,13 @@ impl Nexus {
     }
 
     /// Signs in as a person who approves at once.
-    pub(crate) fn sign_in(&self) {
+    pub(crate) fn sign_in(&self) -> Output {
         let mut started = self.start(&["--no-browser"]);
         let url = started.url();
         visit(&approve(&url));
         let output = started.finish();
         assert_eq!(output.code, Some(0), "{output}");
+        output
     }
 }
 
