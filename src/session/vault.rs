@@ -163,9 +163,22 @@ impl Vault {
     /// [`Failure::Store`] where it is damaged.
     pub fn prove_sound(&self) -> Result<()> {
         let Some(connection) = self.open_existing()? else { return Ok(()) };
+        self.sound(&connection)
+    }
+
+    fn sound(&self, connection: &Connection) -> Result<()> {
         match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
             Ok(found) if found == "ok" => Ok(()),
             Ok(_) => Err(self.damaged()),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    /// A database without our table is one whose first schema never got committed, or is damaged.
+    fn empty(&self, connection: &Connection) -> Result<()> {
+        match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)) {
+            Ok(0) => self.sound(connection),
+            Ok(_) => Err(self.newer(connection).unwrap_or_else(|| self.damaged())),
             Err(error) => Err(self.broken(&error)),
         }
     }
@@ -226,8 +239,9 @@ impl Vault {
             .and_then(|mut statement| statement.query_row([&key.provider, &key.owner], Stored::read).optional());
         let stored = match row {
             Ok(Some(stored)) => stored,
-            Ok(None) => return Ok(None),
-            Err(error) if is_missing_table(&error) => return Ok(None),
+            // Before anybody is told that there is none: damage hides rows, too.
+            Ok(None) => return self.sound(&connection).map(|()| None),
+            Err(error) if is_missing_table(&error) => return self.empty(&connection).map(|()| None),
             Err(error) => return Err(self.newer(&connection).unwrap_or_else(|| self.broken(&error))),
         };
         let seal = self.keystore.open()?.ok_or_else(|| Failure::Store {
@@ -434,7 +448,6 @@ impl Held {
     }
 }
 
-/// A database that was created but whose first schema never got committed holds no session.
 fn is_missing_table(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such table"))
         || matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))

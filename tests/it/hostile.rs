@@ -8,11 +8,25 @@ use crate::nexus::{Nexus, Running, sandbox};
 /// What comes to the redirect URI beside the answer.
 mod callback_requests;
 
+/// Lifetimes and clocks.
+mod clocks;
+/// What is done to the files.
+#[cfg(unix)]
+mod files;
+/// What a token endpoint gives for a refresh token.
+mod refresh_answers;
+
 /// How many rows each group must have at least.
 const LEAST: usize = 10;
 
 /// How many rows each group has.
-const GROUPS: &[(&str, usize)] = &[("callback requests", callback_requests::ROWS.len())];
+const GROUPS: &[(&str, usize)] = &[
+    ("callback requests", callback_requests::ROWS.len()),
+    ("clocks and lifetimes", clocks::ROWS.len()),
+    #[cfg(unix)]
+    ("files", files::ROWS.len()),
+    ("refresh answers", refresh_answers::ROWS.len()),
+];
 
 /// One misbehaviour.
 pub(crate) struct Row<D> {

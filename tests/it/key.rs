@@ -277,7 +277,8 @@ fn killed_at(call: &str, n: u32) -> Vec<String> {
 const CHANGES: &[&str] = &["write", "fsync", "rename", "unlink", "ftruncate", "mkdir"];
 
 /// Kills a move at each of its steps, and makes sure each time that the session is there and that
-/// the same move succeeds thereafter. Gives how often that was.
+/// the same move succeeds thereafter. Gives how often that was. The other moves are killed by
+/// `tests/hard/kills.rs`, which needs no keyring.
 #[cfg(target_os = "linux")]
 fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output, from: &str, keeper: &str) -> usize {
     let mut kills = 0;
@@ -304,19 +305,6 @@ fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output,
         }
     }
     kills
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_move_that_is_killed_at_any_step_loses_nothing() {
-    if !installed("strace") {
-        // Nothing else can kill a process between two chosen system calls.
-        return;
-    }
-    let (_sandbox, nexus) = signed_in();
-    let run = |before: &[String], words: &[&str]| nexus.run_after(before, words);
-    assert!(kill_at_every_step(&nexus, &run, "file", "passphrase") > 4);
-    assert!(kill_at_every_step(&nexus, &run, "passphrase", "file") > 4);
 }
 
 /// A session bus with a real Secret Service, for one command. What it keeps stays in the home.

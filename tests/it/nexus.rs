@@ -109,14 +109,19 @@ impl Nexus {
 
     /// Runs a command by way of another program's words, which begin it.
     pub(crate) fn run_after(&self, before: &[String], words: &[&str]) -> Output {
-        let Some((program, arguments)) = before.split_first() else { return self.run(words) };
+        self.finish(self.command_after(before, words).spawn().unwrap())
+    }
+
+    /// The program with these words by way of another program's words, about to be started.
+    pub(crate) fn command_after(&self, before: &[String], words: &[&str]) -> Command {
         let plain = self.command(words);
+        let Some((program, arguments)) = before.split_first() else { return plain };
         let mut command = Command::new(program);
         command.args(arguments).arg(plain.get_program()).args(plain.get_args());
         command.env_clear().env("NEXUS_HOME", self.home.path()).current_dir(self.home.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.finish(command.spawn().unwrap())
+        command
     }
 
     /// Runs a command with something piped in.
@@ -162,7 +167,21 @@ impl Nexus {
 impl Running {
     /// The authorization URL: the line of stderr that is a URL and nothing else.
     pub(crate) fn url(&mut self) -> String {
-        self.line_that(|line| line.starts_with("http"))
+        self.url_or_end().unwrap_or_else(|| panic!("it ended after saying:\n{}", self.said))
+    }
+
+    /// The authorization URL, or nothing if it ended before it came to that.
+    pub(crate) fn url_or_end(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            if self.stderr.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            self.said.push_str(&line);
+            if line.starts_with("http") {
+                return Some(line.trim_end().to_owned());
+            }
+        }
     }
 
     /// Reads on until a line has this property.

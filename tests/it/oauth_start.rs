@@ -436,6 +436,13 @@ fn nobody_is_asked_to_approve_what_could_not_be_stored() {
     let nexus = Nexus::at(&sandbox);
     std::fs::create_dir(nexus.path("data")).unwrap();
     std::fs::write(nexus.path("data/sessions.db"), "this is no database, but somebody's file").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        for (name, mode) in [("data", 0o700), ("data/sessions.db", 0o600)] {
+            std::fs::set_permissions(nexus.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
     assert_output!(
         nexus.run(&["oauth", "start", "--no-browser"]), 1, stdout: "",
         stderr: "error: [HOME]/data/sessions.db: this file is damaged; nothing in it was changed\n  move it away, then \

@@ -1,0 +1,253 @@
+//! Disks without room and disks that nobody may write to: real ones, each a small file system of its
+//! own that only this test and the commands it runs can see.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use serde_json::json;
+
+use crate::nexus::{Nexus, Output, approve, block_on, sandbox, visit};
+
+/// A mount namespace in which a folder of the home is a disk of its own.
+struct Disk<'a> {
+    nexus: &'a Nexus,
+    folder: PathBuf,
+    keeper: Child,
+}
+
+impl<'a> Disk<'a> {
+    /// With these options, what was in the folder being on it.
+    fn under(nexus: &'a Nexus, folder: &str, options: &str) -> Self {
+        let folder = nexus.path(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        let script = "set -e; spare=$(mktemp -d); cp -a \"$0/.\" \"$spare\"; mount -t tmpfs -o \"$1\" disk \"$0\"; \
+                      cp -a \"$spare/.\" \"$0\"; rm -r \"$spare\"; echo ready; read -r end || true";
+        let mut keeper = Command::new("unshare")
+            .args(["-m", "sh", "-c", script])
+            .arg(&folder)
+            .arg(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("util-linux is installed");
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n", "only root can mount");
+        Self { nexus, folder, keeper }
+    }
+
+    fn enter(&self) -> Vec<String> {
+        let id = self.keeper.id().to_string();
+        ["nsenter", "-t", &id, "-m", "--"].map(String::from).into()
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.nexus.run_after(&self.enter(), words)
+    }
+
+    fn spawn(&self, words: &[&str]) -> Child {
+        self.nexus.command_after(&self.enter(), words).spawn().unwrap()
+    }
+
+    /// A path on the disk, as this process sees it.
+    fn path(&self, name: &str) -> PathBuf {
+        let inside = self.folder.join(name);
+        PathBuf::from(format!("/proc/{}/root{}", self.keeper.id(), inside.display()))
+    }
+
+    /// Uses up every byte that is left.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.path("filler")).unwrap();
+        for size in [1 << 16, 4096, 1] {
+            while file.write_all(&vec![1; size]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.path("filler")).unwrap();
+    }
+
+    fn remount(&self, options: &str) {
+        let enter = self.enter();
+        let (program, arguments) = enter.split_first().unwrap();
+        let mut command = Command::new(program);
+        command.args(arguments).args(["mount", "-o", &format!("remount,{options}")]).arg(&self.folder);
+        assert!(command.status().unwrap().success());
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        drop(self.keeper.wait());
+    }
+}
+
+fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    (sandbox, nexus)
+}
+
+const FULL: &str = "error: [HOME]/data/sessions.db: the disk is full\n  free some space, then run the command again\n";
+
+#[test]
+fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
+    let (sandbox, nexus) = signed_in(0);
+    let disk = Disk::under(&nexus, "data", "size=1m");
+    disk.fill();
+    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: FULL);
+    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
+    assert_eq!(sandbox.refreshes_asked(), 0);
+    disk.free();
+    disk.run(&["oauth", "token"]).ok();
+    assert_eq!(sandbox.refreshes_asked(), 1);
+}
+
+#[test]
+fn a_full_disk_costs_a_warning_while_the_old_token_lives() {
+    let (sandbox, nexus) = signed_in(3_600);
+    let disk = Disk::under(&nexus, "data", "size=1m");
+    disk.fill();
+    let output = disk.run(&["oauth", "token", "--min-ttl", "9h"]);
+    assert!(output.code == Some(0) && output.stdout.starts_with("sandbox-access-"), "{output}");
+    let note = "note: the token was not refreshed, because the result could not be saved: [HOME]/data/sessions.db: the \
+                disk is full\n";
+    assert!(output.stderr.starts_with(note), "{output}");
+    assert_eq!(sandbox.refreshes_asked(), 0);
+    assert_eq!(disk.run(&["chat", "x"]).code, Some(0));
+}
+
+#[test]
+fn a_disk_that_fills_up_between_sent_and_saved_has_room_for_the_new_tokens() {
+    let large = "x".repeat(16 << 10);
+    for tokens in [json!({}), json!({ "access_token": large, "refresh_token": large })] {
+        let (sandbox, nexus) = signed_in(0);
+        let tokens = tokens.as_object().unwrap().clone();
+        sandbox.change(|settings| settings.token_extra = tokens);
+        let disk = Disk::under(&nexus, "data", "size=1m");
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+        let child = disk.spawn(&["oauth", "token"]);
+        block_on(gate.arrived(1));
+        disk.fill();
+        gate.open();
+        let output = nexus.finish(child);
+        assert!(output.code == Some(0) && output.stderr.is_empty(), "{output}");
+        assert_eq!(disk.run(&["oauth", "token"]).stdout, output.stdout, "it was saved");
+        assert_eq!(sandbox.refreshes_asked(), 1);
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_while_a_code_is_redeemed_has_room_for_the_session() {
+    let (sandbox, nexus) = signed_in(0);
+    let disk = Disk::under(&nexus, "data", "size=1m");
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+    let mut started = nexus.watch(&mut nexus.command_after(&disk.enter(), &["oauth", "start", "--no-browser"]));
+    let back = approve(&started.url());
+    let browser = std::thread::spawn(move || visit(&back));
+    block_on(gate.arrived(1));
+    disk.fill();
+    gate.open();
+    assert!(browser.join().unwrap().2.contains("Signed in"));
+    let output = started.finish();
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(disk.run(&["oauth", "status"]).stdout.starts_with("Token active"));
+}
+
+#[test]
+fn a_full_disk_sends_nobody_to_sign_in() {
+    let sandbox = sandbox(Settings::default());
+    for folder in ["data", "key", "state/locks"] {
+        let nexus = Nexus::at(&sandbox);
+        let disk = Disk::under(&nexus, folder, "size=16k");
+        disk.fill();
+        let output = disk.run(&["oauth", "start", "--no-browser"]);
+        assert_eq!(output.code, Some(1), "{folder}: {output}");
+        assert!(
+            output.stderr.starts_with("error: [HOME]/") && output.stderr.contains("the disk is full\n"),
+            "{output}"
+        );
+        disk.free();
+        drop(disk);
+    }
+    assert_eq!(sandbox.requests().len(), 0);
+}
+
+#[test]
+fn a_disk_without_inodes_is_found_before_the_refresh_token_is_spent() {
+    let (sandbox, nexus) = signed_in(0);
+    let disk = Disk::under(&nexus, "data", "size=1m,nr_inodes=2");
+    let output = disk.run(&["oauth", "token"]);
+    assert_eq!((output.code, &*output.stderr), (Some(1), FULL), "{output}");
+    assert_eq!(sandbox.refreshes_asked(), 0);
+}
+
+#[test]
+fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
+    let (sandbox, nexus) = signed_in(3_600);
+    let disk = Disk::under(&nexus, "data", "size=1m");
+    disk.remount("ro");
+    assert_eq!(disk.run(&["oauth", "token"]).code, Some(0));
+    assert_eq!(disk.run(&["chat", "x"]).code, Some(0));
+    let output = disk.run(&["oauth", "token", "--min-ttl", "9h"]);
+    assert!(
+        output.code == Some(0) && output.stderr.starts_with("note: the token was not refreshed, because"),
+        "{output}"
+    );
+    sandbox.expire_access();
+    let output = disk.run(&["chat", "x"]);
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.starts_with("error: [HOME]/data/sessions.db: "), "{output}");
+    assert_eq!(disk.run(&["oauth", "logout"]).code, Some(1), "what cannot be forgotten is not said to be");
+    assert_eq!(sandbox.refreshes_asked(), 0);
+    disk.remount("rw");
+    assert_eq!(disk.run(&["chat", "x"]).code, Some(0));
+    assert_eq!(sandbox.refreshes_asked(), 1);
+}
+
+#[test]
+fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_about() {
+    let (sandbox, nexus) = signed_in(0);
+    let disk = Disk::under(&nexus, "data", "size=1m");
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+    let child = disk.spawn(&["oauth", "token"]);
+    block_on(gate.arrived(1));
+    disk.remount("ro");
+    gate.open();
+    let output = nexus.finish(child);
+    assert!(output.code == Some(0) && output.stdout.starts_with("sandbox-access-"), "this request is served: {output}");
+    let said =
+        "note: the refreshed session could not be saved and is lost when this command ends: [HOME]/data/sessions.db: ";
+    assert!(output.stderr.contains(said), "{output}");
+    disk.remount("rw");
+    let next = disk.run(&["oauth", "token"]);
+    assert!(next.code == Some(4) && next.stderr.contains(" was cut off before its answer could be saved\n"), "{next}");
+}
+
+#[test]
+fn a_disk_that_can_be_written_again_in_time_gets_the_new_tokens() {
+    let (sandbox, nexus) = signed_in(0);
+    let disk = Disk::under(&nexus, "data", "size=1m");
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+    let child = disk.spawn(&["oauth", "token"]);
+    block_on(gate.arrived(1));
+    disk.remount("ro");
+    gate.open();
+    block_on(sandbox.until(|sandbox| sandbox.refreshes() == 1));
+    disk.remount("rw");
+    let output = nexus.finish(child);
+    assert!(output.code == Some(0) && output.stderr.is_empty(), "{output}");
+    assert_eq!(disk.run(&["oauth", "token"]).stdout, output.stdout);
+}

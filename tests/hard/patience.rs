@@ -1,0 +1,24 @@
+//! A server that takes a refresh and never answers: everybody is told after the one bound there is.
+
+use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
+use serde_json::json;
+
+use crate::nexus::{Nexus, block_on, sandbox};
+
+#[test]
+fn ten_processes_wait_once_for_a_server_that_hangs_and_the_session_is_kept() {
+    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    // It hangs before anything is done, so that the refresh token is still good afterwards.
+    sandbox.script(Endpoint::Token, [Scripted::Wait(Gate::new())]);
+    let all: Vec<_> = (0..10).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
+    for child in all {
+        let output = nexus.finish(child);
+        assert_eq!(output.code, Some(75), "{output}");
+        assert!(output.stderr.contains("gave no usable answer (no answer in time); the session is kept\n"), "{output}");
+    }
+    assert_eq!(sandbox.refreshes_asked(), 1, "thirty seconds once, not for each");
+    block_on(async { nexus.run(&["oauth", "token"]).ok() });
+    assert_eq!(sandbox.refreshes(), 1);
+}

@@ -1,0 +1,388 @@
+//! What other programs, users and broken disks do to the files. What cannot be trusted is refused,
+//! what is damaged is left as it is, and what was there before is as good as ever once it is back.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use nexus::provider::Client;
+use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use nexus::{Accounts, Failure, Folders, Provider};
+use rusqlite::Connection;
+
+use super::Left::Kept;
+use super::{BEFORE, Ended, Row, every_row, signed_in};
+use crate::nexus::block_on;
+
+/// What is done to the files of a home, and the command that finds it so.
+pub(super) struct Harm {
+    does: fn(&Path),
+    words: &'static [&'static str],
+}
+
+/// A command that only reads.
+const READ: &[&str] = &["oauth", "token"];
+/// A command that refreshes, and writes.
+const WRITE: &[&str] = &["oauth", "token", "--min-ttl", "9h"];
+
+const fn row(
+    name: &'static str,
+    words: &'static [&'static str],
+    does: fn(&Path),
+    says: &'static str,
+    code: i32,
+) -> Row<Harm> {
+    Row { name, does: Harm { does, words }, says, code, left: Kept }
+}
+
+const DATABASE: &str = "data/sessions.db";
+const KEY: &str = "key/session.key";
+const DAMAGED: &str = "error: [HOME]/data/sessions.db: this file is damaged; nothing in it was changed\n  move it away, \
+                       then run `nexus oauth start` to sign in anew\n";
+const LINK: &str = "this is a symbolic link, which could lead to somebody else's file\n";
+const CLOSED: &str = "was open to other users (mode 644); it is private now\n";
+const SHUT: &str = "does not open with the key of [HOME]/key/session.key\n";
+/// What a command that writes says while the old token lives.
+const UNSAVED: &str = "note: the token was not refreshed, because the result could not be saved: ";
+
+/// A user that no system has.
+const STRANGER: u32 = 54_321;
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn aside(path: &Path) {
+    fs::rename(path, path.with_extension("aside")).unwrap();
+}
+
+fn linked(path: &Path) {
+    aside(path);
+    symlink(path.with_extension("aside"), path).unwrap();
+}
+
+fn edited(home: &Path, statement: &str) {
+    Connection::open(home.join(DATABASE)).unwrap().execute_batch(statement).unwrap();
+}
+
+/// The file of this session with this ending, somewhere below a folder.
+fn lock(home: &Path) -> std::path::PathBuf {
+    let mut files = fs::read_dir(home.join("state/locks")).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("session-")).unwrap()
+}
+
+fn room(home: &Path) -> std::path::PathBuf {
+    home.join("data").join(lock(home).with_extension("room").file_name().unwrap())
+}
+
+pub(super) const ROWS: &[Row<Harm>] = &[
+    row("a database of text", READ, |home| fs::write(home.join(DATABASE), "nexus ".repeat(2_000)).unwrap(), DAMAGED, 1),
+    row(
+        "half a database",
+        READ,
+        |home| {
+            let file = fs::File::options().write(true).open(home.join(DATABASE)).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        },
+        DAMAGED,
+        1,
+    ),
+    row(
+        "a database with a wrong beginning",
+        READ,
+        |home| {
+            let path = home.join(DATABASE);
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[3] ^= 1;
+            fs::write(path, bytes).unwrap();
+        },
+        DAMAGED,
+        1,
+    ),
+    row(
+        "an empty database",
+        READ,
+        |home| fs::write(home.join(DATABASE), "").unwrap(),
+        "error: not signed in to work\n",
+        4,
+    ),
+    row("no database", READ, |home| aside(&home.join(DATABASE)), "error: not signed in to work\n", 4),
+    row("a database that is a link", READ, |home| linked(&home.join(DATABASE)), LINK, 1),
+    row(
+        "a database that is a folder",
+        READ,
+        |home| {
+            aside(&home.join(DATABASE));
+            fs::create_dir(home.join(DATABASE)).unwrap();
+        },
+        "error: [HOME]/data/sessions.db: this is no file\n",
+        1,
+    ),
+    row(
+        "a database that is a pipe",
+        READ,
+        |home| {
+            aside(&home.join(DATABASE));
+            assert!(Command::new("mkfifo").arg(home.join(DATABASE)).status().unwrap().success());
+        },
+        "error: [HOME]/data/sessions.db: this is no file\n",
+        1,
+    ),
+    row("a database that others can read", READ, |home| mode(&home.join(DATABASE), 0o644), CLOSED, 0),
+    row(
+        "a database of a newer nexus",
+        WRITE,
+        |home| edited(home, "PRAGMA user_version = 99"),
+        "a newer nexus wrote this file (version 99); this one leaves it alone",
+        0,
+    ),
+    row(
+        "a database of a newer nexus that calls things differently",
+        READ,
+        |home| edited(home, "PRAGMA user_version = 99; ALTER TABLE session RENAME COLUMN generation TO generations"),
+        "error: [HOME]/data/sessions.db: a newer nexus wrote this file (version 99); this one leaves it alone\n  upgrade \
+         nexus\n",
+        1,
+    ),
+    row(
+        "a token copied to another place",
+        READ,
+        |home| edited(home, "UPDATE session SET access_token = refresh_token"),
+        SHUT,
+        1,
+    ),
+    row(
+        "a generation turned back",
+        READ,
+        |home| edited(home, "UPDATE session SET generation = generation + 1"),
+        SHUT,
+        1,
+    ),
+    row(
+        "another provider's session",
+        READ,
+        |home| {
+            edited(home, "INSERT INTO session SELECT 'play', owner, generation, access_token, refresh_token, client_secret,
+            metadata, token_type, scopes, issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url,
+            api_url, flight_at, attempts, failure, models FROM session;
+            DELETE FROM session WHERE provider = 'work'; UPDATE session SET provider = 'work'");
+            edited(home, "UPDATE session SET owner = 'ada'; UPDATE session SET owner = '', metadata = access_token");
+        },
+        SHUT,
+        1,
+    ),
+    row(
+        "a bit that fell over in a sealed value",
+        READ,
+        |home| edited(home, "UPDATE session SET access_token = zeroblob(length(access_token))"),
+        SHUT,
+        1,
+    ),
+    row(
+        "a session that leads to another token endpoint",
+        WRITE,
+        |home| edited(home, "UPDATE session SET token_url = 'http://127.0.0.1:9/token'"),
+        "error: the session with work belongs to token_url `http://127.0.0.1:9/token`, but the configuration now says \
+         `[ORIGIN]/token`; it was not sent there\n",
+        4,
+    ),
+    row(
+        "a session that leads to another API",
+        READ,
+        |home| edited(home, "UPDATE session SET api_url = 'http://127.0.0.1:9/'"),
+        "belongs to api_url `http://127.0.0.1:9/`",
+        4,
+    ),
+    row(
+        "no key",
+        READ,
+        |home| aside(&home.join(KEY)),
+        "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, or sign in \
+         anew",
+        1,
+    ),
+    row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is no nexus key\n", 1),
+    row("a key that is a link", READ, |home| linked(&home.join(KEY)), LINK, 1),
+    row("a key that others can read", READ, |home| mode(&home.join(KEY), 0o644), CLOSED, 0),
+    row(
+        "another key",
+        READ,
+        |home| fs::write(home.join(KEY), format!("nexus-key-1 {}\n", "A".repeat(43))).unwrap(),
+        SHUT,
+        1,
+    ),
+    row("a lock that is a link", WRITE, |home| linked(&lock(home)), LINK, 1),
+    row("a lock that others can open", WRITE, |home| mode(&lock(home), 0o644), CLOSED, 0),
+    row(
+        "a data folder that others can write to",
+        WRITE,
+        |home| mode(&home.join("data"), 0o777),
+        "note: [HOME]/data was open to other users (mode 777); it is private now\n",
+        0,
+    ),
+    row(
+        "a file in place of the data folder",
+        READ,
+        |home| {
+            aside(&home.join("data"));
+            fs::write(home.join("data"), "").unwrap();
+        },
+        "error: [HOME]/data/sessions.db: Not a directory",
+        1,
+    ),
+    row(
+        "a journal of nonsense",
+        READ,
+        |home| fs::write(home.join("data/sessions.db-journal"), "nonsense".repeat(600)).unwrap(),
+        "sandbox-access-",
+        0,
+    ),
+    row("room that a killed process left", WRITE, |home| fs::write(room(home), "left").unwrap(), "sandbox-access-", 0),
+    row("a folder where room is to be made", WRITE, |home| fs::create_dir(room(home)).unwrap(), UNSAVED, 0),
+    row("a link where room is to be made", WRITE, |home| symlink(home.join(DATABASE), room(home)).unwrap(), UNSAVED, 0),
+];
+
+/// What only root can do to somebody.
+const BY_ROOT: &[Row<Harm>] = &[
+    row(
+        "a database of another user",
+        READ,
+        |home| chown(home.join(DATABASE), Some(STRANGER), None).unwrap(),
+        "error: [HOME]/data/sessions.db: this file belongs to another user\n",
+        1,
+    ),
+    row(
+        "a key of another user",
+        READ,
+        |home| chown(home.join(KEY), Some(STRANGER), None).unwrap(),
+        "error: [HOME]/key/session.key: this file belongs to another user\n",
+        1,
+    ),
+    row(
+        "a data folder of another user",
+        WRITE,
+        |home| chown(home.join("data"), Some(STRANGER), None).unwrap(),
+        "its folder [HOME]/data belongs to another user",
+        0,
+    ),
+];
+
+/// Everything below a folder, links and modes as they are.
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+#[test]
+fn every_harm_to_a_file_has_its_end() {
+    let root = is_root();
+    let rows = ROWS.iter().map(|row| (row, true)).chain(BY_ROOT.iter().map(|row| (row, root)));
+    for (row, possible) in rows {
+        if possible {
+            every_row(std::slice::from_ref(row), happens);
+        }
+    }
+}
+
+/// Whether this is root, who owns its own entry in /proc.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
+}
+
+fn happens(row: &Row<Harm>) -> Ended {
+    let (nexus, sandbox) = signed_in(Settings::default(), "");
+    sandbox.change(|settings| settings.account = BEFORE.into());
+    nexus.run(WRITE).ok();
+    let (spare, work) = (tempfile::tempdir().unwrap(), ["data", "key", "state"]);
+    for name in work {
+        copy(&nexus.path(name), &spare.path().join(name));
+    }
+    let (refreshes, before) = (sandbox.refreshes_asked(), fs::read(nexus.path(DATABASE)).unwrap());
+    (row.does.does)(nexus.home());
+    // A pipe is not read: nobody would ever write into it.
+    let bytes = || {
+        fs::symlink_metadata(nexus.path(DATABASE))
+            .is_ok_and(|found| found.is_file())
+            .then(|| fs::read(nexus.path(DATABASE)).unwrap())
+    };
+    let harmed = bytes();
+    let output = nexus.run(row.does.words);
+    if row.does.words == READ || output.stderr.contains(UNSAVED) || output.code != Some(0) {
+        assert_eq!(bytes(), harmed, "{}: nothing is overwritten", row.name);
+        assert_eq!(sandbox.refreshes_asked(), refreshes, "{}: nothing is spent", row.name);
+    }
+    // What was there is put back, unless it was used and replaced.
+    if sandbox.refreshes_asked() == refreshes {
+        for name in work {
+            let path = nexus.path(name);
+            drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) });
+            copy(&spare.path().join(name), &path);
+        }
+        assert_eq!(fs::read(nexus.path(DATABASE)).unwrap(), before);
+    }
+    Ended { said: format!("{}{}", output.stdout, output.stderr), code: output.code, nexus }
+}
+
+/// The library on a home of its own, whose session has just been signed in.
+async fn library(home: &Path) -> (Sandbox, Accounts) {
+    let sandbox = Sandbox::start(Settings { rotate: false, ..Settings::default() }).await.unwrap();
+    let provider = Provider::named("work")
+        .with_client(Client::public("sandbox-client"))
+        .with_redirect_uri("http://127.0.0.1:1/callback")
+        .with_authorize_url(&sandbox.url(Endpoint::Authorize))
+        .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
+        .unwrap();
+    let accounts = Accounts::new(provider, &Folders::under(home), nexus::now, Arc::new(|_| {}));
+    let attempt = accounts.authorization_url().unwrap();
+    let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
+    accounts.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await.unwrap();
+    (sandbox, accounts)
+}
+
+/// Cuts the database off at many places and turns over many of its bits, and each time looks, and
+/// refreshes. Whatever is damaged is said to be, as it is, and no refresh token is spent that could not
+/// be replaced.
+#[test]
+fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
+    block_on(async {
+        let home = tempfile::tempdir().unwrap();
+        let (sandbox, accounts) = library(home.path()).await;
+        let path = home.path().join(DATABASE);
+        let whole = fs::read(&path).unwrap();
+        let cuts = (0..whole.len()).step_by(331).map(|at| whole[..at].to_vec());
+        let bits = (0..whole.len()).step_by(173).map(|at| {
+            let mut bent = whole.clone();
+            bent[at] ^= 1 << (at % 8);
+            bent
+        });
+        let (mut told, mut harmless) = (0, 0);
+        for damaged in cuts.chain(bits) {
+            fs::write(&path, &damaged).unwrap();
+            match accounts.look("ada") {
+                // Nothing that matters was hit.
+                Ok(session) => assert_eq!((session.generation, session.account().is_some()), (1, true)),
+                // A name may have been hit, and is another one now.
+                Err(Failure::NotSignedIn { .. }) => {
+                    assert!([0, whole.len()].contains(&damaged.len()), "{} bytes are left", damaged.len());
+                }
+                Err(failure) => assert!(matches!(failure, Failure::Store { .. }), "{failure}"),
+            }
+            assert_eq!(fs::read(&path).unwrap(), damaged, "looking changes nothing");
+            let asked = sandbox.refreshes_asked();
+            match accounts.refresh("ada").await {
+                Ok(_) => {
+                    harmless += 1;
+                    assert_eq!(accounts.look("ada").unwrap().generation, 2, "it was saved");
+                }
+                Err(failure) => {
+                    told += 1;
+                    assert!(matches!(failure, Failure::Store { .. } | Failure::NotSignedIn { .. }), "{failure}");
+                    assert_eq!(sandbox.refreshes_asked(), asked, "nothing was spent: {failure}");
+                }
+            }
+        }
+        assert!(told > 20 && harmless > 20, "{told} told, {harmless} harmless");
+    });
+}
