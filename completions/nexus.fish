@@ -63,7 +63,11 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'What the model is told before the question' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model; else the configured one, else the newest that the session may use' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'The same, kept in a file' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Send a file along: text, PNG, JPEG, GIF, WebP or PDF, by its content; `-` is stdin' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Ask with templates/NAME.toml, which lies beside config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Give a variable of the template its value' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model or an alias of one; else the template\'s, else the configured one, else the newest that the session may use' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The longest answer, in tokens' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'How often to ask again when the service is busy or out of reach' -r

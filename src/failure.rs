@@ -21,6 +21,15 @@ pub type Result<T> = std::result::Result<T, Failure>;
 pub enum Failure {
     /// The command line asks for something that makes no sense.
     Usage(String),
+    /// A file cannot be sent along with a question.
+    Attachment {
+        /// What it is called.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+        /// What to do about it.
+        cure: String,
+    },
     /// The configuration says something that cannot be used: which setting, where it stands, and why.
     Configuration {
         /// What is wrong, naming the setting and its place.
@@ -351,6 +360,7 @@ impl fmt::Display for Failure {
         use Failure::*;
         match self {
             Usage(sentence) | System { sentence } | Configuration { sentence, .. } => f.write_str(sentence),
+            Attachment { file, why, .. } => write!(f, "cannot attach {file}: {why}"),
             NoClientId { provider } => write!(f, "no client id is configured for {provider}"),
             ClientRefused { client_id, host, said, .. } => {
                 write!(f, "{host} does not accept the client id `{client_id}`{}", quoted(said))
@@ -452,6 +462,7 @@ impl Failure {
         use Failure::*;
         match self {
             Usage(_)
+            | Attachment { .. }
             | Configuration { .. }
             | NoClientId { .. }
             | ClientRefused { .. }
@@ -498,6 +509,7 @@ impl Failure {
         use Failure::*;
         match self {
             Usage(_) => "usage",
+            Attachment { .. } => "attachment",
             Configuration { .. } => "configuration",
             NoClientId { .. } => "no_client_id",
             ClientRefused { .. } => "invalid_client",
@@ -534,7 +546,7 @@ impl Failure {
         use Failure::*;
         match self {
             Usage(_) => "see `nexus --help`".into(),
-            Configuration { cure, .. } | Store { cure, .. } => cure.clone(),
+            Configuration { cure, .. } | Attachment { cure, .. } | Store { cure, .. } => cure.clone(),
             NoClientId { provider } if provider == crate::provider::BUILT_IN => {
                 "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` under \
                  [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any"

@@ -245,6 +245,20 @@ impl World {
         if io::stdin().is_terminal() { Ok(None) } else { self.stdin().map(Some) }
     }
 
+    /// So many bytes of stdin, or as many as there are.
+    ///
+    /// # Errors
+    /// [`Failure::System`] where it cannot be read.
+    pub(crate) fn stdin_bytes(&self, most: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io::stdin()
+            .lock()
+            .take(most as u64)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::System { sentence: format!("reading stdin: {error}") })?;
+        Ok(bytes)
+    }
+
     /// All of stdin.
     ///
     /// # Errors

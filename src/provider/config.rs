@@ -33,7 +33,7 @@ pub struct Configured {
 }
 
 /// The keys at the top of the file.
-const TOP: &[&str] = &["default", "key", "passphrase_command", "passphrase_file", "provider"];
+const TOP: &[&str] = &["aliases", "default", "key", "passphrase_command", "passphrase_file", "provider"];
 
 /// The keys of a provider.
 const KEYS: &[&str] = &[
@@ -64,6 +64,7 @@ const KEYS: &[&str] = &[
 
 #[derive(Default, Deserialize)]
 struct File {
+    aliases: Option<BTreeMap<String, String>>,
     default: Option<String>,
     key: Option<Keeper>,
     passphrase_file: Option<PathBuf>,
@@ -134,6 +135,7 @@ pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Resu
     if let Some(section) = section {
         Reader { path, name: &name }.apply(section, &mut configured)?;
     }
+    configured.provider.api.aliases = file.aliases.unwrap_or_default();
     if name == BUILT_IN {
         apply_variables(variables, &mut configured.provider);
     }
@@ -339,7 +341,6 @@ impl Reader<'_> {
         replace(section.refresh_params, &mut provider.refresh.params);
         replace(section.refresh_headers, &mut provider.refresh.headers);
         provider.api.speak(section.dialect.unwrap_or(provider.api.dialect));
-        // Added to those that the dialect brings: whoever writes a gateway's key means no other to go.
         section.api_headers.iter().flatten().for_each(|(name, value)| provider.api.set_header(name, value));
         provider.scopes = section.scopes.unwrap_or_else(|| std::mem::take(&mut provider.scopes));
         provider.code.encoding = section.code_request.unwrap_or(provider.code.encoding);

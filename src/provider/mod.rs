@@ -149,6 +149,15 @@ pub struct Api {
     pub model: Option<String>,
     /// The longest answer when the command line names none, in tokens.
     pub max_tokens: Option<u32>,
+    /// A person's own names for models; a question is sent with what they stand for.
+    pub aliases: BTreeMap<String, String>,
+}
+
+impl Api {
+    /// The model that a person calls so: what the alias stands for, or the name itself.
+    pub fn model_called(&self, name: &str) -> String {
+        self.aliases.get(name).map_or(name, String::as_str).to_owned()
+    }
 }
 
 /// A value and where it was said, so that a complaint can name the place to mend.
@@ -220,6 +229,7 @@ impl Provider {
                 headers: BTreeMap::from([version, beta]),
                 model: None,
                 max_tokens: None,
+                aliases: BTreeMap::new(),
             },
         }
     }
@@ -245,6 +255,7 @@ impl Provider {
                 headers: BTreeMap::from([("anthropic-version".into(), ANTHROPIC_VERSION.into())]),
                 model: None,
                 max_tokens: None,
+                aliases: BTreeMap::new(),
             },
         }
     }

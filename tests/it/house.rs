@@ -36,8 +36,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["session/schema.rs", "session/vault.rs"]),
     ("chacha20poly1305", &["session/seal.rs"]),
-    ("toml", &["provider/config.rs"]),
-    ("strsim", &["provider/config.rs"]),
+    ("toml", &["commands/chat/template.rs", "provider/config.rs"]),
+    ("strsim", &["commands/chat/template.rs", "provider/config.rs"]),
+    ("infer", &["commands/chat/attachment.rs"]),
+    ("imagesize", &["commands/chat/attachment.rs"]),
     ("open", &["world.rs"]),
     ("directories", &["world.rs"]),
     ("anstream", &["world.rs"]),

@@ -6,6 +6,8 @@
 #[macro_use]
 mod nexus;
 
+/// `nexus chat -a`.
+mod attachments;
 /// `nexus chat` and `nexus models`.
 mod chat;
 /// `nexus chat` for scripts: what programs are told, what is asked again, stdin and signals.
@@ -48,6 +50,8 @@ mod openai;
 mod pkce;
 /// What other users and programs of this machine can get at.
 mod private;
+/// `nexus chat -t`, `--system-file`, and aliases.
+mod templates;
 /// Many processes on one session.
 mod turns;
 

@@ -1,23 +1,29 @@
-//! What is asked: words, stdin, or both. Settled before anything else is touched.
+//! What is said: words, stdin, or both.
 
-use crate::commands::chat::Args;
+use crate::commands::chat::{Args, attachment};
 use crate::failure::{Failure, Result};
 use crate::world::World;
 
-/// The words, a blank line, what was piped in; whichever of the two there is.
+/// The words, a blank line, what was piped in; whichever of the two there is, if any.
 ///
 /// # Errors
-/// [`Failure::Usage`] where there is no question.
-pub(super) fn prompt(args: &Args, world: &World) -> Result<String> {
+/// [`Failure::Usage`] where stdin is wanted twice, or wanted and not to be touched.
+pub(super) fn said(args: &Args, world: &World) -> Result<String> {
     let dash = args.prompt.iter().any(|word| word == "-");
-    let prompt = match &*args.prompt {
-        _ if dash && args.no_stdin => {
-            return Err(Failure::Usage("`-` reads the question from stdin, which --no-stdin leaves alone".into()));
+    let attached = args.attach.iter().filter(|file| attachment::is_stdin(file)).count();
+    let usage = |sentence: &str| Err(Failure::Usage(sentence.into()));
+    Ok(match &*args.prompt {
+        _ if dash && args.no_stdin => return usage("`-` reads the question from stdin, which --no-stdin leaves alone"),
+        _ if attached > 0 && args.no_stdin => return usage("`-a -` attaches stdin, which --no-stdin leaves alone"),
+        _ if attached > 1 => return usage("stdin can be attached only once"),
+        _ if dash && attached > 0 => {
+            return usage("stdin is attached, so it cannot be the question too: write that as words");
         }
+        words if attached > 0 => words.join(" "),
         [] if args.no_stdin || world.stdin_is_terminal() => String::new(),
         [] => world.stdin()?,
         [_] if dash => world.stdin()?,
-        _ if dash => return Err(Failure::Usage("`-` reads the question from stdin and stands alone".into())),
+        _ if dash => return usage("`-` reads the question from stdin and stands alone"),
         words => {
             let words = words.join(" ");
             let piped = if args.no_stdin { None } else { world.piped()? };
@@ -26,9 +32,5 @@ pub(super) fn prompt(args: &Args, world: &World) -> Result<String> {
                 _ => words,
             }
         }
-    };
-    if prompt.trim().is_empty() {
-        return Err(Failure::Usage("there is no question: write one behind `nexus chat`, or pipe one into it".into()));
-    }
-    Ok(prompt)
+    })
 }

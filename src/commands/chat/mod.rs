@@ -1,8 +1,10 @@
-//! `nexus chat`: settle the prompt, look at the session, ask, print what comes.
+//! `nexus chat`: settle what is asked, look at the session, ask, print what comes.
 //!
-//! One command in several files: [`input`] is what is asked, [`settle`] whom and how, [`output`] what
-//! becomes of the answer, [`object`] what programs are told.
+//! One command in several files: [`asked`] is what is asked ([`input`] what is said, [`template`] what
+//! it is said in, [`attachment`] what is sent along), [`settle`] whom and how, [`output`] what becomes
+//! of the answer, [`object`] what programs are told.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::commands::Done;
@@ -11,10 +13,13 @@ use crate::world::World;
 
 pub(crate) use object::Form;
 
+mod asked;
+mod attachment;
 mod input;
 mod object;
 mod output;
 mod settle;
+mod template;
 
 /// Ask a question and stream the answer
 ///
@@ -29,7 +34,27 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "TEXT")]
     system: Option<String>,
 
-    /// The model; else the configured one, else the newest that the session may use
+    /// The same, kept in a file
+    #[arg(long, value_name = "FILE", conflicts_with = "system")]
+    system_file: Option<PathBuf>,
+
+    /// Send a file along: text, PNG, JPEG, GIF, WebP or PDF, by its content; `-` is stdin
+    #[arg(long, short, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+
+    /// Ask with templates/NAME.toml, which lies beside config.toml
+    ///
+    /// It may have `prompt`, `system`, `model`, `max_tokens` and, under [vars], defaults for its variables. In its
+    /// texts {{name}} stands for a variable, and {{input}} for the words and what is piped in, which else
+    /// follow the prompt. Flags beat it.
+    #[arg(long, short, value_name = "NAME")]
+    template: Option<String>,
+
+    /// Give a variable of the template its value
+    #[arg(long = "var", value_name = "NAME=VALUE", requires = "template", value_parser = template::variable)]
+    vars: Vec<(String, String)>,
+
+    /// The model or an alias of one; else the template's, else the configured one, else the newest that the session may use
     #[arg(long, short, value_name = "ID")]
     model: Option<String>,
 
@@ -74,11 +99,11 @@ pub(crate) fn run(args: Args, world: &World) -> Done {
 }
 
 fn ask(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> anyhow::Result<()> {
-    let prompt = input::prompt(args, world)?;
+    let asked = asked::settle(args, world)?;
     let accounts = world.accounts(args.provider.as_deref())?.with_patience(settle::patience(args, form, world));
     let seen = accounts.look("")?;
     world.wait(async {
-        let question = settle::question(args, prompt, &accounts, &seen).await?;
+        let question = settle::question(args, asked, &accounts, &seen).await?;
         let answer = accounts.ask("", seen, &question).await?;
         output.follow(answer).await
     })

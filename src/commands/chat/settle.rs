@@ -1,9 +1,10 @@
-//! Whom to ask and how: what is said on the command line, and for what is not said the
+//! Whom to ask and how: what is said on the command line, and for what is not said the template, the
 //! configuration, then what the server listed.
 
 use crate::account::{Accounts, Patience};
-use crate::api::{Message, Model, Question};
+use crate::api::{Message, Model, Question, Role};
 use crate::commands::chat::Args;
+use crate::commands::chat::asked::Asked;
 use crate::commands::chat::object::{self, Form};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
@@ -18,29 +19,29 @@ const MAX_TOKENS: u32 = 8_192;
 /// # Errors
 /// [`Failure::NoModel`] where nothing names a model, and why the models could not be listed where
 /// that was needed.
-pub(super) async fn question(args: &Args, prompt: String, accounts: &Accounts, seen: &Session) -> Result<Question> {
+pub(super) async fn question(args: &Args, asked: Asked, accounts: &Accounts, seen: &Session) -> Result<Question> {
     let api = &accounts.provider().api;
     let listed = match listed(seen) {
         // The list could not be had at sign-in; it is asked for once, where nothing else names a model.
-        None if args.model.is_none() && api.model.is_none() => {
+        None if args.model.is_none() && asked.model.is_none() && api.model.is_none() => {
             accounts.models("", accounts.look("")?).await.map_err(unnamed)?
         }
         listed => listed.unwrap_or_default(),
     };
-    let model = args
-        .model
-        .clone()
-        .or_else(|| api.model.clone())
+    let named = args.model.as_ref().or(asked.model.as_ref()).or(api.model.as_ref());
+    let model = named
+        .map(|name| api.model_called(name))
         .or_else(|| newest(&listed).map(|model| model.id.clone()))
         .ok_or_else(|| Failure::NoModel { provider: accounts.provider().name.clone(), unlisted: None })?;
     let longest = listed.iter().find(|listed| listed.id == model).and_then(|model| model.max_tokens);
     let max_tokens = args
         .max_tokens
+        .or(asked.max_tokens)
         .or(api.max_tokens)
         .or_else(|| longest.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0))
         .unwrap_or(MAX_TOKENS);
-    let system = args.system.clone().filter(|system| !system.is_empty());
-    Ok(Question { model, max_tokens, system, messages: vec![Message::user(prompt)] })
+    let messages = vec![Message { role: Role::User, parts: asked.parts }];
+    Ok(Question { model, max_tokens, system: asked.system, messages })
 }
 
 /// What it means for a question that there is no list to take a model from.

@@ -1,0 +1,137 @@
+//! `nexus chat -a`: what is sent along, and what is refused before anything is asked.
+
+use std::fs::{self, File};
+
+use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, sandbox};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\0\0\0\0";
+const PDF: &[u8] = b"%PDF-1.7\n";
+
+fn signed_in(lines: &str) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at_with(&sandbox, lines);
+    nexus.sign_in();
+    for (name, bytes) in [("picture.txt", PNG), ("paper", PDF), ("notes.png", "Größe: 5\n".as_bytes())] {
+        fs::write(nexus.path(name), bytes).unwrap();
+    }
+    (sandbox, nexus)
+}
+
+fn content(sandbox: &Sandbox, endpoint: Endpoint) -> Value {
+    sandbox.requests_to(endpoint).last().unwrap().json()["messages"][0]["content"].clone()
+}
+
+#[test]
+fn files_are_sent_before_the_words_as_what_they_contain() {
+    let (sandbox, nexus) = signed_in("");
+    let output =
+        nexus.run(&["chat", "-a", "picture.txt", "What", "is", "--attach", "paper", "this?", "-a", "notes.png"]);
+    let said = "You said: [image]\n[document]\n[document]\nWhat is this? (This is the nexus sandbox: no model is behind it.)\n";
+    assert_output!(output, 0, stdout: said, stderr: "");
+    let base64 = |kind, data| json!({ "type": "base64", "media_type": kind, "data": data });
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAAAAAA";
+    assert_eq!(
+        content(&sandbox, Endpoint::Messages),
+        json!([
+            { "type": "image", "source": base64("image/png", png) },
+            { "type": "document", "title": "paper", "source": base64("application/pdf", "JVBERi0xLjcK") },
+            { "type": "document", "title": "notes.png",
+              "source": { "type": "text", "media_type": "text/plain", "data": "Größe: 5\n" } },
+            { "type": "text", "text": "What is this?" },
+        ])
+    );
+    let (sandbox, nexus) = signed_in("dialect = 'openai'");
+    nexus.run(&["chat", "-a", "picture.txt", "-a", "paper", "-a", "notes.png", "What is this?"]).ok();
+    let content = content(&sandbox, Endpoint::Completions);
+    assert_eq!(content[0]["image_url"]["url"], format!("data:image/png;base64,{png}"));
+    assert_eq!(content[1]["file"]["filename"], "paper");
+    assert_eq!(
+        (&content[2]["text"], &content[3]["text"]),
+        (&json!("notes.png:\n\nGröße: 5\n"), &json!("What is this?"))
+    );
+}
+
+#[test]
+fn stdin_may_be_the_file_or_belong_to_the_words() {
+    let (sandbox, nexus) = signed_in("");
+    nexus.run_with(&["chat", "-a", "-", "What is this?"], PNG).ok();
+    let sent = content(&sandbox, Endpoint::Messages);
+    assert_eq!((&sent[0]["source"]["media_type"], &sent[1]["text"]), (&json!("image/png"), &json!("What is this?")));
+    nexus.run_with(&["chat", "-a", "-", "What is this?"], "text").ok();
+    assert_eq!(content(&sandbox, Endpoint::Messages)[0]["title"], "stdin");
+    nexus.run_with(&["chat", "-a", "paper", "Sum up"], "in one line").ok();
+    assert_eq!(content(&sandbox, Endpoint::Messages)[1]["text"], "Sum up\n\nin one line");
+    let asked = sandbox.requests().len();
+    for (words, said) in [
+        (&["chat", "-a", "-", "-a", "-", "x"][..], "stdin can be attached only once"),
+        (&["chat", "-a", "-", "-"], "stdin is attached, so it cannot be the question too: write that as words"),
+        (&["chat", "-a", "-"], "there is no question: write one behind `nexus chat`, or pipe one into it"),
+    ] {
+        assert_output!(nexus.run_with(words, "x"), 2, stdout: "", stderr: format!("error: {said}\n  see `nexus --help`\n"));
+    }
+    assert_eq!(sandbox.requests().len(), asked);
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
+    let (sandbox, nexus) = signed_in("");
+    let file = |name: &str, bytes: &[u8]| fs::write(nexus.path(name), bytes).unwrap();
+    fs::create_dir(nexus.path("folder")).unwrap();
+    File::create(nexus.path("huge.log")).unwrap().set_len(1 << 42).unwrap();
+    file("a.zip", b"PK\x03\x04\x14\0\0\0\x08\0\xff");
+    file("empty.txt", b"");
+    file("latin.txt", b"caf\xe9 au lait");
+    let mut picture = PNG.to_vec();
+    picture.resize(8 << 20, 0);
+    file("photo.png", &picture);
+    picture.truncate(PNG.len());
+    picture[16..20].copy_from_slice(&9_000_u32.to_be_bytes());
+    file("wide.png", &picture);
+    let mut paper = PDF.to_vec();
+    paper.resize(25 << 20, b' ');
+    file("long.pdf", &paper);
+    paper.truncate(15 << 20);
+    file("half.pdf", &paper);
+    let mut table = vec![
+        ("gone.txt", "No such file or directory (os error 2)", "check the file's name and who may read it"),
+        ("folder", "it is a folder", "name the files in it, each with its own -a"),
+        ("huge.log", "it is 4194304 MiB, and a question may be 32 MiB", "send a part of it"),
+        (
+            "a.zip",
+            "it looks like application/zip; models read text, PNG, JPEG, GIF, WebP and PDF",
+            "convert it to one of those",
+        ),
+        ("empty.txt", "there is nothing in it", "leave it out"),
+        (
+            "latin.txt",
+            "it is neither of the kinds that models read nor UTF-8 text: byte 3 begins no character",
+            "convert it: `iconv -t UTF-8` reads many encodings",
+        ),
+        ("photo.png", "it is 8 MiB, 10.7 MiB as it is sent, and an image may be 10 MiB", "scale it down"),
+        ("wide.png", "it is 9000 x 1 pixels, and an image may have 8000 a side", "scale it down"),
+        ("long.pdf", "it is 25 MiB, 33.4 MiB as it is sent, and a question may be 32 MiB", "send a part of it"),
+        ("half.pdf", "with it the question is 40.1 MiB, and may be 32 MiB", "send fewer or smaller files"),
+    ];
+    if cfg!(unix) {
+        let made = std::process::Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap();
+        assert!(made.success());
+        table.push(("pipe", "it is no file that ends", "pipe it in and attach `-`"));
+    }
+    let asked = sandbox.requests().len();
+    for (name, why, cure) in &table {
+        // The second half makes it too much.
+        let words = ["chat", "x", "-a", "half.pdf", "-a", name];
+        let words = if *name == "half.pdf" { &words[..] } else { &["chat", "x", "-a", name] };
+        assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: cannot attach {name}: {why}\n  {cure}\n"));
+    }
+    let output = nexus.run(&["chat", "--json", "-a", "a.zip", "x"]);
+    assert_eq!(output.json()["error"]["reason"], "attachment");
+    // What comes by stdin is bounded too, and the rest of it is not waited for.
+    let output = nexus.run_with(&["chat", "-a", "-", "x"], vec![b'x'; 40 << 20]);
+    assert_output!(output, 2, stdout: "",
+        stderr: "error: cannot attach stdin: it is more than 32 MiB, and a question may be 32 MiB\n  send a part of it\n");
+    assert_eq!(sandbox.requests().len(), asked);
+}

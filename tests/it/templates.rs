@@ -1,0 +1,148 @@
+//! `nexus chat -t`, `--system-file` and the aliases of models.
+
+use std::fs;
+
+use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, config, sandbox};
+
+const REVIEW: &str = r#"
+system = "You review {{lang}} code."
+prompt = "Review this {{tone}}ly:\n\n{{input}}"
+model = "quick"
+max_tokens = 99
+
+[vars]
+tone = "kind"
+"#;
+
+fn signed_in() -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.configure(&format!(
+        "aliases = {{ quick = 'sandbox-small', plain = 'sandbox-old' }}\n{}",
+        config(&sandbox, "")
+    ));
+    nexus.sign_in();
+    fs::create_dir(nexus.path("templates")).unwrap();
+    for (name, toml) in [("review", REVIEW), ("joke", "prompt = 'Tell a joke.'"), ("brief", "system = 'Be brief.'")] {
+        fs::write(nexus.path(&format!("templates/{name}.toml")), toml).unwrap();
+    }
+    (sandbox, nexus)
+}
+
+/// What the last question asked: model, longest answer, system prompt, prompt.
+fn asked(sandbox: &Sandbox) -> Value {
+    let body = sandbox.requests_to(Endpoint::Messages).last().unwrap().json();
+    json!([body["model"], body["max_tokens"], body["system"], body["messages"][0]["content"]])
+}
+
+#[test]
+fn a_template_is_filled_and_flags_beat_it() {
+    let (sandbox, nexus) = signed_in();
+    let run = |words: &[&str], stdin: &str| {
+        nexus.run_with(words, stdin).ok();
+        asked(&sandbox)
+    };
+    let review = ["chat", "-t", "review", "--var", "lang=Rust"];
+    assert_eq!(
+        run(&[&review[..], &["this"]].concat(), "fn main() {}\n"),
+        json!(["sandbox-small", 99, "You review Rust code.", "Review this kindly:\n\nthis\n\nfn main() {}\n"])
+    );
+    assert_eq!(
+        run(
+            &[&review[..], &["--var", "tone=stern", "-m", "plain", "--max-tokens", "5", "-s", "No.", "x"]].concat(),
+            ""
+        ),
+        json!(["sandbox-old", 5, "No.", "Review this sternly:\n\nx"])
+    );
+    assert_eq!(run(&["chat", "-t", "joke"], ""), json!(["sandbox-large", 4_096, null, "Tell a joke."]));
+    assert_eq!(run(&["chat", "-t", "joke", "about", "pipes"], "")[3], "Tell a joke.\n\nabout pipes");
+    assert_eq!(run(&["chat", "--template", "brief"], "piped"), json!(["sandbox-large", 4_096, "Be brief.", "piped"]));
+}
+
+#[test]
+fn what_a_template_lacks_is_said_before_anything_is_asked() {
+    let (sandbox, nexus) = signed_in();
+    let before = sandbox.requests().len();
+    for (words, said, cure) in [
+        (
+            &["chat", "-t", "reveiw", "x"][..],
+            "no template is called `reveiw` in [HOME]/templates; there are: brief, joke, review",
+            "did you mean `review`?",
+        ),
+        (
+            &["chat", "-t", "review", "x"],
+            "the template review needs a value for: lang",
+            "add --var lang=..., or a default under [vars] in [HOME]/templates/review.toml",
+        ),
+        (
+            &["chat", "-t", "review", "--var", "lagn=x", "x"],
+            "the template review has no variable `lagn`; it has: lang, tone",
+            "did you mean `lang`?",
+        ),
+        (
+            &["chat", "-t", "review", "--var", "lang=x"],
+            "the template review asks about {{input}}: write it behind `nexus chat -t review`, or pipe it in",
+            "see `nexus --help`",
+        ),
+        (
+            &["chat", "-t", "brief"],
+            "there is no question: write one behind `nexus chat`, or pipe one into it",
+            "see `nexus --help`",
+        ),
+    ] {
+        assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: {said}\n  {cure}\n"));
+    }
+    for (words, said) in [
+        (
+            &["chat", "-t", "review", "--var", "lang", "x"][..],
+            "invalid value 'lang' for '--var <NAME=VALUE>': write it as name=value",
+        ),
+        (
+            &["chat", "-s", "x", "--system-file", "x", "x"],
+            "the argument '--system <TEXT>' cannot be used with '--system-file <FILE>'",
+        ),
+    ] {
+        let output = nexus.run(words);
+        assert!(output.code == Some(2) && output.stderr.starts_with(&format!("error: {said}\n")), "{output}");
+    }
+    assert_eq!(nexus.run(&["chat", "--var", "lang=x", "x"]).code, Some(2), "a variable needs a template");
+    assert_eq!(sandbox.requests().len(), before);
+}
+
+#[test]
+fn the_system_prompt_may_be_a_file() {
+    let (sandbox, nexus) = signed_in();
+    fs::write(nexus.path("system.txt"), "Be \u{fc}.\n").unwrap();
+    nexus.run(&["chat", "--system-file", "system.txt", "x"]).ok();
+    assert_eq!(asked(&sandbox)[2], "Be \u{fc}.\n");
+    nexus.run(&["chat", "-t", "brief", "--system-file", "system.txt", "x"]).ok();
+    assert_eq!(asked(&sandbox)[2], "Be \u{fc}.\n", "what is said on the command line beats the template");
+    fs::write(nexus.path("picture.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    for (file, why, cure) in [
+        ("gone", "No such file or directory (os error 2)", "check the file's name and who may read it"),
+        ("templates", "it is a folder", "name a file of UTF-8 text"),
+        ("picture.png", "it is no text", "name a file of UTF-8 text"),
+    ] {
+        assert_output!(nexus.run(&["chat", "--system-file", file, "x"]), 2, stdout: "",
+            stderr: format!("error: the system prompt {file} cannot be used: {why}\n  {cure}\n"));
+    }
+}
+
+#[test]
+fn an_alias_stands_for_a_model_wherever_one_is_named() {
+    let (sandbox, nexus) = signed_in();
+    nexus.run(&["chat", "-m", "quick", "x"]).ok();
+    assert_eq!(asked(&sandbox)[0], "sandbox-small");
+    nexus.run(&["chat", "-m", "sandbox-large", "x"]).ok();
+    assert_eq!(asked(&sandbox)[0], "sandbox-large", "a name that is no alias is the model's");
+    let configured = |lines: &str| {
+        nexus.configure(&format!("{}[aliases]\nplain = 'sandbox-old'\n", config(&sandbox, lines)));
+        nexus.run(&["chat", "x"]).ok();
+        asked(&sandbox)[0].clone()
+    };
+    assert_eq!(configured("model = 'plain'"), "sandbox-old");
+    assert_eq!(configured(""), "sandbox-large");
+}
