@@ -25,6 +25,9 @@ _nexus() {
             nexus,demo)
                 cmd="nexus__subcmd__demo"
                 ;;
+            nexus,history)
+                cmd="nexus__subcmd__history"
+                ;;
             nexus,key)
                 cmd="nexus__subcmd__key"
                 ;;
@@ -33,6 +36,21 @@ _nexus() {
                 ;;
             nexus,oauth)
                 cmd="nexus__subcmd__oauth"
+                ;;
+            nexus__subcmd__history,delete)
+                cmd="nexus__subcmd__history__subcmd__delete"
+                ;;
+            nexus__subcmd__history,export)
+                cmd="nexus__subcmd__history__subcmd__export"
+                ;;
+            nexus__subcmd__history,list)
+                cmd="nexus__subcmd__history__subcmd__list"
+                ;;
+            nexus__subcmd__history,search)
+                cmd="nexus__subcmd__history__subcmd__search"
+                ;;
+            nexus__subcmd__history,show)
+                cmd="nexus__subcmd__history__subcmd__show"
                 ;;
             nexus__subcmd__key,move)
                 cmd="nexus__subcmd__key__subcmd__move"
@@ -59,7 +77,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version oauth chat models key demo completions"
+            opts="-v -h -V --verbose --help --version oauth chat history models key demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -167,6 +185,114 @@ _nexus() {
         nexus__subcmd__demo)
             opts="-v -y -h -V --verbose --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__history)
+            opts="-v -h -V --verbose --help --version list show search delete export"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__history__subcmd__delete)
+            opts="-v -h -V --all --older-than --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__history__subcmd__export)
+            opts="-v -h -V --format --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "json markdown" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__history__subcmd__list)
+            opts="-n -v -h -V --limit --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__history__subcmd__search)
+            opts="-n -v -h -V --limit --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__history__subcmd__show)
+            opts="-v -h -V --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -4,7 +4,7 @@
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{chat, completions, demo, key, models, oauth};
+use crate::commands::{chat, completions, demo, history, key, models, oauth};
 
 /// Sign in once with OAuth, then let every shell, script and tool on this account talk to Claude.
 ///
@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Oauth(Deferred<oauth::Command>),
     /// Ask a question and stream the answer
     Chat(Deferred<chat::Args>),
+    /// List, show, search, export and delete the conversations that were kept
+    #[command(subcommand)]
+    History(Deferred<history::Command>),
     /// List the models that the session may use, one id a line
     Models(Deferred<models::Args>),
     /// Tell and choose where the key to the stored session is kept

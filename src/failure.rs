@@ -191,6 +191,13 @@ pub enum Failure {
         /// The service's explanation, where it gives one.
         said: String,
     },
+    /// No conversation that was kept is meant, or more than one.
+    NoConversation {
+        /// The id as typed, made harmless; empty where the last one was meant.
+        wanted: String,
+        /// How many begin like that.
+        several: usize,
+    },
     /// The conversation no longer fits into the model's context.
     ContextFull,
     /// The API refused the request.
@@ -424,6 +431,9 @@ impl fmt::Display for Failure {
             Store { path, why, .. } => write!(f, "{}: {why}", path.display()),
             AnswerCut { host, why } => write!(f, "{host} stopped in the middle of its answer: {why}"),
             Declined { said } => write!(f, "the model declined to answer{}", quoted(said)),
+            NoConversation { wanted, .. } if wanted.is_empty() => f.write_str("no conversation is kept yet"),
+            NoConversation { wanted, several: 0 } => write!(f, "no conversation is called `{wanted}`"),
+            NoConversation { wanted, several } => write!(f, "{several} conversations begin with `{wanted}`"),
             ContextFull => f.write_str("the conversation no longer fits into the model's context"),
             Refused(refusal) => refusal.fmt(f),
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
@@ -487,6 +497,7 @@ impl Failure {
             | Store { .. }
             | AnswerCut { .. }
             | Declined { .. }
+            | NoConversation { .. }
             | ContextFull
             | Nonsense { .. }
             | System { .. } => 1,
@@ -530,6 +541,7 @@ impl Failure {
             Store { .. } => "store",
             AnswerCut { .. } => "answer_cut",
             Declined { .. } => "refusal",
+            NoConversation { .. } => "no_conversation",
             ContextFull => "context_exceeded",
             Refused(refusal) => refusal.reason(),
             Nonsense { .. } => "nonsense",
@@ -614,6 +626,10 @@ impl Failure {
             ),
             AnswerCut { .. } => "run the command again".into(),
             Declined { .. } => "ask differently, or another --model".into(),
+            NoConversation { wanted, .. } if wanted.is_empty() => {
+                "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
+            }
+            NoConversation { .. } => "`nexus history list` lists them".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
             Refused(refusal) => match refusal.reason() {
                 "unauthorized" => "run `nexus oauth start`".into(),

@@ -50,6 +50,7 @@ pub mod oauth;
 pub mod session;
 
 pub mod api;
+pub mod history;
 
 pub mod loopback;
 pub mod sandbox;
@@ -57,6 +58,7 @@ pub mod sandbox;
 pub mod failure;
 pub mod http;
 pub mod moment;
+mod private;
 pub mod provider;
 pub mod secret;
 pub mod terminal;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::account::{Accounts, Folders, Patience};
 use crate::failure::{Failure, Result};
+use crate::history::store::History;
 use crate::http::{Http, Roots};
 use crate::provider::config;
 use crate::provider::keeping::Keeping;
@@ -111,7 +112,7 @@ impl World {
     pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
         let folders = self.folders()?;
         let configured = config::load(&folders.config, &variable, provider)?;
-        let notice: renew::Notice = Arc::new(|sentence| complain(&format!("note: {sentence}")));
+        let notice = notice();
         let vault = folders.vault().keeping(configured.keeping).telling(notice.clone());
         for warning in configured.warnings.into_iter().chain(vault.keystore().mismatch()) {
             self.say(&format!("warning: {warning}"));
@@ -140,8 +141,16 @@ impl World {
         for warning in warnings {
             self.say(&format!("warning: {warning}"));
         }
-        let notice = Arc::new(|sentence: &str| complain(&format!("note: {sentence}")));
+        let notice = notice();
         Ok((folders.vault().keeping(keeping.clone()).telling(notice), keeping))
+    }
+
+    /// The conversations that were kept.
+    ///
+    /// # Errors
+    /// As [`folders`](Self::folders).
+    pub(crate) fn history(&self) -> Result<History> {
+        Ok(History::new(&self.folders()?.data, notice()))
     }
 
     /// An HTTP client; nothing is built before its first request.
@@ -296,6 +305,11 @@ impl World {
         !cfg!(all(unix, not(target_os = "macos")))
             || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(|name| variable(name).is_some())
     }
+}
+
+/// Where rooms send what needs no answer: stderr.
+fn notice() -> renew::Notice {
+    Arc::new(|sentence| complain(&format!("note: {sentence}")))
 }
 
 /// Writes a line to stderr, where nothing can be done about a reader who has gone.

@@ -11,6 +11,7 @@ use crate::world::{Interrupted, World};
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod history;
 pub(crate) mod key;
 pub(crate) mod models;
 pub(crate) mod oauth;
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: Cli) -> u8 {
     let done = match cli.command {
         Command::Oauth(Deferred(command)) => oauth::run(command, &world),
         Command::Chat(Deferred(args)) => chat::run(args, &world),
+        Command::History(Deferred(command)) => history::run(command, &world),
         Command::Models(Deferred(args)) => models::run(&args, &world),
         Command::Key(Deferred(command)) => key::run(command, &world),
         Command::Demo(Deferred(args)) => demo::run(&args, &world),
@@ -38,6 +40,7 @@ pub(crate) fn run(cli: Cli) -> u8 {
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Oauth(Deferred(command)) => command.wants_json(),
+        Command::History(Deferred(command)) => command.wants_json(),
         Command::Models(Deferred(args)) => args.json,
         Command::Key(Deferred(command)) => command.wants_json(),
         // The chat has objects of its own.

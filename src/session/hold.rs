@@ -21,8 +21,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Result};
+use crate::private::Privacy;
 use crate::session::Key;
-use crate::session::private::Privacy;
 
 /// How long to wait for the lock: the holder may be using up a whole token request, and one more
 /// may have been ahead in the queue.

@@ -37,7 +37,6 @@ use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
 pub mod hold;
 pub mod key;
-mod private;
 pub mod renew;
 mod room;
 mod schema;

@@ -15,9 +15,9 @@ use crate::failure::{Failure, Result};
 use crate::http::Http;
 use crate::moment;
 use crate::oauth::endpoint::{Endpoint, Unredeemed};
+pub use crate::private::Notice;
 use crate::provider::{self, Provider};
 use crate::session::hold;
-pub use crate::session::private::Notice;
 use crate::session::vault::{Held, Vault};
 use crate::session::{Failed, HeldSession, Key, Need, Session};
 

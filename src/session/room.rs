@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-use crate::session::private::{self, Privacy};
+use crate::private::{self, Privacy};
 
 /// How much is held, in bytes. A row takes 16 KiB for each token, 64 KiB for what the server said
 /// beside, 16 KiB for scopes and a little for the rest, and the journal as much again for the row that

@@ -15,12 +15,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, pa
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::private::{self, Notice, Privacy};
 use crate::provider::keeping::Keeping;
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::session::hold::{self, Hold, Queue};
 use crate::session::key::Keystore;
-use crate::session::private::{self, Notice, Privacy};
 use crate::session::room::{self, Room};
 use crate::session::seal::{Place, Seal};
 use crate::session::{Failed, HeldSession, Home, Key, Session, schema};

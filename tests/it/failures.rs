@@ -68,6 +68,9 @@ fn catalogue() -> Vec<Failure> {
         AnswerCut { host: host(), why: text("the connection broke") },
         Declined { said: text("a policy") },
         Declined { said: String::new() },
+        NoConversation { wanted: text("1wq3"), several: 0 },
+        NoConversation { wanted: text("1w"), several: 2 },
+        NoConversation { wanted: String::new(), several: 0 },
         ContextFull,
     ]);
     for status in [400, 401, 402, 403, 404, 408, 409, 413, 429, 302, 500, 503, 529] {

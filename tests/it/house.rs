@@ -13,11 +13,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["commands"]),
     (
         "commands",
-        &["account", "api", "cli", "failure", "moment", "oauth", "provider", "sandbox", "session", "terminal", "world"],
+        &[
+            "account", "api", "cli", "failure", "history", "moment", "oauth", "provider", "sandbox", "session",
+            "terminal", "world",
+        ],
     ),
-    ("world", &["account", "failure", "http", "provider", "secret", "session", "terminal"]),
+    ("world", &["account", "failure", "history", "http", "provider", "secret", "session", "terminal"]),
     ("account", &["api", "failure", "http", "moment", "oauth", "provider", "secret", "session"]),
-    ("session", &["failure", "http", "moment", "oauth", "provider", "secret", "terminal"]),
+    ("history", &["api", "failure", "moment", "private", "terminal"]),
+    ("session", &["failure", "http", "moment", "oauth", "private", "provider", "secret", "terminal"]),
     ("api", &["failure", "http", "moment", "provider", "secret", "terminal"]),
     ("oauth", &["failure", "http", "loopback", "moment", "provider", "secret", "terminal"]),
     // It is a server and needs nobody; `person` is the browser that visits it, and so a client.
@@ -30,11 +34,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("terminal", &[]),
     ("moment", &[]),
     ("secret", &[]),
+    ("private", &[]),
 ];
 
 /// Where each crate that has one home, or a few, may be named.
 const HOMES: &[(&str, &[&str])] = &[
-    ("rusqlite", &["session/schema.rs", "session/vault.rs"]),
+    (
+        "rusqlite",
+        &["history/file.rs", "history/schema.rs", "history/store.rs", "session/schema.rs", "session/vault.rs"],
+    ),
     ("chacha20poly1305", &["session/seal.rs"]),
     ("toml", &["commands/chat/template.rs", "provider/config.rs"]),
     ("strsim", &["commands/chat/template.rs", "provider/config.rs"]),
@@ -46,8 +54,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anstyle", &["world.rs"]),
     ("jiff", &["moment.rs"]),
     ("subtle", &["secret.rs"]),
-    ("rustix", &["session/private.rs", "world.rs"]),
-    ("signal_hook", &["session/private.rs"]),
+    ("rustix", &["private.rs", "world.rs"]),
+    ("signal_hook", &["private.rs"]),
     ("argon2", &["session/key/passphrase.rs"]),
     ("keyring", &["session/key/os_keyring.rs"]),
     ("rustls", &["http.rs"]),
@@ -68,6 +76,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "rand",
         &[
             "account/patience.rs",
+            "history/id.rs",
             "oauth/pkce.rs",
             "sandbox/grants.rs",
             "session/key/passphrase.rs",
@@ -84,6 +93,12 @@ const HOMES: &[(&str, &[&str])] = &[
             "commands/chat/object.rs",
             "commands/completions.rs",
             "commands/demo.rs",
+            "commands/history/delete.rs",
+            "commands/history/export.rs",
+            "commands/history/list.rs",
+            "commands/history/mod.rs",
+            "commands/history/search.rs",
+            "commands/history/show.rs",
             "commands/key/mod.rs",
             "commands/key/move.rs",
             "commands/key/show.rs",

@@ -22,6 +22,8 @@ mod demo;
 mod failures;
 /// What gateways do differently.
 mod gateways;
+/// `nexus history`: what was kept, found, taken along and deleted.
+mod history;
 /// Servers, pages, programs and files that mean harm.
 mod hostile;
 /// The plan of the code, as far as a machine can hold it to it.

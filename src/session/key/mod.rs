@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use crate::failure::{Failure, Result};
+use crate::private::{self, Privacy};
 use crate::provider::keeping::{Keeper, Keeping};
-use crate::session::private::{self, Privacy};
 use crate::session::room;
 use crate::session::seal::Seal;
 

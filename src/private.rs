@@ -17,7 +17,7 @@ pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Looks after files, and tells of what it had to mend.
 #[derive(Clone, Default)]
-pub(super) struct Privacy(Option<Notice>);
+pub(crate) struct Privacy(Option<Notice>);
 
 impl fmt::Debug for Privacy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,13 +27,13 @@ impl fmt::Debug for Privacy {
 
 impl Privacy {
     /// One that tells of what it mends.
-    pub(super) fn telling(notice: Notice) -> Self {
+    pub(crate) fn telling(notice: Notice) -> Self {
         Self(Some(notice))
     }
 
     /// Creates a folder and its missing parents, open to nobody else. One that is there must be ours,
     /// or root's and not open to be changed by anybody else.
-    pub(super) fn folder(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn folder(&self, path: &Path) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -46,7 +46,7 @@ impl Privacy {
     }
 
     /// Opens a file for reading and writing, and creates it private if it does not exist.
-    pub(super) fn open_or_create(&self, path: &Path) -> io::Result<File> {
+    pub(crate) fn open_or_create(&self, path: &Path) -> io::Result<File> {
         match create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.check(path)?;
@@ -58,7 +58,7 @@ impl Privacy {
 
     /// Writes a file whole under another name, reads it back, and renames it into place, so that it is
     /// never seen half-written.
-    pub(super) fn replace(&self, path: &Path, draft: &Path, line: &str) -> io::Result<()> {
+    pub(crate) fn replace(&self, path: &Path, draft: &Path, line: &str) -> io::Result<()> {
         survive_file_limit();
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         self.folder(folder)?;
@@ -77,7 +77,7 @@ impl Privacy {
 
     /// Refuses a file that somebody else could have put there, and closes one that others can read.
     #[cfg(unix)]
-    pub(super) fn check(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn check(&self, path: &Path) -> io::Result<()> {
         use std::os::unix::fs::MetadataExt as _;
         let found = fs::symlink_metadata(path)?;
         if found.file_type().is_symlink() {
@@ -121,7 +121,7 @@ impl Privacy {
 
     /// Elsewhere the folder of the user's profile is the protection.
     #[cfg(not(unix))]
-    pub(super) fn check(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn check(&self, path: &Path) -> io::Result<()> {
         fs::symlink_metadata(path).map(drop)
     }
 
@@ -137,7 +137,7 @@ fn refused(why: &str) -> io::Result<()> {
 }
 
 /// Removes a file; that there is none is as good.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -145,7 +145,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Creates a file that must not exist yet, for reading and writing by nobody else.
-pub(super) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
@@ -161,14 +161,14 @@ fn options() -> OpenOptions {
 }
 
 /// Makes a new name in a folder survive a power cut.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 /// Lets a write beyond a limit on the size of files (`ulimit -f`) fail as any other write does. The
 /// kernel tells of it by a signal first, and that ends a process that does not listen: between "sent"
 /// and "saved" it would take the new tokens along. Whoever writes asks for it; it is done once.
-pub(super) fn survive_file_limit() {
+pub(crate) fn survive_file_limit() {
     static LISTENING: Once = Once::new();
     #[cfg(unix)]
     LISTENING.call_once(|| {

@@ -1,0 +1,64 @@
+//! `nexus history export`: everything that is kept, to take along.
+
+use crate::commands::Done;
+use crate::history::telling;
+use crate::world::World;
+
+/// What `nexus history export` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Json)]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// How a history is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One object, as `nexus history show --json` has it for each conversation
+    Json,
+    /// One document, a chapter a conversation
+    Markdown,
+}
+
+impl Args {
+    /// Whether failures are wanted as an object on stdout too.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
+}
+
+/// Exports it, one conversation in memory at a time.
+///
+/// # Errors
+/// A history that cannot be read, or a stdout that takes nothing.
+pub(crate) fn run(args: &Args, world: &World) -> Done {
+    let history = world.history()?;
+    let json = args.wants_json();
+    // The eldest first: to be read in order.
+    let conversations = history.list(None)?.into_iter().rev().enumerate();
+    if json {
+        world.print("{\"conversations\":[")?;
+    }
+    for (count, (conversation, _)) in conversations {
+        let turns = history.turns(&conversation.id)?;
+        let separator = match (count, json) {
+            (0, _) => "",
+            (_, true) => ",",
+            (_, false) => "\n",
+        };
+        let told = match json {
+            true => telling::object(&conversation, &turns).to_string(),
+            false => telling::markdown(&conversation, &turns),
+        };
+        world.print(&format!("{separator}{}", world.shown(&told)))?;
+    }
+    if json {
+        world.print("],\"version\":1}\n")?;
+    }
+    Ok(0)
+}

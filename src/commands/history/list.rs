@@ -1,0 +1,52 @@
+//! `nexus history list`: one conversation a line.
+
+use serde_json::json;
+
+use crate::commands::Done;
+use crate::history::telling;
+use crate::moment;
+use crate::world::World;
+
+/// What `nexus history list` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// So many at most
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Lists them.
+///
+/// # Errors
+/// A history that cannot be read.
+pub(crate) fn run(args: &Args, world: &World) -> Done {
+    let listed = world.history()?.list(args.limit)?;
+    if args.json {
+        let conversations: Vec<_> = listed
+            .iter()
+            .map(|(conversation, turns)| {
+                let mut object = telling::summary(conversation);
+                object["turns"] = (*turns).into();
+                object
+            })
+            .collect();
+        world.print(&format!("{}\n", json!({ "version": 1, "conversations": conversations })))?;
+        return Ok(0);
+    }
+    let lines: String = listed
+        .iter()
+        .map(|(conversation, _)| {
+            let at = moment::rfc3339(conversation.updated_at);
+            format!("{}  {at}  {}\n", conversation.id, world.shown(&conversation.title))
+        })
+        .collect();
+    world.print(&lines)?;
+    if listed.is_empty() {
+        world.say("No conversations are kept");
+    }
+    Ok(0)
+}

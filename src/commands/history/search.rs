@@ -1,0 +1,54 @@
+//! `nexus history search`: the turns in which words were said.
+
+use serde_json::json;
+
+use crate::api::Role;
+use crate::commands::Done;
+use crate::history::telling;
+use crate::moment;
+use crate::world::World;
+
+/// What `nexus history search` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What was said; all of it
+    #[arg(required = true, value_name = "WORD")]
+    words: Vec<String>,
+
+    /// So many at most
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Searches, the latest first.
+///
+/// # Errors
+/// No word to search for, or a history that cannot be read.
+pub(crate) fn run(args: &Args, world: &World) -> Done {
+    let found = world.history()?.search(&args.words, args.limit)?;
+    if args.json {
+        let found: Vec<_> = found.iter().map(telling::found).collect();
+        world.print(&world.shown(&format!("{}\n", json!({ "version": 1, "found": found }))))?;
+        return Ok(0);
+    }
+    let lines: String = found
+        .iter()
+        .map(|found| {
+            let speaker = match found.role {
+                Role::User => "you",
+                Role::Assistant => "answer",
+            };
+            let at = moment::rfc3339(found.at);
+            format!("{}  {at}  {speaker}: {}\n", found.conversation.id, world.shown(&found.excerpt))
+        })
+        .collect();
+    world.print(&lines)?;
+    if found.is_empty() {
+        world.say("Nothing found");
+    }
+    Ok(0)
+}

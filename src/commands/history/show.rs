@@ -1,0 +1,40 @@
+//! `nexus history show`: one conversation, whole.
+
+use serde_json::json;
+
+use crate::commands::Done;
+use crate::failure::Failure;
+use crate::history::telling;
+use crate::world::World;
+
+/// What `nexus history show` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which one: its id, or the beginning of it; else the last used
+    id: Option<String>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// No such conversation, or a history that cannot be read.
+pub(crate) fn run(args: &Args, world: &World) -> Done {
+    let history = world.history()?;
+    let conversation = match &args.id {
+        Some(id) => history.find(id)?,
+        None => history.newest()?.ok_or_else(|| Failure::NoConversation { wanted: String::new(), several: 0 })?,
+    };
+    let turns = history.turns(&conversation.id)?;
+    world.print(&match args.json {
+        true => {
+            let object = json!({ "version": 1, "conversation": telling::object(&conversation, &turns) });
+            world.shown(&format!("{object}\n")).into_owned()
+        }
+        false => world.shown(&telling::markdown(&conversation, &turns)).into_owned(),
+    })?;
+    Ok(0)
+}

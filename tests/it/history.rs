@@ -1,0 +1,346 @@
+//! `nexus history`: what was kept, found, taken along and deleted.
+
+use std::fs;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use nexus::api::Role;
+use nexus::history::store::{Asked, History};
+use nexus::history::{State, Turn};
+use serde_json::json;
+
+use crate::nexus::Nexus;
+
+/// 2026-01-01T00:00:00Z.
+const BEGIN: i64 = 1_767_225_600;
+
+fn asked(text: &str, at: i64) -> Asked {
+    Asked { provider: "work".into(), model: "large".into(), system: None, text: text.into(), at }
+}
+
+fn answer(text: &str, state: State, at: i64) -> Turn {
+    Turn {
+        role: Role::Assistant,
+        text: text.into(),
+        state,
+        model: Some("large-1".into()),
+        stop_reason: Some("end_turn".into()),
+        usage: Some(json!({ "input_tokens": 3, "output_tokens": 5 })),
+        request_id: Some("req_1".into()),
+        at,
+    }
+}
+
+fn store(nexus: &Nexus) -> History {
+    History::new(&nexus.path("data"), Arc::new(|sentence: &str| panic!("{sentence}")))
+}
+
+/// Two conversations, the first of which was used last.
+fn two() -> (Nexus, String, String) {
+    let mut nexus = Nexus::new();
+    let history = store(&nexus);
+    let one = history.ask(None, &asked("Why is  the port\ntaken?", BEGIN)).unwrap();
+    history.answer(&one, &answer("Another program\nlistens on it.\n", State::Whole, BEGIN + 1)).unwrap();
+    let two = history.ask(None, &asked("Name a café in Größenwahn", BEGIN + 60)).unwrap();
+    history.answer(&two, &answer("I would ra", State::Refused, BEGIN + 61)).unwrap();
+    history.ask(Some(&one), &Asked { system: Some("Be brief.".into()), ..asked("Which?", BEGIN + 3_600) }).unwrap();
+    history.answer(&one, &answer("The web", State::Cut, BEGIN + 3_601)).unwrap();
+    nexus.name(&one, "[ONE]");
+    nexus.name(&two, "[TWO]");
+    (nexus, one, two)
+}
+
+#[test]
+fn without_a_history_nothing_is_made_and_every_command_says_so() {
+    let nexus = Nexus::new();
+    let none = "error: no conversation is kept yet\n  begin one with `nexus chat`; at a terminal it is kept, elsewhere \
+                with --history\n";
+    assert_output!(nexus.run(&["history", "list"]), 0, stdout: "", stderr: "No conversations are kept\n");
+    assert_output!(
+        nexus.run(&["history", "list", "--json"]), 0,
+        stdout: "{\"conversations\":[],\"version\":1}\n", stderr: "",
+    );
+    assert_output!(nexus.run(&["history", "show"]), 1, stdout: "", stderr: none);
+    assert_output!(nexus.run(&["history", "search", "x"]), 0, stdout: "", stderr: "Nothing found\n");
+    assert_output!(nexus.run(&["history", "delete", "--all"]), 0, stdout: "", stderr: "Nothing to delete\n");
+    assert_output!(
+        nexus.run(&["history", "export"]), 0,
+        stdout: "{\"conversations\":[],\"version\":1}\n", stderr: "",
+    );
+    assert!(!nexus.path("data").exists());
+}
+
+#[test]
+fn conversations_are_listed_the_last_used_first() {
+    let (nexus, ..) = two();
+    assert_output!(
+        nexus.run(&["history", "list"]), 0,
+        stdout: "[ONE]  2026-01-01T01:00:01Z  Why is the port\n[TWO]  2026-01-01T00:01:01Z  Name a café in Größenwahn\n",
+        stderr: "",
+    );
+    assert_output!(
+        nexus.run(&["history", "list", "-n", "1"]), 0,
+        stdout: "[ONE]  2026-01-01T01:00:01Z  Why is the port\n", stderr: "",
+    );
+    assert_eq!(
+        nexus.run(&["history", "list", "--json"]).json(),
+        json!({ "version": 1, "conversations": [
+            { "id": "[ONE]", "title": "Why is the port", "provider": "work", "model": "large", "system": "Be brief.",
+              "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T01:00:01Z", "turns": 4 },
+            { "id": "[TWO]", "title": "Name a café in Größenwahn", "provider": "work", "model": "large", "system": null,
+              "created_at": "2026-01-01T00:01:00Z", "updated_at": "2026-01-01T00:01:01Z", "turns": 2 },
+        ] })
+    );
+}
+
+const ONE: &str = "# Why is the port\n\n[ONE], 2026-01-01T00:00:00Z, large at work\n\n## System\n\nBe brief.\n\n## You\n\n\
+                   Why is  the port\ntaken?\n\n## large-1\n\nAnother program\nlistens on it.\n\n## You\n\nWhich?\n\n\
+                   ## large-1 (cut off)\n\nThe web\n";
+const TWO: &str = "# Name a café in Größenwahn\n\n[TWO], 2026-01-01T00:01:00Z, large at work\n\n## You\n\n\
+                   Name a café in Größenwahn\n\n## large-1 (declined)\n\nI would ra\n";
+
+#[test]
+fn a_conversation_is_shown_whole_by_the_beginning_of_its_id() {
+    let (nexus, one, two) = two();
+    assert_output!(nexus.run(&["history", "show"]), 0, stdout: ONE, stderr: "");
+    assert_output!(nexus.run(&["history", "show", &one]), 0, stdout: ONE, stderr: "");
+    // A minute later, the sixth of the letters that tell the second differs for certain.
+    assert_output!(nexus.run(&["history", "show", &two[..6].to_uppercase()]), 0, stdout: TWO, stderr: "");
+    assert_output!(
+        nexus.run(&["history", "show", &one[..1]]), 1, stdout: "",
+        stderr: format!("error: 2 conversations begin with `{}`\n  `nexus history list` lists them\n", &one[..1]),
+    );
+    assert_output!(
+        nexus.run(&["history", "show", "zzz\u{1b}"]), 1, stdout: "",
+        stderr: "error: no conversation is called `zzz`\n  `nexus history list` lists them\n",
+    );
+    let shown = nexus.run(&["history", "show", "--json", &two]).json();
+    assert_eq!(
+        shown["conversation"]["turns"],
+        json!([
+            { "role": "user", "text": "Name a café in Größenwahn", "state": "whole", "model": null, "stop_reason": null,
+              "usage": null, "request_id": null, "at": "2026-01-01T00:01:00Z" },
+            { "role": "assistant", "text": "I would ra", "state": "refused", "model": "large-1",
+              "stop_reason": "end_turn", "usage": { "input_tokens": 3, "output_tokens": 5 }, "request_id": "req_1",
+              "at": "2026-01-01T00:01:01Z" },
+        ])
+    );
+    let missing = nexus.run(&["history", "show", "--json", "zzz"]);
+    assert_eq!((missing.code, &missing.json()["error"]["reason"]), (Some(1), &json!("no_conversation")));
+}
+
+#[test]
+fn words_are_found_however_they_are_written() {
+    let (nexus, ..) = two();
+    let you_one = "[ONE]  2026-01-01T00:00:00Z  you: Why is the port taken?\n";
+    let answer_one = "[ONE]  2026-01-01T00:00:01Z  answer: Another program listens on it.\n";
+    let you_two = "[TWO]  2026-01-01T00:01:00Z  you: Name a café in Größenwahn\n";
+    for (words, lines) in [
+        (&["port"][..], you_one),
+        (&["PORT", "why"], you_one),
+        (&["taken?"], you_one),
+        (&["port taken"], you_one),
+        (&["taken port"], ""),
+        (&["cafe"], you_two),
+        (&["grossen"], ""),
+        (&["größen"], you_two),
+        (&["GROSSENWAHN"], ""),
+        (&["GRÖSSEN"], ""),
+        (&["GRÖßEN"], you_two),
+        (&["prog"], answer_one),
+        (&["rogram"], ""),
+        (&["port", "listens"], ""),
+        // What means something to the index is text like any other.
+        (&["OR"], ""),
+        (&["text:port"], ""),
+        (&["*port*", "\"why\""], you_one),
+        (&["-port"], you_one),
+        (&["it."], answer_one),
+    ] {
+        let words: Vec<&str> = ["history", "search", "--"].into_iter().chain(words.iter().copied()).collect();
+        let said = if lines.is_empty() { "Nothing found\n" } else { "" };
+        assert_output!(nexus.run(&words), 0, stdout: lines, stderr: said);
+    }
+    assert_output!(
+        nexus.run(&["history", "search", "?!"]), 2, stdout: "",
+        stderr: "error: there is no word to search for: write one behind `nexus history search`\n  see `nexus --help`\n",
+    );
+    assert_eq!(
+        nexus.run(&["history", "search", "--json", "caf"]).json(),
+        json!({ "version": 1, "found": [{
+            "conversation": "[TWO]", "title": "Name a café in Größenwahn", "role": "user",
+            "at": "2026-01-01T00:01:00Z", "excerpt": "Name a café in Größenwahn",
+        }] })
+    );
+}
+
+#[test]
+fn the_latest_words_are_found_first() {
+    let nexus = Nexus::new();
+    let history = store(&nexus);
+    for minute in 0..30 {
+        history.ask(None, &asked(&format!("needle {minute}"), BEGIN + 60 * minute)).unwrap();
+    }
+    let found = nexus.run(&["history", "search", "-n", "2", "needle"]).ok();
+    let ends: Vec<_> = found.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(ends, ["29", "28"]);
+}
+
+#[test]
+fn everything_is_exported_the_eldest_first() {
+    let (nexus, ..) = two();
+    assert_output!(
+        nexus.run(&["history", "export", "--format", "markdown"]), 0,
+        stdout: format!("{TWO}\n{ONE}"), stderr: "",
+    );
+    let exported = nexus.run(&["history", "export"]).json();
+    let ids: Vec<_> = exported["conversations"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(ids, ["[TWO]", "[ONE]"]);
+    let shown = nexus.run(&["history", "show", "--json"]).json();
+    assert_eq!(exported["conversations"][1], shown["conversation"]);
+}
+
+/// What is in the history's file, and beside it.
+fn bytes(nexus: &Nexus) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in fs::read_dir(nexus.path("data")).unwrap() {
+        bytes.extend(fs::read(entry.unwrap().path()).unwrap());
+    }
+    bytes
+}
+
+fn holds(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+}
+
+#[test]
+fn what_is_deleted_is_gone_from_the_file_and_its_index() {
+    let nexus = Nexus::new();
+    let history = store(&nexus);
+    // Many turns, so that the index has grown levels; and a text that takes pages of its own.
+    let mut ids = Vec::new();
+    for count in 0..40 {
+        let id = history.ask(None, &asked(&format!("harmless question{count}"), BEGIN + 60 * count)).unwrap();
+        history.answer(&id, &answer(&format!("harmless answer{count}"), State::Whole, BEGIN + 60 * count)).unwrap();
+        ids.push(id);
+    }
+    let long = format!("Zaphodical {} Slartibartfast", "Betelgeusian ".repeat(20_000));
+    history.ask(Some(&ids[7]), &asked(&long, BEGIN + 9_000)).unwrap();
+    history.answer(&ids[7], &answer("Marvinesque", State::Cut, BEGIN + 9_001)).unwrap();
+    history.ask(Some(&ids[8]), &asked("Trillianesque", BEGIN + 9_002)).unwrap();
+    let words = ["Zaphodical", "Slartibartfast", "Betelgeusian", "Marvinesque", "question7 "];
+    let lower = ["zaphodical", "slartibartfast", "betelgeusian", "marvinesque"];
+    let before = bytes(&nexus);
+    assert!(words[..4].iter().chain(&lower).all(|word| holds(&before, word)), "the test looks for the right thing");
+    // An index keeps only the end of a word that begins like the one before.
+    assert!(holds(&before, "trillianesque"));
+
+    assert_output!(
+        nexus.run(&["history", "delete", &ids[7]]), 0, stdout: "", stderr: "Deleted 1 conversation\n",
+    );
+    let after = bytes(&nexus);
+    for word in words.iter().chain(&lower) {
+        assert!(!holds(&after, word), "{word} is still there");
+    }
+    assert!(holds(&after, "Trillianesque"), "the others are there");
+    assert!(nexus.run(&["history", "search", "trillianesque"]).ok().contains("Trillianesque"));
+    assert!(nexus.run(&["history", "search", "question39"]).ok().contains("question39"));
+    assert_output!(nexus.run(&["history", "search", "zaphodical"]), 0, stdout: "", stderr: "Nothing found\n");
+
+    assert_output!(
+        nexus.run(&["history", "delete", "--all"]), 0, stdout: "", stderr: "Deleted 39 conversations\n",
+    );
+    let after = bytes(&nexus);
+    for word in ["Trillianesque", "trillianesque", "harmless", "answer39"] {
+        assert!(!holds(&after, word), "{word} is still there");
+    }
+}
+
+#[test]
+fn a_deletion_with_an_id_that_is_none_deletes_nothing() {
+    let (nexus, one, two) = two();
+    assert_output!(
+        nexus.run(&["history", "delete", &one, "zzz"]), 1, stdout: "",
+        stderr: "error: no conversation is called `zzz`\n  `nexus history list` lists them\n",
+    );
+    assert_eq!(nexus.run(&["history", "list"]).ok().lines().count(), 2);
+    assert_output!(
+        nexus.run(&["history", "delete", &one, &two, &one[..7]]), 0, stdout: "", stderr: "Deleted 2 conversations\n",
+    );
+    for words in [&["history", "delete"][..], &["history", "delete", "--all", "x"]] {
+        assert_eq!(nexus.run(words).code, Some(2), "{words:?}");
+    }
+}
+
+#[test]
+fn what_was_not_used_for_long_is_deleted() {
+    let (nexus, ..) = two();
+    let history = store(&nexus);
+    let kept = history.ask(None, &asked("just now", nexus::now())).unwrap();
+    assert_output!(
+        nexus.run(&["history", "delete", "--older-than", "1d"]), 0, stdout: "", stderr: "Deleted 2 conversations\n",
+    );
+    assert_eq!(history.newest().unwrap().unwrap().id, kept);
+    assert_output!(
+        nexus.run(&["history", "delete", "--older-than", "1d"]), 0, stdout: "", stderr: "Nothing to delete\n",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_history_is_nobody_elses_business() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (nexus, ..) = two();
+    let mode = |name: &str| fs::metadata(nexus.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("data"), mode("data/history.db")), (0o700, 0o600));
+    fs::set_permissions(nexus.path("data/history.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    let said = nexus.run(&["history", "list"]).stderr;
+    assert_eq!(said, "note: [HOME]/data/history.db was open to other users (mode 644); it is private now\n");
+    assert_eq!(mode("data/history.db"), 0o600);
+}
+
+#[test]
+fn a_file_that_is_damaged_or_newer_is_left_alone() {
+    let (nexus, ..) = two();
+    let path = nexus.path("data/history.db");
+    let sound = fs::read(&path).unwrap();
+    // `user_version`, in the header of the file.
+    let mut newer = sound.clone();
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    fs::write(&path, &newer).unwrap();
+    assert_output!(
+        nexus.run(&["history", "delete", "--all"]), 1, stdout: "",
+        stderr: "error: [HOME]/data/history.db: a newer nexus wrote this file (version 99); this one leaves it alone\n  \
+                 upgrade nexus\n",
+    );
+    fs::write(&path, b"this is no database, and it is long enough to be looked at as one").unwrap();
+    assert_output!(
+        nexus.run(&["history", "list"]), 1, stdout: "",
+        stderr: "error: [HOME]/data/history.db: this file is damaged; nothing in it was changed\n  move it away to begin a \
+                 new history\n",
+    );
+}
+
+#[test]
+fn many_at_once_wait_for_each_other() {
+    let nexus = Nexus::new();
+    let history = store(&nexus);
+    let together = Barrier::new(8);
+    thread::scope(|scope| {
+        for talker in 0..8 {
+            let (history, together) = (&history, &together);
+            scope.spawn(move || {
+                together.wait();
+                // The same second for all: names must not meet either.
+                let id = history.ask(None, &asked(&format!("talker{talker}"), BEGIN)).unwrap();
+                for turn in 0..5 {
+                    history.answer(&id, &answer(&format!("answer{turn}"), State::Whole, BEGIN)).unwrap();
+                    history.ask(Some(&id), &asked("on", BEGIN)).unwrap();
+                }
+            });
+        }
+    });
+    let listed = history.list(None).unwrap();
+    assert_eq!(listed.len(), 8);
+    assert!(listed.iter().all(|(_, turns)| *turns == 11));
+}
