@@ -155,6 +155,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn headers_follow_the_dialect_and_can_be_added_and_taken_out() {
+        let headers = |provider: Provider| provider.api.headers.into_iter().collect::<Vec<_>>();
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let own = Provider::named("work").with_dialect(Dialect::Openai).with_api_header("X-Key", "a");
+        assert_eq!(headers(own.with_api_header("x-key", "b")), [header("x-key", "b")]);
+        let console = Provider::claude_code().with_api_header("Anthropic-Beta", "");
+        assert_eq!(headers(console), [header("anthropic-version", "2023-06-01")]);
+        let there_and_back = Provider::named("work").with_dialect(Dialect::Openai).with_dialect(Dialect::Anthropic);
+        assert_eq!(headers(there_and_back), [header("anthropic-version", "2023-06-01")]);
+    }
+
+    #[test]
     fn a_token_is_never_sent_in_the_clear_because_code_said_so() {
         let refused = Provider::named("work").with_token_url("http://id.example.com/token").unwrap_err();
         assert_eq!(

@@ -321,6 +321,44 @@ async fn the_api_echoes_streams_and_checks() {
 }
 
 #[tokio::test]
+async fn completions_are_as_strict_in_their_own_way() {
+    let sandbox = sandbox().await;
+    let tokens = exchange(&sandbox, &code(&sandbox).await, &[]).await;
+    let bearer = format!("Bearer {}", text(&tokens, "access_token"));
+    let json_sent = ("content-type", "application/json");
+    let ask = async |body: &Value, headers: &[(&str, &str)]| {
+        let body = Some(body.to_string().into_bytes());
+        call(&sandbox, Endpoint::Completions, headers, body).await.expect("an answer")
+    };
+    let headers = [("authorization", bearer.as_str()), json_sent];
+    let whole = ask(&hello(false), &headers).await;
+    let said = "You said: Hello, Claude! (This is the nexus sandbox: no model is behind it.)";
+    assert_eq!(whole.body["choices"][0]["message"]["content"], said);
+    assert_eq!(whole.body["choices"][0]["finish_reason"], "stop");
+    let with = |name: &str, value: Value| {
+        let mut body = hello(false);
+        body[name] = value;
+        body
+    };
+    for (body, headers, status) in [
+        (hello(false), &[("authorization", "Bearer x"), json_sent][..], 401),
+        (hello(false), &[headers[0], ("anthropic-version", "2023-06-01"), json_sent], 400),
+        (hello(false), &headers[..1], 400),
+        (with("top_k", json!(1)), &headers, 400),
+        (with("max_completion_tokens", json!(1)), &headers, 400),
+        (with("stream_options", json!({})), &headers, 400),
+        (with("model", json!("gone")), &headers, 404),
+        (with("messages", json!([])), &headers, 400),
+        (with("messages", json!([{ "role": "user", "content": " " }])), &headers, 400),
+        (with("messages", json!([{ "role": "user", "content": [{ "type": "image" }] }])), &headers, 400),
+    ] {
+        let got = ask(&body, headers).await;
+        assert_eq!(got.status, status, "{body}: {}", got.body);
+        assert!(got.body["error"]["message"].is_string(), "{}", got.body);
+    }
+}
+
+#[tokio::test]
 async fn models_come_in_pages() {
     let sandbox = sandbox().await;
     let tokens = exchange(&sandbox, &code(&sandbox).await, &[]).await;

@@ -62,6 +62,8 @@ fn stdin_may_be_the_file_or_belong_to_the_words() {
     assert_eq!((&sent[0]["source"]["media_type"], &sent[1]["text"]), (&json!("image/png"), &json!("What is this?")));
     nexus.run_with(&["chat", "-a", "-", "What is this?"], "text").ok();
     assert_eq!(content(&sandbox, Endpoint::Messages)[0]["title"], "stdin");
+    nexus.run(&["chat", "-a", &nexus.path("paper").to_string_lossy(), "Sum up"]).ok();
+    assert_eq!(content(&sandbox, Endpoint::Messages)[0]["title"], "paper");
     nexus.run_with(&["chat", "-a", "paper", "Sum up"], "in one line").ok();
     assert_eq!(content(&sandbox, Endpoint::Messages)[1]["text"], "Sum up\n\nin one line");
     let asked = sandbox.requests().len();
@@ -127,6 +129,10 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
         let words = if *name == "half.pdf" { &words[..] } else { &["chat", "x", "-a", name] };
         assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: cannot attach {name}: {why}\n  {cure}\n"));
     }
+    // The person is told where it lies; a model that is sent one is told its name alone.
+    file("folder/b.zip", b"PK\x03\x04\x14\0\0\0\x08\0\xff");
+    let output = nexus.run(&["chat", "-a", "folder/b.zip", "x"]);
+    assert!(output.stderr.starts_with("error: cannot attach folder/b.zip: "), "{output}");
     let output = nexus.run(&["chat", "--json", "-a", "a.zip", "x"]);
     assert_eq!(output.json()["error"]["reason"], "attachment");
     // What comes by stdin is bounded too, and the rest of it is not waited for.

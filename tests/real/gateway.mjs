@@ -54,8 +54,11 @@ export async function startGateway({ introspect, mock, prefix }) {
       headers: { ...request.headers, authorization: undefined },
       bearer: bearer && fingerprint(bearer),
       active: false,
+      body: '',
     };
     log.push(entry);
+    request.on('data', (piece) => (entry.body += piece));
+    request.pause();
     const claims = bearer ? await introspect(bearer) : { active: false };
     entry.active = claims.active === true && String(claims.scope).split(' ').includes('model.request');
     entry.client = claims.client_id;

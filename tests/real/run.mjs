@@ -22,6 +22,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { closing, expect, part } from './check.mjs';
+import * as openai from './openai.mjs';
 import * as session from './session.mjs';
 import * as signingIn from './signing_in.mjs';
 import * as stage from './stage.mjs';
@@ -64,6 +65,9 @@ for (const [title, play] of [
   ['What is kept', session.whatIsKept],
   ['A session the server has ended', session.endedByServer],
   ['Signing out', session.signOut],
+  ['The other dialect', openai.completions],
+  ['Files and thoughts in both dialects', openai.bothDialects],
+  ['A refusal in the other dialect', openai.refusals],
   ['A person who says no', signingIn.refusal],
   ['A client id the server does not know', signingIn.unknownClient],
   ['The pages of the demo', signingIn.demo],

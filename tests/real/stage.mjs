@@ -27,7 +27,11 @@ export const ANSWERS = {
   hello: 'Hello back.\nTwo lines, and an umlaut: ü.',
   'tell me a story':
     'Once upon a time there was a token that lived for two seconds. It was renewed before anybody noticed, and nobody had to sign in again.',
+  'think first': 'Thought through.',
 };
+
+/** What it thinks before that. */
+const THOUGHTS = { 'think first': 'Let me see.' };
 
 async function freePort() {
   const probe = createServer();
@@ -37,13 +41,15 @@ async function freePort() {
   return port;
 }
 
-function configuration({ issuer, api, home, redirectUris }) {
-  const endpoints = `
+function configuration({ issuer, api, mock, home, redirectUris }) {
+  const authorization = `
 authorize_url = "${issuer}/auth"
 token_url = "${issuer}/token"
 revoke_url = "${issuer}/token/revocation"
 scopes = ["openid", "offline_access", "email", "model.request"]
 authorize_params = { prompt = "consent" }
+`;
+  const endpoints = `${authorization}
 api_url = "${api}"
 model = "claude-real-run"
 `;
@@ -61,6 +67,19 @@ ${endpoints}
 [provider.claude_code]
 refresh_request = "form"
 ${endpoints}
+[provider.openai]
+client_id = "${PUBLIC.id}"
+redirect_uri = "${PUBLIC.redirectUri}"
+dialect = "openai"
+${endpoints}
+[provider.direct]
+client_id = "${PUBLIC.id}"
+redirect_uri = "${PUBLIC.redirectUri}"
+dialect = "openai"
+${authorization}
+api_url = "${mock}"
+model = "gpt-real-run"
+
 [provider.unknown]
 client_id = "${UNKNOWN}"
 redirect_uri = "${PUBLIC.redirectUri}"
@@ -79,7 +98,7 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   stops.push(server.stop);
   const answers = Object.entries(ANSWERS).map(([userMessage, content]) => ({
     match: { userMessage },
-    response: { content },
+    response: { content, reasoning: THOUGHTS[userMessage] },
     // Slow enough that the end of an answer is not there yet when its beginning is.
     streamingProfile: { ttft: 50, tps: 25 },
   }));
@@ -90,7 +109,7 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   stops.push(browser.stop);
   const nexus = program({ binary, home, folder, children });
   writeFileSync(join(home, 'secret'), `${CONFIDENTIAL.secret}\n`, { mode: 0o600 });
-  writeFileSync(join(home, 'config.toml'), configuration({ issuer: server.issuer, api: gateway.url, home, redirectUris }), { mode: 0o600 });
+  writeFileSync(join(home, 'config.toml'), configuration({ issuer: server.issuer, api: gateway.url, mock: mock.url, home, redirectUris }), { mode: 0o600 });
 
   const status = async (...more) => JSON.parse((await nexus.run(['oauth', 'status', '--json', ...more])).stdout);
   const lastGrant = () => server.log.grants.at(-1);

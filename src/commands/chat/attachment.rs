@@ -33,9 +33,9 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, world: &World) -> Result<Ve
     let mut parts = Vec::with_capacity(files.len());
     let mut sent = prompt.len();
     for path in files {
-        let attached = Attached { name: name(path) };
+        let attached = Attached { path };
         let bytes =
-            if is_stdin(path) { attached.bound(world.stdin_bytes(MAX_REQUEST + 1)?)? } else { attached.read(path)? };
+            if is_stdin(path) { attached.bound(world.stdin_bytes(MAX_REQUEST + 1)?)? } else { attached.read()? };
         let part = attached.part(bytes)?;
         sent += match &part {
             Part::Text(text) | Part::Document { text, .. } => text.len(),
@@ -55,11 +55,10 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, world: &World) -> Result<Ve
 /// # Errors
 /// [`Failure::Configuration`], naming the file and what is wrong with it.
 pub(super) fn system_prompt(path: &Path) -> Result<String> {
-    let attached = Attached { name: path.display().to_string() };
+    let attached = Attached { path };
     let cure = "name a file of UTF-8 text";
-    let text = attached
-        .read(path)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
+    let text =
+        attached.read().and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
     text.map_err(|failure| match failure {
         Failure::Attachment { file, why, cure: own } => Failure::Configuration {
             sentence: format!("the system prompt {file} cannot be used: {why}"),
@@ -74,26 +73,28 @@ pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// What a model is told that the file is called: nothing of where it lies.
-fn name(path: &Path) -> String {
-    match path.file_name() {
-        _ if is_stdin(path) => "stdin".into(),
-        Some(name) => name.to_string_lossy().into_owned(),
-        None => path.to_string_lossy().into_owned(),
-    }
-}
-
 /// A file on its way into the question.
-struct Attached {
-    name: String,
+struct Attached<'a> {
+    path: &'a Path,
 }
 
-impl Attached {
-    fn refused(&self, why: impl Into<String>, cure: impl Into<String>) -> Failure {
-        Failure::Attachment { file: self.name.clone(), why: why.into(), cure: cure.into() }
+impl Attached<'_> {
+    /// What a model is told that the file is called: nothing of where it lies.
+    fn title(&self) -> String {
+        match self.path.file_name() {
+            _ if is_stdin(self.path) => "stdin".into(),
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => self.path.to_string_lossy().into_owned(),
+        }
     }
 
-    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+    fn refused(&self, why: impl Into<String>, cure: impl Into<String>) -> Failure {
+        let file = if is_stdin(self.path) { "stdin".into() } else { self.path.display().to_string() };
+        Failure::Attachment { file, why: why.into(), cure: cure.into() }
+    }
+
+    fn read(&self) -> Result<Vec<u8>> {
+        let path = self.path;
         let unreadable =
             |error: io::Error| self.refused(error.to_string(), "check the file's name and who may read it");
         let found = fs::metadata(path).map_err(unreadable)?;
@@ -135,7 +136,7 @@ impl Attached {
                 self.image(media_type, &bytes)
             }
             Some("application/pdf") => {
-                Ok(Part::Pdf { title: self.name.clone(), data: self.encoded(&bytes, MAX_REQUEST, "a question")? })
+                Ok(Part::Pdf { title: self.title(), data: self.encoded(&bytes, MAX_REQUEST, "a question")? })
             }
             found => self.text(bytes, found),
         }
@@ -190,7 +191,7 @@ impl Attached {
         if text.trim().is_empty() {
             return Err(self.refused("there is nothing in it", "leave it out"));
         }
-        Ok(Part::Document { title: self.name.clone(), text })
+        Ok(Part::Document { title: self.title(), text })
     }
 }
 
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     fn part(bytes: &[u8]) -> std::result::Result<Part, String> {
-        Attached { name: "f".into() }.part(bytes.to_vec()).map_err(|failure| failure.to_string())
+        Attached { path: Path::new("f") }.part(bytes.to_vec()).map_err(|failure| failure.to_string())
     }
 
     fn png(width: u32, height: u32) -> Vec<u8> {
