@@ -92,6 +92,7 @@ pub(super) struct Reading {
     pub(super) ending: Ending,
     /// Why the model declined, where it says so.
     explanation: String,
+    held: Option<Step>,
     /// Whether any event came that the Messages API sends, and whether any other.
     recognized: bool,
     skipped: bool,
@@ -160,7 +161,7 @@ impl Reading {
         }
     }
 
-    /// Reads a message that came in one piece: its text, or the end where it has none.
+    /// Reads a message that came in one piece: what it thinks, its text, or the end where it has neither.
     ///
     /// # Errors
     /// [`Failure::AnswerCut`] where it breaks off, [`Failure::Refused`] where it is an error after
@@ -182,9 +183,25 @@ impl Reading {
         self.ending.model = message.model.map(|model| peer.words(&model));
         self.ending.usage = message.usage.unwrap_or_default();
         self.stopped(message.stopped, peer);
-        let texts = blocks.into_iter().filter(|block| block.kind.as_deref() == Some("text"));
-        let text: String = texts.filter_map(|block| block.text).collect();
-        Ok(if text.is_empty() { Step::Stop } else { Step::Text(text) })
+        let (mut thinking, mut text) = (String::new(), String::new());
+        for block in blocks {
+            match block.kind.as_deref() {
+                Some("text") => text.push_str(block.text.as_deref().unwrap_or_default()),
+                Some("thinking") => thinking.push_str(block.thinking.as_deref().unwrap_or_default()),
+                _ => {}
+            }
+        }
+        let text = if text.is_empty() { Step::Stop } else { Step::Text(text) };
+        if thinking.is_empty() {
+            return Ok(text);
+        }
+        self.held = Some(text);
+        Ok(Step::Thinking(thinking))
+    }
+
+    /// What a message in one piece says after what it thinks.
+    pub(super) fn held(&mut self) -> Option<Step> {
+        self.held.take()
     }
 
     /// Whether the complete message is an answer.
@@ -282,6 +299,7 @@ struct Block {
     #[serde(rename = "type")]
     kind: Option<String>,
     text: Option<String>,
+    thinking: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -451,7 +469,8 @@ mod tests {
         let body = r#"{"type":"message","model":"m-2","content":[{"type":"thinking","thinking":"Hm"},
             {"type":"text","text":"One "},{"type":"later"},{"type":"text","text":"two"}],
             "stop_reason":"max_tokens","usage":{"input_tokens":"many","output_tokens":2}}"#;
-        assert_eq!(reading.whole(body.as_bytes(), &peer()), Ok(Step::Text("One two".into())));
+        assert_eq!(reading.whole(body.as_bytes(), &peer()), Ok(Step::Thinking("Hm".into())));
+        assert_eq!((reading.held(), reading.held()), (Some(Step::Text("One two".into())), None));
         assert_eq!(reading.verdict(), Ok(()));
         assert_eq!(reading.ending.stop_reason.as_deref(), Some("max_tokens"));
         assert_eq!(reading.ending.model.as_deref(), Some("m-2"));

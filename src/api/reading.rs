@@ -49,7 +49,7 @@ impl Reading {
     /// What the last event brought beside what it was read as.
     pub(super) fn held(&mut self) -> Option<Step> {
         match self {
-            Message(_) => None,
+            Message(reading) => reading.held(),
             Completion(reading) => reading.held(),
         }
     }
