@@ -28,6 +28,9 @@ use crate::session::Key;
 /// may have been ahead in the queue.
 pub const WAIT: Duration = Duration::from_secs(90);
 
+/// What a thread that waits for the lock is called. The kernel keeps fifteen letters.
+const WAITER: &str = "session's turn";
+
 /// The lock, for as long as this lives.
 #[derive(Debug)]
 pub struct Hold {
@@ -94,6 +97,7 @@ impl Hold {
         let (send, receive) = oneshot::channel();
         // `std::thread::spawn` would panic where there are too many threads.
         std::thread::Builder::new()
+            .name(WAITER.into())
             .spawn(move || {
                 let locked = file.lock().map(|()| file);
                 // Nobody receives it any more: dropping the file frees the lock.
@@ -117,4 +121,52 @@ pub(super) fn name(key: &Key) -> String {
     hash.update(&key.owner);
     let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("session-{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many threads of this process wait for a lock.
+    #[cfg(target_os = "linux")]
+    fn waiting() -> usize {
+        let names = std::fs::read_dir("/proc/self/task").unwrap();
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        names.map(|task| name(task.unwrap())).filter(|name| name.trim_end() == WAITER).count()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_process_waits_with_one_thread_however_many_want_their_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key { provider: "work".into(), owner: "ada".into() };
+        let queue = Arc::new(Queue::default());
+        // Held by somebody who is not in the queue, as another process is not.
+        let other = Hold::wait(folder.path(), &key, WAIT, &Queue::default(), &Privacy::default()).await.unwrap();
+        let tasks: Vec<_> = (0..50)
+            .map(|_| {
+                let (folder, key, queue) = (folder.path().to_owned(), key.clone(), queue.clone());
+                tokio::spawn(
+                    async move { Hold::wait(&folder, &key, WAIT, &queue, &Privacy::default()).await.map(drop) },
+                )
+            })
+            .collect();
+        // The first of them has its thread once it has a name; by then the others have been here, too.
+        while waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(waiting(), 1);
+        assert_eq!(
+            Hold::wait(folder.path(), &key, Duration::ZERO, &queue, &Privacy::default()).await.map(drop),
+            Err(Failure::Busy { waited: 0 })
+        );
+        drop(other);
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(waiting(), 0);
+    }
 }

@@ -40,3 +40,44 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
     transaction.commit()?;
     Ok(current())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A session as the first version writes it; later ones have these columns, too.
+    const ROW: &str = "INSERT INTO session (provider, owner, generation, access_token, metadata, token_type, scopes,
+        issued_at, client_id, client_auth, token_url) VALUES ('work', 'ada', 7, x'00', x'01', 'Bearer', 's', 1, 'c',
+        'none', 'https://id.example.com/token')";
+
+    #[test]
+    fn a_database_of_every_older_version_becomes_a_current_one() {
+        for version in 0..=STEPS.len() {
+            let mut database = Connection::open_in_memory().unwrap();
+            for step in &STEPS[..version] {
+                database.execute_batch(step).unwrap();
+            }
+            database.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
+            if version > 0 {
+                database.execute_batch(ROW).unwrap();
+            }
+            assert_eq!(migrate(&mut database).unwrap(), current(), "from version {version}");
+            assert_eq!(migrate(&mut database).unwrap(), current(), "and once more");
+            let pragma =
+                |name: &str| -> i64 { database.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap() };
+            assert_eq!(pragma("user_version"), current());
+            let kept = "SELECT count(*) FROM session WHERE generation = 7 AND owner = 'ada'";
+            let kept: i64 = database.query_row(kept, [], |row| row.get(0)).unwrap();
+            assert_eq!(kept, i64::from(version > 0), "what was there is there, from version {version}");
+        }
+    }
+
+    #[test]
+    fn a_database_of_a_newer_version_is_left_alone() {
+        let mut database = Connection::open_in_memory().unwrap();
+        database.pragma_update(None, "user_version", current() + 1).unwrap();
+        assert_eq!(migrate(&mut database).unwrap(), current() + 1);
+        let tables: i64 = database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 0);
+    }
+}

@@ -151,6 +151,11 @@ impl Vault {
     /// [`Failure::Store`] where a session could not be saved.
     pub fn prove_writable(&self) -> Result<()> {
         self.keystore.open_or_make()?;
+        let room = || {
+            self.database.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
+            Room::take(self.database.with_extension("room"), 0, &self.privacy)
+        };
+        drop(room().map_err(|error| self.unusable(&error))?);
         self.open_for_writing()?
             .pragma_update(None, "user_version", schema::current())
             .map_err(|error| self.broken(&error))

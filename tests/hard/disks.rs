@@ -167,7 +167,7 @@ fn a_disk_that_fills_up_while_a_code_is_redeemed_has_room_for_the_session() {
 #[test]
 fn a_full_disk_sends_nobody_to_sign_in() {
     let sandbox = sandbox(Settings::default());
-    for folder in ["data", "key", "state/locks"] {
+    for folder in ["data", "key"] {
         let nexus = Nexus::at(&sandbox);
         let disk = Disk::under(&nexus, folder, "size=16k");
         disk.fill();

@@ -18,6 +18,8 @@ mod clocks;
 mod completions;
 /// `nexus demo`.
 mod demo;
+/// Limits on what may be written (Linux).
+mod disk;
 /// Every failure: its sentence, exit code, reason and way out.
 mod failures;
 /// What gateways do differently.

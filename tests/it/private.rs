@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nexus::provider::ClientAuth;
 use nexus::sandbox::{Endpoint, Settings};
+use serde_json::json;
 
 use crate::nexus::{Nexus, approve, sandbox, visit};
 
@@ -39,6 +40,37 @@ fn files_and_folders_are_private_whatever_the_umask() {
             assert!(seen.iter().any(|seen| seen == name), "{name} among {seen:?}");
         }
     }
+}
+
+/// Where a token lay is overwritten, even sealed: a key that is stolen later must open nothing of it.
+#[test]
+fn tokens_that_were_replaced_or_forgotten_lie_in_no_free_page() {
+    let long = "x".repeat(9_000);
+    let sandbox = sandbox(Settings::default());
+    sandbox.change(|settings| settings.token_extra = json!({ "note": long }).as_object().unwrap().clone());
+    let nexus = Nexus::at(&sandbox);
+    let store = || rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();
+    let sealed = || -> Vec<Vec<u8>> {
+        ["access_token", "refresh_token", "metadata"]
+            .map(|column| store().query_row(&format!("SELECT {column} FROM session"), [], |row| row.get(0)).unwrap())
+            .into()
+    };
+    let lie = |values: &[Vec<u8>]| {
+        let file = fs::read(nexus.path("data/sessions.db")).unwrap();
+        // The beginning and the end of each: a long one lies on several pages.
+        let parts = values.iter().flat_map(|value| [&value[..24], &value[value.len() - 24..]]);
+        parts.filter(|part| file.windows(24).any(|window| window == *part)).count()
+    };
+    nexus.sign_in();
+    let first = sealed();
+    assert_eq!(lie(&first), 6, "what is there is found");
+    nexus.run(&["oauth", "token", "--min-ttl", "9h"]).ok();
+    let second = sealed();
+    assert_eq!((lie(&first), lie(&second)), (0, 6), "the refreshed ones are gone");
+    nexus.run(&["oauth", "logout"]).ok();
+    assert_eq!((lie(&first), lie(&second)), (0, 0));
+    let journal = fs::read(nexus.path("data/sessions.db-journal"));
+    assert!(journal.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound));
 }
 
 /// The program with these words, begun by a shell that sets the umask.

@@ -1,0 +1,77 @@
+//! Limits that any user can set: how large a file may grow. The signal that comes with it must not
+//! end a process between "sent" and "saved".
+
+#![cfg(target_os = "linux")]
+
+use nexus::sandbox::{Sandbox, Settings};
+use serde_json::json;
+
+use crate::nexus::{Nexus, Output, sandbox};
+
+fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    (sandbox, nexus)
+}
+
+/// Runs a command whose files may grow to so many bytes.
+fn limited(nexus: &Nexus, bytes: u64, words: &[&str]) -> Output {
+    nexus.run_after(&["prlimit".into(), format!("--fsize={bytes}"), "--".into()], words)
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_kills_no_refresh_and_costs_no_token() {
+    let (sandbox, nexus) = signed_in(0);
+    let (mut refused, mut refreshed) = (0, 0);
+    for bytes in [0, 1, 511, 512, 4_096, 8_191, 8_192, 12_288, 65_536, 262_143, 262_144, 270_336, 300_000, 1 << 20] {
+        let asked = sandbox.refreshes_asked();
+        let output = limited(&nexus, bytes, &["oauth", "token", "--min-ttl", "9h"]);
+        match output.code {
+            Some(0) if sandbox.refreshes_asked() > asked => {
+                refreshed += 1;
+                assert_eq!(nexus.run(&["oauth", "token"]).stdout, output.stdout, "{bytes}: it was saved");
+            }
+            // While an old token lives it is used, with a word; the first time there is none.
+            Some(0 | 1) => {
+                refused += 1;
+                assert!(output.stderr.contains("files may not grow large enough in [HOME]/"), "{bytes}: {output}");
+                assert_eq!(sandbox.refreshes_asked(), asked, "{bytes}: nothing was spent");
+            }
+            _ => panic!("{bytes}: {output}"),
+        }
+    }
+    assert!(refused > 5 && refreshed > 1, "{refused} refused, {refreshed} refreshed");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_sends_nobody_to_sign_in_and_loses_no_key() {
+    for bytes in [0, 10, 4_096] {
+        let sandbox = sandbox(Settings::default());
+        let nexus = Nexus::at(&sandbox);
+        let output = limited(&nexus, bytes, &["oauth", "start", "--no-browser"]);
+        assert_eq!(output.code, Some(1), "{bytes}: {output}");
+        assert!(output.stderr.contains("files may not grow large enough in [HOME]/"), "{bytes}: {output}");
+        assert!(
+            output.stderr.ends_with("raise the limit on the size of files (`ulimit -f`), then run the command again\n")
+        );
+        assert_eq!(sandbox.requests().len(), 0);
+        // What was begun is no hindrance.
+        nexus.sign_in();
+        assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
+    }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_stops_a_key_on_its_way_and_it_stays_where_it_was() {
+    let (_sandbox, nexus) = signed_in(3_600);
+    std::fs::write(nexus.path("pass"), "correct horse").unwrap();
+    let config = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
+    nexus.configure(&format!("passphrase_file = \"pass\"\n{config}"));
+    let output = limited(&nexus, 20, &["key", "move", "passphrase"]);
+    assert!(output.code == Some(1) && output.stderr.contains("files may not grow large enough"), "{output}");
+    assert_eq!(nexus.run(&["oauth", "token"]).code, Some(0));
+    assert_eq!(limited(&nexus, 4_096, &["key", "move", "passphrase"]).code, Some(0));
+    assert_eq!(nexus.run(&["oauth", "token"]).code, Some(0));
+}
