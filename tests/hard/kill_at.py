@@ -1,10 +1,11 @@
-"""Runs a program and kills it, with SIGKILL, right before the n-th call that changes something.
+"""Runs a program and kills it, with SIGKILL, right before the n-th system call of a name.
 
-    kill_at.py LOG N PROGRAM ARGUMENT...
+    kill_at.py LOG CALL N PROGRAM ARGUMENT...
 
 strace can kill as well (`--inject`), but counts for each thread on its own, so that what a second
-thread does first is never reached. Here the calls of all threads are counted together. Each is written
-into LOG as it is reached; N = 0 kills never. Ends as the program ended, with 137 where it was killed.
+thread does first is never reached. Here the calls of all threads are counted together. Each call that
+changes something is written into LOG as it is reached; N = 0 kills never. Ends as the program ended,
+with 137 where it was killed.
 """
 
 import ctypes
@@ -66,7 +67,7 @@ def reached(task):
 
 
 def main():
-    log, wanted, program = open(sys.argv[1], "w"), int(sys.argv[2]), sys.argv[3:]
+    log, call, wanted, program = open(sys.argv[1], "w"), sys.argv[2], int(sys.argv[3]), sys.argv[4:]
     child = os.fork()
     if child == 0:
         ptrace(TRACEME, 0)
@@ -89,10 +90,10 @@ def main():
         if stopped == signal.SIGTRAP | 0x80:
             name = reached(task) if started else None
             if name:
-                count += 1
+                count += name == call
                 log.write(f"{name}\n")
                 log.flush()
-                if count == wanted:
+                if name == call and count == wanted:
                     os.kill(child, signal.SIGKILL)
         elif stopped == signal.SIGTRAP and status >> 16:
             started = True
