@@ -10,7 +10,7 @@
 //! files, each empty: one inode an owner that ever refreshed, in `state/locks/`, which may be cleared
 //! while nothing runs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -41,7 +41,7 @@ pub struct Hold {
 
 /// Who of this process waits for which session. One that nobody waits for is forgotten.
 #[derive(Debug, Default)]
-pub struct Queue(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+pub struct Queue(Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
 impl Queue {
     fn of(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {

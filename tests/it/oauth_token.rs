@@ -97,6 +97,19 @@ fn what_a_refresh_does_not_repeat_survives_it() {
     assert_eq!(object["auto_refresh"], true);
 }
 
+#[test]
+fn narrowed_scopes_are_kept_and_shown() {
+    let (sandbox, nexus) = signed_in(0);
+    let narrowed = json!({ "access_token": "sandbox-access-narrow", "expires_in": 3600, "scope": "model.read" });
+    sandbox.script(Endpoint::Token, [Scripted::json(200, &narrowed)]);
+    nexus.run(&["oauth", "token"]).ok();
+    assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["scopes"], json!(["model.read"]));
+    // What an answer does not repeat stays, which is the narrow one now.
+    sandbox.script(Endpoint::Token, [Scripted::json(200, &json!({ "access_token": "sandbox-access-same" }))]);
+    nexus.run(&["oauth", "token", "--min-ttl", "9h"]).ok();
+    assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["scopes"], json!(["model.read"]));
+}
+
 fn failing_refresh(answer: Scripted) -> (nexus::sandbox::Sandbox, Nexus, Output) {
     let (sandbox, nexus) = signed_in(0);
     sandbox.script(Endpoint::Token, [answer]);

@@ -203,6 +203,29 @@ fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
     assert_eq!(sandbox.refreshes_asked(), 2, "and nobody knocks any more");
 }
 
+/// A copy of the home on another machine shares no lock. Whichever of the two refreshes last is told
+/// that its token is spent, and looks once more before it believes that the session is over.
+#[test]
+fn an_ended_token_whose_successor_is_in_the_store_is_adopted() {
+    let (sandbox, nexus) = expired();
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let copy = Nexus::at(&sandbox);
+    for name in ["data", "key"] {
+        let copied = std::process::Command::new("cp").args(["-a"]).arg(nexus.path(name)).arg(copy.home()).status();
+        assert!(copied.unwrap().success());
+    }
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+    let late = nexus.command(&["oauth", "token"]).spawn().unwrap();
+    block_on(gate.arrived(1));
+    let token = copy.run(&["oauth", "token"]).ok();
+    std::fs::copy(copy.path("data/sessions.db"), nexus.path("data/sessions.db")).unwrap();
+    gate.open();
+    assert_eq!(nexus.finish(late).ok(), token);
+    assert_eq!((sandbox.refreshes_asked(), sandbox.refreshes()), (2, 1), "the second one was refused");
+    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0), "and nothing is marked as ended");
+}
+
 #[test]
 fn a_refresh_that_was_answered_is_not_blamed_for_what_came_later() {
     let (sandbox, nexus) = expired();
