@@ -63,10 +63,15 @@ fn listed(session: &Session) -> Option<Vec<Model>> {
     serde_json::from_str(session.models.as_deref()?).ok()
 }
 
-/// The latest by its date; where no dates are given, the first, as the Messages API lists them.
+/// The latest by its date; where no dates are given, the first, as the Messages API lists them. A
+/// gateway lists what draws and what embeds beside what answers, so Claude goes before all of them.
 fn newest(listed: &[Model]) -> Option<&Model> {
+    let is_claude = |model: &Model| model.id.contains("claude");
     // RFC 3339 in UTC sorts as text; of equals the earlier in the list wins.
-    listed.iter().rev().max_by(|one, other| one.created_at.cmp(&other.created_at))
+    listed
+        .iter()
+        .rev()
+        .max_by(|one, other| is_claude(one).cmp(&is_claude(other)).then_with(|| one.created_at.cmp(&other.created_at)))
 }
 
 #[cfg(test)]
@@ -86,5 +91,7 @@ mod tests {
         assert_eq!(id(&[model("a", None), model("b", None)]).as_deref(), Some("a"));
         let dated = [model("old", Some("2025-01-01T00:00:00Z")), model("new", Some("2026-01-01T00:00:00Z"))];
         assert_eq!(id(&dated).as_deref(), Some("new"));
+        let (embeds, claude) = (model("embed-9", Some("2027-01-01T00:00:00Z")), model("anthropic/claude-x", None));
+        assert_eq!(id(&[embeds, claude]).as_deref(), Some("anthropic/claude-x"));
     }
 }
