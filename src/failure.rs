@@ -239,6 +239,34 @@ pub enum Failure {
         /// How long was waited, in seconds.
         waited: i64,
     },
+    /// A file that the person named cannot be used.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        why: String,
+        /// What to do about it.
+        cure: String,
+    },
+    /// Another process writes the file that this one was to write.
+    OutputBusy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a batch asks nothing that can be understood.
+    BadLine {
+        /// Its number; the first is 1.
+        number: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A batch went through, but not everything in it was answered.
+    Incomplete {
+        /// How many lines have no answer.
+        missing: u64,
+        /// Whether all of these may be answered later as they are.
+        temporary: bool,
+    },
     /// The machine would not do what any machine does (a folder, a random number, a child process).
     System {
         /// What was attempted, and what happened.
@@ -444,6 +472,11 @@ impl fmt::Display for Failure {
             RefreshFailed { host, why, .. } => {
                 write!(f, "the token could not be refreshed: {host} {why}; the session is kept")
             }
+            File { path, why, .. } => write!(f, "{}: {why}", path.display()),
+            OutputBusy { path } => write!(f, "{}: another nexus is writing it", path.display()),
+            BadLine { number, why } => write!(f, "line {number} of the input: {why}"),
+            Incomplete { missing: 1, .. } => f.write_str("one line has no answer"),
+            Incomplete { missing, .. } => write!(f, "{missing} lines have no answer"),
             Busy { waited } => {
                 write!(f, "another nexus has been renewing this session for {} and is not done", moment::span(*waited))
             }
@@ -500,18 +533,20 @@ impl Failure {
             | NoConversation { .. }
             | ContextFull
             | Nonsense { .. }
+            | File { .. }
+            | BadLine { .. }
             | System { .. } => 1,
             Refused(refusal) if refusal.unauthorized() => 4,
             Refused(refusal) if refusal.temporary() => 75,
             Refused(_) => 1,
-            RefreshFailed { temporary, .. } => {
+            RefreshFailed { temporary, .. } | Incomplete { temporary, .. } => {
                 if *temporary {
                     75
                 } else {
                     1
                 }
             }
-            Unreachable { .. } | Overdue { .. } | Busy { .. } => 75,
+            Unreachable { .. } | Overdue { .. } | Busy { .. } | OutputBusy { .. } => 75,
         }
     }
 
@@ -549,6 +584,10 @@ impl Failure {
             Overdue { .. } => "overdue",
             RefreshFailed { .. } => "refresh_failed",
             Busy { .. } => "busy",
+            File { .. } => "file",
+            OutputBusy { .. } => "output_busy",
+            BadLine { .. } => "bad_line",
+            Incomplete { .. } => "incomplete",
             System { .. } => "system",
         }
     }
@@ -558,7 +597,7 @@ impl Failure {
         use Failure::*;
         match self {
             Usage(_) => "see `nexus --help`".into(),
-            Configuration { cure, .. } | Attachment { cure, .. } | Store { cure, .. } => cure.clone(),
+            Configuration { cure, .. } | Attachment { cure, .. } | Store { cure, .. } | File { cure, .. } => cure.clone(),
             NoClientId { provider } if provider == crate::provider::BUILT_IN => {
                 "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` under \
                  [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any"
@@ -654,6 +693,12 @@ impl Failure {
             RefreshFailed { temporary: true, .. } => "try again in a minute".into(),
             RefreshFailed { provider, .. } => format!("if it stays so, {}", start(provider)),
             Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),
+            OutputBusy { .. } => "wait until it is done, or name another file with --out".into(),
+            BadLine { .. } => "mend the line, then run the same command again".into(),
+            Incomplete { temporary: true, .. } => {
+                "run the same command again: it asks only what has no answer yet".into()
+            }
+            Incomplete { .. } => "each of their results says why: mend that, then run the same command again".into(),
             System { .. } => "mend that, then run the command again".into(),
         }
     }

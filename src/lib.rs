@@ -51,6 +51,7 @@ pub mod session;
 
 pub mod api;
 pub mod history;
+pub mod batch;
 
 pub mod loopback;
 pub mod sandbox;

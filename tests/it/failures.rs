@@ -99,6 +99,11 @@ fn catalogue() -> Vec<Failure> {
             temporary: false,
         },
         Busy { waited: 90 },
+        File { path: PathBuf::from("answers.jsonl"), why: text("Permission denied"), cure: text("make it writable") },
+        OutputBusy { path: PathBuf::from("answers.jsonl") },
+        BadLine { number: 7, why: text("`prompt` is missing") },
+        Incomplete { missing: 1, temporary: true },
+        Incomplete { missing: 12, temporary: false },
         System { sentence: text("reading stdin: Is a directory (os error 21)") },
     ]);
     all

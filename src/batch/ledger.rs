@@ -1,0 +1,150 @@
+//! Which ids are answered, and which have been met: 24 bytes each, however long they are.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use sha2::{Digest as _, Sha256};
+
+use super::prompts::{Id, Prompt};
+
+/// Everything that is known of ids.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The id's hash, and what was asked under it.
+    ids: HashMap<[u8; 16], Asked>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asked {
+    /// An earlier run did, and has the answer.
+    Earlier,
+    /// This run met it, with this hash of its question.
+    Now([u8; 8]),
+}
+
+/// What an id calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// To be asked.
+    New,
+    /// There is an answer from an earlier run.
+    Answered,
+    /// The same question stood in an earlier line.
+    Repeated,
+    /// Another question stood in an earlier line.
+    Taken,
+}
+
+impl Ledger {
+    /// Notes that an id has its answer. Says whether that is new.
+    pub fn answered(&mut self, id: &Id) -> bool {
+        self.ids.insert(name(id), Asked::Earlier).is_none()
+    }
+
+    /// How many ids are known.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Meets an id in the input, with its question or, where its line has none, without.
+    pub fn meet(&mut self, id: &Id, prompt: Option<&Prompt>) -> Standing {
+        let asked = Asked::Now(question(prompt));
+        match self.ids.entry(name(id)) {
+            Entry::Vacant(new) => {
+                new.insert(asked);
+                Standing::New
+            }
+            Entry::Occupied(mut known) if *known.get() == Asked::Earlier => {
+                known.insert(asked);
+                Standing::Answered
+            }
+            Entry::Occupied(known) if *known.get() == asked => Standing::Repeated,
+            Entry::Occupied(_) => Standing::Taken,
+        }
+    }
+}
+
+fn name(id: &Id) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    match id {
+        Id::Text(text) => hash.update(text),
+        // No text has this byte.
+        Id::Number(number) => hash.update([&[0xff], &number.to_le_bytes()[..]].concat()),
+    }
+    first(&hash.finalize())
+}
+
+fn question(prompt: Option<&Prompt>) -> [u8; 8] {
+    let Some(Prompt { prompt, system, model, max_tokens }) = prompt else { return [0; 8] };
+    let mut hash = Sha256::new();
+    for part in [Some(prompt), system.as_ref(), model.as_ref()] {
+        hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+        hash.update(part.map_or("", String::as_str));
+    }
+    hash.update(max_tokens.unwrap_or(0).to_le_bytes());
+    first(&hash.finalize())
+}
+
+/// The first bytes of a hash, which has more than enough.
+fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
+    hash.first_chunk().copied().unwrap_or([0; N])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(text: &str) -> Prompt {
+        Prompt { prompt: text.into(), system: None, model: None, max_tokens: None }
+    }
+
+    #[test]
+    fn an_id_is_asked_once() {
+        let mut ledger = Ledger::default();
+        let text = |id: &str| Id::Text(id.into());
+        assert!(ledger.answered(&text("done")));
+        assert!(!ledger.answered(&text("done")));
+        for (id, asked, standing) in [
+            (text("a"), Some(prompt("x")), Standing::New),
+            (text("a"), Some(prompt("x")), Standing::Repeated),
+            (text("a"), Some(prompt("y")), Standing::Taken),
+            (text("a"), None, Standing::Taken),
+            (text("done"), Some(prompt("x")), Standing::Answered),
+            (text("done"), Some(prompt("x")), Standing::Repeated),
+            (text("done"), Some(prompt("y")), Standing::Taken),
+            (text("7"), Some(prompt("x")), Standing::New),
+            (Id::Number(7), Some(prompt("x")), Standing::New),
+            (Id::Number(-7), None, Standing::New),
+            (Id::Number(-7), Some(prompt("x")), Standing::Taken),
+        ] {
+            assert_eq!(ledger.meet(&id, asked.as_ref()), standing, "{id:?} {asked:?}");
+        }
+        assert_eq!(ledger.len(), 5);
+    }
+
+    #[test]
+    fn every_part_of_a_question_counts() {
+        let all = Prompt {
+            prompt: "ab".into(),
+            system: Some("c".into()),
+            model: Some("d".into()),
+            max_tokens: Some(1),
+        };
+        let others = [
+            prompt("ab"),
+            Prompt { prompt: "a".into(), system: Some("bc".into()), ..all.clone() },
+            Prompt { system: None, ..all.clone() },
+            Prompt { model: None, ..all.clone() },
+            Prompt { max_tokens: Some(2), ..all.clone() },
+            Prompt { system: Some("d".into()), model: Some("c".into()), ..all.clone() },
+        ];
+        for other in others {
+            assert_ne!(question(Some(&other)), question(Some(&all)), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The lines of the input: JSON objects with `id` and `prompt`, and what is wrong with those that are
+//! none.
+
+use std::io::{self, BufRead};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The longest line, in bytes: what the Messages API takes as a whole request, written in JSON's
+/// longest way of writing text.
+pub const LONGEST_LINE: usize = 64 << 20;
+
+/// What a result is told apart by: a text or a whole number, given back as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Id {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+}
+
+/// What a line asks. What it leaves open is settled as for a single question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The question.
+    pub prompt: String,
+    /// The system prompt.
+    pub system: Option<String>,
+    /// Who is asked.
+    pub model: Option<String>,
+    /// The longest answer, in tokens.
+    pub max_tokens: Option<u32>,
+}
+
+/// A line that says something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its number in the input; the first is 1.
+    pub number: u64,
+    /// Its id, as far as it has one.
+    pub id: Option<Id>,
+    /// What it asks, or why that cannot be told.
+    pub prompt: Result<Prompt, String>,
+}
+
+/// Reads the lines of an input, one at a time; empty ones are passed over.
+#[derive(Debug)]
+pub struct Lines<R> {
+    input: R,
+    number: u64,
+    longest: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of this input.
+    pub fn of(input: R) -> Self {
+        Self { input, number: 0, longest: LONGEST_LINE }
+    }
+
+    /// The next line that is not empty.
+    ///
+    /// # Errors
+    /// An input that cannot be read.
+    pub fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let mut bytes = Vec::new();
+            let read = read_line(&mut self.input, &mut bytes, self.longest)?;
+            if read == Read::Nothing {
+                return Ok(None);
+            }
+            self.number += 1;
+            let number = self.number;
+            if read == Read::TooLong {
+                let why = format!("it is longer than {} MiB", self.longest >> 20);
+                return Ok(Some(Line { number, id: None, prompt: Err(why) }));
+            }
+            // Some programs begin a file with a byte order mark.
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&bytes);
+            if bytes.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                let (id, prompt) = read_prompt(bytes);
+                return Ok(Some(Line { number, id, prompt }));
+            }
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Read {
+    Line,
+    TooLong,
+    Nothing,
+}
+
+/// Reads to the end of a line, and keeps no more of it than is allowed.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, longest: usize) -> io::Result<Read> {
+    let mut read = Read::Nothing;
+    loop {
+        let bytes = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
+        if bytes.is_empty() {
+            return Ok(read);
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (part, used) = (&bytes[..end.unwrap_or(bytes.len())], end.map_or(bytes.len(), |end| end + 1));
+        if read != Read::TooLong && line.len() + part.len() <= longest {
+            line.extend_from_slice(part);
+            read = Read::Line;
+        } else {
+            *line = Vec::new();
+            read = Read::TooLong;
+        }
+        input.consume(used);
+        if end.is_some() {
+            return Ok(read);
+        }
+    }
+}
+
+/// What a line says.
+fn read_prompt(line: &[u8]) -> (Option<Id>, Result<Prompt, String>) {
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => return (None, Err(format!("it is not UTF-8: byte {} begins no character", error.valid_up_to()))),
+    };
+    let mut members: Map<String, Value> = match serde_json::from_str(text) {
+        Ok(members) => members,
+        Err(error) if error.is_data() => return (None, Err("it is no JSON object".into())),
+        Err(error) => return (None, Err(format!("it is not JSON: {}", in_column(&error)))),
+    };
+    let id = match members.remove("id") {
+        None => return (None, Err("`id` is missing".into())),
+        Some(id) => match serde_json::from_value(id) {
+            Ok(Id::Text(text)) if text.is_empty() => return (None, Err("`id` is empty".into())),
+            Ok(id) => id,
+            Err(_) => return (None, Err("`id` must be a text or a whole number".into())),
+        },
+    };
+    let prompt = read_members(members);
+    (Some(id), prompt)
+}
+
+fn read_members(mut members: Map<String, Value>) -> Result<Prompt, String> {
+    let mut text = |name: &str| match members.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{name}` must be a text")),
+    };
+    let prompt = text("prompt")?.ok_or("`prompt` is missing")?;
+    if prompt.trim().is_empty() {
+        return Err("`prompt` is empty".into());
+    }
+    let (system, model) = (text("system")?, text("model")?);
+    let max_tokens = match members.remove("max_tokens") {
+        None | Some(Value::Null) => None,
+        Some(most) => {
+            let most = most.as_u64().and_then(|most| u32::try_from(most).ok()).filter(|most| *most > 0);
+            Some(most.ok_or("`max_tokens` must be a whole number above zero")?)
+        }
+    };
+    match members.keys().next() {
+        // A word that was spelled wrongly must not pass for one that was left out.
+        Some(unknown) => Err(format!(
+            "`{}` is unknown: there are id, prompt, system, model and max_tokens",
+            unknown.chars().take(40).collect::<String>()
+        )),
+        None => Ok(Prompt { prompt, system, model, max_tokens }),
+    }
+}
+
+/// The parser counts lines, too, and there is but one.
+fn in_column(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let what = said.split(" at line ").next().unwrap_or_default();
+    format!("{what} in column {}", error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8], longest: usize, buffer: usize) -> Vec<(u64, Option<Id>, Result<Prompt, String>)> {
+        let mut lines = Lines { longest, ..Lines::of(io::BufReader::with_capacity(buffer, input)) };
+        std::iter::from_fn(|| lines.next().unwrap()).map(|line| (line.number, line.id, line.prompt)).collect()
+    }
+
+    #[test]
+    fn a_line_says_what_it_asks_or_what_is_wrong() {
+        let whole = r#"{"id":"a","prompt":"p","system":"s","model":"m","max_tokens":5}"#;
+        let asks = Prompt {
+            prompt: "p".into(),
+            system: Some("s".into()),
+            model: Some("m".into()),
+            max_tokens: Some(5),
+        };
+        let bare = Prompt { prompt: "p".into(), system: None, model: None, max_tokens: None };
+        let text = |id: &str| Some(Id::Text(id.into()));
+        for (line, id, asks) in [
+            (whole, text("a"), Ok(asks)),
+            (r#"{"prompt":"p","id":"ü"}"#, text("ü"), Ok(bare.clone())),
+            (r#"{"id":-5,"prompt":"p","system":null,"model":null,"max_tokens":null}"#, Some(Id::Number(-5)), Ok(bare)),
+            ("nonsense", None, Err("it is not JSON: expected ident in column 2")),
+            (r#"{"id":"a","prompt":"p"} x"#, None, Err("it is not JSON: trailing characters in column 25")),
+            (r#"{"id":"a","prompt":"#, None, Err("it is not JSON: EOF while parsing a value in column 19")),
+            ("[1]", None, Err("it is no JSON object")),
+            ("\"text\"", None, Err("it is no JSON object")),
+            ("{}", None, Err("`id` is missing")),
+            (r#"{"id":"","prompt":"p"}"#, None, Err("`id` is empty")),
+            (r#"{"id":1.5,"prompt":"p"}"#, None, Err("`id` must be a text or a whole number")),
+            (r#"{"id":null,"prompt":"p"}"#, None, Err("`id` must be a text or a whole number")),
+            (r#"{"id":"a"}"#, text("a"), Err("`prompt` is missing")),
+            (r#"{"id":"a","prompt":7}"#, text("a"), Err("`prompt` must be a text")),
+            (r#"{"id":"a","prompt":" \n"}"#, text("a"), Err("`prompt` is empty")),
+            (r#"{"id":"a","prompt":"p","model":[]}"#, text("a"), Err("`model` must be a text")),
+            (
+                r#"{"id":"a","prompt":"p","max_tokens":0}"#,
+                text("a"),
+                Err("`max_tokens` must be a whole number above zero"),
+            ),
+            (
+                r#"{"id":"a","prompt":"p","max_token":9}"#,
+                text("a"),
+                Err("`max_token` is unknown: there are id, prompt, system, model and max_tokens"),
+            ),
+        ] {
+            let read = read_prompt(line.as_bytes());
+            assert_eq!(read, (id, asks.map_err(String::from)), "{line}");
+        }
+        let (id, prompt) = read_prompt(b"{\"id\":\"a\xff\",\"prompt\":\"p\"}");
+        assert_eq!((id, prompt), (None, Err("it is not UTF-8: byte 8 begins no character".into())));
+    }
+
+    #[test]
+    fn lines_are_counted_and_no_line_is_kept_beyond_its_limit() {
+        let good = r#"{"id":1,"prompt":"p"}"#;
+        let long = format!(r#"{{"id":2,"prompt":"{}"}}"#, "x".repeat(3 << 20));
+        let input = format!("\u{feff}{good}\r\n\n  \n{long}\n{good}");
+        for buffer in [1_000, 64 << 10] {
+            let read = lines(input.as_bytes(), 1 << 20, buffer);
+            assert_eq!(read.len(), 3);
+            assert!(matches!(read[0], (1, Some(Id::Number(1)), Ok(_))), "{read:?}");
+            assert_eq!(read[1], (4, None, Err("it is longer than 1 MiB".into())));
+            assert!(matches!(read[2], (5, Some(Id::Number(1)), Ok(_))), "{read:?}");
+        }
+        for buffer in 1..30 {
+            assert_eq!(lines(format!("{good}\n{good}\n").as_bytes(), 1_000, buffer).len(), 2);
+        }
+        assert_eq!(lines(b"", 10, 10), []);
+    }
+}
