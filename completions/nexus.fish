@@ -76,6 +76,9 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'How lo
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'What stdout gets' -r -f -a "text\t'The text, as it comes'
 json\t'One object, at the end'
 stream-json\t'One object a line, as it happens; the last is a result or an error'"
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l batch -d 'Answer every line of a file (- for stdin): objects with id, prompt and, if need be, system, model, max_tokens' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l out -d 'Where the results of --batch go, one a line; run again, it asks only what has no answer there' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l jobs -d 'The most questions of --batch that are on their way at once [default: 16]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Leave stdin alone, whatever it is'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'The same as --output json'

@@ -25,6 +25,7 @@ pub(crate) struct Cli {
 
 /// What nexus can do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is read once")]
 pub(crate) enum Command {
     /// Sign in and out, look at the session, hand out its token
     #[command(subcommand)]

@@ -597,7 +597,9 @@ impl Failure {
         use Failure::*;
         match self {
             Usage(_) => "see `nexus --help`".into(),
-            Configuration { cure, .. } | Attachment { cure, .. } | Store { cure, .. } | File { cure, .. } => cure.clone(),
+            Configuration { cure, .. } | Attachment { cure, .. } | Store { cure, .. } | File { cure, .. } => {
+                cure.clone()
+            }
             NoClientId { provider } if provider == crate::provider::BUILT_IN => {
                 "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` under \
                  [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any"

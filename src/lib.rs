@@ -50,8 +50,8 @@ pub mod oauth;
 pub mod session;
 
 pub mod api;
-pub mod history;
 pub mod batch;
+pub mod history;
 
 pub mod loopback;
 pub mod sandbox;

@@ -226,6 +226,11 @@ impl World {
         io::stdout().is_terminal()
     }
 
+    /// Whether a person sees stderr.
+    pub(crate) fn stderr_is_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
     /// Whether a person types into stdin.
     pub(crate) fn stdin_is_terminal(&self) -> bool {
         io::stdin().is_terminal()
@@ -282,6 +287,11 @@ impl World {
             let at = error.utf8_error().valid_up_to();
             Failure::Usage(format!("stdin is not UTF-8 text: byte {at} begins no character"))
         })
+    }
+
+    /// Stdin, to be read as it comes.
+    pub(crate) fn stdin_reader(&self) -> Box<dyn io::Read + Send> {
+        Box::new(io::stdin())
     }
 
     /// Opens a URL in the person's browser: `$BROWSER`'s programs in order, else the system's own.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::body::Body;
 use super::completions::body as completion;
@@ -145,6 +146,13 @@ impl Answer {
             }
         }
         Ok(text)
+    }
+
+    /// Lets go of an answer whose connection the next question could use, for which it has to be read
+    /// to its very end: a stream's last event is not its last byte. Waits no longer than this.
+    pub async fn release(mut self, limit: Duration) {
+        let rest = async { while let Ok(Some(_)) = self.response.chunk().await {} };
+        let _ = timeout(limit, rest).await;
     }
 
     /// What is known of how it ended; everything once [`next`](Self::next) has said none.

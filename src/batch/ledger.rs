@@ -129,12 +129,8 @@ mod tests {
 
     #[test]
     fn every_part_of_a_question_counts() {
-        let all = Prompt {
-            prompt: "ab".into(),
-            system: Some("c".into()),
-            model: Some("d".into()),
-            max_tokens: Some(1),
-        };
+        let all =
+            Prompt { prompt: "ab".into(), system: Some("c".into()), model: Some("d".into()), max_tokens: Some(1) };
         let others = [
             prompt("ab"),
             Prompt { prompt: "a".into(), system: Some("bc".into()), ..all.clone() },

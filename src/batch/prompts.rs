@@ -62,7 +62,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// An input that cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<Line>> {
+    pub fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
             let read = read_line(&mut self.input, &mut bytes, self.longest)?;
@@ -183,18 +183,14 @@ mod tests {
 
     fn lines(input: &[u8], longest: usize, buffer: usize) -> Vec<(u64, Option<Id>, Result<Prompt, String>)> {
         let mut lines = Lines { longest, ..Lines::of(io::BufReader::with_capacity(buffer, input)) };
-        std::iter::from_fn(|| lines.next().unwrap()).map(|line| (line.number, line.id, line.prompt)).collect()
+        std::iter::from_fn(|| lines.read().unwrap()).map(|line| (line.number, line.id, line.prompt)).collect()
     }
 
     #[test]
     fn a_line_says_what_it_asks_or_what_is_wrong() {
         let whole = r#"{"id":"a","prompt":"p","system":"s","model":"m","max_tokens":5}"#;
-        let asks = Prompt {
-            prompt: "p".into(),
-            system: Some("s".into()),
-            model: Some("m".into()),
-            max_tokens: Some(5),
-        };
+        let asks =
+            Prompt { prompt: "p".into(), system: Some("s".into()), model: Some("m".into()), max_tokens: Some(5) };
         let bare = Prompt { prompt: "p".into(), system: None, model: None, max_tokens: None };
         let text = |id: &str| Some(Id::Text(id.into()));
         for (line, id, asks) in [

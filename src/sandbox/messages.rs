@@ -1,5 +1,7 @@
 //! The Messages endpoint: it answers with an echo and says that it is the sandbox.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::script::{Answer, Piece};
@@ -42,6 +44,11 @@ struct Asked {
 /// `POST /v1/messages`: the answer, or the refusal.
 pub(super) fn answer(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
     let request_id = admit(state, seen)?;
+    if !state.limit.take(state.settings.messages_per_second, Instant::now()) {
+        state.counts.throttled += 1;
+        let message = "Number of requests has exceeded your rate limit";
+        return Err(refusal_of(429, "rate_limit_error", message, &request_id).header("retry-after", "1"));
+    }
     let asked = read(state, seen).map_err(|refusal| refusal.header("request-id", &request_id))?;
     state.counts.messages += 1;
     let message = Message::new(asked, &request_id);

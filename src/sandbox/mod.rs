@@ -23,6 +23,7 @@ use crate::loopback::{self, BindError, Listener, page};
 mod authorization;
 mod completions;
 mod grants;
+mod limit;
 mod messages;
 mod models;
 mod person;
@@ -78,6 +79,8 @@ pub struct Counts {
     pub revocations: usize,
     /// Messages answered, completions included.
     pub messages: usize,
+    /// Messages turned away because there were too many.
+    pub throttled: usize,
     /// Lists of models given out.
     pub models: usize,
 }
@@ -101,6 +104,7 @@ struct State {
     origin: String,
     settings: Settings,
     grants: Grants,
+    limit: limit::Limit,
     scripts: HashMap<Endpoint, VecDeque<Scripted>>,
     requests: Vec<Seen>,
     counts: Counts,
@@ -286,6 +290,7 @@ async fn open(settings: Settings) -> io::Result<(Listener, Arc<Shared>)> {
         origin: format!("http://127.0.0.1:{}", listener.port()),
         settings,
         grants: Grants::new()?,
+        limit: limit::Limit::default(),
         scripts: HashMap::new(),
         requests: Vec::new(),
         counts: Counts::default(),
@@ -312,7 +317,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Option<Respo
         let endpoint = Endpoint::of(head.uri.path(), &state.settings.prefix);
         let seen = Seen::new(endpoint, &head, &body.to_bytes());
         state.grants.notice(&seen);
-        state.requests.push(seen.clone());
+        if state.settings.keep_requests {
+            state.requests.push(seen.clone());
+        }
         (seen, endpoint.and_then(|endpoint| state.scripts.get_mut(&endpoint)?.pop_front()))
     };
     shared.changed.send_replace(());

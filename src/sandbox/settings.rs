@@ -47,6 +47,10 @@ pub struct Settings {
     pub models: Vec<String>,
     /// The pause before each word of a streamed answer.
     pub word_pause: Duration,
+    /// How many messages it answers in a second; above that it says 429. None means any number.
+    pub messages_per_second: Option<u32>,
+    /// Whether what is asked is kept for [`Sandbox::requests`](super::Sandbox::requests).
+    pub keep_requests: bool,
     /// A path below which everything stands as well, such as `/gateway`; empty for none.
     pub prefix: String,
 }
@@ -92,6 +96,8 @@ impl Default for Settings {
             token_extra: Map::new(),
             models: ["sandbox-large", "sandbox-small", "sandbox-old"].map(String::from).into(),
             word_pause: Duration::ZERO,
+            messages_per_second: None,
+            keep_requests: true,
             prefix: String::new(),
         }
     }

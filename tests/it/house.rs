@@ -14,14 +14,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "account", "api", "cli", "failure", "history", "moment", "oauth", "provider", "sandbox", "session",
-            "terminal", "world",
+            "account", "api", "batch", "cli", "failure", "history", "moment", "oauth", "provider", "sandbox",
+            "session", "terminal", "world",
         ],
     ),
     ("world", &["account", "failure", "history", "http", "provider", "secret", "session", "terminal"]),
     ("account", &["api", "failure", "http", "moment", "oauth", "provider", "secret", "session"]),
     ("history", &["api", "failure", "moment", "private", "terminal"]),
     ("session", &["failure", "http", "moment", "oauth", "private", "provider", "secret", "terminal"]),
+    ("batch", &["failure"]),
     ("api", &["failure", "http", "moment", "provider", "secret", "terminal"]),
     ("oauth", &["failure", "http", "loopback", "moment", "provider", "secret", "terminal"]),
     // It is a server and needs nobody; `person` is the browser that visits it, and so a client.
@@ -48,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("strsim", &["commands/chat/template.rs", "provider/config.rs"]),
     ("infer", &["commands/chat/attachment.rs"]),
     ("imagesize", &["commands/chat/attachment.rs"]),
+    ("indicatif", &["commands/chat/batch/progress.rs"]),
     ("open", &["world.rs"]),
     ("directories", &["world.rs"]),
     ("anstream", &["world.rs"]),
@@ -64,6 +66,8 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "anyhow",
         &[
+            "commands/chat/batch/mod.rs",
+            "commands/chat/batch/results.rs",
             "commands/chat/mod.rs",
             "commands/chat/output.rs",
             "commands/demo.rs",
@@ -89,6 +93,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "clap",
         &[
             "cli.rs",
+            "commands/chat/batch/mod.rs",
             "commands/chat/mod.rs",
             "commands/chat/object.rs",
             "commands/completions.rs",

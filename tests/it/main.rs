@@ -8,6 +8,8 @@ mod nexus;
 
 /// `nexus chat -a`.
 mod attachments;
+/// `nexus chat --batch`.
+mod batch;
 /// `nexus chat` and `nexus models`.
 mod chat;
 /// `nexus chat` for scripts: what programs are told, what is asked again, stdin and signals.

@@ -154,7 +154,11 @@ fn against_a_fixed_rate_few_questions_are_turned_away_and_little_time_is_lost() 
                     Limit::Fixed { count: 10 * rate as u32, window: 10.0 },
                 ];
                 for limit in limits {
-                    let run = run(&mut Pace::new(jobs), &mut Service::new(limit, retry_after, takes), (6_000.0 / rate).clamp(60.0, 300.0));
+                    let run = run(
+                        &mut Pace::new(jobs),
+                        &mut Service::new(limit, retry_after, takes),
+                        (6_000.0 / rate).clamp(60.0, 300.0),
+                    );
                     let case = format!("{limit:?}, retry-after {retry_after:?}, {jobs} jobs that take {takes:?}");
 
                     let mean = f64::midpoint(takes.0, takes.1);

@@ -2,7 +2,7 @@
 //!
 //! One command in several files: [`asked`] is what is asked ([`input`] what is said, [`template`] what
 //! it is said in, [`attachment`] what is sent along), [`settle`] whom and how, [`output`] what becomes
-//! of the answer, [`object`] what programs are told.
+//! of the answer, [`object`] what programs are told. [`batch`] does it with many questions.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +15,7 @@ pub(crate) use object::Form;
 
 mod asked;
 mod attachment;
+mod batch;
 mod input;
 mod object;
 mod output;
@@ -85,6 +86,9 @@ pub(crate) struct Args {
     /// The same as --output json
     #[arg(long, conflicts_with = "output")]
     json: bool,
+
+    #[command(flatten)]
+    batch: batch::Batch,
 }
 
 /// Asks.
@@ -92,6 +96,9 @@ pub(crate) struct Args {
 /// # Errors
 /// Why there is no answer, or no whole one.
 pub(crate) fn run(args: Args, world: &World) -> Done {
+    if let Some(input) = args.batch.input()? {
+        return batch::run(&args, input, world);
+    }
     let form = if args.json { Form::Json } else { args.output };
     let mut output = output::Output::new(form, world);
     let done = ask(&args, form, &mut output, world);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::account::{Retry, Told, Waiting};
 use crate::api::{Ending, Usage};
+use crate::batch::prompts::Id;
 use crate::commands::told;
 use crate::world::World;
 
@@ -56,6 +57,9 @@ pub(super) struct Known {
 #[derive(Serialize)]
 struct Object<'a> {
     version: u8,
+    /// A batch's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Option<&'a Id>>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     answer: Option<&'a str>,
@@ -73,11 +77,22 @@ impl Known {
     /// The last object, on a line of its own: an answer, or what went wrong and the text that came
     /// all the same.
     pub(super) fn told(&self, form: Form, error: Option<&Value>) -> String {
+        let kind = (form == Form::StreamJson).then_some(if error.is_some() { "error" } else { "result" });
+        self.object(kind, None, error)
+    }
+
+    /// The same as a line of a batch; without an id where its line had none.
+    pub(super) fn result(&self, id: Option<&Id>, error: Option<&Value>) -> String {
+        self.object(None, Some(id), error)
+    }
+
+    fn object(&self, kind: Option<&'static str>, id: Option<Option<&Id>>, error: Option<&Value>) -> String {
         let Ending { model, stop_reason, usage, request_id } = &self.ending;
         let text = Some(&*self.text);
         let object = Object {
             version: 1,
-            kind: (form == Form::StreamJson).then_some(if error.is_some() { "error" } else { "result" }),
+            id,
+            kind,
             answer: text.filter(|_| error.is_none()),
             partial: text.filter(|text| error.is_some() && !text.is_empty()),
             model: model.as_deref(),

@@ -20,23 +20,48 @@ const MAX_TOKENS: u32 = 8_192;
 /// [`Failure::NoModel`] where nothing names a model, and why the models could not be listed where
 /// that was needed.
 pub(super) async fn question(args: &Args, asked: Asked, accounts: &Accounts, seen: &Session) -> Result<Question> {
-    let api = &accounts.provider().api;
-    let listed = match listed(seen) {
+    let model = args.model.clone().or(asked.model);
+    let asked = Asked { model, max_tokens: args.max_tokens.or(asked.max_tokens), ..asked };
+    let listed = models(asked.model.is_some(), accounts, seen).await?;
+    settled(asked, accounts, &listed)
+}
+
+/// What is known of the models, where it matters.
+async fn models(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<Model>> {
+    match listed(seen) {
         // The list could not be had at sign-in; it is asked for once, where nothing else names a model.
-        None if args.model.is_none() && asked.model.is_none() && api.model.is_none() => {
-            accounts.models("", accounts.look("")?).await.map_err(unnamed)?
+        None if !named && accounts.provider().api.model.is_none() => {
+            accounts.models("", accounts.look("")?).await.map_err(unnamed)
         }
-        listed => listed.unwrap_or_default(),
-    };
-    let named = args.model.as_ref().or(asked.model.as_ref()).or(api.model.as_ref());
+        listed => Ok(listed.unwrap_or_default()),
+    }
+}
+
+/// The same for a batch, whose lines may name models themselves.
+///
+/// # Errors
+/// Why the models could not be listed.
+pub(super) async fn models_for_batch(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<Model>> {
+    match models(named, accounts, seen).await {
+        Err(Failure::NoModel { .. }) => Ok(Vec::new()),
+        models => models,
+    }
+}
+
+/// The question as it is sent: what it says itself, then the configuration, then the list.
+///
+/// # Errors
+/// [`Failure::NoModel`] where nothing names a model.
+pub(super) fn settled(asked: Asked, accounts: &Accounts, listed: &[Model]) -> Result<Question> {
+    let api = &accounts.provider().api;
+    let named = asked.model.as_ref().or(api.model.as_ref());
     let model = named
         .map(|name| api.model_called(name))
-        .or_else(|| newest(&listed).map(|model| model.id.clone()))
+        .or_else(|| newest(listed).map(|model| model.id.clone()))
         .ok_or_else(|| Failure::NoModel { provider: accounts.provider().name.clone(), unlisted: None })?;
     let longest = listed.iter().find(|listed| listed.id == model).and_then(|model| model.max_tokens);
-    let max_tokens = args
+    let max_tokens = asked
         .max_tokens
-        .or(asked.max_tokens)
         .or(api.max_tokens)
         .or_else(|| longest.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0))
         .unwrap_or(MAX_TOKENS);
@@ -56,6 +81,11 @@ fn unnamed(failure: Failure) -> Failure {
 pub(super) fn patience(args: &Args, form: Form, world: &World) -> Patience {
     let told = (form == Form::StreamJson).then(|| object::retries(world));
     Patience { retries: args.retries, deadline: args.deadline, told, ..Patience::default() }
+}
+
+/// A batch tries again by itself.
+pub(super) fn single_try(args: &Args) -> Patience {
+    Patience { retries: 0, deadline: args.deadline, ..Patience::default() }
 }
 
 /// The list that sign-in or `nexus models` kept beside the session.

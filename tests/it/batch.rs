@@ -1,0 +1,467 @@
+//! `nexus chat --batch`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, block_on, sandbox};
+
+const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
+
+fn signed_in(settings: Settings) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(settings);
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    (sandbox, nexus)
+}
+
+fn prompts(nexus: &Nexus, lines: &[impl AsRef<str>]) -> PathBuf {
+    let path = nexus.path("prompts.jsonl");
+    let lines: Vec<_> = lines.iter().map(|line| format!("{}\n", line.as_ref())).collect();
+    fs::write(&path, lines.concat()).unwrap();
+    path
+}
+
+fn prompt(id: impl Into<Value>, prompt: &str) -> String {
+    json!({ "id": id.into(), "prompt": prompt }).to_string()
+}
+
+/// Every result of a file by its id, as it is written there; each id stands there once.
+fn by_id(text: &str) -> BTreeMap<String, Value> {
+    let mut results = BTreeMap::new();
+    for line in text.lines() {
+        let result: Value = serde_json::from_str(line).unwrap();
+        let before = results.insert(result["id"].to_string(), result);
+        assert_eq!(before, None, "{line}");
+    }
+    results
+}
+
+fn answers(nexus: &Nexus) -> BTreeMap<String, Value> {
+    by_id(&fs::read_to_string(nexus.path("answers.jsonl")).unwrap())
+}
+
+const BATCH: [&str; 5] = ["chat", "--batch", "prompts.jsonl", "--out", "answers.jsonl"];
+
+#[test]
+fn ten_thousand_questions_are_answered_once_each_though_the_program_is_killed_three_times() {
+    const LINES: usize = 10_000;
+    let (sandbox, nexus) = signed_in(Settings::default());
+    let lines: Vec<_> = (0..LINES).map(|at| prompt(format!("line {at}"), &format!("question-{at}"))).collect();
+    prompts(&nexus, &lines);
+    // Three words of an answer are enough to tell it by.
+    let words: Vec<_> = BATCH.into_iter().chain(["--max-tokens", "3"]).collect();
+    for kill in 1..=3 {
+        let running = nexus.watch(&mut nexus.command(&words));
+        block_on(sandbox.until(|sandbox| sandbox.counts().messages >= kill * LINES / 4));
+        running.kill();
+    }
+    let before = answers_whole(&nexus);
+    let output = nexus.run(&words);
+    assert_eq!((output.code, &*output.stdout), (Some(0), ""), "{output}");
+    let answers = answers(&nexus);
+    assert_eq!(answers.len(), LINES);
+    for (at, line) in lines.iter().enumerate() {
+        let asked: Value = serde_json::from_str(line).unwrap();
+        let answer = &answers[&asked["id"].to_string()];
+        assert_eq!(answer["answer"], format!("You said: question-{at} "), "{answer}");
+    }
+    // Nothing was asked again but what was on its way when the program was killed.
+    let asked = sandbox.requests_to(Endpoint::Messages).len();
+    assert!((LINES..=LINES + 3 * 16).contains(&asked), "{asked} questions");
+    assert_eq!(sandbox.counts().refreshes, 0);
+    assert!(output.stderr.contains(&format!("{before} answered before")), "{output}");
+}
+
+/// How many answers stand in the file; its last line may be broken off.
+fn answers_whole(nexus: &Nexus) -> usize {
+    fs::read_to_string(nexus.path("answers.jsonl")).unwrap().matches('\n').count()
+}
+
+#[test]
+fn every_line_becomes_a_result_on_stdout() {
+    let (_sandbox, nexus) = signed_in(Settings::default());
+    let lines = [
+        prompt("a", "Hello"),
+        String::new(),
+        json!({ "id": 2, "prompt": "Hi", "system": "Be brief", "model": "sandbox-small" }).to_string(),
+        prompt("a", "Hello"),
+        json!({ "id": "short", "prompt": "Hello", "max_tokens": 2 }).to_string(),
+    ];
+    prompts(&nexus, &lines);
+    let words = ["chat", "--batch", "prompts.jsonl", "--jobs", "1", "--system", "Be kind", "--model", "sandbox-old"];
+    let output = nexus.run(&words);
+    let usage = |input: u32, output: u32| {
+        json!({
+            "input_tokens": input, "output_tokens": output,
+            "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+        })
+    };
+    let result = |id: Value, answer: &str, model: &str, stop_reason: &str, usage: Value| {
+        json!({
+            "version": 1, "id": id, "answer": answer, "partial": null, "model": model, "stop_reason": stop_reason,
+            "usage": usage, "conversation": null, "request_id": "[REQUEST]",
+        })
+    };
+    let kind = format!("You said: Hello (Your system prompt: Be kind) {NOTE}");
+    let brief = format!("You said: Hi (Your system prompt: Be brief) {NOTE}");
+    let results: Vec<Value> = output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let results: Vec<_> = results
+        .into_iter()
+        .map(|mut result| {
+            assert!(result["request_id"].as_str().unwrap().starts_with("req_sandbox_"), "{result}");
+            result["request_id"] = "[REQUEST]".into();
+            result
+        })
+        .collect();
+    assert_eq!(
+        results,
+        [
+            result("a".into(), &kind, "sandbox-old", "end_turn", usage(3, 18)),
+            result(2.into(), &brief, "sandbox-small", "end_turn", usage(3, 18)),
+            result("short".into(), "You said: ", "sandbox-old", "max_tokens", usage(3, 2)),
+        ]
+    );
+    assert_eq!(output.stderr, "3 lines answered, 1 cut short by --max-tokens; 9 tokens in, 38 out\n");
+    assert_eq!(output.code, Some(0));
+}
+
+#[test]
+fn a_bad_line_is_told_of_and_harms_no_other() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    let lines = [
+        prompt("good", "Hello"),
+        "nonsense".into(),
+        json!({ "prompt": "Hello" }).to_string(),
+        json!({ "id": "empty" }).to_string(),
+        prompt("good", "Another question"),
+        json!({ "id": "x", "prompt": "y", "max_token": 5 }).to_string(),
+        prompt("unknown model", "Hello"),
+        prompt("also good", "Hello"),
+    ];
+    prompts(&nexus, &lines);
+    let mut bytes = fs::read(nexus.path("prompts.jsonl")).unwrap();
+    bytes.extend(b"{\"id\":\"\xff\",\"prompt\":\"p\"}");
+    fs::write(nexus.path("prompts.jsonl"), bytes).unwrap();
+    let output = nexus.run(&["chat", "--batch", "prompts.jsonl", "--jobs", "1"]);
+    let mut told: Vec<_> = output
+        .stdout
+        .lines()
+        .map(|line| {
+            let result: Value = serde_json::from_str(line).unwrap();
+            let error = &result["error"];
+            let text = |value: &Value| value.as_str().map_or(value.to_string(), String::from);
+            match error.is_null() {
+                true => format!("{}: {}", result["id"], text(&result["answer"])),
+                false => format!("{}: {} {}", result["id"], text(&error["reason"]), text(&error["message"])),
+            }
+        })
+        .collect();
+    let mut expected = [
+        format!("\"good\": You said: Hello {NOTE}"),
+        "null: bad_line line 2 of the input: it is not JSON: expected ident in column 2".into(),
+        "null: bad_line line 3 of the input: `id` is missing".into(),
+        "\"empty\": bad_line line 4 of the input: `prompt` is missing".into(),
+        "null: bad_line line 5 of the input: its `id` stands in an earlier line, with another question".into(),
+        "\"x\": bad_line line 6 of the input: `max_token` is unknown: there are id, prompt, system, model and \
+         max_tokens"
+            .into(),
+        format!("\"unknown model\": You said: Hello {NOTE}"),
+        format!("\"also good\": You said: Hello {NOTE}"),
+        "null: bad_line line 9 of the input: it is not UTF-8: byte 7 begins no character".into(),
+    ];
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+    assert_eq!(
+        output.stderr,
+        "3 lines answered, 6 failed; 3 tokens in, 39 out\nerror: 6 lines have no answer\n  each of their results \
+         says why: mend that, then run the same command again\n"
+    );
+    assert_eq!((output.code, sandbox.counts().messages), (Some(1), 3));
+}
+
+#[test]
+fn run_again_it_asks_only_what_has_no_answer() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &["a", "b", "c", "d"].map(|id| prompt(id, id)));
+    let busy = || Scripted::json(529, &json!({ "error": { "type": "overloaded_error", "message": "Overloaded" } }));
+    let bad = || Scripted::json(400, &json!({ "error": { "type": "invalid_request_error", "message": "No" } }));
+    let again: Vec<&str> = BATCH.into_iter().chain(["--jobs", "1", "--retries", "0"]).collect();
+
+    sandbox.script(Endpoint::Messages, [Scripted::Normal, busy(), Scripted::Normal, busy()]);
+    let output = nexus.run(&again);
+    assert_output!(
+        output, 75, stdout: "",
+        stderr: "2 lines answered, 2 failed; 2 tokens in, 26 out\nerror: 2 lines have no answer\n  run the same \
+                 command again: it asks only what has no answer yet\n",
+    );
+    let reasons = |answers: &BTreeMap<String, Value>| -> Vec<Value> {
+        answers.values().map(|result| result["error"]["reason"].clone()).collect()
+    };
+    assert_eq!(reasons(&answers(&nexus)), [Value::Null, "overloaded".into(), Value::Null, "overloaded".into()]);
+
+    sandbox.script(Endpoint::Messages, [busy(), bad()]);
+    let output = nexus.run(&again);
+    assert_output!(
+        output, 1, stdout: "",
+        stderr: "note: 2 lines failed earlier and are asked again\n0 lines answered, 2 answered before, 2 failed\n\
+                 error: 2 lines have no answer\n  each of their results says why: mend that, then run the same \
+                 command again\n",
+    );
+    assert_eq!(reasons(&answers(&nexus)), [Value::Null, "overloaded".into(), Value::Null, "refused".into()]);
+
+    // As a kill leaves it.
+    let path = nexus.path("answers.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &text[..text.len() - 10]).unwrap();
+    let output = nexus.run(&again);
+    assert_output!(
+        output, 0, stdout: "",
+        stderr: "note: the last line of the file was broken off; it is asked again\nnote: 1 line failed earlier and \
+                 are asked again\n2 lines answered, 2 answered before; 2 tokens in, 26 out\n",
+    );
+    assert_eq!(reasons(&answers(&nexus)), [Value::Null, Value::Null, Value::Null, Value::Null]);
+
+    let asked = sandbox.requests_to(Endpoint::Messages).len();
+    assert_output!(nexus.run(&again), 0, stdout: "", stderr: "0 lines answered, 4 answered before\n");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), asked);
+}
+
+#[test]
+fn a_busy_service_is_asked_again() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &["a", "b"].map(|id| prompt(id, id)));
+    let busy = || Scripted::json(503, &json!({})).header("retry-after-ms", "1");
+    sandbox.script(Endpoint::Messages, [busy(), Scripted::Cut(4), Scripted::Lose]);
+    assert_eq!(nexus.run(&BATCH).code, Some(0));
+    assert_eq!(answers(&nexus).len(), 2);
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 5);
+}
+
+#[test]
+fn a_service_that_is_asked_too_often_gets_fewer_questions_and_no_answer_is_lost() {
+    let (sandbox, nexus) = signed_in(Settings { messages_per_second: Some(100), ..Settings::default() });
+    prompts(&nexus, &(0..300).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
+    let output = nexus.run(&BATCH);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert_eq!(answers(&nexus).len(), 300);
+    assert_eq!(sandbox.counts().messages, 300);
+}
+
+#[test]
+fn a_wait_beyond_the_deadline_ends_the_batch_at_once() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &["a", "b"].map(|id| prompt(id, id)));
+    let limit = || json!({ "error": { "type": "rate_limit_error", "message": "Too many" } });
+    sandbox.script(Endpoint::Messages, [Scripted::Normal, Scripted::json(429, &limit()).header("retry-after", "7200")]);
+    let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "1"]).collect();
+    assert_output!(
+        nexus.run(&words), 75, stdout: "",
+        stderr: "1 line answered; 1 tokens in, 13 out\nerror: [SERVER] answered 429 rate_limit_error: Too many\n  \
+                 try again in 2.0 hours\n",
+    );
+    assert_eq!(answers(&nexus).len(), 1);
+}
+
+#[test]
+fn a_rejected_token_is_renewed_once_for_all() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &(0..60).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Messages, (0..10).map(|_| Scripted::Normal));
+    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
+    let running = nexus.watch(&mut nexus.command(&BATCH));
+    block_on(gate.arrived(1));
+    sandbox.expire_access();
+    gate.open();
+    assert_eq!(running.finish().code, Some(0));
+    assert_eq!((answers(&nexus).len(), sandbox.refreshes_asked()), (60, 1));
+}
+
+#[test]
+fn a_session_that_has_ended_ends_the_batch_at_once() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &(0..60).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Messages, (0..10).map(|_| Scripted::Normal));
+    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
+    let running = nexus.watch(&mut nexus.command(&BATCH));
+    block_on(gate.arrived(1));
+    sandbox.end_session();
+    gate.open();
+    let output = running.finish();
+    assert_eq!(output.code, Some(4), "{output}");
+    assert!(output.stderr.contains("run `nexus oauth start --provider work`"), "{output}");
+    assert!(answers(&nexus).values().all(|result| result["answer"].is_string()));
+    assert_eq!(sandbox.refreshes_asked(), 1);
+}
+
+#[test]
+fn two_never_write_the_same_file() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &["a", "b"].map(|id| prompt(id, id)));
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
+    let first = nexus.watch(&mut nexus.command(&BATCH));
+    block_on(gate.arrived(1));
+    assert_output!(
+        nexus.run(&BATCH), 75, stdout: "",
+        stderr: "error: [HOME]/answers.jsonl: another nexus is writing it\n  wait until it is done, or name another \
+                 file with --out\n",
+    );
+    gate.open();
+    assert_eq!(first.finish().code, Some(0));
+    assert_eq!(answers(&nexus).len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_it_says_how_to_go_on_and_goes_on() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &["a", "b", "c"].map(|id| prompt(id, id)));
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Messages, [Scripted::Normal, Scripted::Normal, Scripted::Held(gate.clone())]);
+    // One after the other: when the third is asked, the first two are in the file.
+    let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "1"]).collect();
+    let running = nexus.watch(&mut nexus.command(&words));
+    block_on(gate.arrived(1));
+    std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert_output!(
+        running.finish(), 130, stdout: "",
+        stderr: "stopped: 2 lines answered; 2 tokens in, 26 out; the same command goes on from here\n",
+    );
+    gate.open();
+    assert_eq!(nexus.run(&BATCH).code, Some(0));
+    assert_eq!(answers(&nexus).len(), 3);
+}
+
+#[test]
+fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &[prompt("a", "a")]);
+    fs::write(nexus.path("notes.txt"), "my notes").unwrap();
+    let run = |input: &str, out: &str| {
+        let output = nexus.run(&["chat", "--batch", input, "--out", out]);
+        assert_eq!((&*output.stdout, output.code), ("", Some(1)), "{output}");
+        output.stderr
+    };
+    assert_eq!(
+        run("nothing.jsonl", "answers.jsonl"),
+        "error: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object a line, or \
+         - for stdin\n"
+    );
+    assert!(run(".", "answers.jsonl").contains("error: .: "), "a folder");
+    assert!(!nexus.path("answers.jsonl").exists());
+    assert_eq!(
+        run("prompts.jsonl", "none/answers.jsonl"),
+        "error: none/answers.jsonl: No such file or directory (os error 2)\n  make the folder first\n"
+    );
+    assert_eq!(
+        run("prompts.jsonl", "prompts.jsonl"),
+        "error: [HOME]/prompts.jsonl: this is the file with the prompts\n  name another file with --out\n"
+    );
+    assert_eq!(
+        run("prompts.jsonl", "notes.txt"),
+        "error: [HOME]/notes.txt: line 1 is no result of `nexus chat --batch`; nothing was changed\n  name another \
+         file with --out, or take that line out\n"
+    );
+    assert_eq!(fs::read_to_string(nexus.path("notes.txt")).unwrap(), "my notes");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
+    let full = run("prompts.jsonl", "/dev/full");
+    assert!(full.contains("error: /dev/full: No space left on device (os error 28)\n  free some space"), "{full}");
+}
+
+#[test]
+fn lines_may_come_through_a_pipe_and_results_leave_through_one() {
+    let (_sandbox, nexus) = signed_in(Settings::default());
+    let lines = ["a", "b", "c"].map(|id| prompt(id, id)).join("\n");
+    let output = nexus.run_with(&["chat", "--batch", "-"], &lines);
+    assert_eq!(by_id(&output.ok()).len(), 3);
+    let mut head = nexus.command(&["chat", "--batch", "-", "--jobs", "1"]);
+    let mut child = head.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+    assert_eq!(nexus.finish(child).code, Some(0), "the reader is done");
+}
+
+#[test]
+fn it_is_said_rightly_or_not_at_all() {
+    let (_sandbox, nexus) = signed_in(Settings::default());
+    for words in [
+        &["chat", "--batch", "p", "Hello"][..],
+        &["chat", "--batch", "p", "--json"],
+        &["chat", "--batch", "p", "--output", "text"],
+        &["chat", "--out", "a", "Hello"],
+        &["chat", "--jobs", "3", "Hello"],
+        &["chat", "--batch", "p", "--jobs", "0"],
+        &["chat", "--batch", "p", "--jobs", "257"],
+    ] {
+        assert_eq!(nexus.run(words).code, Some(2), "{words:?}");
+    }
+    let empty = Nexus::new();
+    prompts(&empty, &[prompt("a", "a")]);
+    assert_eq!(empty.run(&BATCH).code, Some(4), "not signed in");
+}
+
+/// A service that goes on listening on a connection that it has answered on, and that takes no other.
+#[test]
+fn one_connection_is_used_for_one_question_after_the_other() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    const LINES: usize = 5;
+
+    let (_sandbox, nexus) = signed_in(Settings::default());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        // The sign-in asks for the models, and does without.
+        drop(listener.accept().unwrap());
+        let (stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        for _ in 0..LINES {
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let line = line.to_ascii_lowercase();
+                match line.strip_prefix("content-length:") {
+                    Some(value) => length = value.trim().parse().unwrap(),
+                    None if line == "\r\n" => break,
+                    None => {}
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let event = |data: &Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap());
+            let delta = json!({ "type": "text_delta", "text": "Yes" });
+            let events = [
+                json!({ "type": "message_start", "message": { "model": "m", "content": [], "usage": {} } }),
+                json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
+                json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" } }),
+                json!({ "type": "message_stop" }),
+            ];
+            let mut out = &stream;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+            out.write_all(head.as_bytes()).unwrap();
+            for event in events.iter().map(event) {
+                out.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).unwrap();
+            }
+            // The end of the body comes on its own, after the last event.
+            out.write_all(b"0\r\n\r\n").unwrap();
+        }
+    });
+    let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
+    let lines: Vec<_> = config.lines().filter(|line| !line.starts_with("api_url")).collect();
+    nexus.configure(&format!("{}\napi_url = \"{origin}\"\n", lines.join("\n")));
+    nexus.sign_in();
+    prompts(&nexus, &(0..LINES).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
+    let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "1", "--model", "m", "--retries", "0"]).collect();
+    let output = nexus.run(&words);
+    assert_eq!(output.code, Some(0), "{output}");
+    answering.join().unwrap();
+    assert_eq!(answers(&nexus).len(), LINES);
+}
