@@ -26,9 +26,9 @@ pub(super) struct Tally {
     pub(super) repeated: u64,
     pub(super) failed: u64,
     /// Of those that failed, how many may be answered later as they are.
-    temporarily: u64,
+    pub(super) temporarily: u64,
     /// Answers that end where they had to.
-    cut_short: u64,
+    pub(super) cut_short: u64,
     pub(super) tokens_in: u64,
     pub(super) tokens_out: u64,
 }
