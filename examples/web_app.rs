@@ -206,7 +206,7 @@ impl App {
     fn take_attempt(&self, browser: &str, query: &str) -> Option<Attempt> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = |(whose, attempt): &(String, Attempt)| {
-            whose == browser && !matches!(attempt.judge(query), Verdict::NotOurs(_))
+            whose == browser && !matches!(attempt.judge(query), Verdict::NotOurs(_) | Verdict::Unclear(_))
         };
         let at = pending.iter().position(answered)?;
         pending.remove(at).map(|(_, attempt)| attempt)

@@ -1,6 +1,8 @@
 //! The top of the grammar. What each command takes stands at the top of its own file, where its
 //! doc comment is the help text. Nothing here reads the world.
 
+use std::ffi::OsString;
+
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
@@ -58,6 +60,15 @@ Exit codes:
 
 Settings stand in config.toml and in CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and
 CLAUDE_CODE_REDIRECT_URI; NEXUS_HOME puts everything in one folder, NEXUS_PROVIDER chooses a provider.";
+
+/// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own.
+pub(crate) fn asked_for_help(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
+}
 
 /// A command whose own grammar is not built before it is its turn: the grammar of all of them costs
 /// more than most commands' work.

@@ -11,7 +11,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::moment;
+use crate::provider::Name;
 
 /// What rooms return.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -40,12 +43,12 @@ pub enum Failure {
     /// No client id is configured for this provider.
     NoClientId {
         /// The provider's name.
-        provider: String,
+        provider: Name,
     },
     /// The authorization server does not know the client, or its authentication failed.
     ClientRefused {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// The client id as sent.
         client_id: String,
         /// Who refused it.
@@ -72,26 +75,28 @@ pub enum Failure {
     /// No model was named and none is known.
     NoModel {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// What the API answered, where it has no list of models to choose from.
         unlisted: Option<Box<Refusal>>,
     },
     /// The API has no list of models, as many gateways have none.
     NoModelList {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// What the API answered.
         refusal: Box<Refusal>,
     },
     /// No session is stored.
     NotSignedIn {
         /// The provider's name.
-        provider: String,
+        provider: Name,
+        /// Those there is a session with.
+        others: Vec<String>,
     },
     /// The server ended the session: its refresh token is no longer good.
     SessionEnded {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// When that was found out, in Unix seconds.
         at: i64,
         /// When a refresh before that was sent whose answer was never saved, in Unix seconds: most
@@ -101,7 +106,7 @@ pub enum Failure {
     /// The access token has expired and there is nothing to renew it with.
     NoRefreshToken {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// When it expired, in Unix seconds.
         expired_at: i64,
         /// When that was looked at, in Unix seconds.
@@ -110,7 +115,7 @@ pub enum Failure {
     /// The session belongs to another client or server than the configuration names now.
     SessionElsewhere {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// Which setting differs.
         setting: &'static str,
         /// What the session was made with.
@@ -121,7 +126,7 @@ pub enum Failure {
     /// The person or the authorization server said no.
     SignInRefused {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// The `error` code (RFC 6749, section 4.1.2.1).
         error: String,
         /// The server's own words.
@@ -130,7 +135,7 @@ pub enum Failure {
     /// Nobody finished the sign-in in time.
     SignInTimedOut {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// How long was waited, in seconds.
         waited: i64,
         /// The client id exactly as sent.
@@ -150,7 +155,7 @@ pub enum Failure {
     /// The server would not redeem the authorization code.
     CodeRefused {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// Who refused it.
         host: String,
         /// The server's own words.
@@ -159,7 +164,7 @@ pub enum Failure {
     /// The API refuses even a fresh access token.
     TokenRejected {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// What the API answered.
         refusal: Box<Refusal>,
     },
@@ -168,7 +173,7 @@ pub enum Failure {
         /// The address that could not be bound.
         address: String,
         /// The provider's name.
-        provider: String,
+        provider: Name,
     },
     /// The session store cannot be read or written.
     Store {
@@ -223,16 +228,30 @@ pub enum Failure {
         /// The deadline, in seconds.
         waited: i64,
     },
-    /// The token endpoint did not do its work, but may later; the session is kept.
-    RefreshFailed {
+    /// A server proves to be who it is with a certificate that proves nothing here.
+    Untrusted {
+        /// Who was called.
+        host: String,
+        /// What is wrong with the certificate.
+        why: String,
+    },
+    /// The token endpoint did not redeem the authorization code, for no fault of the code's.
+    ExchangeFailed {
         /// The provider's name.
-        provider: String,
+        provider: Name,
         /// Who was asked.
         host: String,
         /// What came back.
-        why: String,
-        /// Whether trying again later makes sense.
-        temporary: bool,
+        failed: Failed,
+    },
+    /// The token endpoint did not do its work, but may later; the session is kept.
+    RefreshFailed {
+        /// The provider's name.
+        provider: Name,
+        /// Who was asked.
+        host: String,
+        /// What came back.
+        failed: Failed,
     },
     /// Another nexus holds the session and did not finish in time.
     Busy {
@@ -272,6 +291,22 @@ pub enum Failure {
         /// What was attempted, and what happened.
         sentence: String,
     },
+}
+
+/// What a token endpoint did instead of giving a token. It is stored, too, for those who waited
+/// meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// What it did, as the end of "HOST ...".
+    pub why: String,
+    /// Whether trying again later makes sense.
+    pub temporary: bool,
+    /// The HTTP status, if it answered.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// `retry-after`, in seconds.
+    #[serde(default)]
+    pub retry_after: Option<i64>,
 }
 
 /// An HTTP refusal by the API, read from whatever shape its body had.
@@ -411,7 +446,7 @@ impl fmt::Display for Failure {
                 write!(f, "no model is named, and {provider} has no list of them: {refusal}")
             }
             NoModelList { provider, refusal } => write!(f, "{provider} has no list of models: {refusal}"),
-            NotSignedIn { provider } => write!(f, "not signed in to {provider}"),
+            NotSignedIn { provider, .. } => write!(f, "not signed in to {provider}"),
             SessionEnded { provider, at, cut_off } => {
                 write!(f, "the session with {provider} was ended by the server at {}", moment::rfc3339(*at))?;
                 match cut_off {
@@ -436,8 +471,10 @@ impl fmt::Display for Failure {
             }
             SignInTimedOut { waited, client_id, redirect_uri, turned_away, .. } => {
                 write!(f, "nobody signed in within {}", moment::span(*waited))?;
-                if *turned_away > 0 {
-                    write!(f, " ({turned_away} answers with a wrong state were turned away)")?;
+                match turned_away {
+                    0 => {}
+                    1 => f.write_str(" (1 answer with a wrong state was turned away)")?,
+                    _ => write!(f, " ({turned_away} answers with a wrong state were turned away)")?,
                 }
                 write!(
                     f,
@@ -469,8 +506,12 @@ impl fmt::Display for Failure {
             Overdue { host, waited } => {
                 write!(f, "{host} did not begin to answer within {}", moment::span(*waited))
             }
-            RefreshFailed { host, why, .. } => {
-                write!(f, "the token could not be refreshed: {host} {why}; the session is kept")
+            Untrusted { host, why } => write!(f, "{host} is not trusted: {why}"),
+            ExchangeFailed { host, failed, .. } => {
+                write!(f, "the authorization code could not be redeemed: {host} {}", failed.why)
+            }
+            RefreshFailed { host, failed, .. } => {
+                write!(f, "the token could not be refreshed: {host} {}; the session is kept", failed.why)
             }
             File { path, why, .. } => write!(f, "{}: {why}", path.display()),
             OutputBusy { path } => write!(f, "{}: another nexus is writing it", path.display()),
@@ -492,11 +533,13 @@ fn quoted(said: &str) -> String {
 }
 
 /// `nexus oauth start` as it must be typed for this provider.
-fn start(provider: &str) -> String {
-    match provider {
-        crate::provider::BUILT_IN => "run `nexus oauth start`".into(),
-        other => format!("run `nexus oauth start --provider {other}`"),
-    }
+fn start(provider: &Name) -> String {
+    format!("run `nexus oauth start{}`", provider.option())
+}
+
+/// How long to leave a server alone that says how long, or does not.
+fn patience(retry_after: Option<i64>) -> String {
+    retry_after.map_or_else(|| "a minute".into(), moment::span)
 }
 
 impl Failure {
@@ -535,11 +578,14 @@ impl Failure {
             | Nonsense { .. }
             | File { .. }
             | BadLine { .. }
+            | Untrusted { .. }
             | System { .. } => 1,
             Refused(refusal) if refusal.unauthorized() => 4,
             Refused(refusal) if refusal.temporary() => 75,
             Refused(_) => 1,
-            RefreshFailed { temporary, .. } | Incomplete { temporary, .. } => {
+            ExchangeFailed { failed: Failed { temporary, .. }, .. }
+            | RefreshFailed { failed: Failed { temporary, .. }, .. }
+            | Incomplete { temporary, .. } => {
                 if *temporary {
                     75
                 } else {
@@ -582,6 +628,8 @@ impl Failure {
             Nonsense { .. } => "nonsense",
             Unreachable { .. } => "unreachable",
             Overdue { .. } => "overdue",
+            Untrusted { .. } => "untrusted",
+            ExchangeFailed { .. } => "exchange_failed",
             RefreshFailed { .. } => "refresh_failed",
             Busy { .. } => "busy",
             File { .. } => "file",
@@ -631,14 +679,21 @@ impl Failure {
                  check `api_url` if chat fails all the same"
             ),
             NoModel { provider, unlisted: None } => {
-                let listing = match provider.as_str() {
-                    crate::provider::BUILT_IN => "`nexus models`".into(),
-                    other => format!("`nexus models --provider {other}`"),
-                };
-                format!("{listing} lists them: name one with --model, or as `model = \"...\"` in config.toml")
+                let option = provider.option();
+                format!(
+                    "`nexus models{option}` lists them: name one with --model, or as `model = \"...\"` in config.toml"
+                )
             }
-            NotSignedIn { provider }
-            | SessionEnded { provider, .. }
+            NotSignedIn { provider, others } => match &**others {
+                [] => start(provider),
+                [other, ..] => format!(
+                    "you are signed in to {}: say `--provider {other}`, or write `default = \"{other}\"` at the top of \
+                     config.toml; or {}",
+                    others.join(", "),
+                    start(provider)
+                ),
+            },
+            SessionEnded { provider, .. }
             | NoRefreshToken { provider, .. }
             | CodeRefused { provider, .. }
             | TokenRejected { provider, .. } => start(provider),
@@ -690,9 +745,28 @@ impl Failure {
                 _ => "the server's words above say what it dislikes".into(),
             },
             Nonsense { .. } => "check the provider's URLs in config.toml".into(),
-            Unreachable { .. } => "check the network and the proxy variables, then try again".into(),
             Overdue { .. } => "give it longer with --deadline, or try again later".into(),
-            RefreshFailed { temporary: true, .. } => "try again in a minute".into(),
+            Unreachable { .. } => {
+                "check the network, the proxy variables and the address in config.toml, then try again".into()
+            }
+            Untrusted { .. } => {
+                "if an authority of your own signed it, set SSL_CERT_FILE to a file with that authority's \
+                 certificate; if not, have the server's mended, or check the address in config.toml"
+                    .into()
+            }
+            ExchangeFailed { provider, failed, .. } if failed.temporary => {
+                format!("in {}, {} again", patience(failed.retry_after), start(provider))
+            }
+            ExchangeFailed { provider, failed: Failed { status: Some(400 | 422), .. }, .. } => format!(
+                "the server's words above say what it dislikes; `client_auth`, `code_request` and `code_params` under \
+                 [provider.{provider}] in config.toml say how it is asked"
+            ),
+            ExchangeFailed { provider, .. } => {
+                format!("check `token_url` under [provider.{provider}] in config.toml, then {}", start(provider))
+            }
+            RefreshFailed { failed, .. } if failed.temporary => {
+                format!("try again in {}", patience(failed.retry_after))
+            }
             RefreshFailed { provider, .. } => format!("if it stays so, {}", start(provider)),
             Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),
             OutputBusy { .. } => "wait until it is done, or name another file with --out".into(),
@@ -702,6 +776,14 @@ impl Failure {
             }
             Incomplete { .. } => "each of their results says why: mend that, then run the same command again".into(),
             System { .. } => "mend that, then run the command again".into(),
+        }
+    }
+
+    /// What a token endpoint did, for the fields that only an HTTP answer has.
+    pub fn failed(&self) -> Option<&Failed> {
+        match self {
+            Failure::ExchangeFailed { failed, .. } | Failure::RefreshFailed { failed, .. } => Some(failed),
+            _ => None,
         }
     }
 

@@ -11,10 +11,13 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Request, Response, redirect};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
+use crate::moment;
 use crate::provider::{self, Url};
 use crate::terminal;
 
@@ -23,6 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What nexus calls itself.
 pub const USER_AGENT: &str = concat!("nexus/", env!("CARGO_PKG_VERSION"));
+
+/// A variable of the environment, if it is set and not empty.
+pub type Variable = fn(&'static str) -> Option<String>;
 
 /// Receives one line per thing that happens on the wire, secrets already masked.
 pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
@@ -45,30 +51,41 @@ pub struct Http {
     secure: OnceLock<Client>,
     secure_local: OnceLock<Client>,
     roots: Roots,
+    /// Where a proxy is named, so that it can be named where it fails.
+    variable: Option<Variable>,
     trace: Option<Trace>,
 }
 
 /// Why a request brought no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lost {
+    /// The server could not prove who it is, so it was sent nothing.
+    Untrusted(String),
     /// No connection came about, so the server has seen nothing of it.
     NeverSent(String),
     /// The connection was there; what the server has seen is unknown.
     PerhapsSent(String),
+    /// There was no answer in the time that the request had.
+    TooLate,
 }
 
 impl Lost {
     /// As a failure to reach this URL's host.
     pub fn at(self, url: &Url) -> Failure {
-        let (Lost::NeverSent(why) | Lost::PerhapsSent(why)) = self;
-        Failure::Unreachable { host: provider::host(url), why }
+        let host = provider::host(url);
+        match self {
+            Lost::Untrusted(why) => Failure::Untrusted { host, why },
+            Lost::NeverSent(why) | Lost::PerhapsSent(why) => Failure::Unreachable { host, why },
+            Lost::TooLate => Failure::Unreachable { host, why: "no answer in time".into() },
+        }
     }
 }
 
 impl Http {
     /// A client with these roots that tells `trace` what happens on the wire, if there is one.
-    pub fn new(roots: Roots, trace: Option<Trace>) -> Self {
-        Self { roots, trace, ..Self::default() }
+    /// `variable` reads the environment, which names the proxies.
+    pub fn new(roots: Roots, variable: Variable, trace: Option<Trace>) -> Self {
+        Self { roots, variable: Some(variable), trace, ..Self::default() }
     }
 
     /// The client for a URL, as heavy as this URL needs.
@@ -89,12 +106,43 @@ impl Http {
             (_, true) => (&self.secure_local, true),
             (_, false) => (&self.secure, true),
         };
+        if !local {
+            // One that cannot be used would be passed by without a word.
+            self.proxy(url)?;
+        }
         if let Some(client) = slot.get() {
             return Ok(client);
         }
         let roots = if secure { roots(self.roots)? } else { rustls::RootCertStore::empty() };
         let client = build(roots, local)?;
         Ok(slot.get_or_init(|| client))
+    }
+
+    /// The proxy on the way to a URL, as host and port, found as the client finds it.
+    fn proxy(&self, url: &Url) -> Result<Option<String>> {
+        let Some(variable) = self.variable else { return Ok(None) };
+        let first = |names: [&'static str; 2]| {
+            names.into_iter().find_map(|name| Some((name, variable(name)?.trim().to_owned())))
+        };
+        let named = first(["HTTPS_PROXY", "https_proxy"]).or_else(|| first(["ALL_PROXY", "all_proxy"]));
+        let (Some((name, value)), Ok(uri)) = (named, url.as_str().parse()) else { return Ok(None) };
+        let exempt = first(["NO_PROXY", "no_proxy"]).map(|(_, names)| names).unwrap_or_default();
+        let passed_by = Matcher::builder().all("http://proxy").no(exempt).build().intercept(&uri).is_none();
+        if passed_by || provider::is_loopback(url) {
+            return Ok(None);
+        }
+        // Not quoted in complaints: it may hold a password.
+        let proxy = if value.contains("://") { Url::parse(&value) } else { Url::parse(&format!("http://{value}")) };
+        match proxy {
+            Ok(proxy) if matches!(proxy.scheme(), "http" | "https") && proxy.host_str().is_some() => {
+                let port = proxy.port_or_known_default().unwrap_or_default();
+                Ok(Some(format!("{}:{port}", proxy.host_str().unwrap_or_default())))
+            }
+            Ok(proxy) if proxy.host_str().is_some() => {
+                Err(unusable_proxy(name, &format!("a {} proxy", proxy.scheme())))
+            }
+            _ => Err(unusable_proxy(name, "no proxy")),
+        }
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -105,7 +153,8 @@ impl Http {
         self.trace_request(&request);
         let credentials = if self.trace.is_some() { credentials(&request) } else { Vec::new() };
         let again = request.try_clone();
-        let local = provider::is_loopback(request.url());
+        let url = request.url().clone();
+        let local = provider::is_loopback(&url);
         let mut sent = client.execute(request).await;
         if let (Err(error), Some(again)) = (&sent, again)
             && unknown_issuer(error)
@@ -121,10 +170,17 @@ impl Http {
                 Ok(response)
             }
             Err(error) => {
-                let lost = lost(error);
+                let lost = match lost(error) {
+                    Lost::NeverSent(why) => Lost::NeverSent(match self.proxy(&url) {
+                        Ok(Some(proxy)) => format!("by way of the proxy {proxy}: {why}"),
+                        _ => why,
+                    }),
+                    lost => lost,
+                };
                 self.tell(|| match &lost {
-                    Lost::NeverSent(why) => format!("* never sent: {why}"),
+                    Lost::Untrusted(why) | Lost::NeverSent(why) => format!("* never sent: {why}"),
                     Lost::PerhapsSent(why) => format!("* no answer: {why}"),
+                    Lost::TooLate => "* no answer in time".into(),
                 });
                 Err(lost)
             }
@@ -245,6 +301,13 @@ fn roots(from: Roots) -> Result<rustls::RootCertStore> {
     Ok(store)
 }
 
+fn unusable_proxy(name: &str, what: &str) -> Failure {
+    Failure::Configuration {
+        sentence: format!("{name} names {what}, which nexus cannot use"),
+        cure: format!("write {name} as `http://HOST:PORT`, or name the server in NO_PROXY"),
+    }
+}
+
 fn system(doing: &str, error: &dyn Error) -> Failure {
     Failure::System { sentence: format!("{doing}: {}", terminal::clean(&root_cause(error))) }
 }
@@ -253,19 +316,37 @@ fn system(doing: &str, error: &dyn Error) -> Failure {
 fn lost(error: reqwest::Error) -> Lost {
     let error = error.without_url();
     if error.is_connect() || error.is_builder() {
-        let why = if error.is_timeout() {
-            format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs())
-        } else if unknown_issuer(&error) {
-            "its certificate is from an authority that this machine does not know; SSL_CERT_FILE can name one".into()
-        } else {
-            terminal::clean(&root_cause(&error))
-        };
-        Lost::NeverSent(why)
+        if error.is_timeout() {
+            return Lost::NeverSent(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()));
+        }
+        match bad_certificate(&error) {
+            Some(rustls::CertificateError::UnknownIssuer) => {
+                Lost::Untrusted("its certificate is from an authority that this machine does not know".into())
+            }
+            Some(certificate) => Lost::Untrusted(terminal::clean(&format!("its certificate: {certificate}"))),
+            None => Lost::NeverSent(terminal::clean(&root_cause(&error))),
+        }
     } else if error.is_timeout() {
-        Lost::PerhapsSent("no answer in time".into())
+        Lost::TooLate
     } else {
         Lost::PerhapsSent(terminal::clean(&root_cause(&error)))
     }
+}
+
+/// How long a server asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
+/// date, which is compared with the server's own clock.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let after = header("retry-after");
+    let date = || {
+        let wait = moment::parse_http_date(after)? - moment::parse_http_date(header("date"))?;
+        u64::try_from(wait).ok().map(Duration::from_secs)
+    };
+    seconds(header("retry-after-ms"), 1_000.0).or_else(|| seconds(after, 1.0)).or_else(date)
+}
+
+fn seconds(text: &str, per_second: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.trim().parse::<f64>().ok()? / per_second).ok()
 }
 
 /// The innermost cause, which is the one that says what happened ("Connection refused").
@@ -278,12 +359,56 @@ pub(crate) fn root_cause(error: &dyn Error) -> String {
 }
 
 fn unknown_issuer(error: &(dyn Error + 'static)) -> bool {
-    use rustls::{CertificateError::UnknownIssuer, Error::InvalidCertificate};
-    if let Some(InvalidCertificate(UnknownIssuer)) = error.downcast_ref() {
-        return true;
+    matches!(bad_certificate(error), Some(rustls::CertificateError::UnknownIssuer))
+}
+
+/// What is wrong with the server's certificate, if that is what is wrong.
+fn bad_certificate<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::CertificateError> {
+    if let Some(rustls::Error::InvalidCertificate(certificate)) = error.downcast_ref() {
+        return Some(certificate);
     }
     // rustls's error travels inside one io::Error inside another, and the `source` of each skips the
     // one it holds.
     let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    held.is_some_and(|held| unknown_issuer(held)) || error.source().is_some_and(unknown_issuer)
+    held.and_then(|held| bad_certificate(held)).or_else(|| error.source().and_then(bad_certificate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_beyond_the_limit_is_told_from_a_broken_connection() {
+        // A connection that is taken by the system, and by nobody else.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let http = Http::default();
+        let client = http.client(&url).unwrap();
+        let request = client.get(url.clone()).timeout(Duration::from_millis(1)).build().unwrap();
+        let lost = http.send(client, request).await.unwrap_err();
+        assert!(matches!(lost, Lost::TooLate), "{lost:?}");
+    }
+
+    #[test]
+    fn a_proxy_is_found_as_the_client_finds_it() {
+        fn environment(name: &'static str) -> Option<String> {
+            let value = match name {
+                "https_proxy" => "ada:hush@proxy.example.com:3128",
+                "ALL_PROXY" => "http://other.example.com",
+                "NO_PROXY" => "example.org, 10.0.0.0/8",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        }
+        let http = Http::new(Roots::All, environment, None);
+        for (url, proxy) in [
+            ("https://llm.example.com/", Some("proxy.example.com:3128")),
+            ("https://example.org/", None),
+            ("https://id.example.org/", None),
+            ("https://10.1.2.3/", None),
+            ("https://localhost/", None),
+        ] {
+            assert_eq!(http.proxy(&Url::parse(url).unwrap()).unwrap().as_deref(), proxy, "{url}");
+        }
+    }
 }

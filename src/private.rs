@@ -45,6 +45,18 @@ impl Privacy {
         self.check_folder(path)
     }
 
+    /// Makes sure that a folder is there and takes files.
+    ///
+    /// # Errors
+    /// What it does not do, and why.
+    pub(super) fn prove_folder(&self, path: &Path) -> Result<(), String> {
+        let what = if path.is_dir() { "used" } else { "made" };
+        self.folder(path).map_err(|error| format!("this folder cannot be {what}: {error}"))?;
+        let probe = path.join(format!("probe-{}", std::process::id()));
+        let probed = create(&probe).and_then(|_| fs::remove_file(&probe));
+        probed.map_err(|error| format!("this folder cannot be written to: {error}"))
+    }
+
     /// Opens a file for reading and writing, and creates it private if it does not exist.
     pub(crate) fn open_or_create(&self, path: &Path) -> io::Result<File> {
         match create(path) {

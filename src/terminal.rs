@@ -52,6 +52,24 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON for a terminal: the same value, with every character that would act escaped. Outside of its
+/// strings JSON has none, so escaping is all there is to it.
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    // A newline between two objects is no part of either.
+    if !json.chars().any(acts) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // All of them are below U+10000, so one escape holds each.
+            c if acts(c) => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Writes text piece by piece, as it comes: its bytes untouched, or on a terminal made
 /// [`visible`].
 ///
@@ -182,6 +200,15 @@ mod tests {
         assert!(long.ends_with("..."));
         assert!(long.chars().count() <= SERVER_WORDS + 3);
         assert!(clean(&"x".repeat(10_000)).chars().count() <= SERVER_WORDS + 3);
+    }
+
+    #[test]
+    fn json_keeps_its_value_and_acts_on_no_terminal() {
+        let value = serde_json::json!({ "a\u{202e}": "\x1b[2J\x7f\u{9b}2J\u{85}\u{2066}\n\t ü \\u0041 \u{1f600}" });
+        let (plain, shown) = (value.to_string(), visible_json(&value.to_string()).into_owned());
+        assert!(plain.chars().any(acts) && !shown.chars().any(acts), "{shown:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        assert_eq!(visible_json(r#"{"a":"ü"}"#), r#"{"a":"ü"}"#);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -15,28 +15,26 @@ use crate::account::{Accounts, Folders, Patience};
 use crate::failure::{Failure, Result};
 use crate::history::store::History;
 use crate::http::{Http, Roots};
-use crate::provider::config;
+use crate::provider::config::{self, Configured};
 use crate::provider::keeping::Keeping;
 use crate::secret;
 use crate::session::renew;
 use crate::session::vault::Vault;
 use crate::terminal;
 
+mod browser;
+mod signals;
+
+use browser::browsers;
+pub(crate) use signals::Interrupted;
+use signals::Signals;
+
+/// The most that is read from stdin, in bytes: the Messages API's limit of a request.
+const LARGEST_INPUT: u64 = 32 * 1024 * 1024;
+
 /// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
 /// its request may take, and the save.
 const SETTLING: Duration = Duration::from_secs(35);
-
-/// A signal that ended the program's work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Interrupted(pub(crate) u8);
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ended by signal {}", self.0)
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 /// The process's surroundings.
 #[derive(Clone)]
@@ -44,6 +42,8 @@ pub(crate) struct World {
     /// Whether to tell on stderr what happens on the wire.
     pub(crate) verbose: bool,
     flights: Arc<watch::Sender<usize>>,
+    /// What was warned of already.
+    warned: Arc<Mutex<Vec<String>>>,
 }
 
 /// The system's time in Unix seconds: the clock that [`Accounts::new`] is handed.
@@ -73,7 +73,7 @@ pub(crate) fn hide_memory() {
 impl World {
     /// The real one.
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { verbose, flights: Arc::default() }
+        Self { verbose, flights: Arc::default(), warned: Arc::default() }
     }
 
     /// Where configuration, data and state lie: all under `NEXUS_HOME` if that is set, else where
@@ -112,12 +112,32 @@ impl World {
     pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
         let folders = self.folders()?;
         let configured = config::load(&folders.config, &variable, provider)?;
+        Ok(self.accounts_as(configured, &folders))
+    }
+
+    /// The same for commands that need no more than what is stored, which a broken configuration, or
+    /// one that knows this provider no more, does not keep from their work.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] where neither the configuration nor the store knows the provider.
+    pub(crate) fn stored_accounts(&self, provider: Option<&str>) -> Result<Accounts> {
+        let folders = self.folders()?;
+        // A store that cannot be read is a failure of whoever needs it next.
+        let stored = || folders.vault().providers().unwrap_or_default();
+        let (configured, broken) = config::load_stored(&folders.config, &variable, provider, &stored)?;
+        if let Some(failure) = broken {
+            self.warn_of(&failure);
+        }
+        Ok(self.accounts_as(configured, &folders))
+    }
+
+    fn accounts_as(&self, configured: Configured, folders: &Folders) -> Accounts {
         let notice = notice();
         let vault = folders.vault().keeping(configured.keeping).telling(notice.clone());
         for warning in configured.warnings.into_iter().chain(vault.keystore().mismatch()) {
-            self.say(&format!("warning: {warning}"));
+            self.warn(&warning);
         }
-        Ok(Accounts {
+        Accounts {
             renewal: renew::Renewal {
                 vault,
                 http: Arc::new(self.http()),
@@ -127,7 +147,7 @@ impl World {
                 flights: self.flights.clone(),
             },
             patience: Patience::default(),
-        })
+        }
     }
 
     /// The store as the configuration wants it, for those who need no provider, and what the
@@ -139,7 +159,7 @@ impl World {
         let folders = self.folders()?;
         let (keeping, warnings) = config::keeping(&folders.config)?;
         for warning in warnings {
-            self.say(&format!("warning: {warning}"));
+            self.warn(&warning);
         }
         let notice = notice();
         Ok((folders.vault().keeping(keeping.clone()).telling(notice), keeping))
@@ -159,7 +179,7 @@ impl World {
         let roots = if named { Roots::All } else { Roots::Bundle };
         let trace: Option<crate::http::Trace> =
             if self.verbose { Some(Arc::new(|line: &str| complain(line))) } else { None };
-        Http::new(roots, trace)
+        Http::new(roots, variable, trace)
     }
 
     /// Waits for work that needs the network, on one thread. A signal ends it, but only once a
@@ -206,19 +226,56 @@ impl World {
         out.flush()
     }
 
+    /// Writes an object for programs to stdout, on a line of its own. On a terminal no character of
+    /// it acts.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub(crate) fn print_object(&self, object: &serde_json::Value) -> io::Result<()> {
+        self.print_json(&format!("{object}\n"))
+    }
+
+    /// The same for lines that were written already, each of them an object.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub(crate) fn print_json(&self, lines: &str) -> io::Result<()> {
+        self.print(&if self.stdout_is_terminal() { terminal::visible_json(lines) } else { lines.into() })
+    }
+
     /// Says a line of conversation on stderr.
     pub(crate) fn say(&self, line: &str) {
         complain(line);
     }
 
-    /// Says on stderr what went wrong, under a label that stands out where colour is welcome.
-    pub(crate) fn fail(&self, sentence: &str) {
+    /// Says on stderr what is odd, once.
+    pub(crate) fn warn(&self, sentence: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.iter().any(|known| known == sentence) {
+            self.say(&format!("warning: {sentence}"));
+            warned.push(sentence.to_owned());
+        }
+    }
+
+    /// Says on stderr what failed and keeps nobody from their work, and the way out.
+    pub(crate) fn warn_of(&self, failure: &Failure) {
+        self.warn(&format!("{failure}\n  {}", failure.hint()));
+    }
+
+    /// Says on stderr what went wrong and the way out, under a label that stands out where colour is
+    /// welcome.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        let sentence = failure.to_string();
         const LABEL: anstyle::Style =
             anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
         let mut err = anstream::stderr();
-        let sentence = if io::stderr().is_terminal() { terminal::visible(sentence) } else { sentence.into() };
+        let sentence = if io::stderr().is_terminal() { terminal::visible(&sentence) } else { sentence.into() };
         // Nobody reads it: then there is nobody to tell.
         let _ = writeln!(err, "{LABEL}error:{LABEL:#} {sentence}");
+        let hint = failure.hint();
+        if !hint.is_empty() {
+            self.say(&format!("  {hint}"));
+        }
     }
 
     /// Whether a person sees stdout.
@@ -276,13 +333,17 @@ impl World {
     /// All of stdin.
     ///
     /// # Errors
-    /// As [`piped`](Self::piped).
+    /// As [`piped`](Self::piped), and where there is more of it than a question may hold.
     pub(crate) fn stdin(&self) -> Result<String> {
         let mut bytes = Vec::new();
         io::stdin()
             .lock()
+            .take(LARGEST_INPUT + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| Failure::System { sentence: format!("reading stdin: {error}") })?;
+        if bytes.len() as u64 > LARGEST_INPUT {
+            return Err(Failure::Usage("stdin holds more than 32 MB, which is more than a request may".into()));
+        }
         String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             Failure::Usage(format!("stdin is not UTF-8 text: byte {at} begins no character"))
@@ -326,92 +387,4 @@ fn notice() -> renew::Notice {
 fn complain(line: &str) {
     let line = if io::stderr().is_terminal() { terminal::visible(line) } else { line.into() };
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// The commands of a `$BROWSER` list: separated by colons, `%s` for the URL or the URL appended,
-/// and no shell to reinterpret either.
-fn browsers(list: &str, url: &str) -> Vec<Command> {
-    list.split(':')
-        .filter_map(|entry| {
-            let mut words = entry.split_whitespace();
-            let mut command = Command::new(words.next()?);
-            let mut placed = false;
-            for word in words {
-                placed |= word.contains("%s");
-                command.arg(word.replace("%s", url));
-            }
-            if !placed {
-                command.arg(url);
-            }
-            Some(command)
-        })
-        .collect()
-}
-
-/// The signals that end a program.
-struct Signals {
-    #[cfg(unix)]
-    streams: [(u8, tokio::signal::unix::Signal); 3],
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::System { sentence: format!("listening for signals: {error}") })
-        };
-        Ok(Self {
-            streams: [
-                (2, listen(SignalKind::interrupt())?),
-                (15, listen(SignalKind::terminate())?),
-                (1, listen(SignalKind::hangup())?),
-            ],
-        })
-    }
-
-    async fn next(&mut self) -> Interrupted {
-        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.streams;
-        tokio::select! {
-            _ = on_int.recv() => Interrupted(*int),
-            _ = on_term.recv() => Interrupted(*term),
-            _ = on_hup.recv() => Interrupted(*hup),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> Result<Self> {
-        Ok(Self {})
-    }
-
-    async fn next(&mut self) -> Interrupted {
-        // Where Ctrl-C cannot be heard, nothing will ever come.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        Interrupted(2)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn browsers_are_read_without_a_shell() {
-        let said: Vec<_> = browsers("firefox --new-window %s::lynx:x --url=%s;reboot", "http://h/?a&b")
-            .iter()
-            .map(|command| format!("{command:?}"))
-            .collect();
-        assert_eq!(
-            said,
-            [
-                r#""firefox" "--new-window" "http://h/?a&b""#,
-                r#""lynx" "http://h/?a&b""#,
-                r#""x" "--url=http://h/?a&b;reboot""#,
-            ]
-        );
-    }
 }

@@ -83,7 +83,7 @@ impl Accounts {
     /// the same.
     async fn within<T>(&self, until: Instant, url: Option<&Url>, work: impl Future<Output = Result<T>>) -> Result<T> {
         timeout_at(until, work).await.unwrap_or_else(|_| {
-            let host = url.map_or_else(|| self.provider().name.clone(), provider::host);
+            let host = url.map_or_else(|| self.provider().name.to_string(), provider::host);
             Err(Failure::Overdue { host, waited: moment::rounded_up(self.patience.deadline) })
         })
     }

@@ -81,7 +81,7 @@ mod sign_out;
 
 pub use folders::Folders;
 pub use patience::{Patience, Retry, Told, Waiting};
-pub use sign_out::Revocation;
+pub use sign_out::{Revocation, SignedOut};
 
 /// How long the list of models may take after a sign-in, where it is a convenience.
 const MODELS_LIMIT: Duration = Duration::from_secs(5);
@@ -167,6 +167,14 @@ impl Accounts {
     /// A store that cannot be read.
     pub fn peek(&self, owner: &str) -> Result<Option<Session>> {
         self.renewal.vault.look(&self.key(owner))
+    }
+
+    /// The providers that the command line is signed in to, whichever this one is.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn signed_in(&self) -> Result<Vec<String>> {
+        self.renewal.vault.providers()
     }
 
     /// A session that serves this need as far as the server makes such, from one that was looked at.
@@ -288,7 +296,7 @@ impl Accounts {
     }
 
     pub(crate) fn key(&self, owner: &str) -> Key {
-        Key { provider: self.provider().name.clone(), owner: owner.to_owned() }
+        Key { provider: self.provider().name.to_string(), owner: owner.to_owned() }
     }
 }
 

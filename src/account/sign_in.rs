@@ -1,6 +1,6 @@
 //! The beginning of a session: an attempt, its answer, and what is kept of it.
 
-use super::Accounts;
+use super::{Accounts, Revocation};
 use crate::failure::{Failure, Result};
 use crate::oauth::attempt::{Attempt, Verdict};
 use crate::provider;
@@ -14,7 +14,7 @@ impl Accounts {
     /// (RFC 6749, section 10.12); and the file needs a limit, as anybody may begin.
     ///
     /// # Errors
-    /// [`Failure::NoClientId`], [`Failure::Configuration`] without an `authorize_url`, or
+    /// [`Failure::NoClientId`], [`Failure::Configuration`] without an `authorize_url` or `token_url`, or
     /// [`Failure::System`] without random numbers.
     pub fn authorization_url(&self) -> Result<Attempt> {
         Attempt::begin(self.provider(), &self.provider().redirect_uri.value)
@@ -35,7 +35,7 @@ impl Accounts {
         match attempt.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
             Verdict::Refused(failure) => Err(failure),
-            Verdict::NotOurs(why) => Err(Failure::Usage(why.into())),
+            Verdict::NotOurs(why) | Verdict::Unclear(why) => Err(Failure::Usage(why.into())),
         }
     }
 
@@ -85,12 +85,13 @@ impl Accounts {
             }
             // A server may count all that one person allowed one client as one grant, and ends the other
             // session with this one's token (RFC 7009, section 2.1). So only what is certainly somebody
-            // else's is revoked; that it could not be is no reason to trouble the person.
+            // else's is revoked, and the person is told which of the two happened.
             let apart = |replaced: &HeldSession| is_anothers(&replaced.session, &signed_in.session);
             match kept {
                 Ok(()) => {
-                    if let Some(replaced) = replaced.filter(apart) {
-                        let _ = this.revoke(&replaced).await;
+                    if let Some(replaced) = replaced.filter(|replaced| is_good_for_something(replaced, now)) {
+                        let revocation = if apart(&replaced) { Some(this.revoke(&replaced).await) } else { None };
+                        (this.renewal.notice)(&this.replacement(&replaced.session, revocation));
                     }
                     Ok(signed_in.session)
                 }
@@ -104,6 +105,28 @@ impl Accounts {
         });
         signed_in.await.map_err(|_| Failure::System { sentence: "the sign-in was abandoned".into() })?
     }
+
+    /// What became of a session that another has taken the place of; none: it was left alone.
+    fn replacement(&self, replaced: &Session, revocation: Option<Revocation>) -> String {
+        let url = replaced.home.revoke_url.as_ref().unwrap_or(&replaced.home.token_url);
+        let stays = format!("the earlier session stays at {} until it expires", provider::host(url));
+        match revocation {
+            Some(Revocation::Revoked { host }) => format!("the earlier session was revoked at {host}"),
+            Some(Revocation::Failed { host, why }) => format!("{stays}: not revoked, {host} {why}"),
+            _ if replaced.home.revoke_url.is_none() => format!("{stays}: this provider has no revocation endpoint"),
+            _ => {
+                let option = self.provider().name.option();
+                format!(
+                    "{stays}; `nexus oauth logout{option}` before `nexus oauth start{option}` would have revoked it"
+                )
+            }
+        }
+    }
+}
+
+/// Whether anybody could still do something with a session's tokens.
+fn is_good_for_something(held: &HeldSession, now: i64) -> bool {
+    held.session.ended_at.is_none() && (held.refresh_token.is_some() || held.session.alive(now))
 }
 
 /// Whether two sessions cannot stem from one grant: another server, another client, or another person

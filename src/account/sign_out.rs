@@ -7,7 +7,16 @@ use crate::provider;
 use crate::session::HeldSession;
 use crate::session::renew;
 
-/// What became of a session that was signed out.
+/// A session that was signed out.
+#[derive(Debug, PartialEq)]
+pub struct SignedOut {
+    /// What became of it at the server.
+    pub revocation: Revocation,
+    /// Why it could not be forgotten here, if it could not.
+    pub remains: Option<Failure>,
+}
+
+/// What became of a session at the server.
 #[derive(Debug, PartialEq)]
 pub enum Revocation {
     /// The server has revoked it.
@@ -24,30 +33,33 @@ pub enum Revocation {
     },
     /// The provider has no revocation endpoint; the tokens live on until they expire.
     Unsupported,
+    /// The stored tokens could not be read, so nobody can revoke them.
+    Unreadable(Failure),
 }
 
 impl Accounts {
-    /// Forgets a session here, and revokes it at the server where that can be done. It is forgotten
-    /// whatever the server says. None was stored: nothing to say.
+    /// Forgets a session here, and revokes it at the server where that can be done. Each is done
+    /// whatever becomes of the other. None was stored: nothing to say.
     ///
     /// # Errors
-    /// A store that cannot be written.
-    pub async fn sign_out(&self, owner: &str) -> Result<Option<Revocation>> {
+    /// A lock that another process holds or nobody can take.
+    pub async fn sign_out(&self, owner: &str) -> Result<Option<SignedOut>> {
         let (this, key) = (self.clone(), self.key(owner));
         // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
         let signed_out = tokio::spawn(async move {
             let held = this.renewal.wait_for_turn(&key).await?;
-            let readable = renew::off_thread(move || {
+            let (readable, forgotten) = renew::off_thread(move || {
                 let readable = held.look();
-                held.forget().map(|()| readable)
+                let forgotten = if matches!(readable, Ok(None)) { Ok(()) } else { held.forget() };
+                Ok((readable, forgotten))
             })
             .await?;
-            match readable {
-                Ok(Some(session)) => Ok(Some(this.revoke(&session).await)),
-                Ok(None) => Ok(None),
-                // Its tokens could not be read, so nobody can revoke them; it is forgotten all the same.
-                Err(failure) => Ok(Some(Revocation::Failed { host: "the server".into(), why: failure.to_string() })),
-            }
+            let revocation = match readable {
+                Ok(Some(session)) => this.revoke(&session).await,
+                Ok(None) => return Ok(None),
+                Err(failure) => Revocation::Unreadable(failure),
+            };
+            Ok(Some(SignedOut { revocation, remains: forgotten.err().map(still_here) }))
         });
         signed_out.await.map_err(|_| Failure::System { sentence: "the sign-out was abandoned".into() })?
     }
@@ -80,5 +92,15 @@ impl Accounts {
             Ok(()) => Revocation::Revoked { host },
             Err(why) => Revocation::Failed { host, why },
         }
+    }
+}
+
+/// The failure to forget, said so that nobody takes it for a failure of everything.
+fn still_here(failure: Failure) -> Failure {
+    match failure {
+        Failure::Store { path, why, cure } => {
+            Failure::Store { path, why: format!("the session could not be forgotten here: {why}"), cure }
+        }
+        other => other,
     }
 }

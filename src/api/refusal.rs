@@ -3,8 +3,6 @@
 //! Between nexus and the model stand gateways, proxies and load balancers, and each says no in its
 //! own way: Anthropic's and OpenAI's JSON, RFC 6750's, FastAPI's, plain text, an HTML page, nothing.
 
-use std::time::Duration;
-
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -12,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{Peer, request_id};
 use crate::failure::Refusal;
-use crate::moment;
+use crate::http::retry_after;
 
 /// As much of a refusal's body as is worth reading, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -166,27 +164,14 @@ fn redirect(response: &Response, peer: &Peer) -> String {
     }
 }
 
-/// How long the service asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
-/// date, which is compared with the service's own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let after = header(headers, "retry-after");
-    let date = || {
-        let wait = moment::parse_http_date(after)? - moment::parse_http_date(header(headers, "date"))?;
-        u64::try_from(wait).ok().map(Duration::from_secs)
-    };
-    seconds(header(headers, "retry-after-ms"), 1_000.0).or_else(|| seconds(after, 1.0)).or_else(date)
-}
-
-fn seconds(text: &str, per_second: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(text.trim().parse::<f64>().ok()? / per_second).ok()
-}
-
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::commands::Done;
+use crate::failure::Failure;
 use crate::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 use crate::world::{self, World};
 
@@ -51,10 +52,11 @@ pub(crate) struct Args {
 }
 
 /// Who approves the sign-in.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Approval {
     ByPerson,
-    ByDemo,
+    /// Why.
+    ByDemo(&'static str),
 }
 
 /// Runs start, chat, status and logout against the sandbox.
@@ -62,6 +64,11 @@ enum Approval {
 /// # Errors
 /// What the machine would not do. A command that fails has said why itself; its exit code is ours.
 pub(crate) fn run(args: &Args, world: &World) -> Done {
+    if args.prompt.trim().is_empty() {
+        return Err(
+            Failure::Usage("there is no question: write one behind `nexus demo`, or nothing at all".into()).into()
+        );
+    }
     world.wait(async {
         let home = tempfile::Builder::new()
             .prefix("nexus-demo-")
@@ -76,9 +83,10 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
         .context("starting the sandbox")?;
         std::fs::write(home.path().join("config.toml"), config(&sandbox)).context("configuring the demo")?;
 
-        let approval = match !args.yes && world.is_attended() && world.has_browser() {
-            true => Approval::ByPerson,
-            false => Approval::ByDemo,
+        let approval = match args.yes {
+            true => Approval::ByDemo("--yes"),
+            false if world.is_attended() && world.has_browser() => Approval::ByPerson,
+            false => Approval::ByDemo("no browser here"),
         };
         world.say(&format!(
             "nexus demo: a sandbox on {} plays the authorization server and the model.\n\
@@ -149,13 +157,16 @@ async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox
     if world.verbose {
         command.arg("--verbose");
     }
-    let approves = words == ["oauth", "start"] && approval == Approval::ByDemo;
-    if approves {
+    let approves = match approval {
+        Approval::ByDemo(why) if words == ["oauth", "start"] => Some(why),
+        _ => None,
+    };
+    if approves.is_some() {
         command.arg("--no-browser").stderr(Stdio::piped());
     }
     let mut child = command.spawn().context("starting nexus itself")?;
-    if let Some(stderr) = child.stderr.take() {
-        approve(BufReader::new(stderr), sandbox, world).await?;
+    if let (Some(stderr), Some(why)) = (child.stderr.take(), approves) {
+        approve(BufReader::new(stderr), why, sandbox, world).await?;
     }
     let status = child.wait().await.context("waiting for nexus itself")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
@@ -165,6 +176,7 @@ async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox
 /// browser would do: approve, and follow the redirects to the page that tells the outcome.
 async fn approve(
     mut said: BufReader<tokio::process::ChildStderr>,
+    why: &str,
     sandbox: &Sandbox,
     world: &World,
 ) -> anyhow::Result<()> {
@@ -177,7 +189,7 @@ async fn approve(
         } else if text.starts_with("Waiting")
             && let Some(url) = url.take()
         {
-            world.say("(no browser here: the demo approves this by itself)");
+            world.say(&format!("({why}: the demo approves this by itself)"));
             let back = Sandbox::approve(&url).await.context("approving")?;
             // `start` is still talking while it answers the browser, so both happen at once; what
             // came of it, it says itself.

@@ -65,7 +65,7 @@ pub(crate) fn misunderstood(error: &clap::Error, words: &[OsString]) -> u8 {
         false => String::new(),
     };
     // A stderr that has gone takes no complaint, nor a stdout; the exit code has to do.
-    let _ = World::new(false).print(&told);
+    let _ = World::new(false).print_json(&told);
     code
 }
 
@@ -88,14 +88,10 @@ pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
             &system
         }
     };
-    world.fail(&failure.to_string());
-    let hint = failure.hint();
-    if !hint.is_empty() {
-        world.say(&format!("  {hint}"));
-    }
+    world.fail(failure);
     if json {
         // If stdout cannot take the object, the sentence on stderr and the code have to do.
-        let _ = world.print(&format!("{}\n", told::envelope(failure)));
+        let _ = world.print_object(&told::envelope(failure));
     }
     failure.exit_code()
 }

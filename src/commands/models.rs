@@ -25,9 +25,18 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     let accounts = world.accounts(args.provider.as_deref())?;
     let seen = accounts.look("")?;
     let models = world.wait(async { Ok(accounts.models("", seen).await?) })?;
-    world.print(&match args.json {
-        true => format!("{}\n", json!({ "version": 1, "models": models })),
-        false => models.iter().map(|model| format!("{}\n", world.shown(&model.id))).collect(),
-    })?;
+    match args.json {
+        true => world.print_object(&json!({ "version": 1, "models": models }))?,
+        false => {
+            let lines: String =
+                models.iter().map(|model| format!("{}\n", on_one_line(&world.shown(&model.id)))).collect();
+            world.print(&lines)?;
+        }
+    }
     Ok(0)
+}
+
+/// An id that would begin a line of its own would pass for two.
+fn on_one_line(id: &str) -> String {
+    id.replace('\n', "\u{240a}").replace('\r', "\u{240d}")
 }

@@ -40,17 +40,18 @@ pub(crate) fn object(failure: &Failure) -> Value {
         "hint": failure.hint(),
         "exit_code": failure.exit_code(),
     });
-    if let Some(refusal) = failure.refusal() {
-        let fields = [
-            ("http_status", refusal.status.map(Into::into)),
-            ("type", refusal.kind.clone().map(Into::into)),
-            ("request_id", refusal.request_id.clone().map(Into::into)),
-            ("retry_after", refusal.retry_after.map(|wait| moment::rounded_up(wait).into())),
-        ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                error[name] = value;
-            }
+    let (refusal, failed) = (failure.refusal(), failure.failed());
+    let status = refusal.and_then(|refusal| refusal.status).or(failed.and_then(|failed| failed.status));
+    let retry_after = refusal.and_then(|refusal| refusal.retry_after).map(moment::rounded_up);
+    let fields = [
+        ("http_status", status.map(Into::into)),
+        ("type", refusal.and_then(|refusal| refusal.kind.clone()).map(Into::into)),
+        ("request_id", refusal.and_then(|refusal| refusal.request_id.clone()).map(Into::into)),
+        ("retry_after", retry_after.or(failed.and_then(|failed| failed.retry_after)).map(Into::into)),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            error[name] = value;
         }
     }
     error

@@ -15,7 +15,7 @@ use crate::terminal::clean;
 /// A sign-in that has begun.
 #[derive(Debug)]
 pub struct Attempt {
-    provider: String,
+    provider: provider::Name,
     client_id: String,
     issuer: Option<String>,
     redirect_uri: String,
@@ -29,6 +29,8 @@ pub struct Attempt {
 pub enum Verdict {
     /// It answers something else: go on waiting. Why, for the one who sent it.
     NotOurs(&'static str),
+    /// It says nothing that can be understood: go on waiting. Why, for the one who sent it.
+    Unclear(&'static str),
     /// It is the answer, and it is no.
     Refused(Failure),
     /// It is the answer, and this is the code.
@@ -39,10 +41,12 @@ impl Attempt {
     /// Draws a fresh state and verifier and writes the authorization URL (RFC 6749, section 4.1.1).
     ///
     /// # Errors
-    /// No client id, no `authorize_url`, or no random numbers.
+    /// No client id, no `authorize_url` or `token_url`, or no random numbers.
     pub fn begin(provider: &Provider, redirect_uri: &str) -> Result<Self> {
         let client = provider.client()?;
         let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
+        // Nobody is asked to approve what could not be redeemed.
+        provider.required(provider.token_url.as_ref(), "token_url")?;
         let (verifier, state) = (pkce::verifier()?, pkce::random_text()?);
         {
             let mut query = url.query_pairs_mut();
@@ -100,7 +104,7 @@ impl Attempt {
     pub fn judge(&self, query: &str) -> Verdict {
         let answer = match Answer::read(query) {
             Ok(answer) => answer,
-            Err(why) => return Verdict::NotOurs(why),
+            Err(why) => return Verdict::Unclear(why),
         };
         match &answer.state {
             Some(state) if same(state, &self.state) => {}
@@ -113,7 +117,7 @@ impl Attempt {
         match (answer.error, answer.code) {
             (Some(error), None) => Verdict::Refused(self.refused(&error, answer.description)),
             (None, Some(code)) if !code.is_empty() => Verdict::Granted(AuthorizationCode::new(code)),
-            _ => Verdict::NotOurs("this answer has neither a code nor an error"),
+            _ => Verdict::Unclear("this answer has neither a code nor an error"),
         }
     }
 
@@ -133,17 +137,13 @@ impl Attempt {
     fn refused(&self, error: &str, description: Option<String>) -> Failure {
         let said = clean(&description.unwrap_or_default());
         let host = provider::host(&self.url);
-        match error {
-            "unauthorized_client" | "invalid_client" => Failure::ClientRefused {
-                provider: self.provider.clone(),
-                client_id: self.client_id.clone(),
-                host,
-                said,
-            },
-            error if error.contains("redirect_uri") => {
-                Failure::RedirectMismatch { uri: self.redirect_uri.clone(), host, said }
-            }
-            error => Failure::SignInRefused { provider: self.provider.clone(), error: clean(error), said },
+        if endpoint::is_client_error(error) {
+            let (provider, client_id) = (self.provider.clone(), self.client_id.clone());
+            Failure::ClientRefused { provider, client_id, host, said }
+        } else if endpoint::is_redirect_mismatch(error, &said) {
+            Failure::RedirectMismatch { uri: self.redirect_uri.clone(), host, said }
+        } else {
+            Failure::SignInRefused { provider: self.provider.clone(), error: clean(error), said }
         }
     }
 

@@ -33,7 +33,7 @@ const UNJUDGED: usize = 16;
 /// The listener at the redirect URI. Dropped, it is gone with everything it holds.
 #[derive(Debug)]
 pub struct Callback {
-    provider: String,
+    provider: provider::Name,
     redirect_uri: String,
     short_url: String,
     arrivals: mpsc::Receiver<Arrival>,
@@ -166,6 +166,10 @@ impl Callback {
                     let _ = reply.send(Err(why));
                     continue;
                 }
+                Verdict::Unclear(why) => {
+                    let _ = reply.send(Err(why));
+                    continue;
+                }
                 Verdict::Granted(code) => Ok(code),
                 Verdict::Refused(failure) => Err(failure),
             };
@@ -231,10 +235,13 @@ impl Desk {
             return pages::not_ours(why);
         }
         let mut outcome = self.outcome.subscribe();
-        let known = outcome.wait_for(Option::is_some).await.is_ok();
-        // From here on the browser counts until it has fetched the page.
-        if let Some(held) = held.filter(|_| known) {
-            held.led_on();
+        let known = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        match (held, known) {
+            // From here on the browser counts until it has fetched the page.
+            (Some(held), Some(_)) => held.led_on(),
+            // A program keeps no history that the code would stay in, and may come for the page too late.
+            (None, Some(outcome)) => return pages::told(&outcome),
+            (_, None) => {}
         }
         page::redirect(StatusCode::SEE_OTHER, &self.page_path)
     }

@@ -13,8 +13,8 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, Hea
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::failure::{Failure, Result};
-use crate::http::{Http, Lost};
+use crate::failure::{Failed, Failure, Result};
+use crate::http::{self, Http, Lost};
 use crate::moment;
 use crate::oauth::grant::{self, Grant};
 use crate::provider::{self, ClientAuth, Encoding, Provider, RequestStyle, Url};
@@ -47,10 +47,21 @@ pub struct Endpoint<'a> {
 /// difference that matters: a refresh token may be single-use.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Unredeemed {
+    /// Nothing was sent, for a reason that stays until somebody mends it.
+    Unsendable(Failure),
     /// The server has seen nothing: the credential is as good as before.
     NeverSent(String),
-    /// The server may have spent it: the answer was lost, late, or made no sense.
-    PerhapsSpent(String),
+    /// The server may have spent it: the answer was lost, or made no sense.
+    PerhapsSpent {
+        /// What happened.
+        why: String,
+        /// The HTTP status, if there was one.
+        status: Option<u16>,
+        /// `retry-after`, in seconds.
+        retry_after: Option<i64>,
+    },
+    /// The server may have spent it: there was no answer within so long.
+    TooLate(Duration),
     /// The server answered, and may have spent it, but not with what its protocol says.
     Nonsense(String),
     /// The server said no (RFC 6749, section 5.2), in whatever shape.
@@ -61,16 +72,37 @@ pub enum Unredeemed {
         error: String,
         /// The server's own words, cleaned.
         said: String,
+        /// `retry-after`, in seconds.
+        retry_after: Option<i64>,
     },
 }
 
 impl Unredeemed {
+    fn lost(why: impl Into<String>) -> Self {
+        Self::PerhapsSpent { why: why.into(), status: None, retry_after: None }
+    }
+
+    /// The same for whoever is to be told, without the difference that it makes to the credential.
+    pub fn failed(&self) -> Failed {
+        let (temporary, status, retry_after) = match self {
+            Self::Unsendable(_) => (false, None, None),
+            Self::NeverSent(_) | Self::Nonsense(_) | Self::TooLate(_) => (true, None, None),
+            Self::PerhapsSpent { status, retry_after, .. } => (true, *status, *retry_after),
+            Self::Refused { status, retry_after, .. } => {
+                (matches!(status, 408 | 409 | 429 | 500..), Some(*status), *retry_after)
+            }
+        };
+        Failed { why: self.what(), temporary, status, retry_after }
+    }
+
     /// What happened, as the end of "HOST ...".
     pub fn what(&self) -> String {
         match self {
+            Self::Unsendable(failure) => format!("was not asked ({failure})"),
             Self::NeverSent(why) => format!("could not be reached ({why})"),
-            Self::PerhapsSpent(why) | Self::Nonsense(why) => format!("gave no usable answer ({why})"),
-            Self::Refused { status, error, said } => {
+            Self::PerhapsSpent { why, .. } | Self::Nonsense(why) => format!("gave no usable answer ({why})"),
+            Self::TooLate(limit) => format!("did not answer within {} seconds", limit.as_secs()),
+            Self::Refused { status, error, said, .. } => {
                 let mut what = format!("answered {status}");
                 for part in [error, said].into_iter().filter(|part| !part.is_empty()) {
                     what.push_str(": ");
@@ -110,28 +142,41 @@ pub(crate) async fn redeem(
     let host = provider::host(endpoint.url);
     let name = provider.name.clone();
     endpoint.grant(http, fields, &provider.code).await.map_err(|unredeemed| match unredeemed {
+        Unredeemed::Unsendable(failure) => failure,
         Unredeemed::NeverSent(why) => Failure::Unreachable { host, why },
         Unredeemed::Nonsense(what) => Failure::Nonsense { host, what },
-        Unredeemed::Refused { error, said, .. } if matches!(&*error, "invalid_client" | "unauthorized_client") => {
+        Unredeemed::Refused { status, error, said, .. } if status == 401 || is_client_error(&error) => {
             Failure::ClientRefused { provider: name, client_id: client.id.value.clone(), host, said }
         }
-        Unredeemed::Refused { error, said, .. }
-            if error.contains("redirect_uri") || (error == "invalid_grant" && said.contains("redirect")) =>
-        {
+        Unredeemed::Refused { error, said, .. } if is_redirect_mismatch(&error, &said) => {
             Failure::RedirectMismatch { uri: redirect_uri.to_owned(), host, said }
         }
-        Unredeemed::Refused { status: 429, .. } => Failure::SignInRefused {
-            provider: name,
-            error: "temporarily_unavailable".into(),
-            said: format!("{host} {}", unredeemed.what()),
-        },
-        Unredeemed::Refused { .. } => Failure::CodeRefused { provider: name, said: unredeemed.what(), host },
-        Unredeemed::PerhapsSpent(_) => Failure::SignInRefused {
-            provider: name,
-            error: "server_error".into(),
-            said: format!("{host} {}", unredeemed.what()),
-        },
+        // The one refusal that another sign-in mends: it is the code that is no longer good.
+        Unredeemed::Refused { .. } if unredeemed.is_final() => {
+            Failure::CodeRefused { provider: name, said: unredeemed.what(), host }
+        }
+        Unredeemed::Refused { .. } | Unredeemed::PerhapsSpent { .. } | Unredeemed::TooLate(_) => {
+            Failure::ExchangeFailed { provider: name, host, failed: unredeemed.failed() }
+        }
     })
+}
+
+/// Whether an error code blames the client or its authentication (RFC 6749, sections 4.1.2.1 and 5.2).
+pub(super) fn is_client_error(error: &str) -> bool {
+    matches!(error, "invalid_client" | "unauthorized_client")
+}
+
+/// Whether a refusal is about the redirect URI. RFC 6749 has no code for that; some servers made one
+/// up, and others say so in the description of a code that means more.
+pub(super) fn is_redirect_mismatch(error: &str, said: &str) -> bool {
+    match error {
+        "redirect_uri_mismatch" | "invalid_redirect_uri" => true,
+        "invalid_grant" | "invalid_request" => {
+            let said = said.to_ascii_lowercase();
+            said.contains("redirect_uri") || said.contains("redirect uri")
+        }
+        _ => false,
+    }
 }
 
 impl Endpoint<'_> {
@@ -163,7 +208,8 @@ impl Endpoint<'_> {
         if response.status().is_success() {
             return Ok(());
         }
-        Err(refusal(response.status().as_u16(), &body(response).await.unwrap_or_default(), &hidden).what())
+        let status = response.status().as_u16();
+        Err(refusal(status, None, &body(response).await.unwrap_or_default(), &hidden).what())
     }
 
     async fn grant(
@@ -176,16 +222,20 @@ impl Endpoint<'_> {
         let response = self.post(http, fields, style, TIME_LIMIT).await?;
         let status = response.status();
         let dated = response.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(moment::parse_http_date);
+        let retry_after = http::retry_after(response.headers()).map(moment::rounded_up);
         let body = body(response).await?;
         match status.as_u16() {
             200..=299 => grant::read(&body, dated).map_err(Unredeemed::Nonsense),
             // A redirect is followed nowhere; whoever gave it may have read the credential.
             300..=399 => Err(Unredeemed::Nonsense(format!("a redirect ({status}), which is not followed"))),
-            status @ 400..=499 => Err(refusal(status, &body, &hidden)),
-            status => match refusal(status, &body, &hidden) {
+            status @ 400..=499 => Err(refusal(status, retry_after, &body, &hidden)),
+            status => match refusal(status, retry_after, &body, &hidden) {
                 // Some gateways wrap a plain refusal into a 5xx.
                 refused @ Unredeemed::Refused { .. } if refused.is_final() => Err(refused),
-                _ => Err(Unredeemed::PerhapsSpent(format!("status {status}"))),
+                _ => {
+                    let why = format!("status {status}");
+                    Err(Unredeemed::PerhapsSpent { why, status: Some(status), retry_after })
+                }
             },
         }
     }
@@ -214,7 +264,7 @@ impl Endpoint<'_> {
         fields.extend(style.params.iter().map(|(name, value)| (&**name, &**value)));
         let (content_type, body) = written(&fields, style.encoding);
 
-        let client = http.client(self.url).map_err(|failure| unsent(&failure.to_string()))?;
+        let client = http.client(self.url).map_err(Unredeemed::Unsendable)?;
         let mut request = client
             .post(self.url.clone())
             .timeout(limit)
@@ -232,8 +282,10 @@ impl Endpoint<'_> {
             request.headers_mut().insert(name, value);
         }
         http.send(client, request).await.map_err(|lost| match lost {
+            Lost::Untrusted(why) => Unredeemed::Unsendable(Failure::Untrusted { host: provider::host(self.url), why }),
             Lost::NeverSent(why) => Unredeemed::NeverSent(why),
-            Lost::PerhapsSent(why) => Unredeemed::PerhapsSpent(why),
+            Lost::PerhapsSent(why) => Unredeemed::lost(why),
+            Lost::TooLate => Unredeemed::TooLate(limit),
         })
     }
 }
@@ -290,17 +342,15 @@ async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(error) if error.is_timeout() => {
-                return Err(Unredeemed::PerhapsSpent(format!("no answer within {} seconds", TIME_LIMIT.as_secs())));
-            }
-            Err(_) => return Err(Unredeemed::PerhapsSpent("the connection broke".into())),
+            Err(error) if error.is_timeout() => return Err(Unredeemed::TooLate(TIME_LIMIT)),
+            Err(_) => return Err(Unredeemed::lost("the connection broke")),
         }
     }
 }
 
 /// A refusal in RFC 6749's shape or in the service's own envelope
 /// (`{"type":"error","error":{"type":"...","message":"..."}}`), without what it must not repeat.
-fn refusal(status: u16, body: &[u8], hidden: &[&str]) -> Unredeemed {
+fn refusal(status: u16, retry_after: Option<i64>, body: &[u8], hidden: &[&str]) -> Unredeemed {
     // Hidden before it is cut to length, or half of it might remain.
     let words =
         |said: &str| clean(&hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret, "(secret)")));
@@ -319,12 +369,45 @@ fn refusal(status: u16, body: &[u8], hidden: &[&str]) -> Unredeemed {
         status,
         error: error.map(code).unwrap_or_default(),
         said: said.map(words).unwrap_or_default(),
+        retry_after,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_happened_is_said_in_words() {
+        let refused = Unredeemed::Refused { status: 404, error: String::new(), said: "no".into(), retry_after: None };
+        for (unredeemed, what, temporary) in [
+            (Unredeemed::TooLate(TIME_LIMIT), "did not answer within 30 seconds", true),
+            (Unredeemed::NeverSent("refused".into()), "could not be reached (refused)", true),
+            (Unredeemed::lost("cut"), "gave no usable answer (cut)", true),
+            (refused, "answered 404: no", false),
+        ] {
+            let failed = unredeemed.failed();
+            assert_eq!((&*failed.why, failed.temporary), (what, temporary));
+        }
+    }
+
+    #[test]
+    fn a_mismatch_is_told_by_its_code_or_by_its_description() {
+        for (error, said, mismatch) in [
+            ("redirect_uri_mismatch", "", true),
+            ("invalid_redirect_uri", "", true),
+            ("invalid_grant", "the redirect_uri is not the same", true),
+            ("invalid_grant", "Redirect URI does not match", true),
+            ("invalid_request", "Invalid parameter: REDIRECT_URI", true),
+            ("invalid_grant", "this code was redeemed before the redirect ended", false),
+            ("invalid_request", "too many redirects", false),
+            ("access_denied", "not for this redirect_uri", false),
+            ("my_redirect_uri_policy", "", false),
+            ("invalid_scope", "", false),
+        ] {
+            assert_eq!(is_redirect_mismatch(error, said), mismatch, "{error}: {said}");
+        }
+    }
 
     #[test]
     fn basic_encodes_before_it_joins() {
@@ -361,13 +444,14 @@ mod tests {
             ("", "", ""),
             ("[]", "", ""),
         ] {
-            let expected = Unredeemed::Refused { status: 400, error: error.into(), said: said.into() };
-            assert_eq!(refusal(400, body.as_bytes(), &[]), expected, "{body}");
+            let (error, said) = (error.into(), said.into());
+            let expected = Unredeemed::Refused { status: 400, error, said, retry_after: None };
+            assert_eq!(refusal(400, None, body.as_bytes(), &[]), expected, "{body}");
         }
         let body = br#"{"error":"invalid_grant","error_description":"no such token r-1 of s-2"}"#;
         let expected = "answered 400: invalid_grant: no such token (secret) of (secret)";
-        assert_eq!(refusal(400, body, &["r-1", "s-2"]).what(), expected);
-        let short = refusal(400, body, &["a", "grant"]);
+        assert_eq!(refusal(400, None, body, &["r-1", "s-2"]).what(), expected);
+        let short = refusal(400, None, body, &["a", "grant"]);
         assert!(short.is_final(), "a secret of one letter tears no code apart: {short:?}");
     }
 }

@@ -5,7 +5,8 @@ use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 
 use crate::failure::Failure;
-use crate::loopback::page::{Page, Tone, escape, sentence};
+use crate::loopback::page::{self, Page, Tone, escape, sentence};
+use crate::terminal::visible;
 
 const FOOT: &str = "This page comes from nexus on your own machine and holds no script, no tracker and no secret.";
 
@@ -44,6 +45,18 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
         }
     };
     page.answer(StatusCode::OK)
+}
+
+/// The same for a program, as text.
+pub(super) fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
+    let text = match outcome {
+        Outcome::SignedIn { account: Some(account) } => format!("Signed in as {}\n", visible(account)),
+        Outcome::SignedIn { account: None } => "Signed in\n".into(),
+        Outcome::Failed(failure) => {
+            format!("Sign-in failed: {}\n  {}\n", visible(&failure.to_string()), failure.hint())
+        }
+    };
+    page::text(StatusCode::OK, &text)
 }
 
 /// The page for an answer that is not the one waited for.

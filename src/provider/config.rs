@@ -1,5 +1,4 @@
-//! From the configuration file and the environment to a [`Provider`]. The only home of the TOML
-//! parser.
+//! From the configuration file and the environment to a [`Provider`].
 //!
 //! The file is read if it is there. A key that nexus does not know is an error that names it, the
 //! file and the nearest known key: a misspelt setting that is silently ignored costs an evening. A
@@ -7,16 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
-use toml::Table;
+use std::path::Path;
 
 use crate::failure::{Failure, Result};
 use crate::provider::keeping::{Keeper, Keeping, PassphraseSource};
-use crate::provider::{BUILT_IN, Client, ClientAuth, Dialect, Encoding, Origin, Provider, Setting, Url, endpoint_url};
+use crate::provider::{BUILT_IN, Client, ClientAuth, Name, Origin, Provider, Setting, Url, endpoint_url};
 use crate::secret::ClientSecret;
+
+mod extras;
+mod file;
+
+use file::{File, Section, read};
 
 /// The environment as far as the configuration asks for it. An empty variable counts as unset.
 pub type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
@@ -30,74 +30,6 @@ pub struct Configured {
     pub keeping: Keeping,
     /// Sentences for stderr.
     pub warnings: Vec<String>,
-}
-
-/// The keys at the top of the file.
-const TOP: &[&str] = &["aliases", "default", "key", "passphrase_command", "passphrase_file", "provider"];
-
-/// The keys of a provider.
-const KEYS: &[&str] = &[
-    "issuer",
-    "authorize_url",
-    "token_url",
-    "device_url",
-    "revoke_url",
-    "client_id",
-    "client_secret",
-    "client_secret_file",
-    "client_auth",
-    "redirect_uri",
-    "scopes",
-    "authorize_params",
-    "code_request",
-    "code_params",
-    "code_headers",
-    "refresh_request",
-    "refresh_params",
-    "refresh_headers",
-    "api_url",
-    "api_headers",
-    "dialect",
-    "model",
-    "max_tokens",
-];
-
-#[derive(Default, Deserialize)]
-struct File {
-    aliases: Option<BTreeMap<String, String>>,
-    default: Option<String>,
-    key: Option<Keeper>,
-    passphrase_file: Option<PathBuf>,
-    passphrase_command: Option<String>,
-    #[serde(default)]
-    provider: BTreeMap<String, Section>,
-}
-
-#[derive(Default, Deserialize)]
-struct Section {
-    issuer: Option<String>,
-    authorize_url: Option<String>,
-    token_url: Option<String>,
-    device_url: Option<String>,
-    revoke_url: Option<String>,
-    client_id: Option<String>,
-    client_secret: Option<ClientSecret>,
-    client_secret_file: Option<PathBuf>,
-    client_auth: Option<ClientAuth>,
-    redirect_uri: Option<String>,
-    scopes: Option<Vec<String>>,
-    authorize_params: Option<BTreeMap<String, String>>,
-    code_request: Option<Encoding>,
-    code_params: Option<BTreeMap<String, String>>,
-    code_headers: Option<BTreeMap<String, String>>,
-    refresh_request: Option<Encoding>,
-    refresh_params: Option<BTreeMap<String, String>>,
-    refresh_headers: Option<BTreeMap<String, String>>,
-    api_url: Option<String>,
-    api_headers: Option<BTreeMap<String, String>>,
-    dialect: Option<Dialect>,
-    model: Option<String>,
-    max_tokens: Option<u32>,
 }
 
 /// Every provider that is configured, the built-in one first.
@@ -118,17 +50,15 @@ pub fn names(path: &Path) -> Result<Vec<String>> {
 /// [`Failure::Configuration`], naming the setting and its place.
 pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
     let mut file = read(path)?.unwrap_or_default();
-    let name = chosen
-        .map(str::to_owned)
-        .or_else(|| variables("NEXUS_PROVIDER"))
-        .or_else(|| file.default.take())
-        .unwrap_or_else(|| BUILT_IN.into());
+    let default = default_of(&mut file, variables);
+    let name = chosen.unwrap_or(&default).to_owned();
     let section = file.provider.remove(&name);
-    let provider = match (&section, &*name) {
+    let mut provider = match (&section, &*name) {
         (_, BUILT_IN) => Provider::claude_code(),
         (Some(_), name) => Provider::named(name),
         (None, name) => return Err(unknown_provider(name, path, file.provider.into_keys())),
     };
+    provider.name = Name::beside(&name, &default);
     let mut warnings = Vec::new();
     let keeping = file.keeping(path, &mut warnings)?;
     let mut configured = Configured { provider, keeping, warnings };
@@ -140,6 +70,47 @@ pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Resu
         apply_variables(variables, &mut configured.provider);
     }
     Ok(configured)
+}
+
+/// As [`load`], for a command that needs no more of a provider than its session: that brings its
+/// client and its servers along, so it can be looked at and ended whatever the file says. `stored`
+/// names the providers that there is a session with. What the file gets wrong comes back beside it.
+///
+/// # Errors
+/// A provider that neither the file nor the store knows.
+pub fn load_stored(
+    path: &Path,
+    variables: Variables<'_>,
+    chosen: Option<&str>,
+    stored: &dyn Fn() -> Vec<String>,
+) -> Result<(Configured, Option<Failure>)> {
+    let failure = match load(path, variables, chosen) {
+        Ok(configured) => return Ok((configured, None)),
+        Err(failure) => failure,
+    };
+    let stored = stored();
+    let file = read(path).ok().map(Option::unwrap_or_default);
+    let default = variables("NEXUS_PROVIDER").or_else(|| file.as_ref()?.default.clone());
+    let said = chosen.map(str::to_owned).or_else(|| default.clone());
+    // A session outlives its section, and that is nothing to complain of.
+    let left = |name: &String| name != BUILT_IN && file.as_ref().is_some_and(|file| !file.provider.contains_key(name));
+    let left = said.as_ref().is_some_and(left);
+    let name = match (said, &*stored) {
+        (Some(name), stored) if left && !stored.contains(&name) => return Err(failure),
+        (Some(name), _) => name,
+        (None, [only]) if file.is_none() => only.clone(),
+        (None, _) => BUILT_IN.into(),
+    };
+    let (keeping, warnings) = keeping(path).unwrap_or_default();
+    let mut provider = Provider::named(&name);
+    provider.name = Name::beside(&name, default.as_deref().unwrap_or(BUILT_IN));
+    Ok((Configured { provider, keeping, warnings }, (!left).then_some(failure)))
+}
+
+/// The provider that is chosen where a command names none.
+fn default_of(file: &mut File, variables: Variables<'_>) -> String {
+    let default = variables("NEXUS_PROVIDER").or_else(|| file.default.take());
+    default.unwrap_or_else(|| BUILT_IN.into())
 }
 
 /// How the key to the stored sessions is to be kept, and what the person should know about that.
@@ -182,62 +153,6 @@ impl File {
         };
         Ok(Keeping { keeper: self.key, passphrase })
     }
-}
-
-fn read(path: &Path) -> Result<Option<File>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Failure::Configuration {
-                sentence: format!("{} cannot be read: {error}", path.display()),
-                cure: "make it readable and UTF-8, or remove it".into(),
-            });
-        }
-    };
-    let wrong = |error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
-        // `message` alone, because the error's own text would quote the line; and not even that
-        // where it could quote a value that is meant to be hidden.
-        let secret = text.lines().nth(line).is_some_and(|line| line.contains("secret") || line.contains("pass"));
-        let why = if secret { "this is no text in quotes".into() } else { error.message().trim().replace('\n', ", ") };
-        Failure::Configuration {
-            sentence: format!("{}, line {}: {why}", path.display(), line + 1),
-            cure: "mend that line".into(),
-        }
-    };
-    let table: Table = toml::from_str(&text).map_err(wrong)?;
-    check_keys(&table, "", TOP, path)?;
-    if let Some(providers) = table.get("provider").and_then(|providers| providers.as_table()) {
-        for (name, section) in providers {
-            if let Some(section) = section.as_table() {
-                check_keys(section, &format!("provider.{name}"), KEYS, path)?;
-            }
-        }
-    }
-    // A table has forgotten its lines; the text is read once more only to name one.
-    table.try_into().or_else(|_| toml::from_str(&text)).map(Some).map_err(wrong)
-}
-
-fn check_keys(table: &Table, place: &str, known: &[&str], path: &Path) -> Result<()> {
-    for key in table.keys() {
-        if known.contains(&&**key) {
-            continue;
-        }
-        let nearest = known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(key, known), *known))
-            .max_by(|one, other| one.0.total_cmp(&other.0));
-        let place = if place.is_empty() { "at the top".to_owned() } else { format!("in [{place}]") };
-        return Err(Failure::Configuration {
-            sentence: format!("{} has an unknown key `{}` {place}", path.display(), crate::terminal::clean(key)),
-            cure: match nearest {
-                Some((closeness, nearest)) if closeness > 0.7 => format!("did you mean `{nearest}`?"),
-                _ => format!("known here are: {}", known.join(", ")),
-            },
-        });
-    }
-    Ok(())
 }
 
 fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> Failure {
@@ -295,6 +210,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn apply(&self, section: Section, configured: &mut Configured) -> Result<()> {
+        if let Some((key, why, cure)) = extras::unusable(&section) {
+            return Err(self.wrong(&key, &why, cure));
+        }
         let secret = self.secret(&section, &mut configured.warnings)?;
         let provider = &mut configured.provider;
         let replace_url = |key: &str, text: Option<String>, slot: &mut Option<Url>| match text {
@@ -402,6 +320,7 @@ fn warn_if_readable(path: &Path, warnings: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::Encoding;
 
     fn configured(
         toml: &str,
@@ -544,7 +463,7 @@ mod tests {
             ),
             (
                 "[provider.w]\nmax_tokens = 'x'",
-                "FILE, line 2: invalid type: string \"x\", expected u32 | mend that line",
+                "`provider.w.max_tokens` in FILE, line 2: invalid type: string \"x\", expected u32 | mend that line",
             ),
             (
                 "default = 'w'\n[provider.w]\ntoken_url = 'http://id.example.com/'",
@@ -565,12 +484,45 @@ mod tests {
                  `client_secret_file`",
             ),
             (
+                "default = 'w'\n[provider.w]\nauthorize_params = { audience = 'x', state = 'y' }",
+                "`provider.w.authorize_params.state` in FILE is set by nexus itself, as the protocol wants it | remove \
+                 it",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nauthorize_params = { scope = 'x' }",
+                "`provider.w.authorize_params.scope` in FILE stands beside `scopes`, which says the same | write it in \
+                 `scopes`",
+            ),
+            (
+                "default = 'w'\n[provider.w]\ncode_params = { code_verifier = 'x' }",
+                "`provider.w.code_params.code_verifier` in FILE is set by nexus itself, as the protocol wants it | \
+                 remove it",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nrefresh_params = { scope = 's', grant_type = 'x' }",
+                "`provider.w.refresh_params.grant_type` in FILE is set by nexus itself, as the protocol wants it | \
+                 remove it",
+            ),
+            (
+                "default = 'w'\n[provider.w]\napi_headers = { 'x key' = 'v' }",
+                "`provider.w.api_headers.x key` in FILE is no header's name, which is letters, digits and hyphens | \
+                 mend or remove it",
+            ),
+            (
+                "default = 'w'\n[provider.w]\ncode_headers = { x-key = \"one\\ntwo\" }",
+                "`provider.w.code_headers.x-key` in FILE has characters that no header can carry | mend or remove it",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nrefresh_headers = { Content-Type = 'text/plain' }",
+                "`provider.w.refresh_headers.Content-Type` in FILE is set by nexus itself | mend or remove it",
+            ),
+            (
                 "default = 'w'\n[provider.w]\nmax_tokens = 0",
                 "`provider.w.max_tokens` in FILE is 0 | write how long an answer may be, in tokens",
             ),
             (
                 "key = 'cloud'",
-                "FILE, line 1: unknown variant `cloud`, expected one of `file`, `keyring`, `passphrase` | mend that \
+                "`key` in FILE, line 1: unknown variant `cloud`, expected one of `file`, `keyring`, `passphrase` | mend that \
                  line",
             ),
             (

@@ -167,6 +167,9 @@ mod tests {
         for task in tasks {
             task.await.unwrap().unwrap();
         }
-        assert_eq!(waiting(), 0);
+        // The system lets a thread go a moment after its last word.
+        while waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }

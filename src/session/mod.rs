@@ -29,7 +29,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failed, Failure, Result};
 use crate::moment;
 use crate::oauth::grant::{self, Grant};
 use crate::provider::{ClientAuth, Provider, Url};
@@ -109,15 +109,6 @@ pub struct Home {
     pub revoke_url: Option<Url>,
     /// Where its access token is good, if the provider has an API.
     pub api_url: Option<Url>,
-}
-
-/// A refresh that failed, for those who waited meanwhile.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Failed {
-    /// What the token endpoint did, as the end of "HOST ...".
-    pub why: String,
-    /// Whether trying again later makes sense.
-    pub temporary: bool,
 }
 
 /// How much life an access token must have left.

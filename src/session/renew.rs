@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failed, Failure, Result};
 use crate::http::Http;
 use crate::moment;
 use crate::oauth::endpoint::{Endpoint, Unredeemed};
@@ -19,7 +19,7 @@ pub use crate::private::Notice;
 use crate::provider::{self, Provider};
 use crate::session::hold;
 use crate::session::vault::{Held, Vault};
-use crate::session::{Failed, HeldSession, Key, Need, Session};
+use crate::session::{HeldSession, Key, Need, Session};
 
 /// The time in Unix seconds, handed in.
 pub type Clock = fn() -> i64;
@@ -55,7 +55,7 @@ impl Renewal {
     /// # Errors
     /// Not signed in, ended, made elsewhere, or a store that cannot be read.
     pub fn look(&self, key: &Key) -> Result<Session> {
-        let session = self.vault.look(key)?.ok_or_else(|| self.not_signed_in())?;
+        let session = self.vault.look(key)?.ok_or_else(|| self.not_signed_in(key))?;
         self.usable(&session).map(|()| session)
     }
 
@@ -116,7 +116,8 @@ impl Renewal {
             let held = held.clone();
             off_thread(move || held.look()).await?
         };
-        let current = current.ok_or_else(|| self.not_signed_in())?;
+        let gone = || Failure::NotSignedIn { provider: self.provider.name.clone(), others: Vec::new() };
+        let current = current.ok_or_else(gone)?;
         self.usable(&current.session)?;
         let now = (self.clock)();
         // A newer generation is as fresh as the server makes them: those who waited do not each
@@ -229,19 +230,19 @@ impl Renewal {
             }
             return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now, cut_off });
         }
-        let temporary = match &unredeemed {
-            Unredeemed::NeverSent(_) | Unredeemed::PerhapsSpent(_) | Unredeemed::Nonsense(_) => true,
-            Unredeemed::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
-        };
-        let perhaps_spent = matches!(&unredeemed, Unredeemed::PerhapsSpent(_) | Unredeemed::Nonsense(_));
+        let perhaps_spent =
+            matches!(&unredeemed, Unredeemed::PerhapsSpent { .. } | Unredeemed::TooLate(_) | Unredeemed::Nonsense(_));
         let in_doubt = cut_off.or(perhaps_spent.then_some(begun_at));
-        let failed = Failed { why: unredeemed.what(), temporary };
+        let failed = unredeemed.failed();
         {
-            let failed = failed.clone();
+            let told = (!matches!(unredeemed, Unredeemed::Unsendable(_))).then(|| failed.clone());
             // Those who wait will try for themselves if they cannot be told.
-            let _ = off_thread(move || held.end_refresh(&failed, in_doubt)).await;
+            let _ = off_thread(move || held.end_refresh(told.as_ref(), in_doubt)).await;
         }
         match unredeemed {
+            Unredeemed::Unsendable(failure) if !session.alive(now) || matches!(need, Need::OtherThan(_)) => {
+                Err(failure)
+            }
             Unredeemed::Refused { error, said, .. } if matches!(&*error, "invalid_client" | "unauthorized_client") => {
                 Err(Failure::ClientRefused {
                     provider: self.provider.name.clone(),
@@ -267,7 +268,7 @@ impl Renewal {
             return Ok(session);
         }
         let provider = self.provider.name.clone();
-        Err(Failure::RefreshFailed { provider, host, why: failed.why, temporary: failed.temporary })
+        Err(Failure::RefreshFailed { provider, host, failed })
     }
 
     fn without_refresh_token(&self, session: Session, need: Need) -> Result<Session> {
@@ -295,8 +296,11 @@ impl Renewal {
         session.check_home(&self.provider)
     }
 
-    fn not_signed_in(&self) -> Failure {
-        Failure::NotSignedIn { provider: self.provider.name.clone() }
+    /// Names the providers that the person may have meant; whose other sessions an owner of the
+    /// library has is nobody's business.
+    fn not_signed_in(&self, key: &Key) -> Failure {
+        let others = if key.owner.is_empty() { self.vault.providers().unwrap_or_default() } else { Vec::new() };
+        Failure::NotSignedIn { provider: self.provider.name.clone(), others }
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failed, Failure, Result};
 use crate::private::{self, Notice, Privacy};
 use crate::provider::keeping::Keeping;
 use crate::provider::{ClientAuth, Url};
@@ -23,7 +23,7 @@ use crate::session::hold::{self, Hold, Queue};
 use crate::session::key::Keystore;
 use crate::session::room::{self, Room};
 use crate::session::seal::{Place, Seal};
-use crate::session::{Failed, HeldSession, Home, Key, Session, schema};
+use crate::session::{HeldSession, Home, Key, Session, schema};
 
 /// Where sessions are kept.
 #[derive(Debug, Clone)]
@@ -150,15 +150,32 @@ impl Vault {
     /// # Errors
     /// [`Failure::Store`] where a session could not be saved.
     pub fn prove_writable(&self) -> Result<()> {
-        self.keystore.open_or_make()?;
         let room = || {
             self.database.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
             Room::take(self.database.with_extension("room"), 0, &self.privacy)
         };
-        drop(room().map_err(|error| self.unusable(&error))?);
-        self.open_for_writing()?
-            .pragma_update(None, "user_version", schema::current())
-            .map_err(|error| self.broken(&error))
+        let proven = self.keystore.open_or_make().and_then(|_| {
+            drop(room().map_err(|error| self.unusable(&error))?);
+            let connection = self.open_for_writing()?;
+            let written = connection.pragma_update(None, "user_version", schema::current());
+            written.map_err(|error| self.broken(&error))
+        });
+        // Whatever it was that failed first: a folder that takes no file is the reason.
+        proven.map_err(|failure| self.unusable_folder().unwrap_or(failure))
+    }
+
+    /// The folder that cannot be made or written to, if there is one.
+    fn unusable_folder(&self) -> Option<Failure> {
+        let folders = [self.database.parent(), self.keystore.path().parent(), Some(&*self.locks)];
+        folders.into_iter().flatten().find_map(|folder| {
+            let why = self.privacy.prove_folder(folder).err()?;
+            let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
+            let cure = format!(
+                "make {} a folder of yours that can be written to, or set NEXUS_HOME to another one",
+                there.display()
+            );
+            Some(Failure::Store { path: folder.to_owned(), why, cure })
+        })
     }
 
     /// Makes sure that the file, if there is one, is whole: damage that a session would be saved into
@@ -167,8 +184,8 @@ impl Vault {
     /// # Errors
     /// [`Failure::Store`] where it is damaged.
     pub fn prove_sound(&self) -> Result<()> {
-        let Some(connection) = self.open_existing()? else { return Ok(()) };
-        self.sound(&connection)
+        let existing = self.open_existing().map_err(|failure| self.unusable_folder().unwrap_or(failure))?;
+        existing.map_or(Ok(()), |connection| self.sound(&connection))
     }
 
     fn sound(&self, connection: &Connection) -> Result<()> {
@@ -356,13 +373,13 @@ impl Held {
     }
 
     /// Remembers that the refresh failed, for those who wait for the lock, and since when an answer
-    /// may be lost, if one may.
+    /// may be lost, if one may. Where no failure is given, nothing was sent, and they try for themselves.
     ///
     /// # Errors
     /// [`Failure::Store`].
-    pub fn end_refresh(&self, failed: &Failed, in_doubt: Option<i64>) -> Result<()> {
-        let failure = serde_json::json!({ "why": failed.why, "temporary": failed.temporary }).to_string();
-        self.update("flight_at = ?3, failure = ?4", in_doubt, Some(failure))
+    pub fn end_refresh(&self, failed: Option<&Failed>, in_doubt: Option<i64>) -> Result<()> {
+        let failure = failed.and_then(|failed| serde_json::to_string(failed).ok());
+        self.update("flight_at = ?3, failure = ?4", in_doubt, failure)
     }
 
     /// Marks the session as ended by the server, and which refresh was cut off before, if one was. It
@@ -520,10 +537,7 @@ impl Stored {
             Some(text) => Url::parse(&text).ok().map(Some),
             None => Some(None),
         };
-        let failed = self.failure.as_deref().and_then(|failure| {
-            let failure: Value = serde_json::from_str(failure).ok()?;
-            Some(Failed { why: failure["why"].as_str()?.to_owned(), temporary: failure["temporary"].as_bool()? })
-        });
+        let failed = self.failure.as_deref().and_then(|failure| serde_json::from_str(failure).ok());
         Some(Session {
             generation: self.generation,
             access_token: AccessToken::new(self.open(seal, key, "access_token", &self.access_token)?),

@@ -295,7 +295,7 @@ fn a_session_that_has_ended_ends_the_batch_at_once() {
     gate.open();
     let output = running.finish();
     assert_eq!(output.code, Some(4), "{output}");
-    assert!(output.stderr.contains("run `nexus oauth start --provider work`"), "{output}");
+    assert!(output.stderr.contains("run `nexus oauth start`"), "{output}");
     assert!(answers(&nexus).values().all(|result| result["answer"].is_string()));
     assert_eq!(sandbox.refreshes_asked(), 1);
 }

@@ -286,7 +286,7 @@ fn a_second_401_is_a_clear_failure() {
     assert_output!(
         nexus.run(&["chat", "x"]), 4, stdout: "",
         stderr: "error: a fresh access token was refused: [SERVER] answered 401 authentication_error: Invalid bearer \
-                 token\n  run `nexus oauth start --provider work`\n",
+                 token\n  run `nexus oauth start`\n",
     );
     assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "nothing loops");
 }
@@ -349,7 +349,7 @@ fn without_a_known_model_nothing_is_asked() {
     nexus.sign_in();
     assert_output!(
         nexus.run(&["chat", "x"]), 2, stdout: "",
-        stderr: "error: no model is named and none is known for work\n  `nexus models --provider work` lists them: name \
+        stderr: "error: no model is named and none is known for work\n  `nexus models` lists them: name \
                  one with --model, or as `model = \"...\"` in config.toml\n",
     );
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
@@ -381,4 +381,60 @@ fn models_are_listed_newest_first() {
     assert_output!(nexus.run(&["models"]), 0, stdout: "gpt\n", stderr: "");
     sandbox.script(Endpoint::Models, [Scripted::text(404, "text/html", "")]);
     assert_eq!(nexus.run(&["models"]).code, Some(1));
+}
+
+#[test]
+fn a_model_that_nexus_chose_and_the_server_retired_is_chosen_anew() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    sandbox.change(|settings| settings.models = vec!["sandbox-next".into(), "sandbox-small".into()]);
+    nexus.run(&["chat", "x"]).ok();
+    let models: Vec<_> =
+        sandbox.requests_to(Endpoint::Messages).iter().map(|seen| seen.json()["model"].clone()).collect();
+    assert_eq!(models, ["sandbox-large", "sandbox-next"]);
+    assert_eq!(sandbox.counts().models, 2);
+    // What was learnt is kept.
+    nexus.run(&["chat", "x"]).ok();
+    assert_eq!((sandbox.requests_to(Endpoint::Messages).len(), sandbox.counts().models), (3, 2));
+}
+
+#[test]
+fn a_model_that_was_named_is_the_one_that_is_asked() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    assert_eq!(nexus.run(&["chat", "--model", "gone", "x"]).code, Some(1));
+    nexus.configure(&crate::nexus::config(&sandbox, "model = 'gone'"));
+    assert_eq!(nexus.run(&["chat", "x"]).code, Some(1));
+    assert_eq!((sandbox.requests_to(Endpoint::Messages).len(), sandbox.counts().models), (2, 1));
+    // Nor is anybody asked again where there is nobody else to ask.
+    nexus.configure(&crate::nexus::config(&sandbox, ""));
+    let gone = json!({ "type": "error", "error": { "type": "not_found_error", "message": "not here" } });
+    sandbox.script(Endpoint::Messages, [Scripted::json(404, &gone)]);
+    let output = nexus.run(&["chat", "x"]);
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.contains("answered 404 not_found_error: not here"), "{output}");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 3);
+}
+
+#[test]
+fn a_model_is_one_line_whatever_its_id_holds() {
+    let sandbox = sandbox(Settings { models: vec!["one\ntwo\r".into(), "three".into()], ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    assert_output!(nexus.run(&["models"]), 0, stdout: "one\u{240a}two\u{240d}\nthree\n", stderr: "");
+    assert_eq!(nexus.run(&["models", "--json"]).json()["models"][0]["id"], "one\ntwo\r");
+}
+
+#[test]
+fn no_more_is_read_than_a_question_may_hold() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let asked = sandbox.requests().len();
+    let output = nexus.run_with(&["chat", "-"], vec![b'x'; 32 * 1024 * 1024 + 1]);
+    assert_output!(output, 2, stdout: "",
+        stderr: "error: stdin holds more than 32 MB, which is more than a request may\n  see `nexus --help`\n");
+    assert_eq!(sandbox.requests().len(), asked);
 }

@@ -85,3 +85,20 @@ fn nobodys_configuration_reaches_into_the_demo() {
     nexus.set("HTTP_PROXY", "http://127.0.0.1:1");
     assert_eq!(nexus.run(&["demo"]).code, Some(0));
 }
+
+#[test]
+fn who_approves_and_why_is_said_truthfully() {
+    let (output, _) = demo(&["demo", "--yes"]);
+    assert!(output.stderr.contains("\n(--yes: the demo approves this by itself)\n"), "{output}");
+    assert_eq!(output.code, Some(0));
+}
+
+#[test]
+fn an_empty_question_is_refused_before_anybody_signs_in() {
+    for question in ["", " "] {
+        let (output, nexus) = demo(&["demo", question]);
+        assert_output!(output, 2, stdout: "",
+            stderr: "error: there is no question: write one behind `nexus demo`, or nothing at all\n  see `nexus --help`\n");
+        assert_eq!(std::fs::read_dir(nexus.path("tmp")).unwrap().count(), 0);
+    }
+}

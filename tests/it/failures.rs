@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nexus::Failure;
-use nexus::failure::Refusal;
+use nexus::failure::{Failed, Refusal};
+use nexus::provider::Name;
 
 /// Every variant at least once, and every way in which one of them speaks differently.
 fn catalogue() -> Vec<Failure> {
     use Failure::*;
-    let (text, work, host) = (String::from, || String::from("work"), || String::from("id.example.com"));
-    let built_in = || String::from(nexus::provider::BUILT_IN);
+    let (text, work, host) = (String::from, || Name::from("work"), || String::from("id.example.com"));
+    let built_in = || Name::from(nexus::provider::BUILT_IN);
     let refusal = |status: Option<u16>, kind: Option<&str>| Refusal {
         host: "llm.example.com".into(),
         status,
@@ -22,6 +23,12 @@ fn catalogue() -> Vec<Failure> {
         retry_after: None,
         should_retry: None,
         invalid_token: false,
+    };
+    let failed = |why: &str, status: Option<u16>| Failed {
+        why: why.into(),
+        temporary: status.is_none_or(|status| status == 429 || status >= 500),
+        status,
+        retry_after: (status == Some(429)).then_some(20),
     };
     let refused = |refusal| Refused(Box::new(refusal));
     let mut all = vec![
@@ -38,8 +45,10 @@ fn catalogue() -> Vec<Failure> {
         NoModel { provider: work(), unlisted: None },
         NoModel { provider: work(), unlisted: Some(Box::new(refusal(Some(404), None))) },
         NoModelList { provider: work(), refusal: Box::new(refusal(Some(404), None)) },
-        NotSignedIn { provider: built_in() },
-        NotSignedIn { provider: work() },
+        NotSignedIn { provider: built_in(), others: Vec::new() },
+        NotSignedIn { provider: work(), others: Vec::new() },
+        NotSignedIn { provider: built_in(), others: vec![text("work")] },
+        NotSignedIn { provider: built_in(), others: vec![text("play"), text("work")] },
         SessionEnded { provider: work(), at: 1_761_575_400, cut_off: None },
         SessionEnded { provider: work(), at: 1_761_575_400, cut_off: Some(1_761_571_800) },
         NoRefreshToken { provider: work(), expired_at: 1_761_575_400, now: 1_761_575_520 },
@@ -48,7 +57,7 @@ fn catalogue() -> Vec<Failure> {
     for error in ["access_denied", "invalid_scope", "server_error", "temporarily_unavailable"] {
         all.push(SignInRefused { provider: work(), error: text(error), said: text("the server's words") });
     }
-    for turned_away in [0, 2] {
+    for turned_away in [0, 1, 2] {
         all.push(SignInTimedOut {
             provider: built_in(),
             waited: 600,
@@ -91,13 +100,13 @@ fn catalogue() -> Vec<Failure> {
         Nonsense { host: host(), what: text("with text/html where JSON was asked for") },
         Unreachable { host: host(), why: text("Connection refused (os error 111)") },
         Overdue { host: host(), waited: 120 },
-        RefreshFailed { provider: text("work"), host: host(), why: text("answered 503"), temporary: true },
-        RefreshFailed {
-            provider: text("work"),
-            host: host(),
-            why: text("answered 400: invalid_request"),
-            temporary: false,
-        },
+        Untrusted { host: host(), why: text("its certificate is from an authority that this machine does not know") },
+        ExchangeFailed { provider: work(), host: host(), failed: failed("did not answer within 30 seconds", None) },
+        ExchangeFailed { provider: work(), host: host(), failed: failed("answered 429", Some(429)) },
+        ExchangeFailed { provider: work(), host: host(), failed: failed("answered 404", Some(404)) },
+        ExchangeFailed { provider: work(), host: host(), failed: failed("answered 400: invalid_scope", Some(400)) },
+        RefreshFailed { provider: work(), host: host(), failed: failed("answered 503", Some(503)) },
+        RefreshFailed { provider: work(), host: host(), failed: failed("answered 400: invalid_request", Some(400)) },
         Busy { waited: 90 },
         File { path: PathBuf::from("answers.jsonl"), why: text("Permission denied"), cure: text("make it writable") },
         OutputBusy { path: PathBuf::from("answers.jsonl") },

@@ -207,8 +207,7 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "{status}");
         sandbox.script(Endpoint::Messages, [challenge(status, dead), challenge(status, dead)]);
         assert_output!(nexus.run(&["chat", "x"]), 4, stdout: "", stderr: format!(
-            "error: a fresh access token was refused: [SERVER] answered {status}: Unauthorized\n  run `nexus oauth \
-             start --provider work`\n"));
+            "error: a fresh access token was refused: [SERVER] answered {status}: Unauthorized\n  run `nexus oauth start`\n"));
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (2, 4), "nothing loops");
         sandbox.script(Endpoint::Models, [challenge(status, dead)]);
         nexus.run(&["models"]).ok();

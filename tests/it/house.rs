@@ -28,7 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // It is a server and needs nobody; `person` is the browser that visits it, and so a client.
     ("sandbox", &["failure", "http", "loopback", "moment", "provider"]),
     ("loopback", &[]),
-    ("http", &["failure", "provider", "terminal"]),
+    ("http", &["failure", "moment", "provider", "terminal"]),
     ("provider", &["failure", "secret", "terminal"]),
     // The name of the built-in provider, for the hints that differ for it.
     ("failure", &["moment", "provider"]),
@@ -45,8 +45,8 @@ const HOMES: &[(&str, &[&str])] = &[
         &["history/file.rs", "history/schema.rs", "history/store.rs", "session/schema.rs", "session/vault.rs"],
     ),
     ("chacha20poly1305", &["session/seal.rs"]),
-    ("toml", &["commands/chat/template.rs", "provider/config.rs"]),
-    ("strsim", &["commands/chat/template.rs", "provider/config.rs"]),
+    ("toml", &["commands/chat/template.rs", "provider/config/file.rs"]),
+    ("strsim", &["commands/chat/template.rs", "provider/config/file.rs"]),
     ("infer", &["commands/chat/attachment.rs"]),
     ("imagesize", &["commands/chat/attachment.rs"]),
     ("indicatif", &["commands/chat/batch/progress.rs"]),
@@ -131,7 +131,8 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     // Only `loopback` listens and serves; the others name the types of requests and answers.
-    ("hyper_util", &["loopback/mod.rs"]),
+    // `http` asks it which proxy leads to a server, as reqwest does.
+    ("hyper_util", &["http.rs", "loopback/mod.rs"]),
     (
         "hyper",
         &[

@@ -106,7 +106,9 @@ fn signed_in(nexus: &Nexus) -> Output {
 
 const SIGNED_IN: &str = "Signed in as you@sandbox.example, token expires in 8.0 hours\n";
 const ANSWER: &str = "You said: x (This is the nexus sandbox: no model is behind it.)\n";
-const CHECK_NETWORK: &str = "  check the network and the proxy variables, then try again\n";
+const CHECK_NETWORK: &str = "  check the network, the proxy variables and the address in config.toml, then try again\n";
+const CHECK_CERTIFICATE: &str = "  if an authority of your own signed it, set SSL_CERT_FILE to a file with that \
+    authority's certificate; if not, have the server's mended, or check the address in config.toml\n";
 
 /// A whole life: every request that there is.
 fn assert_all_works(nexus: &Nexus) {
@@ -197,7 +199,10 @@ fn a_proxy_that_refuses_is_temporary_and_keeps_its_password() {
     nexus.set("HTTPS_PROXY", &format!("http://ada:hush@127.0.0.1:{}", proxy.port));
     let output = signed_in(&nexus);
     assert_output!(output, 75, stdout: "",
-        stderr: format!("error: cannot reach [SERVER]: tunnel error: unsuccessful\n{CHECK_NETWORK}"));
+    stderr: format!(
+        "error: cannot reach [SERVER]: by way of the proxy 127.0.0.1:{}: tunnel error: unsuccessful\n{CHECK_NETWORK}",
+        proxy.port
+    ));
     assert_eq!(proxy.asked(), [format!("CONNECT {FAR}:443 HTTP/1.1")]);
 
     let mut started = nexus.start(&["--no-browser", "--verbose"]);
@@ -205,6 +210,40 @@ fn a_proxy_that_refuses_is_temporary_and_keeps_its_password() {
     visit(&approve(&url));
     let output = started.finish();
     assert!(!output.stderr.contains("hush") && output.code == Some(75), "{output}");
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_named() {
+    let sandbox = sandbox(Settings::default());
+    let nobody = deaf(0);
+    let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
+    trust(&mut nexus, &Authority::new());
+    let port = nobody.local_addr().unwrap().port();
+    nexus.set("HTTPS_PROXY", &format!("http://ada:hush@127.0.0.1:{port}"));
+    let said = format!("error: cannot reach [SERVER]: by way of the proxy 127.0.0.1:{port}: ");
+    let output = signed_in(&nexus);
+    assert!(output.stderr.starts_with(&said) && output.code == Some(75), "{output}");
+    assert!(!output.stderr.contains("hush"), "{output}");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_not_passed_by() {
+    let sandbox = sandbox(Settings::default());
+    for (variable, value, what) in [
+        ("HTTPS_PROXY", "socks5://ada:hush@127.0.0.1:1080", "a socks5 proxy"),
+        ("all_proxy", "http://", "no proxy"),
+        ("https_proxy", "ada:hush:4711", "no proxy"),
+    ] {
+        let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
+        trust(&mut nexus, &Authority::new());
+        nexus.set(variable, value);
+        let sentence = format!("error: {variable} names {what}, which nexus cannot use\n");
+        let hint = format!("  write {variable} as `http://HOST:PORT`, or name the server in NO_PROXY\n");
+        assert_output!(signed_in(&nexus), 2, stdout: "", stderr: sentence + &hint);
+        // Who needs no proxy is not troubled with it.
+        nexus.set("NO_PROXY", "invalid");
+        assert_eq!(signed_in(&nexus).code, Some(75));
+    }
 }
 
 #[test]
@@ -216,10 +255,10 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
 
     trust(&mut nexus, &stranger);
     let untrusted = format!(
-        "error: cannot reach [SERVER]: its certificate is from an authority that this machine does not know; \
-         SSL_CERT_FILE can name one\n{CHECK_NETWORK}"
+        "error: [SERVER] is not trusted: its certificate is from an authority that this machine does not know\n\
+         {CHECK_CERTIFICATE}"
     );
-    assert_output!(signed_in(&nexus), 75, stdout: "", stderr: &*untrusted);
+    assert_output!(signed_in(&nexus), 1, stdout: "", stderr: &*untrusted);
     assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "no code goes to a server that may be anybody");
 
     trust(&mut nexus, &authority);
@@ -227,8 +266,8 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
     assert_output!(nexus.run(&["chat", "x"]), 0, stdout: ANSWER, stderr: "");
 
     trust(&mut nexus, &stranger);
-    assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), 75, stdout: "", stderr: &*untrusted);
-    assert_output!(nexus.run(&["models"]), 75, stdout: "", stderr: &*untrusted);
+    assert_output!(nexus.run(&["chat", "x"]), 1, stdout: "", stderr: &*untrusted);
+    assert_output!(nexus.run(&["models"]), 1, stdout: "", stderr: &*untrusted);
 
     trust(&mut nexus, &authority);
     assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n");
@@ -253,7 +292,7 @@ fn without_the_variable_a_private_authority_is_nobody() {
     let sandbox = sandbox(Settings::default());
     let front = Front::before(&sandbox, &Authority::new(), &["127.0.0.1"]);
     let output = signed_in(&home_at(&sandbox, &front.origin("127.0.0.1")));
-    assert_eq!(output.code, Some(75), "{output}");
+    assert_eq!(output.code, Some(1), "{output}");
     assert!(output.stderr.contains("certificate"), "{output}");
     assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0);
 }
@@ -266,8 +305,9 @@ fn a_certificate_for_another_name_is_refused() {
     let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
     trust(&mut nexus, &authority);
     let output = signed_in(&nexus);
-    assert_eq!(output.code, Some(75), "{output}");
-    assert!(output.stderr.contains("cannot reach [SERVER]: invalid peer certificate: "), "{output}");
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.starts_with("error: [SERVER] is not trusted: its certificate: "), "{output}");
+    assert!(output.stderr.ends_with(CHECK_CERTIFICATE), "{output}");
     assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0);
 }
 
@@ -321,7 +361,7 @@ fn nobody_at_home_is_temporary() {
         json!({
             "reason": "unreachable",
             "message": "cannot reach [SERVER]: Connection refused (os error 111)",
-            "hint": "check the network and the proxy variables, then try again",
+            "hint": "check the network, the proxy variables and the address in config.toml, then try again",
             "exit_code": 75,
         })
     );

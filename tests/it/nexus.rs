@@ -155,7 +155,16 @@ impl Nexus {
 
     /// Signs in as a person who approves at once.
     pub(crate) fn sign_in(&self) -> Output {
-        let mut started = self.start(&["--no-browser"]);
+        self.sign_in_with(&["--no-browser"])
+    }
+
+    /// The same, to a provider that is not the default.
+    pub(crate) fn sign_in_to(&self, provider: &str) -> Output {
+        self.sign_in_with(&["--no-browser", "--provider", provider])
+    }
+
+    fn sign_in_with(&self, words: &[&str]) -> Output {
+        let mut started = self.start(words);
         let url = started.url();
         visit(&approve(&url));
         let output = started.finish();

@@ -1,8 +1,8 @@
 //! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
 
-use nexus::sandbox::{Endpoint, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
 
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::{Nexus, config, sandbox};
 
 #[test]
 fn a_session_is_revoked_and_forgotten() {
@@ -64,4 +64,114 @@ fn all_providers_are_signed_out_at_once() {
         stderr: "work:\nRevoked at [SERVER]\nForgotten here\n",
     );
     assert_eq!(nexus.run(&["oauth", "logout", "--all", "--provider", "work"]).code, Some(2));
+}
+
+/// Another provider at the same sandbox.
+fn play(sandbox: &Sandbox) -> String {
+    config(sandbox, "").replace("default = \"work\"\n", "").replace("[provider.work]", "[provider.play]")
+}
+
+#[test]
+fn a_session_is_ended_whatever_the_configuration_says() {
+    for (name, broken, warning) in [
+        ("work", "", ""),
+        ("play", "", ""),
+        ("play", "default = 'play'", ""),
+        ("play", "default = ", "warning: [HOME]/config.toml, line 1: "),
+        ("play", "[provider.play]\ntoken_ulr = 'x'", "warning: [HOME]/config.toml has an unknown key `token_ulr` in "),
+        (
+            "play",
+            "[provider.play]\ntoken_url = 'ftp://x'",
+            "warning: `provider.play.token_url` in [HOME]/config.toml is ftp, but must be https\n",
+        ),
+    ] {
+        let sandbox = sandbox(Settings::default());
+        let nexus = Nexus::at(&sandbox);
+        nexus.configure(&(config(&sandbox, "") + &play(&sandbox)));
+        nexus.sign_in();
+        nexus.sign_in_to("play");
+        nexus.configure(broken);
+        let output = nexus.run(&["oauth", "logout", "--provider", name]);
+        assert!(output.stderr.starts_with(warning), "{output}");
+        assert!(output.stderr.ends_with("Revoked at [SERVER]\nForgotten here\n"), "{output}");
+        assert_eq!(
+            (output.code, output.stderr.matches("warning").count()),
+            (Some(0), usize::from(!warning.is_empty()))
+        );
+        assert_eq!(sandbox.counts().revocations, 1, "{broken}");
+        let output = nexus.run(&["oauth", "logout", "--all"]);
+        assert!(!output.stderr.contains(":\nwarning"), "{output}");
+        let left = if name == "work" { "play" } else { "work" };
+        assert!(output.stderr.ends_with(&format!("{left}:\nRevoked at [SERVER]\nForgotten here\n")), "{output}");
+        assert_eq!((output.code, sandbox.counts().revocations), (Some(0), 2));
+    }
+}
+
+#[test]
+fn a_provider_that_nobody_knows_is_not_taken_for_one_without_a_session() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let output = nexus.run(&["oauth", "logout", "--provider", "wrok"]);
+    assert!(
+        output.stderr.starts_with("error: no provider is called `wrok`; known are: claude_code, work\n"),
+        "{output}"
+    );
+    assert_eq!(output.code, Some(2));
+    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
+}
+
+#[test]
+fn one_session_that_cannot_be_ended_does_not_save_the_others() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.configure(&(config(&sandbox, "") + &play(&sandbox)));
+    nexus.sign_in_to("play");
+    let before = lock_files(&nexus);
+    nexus.sign_in();
+    // Nobody can take the lock of the first one.
+    let [lock] = &before[..] else { panic!("{before:?}") };
+    std::fs::remove_file(lock).unwrap();
+    std::fs::create_dir(lock).unwrap();
+    let output = nexus.run(&["oauth", "logout", "--all"]);
+    assert!(output.stderr.starts_with("play:\nerror: [HOME]/state/locks/session-"), "{output}");
+    assert!(output.stderr.ends_with("work:\nRevoked at [SERVER]\nForgotten here\n"), "{output}");
+    assert_eq!(output.code, Some(1), "{output}");
+}
+
+fn lock_files(nexus: &Nexus) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(nexus.path("state/locks")).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.to_string_lossy().contains("session-")).collect()
+}
+
+/// A limit on the size of files stands in for a disk that takes no more.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_forgotten_is_revoked_all_the_same() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"].map(String::from);
+    let output = nexus.run_after(&full, &["oauth", "logout"]);
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.starts_with("Revoked at [SERVER]\nerror: "), "{output}");
+    assert!(output.stderr.contains("sessions.db: the session could not be forgotten here: "), "{output}");
+    assert!(!output.stderr.contains("Forgotten"), "{output}");
+    assert_eq!(sandbox.counts().revocations, 1);
+    assert_output!(
+        nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n",
+    );
+}
+
+#[test]
+fn a_session_whose_key_is_gone_is_forgotten_and_the_rest_is_said() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    std::fs::remove_file(nexus.path("key/session.key")).unwrap();
+    let output = nexus.run(&["oauth", "logout"]);
+    assert!(output.stderr.starts_with("Not revoked, because it cannot be read: [HOME]/key/session.key: "), "{output}");
+    assert!(output.stderr.ends_with("; its tokens live until they expire\nForgotten here\n"), "{output}");
+    assert_eq!(output.code, Some(0));
+    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
 }

@@ -260,7 +260,11 @@ fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
     nexus.sign_in();
     let first = nexus.run(&["oauth", "token"]).ok();
     sandbox.change(|settings| settings.account = "somebody@sandbox.example".into());
-    nexus.sign_in();
+    let (output, ..) = signed_in(&nexus);
+    assert!(
+        verdict(&output).starts_with("note: the earlier session was revoked at [SERVER]\nSigned in as "),
+        "{output}"
+    );
     assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
     assert!(revoked(&sandbox).contains(&first.trim().to_owned()), "{:?}", revoked(&sandbox));
     nexus.run(&["chat", "x"]).ok();
@@ -272,10 +276,85 @@ fn signing_in_again_as_the_same_person_revokes_nothing_that_the_new_session_may_
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let first = nexus.run(&["oauth", "token"]).ok();
-    nexus.sign_in();
+    let (output, ..) = signed_in(&nexus);
+    let note = "note: the earlier session stays at [SERVER] until it expires; `nexus oauth logout` before `nexus oauth \
+                start` would have revoked it\nSigned in as ";
+    assert!(verdict(&output).starts_with(note), "{output}");
     assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
     assert_eq!(revoked(&sandbox), Vec::<String>::new());
     nexus.run(&["chat", "x"]).ok();
+}
+
+#[test]
+fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
+    let sandbox = sandbox(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let (output, ..) = signed_in(&nexus);
+    assert!(verdict(&output).starts_with("Signed in as "), "an expired one is nothing to speak of: {output}");
+
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let config = config(&sandbox, "");
+    nexus.configure(&config.lines().filter(|line| !line.starts_with("revoke_url")).collect::<Vec<_>>().join("\n"));
+    nexus.sign_in();
+    let (output, ..) = signed_in(&nexus);
+    let note =
+        "note: the earlier session stays at [SERVER] until it expires: this provider has no revocation endpoint\n";
+    assert!(verdict(&output).starts_with(note), "{output}");
+
+    nexus.configure(&config);
+    nexus.sign_in();
+    sandbox.change(|settings| settings.account = "somebody@sandbox.example".into());
+    sandbox.script(Endpoint::Revoke, [Scripted::text(503, "text/plain", "")]);
+    let (output, ..) = signed_in(&nexus);
+    let note = "note: the earlier session stays at [SERVER] until it expires: not revoked, [SERVER] answered 503\n";
+    assert!(verdict(&output).starts_with(note), "{output}");
+}
+
+/// Without these nobody is asked to approve what cannot come to a good end.
+#[test]
+fn what_cannot_work_is_said_before_the_browser_opens() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::new();
+    let whole = config(&sandbox, "");
+    let without = |key: &str| whole.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n");
+    for (config, sentence) in [
+        (without("token_url"), "the provider work has no `token_url`"),
+        (
+            format!("{whole}code_headers = {{ 'x y' = 'z' }}"),
+            "`provider.work.code_headers.x y` in [HOME]/config.toml is no header's name, which is letters, digits and \
+             hyphens",
+        ),
+        (
+            format!("{whole}authorize_params = {{ code_challenge = 'x' }}"),
+            "`provider.work.authorize_params.code_challenge` in [HOME]/config.toml is set by nexus itself, as the \
+             protocol wants it",
+        ),
+    ] {
+        nexus.configure(&config);
+        let output = nexus.run(&["oauth", "start", "--no-browser"]);
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output}");
+        assert!(output.stderr.starts_with(&format!("error: {sentence}\n  ")), "{output}");
+    }
+    assert_eq!(sandbox.requests().len(), 0);
+}
+
+#[test]
+fn a_folder_that_takes_nothing_is_named() {
+    let sandbox = sandbox(Settings::default());
+    for folder in ["data", "key", "state"] {
+        let nexus = Nexus::at(&sandbox);
+        std::fs::write(nexus.path(folder), "").unwrap();
+        let output = nexus.run(&["oauth", "start", "--no-browser"]);
+        let place = if folder == "state" { "state/locks" } else { folder };
+        let said = format!("error: [HOME]/{place}: this folder cannot be made: ");
+        assert!(output.stderr.starts_with(&said), "{output}");
+        let cure = format!(
+            "\n  make [HOME]/{folder} a folder of yours that can be written to, or set NEXUS_HOME to another one\n"
+        );
+        assert!(output.stderr.ends_with(&cure), "{output}");
+        assert_eq!(output.code, Some(1));
+    }
 }
 
 #[test]
@@ -287,7 +366,7 @@ fn a_denial_is_told_and_keeps_the_old_session() {
     assert_eq!(output.code, Some(4));
     let said = verdict(&output);
     assert!(said.starts_with("error: work refused the sign-in (access_denied)"), "{said}");
-    assert!(said.ends_with("\n  run `nexus oauth start --provider work` again to allow it\n"), "{said}");
+    assert!(said.ends_with("\n  run `nexus oauth start` again to allow it\n"), "{said}");
     assert_eq!(status, 200);
     assert!(page.contains("Sign-in failed") && !address.contains('?'), "{address} {page}");
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
@@ -325,19 +404,18 @@ fn nobody_comes_and_both_settings_are_named() {
     assert_eq!(
         output.stderr.split_once("ends it).\n").unwrap().1,
         format!(
-            "error: nobody signed in within 1 second (1 answers with a wrong state were turned away); a server that \
+            "error: nobody signed in within 1 second (1 answer with a wrong state was turned away); a server that \
              dislikes the client id or the redirect URI cannot tell nexus so. Sent were client id `sandbox-client` and \
-             redirect URI `{redirect_uri}`\n  compare both with the registered client, then run `nexus oauth start \
-             --provider work`\n"
+             redirect URI `{redirect_uri}`\n  compare both with the registered client, then run `nexus oauth start`\n"
         )
     );
 }
 
 #[test]
 fn every_refusal_of_the_code_has_its_sentence() {
-    let start = "run `nexus oauth start --provider work`";
+    let start = "run `nexus oauth start`";
     let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] with the registered \
-                  client, then run `nexus oauth start --provider work`";
+                  client, then run `nexus oauth start`";
     for (answer, sentence, hint, code) in [
         (
             Scripted::json(401, &json!({ "error": "invalid_client", "error_description": "who?" })),
@@ -358,9 +436,52 @@ fn every_refusal_of_the_code_has_its_sentence() {
             2,
         ),
         (
+            Scripted::json(401, &json!({ "error": "who are you" })),
+            "[SERVER] does not accept the client id `sandbox-client`",
+            client,
+            2,
+        ),
+        (
+            Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": "spent in a redirect" })),
+            "[SERVER] would not redeem the authorization code: answered 400: invalid_grant: spent in a redirect",
+            start,
+            4,
+        ),
+        (
+            Scripted::json(400, &json!({ "error": "invalid_request", "error_description": "Bad Redirect URI" })),
+            "[SERVER] does not accept the redirect URI `[REDIRECT]`: Bad Redirect URI",
+            "register exactly this redirect URI with the client, or configure the registered one",
+            2,
+        ),
+        (
+            Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
+            "the authorization code could not be redeemed: [SERVER] answered 400: unsupported_grant_type",
+            "the server's words above say what it dislikes; `client_auth`, `code_request` and `code_params` under \
+             [provider.work] in config.toml say how it is asked",
+            1,
+        ),
+        (
+            Scripted::text(404, "text/html", "<html>"),
+            "the authorization code could not be redeemed: [SERVER] answered 404",
+            "check `token_url` under [provider.work] in config.toml, then run `nexus oauth start`",
+            1,
+        ),
+        (
+            Scripted::json(403, &json!({ "error": "forbidden", "error_description": "not here" })),
+            "the authorization code could not be redeemed: [SERVER] answered 403: forbidden: not here",
+            "check `token_url` under [provider.work] in config.toml, then run `nexus oauth start`",
+            1,
+        ),
+        (
+            Scripted::text(429, "text/plain", "").header("retry-after", "120"),
+            "the authorization code could not be redeemed: [SERVER] answered 429",
+            "in 2 minutes, run `nexus oauth start` again",
+            75,
+        ),
+        (
             Scripted::text(500, "text/html", "<html>"),
-            "work refused the sign-in (server_error): [SERVER] gave no usable answer (status 500)",
-            "later, run `nexus oauth start --provider work` again",
+            "the authorization code could not be redeemed: [SERVER] gave no usable answer (status 500)",
+            "in a minute, run `nexus oauth start` again",
             75,
         ),
         (

@@ -13,7 +13,7 @@ fn lifetime(seconds: i64) -> Settings {
 fn nobody_is_signed_in_at_first() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    let line = "Not signed in: run nexus oauth start --provider work\n";
+    let line = "Not signed in: run nexus oauth start\n";
     assert_output!(nexus.run(&["oauth", "status"]), 4, stdout: line, stderr: "");
     assert_eq!(
         nexus.run(&["oauth", "status", "--json"]).json(),
@@ -70,7 +70,7 @@ fn without_number(line: &str) -> String {
 fn an_expired_session_is_refreshable_or_over() {
     for (refresh_tokens, said, state, code) in [
         (true, "Token expired # seconds ago, will refresh on next use\n", "refreshable", 0),
-        (false, "Token expired # seconds ago, no refresh token: run nexus oauth start --provider work\n", "expired", 4),
+        (false, "Token expired # seconds ago, no refresh token: run nexus oauth start\n", "expired", 4),
     ] {
         let sandbox = sandbox(Settings { refresh_tokens, ..lifetime(0) });
         let nexus = Nexus::at(&sandbox);
@@ -91,7 +91,7 @@ fn a_session_that_the_server_ended_is_dead_and_stays_so() {
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(4));
     let output = nexus.run(&["oauth", "status"]);
     let at = output.stdout.strip_prefix("Session ended by the server at ").unwrap();
-    let at = at.strip_suffix(": run nexus oauth start --provider work\n").unwrap();
+    let at = at.strip_suffix(": run nexus oauth start\n").unwrap();
     assert!(nexus::moment::parse_rfc3339(at).is_some(), "{at}");
     assert_eq!(output.code, Some(4));
     let object = nexus.run(&["oauth", "status", "--json"]).json();
@@ -127,4 +127,99 @@ fn the_sessions_of_two_providers_are_two() {
     nexus.sign_in();
     assert_eq!(nexus.run(&["oauth", "status", "--provider", "work"]).code, Some(0));
     assert_eq!(nexus.run(&["oauth", "status", "--provider", "play"]).code, Some(4));
+}
+
+#[test]
+fn a_configuration_that_was_edited_does_not_hide_the_session() {
+    let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
+    for (edited, said) in [
+        (
+            "default = 'work'\n[provider.work]\nclient_id = 'another'",
+            "warning: the session with work belongs to client_id `sandbox-client`, but the configuration now says \
+             `another`; it was not sent there\n  undo the change, or run `nexus oauth start` to sign in there\n",
+        ),
+        (
+            "default = 'work'\n[provider.work]\nclient_id = 'sandbox-client'\nclient_auth = 'basic'",
+            "warning: `provider.work.client_auth` in [HOME]/config.toml is basic, but there is no client secret\n  \
+             write a `client_secret` or `client_secret_file`\n",
+        ),
+        ("default = 'work'", ""),
+        (
+            "defualt = 'work'",
+            "warning: [HOME]/config.toml has an unknown key `defualt` at the top\n  did you mean `default`?\n",
+        ),
+    ] {
+        let sandbox = sandbox(lifetime(12_270));
+        let nexus = Nexus::at(&sandbox);
+        nexus.sign_in();
+        nexus.configure(edited);
+        assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: said);
+        let output = nexus.run(&["oauth", "status", "--json", "--provider", "work"]);
+        assert_eq!((output.code, &output.json()["state"]), (Some(0), &json!("active")), "{output}");
+        assert_eq!(output.stderr, said);
+        sandbox.end_session();
+    }
+}
+
+#[test]
+fn without_a_configuration_the_store_tells_whose_session_is_meant() {
+    let sandbox = sandbox(lifetime(12_270));
+    let nexus = Nexus::at(&sandbox);
+    let whole = crate::nexus::config(&sandbox, "");
+    nexus.sign_in();
+    nexus.configure("default = ");
+    assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["provider"], "work", "there is one");
+    nexus.configure(&whole.replace("work", "play"));
+    nexus.sign_in();
+    nexus.configure("default = ");
+    let output = nexus.run(&["oauth", "status", "--json"]);
+    assert_eq!((&output.json()["provider"], output.code), (&json!("claude_code"), Some(4)), "there are two");
+}
+
+#[test]
+fn where_another_provider_is_signed_in_to_it_is_named() {
+    let sandbox = sandbox(lifetime(12_270));
+    let nexus = Nexus::at(&sandbox);
+    let whole = crate::nexus::config(&sandbox, "");
+    nexus.sign_in();
+    nexus.configure(&whole.replace("default = \"work\"\n", ""));
+    let hint = "you are signed in to work: say `--provider work`, or write `default = \"work\"` at the top of \
+                config.toml; or run `nexus oauth start`\n";
+    let line = "Not signed in: run nexus oauth start\n";
+    assert_output!(nexus.run(&["oauth", "status"]), 4, stdout: line, stderr: format!("note: {hint}"));
+    let stderr = format!("error: not signed in to claude_code\n  {hint}");
+    assert_output!(nexus.run(&["oauth", "token"]), 4, stdout: "", stderr: stderr.as_str());
+    assert_output!(nexus.run(&["chat", "x"]), 4, stdout: "", stderr: stderr);
+}
+
+#[test]
+fn a_hint_names_the_provider_where_it_has_to_be_typed() {
+    let nexus = Nexus::new();
+    nexus.configure("default = 'work'\n[provider.work]\n[provider.play]");
+    for (words, option) in [
+        (&["oauth", "status"][..], ""),
+        (&["oauth", "status", "--provider", "work"], ""),
+        (&["oauth", "status", "--provider", "play"], " --provider play"),
+        (&["oauth", "status", "--provider", "claude_code"], " --provider claude_code"),
+    ] {
+        assert_output!(nexus.run(words), 4, stdout: format!("Not signed in: run nexus oauth start{option}\n"), stderr: "");
+    }
+}
+
+/// What a server calls somebody acts on no terminal, and reaches a program as it is.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_object_is_the_same_on_a_terminal_and_acts_on_none() {
+    let name = "ada\u{7f}\u{9b}2J\u{202e}\u{1b}[31m@example.com";
+    let sandbox = sandbox(Settings { account: name.into(), ..lifetime(12_270) });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let words = ["oauth", "status", "--json"];
+    let piped = nexus.run(&words);
+    assert!(piped.stdout.contains('\u{202e}') && piped.stdout.contains('\u{9b}'), "{piped}");
+    let terminal = ["sh", "-c", "script -qec \"$*\" /dev/null", "sh"].map(String::from);
+    let shown = nexus.run_after(&terminal, &words);
+    assert_eq!((shown.code, shown.json()["account"].as_str()), (Some(0), Some(name)), "{shown}");
+    assert!(!shown.stdout.contains(|c: char| c.is_control() && !matches!(c, '\r' | '\n')), "{shown:?}");
+    assert!(!shown.stdout.contains('\u{202e}'), "{shown:?}");
 }

@@ -125,7 +125,7 @@ fn only_invalid_grant_ends_a_session() {
         let (_sandbox, nexus, output) = failing_refresh(Scripted::json(status, body));
         let said = output.stderr.split(" at ").next().unwrap();
         assert_eq!(said, "error: the session with work was ended by the server", "{output}");
-        assert!(output.stderr.ends_with("\n  run `nexus oauth start --provider work`\n"), "{output}");
+        assert!(output.stderr.ends_with("\n  run `nexus oauth start`\n"), "{output}");
         assert_eq!(output.code, Some(4));
         assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "dead");
     }
@@ -135,7 +135,7 @@ fn only_invalid_grant_ends_a_session() {
 fn no_other_answer_costs_the_session() {
     let text = |status, body| Scripted::text(status, "text/html", body);
     let later = "  try again in a minute\n";
-    let start = "  if it stays so, run `nexus oauth start --provider work`\n";
+    let start = "  if it stays so, run `nexus oauth start`\n";
     for (answer, why, hint, code) in [
         (text(500, "<html>"), "gave no usable answer (status 500)", later, 75),
         (text(503, ""), "gave no usable answer (status 503)", later, 75),
@@ -185,7 +185,7 @@ fn a_refused_client_is_no_ended_session() {
         output, 2, stdout: "",
         stderr: "error: [SERVER] does not accept the client id `sandbox-client`: unknown\n  compare `client_id`, \
                  `client_secret` and `client_auth` under [provider.work] with the registered client, then run `nexus \
-                 oauth start --provider work`\n",
+                 oauth start`\n",
     );
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "refreshable");
 }
@@ -200,6 +200,29 @@ fn while_the_old_token_lives_a_failed_refresh_is_only_a_note() {
     let note = "note: the token was not refreshed ([SERVER] gave no usable answer (status 503)); using the old one, \
                 good for ";
     assert!(output.stderr.starts_with(note), "{output}");
+    assert_eq!(output.stderr.lines().count(), 1, "nothing is said of a token that the server did not give: {output}");
+}
+
+#[test]
+fn what_the_token_endpoint_answered_stands_in_the_object() {
+    let (sandbox, nexus) = signed_in(0);
+    sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "").header("retry-after", "120")]);
+    let output = nexus.run(&["oauth", "token", "--json"]);
+    let error = &output.json()["error"];
+    assert_eq!((&error["reason"], &error["exit_code"]), (&json!("refresh_failed"), &json!(75)), "{output}");
+    assert_eq!((&error["http_status"], &error["retry_after"]), (&json!(503), &json!(120)), "{output}");
+    assert!(output.stderr.ends_with("\n  try again in 2 minutes\n"), "{output}");
+}
+
+#[test]
+fn a_token_without_another_behind_it_is_told_of_so() {
+    let settings = Settings { refresh_tokens: false, token_lifetime: Some(json!(3_600)), ..Settings::default() };
+    let sandbox = sandbox(settings);
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
+    assert!(output.stderr.ends_with(" only; there is no refresh token to get another one with\n"), "{output}");
+    assert_eq!((output.code, output.stderr.lines().count()), (Some(0), 1));
 }
 
 #[test]
@@ -211,10 +234,7 @@ fn without_a_refresh_token_an_expired_session_is_over() {
     assert_eq!(output.code, Some(4), "{output}");
     let error = &output.json()["error"];
     assert_eq!((&error["reason"], &error["exit_code"]), (&json!("no_refresh_token"), &json!(4)));
-    assert!(
-        output.stderr.ends_with("there is no refresh token\n  run `nexus oauth start --provider work`\n"),
-        "{output}"
-    );
+    assert!(output.stderr.ends_with("there is no refresh token\n  run `nexus oauth start`\n"), "{output}");
     assert_eq!(sandbox.refreshes_asked(), 0);
 }
 

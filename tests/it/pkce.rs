@@ -30,7 +30,7 @@ fn query(attempt: &Attempt) -> BTreeMap<String, String> {
 /// What an attempt says of a query in which `{state}` stands for its own state.
 fn verdict(attempt: &Attempt, query: &str) -> String {
     match attempt.judge(&query.replace("{state}", attempt.state())) {
-        Verdict::NotOurs(why) => format!("not ours: {why}"),
+        Verdict::NotOurs(why) | Verdict::Unclear(why) => format!("not ours: {why}"),
         Verdict::Refused(failure) => format!("refused: {} ({})", failure.reason(), failure.exit_code()),
         Verdict::Granted(code) => format!("granted: {}", code.expose()),
     }

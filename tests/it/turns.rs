@@ -136,7 +136,7 @@ fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
 fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
     let (sandbox, nexus) = expired();
     let gate = Gate::new();
-    let refusal = Scripted::text(503, "text/plain", "busy");
+    let refusal = Scripted::text(503, "text/plain", "busy").header("retry-after", "120");
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone()), refusal]);
     // The first is held by the server; it is killed, and its answer lost.
     let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
@@ -154,7 +154,7 @@ fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
         let output = nexus.finish(child);
         assert_eq!(output.code, Some(75), "{output}");
         let said = "\nerror: the token could not be refreshed: [SERVER] gave no usable answer (status 503); the session \
-                    is kept\n  try again in a minute\n";
+                    is kept\n  try again in 2 minutes\n";
         assert_eq!(output.stderr, said);
     }
     assert_eq!(sandbox.refreshes_asked(), 2, "the one that was killed, and one more for all who waited");
@@ -195,7 +195,7 @@ fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
             .strip_prefix("error: the session with work was ended by the server at ")
             .and_then(|said| said.split_once(", probably because a refresh at "))
             .unwrap_or_else(|| panic!("{output}"));
-        let end = " was cut off before its answer could be saved\n  run `nexus oauth start --provider work`\n";
+        let end = " was cut off before its answer could be saved\n  run `nexus oauth start`\n";
         let cut_off = cut_off.strip_suffix(end).unwrap_or_else(|| panic!("{output}"));
         let times = [cut_off, at].map(|time| nexus::moment::parse_rfc3339(time).unwrap());
         assert!(times.is_sorted(), "{output}");

@@ -352,3 +352,43 @@ fn a_provider_that_may_only_sign_in_says_what_it_lacks() {
     assert_output!(nexus.run(&["chat", "--model", "m", "x"]), 2, stdout: "", stderr: stderr);
     assert_output!(nexus.run(&["models"]), 2, stdout: "", stderr: stderr);
 }
+
+#[test]
+fn help_is_found_where_people_look_for_it() {
+    let nexus = Nexus::new();
+    for (words, same) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "chat"], &["chat", "--help"]),
+        (&["help", "oauth", "start"], &["oauth", "start", "--help"]),
+    ] {
+        assert_output!(nexus.run(words), 0, stdout: nexus.run(same).ok(), stderr: "");
+    }
+    let output = nexus.run(&["help", "nonsense"]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.starts_with("error: unrecognized subcommand 'nonsense'\n"), "{output}");
+}
+
+/// Reading one of them would never end, or end with the machine's memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_configuration_is_a_file_of_bounded_size() {
+    use std::os::unix::fs::symlink;
+    for (make, why) in [
+        (
+            (|path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()))
+                as fn(&std::path::Path),
+            "this is no file",
+        ),
+        (|path| symlink("/dev/zero", path).unwrap(), "this is no file"),
+        (|path| std::fs::create_dir(path).unwrap(), "this is no file"),
+        (|path| std::fs::write(path, vec![b'#'; 1024 * 1024 + 1]).unwrap(), "this is larger than 1 MiB"),
+    ] {
+        let nexus = Nexus::new();
+        make(&nexus.path("config.toml"));
+        let sentence = format!("[HOME]/config.toml cannot be read: {why}\n");
+        let hint = "  make it a readable file of UTF-8 text, or remove it\n";
+        assert_output!(nexus.run(&["oauth", "token"]), 2, stdout: "", stderr: format!("error: {sentence}{hint}"));
+        let line = "Not signed in: run nexus oauth start\n";
+        assert_output!(nexus.run(&["oauth", "status"]), 4, stdout: line, stderr: format!("warning: {sentence}{hint}"));
+    }
+}

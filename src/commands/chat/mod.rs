@@ -110,8 +110,15 @@ fn ask(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) 
     let accounts = world.accounts(args.provider.as_deref())?.with_patience(settle::patience(args, form, world));
     let seen = accounts.look("")?;
     world.wait(async {
+        let named = settle::is_named(args, &asked, &accounts);
         let question = settle::question(args, asked, &accounts, &seen).await?;
-        let answer = accounts.ask("", seen, &question).await?;
+        let answer = match accounts.ask("", seen, &question).await {
+            Err(failure) if !named && settle::is_gone(&failure) => {
+                let question = settle::anew(&accounts, question, failure).await?;
+                accounts.ask("", accounts.look("")?, &question).await?
+            }
+            answered => answered?,
+        };
         output.follow(answer).await
     })
 }

@@ -126,7 +126,7 @@ pub(super) fn retries(world: &World) -> Told {
         if let Waiting::ToAskAgain(retry) = waiting {
             world.say(&format!("note: {retry}"));
             // A stdout that takes nothing is found out with the next object.
-            let _ = world.print(&self::retry(retry));
+            let _ = world.print_json(&self::retry(retry));
         }
     })
 }

@@ -64,7 +64,7 @@ impl<'w> Output<'w> {
     async fn tell(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
         let stream = self.form == Form::StreamJson;
         if stream {
-            self.world.print(&self.known.start())?;
+            self.world.print_json(&self.known.start())?;
         }
         while let Some(piece) = answer.next().await? {
             let (kind, text) = match &piece {
@@ -75,7 +75,7 @@ impl<'w> Output<'w> {
                 self.known.text.push_str(text);
             }
             if stream {
-                self.world.print(&object::piece(kind, text))?;
+                self.world.print_json(&object::piece(kind, text))?;
             }
         }
         Ok(())
@@ -90,7 +90,7 @@ impl<'w> Output<'w> {
         match done {
             Ok(()) => {
                 if self.form != Form::Text {
-                    self.world.print(&self.known.told(self.form, None))?;
+                    self.world.print_json(&self.known.told(self.form, None))?;
                 }
                 if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
                     self.world.say("note: the answer stops here because it reached --max-tokens");
@@ -100,7 +100,7 @@ impl<'w> Output<'w> {
             Err(error) => {
                 if let (Form::Json | Form::StreamJson, Some(object)) = (self.form, told::error(&error)) {
                     // If stdout cannot take it, the sentence on stderr and the exit code have to do.
-                    let _ = self.world.print(&self.known.told(self.form, Some(&object)));
+                    let _ = self.world.print_json(&self.known.told(self.form, Some(&object)));
                 }
                 if self.printed {
                     match error.downcast_ref() {

@@ -69,6 +69,28 @@ pub(super) fn settled(asked: Asked, accounts: &Accounts, listed: &[Model]) -> Re
     Ok(Question { model, max_tokens, system: asked.system, messages })
 }
 
+/// Whether anybody but nexus chose the model.
+pub(super) fn is_named(args: &Args, asked: &Asked, accounts: &Accounts) -> bool {
+    args.model.is_some() || asked.model.is_some() || accounts.provider().api.model.is_some()
+}
+
+/// Whether a failure says that there is no such model any more.
+pub(super) fn is_gone(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(refusal) if refusal.status == Some(404))
+}
+
+/// The same question to the model that is the newest now, the list being asked for anew.
+///
+/// # Errors
+/// The failure that is given, where there is no other model to ask.
+pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure) -> Result<Question> {
+    let Ok(listed) = accounts.models("", accounts.look("")?).await else { return Err(gone) };
+    let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone) };
+    let longest = model.max_tokens.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0);
+    let max_tokens = longest.map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
+    Ok(Question { model: model.id.clone(), max_tokens, ..question })
+}
+
 /// What it means for a question that there is no list to take a model from.
 fn unnamed(failure: Failure) -> Failure {
     match failure {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
                 object
             })
             .collect();
-        world.print(&format!("{}\n", json!({ "version": 1, "conversations": conversations })))?;
+        world.print_object(&json!({ "version": 1, "conversations": conversations }))?;
         return Ok(0);
     }
     let lines: String = listed

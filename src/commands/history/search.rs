@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     let found = world.history()?.search(&args.words, args.limit)?;
     if args.json {
         let found: Vec<_> = found.iter().map(telling::found).collect();
-        world.print(&world.shown(&format!("{}\n", json!({ "version": 1, "found": found }))))?;
+        world.print_object(&json!({ "version": 1, "found": found }))?;
         return Ok(0);
     }
     let lines: String = found

@@ -26,10 +26,10 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     }
     let found = vault.keystore().find()?;
     vault.prove_readable()?;
-    world.print(&match args.json {
-        true => format!("{}\n", object(found.as_ref(), &keeping)),
-        false => format!("{}\n", sentence(found.as_ref(), &keeping)),
-    })?;
+    match args.json {
+        true => world.print_object(&object(found.as_ref(), &keeping))?,
+        false => world.print(&format!("{}\n", sentence(found.as_ref(), &keeping)))?,
+    }
     Ok(0)
 }
 

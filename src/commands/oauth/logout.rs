@@ -1,7 +1,8 @@
 //! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
 
-use crate::account::Revocation;
+use crate::account::{Accounts, Revocation, SignedOut};
 use crate::commands::Done;
+use crate::failure::Failure;
 use crate::world::World;
 
 /// Revoke the session at the server where that can be done, and forget it here
@@ -16,33 +17,49 @@ pub(crate) struct Args {
     all: bool,
 }
 
-/// Signs out.
+/// Signs out, whatever the configuration says: a session knows its client and its servers.
 ///
 /// # Errors
 /// A store that cannot be written.
 pub(crate) fn run(args: &Args, world: &World) -> Done {
     if !args.all {
-        return sign_out(args.provider.as_deref(), world);
+        return sign_out(&world.stored_accounts(args.provider.as_deref())?, world);
     }
     let stored = world.folders()?.vault().providers()?;
     if stored.is_empty() {
         world.say("Nothing to forget");
     }
+    let mut codes = Vec::new();
     for provider in stored {
+        let accounts = world.stored_accounts(Some(&provider))?;
         world.say(&format!("{provider}:"));
-        sign_out(Some(&provider), world)?;
+        codes.push(match sign_out(&accounts, world).map_err(|error| error.downcast::<Failure>()) {
+            Ok(code) => code,
+            // The others are signed out all the same.
+            Err(Ok(failure)) => {
+                world.fail(&failure);
+                failure.exit_code()
+            }
+            Err(Err(error)) => return Err(error),
+        });
     }
-    Ok(0)
+    Ok(worst(&codes))
 }
 
-fn sign_out(provider: Option<&str>, world: &World) -> Done {
-    let accounts = world.accounts(provider)?;
+/// What can be mended by trying again is the least of it.
+fn worst(codes: &[u8]) -> u8 {
+    let temporary = Failure::Busy { waited: 0 }.exit_code();
+    let severity = |code: &u8| (*code != 0, *code != temporary, u8::MAX - *code);
+    codes.iter().copied().max_by_key(severity).unwrap_or(0)
+}
+
+fn sign_out(accounts: &Accounts, world: &World) -> Done {
     if matches!(accounts.peek(""), Ok(None)) {
         world.say("Nothing to forget");
         return Ok(0);
     }
-    let revocation = world.wait(async { Ok(accounts.sign_out("").await?) })?;
-    let Some(revocation) = revocation else {
+    let signed_out = world.wait(async { Ok(accounts.sign_out("").await?) })?;
+    let Some(SignedOut { revocation, remains }) = signed_out else {
         world.say("Nothing to forget");
         return Ok(0);
     };
@@ -52,7 +69,26 @@ fn sign_out(provider: Option<&str>, world: &World) -> Done {
         Revocation::Unsupported => {
             "Not revoked: this provider has no revocation endpoint; its tokens live until they expire".to_owned()
         }
+        Revocation::Unreadable(failure) => {
+            format!("Not revoked, because it cannot be read: {failure}; its tokens live until they expire")
+        }
     });
+    if let Some(failure) = remains {
+        return Err(failure.into());
+    }
     world.say("Forgotten here");
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_code_is_the_one_that_wants_most_doing() {
+        for (codes, code) in [(&[][..], 0), (&[0, 0], 0), (&[0, 75], 75), (&[75, 1, 0], 1), (&[2, 75], 2), (&[2, 1], 1)]
+        {
+            assert_eq!(worst(codes), code, "{codes:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::commands::Done;
 use crate::failure::Failure;
 use crate::moment;
+use crate::provider::Name;
 use crate::session::Session;
 use crate::world::{self, World};
 
@@ -62,27 +63,36 @@ impl State {
 /// Looks.
 ///
 /// # Errors
-/// A store or a configuration that cannot be read. A session that is no longer good is no error
-/// here: the exit code says it.
+/// A store that cannot be read. A session that is no longer good is no error here: the exit code says
+/// it; nor is a configuration that cannot be used, of which a warning tells.
 pub(crate) fn run(args: &Args, world: &World) -> Done {
-    let accounts = world.accounts(args.provider.as_deref())?;
+    let accounts = world.stored_accounts(args.provider.as_deref())?;
     let provider = &accounts.provider().name;
     let session = accounts.peek("")?;
-    if let Some(session) = &session {
-        session.check_home(accounts.provider())?;
+    match &session {
+        Some(session) => {
+            if let Err(elsewhere) = session.check_home(accounts.provider()) {
+                world.warn_of(&elsewhere);
+            }
+        }
+        None => {
+            let others = accounts.signed_in()?;
+            if !others.is_empty() {
+                world.say(&format!("note: {}", Failure::NotSignedIn { provider: provider.clone(), others }.hint()));
+            }
+        }
     }
     let now = world::now();
     let state = State::of(session.as_ref(), now);
-    let said = match args.json {
-        true => object(provider, session.as_ref(), state, now).to_string(),
-        false => sentence(provider, session.as_ref(), state, now),
-    };
-    world.print(&format!("{said}\n"))?;
+    match args.json {
+        true => world.print_object(&object(provider, session.as_ref(), state, now))?,
+        false => world.print(&format!("{}\n", sentence(provider, session.as_ref(), state, now)))?,
+    }
     Ok(state.exit_code())
 }
 
-fn sentence(provider: &str, session: Option<&Session>, state: State, now: i64) -> String {
-    let start = Failure::NotSignedIn { provider: provider.to_owned() }.hint().replace('`', "");
+fn sentence(provider: &Name, session: Option<&Session>, state: State, now: i64) -> String {
+    let start = Failure::NotSignedIn { provider: provider.clone(), others: Vec::new() }.hint().replace('`', "");
     let Some(session) = session else { return format!("Not signed in: {start}") };
     let ago = moment::span(now - session.expires_at.unwrap_or(now));
     let left = session
@@ -139,9 +149,12 @@ mod tests {
             (Some(session(NOW, None)), "Token active, expiry unknown, auto-refresh enabled", 0),
         ] {
             let state = State::of(session.as_ref(), NOW);
-            assert_eq!(sentence("claude_code", session.as_ref(), state, NOW), line);
+            assert_eq!(sentence(&Name::from("claude_code"), session.as_ref(), state, NOW), line);
             assert_eq!(state.exit_code(), code, "{line}");
         }
-        assert_eq!(sentence("work", None, State::None, NOW), "Not signed in: run nexus oauth start --provider work");
+        assert_eq!(
+            sentence(&Name::from("work"), None, State::None, NOW),
+            "Not signed in: run nexus oauth start --provider work"
+        );
     }
 }

@@ -39,22 +39,26 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
         None => Need::Lend,
     };
     let seen = accounts.look("")?;
+    let (generation, refreshable) = (seen.generation, seen.refreshable);
     let session = match seen.serves(need, world::now()) {
         true => seen,
         false => world.wait(async { Ok(accounts.serve("", need, seen).await?) })?,
     };
+    // Where the refresh failed, that was said already.
     if let (Some(wanted), Some(left)) = (args.min_ttl, left(&session))
         && left < i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)
+        && (session.generation != generation || !refreshable)
     {
-        world.say(&format!(
-            "note: the token lives for {} only; the server gives none that lives longer",
-            moment::span(left)
-        ));
+        let why = match refreshable {
+            true => "the server gives none that lives longer",
+            false => "there is no refresh token to get another one with",
+        };
+        world.say(&format!("note: the token lives for {} only; {why}", moment::span(left)));
     }
-    world.print(&match args.json {
-        true => format!("{}\n", object(&accounts.provider().name, &session)),
-        false => format!("{}\n", session.access_token.expose()),
-    })?;
+    match args.json {
+        true => world.print_object(&object(&accounts.provider().name, &session))?,
+        false => world.print(&format!("{}\n", session.access_token.expose()))?,
+    }
     Ok(0)
 }
 

@@ -11,6 +11,7 @@ fn provider(redirect_uri: &str) -> Provider {
     let mut provider = Provider::named("work");
     provider.redirect_uri.value = redirect_uri.into();
     provider.authorize_url = Url::parse("http://127.0.0.1:1/authorize").ok();
+    provider.token_url = Url::parse("http://127.0.0.1:1/token").ok();
     let id = Setting { value: "client".into(), origin: Origin::Code };
     provider.client = Some(Client { id, secret: None, auth: ClientAuth::None });
     provider
@@ -91,9 +92,11 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
         (asked("GET", "/callback?code=c&state=wrong", &host), 400),
         (asked("GET", "/callback?error=access_denied", &host), 400),
         (asked("GET", "/callback?code=c&state=%3Cscript%3E", &host), 400),
+        // What says nothing clear has no wrong state, and is not counted as if it had.
         (asked("GET", &twice, &host), 400),
+        (asked("GET", &query(&attempt, "x=y"), &host), 400),
     ];
-    let judged = table.iter().filter(|(_, status)| *status == 400).count();
+    let judged = table.iter().filter(|(_, status)| *status == 400).count() - 2;
     let client = async {
         for (request, status) in &table {
             let got = send(port, request).await;
@@ -111,7 +114,7 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
     }
     match callback.wait(&attempt, Duration::ZERO).await {
         Err(Failure::SignInTimedOut { turned_away, provider, client_id, redirect_uri, .. }) => {
-            assert_eq!((turned_away as usize, provider.as_str(), client_id.as_str()), (judged, "work", "client"));
+            assert_eq!((turned_away as usize, &*provider, client_id.as_str()), (judged, "work", "client"));
             assert_eq!(redirect_uri, callback.redirect_uri());
         }
         other => panic!("{other:?}"),
@@ -200,7 +203,24 @@ async fn a_program_is_answered_but_not_waited_for() {
     let program = tokio::spawn(async move { get(port, &right, "Accept: */*\r\n").await });
     callback.wait(&attempt, LONG).await.expect("the code");
     callback.tell(&done()).await;
-    assert_eq!(program.await.expect("answered").status, 303);
+    // Without a second address that would be gone before a slow one comes to it.
+    let got = program.await.expect("answered");
+    assert_eq!((got.status, got.body.as_str()), (200, "Signed in as <Ada> & co\n"));
+    assert!(got.head.contains("\r\ncontent-type: text/plain"), "{}", got.head);
+    assert_headers(&got);
+}
+
+#[tokio::test]
+async fn a_program_is_told_of_a_failure_too() {
+    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
+    let port = callback.desk.port;
+    let right = query(&attempt, "error=access_denied&error_description=%1b[2Jno");
+    let program = tokio::spawn(async move { get(port, &right, "").await });
+    let failure = callback.wait(&attempt, LONG).await.expect_err("a denial");
+    callback.tell(&Outcome::Failed(failure)).await;
+    let said = "Sign-in failed: work refused the sign-in (access_denied): [2Jno\n  run `nexus oauth start --provider \
+                work` again to allow it\n";
+    assert_eq!(program.await.expect("answered").body, said);
 }
 
 #[tokio::test]
@@ -258,7 +278,7 @@ async fn at_the_short_address_the_callback_wins() {
     let program = tokio::spawn(async move { get(port, &target, "").await });
     assert_eq!(callback.wait(&attempt, LONG).await.expect("the code").expose(), "c");
     callback.tell(&done()).await;
-    assert_eq!(program.await.expect("answered").status, 303);
+    assert_eq!(program.await.expect("answered").body, "Signed in as <Ada> & co\n");
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ mod tests {
             (Failure::Declined { said: text() }, Meaning::Its),
             (Failure::ContextFull, Meaning::Its),
             (Failure::Nonsense { host: text(), what: text() }, Meaning::Its),
-            (Failure::NotSignedIn { provider: text() }, Meaning::Everybodys),
+            (Failure::NotSignedIn { provider: text().into(), others: Vec::new() }, Meaning::Everybodys),
             (Failure::Busy { waited: 90 }, Meaning::Overloaded),
         ] {
             assert_eq!(meaning(&failure), means, "{failure:?}");

@@ -1,0 +1,185 @@
+//! The configuration file as it is written: which keys there are, and what each holds. The only home
+//! of the TOML parser.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::failure::{Failure, Result};
+use crate::provider::keeping::Keeper;
+use crate::provider::{ClientAuth, Dialect, Encoding, Origin};
+use crate::secret::ClientSecret;
+
+/// The largest configuration file, in bytes. Nobody writes as much by hand.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The keys at the top of the file.
+const TOP: &[&str] = &["aliases", "default", "key", "passphrase_command", "passphrase_file", "provider"];
+
+/// The keys of a provider.
+const KEYS: &[&str] = &[
+    "issuer",
+    "authorize_url",
+    "token_url",
+    "device_url",
+    "revoke_url",
+    "client_id",
+    "client_secret",
+    "client_secret_file",
+    "client_auth",
+    "redirect_uri",
+    "scopes",
+    "authorize_params",
+    "code_request",
+    "code_params",
+    "code_headers",
+    "refresh_request",
+    "refresh_params",
+    "refresh_headers",
+    "api_url",
+    "api_headers",
+    "dialect",
+    "model",
+    "max_tokens",
+];
+
+#[derive(Default, Deserialize)]
+pub(super) struct File {
+    pub(super) aliases: Option<BTreeMap<String, String>>,
+    pub(super) default: Option<String>,
+    pub(super) key: Option<Keeper>,
+    pub(super) passphrase_file: Option<PathBuf>,
+    pub(super) passphrase_command: Option<String>,
+    #[serde(default)]
+    pub(super) provider: BTreeMap<String, Section>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Section {
+    pub(super) issuer: Option<String>,
+    pub(super) authorize_url: Option<String>,
+    pub(super) token_url: Option<String>,
+    pub(super) device_url: Option<String>,
+    pub(super) revoke_url: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<ClientSecret>,
+    pub(super) client_secret_file: Option<PathBuf>,
+    pub(super) client_auth: Option<ClientAuth>,
+    pub(super) redirect_uri: Option<String>,
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) authorize_params: Option<BTreeMap<String, String>>,
+    pub(super) code_request: Option<Encoding>,
+    pub(super) code_params: Option<BTreeMap<String, String>>,
+    pub(super) code_headers: Option<BTreeMap<String, String>>,
+    pub(super) refresh_request: Option<Encoding>,
+    pub(super) refresh_params: Option<BTreeMap<String, String>>,
+    pub(super) refresh_headers: Option<BTreeMap<String, String>>,
+    pub(super) api_url: Option<String>,
+    pub(super) api_headers: Option<BTreeMap<String, String>>,
+    pub(super) dialect: Option<Dialect>,
+    pub(super) model: Option<String>,
+    pub(super) max_tokens: Option<u32>,
+}
+
+/// Reads the file, if it is there.
+///
+/// # Errors
+/// [`Failure::Configuration`], naming the key or the line.
+pub(super) fn read(path: &Path) -> Result<Option<File>> {
+    let text = match text(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::Configuration {
+                sentence: format!("{} cannot be read: {error}", path.display()),
+                cure: "make it a readable file of UTF-8 text, or remove it".into(),
+            });
+        }
+    };
+    let table: Table = toml::from_str(&text).map_err(|error| wrong(&error, &text, path, None))?;
+    check_keys(&table, "", TOP, path)?;
+    if let Some(providers) = table.get("provider").and_then(Value::as_table) {
+        for (name, section) in providers {
+            if let Some(section) = section.as_table() {
+                check_keys(section, &format!("provider.{name}"), KEYS, path)?;
+            }
+        }
+    }
+    // A table has forgotten its lines; the text is read once more only to name one.
+    table.try_into().or_else(|_| toml::from_str(&text)).map(Some).map_err(|error| {
+        let key = toml::from_str(&text).ok().and_then(|table| culprit_in(&table));
+        wrong(&error, &text, path, key.as_deref())
+    })
+}
+
+/// The text of a file that is one: nothing is ever read to the end of a device or a pipe.
+fn text(path: &Path) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(io::Error::other("this is no file"));
+    }
+    if found.len() > LARGEST {
+        return Err(io::Error::other("this is larger than 1 MiB"));
+    }
+    fs::read_to_string(path)
+}
+
+/// A complaint of the parser, with its place and without the line itself, which may hold a secret.
+fn wrong(error: &toml::de::Error, text: &str, path: &Path, key: Option<&str>) -> Failure {
+    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+    // `message` alone, because the error's own text would quote the line; and not even that where it
+    // could quote a value that is meant to be hidden.
+    let hidden = |place: &str| place.contains("secret") || place.contains("pass");
+    let why = match text.lines().nth(line).is_some_and(hidden) || key.is_some_and(hidden) {
+        true => "this is no text in quotes".into(),
+        false => error.message().trim().replace('\n', ", "),
+    };
+    let file = path.display();
+    let place = match key {
+        Some(key) => Origin::File(path.to_owned(), key.to_owned()).to_string(),
+        None => file.to_string(),
+    };
+    Failure::Configuration { sentence: format!("{place}, line {}: {why}", line + 1), cure: "mend that line".into() }
+}
+
+/// The first key whose value, taken alone, is not of its kind.
+fn culprit_in(table: &Table) -> Option<String> {
+    let alone = |key: &String, value: &Value| Table::from_iter([(key.clone(), value.clone())]);
+    let in_section = |name: &String, section: &Table| {
+        let mut keys = section.iter();
+        let key = keys.find(|(key, value)| alone(key, value).try_into::<Section>().is_err())?.0;
+        Some(format!("provider.{name}.{key}"))
+    };
+    table.iter().find_map(|(key, value)| match (&**key, value.as_table()) {
+        ("provider", Some(sections)) => sections.iter().find_map(|(name, section)| match section.as_table() {
+            Some(section) => in_section(name, section),
+            None => Some(format!("provider.{name}")),
+        }),
+        _ => alone(key, value).try_into::<File>().is_err().then(|| key.clone()),
+    })
+}
+
+fn check_keys(table: &Table, place: &str, known: &[&str], path: &Path) -> Result<()> {
+    for key in table.keys() {
+        if known.contains(&&**key) {
+            continue;
+        }
+        let nearest = known
+            .iter()
+            .map(|known| (strsim::jaro_winkler(key, known), *known))
+            .max_by(|one, other| one.0.total_cmp(&other.0));
+        let place = if place.is_empty() { "at the top".to_owned() } else { format!("in [{place}]") };
+        return Err(Failure::Configuration {
+            sentence: format!("{} has an unknown key `{}` {place}", path.display(), crate::terminal::clean(key)),
+            cure: match nearest {
+                Some((closeness, nearest)) if closeness > 0.7 => format!("did you mean `{nearest}`?"),
+                _ => format!("known here are: {}", known.join(", ")),
+            },
+        });
+    }
+    Ok(())
+}
