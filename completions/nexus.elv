@@ -113,6 +113,7 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -v 'Tell on stderr what happens on the wire, with secrets masked'
             cand --verbose 'Tell on stderr what happens on the wire, with secrets masked'
             cand --no-stdin 'Leave stdin alone, whatever it is'
+            cand --raw 'Show the answer as it was written, without laying out its Markdown; in a pipe it always is'
             cand --json 'The same as --output json'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'

@@ -81,6 +81,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l out -d 'Where the r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l jobs -d 'The most questions of --batch that are on their way at once [default: 16]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Leave stdin alone, whatever it is'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Show the answer as it was written, without laying out its Markdown; in a pipe it always is'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'The same as --output json'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'

@@ -54,6 +54,7 @@ pub mod batch;
 pub mod history;
 
 pub mod loopback;
+pub mod markdown;
 pub mod sandbox;
 
 pub mod failure;

@@ -23,9 +23,12 @@ use crate::session::vault::Vault;
 use crate::terminal;
 
 mod browser;
+mod progress;
+mod screen;
 mod signals;
 
 use browser::browsers;
+pub(crate) use progress::Progress;
 pub(crate) use signals::Interrupted;
 use signals::Signals;
 
@@ -271,7 +274,7 @@ impl World {
         let mut err = anstream::stderr();
         let sentence = if io::stderr().is_terminal() { terminal::visible(&sentence) } else { sentence.into() };
         // Nobody reads it: then there is nobody to tell.
-        let _ = writeln!(err, "{LABEL}error:{LABEL:#} {sentence}");
+        let _ = progress::above(|| writeln!(err, "{LABEL}error:{LABEL:#} {sentence}"));
         let hint = failure.hint();
         if !hint.is_empty() {
             self.say(&format!("  {hint}"));
@@ -386,5 +389,5 @@ fn notice() -> renew::Notice {
 /// Writes a line to stderr, where nothing can be done about a reader who has gone.
 fn complain(line: &str) {
     let line = if io::stderr().is_terminal() { terminal::visible(line) } else { line.into() };
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = progress::above(|| writeln!(io::stderr(), "{line}"));
 }

@@ -14,8 +14,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "account", "api", "batch", "cli", "failure", "history", "moment", "oauth", "provider", "sandbox",
-            "session", "terminal", "world",
+            "account", "api", "batch", "cli", "failure", "history", "markdown", "moment", "oauth", "provider",
+            "sandbox", "session", "terminal", "world",
         ],
     ),
     ("world", &["account", "failure", "history", "http", "provider", "secret", "session", "terminal"]),
@@ -32,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("provider", &["failure", "secret", "terminal"]),
     // The name of the built-in provider, for the hints that differ for it.
     ("failure", &["moment", "provider"]),
+    ("markdown", &["terminal"]),
     ("terminal", &[]),
     ("moment", &[]),
     ("secret", &[]),
@@ -52,8 +53,25 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["commands/chat/batch/progress.rs"]),
     ("open", &["world.rs"]),
     ("directories", &["world.rs"]),
-    ("anstream", &["world.rs"]),
-    ("anstyle", &["world.rs"]),
+    ("anstream", &["world/progress.rs", "world/screen.rs", "world.rs"]),
+    (
+        "anstyle",
+        &[
+            "markdown/code.rs",
+            "markdown/compose.rs",
+            "markdown/flow.rs",
+            "markdown/inline.rs",
+            "markdown/page.rs",
+            "markdown/table.rs",
+            "world/progress.rs",
+            "world.rs",
+        ],
+    ),
+    ("terminal_size", &["world/screen.rs"]),
+    ("pulldown_cmark", &["markdown/inline.rs"]),
+    ("syntect", &["markdown/code.rs"]),
+    ("two_face", &["markdown/code.rs"]),
+    ("unicode_width", &["markdown/inline.rs", "markdown/page.rs"]),
     ("jiff", &["moment.rs"]),
     ("subtle", &["secret.rs"]),
     ("rustix", &["private.rs", "world.rs"]),
@@ -415,9 +433,9 @@ fn the_outside_is_handed_in_by_the_world() {
         ("std::env::var", &["world.rs"]),
         ("SystemTime::now", &["world.rs"]),
         ("io::stdin()", &["world.rs"]),
-        ("io::stderr()", &["world.rs"]),
+        ("io::stderr()", &["world/progress.rs", "world.rs"]),
         // The answer is written as it comes, and holds the stream until it ends.
-        ("io::stdout()", &["commands/chat/output.rs", "world.rs"]),
+        ("io::stdout()", &["commands/chat/shown.rs", "world/screen.rs", "world.rs"]),
         ("std::env::current_exe", &["commands/demo.rs"]),
         ("TcpListener::bind", &["loopback/mod.rs"]),
     ];

@@ -58,6 +58,8 @@ mod pkce;
 mod private;
 /// `nexus chat -t`, `--system-file`, and aliases.
 mod templates;
+/// The program in a real pseudo-terminal, and the screen a person would see (Unix).
+mod terminal;
 /// Many processes on one session.
 mod turns;
 

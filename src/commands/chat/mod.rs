@@ -2,7 +2,7 @@
 //!
 //! One command in several files: [`asked`] is what is asked ([`input`] what is said, [`template`] what
 //! it is said in, [`attachment`] what is sent along), [`settle`] whom and how, [`output`] what becomes
-//! of the answer, [`object`] what programs are told. [`batch`] does it with many questions.
+//! of the answer, [`shown`] how a person sees it, [`object`] what programs are told. [`batch`] does it with many questions.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +20,7 @@ mod input;
 mod object;
 mod output;
 mod settle;
+mod shown;
 mod template;
 
 /// Ask a question and stream the answer
@@ -79,6 +80,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = moment::parse_duration)]
     deadline: Duration,
 
+    /// Show the answer as it was written, without laying out its Markdown; in a pipe it always is
+    #[arg(long)]
+    raw: bool,
+
     /// What stdout gets
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
     output: Form,
@@ -100,14 +105,16 @@ pub(crate) fn run(args: Args, world: &World) -> Done {
         return batch::run(&args, input, world);
     }
     let form = if args.json { Form::Json } else { args.output };
-    let mut output = output::Output::new(form, world);
+    let mut output = output::Output::new(form, args.raw, world);
     let done = ask(&args, form, &mut output, world);
     output.end(done)
 }
 
 fn ask(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> anyhow::Result<()> {
     let asked = asked::settle(args, world)?;
-    let accounts = world.accounts(args.provider.as_deref())?.with_patience(settle::patience(args, form, world));
+    let accounts = world.accounts(args.provider.as_deref())?;
+    let patience = settle::patience(args, form, &accounts, world);
+    let accounts = accounts.with_patience(patience);
     let seen = accounts.look("")?;
     world.wait(async {
         let named = settle::is_named(args, &asked, &accounts);

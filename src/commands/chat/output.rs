@@ -1,27 +1,33 @@
 //! What becomes of an answer: written as it comes, or told to a program.
 
-use std::io::{self, StdoutLock};
+use std::sync::Arc;
 
+use crate::account::{Accounts, Told, Waiting};
 use crate::api::{Answer, Piece};
 use crate::commands::Done;
 use crate::commands::chat::object::{self, Form, Known};
+use crate::commands::chat::shown::Shown;
 use crate::commands::told;
 use crate::failure::Failure;
-use crate::terminal::Streamed;
-use crate::world::World;
+use crate::provider::host;
+use crate::world::{Progress, World};
 
 /// Where an answer goes, and what is known of it.
 pub(super) struct Output<'w> {
     form: Form,
+    raw: bool,
     world: &'w World,
+    /// Until there is something better to see.
+    progress: Option<Progress>,
     pub(super) known: Known,
     /// Whether any of the answer's text was printed.
     printed: bool,
 }
 
 impl<'w> Output<'w> {
-    pub(super) fn new(form: Form, world: &'w World) -> Self {
-        Self { form, world, known: Known::default(), printed: false }
+    pub(super) fn new(form: Form, raw: bool, world: &'w World) -> Self {
+        let progress = (form != Form::StreamJson).then(|| world.progress());
+        Self { form, raw, world, progress, known: Known::default(), printed: false }
     }
 
     /// Follows an answer to its end.
@@ -30,6 +36,8 @@ impl<'w> Output<'w> {
     /// A stdout that takes nothing, or why the answer is not whole.
     pub(super) async fn follow(&mut self, mut answer: Answer) -> anyhow::Result<()> {
         self.known.ending = answer.ending().clone();
+        let awaited = if self.form == Form::Text { "first words" } else { "end of the answer" };
+        self.world.waiting(format_args!("waiting for the {awaited}"));
         let ended = match self.form {
             Form::Text => self.print(&mut answer).await,
             Form::Json | Form::StreamJson => self.tell(&mut answer).await,
@@ -40,12 +48,12 @@ impl<'w> Output<'w> {
 
     /// Writes the text piece by piece.
     async fn print(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
-        let terminal = self.world.stdout_is_terminal();
-        let mut out: Streamed<StdoutLock<'_>> = Streamed::new(io::stdout().lock(), terminal);
+        let mut out = Shown::begin(self.raw, self.world);
         let ended = loop {
             match answer.next().await {
                 Ok(Some(Piece::Text(text))) => {
                     self.printed = true;
+                    self.progress = None;
                     out.write(&text)?;
                 }
                 Ok(Some(Piece::Thinking(_))) => {}
@@ -53,8 +61,9 @@ impl<'w> Output<'w> {
                 Err(failure) => break Err(failure),
             }
         };
+        self.progress = None;
         // On a terminal an error must not begin in the middle of the answer's last line.
-        if ended.is_ok() || terminal {
+        if ended.is_ok() || self.world.stdout_is_terminal() {
             out.finish()?;
         }
         Ok(ended?)
@@ -86,7 +95,8 @@ impl<'w> Output<'w> {
     ///
     /// # Errors
     /// What went wrong before, or a stdout that takes nothing.
-    pub(super) fn end(self, done: anyhow::Result<()>) -> Done {
+    pub(super) fn end(mut self, done: anyhow::Result<()>) -> Done {
+        self.progress = None;
         match done {
             Ok(()) => {
                 if self.form != Form::Text {
@@ -113,4 +123,20 @@ impl<'w> Output<'w> {
             }
         }
     }
+}
+
+/// Tells a person what is waited for, where one is there to see it.
+pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
+    if !world.shows_progress() {
+        return None;
+    }
+    let (world, host) = (world.clone(), accounts.provider().api.url.as_ref().map(host).unwrap_or_default());
+    Some(Arc::new(move |waiting| match waiting {
+        Waiting::ForToken => world.waiting("refreshing the token"),
+        Waiting::ForAnswer => world.waiting(format_args!("waiting for {host}")),
+        Waiting::ToAskAgain(retry) => {
+            world.waiting("waiting to ask again");
+            world.say(&format!("note: {retry}"));
+        }
+    }))
 }

@@ -6,6 +6,7 @@ use crate::api::{Message, Model, Question, Role};
 use crate::commands::chat::Args;
 use crate::commands::chat::asked::Asked;
 use crate::commands::chat::object::{self, Form};
+use crate::commands::chat::output;
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use crate::world::World;
@@ -100,8 +101,11 @@ fn unnamed(failure: Failure) -> Failure {
 }
 
 /// How long and how often a busy service is asked.
-pub(super) fn patience(args: &Args, form: Form, world: &World) -> Patience {
-    let told = (form == Form::StreamJson).then(|| object::retries(world));
+pub(super) fn patience(args: &Args, form: Form, accounts: &Accounts, world: &World) -> Patience {
+    let told = match form {
+        Form::StreamJson => Some(object::retries(world)),
+        Form::Text | Form::Json => output::waits(accounts, world),
+    };
     Patience { retries: args.retries, deadline: args.deadline, told, ..Patience::default() }
 }
 

@@ -1,0 +1,277 @@
+//! Tables: their columns fitted into the width, their cells wrapped; where the columns cannot
+//! stand side by side, each row is told cell by cell.
+
+use anstyle::Style;
+
+use super::inline::{self, Bit};
+use super::marks::BLANK;
+use super::page::{Page, Span, columns, word_columns};
+
+/// Between two columns.
+const BAR: &str = " │ ";
+const CROSS: &str = "─┼─";
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Side {
+    Left,
+    Middle,
+    Right,
+}
+
+/// A table that is being read: nothing of it is written before its widths are known.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    head: Option<String>,
+    sides: Vec<Side>,
+    rows: Vec<String>,
+}
+
+type Cell = Vec<Bit>;
+
+/// A line of a cell, and the columns that it takes.
+type CellLine = (Vec<Span>, usize);
+
+impl Table {
+    /// What may be the head of a table; its delimiter row decides.
+    pub(super) fn candidate(head: &str) -> Self {
+        Self { head: Some(head.to_owned()), ..Self::default() }
+    }
+
+    /// A table whose head was written already, and its delimiter row.
+    pub(super) fn headless(delimiter: &str) -> Self {
+        let mut table = Self::default();
+        table.confirm(delimiter);
+        table
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        !self.sides.is_empty()
+    }
+
+    /// The head stands above it already.
+    pub(super) fn is_headless(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// The head of what turned out to be no table.
+    pub(super) fn head(&self) -> &str {
+        self.head.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn confirm(&mut self, delimiter: &str) {
+        let side = |cell: String| match (cell.starts_with(':'), cell.ends_with(':')) {
+            (true, true) => Side::Middle,
+            (false, true) => Side::Right,
+            _ => Side::Left,
+        };
+        self.sides = cells(delimiter).into_iter().map(side).collect();
+    }
+
+    pub(super) fn row(&mut self, row: &str) {
+        self.rows.push(row.to_owned());
+    }
+
+    /// Writes it.
+    pub(super) fn print(self, page: &mut Page) {
+        let bold = page.style(Style::new().bold());
+        let read = |row: &str, style: Style| -> Vec<Cell> {
+            cells(row).iter().map(|cell| inline::read(cell, (' ', ' '), style, page.is_coloured()).bits).collect()
+        };
+        let head = self.head.as_deref().map(|head| read(head, bold));
+        let rows: Vec<_> = self.rows.iter().map(|row| read(row, Style::new())).collect();
+        let count = head.iter().chain(&rows).map(Vec::len).chain([self.sides.len()]).max().unwrap_or(1);
+        match widths(head.iter().chain(&rows), count, page.room()) {
+            Some(widths) => side_by_side(head.as_deref(), &rows, &widths, &self.sides, page),
+            None => one_by_one(head.as_deref().unwrap_or_default(), &rows, page),
+        }
+    }
+}
+
+/// The cells of a row. A bar behind a backslash is one in the text.
+fn cells(row: &str) -> Vec<String> {
+    let row = row.trim_matches(BLANK);
+    let row = row.strip_prefix('|').unwrap_or(row);
+    let (mut cells, mut cell, mut escaped) = (Vec::new(), String::new(), false);
+    for c in row.chars() {
+        if c == '|' && escaped {
+            cell.pop();
+            cell.push(c);
+        } else if c == '|' {
+            cells.push(std::mem::take(&mut cell).trim_matches(BLANK).to_owned());
+        } else {
+            cell.push(c);
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    if !cell.trim_matches(BLANK).is_empty() || cells.is_empty() {
+        cells.push(cell.trim_matches(BLANK).to_owned());
+    }
+    cells
+}
+
+/// How wide each column is to be, in columns of the terminal; none if not even their longest words
+/// have room.
+fn widths<'a>(rows: impl Iterator<Item = &'a Vec<Cell>>, count: usize, room: usize) -> Option<Vec<usize>> {
+    let (mut wanted, mut least) = (vec![1; count], vec![1; count]);
+    for row in rows {
+        for (at, cell) in row.iter().enumerate() {
+            let whole = wrap(cell, usize::MAX).iter().map(|(_, width)| *width).max().unwrap_or(0);
+            let words = cell.iter().map(|bit| if let Bit::Word(word) = bit { word_columns(word) } else { 0 });
+            wanted[at] = whole.max(wanted[at]);
+            least[at] = words.max().unwrap_or(0).max(least[at]);
+        }
+    }
+    let room = room.checked_sub(columns(BAR) * (count - 1))?;
+    if wanted.iter().sum::<usize>() <= room {
+        return Some(wanted);
+    }
+    if least.iter().sum::<usize>() > room {
+        return None;
+    }
+    // The widest column gives first.
+    let mut widths = wanted;
+    let mut over = widths.iter().sum::<usize>() - room;
+    while over > 0 {
+        let (at, _) = widths
+            .iter()
+            .enumerate()
+            .filter(|(at, width)| **width > least[*at])
+            .max_by_key(|(at, width)| (**width, usize::MAX - at))?;
+        let next = widths.iter().copied().filter(|width| *width < widths[at]).max().unwrap_or(0);
+        let give = (widths[at] - next.max(least[at])).clamp(1, over);
+        widths[at] -= give;
+        over -= give;
+    }
+    Some(widths)
+}
+
+/// A cell's lines of at most this width.
+fn wrap(cell: &Cell, width: usize) -> Vec<CellLine> {
+    let mut lines: Vec<CellLine> = vec![(Vec::new(), 0)];
+    let mut space = None;
+    for bit in cell {
+        match bit {
+            Bit::Space(style) => space = Some(*style),
+            Bit::Break => {
+                lines.push((Vec::new(), 0));
+                space = None;
+            }
+            Bit::Word(word) => {
+                let space = space.take();
+                let wide = word_columns(word);
+                let full = lines.last().is_some_and(|(_, taken)| {
+                    *taken > 0 && taken.saturating_add(wide + usize::from(space.is_some())) > width
+                });
+                if full {
+                    lines.push((Vec::new(), 0));
+                }
+                let Some((line, taken)) = lines.last_mut() else { continue };
+                if let Some(style) = space.filter(|_| *taken > 0) {
+                    line.push(Span { text: " ".into(), style });
+                    *taken += 1;
+                }
+                line.extend(word.iter().cloned());
+                *taken += wide;
+            }
+        }
+    }
+    lines
+}
+
+fn side_by_side(head: Option<&[Cell]>, rows: &[Vec<Cell>], widths: &[usize], sides: &[Side], page: &mut Page) {
+    let wrapped = |row: &[Cell]| -> Vec<Vec<CellLine>> {
+        let empty = Cell::new();
+        (0..widths.len()).map(|at| wrap(row.get(at).unwrap_or(&empty), widths[at])).collect()
+    };
+    let rows: Vec<_> = rows.iter().map(|row| wrapped(row)).collect();
+    // Where cells have more than one line, only a line between the rows tells where one ends.
+    let ruled = rows.iter().flatten().any(|lines| lines.len() > 1);
+    if let Some(head) = head {
+        row(&wrapped(head), widths, sides, page);
+    }
+    rule(widths, page);
+    for (at, cells) in rows.iter().enumerate() {
+        if ruled && at > 0 {
+            rule(widths, page);
+        }
+        row(cells, widths, sides, page);
+    }
+}
+
+fn rule(widths: &[usize], page: &mut Page) {
+    let lines: Vec<_> = widths.iter().map(|width| "─".repeat(*width)).collect();
+    page.line(&[Span { text: lines.join(CROSS), style: page.dim() }]);
+}
+
+fn row(cells: &[Vec<CellLine>], widths: &[usize], sides: &[Side], page: &mut Page) {
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let space = |width: usize| Span { text: " ".repeat(width), style: Style::new() };
+    for at in 0..height {
+        let mut line = Vec::new();
+        for (column, lines) in cells.iter().enumerate() {
+            if column > 0 {
+                line.push(Span { text: BAR.into(), style: page.dim() });
+            }
+            let (spans, taken) = lines.get(at).cloned().unwrap_or_default();
+            let left = widths[column].saturating_sub(taken);
+            let before = match sides.get(column) {
+                Some(Side::Right) => left,
+                Some(Side::Middle) => left / 2,
+                _ => 0,
+            };
+            line.push(space(before));
+            line.extend(spans);
+            line.push(space(left - before));
+        }
+        page.line(&line);
+    }
+}
+
+/// Each row as its cells, one below the other, behind the names of their columns.
+fn one_by_one(head: &[Cell], rows: &[Vec<Cell>], page: &mut Page) {
+    let dim = page.dim();
+    if rows.is_empty() {
+        head.iter().for_each(|name| print(name, page));
+    }
+    for (at, row) in rows.iter().enumerate() {
+        if at > 0 {
+            page.line(&[Span { text: "──".into(), style: dim }]);
+        }
+        for column in 0..row.len().max(head.len()) {
+            page.begin_line();
+            if let Some(name) = head.get(column) {
+                print_words(name, page);
+                page.write(":", dim);
+            }
+            if let Some(cell) = row.get(column) {
+                let mut words = vec![Bit::Space(Style::new())];
+                words.extend(cell.iter().map(|bit| match bit {
+                    Bit::Word(word) => Bit::Word(word.clone()),
+                    Bit::Space(style) => Bit::Space(*style),
+                    Bit::Break => Bit::Break,
+                }));
+                print_words(&words, page);
+            }
+            page.end_line();
+        }
+    }
+}
+
+fn print(cell: &Cell, page: &mut Page) {
+    print_words(cell, page);
+    page.end_line();
+}
+
+fn print_words(cell: &[Bit], page: &mut Page) {
+    let mut space = None;
+    for bit in cell {
+        match bit {
+            Bit::Word(word) => page.word(word, space.take()),
+            Bit::Space(style) => space = Some(*style),
+            Bit::Break => {
+                page.end_line();
+                space = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The program in a real pseudo-terminal, and the screen a person would see.
+//!
+//! The screens of `snapshots/answer.md` are drawn by `NEXUS_WRITE_SNAPSHOTS=1 cargo test --test it
+//! terminal`; without that variable they are only compared.
+
+#![cfg(unix)]
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use serde_json::json;
+
+use crate::nexus::{Nexus, sandbox};
+
+/// Nothing here takes nearly as long.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Rows enough that nothing scrolls away.
+const ROWS: u16 = 150;
+
+/// A program at a terminal.
+struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    /// Held to the end: dropped, it types a line's end.
+    keys: Box<dyn Write + Send>,
+    said: Arc<(Mutex<Said>, Condvar)>,
+    columns: u16,
+}
+
+#[derive(Default)]
+struct Said {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+/// All that a program left behind.
+struct Left {
+    screen: String,
+    bytes: String,
+    code: u32,
+}
+
+impl Terminal {
+    fn open(nexus: &Nexus, words: &[&str], columns: u16) -> Self {
+        Self::open_with(nexus, words, columns, &[("TERM", "xterm-256color")])
+    }
+
+    fn open_with(nexus: &Nexus, words: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
+        let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let plain = nexus.command(words);
+        let mut command = CommandBuilder::new(plain.get_program());
+        command.args(plain.get_args());
+        command.env_clear();
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.map_or_else(OsString::new, OsString::from));
+        }
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        command.cwd(nexus.home());
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let said: Arc<(Mutex<Said>, Condvar)> = Arc::default();
+        let (mut reader, heard) = (pair.master.try_clone_reader().unwrap(), said.clone());
+        thread::spawn(move || {
+            let mut bytes = [0; 4_096];
+            loop {
+                // A terminal that nobody holds any more is an error on some systems, an end on others.
+                let read = reader.read(&mut bytes).unwrap_or(0);
+                let mut said = heard.0.lock().unwrap();
+                said.bytes.extend_from_slice(&bytes[..read]);
+                said.ended = read == 0;
+                heard.1.notify_all();
+                if read == 0 {
+                    break;
+                }
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Self { child, master: pair.master, keys, said, columns }
+    }
+
+    /// Waits until the screen has this property.
+    fn until(&self, has: impl Fn(&str) -> bool) {
+        let said = self.said.0.lock().unwrap();
+        let (said, _) = self
+            .said
+            .1
+            .wait_timeout_while(said, LIMIT, |said| !said.ended && !has(&screen(&said.bytes, self.columns)))
+            .unwrap();
+        let screen = screen(&said.bytes, self.columns);
+        assert!(has(&screen), "{screen}");
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn finish(mut self) -> Left {
+        let said = self.said.0.lock().unwrap();
+        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !said.ended).unwrap();
+        assert!(!timeout.timed_out(), "{} is still running", screen(&said.bytes, self.columns));
+        let bytes = String::from_utf8(said.bytes.clone()).unwrap();
+        drop(said);
+        let code = self.child.wait().unwrap().exit_code();
+        Left { screen: screen(bytes.as_bytes(), self.columns), bytes, code }
+    }
+}
+
+/// What a terminal shows of these bytes, without empty lines at the end.
+fn screen(bytes: &[u8], columns: u16) -> String {
+    let size = |lines| NonZeroU16::new(lines).unwrap();
+    let mut parser = vt100::Parser::new(size(ROWS), size(columns), 0);
+    parser.process(bytes);
+    let rows: Vec<_> = parser.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect();
+    format!("{}\n", rows.join("\n").trim_end())
+}
+
+fn signed_in() -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    (sandbox, nexus)
+}
+
+fn delta(text: &str) -> Piece {
+    let delta = json!({ "type": "text_delta", "text": text });
+    Piece::event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }))
+}
+
+fn ending() -> [Piece; 2] {
+    let stop =
+        json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": 3 } });
+    [Piece::event(&stop), Piece::event(&json!({ "type": "message_stop" }))]
+}
+
+/// A stream of this text in pieces of so many characters.
+fn answer(text: &str, length: usize) -> Answer {
+    let characters: Vec<_> = text.chars().collect();
+    let pieces = characters.chunks(length).map(|piece| delta(&piece.iter().collect::<String>()));
+    Answer::stream(pieces.chain(ending()))
+}
+
+fn kept(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots").join(name)
+}
+
+#[track_caller]
+fn assert_kept(name: &str, screen: &str) {
+    #[expect(clippy::disallowed_methods, reason = "a test is told by its environment to write instead of compare")]
+    let write = std::env::var_os("NEXUS_WRITE_SNAPSHOTS").is_some();
+    if write {
+        fs::write(kept(name), screen).unwrap();
+    }
+    let kept = fs::read_to_string(kept(name)).unwrap();
+    assert!(kept == screen, "tests/it/snapshots/{name} is:\n{kept}\nthe screen is:\n{screen}");
+}
+
+#[test]
+fn an_answer_is_laid_out_and_the_same_however_it_comes() {
+    let (sandbox, nexus) = signed_in();
+    let text = fs::read_to_string(kept("answer.md")).unwrap();
+    for columns in [40, 80, 200] {
+        for length in [usize::MAX, 1, 2, 7] {
+            sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, length))]);
+            let left = Terminal::open(&nexus, &["chat", "x"], columns).finish();
+            assert_eq!(left.code, 0, "{}", left.screen);
+            assert_kept(&format!("answer-{columns}.txt"), &left.screen);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_comes_byte_by_byte_shows_the_same() {
+    let (sandbox, nexus) = signed_in();
+    let text = fs::read_to_string(kept("answer.md")).unwrap();
+    let whole = answer(&text, 16);
+    let bytes =
+        whole.body.iter().flat_map(|piece| if let Piece::Bytes(bytes) = piece { bytes.clone() } else { vec![] });
+    let body = bytes.map(|byte| Piece::Bytes(vec![byte])).collect();
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(Answer { body, ..whole })]);
+    let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
+    assert_eq!(left.code, 0, "{}", left.screen);
+    assert_kept("answer-80.txt", &left.screen);
+}
+
+#[test]
+fn colours_are_kept_too() {
+    let (sandbox, nexus) = signed_in();
+    let text = fs::read_to_string(kept("answer.md")).unwrap();
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, 5))]);
+    let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
+    let shown: Vec<_> = left.bytes.split("\r\n").map(|line| line.replace('\u{1b}', "␛")).collect();
+    assert_kept("answer-80-colours.txt", &shown.join("\n"));
+}
+
+#[test]
+fn an_answer_is_plain_where_that_is_wanted() {
+    let (sandbox, nexus) = signed_in();
+    let text = "# Title\n\n- *one* `two`\n\n\u{1b}[2Jx\n";
+    for (words, variables, shown) in [
+        (
+            &["chat", "x"][..],
+            &[("TERM", "xterm"), ("NO_COLOR", "1")][..],
+            "# Title\r\n\r\n• one `two`\r\n\r\n␛[2Jx\r\n",
+        ),
+        (&["chat", "x"], &[("TERM", "dumb")], "# Title\r\n\r\n• one `two`\r\n\r\n␛[2Jx\r\n"),
+        (&["chat", "--raw", "x"], &[("TERM", "xterm")], "# Title\r\n\r\n- *one* `two`\r\n\r\n␛[2Jx\r\n"),
+    ] {
+        sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(text, 3))]);
+        let left = Terminal::open_with(&nexus, words, 80, variables).finish();
+        assert!(left.bytes.ends_with(shown), "{:?}", left.bytes);
+        assert_eq!(left.bytes.trim_start_matches("\r\u{1b}[K").len(), shown.len(), "{:?}", left.bytes);
+    }
+}
+
+#[test]
+fn a_person_who_says_how_wide_the_terminal_is_has_the_last_word() {
+    let (sandbox, nexus) = signed_in();
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(answer("aaaa bbbb cccc", 3))]);
+    let left = Terminal::open_with(&nexus, &["chat", "x"], 80, &[("COLUMNS", "10")]).finish();
+    assert_eq!(left.screen, "aaaa bbbb\ncccc\n");
+}
+
+#[test]
+fn a_terminal_that_was_made_narrower_is_noticed() {
+    let (sandbox, nexus) = signed_in();
+    let gate = Gate::new();
+    let pieces = [delta("one two three four\n\n"), Piece::Wait(gate.clone()), delta("one two three four\n")];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces.into_iter().chain(ending()))]);
+    let terminal = Terminal::open(&nexus, &["chat", "x"], 80);
+    terminal.until(|screen| screen.contains("four"));
+    terminal.master.resize(PtySize { rows: ROWS, cols: 10, pixel_width: 0, pixel_height: 0 }).unwrap();
+    gate.open();
+    let left = terminal.finish();
+    assert!(left.bytes.ends_with("one two three four\r\n\r\none two\r\nthree four\r\n"), "{:?}", left.bytes);
+}
+
+#[test]
+fn what_is_waited_for_is_told_until_the_first_words() {
+    let (sandbox, nexus) = signed_in();
+    let host = sandbox.origin().replace("http://", "");
+    let (refreshed, answered) = (Gate::new(), Gate::new());
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
+    nexus.sign_in();
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    sandbox.script(Endpoint::Token, [Scripted::Wait(refreshed.clone())]);
+    let busy =
+        Scripted::json(529, &json!({ "type": "error", "error": { "type": "overloaded_error", "message": "busy" } }));
+    let pieces = [Piece::Wait(answered.clone()), delta("Here it is.")];
+    sandbox.script(Endpoint::Messages, [busy, Scripted::stream(pieces.into_iter().chain(ending()))]);
+    let terminal = Terminal::open(&nexus, &["chat", "x"], 200);
+    terminal.until(|screen| screen == "refreshing the token ...\n");
+    refreshed.open();
+    terminal.until(|screen| screen.ends_with(&format!("\nwaiting for {host} ...\n")));
+    answered.open();
+    let left = terminal.finish();
+    assert!(left.screen.starts_with("note: ") && left.screen.ends_with("\nHere it is.\n"), "{}", left.screen);
+    assert_eq!((left.screen.lines().count(), left.code), (2, 0), "{}", left.screen);
+    assert!(left.bytes.contains("waiting to ask again ..."), "{:?}", left.bytes);
+    let (mark, answer) = left.bytes.rsplit_once("\r\u{1b}[K").unwrap();
+    assert!(mark.ends_with(" ...\u{1b}[0m") && answer == "Here it is.\r\n", "{:?}", left.bytes);
+}
+
+#[test]
+fn other_lines_stand_above_what_is_waited_for() {
+    let (sandbox, nexus) = signed_in();
+    let gate = Gate::new();
+    let pieces = [Piece::Wait(gate.clone()), Piece::Break];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+    let terminal = Terminal::open(&nexus, &["chat", "--verbose", "--retries", "0", "x"], 200);
+    terminal.until(|screen| screen.ends_with(" ...\n"));
+    gate.open();
+    let left = terminal.finish();
+    assert!(left.screen.contains("\nerror: ") && !left.screen.contains(" ..."), "{}", left.screen);
+    assert_eq!(left.code, 1);
+}
+
+#[test]
+fn what_was_held_back_is_shown_when_somebody_interrupts() {
+    let (sandbox, nexus) = signed_in();
+    let gate = Gate::new();
+    let pieces = [delta("one **two"), Piece::Wait(gate.clone())];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+    let mut terminal = Terminal::open(&nexus, &["chat", "x"], 80);
+    terminal.until(|screen| screen == "one\n");
+    terminal.press("\u{3}");
+    let left = terminal.finish();
+    assert_eq!((&*left.screen, left.code), ("one^C **two\n", 130));
+}
+
+#[test]
+fn an_error_begins_on_a_line_of_its_own() {
+    let (sandbox, nexus) = signed_in();
+    sandbox.script(Endpoint::Messages, [Scripted::stream([delta("half an"), Piece::Break])]);
+    let left = Terminal::open(&nexus, &["chat", "x"], 120).finish();
+    assert!(left.screen.starts_with("half an\nnote: ") && left.screen.contains("\nerror: "), "{}", left.screen);
+    assert_eq!(left.code, 1);
+}
