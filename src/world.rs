@@ -3,7 +3,7 @@
 //! `directories`; commands see it, rooms are handed plain values.
 
 use std::future::Future;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,14 +26,12 @@ mod browser;
 mod progress;
 mod screen;
 mod signals;
+mod stdin;
 
 use browser::browsers;
 pub(crate) use progress::Progress;
 pub(crate) use signals::Interrupted;
 use signals::Signals;
-
-/// The most that is read from stdin, in bytes: the Messages API's limit of a request.
-const LARGEST_INPUT: u64 = 32 * 1024 * 1024;
 
 /// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
 /// its request may take, and the save.
@@ -311,12 +309,16 @@ impl World {
         if self.stdout_is_terminal() { terminal::visible(text) } else { text.into() }
     }
 
-    /// What was piped in, as text; none at a terminal.
+    /// What was piped in beside words, as text; none at a terminal.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where it is not UTF-8, naming the offset.
+    /// As [`stdin`](Self::stdin).
     pub(crate) fn piped(&self) -> Result<Option<String>> {
-        if io::stdin().is_terminal() { Ok(None) } else { self.stdin().map(Some) }
+        if self.stdin_is_terminal() {
+            Ok(None)
+        } else {
+            stdin::text(complain, "; --no-stdin leaves it alone").map(Some)
+        }
     }
 
     /// So many bytes of stdin, or as many as there are.
@@ -324,33 +326,15 @@ impl World {
     /// # Errors
     /// [`Failure::System`] where it cannot be read.
     pub(crate) fn stdin_bytes(&self, most: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        io::stdin()
-            .lock()
-            .take(most as u64)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Failure::System { sentence: format!("reading stdin: {error}") })?;
-        Ok(bytes)
+        stdin::read(most, complain, "")
     }
 
-    /// All of stdin.
+    /// All of stdin, as text.
     ///
     /// # Errors
-    /// As [`piped`](Self::piped), and where there is more of it than a question may hold.
+    /// [`Failure::Usage`] where it is not UTF-8, naming the offset, or too large for a request.
     pub(crate) fn stdin(&self) -> Result<String> {
-        let mut bytes = Vec::new();
-        io::stdin()
-            .lock()
-            .take(LARGEST_INPUT + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Failure::System { sentence: format!("reading stdin: {error}") })?;
-        if bytes.len() as u64 > LARGEST_INPUT {
-            return Err(Failure::Usage("stdin holds more than 32 MB, which is more than a request may".into()));
-        }
-        String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            Failure::Usage(format!("stdin is not UTF-8 text: byte {at} begins no character"))
-        })
+        stdin::text(complain, "")
     }
 
     /// Stdin, to be read as it comes.

@@ -24,10 +24,29 @@ fn asked(sandbox: &Sandbox) -> usize {
     sandbox.requests_to(Endpoint::Messages).len()
 }
 
-/// The objects of a stream, which is checked to be one.
+/// Checks a value against one of the schemas in `examples/schemas/`.
+fn fits(value: &Value, schema: &str) {
+    let path = format!("{}/examples/schemas/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+    let index = compiler.compile(&path, &mut schemas).unwrap();
+    if let Err(error) = schemas.validate(value, index) {
+        panic!("{value:#}\n{error:#}");
+    }
+}
+
+/// The one object that was printed, which is checked to be what its schema says.
+fn object(output: &Output) -> Value {
+    assert_eq!(output.stdout.matches('\n').count(), 1, "{output}");
+    let object = output.json();
+    fits(&object, "chat");
+    object
+}
+
+/// The objects of a stream, which is checked to be one and what its schema says.
 fn lines(output: &Output) -> Vec<Value> {
     assert!(output.stdout.ends_with('\n'), "{output}");
     let objects: Vec<Value> = output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    objects.iter().for_each(|object| fits(object, "chat-stream"));
     let (last, before) = objects.split_last().unwrap();
     assert!(matches!(last["type"].as_str(), Some("result" | "error")), "{output}");
     assert!(!before.iter().any(|object| matches!(object["type"].as_str(), Some("result" | "error"))), "{output}");
@@ -39,8 +58,8 @@ fn an_answer_as_one_object() {
     let (_sandbox, nexus) = signed_in();
     for words in [&["chat", "x", "--json"][..], &["chat", "--output", "json", "x"]] {
         let output = nexus.run(words);
-        assert_eq!((output.code, &*output.stderr, output.stdout.matches('\n').count()), (Some(0), "", 1), "{output}");
-        let mut object = output.json();
+        assert_eq!((output.code, &*output.stderr), (Some(0), ""), "{output}");
+        let mut object = object(&output);
         assert!(object["request_id"].take().as_str().unwrap().starts_with("req_sandbox_"));
         assert_eq!(
             object,
@@ -66,7 +85,7 @@ fn a_failure_is_the_same_object_with_an_error_in_it() {
     let said = "[SERVER] answered 429 rate_limit_error: its words (request req_9)";
     assert_eq!(output.stderr, format!("error: {said}\n  try again in 60 minutes\n"));
     assert_eq!(
-        output.json(),
+        object(&output),
         json!({
             "version": 1, "answer": null, "partial": null, "model": null, "stop_reason": null, "usage": null,
             "conversation": null, "request_id": "req_9",
@@ -150,18 +169,18 @@ fn programs_are_told_how_it_ended() {
         (vec![delta("text"), error_event("api_error")], 75, json!("server_error"), Value::Null, json!("text")),
     ] {
         sandbox.script(Endpoint::Messages, [Scripted::stream(pieces.clone()), Scripted::stream(pieces)]);
-        let object = nexus.run(&["chat", "x", "--json"]);
+        let whole = nexus.run(&["chat", "x", "--json"]);
         let stream = nexus.run(&["chat", "x", "--output", "stream-json"]);
-        assert_eq!((object.code, stream.code), (Some(code), Some(code)), "{object}");
+        assert_eq!((whole.code, stream.code), (Some(code), Some(code)), "{whole}");
         let mut last = lines(&stream).pop().unwrap();
         let kind = last.as_object_mut().unwrap().remove("type").unwrap();
         assert_eq!(kind, if reason.is_null() { "result" } else { "error" });
-        let object = object.json();
+        let object = object(&whole);
         assert_eq!(last, object, "the last line is the object");
         assert_eq!((&object["error"]["reason"], &object["answer"], &object["partial"]), (&reason, &answer, &partial));
     }
     sandbox.script(Endpoint::Messages, [Scripted::stream(ending("refusal"))]);
-    let declined = nexus.run(&["chat", "x", "--json"]).json();
+    let declined = object(&nexus.run(&["chat", "x", "--json"]));
     assert_eq!((&declined["stop_reason"], &declined["usage"]["output_tokens"]), (&json!("refusal"), &json!(3)));
 }
 
@@ -182,6 +201,8 @@ fn a_stream_ends_with_an_error_whatever_fails() {
             assert_eq!(lines(&output)[0]["error"]["reason"], reason, "{output}");
             assert!(output.stderr.starts_with("error: "), "{output}");
         }
+        let output = nexus.run(&[&["chat", "--json"], words].concat());
+        assert_eq!((output.code, &object(&output)["error"]["reason"]), (Some(code), &json!(reason)), "{output}");
     }
     drop(sandbox);
     let output = signed_in.run(&["chat", "x", "--output", "stream-json", "--retries", "0"]);
@@ -292,4 +313,117 @@ fn the_deadline_ends_the_wait_for_an_answer_but_not_the_answer() {
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     gate.open();
     assert_output!(nexus.finish(child), 0, stdout: "late\n", stderr: "");
+}
+
+#[test]
+fn a_signal_ends_it_and_what_was_told_stays_told() {
+    let (sandbox, nexus) = signed_in();
+    for (form, signal, code) in [("text", "INT", 130), ("json", "INT", 130), ("stream-json", "TERM", 143)] {
+        let gate = Gate::new();
+        let pieces = vec![delta("half"), Piece::Wait(gate.clone()), Piece::Hang];
+        sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+        let mut child = nexus.command(&["chat", "x", "--output", form]).spawn().unwrap();
+        match form {
+            // What was printed says that it is there; of an object nothing is, until it ends.
+            "text" => std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 4]).unwrap(),
+            _ => block_on(gate.arrived(1)),
+        }
+        let killed = std::process::Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        let output = nexus.finish(child);
+        assert_eq!(output.code, Some(code), "{form}: {output}");
+        let ended = match form {
+            "text" => {
+                assert_eq!(output.stdout, "");
+                continue;
+            }
+            "json" => object(&output),
+            _ => lines(&output).pop().unwrap(),
+        };
+        assert_eq!((&ended["error"]["reason"], &ended["error"]["exit_code"]), (&json!("interrupted"), &json!(code)));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_who_has_gone_ends_it_quietly_whatever_the_form() {
+    let (_sandbox, nexus) = signed_in();
+    for form in ["text", "json", "stream-json"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = nexus.command(&["chat", "x", "--output", form]).stdout(writer).spawn().unwrap();
+        assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_silent_stdin_is_told_of_and_waited_for() {
+    use std::io::{Read as _, Write as _};
+
+    const NOTE: &str = "note: still reading stdin, which has not ended; --no-stdin leaves it alone; Ctrl-C ends this\n";
+
+    let (sandbox, nexus) = signed_in();
+    let started = || {
+        let mut child = nexus.command(&["chat", "x"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut said = vec![0; NOTE.len()];
+        child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), NOTE);
+        child
+    };
+    let mut late = started();
+    let mut pipe = late.stdin.take().unwrap();
+    pipe.write_all(b"late").unwrap();
+    drop(pipe);
+    assert_eq!(nexus.finish(late).code, Some(0));
+    assert_eq!(sandbox.requests_to(Endpoint::Messages)[0].json()["messages"][0]["content"], "x\n\nlate");
+
+    let never = started();
+    // Not INT: whoever runs these tests in the background has that ignored.
+    let killed = std::process::Command::new("kill").args(["-TERM", &never.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    use std::os::unix::process::ExitStatusExt as _;
+    assert_eq!(never.wait_with_output().unwrap().status.signal(), Some(15), "a shell calls that 143");
+}
+
+#[test]
+fn stdin_is_left_alone_where_that_is_wished() {
+    let (sandbox, nexus) = signed_in();
+    // Nobody writes to this pipe and nobody closes it, which would keep any reader for ever.
+    let child = nexus.command(&["chat", "x", "--no-stdin"]).stdin(std::process::Stdio::piped()).spawn();
+    assert_eq!(child.unwrap().wait_with_output().unwrap().status.code(), Some(0));
+    nexus.run_with(&["chat", "x", "--no-stdin"], "unread").ok();
+    assert_eq!(sandbox.requests_to(Endpoint::Messages)[1].json()["messages"][0]["content"], "x");
+    assert_output!(
+        nexus.run_with(&["chat", "--no-stdin"], "unread"), 2, stdout: "",
+        stderr: "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus --help`\n",
+    );
+    assert_output!(
+        nexus.run(&["chat", "-", "--no-stdin"]), 2, stdout: "",
+        stderr: "error: `-` reads the question from stdin, which --no-stdin leaves alone\n  see `nexus --help`\n",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn whatever_stdin_is_words_are_asked() {
+    let (sandbox, nexus) = signed_in();
+    let program = env!("CARGO_BIN_EXE_nexus");
+    std::fs::write(nexus.path("file"), "from a file").unwrap();
+    for (redirected, asked) in [("</dev/null", "x"), ("<&-", "x"), ("<file", "x\n\nfrom a file"), ("0>>written", "x")] {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell
+            .args(["-c", &format!("exec '{program}' chat x {redirected}")])
+            .env_clear()
+            .env("NEXUS_HOME", nexus.home())
+            .current_dir(nexus.home());
+        assert_eq!(shell.output().unwrap().status.code(), Some(0), "{redirected}");
+        let last = sandbox.requests_to(Endpoint::Messages).pop().unwrap();
+        assert_eq!(last.json()["messages"][0]["content"], asked, "{redirected}");
+    }
+    let too_much = vec![b'x'; 32 * 1024 * 1024 + 1];
+    assert_output!(
+        nexus.run_with(&["chat", "x"], &too_much), 2, stdout: "",
+        stderr: "error: stdin holds more than 32 MB, which is more than a request may\n  see `nexus --help`\n",
+    );
 }

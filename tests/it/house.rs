@@ -74,7 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("unicode_width", &["markdown/inline.rs", "markdown/page.rs"]),
     ("jiff", &["moment.rs"]),
     ("subtle", &["secret.rs"]),
-    ("rustix", &["private.rs", "world.rs"]),
+    ("rustix", &["private.rs", "world/stdin.rs", "world.rs"]),
     ("signal_hook", &["private.rs"]),
     ("argon2", &["session/key/passphrase.rs"]),
     ("keyring", &["session/key/os_keyring.rs"]),
@@ -432,7 +432,7 @@ fn the_outside_is_handed_in_by_the_world() {
     const OUTSIDE: &[(&str, &[&str])] = &[
         ("std::env::var", &["world.rs"]),
         ("SystemTime::now", &["world.rs"]),
-        ("io::stdin()", &["world.rs"]),
+        ("io::stdin()", &["world/stdin.rs", "world.rs"]),
         ("io::stderr()", &["world/progress.rs", "world.rs"]),
         // The answer is written as it comes, and holds the stream until it ends.
         ("io::stdout()", &["commands/chat/shown.rs", "world/screen.rs", "world.rs"]),
