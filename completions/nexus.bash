@@ -91,7 +91,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__chat)
-            opts="-v -s -a -t -m -p -h -V --verbose --system --system-file --attach --template --var --model --max-tokens --provider --no-stdin --retries --deadline --raw --output --json --batch --out --jobs --help --version"
+            opts="-v -s -a -t -m -p -h -V --verbose --system --system-file --attach --template --var --model --max-tokens --provider --no-stdin --retries --deadline --raw --usage --thinking --effort --schema --output --json --batch --out --jobs --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -154,6 +154,14 @@ _nexus() {
                     return 0
                     ;;
                 --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --effort)
+                    COMPREPLY=($(compgen -W "low medium high xhigh max" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

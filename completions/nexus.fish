@@ -73,6 +73,12 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The 
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'How often to ask again when the service is busy or out of reach' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'How long all of it may take until the answer begins (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'How much the model should do for the answer' -r -f -a "low\t''
+medium\t''
+high\t''
+xhigh\t''
+max\t''"
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l schema -d 'A JSON Schema, or the file of one, that the answer must fit' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'What stdout gets' -r -f -a "text\t'The text, as it comes'
 json\t'One object, at the end'
 stream-json\t'One object a line, as it happens; the last is a result or an error'"
@@ -82,6 +88,8 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l jobs -d 'The most q
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Leave stdin alone, whatever it is'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Show the answer as it was written, without laying out its Markdown; in a pipe it always is'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Tell on stderr what the answer cost: tokens and time'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l thinking -d 'Show on stderr what the model thinks, where the service tells'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'The same as --output json'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'

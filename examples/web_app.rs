@@ -187,6 +187,7 @@ async fn chat(
         max_tokens: 4_096,
         system: Some("You are a helpful assistant.".into()),
         messages: vec![Message::user(asked.message)],
+        ..Question::default()
     };
     let response = app.accounts.chat(&owner, &question).await?.text().await?;
     Ok(Json(serde_json::json!({ "response": response })))

@@ -203,6 +203,11 @@ pub enum Failure {
         /// How many begin like that.
         several: usize,
     },
+    /// The answer does not fit the JSON Schema that was given.
+    Misfit {
+        /// Where it does not.
+        why: String,
+    },
     /// The conversation no longer fits into the model's context.
     ContextFull,
     /// The API refused the request.
@@ -499,6 +504,7 @@ impl fmt::Display for Failure {
             NoConversation { wanted, .. } if wanted.is_empty() => f.write_str("no conversation is kept yet"),
             NoConversation { wanted, several: 0 } => write!(f, "no conversation is called `{wanted}`"),
             NoConversation { wanted, several } => write!(f, "{several} conversations begin with `{wanted}`"),
+            Misfit { why } => write!(f, "the answer does not fit the schema: {why}"),
             ContextFull => f.write_str("the conversation no longer fits into the model's context"),
             Refused(refusal) => refusal.fmt(f),
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
@@ -574,6 +580,7 @@ impl Failure {
             | AnswerCut { .. }
             | Declined { .. }
             | NoConversation { .. }
+            | Misfit { .. }
             | ContextFull
             | Nonsense { .. }
             | File { .. }
@@ -623,6 +630,7 @@ impl Failure {
             AnswerCut { .. } => "answer_cut",
             Declined { .. } => "refusal",
             NoConversation { .. } => "no_conversation",
+            Misfit { .. } => "schema_mismatch",
             ContextFull => "context_exceeded",
             Refused(refusal) => refusal.reason(),
             Nonsense { .. } => "nonsense",
@@ -726,6 +734,7 @@ impl Failure {
                 "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
             }
             NoConversation { .. } => "`nexus history list` lists them".into(),
+            Misfit { .. } => "ask again, or differently; `--json` tells what came".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
             Refused(refusal) => match refusal.reason() {
                 "unauthorized" => "run `nexus oauth start`".into(),

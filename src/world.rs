@@ -22,6 +22,7 @@ use crate::session::renew;
 use crate::session::vault::Vault;
 use crate::terminal;
 
+pub(crate) mod aside;
 mod browser;
 mod progress;
 mod screen;

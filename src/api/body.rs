@@ -1,6 +1,7 @@
 //! How a question is written for the Messages API (`POST /v1/messages`).
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::question::{Message, Part, Question};
 
@@ -13,6 +14,34 @@ pub(super) struct Body<'a> {
     system: Option<&'a str>,
     messages: Vec<Turn<'a>>,
     stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<Thinking>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig<'a>>,
+}
+
+/// Newer models think as much as they find useful, and show a summary of it only where they are
+/// asked to.
+#[derive(Serialize)]
+struct Thinking {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    display: &'static str,
+}
+
+#[derive(Serialize)]
+struct OutputConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format<'a>>,
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    schema: &'a Value,
 }
 
 #[derive(Serialize)]
@@ -53,7 +82,17 @@ impl<'a> Body<'a> {
             system: question.system.as_deref(),
             messages: question.messages.iter().map(Turn::of).collect(),
             stream: true,
+            thinking: question.thinking.then_some(Thinking { kind: "adaptive", display: "summarized" }),
+            output_config: OutputConfig::of(question),
         }
+    }
+}
+
+impl<'a> OutputConfig<'a> {
+    fn of(question: &'a Question) -> Option<Self> {
+        let effort = question.effort.as_deref();
+        let format = question.schema.as_ref().map(|schema| Format { kind: "json_schema", schema });
+        (effort.is_some() || format.is_some()).then_some(Self { effort, format })
     }
 }
 
@@ -120,5 +159,22 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_sent() {
+        let sent = |question: &Question| {
+            let mut body = serde_json::to_value(Body::of(question)).unwrap();
+            (body["thinking"].take(), body["output_config"].take())
+        };
+        let plain = Question::default();
+        assert_eq!(sent(&plain), (Value::Null, Value::Null));
+        let hard = Question { effort: Some("high".into()), thinking: true, ..Question::default() };
+        let thinking = json!({ "type": "adaptive", "display": "summarized" });
+        assert_eq!(sent(&hard), (thinking, json!({ "effort": "high" })));
+        let schema = json!({ "type": "object" });
+        let formed = Question { schema: Some(schema.clone()), ..Question::default() };
+        let format = json!({ "format": { "type": "json_schema", "schema": schema } });
+        assert_eq!(sent(&formed), (Value::Null, format));
     }
 }

@@ -32,6 +32,9 @@ pub struct Model {
     /// The longest answer, in tokens.
     #[serde(default, deserialize_with = "figure")]
     pub max_tokens: Option<u64>,
+    /// Whether it thinks as much as it finds useful, and shows a summary of that where it is asked to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thinks_adaptively: bool,
 }
 
 impl Model {
@@ -39,9 +42,11 @@ impl Model {
     /// service speaks otherwise.
     fn of(item: Value) -> Option<Self> {
         let created = item.get("created").and_then(Value::as_i64).filter(|seconds| *seconds > 0);
+        let adaptive = item.pointer("/capabilities/thinking/types/adaptive/supported") == Some(&Value::Bool(true));
         let model = Self::deserialize(item).ok()?;
+        let thinks_adaptively = adaptive || model.thinks_adaptively;
         let created_at = model.created_at.or_else(|| created.map(moment::rfc3339));
-        Some(Self { created_at, ..model })
+        Some(Self { created_at, thinks_adaptively, ..model })
     }
 }
 

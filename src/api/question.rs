@@ -12,6 +12,12 @@ pub struct Question {
     pub system: Option<String>,
     /// The conversation so far, a person's words last.
     pub messages: Vec<Message>,
+    /// How much the model should do for it, in the service's words: `low`, `medium`, `high`, ...
+    pub effort: Option<String>,
+    /// Whether the model should show a summary of what it thinks. Only newer models can.
+    pub thinking: bool,
+    /// The JSON Schema that the answer should fit.
+    pub schema: Option<serde_json::Value>,
 }
 
 /// One turn of a conversation.

@@ -51,9 +51,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("infer", &["commands/chat/attachment.rs"]),
     ("imagesize", &["commands/chat/attachment.rs"]),
     ("indicatif", &["commands/chat/batch/progress.rs"]),
+    ("boon", &["commands/chat/schema.rs"]),
     ("open", &["world.rs"]),
     ("directories", &["world.rs"]),
-    ("anstream", &["world/progress.rs", "world/screen.rs", "world.rs"]),
+    ("anstream", &["world/aside.rs", "world/progress.rs", "world/screen.rs", "world.rs"]),
     (
         "anstyle",
         &[
@@ -63,6 +64,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "markdown/inline.rs",
             "markdown/page.rs",
             "markdown/table.rs",
+            "world/aside.rs",
             "world/progress.rs",
             "world.rs",
         ],
@@ -433,9 +435,9 @@ fn the_outside_is_handed_in_by_the_world() {
         ("std::env::var", &["world.rs"]),
         ("SystemTime::now", &["world.rs"]),
         ("io::stdin()", &["world/stdin.rs", "world.rs"]),
-        ("io::stderr()", &["world/progress.rs", "world.rs"]),
+        ("io::stderr()", &["world/aside.rs", "world/progress.rs", "world.rs"]),
         // The answer is written as it comes, and holds the stream until it ends.
-        ("io::stdout()", &["commands/chat/shown.rs", "world/screen.rs", "world.rs"]),
+        ("io::stdout()", &["commands/chat/shown.rs", "world/aside.rs", "world/screen.rs", "world.rs"]),
         ("std::env::current_exe", &["commands/demo.rs"]),
         ("TcpListener::bind", &["loopback/mod.rs"]),
     ];

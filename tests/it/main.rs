@@ -12,6 +12,8 @@ mod attachments;
 mod batch;
 /// `nexus chat` and `nexus models`.
 mod chat;
+/// What `nexus chat` is asked for beside the answer: its cost, its thinking, its effort, its form.
+mod chat_flags;
 /// `nexus chat` for scripts: what programs are told, what is asked again, stdin and signals.
 mod chat_script;
 /// Time that passes, jumps and is told differently.

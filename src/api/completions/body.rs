@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::api::question::{Message, Part, Question};
 use crate::failure::Refusal;
@@ -19,6 +20,24 @@ pub(in crate::api) struct Body<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
+}
+
+#[derive(Serialize)]
+struct ResponseFormat<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    json_schema: JsonSchema<'a>,
+}
+
+#[derive(Serialize)]
+struct JsonSchema<'a> {
+    /// It has to have one.
+    name: &'static str,
+    schema: &'a Value,
 }
 
 /// What services of different ages write differently.
@@ -102,6 +121,11 @@ impl<'a> Body<'a> {
             max_completion_tokens,
             stream: true,
             stream_options: (!style.without_usage).then_some(StreamOptions { include_usage: true }),
+            reasoning_effort: question.effort.as_deref(),
+            response_format: question.schema.as_ref().map(|schema| ResponseFormat {
+                kind: "json_schema",
+                json_schema: JsonSchema { name: "answer", schema },
+            }),
         }
     }
 }
@@ -156,6 +180,7 @@ mod tests {
             max_tokens: 9,
             system: Some("Be brief.".into()),
             messages: vec![Message::user("Hi"), Message::assistant("Hello"), Message { role: Role::User, parts }],
+            ..Question::default()
         }
     }
 

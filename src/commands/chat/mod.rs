@@ -2,7 +2,8 @@
 //!
 //! One command in several files: [`asked`] is what is asked ([`input`] what is said, [`template`] what
 //! it is said in, [`attachment`] what is sent along), [`settle`] whom and how, [`output`] what becomes
-//! of the answer, [`shown`] how a person sees it, [`object`] what programs are told. [`batch`] does it with many questions.
+//! of the answer, [`shown`] how a person sees it, [`object`] what programs are told, [`schema`] what
+//! the answer is held against, [`spent`] what it cost. [`batch`] does it with many questions.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +20,10 @@ mod batch;
 mod input;
 mod object;
 mod output;
+mod schema;
 mod settle;
 mod shown;
+mod spent;
 mod template;
 
 /// Ask a question and stream the answer
@@ -84,6 +87,22 @@ pub(crate) struct Args {
     #[arg(long)]
     raw: bool,
 
+    /// Tell on stderr what the answer cost: tokens and time
+    #[arg(long)]
+    usage: bool,
+
+    /// Show on stderr what the model thinks, where the service tells
+    #[arg(long)]
+    thinking: bool,
+
+    /// How much the model should do for the answer
+    #[arg(long, value_name = "LEVEL", value_parser = ["low", "medium", "high", "xhigh", "max"])]
+    effort: Option<String>,
+
+    /// A JSON Schema, or the file of one, that the answer must fit
+    #[arg(long, value_name = "SCHEMA")]
+    schema: Option<String>,
+
     /// What stdout gets
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
     output: Form,
@@ -105,12 +124,13 @@ pub(crate) fn run(args: Args, world: &World) -> Done {
         return batch::run(&args, input, world);
     }
     let form = if args.json { Form::Json } else { args.output };
-    let mut output = output::Output::new(form, args.raw, world);
+    let mut output = output::Output::new(form, &args, world);
     let done = ask(&args, form, &mut output, world);
     output.end(done)
 }
 
 fn ask(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> anyhow::Result<()> {
+    output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
     let asked = asked::settle(args, world)?;
     let accounts = world.accounts(args.provider.as_deref())?;
     let patience = settle::patience(args, form, &accounts, world);
@@ -118,7 +138,8 @@ fn ask(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) 
     let seen = accounts.look("")?;
     world.wait(async {
         let named = settle::is_named(args, &asked, &accounts);
-        let question = settle::question(args, asked, &accounts, &seen).await?;
+        let mut question = settle::question(args, asked, &accounts, &seen).await?;
+        question.schema = output.schema.as_ref().map(schema::Schema::value);
         let answer = match accounts.ask("", seen, &question).await {
             Err(failure) if !named && settle::is_gone(&failure) => {
                 let question = settle::anew(&accounts, question, failure).await?;

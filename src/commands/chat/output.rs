@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use crate::account::{Accounts, Told, Waiting};
-use crate::api::{Answer, Piece};
+use crate::api::{Answer, Piece, Usage};
 use crate::commands::Done;
+use crate::commands::chat::Args;
 use crate::commands::chat::object::{self, Form, Known};
+use crate::commands::chat::schema::Schema;
 use crate::commands::chat::shown::Shown;
+use crate::commands::chat::spent::Watch;
 use crate::commands::told;
 use crate::failure::Failure;
 use crate::provider::host;
+use crate::world::aside::Aside;
 use crate::world::{Progress, World};
 
 /// Where an answer goes, and what is known of it.
@@ -22,12 +26,20 @@ pub(super) struct Output<'w> {
     pub(super) known: Known,
     /// Whether any of the answer's text was printed.
     printed: bool,
+    /// What the answer must fit.
+    pub(super) schema: Option<Schema>,
+    /// Running where somebody wants to know the time.
+    watch: Option<Watch>,
+    /// Whether what the model thinks is shown, too.
+    thinking: bool,
 }
 
 impl<'w> Output<'w> {
-    pub(super) fn new(form: Form, raw: bool, world: &'w World) -> Self {
+    pub(super) fn new(form: Form, args: &Args, world: &'w World) -> Self {
         let progress = (form != Form::StreamJson).then(|| world.progress());
-        Self { form, raw, world, progress, known: Known::default(), printed: false }
+        let watch = args.usage.then(Watch::start);
+        let (known, raw, thinking) = (Known::default(), args.raw, args.thinking);
+        Self { form, raw, world, progress, known, printed: false, schema: None, watch, thinking }
     }
 
     /// Follows an answer to its end.
@@ -36,25 +48,38 @@ impl<'w> Output<'w> {
     /// A stdout that takes nothing, or why the answer is not whole.
     pub(super) async fn follow(&mut self, mut answer: Answer) -> anyhow::Result<()> {
         self.known.ending = answer.ending().clone();
-        let awaited = if self.form == Form::Text { "first words" } else { "end of the answer" };
+        let awaited =
+            if self.form == Form::Text && self.schema.is_none() { "first words" } else { "end of the answer" };
         self.world.waiting(format_args!("waiting for the {awaited}"));
-        let ended = match self.form {
-            Form::Text => self.print(&mut answer).await,
-            Form::Json | Form::StreamJson => self.tell(&mut answer).await,
+        let ended = match (self.form, &self.schema) {
+            (Form::Text, None) => self.print(&mut answer).await,
+            // What must fit a schema is printed when it does.
+            _ => self.tell(&mut answer).await,
         };
         self.known.ending = answer.ending().clone();
-        ended
+        ended?;
+        if let Some(schema) = &self.schema {
+            schema.check(&self.known.text)?;
+        }
+        Ok(())
     }
 
     /// Writes the text piece by piece.
     async fn print(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
         let mut out = Shown::begin(self.raw, self.world);
+        let mut aside = Aside::default();
         let ended = loop {
             match answer.next().await {
                 Ok(Some(Piece::Text(text))) => {
+                    aside.end();
+                    self.first_text();
                     self.printed = true;
                     self.progress = None;
                     out.write(&text)?;
+                }
+                Ok(Some(Piece::Thinking(text))) if self.thinking => {
+                    self.progress = None;
+                    aside.write(&text);
                 }
                 Ok(Some(Piece::Thinking(_))) => {}
                 Ok(None) => break Ok(()),
@@ -62,6 +87,7 @@ impl<'w> Output<'w> {
             }
         };
         self.progress = None;
+        aside.end();
         // On a terminal an error must not begin in the middle of the answer's last line.
         if ended.is_ok() || self.world.stdout_is_terminal() {
             out.finish()?;
@@ -75,19 +101,34 @@ impl<'w> Output<'w> {
         if stream {
             self.world.print_json(&self.known.start())?;
         }
+        let mut aside = Aside::default();
         while let Some(piece) = answer.next().await? {
             let (kind, text) = match &piece {
-                Piece::Text(text) => ("text", text),
-                Piece::Thinking(text) => ("thinking", text),
+                Piece::Text(text) => {
+                    aside.end();
+                    self.first_text();
+                    self.known.text.push_str(text);
+                    ("text", text)
+                }
+                Piece::Thinking(text) => {
+                    if self.thinking && self.form == Form::Text {
+                        self.progress = None;
+                        aside.write(text);
+                    }
+                    ("thinking", text)
+                }
             };
-            if kind == "text" {
-                self.known.text.push_str(text);
-            }
             if stream {
                 self.world.print_json(&object::piece(kind, text))?;
             }
         }
         Ok(())
+    }
+
+    fn first_text(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.first_text();
+        }
     }
 
     /// Ends what was told: with the last object, or with what is to be known about the text that
@@ -97,10 +138,20 @@ impl<'w> Output<'w> {
     /// What went wrong before, or a stdout that takes nothing.
     pub(super) fn end(mut self, done: anyhow::Result<()>) -> Done {
         self.progress = None;
+        if let Some(watch) = &self.watch
+            && (done.is_ok() || self.known.ending.usage != Usage::default())
+        {
+            self.world.say(&watch.line(&self.known.ending.usage));
+        }
         match done {
             Ok(()) => {
-                if self.form != Form::Text {
-                    self.world.print_json(&self.known.told(self.form, None))?;
+                match (self.form, &self.schema) {
+                    (Form::Text, None) => {}
+                    (Form::Text, Some(_)) => {
+                        let shown = self.world.shown(self.known.text.trim_end());
+                        self.world.print(&format!("{shown}\n"))?;
+                    }
+                    (form, _) => self.world.print_json(&self.known.told(form, None))?,
                 }
                 if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
                     self.world.say("note: the answer stops here because it reached --max-tokens");

@@ -24,7 +24,10 @@ pub(super) async fn question(args: &Args, asked: Asked, accounts: &Accounts, see
     let model = args.model.clone().or(asked.model);
     let asked = Asked { model, max_tokens: args.max_tokens.or(asked.max_tokens), ..asked };
     let listed = models(asked.model.is_some(), accounts, seen).await?;
-    settled(asked, accounts, &listed)
+    let question = settled(asked, accounts, &listed)?;
+    // Only newer models know how to show what they think, and the others would refuse to.
+    let thinks = listed.iter().any(|listed| listed.id == question.model && listed.thinks_adaptively);
+    Ok(Question { effort: args.effort.clone(), thinking: args.thinking && thinks, ..question })
 }
 
 /// What is known of the models, where it matters.
@@ -67,7 +70,7 @@ pub(super) fn settled(asked: Asked, accounts: &Accounts, listed: &[Model]) -> Re
         .or_else(|| longest.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0))
         .unwrap_or(MAX_TOKENS);
     let messages = vec![Message { role: Role::User, parts: asked.parts }];
-    Ok(Question { model, max_tokens, system: asked.system, messages })
+    Ok(Question { model, max_tokens, system: asked.system, messages, ..Question::default() })
 }
 
 /// Whether anybody but nexus chose the model.
@@ -89,7 +92,8 @@ pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure)
     let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone) };
     let longest = model.max_tokens.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0);
     let max_tokens = longest.map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
-    Ok(Question { model: model.id.clone(), max_tokens, ..question })
+    let thinking = question.thinking && model.thinks_adaptively;
+    Ok(Question { model: model.id.clone(), max_tokens, thinking, ..question })
 }
 
 /// What it means for a question that there is no list to take a model from.

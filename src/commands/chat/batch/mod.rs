@@ -51,7 +51,7 @@ pub(crate) struct Batch {
     /// Answer every line of a file (- for stdin): objects with id, prompt and, if need be, system,
     /// model, max_tokens
     #[arg(id = "batch", long = "batch", value_name = "FILE")]
-    #[arg(conflicts_with_all = ["prompt", "no_stdin", "output", "json", "attach"])]
+    #[arg(conflicts_with_all = ["prompt", "no_stdin", "output", "json", "attach", "usage", "thinking", "effort", "schema"])]
     pub(super) input: Option<PathBuf>,
 
     /// Where the results of --batch go, one a line; run again, it asks only what has no answer there

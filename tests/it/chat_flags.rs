@@ -1,0 +1,130 @@
+//! What `nexus chat` is asked for beside the answer: its cost, its thinking, its effort, its form.
+
+use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
+use serde_json::{Value, json};
+
+use crate::chat::{delta, event, signed_in, stop, stop_reason};
+use crate::nexus::{Nexus, sandbox};
+
+const SCHEMA: &str = r#"{"type":"object","properties":{"age":{"type":"integer"}},"required":["age"]}"#;
+
+fn thinking(text: &str) -> Piece {
+    event("content_block_delta", json!({ "delta": { "type": "thinking_delta", "thinking": text } }))
+}
+
+fn script(sandbox: &Sandbox, pieces: impl IntoIterator<Item = Piece>) {
+    let end = [stop_reason("end_turn"), stop()];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces.into_iter().chain(end))]);
+}
+
+fn asked(sandbox: &Sandbox) -> Value {
+    sandbox.requests_to(Endpoint::Messages).last().unwrap().json()
+}
+
+#[test]
+fn the_cost_is_told_where_it_is_asked_for() {
+    let (sandbox, nexus) = signed_in();
+    let output = nexus.run(&["chat", "x", "--usage"]);
+    let line = output.stderr.strip_prefix("usage: 1 tokens in, 13 out; first text after ").unwrap();
+    let (first, all) = line.strip_suffix(" s\n").unwrap().split_once(" s, all after ").unwrap();
+    let (first, all): (f64, f64) = (first.parse().unwrap(), all.parse().unwrap());
+    assert!(first <= all, "{output}");
+    assert_eq!(output.code, Some(0));
+    // What was refused was paid for all the same.
+    sandbox.script(Endpoint::Messages, [Scripted::stream([delta("x"), stop_reason("refusal"), stop()])]);
+    let output = nexus.run(&["chat", "x", "--usage", "--json"]);
+    assert!(output.stderr.starts_with("usage: ? tokens in, 3 out; "), "{output}");
+    assert_eq!(Nexus::new().run(&["chat", "x", "--usage"]).stderr.lines().count(), 2, "nothing was spent");
+}
+
+#[test]
+fn thinking_is_shown_aside_where_it_is_asked_for() {
+    let (sandbox, nexus) = signed_in();
+    for (words, said) in [(&["chat", "x"][..], ""), (&["chat", "x", "--thinking"], "Hm.\nSo.\n")] {
+        script(&sandbox, [thinking("Hm.\n"), thinking("So."), delta("text")]);
+        assert_output!(nexus.run(words), 0, stdout: "text\n", stderr: said);
+        assert_eq!(asked(&sandbox).get("thinking"), None, "a model that is not known to think is not asked to");
+    }
+}
+
+#[test]
+fn thinking_is_asked_for_where_the_list_says_that_the_model_can() {
+    let sandbox = sandbox(Settings::default());
+    let adaptive = json!({ "thinking": { "supported": true, "types": { "adaptive": { "supported": true } } } });
+    let listed = json!({ "data": [
+        { "id": "sandbox-large", "max_tokens": 9_000, "capabilities": adaptive },
+        { "id": "sandbox-small", "max_tokens": 9_000, "capabilities": null },
+    ] });
+    sandbox.script(Endpoint::Models, [Scripted::json(200, &listed)]);
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let shown = json!({ "type": "adaptive", "display": "summarized" });
+    for (words, sent) in [
+        (&["chat", "x"][..], None),
+        (&["chat", "x", "--thinking"], Some(&shown)),
+        (&["chat", "x", "--thinking", "--model", "sandbox-small"], None),
+    ] {
+        nexus.run(words).ok();
+        assert_eq!(asked(&sandbox).get("thinking"), sent, "{words:?}");
+    }
+}
+
+#[test]
+fn effort_is_sent_as_it_was_said() {
+    let (sandbox, nexus) = signed_in();
+    for level in ["low", "medium", "high", "xhigh", "max"] {
+        nexus.run(&["chat", "x", "--effort", level]).ok();
+        assert_eq!(asked(&sandbox)["output_config"], json!({ "effort": level }));
+    }
+    let wrong = nexus.run(&["chat", "x", "--effort", "huge"]);
+    assert_eq!(wrong.code, Some(2), "{wrong}");
+}
+
+#[test]
+fn an_answer_that_fits_its_schema_is_printed() {
+    let (sandbox, nexus) = signed_in();
+    std::fs::write(nexus.path("schema.json"), SCHEMA).unwrap();
+    for said in [SCHEMA, "schema.json"] {
+        script(&sandbox, [delta("{\"age\""), delta(":7}")]);
+        assert_output!(nexus.run(&["chat", "x", "--schema", said]), 0, stdout: "{\"age\":7}\n", stderr: "");
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        assert_eq!(asked(&sandbox)["output_config"], json!({ "format": { "type": "json_schema", "schema": schema } }));
+    }
+    script(&sandbox, [delta("{\"age\":7}")]);
+    let object = nexus.run(&["chat", "x", "--schema", SCHEMA, "--json"]).json();
+    assert_eq!((&object["answer"], &object["partial"]), (&json!("{\"age\":7}"), &Value::Null));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_is_none() {
+    let (sandbox, nexus) = signed_in();
+    for (text, why) in [
+        ("{\"age\":\"7\"}", "at `/age`, want integer, but got string"),
+        ("{}", "at the top, missing properties 'age'"),
+        ("Seven.", "it is no JSON: expected value at line 1 column 1"),
+    ] {
+        script(&sandbox, [delta(text)]);
+        assert_output!(
+            nexus.run(&["chat", "x", "--schema", SCHEMA]), 1, stdout: "",
+            stderr: format!("error: the answer does not fit the schema: {why}\n  ask again, or differently; `--json` \
+                             tells what came\n"),
+        );
+        script(&sandbox, [delta(text)]);
+        let output = nexus.run(&["chat", "x", "--schema", SCHEMA, "--json"]);
+        let object = output.json();
+        assert_eq!((output.code, &object["error"]["reason"]), (Some(1), &json!("schema_mismatch")));
+        assert_eq!((&object["answer"], &object["partial"]), (&Value::Null, &json!(text)));
+    }
+}
+
+#[test]
+fn a_schema_that_is_none_is_refused_before_anything_is_asked() {
+    let (sandbox, nexus) = signed_in();
+    let before = sandbox.requests().len();
+    for said in ["{", "{\"type\":\"thing\"}", "gone.json"] {
+        let output = nexus.run(&["chat", "x", "--schema", said]);
+        assert_eq!(output.code, Some(2), "{output}");
+        assert!(output.stderr.starts_with("error: --schema cannot be used: "), "{output}");
+    }
+    assert_eq!(sandbox.requests().len(), before);
+}
