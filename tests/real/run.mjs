@@ -9,6 +9,7 @@
 //     +----- redirect --------+                                  | introspection of every bearer
 //     +----- bearer ---> gateway.mjs ----------------------------+
 //                            +---- its own key ---> aimock (Messages, streamed)
+//     +----- bearer ---> llmock, mock-ai-api (Messages, with faults)
 //
 // Everything listens on free loopback ports and nothing else is reached. nexus gets an environment
 // with nothing in it but what `nexus.mjs` names, and a home of its own. Nothing waits for a fixed
@@ -22,6 +23,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { closing, expect, part } from './check.mjs';
+import * as faults from './faults.mjs';
 import * as openai from './openai.mjs';
 import * as session from './session.mjs';
 import * as signingIn from './signing_in.mjs';
@@ -56,6 +58,9 @@ for (const [title, play] of [
   ['Before anybody has signed in', session.nobody],
   ['Signing in with a public client', signingIn.publicClient],
   ['Using the session', session.use],
+  ['An answer object by object, and what was thought', session.objects],
+  ['A server that misbehaves and judges', faults.judged],
+  ['An error as the first event', faults.errorEvent],
   ['A token that has expired is renewed before it is used', session.renewal],
   ['Twelve at once renew once', session.twelveAtOnce],
   ['A token the gateway refuses is renewed once', session.refusedToken],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CONFIDENTIAL, PUBLIC } from './authorization_server.mjs';
 import { contains, equal, expect, leaks, matches } from './check.mjs';
 import { fingerprint } from './gateway.mjs';
-import { ANSWERS, LONG, PREFIX } from './stage.mjs';
+import { ANSWERS, LONG, PREFIX, THOUGHTS } from './stage.mjs';
 
 /** Before anybody has signed in. */
 export async function nobody({ gateway, nexus, server, status }) {
@@ -58,6 +58,19 @@ export async function use({ gateway, lastGrant, nexus, server, status }) {
   equal('nexus models lists one id a line', [models.code, models.stdout.includes('claude-3-5-sonnet-20241022\n')], [0, true]);
   expect('and nothing but ids', /^(\S+\n)+$/.test(models.stdout), 'ids', models.stdout);
   equal('nothing of this needed a refresh', server.count('refresh_token'), 0);
+}
+
+/** An answer object by object, and what was thought. */
+export async function objects({ nexus }) {
+  const told = await nexus.run(['chat', '--output', 'stream-json', 'think first']);
+  const lines = told.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
+  equal('the stream begins and ends as documented', [told.code, lines[0].type, lines.at(-1).type], [0, 'start', 'result']);
+  const text = (kind) => lines.filter(({ type }) => type === kind).map(({ text }) => text).join('');
+  equal('the thinking is told apart from the answer', [text('thinking'), text('text')], [THOUGHTS['think first'], ANSWERS['think first']]);
+  equal('the result has the whole answer', lines.at(-1).answer, ANSWERS['think first']);
+  const shown = await nexus.run(['chat', '--thinking', '--usage', 'think first']);
+  equal('nexus chat --thinking prints the answer alone', [shown.code, shown.stdout], [0, `${ANSWERS['think first']}\n`]);
+  matches('and on stderr the thinking, then the cost', shown.stderr, new RegExp(`^${THOUGHTS['think first']}\\nusage: .* tokens in, .* out; first text after .* s, all after .* s\\n$`));
 }
 
 /** A token that has expired is renewed before it is used. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import * as authorizationServer from './authorization_server.mjs';
 import * as browsers from './browser.mjs';
 import { equal, matches, until } from './check.mjs';
+import * as faulty from './faults.mjs';
 import { startGateway, startMock } from './gateway.mjs';
 import { program } from './nexus.mjs';
 
@@ -31,7 +32,7 @@ export const ANSWERS = {
 };
 
 /** What it thinks before that. */
-const THOUGHTS = { 'think first': 'Let me see.' };
+export const THOUGHTS = { 'think first': 'Let me see.' };
 
 async function freePort() {
   const probe = createServer();
@@ -41,7 +42,7 @@ async function freePort() {
   return port;
 }
 
-function configuration({ issuer, api, mock, home, redirectUris }) {
+function configuration({ issuer, api, mock, home, redirectUris, faults }) {
   const authorization = `
 authorize_url = "${issuer}/auth"
 token_url = "${issuer}/token"
@@ -83,7 +84,8 @@ model = "gpt-real-run"
 [provider.unknown]
 client_id = "${UNKNOWN}"
 redirect_uri = "${PUBLIC.redirectUri}"
-${endpoints}`;
+${endpoints}
+${faulty.configuration(faults, `client_id = "${PUBLIC.id}"\nredirect_uri = "${PUBLIC.redirectUri}"\n${authorization}`)}`;
 }
 
 /** Sets everything up. What must be ended is put into `children` and `stops` as soon as it runs. */
@@ -107,9 +109,10 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   stops.push(gateway.stop);
   const browser = await browsers.start({ screenshots });
   stops.push(browser.stop);
+  const faults = await faulty.start({ freePort, stops });
   const nexus = program({ binary, home, folder, children });
   writeFileSync(join(home, 'secret'), `${CONFIDENTIAL.secret}\n`, { mode: 0o600 });
-  writeFileSync(join(home, 'config.toml'), configuration({ issuer: server.issuer, api: gateway.url, mock: mock.url, home, redirectUris }), { mode: 0o600 });
+  writeFileSync(join(home, 'config.toml'), configuration({ issuer: server.issuer, api: gateway.url, mock: mock.url, home, redirectUris, faults }), { mode: 0o600 });
 
   const status = async (...more) => JSON.parse((await nexus.run(['oauth', 'status', '--json', ...more])).stdout);
   const lastGrant = () => server.log.grants.at(-1);
@@ -141,5 +144,5 @@ export async function set({ binary, screenshots, folder, children, stops }) {
     await until('the short token to expire', async () => (await status(...more)).state === 'refreshable');
   }
 
-  return { server, gateway, browser, nexus, home, redirectUris, status, lastGrant, signIn, expire };
+  return { faults, server, gateway, browser, nexus, home, redirectUris, status, lastGrant, signIn, expire };
 }
