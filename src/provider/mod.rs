@@ -157,9 +157,10 @@ pub struct Api {
 }
 
 impl Api {
-    /// The model that a person calls so: what the alias stands for, or the name itself.
+    /// The model that a person calls so: what the alias stands for, or the name itself. An alias for
+    /// nothing is none, as an empty `model` is none.
     pub fn model_called(&self, name: &str) -> String {
-        self.aliases.get(name).map_or(name, String::as_str).to_owned()
+        self.aliases.get(name).filter(|model| !model.is_empty()).map_or(name, String::as_str).to_owned()
     }
 }
 

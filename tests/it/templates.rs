@@ -145,4 +145,7 @@ fn an_alias_stands_for_a_model_wherever_one_is_named() {
     };
     assert_eq!(configured("model = 'plain'"), "sandbox-old");
     assert_eq!(configured(""), "sandbox-large");
+    nexus.configure(&format!("{}[aliases]\nsandbox-small = ''\n", config(&sandbox, "")));
+    nexus.run(&["chat", "-m", "sandbox-small", "x"]).ok();
+    assert_eq!(asked(&sandbox)[0], "sandbox-small", "an alias for nothing is none");
 }
