@@ -18,8 +18,8 @@
 //! - set back within the token's life, it seems to live longer than it does, and nothing here can know.
 //!   The API then answers 401, which renews it whatever the clock says ([`Need::OtherThan`]).
 //!
-//! None of them spins: a command refreshes at most once, and takes what that brings even if the clock
-//! calls it dead.
+//! None of them spins: a command refreshes once for the clock, and takes what that brings even if the
+//! clock calls it dead; once more if the API rejects it, and that is the end.
 //!
 //! The server's `Date` is used where the two clocks meet. Some servers name the time of a token's end
 //! instead of its lifetime; that is a time by *their* clock, so the life is counted from the `Date` of

@@ -51,7 +51,8 @@ impl Drop for Room {
     }
 }
 
-/// What to say of a disk that has no room, and what to do about it; nothing of any other error.
+/// What to say of a disk that has no room or takes nothing, and what to do about it; nothing of any
+/// other error.
 pub(super) fn lacking(error: &io::Error, beside: &Path) -> Option<(String, String)> {
     let again = "then run the command again";
     match error.kind() {
@@ -63,6 +64,10 @@ pub(super) fn lacking(error: &io::Error, beside: &Path) -> Option<(String, Strin
             format!("files may not grow large enough in {}", beside.display()),
             format!("raise the limit on the size of files (`ulimit -f`), {again}"),
         )),
+        // What this program itself refuses has no number.
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+            Some(("this file or its folder cannot be written".into(), format!("make both writable, {again}")))
+        }
         _ => None,
     }
 }

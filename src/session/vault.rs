@@ -299,11 +299,7 @@ impl Vault {
     }
 
     fn unusable(&self, error: &io::Error) -> Failure {
-        let (why, cure) = room::lacking(error, &self.database).unwrap_or_else(|| {
-            let cure = "make the file and its folder yours and writable, then run the command again";
-            (error.to_string(), cure.into())
-        });
-        Failure::Store { path: self.database.clone(), why, cure }
+        unusable(&self.database, &self.database, error)
     }
 
     fn damaged(&self) -> Failure {
@@ -352,7 +348,8 @@ impl Held {
         let database = &self.vault.database;
         let path = database.with_file_name(format!("{}.room", hold::name(&self.key)));
         let size = database.metadata().map_or(0, |found| found.len());
-        let room = Room::take(path, size, &self.vault.privacy).map_err(|error| self.vault.unusable(&error))?;
+        let room = Room::take(path.clone(), size, &self.vault.privacy);
+        let room = room.map_err(|error| unusable(&path, database, &error))?;
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
         Ok(())
     }
@@ -467,6 +464,19 @@ impl Held {
             )
             .map(drop)
             .map_err(|error| self.vault.broken(&error))
+    }
+}
+
+/// What to do about a file that cannot be used; of a disk without room, what lies beside the database
+/// is no file that anybody knows of.
+fn unusable(path: &Path, database: &Path, error: &io::Error) -> Failure {
+    match room::lacking(error, database) {
+        Some((why, cure)) => Failure::Store { path: database.to_owned(), why, cure },
+        None => Failure::Store {
+            path: path.to_owned(),
+            why: error.to_string(),
+            cure: "make the file and its folder yours and writable, then run the command again".into(),
+        },
     }
 }
 

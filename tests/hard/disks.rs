@@ -207,7 +207,8 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
     sandbox.expire_access();
     let output = disk.run(&["chat", "x"]);
     assert_eq!(output.code, Some(1), "{output}");
-    assert!(output.stderr.starts_with("error: [HOME]/data/sessions.db: "), "{output}");
+    let said = "error: [HOME]/data/sessions.db: this file or its folder cannot be written\n  make both writable, ";
+    assert!(output.stderr.starts_with(said), "{output}");
     assert_eq!(disk.run(&["oauth", "logout"]).code, Some(1), "what cannot be forgotten is not said to be");
     assert_eq!(sandbox.refreshes_asked(), 0);
     disk.remount("rw");

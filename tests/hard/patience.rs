@@ -37,3 +37,23 @@ fn ten_processes_wait_once_for_a_server_that_hangs_and_the_session_is_kept() {
     nexus.run(&["oauth", "token"]).ok();
     assert_eq!(sandbox.refreshes(), 1);
 }
+
+#[test]
+fn nobody_waits_for_ever_for_a_process_that_does_not_go_on() {
+    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+    let mut stopped = nexus.command(&["oauth", "token"]).spawn().unwrap();
+    block_on(gate.arrived(1));
+    // As if somebody had pressed Ctrl-Z at the wrong moment.
+    assert!(std::process::Command::new("kill").args(["-STOP", &stopped.id().to_string()]).status().unwrap().success());
+    let output = nexus.run(&["oauth", "token"]);
+    let said = "error: another nexus has been renewing this session for 2 minutes and is not done\n";
+    assert!(output.code == Some(75) && output.stderr.contains(said), "{output}");
+    stopped.kill().unwrap();
+    stopped.wait().unwrap();
+    nexus.run(&["oauth", "token"]).ok();
+    assert_eq!(sandbox.refreshes(), 1, "the lock went with its holder");
+}
