@@ -209,11 +209,15 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
     assert_eq!(output.code, Some(1), "{output}");
     let said = "error: [HOME]/data/sessions.db: this file or its folder cannot be written\n  make both writable, ";
     assert!(output.stderr.starts_with(said), "{output}");
-    assert_eq!(disk.run(&["oauth", "logout"]).code, Some(1), "what cannot be forgotten is not said to be");
     assert_eq!(sandbox.refreshes_asked(), 0);
     disk.remount("rw");
     assert_eq!(disk.run(&["chat", "x"]).code, Some(0));
     assert_eq!(sandbox.refreshes_asked(), 1);
+    // What cannot be forgotten is not said to be, and revoked all the same.
+    disk.remount("ro");
+    let output = disk.run(&["oauth", "logout"]);
+    assert!(output.code == Some(1) && output.stderr.contains("the session could not be forgotten here: "), "{output}");
+    assert!(output.stderr.contains("Revoked at [SERVER]\n") && sandbox.counts().revocations == 1, "{output}");
 }
 
 #[test]
