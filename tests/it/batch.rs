@@ -465,3 +465,57 @@ fn one_connection_is_used_for_one_question_after_the_other() {
     answering.join().unwrap();
     assert_eq!(answers(&nexus).len(), LINES);
 }
+
+#[test]
+fn what_is_on_its_way_when_it_has_to_stop_is_not_lost() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &["a", "b", "c"].map(|id| prompt(id, "Hello")));
+    let (gate, limit) = (Gate::new(), json!({ "error": { "type": "rate_limit_error", "message": "Too many" } }));
+    let later = Scripted::json(429, &limit).header("retry-after", "7200");
+    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone()), later]);
+    let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "2"]).collect();
+    let running = nexus.watch(&mut nexus.command(&words));
+    block_on(async {
+        gate.arrived(1).await;
+        sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Messages).len() == 2).await;
+    });
+    gate.open();
+    assert_output!(
+        running.finish(), 75, stdout: "",
+        stderr: "1 line answered; 1 tokens in, 13 out\nerror: [SERVER] answered 429 rate_limit_error: Too many\n  \
+                 try again in 2.0 hours\n",
+    );
+    assert_eq!((answers(&nexus).len(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2));
+}
+
+#[test]
+fn a_service_that_answers_nothing_but_later_is_left_alone_in_the_end() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    prompts(&nexus, &["a", "b", "c"].map(|id| prompt(id, "Hello")));
+    let busy = json!({ "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    sandbox.script(Endpoint::Messages, (0..100).map(|_| Scripted::json(529, &busy)));
+    let words: Vec<_> = BATCH.into_iter().chain(["--retries", "1000", "--deadline", "1s"]).collect();
+    assert_output!(
+        nexus.run(&words), 75, stdout: "",
+        stderr: "0 lines answered\nerror: [SERVER] answered 529 overloaded_error: Overloaded\n  try again in a \
+                 minute\n",
+    );
+    assert!(sandbox.requests_to(Endpoint::Messages).len() < 20);
+}
+
+#[test]
+fn a_template_and_an_alias_hold_for_every_line() {
+    let (sandbox, nexus) = signed_in(Settings::default());
+    fs::create_dir(nexus.path("templates")).unwrap();
+    let template = "prompt = \"Say {{input}} in {{lang}}\"\nsystem = \"Be brief\"\nmodel = \"sandbox-old\"\n";
+    fs::write(nexus.path("templates/say.toml"), template).unwrap();
+    let own = json!({ "id": "b", "prompt": "no", "model": "sandbox-small", "system": "Be kind" });
+    prompts(&nexus, &[prompt("a", "yes"), own.to_string()]);
+    let words = ["--jobs", "1", "--template", "say", "--var", "lang=Latin"];
+    let words: Vec<_> = BATCH.into_iter().chain(words).collect();
+    assert_eq!(nexus.run(&words).code, Some(0));
+    let asked: Vec<_> = sandbox.requests_to(Endpoint::Messages).iter().map(|seen| seen.json()).collect();
+    let told = |asked: &Value| json!([asked["messages"][0]["content"], asked["system"], asked["model"]]);
+    assert_eq!(told(&asked[0]), json!(["Say yes in Latin", "Be brief", "sandbox-old"]));
+    assert_eq!(told(&asked[1]), json!(["Say no in Latin", "Be kind", "sandbox-small"]));
+}

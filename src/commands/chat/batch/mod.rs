@@ -104,7 +104,8 @@ pub(super) fn run(args: &Args, input: &Path, world: &World) -> Done {
             deadline: args.deadline,
             pace: Pace::new(args.batch.jobs.map_or(JOBS, usize::from)),
             start: Instant::now(),
-            last_answer: Duration::ZERO,
+            trouble_since: None,
+            stopped_by: None,
             told_of_pause: Duration::ZERO,
             waiting: VecDeque::new(),
             on_their_way: JoinSet::new(),
@@ -135,8 +136,10 @@ struct Run<'a, S> {
     deadline: Duration,
     pace: Pace,
     start: Instant,
-    /// When the service answered for the last time.
-    last_answer: Duration,
+    /// Since when nothing was answered but with "later".
+    trouble_since: Option<Duration>,
+    /// Why nothing more is asked; what is on its way may still come back.
+    stopped_by: Option<Failure>,
     /// The end of the pause that was told of last.
     told_of_pause: Duration,
     /// Questions that are to be asked again.
@@ -153,11 +156,15 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
     /// # Errors
     /// What makes every further question pointless.
     async fn all(&mut self, mut lines: mpsc::Receiver<Result<Line>>, ledger: &mut Ledger) -> anyhow::Result<()> {
-        let (mut next, mut ended, mut broken) = (None::<Job>, false, None);
+        let (mut next, mut ended) = (None::<Job>, false);
         let mut draw = interval(DRAWN_EVERY);
         draw.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut synced = self.start;
         loop {
+            if self.stopped_by.is_some() {
+                self.waiting.clear();
+                (next, ended) = (None, true);
+            }
             next = next.or_else(|| self.waiting.pop_front());
             let mut wake = None;
             if let Some(job) = next.take() {
@@ -176,7 +183,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
                 }
                 next = Some(job);
             } else if ended && self.on_their_way.is_empty() {
-                return broken.map_or(Ok(()), |failure: Failure| Err(failure.into()));
+                return self.stopped_by.take().map_or(Ok(()), |failure| Err(failure.into()));
             }
             tokio::select! {
                 Some(back) = self.on_their_way.join_next() => {
@@ -185,7 +192,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
                 }
                 line = lines.recv(), if next.is_none() && !ended => match line {
                     Some(Ok(line)) => next = self.take_up(line, ledger)?,
-                    Some(Err(failure)) => broken = Some(failure),
+                    Some(Err(failure)) => self.stopped_by = Some(failure),
                     None => ended = true,
                 },
                 () = sleep_until(wake.unwrap_or(self.start)), if wake.is_some() => {}
@@ -227,7 +234,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
         let Asked { mut job, known, failure } = asked;
         let Some(failure) = failure else {
             self.pace.answered(ticket);
-            self.last_answer = now;
+            self.trouble_since = None;
             return self.results.answered(&job.id, &known);
         };
         let meaning = asking::meaning(&failure);
@@ -238,13 +245,16 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
             Meaning::Overloaded => self.pace.overloaded(ticket, now, wait),
             Meaning::Cut | Meaning::Its => {
                 self.pace.answered(ticket);
-                self.last_answer = now;
+                self.trouble_since = None;
             }
         }
-        let temporary = matches!(meaning, Meaning::Throttled | Meaning::Overloaded);
-        let in_vain = self.on_their_way.is_empty() && now.saturating_sub(self.last_answer) > self.deadline;
-        if temporary && (wait.is_some_and(|wait| wait > self.deadline) || in_vain) {
-            return Err(failure.into());
+        if matches!(meaning, Meaning::Throttled | Meaning::Overloaded) {
+            let since = *self.trouble_since.get_or_insert(now);
+            let in_vain = self.on_their_way.is_empty() && now.saturating_sub(since) > self.deadline;
+            if in_vain || wait.is_some_and(|wait| wait > self.deadline) {
+                self.stopped_by.get_or_insert(failure);
+                return Ok(());
+            }
         }
         // Being asked to slow down is no failure of this question's.
         job.tries += u32::from(meaning != Meaning::Throttled);
