@@ -29,11 +29,31 @@ fn prompt(id: impl Into<Value>, prompt: &str) -> String {
     json!({ "id": id.into(), "prompt": prompt }).to_string()
 }
 
+/// One of the schemas in `examples/schemas/`.
+struct Schema {
+    schemas: boon::Schemas,
+    index: boon::SchemaIndex,
+}
+
+impl Schema {
+    fn of(name: &str) -> Self {
+        let path = format!("{}/examples/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+        let index = compiler.compile(&path, &mut schemas).unwrap();
+        Self { schemas, index }
+    }
+
+    fn fits(&self, value: &Value) -> bool {
+        self.schemas.validate(value, self.index).is_ok()
+    }
+}
+
 /// Every result of a file by its id, as it is written there; each id stands there once.
 fn by_id(text: &str) -> BTreeMap<String, Value> {
-    let mut results = BTreeMap::new();
+    let (schema, mut results) = (Schema::of("batch-result"), BTreeMap::new());
     for line in text.lines() {
         let result: Value = serde_json::from_str(line).unwrap();
+        assert!(schema.fits(&result), "{result:#}");
         let before = results.insert(result["id"].to_string(), result);
         assert_eq!(before, None, "{line}");
     }
@@ -518,4 +538,42 @@ fn a_template_and_an_alias_hold_for_every_line() {
     let told = |asked: &Value| json!([asked["messages"][0]["content"], asked["system"], asked["model"]]);
     assert_eq!(told(&asked[0]), json!(["Say yes in Latin", "Be brief", "sandbox-old"]));
     assert_eq!(told(&asked[1]), json!(["Say no in Latin", "Be kind", "sandbox-small"]));
+}
+
+#[test]
+fn the_schema_of_a_line_and_the_program_agree() {
+    let (_sandbox, nexus) = signed_in(Settings::default());
+    let lines = [
+        json!({ "id": "a", "prompt": "p" }),
+        json!({ "id": "", "prompt": "p" }),
+        json!({ "id": 1, "prompt": "p" }),
+        json!({ "id": i64::MIN, "prompt": "p" }),
+        json!({ "id": u64::MAX, "prompt": "p" }),
+        json!({ "id": 1.5, "prompt": "p" }),
+        json!({ "id": null, "prompt": "p" }),
+        json!({ "id": true, "prompt": "p" }),
+        json!({ "prompt": "p" }),
+        json!({ "id": "b" }),
+        json!({ "id": "c", "prompt": "" }),
+        json!({ "id": "d", "prompt": " \n" }),
+        json!({ "id": "e", "prompt": null }),
+        json!({ "id": "f", "prompt": ["p"] }),
+        json!({ "id": "g", "prompt": "p", "system": null, "model": null, "max_tokens": null }),
+        json!({ "id": "h", "prompt": "p", "system": "s", "model": "sandbox-old", "max_tokens": 5 }),
+        json!({ "id": "i", "prompt": "p", "system": 5 }),
+        json!({ "id": "j", "prompt": "p", "model": {} }),
+        json!({ "id": "k", "prompt": "p", "max_tokens": 0 }),
+        json!({ "id": "l", "prompt": "p", "max_tokens": -1 }),
+        json!({ "id": "m", "prompt": "p", "max_tokens": 1.5 }),
+        json!({ "id": "n", "prompt": "p", "max_tokens": u32::MAX }),
+        json!({ "id": "o", "prompt": "p", "max_tokens": 4_294_967_296_u64 }),
+        json!({ "id": "p", "prompt": "p", "temperature": 1 }),
+        json!(["id", "prompt"]),
+        json!("id"),
+    ];
+    let schema = Schema::of("batch-prompt");
+    for line in lines {
+        let output = nexus.run_with(&["chat", "--batch", "-"], line.to_string());
+        assert_eq!(output.code == Some(0), schema.fits(&line), "{line}: {output}");
+    }
 }
