@@ -91,7 +91,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__chat)
-            opts="-v -s -a -t -m -p -h -V --verbose --system --system-file --attach --template --var --model --max-tokens --provider --no-stdin --retries --deadline --raw --usage --thinking --effort --schema --output --json --batch --out --jobs --help --version"
+            opts="-v -s -a -t -m -p -c -h -V --verbose --system --system-file --attach --template --var --model --max-tokens --provider --continue --conversation --history --no-history --no-stdin --retries --deadline --raw --usage --thinking --effort --schema --output --json --batch --out --jobs --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -146,6 +146,10 @@ _nexus() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --conversation)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -71,6 +71,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Give a vari
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model or an alias of one; else the template\'s, else the configured one, else the newest that the session may use' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The longest answer, in tokens' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l conversation -d 'Go on with this conversation: its id, or the beginning of it' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'How often to ask again when the service is busy or out of reach' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'How long all of it may take until the answer begins (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'How much the model should do for the answer' -r -f -a "low\t''
@@ -86,6 +87,9 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l batch -d 'Answer ev
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l out -d 'Where the results of --batch go, one a line; run again, it asks only what has no answer there' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l jobs -d 'The most questions of --batch that are on their way at once [default: 16]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s c -l continue -d 'Go on with the conversation that was used last'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l history -d 'Keep this in the history, also where stdout is no terminal'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-history -d 'Keep nothing of this in the history'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Leave stdin alone, whatever it is'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Show the answer as it was written, without laying out its Markdown; in a pipe it always is'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Tell on stderr what the answer cost: tokens and time'

@@ -2,12 +2,11 @@
 //! HTTP client, and the three streams. The only home of the environment, of `open` and of
 //! `directories`; commands see it, rooms are handed plain values.
 
-use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
@@ -23,6 +22,7 @@ use crate::session::vault::Vault;
 use crate::terminal;
 
 pub(crate) mod aside;
+mod attending;
 mod browser;
 mod progress;
 mod screen;
@@ -31,12 +31,7 @@ mod stdin;
 
 use browser::browsers;
 pub(crate) use progress::Progress;
-pub(crate) use signals::Interrupted;
-use signals::Signals;
-
-/// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
-/// its request may take, and the save.
-const SETTLING: Duration = Duration::from_secs(35);
+pub(crate) use signals::{Interrupted, Signals};
 
 /// The process's surroundings.
 #[derive(Clone)]
@@ -112,9 +107,18 @@ impl World {
     /// # Errors
     /// [`Failure::Configuration`].
     pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
+        self.accounts_and_history(provider).map(|(accounts, _)| accounts)
+    }
+
+    /// The same, and whether what is said at a terminal is to be kept.
+    ///
+    /// # Errors
+    /// As [`accounts`](Self::accounts).
+    pub(crate) fn accounts_and_history(&self, provider: Option<&str>) -> Result<(Accounts, bool)> {
         let folders = self.folders()?;
         let configured = config::load(&folders.config, &variable, provider)?;
-        Ok(self.accounts_as(configured, &folders))
+        let history = configured.history;
+        Ok((self.accounts_as(configured, &folders), history))
     }
 
     /// The same for commands that need no more than what is stored, which a broken configuration, or
@@ -182,40 +186,6 @@ impl World {
         let trace: Option<crate::http::Trace> =
             if self.verbose { Some(Arc::new(|line: &str| complain(line))) } else { None };
         Http::new(roots, variable, trace)
-    }
-
-    /// Waits for work that needs the network, on one thread. A signal ends it, but only once a
-    /// refresh that was sent is saved; a second signal ends it at once.
-    ///
-    /// # Errors
-    /// The work's own, or [`Interrupted`].
-    pub(crate) fn wait<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })?;
-        runtime.block_on(async {
-            let mut signals = Signals::listen()?;
-            tokio::select! {
-                done = work => {
-                    self.settle(&mut signals).await;
-                    done
-                }
-                signal = signals.next() => {
-                    self.settle(&mut signals).await;
-                    Err(signal.into())
-                }
-            }
-        })
-    }
-
-    /// Waits until no token is between "sent" and "saved", or somebody insists on the end.
-    async fn settle(&self, signals: &mut Signals) {
-        tokio::select! {
-            () = renew::settled(&self.flights) => {}
-            () = tokio::time::sleep(SETTLING) => {}
-            _ = signals.next() => {}
-        }
     }
 
     /// Writes data to stdout at once.

@@ -4,13 +4,16 @@
 //! kept, so that a conversation can go on with another model. Every answer is kept as far as it came;
 //! but one that was cut or refused is no answer, and is never sent back as one.
 
-use crate::api::{Message, Role};
+use crate::api::{Message, Part, Role};
 
 mod file;
 mod id;
 mod schema;
 pub mod store;
 pub mod telling;
+
+/// How much of a first question is a title, in characters.
+const TITLE: usize = 60;
 
 /// A conversation, without what was said in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +66,26 @@ pub enum State {
     Refused,
 }
 
+impl Conversation {
+    /// A question's first words, on one line.
+    pub fn title_of(question: &str) -> String {
+        let line = question.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        match line.char_indices().nth(TITLE) {
+            Some((end, _)) => format!("{}...", line[..end].trim_end()),
+            None => line,
+        }
+    }
+}
+
+impl Turn {
+    /// What a person asked.
+    pub fn asked(text: &str, at: i64) -> Self {
+        let (role, state, text) = (Role::User, State::Whole, text.to_owned());
+        Self { role, text, state, model: None, stop_reason: None, usage: None, request_id: None, at }
+    }
+}
+
 impl State {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -82,38 +105,34 @@ impl State {
     }
 }
 
-/// What of a conversation is sent again with the next question, which comes last.
+/// Puts what was said before in front of a question, as far as it is sent again.
 ///
-/// Questions and their whole answers. A question whose answer was cut stays without one, and is joined
-/// to the next, for some services want the two sides to take turns; one that was refused would be
-/// refused again, and one without any answer was most likely typed again.
-pub fn messages(turns: &[Turn], question: &str) -> Vec<Message> {
+/// That is questions and their whole answers. A question whose answer was cut stays without one, and is
+/// joined to the next, for some services want the two sides to take turns; one that was refused would
+/// be refused again, and one without any answer was most likely typed again.
+pub fn precede(turns: &[Turn], question: &mut Vec<Message>) {
     let mut messages = Vec::new();
     let mut pending = String::new();
-    let join = |pending: &mut String, text: &str| {
-        if !pending.is_empty() {
-            pending.push_str("\n\n");
-        }
-        pending.push_str(text);
-    };
     for (asked, answer) in turns.iter().zip(turns.iter().skip(1)) {
-        if (asked.role, answer.role) != (Role::User, Role::Assistant) {
+        if (asked.role, answer.role) != (Role::User, Role::Assistant) || answer.state == State::Refused {
             continue;
         }
-        match answer.state {
-            State::Refused => {}
-            State::Whole if !answer.text.trim().is_empty() => {
-                join(&mut pending, &asked.text);
-                messages.push(Message::user(std::mem::take(&mut pending)));
-                // Some services want no space at the end of an answer that they are sent.
-                messages.push(Message::assistant(answer.text.trim_end()));
-            }
-            State::Cut | State::Whole => join(&mut pending, &asked.text),
+        pending.push_str(&asked.text);
+        pending.push_str("\n\n");
+        if answer.state == State::Whole && !answer.text.trim().is_empty() {
+            messages.push(Message::user(pending.trim_end()));
+            // Some services want no space at the end of an answer that they are sent.
+            messages.push(Message::assistant(answer.text.trim_end()));
+            pending.clear();
         }
     }
-    join(&mut pending, question);
-    messages.push(Message::user(pending));
-    messages
+    if let (false, Some(next)) = (pending.is_empty(), question.first_mut()) {
+        match &mut next.parts[..] {
+            [Part::Text(text)] => text.insert_str(0, &pending),
+            _ => next.parts.insert(0, Part::Text(pending)),
+        }
+    }
+    question.splice(0..0, messages);
 }
 
 #[cfg(test)]
@@ -142,8 +161,10 @@ mod tests {
             answer("fine", State::Whole),
             user("six, never answered"),
         ];
+        let mut question = vec![Message::user("seven")];
+        precede(&turns, &mut question);
         assert_eq!(
-            messages(&turns, "seven"),
+            question,
             [
                 Message::user("one"),
                 Message::assistant("whole"),
@@ -152,12 +173,20 @@ mod tests {
                 Message::user("seven"),
             ]
         );
-        assert_eq!(messages(&[], "first"), [Message::user("first")]);
     }
 
     #[test]
     fn a_question_whose_answer_was_cut_goes_with_the_next() {
         let turns = [turn(Role::User, "long", State::Whole), turn(Role::Assistant, "blah", State::Cut)];
-        assert_eq!(messages(&turns, "shorter"), [Message::user("long\n\nshorter")]);
+        let mut question = vec![Message::user("shorter")];
+        precede(&turns, &mut question);
+        assert_eq!(question, [Message::user("long\n\nshorter")]);
+
+        let file = || Part::Document { title: "a.txt".into(), text: "a".into() };
+        let words = || Part::Text("shorter".into());
+        let mut question = vec![Message { role: Role::User, parts: vec![file(), words()] }];
+        precede(&turns, &mut question);
+        let parts = vec![Part::Text("long\n\n".into()), file(), words()];
+        assert_eq!(question, [Message { role: Role::User, parts }]);
     }
 }

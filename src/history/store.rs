@@ -13,9 +13,6 @@ use crate::api::Role;
 use crate::failure::{Failure, Result};
 use crate::private::Notice;
 
-/// How much of a first question is a title, in characters.
-const TITLE: usize = 60;
-
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
     conversation.system, conversation.created_at, conversation.updated_at";
 
@@ -93,20 +90,18 @@ impl History {
                 let begun = || {
                     transaction.execute(
                         "INSERT OR IGNORE INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-                        params![id, title(&asked.text), asked.provider, asked.model, asked.system, asked.at],
+                        params![
+                            id,
+                            Conversation::title_of(&asked.text),
+                            asked.provider,
+                            asked.model,
+                            asked.system,
+                            asked.at
+                        ],
                     )
                 };
                 if known || begun()? == 1 {
-                    let turn = Turn {
-                        role: Role::User,
-                        text: asked.text.clone(),
-                        state: State::Whole,
-                        model: None,
-                        stop_reason: None,
-                        usage: None,
-                        request_id: None,
-                        at: asked.at,
-                    };
+                    let turn = Turn::asked(&asked.text, asked.at);
                     insert(transaction, &id, &turn)?;
                     return Ok(id);
                 }
@@ -296,16 +291,6 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
 
 fn role(word: String) -> Role {
     if word == "user" { Role::User } else { Role::Assistant }
-}
-
-/// A question's first words, on one line.
-fn title(text: &str) -> String {
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(TITLE) {
-        Some((end, _)) => format!("{}...", line[..end].trim_end()),
-        None => line,
-    }
 }
 
 /// Words as the index is asked for them: one after the other, the last one as the beginning of one.

@@ -55,7 +55,8 @@ pub fn found(found: &Found) -> Value {
 /// A conversation for people.
 pub fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
     let Conversation { id, title, provider, model, system, created_at, .. } = conversation;
-    let mut text = format!("# {title}\n\n{id}, {}, {model} at {provider}\n", moment::rfc3339(*created_at));
+    let id = if id.is_empty() { String::new() } else { format!("{id}, ") };
+    let mut text = format!("# {title}\n\n{id}{}, {model} at {provider}\n", moment::rfc3339(*created_at));
     if let Some(system) = system {
         section(&mut text, "System", system);
     }

@@ -28,6 +28,8 @@ pub struct Configured {
     pub provider: Provider,
     /// How the key to the stored sessions is to be kept.
     pub keeping: Keeping,
+    /// Whether what is said at a terminal is kept.
+    pub history: bool,
     /// Sentences for stderr.
     pub warnings: Vec<String>,
 }
@@ -61,7 +63,8 @@ pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Resu
     provider.name = Name::beside(&name, &default);
     let mut warnings = Vec::new();
     let keeping = file.keeping(path, &mut warnings)?;
-    let mut configured = Configured { provider, keeping, warnings };
+    let history = file.history.unwrap_or(true);
+    let mut configured = Configured { provider, keeping, history, warnings };
     if let Some(section) = section {
         Reader { path, name: &name }.apply(section, &mut configured)?;
     }
@@ -104,7 +107,7 @@ pub fn load_stored(
     let (keeping, warnings) = keeping(path).unwrap_or_default();
     let mut provider = Provider::named(&name);
     provider.name = Name::beside(&name, default.as_deref().unwrap_or(BUILT_IN));
-    Ok((Configured { provider, keeping, warnings }, (!left).then_some(failure)))
+    Ok((Configured { provider, keeping, history: true, warnings }, (!left).then_some(failure)))
 }
 
 /// The provider that is chosen where a command names none.

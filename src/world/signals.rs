@@ -15,7 +15,7 @@ impl std::fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// The signals that end a program.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     #[cfg(unix)]
     streams: [(u8, tokio::signal::unix::Signal); 3],
 }
@@ -36,7 +36,8 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Interrupted {
+    /// The next of them.
+    pub(crate) async fn next(&mut self) -> Interrupted {
         let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.streams;
         tokio::select! {
             _ = on_int.recv() => Interrupted(*int),
@@ -52,7 +53,8 @@ impl Signals {
         Ok(Self {})
     }
 
-    pub(super) async fn next(&mut self) -> Interrupted {
+    /// The next of them.
+    pub(crate) async fn next(&mut self) -> Interrupted {
         // Where Ctrl-C cannot be heard, nothing will ever come.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -14,8 +14,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "account", "api", "batch", "cli", "failure", "history", "markdown", "moment", "oauth", "provider",
-            "sandbox", "session", "terminal", "world",
+            "account", "api", "batch", "cli", "failure", "history", "markdown", "moment", "oauth", "private",
+            "provider", "sandbox", "session", "terminal", "world",
         ],
     ),
     ("world", &["account", "failure", "history", "http", "provider", "secret", "session", "terminal"]),
@@ -76,7 +76,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("unicode_width", &["markdown/inline.rs", "markdown/page.rs"]),
     ("jiff", &["moment.rs"]),
     ("subtle", &["secret.rs"]),
-    ("rustix", &["private.rs", "world/stdin.rs", "world.rs"]),
+    ("rustix", &["private.rs", "world/attending.rs", "world/stdin.rs", "world.rs"]),
+    ("rustyline", &["commands/chat/editor.rs"]),
     ("signal_hook", &["private.rs"]),
     ("argon2", &["session/key/passphrase.rs"]),
     ("keyring", &["session/key/os_keyring.rs"]),
@@ -88,11 +89,14 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "commands/chat/batch/mod.rs",
             "commands/chat/batch/results.rs",
+            "commands/chat/keep.rs",
             "commands/chat/mod.rs",
             "commands/chat/output.rs",
+            "commands/chat/talk.rs",
             "commands/demo.rs",
             "commands/mod.rs",
             "commands/told.rs",
+            "world/attending.rs",
             "world.rs",
         ],
     ),
@@ -434,10 +438,13 @@ fn the_outside_is_handed_in_by_the_world() {
     const OUTSIDE: &[(&str, &[&str])] = &[
         ("std::env::var", &["world.rs"]),
         ("SystemTime::now", &["world.rs"]),
-        ("io::stdin()", &["world/stdin.rs", "world.rs"]),
+        ("io::stdin()", &["world/attending.rs", "world/stdin.rs", "world.rs"]),
         ("io::stderr()", &["world/aside.rs", "world/progress.rs", "world.rs"]),
         // The answer is written as it comes, and holds the stream until it ends.
-        ("io::stdout()", &["commands/chat/shown.rs", "world/aside.rs", "world/screen.rs", "world.rs"]),
+        (
+            "io::stdout()",
+            &["commands/chat/shown.rs", "world/aside.rs", "world/attending.rs", "world/screen.rs", "world.rs"],
+        ),
         ("std::env::current_exe", &["commands/demo.rs"]),
         ("TcpListener::bind", &["loopback/mod.rs"]),
     ];

@@ -20,6 +20,8 @@ mod chat_script;
 mod clocks;
 /// The completion scripts: drawn from the grammar, and what bash makes of one.
 mod completions;
+/// Conversations: gone on with, kept while they are had, and talked at a terminal.
+mod conversation;
 /// `nexus demo`.
 mod demo;
 /// Limits on what may be written (Linux).

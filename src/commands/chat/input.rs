@@ -4,6 +4,12 @@ use crate::commands::chat::{Args, attachment};
 use crate::failure::{Failure, Result};
 use crate::world::World;
 
+/// Whether there is no question, but a person to have a conversation with.
+pub(super) fn is_conversation(args: &Args, world: &World) -> bool {
+    let nothing = args.prompt.is_empty() && args.attach.is_empty() && args.template.is_none() && !args.no_stdin;
+    nothing && world.stdin_is_terminal() && world.stdout_is_terminal()
+}
+
 /// The words, a blank line, what was piped in; whichever of the two there is, if any.
 ///
 /// # Errors

@@ -3,13 +3,19 @@
 //! One command in several files: [`asked`] is what is asked ([`input`] what is said, [`template`] what
 //! it is said in, [`attachment`] what is sent along), [`settle`] whom and how, [`output`] what becomes
 //! of the answer, [`shown`] how a person sees it, [`object`] what programs are told, [`schema`] what
-//! the answer is held against, [`spent`] what it cost. [`batch`] does it with many questions.
+//! the answer is held against, [`spent`] what it cost, [`keep`] what the history is told. A
+//! conversation at a terminal is a [`talk`], its lines read by an [`editor`], some with a [`slash`] in
+//! front. [`batch`] does it with many questions.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::account::Accounts;
 use crate::commands::Done;
+use crate::commands::chat::asked::Asked;
+use crate::failure::Result;
 use crate::moment;
+use crate::session::Session;
 use crate::world::World;
 
 pub(crate) use object::Form;
@@ -17,19 +23,23 @@ pub(crate) use object::Form;
 mod asked;
 mod attachment;
 mod batch;
+mod editor;
 mod input;
+mod keep;
 mod object;
 mod output;
 mod schema;
 mod settle;
 mod shown;
+mod slash;
 mod spent;
+mod talk;
 mod template;
 
 /// Ask a question and stream the answer
 ///
 /// What is piped in follows the words after a blank line: `nexus chat "why does this fail?" <
-/// build.log`.
+/// build.log`. Without a question, a terminal gets a conversation.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The question, its words joined by spaces; `-` alone reads it from stdin
@@ -70,6 +80,22 @@ pub(crate) struct Args {
     /// Use this provider of config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
+
+    /// Go on with the conversation that was used last
+    #[arg(long = "continue", short = 'c', conflicts_with = "conversation")]
+    goes_on: bool,
+
+    /// Go on with this conversation: its id, or the beginning of it
+    #[arg(long, value_name = "ID")]
+    conversation: Option<String>,
+
+    /// Keep this in the history, also where stdout is no terminal
+    #[arg(long)]
+    history: bool,
+
+    /// Keep nothing of this in the history
+    #[arg(long, conflicts_with_all = ["history", "goes_on", "conversation"])]
+    no_history: bool,
 
     /// Leave stdin alone, whatever it is
     #[arg(long)]
@@ -115,40 +141,62 @@ pub(crate) struct Args {
     batch: batch::Batch,
 }
 
-/// Asks.
+/// Asks, or talks.
 ///
 /// # Errors
 /// Why there is no answer, or no whole one.
-pub(crate) fn run(args: Args, world: &World) -> Done {
+pub(crate) fn run(mut args: Args, world: &World) -> Done {
     if let Some(input) = args.batch.input()? {
         return batch::run(&args, input, world);
     }
     let form = if args.json { Form::Json } else { args.output };
     let mut output = output::Output::new(form, &args, world);
-    let done = ask(&args, form, &mut output, world);
+    if form == Form::Text && args.schema.is_none() && input::is_conversation(&args, world) {
+        let accounts = settled(&args, form, &mut output, world)?;
+        return talk::run(&mut args, &accounts, &mut output, world);
+    }
+    let done = once(&args, form, &mut output, world);
     output.end(done)
 }
 
-fn ask(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> anyhow::Result<()> {
+fn once(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> anyhow::Result<()> {
     output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
     let asked = asked::settle(args, world)?;
-    let accounts = world.accounts(args.provider.as_deref())?;
-    let patience = settle::patience(args, form, &accounts, world);
-    let accounts = accounts.with_patience(patience);
+    let accounts = settled(args, form, output, world)?;
     let seen = accounts.look("")?;
-    world.wait(async {
-        let named = settle::is_named(args, &asked, &accounts);
-        let mut question = settle::question(args, asked, &accounts, &seen).await?;
-        question.schema = output.schema.as_ref().map(schema::Schema::value);
-        let answer = match accounts.ask("", seen, &question).await {
-            Err(failure) if !named && settle::is_gone(&failure) => {
-                let question = settle::anew(&accounts, question, failure).await?;
-                accounts.ask("", accounts.look("")?, &question).await?
-            }
-            answered => answered?,
-        };
-        output.follow(answer).await
-    })
+    world.wait(ask(args, asked, &accounts, seen, output))
+}
+
+/// Whose account is asked, and how far the conversation is.
+fn settled(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> Result<Accounts> {
+    let (accounts, kept) = world.accounts_and_history(args.provider.as_deref())?;
+    output.keep = keep::Keep::settle(args, &accounts.provider().name, kept, world)?;
+    let patience = settle::patience(args, form, &accounts, world);
+    Ok(accounts.with_patience(patience))
+}
+
+async fn ask(
+    args: &Args,
+    mut asked: Asked,
+    accounts: &Accounts,
+    seen: Session,
+    output: &mut output::Output<'_>,
+) -> anyhow::Result<()> {
+    output.show_progress();
+    asked.model = asked.model.or(output.keep.model.take());
+    asked.system = asked.system.or(output.keep.system.take());
+    let named = settle::is_named(args, &asked, accounts);
+    let mut question = settle::question(args, asked, accounts, &seen).await?;
+    question.schema = output.schema.as_ref().map(schema::Schema::value);
+    output.keep.ask(&mut question, &accounts.provider().name);
+    let answer = match accounts.ask("", seen, &question).await {
+        Err(failure) if !named && settle::is_gone(&failure) => {
+            let question = settle::anew(accounts, question, failure).await?;
+            accounts.ask("", accounts.look("")?, &question).await?
+        }
+        answered => answered?,
+    };
+    output.follow(answer).await
 }
 
 /// What programs are told of words that make no sense.

@@ -6,6 +6,7 @@ use crate::account::{Accounts, Told, Waiting};
 use crate::api::{Answer, Piece, Usage};
 use crate::commands::Done;
 use crate::commands::chat::Args;
+use crate::commands::chat::keep::Keep;
 use crate::commands::chat::object::{self, Form, Known};
 use crate::commands::chat::schema::Schema;
 use crate::commands::chat::shown::Shown;
@@ -24,6 +25,7 @@ pub(super) struct Output<'w> {
     /// Until there is something better to see.
     progress: Option<Progress>,
     pub(super) known: Known,
+    pub(super) keep: Keep,
     /// Whether any of the answer's text was printed.
     printed: bool,
     /// What the answer must fit.
@@ -36,10 +38,29 @@ pub(super) struct Output<'w> {
 
 impl<'w> Output<'w> {
     pub(super) fn new(form: Form, args: &Args, world: &'w World) -> Self {
-        let progress = (form != Form::StreamJson).then(|| world.progress());
-        let watch = args.usage.then(Watch::start);
-        let (known, raw, thinking) = (Known::default(), args.raw, args.thinking);
-        Self { form, raw, world, progress, known, printed: false, schema: None, watch, thinking }
+        Self {
+            form,
+            raw: args.raw,
+            world,
+            progress: None,
+            known: Known::default(),
+            keep: Keep::off(world),
+            printed: false,
+            schema: None,
+            watch: args.usage.then(Watch::start),
+            thinking: args.thinking,
+        }
+    }
+
+    /// Forgets the answer before, as another question is asked.
+    pub(super) fn begin(&mut self) {
+        (self.known, self.printed) = (Known::default(), false);
+        self.watch = self.watch.is_some().then(Watch::start);
+    }
+
+    /// Shows what is waited for, until there is something better to see.
+    pub(super) fn show_progress(&mut self) {
+        self.progress = (self.form != Form::StreamJson).then(|| self.world.progress());
     }
 
     /// Follows an answer to its end.
@@ -76,6 +97,7 @@ impl<'w> Output<'w> {
                     self.printed = true;
                     self.progress = None;
                     out.write(&text)?;
+                    self.keep.hear(&text);
                 }
                 Ok(Some(Piece::Thinking(text))) if self.thinking => {
                     self.progress = None;
@@ -99,6 +121,7 @@ impl<'w> Output<'w> {
     async fn tell(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
         let stream = self.form == Form::StreamJson;
         if stream {
+            self.known.conversation = self.keep.id();
             self.world.print_json(&self.known.start())?;
         }
         let mut aside = Aside::default();
@@ -108,6 +131,7 @@ impl<'w> Output<'w> {
                     aside.end();
                     self.first_text();
                     self.known.text.push_str(text);
+                    self.keep.hear(text);
                     ("text", text)
                 }
                 Piece::Thinking(text) => {
@@ -136,8 +160,10 @@ impl<'w> Output<'w> {
     ///
     /// # Errors
     /// What went wrong before, or a stdout that takes nothing.
-    pub(super) fn end(mut self, done: anyhow::Result<()>) -> Done {
+    pub(super) fn end(&mut self, done: anyhow::Result<()>) -> Done {
         self.progress = None;
+        self.keep.end(&done, &self.known.ending);
+        self.known.conversation = self.keep.id();
         if let Some(watch) = &self.watch
             && (done.is_ok() || self.known.ending.usage != Usage::default())
         {

@@ -18,7 +18,7 @@ use crate::secret::ClientSecret;
 const LARGEST: u64 = 1024 * 1024;
 
 /// The keys at the top of the file.
-const TOP: &[&str] = &["aliases", "default", "key", "passphrase_command", "passphrase_file", "provider"];
+const TOP: &[&str] = &["aliases", "default", "history", "key", "passphrase_command", "passphrase_file", "provider"];
 
 /// The keys of a provider.
 const KEYS: &[&str] = &[
@@ -51,6 +51,7 @@ const KEYS: &[&str] = &[
 pub(super) struct File {
     pub(super) aliases: Option<BTreeMap<String, String>>,
     pub(super) default: Option<String>,
+    pub(super) history: Option<bool>,
     pub(super) key: Option<Keeper>,
     pub(super) passphrase_file: Option<PathBuf>,
     pub(super) passphrase_command: Option<String>,

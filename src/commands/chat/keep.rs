@@ -1,0 +1,209 @@
+//! What is kept of a conversation, and when: the question while it is on its way, the answer once it
+//! has ended. Whatever goes wrong here is a note; it never costs anybody an answer.
+
+use std::thread::{self, JoinHandle};
+
+use crate::api::{Ending, Part, Question, Role};
+use crate::commands::chat::Args;
+use crate::failure::{Failure, Result};
+use crate::history::store::{Asked, History};
+use crate::history::{self, Conversation, State, Turn};
+use crate::world::{self, World};
+
+/// How much of an answer is kept, in bytes: more than any model writes at once.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// Keeps a conversation, or does not.
+pub(super) struct Keep {
+    world: World,
+    history: Option<History>,
+    /// What goes on here: its id and what was said, once there is something.
+    id: Option<String>,
+    title: Option<String>,
+    /// Whom it was had with, and what was said first, until somebody takes that over.
+    pub(super) model: Option<String>,
+    pub(super) system: Option<String>,
+    turns: Vec<Turn>,
+    /// The question whose answer is awaited.
+    asked: Option<Turn>,
+    writing: Option<JoinHandle<Result<String>>>,
+    answer: String,
+    too_long: bool,
+    /// Whether another question follows, with all of this before it.
+    remembers: bool,
+}
+
+impl Keep {
+    /// What these words, this terminal and the configuration want, and how far the conversation is
+    /// that they go on with.
+    ///
+    /// # Errors
+    /// [`Failure::NoConversation`], or a history that cannot be read but has to be.
+    pub(super) fn settle(args: &Args, provider: &str, configured: bool, world: &World) -> Result<Self> {
+        let asked_for = args.history || args.goes_on || args.conversation.is_some();
+        let by_default = world.stdout_is_terminal() && configured && !args.no_history;
+        let history = if asked_for || by_default { Some(world.history()?) } else { None };
+        let mut keep = Self { history, ..Self::off(world) };
+        let Some(history) = &keep.history else { return Ok(keep) };
+        let conversation = match &args.conversation {
+            Some(id) => history.find(id)?,
+            None if args.goes_on => {
+                let none = || Failure::NoConversation { wanted: String::new(), several: 0 };
+                history.newest()?.ok_or_else(none)?
+            }
+            None => return Ok(keep),
+        };
+        keep.turns = history.turns(&conversation.id)?;
+        keep.id = Some(conversation.id);
+        keep.title = Some(conversation.title);
+        keep.system = conversation.system;
+        // Another account may not have that model.
+        keep.model = Some(conversation.model).filter(|_| conversation.provider == provider);
+        Ok(keep)
+    }
+
+    /// One that keeps nothing.
+    pub(super) fn off(world: &World) -> Self {
+        Self {
+            world: world.clone(),
+            history: None,
+            id: None,
+            title: None,
+            model: None,
+            system: None,
+            turns: Vec::new(),
+            asked: None,
+            writing: None,
+            answer: String::new(),
+            too_long: false,
+            remembers: false,
+        }
+    }
+
+    /// Remembers what is said until the program ends, whether it is kept or not.
+    pub(super) fn remember(&mut self) {
+        self.remembers = true;
+    }
+
+    /// Whether anything is kept.
+    pub(super) fn is_on(&self) -> bool {
+        self.history.is_some()
+    }
+
+    /// The beginning of its first question.
+    pub(super) fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// The last questions of all conversations that are kept, if this one is.
+    pub(super) fn earlier_questions(&self, limit: usize) -> Vec<String> {
+        // A history that cannot be read is told of when something is to be kept.
+        self.history.as_ref().and_then(|history| history.questions(limit).ok()).unwrap_or_default()
+    }
+
+    /// What was said before.
+    pub(super) fn turns(&self) -> &[Turn] {
+        &self.turns
+    }
+
+    /// Puts what was said before in front of a question, and begins to keep it, beside whoever sends
+    /// it.
+    pub(super) fn ask(&mut self, question: &mut Question, provider: &str) {
+        // Nothing is paid for what nobody wants.
+        if !self.remembers && !self.is_on() {
+            return;
+        }
+        let at = world::now();
+        let text = question.messages.last().map(|message| kept(&message.parts)).unwrap_or_default();
+        self.answer.clear();
+        self.too_long = false;
+        self.asked = Some(Turn::asked(&text, at));
+        self.title.get_or_insert_with(|| Conversation::title_of(&text));
+        history::precede(&self.turns, &mut question.messages);
+        let Some(history) = self.history.clone() else { return };
+        let (model, system) = (question.model.clone(), question.system.clone());
+        let asked = Asked { provider: provider.to_owned(), model, system, text, at };
+        let id = self.id.clone();
+        // A thread, because the disk may be slow and the network need not wait for it.
+        match thread::Builder::new().spawn(move || history.ask(id.as_deref(), &asked)) {
+            Ok(writing) => self.writing = Some(writing),
+            Err(error) => self.give_up(&error.to_string()),
+        }
+    }
+
+    /// The next piece of the answer.
+    pub(super) fn hear(&mut self, text: &str) {
+        if self.asked.is_none() {
+            return;
+        }
+        self.too_long |= self.answer.len() + text.len() > LONGEST;
+        if !self.too_long {
+            self.answer.push_str(text);
+        }
+    }
+
+    /// The conversation's id, once the question is kept.
+    pub(super) fn id(&mut self) -> Option<String> {
+        if let Some(writing) = self.writing.take() {
+            match writing.join() {
+                Ok(Ok(id)) => self.id = Some(id),
+                Ok(Err(failure)) => self.give_up(&failure.to_string()),
+                Err(_) => self.give_up("the thread that writes it ended"),
+            }
+        }
+        self.id.clone().filter(|_| self.is_on())
+    }
+
+    /// Keeps the answer as far as it came, whatever became of it.
+    pub(super) fn end<T>(&mut self, done: &anyhow::Result<T>, ending: &Ending) {
+        let Some(asked) = self.asked.take() else { return };
+        let id = self.id();
+        let state = match done {
+            Ok(_) if self.too_long => State::Cut,
+            Ok(_) => State::Whole,
+            Err(error) if matches!(error.downcast_ref(), Some(Failure::Declined { .. })) => State::Refused,
+            Err(_) => State::Cut,
+        };
+        // A question without any answer is most likely asked again: it is kept, but not sent again.
+        if state == State::Cut && self.answer.is_empty() {
+            return;
+        }
+        let turn = Turn {
+            role: Role::Assistant,
+            text: std::mem::take(&mut self.answer),
+            state,
+            model: ending.model.clone(),
+            stop_reason: ending.stop_reason.clone(),
+            usage: serde_json::to_value(ending.usage).ok(),
+            request_id: ending.request_id.clone(),
+            at: world::now(),
+        };
+        if let (Some(history), Some(id)) = (&self.history, id)
+            && let Err(failure) = history.answer(&id, &turn)
+        {
+            self.give_up(&failure.to_string());
+        }
+        if self.remembers {
+            self.turns.extend([asked, turn]);
+        }
+    }
+
+    fn give_up(&mut self, why: &str) {
+        self.world.say(&format!("note: this is not kept in the history: {why}"));
+        self.history = None;
+    }
+}
+
+/// What of a question is kept: its text, the files' included. Of other files, that they were there.
+fn kept(parts: &[Part]) -> String {
+    let texts: Vec<_> = parts
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Document { title, text } => format!("[{title}]\n{text}"),
+            Part::Pdf { title, .. } => format!("[{title}, which is not kept]"),
+            Part::Image { .. } => "[a picture, which is not kept]".to_owned(),
+        })
+        .collect();
+    texts.join("\n\n")
+}

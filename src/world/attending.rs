@@ -1,0 +1,98 @@
+//! Waiting for work: until a signal ends it, or a person who stays ends it by other means; and a
+//! terminal that is left as it was found.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use super::{Interrupted, Signals, World};
+use crate::failure::{Failure, Result};
+use crate::session::renew;
+
+/// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
+/// its request may take, and the save.
+const SETTLING: Duration = Duration::from_secs(35);
+
+impl Interrupted {
+    /// What a person presses to stop something.
+    pub(crate) const CTRL_C: Self = Self(2);
+}
+
+impl World {
+    /// Waits for work that needs the network, on one thread. A signal ends it, but only once a
+    /// refresh that was sent is saved; a second signal ends it at once.
+    ///
+    /// # Errors
+    /// The work's own, or [`Interrupted`].
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        runtime()?.block_on(async {
+            let mut signals = Signals::listen()?;
+            tokio::select! {
+                done = work => {
+                    self.settle(&mut signals).await;
+                    done
+                }
+                signal = signals.next() => {
+                    self.settle(&mut signals).await;
+                    Err(signal.into())
+                }
+            }
+        })
+    }
+
+    /// Waits until no token is between "sent" and "saved", or somebody insists on the end.
+    async fn settle(&self, signals: &mut Signals) {
+        tokio::select! {
+            () = renew::settled(&self.flights) => {}
+            () = tokio::time::sleep(SETTLING) => {}
+            _ = signals.next() => {}
+        }
+    }
+
+    /// Waits for work that needs the network, as [`wait`](Self::wait) does, but leaves to the work
+    /// what a signal ends.
+    ///
+    /// # Errors
+    /// The work's own.
+    pub(crate) fn attend<T>(&self, work: impl AsyncFnOnce(&mut Signals) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        runtime()?.block_on(async {
+            let mut signals = Signals::listen()?;
+            let done = work(&mut signals).await;
+            self.settle(&mut signals).await;
+            done
+        })
+    }
+
+    /// How the terminal is set up now.
+    pub(crate) fn terminal_mode(&self) -> TerminalMode {
+        TerminalMode {
+            #[cfg(unix)]
+            found: rustix::termios::tcgetattr(io::stdin()).ok(),
+        }
+    }
+}
+
+/// What waits for the network, on this thread.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })
+}
+
+/// The terminal as it was found; dropped, it is so again, whoever was reading from it.
+pub(crate) struct TerminalMode {
+    #[cfg(unix)]
+    found: Option<rustix::termios::Termios>,
+}
+
+impl Drop for TerminalMode {
+    fn drop(&mut self) {
+        // Pastes are marked by the terminal only while a line is edited. A terminal that has gone needs
+        // nothing of this.
+        let _ = io::stdout().write_all(b"\x1b[?2004l").and_then(|()| io::stdout().flush());
+        #[cfg(unix)]
+        if let Some(found) = &self.found {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, found);
+        }
+    }
+}
