@@ -97,7 +97,6 @@ const HOMES: &[(&str, &[&str])] = &[
             "commands/mod.rs",
             "commands/told.rs",
             "world/attending.rs",
-            "world.rs",
         ],
     ),
     (
