@@ -1,4 +1,4 @@
-//! Conversations: gone on with, kept while they are had, and talked at a terminal.
+//! Conversations: gone on with, kept while they are had, .
 
 use std::fs;
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use crate::nexus::{Nexus, sandbox};
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 
-fn signed_in() -> (Sandbox, Nexus) {
+pub(crate) fn signed_in() -> (Sandbox, Nexus) {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
@@ -24,7 +24,7 @@ fn asked(sandbox: &Sandbox) -> Value {
 }
 
 /// The messages that the last question was made of.
-fn said(sandbox: &Sandbox) -> Vec<(String, String)> {
+pub(crate) fn said(sandbox: &Sandbox) -> Vec<(String, String)> {
     let messages = asked(sandbox)["messages"].take();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let messages = messages.as_array().unwrap().iter();
@@ -37,15 +37,15 @@ fn event(kind: &str, fields: Value) -> Piece {
     Piece::event(&data)
 }
 
-fn delta(text: &str) -> Piece {
+pub(crate) fn delta(text: &str) -> Piece {
     event("content_block_delta", json!({ "index": 0, "delta": { "type": "text_delta", "text": text } }))
 }
 
-fn stop_reason(reason: &str) -> Piece {
+pub(crate) fn stop_reason(reason: &str) -> Piece {
     event("message_delta", json!({ "delta": { "stop_reason": reason }, "usage": { "output_tokens": 3 } }))
 }
 
-fn stop() -> Piece {
+pub(crate) fn stop() -> Piece {
     event("message_stop", json!({}))
 }
 

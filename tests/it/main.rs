@@ -20,7 +20,7 @@ mod chat_script;
 mod clocks;
 /// The completion scripts: drawn from the grammar, and what bash makes of one.
 mod completions;
-/// Conversations: gone on with, kept while they are had, and talked at a terminal.
+/// Conversations: gone on with, and kept while they are had.
 mod conversation;
 /// `nexus demo`.
 mod demo;
@@ -60,6 +60,8 @@ mod openai;
 mod pkce;
 /// What other users and programs of this machine can get at.
 mod private;
+/// A conversation at a terminal: lines, answers, words with the program, and how it ends.
+mod talk;
 /// `nexus chat -t`, `--system-file`, and aliases.
 mod templates;
 /// The program in a real pseudo-terminal, and the screen a person would see (Unix).

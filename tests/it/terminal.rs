@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const ROWS: u16 = 150;
 
 /// A program at a terminal.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     /// Held to the end: dropped, it types a line's end.
@@ -43,14 +43,14 @@ struct Said {
 }
 
 /// All that a program left behind.
-struct Left {
-    screen: String,
-    bytes: String,
-    code: u32,
+pub(crate) struct Left {
+    pub(crate) screen: String,
+    pub(crate) bytes: String,
+    pub(crate) code: u32,
 }
 
 impl Terminal {
-    fn open(nexus: &Nexus, words: &[&str], columns: u16) -> Self {
+    pub(crate) fn open(nexus: &Nexus, words: &[&str], columns: u16) -> Self {
         Self::open_with(nexus, words, columns, &[("TERM", "xterm-256color")])
     }
 
@@ -91,7 +91,7 @@ impl Terminal {
     }
 
     /// Waits until the screen has this property.
-    fn until(&self, has: impl Fn(&str) -> bool) {
+    pub(crate) fn until(&self, has: impl Fn(&str) -> bool) {
         let said = self.said.0.lock().unwrap();
         let (said, _) = self
             .said
@@ -102,11 +102,29 @@ impl Terminal {
         assert!(has(&screen), "{screen}");
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    fn finish(mut self) -> Left {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Whether the terminal shows what is typed by itself, as it does where nobody edits a line.
+    #[cfg(unix)]
+    pub(crate) fn echoes(&self) -> bool {
+        let modes = format!("{:?}", self.master.get_termios().unwrap().local_flags);
+        modes.split(|c: char| !c.is_alphanumeric()).any(|mode| mode == "ECHO")
+    }
+
+    /// Waits until the program has ended.
+    pub(crate) fn until_ended(&self) {
+        let said = self.said.0.lock().unwrap();
+        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !said.ended).unwrap();
+        assert!(!timeout.timed_out(), "{} is still running", screen(&said.bytes, self.columns));
+    }
+
+    pub(crate) fn finish(mut self) -> Left {
         let said = self.said.0.lock().unwrap();
         let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !said.ended).unwrap();
         assert!(!timeout.timed_out(), "{} is still running", screen(&said.bytes, self.columns));

@@ -182,7 +182,6 @@ async fn ask(
     seen: Session,
     output: &mut output::Output<'_>,
 ) -> anyhow::Result<()> {
-    output.show_progress();
     asked.model = asked.model.or(output.keep.model.take());
     asked.system = asked.system.or(output.keep.system.take());
     let named = settle::is_named(args, &asked, accounts);

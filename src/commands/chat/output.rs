@@ -42,7 +42,7 @@ impl<'w> Output<'w> {
             form,
             raw: args.raw,
             world,
-            progress: None,
+            progress: (form != Form::StreamJson).then(|| world.progress()),
             known: Known::default(),
             keep: Keep::off(world),
             printed: false,
@@ -52,15 +52,16 @@ impl<'w> Output<'w> {
         }
     }
 
+    /// Shows no wait while somebody types.
+    pub(super) fn rest(&mut self) {
+        self.progress = None;
+    }
+
     /// Forgets the answer before, as another question is asked.
     pub(super) fn begin(&mut self) {
         (self.known, self.printed) = (Known::default(), false);
         self.watch = self.watch.is_some().then(Watch::start);
-    }
-
-    /// Shows what is waited for, until there is something better to see.
-    pub(super) fn show_progress(&mut self) {
-        self.progress = (self.form != Form::StreamJson).then(|| self.world.progress());
+        self.progress = Some(self.world.progress());
     }
 
     /// Follows an answer to its end.

@@ -36,6 +36,7 @@ pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>,
         let unasked = settle::question(args, asked(args, ""), accounts, &seen).await?;
         args.model = Some(unasked.model);
         drop(seen);
+        output.rest();
         greet(args, accounts, output, world);
         let _sane = world.terminal_mode();
         let mut editor = LineEditor::open(output.keep.earlier_questions(LineEditor::REMEMBERED))?;

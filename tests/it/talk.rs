@@ -1,0 +1,185 @@
+//! A conversation at a terminal: lines, answers, words with the program, and how it ends.
+
+use std::fs;
+
+use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
+
+use crate::conversation::{delta, said, signed_in, stop, stop_reason};
+use crate::nexus::Nexus;
+use crate::terminal::Terminal;
+
+const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
+const COLUMNS: u16 = 100;
+const HELLO: &str = "A new conversation: sandbox-large at work. /help tells more, Ctrl-D leaves.";
+
+/// A conversation that is about to begin, and the prompt seen.
+fn open(nexus: &Nexus, words: &[&str]) -> Terminal {
+    let terminal = Terminal::open(nexus, &[&["chat"], words].concat(), COLUMNS);
+    terminal.until(|screen| screen.trim_end().ends_with('>'));
+    terminal
+}
+
+/// Types a line, and waits until another may be typed.
+fn line(terminal: &mut Terminal, text: &str, seen: &str) {
+    terminal.press(&format!("{text}\r"));
+    terminal.until(|screen| screen.contains(seen) && screen.trim_end().ends_with('>'));
+}
+
+#[test]
+fn lines_are_answered_with_what_was_said_before_in_mind() {
+    let (sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &[]);
+    line(&mut terminal, "one", "You said: one (This");
+    line(&mut terminal, "two", "You said: two (This");
+    assert_eq!(said(&sandbox).len(), 3);
+    assert_eq!(said(&sandbox)[0], ("user".into(), "one".into()));
+    terminal.press("\u{4}");
+    let left = terminal.finish();
+    let one = format!("> one\nYou said: one {NOTE}\n");
+    assert_eq!((left.screen, left.code), (format!("{HELLO}\n{one}{}>\n", one.replace("one", "two")), 0));
+    let kept = nexus.run(&["history", "show", "--json"]).json();
+    assert_eq!(kept["conversation"]["turns"].as_array().unwrap().len(), 4);
+
+    let mut terminal = open(&nexus, &["-c"]);
+    // The line above is the last question of the conversation before.
+    terminal.press("\u{1b}[A");
+    terminal.until(|screen| screen.trim_end().ends_with("> two"));
+    terminal.press(" three\r");
+    terminal.until(|screen| screen.contains("You said: two three"));
+    assert_eq!(said(&sandbox).len(), 5);
+    terminal.press("/exit\r");
+    let left = terminal.finish();
+    assert!(left.screen.starts_with("Going on with \"one\": sandbox-large at work."), "{}", left.screen);
+    assert_eq!(left.code, 0);
+}
+
+#[test]
+fn a_question_may_have_several_lines() {
+    let (sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &[]);
+    let last = |sandbox| said(sandbox).pop().unwrap().1;
+    // A backslash, Alt-Enter, and a paste, of which the lines' ends send nothing.
+    line(&mut terminal, "a\\\rb\u{1b}\rc", "You said: a");
+    assert_eq!(last(&sandbox), "a\nb\nc");
+    terminal.press("\u{1b}[200~d \\\ne\n\u{1b}[201~");
+    terminal.until(|screen| screen.contains("\ne"));
+    assert_eq!(last(&sandbox), "a\nb\nc");
+    line(&mut terminal, "f", "You said: d");
+    assert_eq!(last(&sandbox), "d \\\ne\nf");
+    terminal.press("\u{4}");
+    assert_eq!(terminal.finish().code, 0);
+}
+
+#[test]
+fn ctrl_c_stops_the_answer_and_not_the_conversation() {
+    let (sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &[]);
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Messages, [Scripted::stream([delta("As far as th\n"), Piece::Wait(gate)])]);
+    terminal.press("tell\r");
+    terminal.until(|screen| screen.contains("As far as th"));
+    terminal.press("\u{3}");
+    terminal.until(|screen| screen.contains("(stopped)") && screen.trim_end().ends_with('>'));
+    // At the prompt it clears the line.
+    terminal.press("never mind\u{3}");
+    terminal.until(|screen| screen.contains("(Ctrl-D or /exit leaves)") && screen.trim_end().ends_with('>'));
+    line(&mut terminal, "shorter", "You said:");
+    assert_eq!(said(&sandbox), [("user".into(), "tell\n\nshorter".into())]);
+    terminal.press("\u{4}");
+    assert_eq!(terminal.finish().code, 0);
+    assert!(nexus.run(&["history", "show"]).ok().contains("\n## Answer (cut off)\n\nAs far as th\n"));
+}
+
+#[test]
+fn what_fails_does_not_end_the_conversation() {
+    let (sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &["--no-history", "--retries", "0"]);
+    sandbox.script(
+        Endpoint::Messages,
+        [Scripted::stream([delta("I would ra"), stop_reason("refusal"), stop()]), Scripted::stream([delta("x")])],
+    );
+    line(&mut terminal, "one", "error: the model declined to answer\n");
+    line(&mut terminal, "/model no-such-model", "From here on no-such-model answers");
+    line(&mut terminal, "two", "error: ");
+    line(&mut terminal, "/model sandbox-small", "From here on sandbox-small answers");
+    line(&mut terminal, "three", "You said: three");
+    assert_eq!(said(&sandbox), [("user".into(), "three".into())]);
+    terminal.press("\u{4}");
+    assert_eq!(terminal.finish().code, 0);
+    assert!(!nexus.path("data/history.db").exists());
+}
+
+#[test]
+fn words_with_a_slash_are_for_the_program() {
+    let (sandbox, nexus) = signed_in();
+    fs::write(nexus.path("there.md"), "precious").unwrap();
+    let mut terminal = open(&nexus, &[]);
+    for (text, seen) in [
+        ("/system", "There is no system prompt; /system TEXT sets one"),
+        ("/system Be brief.", "The system prompt is set"),
+        ("/model", "sandbox-large; `nexus models` lists others"),
+        ("/save notes.md", "Nothing was said yet"),
+        ("/nope", "There is no /nope; /help tells what there is"),
+        ("/help", "/save FILE"),
+        ("//etc is", "You said: /etc is (Your system prompt: Be brief.)"),
+        ("/save there.md", "there.md exists already: name another file"),
+        ("/save notes.md", "Saved in notes.md"),
+    ] {
+        line(&mut terminal, text, seen);
+    }
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 1);
+    terminal.press("/exit\r");
+    assert_eq!(terminal.finish().code, 0);
+    assert_eq!(fs::read_to_string(nexus.path("there.md")).unwrap(), "precious");
+    let saved = fs::read_to_string(nexus.path("notes.md")).unwrap();
+    assert_eq!(saved, nexus.run(&["history", "show"]).ok());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(nexus.path("notes.md")).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn what_is_said_at_a_terminal_is_kept_unless_somebody_says_no() {
+    let (_sandbox, nexus) = signed_in();
+    let words = ["chat", "x"];
+    let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
+    for (words, line, kept) in [
+        (&words[..], "", 1),
+        (&["chat", "--no-history", "x"], "", 1),
+        (&words, "history = false\n", 1),
+        (&["chat", "-c", "x"], "history = false\n", 1),
+        (&words, "history = true\n", 2),
+    ] {
+        nexus.configure(&format!("{line}{config}"));
+        assert_eq!(Terminal::open(&nexus, words, COLUMNS).finish().code, 0);
+        let listed = nexus.run(&["history", "list"]).ok();
+        assert_eq!(listed.lines().count(), kept, "{words:?} with {line:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let (_sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &[]);
+    terminal.press("half a li");
+    terminal.until(|screen| screen.trim_end().ends_with("half a li"));
+    assert!(!terminal.echoes(), "a line is edited");
+    let command = format!("kill -TERM {}", terminal.id());
+    std::process::Command::new("sh").args(["-c", &command]).status().unwrap();
+    terminal.until_ended();
+    assert!(terminal.echoes(), "as before");
+    let left = terminal.finish();
+    assert_eq!(left.code, 143);
+    assert!(left.bytes.ends_with("\u{1b}[?2004l"), "pastes are no longer marked: {:?}", left.bytes);
+}
+
+#[test]
+fn who_is_not_signed_in_is_told_before_anything_is_typed() {
+    let nexus = Nexus::new();
+    let left = Terminal::open(&nexus, &["chat"], COLUMNS).finish();
+    assert_eq!(left.code, 4);
+    assert!(left.screen.contains("run `nexus oauth start`"), "{}", left.screen);
+}
