@@ -23,9 +23,11 @@ use crate::session::vault::Vault;
 use crate::terminal;
 
 mod browser;
+mod hush;
 mod signals;
 
 use browser::browsers;
+pub(crate) use hush::hush_panics;
 pub(crate) use signals::Interrupted;
 use signals::Signals;
 

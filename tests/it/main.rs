@@ -56,8 +56,12 @@ mod openai;
 mod pkce;
 /// What other users and programs of this machine can get at.
 mod private;
+/// What holds of anything that comes from outside.
+mod properties;
 /// `nexus chat -t`, `--system-file`, and aliases.
 mod templates;
+/// What a terminal is shown of text from elsewhere.
+mod terminals;
 /// Many processes on one session.
 mod turns;
 
