@@ -464,7 +464,11 @@ impl fmt::Display for Failure {
                 }
             }
             NoRefreshToken { expired_at, now, .. } => {
-                write!(f, "the token expired {} ago and there is no refresh token", moment::span(now - expired_at))
+                write!(
+                    f,
+                    "the token expired {} ago and there is no refresh token",
+                    moment::span(now.saturating_sub(*expired_at))
+                )
             }
             SessionElsewhere { provider, setting, was, is } => write!(
                 f,

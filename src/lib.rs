@@ -80,6 +80,7 @@ pub fn grammar() -> clap::Command {
 /// Does what the words say, the program's name first, and gives the process's exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     world::hide_memory();
+    world::hush_panics();
     let words = cli::asked_for_help(words.into_iter().collect());
     match cli::Cli::try_parse_from(&words) {
         Ok(cli) => commands::run(cli),

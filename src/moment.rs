@@ -26,7 +26,8 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
 /// A span as a person says it: seconds below 90, minutes below 90, hours with one decimal below
 /// 48, then days. A negative span is no time at all.
 pub fn span(seconds: i64) -> String {
-    let seconds = seconds.max(0);
+    // The end keeps the sums below inside an i64.
+    let seconds = seconds.clamp(0, i64::MAX - 43_200);
     // Rounding must not cross into the next unit's territory: 89.6 minutes is not "90 minutes".
     let (minutes, tenths) = ((seconds + 30) / 60, (seconds + 180) / 360);
     if seconds < 90 {

@@ -24,12 +24,14 @@ use crate::terminal;
 pub(crate) mod aside;
 mod attending;
 mod browser;
+mod hush;
 mod progress;
 mod screen;
 mod signals;
 mod stdin;
 
 use browser::browsers;
+pub(crate) use hush::hush_panics;
 pub(crate) use progress::Progress;
 pub(crate) use signals::{Interrupted, Signals};
 

@@ -1,11 +1,13 @@
 //! One file a command; the path on disk is the path on the command line. A command turns words into
 //! calls of the rooms below and says what came of it; no command knows another.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 
 use crate::cli::{Cli, Command, Deferred};
 use crate::failure::Failure;
+use crate::terminal;
 use crate::world::{Interrupted, World};
 
 pub(crate) mod chat;
@@ -50,13 +52,20 @@ fn wants_json(command: &Command) -> bool {
 
 /// Prints help where that was asked for, else what the words got wrong, in clap's own sentences.
 pub(crate) fn misunderstood(error: &clap::Error, words: &[OsString]) -> u8 {
-    let printed = error.print();
+    let plain = error.to_string();
+    let printed = match terminal::visible(&plain) {
+        // A word that came from a file's name or a page; clap would let it act on a terminal.
+        Cow::Owned(_) if error.use_stderr() => {
+            World::new(false).say(plain.trim_end());
+            Ok(())
+        }
+        _ => error.print(),
+    };
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code == 0 {
         return printed.map_or_else(|lost| report(&lost.into(), false, &World::new(false)), |()| code);
     }
-    let sentence = error.to_string();
-    let sentence = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let sentence = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let failure = Failure::Usage(sentence.to_owned());
     let form = chat::Form::in_words(words.iter().filter_map(|word| word.to_str()));
     let told = match words.iter().any(|word| word == "chat") {

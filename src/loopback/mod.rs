@@ -20,23 +20,32 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 pub mod page;
+mod wire;
+
+use wire::Wire;
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest head, in bytes. A browser with a redirect's long query stays below half of it.
-const HEAD_BYTES: usize = 16 * 1024;
+/// The longest head, in bytes. A browser sends along every cookie that anything on `localhost` ever
+/// set, whatever its port, and a genuine answer must not be refused for them.
+const HEAD_BYTES: usize = 64 * 1024;
 /// The most header fields.
 const HEAD_FIELDS: usize = 64;
-/// The most connections at a time. Well below the 256 open files that some systems allow.
-const CONNECTIONS: usize = 128;
+/// The most connections at a time: half of the open files that each system allows, as signing in
+/// needs a few for itself.
+const CONNECTIONS: usize = if cfg!(target_os = "linux") { 512 } else { 128 };
+/// How many connections may wait to be taken in; the system may have a smaller number. One that comes
+/// when there is no room is tried again by its own side after a whole second.
+const BACKLOG: u32 = 4_096;
 /// How long a connection may at least be silent before another may push it out, so that a flood
-/// cannot end a genuine request between its connect and its first byte.
-const LEAST_SILENCE: Duration = Duration::from_millis(20);
+/// cannot end a genuine request between its connect and its first byte. With as many connections as
+/// there may be, that still takes in a hundred thousand a second, more than this machine can make.
+const LEAST_SILENCE: Duration = Duration::from_millis(5);
 /// The pause after an `accept` that failed, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// How long answers in flight may take once the listener is told to stop.
@@ -51,6 +60,7 @@ pub struct Listener {
     v6: Option<TcpListener>,
     port: u16,
     head_timeout: Duration,
+    connections: usize,
 }
 
 /// Why a port cannot be listened on.
@@ -77,7 +87,7 @@ impl Listener {
             let address = literal.parse::<IpAddr>().ok().filter(IpAddr::is_loopback);
             let address =
                 address.ok_or_else(|| BindError::Unusable(format!("`{host}` is not this machine's loopback")))?;
-            let socket = listen(address, port).await.map_err(|error| refused(address, port, error))?;
+            let socket = listen(address, port).map_err(|error| refused(address, port, error))?;
             return Ok(match address {
                 IpAddr::V4(_) => Self::new(Some(socket), None)?,
                 IpAddr::V6(_) => Self::new(None, Some(socket))?,
@@ -87,9 +97,9 @@ impl Listener {
         loop {
             tries -= 1;
             let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
-            let bound = listen(v4, port).await.map_err(|error| refused(v4, port, error))?;
+            let bound = listen(v4, port).map_err(|error| refused(v4, port, error))?;
             let port = bound.local_addr().map_err(unusable)?.port();
-            match listen(v6, port).await {
+            match listen(v6, port) {
                 Ok(both) => return Self::new(Some(bound), Some(both)),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
                 // In use, or, as Windows says it, not allowed: another program has it.
@@ -105,7 +115,7 @@ impl Listener {
     fn new(v4: Option<TcpListener>, v6: Option<TcpListener>) -> Result<Self, BindError> {
         let address = v4.as_ref().or(v6.as_ref()).map(TcpListener::local_addr);
         let port = address.transpose().map_err(unusable)?.map_or(0, |address| address.port());
-        Ok(Self { v4, v6, port, head_timeout: HEAD_TIMEOUT })
+        Ok(Self { v4, v6, port, head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS })
     }
 
     /// The port, also where any free one was asked for.
@@ -127,7 +137,7 @@ impl Listener {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let mut connections = Connections::default();
+        let mut connections = Connections { most: self.connections, ..Connections::default() };
         tokio::pin!(end);
         loop {
             let room = connections.room();
@@ -201,8 +211,16 @@ fn is_our_authority(authority: &str, port: u16) -> bool {
     loopback && said == Some(port)
 }
 
-async fn listen(address: IpAddr, port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::new(address, port)).await
+fn listen(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+    let socket = match address {
+        IpAddr::V4(_) => TcpSocket::new_v4()?,
+        IpAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A connection that has just ended keeps no port; on Windows the same word would mean to share it.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::new(address, port))?;
+    socket.listen(BACKLOG)
 }
 
 fn refused(address: IpAddr, port: u16, error: io::Error) -> BindError {
@@ -225,6 +243,7 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let wire = Wire::new(TokioIo::new(stream), silent.clone());
     let answered = service_fn(|request| {
         silent.store(false, Ordering::Relaxed);
         let answer = answer(request);
@@ -238,7 +257,7 @@ where
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), answered)
+        .serve_connection(wire, answered)
         .await;
 }
 
@@ -257,6 +276,7 @@ impl Error for HungUp {}
 /// The connections there are, oldest first. Dropped, it ends them all.
 #[derive(Default)]
 struct Connections {
+    most: usize,
     open: VecDeque<Connection>,
     tasks: JoinSet<()>,
 }
@@ -275,12 +295,12 @@ impl Connections {
 
     /// Whether one more can be taken in: at the limit only in place of a silent one.
     fn room(&self) -> bool {
-        self.open.len() < CONNECTIONS || self.oldest_silent().is_some()
+        self.open.len() < self.most || self.oldest_silent().is_some()
     }
 
     /// Since when the one that would have to go has been here, if one has to go.
     fn oldest_silence_at_the_limit(&self) -> Option<Instant> {
-        if self.open.len() < CONNECTIONS {
+        if self.open.len() < self.most {
             return None;
         }
         self.oldest_silent().and_then(|at| self.open.get(at)).map(|connection| connection.since)

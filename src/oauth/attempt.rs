@@ -12,6 +12,10 @@ use crate::provider::{self, Provider, Url};
 use crate::secret::{AuthorizationCode, Verifier, same};
 use crate::terminal::clean;
 
+/// The parameters that every sign-in sets anew. Said twice, a server may believe either.
+const OURS: &[&str] =
+    &["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
+
 /// A sign-in that has begun.
 #[derive(Debug)]
 pub struct Attempt {
@@ -41,12 +45,24 @@ impl Attempt {
     /// Draws a fresh state and verifier and writes the authorization URL (RFC 6749, section 4.1.1).
     ///
     /// # Errors
-    /// No client id, no `authorize_url` or `token_url`, or no random numbers.
+    /// No client id, no `authorize_url` or `token_url`, an authorization URL that says already what only a
+    /// sign-in can say, or no random numbers.
     pub fn begin(provider: &Provider, redirect_uri: &str) -> Result<Self> {
         let client = provider.client()?;
         let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
         // Nobody is asked to approve what could not be redeemed.
         provider.required(provider.token_url.as_ref(), "token_url")?;
+        let said = provider.authorize_params.keys().map(String::as_str);
+        let asked: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+        if let Some(name) = said.chain(asked.iter().map(String::as_str)).find(|name| OURS.contains(name)) {
+            return Err(Failure::Configuration {
+                sentence: format!("the provider {} sets `{name}` of the authorization URL itself", provider.name),
+                cure: format!(
+                    "take it out of `authorize_url` and `authorize_params` under [provider.{}]",
+                    provider.name
+                ),
+            });
+        }
         let (verifier, state) = (pkce::verifier()?, pkce::random_text()?);
         {
             let mut query = url.query_pairs_mut();
@@ -115,7 +131,8 @@ impl Attempt {
             return Verdict::Refused(mismatch);
         }
         match (answer.error, answer.code) {
-            (Some(error), None) => Verdict::Refused(self.refused(&error, answer.description)),
+            // A parameter without a value counts as left out (RFC 6749, section 3.1).
+            (Some(error), None) if !error.is_empty() => Verdict::Refused(self.refused(&error, answer.description)),
             (None, Some(code)) if !code.is_empty() => Verdict::Granted(AuthorizationCode::new(code)),
             _ => Verdict::Unclear("this answer has neither a code nor an error"),
         }
@@ -143,7 +160,8 @@ impl Attempt {
         } else if endpoint::is_redirect_mismatch(error, &said) {
             Failure::RedirectMismatch { uri: self.redirect_uri.clone(), host, said }
         } else {
-            Failure::SignInRefused { provider: self.provider.clone(), error: clean(error), said }
+            let error = Some(clean(error)).filter(|error| !error.is_empty()).unwrap_or_else(|| "unreadable".into());
+            Failure::SignInRefused { provider: self.provider.clone(), error, said }
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A browser that brings the answer is held while the code is redeemed, and is told how that ended:
 //! a page that says "signed in" before anybody knows would be a guess. Then it is led to an address
-//! without a query, so that the code stays neither in the address bar nor in the history. Only
-//! [`Attempt::judge`] looks at the state; whatever it turns away does not end the wait.
+//! without a query, so that the code stays neither in the address bar nor on the way back; the file of
+//! its history may keep it, spent. Only [`Attempt::judge`] looks at the state; whatever it turns away
+//! does not end the wait.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -225,7 +225,13 @@ impl Endpoint<'_> {
         let retry_after = http::retry_after(response.headers()).map(moment::rounded_up);
         let body = body(response).await?;
         match status.as_u16() {
-            200..=299 => grant::read(&body, dated).map_err(Unredeemed::Nonsense),
+            status @ 200..=299 => grant::read(&body, dated).map_err(|what| {
+                match refusal(status, retry_after, &body, &hidden) {
+                    // Some servers say no under a status that says yes (GitHub's).
+                    refused @ Unredeemed::Refused { .. } if refused.names_an_error() => refused,
+                    _ => Unredeemed::Nonsense(what),
+                }
+            }),
             // A redirect is followed nowhere; whoever gave it may have read the credential.
             300..=399 => Err(Unredeemed::Nonsense(format!("a redirect ({status}), which is not followed"))),
             status @ 400..=499 => Err(refusal(status, retry_after, &body, &hidden)),
@@ -291,6 +297,10 @@ impl Endpoint<'_> {
 }
 
 impl Unredeemed {
+    fn names_an_error(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if !error.is_empty())
+    }
+
     /// Whether this is the one answer that ends a session: the grant itself is no longer good
     /// (RFC 6749, section 5.2).
     pub fn is_final(&self) -> bool {

@@ -6,7 +6,7 @@ use hyper::{Response, StatusCode};
 
 use crate::failure::Failure;
 use crate::loopback::page::{self, Page, Tone, escape, sentence};
-use crate::terminal::visible;
+use crate::terminal::{clean, visible};
 
 const FOOT: &str = "This page comes from nexus on your own machine and holds no script, no tracker and no secret.";
 
@@ -27,7 +27,7 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
     let page = match outcome {
         Outcome::SignedIn { account } => {
             let who = match account {
-                Some(account) => format!("Signed in as <strong>{}</strong>.", escape(account)),
+                Some(account) => format!("Signed in as <strong>{}</strong>.", escape(&clean(account))),
                 None => "The session is stored.".into(),
             };
             let body = format!("<p>{who}</p>\n<p>You can close this tab and go back to the terminal.</p>");
@@ -38,8 +38,8 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
             let body = format!(
                 "<dl>\n<div><dt>What happened</dt><dd>{}</dd></div>\n<div class=\"way-out\"><dt>What to do \
                  next</dt><dd>{}</dd></div>\n</dl>\n<p>The terminal says the same. You can close this tab.</p>",
-                sentence(&failure.to_string()),
-                sentence(&failure.hint()),
+                sentence(&visible(&failure.to_string())),
+                sentence(&visible(&failure.hint())),
             );
             Page { title: "Sign-in failed", tone: Tone::Failed, label: "", body, foot: FOOT }
         }

@@ -151,7 +151,8 @@ impl Session {
             return self.generation != generation && self.alive(now);
         }
         let Some(expires_at) = self.expires_at else { return self.alive(now) };
-        let (left, life) = (expires_at - now, expires_at - self.issued_at);
+        // Saturating, as the file may say anything.
+        let (left, life) = (expires_at.saturating_sub(now), expires_at.saturating_sub(self.issued_at));
         let wanted = match need {
             Need::Request => (life / 20).min(30),
             Need::Lend => (life / 2).min(330),
@@ -166,7 +167,7 @@ impl Session {
     /// proves nothing, so then it counts as expired.
     pub fn alive(&self, now: i64) -> bool {
         let expires_at = self.expires_at.unwrap_or(i64::MAX);
-        self.ended_at.is_none() && expires_at > now && now >= self.issued_at - CLOCK_TOLERANCE
+        self.ended_at.is_none() && expires_at > now && now >= self.issued_at.saturating_sub(CLOCK_TOLERANCE)
     }
 
     /// Who signed in, as far as the server said.

@@ -260,8 +260,9 @@ impl Renewal {
         let host = provider::host(&session.home.token_url);
         let now = (self.clock)();
         if session.alive(now) && !matches!(need, Need::OtherThan(_)) {
-            let left =
-                session.expires_at.map_or_else(String::new, |at| format!(", good for {}", moment::span(at - now)));
+            let left = session
+                .expires_at
+                .map_or_else(String::new, |at| format!(", good for {}", moment::span(at.saturating_sub(now))));
             if need != Need::Ahead {
                 (self.notice)(&format!("the token was not refreshed ({host} {}); using the old one{left}", failed.why));
             }

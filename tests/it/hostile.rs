@@ -5,8 +5,16 @@ use nexus::sandbox::{Sandbox, Settings};
 
 use crate::nexus::{Nexus, Running, sandbox};
 
+/// What the authorization server sends back through the browser.
+mod authorization_answers;
 /// What comes to the redirect URI beside the answer.
 mod callback_requests;
+/// What a configuration can say.
+mod configuration;
+/// What connections to the listener do instead of asking for something.
+mod connections;
+/// What the token endpoint answers to an authorization code.
+mod token_answers;
 
 /// Lifetimes and clocks.
 mod clocks;

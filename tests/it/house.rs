@@ -161,6 +161,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "loopback/mod.rs",
             "loopback/page.rs",
+            "loopback/wire.rs",
             "oauth/callback.rs",
             "oauth/page.rs",
             "sandbox/authorization.rs",
@@ -445,7 +446,7 @@ fn the_outside_is_handed_in_by_the_world() {
             &["commands/chat/shown.rs", "world/aside.rs", "world/attending.rs", "world/screen.rs", "world.rs"],
         ),
         ("std::env::current_exe", &["commands/demo.rs"]),
-        ("TcpListener::bind", &["loopback/mod.rs"]),
+        ("TcpSocket::new", &["loopback/mod.rs"]),
     ];
     for (what, places) in OUTSIDE {
         let sources = sources();

@@ -60,12 +60,16 @@ mod openai;
 mod pkce;
 /// What other users and programs of this machine can get at.
 mod private;
+/// What holds of anything that comes from outside.
+mod properties;
 /// A conversation at a terminal: lines, answers, words with the program, and how it ends.
 mod talk;
 /// `nexus chat -t`, `--system-file`, and aliases.
 mod templates;
 /// The program in a real pseudo-terminal, and the screen a person would see (Unix).
 mod terminal;
+/// What a terminal is shown of text from elsewhere.
+mod terminals;
 /// Many processes on one session.
 mod turns;
 

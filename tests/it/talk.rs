@@ -94,13 +94,10 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
 fn what_fails_does_not_end_the_conversation() {
     let (sandbox, nexus) = signed_in();
     let mut terminal = open(&nexus, &["--no-history", "--retries", "0"]);
-    sandbox.script(
-        Endpoint::Messages,
-        [Scripted::stream([delta("I would ra"), stop_reason("refusal"), stop()]), Scripted::stream([delta("x")])],
-    );
+    sandbox.script(Endpoint::Messages, [Scripted::stream([delta("I would ra"), stop_reason("refusal"), stop()])]);
     line(&mut terminal, "one", "error: the model declined to answer\n");
     line(&mut terminal, "/model no-such-model", "From here on no-such-model answers");
-    line(&mut terminal, "two", "error: ");
+    line(&mut terminal, "two", "answered 404 not_found_error");
     line(&mut terminal, "/model sandbox-small", "From here on sandbox-small answers");
     line(&mut terminal, "three", "You said: three");
     assert_eq!(said(&sandbox), [("user".into(), "three".into())]);

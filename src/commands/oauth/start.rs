@@ -81,7 +81,7 @@ fn greeting(session: &Session, accounts: &Accounts) -> String {
         None => format!("Signed in to {}", accounts.provider().name),
     };
     match session.expires_at {
-        Some(at) => format!("{who}, token expires in {}", moment::span(at - session.issued_at)),
+        Some(at) => format!("{who}, token expires in {}", moment::span(at.saturating_sub(session.issued_at))),
         None => who,
     }
 }

@@ -94,10 +94,11 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
 fn sentence(provider: &Name, session: Option<&Session>, state: State, now: i64) -> String {
     let start = Failure::NotSignedIn { provider: provider.clone(), others: Vec::new() }.hint().replace('`', "");
     let Some(session) = session else { return format!("Not signed in: {start}") };
-    let ago = moment::span(now - session.expires_at.unwrap_or(now));
-    let left = session
-        .expires_at
-        .map_or_else(|| "expiry unknown".to_owned(), |at| format!("expires in {}", moment::span(at - now)));
+    let ago = moment::span(now.saturating_sub(session.expires_at.unwrap_or(now)));
+    let left = session.expires_at.map_or_else(
+        || "expiry unknown".to_owned(),
+        |at| format!("expires in {}", moment::span(at.saturating_sub(now))),
+    );
     match (state, session.refreshable) {
         (State::Active, true) => format!("Token active, {left}, auto-refresh enabled"),
         (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
@@ -116,7 +117,7 @@ fn object(provider: &str, session: Option<&Session>, state: State, now: i64) -> 
         "provider": provider,
         "state": state.as_str(),
         "expires_at": expires_at.map(moment::rfc3339),
-        "expires_in": expires_at.map(|at| at - now),
+        "expires_in": expires_at.map(|at| at.saturating_sub(now)),
         "auto_refresh": session.is_some_and(|session| session.refreshable && session.ended_at.is_none()),
         "scopes": session.map(|session| &*session.scopes).unwrap_or_default(),
         "token_type": session.map(|session| &session.token_type),

@@ -152,9 +152,12 @@ async fn the_browser_is_held_until_it_is_known_how_it_ended() {
     // The same answer again is held like the first, another one is turned away.
     let other = get(port, &query(&attempt, "code=other"), BROWSER).await;
     assert_eq!(other.status, 400);
-    let second = tokio::spawn(async move { get(port, &right, BROWSER).await });
+    let mut second = tokio::spawn(async move { get(port, &right, BROWSER).await });
     let mut browsers = callback.desk.browsers.subscribe();
-    browsers.wait_for(|browsers| browsers.held == 2).await.expect("both are held");
+    tokio::select! {
+        both = browsers.wait_for(|browsers| browsers.held == 2) => drop(both.expect("both are held")),
+        got = &mut second => panic!("not held, but told {got:?}"),
+    }
     assert!(!first.is_finished());
 
     let outcome = done();

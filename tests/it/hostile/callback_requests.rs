@@ -150,6 +150,7 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row("two refusals", "GET {path}?error=a&error=b&state={state} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n", TWICE),
     row("a code and a refusal", "GET {right}&error=access_denied HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n", NEITHER),
     row("a state and nothing else", "GET {path}?state={state} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n", NEITHER),
+    row("an empty refusal", "GET {path}?error=&state={state} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n", NEITHER),
     row("an empty code", "GET {path}?code=&state={state} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n", NEITHER),
 ];
 

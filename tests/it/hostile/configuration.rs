@@ -1,0 +1,191 @@
+//! What a configuration can say: by mistake, by somebody else's hand, or after somebody moved a server.
+//! Nothing is sent anywhere it does not belong, no secret is quoted, and the session stays.
+
+use std::fs;
+
+use nexus::sandbox::{Sandbox, Settings};
+
+use super::Left::Kept;
+use super::{Ended, Row, every_row, signed_in};
+use crate::nexus::{Nexus, config};
+
+/// The whole file, given the one that works, and the words of the command.
+type Does = (fn(&str) -> Vec<u8>, &'static [&'static str]);
+
+const START: &[&str] = &["oauth", "start", "--no-browser"];
+const CHAT: &[&str] = &["chat", "--model", "m", "hello"];
+const TOKEN: &[&str] = &["oauth", "token", "--min-ttl", "2d"];
+
+const fn row(
+    name: &'static str,
+    does: fn(&str) -> Vec<u8>,
+    words: &'static [&'static str],
+    says: &'static str,
+    code: i32,
+) -> Row<Does> {
+    Row { name, does: (does, words), says, code, left: Kept }
+}
+
+/// The configuration with one key of the provider said anew.
+fn with(good: &str, key: &str, value: &str) -> Vec<u8> {
+    let kept = good.lines().filter(|line| !line.starts_with(&format!("{key} =")));
+    and(&kept.collect::<Vec<_>>().join("\n"), &format!("{key} = {value}"))
+}
+
+fn and(good: &str, more: &str) -> Vec<u8> {
+    format!("{good}\n{more}\n").into_bytes()
+}
+
+const HTTP: &str = "is http, which nexus speaks on loopback only; use https";
+
+pub(super) const ROWS: &[Row<Does>] = &[
+    row("tokens over plain http", |good| with(good, "token_url", "'http://id.example.com/'"), START, HTTP, 2),
+    row(
+        "tokens to a name that only begins like ours",
+        |good| with(good, "token_url", "'http://localhost.evil.example/'"),
+        START,
+        HTTP,
+        2,
+    ),
+    row("tokens to an address like ours", |good| with(good, "token_url", "'http://128.0.0.1/'"), START, HTTP, 2),
+    row("questions over plain http", |good| with(good, "api_url", "'http://llm.example.com/'"), CHAT, HTTP, 2),
+    row(
+        "a password in a URL",
+        |good| with(good, "token_url", "'https://user:hush-4711@id.example.com/'"),
+        START,
+        "`provider.work.token_url` in [HOME]/config.toml must not contain a user name or password",
+        2,
+    ),
+    row(
+        "another protocol",
+        |good| with(good, "api_url", "'file:///etc/passwd'"),
+        CHAT,
+        "is file, but must be https",
+        2,
+    ),
+    row(
+        "a state of its own",
+        |good| and(good, "authorize_params = { state = 'fixed' }"),
+        START,
+        "`provider.work.authorize_params.state` in [HOME]/config.toml is set by nexus itself",
+        2,
+    ),
+    row(
+        "no PKCE worth the name",
+        |good| and(good, "authorize_params = { code_challenge_method = 'plain' }"),
+        START,
+        "`provider.work.authorize_params.code_challenge_method` in [HOME]/config.toml is set by nexus itself",
+        2,
+    ),
+    row(
+        "a redirect in the authorization URL",
+        |good| with(good, "authorize_url", "'https://id.example.com/?redirect_uri=https%3A%2F%2Fevil.example'"),
+        START,
+        "the provider work sets `redirect_uri` of the authorization URL itself",
+        2,
+    ),
+    row(
+        "answers to every machine of the network",
+        |good| and(good, "redirect_uri = 'http://0.0.0.0:4000/callback'"),
+        START,
+        "nexus cannot listen on the redirect URI `http://0.0.0.0:4000/callback`: it leads to another machine",
+        2,
+    ),
+    row(
+        "answers to another machine",
+        |good| and(good, "redirect_uri = 'http://192.0.2.1:4000/callback'"),
+        START,
+        "it leads to another machine than this one",
+        2,
+    ),
+    row("a line that is cut", |good| and(good, "client_secret = 'hush-4711"), START, "this is no text in quotes", 2),
+    row(
+        "a secret that is no text",
+        |good| and(good, "client_secret = ['hush-4711']"),
+        START,
+        "this is no text in quotes",
+        2,
+    ),
+    row("no TOML at all", |_| b"\x7fELF\x02\x01\x01\0\0".to_vec(), START, "[HOME]/config.toml, line 1: ", 2),
+    row("no text at all", |_| b"default = '\xff\xfe'".to_vec(), START, "[HOME]/config.toml cannot be read: ", 2),
+    row(
+        "a key that would act on a terminal",
+        |good| and(good, "\"\\u001b[2Jevil\\u202e\" = 1"),
+        START,
+        "[HOME]/config.toml has an unknown key `[2Jevil` in [provider.work]\n",
+        2,
+    ),
+    row("a key twice", |good| and(good, "client_id = 'other'"), START, "[HOME]/config.toml, line ", 2),
+    row(
+        "lists in lists in lists",
+        |good| and(good, &format!("scopes = {}", "[".repeat(100_000))),
+        START,
+        "[HOME]/config.toml, line ",
+        2,
+    ),
+    row(
+        "a header with another behind it",
+        |good| and(good, "api_headers = { x-a = \"b\\r\\nx-evil: c\" }"),
+        CHAT,
+        "`provider.work.api_headers.x-a` in [HOME]/config.toml has characters that no header can carry",
+        2,
+    ),
+    row(
+        "a secret file that is a folder",
+        |good| and(good, "client_secret_file = '.'"),
+        START,
+        "`provider.work.client_secret_file` in [HOME]/config.toml names [HOME]/., which cannot be read: ",
+        2,
+    ),
+    row(
+        "a provider that is not there",
+        |good| good.replace("'work'", "'gone'").replace("\"work\"", "\"gone\"").into(),
+        CHAT,
+        "no provider is called `gone`; known are: claude_code, work",
+        2,
+    ),
+    row(
+        "somebody else's API for the same session",
+        |good| with(good, "api_url", "'https://evil.example'"),
+        CHAT,
+        "belongs to api_url `[ORIGIN]/`, but the configuration now says `https://evil.example/`; it was not sent there",
+        4,
+    ),
+    row(
+        "somebody else's token endpoint for the same session",
+        |good| with(good, "token_url", "'https://evil.example/token'"),
+        TOKEN,
+        "but the configuration now says `https://evil.example/token`; it was not sent there",
+        4,
+    ),
+    row(
+        "somebody else's client for the same session",
+        |good| with(good, "client_id", "'other'"),
+        CHAT,
+        "belongs to client_id `sandbox-client`, but the configuration now says `other`; it was not sent there",
+        4,
+    ),
+];
+
+#[test]
+fn no_configuration_costs_the_session_or_sends_it_elsewhere() {
+    every_row(ROWS, |row| {
+        let (nexus, sandbox) = signed_in(Settings::default(), "");
+        let asked = sandbox.requests().len();
+        let good = config(&sandbox, "");
+        let (does, words) = row.does;
+        fs::write(nexus.path("config.toml"), does(&good)).unwrap();
+        let output = nexus.run(words);
+        assert_eq!(sandbox.requests().len(), asked, "{}: nothing was asked", row.name);
+        assert_eq!(output.stdout, "", "{}", row.name);
+        assert!(!output.stderr.contains("4711"), "{}: {}", row.name, output.stderr);
+        let harmless = |c: char| (!c.is_control() || c == '\n') && c != '\u{202e}';
+        assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
+        restore(&nexus, &sandbox);
+        Ended { said: output.stderr, code: output.code, nexus }
+    });
+}
+
+fn restore(nexus: &Nexus, sandbox: &Sandbox) {
+    nexus.configure(&config(sandbox, ""));
+}

@@ -1,0 +1,177 @@
+//! What a token endpoint can answer to an authorization code, when somebody who is signed in signs in
+//! again. Whatever it is, the session that was there stays, unless a better one has come.
+
+use nexus::sandbox::{Answer, Endpoint, Piece, Scripted, Settings};
+use serde_json::{Value, json};
+
+use super::Left::{Kept, Replaced};
+use super::{Ended, Left, Row, every_row, signed_in, waiting};
+use crate::nexus::{approve, visit};
+
+type Does = fn() -> Scripted;
+
+const fn row(name: &'static str, does: Does, says: &'static str, code: i32) -> Row<Does> {
+    Row { name, does, says, code, left: Kept }
+}
+
+const fn taken(name: &'static str, does: Does, says: &'static str) -> Row<Does> {
+    Row { name, does, says, code: 0, left: Replaced }
+}
+
+fn ok(body: &Value) -> Scripted {
+    Scripted::json(200, body)
+}
+
+fn html(status: u16) -> Scripted {
+    Scripted::text(status, "text/html", "<!doctype html><title>Oops</title>")
+}
+
+fn refused(status: u16, error: &str, said: &str) -> Scripted {
+    Scripted::json(status, &json!({ "error": error, "error_description": said }))
+}
+
+const NO_JSON: &str = "[SERVER] answered no JSON object\n";
+const NO_TOKEN: &str = "[SERVER] answered no access_token\n";
+const UNUSABLE: &str = "[SERVER] answered an access_token that fits into no header\n";
+
+pub(super) const ROWS: &[Row<Does>] = &[
+    row("a page", || html(200), NO_JSON, 1),
+    row("nothing", || Scripted::text(200, "application/json", ""), NO_JSON, 1),
+    row(
+        "204 and nothing",
+        || Scripted::Answer(Answer { status: 204, headers: Vec::new(), body: Vec::new() }),
+        NO_JSON,
+        1,
+    ),
+    row("a list", || ok(&json!([])), NO_JSON, 1),
+    row("half an object", || Scripted::text(200, "application/json", "{\"access_token\":\"sandb"), NO_JSON, 1),
+    row(
+        "an object in disguise",
+        || Scripted::text(200, "application/json", "\u{feff}{\"access_token\":\"a\"}"),
+        NO_JSON,
+        1,
+    ),
+    row("lists in lists in lists", || Scripted::text(200, "application/json", &"[".repeat(100_000)), NO_JSON, 1),
+    row(
+        "bytes that are no text",
+        || {
+            let body = vec![Piece::Bytes(b"{\"access_token\":\"\xff\xfe\"}".to_vec())];
+            Scripted::Answer(Answer { status: 200, headers: Vec::new(), body })
+        },
+        NO_JSON,
+        1,
+    ),
+    row("an empty object", || ok(&json!({})), NO_TOKEN, 1),
+    row("a token that is a number", || ok(&json!({ "access_token": 7 })), NO_TOKEN, 1),
+    row("an empty token", || ok(&json!({ "access_token": "" })), NO_TOKEN, 1),
+    row("a token of two words", || ok(&json!({ "access_token": "two words" })), UNUSABLE, 1),
+    row("a token with a header behind it", || ok(&json!({ "access_token": "a\r\nX-Evil: 1" })), UNUSABLE, 1),
+    row("a token beyond every header", || ok(&json!({ "access_token": "x".repeat(20_000) })), UNUSABLE, 1),
+    row(
+        "a refresh token beyond all reason",
+        || ok(&json!({ "access_token": "a", "refresh_token": "x".repeat(20_000) })),
+        "[SERVER] answered a refresh_token beyond 16 KiB\n",
+        1,
+    ),
+    row(
+        "a token of another type",
+        || ok(&json!({ "access_token": "a", "token_type": "DPoP" })),
+        "[SERVER] answered a token_type other than Bearer\n",
+        1,
+    ),
+    row(
+        "more than anybody reads",
+        || Scripted::text(200, "application/json", &" ".repeat(2 * 1024 * 1024)),
+        "[SERVER] answered more than 1 MiB\n",
+        1,
+    ),
+    row("half an answer, then silence", || Scripted::Break(0), "gave no usable answer (the connection broke)\n", 75),
+    row(
+        "a redirect, as if it were a page",
+        || Scripted::text(302, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
+        "[SERVER] answered a redirect (302 Found), which is not followed\n",
+        1,
+    ),
+    row(
+        "a redirect that would repeat the code",
+        || Scripted::text(307, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
+        "[SERVER] answered a redirect (307 Temporary Redirect), which is not followed\n",
+        1,
+    ),
+    row(
+        "no, under a status that says yes",
+        || ok(&json!({ "error": "bad_verification_code", "error_description": "The code is expired." })),
+        "redeemed: [SERVER] answered 200: bad_verification_code: The code is expired\n",
+        1,
+    ),
+    row(
+        "a code that was used before",
+        || refused(400, "invalid_grant", "used before"),
+        "[SERVER] would not redeem the authorization code: answered 400: invalid_grant: used before\n",
+        4,
+    ),
+    row(
+        "no, in the service's own envelope",
+        || Scripted::json(404, &json!({ "type": "error", "error": { "type": "not_found_error", "message": "gone" } })),
+        "redeemed: [SERVER] answered 404: not_found_error: gone\n",
+        1,
+    ),
+    row("no, without a reason", || html(403), "could not be redeemed: [SERVER] answered 403\n", 1),
+    row(
+        "words that would act on a terminal",
+        || refused(400, "\u{1b}]0;evil\u{7}", "\u{1b}[2J\u{202e}drow\u{9b}1m\r\nerror: all is lost"),
+        "redeemed: [SERVER] answered 400: ]0;evil: [2J drow 1m error: all is lost\n",
+        1,
+    ),
+    row(
+        "words without end",
+        || refused(400, "invalid_grant", &"word ".repeat(10_000)),
+        "word word word...\n  run `nexus oauth start`\n",
+        4,
+    ),
+    row("the client is not known", || refused(401, "invalid_client", ""), "does not accept the client id", 2),
+    row("the server has had enough", || html(429), "could not be redeemed: [SERVER] answered 429\n", 75),
+    row("the server is down", || html(503), "[SERVER] gave no usable answer (status 503)\n", 75),
+    row(
+        "it hangs up",
+        || Scripted::Close,
+        "could not be redeemed: [SERVER] gave no usable answer (connection closed",
+        75,
+    ),
+    row(
+        "it takes the code and hangs up",
+        || Scripted::Lose,
+        "could not be redeemed: [SERVER] gave no usable answer (connection closed",
+        75,
+    ),
+    taken(
+        "a name that would act on a terminal",
+        || ok(&json!({ "access_token": "a", "email": "\u{1b}[31mroot\u{1b}[0m\n\u{202e}oot" })),
+        "Signed in as [31mroot [0m oot\n",
+    ),
+    taken("a name without end", || ok(&json!({ "access_token": "a", "email": "x".repeat(1_000) })), "xxx..."),
+    taken("a name that is none", || ok(&json!({ "access_token": "a", "email": [1, 2] })), "Signed in to work"),
+    taken(
+        "an identity token that is none",
+        || ok(&json!({ "access_token": "a", "id_token": "..%%..", "expires_in": 60 })),
+        "Signed in to work, token expires in 60 seconds\n",
+    ),
+];
+
+#[test]
+fn no_answer_to_a_code_costs_the_session_that_is_there() {
+    every_row(ROWS, |row| {
+        let (nexus, sandbox) = signed_in(Settings::default(), "");
+        let (started, url) = waiting(&nexus);
+        let right = approve(&url);
+        sandbox.script(Endpoint::Token, [(row.does)()]);
+        let (status, address, page) = visit(&right);
+        assert!(status == 200 && !address.contains('?'), "{}: {status} {address}", row.name);
+        let harmless = |c: char| !c.is_control() || c == '\n';
+        assert!(page.chars().all(|c| harmless(c) && c != '\u{202e}'), "{}: {page:?}", row.name);
+        let output = started.finish();
+        assert_eq!(row.left == Left::Kept, page.contains("Sign-in failed"), "{}: {page}", row.name);
+        assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
+        Ended { said: output.stderr, code: output.code, nexus }
+    });
+}

@@ -1,0 +1,190 @@
+//! What must hold of anything at all that comes from outside. Each property stands in a file of its
+//! own under `tests/properties/`, where the fuzz targets of `fuzz/` find it too; here it meets
+//! everything that those have kept, and random pieces of what it is about.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+#[path = "../properties/callback.rs"]
+mod callback;
+#[path = "../properties/config.rs"]
+mod config;
+#[path = "../properties/row.rs"]
+mod row;
+#[path = "../properties/stream.rs"]
+mod stream;
+#[path = "../properties/token.rs"]
+mod token;
+
+/// What panics where it does not hold of some bytes.
+type Holds = fn(&[u8]);
+
+const PROPERTIES: &[(&str, Holds)] = &[
+    ("callback", callback::holds),
+    ("config", config::holds),
+    ("row", row::holds),
+    ("stream", stream::holds),
+    ("token", token::holds),
+];
+
+/// The pieces, in any order, with any bytes between them.
+fn any_of(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(pieces).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+const CALLBACK: &[&str] = &[
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "evil.example",
+    ":4000",
+    ":",
+    "@",
+    ".",
+    "\n",
+    "state={state}",
+    "state=",
+    "code=",
+    "code=c",
+    "error=access_denied",
+    "error=",
+    "error_description=",
+    "iss=https://platform.claude.com",
+    "iss=",
+    "&",
+    "=",
+    "%",
+    "%00",
+    "%1b[2J",
+    "+",
+    "%E2%80%AE",
+    "redirect_uri",
+    "{state}",
+    "c%6fde=d",
+];
+
+const TOKEN: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "null",
+    "-1",
+    "1e999",
+    "0.5",
+    "99999999999999999999",
+    "\"access_token\":\"a\"",
+    "\"access_token\":",
+    "\"refresh_token\":\"r\"",
+    "\"refresh_token\":",
+    "\"token_type\":\"bearer\"",
+    "\"token_type\":",
+    "\"expires_in\":",
+    "\"expires_in\":\"60\"",
+    "\"scope\":\"a  b\"",
+    "\"id_token\":\"x.eyJlbWFpbCI6ImFAYiJ9.y\"",
+    "\"account\":",
+    "\"email\":\"\"",
+    "\\u0000",
+    "\\u001b",
+    "\\ud800",
+    "\"",
+];
+
+const STREAM: &[&str] = &[
+    "data",
+    "event",
+    "id",
+    "retry",
+    ":",
+    ": ",
+    "\n",
+    "\r",
+    "\r\n",
+    "\n\n",
+    "\u{feff}",
+    "{\"type\":\"ping\"}",
+    "é",
+    "\0",
+];
+
+const CONFIG: &[&str] = &[
+    "default = 'work'\n",
+    "[provider.work]\n",
+    "[provider.claude_code]\n",
+    "client_id = 'c'\n",
+    "client_id = ''\n",
+    "client_secret = 'hush-4711'\n",
+    "client_secret = 'hush-4711",
+    "client_secret_file = 'none'\n",
+    "client_auth = 'basic'\n",
+    "token_url = 'https://id.example.com/t'\n",
+    "token_url = 'http://id.example.com/t'\n",
+    "api_url = 'http://localhost:1/'\n",
+    "max_tokens = 0\n",
+    "max_tokens = 1\n",
+    "scopes = ['a']\n",
+    "authorize_params = { a = 'b' }\n",
+    "api_headers = { 'x y' = 'z' }\n",
+    "key = 'file'\n",
+    "key = 'passphrase'\n",
+    "passphrase_command = 'pass show'\n",
+    "unknown = 1\n",
+    "[",
+    "]",
+    "=",
+    "\"",
+    "'''",
+    "\n",
+    "#",
+];
+
+proptest! {
+    #[test]
+    fn of_any_callback(input in any_of(CALLBACK)) {
+        callback::holds(&input);
+    }
+
+    #[test]
+    fn of_any_token_response(input in any_of(TOKEN)) {
+        token::holds(&input);
+    }
+
+    #[test]
+    fn of_any_stream(input in any_of(STREAM)) {
+        stream::holds(&input);
+    }
+
+    #[test]
+    fn of_any_configuration(input in any_of(CONFIG)) {
+        config::holds(&input);
+    }
+
+    #[test]
+    fn of_any_row(input in prop::collection::vec(any::<u8>(), 0..200)) {
+        row::holds(&input);
+    }
+}
+
+#[test]
+fn of_everything_that_the_fuzzers_have_kept() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/properties/corpus");
+    for (name, holds) in PROPERTIES {
+        let kept: Vec<_> = fs::read_dir(corpus.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!kept.is_empty(), "{name}");
+        for path in kept {
+            let input = fs::read(&path).unwrap();
+            let held = std::panic::catch_unwind(|| holds(&input));
+            assert!(held.is_ok(), "{} no longer holds of {}", name, path.display());
+        }
+    }
+}

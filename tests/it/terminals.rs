@@ -1,0 +1,124 @@
+//! What a terminal is shown of text from elsewhere: nothing that acts. And what a pipe is given of the
+//! same: every byte.
+
+use std::process::{Command, Stdio};
+
+use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
+use serde_json::json;
+
+use crate::nexus::{Nexus, sandbox};
+
+/// An escape sequence, a bell, DEL, the C1 form of an escape sequence, an override of the direction.
+const ACTS: &str = "\u{1b}[2J\u{7}\u{7f}\u{9b}1m\u{202e}";
+/// The same, to be seen.
+const SEEN: &str = "␛[2J␇␡<U+009B>1m<U+202E>";
+/// The same, inside JSON.
+const IN_JSON: &str = r"\u001b[2J\u0007\u007f\u009b1m\u202e";
+
+/// Runs a command on a terminal of its own, and gives what that was sent. `script` is part of every
+/// Debian.
+fn on_a_terminal(nexus: &Nexus, words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+    let line = format!("'{}' {}", env!("CARGO_BIN_EXE_nexus"), quoted.join(" "));
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).env_clear().env("NEXUS_HOME", nexus.home());
+    script.envs([("SHELL", "/bin/sh"), ("TERM", "xterm")]).current_dir(nexus.home());
+    script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    nexus.finish(script.spawn().unwrap()).stdout
+}
+
+/// A home that is signed in where everything is called something that acts.
+fn acting() -> (Nexus, Sandbox) {
+    let sandbox = sandbox(Settings {
+        account: format!("a{ACTS}b"),
+        models: vec![format!("m{ACTS}n")],
+        token_extra: json!({ "email": format!("a{ACTS}b") }).as_object().unwrap().clone(),
+        ..Settings::default()
+    });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    (nexus, sandbox)
+}
+
+fn answer(text: &str) -> Scripted {
+    Scripted::stream([
+        Piece::event(&json!({ "type": "message_start", "message": {} })),
+        Piece::event(&json!({ "type": "content_block_delta", "delta": { "type": "text_delta", "text": text } })),
+        Piece::event(&json!({ "type": "message_stop" })),
+    ])
+}
+
+#[track_caller]
+fn assert_harmless(said: &str) {
+    // The label of an error is the one thing that nexus colours by itself.
+    let said = said.replace("\u{1b}[1m\u{1b}[31m", "").replace("\u{1b}[0m", "");
+    let acting = |c: char| (c.is_control() && !matches!(c, '\r' | '\n' | '\t')) || c == '\u{202e}';
+    assert!(!said.chars().any(acting), "{said:?}");
+}
+
+#[test]
+fn an_answer_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
+    let (nexus, sandbox) = acting();
+    let ask = &["chat", "--model", "m", "x"];
+    sandbox.script(Endpoint::Messages, [answer(ACTS), answer(ACTS)]);
+    assert_eq!(on_a_terminal(&nexus, ask), format!("{SEEN}\r\n"));
+    assert_eq!(nexus.run(ask).ok(), format!("{ACTS}\n"));
+}
+
+#[test]
+fn a_list_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
+    let (nexus, _sandbox) = acting();
+    assert_eq!(on_a_terminal(&nexus, &["models"]), format!("m{SEEN}n\r\n"));
+    assert_eq!(nexus.run(&["models"]).ok(), format!("m{ACTS}n\n"));
+}
+
+#[test]
+fn an_object_is_the_same_object_on_a_terminal_and_does_not_act() {
+    let (nexus, sandbox) = acting();
+    for words in [&["oauth", "status", "--json"][..], &["models", "--json"], &["chat", "--json", "--model", "m", "x"]] {
+        sandbox.script(Endpoint::Messages, [answer(ACTS), answer(ACTS)]);
+        let (seen, piped) = (on_a_terminal(&nexus, words), nexus.run(words).ok());
+        assert_harmless(&seen);
+        assert!(seen.contains(IN_JSON), "{seen:?}");
+        assert!(piped.contains("\u{7f}\u{9b}1m\u{202e}"), "{piped:?}");
+        let object = |text: &str| -> serde_json::Value {
+            let mut object: serde_json::Value = serde_json::from_str(text).unwrap();
+            // The one thing in them that is not the same a moment later.
+            object["expires_in"].take();
+            object
+        };
+        assert_eq!(object(&seen), object(&piped));
+    }
+}
+
+#[test]
+fn what_goes_wrong_does_not_act() {
+    let (nexus, sandbox) = acting();
+    let refusal = json!({ "type": "error", "error": { "type": ACTS, "message": format!("no{ACTS}\r\nerror: yes") } });
+    let page = format!("<title>{ACTS}</title>");
+    for answer in [
+        Scripted::json(400, &refusal),
+        Scripted::json(403, &refusal).header("request-id", "\u{9b}1m"),
+        Scripted::text(502, "text/html", &page),
+        Scripted::stream([Piece::event(&json!({ "type": "error", "error": refusal["error"] }))]),
+    ] {
+        for words in [&["chat", "--model", "m", "x"][..], &["chat", "--json", "--model", "m", "x", "--verbose"]] {
+            sandbox.script(Endpoint::Messages, [answer.clone()]);
+            let said = on_a_terminal(&nexus, words);
+            assert!(said.contains("error"), "{said:?}");
+            assert_harmless(&said);
+        }
+    }
+}
+
+#[test]
+fn what_was_said_wrongly_does_not_act() {
+    let (nexus, _sandbox) = acting();
+    let word = format!("--x{ACTS}");
+    for words in [&["chat", &*word][..], &[&word], &["chat", "--provider", ACTS, "x"], &["oauth", "start", "-p", ACTS]]
+    {
+        let said = on_a_terminal(&nexus, words);
+        assert!(said.contains("error:"), "{said:?}");
+        assert_harmless(&said);
+    }
+}

@@ -1,0 +1,67 @@
+use std::net::IpAddr;
+
+use hyper::Request;
+use hyper::header::{HOST, HeaderValue};
+use nexus::Provider;
+use nexus::loopback::addressed_to_us;
+use nexus::oauth::attempt::{Attempt, Verdict};
+use nexus::provider::{Client, Url};
+use nexus::terminal::visible;
+
+const PORT: u16 = 4_000;
+
+/// The first line is a `Host`, the rest a query in which `{state}` stands for the right state.
+///
+/// Only a host of this machine's loopback with our port means us. Only one right state makes anything
+/// of a query, and only one code beside it, and no error, is granted. What is said of a refusal is one
+/// readable line.
+pub(crate) fn holds(input: &[u8]) {
+    let (host, query) = match input.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (&input[..at], &input[at + 1..]),
+        None => (&b""[..], input),
+    };
+    host_holds(host);
+    query_holds(&String::from_utf8_lossy(query));
+}
+
+fn host_holds(host: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(host) else { return };
+    let mut request = Request::new(());
+    request.headers_mut().insert(HOST, value);
+    if !addressed_to_us(&request, PORT) {
+        return;
+    }
+    // The parser that browsers' rules are written down in reads the same host and port.
+    let text = std::str::from_utf8(host).unwrap();
+    let url = Url::parse(&format!("http://{text}/")).unwrap();
+    assert_eq!(url.port_or_known_default(), Some(PORT), "{text}");
+    assert_eq!((url.path(), url.username(), url.password()), ("/", "", None), "{text}");
+    let name = url.host_str().unwrap().trim_start_matches('[').trim_end_matches(']');
+    assert!(name == "localhost" || name.parse::<IpAddr>().unwrap().is_loopback(), "{text}");
+    request.headers_mut().append(HOST, HeaderValue::from_static("localhost:4000"));
+    assert!(!addressed_to_us(&request, PORT), "two hosts");
+}
+
+fn query_holds(template: &str) {
+    let provider = Provider::claude_code().with_client(Client::public("client"));
+    let attempt = Attempt::begin(&provider, "http://localhost:4000/oauth/claude/callback").unwrap();
+    let query = template.replace("{state}", attempt.state());
+    let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let values =
+        |name: &str| pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect::<Vec<_>>();
+    let ours = matches!(values("state")[..], [state] if state == attempt.state());
+    match attempt.judge(&query) {
+        Verdict::NotOurs(_) | Verdict::Unclear(_) => {}
+        Verdict::Granted(code) => {
+            assert!(ours, "{query:?}");
+            assert_eq!(values("code"), [code.expose()], "{query:?}");
+            assert!(!code.expose().is_empty() && values("error").is_empty(), "{query:?}");
+        }
+        Verdict::Refused(failure) => {
+            assert!(ours, "{query:?}");
+            let said = format!("{failure} {}", failure.hint());
+            assert_eq!(visible(&said), said, "{query:?}");
+            assert!(!said.contains(['\n', '\t']) && said.chars().count() < 2_000, "{query:?}: {said}");
+        }
+    }
+}
