@@ -257,11 +257,6 @@ impl World {
         io::stdout().is_terminal()
     }
 
-    /// Whether a person sees stderr.
-    pub(crate) fn stderr_is_terminal(&self) -> bool {
-        io::stderr().is_terminal()
-    }
-
     /// Whether a person types into stdin.
     pub(crate) fn stdin_is_terminal(&self) -> bool {
         io::stdin().is_terminal()

@@ -50,7 +50,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("strsim", &["commands/chat/template.rs", "provider/config/file.rs"]),
     ("infer", &["commands/chat/attachment.rs"]),
     ("imagesize", &["commands/chat/attachment.rs"]),
-    ("indicatif", &["commands/chat/batch/progress.rs"]),
     ("boon", &["commands/chat/schema.rs"]),
     ("open", &["world.rs"]),
     ("directories", &["world.rs"]),

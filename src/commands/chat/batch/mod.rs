@@ -146,7 +146,7 @@ struct Run<'a, S> {
     waiting: VecDeque<Job>,
     on_their_way: JoinSet<(Ticket, Asked)>,
     results: &'a mut Results,
-    progress: &'a Progress,
+    progress: &'a Progress<'a>,
     world: &'a World,
 }
 
@@ -269,8 +269,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
     fn tell_of_pause(&mut self, now: Duration, until: Duration) {
         if until > self.told_of_pause && until - now >= LONG_PAUSE && self.on_their_way.is_empty() {
             self.told_of_pause = until;
-            self.progress
-                .say(self.world, &format!("note: the service wants a pause of {} seconds", (until - now).as_secs()));
+            self.world.say(&format!("note: the service wants a pause of {} seconds", (until - now).as_secs()));
         }
     }
 }

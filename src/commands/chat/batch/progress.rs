@@ -5,58 +5,50 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use crate::commands::chat::batch::results::Tally;
 use crate::moment;
-use crate::world::World;
+use crate::world::{self, World};
 
-/// The bar, if anybody sees it.
-pub(super) struct Progress {
-    bar: Option<ProgressBar>,
+/// The columns of the bar.
+const BAR: u64 = 16;
+
+/// The line at the bottom of the terminal, if anybody sees it.
+pub(super) struct Progress<'w> {
+    world: &'w World,
+    /// The lines there are, where that is known.
+    total: Option<u64>,
     start: Instant,
+    shown: Option<world::Progress>,
 }
 
-impl Progress {
+impl<'w> Progress<'w> {
     /// Begins; the total is only asked for where it is shown.
-    pub(super) fn begin(world: &World, total: impl FnOnce() -> Option<u64>) -> Self {
-        let start = Instant::now();
-        if !world.stderr_is_terminal() {
-            return Self { bar: None, start };
-        }
-        let total = total();
-        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        let template = match total {
-            Some(_) => "{bar:16} {pos}/{len}{msg}",
-            None => "{spinner} {pos}{msg}",
-        };
-        // A template that nobody can read would be seen at once.
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar: Some(bar), start }
+    pub(super) fn begin(world: &'w World, total: impl FnOnce() -> Option<u64>) -> Self {
+        let shown = Some(world.progress()).filter(|_| world.shows_progress());
+        let total = shown.as_ref().and_then(|_| total());
+        Self { world, total, start: Instant::now(), shown }
     }
 
     /// Draws how far it is, and what it waits for.
     pub(super) fn draw(&self, tally: &Tally, pause: Option<Duration>) {
-        let Some(bar) = &self.bar else { return };
-        bar.set_message(message(tally, bar.length(), pause, self.start.elapsed()));
-        bar.set_position(tally.done());
-        bar.tick();
-    }
-
-    /// Says something without spoiling the picture.
-    pub(super) fn say(&self, world: &World, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| world.say(line)),
-            None => world.say(line),
+        if self.shown.is_some() {
+            let said = message(tally, self.total, pause, self.start.elapsed());
+            self.world.waiting(format_args!("{}{said}", count(tally.done(), self.total)));
         }
     }
 
     /// Leaves the terminal as it was.
-    pub(super) fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+    pub(super) fn end(self) {
+        drop(self.shown);
     }
+}
+
+/// How far it is, as a bar where the whole is known.
+fn count(done: u64, total: Option<u64>) -> String {
+    let Some(total) = total else { return done.to_string() };
+    let filled = BAR.saturating_mul(done).checked_div(total).unwrap_or(BAR).min(BAR);
+    let part = |length: u64, what: &str| what.repeat(usize::try_from(length).unwrap_or_default());
+    format!("[{}{}] {done}/{total}", part(filled, "="), part(BAR - filled, " "))
 }
 
 /// What stands behind the count. The rate is that of this run: what was answered before took no time.
@@ -118,6 +110,15 @@ mod tests {
         assert_eq!(said(&failed, Some(1_000), None), ", 20 failed, 1500 tokens, 2.7/s, 7 seconds left");
         assert_eq!(said(&tally, Some(1_000), Some(seconds(12))), ", 1500 tokens, asked to wait 12 s");
         assert_eq!(message(&Tally::default(), Some(5), None, Duration::ZERO), ", 0 tokens, 0.0/s");
+    }
+
+    #[test]
+    fn the_bar_fills_as_far_as_it_is_known() {
+        assert_eq!(count(0, Some(4)), "[                ] 0/4");
+        assert_eq!(count(1, Some(4)), "[====            ] 1/4");
+        assert_eq!(count(9, Some(4)), "[================] 9/4");
+        assert_eq!(count(0, Some(0)), "[================] 0/0");
+        assert_eq!(count(7, None), "7");
     }
 
     #[test]
