@@ -61,8 +61,11 @@ impl Privacy {
     pub(crate) fn open_or_create(&self, path: &Path) -> io::Result<File> {
         match create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.check(path)?;
-                options().open(path)
+                match self.check(path).and_then(|()| options().open(path)) {
+                    // Whoever made it has just removed it again.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+                    opened => opened,
+                }
             }
             created => created,
         }

@@ -1,5 +1,7 @@
 //! The end of a session: revoked there where that can be done, and forgotten here.
 
+use std::sync::Arc;
+
 use super::Accounts;
 use crate::failure::{Failure, Result};
 use crate::oauth::endpoint::Endpoint;
@@ -47,10 +49,14 @@ impl Accounts {
         let (this, key) = (self.clone(), self.key(owner));
         // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
         let signed_out = tokio::spawn(async move {
-            let held = this.renewal.wait_for_turn(&key).await?;
+            let held = Arc::new(this.renewal.wait_for_turn(&key).await?);
+            // An interrupted process waits until it is revoked, and whoever signs in meanwhile waits, too: a
+            // server may end the new session together with this one.
+            let _flight = this.renewal.fly();
+            let turn = held.clone();
             let (readable, forgotten) = renew::off_thread(move || {
-                let readable = held.look();
-                let forgotten = if matches!(readable, Ok(None)) { Ok(()) } else { held.forget() };
+                let readable = turn.look();
+                let forgotten = if matches!(readable, Ok(None)) { Ok(()) } else { turn.forget() };
                 Ok((readable, forgotten))
             })
             .await?;
@@ -59,6 +65,7 @@ impl Accounts {
                 Ok(None) => return Ok(None),
                 Err(failure) => Revocation::Unreadable(failure),
             };
+            drop(held);
             Ok(Some(SignedOut { revocation, remains: forgotten.err().map(still_here) }))
         });
         signed_out.await.map_err(|_| Failure::System { sentence: "the sign-out was abandoned".into() })?

@@ -86,7 +86,7 @@ impl<'a> Client<'a> {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
         request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
-        let peer = Peer::new(request.url(), token, self.patience.body);
+        let peer = Peer::new(request.url(), token, self.patience.body).hiding(&self.headers);
         let client = self.http.client(request.url())?;
         let response = match timeout(self.patience.head, self.http.send(client, request)).await {
             Ok(sent) => sent.map_err(|lost| lost.at(self.base))?,
@@ -154,25 +154,40 @@ fn bearer(token: &AccessToken) -> Result<HeaderValue> {
     Ok(value)
 }
 
+/// Whether a value may be a key: shorter ones are words and versions.
+fn is_long(value: &str) -> bool {
+    value.len() >= 20
+}
+
 /// The other side of one exchange: its name in messages, what must not appear when its words are
 /// repeated, and how long it may be silent.
 struct Peer {
     host: String,
     token: AccessToken,
+    /// A gateway's own keys, which travel in headers and in the query.
+    keys: Vec<Zeroizing<String>>,
     silence: Duration,
 }
 
 impl Peer {
     fn new(url: &Url, token: &AccessToken, silence: Duration) -> Self {
-        Self { host: provider::host(url), token: AccessToken::new(token.expose().to_owned()), silence }
+        let keys = url.query_pairs().map(|(_, value)| value.into_owned()).filter(|value| is_long(value));
+        let keys = keys.map(Zeroizing::new).collect();
+        Self { host: provider::host(url), token: AccessToken::new(token.expose().to_owned()), keys, silence }
+    }
+
+    /// The same, which repeats none of these headers' values either.
+    fn hiding(mut self, headers: &HeaderMap) -> Self {
+        let values = headers.values().filter_map(|value| value.to_str().ok()).filter(|value| is_long(value));
+        self.keys.extend(values.map(|value| Zeroizing::new(value.to_owned())));
+        self
     }
 
     /// Its words, fit to be shown. The token goes first: cut to length, half of it might remain.
     fn words(&self, said: &str) -> String {
-        match self.token.expose() {
-            "" => clean(said),
-            token => clean(&said.replace(token, "(secret)")),
-        }
+        let token = Some(self.token.expose()).filter(|token| !token.is_empty());
+        let hidden = token.into_iter().chain(self.keys.iter().map(|key| key.as_str()));
+        clean(&hidden.fold(said.to_owned(), |said, secret| said.replace(secret, "(secret)")))
     }
 
     fn nonsense(&self, what: impl Into<String>) -> Failure {

@@ -20,6 +20,7 @@ use serde::de::IgnoredAny;
 use super::ledger::Ledger;
 use super::prompts::Id;
 use crate::failure::{Failure, Result};
+use crate::private::survive_file_limit;
 
 /// How every line of ours begins. A last line that breaks off is known by it.
 const BEGINNING: &[u8] = br#"{"version":1,"id":"#;
@@ -72,6 +73,7 @@ impl Answers {
     /// [`Failure::OutputBusy`] while another process writes it, [`Failure::File`] where it cannot be
     /// written, is what is being read, or holds something else than results.
     pub fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
+        survive_file_limit();
         // A link stays one: it is the file behind it that is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let file = locked(&path)?;

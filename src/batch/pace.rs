@@ -176,7 +176,7 @@ impl Pace {
             }
             self.round = self.begun;
         }
-        self.paused = self.paused.max(now + wait.unwrap_or_default());
+        self.paused = self.paused.max(now.saturating_add(wait.unwrap_or_default()));
     }
 
     /// The service is overloaded, broken or out of reach, and perhaps says how long to wait.
@@ -188,7 +188,7 @@ impl Pace {
             self.wait_longer(now);
             self.round = self.begun;
         }
-        self.paused = self.paused.max(now + wait.unwrap_or_default());
+        self.paused = self.paused.max(now.saturating_add(wait.unwrap_or_default()));
     }
 
     /// Until when nobody may begin, if that is later than now.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::Response;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Response, StatusCode};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -179,6 +179,9 @@ pub(super) fn is_redirect_mismatch(error: &str, said: &str) -> bool {
     }
 }
 
+/// The status, the header, and the body as far as it came.
+type Exchanged = (StatusCode, HeaderMap, std::result::Result<Vec<u8>, Unredeemed>);
+
 impl Endpoint<'_> {
     /// Spends a refresh token (RFC 6749, section 6).
     ///
@@ -201,15 +204,12 @@ impl Endpoint<'_> {
     pub async fn revoke(&self, http: &Http, token: &str, hint: &str) -> std::result::Result<(), String> {
         let fields = vec![("token", token), ("token_type_hint", hint)];
         let hidden = self.hidden(&fields);
-        let response = self
-            .post(http, fields, &RequestStyle::default(), Duration::from_secs(10))
-            .await
-            .map_err(|unsent| unsent.what())?;
-        if response.status().is_success() {
-            return Ok(());
+        let exchanged = self.exchange(http, fields, &RequestStyle::default(), Duration::from_secs(10)).await;
+        let (status, _, body) = exchanged.map_err(|unsent| unsent.what())?;
+        match status.as_u16() {
+            200..=299 => Ok(()),
+            status => Err(refusal(status, None, &body.unwrap_or_default(), &hidden).what()),
         }
-        let status = response.status().as_u16();
-        Err(refusal(status, None, &body(response).await.unwrap_or_default(), &hidden).what())
     }
 
     async fn grant(
@@ -219,11 +219,10 @@ impl Endpoint<'_> {
         style: &RequestStyle,
     ) -> std::result::Result<Grant, Unredeemed> {
         let hidden = self.hidden(&fields);
-        let response = self.post(http, fields, style, TIME_LIMIT).await?;
-        let status = response.status();
-        let dated = response.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(moment::parse_http_date);
-        let retry_after = http::retry_after(response.headers()).map(moment::rounded_up);
-        let body = body(response).await?;
+        let (status, headers, body) = self.exchange(http, fields, style, TIME_LIMIT).await?;
+        let body = body?;
+        let dated = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(moment::parse_http_date);
+        let retry_after = http::retry_after(&headers).map(moment::rounded_up);
         match status.as_u16() {
             status @ 200..=299 => grant::read(&body, dated).map_err(|what| {
                 match refusal(status, retry_after, &body, &hidden) {
@@ -246,11 +245,30 @@ impl Endpoint<'_> {
         }
     }
 
-    /// What a request of these fields proves itself with. A server may quote it in its refusal, and
-    /// a refusal is shown and stored.
-    fn hidden<'b>(&'b self, fields: &[(&str, &'b str)]) -> Vec<&'b str> {
+    /// What a request of these fields proves itself with, as it is and as a form writes it. A server
+    /// may quote it in its refusal, and a refusal is shown and stored.
+    fn hidden(&self, fields: &[(&str, &str)]) -> Vec<Zeroizing<String>> {
         let credentials = fields.iter().filter(|(name, _)| CREDENTIALS.contains(name)).map(|(_, value)| *value);
-        credentials.chain(self.secret.map(ClientSecret::expose)).filter(|secret| !secret.is_empty()).collect()
+        let plain = credentials.chain(self.secret.map(ClientSecret::expose)).filter(|secret| !secret.is_empty());
+        let written = |secret: &str| url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
+        plain.flat_map(|secret| [Zeroizing::new(secret.to_owned()), Zeroizing::new(written(secret))]).collect()
+    }
+
+    /// Sends a request and reads its answer. The limit looks at the answer before the clock: a process
+    /// that was stopped for a while must not throw away the tokens that have come meanwhile.
+    async fn exchange(
+        &self,
+        http: &Http,
+        fields: Vec<(&str, &str)>,
+        style: &RequestStyle,
+        limit: Duration,
+    ) -> std::result::Result<Exchanged, Unredeemed> {
+        let answered = async {
+            let response = self.post(http, fields, style).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok((status, headers, body(response).await))
+        };
+        tokio::time::timeout(limit, answered).await.unwrap_or(Err(Unredeemed::TooLate(limit)))
     }
 
     async fn post(
@@ -258,7 +276,6 @@ impl Endpoint<'_> {
         http: &Http,
         mut fields: Vec<(&str, &str)>,
         style: &RequestStyle,
-        limit: Duration,
     ) -> std::result::Result<Response, Unredeemed> {
         let unsent = |why: &str| Unredeemed::NeverSent(why.to_owned());
         let secret = self.secret.map(ClientSecret::expose).unwrap_or_default();
@@ -269,11 +286,9 @@ impl Endpoint<'_> {
         }
         fields.extend(style.params.iter().map(|(name, value)| (&**name, &**value)));
         let (content_type, body) = written(&fields, style.encoding);
-
         let client = http.client(self.url).map_err(Unredeemed::Unsendable)?;
         let mut request = client
             .post(self.url.clone())
-            .timeout(limit)
             .header(CONTENT_TYPE, content_type)
             .header(ACCEPT, "application/json")
             .body(body)
@@ -291,7 +306,7 @@ impl Endpoint<'_> {
             Lost::Untrusted(why) => Unredeemed::Unsendable(Failure::Untrusted { host: provider::host(self.url), why }),
             Lost::NeverSent(why) => Unredeemed::NeverSent(why),
             Lost::PerhapsSent(why) => Unredeemed::lost(why),
-            Lost::TooLate => Unredeemed::TooLate(limit),
+            Lost::TooLate => Unredeemed::TooLate(TIME_LIMIT),
         })
     }
 }
@@ -352,7 +367,6 @@ async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(error) if error.is_timeout() => return Err(Unredeemed::TooLate(TIME_LIMIT)),
             Err(_) => return Err(Unredeemed::lost("the connection broke")),
         }
     }
@@ -360,10 +374,11 @@ async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed
 
 /// A refusal in RFC 6749's shape or in the service's own envelope
 /// (`{"type":"error","error":{"type":"...","message":"..."}}`), without what it must not repeat.
-fn refusal(status: u16, retry_after: Option<i64>, body: &[u8], hidden: &[&str]) -> Unredeemed {
+fn refusal(status: u16, retry_after: Option<i64>, body: &[u8], hidden: &[impl AsRef<str>]) -> Unredeemed {
     // Hidden before it is cut to length, or half of it might remain.
-    let words =
-        |said: &str| clean(&hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret, "(secret)")));
+    let words = |said: &str| {
+        clean(&hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret.as_ref(), "(secret)")))
+    };
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let (error, said) = match &body["error"] {
         Value::String(code) => (Some(&**code), body["error_description"].as_str()),
@@ -372,7 +387,7 @@ fn refusal(status: u16, retry_after: Option<i64>, body: &[u8], hidden: &[&str]) 
     // A code is a word of the protocol, and is understood before anything is hidden in it: a secret of
     // one letter must not tear `invalid_grant` apart.
     let code = |error: &str| match error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-        true if !hidden.contains(&error) => clean(error),
+        true if !hidden.iter().any(|secret| secret.as_ref() == error) => clean(error),
         _ => words(error),
     };
     Unredeemed::Refused {
@@ -456,7 +471,7 @@ mod tests {
         ] {
             let (error, said) = (error.into(), said.into());
             let expected = Unredeemed::Refused { status: 400, error, said, retry_after: None };
-            assert_eq!(refusal(400, None, body.as_bytes(), &[]), expected, "{body}");
+            assert_eq!(refusal(400, None, body.as_bytes(), &[] as &[&str]), expected, "{body}");
         }
         let body = br#"{"error":"invalid_grant","error_description":"no such token r-1 of s-2"}"#;
         let expected = "answered 400: invalid_grant: no such token (secret) of (secret)";

@@ -53,7 +53,7 @@ pub(super) fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
         Outcome::SignedIn { account: Some(account) } => format!("Signed in as {}\n", visible(account)),
         Outcome::SignedIn { account: None } => "Signed in\n".into(),
         Outcome::Failed(failure) => {
-            format!("Sign-in failed: {}\n  {}\n", visible(&failure.to_string()), failure.hint())
+            format!("Sign-in failed: {}\n  {}\n", visible(&failure.to_string()), visible(&failure.hint()))
         }
     };
     page::text(StatusCode::OK, &text)

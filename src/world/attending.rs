@@ -24,7 +24,8 @@ impl World {
     /// # Errors
     /// The work's own, or [`Interrupted`].
     pub(crate) fn wait<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-        runtime()?.block_on(async {
+        let runtime = runtime()?;
+        let done = runtime.block_on(async {
             let mut signals = Signals::listen()?;
             tokio::select! {
                 done = work => {
@@ -36,7 +37,10 @@ impl World {
                     Err(signal.into())
                 }
             }
-        })
+        });
+        // Whatever else a thread is at, a disk that hangs among it, keeps nobody here.
+        runtime.shutdown_background();
+        done
     }
 
     /// Waits until no token is between "sent" and "saved", or somebody insists on the end.
@@ -54,12 +58,15 @@ impl World {
     /// # Errors
     /// The work's own.
     pub(crate) fn attend<T>(&self, work: impl AsyncFnOnce(&mut Signals) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        runtime()?.block_on(async {
+        let runtime = runtime()?;
+        let done = runtime.block_on(async {
             let mut signals = Signals::listen()?;
             let done = work(&mut signals).await;
             self.settle(&mut signals).await;
             done
-        })
+        });
+        runtime.shutdown_background();
+        done
     }
 
     /// How the terminal is set up now.

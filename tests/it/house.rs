@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("account", &["api", "failure", "http", "moment", "oauth", "provider", "secret", "session"]),
     ("history", &["api", "failure", "moment", "private", "terminal"]),
     ("session", &["failure", "http", "moment", "oauth", "private", "provider", "secret", "terminal"]),
-    ("batch", &["failure"]),
+    ("batch", &["failure", "private"]),
     ("api", &["failure", "http", "moment", "provider", "secret", "terminal"]),
     ("oauth", &["failure", "http", "loopback", "moment", "provider", "secret", "terminal"]),
     // It is a server and needs nobody; `person` is the browser that visits it, and so a client.

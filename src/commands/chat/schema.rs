@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::fs;
+use std::io;
 
 use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::terminal::clean;
 
 /// What the schema is called in complaints about its references.
 const NAME: &str = "schema:/";
@@ -37,7 +39,7 @@ impl Schema {
         let inline = said.trim_start().starts_with('{');
         let (text, name) = match inline {
             true => (said.to_owned(), "it"),
-            false => (fs::read_to_string(said).map_err(|error| unusable(&format!("{said}: {error}")))?, said),
+            false => (text_of(said).map_err(|error| unusable(&format!("{said}: {error}")))?, said),
         };
         let value: Value =
             serde_json::from_str(&text).map_err(|error| unusable(&format!("{name} is no JSON: {error}")))?;
@@ -73,6 +75,16 @@ fn why(error: &CompileError) -> String {
     }
 }
 
+/// The text of a file, which is one and no larger than any schema.
+fn text_of(path: &str) -> io::Result<String> {
+    const LARGEST: u64 = 1024 * 1024;
+    let found = fs::metadata(path)?;
+    if !found.is_file() || found.len() > LARGEST {
+        return Err(io::Error::other("this is no file, or one of more than 1 MiB"));
+    }
+    fs::read_to_string(path)
+}
+
 /// The innermost of what does not fit, and where.
 fn first(error: &ValidationError<'_, '_>) -> String {
     match error.causes.first() {
@@ -80,7 +92,7 @@ fn first(error: &ValidationError<'_, '_>) -> String {
         None => {
             let place = error.instance_location.to_string();
             let place = if place.is_empty() { "the top".into() } else { format!("`{place}`") };
-            format!("at {place}, {}", error.kind)
+            format!("at {place}, {}", clean(&error.kind.to_string()))
         }
     }
 }

@@ -33,7 +33,10 @@ pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>,
     args.model = args.model.take().or(output.keep.model.take());
     output.keep.remember();
     world.attend(async |signals| {
-        let unasked = settle::question(args, asked(args, ""), accounts, &seen).await?;
+        let unasked = tokio::select! {
+            unasked = settle::question(args, asked(args, ""), accounts, &seen) => unasked?,
+            signal = signals.next() => return Err(signal.into()),
+        };
         args.model = Some(unasked.model);
         drop(seen);
         output.rest();

@@ -51,11 +51,10 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
             (_, true) => ",",
             (_, false) => "\n",
         };
-        let told = match json {
-            true => telling::object(&conversation, &turns).to_string(),
-            false => telling::markdown(&conversation, &turns),
-        };
-        world.print(&format!("{separator}{}", world.shown(&told)))?;
+        match json {
+            true => world.print_json(&format!("{separator}{}", telling::object(&conversation, &turns)))?,
+            false => world.print(&format!("{separator}{}", telling::markdown(&conversation, &turns)))?,
+        }
     }
     if json {
         world.print("],\"version\":1}\n")?;

@@ -29,12 +29,9 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
         None => history.newest()?.ok_or_else(|| Failure::NoConversation { wanted: String::new(), several: 0 })?,
     };
     let turns = history.turns(&conversation.id)?;
-    world.print(&match args.json {
-        true => {
-            let object = json!({ "version": 1, "conversation": telling::object(&conversation, &turns) });
-            world.shown(&format!("{object}\n")).into_owned()
-        }
-        false => world.shown(&telling::markdown(&conversation, &turns)).into_owned(),
-    })?;
+    match args.json {
+        true => world.print_object(&json!({ "version": 1, "conversation": telling::object(&conversation, &turns) }))?,
+        false => world.print(&telling::markdown(&conversation, &turns))?,
+    }
     Ok(0)
 }

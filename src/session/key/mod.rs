@@ -374,9 +374,11 @@ impl std::fmt::Debug for Keystore {
 /// ends with the process.
 fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
+    // `std::thread::spawn` would panic where there are too many threads.
+    let waiting = std::thread::Builder::new().spawn(move || {
         // Nobody waits any more: then nobody wants the result.
         let _ = send.send(work());
     });
+    waiting.ok()?;
     receive.recv_timeout(limit).ok()
 }

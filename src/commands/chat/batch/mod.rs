@@ -51,7 +51,8 @@ pub(crate) struct Batch {
     /// Answer every line of a file (- for stdin): objects with id, prompt and, if need be, system,
     /// model, max_tokens
     #[arg(id = "batch", long = "batch", value_name = "FILE")]
-    #[arg(conflicts_with_all = ["prompt", "no_stdin", "output", "json", "attach", "usage", "thinking", "effort", "schema"])]
+    #[arg(conflicts_with_all = ["prompt", "no_stdin", "output", "json", "attach", "usage", "thinking", "effort", "schema", "raw"])]
+    #[arg(conflicts_with_all = ["goes_on", "conversation", "history"])]
     pub(super) input: Option<PathBuf>,
 
     /// Where the results of --batch go, one a line; run again, it asks only what has no answer there
@@ -197,7 +198,9 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
                 },
                 () = sleep_until(wake.unwrap_or(self.start)), if wake.is_some() => {}
                 at = draw.tick() => {
-                    self.progress.draw(self.results.tally(), self.pace.paused_until(self.start.elapsed()).map(|until| until - self.start.elapsed()));
+                    let now = self.start.elapsed();
+                    let pause = self.pace.paused_until(now).map(|until| until.saturating_sub(now));
+                    self.progress.draw(self.results.tally(), pause);
                     if at - synced >= SYNCED_EVERY {
                         synced = at;
                         self.results.sync();
@@ -240,7 +243,11 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
         let meaning = asking::meaning(&failure);
         let wait = failure.refusal().and_then(|refusal| refusal.retry_after);
         match meaning {
-            Meaning::Everybodys => return Err(failure.into()),
+            Meaning::Everybodys => {
+                self.pace.answered(ticket);
+                self.stopped_by.get_or_insert(failure);
+                return Ok(());
+            }
             Meaning::Throttled => self.pace.throttled(ticket, now, wait),
             Meaning::Overloaded => self.pace.overloaded(ticket, now, wait),
             Meaning::Cut | Meaning::Its => {
