@@ -341,7 +341,7 @@ impl Refusal {
     /// The statuses are those the Messages API documents as transient, and every 5xx; inside a
     /// stream there is no status and the type decides.
     pub fn temporary(&self) -> bool {
-        if self.spend_cap() || self.unauthorized() {
+        if self.spend_cap() || self.unauthorized() || self.billing() {
             return false;
         }
         match self.status {
@@ -389,6 +389,19 @@ impl Refusal {
         matches!(self.kind.as_deref(), Some("enforced_spend_limit_reached" | "insufficient_quota"))
     }
 
+    /// Somebody has to pay first, whatever the status says.
+    fn billing(&self) -> bool {
+        self.status == Some(402) || self.kind.as_deref() == Some("billing_error")
+    }
+
+    /// The question alone is longer than the model's context. Each service has its own words for it.
+    fn context_full(&self) -> bool {
+        let words = self.message.to_ascii_lowercase();
+        let said = ["prompt is too long", "maximum context length", "context window"];
+        matches!(self.status, None | Some(400 | 413 | 422))
+            && (self.kind.as_deref() == Some("context_length_exceeded") || said.iter().any(|said| words.contains(said)))
+    }
+
     fn reason(&self) -> &'static str {
         if self.spend_cap() {
             return "spend_cap";
@@ -396,9 +409,14 @@ impl Refusal {
         if self.unauthorized() {
             return "unauthorized";
         }
+        if self.billing() {
+            return "billing";
+        }
+        if self.context_full() {
+            return "context_exceeded";
+        }
         match (self.status, self.kind.as_deref()) {
             (None, Some("authentication_error")) => "unauthorized",
-            (Some(402), _) | (None, Some("billing_error")) => "billing",
             (Some(403), _) | (None, Some("permission_error")) => "forbidden",
             (Some(404), _) | (None, Some("not_found_error")) => "not_found",
             (Some(413), _) | (None, Some("request_too_large")) => "too_large",
@@ -409,6 +427,7 @@ impl Refusal {
             (Some(409), _) => "conflict",
             (None, Some("api_error")) => "server_error",
             (Some(300..=399), _) => "redirected",
+            _ if self.temporary() => "server_error",
             _ => "refused",
         }
     }
@@ -744,6 +763,7 @@ impl Failure {
                 "unauthorized" => "run `nexus oauth start`".into(),
                 "not_found" => "`nexus models` lists the models; check `api_url` if that fails too".into(),
                 "too_large" => "send less text".into(),
+                "context_exceeded" => Failure::ContextFull.hint(),
                 "rate_limited" | "overloaded" | "server_error" | "timeout" | "conflict" => match refusal.retry_after {
                     Some(wait) => format!("try again in {}", moment::span(moment::rounded_up(wait))),
                     None => "try again in a minute".into(),

@@ -323,6 +323,11 @@ fn lost(error: reqwest::Error) -> Lost {
             Some(rustls::CertificateError::UnknownIssuer) => {
                 Lost::Untrusted("its certificate is from an authority that this machine does not know".into())
             }
+            // What is trusted to vouch for others is none of a server's own (RFC 5280, section 4.2.1.9).
+            Some(certificate) if certificate.to_string().contains("CaUsedAsEndEntity") => Lost::Untrusted(
+                "its certificate is an authority's own, and must be one that the authority signed for this server"
+                    .into(),
+            ),
             Some(certificate) => Lost::Untrusted(terminal::clean(&format!("its certificate: {certificate}"))),
             None => Lost::NeverSent(terminal::clean(&root_cause(&error))),
         }

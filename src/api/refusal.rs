@@ -130,6 +130,9 @@ fn kind(body: &Value) -> Option<&str> {
         // RFC 6750 puts the name here and the words elsewhere; others put the words here.
         return body.get("error_description").and(error.as_str());
     }
+    if let Some(full @ "context_length_exceeded") = error.get("code").and_then(Value::as_str) {
+        return Some(full);
+    }
     let code = error.pointer("/details/error_code").and_then(Value::as_str);
     if let Some(cap @ "enforced_spend_limit_reached") = code {
         return Some(cap);

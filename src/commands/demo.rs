@@ -143,6 +143,9 @@ fn typed(words: &[&str]) -> String {
 async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, world: &World) -> anyhow::Result<u8> {
     let program = std::env::current_exe().context("finding nexus itself")?;
     let mut command = Command::new(program);
+    if world.verbose {
+        command.arg("--verbose");
+    }
     // `--` keeps a prompt that begins with a hyphen a prompt.
     match words {
         ["chat", prompt] => command.args(["chat", "--", prompt]),
@@ -153,9 +156,6 @@ async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox
         if let Some(value) = world::variable(name) {
             command.env(name, value);
         }
-    }
-    if world.verbose {
-        command.arg("--verbose");
     }
     let approves = match approval {
         Approval::ByDemo(why) if words == ["oauth", "start"] => Some(why),

@@ -130,7 +130,8 @@ impl History {
     pub fn list(&self, limit: Option<usize>) -> Result<Vec<(Conversation, i64)>> {
         let query = format!(
             "SELECT {CONVERSATION}, (SELECT count(*) FROM turn WHERE conversation = id)
-             FROM conversation ORDER BY updated_at DESC, id DESC LIMIT ?1"
+             FROM conversation ORDER BY
+             (SELECT max(number) FROM turn WHERE turn.conversation = conversation.id) DESC, id DESC LIMIT ?1"
         );
         let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
         self.file.rows(&query, params![limit], |row| Ok((conversation(row)?, row.get(7)?)))

@@ -243,6 +243,18 @@ fn refusals_have_their_sentence_and_code() {
         ),
         (json(413, &json!({ "detail": "too big" })), "answered 413: too big", "send less text", 1),
         (
+            json(429, &own("billing_error", "no credit")),
+            "answered 429 billing_error: no credit (request req_1)",
+            "raise the limit with whoever pays for the account",
+            1,
+        ),
+        (
+            json(400, &own("invalid_request_error", "prompt is too long: 212000 tokens > 200000 maximum")),
+            "answered 400 invalid_request_error: prompt is too long: 212000 tokens > 200000 maximum (request req_1)",
+            "ask with less text, or a model with a larger context",
+            1,
+        ),
+        (
             json(
                 429,
                 &json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "cap", "details": { "error_code": "enforced_spend_limit_reached" } } }),

@@ -195,3 +195,15 @@ fn what_was_printed_before_a_ctrl_c_is_kept() {
     let shown = nexus.run(&["history", "show"]).ok();
     assert!(shown.ends_with("\n## You\n\ntell\n\n## Answer (cut off)\n\nAs far as th\n"), "{shown}");
 }
+
+#[test]
+fn of_two_conversations_in_one_second_the_later_is_gone_on_with() {
+    let (sandbox, nexus) = signed_in();
+    for round in 0..5 {
+        for name in ["earlier", "later"] {
+            nexus.run(&["chat", "--history", &format!("{name} {round}")]).ok();
+        }
+        nexus.run(&["chat", "-c", "and?"]).ok();
+        assert_eq!(said(&sandbox)[0], ("user".into(), format!("later {round}")));
+    }
+}

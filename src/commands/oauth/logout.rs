@@ -56,6 +56,11 @@ fn worst(codes: &[u8]) -> u8 {
 fn sign_out(accounts: &Accounts, world: &World) -> Done {
     if matches!(accounts.peek(""), Ok(None)) {
         world.say("Nothing to forget");
+        // A configuration that no longer names a provider leaves its session where it is.
+        let others = accounts.signed_in().unwrap_or_default();
+        if !others.is_empty() {
+            world.say(&format!("note: you are signed in to {}: say --provider NAME, or --all", others.join(", ")));
+        }
         return Ok(0);
     }
     let signed_out = world.wait(async { Ok(accounts.sign_out("").await?) })?;
