@@ -195,6 +195,10 @@ impl World {
     /// # Errors
     /// What the stream answers; [`crate::commands::report`] knows that a reader who has gone is no failure.
     pub(crate) fn print(&self, data: &str) -> io::Result<()> {
+        // Text from elsewhere may be in it. Whether a person sees it is asked only where that matters.
+        let shown = terminal::visible(data);
+        let acts = matches!(shown, std::borrow::Cow::Owned(_));
+        let data = if acts && self.stdout_is_terminal() { &shown } else { data };
         let mut out = io::stdout().lock();
         out.write_all(data.as_bytes())?;
         out.flush()

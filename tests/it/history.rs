@@ -344,3 +344,21 @@ fn many_at_once_wait_for_each_other() {
     assert_eq!(listed.len(), 8);
     assert!(listed.iter().all(|(_, turns)| *turns == 11));
 }
+
+#[test]
+fn what_was_said_acts_on_no_terminal_when_it_is_shown_again() {
+    let sandbox = crate::nexus::sandbox(nexus::sandbox::Settings::default());
+    let nexus = crate::nexus::Nexus::at(&sandbox);
+    nexus.sign_in();
+    nexus.run(&["chat", "--history", "a\u{1b}[2J\u{9b}1m"]).ok();
+    for words in ["history show", "history show --json", "history export --format markdown", "history list"] {
+        let mut script = std::process::Command::new("script");
+        let line = format!("'{}' {words}", env!("CARGO_BIN_EXE_nexus"));
+        script.args(["-qec", &line, "/dev/null"]).env_clear().env("NEXUS_HOME", nexus.home());
+        script.envs([("SHELL", "/bin/sh"), ("TERM", "dumb")]).stdin(std::process::Stdio::null());
+        script.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let seen = nexus.finish(script.spawn().unwrap()).stdout;
+        assert!(!seen.contains(['\u{1b}', '\u{9b}']), "{words}: {seen:?}");
+        assert!(seen.contains("[2J"), "{words}: {seen:?}");
+    }
+}
