@@ -49,6 +49,7 @@ struct Stage {
     sandbox: Sandbox,
     api: Instantaneous,
     home: tempfile::TempDir,
+    nexus: PathBuf,
     curl: PathBuf,
 }
 
@@ -68,13 +69,14 @@ impl Stage {
             api.origin,
         );
         std::fs::write(home.path().join("config.toml"), config)?;
-        let stage = Self { sandbox, api, home, curl: find("curl")? };
+        let nexus = installed(Path::new(NEXUS), home.path())?;
+        let stage = Self { sandbox, api, home, nexus, curl: find("curl")? };
         stage.sign_in()?;
         Ok(stage)
     }
 
     fn nexus(&self, words: &[&str]) -> Command {
-        let mut command = alone(Path::new(NEXUS), words);
+        let mut command = alone(&self.nexus, words);
         command.env("NEXUS_HOME", self.home.path());
         command
     }
@@ -195,14 +197,22 @@ fn find(program: &str) -> Result<PathBuf> {
     Ok(String::from_utf8(found.stdout)?.trim_end().into())
 }
 
-/// The least that a Rust program can be, linked as nexus is.
-fn empty() -> Result<PathBuf> {
+/// Copied, as every installer does: the page cache holds what a linker wrote here and there in small
+/// pieces, and mapping those takes a third of an empty program's time.
+fn installed(program: &Path, folder: &Path) -> Result<PathBuf> {
+    let installed = folder.join(program.file_name().context("a program has a name")?);
+    std::fs::copy(program, &installed).with_context(|| format!("copying {}", program.display()))?;
+    Ok(installed)
+}
+
+/// The least that a Rust program can be, linked and installed as nexus is.
+fn empty(home: &Path) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (source, program) = (folder.join("empty.rs"), folder.join(format!("empty{}", std::env::consts::EXE_SUFFIX)));
     std::fs::write(&source, "fn main() {}\n")?;
     let compiled = Command::new("rustc").arg("-O").arg("-o").arg(&program).arg(&source).status()?;
     ensure!(compiled.success(), "rustc could not compile an empty program");
-    Ok(program)
+    installed(&program, home)
 }
 
 struct Case {
@@ -248,28 +258,31 @@ const BUDGETS: &[(&str, &str, f64)] =
 fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Case>> {
     ensure!(rounds > 0, "at least one round is needed");
     let mut cases = vec![
-        Case::new(EMPTY, alone(&empty()?, &[]))?,
+        Case::new(EMPTY, alone(&empty(stage.home.path())?, &[]))?,
         Case::new(CURL, alone(&stage.curl, &["--version"]))?,
         Case::new(TOKEN, stage.nexus(&["oauth", "token"]))?,
         Case::new(STATUS, stage.nexus(&["oauth", "status"]))?,
         Case::new(CHAT, stage.nexus(&["chat", "x"]))?,
     ];
     cases.push(Case::new(CURL_CHAT, stage.curl_chat()?)?);
-    for _ in 0..rounds {
-        for case in &mut cases {
-            case.time()?;
+    let count = cases.len();
+    for round in 0..rounds {
+        for place in 0..count {
+            cases[turn(round, place, count)].time()?;
         }
-        // Each finds the caches as its forerunner left them; there and back, nobody always follows
-        // curl.
-        cases.reverse();
-    }
-    if rounds % 2 == 1 {
-        cases.reverse();
     }
     for case in &mut cases {
         case.times.sort_unstable();
     }
     Ok(cases)
+}
+
+/// Whose turn it is: each finds the caches as its forerunner left them, so in `count` rounds each
+/// follows each other equally often (a Latin square balanced as E. J. Williams did, for an even
+/// `count`).
+fn turn(round: usize, place: usize, count: usize) -> usize {
+    let zigzag = if place % 2 == 0 { count - place / 2 } else { place.div_ceil(2) };
+    (zigzag + round) % count
 }
 
 /// How many times as long the one takes as the other, by their medians.
