@@ -170,35 +170,38 @@ impl Renewal {
         let now = (self.clock)();
         match endpoint.refresh(&self.http, token, &self.provider.refresh).await {
             Ok(grant) => {
-                let renewed = current.renewed(grant, now);
-                self.save(held, renewed).await
+                let (renewed, saved) = self.save(&held, current.renewed(grant, now)).await?;
+                if let Err(failure) = saved {
+                    // It is still good for this once.
+                    (self.notice)(&format!(
+                        "the refreshed session could not be saved and is lost when this command ends: {failure}; {}, \
+                         then run `nexus oauth start`",
+                        failure.hint()
+                    ));
+                }
+                Ok(renewed.session)
             }
             Err(unredeemed) => self.refused(held, current, need, begun_at, unredeemed).await,
         }
     }
 
-    /// Saves what lives nowhere else. If it cannot be saved it is still good for this once, and
-    /// the person is told.
-    async fn save(&self, held: Arc<Held>, mut renewed: HeldSession) -> Result<Session> {
-        for attempt in 1..=SAVES {
-            let (held, kept) = (held.clone(), renewed);
+    /// Saves what lives nowhere else, and gives it back with what became of that.
+    pub(crate) async fn save(&self, held: &Arc<Held>, mut session: HeldSession) -> Result<(HeldSession, Result<()>)> {
+        let mut attempt = 1;
+        loop {
+            let (held, kept) = (held.clone(), session);
             let saved;
-            (renewed, saved) = off_thread(move || {
+            (session, saved) = off_thread(move || {
                 let saved = held.keep(&kept);
                 Ok((kept, saved))
             })
             .await?;
-            match saved {
-                Ok(()) => break,
-                Err(_) if attempt < SAVES => tokio::time::sleep(SAVE_PAUSE).await,
-                Err(failure) => (self.notice)(&format!(
-                    "the refreshed session could not be saved and is lost when this command ends: {failure}; {}, then \
-                     run `nexus oauth start`",
-                    failure.hint()
-                )),
+            if saved.is_ok() || attempt == SAVES {
+                return Ok((session, saved));
             }
+            tokio::time::sleep(SAVE_PAUSE).await;
+            attempt += 1;
         }
-        Ok(renewed.session)
     }
 
     async fn refused(
