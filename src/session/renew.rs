@@ -6,6 +6,7 @@
 //! committed, which proves that the store can be written; after it was spent nothing happens but
 //! the save. Of the server's answers `invalid_grant` alone ends a session.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,18 +219,21 @@ impl Renewal {
         let cut_off = session.flight_at;
         if unredeemed.is_final() {
             let generation = session.generation;
-            let newer = off_thread(move || {
-                // Whoever renewed it without our lock (a copy of the store, another machine) has the
-                // token that is good now.
-                let newer = held.look()?.filter(|newer| newer.session.generation != generation);
-                if newer.is_none() {
-                    // That it cannot be marked changes nothing of what the server said.
-                    let _ = held.mark_ended(now, cut_off);
-                }
-                Ok(newer)
-            });
+            let newer = {
+                let held = held.clone();
+                off_thread(move || {
+                    // Whoever renewed it without our lock (a copy of the store, another machine) has the
+                    // token that is good now.
+                    let newer = held.look()?.filter(|newer| newer.session.generation != generation);
+                    if newer.is_none() {
+                        // That it cannot be marked changes nothing of what the server said.
+                        let _ = held.mark_ended(now, cut_off);
+                    }
+                    Ok(newer)
+                })
+            };
             if let Ok(Some(newer)) = newer.await {
-                return Ok(newer.session);
+                return self.adopt(held, newer, need).await;
             }
             return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now, cut_off });
         }
@@ -256,6 +260,24 @@ impl Renewal {
             }
             _ => self.fall_back(session, need, failed),
         }
+    }
+
+    /// Takes a generation that came without our lock as if it had been found at the first look: used
+    /// while it lives, refreshed where it does not. To go round, this takes somebody who
+    /// writes yet another one between each request and its answer.
+    fn adopt<'a>(
+        &'a self,
+        held: Arc<Held>,
+        newer: HeldSession,
+        need: Need,
+    ) -> Pin<Box<dyn Future<Output = Result<Session>> + Send + 'a>> {
+        Box::pin(async move {
+            self.usable(&newer.session)?;
+            if newer.session.alive((self.clock)()) {
+                return Ok(newer.session);
+            }
+            self.refresh(held, newer, need).await
+        })
     }
 
     /// The old token while it lives, with a word; the failure when it does not.
