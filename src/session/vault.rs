@@ -2,7 +2,8 @@
 //!
 //! Reading takes no lock and one `SELECT`. Everything that changes a session goes through [`Held`],
 //! which exists only while the lock between processes is held, so that what was read is still true
-//! when it is written. Rollback journal, `synchronous=EXTRA` and `secure_delete`: a saved token
+//! when it is written. The list of models alone is kept without it ([`Vault::keep_models`]): that is one
+//! statement, which does nothing where the generation has moved on. Rollback journal, `synchronous=EXTRA` and `secure_delete`: a saved token
 //! survives a power cut, and a replaced one does not linger in free pages. What is about to be saved
 //! has its room on the disk before anything is spent on it (`room.rs`).
 
