@@ -243,8 +243,9 @@ impl Renewal {
         let failed = unredeemed.failed();
         {
             let told = (!matches!(unredeemed, Unredeemed::Unsendable(_))).then(|| failed.clone());
+            let generation = session.generation;
             // Those who wait will try for themselves if they cannot be told.
-            let _ = off_thread(move || held.end_refresh(told.as_ref(), in_doubt)).await;
+            let _ = off_thread(move || held.end_refresh(generation, told.as_ref(), in_doubt)).await;
         }
         match unredeemed {
             Unredeemed::Unsendable(failure) if !session.alive(now) || matches!(need, Need::OtherThan(_)) => {

@@ -20,9 +20,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("world", &["account", "failure", "history", "http", "provider", "secret", "session", "terminal"]),
     ("account", &["api", "failure", "http", "moment", "oauth", "provider", "secret", "session"]),
-    ("history", &["api", "failure", "moment", "private", "terminal"]),
-    ("session", &["failure", "http", "moment", "oauth", "private", "provider", "secret", "terminal"]),
+    ("history", &["api", "database", "failure", "moment", "private", "terminal"]),
+    ("session", &["database", "failure", "http", "moment", "oauth", "private", "provider", "secret", "terminal"]),
     ("batch", &["failure", "private"]),
+    ("database", &["failure", "private"]),
     ("api", &["failure", "http", "moment", "provider", "secret", "terminal"]),
     ("oauth", &["failure", "http", "loopback", "moment", "provider", "secret", "terminal"]),
     // It is a server and needs nobody; `person` is the browser that visits it, and so a client.
@@ -41,10 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Where each crate that has one home, or a few, may be named.
 const HOMES: &[(&str, &[&str])] = &[
-    (
-        "rusqlite",
-        &["history/file.rs", "history/schema.rs", "history/store.rs", "session/schema.rs", "session/vault.rs"],
-    ),
+    ("rusqlite", &["database.rs"]),
     ("chacha20poly1305", &["session/seal.rs"]),
     ("toml", &["commands/chat/template.rs", "provider/config/file.rs"]),
     ("strsim", &["commands/chat/template.rs", "provider/config/file.rs"]),

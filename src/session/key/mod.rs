@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use crate::database;
 use crate::failure::{Failure, Result};
 use crate::private::{self, Privacy};
 use crate::provider::keeping::{Keeper, Keeping};
-use crate::session::room;
 use crate::session::seal::Seal;
 
 mod os_keyring;
@@ -367,7 +367,7 @@ impl Keystore {
     }
 
     fn unwritable(&self, error: &io::Error) -> Failure {
-        let (why, cure) = room::lacking(error, &self.path).unwrap_or_else(|| {
+        let (why, cure) = database::lacking(error, &self.path, ", then run the command again").unwrap_or_else(|| {
             (error.to_string(), "make its folder yours and writable, then run the command again".into())
         });
         Failure::Store { path: self.path.clone(), why: format!("the key cannot be written: {why}"), cure }
