@@ -453,6 +453,26 @@ fn the_outside_is_handed_in_by_the_world() {
 }
 
 #[test]
+fn the_state_is_compared_in_constant_time_and_in_no_other_way() {
+    let sources = sources();
+    let code = |name: &str| &sources.iter().find(|source| source.name == name).unwrap().code;
+    let attempt = code("oauth/attempt.rs");
+    assert_eq!(attempt.matches("same(state, &self.state)").count(), 1, "it is compared once");
+    for line in attempt.lines().filter(|line| line.contains("state")) {
+        for other in ["==", "!=", ".eq(", ".ne(", "cmp(", "starts_with", "contains(", "matches!"] {
+            assert!(!line.contains(other), "a state is compared by `{other}`: {line}");
+        }
+    }
+    let compared = code("secret.rs").split("fn same(").nth(1).unwrap().split("\n}").next().unwrap();
+    assert!(compared.contains(".ct_eq(") && !compared.contains("=="), "{compared}");
+    // Whoever else is shown the state does not decide by it.
+    for source in sources.iter().filter(|source| source.name.starts_with("oauth/") && source.name != "oauth/attempt.rs")
+    {
+        assert!(!source.code.contains(".state() ==") && !source.code.contains("== attempt.state"), "{}", source.name);
+    }
+}
+
+#[test]
 fn nothing_panics_prints_or_exits_on_its_own() {
     for source in sources() {
         for forbidden in [
