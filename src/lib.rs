@@ -57,6 +57,7 @@ pub mod loopback;
 pub mod markdown;
 pub mod sandbox;
 
+mod database;
 pub mod failure;
 pub mod http;
 pub mod moment;

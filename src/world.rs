@@ -83,12 +83,7 @@ impl World {
     pub(crate) fn folders(&self) -> Result<Folders> {
         if let Some(home) = variable("NEXUS_HOME") {
             let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
-            return Ok(Folders {
-                config: home.join("config.toml"),
-                data: home.join("data"),
-                state: home.join("state"),
-                key: home.join("key"),
-            });
+            return Ok(Folders::under(&home));
         }
         let found = directories::ProjectDirs::from("", "", "nexus").ok_or_else(|| Failure::Configuration {
             sentence: "this account has no home folder".into(),

@@ -1,5 +1,7 @@
 //! The beginning of a session: an attempt, its answer, and what is kept of it.
 
+use std::sync::Arc;
+
 use super::{Accounts, Revocation};
 use crate::failure::{Failure, Result};
 use crate::oauth::attempt::{Attempt, Verdict};
@@ -64,7 +66,7 @@ impl Accounts {
                 held.make_room()?;
                 // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
                 let replaced = held.look().ok().flatten();
-                Ok((held, replaced))
+                Ok((Arc::new(held), replaced))
             })
             .await?;
             let flight = this.renewal.fly();
@@ -74,12 +76,8 @@ impl Accounts {
             let generation = replaced.as_ref().map(|held| held.session.generation);
             let clocks = session::clocks_apart(grant.dated, (this.renewal.clock)(), &provider::host(&home.token_url));
             let signed_in = HeldSession::signed_in(grant, now, home, secret, &provider.scopes, generation);
-            let (signed_in, kept) = renew::off_thread(move || {
-                let kept = held.keep(&signed_in);
-                Ok((signed_in, kept))
-            })
-            .await?;
-            drop(flight);
+            let (signed_in, kept) = this.renewal.save(&held, signed_in).await?;
+            drop((held, flight));
             if let Some(sentence) = clocks {
                 (this.renewal.notice)(&sentence);
             }

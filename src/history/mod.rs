@@ -6,7 +6,6 @@
 
 use crate::api::{Message, Part, Role};
 
-mod file;
 mod id;
 mod schema;
 pub mod store;

@@ -5,13 +5,12 @@
 
 use std::path::Path;
 
-use rusqlite::{Row, Transaction, params};
-
-use super::file::{File, Trouble};
+use super::schema::HISTORY;
 use super::{Conversation, State, Turn, id};
 use crate::api::Role;
+use crate::database::{Database, Row, Rows, Transaction, Trouble, params};
 use crate::failure::{Failure, Result};
-use crate::private::Notice;
+use crate::private::{Notice, Privacy};
 
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
     conversation.system, conversation.created_at, conversation.updated_at";
@@ -19,7 +18,7 @@ const CONVERSATION: &str = "conversation.id, conversation.title, conversation.pr
 /// Where conversations are kept.
 #[derive(Debug, Clone)]
 pub struct History {
-    file: File,
+    database: Database,
 }
 
 /// A question to be kept.
@@ -65,7 +64,7 @@ impl History {
     /// A history in this folder; `notice` is told of files that were open to others. Nothing is read
     /// or made yet.
     pub fn new(data: &Path, notice: Notice) -> Self {
-        Self { file: File::new(data.join("history.db"), notice) }
+        Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::telling(notice)) }
     }
 
     /// Keeps a question: as the next of a conversation, or the first of a new one. Gives the
@@ -74,7 +73,7 @@ impl History {
     /// # Errors
     /// [`Failure::Store`] where it cannot be kept.
     pub fn ask(&self, conversation: Option<&str>, asked: &Asked) -> Result<String> {
-        self.file.write(|transaction| {
+        self.database.write(|transaction| {
             let mut named = conversation.map(str::to_owned);
             loop {
                 let id = match named.take() {
@@ -114,7 +113,7 @@ impl History {
     /// # Errors
     /// [`Failure::Store`] where it cannot be kept.
     pub fn answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
-        self.file.write(|transaction| {
+        self.database.write(|transaction| {
             let known = transaction.execute(
                 "UPDATE conversation SET updated_at = max(updated_at, ?2) WHERE id = ?1",
                 params![conversation, turn.at],
@@ -134,7 +133,7 @@ impl History {
              (SELECT max(number) FROM turn WHERE turn.conversation = conversation.id) DESC, id DESC LIMIT ?1"
         );
         let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
-        self.file.rows(&query, params![limit], |row| Ok((conversation(row)?, row.get(7)?)))
+        self.database.rows(&query, params![limit], |row| Ok((conversation(row)?, row.get(7)?)))
     }
 
     /// The conversation that was used last, if there is any.
@@ -154,7 +153,7 @@ impl History {
         let query =
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
         let mut found = match id::typed(wanted) {
-            Some(id) => self.file.rows(&query, params![id], conversation)?,
+            Some(id) => self.database.rows(&query, params![id], conversation)?,
             None => Vec::new(),
         };
         match (found.len(), found.pop()) {
@@ -170,7 +169,7 @@ impl History {
     pub fn turns(&self, conversation: &str) -> Result<Vec<Turn>> {
         let query = "SELECT role, text, state, model, stop_reason, usage, request_id, at
             FROM turn WHERE conversation = ?1 ORDER BY number";
-        self.file.rows(query, params![conversation], |row| {
+        self.database.rows(query, params![conversation], |row| {
             let usage: Option<String> = row.get(5)?;
             Ok(Turn {
                 role: role(row.get(0)?),
@@ -191,7 +190,7 @@ impl History {
     /// [`Failure::Store`] where they cannot be read.
     pub fn questions(&self, limit: usize) -> Result<Vec<String>> {
         let query = "SELECT text FROM turn WHERE role = 'user' ORDER BY number DESC LIMIT ?1";
-        let mut questions = self.file.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
+        let mut questions = self.database.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
         questions.reverse();
         Ok(questions)
     }
@@ -215,7 +214,7 @@ impl History {
              WHERE word MATCH ?1 ORDER BY docid DESC LIMIT ?2"
         );
         let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
-        self.file.rows(&query, params![phrases.join(" "), limit], |row| {
+        self.database.rows(&query, params![phrases.join(" "), limit], |row| {
             let excerpt: String = row.get(9)?;
             Ok(Found {
                 conversation: conversation(row)?,
@@ -240,14 +239,15 @@ impl History {
                 found
             }
             Which::Before(time) => {
-                self.file.rows("SELECT id FROM conversation WHERE updated_at < ?1", params![time], |row| row.get(0))?
+                self.database
+                    .rows("SELECT id FROM conversation WHERE updated_at < ?1", params![time], |row| row.get(0))?
             }
-            Which::All => self.file.rows("SELECT id FROM conversation", params![], |row| row.get(0))?,
+            Which::All => self.database.rows("SELECT id FROM conversation", params![], |row| row.get(0))?,
         };
         if ids.is_empty() {
             return Ok(0);
         }
-        self.file.write(|transaction| {
+        self.database.write(|transaction| {
             let mut deleted = 0;
             for id in &ids {
                 transaction.execute("DELETE FROM turn WHERE conversation = ?1", params![id])?;
@@ -278,7 +278,7 @@ fn insert(transaction: &Transaction<'_>, conversation: &str, turn: &Turn) -> std
     Ok(())
 }
 
-fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
+fn conversation(row: &Row<'_>) -> Rows<Conversation> {
     Ok(Conversation {
         id: row.get(0)?,
         title: row.get(1)?,

@@ -17,6 +17,7 @@ use crate::failure::{Failed, Failure, Result};
 use crate::http::{self, Http, Lost};
 use crate::moment;
 use crate::oauth::grant::{self, Grant};
+use crate::oauth::hidden::{self, Hidden};
 use crate::provider::{self, ClientAuth, Encoding, Provider, RequestStyle, Url};
 use crate::secret::{AuthorizationCode, ClientSecret, RefreshToken, Verifier};
 use crate::terminal::clean;
@@ -245,13 +246,11 @@ impl Endpoint<'_> {
         }
     }
 
-    /// What a request of these fields proves itself with, as it is and as a form writes it. A server
-    /// may quote it in its refusal, and a refusal is shown and stored.
-    fn hidden(&self, fields: &[(&str, &str)]) -> Vec<Zeroizing<String>> {
+    /// What a request of these fields proves itself with. A server may quote it in its refusal, and a
+    /// refusal is shown and stored.
+    fn hidden(&self, fields: &[(&str, &str)]) -> Hidden {
         let credentials = fields.iter().filter(|(name, _)| CREDENTIALS.contains(name)).map(|(_, value)| *value);
-        let plain = credentials.chain(self.secret.map(ClientSecret::expose)).filter(|secret| !secret.is_empty());
-        let written = |secret: &str| url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
-        plain.flat_map(|secret| [Zeroizing::new(secret.to_owned()), Zeroizing::new(written(secret))]).collect()
+        Hidden::new(credentials, self.client_id, self.secret.map(ClientSecret::expose))
     }
 
     /// Sends a request and reads its answer. The limit looks at the answer before the clock: a process
@@ -326,8 +325,7 @@ impl Unredeemed {
 /// HTTP Basic as RFC 6749, section 2.3.1 wants it: id and secret are form-encoded first, so that a
 /// colon or a non-ASCII letter in either survives.
 fn basic(id: &str, secret: &str) -> HeaderValue {
-    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret)));
+    let [pair, _] = hidden::basic_pairs(id, secret);
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
     let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Basic"));
     value.set_sensitive(true);
@@ -374,11 +372,9 @@ async fn body(mut response: Response) -> std::result::Result<Vec<u8>, Unredeemed
 
 /// A refusal in RFC 6749's shape or in the service's own envelope
 /// (`{"type":"error","error":{"type":"...","message":"..."}}`), without what it must not repeat.
-fn refusal(status: u16, retry_after: Option<i64>, body: &[u8], hidden: &[impl AsRef<str>]) -> Unredeemed {
+fn refusal(status: u16, retry_after: Option<i64>, body: &[u8], hidden: &Hidden) -> Unredeemed {
     // Hidden before it is cut to length, or half of it might remain.
-    let words = |said: &str| {
-        clean(&hidden.iter().fold(said.to_owned(), |said, secret| said.replace(secret.as_ref(), "(secret)")))
-    };
+    let words = |said: &str| clean(&hidden.within(said));
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let (error, said) = match &body["error"] {
         Value::String(code) => (Some(&**code), body["error_description"].as_str()),
@@ -387,7 +383,7 @@ fn refusal(status: u16, retry_after: Option<i64>, body: &[u8], hidden: &[impl As
     // A code is a word of the protocol, and is understood before anything is hidden in it: a secret of
     // one letter must not tear `invalid_grant` apart.
     let code = |error: &str| match error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-        true if !hidden.iter().any(|secret| secret.as_ref() == error) => clean(error),
+        true if !hidden.is(error) => clean(error),
         _ => words(error),
     };
     Unredeemed::Refused {
@@ -471,12 +467,12 @@ mod tests {
         ] {
             let (error, said) = (error.into(), said.into());
             let expected = Unredeemed::Refused { status: 400, error, said, retry_after: None };
-            assert_eq!(refusal(400, None, body.as_bytes(), &[] as &[&str]), expected, "{body}");
+            assert_eq!(refusal(400, None, body.as_bytes(), &Hidden::default()), expected, "{body}");
         }
         let body = br#"{"error":"invalid_grant","error_description":"no such token r-1 of s-2"}"#;
         let expected = "answered 400: invalid_grant: no such token (secret) of (secret)";
-        assert_eq!(refusal(400, None, body, &["r-1", "s-2"]).what(), expected);
-        let short = refusal(400, None, body, &["a", "grant"]);
+        assert_eq!(refusal(400, None, body, &Hidden::new(["r-1"].into_iter(), "c", Some("s-2"))).what(), expected);
+        let short = refusal(400, None, body, &Hidden::new(["a", "grant"].into_iter(), "c", None));
         assert!(short.is_final(), "a secret of one letter tears no code apart: {short:?}");
     }
 }

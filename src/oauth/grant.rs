@@ -74,7 +74,7 @@ pub fn read(body: &[u8], dated: Option<i64>) -> Result<Grant, String> {
     if let Some(claims) = id_token.as_deref().and_then(claims) {
         fields.entry("id").or_insert(claims);
     }
-    if Value::Object(fields.clone()).to_string().len() > LARGEST_METADATA {
+    if fields.iter().map(|(name, value)| written(name, value)).sum::<usize>() > LARGEST_METADATA {
         fields.clear();
     }
     Ok(Grant {
@@ -86,6 +86,29 @@ pub fn read(body: &[u8], dated: Option<i64>) -> Result<Grant, String> {
         metadata: fields,
         dated,
     })
+}
+
+/// What is known of a session after its server has said something more: for a name that is known, its
+/// latest word, and beside it what is new, as long as both have room together. A server that thinks of
+/// another name at every refresh grows nothing without end, and what the sign-in said stays.
+pub(crate) fn joined(mut known: Map<String, Value>, said: Map<String, Value>) -> Map<String, Value> {
+    let mut size: usize = known.iter().map(|(name, value)| written(name, value)).sum();
+    let (again, new): (Vec<_>, Vec<_>) = said.into_iter().partition(|(name, _)| known.contains_key(name));
+    for (name, value) in again.into_iter().chain(new) {
+        let replaced = known.get(&name).map_or(0, |value| written(&name, value));
+        let grown = size - replaced + written(&name, &value);
+        // What an earlier nexus kept may be more already, and must not stop the news for that.
+        if grown <= LARGEST_METADATA.max(size) {
+            known.insert(name, value);
+            size = grown;
+        }
+    }
+    known
+}
+
+/// What a member takes in an object, in bytes of JSON.
+fn written(name: &str, value: &Value) -> usize {
+    Value::from(name).to_string().len() + value.to_string().len() + ":,".len()
 }
 
 /// `expires_in` is a number by RFC 6749, and a numeric string, a fraction or nonsense by
@@ -201,6 +224,23 @@ mod tests {
         let body = format!(r#"{{"access_token":"a","scope":"{long}","note":"{long}","account":"ada"}}"#);
         let grant = read(body.as_bytes(), None).unwrap();
         assert_eq!((grant.scopes, grant.metadata.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_kept_stays_bounded_over_any_number_of_answers() {
+        let object = |text: String| -> Map<String, Value> { serde_json::from_str(&text).unwrap() };
+        let mut known = object(r#"{"account":{"email":"ada@example.com"},"plan":"small"}"#.into());
+        let long = "x".repeat(LARGEST_METADATA / 8);
+        for number in 0..100 {
+            known = joined(known, object(format!(r#"{{"note-{number}":"{long}"}}"#)));
+        }
+        assert!(Value::Object(known.clone()).to_string().len() <= LARGEST_METADATA);
+        assert!(known.contains_key("note-0") && !known.contains_key("note-99"), "the oldest stay");
+        let known = joined(known, object(format!(r#"{{"plan":"large","account":"{long}{long}"}}"#)));
+        assert_eq!(known["plan"], "large", "what has room is news");
+        assert_eq!(account(&known), Some("ada@example.com"), "what has none does not push out what is known");
+        let shrunk = joined(known, object(r#"{"note-0":"","more":"x"}"#.into()));
+        assert_eq!(shrunk["more"], "x", "room that was given back is used");
     }
 
     #[test]

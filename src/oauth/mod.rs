@@ -8,5 +8,6 @@ pub mod attempt;
 pub mod callback;
 pub mod endpoint;
 pub mod grant;
+mod hidden;
 pub mod page;
 pub mod pkce;

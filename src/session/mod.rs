@@ -242,8 +242,6 @@ impl HeldSession {
     /// stays as it was: the refresh token (RFC 6749, section 6), the scopes, the account.
     pub fn renewed(self, grant: Grant, now: i64) -> Self {
         let Self { session, refresh_token, client_secret } = self;
-        let mut metadata = session.metadata;
-        metadata.extend(grant.metadata);
         let refresh_token = grant.refresh_token.or(refresh_token);
         let session = Session {
             generation: session.generation + 1,
@@ -252,7 +250,7 @@ impl HeldSession {
             scopes: grant.scopes.unwrap_or(session.scopes),
             issued_at: now,
             expires_at: grant.lifetime.map(|life| now.saturating_add(life)),
-            metadata,
+            metadata: grant::joined(session.metadata, grant.metadata),
             refreshable: refresh_token.is_some(),
             ended_at: None,
             failed: None,

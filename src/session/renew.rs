@@ -6,6 +6,7 @@
 //! committed, which proves that the store can be written; after it was spent nothing happens but
 //! the save. Of the server's answers `invalid_grant` alone ends a session.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,35 +171,38 @@ impl Renewal {
         let now = (self.clock)();
         match endpoint.refresh(&self.http, token, &self.provider.refresh).await {
             Ok(grant) => {
-                let renewed = current.renewed(grant, now);
-                self.save(held, renewed).await
+                let (renewed, saved) = self.save(&held, current.renewed(grant, now)).await?;
+                if let Err(failure) = saved {
+                    // It is still good for this once.
+                    (self.notice)(&format!(
+                        "the refreshed session could not be saved and is lost when this command ends: {failure}; {}, \
+                         then run `nexus oauth start`",
+                        failure.hint()
+                    ));
+                }
+                Ok(renewed.session)
             }
             Err(unredeemed) => self.refused(held, current, need, begun_at, unredeemed).await,
         }
     }
 
-    /// Saves what lives nowhere else. If it cannot be saved it is still good for this once, and
-    /// the person is told.
-    async fn save(&self, held: Arc<Held>, mut renewed: HeldSession) -> Result<Session> {
-        for attempt in 1..=SAVES {
-            let (held, kept) = (held.clone(), renewed);
+    /// Saves what lives nowhere else, and gives it back with what became of that.
+    pub(crate) async fn save(&self, held: &Arc<Held>, mut session: HeldSession) -> Result<(HeldSession, Result<()>)> {
+        let mut attempt = 1;
+        loop {
+            let (held, kept) = (held.clone(), session);
             let saved;
-            (renewed, saved) = off_thread(move || {
+            (session, saved) = off_thread(move || {
                 let saved = held.keep(&kept);
                 Ok((kept, saved))
             })
             .await?;
-            match saved {
-                Ok(()) => break,
-                Err(_) if attempt < SAVES => tokio::time::sleep(SAVE_PAUSE).await,
-                Err(failure) => (self.notice)(&format!(
-                    "the refreshed session could not be saved and is lost when this command ends: {failure}; {}, then \
-                     run `nexus oauth start`",
-                    failure.hint()
-                )),
+            if saved.is_ok() || attempt == SAVES {
+                return Ok((session, saved));
             }
+            tokio::time::sleep(SAVE_PAUSE).await;
+            attempt += 1;
         }
-        Ok(renewed.session)
     }
 
     async fn refused(
@@ -215,18 +219,21 @@ impl Renewal {
         let cut_off = session.flight_at;
         if unredeemed.is_final() {
             let generation = session.generation;
-            let newer = off_thread(move || {
-                // Whoever renewed it without our lock (a copy of the store, another machine) has the
-                // token that is good now.
-                let newer = held.look()?.filter(|newer| newer.session.generation != generation);
-                if newer.is_none() {
-                    // That it cannot be marked changes nothing of what the server said.
-                    let _ = held.mark_ended(now, cut_off);
-                }
-                Ok(newer)
-            });
+            let newer = {
+                let held = held.clone();
+                off_thread(move || {
+                    // Whoever renewed it without our lock (a copy of the store, another machine) has the
+                    // token that is good now.
+                    let newer = held.look()?.filter(|newer| newer.session.generation != generation);
+                    if newer.is_none() {
+                        // That it cannot be marked changes nothing of what the server said.
+                        let _ = held.mark_ended(now, cut_off);
+                    }
+                    Ok(newer)
+                })
+            };
             if let Ok(Some(newer)) = newer.await {
-                return Ok(newer.session);
+                return self.adopt(held, newer, need).await;
             }
             return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now, cut_off });
         }
@@ -236,8 +243,9 @@ impl Renewal {
         let failed = unredeemed.failed();
         {
             let told = (!matches!(unredeemed, Unredeemed::Unsendable(_))).then(|| failed.clone());
+            let generation = session.generation;
             // Those who wait will try for themselves if they cannot be told.
-            let _ = off_thread(move || held.end_refresh(told.as_ref(), in_doubt)).await;
+            let _ = off_thread(move || held.end_refresh(generation, told.as_ref(), in_doubt)).await;
         }
         match unredeemed {
             Unredeemed::Unsendable(failure) if !session.alive(now) || matches!(need, Need::OtherThan(_)) => {
@@ -253,6 +261,24 @@ impl Renewal {
             }
             _ => self.fall_back(session, need, failed),
         }
+    }
+
+    /// Takes a generation that came without our lock as if it had been found at the first look: used
+    /// while it lives, refreshed where it does not. To go round, this takes somebody who
+    /// writes yet another one between each request and its answer.
+    fn adopt<'a>(
+        &'a self,
+        held: Arc<Held>,
+        newer: HeldSession,
+        need: Need,
+    ) -> Pin<Box<dyn Future<Output = Result<Session>> + Send + 'a>> {
+        Box::pin(async move {
+            self.usable(&newer.session)?;
+            if newer.session.alive((self.clock)()) {
+                return Ok(newer.session);
+            }
+            self.refresh(held, newer, need).await
+        })
     }
 
     /// The old token while it lives, with a word; the failure when it does not.

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -48,26 +48,5 @@ impl Drop for Room {
     fn drop(&mut self) {
         // What stays is taken by the next refresh.
         let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// What to say of a disk that has no room or takes nothing, and what to do about it; nothing of any
-/// other error.
-pub(super) fn lacking(error: &io::Error, beside: &Path) -> Option<(String, String)> {
-    let again = "then run the command again";
-    match error.kind() {
-        io::ErrorKind::StorageFull => Some(("the disk is full".into(), format!("free some space, {again}"))),
-        io::ErrorKind::QuotaExceeded => {
-            Some(("your share of the disk is used up".into(), format!("remove files of yours, {again}")))
-        }
-        io::ErrorKind::FileTooLarge => Some((
-            format!("files may not grow large enough in {}", beside.display()),
-            format!("raise the limit on the size of files (`ulimit -f`), {again}"),
-        )),
-        // What this program itself refuses has no number.
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
-            Some(("this file or its folder cannot be written".into(), format!("make both writable, {again}")))
-        }
-        _ => None,
     }
 }

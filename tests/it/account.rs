@@ -21,7 +21,12 @@ struct Setup {
 }
 
 async fn setup(settings: Settings) -> Setup {
-    let (home, sandbox) = (tempfile::tempdir().unwrap(), Sandbox::start(settings).await.unwrap());
+    setup_telling(tempfile::tempdir().unwrap(), settings, |_| {}).await
+}
+
+/// The same, with somebody who is told of what was mended.
+async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&str) + Send + Sync + 'static) -> Setup {
+    let sandbox = Sandbox::start(settings).await.unwrap();
     let provider = Provider::named("work")
         .with_client(Client::public("sandbox-client"))
         .with_redirect_uri("http://127.0.0.1:1/callback")
@@ -30,7 +35,7 @@ async fn setup(settings: Settings) -> Setup {
         .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
         .and_then(|provider| provider.with_api_url(&sandbox.origin()))
         .unwrap();
-    let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, Arc::new(|_| {}));
+    let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, Arc::new(told));
     Setup { home, sandbox, accounts }
 }
 
@@ -78,6 +83,42 @@ fn a_session_that_could_not_be_saved_after_all_is_revoked() {
         });
         assert!(matches!(signed_in, Err(Failure::Store { .. })), "{signed_in:?}");
         assert!(setup.sandbox.counts().revocations > 0);
+    });
+}
+
+#[test]
+#[cfg(unix)]
+fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
+    use std::os::unix::fs::PermissionsExt as _;
+    block_on(async {
+        let home = tempfile::tempdir().unwrap();
+        let key = home.path().join("key/session.key");
+        let open_to_others = fs::Permissions::from_mode(0o644);
+        // Whoever reads the key says first that it was open to others: each try is met there.
+        let (tries, kept) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(String::new())));
+        let met = {
+            let (tries, kept, key, open_to_others) = (tries.clone(), kept.clone(), key.clone(), open_to_others.clone());
+            move |sentence: &str| {
+                assert!(sentence.contains("session.key was open to other users"), "{sentence}");
+                let mut tries = tries.lock().unwrap();
+                *tries += 1;
+                let line = if *tries < 3 { "nonsense".to_owned() } else { kept.lock().unwrap().clone() };
+                fs::write(&key, line).unwrap();
+                fs::set_permissions(&key, open_to_others.clone()).unwrap();
+            }
+        };
+        let setup = setup_telling(home, Settings::default(), met).await;
+        let gate = Gate::new();
+        setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+        let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
+            gate.arrived(1).await;
+            *kept.lock().unwrap() = fs::read_to_string(&key).unwrap();
+            fs::set_permissions(&key, open_to_others).unwrap();
+            gate.open();
+        });
+        signed_in.unwrap();
+        assert_eq!((*tries.lock().unwrap(), setup.sandbox.counts().revocations), (3, 0));
+        assert_eq!(setup.accounts.look("ada").unwrap().generation, 1);
     });
 }
 

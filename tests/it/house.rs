@@ -20,9 +20,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("world", &["account", "failure", "history", "http", "provider", "secret", "session", "terminal"]),
     ("account", &["api", "failure", "http", "moment", "oauth", "provider", "secret", "session"]),
-    ("history", &["api", "failure", "moment", "private", "terminal"]),
-    ("session", &["failure", "http", "moment", "oauth", "private", "provider", "secret", "terminal"]),
+    ("history", &["api", "database", "failure", "moment", "private", "terminal"]),
+    ("session", &["database", "failure", "http", "moment", "oauth", "private", "provider", "secret", "terminal"]),
     ("batch", &["failure", "private"]),
+    ("database", &["failure", "private"]),
     ("api", &["failure", "http", "moment", "provider", "secret", "terminal"]),
     ("oauth", &["failure", "http", "loopback", "moment", "provider", "secret", "terminal"]),
     // It is a server and needs nobody; `person` is the browser that visits it, and so a client.
@@ -41,10 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Where each crate that has one home, or a few, may be named.
 const HOMES: &[(&str, &[&str])] = &[
-    (
-        "rusqlite",
-        &["history/file.rs", "history/schema.rs", "history/store.rs", "session/schema.rs", "session/vault.rs"],
-    ),
+    ("rusqlite", &["database.rs"]),
     ("chacha20poly1305", &["session/seal.rs"]),
     ("toml", &["commands/chat/template.rs", "provider/config/file.rs"]),
     ("strsim", &["commands/chat/template.rs", "provider/config/file.rs"]),
@@ -451,6 +449,26 @@ fn the_outside_is_handed_in_by_the_world() {
         let sources = sources();
         let named = sources.iter().filter(|source| source.code.contains(what)).map(|source| &*source.name);
         assert_eq!(named.collect::<Vec<_>>(), *places, "{what}");
+    }
+}
+
+#[test]
+fn the_state_is_compared_in_constant_time_and_in_no_other_way() {
+    let sources = sources();
+    let code = |name: &str| &sources.iter().find(|source| source.name == name).unwrap().code;
+    let attempt = code("oauth/attempt.rs");
+    assert_eq!(attempt.matches("same(state, &self.state)").count(), 1, "it is compared once");
+    for line in attempt.lines().filter(|line| line.contains("state")) {
+        for other in ["==", "!=", ".eq(", ".ne(", "cmp(", "starts_with", "contains(", "matches!"] {
+            assert!(!line.contains(other), "a state is compared by `{other}`: {line}");
+        }
+    }
+    let compared = code("secret.rs").split("fn same(").nth(1).unwrap().split("\n}").next().unwrap();
+    assert!(compared.contains(".ct_eq(") && !compared.contains("=="), "{compared}");
+    // Whoever else is shown the state does not decide by it.
+    for source in sources.iter().filter(|source| source.name.starts_with("oauth/") && source.name != "oauth/attempt.rs")
+    {
+        assert!(!source.code.contains(".state() ==") && !source.code.contains("== attempt.state"), "{}", source.name);
     }
 }
 

@@ -256,7 +256,8 @@ fn be_refused(journey: &mut Journey) {
 
 fn fail_to_refresh(journey: &mut Journey) {
     let token = journey.latest("refresh");
-    let said = format!("the token {token} of {CLIENT_SECRET} is not liked");
+    // What went wrong is kept for those who wait, and a server may say with whom.
+    let said = format!("the token {token} of {CLIENT_SECRET} for {ACCOUNT} is not liked");
     for (refusal, code) in [
         (Scripted::json(500, &json!({ "error": "server_error", "error_description": said })), 75),
         (Scripted::json(400, &json!({ "error": "invalid_request", "error_description": said })), 1),

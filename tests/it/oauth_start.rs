@@ -1,13 +1,15 @@
 //! `nexus oauth start`: what the person sees, what is stored, and every way it can end.
 
-use std::net::TcpListener;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 
 use nexus::provider::ClientAuth;
-use nexus::sandbox::{Endpoint, Issuer, RedirectRule, Sandbox, Scripted, Settings};
+use nexus::provider::Url;
+use nexus::sandbox::{Endpoint, Gate, Issuer, RedirectRule, Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, Running, approve, config, deny, sandbox, visit};
+use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sandbox, visit};
 
 /// What `start` says before it waits, with the parts that differ each time named.
 fn invitation(url: &str, redirect_uri: &str) -> String {
@@ -18,7 +20,7 @@ fn invitation(url: &str, redirect_uri: &str) -> String {
 }
 
 fn parameter(url: &str, name: &str) -> String {
-    let url = nexus::provider::Url::parse(url).unwrap();
+    let url = Url::parse(url).unwrap();
     url.query_pairs().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}")).1.into_owned()
 }
 
@@ -237,7 +239,7 @@ fn the_browser_is_told_by_its_variable() {
     let output = started.finish();
     assert!(output.stderr.starts_with("Opening your browser to sign in. If it does not open, go to:\n\n"), "{output}");
     // The browser is not waited for, so it may write a moment after nexus has ended.
-    let told = crate::nexus::block_on(async {
+    let told = block_on(async {
         loop {
             match std::fs::read_to_string(&told) {
                 Ok(told) => break told,
@@ -246,6 +248,84 @@ fn the_browser_is_told_by_its_variable() {
         }
     });
     assert_eq!(told, format!("--new-window\n{url}\n"));
+}
+
+#[test]
+fn the_listener_is_there_before_the_browser_is() {
+    let sandbox = sandbox(Settings::default());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut nexus = Nexus::at_with(&sandbox, &format!("redirect_uri = \"http://127.0.0.1:{port}/callback\""));
+    let (script, opened) = (nexus.path("browser"), nexus.path("opened"));
+    std::fs::write(&script, format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display())).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    nexus.set("BROWSER", &script.to_string_lossy());
+    let output = nexus.run(&["oauth", "start"]);
+    assert!(output.code == Some(1) && !output.stderr.contains("browser"), "{output}");
+    drop(taken);
+    let mut started = nexus.start(&[]);
+    let url = started.url();
+    // A browser that the first one had opened would have had the whole of the second to write this.
+    let opened = block_on(async {
+        loop {
+            match std::fs::read_to_string(&opened) {
+                Ok(opened) if opened.ends_with('\n') => break opened,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    });
+    assert_eq!(opened, format!("{url}\n"));
+    started.kill();
+}
+
+/// A request that is on its way to the redirect URI.
+fn asked(address: &str, accept: &str) -> TcpStream {
+    let url = Url::parse(address).unwrap();
+    let host = format!("127.0.0.1:{}", url.port().unwrap());
+    let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+    let mut stream = TcpStream::connect(&host).unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+fn answer(stream: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn whoever_brings_the_answer_is_held_until_it_is_known_how_it_ended() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    for (accept, fails) in [("text/html", true), ("*/*", true), ("text/html", false), ("*/*", false)] {
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+        let mut started = nexus.start(&["--no-browser"]);
+        let back = approve(&started.url());
+        let mut waiting = asked(&back, accept);
+        block_on(gate.arrived(1));
+        // The code is at the server and not yet redeemed. What the listener would have said by now, it
+        // would have said before it turns this one away.
+        assert!(answer(&mut asked(&back.replace("state=", "state=x"), accept)).starts_with("HTTP/1.1 400 "));
+        waiting.set_nonblocking(true).unwrap();
+        let said = waiting.peek(&mut [0]);
+        assert!(said.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{said:?}");
+        waiting.set_nonblocking(false).unwrap();
+        if fails {
+            sandbox.change(|settings| settings.client_id = "somebody-else".into());
+        }
+        gate.open();
+        let mut page = answer(&mut waiting);
+        if accept == "text/html" {
+            assert!(page.starts_with("HTTP/1.1 303 "), "{page}");
+            page = answer(&mut asked(&back.replace("/callback?", "/callback/done?"), accept));
+        }
+        assert_eq!((page.contains("Sign-in failed"), page.contains("Signed in")), (fails, !fails), "{page}");
+        assert_eq!(started.finish().code, Some(if fails { 2 } else { 0 }));
+        sandbox.change(|settings| settings.client_id = "sandbox-client".into());
+    }
 }
 
 /// What was asked to be revoked.

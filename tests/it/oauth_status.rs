@@ -223,3 +223,22 @@ fn an_object_is_the_same_on_a_terminal_and_acts_on_none() {
     assert!(!shown.stdout.contains(|c: char| c.is_control() && !matches!(c, '\r' | '\n')), "{shown:?}");
     assert!(!shown.stdout.contains('\u{202e}'), "{shown:?}");
 }
+
+#[test]
+fn a_session_that_the_first_nexus_kept_is_read_and_its_file_brought_up_to_date() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let store = rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();
+    let as_it_was = "ALTER TABLE session DROP COLUMN failed; ALTER TABLE session ADD COLUMN failure TEXT;
+        UPDATE session SET failure = 'you@sandbox.example is locked'; PRAGMA user_version = 1";
+    store.execute_batch(as_it_was).unwrap();
+    assert_output!(
+        nexus.run(&["oauth", "status"]), 0,
+        stdout: "Token active, expires in 8.0 hours, auto-refresh enabled\n", stderr: "",
+    );
+    let version: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+    let bytes = std::fs::read(nexus.path("data/sessions.db")).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("is locked"), "what was said is sealed from now on");
+}

@@ -4,6 +4,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, block_on, sandbox};
@@ -203,10 +204,9 @@ fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
     assert_eq!(sandbox.refreshes_asked(), 2, "and nobody knocks any more");
 }
 
-/// A copy of the home on another machine shares no lock. Whichever of the two refreshes last is told
-/// that its token is spent, and looks once more before it believes that the session is over.
-#[test]
-fn an_ended_token_whose_successor_is_in_the_store_is_adopted() {
+/// A copy of the home on another machine shares no lock. While this one's refresh is on its way, the
+/// copy does `first`, its store comes back, and the server says that this one's token is spent.
+fn overtaken(first: impl FnOnce(&Sandbox, &Nexus)) -> (Sandbox, Nexus, Output) {
     let (sandbox, nexus) = expired();
     sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
     let copy = Nexus::at(&sandbox);
@@ -218,12 +218,55 @@ fn an_ended_token_whose_successor_is_in_the_store_is_adopted() {
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
     let late = nexus.command(&["oauth", "token"]).spawn().unwrap();
     block_on(gate.arrived(1));
-    let token = copy.run(&["oauth", "token"]).ok();
+    first(&sandbox, &copy);
     std::fs::copy(copy.path("data/sessions.db"), nexus.path("data/sessions.db")).unwrap();
     gate.open();
-    assert_eq!(nexus.finish(late).ok(), token);
+    let output = nexus.finish(late);
+    (sandbox, nexus, output)
+}
+
+/// Changes the stored session behind everybody's back.
+fn change(nexus: &Nexus, assignment: &str) {
+    let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
+    assert_eq!(store.execute(&format!("UPDATE session SET {assignment}"), []).unwrap(), 1);
+}
+
+/// Whichever of the two refreshes last looks once more before it believes that the session is over.
+#[test]
+fn an_ended_token_whose_successor_is_in_the_store_is_adopted() {
+    let mut token = String::new();
+    let (sandbox, nexus, late) = overtaken(|_, copy| token = copy.run(&["oauth", "token"]).ok());
+    assert_eq!(late.ok(), token);
     assert_eq!((sandbox.refreshes_asked(), sandbox.refreshes()), (2, 1), "the second one was refused");
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0), "and nothing is marked as ended");
+}
+
+#[test]
+fn a_successor_that_has_expired_by_then_is_refreshed_in_its_turn() {
+    let (sandbox, nexus, late) = overtaken(|sandbox, copy| {
+        // Else the reuse of the spent token would end this one, too.
+        sandbox.end_session();
+        copy.sign_in();
+        change(copy, "issued_at = 1, expires_at = 2");
+    });
+    late.ok();
+    assert_eq!((sandbox.refreshes_asked(), sandbox.refreshes()), (2, 1), "once with each generation's token");
+    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
+}
+
+#[test]
+fn a_successor_that_is_no_good_is_not_adopted() {
+    for (spoilt, code, said) in [
+        ("ended_at = 1761575400", 4, "error: the session with work was ended by the server at 2025-10-27T14:30:00Z"),
+        ("token_url = 'https://elsewhere.example/token'", 4, "https://elsewhere.example/token"),
+    ] {
+        let (sandbox, _, late) = overtaken(|_, copy| {
+            copy.run(&["oauth", "token"]).ok();
+            change(copy, spoilt);
+        });
+        assert!(late.code == Some(code) && late.stdout.is_empty() && late.stderr.contains(said), "{late}");
+        assert_eq!((sandbox.refreshes_asked(), sandbox.refreshes()), (2, 1));
+    }
 }
 
 #[test]

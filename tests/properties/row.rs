@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const COLUMNS: &str = "provider, owner, generation, access_token, refresh_token, client_secret, metadata, token_type, \
     scopes, issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url, api_url, flight_at, \
-    attempts, failure, models";
+    attempts, failed, models";
 
 /// A store with one row that somebody else writes.
 struct Store {
@@ -145,7 +145,7 @@ impl Store {
             values.perhaps(url),
             values.perhaps(Values::number),
             values.number(),
-            values.perhaps(Values::text),
+            values.perhaps(|values| seal("failed", &values.bytes())),
             values.perhaps(Values::text),
         ];
         let places: Vec<_> = (1..=row.len()).map(|place| format!("?{place}")).collect();

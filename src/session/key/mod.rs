@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use crate::database;
 use crate::failure::{Failure, Result};
 use crate::private::{self, Privacy};
 use crate::provider::keeping::{Keeper, Keeping};
-use crate::session::room;
 use crate::session::seal::Seal;
 
 mod os_keyring;
@@ -133,7 +133,17 @@ impl Keystore {
 
     pub(super) fn open(&self) -> Result<Option<Seal>> {
         let Some(record) = self.record()? else { return Ok(None) };
-        self.unlock(record).map(|key| Some(Seal::new(&key)))
+        self.follow(record).map(|key| Some(Seal::new(&key)))
+    }
+
+    /// The key that a record leads to, or led to until it was moved: between the two looks another
+    /// process may have moved it and cleared its old place, and that is no loss.
+    fn follow(&self, record: Record) -> Result<DataKey> {
+        let line = record.line();
+        self.unlock(record).or_else(|lost| match self.record() {
+            Ok(Some(moved)) if moved.line() != line => self.unlock(moved),
+            _ => Err(lost),
+        })
     }
 
     pub(super) fn open_or_make(&self) -> Result<Seal> {
@@ -357,7 +367,7 @@ impl Keystore {
     }
 
     fn unwritable(&self, error: &io::Error) -> Failure {
-        let (why, cure) = room::lacking(error, &self.path).unwrap_or_else(|| {
+        let (why, cure) = database::lacking(error, &self.path, ", then run the command again").unwrap_or_else(|| {
             (error.to_string(), "make its folder yours and writable, then run the command again".into())
         });
         Failure::Store { path: self.path.clone(), why: format!("the key cannot be written: {why}"), cure }
@@ -381,4 +391,26 @@ fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 
     });
     waiting.ok()?;
     receive.recv_timeout(limit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_moved_between_two_looks_is_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let keystore = Keystore::new(&home.path().join("key"), &home.path().join("locks"));
+        let key = DataKey::random().unwrap();
+        // Nothing here says where the passphrase comes from, so this leads nowhere by itself.
+        let passphrase = crate::secret::Passphrase::new("correct horse".into());
+        let wrapped = || Record::Wrapped(passphrase::Wrapped::wrap(&key, &passphrase).unwrap());
+        keystore.put(&wrapped()).unwrap();
+        let seen = keystore.record().unwrap().unwrap();
+        keystore.put(&Record::Plain(key.clone())).unwrap();
+        assert_eq!(keystore.follow(seen).unwrap().id(), key.id());
+        let seen = wrapped();
+        keystore.put(&seen).unwrap();
+        assert!(keystore.follow(seen).is_err(), "what was not moved is missing");
+    }
 }

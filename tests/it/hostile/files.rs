@@ -166,7 +166,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         |home| {
             edited(home, "INSERT INTO session SELECT 'play', owner, generation, access_token, refresh_token, client_secret,
             metadata, token_type, scopes, issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url,
-            api_url, flight_at, attempts, failure, models FROM session;
+            api_url, flight_at, attempts, models, failed FROM session;
             DELETE FROM session WHERE provider = 'work'; UPDATE session SET provider = 'work'");
             edited(home, "UPDATE session SET owner = 'ada'; UPDATE session SET owner = '', metadata = access_token");
         },
