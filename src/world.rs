@@ -2,6 +2,7 @@
 //! HTTP client, and the three streams. The only home of the environment, of `open` and of
 //! `directories`; commands see it, rooms are handed plain values.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -29,6 +30,7 @@ mod progress;
 mod screen;
 mod signals;
 mod stdin;
+mod stdout;
 
 use browser::browsers;
 pub(crate) use hush::hush_panics;
@@ -195,13 +197,23 @@ impl World {
     /// # Errors
     /// What the stream answers; [`crate::commands::report`] knows that a reader who has gone is no failure.
     pub(crate) fn print(&self, data: &str) -> io::Result<()> {
-        // Text from elsewhere may be in it. Whether a person sees it is asked only where that matters.
-        let shown = terminal::visible(data);
-        let acts = matches!(shown, std::borrow::Cow::Owned(_));
-        let data = if acts && self.stdout_is_terminal() { &shown } else { data };
         let mut out = io::stdout().lock();
-        out.write_all(data.as_bytes())?;
+        out.write_all(self.fit(data).as_bytes())?;
         out.flush()
+    }
+
+    /// Data as stdout should get it: on a terminal nothing of it acts.
+    fn fit<'d>(&self, data: &'d str) -> Cow<'d, str> {
+        // Text from elsewhere may be in it. Whether a person sees it is asked only where that matters.
+        match terminal::visible(data) {
+            shown @ Cow::Owned(_) if self.stdout_is_terminal() => shown,
+            _ => data.into(),
+        }
+    }
+
+    /// The same for lines of JSON, which stay what they are.
+    fn fit_json<'d>(&self, lines: &'d str) -> Cow<'d, str> {
+        if self.stdout_is_terminal() { terminal::visible_json(lines) } else { lines.into() }
     }
 
     /// Writes an object for programs to stdout, on a line of its own. On a terminal no character of
@@ -218,7 +230,7 @@ impl World {
     /// # Errors
     /// As [`print`](Self::print).
     pub(crate) fn print_json(&self, lines: &str) -> io::Result<()> {
-        self.print(&if self.stdout_is_terminal() { terminal::visible_json(lines) } else { lines.into() })
+        self.print(&self.fit_json(lines))
     }
 
     /// Says a line of conversation on stderr.
@@ -277,7 +289,7 @@ impl World {
     }
 
     /// Text from elsewhere as stdout should get it: untouched in a pipe, harmless on a terminal.
-    pub(crate) fn shown<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+    pub(crate) fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.stdout_is_terminal() { terminal::visible(text) } else { text.into() }
     }
 

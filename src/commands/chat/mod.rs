@@ -155,16 +155,31 @@ pub(crate) fn run(mut args: Args, world: &World) -> Done {
         let accounts = settled(&args, form, &mut output, world)?;
         return talk::run(&mut args, &accounts, &mut output, world);
     }
-    let done = once(&args, form, &mut output, world);
-    output.end(done)
+    once(&args, form, &mut output, world)
 }
 
-fn once(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> anyhow::Result<()> {
-    output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
-    let asked = asked::settle(args, world)?;
-    let accounts = settled(args, form, output, world)?;
-    let seen = accounts.look("")?;
-    world.wait(ask(args, asked, &accounts, seen, output))
+fn once(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> Done {
+    let mut settled = || -> Result<_> {
+        output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
+        let asked = asked::settle(args, world)?;
+        let accounts = settled(args, form, output, world)?;
+        let seen = accounts.look("")?;
+        Ok((asked, accounts, seen))
+    };
+    let (asked, accounts, seen) = match settled() {
+        Ok(settled) => settled,
+        Err(failure) => return output.end_unasked(failure.into()),
+    };
+    world.attend(async |signals| {
+        let done = tokio::select! {
+            done = ask(args, asked, &accounts, seen, output) => done,
+            signal = signals.next() => Err(signal.into()),
+        };
+        tokio::select! {
+            ended = output.end(done) => ended,
+            signal = signals.next() => Err(signal.into()),
+        }
+    })
 }
 
 /// Whose account is asked, and how far the conversation is.

@@ -15,7 +15,7 @@ use crate::commands::told;
 use crate::failure::Failure;
 use crate::provider::host;
 use crate::world::aside::Aside;
-use crate::world::{Progress, World};
+use crate::world::{Interrupted, Progress, World};
 
 /// Where an answer goes, and what is known of it.
 pub(super) struct Output<'w> {
@@ -97,8 +97,8 @@ impl<'w> Output<'w> {
                     self.first_text();
                     self.printed = true;
                     self.progress = None;
-                    out.write(&text)?;
                     self.keep.hear(&text);
+                    out.write(&text).await?;
                 }
                 Ok(Some(Piece::Thinking(text))) if self.thinking => {
                     self.progress = None;
@@ -113,7 +113,7 @@ impl<'w> Output<'w> {
         aside.end();
         // On a terminal an error must not begin in the middle of the answer's last line.
         if ended.is_ok() || self.world.stdout_is_terminal() {
-            out.finish()?;
+            out.finish().await?;
         }
         Ok(ended?)
     }
@@ -122,8 +122,8 @@ impl<'w> Output<'w> {
     async fn tell(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
         let stream = self.form == Form::StreamJson;
         if stream {
-            self.known.conversation = self.keep.id();
-            self.world.print_json(&self.known.start())?;
+            self.known.conversation = self.keep.id_by_now().await;
+            self.world.send_json(&self.known.start()).await?;
         }
         let mut aside = Aside::default();
         while let Some(piece) = answer.next().await? {
@@ -144,7 +144,7 @@ impl<'w> Output<'w> {
                 }
             };
             if stream {
-                self.world.print_json(&object::piece(kind, text))?;
+                self.world.send_json(&object::piece(kind, text)).await?;
             }
         }
         Ok(())
@@ -161,45 +161,77 @@ impl<'w> Output<'w> {
     ///
     /// # Errors
     /// What went wrong before, or a stdout that takes nothing.
-    pub(super) fn end(&mut self, done: anyhow::Result<()>) -> Done {
+    pub(super) async fn end(&mut self, done: anyhow::Result<()>) -> Done {
         self.progress = None;
-        self.keep.end(&done, &self.known.ending);
-        self.known.conversation = self.keep.id();
+        self.keep.end(&done, &self.known.ending).await;
+        self.known.conversation = self.keep.id().await;
+        match &done {
+            Ok(()) => {
+                let last = self.last();
+                match self.form {
+                    Form::Text => self.world.send(&last).await?,
+                    Form::Json | Form::StreamJson => self.world.send_json(&last).await?,
+                }
+            }
+            // Whoever interrupts does not wait for a reader any more.
+            Err(error) if error.is::<Interrupted>() => self.world.send_json_now(&self.lost(error)),
+            Err(error) => {
+                // If stdout cannot take it, the sentence on stderr and the exit code have to do.
+                let _ = self.world.send_json(&self.lost(error)).await;
+            }
+        }
+        self.conclude(done)
+    }
+
+    /// The same for what failed before it could be asked.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub(super) fn end_unasked(&mut self, error: anyhow::Error) -> Done {
+        self.progress = None;
+        self.known.conversation = self.keep.known_id();
+        let _ = self.world.print_json(&self.lost(&error));
+        self.conclude(Err(error))
+    }
+
+    /// The last that stdout gets of an answer: the object, or the text that fits its schema.
+    fn last(&self) -> String {
+        match (self.form, &self.schema) {
+            (Form::Text, None) => String::new(),
+            (Form::Text, Some(_)) => format!("{}\n", self.known.text.trim_end()),
+            (form, _) => self.known.told(form, None),
+        }
+    }
+
+    /// The same of a failure.
+    fn lost(&self, error: &anyhow::Error) -> String {
+        match (self.form, told::error(error)) {
+            (Form::Json | Form::StreamJson, Some(object)) => self.known.told(self.form, Some(&object)),
+            _ => String::new(),
+        }
+    }
+
+    /// What is said of it beside.
+    fn conclude(&self, done: anyhow::Result<()>) -> Done {
         if let Some(watch) = &self.watch
             && (done.is_ok() || self.known.ending.usage != Usage::default())
         {
             self.world.say(&watch.line(&self.known.ending.usage));
         }
-        match done {
-            Ok(()) => {
-                match (self.form, &self.schema) {
-                    (Form::Text, None) => {}
-                    (Form::Text, Some(_)) => {
-                        let shown = self.world.shown(self.known.text.trim_end());
-                        self.world.print(&format!("{shown}\n"))?;
-                    }
-                    (form, _) => self.world.print_json(&self.known.told(form, None))?,
-                }
-                if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
-                    self.world.say("note: the answer stops here because it reached --max-tokens");
-                }
-                Ok(0)
+        let Err(error) = done else {
+            if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
+                self.world.say("note: the answer stops here because it reached --max-tokens");
             }
-            Err(error) => {
-                if let (Form::Json | Form::StreamJson, Some(object)) = (self.form, told::error(&error)) {
-                    // If stdout cannot take it, the sentence on stderr and the exit code have to do.
-                    let _ = self.world.print_json(&self.known.told(self.form, Some(&object)));
-                }
-                if self.printed {
-                    match error.downcast_ref() {
-                        Some(Failure::Declined { .. }) => self.world.say("note: what was printed is not an answer"),
-                        Some(_) => self.world.say("note: what was printed is not the whole answer"),
-                        None => {}
-                    }
-                }
-                Err(error)
+            return Ok(0);
+        };
+        if self.printed {
+            match error.downcast_ref() {
+                Some(Failure::Declined { .. }) => self.world.say("note: what was printed is not an answer"),
+                Some(_) => self.world.say("note: what was printed is not the whole answer"),
+                None => {}
             }
         }
+        Err(error)
     }
 }
 

@@ -69,8 +69,8 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) fn answered(&mut self, id: &Id, known: &Known) -> anyhow::Result<()> {
-        self.write(&known.result(Some(id), None))?;
+    pub(super) async fn answered(&mut self, id: &Id, known: &Known) -> anyhow::Result<()> {
+        self.write(&known.result(Some(id), None)).await?;
         self.tally.answered += 1;
         self.tally.cut_short += u64::from(known.ending.stop_reason.as_deref() == Some("max_tokens"));
         self.tally.tokens_in += known.ending.usage.input_tokens.unwrap_or(0);
@@ -82,29 +82,29 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) fn failed(&mut self, id: Option<&Id>, failure: &Failure) -> anyhow::Result<()> {
-        self.fail(id, &Known::default(), failure)
+    pub(super) async fn failed(&mut self, id: Option<&Id>, failure: &Failure) -> anyhow::Result<()> {
+        self.fail(id, &Known::default(), failure).await
     }
 
     /// A question came to nothing, or to half an answer.
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) fn failed_after(&mut self, id: &Id, known: &Known, failure: &Failure) -> anyhow::Result<()> {
-        self.fail(Some(id), known, failure)
+    pub(super) async fn failed_after(&mut self, id: &Id, known: &Known, failure: &Failure) -> anyhow::Result<()> {
+        self.fail(Some(id), known, failure).await
     }
 
-    fn fail(&mut self, id: Option<&Id>, known: &Known, failure: &Failure) -> anyhow::Result<()> {
-        self.write(&known.result(id, Some(&told::object(failure))))?;
+    async fn fail(&mut self, id: Option<&Id>, known: &Known, failure: &Failure) -> anyhow::Result<()> {
+        self.write(&known.result(id, Some(&told::object(failure)))).await?;
         self.tally.failed += 1;
         self.tally.temporarily += u64::from(failure.exit_code() == 75);
         Ok(())
     }
 
-    fn write(&mut self, line: &str) -> anyhow::Result<()> {
+    async fn write(&mut self, line: &str) -> anyhow::Result<()> {
         match &mut self.file {
             Some(file) => file.append(line.as_bytes())?,
-            None => self.world.print(line)?,
+            None => self.world.send(line).await?,
         }
         Ok(())
     }
