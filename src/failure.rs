@@ -33,6 +33,13 @@ pub enum Failure {
         /// What to do about it.
         cure: String,
     },
+    /// A question wants something of a model that it cannot do.
+    Incapable {
+        /// The model's id.
+        model: String,
+        /// What is wanted, by the words that ask for it.
+        wanted: String,
+    },
     /// The configuration says something that cannot be used: which setting, where it stands, and why.
     Configuration {
         /// What is wrong, naming the setting and its place.
@@ -455,6 +462,9 @@ impl fmt::Display for Failure {
         match self {
             Usage(sentence) | System { sentence } | Configuration { sentence, .. } => f.write_str(sentence),
             Attachment { file, why, .. } => write!(f, "cannot attach {file}: {why}"),
+            Incapable { model, wanted } => {
+                write!(f, "the model {model} cannot be asked with {wanted}: its provider's list of models says so")
+            }
             NoClientId { provider } => write!(f, "no client id is configured for {provider}"),
             ClientRefused { client_id, host, said, .. } => {
                 write!(f, "{host} does not accept the client id `{client_id}`{}", quoted(said))
@@ -578,6 +588,7 @@ impl Failure {
         match self {
             Usage(_)
             | Attachment { .. }
+            | Incapable { .. }
             | Configuration { .. }
             | NoClientId { .. }
             | ClientRefused { .. }
@@ -632,6 +643,7 @@ impl Failure {
         match self {
             Usage(_) => "usage",
             Attachment { .. } => "attachment",
+            Incapable { .. } => "unsupported",
             Configuration { .. } => "configuration",
             NoClientId { .. } => "no_client_id",
             ClientRefused { .. } => "invalid_client",
@@ -757,6 +769,10 @@ impl Failure {
                 "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
             }
             NoConversation { .. } => "`nexus history list` lists them".into(),
+            Incapable { .. } => {
+                "leave that out, or name another model with -m; `nexus models` lists them and asks anew what they can"
+                    .into()
+            }
             Misfit { .. } => "ask again, or differently; `--json` tells what came".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
             Refused(refusal) => match refusal.reason() {

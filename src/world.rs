@@ -43,8 +43,8 @@ pub(crate) struct World {
     /// Whether to tell on stderr what happens on the wire.
     pub(crate) verbose: bool,
     flights: Arc<watch::Sender<usize>>,
-    /// What was warned of already.
-    warned: Arc<Mutex<Vec<String>>>,
+    /// What was said already, and is said once.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 /// The system's time in Unix seconds: the clock that [`Accounts::new`] is handed.
@@ -74,7 +74,7 @@ pub(crate) fn hide_memory() {
 impl World {
     /// The real one.
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { verbose, flights: Arc::default(), warned: Arc::default() }
+        Self { verbose, flights: Arc::default(), said: Arc::default() }
     }
 
     /// Where configuration, data and state lie: all under `NEXUS_HOME` if that is set, else where
@@ -240,10 +240,19 @@ impl World {
 
     /// Says on stderr what is odd, once.
     pub(crate) fn warn(&self, sentence: &str) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warned.iter().any(|known| known == sentence) {
-            self.say(&format!("warning: {sentence}"));
-            warned.push(sentence.to_owned());
+        self.say_once(format!("warning: {sentence}"));
+    }
+
+    /// Says on stderr what is good to know, once.
+    pub(crate) fn note(&self, sentence: &str) {
+        self.say_once(format!("note: {sentence}"));
+    }
+
+    fn say_once(&self, line: String) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&line) {
+            self.say(&line);
+            said.push(line);
         }
     }
 

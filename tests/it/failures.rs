@@ -35,6 +35,7 @@ fn catalogue() -> Vec<Failure> {
         Usage(text("`-` reads the question from stdin and stands alone")),
         Configuration { sentence: text("config.toml has an unknown key `x`"), cure: text("did you mean `y`?") },
         Attachment { file: text("a.zip"), why: text("it looks like application/zip"), cure: text("convert it") },
+        Incapable { model: text("claude-x"), wanted: text("--effort max") },
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
         ClientRefused { provider: built_in(), client_id: text("c"), host: host(), said: text("unknown client") },

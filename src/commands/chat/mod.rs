@@ -200,8 +200,7 @@ async fn ask(
     asked.model = asked.model.or(output.keep.model.take());
     asked.system = asked.system.or(output.keep.system.take());
     let named = settle::is_named(args, &asked, accounts);
-    let mut question = settle::question(args, asked, accounts, &seen).await?;
-    question.schema = output.schema.as_ref().map(schema::Schema::value);
+    let mut question = settle::question(args, asked, output.schema.as_ref(), (accounts, &seen), output.world).await?;
     output.keep.ask(&mut question, &accounts.provider().name);
     let answer = match accounts.ask("", seen, &question).await {
         Err(failure) if !named && settle::is_gone(&failure) => {

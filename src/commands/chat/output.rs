@@ -21,7 +21,7 @@ use crate::world::{Interrupted, Progress, World};
 pub(super) struct Output<'w> {
     form: Form,
     raw: bool,
-    world: &'w World,
+    pub(super) world: &'w World,
     /// Until there is something better to see.
     progress: Option<Progress>,
     pub(super) known: Known,

@@ -34,7 +34,7 @@ pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>,
     output.keep.remember();
     world.attend(async |signals| {
         let unasked = tokio::select! {
-            unasked = settle::question(args, asked(args, ""), accounts, &seen) => unasked?,
+            unasked = settle::question(args, asked(args, ""), None, (accounts, &seen), world) => unasked?,
             signal = signals.next() => return Err(signal.into()),
         };
         args.model = Some(unasked.model);
