@@ -131,7 +131,7 @@ impl<'w> Output<'w> {
                 Piece::Text(text) => {
                     aside.end();
                     self.first_text();
-                    self.known.text.push_str(text);
+                    answer.collect(&mut self.known.text, text)?;
                     self.keep.hear(text);
                     ("text", text)
                 }
