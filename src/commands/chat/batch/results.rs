@@ -55,10 +55,15 @@ impl Results {
         if let Some(out) = out {
             let (answers, found) = Answers::open(out, input, ledger)?;
             if found.mended {
-                world.say("note: the last line of the file was broken off; it is asked again");
+                world
+                    .say("note: the last line of the file was broken off; it is asked again if the input still has it");
             }
             if found.failed > 0 {
-                world.say(&format!("note: {} failed earlier and are asked again", lines(found.failed as u64)));
+                let (they_are, them) = if found.failed == 1 { ("it is", "it") } else { ("they are", "them") };
+                let failed = lines(found.failed as u64);
+                world.say(&format!(
+                    "note: {failed} failed earlier; {they_are} asked again if the input still has {them}"
+                ));
             }
             file = Some(answers);
         }
