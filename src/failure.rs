@@ -214,6 +214,8 @@ pub enum Failure {
     Misfit {
         /// Where it does not.
         why: String,
+        /// Whether it broke off because it reached the longest that it could be.
+        cut: bool,
     },
     /// The conversation no longer fits into the model's context.
     ContextFull,
@@ -537,7 +539,10 @@ impl fmt::Display for Failure {
             NoConversation { wanted, .. } if wanted.is_empty() => f.write_str("no conversation is kept yet"),
             NoConversation { wanted, several: 0 } => write!(f, "no conversation is called `{wanted}`"),
             NoConversation { wanted, several } => write!(f, "{several} conversations begin with `{wanted}`"),
-            Misfit { why } => write!(f, "the answer does not fit the schema: {why}"),
+            Misfit { why, cut: false } => write!(f, "the answer does not fit the schema: {why}"),
+            Misfit { why, cut: true } => {
+                write!(f, "the answer reached --max-tokens and was cut, so it does not fit the schema: {why}")
+            }
             ContextFull => f.write_str("the conversation no longer fits into the model's context"),
             Refused(refusal) => refusal.fmt(f),
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
@@ -773,6 +778,7 @@ impl Failure {
                 "leave that out, or name another model with -m; `nexus models` lists them and asks anew what they can"
                     .into()
             }
+            Misfit { cut: true, .. } => "give it more room with --max-tokens; `--json` tells what came".into(),
             Misfit { .. } => "ask again, or differently; `--json` tells what came".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
             Refused(refusal) => match refusal.reason() {

@@ -167,6 +167,19 @@ fn an_answer_that_does_not_fit_is_none() {
 }
 
 #[test]
+fn an_answer_that_was_cut_is_said_to_be_cut_and_not_only_not_to_fit() {
+    let (sandbox, nexus) = signed_in();
+    let pieces = [delta("{\"age\":"), stop_reason("max_tokens"), stop()];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+    assert_output!(
+        nexus.run(&["chat", "x", "--schema", SCHEMA]), 1, stdout: "",
+        stderr: "error: the answer reached --max-tokens and was cut, so it does not fit the schema: it is no JSON: EOF \
+                 while parsing a value at line 1 column 7\n  give it more room with --max-tokens; `--json` tells what \
+                 came\n",
+    );
+}
+
+#[test]
 fn a_schema_that_is_none_is_refused_before_anything_is_asked() {
     let (sandbox, nexus) = signed_in();
     let before = sandbox.requests().len();

@@ -81,7 +81,8 @@ impl<'w> Output<'w> {
         self.known.ending = answer.ending().clone();
         ended?;
         if let Some(schema) = &self.schema {
-            schema.check(&self.known.text)?;
+            let cut = self.known.ending.stop_reason.as_deref() == Some("max_tokens");
+            schema.check(&self.known.text).map_err(|why| Failure::Misfit { why, cut })?;
         }
         Ok(())
     }
