@@ -282,6 +282,11 @@ impl World {
         io::stdout().is_terminal()
     }
 
+    /// Whether what is said on stderr lands among what is printed: on one terminal, in one pipe (`2>&1`), in one file.
+    pub(crate) fn streams_are_one(&self) -> bool {
+        stdout::is_stderr()
+    }
+
     /// Whether a person types into stdin.
     pub(crate) fn stdin_is_terminal(&self) -> bool {
         io::stdin().is_terminal()

@@ -438,7 +438,7 @@ fn the_outside_is_handed_in_by_the_world() {
         ("std::env::var", &["world.rs"]),
         ("SystemTime::now", &["world.rs"]),
         ("io::stdin()", &["world/attending.rs", "world/stdin.rs", "world.rs"]),
-        ("io::stderr()", &["world/aside.rs", "world/progress.rs", "world.rs"]),
+        ("io::stderr()", &["world/aside.rs", "world/progress.rs", "world/stdout.rs", "world.rs"]),
         ("io::stdout()", &["world/aside.rs", "world/attending.rs", "world/screen.rs", "world/stdout.rs", "world.rs"]),
         ("std::env::current_exe", &["commands/demo.rs"]),
         ("TcpSocket::new", &["loopback/mod.rs"]),

@@ -70,7 +70,7 @@ pub(crate) struct Args {
     vars: Vec<(String, String)>,
 
     /// The model or an alias of one; else the template's, else the configured one, else the newest that the session may use
-    #[arg(long, short, value_name = "ID")]
+    #[arg(long, short, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     model: Option<String>,
 
     /// The longest answer, in tokens

@@ -1,9 +1,12 @@
 //! What becomes of an answer: written as it comes, or told to a program.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::account::{Accounts, Told, Waiting};
-use crate::api::{Answer, Piece, Usage};
+use crate::api::{self, Answer, Piece, Usage};
 use crate::commands::Done;
 use crate::commands::chat::Args;
 use crate::commands::chat::keep::Keep;
@@ -12,7 +15,8 @@ use crate::commands::chat::schema::Schema;
 use crate::commands::chat::shown::Shown;
 use crate::commands::chat::spent::Watch;
 use crate::commands::told;
-use crate::failure::Failure;
+use crate::failure::{Failure, Result};
+use crate::moment;
 use crate::provider::host;
 use crate::world::aside::Aside;
 use crate::world::{Interrupted, Progress, World};
@@ -34,7 +38,12 @@ pub(super) struct Output<'w> {
     watch: Option<Watch>,
     /// Whether what the model thinks is shown, too.
     thinking: bool,
+    /// Whether a silence in the middle was spoken of.
+    told_of_silence: bool,
 }
+
+/// How long a text may stand still before that is worth a word.
+const SILENCE: Duration = Duration::from_secs(20);
 
 impl<'w> Output<'w> {
     pub(super) fn new(form: Form, args: &Args, world: &'w World) -> Self {
@@ -49,6 +58,7 @@ impl<'w> Output<'w> {
             schema: None,
             watch: args.usage.then(Watch::start),
             thinking: args.thinking,
+            told_of_silence: false,
         }
     }
 
@@ -59,7 +69,7 @@ impl<'w> Output<'w> {
 
     /// Forgets the answer before, as another question is asked.
     pub(super) fn begin(&mut self) {
-        (self.known, self.printed) = (Known::default(), false);
+        (self.known, self.printed, self.told_of_silence) = (Known::default(), false, false);
         self.watch = self.watch.is_some().then(Watch::start);
         self.progress = Some(self.world.progress());
     }
@@ -92,7 +102,8 @@ impl<'w> Output<'w> {
         let mut out = Shown::begin(self.raw, self.world);
         let mut aside = Aside::default();
         let ended = loop {
-            match answer.next().await {
+            let open = out.is_open();
+            match self.next(answer, open).await {
                 Ok(Some(Piece::Text(text))) => {
                     aside.end();
                     self.first_text();
@@ -112,8 +123,8 @@ impl<'w> Output<'w> {
         };
         self.progress = None;
         aside.end();
-        // On a terminal an error must not begin in the middle of the answer's last line.
-        if ended.is_ok() || self.world.stdout_is_terminal() {
+        // Where both are read as one, an error must not begin in the middle of the answer's last line.
+        if ended.is_ok() || self.world.stdout_is_terminal() || self.world.streams_are_one() {
             out.finish().await?;
         }
         Ok(ended?)
@@ -127,7 +138,7 @@ impl<'w> Output<'w> {
             self.world.send_json(&self.known.start()).await?;
         }
         let mut aside = Aside::default();
-        while let Some(piece) = answer.next().await? {
+        while let Some(piece) = self.next(answer, false).await? {
             let (kind, text) = match &piece {
                 Piece::Text(text) => {
                     aside.end();
@@ -149,6 +160,25 @@ impl<'w> Output<'w> {
             }
         }
         Ok(())
+    }
+
+    /// The next piece. A silence in the middle of the text is told of, once, where nobody sees the text stand still.
+    async fn next(&mut self, answer: &mut Answer, open_line: bool) -> Result<Option<Piece>> {
+        let begun = self.printed || !self.known.text.is_empty();
+        if !begun || self.told_of_silence || self.world.stdout_is_terminal() {
+            return answer.next().await;
+        }
+        let (world, told) = (self.world, &mut self.told_of_silence);
+        patiently(answer.next(), || {
+            *told = true;
+            let apart = if open_line && world.streams_are_one() { "\n" } else { "" };
+            world.say(&format!(
+                "{apart}note: no text has come for {} seconds; without any sign of life it is given up after {}",
+                SILENCE.as_secs(),
+                api::SILENCE.as_secs(),
+            ));
+        })
+        .await
     }
 
     fn first_text(&mut self) {
@@ -236,6 +266,17 @@ impl<'w> Output<'w> {
     }
 }
 
+/// Waits, and says so once that has taken a while.
+async fn patiently<T>(awaited: impl Future<Output = T>, say: impl FnOnce()) -> T {
+    let mut awaited = std::pin::pin!(awaited);
+    tokio::select! {
+        biased;
+        came = &mut awaited => return came,
+        () = sleep(SILENCE) => say(),
+    }
+    awaited.await
+}
+
 /// Tells a person what is waited for, where one is there to see it.
 pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
     if !world.shows_progress() {
@@ -246,8 +287,29 @@ pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
         Waiting::ForToken => world.waiting("refreshing the token"),
         Waiting::ForAnswer => world.waiting(format_args!("waiting for {host}")),
         Waiting::ToAskAgain(retry) => {
-            world.waiting("waiting to ask again");
+            world.waiting(format_args!("asking {host} again in {}", moment::wait(retry.wait)));
             world.say(&format!("note: {retry}"));
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_is_told_of_once_it_is_one_and_ends_nothing() {
+        for (seconds, told) in [(0, None), (19, None), (21, Some(20)), (80, Some(20))] {
+            let start = Instant::now();
+            let mut said = None;
+            let awaited = async {
+                sleep(Duration::from_secs(seconds)).await;
+                seconds
+            };
+            assert_eq!(patiently(awaited, || said = Some(start.elapsed().as_secs())).await, seconds);
+            assert_eq!((said, start.elapsed().as_secs()), (told, seconds));
+        }
+    }
 }

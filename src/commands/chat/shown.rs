@@ -32,6 +32,14 @@ impl<'w> Shown<'w> {
         Self::LaidOut(Box::new(Page { rendered, world, finished: false }))
     }
 
+    /// Whether the last line has begun and has no end yet.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Written { lines, .. } => !lines.end().is_empty(),
+            Self::LaidOut(_) => false,
+        }
+    }
+
     /// Writes the next piece, as far as it can be shown.
     ///
     /// # Errors
