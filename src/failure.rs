@@ -33,6 +33,13 @@ pub enum Failure {
         /// What to do about it.
         cure: String,
     },
+    /// A question wants something of a model that it cannot do.
+    Incapable {
+        /// The model's id.
+        model: String,
+        /// What is wanted, by the words that ask for it.
+        wanted: String,
+    },
     /// The configuration says something that cannot be used: which setting, where it stands, and why.
     Configuration {
         /// What is wrong, naming the setting and its place.
@@ -207,6 +214,8 @@ pub enum Failure {
     Misfit {
         /// Where it does not.
         why: String,
+        /// Whether it broke off because it reached the longest that it could be.
+        cut: bool,
     },
     /// The conversation no longer fits into the model's context.
     ContextFull,
@@ -455,6 +464,9 @@ impl fmt::Display for Failure {
         match self {
             Usage(sentence) | System { sentence } | Configuration { sentence, .. } => f.write_str(sentence),
             Attachment { file, why, .. } => write!(f, "cannot attach {file}: {why}"),
+            Incapable { model, wanted } => {
+                write!(f, "the model {model} cannot be asked with {wanted}: its provider's list of models says so")
+            }
             NoClientId { provider } => write!(f, "no client id is configured for {provider}"),
             ClientRefused { client_id, host, said, .. } => {
                 write!(f, "{host} does not accept the client id `{client_id}`{}", quoted(said))
@@ -527,7 +539,10 @@ impl fmt::Display for Failure {
             NoConversation { wanted, .. } if wanted.is_empty() => f.write_str("no conversation is kept yet"),
             NoConversation { wanted, several: 0 } => write!(f, "no conversation is called `{wanted}`"),
             NoConversation { wanted, several } => write!(f, "{several} conversations begin with `{wanted}`"),
-            Misfit { why } => write!(f, "the answer does not fit the schema: {why}"),
+            Misfit { why, cut: false } => write!(f, "the answer does not fit the schema: {why}"),
+            Misfit { why, cut: true } => {
+                write!(f, "the answer reached --max-tokens and was cut, so it does not fit the schema: {why}")
+            }
             ContextFull => f.write_str("the conversation no longer fits into the model's context"),
             Refused(refusal) => refusal.fmt(f),
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
@@ -578,6 +593,7 @@ impl Failure {
         match self {
             Usage(_)
             | Attachment { .. }
+            | Incapable { .. }
             | Configuration { .. }
             | NoClientId { .. }
             | ClientRefused { .. }
@@ -632,6 +648,7 @@ impl Failure {
         match self {
             Usage(_) => "usage",
             Attachment { .. } => "attachment",
+            Incapable { .. } => "unsupported",
             Configuration { .. } => "configuration",
             NoClientId { .. } => "no_client_id",
             ClientRefused { .. } => "invalid_client",
@@ -757,6 +774,11 @@ impl Failure {
                 "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
             }
             NoConversation { .. } => "`nexus history list` lists them".into(),
+            Incapable { .. } => {
+                "leave that out, or name another model with -m; `nexus models` lists them and asks anew what they can"
+                    .into()
+            }
+            Misfit { cut: true, .. } => "give it more room with --max-tokens; `--json` tells what came".into(),
             Misfit { .. } => "ask again, or differently; `--json` tells what came".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
             Refused(refusal) => match refusal.reason() {

@@ -1,11 +1,10 @@
-//! What may reach a person's terminal: cleaning of foreign text, and writing it as it comes.
+//! What may reach a person's terminal: cleaning of foreign text, and where its lines end.
 //!
 //! Text from servers, models and files is data. On a terminal an escape sequence in it could move
 //! the cursor, rewrite what was printed or answer for the person, and a bidirectional override
 //! could make a host name read as another; so control characters never get there raw.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
 
 /// How much of a server's own words is worth showing.
 const SERVER_WORDS: usize = 300;
@@ -70,83 +69,30 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Writes text piece by piece, as it comes: its bytes untouched, or on a terminal made
-/// [`visible`].
-///
-/// An error is the stream's own; one of the kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) says that
-/// the reader has gone, which is no failure.
-#[derive(Debug)]
-pub struct Streamed<W> {
-    out: W,
-    terminal: bool,
+/// Follows text that is written piece by piece, and knows what its last line lacks.
+#[derive(Debug, Default)]
+pub struct Lines {
     /// The last line has begun and has no end yet.
-    open_line: bool,
+    open: bool,
 }
 
-impl<W: Write> Streamed<W> {
-    /// Text for this stream, which is a terminal or not.
-    pub fn new(out: W, terminal: bool) -> Self {
-        Self { out, terminal, open_line: false }
+impl Lines {
+    /// The next piece is written.
+    pub fn follow(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.open = !text.ends_with('\n');
+        }
     }
 
-    /// Writes the next piece and sends it on its way at once: somebody is reading along.
-    ///
-    /// # Errors
-    /// What the stream answers.
-    pub fn write(&mut self, text: &str) -> io::Result<()> {
-        let Some(last) = text.as_bytes().last() else { return Ok(()) };
-        self.open_line = *last != b'\n';
-        let shown = if self.terminal { visible(text) } else { text.into() };
-        self.out.write_all(shown.as_bytes())?;
-        self.out.flush()
-    }
-
-    /// Ends the last line, if there is one without an end.
-    ///
-    /// # Errors
-    /// What the stream answers.
-    pub fn finish(mut self) -> io::Result<()> {
-        if self.open_line { self.write("\n") } else { Ok(()) }
+    /// What ends the last line, if there is one without an end.
+    pub fn end(&self) -> &'static str {
+        if self.open { "\n" } else { "" }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Counts flushes, and has a reader who goes away after so many bytes.
-    struct Pipe {
-        bytes: Vec<u8>,
-        flushes: usize,
-        room: usize,
-    }
-
-    impl Write for &mut Pipe {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let taken = bytes.len().min(self.room - self.bytes.len());
-            self.bytes.extend_from_slice(&bytes[..taken]);
-            if taken == 0 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(taken) }
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            self.flushes += 1;
-            Ok(())
-        }
-    }
-
-    fn pipe(room: usize) -> Pipe {
-        Pipe { bytes: Vec::new(), flushes: 0, room }
-    }
-
-    fn written(pieces: &[&str], terminal: bool) -> String {
-        let mut pipe = pipe(1_000);
-        let mut out = Streamed::new(&mut pipe, terminal);
-        for piece in pieces {
-            out.write(piece).unwrap();
-        }
-        out.finish().unwrap();
-        String::from_utf8(pipe.bytes).unwrap()
-    }
 
     #[test]
     fn pieces_become_lines_that_end() {
@@ -160,35 +106,10 @@ mod tests {
             (&["one\n", "two"], "one\ntwo\n"),
             (&["one\n\n"], "one\n\n"),
         ] {
-            assert_eq!(written(pieces, false), whole, "{pieces:?}");
-            assert_eq!(written(pieces, true), whole, "{pieces:?}");
+            let mut lines = Lines::default();
+            pieces.iter().for_each(|piece| lines.follow(piece));
+            assert_eq!(pieces.concat() + lines.end(), whole, "{pieces:?}");
         }
-    }
-
-    #[test]
-    fn only_a_terminal_gets_other_bytes() {
-        let pieces = ["a\x1b[2J", "\u{202e}b\r"];
-        assert_eq!(written(&pieces, false), "a\x1b[2J\u{202e}b\r\n");
-        assert_eq!(written(&pieces, true), "a␛[2J<U+202E>b␍\n");
-    }
-
-    #[test]
-    fn every_piece_is_sent_at_once() {
-        let mut pipe = pipe(1_000);
-        let mut out = Streamed::new(&mut pipe, true);
-        out.write("one ").unwrap();
-        out.write("two").unwrap();
-        assert_eq!((pipe.flushes, &pipe.bytes[..]), (2, &b"one two"[..]));
-    }
-
-    #[test]
-    fn a_reader_who_has_gone_is_told_apart() {
-        let mut pipe = pipe(5);
-        let mut out = Streamed::new(&mut pipe, false);
-        out.write("one ").unwrap();
-        assert_eq!(out.write("two").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(out.finish().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(pipe.bytes, b"one t");
     }
 
     #[test]

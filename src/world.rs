@@ -2,6 +2,7 @@
 //! HTTP client, and the three streams. The only home of the environment, of `open` and of
 //! `directories`; commands see it, rooms are handed plain values.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -29,6 +30,7 @@ mod progress;
 mod screen;
 mod signals;
 mod stdin;
+mod stdout;
 
 use browser::browsers;
 pub(crate) use hush::hush_panics;
@@ -41,8 +43,8 @@ pub(crate) struct World {
     /// Whether to tell on stderr what happens on the wire.
     pub(crate) verbose: bool,
     flights: Arc<watch::Sender<usize>>,
-    /// What was warned of already.
-    warned: Arc<Mutex<Vec<String>>>,
+    /// What was said already, and is said once.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 /// The system's time in Unix seconds: the clock that [`Accounts::new`] is handed.
@@ -72,7 +74,7 @@ pub(crate) fn hide_memory() {
 impl World {
     /// The real one.
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { verbose, flights: Arc::default(), warned: Arc::default() }
+        Self { verbose, flights: Arc::default(), said: Arc::default() }
     }
 
     /// Where configuration, data and state lie: all under `NEXUS_HOME` if that is set, else where
@@ -190,13 +192,23 @@ impl World {
     /// # Errors
     /// What the stream answers; [`crate::commands::report`] knows that a reader who has gone is no failure.
     pub(crate) fn print(&self, data: &str) -> io::Result<()> {
-        // Text from elsewhere may be in it. Whether a person sees it is asked only where that matters.
-        let shown = terminal::visible(data);
-        let acts = matches!(shown, std::borrow::Cow::Owned(_));
-        let data = if acts && self.stdout_is_terminal() { &shown } else { data };
         let mut out = io::stdout().lock();
-        out.write_all(data.as_bytes())?;
+        out.write_all(self.fit(data).as_bytes())?;
         out.flush()
+    }
+
+    /// Data as stdout should get it: on a terminal nothing of it acts.
+    fn fit<'d>(&self, data: &'d str) -> Cow<'d, str> {
+        // Text from elsewhere may be in it. Whether a person sees it is asked only where that matters.
+        match terminal::visible(data) {
+            shown @ Cow::Owned(_) if self.stdout_is_terminal() => shown,
+            _ => data.into(),
+        }
+    }
+
+    /// The same for lines of JSON, which stay what they are.
+    fn fit_json<'d>(&self, lines: &'d str) -> Cow<'d, str> {
+        if self.stdout_is_terminal() { terminal::visible_json(lines) } else { lines.into() }
     }
 
     /// Writes an object for programs to stdout, on a line of its own. On a terminal no character of
@@ -213,7 +225,7 @@ impl World {
     /// # Errors
     /// As [`print`](Self::print).
     pub(crate) fn print_json(&self, lines: &str) -> io::Result<()> {
-        self.print(&if self.stdout_is_terminal() { terminal::visible_json(lines) } else { lines.into() })
+        self.print(&self.fit_json(lines))
     }
 
     /// Says a line of conversation on stderr.
@@ -223,10 +235,19 @@ impl World {
 
     /// Says on stderr what is odd, once.
     pub(crate) fn warn(&self, sentence: &str) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warned.iter().any(|known| known == sentence) {
-            self.say(&format!("warning: {sentence}"));
-            warned.push(sentence.to_owned());
+        self.say_once(format!("warning: {sentence}"));
+    }
+
+    /// Says on stderr what is good to know, once.
+    pub(crate) fn note(&self, sentence: &str) {
+        self.say_once(format!("note: {sentence}"));
+    }
+
+    fn say_once(&self, line: String) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&line) {
+            self.say(&line);
+            said.push(line);
         }
     }
 
@@ -256,6 +277,11 @@ impl World {
         io::stdout().is_terminal()
     }
 
+    /// Whether what is said on stderr lands among what is printed: on one terminal, in one pipe (`2>&1`), in one file.
+    pub(crate) fn streams_are_one(&self) -> bool {
+        stdout::is_stderr()
+    }
+
     /// Whether a person types into stdin.
     pub(crate) fn stdin_is_terminal(&self) -> bool {
         io::stdin().is_terminal()
@@ -272,7 +298,7 @@ impl World {
     }
 
     /// Text from elsewhere as stdout should get it: untouched in a pipe, harmless on a terminal.
-    pub(crate) fn shown<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+    pub(crate) fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.stdout_is_terminal() { terminal::visible(text) } else { text.into() }
     }
 

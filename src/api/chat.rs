@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::body::Body;
 use super::completions::body as completion;
@@ -19,6 +19,16 @@ use crate::secret::AccessToken;
 
 /// How long a whole answer is waited for to be followed by its figures, or by its end.
 const AFTERWARDS: Duration = Duration::from_secs(5);
+
+/// How long an answer may consist of signs of life alone: longer than the longest thinking that is not shown, as 128
+/// thousand tokens at 40 a second are 53 minutes of pings.
+const QUIET: Duration = Duration::from_secs(3_600);
+
+/// The most text of one answer that is kept in memory, in bytes: many times what any model writes at once.
+const MAX_COLLECTED: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +75,7 @@ impl Client<'_> {
             return Err(peer.unexpected(response).await);
         };
         let reading = Reading::new(self.dialect, request_id(&response, &peer));
-        Ok(Answer { response, peer, form, reading, first: None, end: None })
+        Ok(Answer { response, peer, form, reading, quiet_until: None, first: None, end: None })
     }
 }
 
@@ -75,6 +85,8 @@ pub struct Answer {
     peer: Peer,
     form: Form,
     reading: Reading,
+    /// When it has said nothing for too long; set while it is waited for.
+    quiet_until: Option<Instant>,
     /// What came first, until it is asked for.
     first: Option<Piece>,
     end: Option<Result<()>>,
@@ -90,7 +102,8 @@ enum Form {
 }
 
 impl Answer {
-    /// Waits for the next piece, at most 90 seconds from one byte to the next. None only when the
+    /// Waits for the next piece, at most 90 seconds from one byte to the next, and at most an hour where these are
+    /// signs of life alone. None only when the
     /// answer is complete; a failure before that stays the answer to every further call, so that
     /// half an answer never passes for a whole one.
     ///
@@ -103,6 +116,7 @@ impl Answer {
             return Ok(Some(first));
         }
         if self.end.is_none() {
+            self.quiet_until = Some(Instant::now() + QUIET);
             self.end = Some(match self.step().await {
                 Ok(Step::Text(text)) => return Ok(Some(Piece::Text(text))),
                 Ok(Step::Thinking(text)) => return Ok(Some(Piece::Thinking(text))),
@@ -137,15 +151,28 @@ impl Answer {
     /// All of its text from here on; what the model thought is left out.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next); what came until then is no answer.
+    /// Those of [`next`](Self::next), and [`Failure::Nonsense`] above 64 MiB; what came until then is no answer.
     pub async fn text(&mut self) -> Result<String> {
         let mut text = String::new();
         while let Some(piece) = self.next().await? {
             if let Piece::Text(piece) = piece {
-                text.push_str(&piece);
+                self.collect(&mut text, &piece)?;
             }
         }
         Ok(text)
+    }
+
+    /// Puts a piece of text behind the others.
+    ///
+    /// # Errors
+    /// [`Failure::Nonsense`] where that is more than anybody should keep in memory: 64 MiB.
+    pub(crate) fn collect(&self, text: &mut String, piece: &str) -> Result<()> {
+        if text.len() + piece.len() > MAX_COLLECTED {
+            let limit = MAX_COLLECTED / 1024 / 1024;
+            return Err(self.peer.nonsense(format!("with more than {limit} MiB of text")));
+        }
+        text.push_str(piece);
+        Ok(())
     }
 
     /// Lets go of an answer whose connection the next question could use, for which it has to be read
@@ -178,6 +205,10 @@ impl Answer {
                         }
                     }
                     Ok(None) => match self.peer.chunk(&mut self.response).await {
+                        Ok(Some(_)) if self.quiet_until.is_some_and(|until| until <= Instant::now()) => {
+                            let minutes = QUIET.as_secs() / 60;
+                            return Err(self.peer.cut(format!("nothing but signs of life came for {minutes} minutes")));
+                        }
                         Ok(Some(bytes)) => decoder.push(bytes.as_ref()),
                         Ok(None) => return self.reading.ended(decoder.is_between_events(), &self.peer),
                         // What follows a whole answer is figures at best.

@@ -39,6 +39,9 @@ pub use question::{Message, Part, Question, Role};
 /// The largest answer that is not a stream, in bytes.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
 
+/// How long an answer that has begun may be silent.
+pub(crate) const SILENCE: Duration = Duration::from_secs(90);
+
 /// How long to wait for a server that says nothing.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
@@ -50,7 +53,7 @@ struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { head: Duration::from_secs(300), body: Duration::from_secs(90) }
+        Self { head: Duration::from_secs(300), body: SILENCE }
     }
 }
 

@@ -35,6 +35,32 @@ pub struct Model {
     /// Whether it thinks as much as it finds useful, and shows a summary of that where it is asked to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub thinks_adaptively: bool,
+    /// What the list says that it cannot do, of what it can be asked for here: `effort`, `effort.max`,
+    /// `structured_outputs`, `image_input` ... What the list is silent about is not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cannot: Vec<String>,
+}
+
+/// The capabilities that a question may need, as the list calls them; a dot leads into one.
+const ASKED_FOR: &[&str] = &[
+    "effort",
+    "effort.low",
+    "effort.medium",
+    "effort.high",
+    "effort.xhigh",
+    "effort.max",
+    "structured_outputs",
+    "image_input",
+    "pdf_input",
+];
+
+/// Those of them that an item of the list denies.
+fn denied(item: &Value) -> Vec<String> {
+    let says_no = |name: &&&str| {
+        let path = format!("/capabilities/{}/supported", name.replace('.', "/"));
+        item.pointer(&path) == Some(&Value::Bool(false))
+    };
+    ASKED_FOR.iter().filter(says_no).map(|name| (*name).to_owned()).collect()
 }
 
 impl Model {
@@ -43,10 +69,13 @@ impl Model {
     fn of(item: Value) -> Option<Self> {
         let created = item.get("created").and_then(Value::as_i64).filter(|seconds| *seconds > 0);
         let adaptive = item.pointer("/capabilities/thinking/types/adaptive/supported") == Some(&Value::Bool(true));
+        let denied = denied(&item);
         let model = Self::deserialize(item).ok()?;
         let thinks_adaptively = adaptive || model.thinks_adaptively;
         let created_at = model.created_at.or_else(|| created.map(moment::rfc3339));
-        Some(Self { created_at, thinks_adaptively, ..model })
+        // A list that has our own word for it is not asked twice.
+        let cannot = if denied.is_empty() { model.cannot } else { denied };
+        Some(Self { created_at, thinks_adaptively, cannot, ..model })
     }
 }
 

@@ -128,6 +128,8 @@ impl Answers {
         // What is kept, as few pieces as possible.
         let mut kept: Vec<Range<u64>> = Vec::new();
         let (mut start, mut number, mut line) = (0, 0, Vec::new());
+        // A whole line that lacks its newline alone: a disk that was full, or an editor.
+        let mut open_end = None;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         reader.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         loop {
@@ -138,9 +140,12 @@ impl Answers {
             }
             number += 1;
             let end = start + length as u64;
-            if line.last() != Some(&b'\n') && is_torn(&line) {
-                found.mended = true;
-                break;
+            if line.last() != Some(&b'\n') {
+                if is_torn(&line) && verdict(&line) == Verdict::Foreign {
+                    found.mended = true;
+                    break;
+                }
+                open_end = Some(end);
             }
             match verdict(&line) {
                 Verdict::Answer(id) if ledger.answered(&id) => {
@@ -167,6 +172,9 @@ impl Answers {
             [] if start == 0 => self.cut(0)?,
             [all] if *all == (0..start) => self.cut(start)?,
             kept => self.begin_anew(kept)?,
+        }
+        if open_end.is_some() && open_end == kept.last().map(|last| last.end) {
+            self.append(b"\n")?;
         }
         Ok(found)
     }
@@ -337,6 +345,10 @@ mod tests {
             (format!("{a}{}{b}{torn}", failure("f")), format!("{a}{b}"), 2, 1, true),
             (torn.into(), String::new(), 0, 0, true),
             ("{\"ver".into(), String::new(), 0, 0, true),
+            (format!("{a}{}", b.trim_end()), format!("{a}{b}"), 2, 0, false),
+            (format!("{}{}", failure("f"), b.trim_end()), b.clone(), 1, 1, false),
+            (format!("{a}{}", failure("f").trim_end()), a.clone(), 1, 1, false),
+            (a.trim_end().into(), a.clone(), 1, 0, false),
             (format!("{a}\0\0\0\0"), a.clone(), 1, 0, true),
         ] {
             let (folder, path) = file(&text);
@@ -352,14 +364,15 @@ mod tests {
     }
 
     /// Every file that a killed process can leave: the answers before the cut are there, the line that
-    /// was cut is not.
+    /// was cut is not, unless it lacks nothing but its newline.
     #[test]
     fn a_line_may_break_off_anywhere() {
         let whole = answer("a") + &answer("b");
         for length in 0..=whole.len() {
             let (_folder, path) = file(&whole[..length]);
             let (_, found) = open(&path).unwrap();
-            let lines = whole[..length].matches('\n').count();
+            // The newline alone may be missing.
+            let lines = (whole[..length].to_owned() + "\n").matches("}\n").count();
             assert_eq!(found.answered, lines, "{length}");
             assert_eq!(fs::read_to_string(&path).unwrap(), whole.split_inclusive('\n').take(lines).collect::<String>());
         }

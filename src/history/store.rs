@@ -15,6 +15,12 @@ use crate::private::{Notice, Privacy};
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
     conversation.system, conversation.created_at, conversation.updated_at";
 
+/// What the index shows of a turn: some words around those that were found.
+const SNIPPET: &str = "snippet(word, '', '', '...', 0, 12)";
+
+/// How much is shown on either side of what was found without the index, in characters.
+const AROUND: usize = 24;
+
 /// Where conversations are kept.
 #[derive(Debug, Clone)]
 pub struct History {
@@ -147,11 +153,15 @@ impl History {
     /// The conversation that an id, or the beginning of one, stands for.
     ///
     /// # Errors
-    /// [`Failure::NoConversation`] where that is none or several, [`Failure::Store`] where it cannot
-    /// be read.
+    /// [`Failure::NoConversation`] where that is none or several, [`Failure::Usage`] where it is empty,
+    /// [`Failure::Store`] where it cannot be read.
     pub fn find(&self, wanted: &str) -> Result<Conversation> {
         let query =
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
+        // "None is kept" would not be true of it.
+        if crate::terminal::clean(wanted).is_empty() {
+            return Err(Failure::Usage("a conversation's id is not empty; `nexus history list` lists them".into()));
+        }
         let mut found = match id::typed(wanted) {
             Some(id) => self.database.rows(&query, params![id], conversation)?,
             None => Vec::new(),
@@ -197,25 +207,38 @@ impl History {
 
     /// The turns that hold all of these, the latest first; so many at most. Each word stands for all
     /// that begin with it, however they are accented or capitalised, and several words in one stand
-    /// for themselves, one after the other.
+    /// for themselves, one after the other. What is written in a script without spaces between words is
+    /// found wherever it stands, without the index, which would take a whole sentence for one word.
     ///
     /// # Errors
     /// [`Failure::Usage`] where there is no word, [`Failure::Store`] where they cannot be searched.
     pub fn search(&self, words: &[String], limit: Option<usize>) -> Result<Vec<Found>> {
-        let phrases: Vec<String> = words.iter().filter_map(|word| phrase(word)).collect();
-        if phrases.is_empty() {
+        let (running_on, words): (Vec<&String>, Vec<_>) = words.iter().partition(|word| word.chars().any(runs_on));
+        let running_on: Vec<&str> = running_on.into_iter().map(|word| word.trim()).collect();
+        let phrases: Vec<String> = words.into_iter().filter_map(|word| phrase(word)).collect();
+        if phrases.is_empty() && running_on.is_empty() {
             return Err(Failure::Usage(
                 "there is no word to search for: write one behind `nexus history search`".into(),
             ));
         }
-        let query = format!(
-            "SELECT {CONVERSATION}, role, at, snippet(word, '', '', '...', 0, 12)
-             FROM word JOIN turn ON number = docid JOIN conversation ON id = conversation
-             WHERE word MATCH ?1 ORDER BY docid DESC LIMIT ?2"
-        );
         let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
-        self.database.rows(&query, params![phrases.join(" "), limit], |row| {
-            let excerpt: String = row.get(9)?;
+        let (indexed, excerpt) = match (phrases.is_empty(), running_on.is_empty()) {
+            (true, _) => ("turn WHERE ", "turn.text"),
+            (false, true) => ("word JOIN turn ON number = docid WHERE word MATCH ? AND ", SNIPPET),
+            (false, false) => ("word JOIN turn ON number = docid WHERE word MATCH ? AND ", "turn.text"),
+        };
+        let holds = "turn.text LIKE ? ESCAPE '\\' AND ".repeat(running_on.len());
+        let query = format!(
+            "SELECT {CONVERSATION}, found.role, found.at, found.excerpt
+             FROM (SELECT turn.number, turn.conversation, turn.role, turn.at, {excerpt} AS excerpt
+                   FROM {indexed}{holds}true ORDER BY turn.number DESC LIMIT {limit}) AS found
+             JOIN conversation ON conversation.id = found.conversation ORDER BY found.number DESC"
+        );
+        let index = (!phrases.is_empty()).then(|| phrases.join(" "));
+        let values = index.into_iter().chain(running_on.iter().map(|word| anywhere(word)));
+        self.database.rows(&query, rusqlite::params_from_iter(values), |row| {
+            let text: String = row.get(9)?;
+            let excerpt = running_on.first().map_or_else(|| text.clone(), |word| around(word, &text));
             Ok(Found {
                 conversation: conversation(row)?,
                 role: role(row.get(7)?),
@@ -292,6 +315,32 @@ fn conversation(row: &Row<'_>) -> Rows<Conversation> {
 
 fn role(word: String) -> Role {
     if word == "user" { Role::User } else { Role::Assistant }
+}
+
+/// Whether a character belongs to a script whose words stand without spaces between them, or grow endings: Thai, Lao,
+/// Burmese, Khmer, Japanese, Chinese, Korean.
+fn runs_on(c: char) -> bool {
+    matches!(c,
+        '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// The pattern of a text that holds this one somewhere.
+fn anywhere(word: &str) -> String {
+    let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+/// Some of a text around the first place that holds this.
+fn around(word: &str, text: &str) -> String {
+    // As LIKE compares; no letter changes its length by it.
+    let at = text.to_ascii_lowercase().find(&word.to_ascii_lowercase()).unwrap_or(0);
+    let (before, after) = text.split_at(at);
+    let start = before.char_indices().rev().nth(AROUND - 1).map_or(0, |(start, _)| start);
+    let shown: String = after.chars().take(word.chars().count() + AROUND).collect();
+    let dots = |cut| if cut { "..." } else { "" };
+    format!("{}{}{shown}{}", dots(start > 0), &before[start..], dots(shown.len() < after.len()))
 }
 
 /// Words as the index is asked for them: one after the other, the last one as the beginning of one.

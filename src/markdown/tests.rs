@@ -270,6 +270,43 @@ fn letters(text: &str) -> Vec<char> {
     letters
 }
 
+/// Markdown of words that fit into any of these widths, its markup put together at random.
+fn wordy() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        "[a-z]{1,7}",
+        "[a-zäßé東京タワー한]{1,3}",
+        "[😀👩‍👩‍👧é️…]{1,3}",
+        "\\*\\*[a-z]{1,5}\\*\\*",
+        "\\*[a-z]{1,5}\\*",
+        "~~[a-z]{1,5}~~",
+        "_[a-z]{1,5}",
+        "`[a-z]{1,5}`",
+        "\\[[a-z]{1,4}\\]\\(h:[a-z]{1,5}\\)",
+    ];
+    let opening = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        "# ",
+        "## ",
+        "> ",
+        "> > ",
+        "- ",
+        "  - ",
+        "* [ ] ",
+        "1. ",
+        "10. ",
+        "> - ",
+        "---",
+        "| a | b |\n|---|---|\n| ",
+    ]);
+    let line = (opening, prop::collection::vec(word, 0..20))
+        .prop_map(|(opening, words)| opening.to_owned() + &words.join(" "));
+    let end = prop::sample::select(vec!["\n", "\n", "\n\n", "  \n"]);
+    prop::collection::vec((line, end), 0..12)
+        .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -284,6 +321,14 @@ proptest! {
         }
         pieces.push(&source[from..]);
         prop_assert_eq!(rendered(&pieces, width, true), rendered(&[&source], width, true));
+    }
+
+    /// What cannot be broken anywhere is the rest of the story: a word, a block of code, a table of very many columns.
+    #[test]
+    fn no_line_is_wider_than_the_terminal(source in wordy(), width in 24_usize..100, coloured: bool) {
+        for line in bare(&rendered(&[&source], width, coloured)).lines() {
+            prop_assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{} columns: {:?}", width, line);
+        }
     }
 
     #[test]

@@ -228,7 +228,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 1, stdout: "",
-        stderr: "note: 2 lines failed earlier and are asked again\n0 lines answered, 2 answered before, 2 failed\n\
+        stderr: "note: 2 lines failed earlier; they are asked again if the input still has them\n0 lines answered, 2 answered before, 2 failed\n\
                  error: 2 lines have no answer\n  each of their results says why: mend that, then run the same \
                  command again\n",
     );
@@ -241,8 +241,8 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 0, stdout: "",
-        stderr: "note: the last line of the file was broken off; it is asked again\nnote: 1 line failed earlier and \
-                 are asked again\n2 lines answered, 2 answered before; 2 tokens in, 26 out\n",
+        stderr: "note: the last line of the file was broken off; it is asked again if the input still has it\nnote: 1 \
+                 line failed earlier; it is asked again if the input still has it\n2 lines answered, 2 answered before; 2 tokens in, 26 out\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, Value::Null, Value::Null, Value::Null]);
 

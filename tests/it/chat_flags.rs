@@ -40,7 +40,9 @@ fn the_cost_is_told_where_it_is_asked_for() {
 #[test]
 fn thinking_is_shown_aside_where_it_is_asked_for() {
     let (sandbox, nexus) = signed_in();
-    for (words, said) in [(&["chat", "x"][..], ""), (&["chat", "x", "--thinking"], "Hm.\nSo.\n")] {
+    let told =
+        "note: no list says that sandbox-large shows what it thinks, so it is not asked to (--thinking)\nHm.\nSo.\n";
+    for (words, said) in [(&["chat", "x"][..], ""), (&["chat", "x", "--thinking"], told)] {
         script(&sandbox, [thinking("Hm.\n"), thinking("So."), delta("text")]);
         assert_output!(nexus.run(words), 0, stdout: "text\n", stderr: said);
         assert_eq!(asked(&sandbox).get("thinking"), None, "a model that is not known to think is not asked to");
@@ -64,9 +66,56 @@ fn thinking_is_asked_for_where_the_list_says_that_the_model_can() {
         (&["chat", "x", "--thinking"], Some(&shown)),
         (&["chat", "x", "--thinking", "--model", "sandbox-small"], None),
     ] {
-        nexus.run(words).ok();
+        let output = nexus.run(words);
+        assert_eq!(output.stderr.contains("note: "), words.len() > 2 && sent.is_none(), "{output}");
+        output.ok();
         assert_eq!(asked(&sandbox).get("thinking"), sent, "{words:?}");
     }
+}
+
+#[test]
+fn what_a_model_is_known_not_to_do_is_not_asked_of_it() {
+    let sandbox = sandbox(Settings::default());
+    let no = || json!({ "supported": false });
+    let effort = json!({ "supported": true, "low": { "supported": true }, "max": no() });
+    let listed = json!({ "data": [
+        { "id": "sandbox-large", "capabilities": { "effort": effort, "pdf_input": { "supported": true } } },
+        { "id": "sandbox-small", "capabilities": {
+            "effort": no(), "structured_outputs": no(), "image_input": no(), "pdf_input": no(),
+        } },
+        { "id": "sandbox-old", "capabilities": null },
+    ] });
+    sandbox.script(Endpoint::Models, [Scripted::json(200, &listed)]);
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    std::fs::write(nexus.path("a.pdf"), "%PDF-1.7\n%%EOF\n").unwrap();
+    std::fs::write(nexus.path("a.gif"), b"GIF89a\x01\0\x01\0\0\0\0;").unwrap();
+    let asked = || sandbox.requests_to(Endpoint::Messages).len();
+    for (words, wanted) in [
+        (&["--effort", "low"][..], "--effort"),
+        (&["--schema", "{}"], "--schema"),
+        (&["-a", "a.gif"], "-a and a picture"),
+        (&["-a", "a.pdf"], "-a and a PDF"),
+    ] {
+        let before = asked();
+        assert_output!(
+            nexus.run(&[&["chat", "x", "-m", "sandbox-small"], words].concat()), 2, stdout: "",
+            stderr: format!(
+                "error: the model sandbox-small cannot be asked with {wanted}: its provider's list of models says so\n  \
+                 leave that out, or name another model with -m; `nexus models` lists them and asks anew what they can\n"
+            ),
+        );
+        let object = nexus.run(&[&["chat", "x", "-m", "sandbox-small", "--json"], words].concat()).json();
+        assert_eq!(object["error"]["reason"], "unsupported");
+        assert_eq!(asked(), before, "nothing was sent");
+        // Of this one the list knows nothing, so the service is the one to say no.
+        let sent = nexus.run(&[&["chat", "x", "-m", "sandbox-old"], words].concat());
+        assert_eq!(asked(), before + 1, "{sent}");
+    }
+    let output = nexus.run(&["chat", "x", "--effort", "max"]);
+    assert!(output.stderr.contains("sandbox-large cannot be asked with --effort max: "), "{output}");
+    nexus.run(&["chat", "x", "--effort", "low", "-a", "a.pdf"]).ok();
+    nexus.run(&["chat", "x", "--effort", "high"]).ok();
 }
 
 #[test]
@@ -115,6 +164,19 @@ fn an_answer_that_does_not_fit_is_none() {
         assert_eq!((output.code, &object["error"]["reason"]), (Some(1), &json!("schema_mismatch")));
         assert_eq!((&object["answer"], &object["partial"]), (&Value::Null, &json!(text)));
     }
+}
+
+#[test]
+fn an_answer_that_was_cut_is_said_to_be_cut_and_not_only_not_to_fit() {
+    let (sandbox, nexus) = signed_in();
+    let pieces = [delta("{\"age\":"), stop_reason("max_tokens"), stop()];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+    assert_output!(
+        nexus.run(&["chat", "x", "--schema", SCHEMA]), 1, stdout: "",
+        stderr: "error: the answer reached --max-tokens and was cut, so it does not fit the schema: it is no JSON: EOF \
+                 while parsing a value at line 1 column 7\n  give it more room with --max-tokens; `--json` tells what \
+                 came\n",
+    );
 }
 
 #[test]

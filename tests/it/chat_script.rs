@@ -358,6 +358,33 @@ fn a_reader_who_has_gone_ends_it_quietly_whatever_the_form() {
 
 #[cfg(unix)]
 #[test]
+fn what_is_said_begins_a_line_where_both_streams_are_one() {
+    use std::io::Read as _;
+
+    let (sandbox, nexus) = signed_in();
+    let broken = || Scripted::stream([delta("half"), Piece::Break]);
+    sandbox.script(Endpoint::Messages, [broken(), broken()]);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = nexus.command(&["chat", "x"]);
+    let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    drop(command);
+    let mut both = String::new();
+    reader.read_to_string(&mut both).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(both.starts_with("half\nnote: what was printed is not the whole answer\nerror: "), "{both}");
+    // Where they are apart, the text is left as it came.
+    assert_eq!(nexus.run(&["chat", "x"]).stdout, "half");
+}
+
+#[test]
+fn a_model_without_a_name_is_none() {
+    let output = Nexus::new().run(&["chat", "x", "-m", ""]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("'--model <ID>'"), "{output}");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_silent_stdin_is_told_of_and_waited_for() {
     use std::io::{Read as _, Write as _};
 

@@ -35,6 +35,7 @@ fn catalogue() -> Vec<Failure> {
         Usage(text("`-` reads the question from stdin and stands alone")),
         Configuration { sentence: text("config.toml has an unknown key `x`"), cure: text("did you mean `y`?") },
         Attachment { file: text("a.zip"), why: text("it looks like application/zip"), cure: text("convert it") },
+        Incapable { model: text("claude-x"), wanted: text("--effort max") },
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
         ClientRefused { provider: built_in(), client_id: text("c"), host: host(), said: text("unknown client") },
@@ -80,7 +81,8 @@ fn catalogue() -> Vec<Failure> {
         NoConversation { wanted: text("1wq3"), several: 0 },
         NoConversation { wanted: text("1w"), several: 2 },
         NoConversation { wanted: String::new(), several: 0 },
-        Misfit { why: text("at `/age`, want integer, but got string") },
+        Misfit { why: text("at `/age`, want integer, but got string"), cut: false },
+        Misfit { why: text("it is no JSON: EOF while parsing an object"), cut: true },
         ContextFull,
     ]);
     for status in [400, 401, 402, 403, 404, 408, 409, 413, 429, 302, 500, 503, 529] {

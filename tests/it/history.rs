@@ -175,6 +175,53 @@ fn words_are_found_however_they_are_written() {
 }
 
 #[test]
+fn what_is_written_without_spaces_is_found_wherever_it_stands() {
+    let nexus = Nexus::new();
+    let history = store(&nexus);
+    let id = history.ask(None, &asked("東京タワーの高さはどのくらいですか", BEGIN)).unwrap();
+    let long = format!("{}GPT模型100%_快{}", "前".repeat(40), "後".repeat(40));
+    history.answer(&id, &answer(&long, State::Whole, BEGIN + 1)).unwrap();
+    history.ask(Some(&id), &asked("ประเทศไทย tower 한국어를", BEGIN + 2)).unwrap();
+    let around =
+        |before: usize, after: usize| format!("...{}GPT模型100%_快{}...", "前".repeat(before), "後".repeat(after));
+    for (words, said) in [
+        (&["タワー"][..], "東京タワーの高さはどのくらいですか"),
+        (&["高さ", "東京"], "東京タワーの高さはどのくらいですか"),
+        (&["高い"], ""),
+        (&["gpt模型"], &*around(24, 18)),
+        (&["100%_快"], &*around(19, 24)),
+        (&["100_%快"], ""),
+        (&["ไทย"], "ประเทศไทย tower 한국어를"),
+        (&["국어", "TOW"], "ประเทศไทย tower 한국어를"),
+        (&["국어", "ower"], ""),
+        (&["tower"], "ประเทศไทย tower 한국어를"),
+    ] {
+        let words: Vec<&str> = ["history", "search", "--json"].into_iter().chain(words.iter().copied()).collect();
+        let found = nexus.run(&words).json();
+        let excerpts: Vec<_> = found["found"].as_array().unwrap().iter().map(|one| one["excerpt"].clone()).collect();
+        let expected: Vec<serde_json::Value> =
+            [said].iter().filter(|said| !said.is_empty()).map(|said| json!(said)).collect();
+        assert_eq!(excerpts, expected, "{words:?}");
+    }
+    let before = bytes(&nexus);
+    assert!(holds(&before, "タワー"));
+    nexus.run(&["history", "delete", &id]).ok();
+    let after = bytes(&nexus);
+    assert!(!holds(&after, "タワー") && !holds(&after, "模型"), "deleted from the file, too");
+}
+
+#[test]
+fn an_empty_id_is_said_to_be_one() {
+    let (nexus, ..) = two();
+    for words in [&["history", "show", ""][..], &["history", "show", " "], &["chat", "x", "--conversation", ""]] {
+        assert_output!(
+            nexus.run(words), 2, stdout: "",
+            stderr: "error: a conversation's id is not empty; `nexus history list` lists them\n  see `nexus --help`\n",
+        );
+    }
+}
+
+#[test]
 fn the_latest_words_are_found_first() {
     let nexus = Nexus::new();
     let history = store(&nexus);

@@ -73,7 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("unicode_width", &["markdown/inline.rs", "markdown/page.rs"]),
     ("jiff", &["moment.rs"]),
     ("subtle", &["secret.rs"]),
-    ("rustix", &["private.rs", "world/attending.rs", "world/stdin.rs", "world.rs"]),
+    ("rustix", &["private.rs", "world/attending.rs", "world/stdin.rs", "world/stdout.rs", "world.rs"]),
     ("rustyline", &["commands/chat/editor.rs"]),
     ("signal_hook", &["private.rs"]),
     ("argon2", &["session/key/passphrase.rs"]),
@@ -436,12 +436,8 @@ fn the_outside_is_handed_in_by_the_world() {
         ("std::env::var", &["world.rs"]),
         ("SystemTime::now", &["world.rs"]),
         ("io::stdin()", &["world/attending.rs", "world/stdin.rs", "world.rs"]),
-        ("io::stderr()", &["world/aside.rs", "world/progress.rs", "world.rs"]),
-        // The answer is written as it comes, and holds the stream until it ends.
-        (
-            "io::stdout()",
-            &["commands/chat/shown.rs", "world/aside.rs", "world/attending.rs", "world/screen.rs", "world.rs"],
-        ),
+        ("io::stderr()", &["world/aside.rs", "world/progress.rs", "world/stdout.rs", "world.rs"]),
+        ("io::stdout()", &["world/aside.rs", "world/attending.rs", "world/screen.rs", "world/stdout.rs", "world.rs"]),
         ("std::env::current_exe", &["commands/demo.rs"]),
         ("TcpSocket::new", &["loopback/mod.rs"]),
     ];

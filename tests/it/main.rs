@@ -56,6 +56,8 @@ mod oauth_status;
 mod oauth_token;
 /// A provider that speaks the Chat Completions API.
 mod openai;
+/// A reader of stdout who pauses (Unix).
+mod paused;
 /// The authorization code flow with PKCE, case by case.
 mod pkce;
 /// What other users and programs of this machine can get at.

@@ -1,10 +1,11 @@
-//! What a running command hides from the other programs of its user.
+//! The memory of a running command: what it hides from the other programs of its user, and how little an answer takes.
 
 use std::fs;
 use std::process::Command;
 
-use nexus::sandbox::Settings;
+use nexus::sandbox::{Endpoint, Gate, Piece, Scripted, Settings};
 
+use crate::chat::{delta, signed_in, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
 
 /// Whoever owns `/proc/PID/environ` may read it; the kernel gives it to root where a process has
@@ -50,4 +51,36 @@ fn the_memory_of_a_waiting_sign_in_is_hidden_from_its_own_user() {
     started.url();
     assert_ne!(owner(started.id()), user);
     started.kill();
+}
+
+/// An answer is written as it comes, so its length is nobody's memory.
+#[test]
+fn a_long_answer_takes_no_more_memory_than_a_short_one() {
+    use std::io::Read as _;
+
+    const MIB: usize = 1024 * 1024;
+    const PIECE: usize = 16 * 1024;
+    const MORE: usize = 8 * MIB;
+
+    let (sandbox, nexus) = signed_in();
+    let peak = |mib: usize| {
+        let gate = Gate::new();
+        let text = std::iter::repeat_n(delta(&"x".repeat(PIECE)), mib * MIB / PIECE);
+        let end = [Piece::Wait(gate.clone()), stop_reason("end_turn"), stop()];
+        sandbox.script(Endpoint::Messages, [Scripted::stream(text.chain(end))]);
+        let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
+        let (mut stdout, mut piece, mut left) = (child.stdout.take().unwrap(), vec![0; PIECE], mib * MIB);
+        while left > 0 {
+            let read = stdout.read(&mut piece).unwrap();
+            assert!(read > 0, "it ended {left} bytes too early");
+            left = left.saturating_sub(read);
+        }
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        gate.open();
+        nexus.finish(child);
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+    };
+    let (short, long) = (peak(1), peak(64));
+    assert!(long < short + MORE, "{short} and {long} bytes");
 }

@@ -57,6 +57,24 @@ fn an_answer_is_printed_and_nothing_else() {
 }
 
 #[test]
+fn effort_and_schema_go_by_their_names_there() {
+    let (sandbox, nexus) = signed_in();
+    for level in ["low", "medium", "high", "xhigh", "max"] {
+        nexus.run(&["chat", "x", "--effort", level]).ok();
+        let asked = asked(&sandbox);
+        assert_eq!((&asked["reasoning_effort"], asked.get("output_config")), (&json!(level), None));
+    }
+    let schema = json!({ "type": "object", "required": ["age"] });
+    sandbox.script(Endpoint::Completions, [Scripted::stream([delta("{\"age\":7}"), finish("stop"), done()])]);
+    assert_output!(
+        nexus.run(&["chat", "x", "--schema", &schema.to_string()]), 0, stdout: "{\"age\":7}\n", stderr: "",
+    );
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } });
+    let asked = asked(&sandbox);
+    assert_eq!((&asked["response_format"], asked.get("output_config")), (&format, None));
+}
+
+#[test]
 fn the_object_for_programs_is_the_same() {
     let (_sandbox, nexus) = signed_in();
     let mut object = nexus.run(&["chat", "--json", "--max-tokens", "3", "x"]).json();

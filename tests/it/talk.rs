@@ -54,6 +54,29 @@ fn lines_are_answered_with_what_was_said_before_in_mind() {
 }
 
 #[test]
+fn a_file_without_words_is_asked_about() {
+    let (sandbox, nexus) = signed_in();
+    fs::write(nexus.path("notes.txt"), "the notes").unwrap();
+    let mut terminal = Terminal::open(&nexus, &["chat", "-a", "notes.txt"], COLUMNS);
+    terminal.until(|screen| screen.contains("note: reading the question from the terminal; Ctrl-D"));
+    terminal.press("what is this?\r\u{4}");
+    let left = terminal.finish();
+    assert_eq!(left.code, 0, "{}", left.screen);
+    let asked = sandbox.requests_to(Endpoint::Messages).pop().unwrap().json();
+    let said = &asked["messages"][0]["content"];
+    assert_eq!((&said[0]["type"], &said[1]["text"]), (&"document".into(), &"what is this?\n".into()), "{asked}");
+}
+
+#[test]
+fn a_template_that_needs_no_words_asks_at_once() {
+    let (sandbox, nexus) = signed_in();
+    fs::create_dir(nexus.path("templates")).unwrap();
+    fs::write(nexus.path("templates/hi.toml"), "prompt = 'Say hi'\n").unwrap();
+    assert_eq!(Terminal::open(&nexus, &["chat", "-t", "hi"], COLUMNS).finish().code, 0);
+    assert_eq!(said(&sandbox), [("user".into(), "Say hi".into())]);
+}
+
+#[test]
 fn a_question_may_have_several_lines() {
     let (sandbox, nexus) = signed_in();
     let mut terminal = open(&nexus, &[]);

@@ -143,13 +143,18 @@ impl Attached<'_> {
     }
 
     fn image(&self, media_type: &'static str, bytes: &[u8]) -> Result<Part> {
-        // An image whose header says nothing is for the service to judge.
-        if let Ok(found) = imagesize::blob_size(bytes)
-            && found.width.max(found.height) > MAX_SIDE
-        {
-            let why =
-                format!("it is {} x {} pixels, and an image may have {MAX_SIDE} a side", found.width, found.height);
-            return Err(self.refused(why, "scale it down"));
+        match imagesize::blob_size(bytes) {
+            Ok(found) if found.width.max(found.height) > MAX_SIDE => {
+                let why =
+                    format!("it is {} x {} pixels, and an image may have {MAX_SIDE} a side", found.width, found.height);
+                return Err(self.refused(why, "scale it down"));
+            }
+            // Of the other kinds not every header is known; those are for the service to judge.
+            Err(_) if matches!(media_type, "image/png" | "image/jpeg") => {
+                let why = format!("it begins as {media_type} does, and breaks off before it says how large it is");
+                return Err(self.refused(why, "copy or download it again"));
+            }
+            _ => {}
         }
         Ok(Part::Image { media_type, data: self.encoded(bytes, MAX_IMAGE, "an image")? })
     }
@@ -224,7 +229,8 @@ mod tests {
         let image = |media_type, bytes: &[u8]| Ok(Part::Image { media_type, data: BASE64_STANDARD.encode(bytes) });
         let gif = b"GIF89a\x01\0\x01\0\0\0\0";
         let webp = b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f\0\0\0\0\0\0\0";
-        let jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
+        let jpeg =
+            b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0";
         assert_eq!(part(&png(8_000, 1)), image("image/png", &png(8_000, 1)));
         assert_eq!(part(gif), image("image/gif", gif));
         assert_eq!(part(webp), image("image/webp", webp));
@@ -251,6 +257,11 @@ mod tests {
             ),
             (b"", "there is nothing in it"),
             (b" \n\t", "there is nothing in it"),
+            (&png(1, 1)[..8], "it begins as image/png does, and breaks off before it says how large it is"),
+            (
+                b"\xff\xd8\xff\xe0\0\x10JF",
+                "it begins as image/jpeg does, and breaks off before it says how large it is",
+            ),
             (&png(8_001, 5), "it is 8001 x 5 pixels, and an image may have 8000 a side"),
         ] {
             let said = part(bytes).unwrap_err();

@@ -26,6 +26,8 @@ pub(super) fn said(args: &Args, world: &World) -> Result<String> {
             return usage("stdin is attached, so it cannot be the question too: write that as words");
         }
         words if attached > 0 => words.join(" "),
+        // Whoever names a file at a terminal has yet to say what to do with it; a template may know that itself.
+        [] if !args.no_stdin && !args.attach.is_empty() && args.template.is_none() => world.stdin()?,
         [] if args.no_stdin || world.stdin_is_terminal() => String::new(),
         [] => world.stdin()?,
         [_] if dash => world.stdin()?,

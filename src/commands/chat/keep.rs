@@ -1,7 +1,11 @@
 //! What is kept of a conversation, and when: the question while it is on its way, the answer once it
 //! has ended. Whatever goes wrong here is a note; it never costs anybody an answer.
 
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::api::{Ending, Part, Question, Role};
 use crate::commands::chat::Args;
@@ -12,6 +16,10 @@ use crate::world::{self, World};
 
 /// How much of an answer is kept, in bytes: more than any model writes at once.
 const LONGEST: usize = 16 * 1024 * 1024;
+
+/// How long whoever wants to know what a conversation is called waits for it to be written: many times as long as that
+/// takes, unless another program keeps the history locked.
+const SHORTLY: Duration = Duration::from_millis(250);
 
 /// Keeps a conversation, or does not.
 pub(super) struct Keep {
@@ -26,7 +34,7 @@ pub(super) struct Keep {
     turns: Vec<Turn>,
     /// The question whose answer is awaited.
     asked: Option<Turn>,
-    writing: Option<JoinHandle<Result<String>>>,
+    writing: Option<oneshot::Receiver<Result<String>>>,
     answer: String,
     too_long: bool,
     /// Whether another question follows, with all of this before it.
@@ -124,11 +132,7 @@ impl Keep {
         let (model, system) = (question.model.clone(), question.system.clone());
         let asked = Asked { provider: provider.to_owned(), model, system, text, at };
         let id = self.id.clone();
-        // A thread, because the disk may be slow and the network need not wait for it.
-        match thread::Builder::new().spawn(move || history.ask(id.as_deref(), &asked)) {
-            Ok(writing) => self.writing = Some(writing),
-            Err(error) => self.give_up(&error.to_string()),
-        }
+        self.writing = self.aside(move || history.ask(id.as_deref(), &asked));
     }
 
     /// The next piece of the answer.
@@ -142,22 +146,48 @@ impl Keep {
         }
     }
 
+    /// Writes on a thread, because the disk may be slow and neither the network nor a signal need wait for it.
+    fn aside<T: Send + 'static>(
+        &mut self,
+        write: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Option<oneshot::Receiver<Result<T>>> {
+        let (send, written) = oneshot::channel();
+        // Nobody listens any more: then the program ends.
+        match thread::Builder::new().spawn(move || drop(send.send(write()))) {
+            Ok(_) => return Some(written),
+            Err(error) => self.give_up(&error.to_string()),
+        }
+        None
+    }
+
     /// The conversation's id, once the question is kept.
-    pub(super) fn id(&mut self) -> Option<String> {
-        if let Some(writing) = self.writing.take() {
-            match writing.join() {
+    pub(super) async fn id(&mut self) -> Option<String> {
+        if let Some(writing) = &mut self.writing {
+            let written = writing.await;
+            self.writing = None;
+            match written {
                 Ok(Ok(id)) => self.id = Some(id),
                 Ok(Err(failure)) => self.give_up(&failure.to_string()),
                 Err(_) => self.give_up("the thread that writes it ended"),
             }
         }
+        self.known_id()
+    }
+
+    /// The same if that is so by now: a history that is locked holds nothing up.
+    pub(super) async fn id_by_now(&mut self) -> Option<String> {
+        timeout(SHORTLY, self.id()).await.ok().flatten()
+    }
+
+    /// The conversation's id as far as it is known.
+    pub(super) fn known_id(&self) -> Option<String> {
         self.id.clone().filter(|_| self.is_on())
     }
 
     /// Keeps the answer as far as it came, whatever became of it.
-    pub(super) fn end<T>(&mut self, done: &anyhow::Result<T>, ending: &Ending) {
+    pub(super) async fn end<T>(&mut self, done: &anyhow::Result<T>, ending: &Ending) {
         let Some(asked) = self.asked.take() else { return };
-        let id = self.id();
+        let id = self.id().await;
         let state = match done {
             Ok(_) if self.too_long => State::Cut,
             Ok(_) => State::Whole,
@@ -178,13 +208,18 @@ impl Keep {
             request_id: ending.request_id.clone(),
             at: world::now(),
         };
-        if let (Some(history), Some(id)) = (&self.history, id)
-            && let Err(failure) = history.answer(&id, &turn)
-        {
-            self.give_up(&failure.to_string());
-        }
+        let kept = turn.clone();
         if self.remembers {
             self.turns.extend([asked, turn]);
+        }
+        if let (Some(history), Some(id)) = (self.history.clone(), id)
+            && let Some(written) = self.aside(move || history.answer(&id, &kept))
+        {
+            match written.await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => self.give_up(&failure.to_string()),
+                Err(_) => self.give_up("the thread that writes it ended"),
+            }
         }
     }
 

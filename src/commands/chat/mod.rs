@@ -70,7 +70,7 @@ pub(crate) struct Args {
     vars: Vec<(String, String)>,
 
     /// The model or an alias of one; else the template's, else the configured one, else the newest that the session may use
-    #[arg(long, short, value_name = "ID")]
+    #[arg(long, short, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     model: Option<String>,
 
     /// The longest answer, in tokens
@@ -155,16 +155,31 @@ pub(crate) fn run(mut args: Args, world: &World) -> Done {
         let accounts = settled(&args, form, &mut output, world)?;
         return talk::run(&mut args, &accounts, &mut output, world);
     }
-    let done = once(&args, form, &mut output, world);
-    output.end(done)
+    once(&args, form, &mut output, world)
 }
 
-fn once(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> anyhow::Result<()> {
-    output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
-    let asked = asked::settle(args, world)?;
-    let accounts = settled(args, form, output, world)?;
-    let seen = accounts.look("")?;
-    world.wait(ask(args, asked, &accounts, seen, output))
+fn once(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> Done {
+    let mut settled = || -> Result<_> {
+        output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
+        let asked = asked::settle(args, world)?;
+        let accounts = settled(args, form, output, world)?;
+        let seen = accounts.look("")?;
+        Ok((asked, accounts, seen))
+    };
+    let (asked, accounts, seen) = match settled() {
+        Ok(settled) => settled,
+        Err(failure) => return output.end_unasked(failure.into()),
+    };
+    world.attend(async |signals| {
+        let done = tokio::select! {
+            done = ask(args, asked, &accounts, seen, output) => done,
+            signal = signals.next() => Err(signal.into()),
+        };
+        tokio::select! {
+            ended = output.end(done) => ended,
+            signal = signals.next() => Err(signal.into()),
+        }
+    })
 }
 
 /// Whose account is asked, and how far the conversation is.
@@ -185,8 +200,7 @@ async fn ask(
     asked.model = asked.model.or(output.keep.model.take());
     asked.system = asked.system.or(output.keep.system.take());
     let named = settle::is_named(args, &asked, accounts);
-    let mut question = settle::question(args, asked, accounts, &seen).await?;
-    question.schema = output.schema.as_ref().map(schema::Schema::value);
+    let mut question = settle::question(args, asked, output.schema.as_ref(), (accounts, &seen), output.world).await?;
     output.keep.ask(&mut question, &accounts.provider().name);
     let answer = match accounts.ask("", seen, &question).await {
         Err(failure) if !named && settle::is_gone(&failure) => {

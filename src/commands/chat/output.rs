@@ -1,9 +1,12 @@
 //! What becomes of an answer: written as it comes, or told to a program.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::account::{Accounts, Told, Waiting};
-use crate::api::{Answer, Piece, Usage};
+use crate::api::{self, Answer, Piece, Usage};
 use crate::commands::Done;
 use crate::commands::chat::Args;
 use crate::commands::chat::keep::Keep;
@@ -12,16 +15,17 @@ use crate::commands::chat::schema::Schema;
 use crate::commands::chat::shown::Shown;
 use crate::commands::chat::spent::Watch;
 use crate::commands::told;
-use crate::failure::Failure;
+use crate::failure::{Failure, Result};
+use crate::moment;
 use crate::provider::host;
 use crate::world::aside::Aside;
-use crate::world::{Progress, World};
+use crate::world::{Interrupted, Progress, World};
 
 /// Where an answer goes, and what is known of it.
 pub(super) struct Output<'w> {
     form: Form,
     raw: bool,
-    world: &'w World,
+    pub(super) world: &'w World,
     /// Until there is something better to see.
     progress: Option<Progress>,
     pub(super) known: Known,
@@ -34,7 +38,12 @@ pub(super) struct Output<'w> {
     watch: Option<Watch>,
     /// Whether what the model thinks is shown, too.
     thinking: bool,
+    /// Whether a silence in the middle was spoken of.
+    told_of_silence: bool,
 }
+
+/// How long a text may stand still before that is worth a word.
+const SILENCE: Duration = Duration::from_secs(20);
 
 impl<'w> Output<'w> {
     pub(super) fn new(form: Form, args: &Args, world: &'w World) -> Self {
@@ -49,6 +58,7 @@ impl<'w> Output<'w> {
             schema: None,
             watch: args.usage.then(Watch::start),
             thinking: args.thinking,
+            told_of_silence: false,
         }
     }
 
@@ -59,7 +69,7 @@ impl<'w> Output<'w> {
 
     /// Forgets the answer before, as another question is asked.
     pub(super) fn begin(&mut self) {
-        (self.known, self.printed) = (Known::default(), false);
+        (self.known, self.printed, self.told_of_silence) = (Known::default(), false, false);
         self.watch = self.watch.is_some().then(Watch::start);
         self.progress = Some(self.world.progress());
     }
@@ -81,7 +91,8 @@ impl<'w> Output<'w> {
         self.known.ending = answer.ending().clone();
         ended?;
         if let Some(schema) = &self.schema {
-            schema.check(&self.known.text)?;
+            let cut = self.known.ending.stop_reason.as_deref() == Some("max_tokens");
+            schema.check(&self.known.text).map_err(|why| Failure::Misfit { why, cut })?;
         }
         Ok(())
     }
@@ -91,14 +102,15 @@ impl<'w> Output<'w> {
         let mut out = Shown::begin(self.raw, self.world);
         let mut aside = Aside::default();
         let ended = loop {
-            match answer.next().await {
+            let open = out.is_open();
+            match self.next(answer, open).await {
                 Ok(Some(Piece::Text(text))) => {
                     aside.end();
                     self.first_text();
                     self.printed = true;
                     self.progress = None;
-                    out.write(&text)?;
                     self.keep.hear(&text);
+                    out.write(&text).await?;
                 }
                 Ok(Some(Piece::Thinking(text))) if self.thinking => {
                     self.progress = None;
@@ -111,9 +123,9 @@ impl<'w> Output<'w> {
         };
         self.progress = None;
         aside.end();
-        // On a terminal an error must not begin in the middle of the answer's last line.
-        if ended.is_ok() || self.world.stdout_is_terminal() {
-            out.finish()?;
+        // Where both are read as one, an error must not begin in the middle of the answer's last line.
+        if ended.is_ok() || self.world.stdout_is_terminal() || self.world.streams_are_one() {
+            out.finish().await?;
         }
         Ok(ended?)
     }
@@ -122,16 +134,16 @@ impl<'w> Output<'w> {
     async fn tell(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
         let stream = self.form == Form::StreamJson;
         if stream {
-            self.known.conversation = self.keep.id();
-            self.world.print_json(&self.known.start())?;
+            self.known.conversation = self.keep.id_by_now().await;
+            self.world.send_json(&self.known.start()).await?;
         }
         let mut aside = Aside::default();
-        while let Some(piece) = answer.next().await? {
+        while let Some(piece) = self.next(answer, false).await? {
             let (kind, text) = match &piece {
                 Piece::Text(text) => {
                     aside.end();
                     self.first_text();
-                    self.known.text.push_str(text);
+                    answer.collect(&mut self.known.text, text)?;
                     self.keep.hear(text);
                     ("text", text)
                 }
@@ -144,10 +156,29 @@ impl<'w> Output<'w> {
                 }
             };
             if stream {
-                self.world.print_json(&object::piece(kind, text))?;
+                self.world.send_json(&object::piece(kind, text)).await?;
             }
         }
         Ok(())
+    }
+
+    /// The next piece. A silence in the middle of the text is told of, once, where nobody sees the text stand still.
+    async fn next(&mut self, answer: &mut Answer, open_line: bool) -> Result<Option<Piece>> {
+        let begun = self.printed || !self.known.text.is_empty();
+        if !begun || self.told_of_silence || self.world.stdout_is_terminal() {
+            return answer.next().await;
+        }
+        let (world, told) = (self.world, &mut self.told_of_silence);
+        patiently(answer.next(), || {
+            *told = true;
+            let apart = if open_line && world.streams_are_one() { "\n" } else { "" };
+            world.say(&format!(
+                "{apart}note: no text has come for {} seconds; without any sign of life it is given up after {}",
+                SILENCE.as_secs(),
+                api::SILENCE.as_secs(),
+            ));
+        })
+        .await
     }
 
     fn first_text(&mut self) {
@@ -161,46 +192,89 @@ impl<'w> Output<'w> {
     ///
     /// # Errors
     /// What went wrong before, or a stdout that takes nothing.
-    pub(super) fn end(&mut self, done: anyhow::Result<()>) -> Done {
+    pub(super) async fn end(&mut self, done: anyhow::Result<()>) -> Done {
         self.progress = None;
-        self.keep.end(&done, &self.known.ending);
-        self.known.conversation = self.keep.id();
+        self.keep.end(&done, &self.known.ending).await;
+        self.known.conversation = self.keep.id().await;
+        match &done {
+            Ok(()) => {
+                let last = self.last();
+                match self.form {
+                    Form::Text => self.world.send(&last).await?,
+                    Form::Json | Form::StreamJson => self.world.send_json(&last).await?,
+                }
+            }
+            // Whoever interrupts does not wait for a reader any more.
+            Err(error) if error.is::<Interrupted>() => self.world.send_json_now(&self.lost(error)),
+            Err(error) => {
+                // If stdout cannot take it, the sentence on stderr and the exit code have to do.
+                let _ = self.world.send_json(&self.lost(error)).await;
+            }
+        }
+        self.conclude(done)
+    }
+
+    /// The same for what failed before it could be asked.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub(super) fn end_unasked(&mut self, error: anyhow::Error) -> Done {
+        self.progress = None;
+        self.known.conversation = self.keep.known_id();
+        let _ = self.world.print_json(&self.lost(&error));
+        self.conclude(Err(error))
+    }
+
+    /// The last that stdout gets of an answer: the object, or the text that fits its schema.
+    fn last(&self) -> String {
+        match (self.form, &self.schema) {
+            (Form::Text, None) => String::new(),
+            (Form::Text, Some(_)) => format!("{}\n", self.known.text.trim_end()),
+            (form, _) => self.known.told(form, None),
+        }
+    }
+
+    /// The same of a failure.
+    fn lost(&self, error: &anyhow::Error) -> String {
+        match (self.form, told::error(error)) {
+            (Form::Json | Form::StreamJson, Some(object)) => self.known.told(self.form, Some(&object)),
+            _ => String::new(),
+        }
+    }
+
+    /// What is said of it beside.
+    fn conclude(&self, done: anyhow::Result<()>) -> Done {
         if let Some(watch) = &self.watch
             && (done.is_ok() || self.known.ending.usage != Usage::default())
         {
             self.world.say(&watch.line(&self.known.ending.usage));
         }
-        match done {
-            Ok(()) => {
-                match (self.form, &self.schema) {
-                    (Form::Text, None) => {}
-                    (Form::Text, Some(_)) => {
-                        let shown = self.world.shown(self.known.text.trim_end());
-                        self.world.print(&format!("{shown}\n"))?;
-                    }
-                    (form, _) => self.world.print_json(&self.known.told(form, None))?,
-                }
-                if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
-                    self.world.say("note: the answer stops here because it reached --max-tokens");
-                }
-                Ok(0)
+        let Err(error) = done else {
+            if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
+                self.world.say("note: the answer stops here because it reached --max-tokens");
             }
-            Err(error) => {
-                if let (Form::Json | Form::StreamJson, Some(object)) = (self.form, told::error(&error)) {
-                    // If stdout cannot take it, the sentence on stderr and the exit code have to do.
-                    let _ = self.world.print_json(&self.known.told(self.form, Some(&object)));
-                }
-                if self.printed {
-                    match error.downcast_ref() {
-                        Some(Failure::Declined { .. }) => self.world.say("note: what was printed is not an answer"),
-                        Some(_) => self.world.say("note: what was printed is not the whole answer"),
-                        None => {}
-                    }
-                }
-                Err(error)
+            return Ok(0);
+        };
+        if self.printed {
+            match error.downcast_ref() {
+                Some(Failure::Declined { .. }) => self.world.say("note: what was printed is not an answer"),
+                Some(_) => self.world.say("note: what was printed is not the whole answer"),
+                None => {}
             }
         }
+        Err(error)
     }
+}
+
+/// Waits, and says so once that has taken a while.
+async fn patiently<T>(awaited: impl Future<Output = T>, say: impl FnOnce()) -> T {
+    let mut awaited = std::pin::pin!(awaited);
+    tokio::select! {
+        biased;
+        came = &mut awaited => return came,
+        () = sleep(SILENCE) => say(),
+    }
+    awaited.await
 }
 
 /// Tells a person what is waited for, where one is there to see it.
@@ -213,8 +287,29 @@ pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
         Waiting::ForToken => world.waiting("refreshing the token"),
         Waiting::ForAnswer => world.waiting(format_args!("waiting for {host}")),
         Waiting::ToAskAgain(retry) => {
-            world.waiting("waiting to ask again");
+            world.waiting(format_args!("asking {host} again in {}", moment::wait(retry.wait)));
             world.say(&format!("note: {retry}"));
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_is_told_of_once_it_is_one_and_ends_nothing() {
+        for (seconds, told) in [(0, None), (19, None), (21, Some(20)), (80, Some(20))] {
+            let start = Instant::now();
+            let mut said = None;
+            let awaited = async {
+                sleep(Duration::from_secs(seconds)).await;
+                seconds
+            };
+            assert_eq!(patiently(awaited, || said = Some(start.elapsed().as_secs())).await, seconds);
+            assert_eq!((said, start.elapsed().as_secs()), (told, seconds));
+        }
+    }
 }

@@ -2,12 +2,14 @@
 //! configuration, then what the server listed.
 
 use crate::account::{Accounts, Patience};
-use crate::api::{Message, Model, Question, Role};
+use crate::api::{Message, Model, Part, Question, Role};
 use crate::commands::chat::Args;
 use crate::commands::chat::asked::Asked;
 use crate::commands::chat::object::{self, Form};
 use crate::commands::chat::output;
+use crate::commands::chat::schema::Schema;
 use crate::failure::{Failure, Result};
+use crate::provider::Dialect;
 use crate::session::Session;
 use crate::world::World;
 
@@ -18,16 +20,53 @@ const MAX_TOKENS: u32 = 8_192;
 /// The question as it is sent.
 ///
 /// # Errors
-/// [`Failure::NoModel`] where nothing names a model, and why the models could not be listed where
-/// that was needed.
-pub(super) async fn question(args: &Args, asked: Asked, accounts: &Accounts, seen: &Session) -> Result<Question> {
+/// [`Failure::NoModel`] where nothing names a model, [`Failure::Incapable`] where the model is known not to do what is
+/// asked of it, and why the models could not be listed where that was needed.
+pub(super) async fn question(
+    args: &Args,
+    asked: Asked,
+    schema: Option<&Schema>,
+    (accounts, seen): (&Accounts, &Session),
+    world: &World,
+) -> Result<Question> {
     let model = args.model.clone().or(asked.model);
     let asked = Asked { model, max_tokens: args.max_tokens.or(asked.max_tokens), ..asked };
     let listed = models(asked.model.is_some(), accounts, seen).await?;
     let question = settled(asked, accounts, &listed)?;
     // Only newer models know how to show what they think, and the others would refuse to.
     let thinks = listed.iter().any(|listed| listed.id == question.model && listed.thinks_adaptively);
-    Ok(Question { effort: args.effort.clone(), thinking: args.thinking && thinks, ..question })
+    if args.thinking && !thinks && accounts.provider().api.dialect == Dialect::Anthropic {
+        let model = &question.model;
+        world.note(&format!("no list says that {model} shows what it thinks, so it is not asked to (--thinking)"));
+    }
+    let schema = schema.map(Schema::value);
+    let question = Question { effort: args.effort.clone(), thinking: args.thinking && thinks, schema, ..question };
+    able(&question, &listed)?;
+    Ok(question)
+}
+
+/// Holds what a question needs against what the list says of its model. Where the list says nothing, the service will.
+///
+/// # Errors
+/// [`Failure::Incapable`].
+fn able(question: &Question, listed: &[Model]) -> Result<()> {
+    let Some(model) = listed.iter().find(|listed| listed.id == question.model) else { return Ok(()) };
+    let parts = || question.messages.iter().flat_map(|message| &message.parts);
+    let effort = question.effort.as_deref();
+    let needs = [
+        ("effort".to_owned(), effort.is_some(), "--effort".to_owned()),
+        (format!("effort.{}", effort.unwrap_or_default()), effort.is_some(), {
+            format!("--effort {}", effort.unwrap_or_default())
+        }),
+        ("structured_outputs".into(), question.schema.is_some(), "--schema".into()),
+        ("image_input".into(), parts().any(|part| matches!(part, Part::Image { .. })), "-a and a picture".into()),
+        ("pdf_input".into(), parts().any(|part| matches!(part, Part::Pdf { .. })), "-a and a PDF".into()),
+    ];
+    let lacked = needs.into_iter().find(|(needed, wanted, _)| *wanted && model.cannot.contains(needed));
+    match lacked {
+        Some((.., wanted)) => Err(Failure::Incapable { model: question.model.clone(), wanted }),
+        None => Ok(()),
+    }
 }
 
 /// What is known of the models, where it matters.
@@ -86,14 +125,16 @@ pub(super) fn is_gone(failure: &Failure) -> bool {
 /// The same question to the model that is the newest now, the list being asked for anew.
 ///
 /// # Errors
-/// The failure that is given, where there is no other model to ask.
+/// The failure that is given, where there is no other model to ask; [`Failure::Incapable`].
 pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure) -> Result<Question> {
     let Ok(listed) = accounts.models("", accounts.look("")?).await else { return Err(gone) };
     let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone) };
     let longest = model.max_tokens.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0);
     let max_tokens = longest.map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
     let thinking = question.thinking && model.thinks_adaptively;
-    Ok(Question { model: model.id.clone(), max_tokens, thinking, ..question })
+    let question = Question { model: model.id.clone(), max_tokens, thinking, ..question };
+    able(&question, &listed)?;
+    Ok(question)
 }
 
 /// What it means for a question that there is no list to take a model from.

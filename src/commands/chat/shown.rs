@@ -1,15 +1,15 @@
 //! How an answer is seen: its Markdown laid out on a terminal, its bytes as they came in a pipe.
 
-use std::io::{self, StdoutLock, Write as _};
+use std::io;
 
 use crate::markdown::Rendered;
-use crate::terminal::Streamed;
+use crate::terminal::Lines;
 use crate::world::World;
 
 /// An answer on its way to stdout.
 pub(super) enum Shown<'w> {
     /// As it came, but for what would act on a terminal.
-    Written(Streamed<StdoutLock<'static>>),
+    Written { lines: Lines, world: &'w World },
     /// Laid out.
     LaidOut(Box<Page<'w>>),
 }
@@ -17,7 +17,6 @@ pub(super) enum Shown<'w> {
 /// An answer that is being laid out. Dropped in the middle, it shows what it held back: nobody can ask
 /// for that again.
 pub(super) struct Page<'w> {
-    out: StdoutLock<'static>,
     rendered: Rendered,
     world: &'w World,
     finished: bool,
@@ -26,22 +25,32 @@ pub(super) struct Page<'w> {
 impl<'w> Shown<'w> {
     /// Nothing yet.
     pub(super) fn begin(raw: bool, world: &'w World) -> Self {
-        let (out, terminal) = (io::stdout().lock(), world.stdout_is_terminal());
-        if raw || !terminal {
-            return Self::Written(Streamed::new(out, terminal));
+        if raw || !world.stdout_is_terminal() {
+            return Self::Written { lines: Lines::default(), world };
         }
         let rendered = Rendered::new(world.columns(), world.is_coloured());
-        Self::LaidOut(Box::new(Page { out, rendered, world, finished: false }))
+        Self::LaidOut(Box::new(Page { rendered, world, finished: false }))
+    }
+
+    /// Whether the last line has begun and has no end yet.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Written { lines, .. } => !lines.end().is_empty(),
+            Self::LaidOut(_) => false,
+        }
     }
 
     /// Writes the next piece, as far as it can be shown.
     ///
     /// # Errors
     /// What stdout answers.
-    pub(super) fn write(&mut self, text: &str) -> io::Result<()> {
+    pub(super) async fn write(&mut self, text: &str) -> io::Result<()> {
         match self {
-            Self::Written(streamed) => streamed.write(text),
-            Self::LaidOut(page) => page.write(text),
+            Self::Written { lines, world } => {
+                lines.follow(text);
+                world.send(text).await
+            }
+            Self::LaidOut(page) => page.write(text).await,
         }
     }
 
@@ -49,41 +58,33 @@ impl<'w> Shown<'w> {
     ///
     /// # Errors
     /// What stdout answers.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(super) async fn finish(self) -> io::Result<()> {
         match self {
-            Self::Written(streamed) => streamed.finish(),
-            Self::LaidOut(mut page) => page.finish(),
+            Self::Written { lines, world } => world.send(lines.end()).await,
+            Self::LaidOut(mut page) => page.finish().await,
         }
     }
 }
 
 impl Page<'_> {
-    fn write(&mut self, text: &str) -> io::Result<()> {
+    async fn write(&mut self, text: &str) -> io::Result<()> {
         self.rendered.resize(self.world.columns());
         let shown = self.rendered.push(text);
-        self.send(&shown)
+        self.world.send_laid_out(&shown).await
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.finished, true) {
-            return Ok(());
-        }
+    async fn finish(&mut self) -> io::Result<()> {
+        self.finished = true;
         let shown = self.rendered.finish();
-        self.send(&shown)
-    }
-
-    fn send(&mut self, shown: &str) -> io::Result<()> {
-        if shown.is_empty() {
-            return Ok(());
-        }
-        self.out.write_all(shown.as_bytes())?;
-        self.out.flush()
+        self.world.send_laid_out(&shown).await
     }
 }
 
 impl Drop for Page<'_> {
     fn drop(&mut self) {
-        // It is the end, whether or not anybody sees it.
-        let _ = self.finish();
+        if !self.finished {
+            // It is the end, whether or not anybody sees it.
+            self.world.send_laid_out_now(&self.rendered.finish());
+        }
     }
 }

@@ -28,9 +28,10 @@ pub(super) const HELP: &str = "\
 /save FILE      write the conversation to a new file, as Markdown
 /exit           leave, as Ctrl-D does
 
-A backslash before Enter, or Alt-Enter, begins a new line. What is pasted waits
-for Enter. Ctrl-C stops an answer. A question that begins with a slash is written
-with two of them: //model";
+A backslash before Enter, or Alt-Enter, begins a new line. What is pasted
+waits for Enter. Ctrl-C stops an answer: what came of it is kept, but the
+model is not told of it with the next question. A question that begins with
+a slash is written with two of them: //model";
 
 /// Reads a line.
 pub(super) fn read(line: &str) -> Said<'_> {
@@ -59,6 +60,11 @@ pub(super) fn read(line: &str) -> Said<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_help_fits_a_terminal() {
+        assert!(HELP.lines().all(|line| line.chars().count() < 80), "{HELP}");
+    }
 
     #[test]
     fn a_line_is_a_question_or_a_word_with_the_program() {

@@ -34,7 +34,7 @@ pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>,
     output.keep.remember();
     world.attend(async |signals| {
         let unasked = tokio::select! {
-            unasked = settle::question(args, asked(args, ""), accounts, &seen) => unasked?,
+            unasked = settle::question(args, asked(args, ""), None, (accounts, &seen), world) => unasked?,
             signal = signals.next() => return Err(signal.into()),
         };
         args.model = Some(unasked.model);
@@ -104,7 +104,7 @@ async fn answer(
         done = asking => done,
         signal = signals.next() => Err(signal.into()),
     };
-    let Err(error) = output.end(done) else { return Ok(()) };
+    let Err(error) = output.end(done).await else { return Ok(()) };
     match (error.downcast_ref::<Interrupted>(), error.downcast_ref::<Failure>()) {
         (Some(signal), _) if *signal == Interrupted::CTRL_C => {
             // The answer's last line and the terminal's `^C` are still open.
@@ -152,7 +152,7 @@ fn obey(said: Said<'_>, args: &mut Args, accounts: &Accounts, output: &mut Outpu
 
 /// Writes the conversation to a file that nobody else can read, and never over another.
 fn save(file: &str, args: &Args, accounts: &Accounts, output: &mut Output<'_>) -> String {
-    let id = output.keep.id().unwrap_or_default();
+    let id = output.keep.known_id().unwrap_or_default();
     let turns = output.keep.turns();
     let Some(first) = turns.first() else { return "Nothing was said yet".into() };
     let conversation = Conversation {

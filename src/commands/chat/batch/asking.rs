@@ -56,7 +56,10 @@ impl Job {
             Ok(mut answer) => {
                 let failure = loop {
                     match answer.next().await {
-                        Ok(Some(Piece::Text(text))) => known.text.push_str(&text),
+                        Ok(Some(Piece::Text(text))) => match answer.collect(&mut known.text, &text) {
+                            Ok(()) => {}
+                            Err(failure) => break Some(failure),
+                        },
                         Ok(Some(Piece::Thinking(_))) => {}
                         Ok(None) => break None,
                         Err(failure) => break Some(failure),

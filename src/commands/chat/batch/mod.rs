@@ -189,10 +189,10 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
             tokio::select! {
                 Some(back) = self.on_their_way.join_next() => {
                     let (ticket, asked) = back.map_err(|_| Failure::System { sentence: "a question was abandoned".into() })?;
-                    self.came_back(ticket, asked)?;
+                    self.came_back(ticket, asked).await?;
                 }
                 line = lines.recv(), if next.is_none() && !ended => match line {
-                    Some(Ok(line)) => next = self.take_up(line, ledger)?,
+                    Some(Ok(line)) => next = self.take_up(line, ledger).await?,
                     Some(Err(failure)) => self.stopped_by = Some(failure),
                     None => ended = true,
                 },
@@ -211,34 +211,36 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
     }
 
     /// What a line comes to: a question, or a result at once, or nothing.
-    fn take_up(&mut self, line: Line, ledger: &mut Ledger) -> anyhow::Result<Option<Job>> {
+    async fn take_up(&mut self, line: Line, ledger: &mut Ledger) -> anyhow::Result<Option<Job>> {
         let Line { number, id, prompt } = line;
         let standing = id.as_ref().map(|id| ledger.meet(id, prompt.as_ref().ok()));
         let bad = |why: String| Failure::BadLine { number, why };
         match (standing, id, prompt) {
             (Some(Standing::Taken), _, _) => {
-                self.results.failed(None, &bad("its `id` stands in an earlier line, with another question".into()))?;
+                self.results
+                    .failed(None, &bad("its `id` stands in an earlier line, with another question".into()))
+                    .await?;
             }
             (Some(Standing::Answered), ..) => self.results.tally_mut().answered_before += 1,
             (Some(Standing::Repeated), ..) => self.results.tally_mut().repeated += 1,
-            (_, id, Err(why)) => self.results.failed(id.as_ref(), &bad(why))?,
+            (_, id, Err(why)) => self.results.failed(id.as_ref(), &bad(why)).await?,
             (_, None, Ok(_)) => {}
             (_, Some(id), Ok(prompt)) => match (self.settle)(prompt) {
                 Ok(question) => return Ok(Some(Job::new(id, question))),
-                Err(failure) => self.results.failed(Some(&id), &failure)?,
+                Err(failure) => self.results.failed(Some(&id), &failure).await?,
             },
         }
         Ok(None)
     }
 
     /// What came of a question.
-    fn came_back(&mut self, ticket: Ticket, asked: Asked) -> anyhow::Result<()> {
+    async fn came_back(&mut self, ticket: Ticket, asked: Asked) -> anyhow::Result<()> {
         let now = self.start.elapsed();
         let Asked { mut job, known, failure } = asked;
         let Some(failure) = failure else {
             self.pace.answered(ticket);
             self.trouble_since = None;
-            return self.results.answered(&job.id, &known);
+            return self.results.answered(&job.id, &known).await;
         };
         let meaning = asking::meaning(&failure);
         let wait = failure.refusal().and_then(|refusal| refusal.retry_after);
@@ -269,7 +271,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
             self.waiting.push_back(job);
             return Ok(());
         }
-        self.results.failed_after(&job.id, &known, &failure)
+        self.results.failed_after(&job.id, &known, &failure).await
     }
 
     /// Says that it waits because it was asked to, where nobody would see it otherwise.

@@ -55,10 +55,15 @@ impl Results {
         if let Some(out) = out {
             let (answers, found) = Answers::open(out, input, ledger)?;
             if found.mended {
-                world.say("note: the last line of the file was broken off; it is asked again");
+                world
+                    .say("note: the last line of the file was broken off; it is asked again if the input still has it");
             }
             if found.failed > 0 {
-                world.say(&format!("note: {} failed earlier and are asked again", lines(found.failed as u64)));
+                let (they_are, them) = if found.failed == 1 { ("it is", "it") } else { ("they are", "them") };
+                let failed = lines(found.failed as u64);
+                world.say(&format!(
+                    "note: {failed} failed earlier; {they_are} asked again if the input still has {them}"
+                ));
             }
             file = Some(answers);
         }
@@ -69,8 +74,8 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) fn answered(&mut self, id: &Id, known: &Known) -> anyhow::Result<()> {
-        self.write(&known.result(Some(id), None))?;
+    pub(super) async fn answered(&mut self, id: &Id, known: &Known) -> anyhow::Result<()> {
+        self.write(&known.result(Some(id), None)).await?;
         self.tally.answered += 1;
         self.tally.cut_short += u64::from(known.ending.stop_reason.as_deref() == Some("max_tokens"));
         self.tally.tokens_in += known.ending.usage.input_tokens.unwrap_or(0);
@@ -82,29 +87,29 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) fn failed(&mut self, id: Option<&Id>, failure: &Failure) -> anyhow::Result<()> {
-        self.fail(id, &Known::default(), failure)
+    pub(super) async fn failed(&mut self, id: Option<&Id>, failure: &Failure) -> anyhow::Result<()> {
+        self.fail(id, &Known::default(), failure).await
     }
 
     /// A question came to nothing, or to half an answer.
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) fn failed_after(&mut self, id: &Id, known: &Known, failure: &Failure) -> anyhow::Result<()> {
-        self.fail(Some(id), known, failure)
+    pub(super) async fn failed_after(&mut self, id: &Id, known: &Known, failure: &Failure) -> anyhow::Result<()> {
+        self.fail(Some(id), known, failure).await
     }
 
-    fn fail(&mut self, id: Option<&Id>, known: &Known, failure: &Failure) -> anyhow::Result<()> {
-        self.write(&known.result(id, Some(&told::object(failure))))?;
+    async fn fail(&mut self, id: Option<&Id>, known: &Known, failure: &Failure) -> anyhow::Result<()> {
+        self.write(&known.result(id, Some(&told::object(failure)))).await?;
         self.tally.failed += 1;
         self.tally.temporarily += u64::from(failure.exit_code() == 75);
         Ok(())
     }
 
-    fn write(&mut self, line: &str) -> anyhow::Result<()> {
+    async fn write(&mut self, line: &str) -> anyhow::Result<()> {
         match &mut self.file {
             Some(file) => file.append(line.as_bytes())?,
-            None => self.world.print(line)?,
+            None => self.world.send(line).await?,
         }
         Ok(())
     }

@@ -1,0 +1,132 @@
+//! A reader of stdout who pauses: it holds up the writing of the answer, and nothing else.
+
+#![cfg(unix)]
+
+use std::io::{PipeReader, PipeWriter, Read as _};
+use std::process::{Child, Command};
+
+use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::chat::{delta, signed_in, stop, stop_reason};
+use crate::nexus::{Nexus, block_on, sandbox};
+
+/// More than a pipe holds, in pieces that one write would not take either.
+const PIECES: usize = 40;
+
+fn piece(number: usize) -> String {
+    format!("{number:05}").repeat(2_000)
+}
+
+fn long_answer() -> Vec<Piece> {
+    let text = (0..PIECES).map(|number| delta(&piece(number)));
+    text.chain([stop_reason("end_turn"), stop()]).collect()
+}
+
+/// Waits until a pipe takes nothing more, and lets go of its end.
+fn until_full(writer: PipeWriter) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    // A pipe tells its reader that something came, and nobody that it is full.
+    while poll(&mut [PollFd::new(&writer, PollFlags::OUT)], Some(&Timespec::default())).unwrap() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// A chat that has filled its pipe, and the pipe.
+fn stuck(nexus: &Nexus, words: &[&str]) -> (Child, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let ours = writer.try_clone().unwrap();
+    let child = nexus.command(&[&["chat"], words].concat()).stdout(writer).spawn().unwrap();
+    until_full(ours);
+    (child, reader)
+}
+
+fn kill(signal: &str, child: &Child) {
+    assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_signal_ends_it_though_nobody_reads() {
+    let (sandbox, nexus) = signed_in();
+    for form in ["text", "json", "stream-json"] {
+        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+            sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
+            let (child, reader) = stuck(&nexus, &["x", "--output", form]);
+            kill(signal, &child);
+            assert_eq!(nexus.finish(child).code, Some(code), "{form}");
+            drop(reader);
+        }
+    }
+    let lines: String = (0..9).map(|id| format!("{}\n", json!({ "id": id, "prompt": "x" }))).collect();
+    std::fs::write(nexus.path("in.jsonl"), lines).unwrap();
+    sandbox.script(Endpoint::Messages, vec![Scripted::stream(long_answer()); 9]);
+    let (child, _reader) = stuck(&nexus, &["--batch", "in.jsonl"]);
+    kill("INT", &child);
+    assert_eq!(nexus.finish(child).code, Some(130), "a batch");
+}
+
+#[test]
+fn a_reader_who_leaves_after_a_pause_ends_it_quietly() {
+    let (sandbox, nexus) = signed_in();
+    for form in ["text", "json", "stream-json"] {
+        sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
+        let (child, reader) = stuck(&nexus, &["x", "--output", form]);
+        drop(reader);
+        assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
+    }
+}
+
+#[test]
+fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
+    let sandbox: Sandbox = sandbox(Settings { token_lifetime: Some(json!(3_600)), ..Settings::default() });
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
+    let moved = "UPDATE session SET issued_at = issued_at - 3500, expires_at = expires_at - 3500";
+    assert_eq!(store.execute(moved, []).unwrap(), 1);
+    let generation = || store.query_row("SELECT generation FROM session", [], |row| row.get::<_, i64>(0)).unwrap();
+    let (before, renewal) = (generation(), Gate::new());
+    sandbox.script(Endpoint::Token, [Scripted::Held(renewal.clone())]);
+    sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
+    let (child, mut reader) = stuck(&nexus, &["x"]);
+    block_on(renewal.arrived(1));
+    renewal.open();
+    // It is saved by a process that nobody reads from; that is all that can be seen of it.
+    let since = std::time::Instant::now();
+    while generation() == before {
+        assert!(since.elapsed().as_secs() < 60, "the renewal waits for the reader");
+        std::thread::yield_now();
+    }
+    let mut printed = String::new();
+    reader.read_to_string(&mut printed).unwrap();
+    let whole: String = (0..PIECES).map(piece).collect();
+    assert!(printed == whole + "\n", "{} bytes", printed.len());
+    assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
+}
+
+#[test]
+fn the_first_line_does_not_wait_for_the_history() {
+    use std::io::{BufRead as _, BufReader};
+
+    let (sandbox, nexus) = signed_in();
+    nexus.run(&["chat", "x", "--history"]).ok();
+    let history = Connection::open(nexus.path("data/history.db")).unwrap();
+    history.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let gate = Gate::new();
+    let pieces = vec![delta("one"), Piece::Wait(gate.clone()), stop_reason("end_turn"), stop()];
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
+    let words = ["chat", "x", "--history", "--output", "stream-json"];
+    let mut child = nexus.command(&words).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let (start, text) = (next(), next());
+    history.execute_batch("COMMIT").unwrap();
+    gate.open();
+    assert_eq!((&start["type"], &start["conversation"]), (&json!("start"), &json!(null)), "it is not kept yet");
+    assert_eq!(text["text"], "one");
+    let result = next();
+    assert_eq!(result["conversation"].as_str().unwrap().len(), 8, "{result}");
+    assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
+    assert!(nexus.run(&["history", "list"]).ok().contains(result["conversation"].as_str().unwrap()));
+}
