@@ -75,6 +75,14 @@ impl Provider {
         Ok(self)
     }
 
+    /// Whether a session that another replaces is always revoked or never, whatever the two show. The
+    /// server must keep the sign-ins of one person apart for the first, or it ends the new one, too.
+    #[must_use]
+    pub fn with_revoke_replaced(mut self, revoke: bool) -> Self {
+        self.revoke_replaced = Some(revoke);
+        self
+    }
+
     /// The base of the Messages endpoint; `/v1/messages` and `/v1/models` are appended.
     ///
     /// # Errors

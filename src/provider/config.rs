@@ -263,6 +263,7 @@ impl Reader<'_> {
         replace(section.refresh_headers, &mut provider.refresh.headers);
         provider.api.speak(section.dialect.unwrap_or(provider.api.dialect));
         section.api_headers.iter().flatten().for_each(|(name, value)| provider.api.set_header(name, value));
+        provider.revoke_replaced = section.revoke_replaced;
         provider.scopes = section.scopes.unwrap_or_else(|| std::mem::take(&mut provider.scopes));
         provider.code.encoding = section.code_request.unwrap_or(provider.code.encoding);
         provider.refresh.encoding = section.refresh_request.unwrap_or(provider.refresh.encoding);
@@ -403,6 +404,7 @@ mod tests {
             token_url = "https://id.example.com/token"
             device_url = "https://id.example.com/device"
             revoke_url = "https://id.example.com/revoke"
+            revoke_replaced = true
             client_id = "c"
             client_secret = "s"
             client_auth = "basic"
@@ -436,6 +438,7 @@ mod tests {
         assert_eq!(provider.api.headers, BTreeMap::from(headers));
         assert_eq!((provider.api.model.as_deref(), provider.api.max_tokens), (Some("m"), Some(8192)));
         assert!(provider.device_url.is_some() && provider.revoke_url.is_some());
+        assert_eq!(provider.revoke_replaced, Some(true));
         assert!(!provider.code.with_state);
     }
 

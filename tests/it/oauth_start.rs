@@ -4,10 +4,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use nexus::provider::ClientAuth;
-use nexus::sandbox::{Endpoint, Issuer, RedirectRule, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Issuer, RedirectRule, Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, Running, approve, config, deny, sandbox, visit};
+use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sandbox, visit};
 
 /// What `start` says before it waits, with the parts that differ each time named.
 fn invitation(url: &str, redirect_uri: &str) -> String {
@@ -237,7 +237,7 @@ fn the_browser_is_told_by_its_variable() {
     let output = started.finish();
     assert!(output.stderr.starts_with("Opening your browser to sign in. If it does not open, go to:\n\n"), "{output}");
     // The browser is not waited for, so it may write a moment after nexus has ended.
-    let told = crate::nexus::block_on(async {
+    let told = block_on(async {
         loop {
             match std::fs::read_to_string(&told) {
                 Ok(told) => break told,
@@ -248,6 +248,10 @@ fn the_browser_is_told_by_its_variable() {
     assert_eq!(told, format!("--new-window\n{url}\n"));
 }
 
+fn last_refresh_token(sandbox: &Sandbox) -> String {
+    sandbox.issued().iter().rfind(|secret| secret.starts_with("sandbox-refresh-")).cloned().unwrap()
+}
+
 /// What was asked to be revoked.
 fn revoked(sandbox: &Sandbox) -> Vec<String> {
     sandbox.requests_to(Endpoint::Revoke).iter().filter_map(|seen| seen.field("token")).collect()
@@ -255,7 +259,8 @@ fn revoked(sandbox: &Sandbox) -> Vec<String> {
 
 #[test]
 fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
-    let sandbox = sandbox(Settings::default());
+    let token_extra = json!({ "grant_id": null }).as_object().unwrap().clone();
+    let sandbox = sandbox(Settings { token_extra, ..Settings::default() });
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let first = nexus.run(&["oauth", "token"]).ok();
@@ -271,18 +276,72 @@ fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
 }
 
 #[test]
-fn signing_in_again_as_the_same_person_revokes_nothing_that_the_new_session_may_hang_on() {
+fn a_replaced_session_of_a_grant_of_its_own_is_revoked_once_the_new_one_is_stored() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
-    let first = nexus.run(&["oauth", "token"]).ok();
-    let (output, ..) = signed_in(&nexus);
-    let note = "note: the earlier session stays at [SERVER] until it expires; `nexus oauth logout` before `nexus oauth \
-                start` would have revoked it\nSigned in as ";
-    assert!(verdict(&output).starts_with(note), "{output}");
-    assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
-    assert_eq!(revoked(&sandbox), Vec::<String>::new());
+    let (first, old) = (nexus.run(&["oauth", "token"]).ok(), last_refresh_token(&sandbox));
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
+    let mut started = nexus.start(&["--no-browser"]);
+    let back = approve(&started.url());
+    let page = std::thread::spawn(move || visit(&back));
+    block_on(gate.arrived(1));
+    let stored = nexus.run(&["oauth", "token"]).ok();
+    assert_ne!(stored, first, "it is stored before the old one goes");
+    gate.open();
+    page.join().unwrap();
+    let output = started.finish();
+    let note = "note: the earlier session was revoked at [SERVER]\nSigned in as ";
+    assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
+    assert_eq!(revoked(&sandbox), [old, first.trim().to_owned()]);
     nexus.run(&["chat", "x"]).ok();
+}
+
+#[test]
+fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
+    let no_name = json!({ "grant_id": null });
+    for (one_grant, extra) in [(true, json!({})), (false, no_name.clone()), (true, no_name)] {
+        let token_extra = extra.as_object().unwrap().clone();
+        let sandbox = sandbox(Settings { one_grant, token_extra, ..Settings::default() });
+        let nexus = Nexus::at(&sandbox);
+        nexus.sign_in();
+        let first = nexus.run(&["oauth", "token"]).ok();
+        let (output, ..) = signed_in(&nexus);
+        let note = "note: the earlier session stays at [SERVER] until it expires; where this server keeps sign-ins \
+                    apart, `revoke_replaced = true` under [provider.work] revokes it next time\nSigned in as ";
+        assert!(verdict(&output).starts_with(note), "{output}");
+        assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
+        assert_eq!(revoked(&sandbox), Vec::<String>::new());
+        nexus.run(&["chat", "x"]).ok();
+    }
+}
+
+#[test]
+fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
+    let unnamed = json!({ "grant_id": null }).as_object().unwrap().clone();
+    for (settings, line, note, revocations) in [
+        (
+            Settings { token_extra: unnamed, ..Settings::default() },
+            "revoke_replaced = true",
+            "note: the earlier session was revoked at [SERVER]\nSigned in as ",
+            2,
+        ),
+        (
+            Settings::default(),
+            "revoke_replaced = false",
+            "note: the earlier session stays at [SERVER] until it expires, as `revoke_replaced` wants it\nSigned in as ",
+            0,
+        ),
+    ] {
+        let sandbox = sandbox(settings);
+        let nexus = Nexus::at_with(&sandbox, line);
+        nexus.sign_in();
+        let (output, ..) = signed_in(&nexus);
+        assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{line}: {output}");
+        assert_eq!(revoked(&sandbox).len(), revocations, "{line}");
+        nexus.run(&["chat", "x"]).ok();
+    }
 }
 
 #[test]
@@ -304,11 +363,10 @@ fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
 
     nexus.configure(&config);
     nexus.sign_in();
-    sandbox.change(|settings| settings.account = "somebody@sandbox.example".into());
     sandbox.script(Endpoint::Revoke, [Scripted::text(503, "text/plain", "")]);
     let (output, ..) = signed_in(&nexus);
     let note = "note: the earlier session stays at [SERVER] until it expires: not revoked, [SERVER] answered 503\n";
-    assert!(verdict(&output).starts_with(note), "{output}");
+    assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
 }
 
 /// Without these nobody is asked to approve what cannot come to a good end.
