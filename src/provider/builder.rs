@@ -101,7 +101,8 @@ impl Provider {
     }
 
     /// A header of every request to the API, in place of the one of that name. An empty value takes
-    /// it out: some gateways refuse a header they do not know.
+    /// it out: some gateways refuse a header they do not know. `accept` and `authorization`, where the
+    /// token travels, stay as they are.
     #[must_use]
     pub fn with_api_header(mut self, name: &str, value: &str) -> Self {
         self.api.set_header(name, value);

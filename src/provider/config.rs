@@ -213,10 +213,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn apply(&self, section: Section, configured: &mut Configured) -> Result<()> {
-        if let Some((key, why, cure)) = extras::unusable(&section) {
+        let secret = self.secret(&section, &mut configured.warnings)?;
+        let auth = section.client_auth.unwrap_or_else(|| default_auth(self.name, secret.is_some()));
+        if let Some((key, why, cure)) = extras::unusable(&section, auth) {
             return Err(self.wrong(&key, &why, cure));
         }
-        let secret = self.secret(&section, &mut configured.warnings)?;
         let provider = &mut configured.provider;
         let replace_url = |key: &str, text: Option<String>, slot: &mut Option<Url>| match text {
             Some(text) => self.url(key, &text).map(|url| *slot = Some(url)),
@@ -238,7 +239,14 @@ impl Reader<'_> {
         match section.client_id {
             Some(id) if id.is_empty() => return Err(self.wrong("client_id", "is empty", "write the registered one")),
             Some(id) => {
-                let auth = section.client_auth.unwrap_or_else(|| default_auth(self.name, secret.is_some()));
+                if auth == ClientAuth::None && secret.is_some() {
+                    let why = "is none, but there is a client secret";
+                    return Err(self.wrong(
+                        "client_auth",
+                        why,
+                        "remove one of the two; a secret goes by basic or post",
+                    ));
+                }
                 if auth != ClientAuth::None && secret.is_none() && self.name != BUILT_IN {
                     let why = format!("is {}, but there is no client secret", auth.as_str());
                     return Err(self.wrong("client_auth", &why, "write a `client_secret` or `client_secret_file`"));
@@ -460,6 +468,16 @@ mod tests {
     }
 
     #[test]
+    fn what_gateways_want_in_headers_beside_the_token_is_sent() {
+        let lines = "[provider.claude_code]\nclient_id = 'c'\ncode_headers = { Authorization = 'Bearer gate' }\n\
+                     api_headers = { X-Api-Key = 'a', Proxy-Authorization = 'b', Ocp-Apim-Subscription-Key = 'c', \
+                     User-Agent = 'd', x-litellm-api-key = 'e', cf-aig-authorization = 'f' }";
+        let provider = provider(lines, &[]);
+        assert_eq!(provider.api.headers.len(), 8);
+        assert_eq!(provider.code.headers["Authorization"], "Bearer gate", "a public client leaves that one free");
+    }
+
+    #[test]
     fn complaints_name_the_setting_and_its_place() {
         for (toml, said) in [
             ("defualt = 'x'", "FILE has an unknown key `defualt` at the top | did you mean `default`?"),
@@ -520,7 +538,26 @@ mod tests {
             ),
             (
                 "default = 'w'\n[provider.w]\nrefresh_headers = { Content-Type = 'text/plain' }",
-                "`provider.w.refresh_headers.Content-Type` in FILE is set by nexus itself | mend or remove it",
+                "`provider.w.refresh_headers.Content-Type` in FILE is set by nexus itself | remove it",
+            ),
+            (
+                "default = 'w'\n[provider.w]\napi_headers = { Authorization = 'Bearer x' }",
+                "`provider.w.api_headers.Authorization` in FILE is where nexus itself signs in | remove it; a gateway's own \
+                 key goes into another header",
+            ),
+            (
+                "default = 'w'\n[provider.w]\napi_headers = { accept = '*/*' }",
+                "`provider.w.api_headers.accept` in FILE is set by nexus itself | remove it",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret = 's'\ncode_headers = { authorization = 'x' }",
+                "`provider.w.code_headers.authorization` in FILE is where nexus itself signs in | remove it; a gateway's own \
+                 key goes into another header",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret = 's'\nclient_auth = 'none'",
+                "`provider.w.client_auth` in FILE is none, but there is a client secret | remove one of the two; a secret \
+                 goes by basic or post",
             ),
             (
                 "default = 'w'\n[provider.w]\nmax_tokens = 0",
