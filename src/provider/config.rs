@@ -70,7 +70,8 @@ pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Resu
     }
     configured.provider.api.aliases = file.aliases.unwrap_or_default();
     if name == BUILT_IN {
-        apply_variables(variables, &mut configured.provider);
+        let dropped = apply_variables(variables, &mut configured.provider);
+        configured.warnings.extend(dropped);
     }
     Ok(configured)
 }
@@ -167,16 +168,27 @@ fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String
     }
 }
 
-/// The three variables beat the file, for the built-in provider alone.
-fn apply_variables(variables: Variables<'_>, provider: &mut Provider) {
+/// The three variables beat the file, for the built-in provider alone. Gives a sentence where that
+/// leaves a secret unused.
+fn apply_variables(variables: Variables<'_>, provider: &mut Provider) -> Option<String> {
     let setting = |name| variables(name).map(|value| Setting { value, origin: Origin::Variable(name) });
     if let Some(uri) = setting("CLAUDE_CODE_REDIRECT_URI") {
         provider.redirect_uri = uri;
     }
     let secret = variables("CLAUDE_CODE_CLIENT_SECRET").map(ClientSecret::new);
+    let mut dropped = None;
     match (setting("CLAUDE_CODE_CLIENT_ID"), &mut provider.client) {
         (Some(id), client) => {
             let file = client.take();
+            if let Some(file) = file.as_ref().filter(|file| file.id.value != id.value && file.secret.is_some())
+                && secret.is_none()
+            {
+                dropped = Some(format!(
+                    "{} names another client than {}, whose secret is not sent for it: if this one has a secret, set \
+                     CLAUDE_CODE_CLIENT_SECRET",
+                    id.origin, file.id.origin
+                ));
+            }
             // A secret in the file belongs to the client id in the file.
             let same = file.filter(|file| file.id.value == id.value);
             let (kept, auth) = same.map_or((None, None), |file| (file.secret, Some(file.auth)));
@@ -193,6 +205,7 @@ fn apply_variables(variables: Variables<'_>, provider: &mut Provider) {
         }
         (None, _) => {}
     }
+    dropped
 }
 
 /// The Console takes a secret in the body; elsewhere Basic is what every server must support
@@ -378,9 +391,20 @@ mod tests {
         let client = both.client.unwrap();
         assert_eq!(client.id.origin, Origin::Variable("CLAUDE_CODE_CLIENT_ID"));
         assert!(client.secret.is_none(), "the file's secret belongs to the file's client");
+        let warnings = |variables: &[_]| {
+            let warnings = configured(file, variables, None).unwrap().warnings;
+            warnings.into_iter().filter(|warning| !warning.contains("chmod")).collect::<Vec<_>>()
+        };
+        let other = ("CLAUDE_CODE_CLIENT_ID", "env");
+        let [said] = &warnings(&[other])[..] else { panic!("the secret is dropped without a word") };
+        assert!(
+            said.starts_with("CLAUDE_CODE_CLIENT_ID names another client than `provider.claude_code.client_id` in ")
+        );
+        assert_eq!(warnings(&[other, ("CLAUDE_CODE_CLIENT_SECRET", "x")]), [""; 0]);
 
         let client = provider(file, &[("CLAUDE_CODE_CLIENT_ID", "file")]).client.unwrap();
         assert!(client.secret.is_some(), "the same client keeps its secret");
+        assert_eq!(warnings(&[("CLAUDE_CODE_CLIENT_ID", "file")]), [""; 0]);
 
         let variables = [("CLAUDE_CODE_CLIENT_ID", "env"), ("CLAUDE_CODE_CLIENT_SECRET", "x")];
         let client = provider("", &variables).client.unwrap();

@@ -647,6 +647,29 @@ fn ctrl_c_ends_the_wait() {
 }
 
 #[test]
+fn what_is_odd_about_a_configuration_is_told_where_somebody_attends_to_the_session() {
+    let sandbox =
+        sandbox(Settings { client_auth: ClientAuth::Basic, client_secret: Some("s".into()), ..Settings::default() });
+    let nexus = Nexus::at_with(&sandbox, "client_secret = 's'");
+    std::fs::set_permissions(nexus.path("config.toml"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let warning =
+        "warning: [HOME]/config.toml holds a secret and others may read it: run `chmod 600 [HOME]/config.toml`\n";
+    let (output, ..) = signed_in(&nexus);
+    assert!(output.code == Some(0) && output.stderr.starts_with(warning), "{output}");
+    for (words, told) in [
+        (&["oauth", "status"][..], true),
+        (&["oauth", "token"], false),
+        (&["oauth", "token", "--verbose"], true),
+        (&["chat", "x"], false),
+        (&["models"], false),
+        (&["oauth", "logout"], false),
+    ] {
+        let output = nexus.run(words);
+        assert_eq!((output.code, output.stderr.contains(warning)), (Some(0), told), "{words:?}: {output}");
+    }
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_is_said_before_anything_happens() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::new();
