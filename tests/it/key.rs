@@ -330,8 +330,12 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(output.code, Some(1));
     let said = "error: [HOME]/key/session.key: the key was not moved: the operating system's keyring ";
     assert!(output.stderr.starts_with(said), "{output}");
-    let cure = "\n  run this in a session with an unlocked keyring, or choose `nexus key move passphrase`\n";
-    assert!(output.stderr.ends_with(cure), "{output}");
+    let cure = match cfg!(feature = "keyring") {
+        true => "run this in a session with an unlocked keyring",
+        false => "install nexus with it: `cargo install --locked --features keyring --path .` in its source",
+    };
+    let cure = format!("\n  {cure}, or choose `nexus key move passphrase`\n");
+    assert!(output.stderr.ends_with(&cure), "{output}");
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is in [HOME]/key/session.key already\n");
     if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {

@@ -223,7 +223,7 @@ impl Keystore {
             Keeper::Keyring => self.tell_keyring(key).map_err(|why| Failure::Store {
                 path: self.path.clone(),
                 why: format!("the key was not moved: the operating system's keyring {why}"),
-                cure: "run this in a session with an unlocked keyring, or choose `nexus key move passphrase`".into(),
+                cure: format!("{}, or choose `nexus key move passphrase`", os_keyring::WAY_IN),
             }),
             Keeper::Passphrase => {
                 let passphrase = self.passphrase()?;
@@ -254,8 +254,8 @@ impl Keystore {
             path: self.path.clone(),
             why: format!("the operating system's keyring keeps the key and {why}"),
             cure: format!(
-                "run this in a session with an unlocked keyring (`nexus key move file` there takes the key out of \
-                 it), or {}",
+                "{} (`nexus key move file` there takes the key out of it), or {}",
+                os_keyring::WAY_IN,
                 self.start_anew()
             ),
         })?;
