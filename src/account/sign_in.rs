@@ -22,7 +22,7 @@ impl Accounts {
 
     /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
     /// its owner. One that the owner had before is replaced; then it is revoked, if that is sure to leave
-    /// the new one alone ([`Session::is_apart_from`], [`Provider::revoke_replaced`]).
+    /// the new one alone ([`Session::is_apart_from`], [`provider::Provider::revoke_replaced`]).
     ///
     /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
     /// not answer it, ask [`Attempt::judge`] first.
