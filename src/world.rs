@@ -150,6 +150,7 @@ impl World {
     fn accounts_as(&self, configured: Configured, folders: &Folders) -> Accounts {
         let notice = notice();
         let vault = folders.vault().keeping(configured.keeping).telling(notice.clone());
+        let vault = vault.naming(&configured.provider.name);
         let oddities = if self.telling { configured.warnings } else { Vec::new() };
         for warning in oddities.into_iter().chain(vault.keystore().mismatch()) {
             self.warn(&warning);

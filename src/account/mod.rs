@@ -99,7 +99,7 @@ impl Accounts {
     pub fn new(provider: Provider, folders: &Folders, clock: Clock, notice: Notice) -> Self {
         Self {
             renewal: Renewal {
-                vault: folders.vault().telling(notice.clone()),
+                vault: folders.vault().telling(notice.clone()).naming(&provider.name),
                 http: Arc::new(Http::default()),
                 provider: Arc::new(provider),
                 clock,

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::failure::{Failed, Failure, Result};
 use crate::private::{self, Notice, Privacy};
 use crate::provider::keeping::Keeping;
-use crate::provider::{ClientAuth, Url};
+use crate::provider::{ClientAuth, Name, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::session::hold::{self, Hold, Queue};
 use crate::session::key::Keystore;
@@ -71,6 +71,12 @@ impl Vault {
     /// The same vault, its key kept as the configuration says.
     pub fn keeping(self, keeping: Keeping) -> Self {
         Self { keystore: self.keystore.keeping(keeping), ..self }
+    }
+
+    /// The same vault, asked for a session with this provider: what it complains of names the command that
+    /// signs in there.
+    pub fn naming(self, provider: &Name) -> Self {
+        Self { keystore: self.keystore.naming(provider), ..self }
     }
 
     /// The key to it.
@@ -269,13 +275,13 @@ impl Vault {
         let seal = self.keystore.open()?.ok_or_else(|| Failure::Store {
             path: self.keystore.path().to_owned(),
             why: "the key to the stored session is missing".into(),
-            cure: "put the key file back, or sign in anew with `nexus oauth start`".into(),
+            cure: format!("put the key file back, or {}", self.keystore.sign_in_anew()),
         })?;
         unseal(stored, &seal, key).map(Some).ok_or_else(|| {
             self.newer(&connection).unwrap_or_else(|| Failure::Store {
                 path: self.database.clone(),
                 why: format!("the stored session does not open with the key of {}", self.keystore.path().display()),
-                cure: "put the right key back, or sign in anew with `nexus oauth start`".into(),
+                cure: format!("put the right key back, or {}", self.keystore.sign_in_anew()),
             })
         })
     }
