@@ -68,7 +68,9 @@ impl Accounts {
                 Ok((held, replaced))
             })
             .await?;
-            let flight = this.renewal.fly();
+            // To the end: an interrupted process waits until the tokens are saved, and until those that they
+            // replace are revoked, which nobody else knows by then.
+            let _flight = this.renewal.fly();
             // Counted from before it is sent: the server's clock for the token starts no earlier.
             let now = (this.renewal.clock)();
             let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
@@ -80,7 +82,6 @@ impl Accounts {
                 Ok((signed_in, kept))
             })
             .await?;
-            drop(flight);
             if let Some(sentence) = clocks {
                 (this.renewal.notice)(&sentence);
             }
