@@ -281,7 +281,7 @@ fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Case>> {
 /// follows each other equally often (a Latin square balanced as E. J. Williams did, for an even
 /// `count`).
 fn turn(round: usize, place: usize, count: usize) -> usize {
-    let zigzag = if place % 2 == 0 { count - place / 2 } else { place.div_ceil(2) };
+    let zigzag = if place.is_multiple_of(2) { count - place / 2 } else { place.div_ceil(2) };
     (zigzag + round) % count
 }
 

@@ -61,10 +61,17 @@ Exit codes:
 Settings stand in config.toml and in CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and
 CLAUDE_CODE_REDIRECT_URI; NEXUS_HOME puts everything in one folder, NEXUS_PROVIDER chooses a provider.";
 
-/// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own.
+/// The commands that are said in two words.
+const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];
+
+/// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own;
+/// likewise `nexus oauth help`.
 pub(crate) fn asked_for_help(mut words: Vec<OsString>) -> Vec<OsString> {
-    if words.get(1).is_some_and(|word| word == "help") {
-        words.remove(1);
+    let is_help = |at: usize| words.get(at).is_some_and(|word| word == "help");
+    let in_two_words = words.get(1).is_some_and(|word| IN_TWO_WORDS.iter().any(|first| word == first));
+    let at = if is_help(1) { Some(1) } else { Some(2).filter(|at| in_two_words && is_help(*at)) };
+    if let Some(at) = at {
+        words.remove(at);
         words.push("--help".into());
     }
     words

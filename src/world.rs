@@ -42,6 +42,8 @@ pub(crate) use signals::{Interrupted, Signals};
 pub(crate) struct World {
     /// Whether to tell on stderr what happens on the wire.
     pub(crate) verbose: bool,
+    /// Whether to tell what is odd about the configuration.
+    telling: bool,
     flights: Arc<watch::Sender<usize>>,
     /// What was said already, and is said once.
     said: Arc<Mutex<Vec<String>>>,
@@ -74,7 +76,14 @@ pub(crate) fn hide_memory() {
 impl World {
     /// The real one.
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { verbose, flights: Arc::default(), said: Arc::default() }
+        Self { verbose, telling: verbose, flights: Arc::default(), said: Arc::default() }
+    }
+
+    /// The same for a command where somebody attends to the session itself. What is odd about the
+    /// configuration and keeps nobody from their work is told there; every chat and every cron job's mail
+    /// would only teach people to overlook it.
+    pub(crate) fn telling(&self) -> Self {
+        Self { telling: true, ..self.clone() }
     }
 
     /// Where configuration, data and state lie: all under `NEXUS_HOME` if that is set, else where
@@ -100,8 +109,7 @@ impl World {
         })
     }
 
-    /// The accounts of the provider that was asked for. Whatever is odd about its configuration is
-    /// said on stderr.
+    /// The accounts of the provider that was asked for.
     ///
     /// # Errors
     /// [`Failure::Configuration`].
@@ -139,7 +147,9 @@ impl World {
     fn accounts_as(&self, configured: Configured, folders: &Folders) -> Accounts {
         let notice = notice();
         let vault = folders.vault().keeping(configured.keeping).telling(notice.clone());
-        for warning in configured.warnings.into_iter().chain(vault.keystore().mismatch()) {
+        let vault = vault.naming(&configured.provider.name);
+        let oddities = if self.telling { configured.warnings } else { Vec::new() };
+        for warning in oddities.into_iter().chain(vault.keystore().mismatch()) {
             self.warn(&warning);
         }
         Accounts {

@@ -88,7 +88,7 @@ impl Accounts {
         })
     }
 
-    fn tell(&self, waiting: &Waiting) {
+    pub(super) fn tell(&self, waiting: &Waiting) {
         match (&self.patience.told, waiting) {
             (Some(told), waiting) => told(waiting),
             (None, Waiting::ToAskAgain(retry)) => (self.renewal.notice)(&retry.to_string()),

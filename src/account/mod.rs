@@ -63,9 +63,7 @@
 //! [`Failure::reason`] and [`Failure::exit_code`] (4 asks for a sign-in, 75 for patience).
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::api::{self, Model};
 use crate::failure::{Failure, Result};
 use crate::http::Http;
 use crate::provider::Provider;
@@ -75,6 +73,7 @@ use crate::session::{Key, Need, Session};
 
 mod ask;
 mod folders;
+mod models;
 mod patience;
 mod sign_in;
 mod sign_out;
@@ -82,9 +81,6 @@ mod sign_out;
 pub use folders::Folders;
 pub use patience::{Patience, Retry, Told, Waiting};
 pub use sign_out::{Revocation, SignedOut};
-
-/// How long the list of models may take after a sign-in, where it is a convenience.
-const MODELS_LIMIT: Duration = Duration::from_secs(5);
 
 /// One provider's accounts. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -103,7 +99,7 @@ impl Accounts {
     pub fn new(provider: Provider, folders: &Folders, clock: Clock, notice: Notice) -> Self {
         Self {
             renewal: Renewal {
-                vault: folders.vault().telling(notice.clone()),
+                vault: folders.vault().telling(notice.clone()).naming(&provider.name),
                 http: Arc::new(Http::default()),
                 provider: Arc::new(provider),
                 clock,
@@ -192,54 +188,6 @@ impl Accounts {
     pub fn prove_writable(&self) -> Result<()> {
         self.renewal.vault.prove_sound()?;
         self.renewal.vault.prove_writable()
-    }
-
-    /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
-    ///
-    /// # Errors
-    /// As [`chat`](Self::chat); [`Failure::NoModelList`] where the API has no such list.
-    pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
-        self.listed(owner, seen).await.map_err(|failure| match failure {
-            // Not there, not allowed in any way, not made: what gateways say that only pass questions on.
-            Failure::Refused(refusal) if matches!(refusal.status, Some(404 | 405 | 501)) => {
-                Failure::NoModelList { provider: self.provider().name.clone(), refusal }
-            }
-            other => other,
-        })
-    }
-
-    async fn listed(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
-        let client = api::Client::new(&self.renewal.http, self.provider())?;
-        let session = self.serving(owner, seen).await?;
-        let seen = session.generation;
-        let (generation, models) = match client.models(&session.access_token).await {
-            Err(rejected) => {
-                let renewed = self.after_rejection(owner, session, rejected).await?;
-                let listed = client.models(&renewed.access_token).await;
-                (renewed.generation, listed.map_err(|failure| self.rejected_afresh(failure))?)
-            }
-            Ok(models) => (seen, models),
-        };
-        self.keep_models(owner, generation, &models).await;
-        Ok(models)
-    }
-
-    /// Asks which models there are, so that a chat need not name one. A convenience: it is bounded,
-    /// and whatever goes wrong is left for the chat to say.
-    pub(crate) async fn learn_models(&self, owner: &str, session: &Session) {
-        let Ok(client) = api::Client::new(&self.renewal.http, self.provider()) else { return };
-        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, client.models(&session.access_token)).await {
-            self.keep_models(owner, session.generation, &models).await;
-        }
-    }
-
-    async fn keep_models(&self, owner: &str, generation: i64, models: &[Model]) {
-        let Ok(list) = serde_json::to_string(models) else { return };
-        let (vault, key) = (self.renewal.vault.clone(), self.key(owner));
-        let kept = renew::off_thread(move || vault.keep_models(&key, generation, &list)).await;
-        if let Err(failure) = kept {
-            (self.renewal.notice)(&format!("the list of models could not be kept: {failure}"));
-        }
     }
 
     // Two steps instead of one function that is handed the work: a future that holds somebody

@@ -23,7 +23,8 @@ impl Accounts {
     }
 
     /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
-    /// its owner. One that the owner had before is replaced, and revoked if it was another account's.
+    /// its owner. One that the owner had before is replaced; then it is revoked, if that is sure to leave
+    /// the new one alone ([`Session::is_apart_from`], [`provider::Provider::revoke_replaced`]).
     ///
     /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
     /// not answer it, ask [`Attempt::judge`] first.
@@ -42,7 +43,7 @@ impl Accounts {
     }
 
     /// Redeems a code and stores the session, in a task of its own, so that dropping this future
-    /// loses no token. Another account's session that is replaced is revoked once the new one is safe.
+    /// loses no token. The session that is replaced is revoked, if at all, once the new one is safe.
     ///
     /// All that can fail here comes before the code is spent: what it buys lives nowhere else until
     /// it is saved.
@@ -69,7 +70,9 @@ impl Accounts {
                 Ok((Arc::new(held), replaced))
             })
             .await?;
-            let flight = this.renewal.fly();
+            // To the end: an interrupted process waits until the tokens are saved, and until those that they
+            // replace are revoked, which nobody else knows by then.
+            let _flight = this.renewal.fly();
             // Counted from before it is sent: the server's clock for the token starts no earlier.
             let now = (this.renewal.clock)();
             let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
@@ -77,14 +80,15 @@ impl Accounts {
             let clocks = session::clocks_apart(grant.dated, (this.renewal.clock)(), &provider::host(&home.token_url));
             let signed_in = HeldSession::signed_in(grant, now, home, secret, &provider.scopes, generation);
             let (signed_in, kept) = this.renewal.save(&held, signed_in).await?;
-            drop((held, flight));
+            drop(held);
             if let Some(sentence) = clocks {
                 (this.renewal.notice)(&sentence);
             }
-            // A server may count all that one person allowed one client as one grant, and ends the other
-            // session with this one's token (RFC 7009, section 2.1). So only what is certainly somebody
-            // else's is revoked, and the person is told which of the two happened.
-            let apart = |replaced: &HeldSession| is_anothers(&replaced.session, &signed_in.session);
+            // Neither end may take the session that is to stay along; the person is told which happened.
+            let apart = |replaced: &HeldSession| {
+                let known = provider.revoke_replaced;
+                known.unwrap_or_else(|| replaced.session.is_apart_from(&signed_in.session))
+            };
             match kept {
                 Ok(()) => {
                     if let Some(replaced) = replaced.filter(|replaced| is_good_for_something(replaced, now)) {
@@ -112,12 +116,12 @@ impl Accounts {
             Some(Revocation::Revoked { host }) => format!("the earlier session was revoked at {host}"),
             Some(Revocation::Failed { host, why }) => format!("{stays}: not revoked, {host} {why}"),
             _ if replaced.home.revoke_url.is_none() => format!("{stays}: this provider has no revocation endpoint"),
-            _ => {
-                let option = self.provider().name.option();
-                format!(
-                    "{stays}; `nexus oauth logout{option}` before `nexus oauth start{option}` would have revoked it"
-                )
-            }
+            _ if self.provider().revoke_replaced == Some(false) => format!("{stays}, as `revoke_replaced` wants it"),
+            _ => format!(
+                "{stays}; where this server keeps sign-ins apart, `revoke_replaced = true` under [provider.{}] revokes \
+                 it next time",
+                self.provider().name
+            ),
         }
     }
 }
@@ -125,12 +129,4 @@ impl Accounts {
 /// Whether anybody could still do something with a session's tokens.
 fn is_good_for_something(held: &HeldSession, now: i64) -> bool {
     held.session.ended_at.is_none() && (held.refresh_token.is_some() || held.session.alive(now))
-}
-
-/// Whether two sessions cannot stem from one grant: another server, another client, or another person
-/// as far as both are known.
-fn is_anothers(one: &Session, other: &Session) -> bool {
-    one.home.token_url != other.home.token_url
-        || one.home.client_id != other.home.client_id
-        || one.account().zip(other.account()).is_some_and(|(one, other)| one != other)
 }

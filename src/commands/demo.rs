@@ -2,6 +2,7 @@
 //! the authorization server and the model; everything else is the program's own commands, run one
 //! after the other in a throw-away home.
 
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -64,16 +65,14 @@ enum Approval {
 /// # Errors
 /// What the machine would not do. A command that fails has said why itself; its exit code is ours.
 pub(crate) fn run(args: &Args, world: &World) -> Done {
-    if args.prompt.trim().is_empty() {
+    // A hyphen alone means stdin to the chat, and that gets none here.
+    if matches!(args.prompt.trim(), "" | "-") {
         return Err(
             Failure::Usage("there is no question: write one behind `nexus demo`, or nothing at all".into()).into()
         );
     }
     world.wait(async {
-        let home = tempfile::Builder::new()
-            .prefix("nexus-demo-")
-            .tempdir()
-            .context("making a throw-away home for the demo")?;
+        let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| homeless(&error))?;
         let sandbox = Sandbox::start(Settings {
             client_id: "nexus-demo".into(),
             redirect: RedirectRule::AnyPort("http://127.0.0.1/callback".into()),
@@ -93,9 +92,11 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
              The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.",
             sandbox.origin()
         ));
+        // `--` keeps a prompt that begins with a hyphen a prompt.
+        let hyphen = args.prompt.starts_with('-').then_some("--");
         let steps = [
             ("Sign in, once", vec!["oauth", "start"]),
-            ("Ask something", vec!["chat", &args.prompt]),
+            ("Ask something", ["chat"].into_iter().chain(hyphen).chain([&*args.prompt]).collect()),
             ("Look at the session", vec!["oauth", "status"]),
             ("Sign out", vec!["oauth", "logout"]),
         ];
@@ -103,6 +104,8 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
             world.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&words)));
             let code = step(&words, home.path(), approval, &sandbox, world).await?;
             if code != 0 {
+                // The step named its own way out, but its sandbox and its home are about to be gone.
+                world.say("\nThe demo ends here: run `nexus demo` to begin it anew.");
                 return Ok(code);
             }
         }
@@ -110,6 +113,17 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
         world.say("\nThat was all of it. To do the same with Claude, see the README: install, then sign in.");
         Ok(0)
     })
+}
+
+/// There is no folder for a throw-away home.
+fn homeless(error: &io::Error) -> Failure {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "this folder for temporary files does not exist".to_owned(),
+        // Without the name that was tried, which is no folder of anybody's.
+        kind => format!("no temporary folder can be made here: {kind}"),
+    };
+    let cure = "set TMPDIR to a folder that can be written to, then run `nexus demo` again".into();
+    Failure::File { path: std::env::temp_dir(), why, cure }
 }
 
 /// The configuration a person would write for this sandbox.
@@ -146,12 +160,7 @@ async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox
     if world.verbose {
         command.arg("--verbose");
     }
-    // `--` keeps a prompt that begins with a hyphen a prompt.
-    match words {
-        ["chat", prompt] => command.args(["chat", "--", prompt]),
-        words => command.args(words),
-    };
-    command.env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(words).env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
     for name in KEPT_VARIABLES {
         if let Some(value) = world::variable(name) {
             command.env(name, value);

@@ -86,7 +86,7 @@ pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
     }
     // The reader of stdout having gone (`nexus chat ... | head -1`) is the reader being done, which
     // is what Unix expects of a program at the head of a pipe.
-    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+    if told::lost_stdout(error).is_some_and(|lost| lost.kind() == io::ErrorKind::BrokenPipe) {
         return 0;
     }
     let system;

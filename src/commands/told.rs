@@ -10,8 +10,13 @@ use crate::world::Interrupted;
 
 /// What has no variant of its own: the machine's doing.
 pub(crate) fn unforeseen(error: &anyhow::Error) -> Failure {
-    let written = if error.is::<io::Error>() { "writing to stdout: " } else { "" };
+    let written = if lost_stdout(error).is_some() { "writing to stdout: " } else { "" };
     Failure::System { sentence: format!("{written}{error:#}") }
+}
+
+/// What stdout answered, if that is what went wrong: whatever else can fail so has a context.
+pub(crate) fn lost_stdout(error: &anyhow::Error) -> Option<&io::Error> {
+    error.chain().next()?.downcast_ref()
 }
 
 /// Whatever went wrong as programs read it; none where the reader has gone.
@@ -22,7 +27,7 @@ pub(crate) fn error(error: &anyhow::Error) -> Option<Value> {
     }
     match error.downcast_ref::<Failure>() {
         Some(failure) => Some(object(failure)),
-        None if error.is::<io::Error>() => None,
+        None if lost_stdout(error).is_some() => None,
         None => Some(object(&unforeseen(error))),
     }
 }

@@ -170,6 +170,12 @@ pub fn account(metadata: &Map<String, Value>) -> Option<&str> {
         .or_else(|| ["email", "account"].iter().find_map(|name| metadata.get(*name)?.as_str()))
 }
 
+/// The authorization grant that the tokens belong to, where the server names it (`grant_id` of
+/// Grant Management for OAuth 2.0).
+pub fn grant_id(metadata: &Map<String, Value>) -> Option<&str> {
+    metadata.get("grant_id")?.as_str().filter(|id| !id.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

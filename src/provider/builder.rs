@@ -75,6 +75,14 @@ impl Provider {
         Ok(self)
     }
 
+    /// Whether a session that another replaces is always revoked or never, whatever the two show. The
+    /// server must keep the sign-ins of one person apart for the first, or it ends the new one, too.
+    #[must_use]
+    pub fn with_revoke_replaced(mut self, revoke: bool) -> Self {
+        self.revoke_replaced = Some(revoke);
+        self
+    }
+
     /// The base of the Messages endpoint; `/v1/messages` and `/v1/models` are appended.
     ///
     /// # Errors
@@ -93,7 +101,8 @@ impl Provider {
     }
 
     /// A header of every request to the API, in place of the one of that name. An empty value takes
-    /// it out: some gateways refuse a header they do not know.
+    /// it out: some gateways refuse a header they do not know. `accept` and `authorization`, where the
+    /// token travels, stay as they are.
     #[must_use]
     pub fn with_api_header(mut self, name: &str, value: &str) -> Self {
         self.api.set_header(name, value);

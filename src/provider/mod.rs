@@ -36,6 +36,9 @@ pub struct Provider {
     pub token_url: Option<Url>,
     /// Where tokens are revoked (RFC 7009), if the server can.
     pub revoke_url: Option<Url>,
+    /// Whether a session that another one replaces is always revoked, as the server is known to keep
+    /// sign-ins apart, or never; none goes by what the two sessions show.
+    pub revoke_replaced: Option<bool>,
     /// Where a device asks for a code (RFC 8628). Read and checked, not used yet.
     pub device_url: Option<Url>,
     /// The registered client. No id: no sign-in, but a stored session still works.
@@ -209,6 +212,7 @@ impl Provider {
             authorize_url: Url::parse("https://platform.claude.com/oauth/authorize").ok(),
             token_url: Url::parse("https://api.anthropic.com/v1/oauth/token").ok(),
             revoke_url: None,
+            revoke_replaced: None,
             device_url: None,
             client: None,
             redirect_uri: Setting {
@@ -246,6 +250,7 @@ impl Provider {
             authorize_url: None,
             token_url: None,
             revoke_url: None,
+            revoke_replaced: None,
             device_url: None,
             client: None,
             redirect_uri: Setting { value: "http://127.0.0.1:0/callback".into(), origin: Origin::BuiltIn },

@@ -116,9 +116,11 @@ impl Grants {
         self.codes.get(code)
     }
 
-    /// Spends a code: the tokens that are bought with it are a new family.
-    pub(super) fn spend_code(&mut self, code: &str) -> Family {
-        self.families += 1;
+    /// Spends a code: the tokens that are bought with it are a new family, or join the only one.
+    pub(super) fn spend_code(&mut self, code: &str, one_grant: bool) -> Family {
+        if !one_grant || self.families == 0 {
+            self.families += 1;
+        }
         if let Some(code) = self.codes.get_mut(code) {
             code.spent_on = Some(self.families);
         }

@@ -31,6 +31,9 @@ pub struct Settings {
     /// How often a spent refresh token is honoured once more before its reuse ends the family.
     /// Stands for the grace time of real servers, without a clock.
     pub grace: u32,
+    /// Whether all sign-ins are one grant, as many servers count those of one person: then one token's end
+    /// is the end of all.
+    pub one_grant: bool,
     /// Whether the code exchange must repeat the `state`, as the Claude Console wants it.
     pub state_at_exchange: bool,
     /// The `iss` of authorization responses (RFC 9207).
@@ -88,6 +91,7 @@ impl Default for Settings {
             refresh_tokens: true,
             rotate: true,
             grace: 0,
+            one_grant: false,
             state_at_exchange: false,
             issuer: Issuer::Own,
             account: "you@sandbox.example".into(),

@@ -66,7 +66,7 @@ fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     if state.settings.state_at_exchange && one(fields, "state")? != Some(asked.state.as_str()) {
         return Err(refusal(400, "oauth_request_parse_error", "state is missing or another"));
     }
-    let family = state.grants.spend_code(presented);
+    let family = state.grants.spend_code(presented, state.settings.one_grant);
     state.counts.exchanges += 1;
     let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &asked.scope));
     Ok(tokens(state, family, refresh, &asked.scope))
@@ -86,12 +86,14 @@ fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     }
 }
 
-/// A successful answer (RFC 6749, section 5.1), with the members the Claude Console adds.
+/// A successful answer (RFC 6749, section 5.1), with the members the Claude Console adds, and the grant
+/// that it belongs to (`grant_id` of Grant Management for OAuth 2.0).
 fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &str) -> Answer {
     let mut body = json!({
         "access_token": state.grants.access_token(family),
         "token_type": "Bearer",
         "scope": scope,
+        "grant_id": format!("sandbox-grant-{family}"),
         "account": { "uuid": "5a2d6b0e-0000-4000-8000-00000000ca11", "email_address": state.settings.account },
         "organization": { "uuid": "5a2d6b0e-0000-4000-8000-000000000042", "name": state.settings.organization },
     });

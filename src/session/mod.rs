@@ -175,6 +175,22 @@ impl Session {
         grant::account(&self.metadata)
     }
 
+    /// Whether ending the other session is sure to leave this one alone: they are of two servers, two
+    /// clients, two grants by the server's own word, or two people as far as both are known.
+    ///
+    /// A server may count all that one person allowed one client as one grant, and ends every session of
+    /// it with any of its tokens (RFC 7009, section 2.1). Keycloak's `session_state` proves nothing
+    /// here: until 2025 it ended all sessions of a person with a client at once, whatever theirs was.
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        let (mine, others) = (grant::grant_id(&self.metadata), grant::grant_id(&other.metadata));
+        self.home.token_url != other.home.token_url
+            || self.home.client_id != other.home.client_id
+            || match mine.zip(others) {
+                Some((mine, others)) => mine != others,
+                None => self.account().zip(other.account()).is_some_and(|(mine, others)| mine != others),
+            }
+    }
+
     /// Refuses to use a session under a configuration that names another client or server than it
     /// was made with. What the configuration leaves open is taken from the session.
     ///
@@ -265,6 +281,8 @@ impl HeldSession {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use serde_json::json;
+
     use super::*;
 
     pub(crate) fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
@@ -341,6 +359,40 @@ pub(crate) mod tests {
         let session = session(1_000_000, Some(1_003_600));
         assert!(session.alive(1_000_000 - 60), "a little skew between machines is no jump");
         assert!(!session.alive(1_000_000 - 61));
+    }
+
+    #[test]
+    fn sessions_are_apart_where_no_grant_can_stand_behind_both() {
+        let known = |metadata: serde_json::Value| {
+            let Value::Object(metadata) = metadata else { panic!("metadata is an object") };
+            Session { metadata, ..session(0, None) }
+        };
+        let ada = json!({ "account": "ada" });
+        for (one, other, apart) in [
+            (json!({}), json!({}), false),
+            (ada.clone(), ada.clone(), false),
+            (ada.clone(), json!({}), false),
+            (ada.clone(), json!({ "account": "mary" }), true),
+            (json!({ "grant_id": "1" }), json!({ "grant_id": "2" }), true),
+            (json!({ "grant_id": "1" }), json!({}), false),
+            (json!({ "grant_id": "" }), json!({ "grant_id": "2" }), false),
+            (json!({ "grant_id": 1 }), json!({ "grant_id": 2 }), false),
+            (json!({ "account": "ada", "grant_id": "1" }), json!({ "account": "ada", "grant_id": "2" }), true),
+            (json!({ "account": "ada", "grant_id": "1" }), json!({ "account": "mary", "grant_id": "1" }), false),
+            (json!({ "session_state": "1" }), json!({ "session_state": "2" }), false),
+        ] {
+            assert_eq!(known(one.clone()).is_apart_from(&known(other.clone())), apart, "{one} {other}");
+        }
+        let elsewhere = |change: fn(&mut Home)| {
+            let mut session = session(0, None);
+            change(&mut session.home);
+            session
+        };
+        for other in
+            [elsewhere(|home| home.client_id = "another".into()), elsewhere(|home| home.token_url.set_path("/another"))]
+        {
+            assert!(session(0, None).is_apart_from(&other), "{:?}", other.home);
+        }
     }
 
     #[test]

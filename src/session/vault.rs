@@ -18,7 +18,7 @@ use crate::database::{Connection, Database, Older, OptionalExtension as _, Row, 
 use crate::failure::{Failed, Failure, Result};
 use crate::private::{Notice, Privacy};
 use crate::provider::keeping::Keeping;
-use crate::provider::{ClientAuth, Url};
+use crate::provider::{ClientAuth, Name, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::session::hold::{self, Hold, Queue};
 use crate::session::key::Keystore;
@@ -74,6 +74,12 @@ impl Vault {
     /// The same vault, its key kept as the configuration says.
     pub fn keeping(self, keeping: Keeping) -> Self {
         Self { keystore: self.keystore.keeping(keeping), ..self }
+    }
+
+    /// The same vault, asked for a session with this provider: what it complains of names the command that
+    /// signs in there.
+    pub fn naming(self, provider: &Name) -> Self {
+        Self { keystore: self.keystore.naming(provider), ..self }
     }
 
     /// The key to it.
@@ -188,13 +194,13 @@ impl Vault {
         let seal = self.keystore.open()?.ok_or_else(|| Failure::Store {
             path: self.keystore.path().to_owned(),
             why: "the key to the stored session is missing".into(),
-            cure: "put the key file back, or sign in anew with `nexus oauth start`".into(),
+            cure: format!("put the key file back, or {}", self.keystore.sign_in_anew()),
         })?;
         unseal(stored, &seal, key).map(Some).ok_or_else(|| {
             self.database.newer(&connection).unwrap_or_else(|| Failure::Store {
                 path: self.database.path().to_owned(),
                 why: format!("the stored session does not open with the key of {}", self.keystore.path().display()),
-                cure: "put the right key back, or sign in anew with `nexus oauth start`".into(),
+                cure: format!("put the right key back, or {}", self.keystore.sign_in_anew()),
             })
         })
     }

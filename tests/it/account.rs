@@ -139,6 +139,24 @@ fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
 }
 
 #[test]
+fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
+    block_on(async {
+        let setup = setup(Settings::default()).await;
+        setup.sign_in().await.unwrap();
+        let gate = Gate::new();
+        setup.sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
+        tokio::select! {
+            _ = setup.sign_in() => panic!("nothing is revoked yet"),
+            () = gate.arrived(1) => {}
+        }
+        assert_eq!(setup.accounts.look("ada").unwrap().generation, 2);
+        gate.open();
+        setup.accounts.settled().await;
+        assert_eq!(setup.sandbox.counts().revocations, 1);
+    });
+}
+
+#[test]
 fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
     block_on(async {
         let setup = setup(Settings::default()).await;

@@ -353,6 +353,27 @@ fn a_list_that_was_not_to_be_had_at_sign_in_is_asked_for_when_it_is_needed() {
 }
 
 #[test]
+fn a_list_of_models_is_asked_for_again_where_that_may_help() {
+    let (sandbox, nexus) = signed_in();
+    let busy = || Scripted::text(503, "text/plain", "").header("retry-after-ms", "1");
+    sandbox.script(Endpoint::Models, [busy(), busy()]);
+    let note = |number| format!("note: [SERVER] answered 503; trying again in 1 ms ({number} of 2)\n");
+    let listed = "sandbox-large\nsandbox-small\nsandbox-old\n";
+    assert_output!(nexus.run(&["models"]), 0, stdout: listed, stderr: note(1) + &note(2));
+    sandbox.script(Endpoint::Models, [busy(), busy(), busy()]);
+    assert_output!(nexus.run(&["models"]), 75, stdout: "",
+        stderr: note(1) + &note(2) + "error: [SERVER] answered 503\n  try again in 1 second\n");
+    let asked = sandbox.requests_to(Endpoint::Models).len();
+    sandbox.script(Endpoint::Models, [Scripted::text(501, "text/plain", "")]);
+    assert_eq!(nexus.run(&["models"]).code, Some(1));
+    assert_eq!(sandbox.requests_to(Endpoint::Models).len(), asked + 1, "what is not made will not be in a moment");
+    // Each may still fail once for its token.
+    sandbox.expire_access();
+    sandbox.script(Endpoint::Models, [Scripted::Normal, busy()]);
+    assert_output!(nexus.run(&["models"]), 0, stdout: listed, stderr: note(1));
+}
+
+#[test]
 fn without_a_known_model_nothing_is_asked() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);

@@ -1,6 +1,6 @@
 //! `nexus demo`: the whole job, with nothing configured and nothing left behind.
 
-use crate::nexus::{Nexus, Output};
+use crate::nexus::{Nexus, Output, deny, visit};
 
 /// The demo in an empty environment, with its temporary files where they can be counted.
 fn demo(words: &[&str]) -> (Output, Nexus) {
@@ -74,6 +74,44 @@ fn a_prompt_is_a_prompt_whatever_it_looks_like() {
     let (output, _nexus) = demo(&["demo", "--yes", "--", "--help"]);
     assert_eq!(output.code, Some(0), "{output}");
     assert!(output.stdout.starts_with("You said: --help "), "{output}");
+    assert!(output.stderr.contains("\n$ nexus chat -- --help\n"), "it is typed as it is run: {output}");
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_takes_none_is_named() {
+    let (mut nexus, cure) =
+        (Nexus::new(), "set TMPDIR to a folder that can be written to, then run `nexus demo` again");
+    std::fs::write(nexus.path("file"), "").unwrap();
+    for (name, why) in [
+        ("nowhere", "this folder for temporary files does not exist"),
+        ("file", "no temporary folder can be made here: not a directory"),
+    ] {
+        nexus.set("TMPDIR", &nexus.path(name).to_string_lossy());
+        let stderr = format!("error: [HOME]/{name}: {why}\n  {cure}\n");
+        assert_output!(nexus.run(&["demo"]), 1, stdout: "", stderr: stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_says_no_is_told_how_to_begin_the_demo_again() {
+    use std::cell::RefCell;
+
+    use crate::terminal::Terminal;
+
+    let mut nexus = Nexus::new();
+    nexus.set("BROWSER", "/bin/true");
+    let at_terminal = Terminal::open(&nexus, &["demo"], 500);
+    let url = RefCell::new(String::new());
+    at_terminal.until(|screen| {
+        *url.borrow_mut() = screen.lines().find(|line| line.contains("/authorize?")).unwrap_or_default().to_owned();
+        screen.contains("Waiting for the answer at ")
+    });
+    visit(&deny(url.borrow().trim()));
+    let left = at_terminal.finish();
+    assert_eq!(left.code, 4, "{}", left.screen);
+    let end = "\nThe demo ends here: run `nexus demo` to begin it anew.";
+    assert!(left.screen.trim_end().ends_with(end), "{}", left.screen);
 }
 
 #[test]
@@ -95,7 +133,7 @@ fn who_approves_and_why_is_said_truthfully() {
 
 #[test]
 fn an_empty_question_is_refused_before_anybody_signs_in() {
-    for question in ["", " "] {
+    for question in ["", " ", "-"] {
         let (output, nexus) = demo(&["demo", question]);
         assert_output!(output, 2, stdout: "",
             stderr: "error: there is no question: write one behind `nexus demo`, or nothing at all\n  see `nexus --help`\n");

@@ -197,7 +197,7 @@ const EXPOSED: &[(&str, usize)] = &[
     // The challenge.
     ("oauth/pkce.rs", 1),
     // From the file's section to the provider.
-    ("provider/config.rs", 1),
+    ("provider/config/section.rs", 1),
     // Into the derivation of the key.
     ("session/key/passphrase.rs", 1),
     // Sealed.

@@ -132,7 +132,7 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 
     fs::remove_file(&path).unwrap();
     let missing = "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, \
-                   or sign in anew with `nexus oauth start`\n";
+                   or run `nexus oauth start` to sign in anew\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: missing);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: missing);
     assert_output!(nexus.run(&to("passphrase")), 1, stdout: "", stderr: missing);
@@ -140,7 +140,7 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 
     private(&path, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
     let wrong = "error: [HOME]/data/sessions.db: the stored session does not open with the key of \
-                 [HOME]/key/session.key\n  put the right key back, or sign in anew with `nexus oauth start`\n";
+                 [HOME]/key/session.key\n  put the right key back, or run `nexus oauth start` to sign in anew\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
 
@@ -150,6 +150,24 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
     let object = nexus.run(&["key", "show", "--json"]);
     assert_eq!((object.code, &object.json()["error"]["reason"]), (Some(1), &json!("store")));
+
+    // Where another provider is the default, the cure says which one is meant.
+    let configured = fs::read_to_string(nexus.path("config.toml")).unwrap();
+    private(&nexus.path("config.toml"), &configured.replace("default = \"work\"", ""));
+    for (line, cure) in [
+        (Some("nonsense\n"), "put the right key back, or remove [HOME]/key/session.key and run"),
+        (Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"), "put the right key back, or run"),
+        (None, "put the key file back, or run"),
+    ] {
+        match line {
+            Some(line) => private(&path, line),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let output = nexus.run(&["oauth", "status", "--provider", "work"]);
+        let cure = format!("\n  {cure} `nexus oauth start --provider work` to sign in anew\n");
+        assert!(output.stderr.ends_with(&cure), "{output}");
+    }
+    private(&nexus.path("config.toml"), &configured);
 
     private(&path, &key);
     assert_signed_in(&nexus);
@@ -330,8 +348,12 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(output.code, Some(1));
     let said = "error: [HOME]/key/session.key: the key was not moved: the operating system's keyring ";
     assert!(output.stderr.starts_with(said), "{output}");
-    let cure = "\n  run this in a session with an unlocked keyring, or choose `nexus key move passphrase`\n";
-    assert!(output.stderr.ends_with(cure), "{output}");
+    let cure = match cfg!(feature = "keyring") {
+        true => "run this in a session with an unlocked keyring",
+        false => "install nexus with it: `cargo install --locked --features keyring --path .` in its source",
+    };
+    let cure = format!("\n  {cure}, or choose `nexus key move passphrase`\n");
+    assert!(output.stderr.ends_with(&cure), "{output}");
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is in [HOME]/key/session.key already\n");
     if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {

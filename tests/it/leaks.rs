@@ -249,7 +249,8 @@ fn be_refused(journey: &mut Journey) {
     }
     let token = journey.latest("access");
     let echo = json!({ "error": { "type": "some_error", "message": format!("Bearer {token} is not liked") } });
-    journey.sandbox.script(Endpoint::Models, [Scripted::json(500, &echo)]);
+    let refusal = Scripted::json(500, &echo).header("retry-after-ms", "1");
+    journey.sandbox.script(Endpoint::Models, [refusal.clone(), refusal.clone(), refusal]);
     journey.run(&["models"], 75);
     journey.run(&["chat", "--model", "none-of-this-name", "x"], 1);
 }

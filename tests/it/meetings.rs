@@ -99,7 +99,13 @@ fn a_sign_in_waits_for_a_refresh_and_has_the_last_word() {
     assert_eq!(generation(&nexus), 3, "signed in, refreshed, signed in again");
     let kept = nexus.run(&["oauth", "token"]).ok();
     assert!(kept != refreshed && kept.trim() == last(&sandbox, "access"));
-    assert_eq!((sandbox.refreshes(), sandbox.counts().revocations), (1, 0));
+    assert_eq!((sandbox.refreshes(), sandbox.counts().revocations), (1, 1));
+    let replaced = sandbox.requests_to(Endpoint::Revoke).last().unwrap().field("token");
+    assert_eq!(
+        replaced.as_deref(),
+        Some(refreshed.trim()),
+        "what the refresh brought goes, not what the store had before"
+    );
 }
 
 #[test]

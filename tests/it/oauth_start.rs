@@ -4,8 +4,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 
-use nexus::provider::ClientAuth;
-use nexus::provider::Url;
+use nexus::provider::{ClientAuth, Url};
 use nexus::sandbox::{Endpoint, Gate, Issuer, RedirectRule, Sandbox, Scripted, Settings};
 use serde_json::json;
 
@@ -328,6 +327,10 @@ fn whoever_brings_the_answer_is_held_until_it_is_known_how_it_ended() {
     }
 }
 
+fn last_refresh_token(sandbox: &Sandbox) -> String {
+    sandbox.issued().iter().rfind(|secret| secret.starts_with("sandbox-refresh-")).cloned().unwrap()
+}
+
 /// What was asked to be revoked.
 fn revoked(sandbox: &Sandbox) -> Vec<String> {
     sandbox.requests_to(Endpoint::Revoke).iter().filter_map(|seen| seen.field("token")).collect()
@@ -335,7 +338,8 @@ fn revoked(sandbox: &Sandbox) -> Vec<String> {
 
 #[test]
 fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
-    let sandbox = sandbox(Settings::default());
+    let token_extra = json!({ "grant_id": null }).as_object().unwrap().clone();
+    let sandbox = sandbox(Settings { token_extra, ..Settings::default() });
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let first = nexus.run(&["oauth", "token"]).ok();
@@ -351,18 +355,72 @@ fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
 }
 
 #[test]
-fn signing_in_again_as_the_same_person_revokes_nothing_that_the_new_session_may_hang_on() {
+fn a_replaced_session_of_a_grant_of_its_own_is_revoked_once_the_new_one_is_stored() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
-    let first = nexus.run(&["oauth", "token"]).ok();
-    let (output, ..) = signed_in(&nexus);
-    let note = "note: the earlier session stays at [SERVER] until it expires; `nexus oauth logout` before `nexus oauth \
-                start` would have revoked it\nSigned in as ";
-    assert!(verdict(&output).starts_with(note), "{output}");
-    assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
-    assert_eq!(revoked(&sandbox), Vec::<String>::new());
+    let (first, old) = (nexus.run(&["oauth", "token"]).ok(), last_refresh_token(&sandbox));
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
+    let mut started = nexus.start(&["--no-browser"]);
+    let back = approve(&started.url());
+    let page = std::thread::spawn(move || visit(&back));
+    block_on(gate.arrived(1));
+    let stored = nexus.run(&["oauth", "token"]).ok();
+    assert_ne!(stored, first, "it is stored before the old one goes");
+    gate.open();
+    page.join().unwrap();
+    let output = started.finish();
+    let note = "note: the earlier session was revoked at [SERVER]\nSigned in as ";
+    assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
+    assert_eq!(revoked(&sandbox), [old, first.trim().to_owned()]);
     nexus.run(&["chat", "x"]).ok();
+}
+
+#[test]
+fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
+    let no_name = json!({ "grant_id": null });
+    for (one_grant, extra) in [(true, json!({})), (false, no_name.clone()), (true, no_name)] {
+        let token_extra = extra.as_object().unwrap().clone();
+        let sandbox = sandbox(Settings { one_grant, token_extra, ..Settings::default() });
+        let nexus = Nexus::at(&sandbox);
+        nexus.sign_in();
+        let first = nexus.run(&["oauth", "token"]).ok();
+        let (output, ..) = signed_in(&nexus);
+        let note = "note: the earlier session stays at [SERVER] until it expires; where this server keeps sign-ins \
+                    apart, `revoke_replaced = true` under [provider.work] revokes it next time\nSigned in as ";
+        assert!(verdict(&output).starts_with(note), "{output}");
+        assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
+        assert_eq!(revoked(&sandbox), Vec::<String>::new());
+        nexus.run(&["chat", "x"]).ok();
+    }
+}
+
+#[test]
+fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
+    let unnamed = json!({ "grant_id": null }).as_object().unwrap().clone();
+    for (settings, line, note, revocations) in [
+        (
+            Settings { token_extra: unnamed, ..Settings::default() },
+            "revoke_replaced = true",
+            "note: the earlier session was revoked at [SERVER]\nSigned in as ",
+            2,
+        ),
+        (
+            Settings::default(),
+            "revoke_replaced = false",
+            "note: the earlier session stays at [SERVER] until it expires, as `revoke_replaced` wants it\nSigned in as ",
+            0,
+        ),
+    ] {
+        let sandbox = sandbox(settings);
+        let nexus = Nexus::at_with(&sandbox, line);
+        nexus.sign_in();
+        let (output, ..) = signed_in(&nexus);
+        assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{line}: {output}");
+        assert_eq!(revoked(&sandbox).len(), revocations, "{line}");
+        nexus.run(&["chat", "x"]).ok();
+    }
 }
 
 #[test]
@@ -384,11 +442,10 @@ fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
 
     nexus.configure(&config);
     nexus.sign_in();
-    sandbox.change(|settings| settings.account = "somebody@sandbox.example".into());
     sandbox.script(Endpoint::Revoke, [Scripted::text(503, "text/plain", "")]);
     let (output, ..) = signed_in(&nexus);
     let note = "note: the earlier session stays at [SERVER] until it expires: not revoked, [SERVER] answered 503\n";
-    assert!(verdict(&output).starts_with(note), "{output}");
+    assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
 }
 
 /// Without these nobody is asked to approve what cannot come to a good end.
@@ -665,6 +722,29 @@ fn ctrl_c_ends_the_wait() {
         assert!(sent.unwrap().success());
         let output = started.finish();
         assert_eq!((output.code, verdict(&output)), (Some(code), ""), "{output}");
+    }
+}
+
+#[test]
+fn what_is_odd_about_a_configuration_is_told_where_somebody_attends_to_the_session() {
+    let sandbox =
+        sandbox(Settings { client_auth: ClientAuth::Basic, client_secret: Some("s".into()), ..Settings::default() });
+    let nexus = Nexus::at_with(&sandbox, "client_secret = 's'");
+    std::fs::set_permissions(nexus.path("config.toml"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let warning =
+        "warning: [HOME]/config.toml holds a secret and others may read it: run `chmod 600 [HOME]/config.toml`\n";
+    let (output, ..) = signed_in(&nexus);
+    assert!(output.code == Some(0) && output.stderr.starts_with(warning), "{output}");
+    for (words, told) in [
+        (&["oauth", "status"][..], true),
+        (&["oauth", "token"], false),
+        (&["oauth", "token", "--verbose"], true),
+        (&["chat", "x"], false),
+        (&["models"], false),
+        (&["oauth", "logout"], false),
+    ] {
+        let output = nexus.run(words);
+        assert_eq!((output.code, output.stderr.contains(warning)), (Some(0), told), "{words:?}: {output}");
     }
 }
 

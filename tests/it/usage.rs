@@ -360,8 +360,16 @@ fn help_is_found_where_people_look_for_it() {
         (&["help"][..], &["--help"][..]),
         (&["help", "chat"], &["chat", "--help"]),
         (&["help", "oauth", "start"], &["oauth", "start", "--help"]),
+        (&["oauth", "help"], &["oauth", "--help"]),
+        (&["oauth", "help", "start"], &["oauth", "start", "--help"]),
     ] {
         assert_output!(nexus.run(words), 0, stdout: nexus.run(same).ok(), stderr: "");
+    }
+    let mut grammar = nexus::grammar();
+    grammar.build();
+    for command in grammar.get_subcommands().filter(|command| command.has_subcommands()) {
+        let name = command.get_name();
+        assert_output!(nexus.run(&[name, "help"]), 0, stdout: nexus.run(&[name, "--help"]).ok(), stderr: "");
     }
     let output = nexus.run(&["help", "nonsense"]);
     assert_eq!(output.code, Some(2), "{output}");

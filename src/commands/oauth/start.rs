@@ -33,7 +33,7 @@ pub(crate) struct Args {
 /// # Errors
 /// Why nobody is signed in now. A session that was there before is still there then.
 pub(crate) fn run(args: &Args, world: &World) -> Done {
-    let accounts = world.accounts(args.provider.as_deref())?;
+    let accounts = world.telling().accounts(args.provider.as_deref())?;
     accounts.provider().client()?;
     accounts.prove_writable()?;
     world.wait(async {

@@ -66,7 +66,7 @@ impl State {
 /// A store that cannot be read. A session that is no longer good is no error here: the exit code says
 /// it; nor is a configuration that cannot be used, of which a warning tells.
 pub(crate) fn run(args: &Args, world: &World) -> Done {
-    let accounts = world.stored_accounts(args.provider.as_deref())?;
+    let accounts = world.telling().stored_accounts(args.provider.as_deref())?;
     let provider = &accounts.provider().name;
     let session = accounts.peek("")?;
     match &session {

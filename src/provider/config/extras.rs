@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::provider::ClientAuth;
 use crate::provider::config::file::Section;
 
 /// What is wrong with one of them: its key, why, and what to do instead.
@@ -20,22 +21,29 @@ const AUTHORIZE: &[&str] =
 const TOKEN: &[&str] =
     &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
 
+/// What a question to the API says itself.
+const API: &[&str] = &["accept", "authorization"];
+
+/// Where a client proves itself in a header (RFC 6749, section 2.3.1).
+const BASIC: &[&str] = &["authorization"];
+
 /// What frames a request, which only its sender knows.
 const FRAMING: &[&str] = &["connection", "content-length", "content-type", "host", "transfer-encoding"];
 
 type Map = Option<BTreeMap<String, String>>;
 
-/// The first that cannot be used.
-pub(super) fn unusable(section: &Section) -> Option<Wrong> {
+/// The first that cannot be used by a client that authenticates so.
+pub(super) fn unusable(section: &Section, auth: ClientAuth) -> Option<Wrong> {
     let params: [(&str, &Map, &[&str]); 3] = [
         ("authorize_params", &section.authorize_params, AUTHORIZE),
         ("code_params", &section.code_params, TOKEN),
         ("refresh_params", &section.refresh_params, TOKEN),
     ];
-    let headers: [(&str, &Map); 3] = [
-        ("code_headers", &section.code_headers),
-        ("refresh_headers", &section.refresh_headers),
-        ("api_headers", &section.api_headers),
+    let taken = if auth == ClientAuth::Basic { BASIC } else { &[] };
+    let headers: [(&str, &Map, &[&str]); 3] = [
+        ("code_headers", &section.code_headers, taken),
+        ("refresh_headers", &section.refresh_headers, taken),
+        ("api_headers", &section.api_headers, API),
     ];
     let params = params.into_iter().find_map(|(key, map, taken)| {
         let name = map.as_ref()?.keys().find(|name| taken.contains(&name.as_str()))?;
@@ -43,9 +51,10 @@ pub(super) fn unusable(section: &Section) -> Option<Wrong> {
         Some((format!("{key}.{name}"), why, "remove it"))
     });
     params.or_else(|| scope_twice(section)).or_else(|| {
-        headers.into_iter().find_map(|(key, map)| {
-            let (name, why) = map.as_ref()?.iter().find_map(|(name, value)| Some((name, header(name, value)?)))?;
-            Some((format!("{key}.{}", crate::terminal::clean(name)), why.to_owned(), "mend or remove it"))
+        headers.into_iter().find_map(|(key, map, taken)| {
+            let wrong = |(name, value): (&String, &String)| Some((name.clone(), header(name, value, taken)?));
+            let (name, (why, cure)) = map.as_ref()?.iter().find_map(wrong)?;
+            Some((format!("{key}.{}", crate::terminal::clean(&name)), why.to_owned(), cure))
         })
     })
 }
@@ -57,16 +66,19 @@ fn scope_twice(section: &Section) -> Option<Wrong> {
     twice.then(|| ("authorize_params.scope".to_owned(), why, "write it in `scopes`"))
 }
 
-/// Why a header cannot be sent, if it cannot (RFC 9110, sections 5.1 and 5.5).
-fn header(name: &str, value: &str) -> Option<&'static str> {
+/// Why a header cannot be sent, if it cannot (RFC 9110, sections 5.1 and 5.5), and what to do instead.
+fn header(name: &str, value: &str, taken: &[&str]) -> Option<(&'static str, &'static str)> {
+    let is_one_of = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let shown = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
     if name.is_empty() || !name.bytes().all(token) {
-        Some("is no header's name, which is letters, digits and hyphens")
-    } else if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
-        Some("is set by nexus itself")
+        Some(("is no header's name, which is letters, digits and hyphens", "mend or remove it"))
+    } else if is_one_of(taken) && name.eq_ignore_ascii_case("authorization") {
+        Some(("is where nexus itself signs in", "remove it; a gateway's own key goes into another header"))
+    } else if is_one_of(FRAMING) || is_one_of(taken) {
+        Some(("is set by nexus itself", "remove it"))
     } else if !value.bytes().all(shown) {
-        Some("has characters that no header can carry")
+        Some(("has characters that no header can carry", "mend or remove it"))
     } else {
         None
     }

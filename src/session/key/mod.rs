@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::database;
 use crate::failure::{Failure, Result};
 use crate::private::{self, Privacy};
+use crate::provider::Name;
 use crate::provider::keeping::{Keeper, Keeping};
 use crate::session::seal::Seal;
 
@@ -38,6 +39,8 @@ pub struct Keystore {
     path: PathBuf,
     lock: PathBuf,
     keeping: Arc<Keeping>,
+    /// Whose session is asked for, as a command line has to say it.
+    option: Arc<str>,
     privacy: Privacy,
     /// The key that was asked of a keyring or unwrapped, so that it is asked for once a process.
     /// It is recognised by its id, whoever keeps it by now.
@@ -73,6 +76,7 @@ impl Keystore {
             path: folder.join("session.key"),
             lock: locks.join("key.lock"),
             keeping: Arc::default(),
+            option: Arc::default(),
             privacy: Privacy::default(),
             opened: Arc::default(),
         }
@@ -81,6 +85,11 @@ impl Keystore {
     /// The same, kept as the configuration says.
     pub(super) fn keeping(self, keeping: Keeping) -> Self {
         Self { keeping: Arc::new(keeping), ..self }
+    }
+
+    /// The same, asked for the sake of a session with this provider.
+    pub(super) fn naming(self, provider: &Name) -> Self {
+        Self { option: provider.option().into(), ..self }
     }
 
     /// The same, with a word about what had to be mended.
@@ -233,7 +242,7 @@ impl Keystore {
             Keeper::Keyring => self.tell_keyring(key).map_err(|why| Failure::Store {
                 path: self.path.clone(),
                 why: format!("the key was not moved: the operating system's keyring {why}"),
-                cure: "run this in a session with an unlocked keyring, or choose `nexus key move passphrase`".into(),
+                cure: format!("{}, or choose `nexus key move passphrase`", os_keyring::WAY_IN),
             }),
             Keeper::Passphrase => {
                 let passphrase = self.passphrase()?;
@@ -264,8 +273,8 @@ impl Keystore {
             path: self.path.clone(),
             why: format!("the operating system's keyring keeps the key and {why}"),
             cure: format!(
-                "run this in a session with an unlocked keyring (`nexus key move file` there takes the key out of \
-                 it), or {}",
+                "{} (`nexus key move file` there takes the key out of it), or {}",
+                os_keyring::WAY_IN,
                 self.start_anew()
             ),
         })?;
@@ -355,7 +364,12 @@ impl Keystore {
     }
 
     fn start_anew(&self) -> String {
-        format!("remove {} and run `nexus oauth start` to sign in anew", self.path.display())
+        format!("remove {} and {}", self.path.display(), self.sign_in_anew())
+    }
+
+    /// What to type where a session is lost to its key.
+    pub(super) fn sign_in_anew(&self) -> String {
+        format!("run `nexus oauth start{}` to sign in anew", self.option)
     }
 
     fn lost(&self, why: impl Into<String>) -> Failure {

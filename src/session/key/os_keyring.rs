@@ -12,6 +12,13 @@ pub(super) type Asked<T> = std::result::Result<T, String>;
 /// The service that entries are filed under.
 pub(super) const SERVICE: &str = "nexus";
 
+/// What to do where the keyring is of no use.
+pub(super) const WAY_IN: &str = if cfg!(feature = "keyring") {
+    "run this in a session with an unlocked keyring"
+} else {
+    "install nexus with it: `cargo install --locked --features keyring --path .` in its source"
+};
+
 /// The text of an entry, if there is one.
 pub(super) fn load(id: &str) -> Asked<Option<Zeroizing<String>>> {
     ask::load(id.to_owned())

@@ -199,8 +199,8 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         "no key",
         READ,
         |home| aside(&home.join(KEY)),
-        "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, or sign in \
-         anew",
+        "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, or run \
+         `nexus oauth start` to sign in anew",
         1,
     ),
     row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is no nexus key\n", 1),
