@@ -220,6 +220,13 @@ pub enum Failure {
     },
     /// The conversation no longer fits into the model's context.
     ContextFull,
+    /// An answer that is collected has more text than is kept in memory.
+    TooLong {
+        /// Who answers.
+        host: String,
+        /// The most that is kept, in MiB.
+        limit: usize,
+    },
     /// The API refused the request.
     Refused(Box<Refusal>),
     /// A server answered something that is not what its protocol says.
@@ -394,6 +401,12 @@ impl fmt::Display for Failure {
                 write!(f, "the answer reached --max-tokens and was cut, so it does not fit the schema: {why}")
             }
             ContextFull => f.write_str("the conversation no longer fits into the model's context"),
+            TooLong { host, limit } => {
+                write!(
+                    f,
+                    "the answer of {host} has more than {limit} MiB of text, which is more than is kept in memory"
+                )
+            }
             Refused(refusal) => refusal.fmt(f),
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
             Unreachable { host, why } => write!(f, "cannot reach {host}: {why}"),
@@ -471,6 +484,7 @@ impl Failure {
             | NoConversation { .. }
             | Misfit { .. }
             | ContextFull
+            | TooLong { .. }
             | Nonsense { .. }
             | File { .. }
             | BadLine { .. }
@@ -522,6 +536,7 @@ impl Failure {
             NoConversation { .. } => "no_conversation",
             Misfit { .. } => "schema_mismatch",
             ContextFull => "context_exceeded",
+            TooLong { .. } => "too_long",
             Refused(refusal) => refusal.reason(),
             Nonsense { .. } => "nonsense",
             Unreachable { .. } => "unreachable",
@@ -630,6 +645,7 @@ impl Failure {
             }
             Misfit { cut: true, .. } => "give it more room with --max-tokens; `--json` tells what came".into(),
             Misfit { .. } => "ask again, or differently; `--json` tells what came".into(),
+            TooLong { .. } => "bound it with --max-tokens, or print it as it comes: `nexus chat` without --json".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
             Refused(refusal) => match refusal.reason() {
                 "unauthorized" => "run `nexus oauth start`".into(),

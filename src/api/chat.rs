@@ -92,6 +92,10 @@ pub struct Answer {
     end: Option<Result<()>>,
 }
 
+fn quiet(peer: &Peer) -> Failure {
+    peer.cut(format!("nothing but signs of life came for {} minutes", QUIET.as_secs() / 60))
+}
+
 /// How the answer comes.
 enum Form {
     Events(Decoder),
@@ -151,7 +155,7 @@ impl Answer {
     /// All of its text from here on; what the model thought is left out.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next), and [`Failure::Nonsense`] above 64 MiB; what came until then is no answer.
+    /// Those of [`next`](Self::next), and [`Failure::TooLong`] above 64 MiB; what came until then is no answer.
     pub async fn text(&mut self) -> Result<String> {
         let mut text = String::new();
         while let Some(piece) = self.next().await? {
@@ -165,11 +169,11 @@ impl Answer {
     /// Puts a piece of text behind the others.
     ///
     /// # Errors
-    /// [`Failure::Nonsense`] where that is more than anybody should keep in memory: 64 MiB.
+    /// [`Failure::TooLong`] where that is more than anybody should keep in memory: 64 MiB.
     pub(crate) fn collect(&self, text: &mut String, piece: &str) -> Result<()> {
         if text.len() + piece.len() > MAX_COLLECTED {
             let limit = MAX_COLLECTED / 1024 / 1024;
-            return Err(self.peer.nonsense(format!("with more than {limit} MiB of text")));
+            return Err(Failure::TooLong { host: self.peer.host.clone(), limit });
         }
         text.push_str(piece);
         Ok(())
@@ -206,8 +210,7 @@ impl Answer {
                     }
                     Ok(None) => match self.peer.chunk(&mut self.response).await {
                         Ok(Some(_)) if self.quiet_until.is_some_and(|until| until <= Instant::now()) => {
-                            let minutes = QUIET.as_secs() / 60;
-                            return Err(self.peer.cut(format!("nothing but signs of life came for {minutes} minutes")));
+                            return Err(quiet(&self.peer));
                         }
                         Ok(Some(bytes)) => decoder.push(bytes.as_ref()),
                         Ok(None) => return self.reading.ended(decoder.is_between_events(), &self.peer),
@@ -222,7 +225,9 @@ impl Answer {
                 }
             },
             Form::Whole => {
-                let body = self.peer.whole(&mut self.response).await?;
+                // A gateway may send spaces until it has something to say.
+                let body = timeout(QUIET, self.peer.whole(&mut self.response)).await;
+                let body = body.unwrap_or_else(|_| Err(quiet(&self.peer)))?;
                 self.form = Form::Read;
                 self.reading.whole(&body, &self.peer)
             }

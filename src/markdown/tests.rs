@@ -270,6 +270,9 @@ fn letters(text: &str) -> Vec<char> {
     letters
 }
 
+/// As many columns as the marks of lists and quotations may take in front of a word there.
+const MARKS: usize = 12;
+
 /// Markdown of words that fit into any of these widths, its markup put together at random.
 fn wordy() -> impl Strategy<Value = String> {
     let word = prop_oneof![
@@ -328,6 +331,17 @@ proptest! {
     fn no_line_is_wider_than_the_terminal(source in wordy(), width in 24_usize..100, coloured: bool) {
         for line in bare(&rendered(&[&source], width, coloured)).lines() {
             prop_assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{} columns: {:?}", width, line);
+        }
+    }
+
+    /// The same of whatever characters there are, but for tables, code, and words that are too long where they stand.
+    #[test]
+    fn no_line_of_any_characters_is_wider_either(lines in prop::collection::vec("(\\PC{1,6} ){0,20}", 0..8), width in 24_usize..100) {
+        let source = lines.join("\n").replace(['|', '`', '~', '\t'], "x").replace("  ", " ");
+        for line in bare(&rendered(&[&source], width, false)).lines() {
+            let wide = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+            let broken = line.split(' ').all(|word| wide(word) + MARKS <= width);
+            prop_assert!(!broken || wide(line) <= width, "{} columns: {:?}", width, line);
         }
     }
 

@@ -84,6 +84,7 @@ fn catalogue() -> Vec<Failure> {
         Misfit { why: text("at `/age`, want integer, but got string"), cut: false },
         Misfit { why: text("it is no JSON: EOF while parsing an object"), cut: true },
         ContextFull,
+        TooLong { host: host(), limit: 64 },
     ]);
     for status in [400, 401, 402, 403, 404, 408, 409, 413, 429, 302, 500, 503, 529] {
         all.push(refused(refusal(Some(status), None)));

@@ -82,6 +82,10 @@ async fn signs_of_life_alone_are_no_answer_for_ever() {
     assert_eq!(why, "nothing but signs of life came for 60 minutes");
     assert_eq!(start.elapsed(), QUIET);
 
+    let mut spaces = answer(Dialect::Anthropic, (0..1_000).map(|_| (10, " ")).collect());
+    spaces.form = Form::Whole;
+    assert_eq!(cut(spaces.text().await.expect_err("it says nothing")), why);
+
     // What comes meanwhile begins it anew.
     let pings = || (0..300).map(|_| (10, PING));
     let mut slow = answer(Dialect::Anthropic, pings().chain([(1, TEXT)]).chain(pings()).chain([(1, STOP)]).collect());
@@ -107,6 +111,6 @@ async fn what_is_collected_has_a_limit() {
     let mut text = "x".repeat(MAX_COLLECTED - 1);
     assert_eq!(answer.collect(&mut text, "y"), Ok(()));
     let refused = answer.collect(&mut text, "z").expect_err("it is full");
-    assert_eq!(refused.to_string(), "llm.example.com answered with more than 64 MiB of text");
+    assert_eq!(refused, Failure::TooLong { host: "llm.example.com".into(), limit: 64 });
     assert_eq!(text.len(), MAX_COLLECTED);
 }

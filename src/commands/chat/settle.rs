@@ -51,20 +51,21 @@ pub(super) async fn question(
 /// [`Failure::Incapable`].
 fn able(question: &Question, listed: &[Model]) -> Result<()> {
     let Some(model) = listed.iter().find(|listed| listed.id == question.model) else { return Ok(()) };
-    let parts = || question.messages.iter().flat_map(|message| &message.parts);
-    let effort = question.effort.as_deref();
-    let needs = [
-        ("effort".to_owned(), effort.is_some(), "--effort".to_owned()),
-        (format!("effort.{}", effort.unwrap_or_default()), effort.is_some(), {
-            format!("--effort {}", effort.unwrap_or_default())
-        }),
-        ("structured_outputs".into(), question.schema.is_some(), "--schema".into()),
-        ("image_input".into(), parts().any(|part| matches!(part, Part::Image { .. })), "-a and a picture".into()),
-        ("pdf_input".into(), parts().any(|part| matches!(part, Part::Pdf { .. })), "-a and a PDF".into()),
-    ];
-    let lacked = needs.into_iter().find(|(needed, wanted, _)| *wanted && model.cannot.contains(needed));
-    match lacked {
-        Some((.., wanted)) => Err(Failure::Incapable { model: question.model.clone(), wanted }),
+    let need = |capability: &str, wanted: &str| (capability.to_owned(), wanted.to_owned());
+    let of_effort = question
+        .effort
+        .iter()
+        .flat_map(|level| [need("effort", "--effort"), need(&format!("effort.{level}"), &format!("--effort {level}"))]);
+    let of_schema = question.schema.iter().map(|_| need("structured_outputs", "--schema"));
+    let parts = question.messages.iter().flat_map(|message| &message.parts);
+    let of_files = parts.filter_map(|part| match part {
+        Part::Image { .. } => Some(need("image_input", "-a and a picture")),
+        Part::Pdf { .. } => Some(need("pdf_input", "-a and a PDF")),
+        Part::Text(_) | Part::Document { .. } => None,
+    });
+    let mut needs = of_effort.chain(of_schema).chain(of_files);
+    match needs.find(|(capability, _)| model.cannot.contains(capability)) {
+        Some((_, wanted)) => Err(Failure::Incapable { model: question.model.clone(), wanted }),
         None => Ok(()),
     }
 }

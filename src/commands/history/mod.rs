@@ -21,7 +21,8 @@ pub(crate) enum Command {
     /// Find what was said, by its words
     ///
     /// Every word has to be there, in any order; each stands for all words that begin with it, accents
-    /// and capitals aside. Words in quotes are a phrase: `nexus history search "port taken"`.
+    /// and capitals aside. Words in quotes are a phrase: `nexus history search "port taken"`. What
+    /// is written without spaces between words, such as Chinese, is found wherever it stands.
     Search(search::Args),
     /// Delete conversations for good, from the search index too
     Delete(delete::Args),

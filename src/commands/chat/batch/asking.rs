@@ -86,7 +86,9 @@ pub(super) fn meaning(failure: &Failure) -> Meaning {
             _ if refusal.worth_retrying() => Meaning::Overloaded,
             _ => Meaning::Its,
         },
-        Failure::Declined { .. } | Failure::ContextFull | Failure::Nonsense { .. } => Meaning::Its,
+        Failure::Declined { .. } | Failure::ContextFull | Failure::TooLong { .. } | Failure::Nonsense { .. } => {
+            Meaning::Its
+        }
         other if other.exit_code() == 75 => Meaning::Overloaded,
         // A session that has ended, a store that cannot be read, a client that is refused.
         _ => Meaning::Everybodys,
@@ -121,6 +123,7 @@ mod tests {
             (Failure::AnswerCut { host: text(), why: text() }, Meaning::Cut),
             (Failure::Declined { said: text() }, Meaning::Its),
             (Failure::ContextFull, Meaning::Its),
+            (Failure::TooLong { host: text(), limit: 64 }, Meaning::Its),
             (Failure::Nonsense { host: text(), what: text() }, Meaning::Its),
             (Failure::NotSignedIn { provider: text().into(), others: Vec::new() }, Meaning::Everybodys),
             (Failure::Busy { waited: 90 }, Meaning::Overloaded),
