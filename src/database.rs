@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{ErrorCode, OpenFlags, Params, TransactionBehavior};
-pub(crate) use rusqlite::{OptionalExtension, Result as Rows, Row, Transaction, params};
+pub(crate) use rusqlite::{OptionalExtension, Result as Rows, Row, Transaction, params, params_from_iter};
 
 use crate::failure::{Failure, Result};
 use crate::private::{self, Privacy};

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::schema::HISTORY;
 use super::{Conversation, State, Turn, id};
 use crate::api::Role;
-use crate::database::{Database, Row, Rows, Transaction, Trouble, params};
+use crate::database::{Database, Row, Rows, Transaction, Trouble, params, params_from_iter};
 use crate::failure::{Failure, Result};
 use crate::private::{Notice, Privacy};
 
@@ -236,7 +236,7 @@ impl History {
         );
         let index = (!phrases.is_empty()).then(|| phrases.join(" "));
         let values = index.into_iter().chain(running_on.iter().map(|word| anywhere(word)));
-        self.database.rows(&query, rusqlite::params_from_iter(values), |row| {
+        self.database.rows(&query, params_from_iter(values), |row| {
             let text: String = row.get(9)?;
             let excerpt = running_on.first().map_or_else(|| text.clone(), |word| around(word, &text));
             Ok(Found {

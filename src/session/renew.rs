@@ -176,8 +176,9 @@ impl Renewal {
                     // It is still good for this once.
                     (self.notice)(&format!(
                         "the refreshed session could not be saved and is lost when this command ends: {failure}; {}, \
-                         then run `nexus oauth start`",
-                        failure.hint()
+                         then run `nexus oauth start{}`",
+                        failure.hint(),
+                        self.provider.name.option()
                     ));
                 }
                 Ok(renewed.session)

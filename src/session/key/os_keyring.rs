@@ -42,7 +42,7 @@ mod ask {
     use zeroize::Zeroizing;
 
     use super::{Asked, SERVICE};
-    use crate::session::key::within;
+    use crate::session::key::turn::within;
 
     /// How long the keyring may take for one answer.
     const LIMIT: Duration = Duration::from_secs(5);
