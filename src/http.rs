@@ -6,6 +6,8 @@
 //! curl finds them (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`); loopback bypasses
 //! proxies. No redirect is ever followed: a token goes where the configuration says or nowhere.
 
+mod connecting;
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -15,6 +17,8 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Request, Response, redirect};
 use zeroize::Zeroizing;
+
+pub use connecting::Connecting;
 
 use crate::failure::{Failure, Result};
 use crate::moment;
@@ -54,6 +58,7 @@ pub struct Http {
     /// Where a proxy is named, so that it can be named where it fails.
     variable: Option<Variable>,
     trace: Option<Trace>,
+    connecting: Option<Connecting>,
 }
 
 /// Why a request brought no answer.
@@ -88,6 +93,12 @@ impl Http {
         Self { roots, variable: Some(variable), trace, ..Self::default() }
     }
 
+    /// The same client, which tells when it makes a connection.
+    #[must_use]
+    pub fn with_connecting(self, told: Connecting) -> Self {
+        Self { connecting: Some(told), ..self }
+    }
+
     /// The client for a URL, as heavy as this URL needs.
     ///
     /// # Errors
@@ -114,7 +125,7 @@ impl Http {
             return Ok(client);
         }
         let roots = if secure { roots(self.roots)? } else { rustls::RootCertStore::empty() };
-        let client = build(roots, local)?;
+        let client = self.build(roots, local)?;
         Ok(slot.get_or_init(|| client))
     }
 
@@ -160,7 +171,7 @@ impl Http {
             && unknown_issuer(error)
             // The bundle did not know the issuer; the certificate directory may. Nothing was sent yet.
             && self.roots == Roots::Bundle
-            && let Ok(client) = roots(Roots::All).and_then(|roots| build(roots, local))
+            && let Ok(client) = roots(Roots::All).and_then(|roots| self.build(roots, local))
         {
             sent = client.execute(again).await;
         }
@@ -185,6 +196,27 @@ impl Http {
                 Err(lost)
             }
         }
+    }
+
+    fn build(&self, roots: rustls::RootCertStore, local: bool) -> Result<Client> {
+        // The provider is handed over explicitly: with a second one anywhere in the tree, rustls's
+        // process-wide default would panic.
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| system("setting up TLS", &error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT);
+        let builder = if local { builder.no_proxy() } else { builder };
+        let builder = match &self.connecting {
+            Some(told) => builder.connector_layer(connecting::Tells(told.clone())),
+            None => builder,
+        };
+        builder.build().map_err(|error| system("building the HTTP client", &error.without_url()))
     }
 
     fn tell(&self, line: impl FnOnce() -> String) {
@@ -254,23 +286,6 @@ fn masked<'a>(name: &str, value: &'a str) -> &'a str {
         "x-should-retry",
     ];
     if SHOWN.contains(&name) || name.starts_with("anthropic-ratelimit-") { value } else { "(masked)" }
-}
-
-fn build(roots: rustls::RootCertStore, local: bool) -> Result<Client> {
-    // The provider is handed over explicitly: with a second one anywhere in the tree, rustls's
-    // process-wide default would panic.
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| system("setting up TLS", &error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let builder = Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT);
-    let builder = if local { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| system("building the HTTP client", &error.without_url()))
 }
 
 fn roots(from: Roots) -> Result<rustls::RootCertStore> {
@@ -392,6 +407,27 @@ mod tests {
         let request = client.get(url.clone()).timeout(Duration::from_millis(1)).build().unwrap();
         let lost = http.send(client, request).await.unwrap_err();
         assert!(matches!(lost, Lost::TooLate), "{lost:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_found_no_connection_was_never_sent_whether_somebody_watches_or_not() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        // Says no word of TLS.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
+        let told = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let heard = told.clone();
+        let watched = Http::default().with_connecting(Arc::new(move |begun| {
+            heard[usize::from(begun)].fetch_add(1, Ordering::Relaxed);
+        }));
+        for http in [Http::default(), watched] {
+            let client = http.client(&url).unwrap();
+            let lost = http.send(client, client.get(url.clone()).build().unwrap()).await.unwrap_err();
+            assert_eq!(lost, Lost::NeverSent("no connection within 10 seconds".into()));
+        }
+        let told = told.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(told, [1, 1]);
     }
 
     #[test]

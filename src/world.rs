@@ -194,7 +194,9 @@ impl World {
         let roots = if named { Roots::All } else { Roots::Bundle };
         let trace: Option<crate::http::Trace> =
             if self.verbose { Some(Arc::new(|line: &str| complain(line))) } else { None };
-        Http::new(roots, variable, trace)
+        let http = Http::new(roots, variable, trace);
+        // Where nobody sees it, a connection is made as it always was.
+        if progress::could_be_seen() { http.with_connecting(Arc::new(progress::connecting)) } else { http }
     }
 
     /// Writes data to stdout at once.

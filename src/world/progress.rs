@@ -19,13 +19,15 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const ERASE: &str = "\r\x1b[K";
 
 /// What stands at the bottom of stderr's terminal. There is one stderr, so there is one of these.
-static MARK: Mutex<Mark> = Mutex::new(Mark { wanted: false, said: None, shown: false, timer: None });
+static MARK: Mutex<Mark> = Mutex::new(Mark { wanted: false, said: None, connecting: 0, shown: false, timer: None });
 
 struct Mark {
     /// A person sees stderr, and waits.
     wanted: bool,
     /// What is waited for.
     said: Option<String>,
+    /// How many connections are being made for it.
+    connecting: usize,
     /// Whether the terminal shows it.
     shown: bool,
     timer: Option<JoinHandle<()>>,
@@ -44,9 +46,10 @@ impl Mark {
 
     fn draw(&mut self, err: &mut impl Write) {
         let Some(said) = &self.said else { return };
+        let connecting = if self.connecting > 0 { " (connecting)" } else { "" };
         // A line that is wrapped could not be erased.
         let room = super::screen::width_of(&io::stderr()).saturating_sub(5);
-        let said: String = terminal::clean(said).chars().take(room).collect();
+        let said: String = (terminal::clean(said) + connecting).chars().take(room).collect();
         let look = anstyle::Style::new().dimmed();
         let _ = write!(err, "{ERASE}{look}{said} ...{look:#}");
         let _ = err.flush();
@@ -66,6 +69,20 @@ pub(super) fn above(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     written
 }
 
+/// Whether there is a terminal that could show a mark.
+pub(super) fn could_be_seen() -> bool {
+    io::stderr().is_terminal() && variable("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// Whether a connection is being made; what is waited for stays the same.
+pub(super) fn connecting(begun: bool) {
+    let mut mark = Mark::held();
+    mark.connecting = if begun { mark.connecting + 1 } else { mark.connecting.saturating_sub(1) };
+    if mark.shown {
+        mark.draw(&mut anstream::stderr());
+    }
+}
+
 /// A wait that a person sees; dropped, it is gone from the terminal.
 #[derive(Debug)]
 pub(crate) struct Progress(());
@@ -73,7 +90,7 @@ pub(crate) struct Progress(());
 impl World {
     /// From now on a person sees what is [waited](Self::waiting) for, if one is there.
     pub(crate) fn progress(&self) -> Progress {
-        Mark::held().wanted = io::stderr().is_terminal() && variable("TERM").is_some_and(|term| term != "dumb");
+        Mark::held().wanted = could_be_seen();
         Progress(())
     }
 

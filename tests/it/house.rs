@@ -80,6 +80,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("keyring", &["session/key/os_keyring.rs"]),
     ("rustls", &["http.rs"]),
     ("rustls_native_certs", &["http.rs"]),
+    ("tower_layer", &["http/connecting.rs"]),
+    ("tower_service", &["http/connecting.rs"]),
     ("tempfile", &["commands/demo.rs"]),
     (
         "anyhow",

@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
+use std::net::TcpListener;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -288,6 +289,36 @@ fn what_is_waited_for_is_told_until_the_first_words() {
     assert!(left.bytes.contains(&format!("asking {host} again in ")), "{:?}", left.bytes);
     let (mark, answer) = left.bytes.rsplit_once("\r\u{1b}[K").unwrap();
     assert!(mark.ends_with(" ...\u{1b}[0m") && answer == "Here it is.\r\n", "{:?}", left.bytes);
+}
+
+#[test]
+fn a_connection_that_is_long_in_coming_is_told_from_an_answer_that_is() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    // Says no word of TLS: hangs up on the sign-in, which wants the models, and keeps who comes later.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = mute.local_addr().unwrap().to_string();
+    let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
+    let elsewhere =
+        config.replace(&format!("api_url = \"{}", sandbox.origin()), &format!("api_url = \"https://{host}"));
+    assert_ne!(elsewhere, config);
+    nexus.configure(&elsewhere);
+    let kept = Arc::new(Mutex::new(None::<Vec<_>>));
+    let keeps = kept.clone();
+    thread::spawn(move || {
+        for connection in mute.incoming() {
+            if let Some(kept) = keeps.lock().unwrap().as_mut() {
+                kept.push(connection);
+            }
+        }
+    });
+    nexus.sign_in();
+    *kept.lock().unwrap() = Some(Vec::new());
+    let terminal = Terminal::open(&nexus, &["chat", "-m", "sandbox-small", "--retries", "0", "x"], 200);
+    terminal.until(|screen| screen == format!("waiting for {host} (connecting) ...\n"));
+    *kept.lock().unwrap() = None;
+    let left = terminal.finish();
+    assert!(left.screen.starts_with("error: ") && !left.screen.contains("connecting"), "{}", left.screen);
 }
 
 #[test]
