@@ -14,7 +14,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::database;
@@ -26,8 +26,10 @@ use crate::session::seal::Seal;
 mod os_keyring;
 mod passphrase;
 pub(super) mod record;
+mod within;
 
 use record::{DataKey, Record};
+use within::{Inside, within};
 
 /// How long another process may take to make or move the key: it may be asking for a passphrase.
 const TURN: Duration = Duration::from_secs(90);
@@ -342,7 +344,8 @@ impl Keystore {
         let made = self.lock.parent().map_or(Ok(()), |folder| self.privacy.folder(folder));
         let opened = made.and_then(|()| self.privacy.open_or_create(&self.lock));
         let file = opened.map_err(|error| broken(format!("the lock cannot be taken: {error}")))?;
-        match within(TURN, move || file.lock().map(|()| file)) {
+        static INSIDE: LazyLock<Inside> = LazyLock::new(Inside::default);
+        match within(&INSIDE, TURN, move || file.lock().map(|()| file)) {
             Some(Ok(file)) => Ok(file),
             Some(Err(error)) => Err(broken(format!("the lock cannot be taken: {error}"))),
             None => Err(broken("another nexus is making or moving the key and is not done".into())),
@@ -378,19 +381,6 @@ impl std::fmt::Debug for Keystore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keystore").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-/// Waits for work that may never end, so long and no longer. A thread that is left behind in it
-/// ends with the process.
-fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (send, receive) = mpsc::channel();
-    // `std::thread::spawn` would panic where there are too many threads.
-    let waiting = std::thread::Builder::new().spawn(move || {
-        // Nobody waits any more: then nobody wants the result.
-        let _ = send.send(work());
-    });
-    waiting.ok()?;
-    receive.recv_timeout(limit).ok()
 }
 
 #[cfg(test)]
