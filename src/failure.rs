@@ -351,6 +351,10 @@ impl fmt::Display for Failure {
                     None => Ok(()),
                 }
             }
+            // Rejected, or its age is anybody's guess because the clock was set back.
+            NoRefreshToken { expired_at, now, .. } if expired_at > now => {
+                write!(f, "the token is no longer good and there is no refresh token")
+            }
             NoRefreshToken { expired_at, now, .. } => {
                 write!(
                     f,

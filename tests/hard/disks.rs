@@ -22,13 +22,28 @@ struct Disk<'a> {
 impl<'a> Disk<'a> {
     /// With these options, what was in the folder being on it.
     fn under(nexus: &'a Nexus, folder: &str, options: &str) -> Self {
+        let mounted = Self::mounted(nexus, folder, "mount -t tmpfs -o \"$1\" disk \"$0\"", options);
+        mounted.expect("only root can mount")
+    }
+
+    /// A large disk of which this much is one's share, where the kernel has loop devices and Btrfs.
+    fn shared(nexus: &'a Nexus, folder: &str, share: &str) -> Option<Self> {
+        let mount = "image=$(mktemp); truncate -s 128M \"$image\"; mkfs.btrfs -q \"$image\" >/dev/null 2>&1; \
+                     mount -o loop \"$image\" \"$0\"; rm \"$image\"; \
+                     btrfs quota enable \"$0\"; btrfs qgroup limit \"$1\" \"$0\"";
+        Self::mounted(nexus, folder, mount, share)
+    }
+
+    fn mounted(nexus: &'a Nexus, folder: &str, mount: &str, options: &str) -> Option<Self> {
         let folder = nexus.path(folder);
         fs::create_dir_all(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-        let script = "set -e; spare=$(mktemp -d); cp -a \"$0/.\" \"$spare\"; mount -t tmpfs -o \"$1\" disk \"$0\"; \
-                      cp -a \"$spare/.\" \"$0\"; rm -r \"$spare\"; echo ready; read -r end || true";
+        let script = format!(
+            "set -e; spare=$(mktemp -d); cp -a \"$0/.\" \"$spare\"; {mount}; cp -a \"$spare/.\" \"$0\"; rm -r \"$spare\"; \
+             echo ready; read -r end || true"
+        );
         let mut keeper = Command::new("unshare")
-            .args(["-m", "sh", "-c", script])
+            .args(["-m", "sh", "-c", &script])
             .arg(&folder)
             .arg(options)
             .stdin(Stdio::piped())
@@ -37,8 +52,8 @@ impl<'a> Disk<'a> {
             .expect("util-linux is installed");
         let mut line = String::new();
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n", "only root can mount");
-        Self { nexus, folder, keeper }
+        let disk = Self { nexus, folder, keeper };
+        (line == "ready\n").then_some(disk)
     }
 
     fn enter(&self) -> Vec<String> {
@@ -104,6 +119,25 @@ fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.fill();
     assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: FULL);
+    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
+    assert_eq!(sandbox.refreshes_asked(), 0);
+    disk.free();
+    disk.run(&["oauth", "token"]).ok();
+    assert_eq!(sandbox.refreshes_asked(), 1);
+}
+
+#[test]
+fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
+    let (sandbox, nexus) = signed_in(0);
+    let Some(disk) = Disk::shared(&nexus, "data", "512K") else {
+        // Past the harness, which shows nothing of a test that passes.
+        let said = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
+        return std::io::stderr().write_all(said.as_bytes()).unwrap();
+    };
+    disk.fill();
+    let said = "error: [HOME]/data/sessions.db: your share of the disk is used up\n  remove files of yours, then run the \
+                command again\n";
+    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: said);
     assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
     assert_eq!(sandbox.refreshes_asked(), 0);
     disk.free();

@@ -87,6 +87,35 @@ fn a_clock_that_was_set_back_keeps_no_token_alive_and_does_not_spin() {
 }
 
 #[test]
+fn with_the_clock_set_back_and_no_network_the_truth_is_told_as_far_as_it_is_known() {
+    let (sandbox, nexus) = signed_in(3_600);
+    let token = nexus.run(&["oauth", "token"]).ok();
+    drop(sandbox);
+    let status = || nexus.run(&["oauth", "status"]);
+    // Within its life it seems younger than it is, and nothing here can know.
+    pass(&nexus, 1_800);
+    pass(&nexus, -900);
+    assert_output!(
+        status(), 0, stdout: "Token active, expires in 45 minutes, auto-refresh enabled\n", stderr: "",
+    );
+    assert_output!(nexus.run(&["oauth", "token"]), 0, stdout: token.clone(), stderr: "");
+    // Behind its birth it may be of any age.
+    pass(&nexus, -900 - 3_600);
+    assert_output!(
+        status(), 0, stdout: "Token dated ahead of this machine's clock, will refresh on next use\n", stderr: "",
+    );
+    let output = nexus.run(&["oauth", "token"]);
+    assert!(output.code == Some(75) && output.stdout.is_empty(), "{output}");
+    assert!(
+        output.stderr.contains("could not be reached") && output.stderr.contains("the session is kept"),
+        "{output}"
+    );
+    // Set right again, it is what it was.
+    pass(&nexus, 3_600);
+    assert_output!(nexus.run(&["oauth", "token"]), 0, stdout: token, stderr: "");
+}
+
+#[test]
 fn a_clock_that_was_set_forward_costs_one_refresh() {
     let (sandbox, nexus) = signed_in(3_600);
     pass(&nexus, 86_400);

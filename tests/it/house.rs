@@ -417,6 +417,34 @@ fn every_dependency_has_its_reason_and_its_features() {
 }
 
 #[test]
+fn the_judge_of_what_comes_in_lets_nothing_pass_unasked() {
+    let rules: toml::Table = fs::read_to_string(root().join("deny.toml")).unwrap().parse().unwrap();
+    let said = |section: &str, key: &str| rules[section].get(key).cloned().unwrap_or_else(|| panic!("no {key}"));
+    for (section, key) in [
+        ("bans", "multiple-versions"),
+        ("bans", "wildcards"),
+        ("sources", "unknown-registry"),
+        ("sources", "unknown-git"),
+    ] {
+        assert_eq!(said(section, key).as_str(), Some("deny"), "{section}.{key}");
+    }
+    assert!(said("sources", "allow-git").as_array().unwrap().is_empty());
+    let texts = |section: &str, key: &str, text: fn(&toml::Value) -> &toml::Value| -> Vec<String> {
+        let values = said(section, key);
+        values.as_array().unwrap().iter().map(|value| text(value).as_str().unwrap().to_owned()).collect()
+    };
+    // Each of these was read, and allows a program under MIT to be given away.
+    let read = ["Apache-2.0", "BSD-3-Clause", "BSL-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "Unicode-3.0"];
+    assert_eq!(texts("licenses", "allow", |name| name), read);
+    assert!(!rules["licenses"].as_table().unwrap().contains_key("exceptions"), "one crate's licence is everybody's");
+    assert_eq!(texts("bans", "deny", |ban| &ban["crate"]), ["openssl-sys", "native-tls", "aws-lc-sys"]);
+    assert!(texts("bans", "skip", |twice| &twice["reason"]).iter().all(|reason| !reason.is_empty()));
+    // And it is asked.
+    let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
+    assert!(ci.contains("/cargo-deny\" --offline check bans licenses sources"), ".ci/run does not ask it");
+}
+
+#[test]
 fn secrets_are_exposed_in_few_places() {
     let count = |pattern: &str| -> Vec<(String, usize)> {
         let counts = sources().into_iter().map(|source| {

@@ -275,6 +275,13 @@ fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }
 
+/// Whether the tests must not do without a real keyring.
+#[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "who runs the tests says so")]
+fn wanted() -> bool {
+    std::env::var_os("NEXUS_KEYRING_WANTED").is_some()
+}
+
 /// Whether a program is installed.
 fn installed(program: &str) -> bool {
     std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file())
@@ -357,6 +364,11 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is in [HOME]/key/session.key already\n");
     if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {
+        // `tests/real/keyring.sh` brings all of it, and takes no excuse.
+        assert!(!wanted(), "there is no keyring to test with");
+        // Past the harness, which shows nothing of a test that passes.
+        let said = "SKIPPED: no keyring was tested, for want of the feature or a daemon: tests/real/keyring.sh does\n";
+        std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
         return;
     }
 
@@ -397,6 +409,7 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert!(output.code == Some(1) && output.stderr.contains(&said), "{output}");
     private(&nexus.path("key/session.key"), &plain);
 
+    assert!(installed("strace") || !wanted(), "there is no strace");
     if installed("strace") {
         let run = |before: &[String], words: &[&str]| in_session(&nexus, before, words);
         assert!(kill_at_every_step(&nexus, &run, "file", "keyring") > 8);

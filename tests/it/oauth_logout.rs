@@ -1,8 +1,8 @@
 //! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
 
-use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
 
-use crate::nexus::{Nexus, config, sandbox};
+use crate::nexus::{Nexus, block_on, config, sandbox};
 
 #[test]
 fn a_session_is_revoked_and_forgotten() {
@@ -37,6 +37,26 @@ fn a_session_is_forgotten_whatever_the_server_says() {
         );
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
     }
+}
+
+#[test]
+fn killed_before_it_is_revoked_a_session_is_forgotten_and_nobody_says_otherwise() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
+    let mut logout = nexus.command(&["oauth", "logout"]).spawn().unwrap();
+    block_on(gate.arrived(1));
+    logout.kill().unwrap();
+    let said = nexus.finish(logout);
+    assert_eq!((said.stderr.as_str(), said.code), ("", None), "nothing is claimed before it is done");
+    assert_output!(
+        nexus.run(&["oauth", "status"]), 4, stdout: "Not signed in: run nexus oauth start\n", stderr: "",
+    );
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Nothing to forget\n");
+    nexus.sign_in();
+    nexus.run(&["chat", "x"]).ok();
 }
 
 #[test]

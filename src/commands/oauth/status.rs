@@ -94,7 +94,11 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
 fn sentence(provider: &Name, session: Option<&Session>, state: State, now: i64) -> String {
     let start = Failure::NotSignedIn { provider: provider.clone(), others: Vec::new() }.hint().replace('`', "");
     let Some(session) = session else { return format!("Not signed in: {start}") };
-    let ago = moment::span(now.saturating_sub(session.expires_at.unwrap_or(now)));
+    let past = match session.expires_at {
+        // A clock that was set back behind the token's birth proves nothing about its age.
+        Some(at) if at > now => "dated ahead of this machine's clock".to_owned(),
+        at => format!("expired {} ago", moment::span(now.saturating_sub(at.unwrap_or(now)))),
+    };
     let left = session.expires_at.map_or_else(
         || "expiry unknown".to_owned(),
         |at| format!("expires in {}", moment::span(at.saturating_sub(now))),
@@ -102,11 +106,11 @@ fn sentence(provider: &Name, session: Option<&Session>, state: State, now: i64) 
     match (state, session.refreshable) {
         (State::Active, true) => format!("Token active, {left}, auto-refresh enabled"),
         (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
-        (State::Refreshable, _) => format!("Token expired {ago} ago, will refresh on next use"),
+        (State::Refreshable, _) => format!("Token {past}, will refresh on next use"),
         (State::Dead, _) => {
             format!("Session ended by the server at {}: {start}", moment::rfc3339(session.ended_at.unwrap_or(now)))
         }
-        (State::Expired | State::None, _) => format!("Token expired {ago} ago, no refresh token: {start}"),
+        (State::Expired | State::None, _) => format!("Token {past}, no refresh token: {start}"),
     }
 }
 
@@ -145,6 +149,11 @@ mod tests {
             ),
             (good(-120), "Token expired 2 minutes ago, will refresh on next use", 0),
             (unrefreshable(-120), "Token expired 2 minutes ago, no refresh token: run nexus oauth start", 4),
+            (
+                Some(session(NOW + 3_600, Some(NOW + 7_200))),
+                "Token dated ahead of this machine's clock, will refresh on next use",
+                0,
+            ),
             (dead, "Session ended by the server at 2025-10-27T14:30:00Z: run nexus oauth start", 4),
             (None, "Not signed in: run nexus oauth start", 4),
             (Some(session(NOW, None)), "Token active, expiry unknown, auto-refresh enabled", 0),

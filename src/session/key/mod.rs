@@ -27,6 +27,7 @@ mod os_keyring;
 mod passphrase;
 pub(super) mod record;
 mod turn;
+mod within;
 
 use record::{DataKey, Record};
 

@@ -36,13 +36,14 @@ pub(super) fn remove(id: &str) -> Asked<()> {
 
 #[cfg(feature = "keyring")]
 mod ask {
+    use std::sync::LazyLock;
     use std::time::Duration;
 
     use keyring::v1::{Entry, Error};
     use zeroize::Zeroizing;
 
     use super::{Asked, SERVICE};
-    use crate::session::key::turn::within;
+    use crate::session::key::within::{Inside, within};
 
     /// How long the keyring may take for one answer.
     const LIMIT: Duration = Duration::from_secs(5);
@@ -67,8 +68,9 @@ mod ask {
     }
 
     fn bounded<T: Send + 'static>(work: impl FnOnce() -> Asked<T> + Send + 'static) -> Asked<T> {
+        static INSIDE: LazyLock<Inside> = LazyLock::new(Inside::default);
         let seconds = LIMIT.as_secs();
-        within(LIMIT, work).unwrap_or_else(|| {
+        within(&INSIDE, LIMIT, work).unwrap_or_else(|| {
             Err(format!("gave no answer within {seconds} seconds; it may be locked, or asking for its password"))
         })
     }
