@@ -29,12 +29,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::failure::{Failed, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::moment;
 use crate::oauth::grant::{self, Grant};
 use crate::provider::{ClientAuth, Provider, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
+mod failed;
 pub mod hold;
 pub mod key;
 pub mod renew;
@@ -42,6 +43,8 @@ mod room;
 mod schema;
 pub mod seal;
 pub mod vault;
+
+pub use failed::FailedRefresh;
 
 /// Whose session: a provider's name, and an owner, which is empty on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +81,7 @@ pub struct Session {
     /// How many refreshes have been tried, and what became of the last one of this generation.
     pub attempts: i64,
     /// What became of the last attempt, if it failed.
-    pub failed: Option<Failed>,
+    pub failed: Option<FailedRefresh>,
     /// Since when the answer to a refresh may be lost: one is in flight, or was cut off.
     pub flight_at: Option<i64>,
     /// The models that `/v1/models` listed at sign-in or later.

@@ -20,7 +20,7 @@ pub use crate::private::Notice;
 use crate::provider::{self, Provider};
 use crate::session::hold;
 use crate::session::vault::{Held, Vault};
-use crate::session::{HeldSession, Key, Need, Session};
+use crate::session::{FailedRefresh, HeldSession, Key, Need, Session};
 
 /// The time in Unix seconds, handed in.
 pub type Clock = fn() -> i64;
@@ -127,11 +127,15 @@ impl Renewal {
         if moved_on || current.session.serves(need, now) {
             return Ok(current.session);
         }
-        // Either one began since, or the one that was in flight has failed since.
+        // Either one began since, or the one that was in flight has failed since, or a second one has
+        // failed just now: a hundred programs that start one after the other do not all knock at a
+        // server in trouble.
         if let Some(failed) = &current.session.failed
-            && (current.session.attempts != seen.attempts || seen.failed.is_none())
+            && (current.session.attempts != seen.attempts
+                || seen.failed.is_none()
+                || (failed.again && failed.is_of_just_now(now)))
         {
-            let failed = failed.clone();
+            let failed = failed.failed.clone();
             return self.fall_back(current.session, need, failed);
         }
         let _flight = self.fly();
@@ -241,9 +245,14 @@ impl Renewal {
         let perhaps_spent =
             matches!(&unredeemed, Unredeemed::PerhapsSpent { .. } | Unredeemed::TooLate(_) | Unredeemed::Nonsense(_));
         let in_doubt = cut_off.or(perhaps_spent.then_some(begun_at));
+        // Where nothing was there to be asked, the next one may find it back.
+        let reached = !matches!(unredeemed, Unredeemed::Unsendable(_) | Unredeemed::NeverSent(_));
+        let again = reached && session.failed.as_ref().is_some_and(|before| before.is_of_just_now(begun_at));
         let failed = unredeemed.failed();
         {
-            let told = (!matches!(unredeemed, Unredeemed::Unsendable(_))).then(|| failed.clone());
+            let (failed, at) = (failed.clone(), reached.then_some(now));
+            let told =
+                (!matches!(unredeemed, Unredeemed::Unsendable(_))).then_some(FailedRefresh { failed, at, again });
             let generation = session.generation;
             // Those who wait will try for themselves if they cannot be told.
             let _ = off_thread(move || held.end_refresh(generation, told.as_ref(), in_doubt)).await;

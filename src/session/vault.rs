@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::database::{Connection, Database, Older, OptionalExtension as _, Row, Rows, params};
-use crate::failure::{Failed, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::private::{Notice, Privacy};
 use crate::provider::keeping::Keeping;
 use crate::provider::{ClientAuth, Name, Url};
@@ -25,7 +25,7 @@ use crate::session::key::Keystore;
 use crate::session::room::Room;
 use crate::session::schema::SESSIONS;
 use crate::session::seal::{Place, Seal};
-use crate::session::{HeldSession, Home, Key, Session};
+use crate::session::{FailedRefresh, HeldSession, Home, Key, Session};
 
 /// Where sessions are kept.
 #[derive(Debug, Clone)]
@@ -260,7 +260,7 @@ impl Held {
     ///
     /// # Errors
     /// [`Failure::Store`].
-    pub fn end_refresh(&self, generation: i64, failed: Option<&Failed>, in_doubt: Option<i64>) -> Result<()> {
+    pub fn end_refresh(&self, generation: i64, failed: Option<&FailedRefresh>, in_doubt: Option<i64>) -> Result<()> {
         // What cannot be sealed is not told, as a server's words may name the account.
         let failed = failed.and_then(|failed| {
             let told = serde_json::to_string(failed).ok()?;

@@ -1,6 +1,7 @@
 //! The library's front door, where a program hangs up, runs out of disk or asks twice.
 
 use std::fs;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +27,15 @@ async fn setup(settings: Settings) -> Setup {
 
 /// The same, with somebody who is told of what was mended.
 async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&str) + Send + Sync + 'static) -> Setup {
+    setup_at(nexus::now, home, settings, told).await
+}
+
+async fn setup_at(
+    clock: fn() -> i64,
+    home: TempDir,
+    settings: Settings,
+    told: impl Fn(&str) + Send + Sync + 'static,
+) -> Setup {
     let sandbox = Sandbox::start(settings).await.unwrap();
     let provider = Provider::named("work")
         .with_client(Client::public("sandbox-client"))
@@ -35,7 +45,7 @@ async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&str) + 
         .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
         .and_then(|provider| provider.with_api_url(&sandbox.origin()))
         .unwrap();
-    let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, Arc::new(told));
+    let accounts = Accounts::new(provider, &Folders::under(home.path()), clock, Arc::new(told));
     Setup { home, sandbox, accounts }
 }
 
@@ -55,6 +65,29 @@ fn asked_to_refresh_it_refreshes_once() {
         setup.sign_in().await.unwrap();
         let refreshed = setup.accounts.refresh("ada").await.unwrap();
         assert_eq!((refreshed.generation, setup.sandbox.refreshes_asked()), (2, 1));
+    });
+}
+
+#[test]
+fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
+    static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
+    block_on(async {
+        for trouble in [Scripted::text(503, "text/plain", "busy"), Scripted::Close] {
+            let born_dead = Settings { token_lifetime: Some(json!(0)), ..Settings::default() };
+            let home = tempfile::tempdir().unwrap();
+            let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, born_dead, |_| {}).await;
+            setup.sign_in().await.unwrap();
+            setup.sandbox.script(Endpoint::Token, std::iter::repeat_n(trouble, 3));
+            // The second look may find it well again; who comes after that takes its word, and rests.
+            for (seconds, asked) in [(0, 1), (0, 2), (0, 2), (4, 2), (1, 3)] {
+                CLOCK.fetch_add(seconds, Ordering::Relaxed);
+                let failed = setup.accounts.get_valid("ada").await;
+                assert!(matches!(&failed, Err(Failure::RefreshFailed { .. })), "{failed:?}");
+                assert_eq!(setup.sandbox.refreshes_asked(), asked);
+            }
+            // What was seen once is no reason to wait: the next one finds it well.
+            setup.accounts.get_valid("ada").await.unwrap();
+        }
     });
 }
 

@@ -280,6 +280,8 @@ fn fail_to_refresh(journey: &mut Journey) {
         journey.sandbox.script(Endpoint::Messages, [unauthorized]);
         journey.sandbox.script(Endpoint::Token, [refusal]);
         journey.run(&["chat", "--json", "x"], code);
+        // A server that failed twice would be left alone for a moment, and not heard again.
+        journey.nexus.forget_failures();
         journey.run(&["oauth", "status"], 0);
         journey.assert_nothing_lies_about();
     }

@@ -74,6 +74,12 @@ impl Nexus {
         }
     }
 
+    /// Makes the next refresh the first that fails, if it does.
+    pub(crate) fn forget_failures(&self) {
+        let store = rusqlite::Connection::open(self.path("data/sessions.db")).unwrap();
+        store.execute("UPDATE session SET failed = NULL", []).unwrap();
+    }
+
     /// Sets a variable for the commands that follow.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
