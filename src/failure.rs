@@ -620,6 +620,11 @@ impl Failure {
             SignInRefused { provider, error, .. } => match error.as_str() {
                 "invalid_scope" => format!("check `scopes` under [provider.{provider}] in config.toml"),
                 "server_error" | "temporarily_unavailable" => format!("later, {} again", start(provider)),
+                "invalid_request" | "unsupported_response_type" => format!(
+                    "compare `client_id`, `redirect_uri` and `authorize_params` under [provider.{provider}] in config.toml \
+                     with what the server's operator registered, then {}",
+                    start(provider)
+                ),
                 _ => format!("{} again to allow it", start(provider)),
             },
             SignInTimedOut { provider, .. } => {
@@ -674,6 +679,10 @@ impl Failure {
             Unreachable { .. } => {
                 "check the network, the proxy variables and the address in config.toml, then try again".into()
             }
+            Untrusted { why, .. } if why.contains("an authority's own") => {
+                "have a certificate made for the server and signed by that authority; SSL_CERT_FILE names the authority's"
+                    .into()
+            }
             Untrusted { .. } => {
                 "if an authority of your own signed it, set SSL_CERT_FILE to a file with that authority's \
                  certificate; if not, have the server's mended, or check the address in config.toml"
@@ -683,8 +692,8 @@ impl Failure {
                 format!("in {}, {} again", patience(failed.retry_after), start(provider))
             }
             ExchangeFailed { provider, failed: Failed { status: Some(400 | 422), .. }, .. } => format!(
-                "the server's words above say what it dislikes; `client_auth`, `code_request` and `code_params` under \
-                 [provider.{provider}] in config.toml say how it is asked"
+                "the server's words above say what it dislikes; `scopes`, `client_auth`, `code_request` and \
+                 `code_params` under [provider.{provider}] in config.toml say what it is asked, and how"
             ),
             ExchangeFailed { provider, .. } => {
                 format!("check `token_url` under [provider.{provider}] in config.toml, then {}", start(provider))

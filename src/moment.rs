@@ -59,6 +59,14 @@ pub fn rounded_up(wait: Duration) -> i64 {
     seconds.saturating_add((wait.subsec_nanos() > 0).into())
 }
 
+/// As [`parse_duration`], for a wait in which something is to happen.
+pub fn parse_wait(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("nothing can happen in no time".into()),
+        wait => Ok(wait),
+    }
+}
+
 /// Reads a duration as the command line and the configuration write it: `90s`, `5m`, `1h`, `2d`;
 /// a bare number is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -134,6 +142,7 @@ mod tests {
         for text in ["", "s", "-1", "1.5h", "5 m", "1w", "99999999999999999999", "18446744073709551615d", "+5"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+        assert!(parse_wait("0").is_err() && parse_wait("0d").is_err() && parse_wait("1").is_ok());
     }
 
     #[test]

@@ -359,6 +359,9 @@ impl World {
             for name in secret::VARIABLES {
                 command.env_remove(name);
             }
+            // Whoever ends the wait with Ctrl-C keeps the window that they are reading.
+            #[cfg(unix)]
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_ok()
         })
     }

@@ -97,9 +97,11 @@ impl Refusal {
         matches!(self.kind.as_deref(), Some("enforced_spend_limit_reached" | "insufficient_quota"))
     }
 
-    /// Somebody has to pay first, whatever the status says.
+    /// Somebody has to pay first, whatever the status says: an account without credit is told so with a 400.
     fn billing(&self) -> bool {
-        self.status == Some(402) || self.kind.as_deref() == Some("billing_error")
+        self.status == Some(402)
+            || self.kind.as_deref() == Some("billing_error")
+            || (self.status == Some(400) && self.message.contains("credit balance is too low"))
     }
 
     /// The question alone is longer than the model's context. Each service has its own words for it.

@@ -89,8 +89,10 @@ impl Unredeemed {
             Self::Unsendable(_) => (false, None, None),
             Self::NeverSent(_) | Self::Nonsense(_) | Self::TooLate(_) => (true, None, None),
             Self::PerhapsSpent { status, retry_after, .. } => (true, *status, *retry_after),
-            Self::Refused { status, retry_after, .. } => {
-                (matches!(status, 408 | 409 | 429 | 500..), Some(*status), *retry_after)
+            // Words of the authorization endpoint (RFC 6749, section 4.1.2.1) that some servers use here, too.
+            Self::Refused { status, error, retry_after, .. } => {
+                let passing = matches!(&**error, "temporarily_unavailable" | "server_error");
+                (passing || matches!(status, 408 | 409 | 429 | 500..), Some(*status), *retry_after)
             }
         };
         Failed { why: self.what(), temporary, status, retry_after }

@@ -55,7 +55,7 @@ fn catalogue() -> Vec<Failure> {
         NoRefreshToken { provider: work(), expired_at: 1_761_575_400, now: 1_761_575_520 },
         SessionElsewhere { provider: work(), setting: "token_url", was: text("https://a/"), is: text("https://b/") },
     ];
-    for error in ["access_denied", "invalid_scope", "server_error", "temporarily_unavailable"] {
+    for error in ["access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"] {
         all.push(SignInRefused { provider: work(), error: text(error), said: text("the server's words") });
     }
     for turned_away in [0, 1, 2] {
@@ -94,6 +94,8 @@ fn catalogue() -> Vec<Failure> {
         ..refusal(Some(429), Some("rate_limit_error"))
     }));
     all.push(refused(refusal(Some(429), Some("enforced_spend_limit_reached"))));
+    let poor = "Your credit balance is too low to access the API".into();
+    all.push(refused(Refusal { message: poor, ..refusal(Some(400), Some("invalid_request_error")) }));
     all.push(refused(Refusal { invalid_token: true, ..refusal(Some(403), None) }));
     all.push(refused(Refusal { message: String::new(), request_id: None, ..refusal(Some(500), None) }));
     for kind in ["overloaded_error", "rate_limit_error", "invalid_request_error"] {
@@ -105,6 +107,7 @@ fn catalogue() -> Vec<Failure> {
         Unreachable { host: host(), why: text("Connection refused (os error 111)") },
         Overdue { host: host(), waited: 120 },
         Untrusted { host: host(), why: text("its certificate is from an authority that this machine does not know") },
+        Untrusted { host: host(), why: text("its certificate is an authority's own, and must be one that it signed") },
         ExchangeFailed { provider: work(), host: host(), failed: failed("did not answer within 30 seconds", None) },
         ExchangeFailed { provider: work(), host: host(), failed: failed("answered 429", Some(429)) },
         ExchangeFailed { provider: work(), host: host(), failed: failed("answered 404", Some(404)) },

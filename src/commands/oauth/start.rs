@@ -24,7 +24,7 @@ pub(crate) struct Args {
     no_browser: bool,
 
     /// How long to wait for the approval (90s, 5m, 1h)
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = moment::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = moment::parse_wait)]
     timeout: Duration,
 }
 

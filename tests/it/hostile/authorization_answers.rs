@@ -36,7 +36,12 @@ pub(super) const ROWS: &[Row<&str>] = &[
         4,
     ),
     row("a scope that is not given", "error=invalid_scope&state={state}", "(invalid_scope)\n  check `scopes` under", 2),
-    row("a request it does not understand", "error=invalid_request&state={state}", "(invalid_request)\n", 2),
+    row(
+        "a request it does not understand",
+        "error=invalid_request&state={state}",
+        "(invalid_request)\n  compare `client_id`,",
+        2,
+    ),
     row(
         "a client it does not know",
         "error=unauthorized_client&state={state}",
