@@ -187,6 +187,10 @@ fn what_is_written_without_spaces_is_found_wherever_it_stands() {
     for (words, said) in [
         (&["タワー"][..], "東京タワーの高さはどのくらいですか"),
         (&["高さ", "東京"], "東京タワーの高さはどのくらいですか"),
+        (&["\"東京タワー\""], "東京タワーの高さはどのくらいですか"),
+        (&["\"東京\" \"高さ\""], "東京タワーの高さはどのくらいですか"),
+        (&["\"ประเทศไทย tower\""], "ประเทศไทย tower 한국어를"),
+        (&["\"タワー東京\""], ""),
         (&["高い"], ""),
         (&["gpt模型"], &*around(24, 18)),
         (&["100%_快"], &*around(19, 24)),
@@ -208,6 +212,16 @@ fn what_is_written_without_spaces_is_found_wherever_it_stands() {
     nexus.run(&["history", "delete", &id]).ok();
     let after = bytes(&nexus);
     assert!(!holds(&after, "タワー") && !holds(&after, "模型"), "deleted from the file, too");
+}
+
+#[test]
+fn none_at_all_is_no_limit() {
+    let (nexus, ..) = two();
+    for words in [&["history", "list", "-n", "0"][..], &["history", "search", "port", "--limit", "0"]] {
+        let output = nexus.run(words);
+        assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{output}");
+        assert!(output.stderr.starts_with("error: invalid value '0' for '--limit <N>': 0 is not in 1.."), "{output}");
+    }
 }
 
 #[test]
