@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     // A hyphen alone means stdin to the chat, and that gets none here.
     if matches!(args.prompt.trim(), "" | "-") {
         return Err(
-            Failure::Usage("there is no question: write one behind `nexus demo`, or nothing at all".into()).into()
+            Failure::usage("demo", "there is no question: write one behind `nexus demo`, or nothing at all").into()
         );
     }
     world.wait(async {

@@ -160,7 +160,7 @@ impl History {
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
         // "None is kept" would not be true of it.
         if crate::terminal::clean(wanted).is_empty() {
-            return Err(Failure::Usage("a conversation's id is not empty; `nexus history list` lists them".into()));
+            return Err(Failure::usage("history", "a conversation's id is not empty; `nexus history list` lists them"));
         }
         let mut found = match id::typed(wanted) {
             Some(id) => self.database.rows(&query, params![id], conversation)?,
@@ -219,8 +219,9 @@ impl History {
         let running_on: Vec<&str> = running_on.filter(|word| !word.is_empty()).collect();
         let phrases: Vec<String> = words.into_iter().filter_map(|word| phrase(word)).collect();
         if phrases.is_empty() && running_on.is_empty() {
-            return Err(Failure::Usage(
-                "there is no word to search for: write one behind `nexus history search`".into(),
+            return Err(Failure::usage(
+                "history search",
+                "there is no word to search for: write one behind `nexus history search`",
             ));
         }
         let limit = limit.map_or(-1, i64::from);

@@ -271,7 +271,7 @@ impl Provider {
 
     /// The client, or the failure that says how to configure one.
     pub fn client(&self) -> Result<&Client> {
-        self.client.as_ref().ok_or_else(|| Failure::NoClientId { provider: self.name.clone() })
+        self.client.as_ref().ok_or_else(|| Failure::NoClientId { provider: self.name.clone(), others: Vec::new() })
     }
 
     /// A URL that this work cannot do without, or the failure that names its key.

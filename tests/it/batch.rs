@@ -364,17 +364,19 @@ fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
     let (sandbox, nexus) = signed_in(Settings::default());
     prompts(&nexus, &[prompt("a", "a")]);
     fs::write(nexus.path("notes.txt"), "my notes").unwrap();
-    let run = |input: &str, out: &str| {
+    let ended = |code: i32, input: &str, out: &str| {
         let output = nexus.run(&["chat", "--batch", input, "--out", out]);
-        assert_eq!((&*output.stdout, output.code), ("", Some(1)), "{output}");
+        assert_eq!((&*output.stdout, output.code), ("", Some(code)), "{output}");
         output.stderr
     };
+    let run = |input: &str, out: &str| ended(1, input, out);
+    // As every other file that the chat cannot read.
     assert_eq!(
-        run("nothing.jsonl", "answers.jsonl"),
-        "error: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object a line, or \
+        ended(2, "nothing.jsonl", "answers.jsonl"),
+        "error: the questions of --batch cannot be read: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object a line, or \
          - for stdin\n"
     );
-    assert!(run(".", "answers.jsonl").contains("error: .: "), "a folder");
+    assert!(ended(2, ".", "answers.jsonl").contains("cannot be read: .: "), "a folder");
     assert!(!nexus.path("answers.jsonl").exists());
     assert_eq!(
         run("prompts.jsonl", "none/answers.jsonl"),

@@ -136,7 +136,7 @@ fn an_empty_question_is_refused_before_anybody_signs_in() {
     for question in ["", " ", "-"] {
         let (output, nexus) = demo(&["demo", question]);
         assert_output!(output, 2, stdout: "",
-            stderr: "error: there is no question: write one behind `nexus demo`, or nothing at all\n  see `nexus --help`\n");
+            stderr: "error: there is no question: write one behind `nexus demo`, or nothing at all\n  see `nexus demo --help`\n");
         assert_eq!(std::fs::read_dir(nexus.path("tmp")).unwrap().count(), 0);
     }
 }

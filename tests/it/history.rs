@@ -163,7 +163,7 @@ fn words_are_found_however_they_are_written() {
     }
     assert_output!(
         nexus.run(&["history", "search", "?!"]), 2, stdout: "",
-        stderr: "error: there is no word to search for: write one behind `nexus history search`\n  see `nexus --help`\n",
+        stderr: "error: there is no word to search for: write one behind `nexus history search`\n  see `nexus history search --help`\n",
     );
     assert_eq!(
         nexus.run(&["history", "search", "--json", "caf"]).json(),
@@ -230,7 +230,7 @@ fn an_empty_id_is_said_to_be_one() {
     for words in [&["history", "show", ""][..], &["history", "show", " "], &["chat", "x", "--conversation", ""]] {
         assert_output!(
             nexus.run(words), 2, stdout: "",
-            stderr: "error: a conversation's id is not empty; `nexus history list` lists them\n  see `nexus --help`\n",
+            stderr: "error: a conversation's id is not empty; `nexus history list` lists them\n  see `nexus history --help`\n",
         );
     }
 }

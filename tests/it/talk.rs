@@ -119,9 +119,10 @@ fn what_fails_does_not_end_the_conversation() {
     let mut terminal = open(&nexus, &["--no-history", "--retries", "0"]);
     sandbox.script(Endpoint::Messages, [Scripted::stream([delta("I would ra"), stop_reason("refusal"), stop()])]);
     line(&mut terminal, "one", "error: the model declined to answer\n");
-    line(&mut terminal, "/model no-such-model", "From here on no-such-model answers");
+    line(&mut terminal, "/model no-such-model", "no-such-model answers, which the list of models does not have\n");
     line(&mut terminal, "two", "answered 404 not_found_error");
-    line(&mut terminal, "/model sandbox-small", "From here on sandbox-small answers");
+    line(&mut terminal, "/model sandbox-smal", "which the list of models does not have: did you mean");
+    line(&mut terminal, "/model sandbox-small", "From here on sandbox-small answers\n");
     line(&mut terminal, "three", "You said: three");
     assert_eq!(said(&sandbox), [("user".into(), "three".into())]);
     terminal.press("\u{4}");

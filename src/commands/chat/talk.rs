@@ -128,7 +128,7 @@ fn obey(said: Said<'_>, args: &mut Args, accounts: &Accounts, output: &mut Outpu
         }
         Said::Model(Some(model)) => {
             args.model = Some(model.to_owned());
-            world.say(&format!("From here on {model} answers"));
+            world.say(&format!("From here on {model} answers{}", settle::doubt(model, accounts)));
         }
         Said::System(None) => match &args.system {
             Some(system) => world.say(system),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{self, Failure, Result};
 use crate::terminal;
 
 /// The placeholder for the words and what is piped in.
@@ -109,7 +109,7 @@ impl Template {
             let sentence = format!(
                 "the template {name} asks about {{{{input}}}}: write it behind `nexus chat -t {name}`, or pipe it in"
             );
-            return Err(Failure::Usage(sentence));
+            return Err(Failure::usage("chat", sentence));
         }
         let value = |name: &str| if name == INPUT { Some(input) } else { self.values.get(name).map(String::as_str) };
         let fill = |text: &String| filled(text, value);
@@ -191,9 +191,7 @@ fn unknown(name: &str, folder: &Path) -> Failure {
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let rated = known.map(|known| (strsim::jaro_winkler(name, known), known));
-    let (closeness, nearest) = rated.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (closeness > 0.7).then(|| format!("did you mean `{nearest}`?"))
+    failure::nearest(name, known).map(|nearest| format!("did you mean `{nearest}`?"))
 }
 
 fn is_name(text: &str) -> bool {

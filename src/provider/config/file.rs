@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, nearest};
 use crate::provider::keeping::Keeper;
 use crate::provider::{ClientAuth, Dialect, Encoding, Origin};
 use crate::secret::ClientSecret;
@@ -171,16 +171,12 @@ fn check_keys(table: &Table, place: &str, known: &[&str], path: &Path) -> Result
         if known.contains(&&**key) {
             continue;
         }
-        let nearest = known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(key, known), *known))
-            .max_by(|one, other| one.0.total_cmp(&other.0));
         let place = if place.is_empty() { "at the top".to_owned() } else { format!("in [{place}]") };
         return Err(Failure::Configuration {
             sentence: format!("{} has an unknown key `{}` {place}", path.display(), crate::terminal::clean(key)),
-            cure: match nearest {
-                Some((closeness, nearest)) if closeness > 0.7 => format!("did you mean `{nearest}`?"),
-                _ => format!("known here are: {}", known.join(", ")),
+            cure: match nearest(key, known.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("known here are: {}", known.join(", ")),
             },
         });
     }
