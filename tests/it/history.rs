@@ -407,6 +407,18 @@ fn many_at_once_wait_for_each_other() {
 }
 
 #[test]
+fn at_a_terminal_times_say_whose_they_are() {
+    let (nexus, ..) = two();
+    for (words, seen) in [
+        (&["history", "list"][..], "  2026-01-01 01:00 UTC  Why is the port\n"),
+        (&["history", "search", "caf"], "  2026-01-01 00:01 UTC  you: Name a café in Größenwahn\n"),
+    ] {
+        let left = crate::terminal::Terminal::open(&nexus, words, 100).finish();
+        assert!(left.screen.contains(seen), "{}", left.screen);
+    }
+}
+
+#[test]
 fn what_was_said_acts_on_no_terminal_when_it_is_shown_again() {
     let sandbox = crate::nexus::sandbox(nexus::sandbox::Settings::default());
     let nexus = crate::nexus::Nexus::at(&sandbox);

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     let lines: String = listed
         .iter()
         .map(|(conversation, _)| {
-            let at = moment::rfc3339(conversation.updated_at);
+            let at = moment::listed(conversation.updated_at, world.stdout_is_terminal());
             format!("{}  {at}  {}\n", conversation.id, world.shown(&conversation.title))
         })
         .collect();

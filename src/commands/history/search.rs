@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
                 Role::User => "you",
                 Role::Assistant => "answer",
             };
-            let at = moment::rfc3339(found.at);
+            let at = moment::listed(found.at, world.stdout_is_terminal());
             format!("{}  {at}  {speaker}: {}\n", found.conversation.id, world.shown(&found.excerpt))
         })
         .collect();
