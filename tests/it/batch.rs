@@ -379,6 +379,7 @@ fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
         "error: the questions of --batch cannot be read: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object a line, or \
          - for stdin\n"
     );
+    assert_eq!(Nexus::new().run(&["chat", "--batch", "nothing.jsonl"]).code, Some(2), "signed in or not");
     assert!(ended(2, ".", "answers.jsonl").contains("cannot be read: .: "), "a folder");
     assert!(!nexus.path("answers.jsonl").exists());
     assert_eq!(

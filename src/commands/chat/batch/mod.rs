@@ -86,9 +86,9 @@ impl Batch {
 /// answer.
 pub(super) fn run(args: &Args, input: &Path, world: &World) -> Done {
     let frame = Frame::of(args, world)?;
+    let (reader, metadata) = open(input, world)?;
     let accounts = world.accounts(args.provider.as_deref())?.with_patience(settle::single_try(args));
     let seen = accounts.look("")?;
-    let (reader, metadata) = open(input, world)?;
     let mut ledger = Ledger::default();
     let mut results = Results::open(args.batch.out.as_deref(), metadata.as_ref(), &mut ledger, world)?;
     let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(input));
