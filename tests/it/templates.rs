@@ -166,3 +166,18 @@ fn a_mistyped_model_is_answered_with_the_name_that_is_near() {
         assert_eq!(error["http_status"], 404);
     }
 }
+
+#[test]
+fn a_value_of_another_kind_is_told_in_words() {
+    let nexus = Nexus::new();
+    fs::create_dir(nexus.path("templates")).unwrap();
+    for (toml, said) in [
+        ("prompt = 3", "line 1, `prompt` must be text in quotes"),
+        ("\nmax_tokens = '8k'", "line 2, `max_tokens` must be a whole number from 1 to 4294967295, without quotes"),
+        ("vars = 3", "line 1, `vars` must be a section: [vars]"),
+    ] {
+        fs::write(nexus.path("templates/t.toml"), toml).unwrap();
+        let stderr = format!("error: [HOME]/templates/t.toml, {said}\n  mend that line\n");
+        assert_output!(nexus.run(&["chat", "-t", "t", "x"]), 2, stdout: "", stderr: stderr);
+    }
+}

@@ -81,8 +81,11 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
         }
     };
     let file: File = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        wrong(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', ", ")), "mend that line")
+        let number = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+        let line = text.lines().nth(number).unwrap_or_default();
+        let why =
+            expected(line, error.message()).unwrap_or_else(|| format!(": {}", error.message().replace('\n', ", ")));
+        wrong(format!("{}, line {}{why}", path.display(), number + 1), "mend that line")
     })?;
     if file.max_tokens == Some(0) {
         return Err(wrong(
@@ -93,6 +96,19 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
     let values = values(name, &path, &file, given)?;
     let File { system, prompt, model, max_tokens, .. } = file;
     Ok(Template { name: name.to_owned(), system, prompt, model, max_tokens, values })
+}
+
+/// What the value on this line must be, where the parser says that it is of another kind: not in its words, which
+/// tell how nexus is written.
+fn expected(line: &str, message: &str) -> Option<String> {
+    let other_kind = ["invalid type", "invalid value"].iter().any(|begin| message.starts_with(begin));
+    let key = line.split_once('=').filter(|_| other_kind)?.0.trim();
+    let kind = match key {
+        "max_tokens" => "a whole number from 1 to 4294967295, without quotes",
+        "vars" => "a section: [vars]",
+        _ => "text in quotes",
+    };
+    Some(format!(", `{}` must be {kind}", terminal::clean(key)))
 }
 
 impl Template {
