@@ -13,8 +13,10 @@ use std::path::PathBuf;
 use crate::moment;
 use crate::provider::Name;
 
+mod nearest;
 mod refusal;
 
+pub(crate) use nearest::nearest;
 pub use refusal::{Failed, Refusal};
 
 /// What rooms return.
@@ -24,7 +26,12 @@ pub type Result<T> = std::result::Result<T, Failure>;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
     /// The command line asks for something that makes no sense.
-    Usage(String),
+    Usage {
+        /// What is wrong with it.
+        sentence: String,
+        /// What to write instead, or where that is told.
+        cure: String,
+    },
     /// A file cannot be sent along with a question.
     Attachment {
         /// What it is called.
@@ -52,6 +59,8 @@ pub enum Failure {
     NoClientId {
         /// The provider's name.
         provider: Name,
+        /// The other ones that are configured, one of which may be meant.
+        others: Vec<String>,
     },
     /// The authorization server does not know the client, or its authentication failed.
     ClientRefused {
@@ -229,6 +238,13 @@ pub enum Failure {
     },
     /// The API refused the request.
     Refused(Box<Refusal>),
+    /// The API knows no such model, but a name that nexus knows is almost the same.
+    NoSuchModel {
+        /// The name that may be meant: an alias or a model's id.
+        nearest: String,
+        /// What the API answered.
+        refusal: Box<Refusal>,
+    },
     /// A server answered something that is not what its protocol says.
     Nonsense {
         /// Who answered.
@@ -256,6 +272,11 @@ pub enum Failure {
         host: String,
         /// What is wrong with the certificate.
         why: String,
+    },
+    /// An https address leads to a server that speaks something else.
+    NotTls {
+        /// Who was called.
+        host: String,
     },
     /// The token endpoint did not redeem the authorization code, for no fault of the code's.
     ExchangeFailed {
@@ -319,12 +340,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Failure::*;
         match self {
-            Usage(sentence) | System { sentence } | Configuration { sentence, .. } => f.write_str(sentence),
+            Usage { sentence, .. } | System { sentence } | Configuration { sentence, .. } => f.write_str(sentence),
             Attachment { file, why, .. } => write!(f, "cannot attach {file}: {why}"),
             Incapable { model, wanted } => {
                 write!(f, "the model {model} cannot be asked with {wanted}: its provider's list of models says so")
             }
-            NoClientId { provider } => write!(f, "no client id is configured for {provider}"),
+            NoClientId { provider, .. } => write!(f, "no client id is configured for {provider}"),
             ClientRefused { client_id, host, said, .. } => {
                 write!(f, "{host} does not accept the client id `{client_id}`{}", quoted(said))
             }
@@ -411,13 +432,14 @@ impl fmt::Display for Failure {
                     "the answer of {host} has more than {limit} MiB of text, which is more than is kept in memory"
                 )
             }
-            Refused(refusal) => refusal.fmt(f),
+            Refused(refusal) | NoSuchModel { refusal, .. } => refusal.fmt(f),
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
             Unreachable { host, why } => write!(f, "cannot reach {host}: {why}"),
             Overdue { host, waited } => {
                 write!(f, "{host} did not begin to answer within {}", moment::span(*waited))
             }
             Untrusted { host, why } => write!(f, "{host} is not trusted: {why}"),
+            NotTls { host } => write!(f, "{host} does not speak TLS, as an https:// address wants it to"),
             ExchangeFailed { host, failed, .. } => {
                 write!(f, "the authorization code could not be redeemed: {host} {}", failed.why)
             }
@@ -454,11 +476,16 @@ fn patience(retry_after: Option<i64>) -> String {
 }
 
 impl Failure {
+    /// Something that makes no sense, and the command whose help tells what does: `chat`, `oauth start`.
+    pub fn usage(command: &str, sentence: impl Into<String>) -> Self {
+        Self::Usage { sentence: sentence.into(), cure: format!("see `nexus {command} --help`") }
+    }
+
     /// The process's exit code, from the table in the README.
     pub fn exit_code(&self) -> u8 {
         use Failure::*;
         match self {
-            Usage(_)
+            Usage { .. }
             | Attachment { .. }
             | Incapable { .. }
             | Configuration { .. }
@@ -493,6 +520,8 @@ impl Failure {
             | File { .. }
             | BadLine { .. }
             | Untrusted { .. }
+            | NotTls { .. }
+            | NoSuchModel { .. }
             | System { .. } => 1,
             Refused(refusal) if refusal.unauthorized() => 4,
             Refused(refusal) if refusal.temporary() => 75,
@@ -514,7 +543,7 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         use Failure::*;
         match self {
-            Usage(_) => "usage",
+            Usage { .. } => "usage",
             Attachment { .. } => "attachment",
             Incapable { .. } => "unsupported",
             Configuration { .. } => "configuration",
@@ -541,11 +570,12 @@ impl Failure {
             Misfit { .. } => "schema_mismatch",
             ContextFull => "context_exceeded",
             TooLong { .. } => "too_long",
-            Refused(refusal) => refusal.reason(),
+            Refused(refusal) | NoSuchModel { refusal, .. } => refusal.reason(),
             Nonsense { .. } => "nonsense",
             Unreachable { .. } => "unreachable",
             Overdue { .. } => "overdue",
             Untrusted { .. } => "untrusted",
+            NotTls { .. } => "not_tls",
             ExchangeFailed { .. } => "exchange_failed",
             RefreshFailed { .. } => "refresh_failed",
             Busy { .. } => "busy",
@@ -561,16 +591,24 @@ impl Failure {
     pub fn hint(&self) -> String {
         use Failure::*;
         match self {
-            Usage(_) => "see `nexus --help`".into(),
-            Configuration { cure, .. } | Attachment { cure, .. } | Store { cure, .. } | File { cure, .. } => {
-                cure.clone()
+            Usage { cure, .. }
+            | Configuration { cure, .. }
+            | Attachment { cure, .. }
+            | Store { cure, .. }
+            | File { cure, .. } => cure.clone(),
+            NoClientId { provider, others } if provider == crate::provider::BUILT_IN => {
+                let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write \
+                                `client_id = \"...\"` under [provider.claude_code] in config.toml";
+                match &**others {
+                    [] => format!("{register}; `nexus demo` shows the whole job without any"),
+                    [other, ..] => format!(
+                        "config.toml has {}: say `--provider {other}`, or write `default = \"{other}\"` at its top; or \
+                         {register}",
+                        others.join(", ")
+                    ),
+                }
             }
-            NoClientId { provider } if provider == crate::provider::BUILT_IN => {
-                "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` under \
-                 [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any"
-                    .into()
-            }
-            NoClientId { provider } => {
+            NoClientId { provider, .. } => {
                 format!("write `client_id = \"...\"` under [provider.{provider}] in config.toml")
             }
             ClientRefused { provider, .. } if provider == crate::provider::BUILT_IN => {
@@ -642,7 +680,7 @@ impl Failure {
                 "end that program, or register another redirect URI and write it as `redirect_uri` under \
                  [provider.{provider}]; port 0 takes any free one"
             ),
-            AnswerCut { .. } => "run the command again".into(),
+            AnswerCut { .. } => "the same question may be answered whole another time".into(),
             Declined { .. } => "ask differently, or another --model".into(),
             NoConversation { wanted, .. } if wanted.is_empty() => {
                 "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
@@ -674,6 +712,9 @@ impl Failure {
                 "billing" | "spend_cap" => "raise the limit with whoever pays for the account".into(),
                 _ => "the server's words above say what it dislikes".into(),
             },
+            NoSuchModel { nearest, .. } => format!(
+                "did you mean `{nearest}`? If not, `nexus models` lists the models; check `api_url` if that fails too"
+            ),
             Nonsense { .. } => "check the provider's URLs in config.toml".into(),
             Overdue { .. } => "give it longer with --deadline, or try again later".into(),
             Unreachable { .. } => {
@@ -686,6 +727,11 @@ impl Failure {
             Untrusted { .. } => {
                 "if an authority of your own signed it, set SSL_CERT_FILE to a file with that authority's \
                  certificate; if not, have the server's mended, or check the address in config.toml"
+                    .into()
+            }
+            NotTls { .. } => {
+                "check the address and its port in config.toml; a server on this machine that speaks http is written as \
+                 `http://`, which nexus speaks on loopback only"
                     .into()
             }
             ExchangeFailed { provider, failed, .. } if failed.temporary => {
@@ -725,6 +771,7 @@ impl Failure {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Failure::Refused(refusal)
+            | Failure::NoSuchModel { refusal, .. }
             | Failure::TokenRejected { refusal, .. }
             | Failure::NoModelList { refusal, .. }
             | Failure::NoModel { unlisted: Some(refusal), .. } => Some(refusal),

@@ -7,6 +7,7 @@
 //! proxies. No redirect is ever followed: a token goes where the configuration says or nowhere.
 
 mod connecting;
+mod lost;
 
 use std::error::Error;
 use std::path::Path;
@@ -19,6 +20,9 @@ use reqwest::{Client, Request, Response, redirect};
 use zeroize::Zeroizing;
 
 pub use connecting::Connecting;
+pub use lost::Lost;
+pub(crate) use lost::root_cause;
+use lost::{lost, unknown_issuer};
 
 use crate::failure::{Failure, Result};
 use crate::moment;
@@ -59,31 +63,6 @@ pub struct Http {
     variable: Option<Variable>,
     trace: Option<Trace>,
     connecting: Option<Connecting>,
-}
-
-/// Why a request brought no answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Lost {
-    /// The server could not prove who it is, so it was sent nothing.
-    Untrusted(String),
-    /// No connection came about, so the server has seen nothing of it.
-    NeverSent(String),
-    /// The connection was there; what the server has seen is unknown.
-    PerhapsSent(String),
-    /// There was no answer in the time that the request had.
-    TooLate,
-}
-
-impl Lost {
-    /// As a failure to reach this URL's host.
-    pub fn at(self, url: &Url) -> Failure {
-        let host = provider::host(url);
-        match self {
-            Lost::Untrusted(why) => Failure::Untrusted { host, why },
-            Lost::NeverSent(why) | Lost::PerhapsSent(why) => Failure::Unreachable { host, why },
-            Lost::TooLate => Failure::Unreachable { host, why: "no answer in time".into() },
-        }
-    }
 }
 
 impl Http {
@@ -181,15 +160,18 @@ impl Http {
                 Ok(response)
             }
             Err(error) => {
-                let lost = match lost(error) {
-                    Lost::NeverSent(why) => Lost::NeverSent(match self.proxy(&url) {
-                        Ok(Some(proxy)) => format!("by way of the proxy {proxy}: {why}"),
-                        _ => why,
-                    }),
-                    lost => lost,
+                let lost = match (lost(error), self.proxy(&url)) {
+                    (Lost::NeverSent(why), Ok(Some(proxy))) => {
+                        Lost::NeverSent(format!("by way of the proxy {proxy}: {why}"))
+                    }
+                    (Lost::NotTls, Ok(Some(proxy))) => {
+                        Lost::NeverSent(format!("by way of the proxy {proxy}: what answers does not speak TLS"))
+                    }
+                    (lost, _) => lost,
                 };
                 self.tell(|| match &lost {
                     Lost::Untrusted(why) | Lost::NeverSent(why) => format!("* never sent: {why}"),
+                    Lost::NotTls => "* never sent: what answers does not speak TLS".into(),
                     Lost::PerhapsSent(why) => format!("* no answer: {why}"),
                     Lost::TooLate => "* no answer in time".into(),
                 });
@@ -327,32 +309,6 @@ fn system(doing: &str, error: &dyn Error) -> Failure {
     Failure::System { sentence: format!("{doing}: {}", terminal::clean(&root_cause(error))) }
 }
 
-/// What is known about a request that failed. reqwest's own text would show the URL.
-fn lost(error: reqwest::Error) -> Lost {
-    let error = error.without_url();
-    if error.is_connect() || error.is_builder() {
-        if error.is_timeout() {
-            return Lost::NeverSent(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()));
-        }
-        match bad_certificate(&error) {
-            Some(rustls::CertificateError::UnknownIssuer) => {
-                Lost::Untrusted("its certificate is from an authority that this machine does not know".into())
-            }
-            // What is trusted to vouch for others is none of a server's own (RFC 5280, section 4.2.1.9).
-            Some(certificate) if certificate.to_string().contains("CaUsedAsEndEntity") => Lost::Untrusted(
-                "its certificate is an authority's own, and must be one that the authority signed for this server"
-                    .into(),
-            ),
-            Some(certificate) => Lost::Untrusted(terminal::clean(&format!("its certificate: {certificate}"))),
-            None => Lost::NeverSent(terminal::clean(&root_cause(&error))),
-        }
-    } else if error.is_timeout() {
-        Lost::TooLate
-    } else {
-        Lost::PerhapsSent(terminal::clean(&root_cause(&error)))
-    }
-}
-
 /// How long a server asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
 /// date, which is compared with the server's own clock.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -367,30 +323,6 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 fn seconds(text: &str, per_second: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(text.trim().parse::<f64>().ok()? / per_second).ok()
-}
-
-/// The innermost cause, which is the one that says what happened ("Connection refused").
-pub(crate) fn root_cause(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-fn unknown_issuer(error: &(dyn Error + 'static)) -> bool {
-    matches!(bad_certificate(error), Some(rustls::CertificateError::UnknownIssuer))
-}
-
-/// What is wrong with the server's certificate, if that is what is wrong.
-fn bad_certificate<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::CertificateError> {
-    if let Some(rustls::Error::InvalidCertificate(certificate)) = error.downcast_ref() {
-        return Some(certificate);
-    }
-    // rustls's error travels inside one io::Error inside another, and the `source` of each skips the
-    // one it holds.
-    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    held.and_then(|held| bad_certificate(held)).or_else(|| error.source().and_then(bad_certificate))
 }
 
 #[cfg(test)]

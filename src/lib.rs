@@ -85,6 +85,6 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     let words = cli::asked_for_help(words.into_iter().collect());
     match cli::Cli::try_parse_from(&words) {
         Ok(cli) => commands::run(cli),
-        Err(error) => commands::misunderstood(&error, &words),
+        Err(error) => commands::misunderstood(error, &words),
     }
 }

@@ -38,7 +38,7 @@ impl Accounts {
         match attempt.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
             Verdict::Refused(failure) => Err(failure),
-            Verdict::NotOurs(why) | Verdict::Unclear(why) => Err(Failure::Usage(why.into())),
+            Verdict::NotOurs(why) | Verdict::Unclear(why) => Err(Failure::usage("oauth start", why)),
         }
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     // A hyphen alone means stdin to the chat, and that gets none here.
     if matches!(args.prompt.trim(), "" | "-") {
         return Err(
-            Failure::Usage("there is no question: write one behind `nexus demo`, or nothing at all".into()).into()
+            Failure::usage("demo", "there is no question: write one behind `nexus demo`, or nothing at all").into()
         );
     }
     world.wait(async {
@@ -92,6 +92,9 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
              The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.",
             sandbox.origin()
         ));
+        if let Approval::ByDemo(why) = approval {
+            world.say(&format!("There is nothing for you to do: the demo approves the sign-in by itself ({why})."));
+        }
         // `--` keeps a prompt that begins with a hyphen a prompt.
         let hyphen = args.prompt.starts_with('-').then_some("--");
         let steps = [
@@ -198,7 +201,7 @@ async fn approve(
         } else if text.starts_with("Waiting")
             && let Some(url) = url.take()
         {
-            world.say(&format!("({why}: the demo approves this by itself)"));
+            world.say(&format!("({why}: the demo approves this now)"));
             let back = Sandbox::approve(&url).await.context("approving")?;
             // `start` is still talking while it answers the browser, so both happen at once; what
             // came of it, it says itself.

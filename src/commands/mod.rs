@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 
+use clap::error::{ContextKind, ContextValue};
+
 use crate::cli::{Cli, Command, Deferred};
 use crate::failure::Failure;
 use crate::terminal;
@@ -50,8 +52,26 @@ fn wants_json(command: &Command) -> bool {
     }
 }
 
+/// The commands as they are typed.
+const COMMANDS: &[&str] = &["chat", "completions", "demo", "history", "key", "models", "oauth"];
+
+/// What people type for a command of `nexus oauth`, and the command.
+const OF_OAUTH: &[(&str, &str)] =
+    &[("login", "start"), ("logout", "logout"), ("start", "start"), ("status", "status"), ("token", "token")];
+
+/// Puts the whole command in place of clap's guess where one is known that is not.
+fn with_tip(error: &mut clap::Error) {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return };
+    let Some((_, meant)) = OF_OAUTH.iter().find(|(typed, _)| typed == word) else { return };
+    error.insert(ContextKind::SuggestedSubcommand, ContextValue::String(format!("nexus oauth {meant}")));
+}
+
 /// Prints help where that was asked for, else what the words got wrong, in clap's own sentences.
-pub(crate) fn misunderstood(error: &clap::Error, words: &[OsString]) -> u8 {
+pub(crate) fn misunderstood(mut error: clap::Error, words: &[OsString]) -> u8 {
+    let first = words.iter().skip(1).filter_map(|word| word.to_str()).find(|word| !word.starts_with('-'));
+    if first.is_some_and(|first| first == "oauth" || !COMMANDS.contains(&first)) {
+        with_tip(&mut error);
+    }
     let plain = error.to_string();
     let printed = match terminal::visible(&plain) {
         // A word that came from a file's name or a page; clap would let it act on a terminal.
@@ -66,7 +86,10 @@ pub(crate) fn misunderstood(error: &clap::Error, words: &[OsString]) -> u8 {
         return printed.map_or_else(|lost| report(&lost.into(), false, &World::new(false)), |()| code);
     }
     let sentence = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let failure = Failure::Usage(sentence.to_owned());
+    let failure = match first {
+        Some(command) if COMMANDS.contains(&command) => Failure::usage(command, sentence),
+        _ => Failure::Usage { sentence: sentence.to_owned(), cure: "see `nexus --help`".into() },
+    };
     let form = chat::Form::in_words(words.iter().filter_map(|word| word.to_str()));
     let told = match words.iter().any(|word| word == "chat") {
         true => chat::misunderstood(form, &told::object(&failure)),

@@ -4,7 +4,7 @@
 //! kept, so that a conversation can go on with another model. Every answer is kept as far as it came;
 //! but one that was cut or refused is no answer, and is never sent back as one.
 
-use crate::api::{Message, Part, Role};
+use crate::api::{Message, Role};
 
 mod id;
 mod schema;
@@ -106,31 +106,19 @@ impl State {
 
 /// Puts what was said before in front of a question, as far as it is sent again.
 ///
-/// That is questions and their whole answers. A question whose answer was cut stays without one, and is
-/// joined to the next, for some services want the two sides to take turns; one that was refused would
-/// be refused again, and one without any answer was most likely typed again.
+/// That is questions and their whole answers. An exchange whose answer was cut or refused is left out, question
+/// and all: half an answer is none, one that was refused would be refused again, and a question without its
+/// answer, joined to the next, would be answered once more with it. So the two sides take turns, as some
+/// services want it.
 pub fn precede(turns: &[Turn], question: &mut Vec<Message>) {
-    let mut messages = Vec::new();
-    let mut pending = String::new();
-    for (asked, answer) in turns.iter().zip(turns.iter().skip(1)) {
-        if (asked.role, answer.role) != (Role::User, Role::Assistant) || answer.state == State::Refused {
-            continue;
-        }
-        pending.push_str(&asked.text);
-        pending.push_str("\n\n");
-        if answer.state == State::Whole && !answer.text.trim().is_empty() {
-            messages.push(Message::user(pending.trim_end()));
-            // Some services want no space at the end of an answer that they are sent.
-            messages.push(Message::assistant(answer.text.trim_end()));
-            pending.clear();
-        }
-    }
-    if let (false, Some(next)) = (pending.is_empty(), question.first_mut()) {
-        match &mut next.parts[..] {
-            [Part::Text(text)] => text.insert_str(0, &pending),
-            _ => next.parts.insert(0, Part::Text(pending)),
-        }
-    }
+    let exchanges = turns.iter().zip(turns.iter().skip(1)).filter(|(asked, answer)| {
+        (asked.role, answer.role) == (Role::User, Role::Assistant)
+            && answer.state == State::Whole
+            && !answer.text.trim().is_empty()
+    });
+    // Some services want no space at the end of an answer that they are sent.
+    let messages = exchanges
+        .flat_map(|(asked, answer)| [Message::user(asked.text.trim_end()), Message::assistant(answer.text.trim_end())]);
     question.splice(0..0, messages);
 }
 
@@ -167,25 +155,10 @@ mod tests {
             [
                 Message::user("one"),
                 Message::assistant("whole"),
-                Message::user("three again\n\nfour\n\nfive"),
+                Message::user("five"),
                 Message::assistant("fine"),
                 Message::user("seven"),
             ]
         );
-    }
-
-    #[test]
-    fn a_question_whose_answer_was_cut_goes_with_the_next() {
-        let turns = [turn(Role::User, "long", State::Whole), turn(Role::Assistant, "blah", State::Cut)];
-        let mut question = vec![Message::user("shorter")];
-        precede(&turns, &mut question);
-        assert_eq!(question, [Message::user("long\n\nshorter")]);
-
-        let file = || Part::Document { title: "a.txt".into(), text: "a".into() };
-        let words = || Part::Text("shorter".into());
-        let mut question = vec![Message { role: Role::User, parts: vec![file(), words()] }];
-        precede(&turns, &mut question);
-        let parts = vec![Part::Text("long\n\n".into()), file(), words()];
-        assert_eq!(question, [Message { role: Role::User, parts }]);
     }
 }

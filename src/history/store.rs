@@ -132,13 +132,13 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Store`] where they cannot be read.
-    pub fn list(&self, limit: Option<usize>) -> Result<Vec<(Conversation, i64)>> {
+    pub fn list(&self, limit: Option<u32>) -> Result<Vec<(Conversation, i64)>> {
         let query = format!(
             "SELECT {CONVERSATION}, (SELECT count(*) FROM turn WHERE conversation = id)
              FROM conversation ORDER BY
              (SELECT max(number) FROM turn WHERE turn.conversation = conversation.id) DESC, id DESC LIMIT ?1"
         );
-        let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
+        let limit = limit.map_or(-1, i64::from);
         self.database.rows(&query, params![limit], |row| Ok((conversation(row)?, row.get(7)?)))
     }
 
@@ -160,7 +160,7 @@ impl History {
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
         // "None is kept" would not be true of it.
         if crate::terminal::clean(wanted).is_empty() {
-            return Err(Failure::Usage("a conversation's id is not empty; `nexus history list` lists them".into()));
+            return Err(Failure::usage("history", "a conversation's id is not empty; `nexus history list` lists them"));
         }
         let mut found = match id::typed(wanted) {
             Some(id) => self.database.rows(&query, params![id], conversation)?,
@@ -212,16 +212,19 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Usage`] where there is no word, [`Failure::Store`] where they cannot be searched.
-    pub fn search(&self, words: &[String], limit: Option<usize>) -> Result<Vec<Found>> {
+    pub fn search(&self, words: &[String], limit: Option<u32>) -> Result<Vec<Found>> {
         let (running_on, words): (Vec<&String>, Vec<_>) = words.iter().partition(|word| word.chars().any(runs_on));
-        let running_on: Vec<&str> = running_on.into_iter().map(|word| word.trim()).collect();
+        // What stands in quotes is one text here as it is for the index, and the quotes are no part of it.
+        let running_on = running_on.into_iter().flat_map(|word| word.split('"')).map(str::trim);
+        let running_on: Vec<&str> = running_on.filter(|word| !word.is_empty()).collect();
         let phrases: Vec<String> = words.into_iter().filter_map(|word| phrase(word)).collect();
         if phrases.is_empty() && running_on.is_empty() {
-            return Err(Failure::Usage(
-                "there is no word to search for: write one behind `nexus history search`".into(),
+            return Err(Failure::usage(
+                "history search",
+                "there is no word to search for: write one behind `nexus history search`",
             ));
         }
-        let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
+        let limit = limit.map_or(-1, i64::from);
         let (indexed, excerpt) = match (phrases.is_empty(), running_on.is_empty()) {
             (true, _) => ("turn WHERE ", "turn.text"),
             (false, true) => ("word JOIN turn ON number = docid WHERE word MATCH ? AND ", SNIPPET),

@@ -209,9 +209,12 @@ pub(super) fn html(rest: &str, in_paragraph: bool, complete: bool) -> Result<Opt
     if lower.starts_with("!--") {
         return Ok(Some(Some("-->")));
     }
-    let name = lower.strip_prefix('/').unwrap_or(&lower);
-    let name: String = name.chars().take_while(char::is_ascii_alphanumeric).collect();
-    if HTML_BLOCKS.contains(&&*name) {
+    let named = lower.strip_prefix('/').unwrap_or(&lower);
+    let name: String = named.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let after = &named[name.len()..];
+    // Words that only begin like a tag are text (CommonMark 0.31.2, section 4.6).
+    let ends = after.is_empty() || after.starts_with(BLANK) || after.starts_with(['>', '/']);
+    if ends && HTML_BLOCKS.contains(&&*name) {
         return Ok(Some(None));
     }
     if in_paragraph || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || tag.len() > NAME {

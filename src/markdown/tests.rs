@@ -78,6 +78,7 @@ fn blocks_look_like_what_they_are() {
         ("\tone", "──\none\n──\n"),
         ("```a``` b", "`a` b\n"),
         ("<div>\n  *x*\n</div>\n\n*y*", "<div>\n  *x*\n</div>\n\ny\n"),
+        ("<divé *x*", "<divé x\n"),
         ("<!-- a\n\nb -->\nc", "<!-- a\n\nb -->\nc\n"),
         ("a<br>b <T> c", "a\nb <T> c\n"),
         ("[a]: b\n[c]: d\n[^1]: e", "[a]: b\n[c]: d\n[^1]: e\n"),
@@ -334,10 +335,10 @@ proptest! {
         }
     }
 
-    /// The same of whatever characters there are, but for tables, code, and words that are too long where they stand.
+    /// The same of whatever characters there are, but for tables, code, HTML, and words that are too long where they stand.
     #[test]
     fn no_line_of_any_characters_is_wider_either(lines in prop::collection::vec("(\\PC{1,6} ){0,20}", 0..8), width in 24_usize..100) {
-        let source = lines.join("\n").replace(['|', '`', '~', '\t'], "x").replace("  ", " ");
+        let source = lines.join("\n").replace(['|', '`', '~', '<', '\t'], "x").replace("  ", " ");
         for line in bare(&rendered(&[&source], width, false)).lines() {
             let wide = |text: &str| unicode_width::UnicodeWidthStr::width(text);
             let broken = line.split(' ').all(|word| wide(word) + MARKS <= width);

@@ -335,7 +335,10 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 /// Reads a redirect URI that a listener on this machine can serve.
 fn listenable(uri: &str) -> std::result::Result<Url, String> {
-    let url = Url::parse(uri).map_err(|error| format!("it is no URL ({error})"))?;
+    let url = Url::parse(uri).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => "it does not begin with `http://`".to_owned(),
+        error => format!("it is no URL ({error})"),
+    })?;
     let why = match url.scheme() {
         "https" => "it is https, for which nexus would need a certificate; write it with http",
         "http" if !provider::is_loopback(&url) => "it leads to another machine than this one",

@@ -305,6 +305,7 @@ impl Endpoint<'_> {
         }
         http.send(client, request).await.map_err(|lost| match lost {
             Lost::Untrusted(why) => Unredeemed::Unsendable(Failure::Untrusted { host: provider::host(self.url), why }),
+            Lost::NotTls => Unredeemed::Unsendable(Failure::NotTls { host: provider::host(self.url) }),
             Lost::NeverSent(why) => Unredeemed::NeverSent(why),
             Lost::PerhapsSent(why) => Unredeemed::lost(why),
             Lost::TooLate => Unredeemed::TooLate(TIME_LIMIT),

@@ -6,11 +6,12 @@
 
 use std::path::Path;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, nearest};
 use crate::provider::keeping::{Keeper, Keeping, PassphraseSource};
 use crate::provider::{BUILT_IN, Client, ClientAuth, Name, Origin, Provider, Setting};
 use crate::secret::ClientSecret;
 
+mod expected;
 mod extras;
 mod file;
 mod section;
@@ -69,7 +70,7 @@ pub fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Resu
     }
     provider.api.aliases = file.aliases.unwrap_or_default();
     if name == BUILT_IN {
-        warnings.extend(apply_variables(variables, &mut provider));
+        warnings.extend(apply_variables(variables, &mut provider)?);
     }
     Ok(Configured { provider, keeping, history, warnings })
 }
@@ -160,22 +161,31 @@ impl File {
 fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> Failure {
     let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
     let name = crate::terminal::clean(name);
+    let write = format!("write a section [provider.{name}] in {}", path.display());
     Failure::Configuration {
         sentence: format!("no provider is called `{name}`; known are: {}", known.join(", ")),
-        cure: format!("write a section [provider.{name}] in {}", path.display()),
+        cure: match nearest(&name, known.iter().map(String::as_str)) {
+            Some(nearest) => format!("did you mean `{nearest}`? If not, {write}"),
+            None => write,
+        },
     }
 }
 
 /// The three variables beat the file, for the built-in provider alone. Gives a sentence where that
 /// leaves a secret unused.
-fn apply_variables(variables: Variables<'_>, provider: &mut Provider) -> Option<String> {
+fn apply_variables(variables: Variables<'_>, provider: &mut Provider) -> Result<Option<String>> {
     let setting = |name| variables(name).map(|value| Setting { value, origin: Origin::Variable(name) });
     if let Some(uri) = setting("CLAUDE_CODE_REDIRECT_URI") {
         provider.redirect_uri = uri;
     }
     let secret = variables("CLAUDE_CODE_CLIENT_SECRET").map(ClientSecret::new);
     let mut dropped = None;
-    match (setting("CLAUDE_CODE_CLIENT_ID"), &mut provider.client) {
+    let id = setting("CLAUDE_CODE_CLIENT_ID");
+    if let Some((id, why)) = id.as_ref().and_then(|id| Some((id, expected::no_client_id(&id.value)?))) {
+        let cure = format!("set {} to the id of the client that you registered", id.origin);
+        return Err(Failure::Configuration { sentence: format!("{} {why}", id.origin), cure });
+    }
+    match (id, &mut provider.client) {
         (Some(id), client) => {
             let file = client.take();
             if let Some(file) = file.as_ref().filter(|file| file.id.value != id.value && file.secret.is_some())
@@ -203,7 +213,7 @@ fn apply_variables(variables: Variables<'_>, provider: &mut Provider) -> Option<
         }
         (None, _) => {}
     }
-    dropped
+    Ok(dropped)
 }
 
 #[cfg(test)]
@@ -280,6 +290,22 @@ mod tests {
 
         let other = "default = 'work'\n[provider.work]\nclient_id = 'w'";
         assert_eq!(provider(other, &variables).client.unwrap().id.value, "w", "they are for claude_code only");
+    }
+
+    #[test]
+    fn a_client_id_that_is_none_is_refused_where_it_stands() {
+        for (id, why) in [
+            ("...", "is a placeholder"),
+            ("\u{2026}", "is a placeholder"),
+            ("<client id>", "is a placeholder"),
+            (" c", "has white space in it"),
+            ("c\n", "has white space in it"),
+        ] {
+            let said = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
+            let cure = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
+            assert_eq!(said, format!("CLAUDE_CODE_CLIENT_ID {why} | {cure}"), "{id:?}");
+        }
+        assert!(configured("", &[("CLAUDE_CODE_CLIENT_ID", "a.b<c>...d")], None).is_ok());
     }
 
     #[test]

@@ -271,7 +271,7 @@ impl Provider {
 
     /// The client, or the failure that says how to configure one.
     pub fn client(&self) -> Result<&Client> {
-        self.client.as_ref().ok_or_else(|| Failure::NoClientId { provider: self.name.clone() })
+        self.client.as_ref().ok_or_else(|| Failure::NoClientId { provider: self.name.clone(), others: Vec::new() })
     }
 
     /// A URL that this work cannot do without, or the failure that names its key.
@@ -289,6 +289,10 @@ impl Provider {
 /// # Errors
 /// A sentence's end that says what is wrong with it.
 pub fn endpoint_url(text: &str) -> std::result::Result<Url, String> {
+    // Without it, `id.example.com:443` would be taken for a scheme and its rest.
+    if !text.contains("://") {
+        return Err("does not begin with `https://`".into());
+    }
     let url = Url::parse(text).map_err(|error| format!("is no URL ({error})"))?;
     match url.scheme() {
         "https" => {}
@@ -348,7 +352,8 @@ mod tests {
             ("ftp://id.example.com/", "is ftp, but must be https"),
             ("https://user:pw@id.example.com/", "must not contain a user name or password"),
             ("https://id.example.com/#part", "must not contain a fragment"),
-            ("id.example.com", "is no URL (relative URL without a base)"),
+            ("id.example.com", "does not begin with `https://`"),
+            ("id.example.com:443/token", "does not begin with `https://`"),
         ] {
             assert_eq!(endpoint_url(bad), Err(why.into()), "{bad}");
         }

@@ -91,5 +91,5 @@ fn location(response: &Response) -> Option<String> {
 }
 
 fn parse(address: &str) -> Result<Url> {
-    Url::parse(address).map_err(|error| Failure::Usage(format!("`{address}` is no URL ({error})")))
+    Url::parse(address).map_err(|error| Failure::usage("demo", format!("`{address}` is no URL ({error})")))
 }

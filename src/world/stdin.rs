@@ -21,11 +21,16 @@ const SILENCE: Duration = Duration::from_secs(2);
 pub(super) fn text(say: impl Fn(&str), instead: &str) -> Result<String> {
     let bytes = read(LARGEST + 1, say, instead)?;
     if bytes.len() > LARGEST {
-        return Err(Failure::Usage("stdin holds more than 32 MB, which is more than a request may".into()));
+        return Err(Failure::usage("chat", "stdin holds more than 32 MB, which is more than a request may"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::Usage(format!("stdin is not UTF-8 text: byte {at} begins no character"))
+        Failure::Usage {
+            sentence: format!("stdin is not UTF-8 text: byte {at} begins no character"),
+            cure: "a picture or a PDF is sent along with `-a -` and a question in words; text is converted by \
+                   `iconv -t UTF-8`"
+                .into(),
+        }
     })
 }
 

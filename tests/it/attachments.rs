@@ -72,7 +72,7 @@ fn stdin_may_be_the_file_or_belong_to_the_words() {
         (&["chat", "-a", "-", "-"], "stdin is attached, so it cannot be the question too: write that as words"),
         (&["chat", "-a", "-"], "there is no question: write one behind `nexus chat`, or pipe one into it"),
     ] {
-        assert_output!(nexus.run_with(words, "x"), 2, stdout: "", stderr: format!("error: {said}\n  see `nexus --help`\n"));
+        assert_output!(nexus.run_with(words, "x"), 2, stdout: "", stderr: format!("error: {said}\n  see `nexus chat --help`\n"));
     }
     assert_eq!(sandbox.requests().len(), asked);
 }

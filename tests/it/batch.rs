@@ -39,7 +39,10 @@ impl Schema {
     fn of(name: &str) -> Self {
         let path = format!("{}/examples/schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
         let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
-        let index = compiler.compile(&path, &mut schemas).unwrap();
+        // Not by its path: it has to do where the others are not beside it.
+        let text = fs::read_to_string(path).unwrap();
+        compiler.add_resource("schema:/", serde_json::from_str(&text).unwrap()).unwrap();
+        let index = compiler.compile("schema:/", &mut schemas).unwrap();
         Self { schemas, index }
     }
 
@@ -364,17 +367,20 @@ fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
     let (sandbox, nexus) = signed_in(Settings::default());
     prompts(&nexus, &[prompt("a", "a")]);
     fs::write(nexus.path("notes.txt"), "my notes").unwrap();
-    let run = |input: &str, out: &str| {
+    let ended = |code: i32, input: &str, out: &str| {
         let output = nexus.run(&["chat", "--batch", input, "--out", out]);
-        assert_eq!((&*output.stdout, output.code), ("", Some(1)), "{output}");
+        assert_eq!((&*output.stdout, output.code), ("", Some(code)), "{output}");
         output.stderr
     };
+    let run = |input: &str, out: &str| ended(1, input, out);
+    // As every other file that the chat cannot read.
     assert_eq!(
-        run("nothing.jsonl", "answers.jsonl"),
-        "error: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object a line, or \
+        ended(2, "nothing.jsonl", "answers.jsonl"),
+        "error: the questions of --batch cannot be read: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object a line, or \
          - for stdin\n"
     );
-    assert!(run(".", "answers.jsonl").contains("error: .: "), "a folder");
+    assert_eq!(Nexus::new().run(&["chat", "--batch", "nothing.jsonl"]).code, Some(2), "signed in or not");
+    assert!(ended(2, ".", "answers.jsonl").contains("cannot be read: .: "), "a folder");
     assert!(!nexus.path("answers.jsonl").exists());
     assert_eq!(
         run("prompts.jsonl", "none/answers.jsonl"),

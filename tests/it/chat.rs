@@ -78,9 +78,10 @@ fn a_prompt_that_is_none_is_refused_before_anything_else() {
     sandbox.expire_access();
     let before = sandbox.requests().len();
     let empty =
-        "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus --help`\n";
-    let dash = "error: `-` reads the question from stdin and stands alone\n  see `nexus --help`\n";
-    let utf8 = "error: stdin is not UTF-8 text: byte 2 begins no character\n  see `nexus --help`\n";
+        "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus chat --help`\n";
+    let dash = "error: `-` reads the question from stdin and stands alone\n  see `nexus chat --help`\n";
+    let utf8 = "error: stdin is not UTF-8 text: byte 2 begins no character\n  a picture or a PDF is sent along with `-a -` \
+                and a question in words; text is converted by `iconv -t UTF-8`\n";
     for (words, stdin, said) in [
         (&["chat"][..], &b""[..], empty),
         (&["chat", ""], b"", empty),
@@ -143,7 +144,7 @@ fn half_an_answer_never_passes_for_a_whole_one() {
         let said =
             "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: ";
         assert!(output.stderr.starts_with(said), "{output}");
-        assert!(output.stderr.ends_with("\n  run the command again\n"), "{output}");
+        assert!(output.stderr.ends_with("\n  the same question may be answered whole another time\n"), "{output}");
     }
     for events in 0..6 {
         sandbox.script(Endpoint::Messages, [Scripted::Cut(events)]);
@@ -468,6 +469,6 @@ fn no_more_is_read_than_a_question_may_hold() {
     let asked = sandbox.requests().len();
     let output = nexus.run_with(&["chat", "-"], vec![b'x'; 32 * 1024 * 1024 + 1]);
     assert_output!(output, 2, stdout: "",
-        stderr: "error: stdin holds more than 32 MB, which is more than a request may\n  see `nexus --help`\n");
+        stderr: "error: stdin holds more than 32 MB, which is more than a request may\n  see `nexus chat --help`\n");
     assert_eq!(sandbox.requests().len(), asked);
 }

@@ -32,6 +32,7 @@ fn the_whole_job_happens() {
         stderr.join("\n"),
         "nexus demo: a sandbox on http://127.0.0.1:[PORT] plays the authorization server and the model.\n\
          The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.\n\
+         There is nothing for you to do: the demo approves the sign-in by itself (no browser here).\n\
          \n\
          1. Sign in, once\n\
          $ nexus oauth start\n\
@@ -40,7 +41,7 @@ fn the_whole_job_happens() {
          [URL]\n\
          \n\
          Waiting for the answer at http://127.0.0.1:[PORT]/callback for 10 minutes (Ctrl-C ends it).\n\
-         (no browser here: the demo approves this by itself)\n\
+         (no browser here: the demo approves this now)\n\
          Signed in as you@sandbox.example, token expires in 8.0 hours\n\
          \n\
          2. Ask something\n\
@@ -127,7 +128,7 @@ fn nobodys_configuration_reaches_into_the_demo() {
 #[test]
 fn who_approves_and_why_is_said_truthfully() {
     let (output, _) = demo(&["demo", "--yes"]);
-    assert!(output.stderr.contains("\n(--yes: the demo approves this by itself)\n"), "{output}");
+    assert!(output.stderr.contains("\n(--yes: the demo approves this now)\n"), "{output}");
     assert_eq!(output.code, Some(0));
 }
 
@@ -136,7 +137,7 @@ fn an_empty_question_is_refused_before_anybody_signs_in() {
     for question in ["", " ", "-"] {
         let (output, nexus) = demo(&["demo", question]);
         assert_output!(output, 2, stdout: "",
-            stderr: "error: there is no question: write one behind `nexus demo`, or nothing at all\n  see `nexus --help`\n");
+            stderr: "error: there is no question: write one behind `nexus demo`, or nothing at all\n  see `nexus demo --help`\n");
         assert_eq!(std::fs::read_dir(nexus.path("tmp")).unwrap().count(), 0);
     }
 }

@@ -32,12 +32,14 @@ fn catalogue() -> Vec<Failure> {
     };
     let refused = |refusal| Refused(Box::new(refusal));
     let mut all = vec![
-        Usage(text("`-` reads the question from stdin and stands alone")),
+        Failure::usage("chat", "`-` reads the question from stdin and stands alone"),
+        Usage { sentence: text("stdin is not UTF-8 text"), cure: text("attach it") },
         Configuration { sentence: text("config.toml has an unknown key `x`"), cure: text("did you mean `y`?") },
         Attachment { file: text("a.zip"), why: text("it looks like application/zip"), cure: text("convert it") },
         Incapable { model: text("claude-x"), wanted: text("--effort max") },
-        NoClientId { provider: built_in() },
-        NoClientId { provider: work() },
+        NoClientId { provider: built_in(), others: Vec::new() },
+        NoClientId { provider: built_in(), others: vec![text("gw"), text("work")] },
+        NoClientId { provider: work(), others: Vec::new() },
         ClientRefused { provider: built_in(), client_id: text("c"), host: host(), said: text("unknown client") },
         ClientRefused { provider: work(), client_id: text("c"), host: host(), said: String::new() },
         RedirectUnusable { uri: text("https://localhost/"), why: text("it is https") },
@@ -103,11 +105,13 @@ fn catalogue() -> Vec<Failure> {
     }
     all.push(refused(refusal(None, None)));
     all.extend([
+        NoSuchModel { nearest: text("fast"), refusal: Box::new(refusal(Some(404), Some("not_found_error"))) },
         Nonsense { host: host(), what: text("with text/html where JSON was asked for") },
         Unreachable { host: host(), why: text("Connection refused (os error 111)") },
         Overdue { host: host(), waited: 120 },
         Untrusted { host: host(), why: text("its certificate is from an authority that this machine does not know") },
         Untrusted { host: host(), why: text("its certificate is an authority's own, and must be one that it signed") },
+        NotTls { host: text("127.0.0.1:8080") },
         ExchangeFailed { provider: work(), host: host(), failed: failed("did not answer within 30 seconds", None) },
         ExchangeFailed { provider: work(), host: host(), failed: failed("answered 429", Some(429)) },
         ExchangeFailed { provider: work(), host: host(), failed: failed("answered 404", Some(404)) },

@@ -163,7 +163,7 @@ fn words_are_found_however_they_are_written() {
     }
     assert_output!(
         nexus.run(&["history", "search", "?!"]), 2, stdout: "",
-        stderr: "error: there is no word to search for: write one behind `nexus history search`\n  see `nexus --help`\n",
+        stderr: "error: there is no word to search for: write one behind `nexus history search`\n  see `nexus history search --help`\n",
     );
     assert_eq!(
         nexus.run(&["history", "search", "--json", "caf"]).json(),
@@ -187,6 +187,10 @@ fn what_is_written_without_spaces_is_found_wherever_it_stands() {
     for (words, said) in [
         (&["タワー"][..], "東京タワーの高さはどのくらいですか"),
         (&["高さ", "東京"], "東京タワーの高さはどのくらいですか"),
+        (&["\"東京タワー\""], "東京タワーの高さはどのくらいですか"),
+        (&["\"東京\" \"高さ\""], "東京タワーの高さはどのくらいですか"),
+        (&["\"ประเทศไทย tower\""], "ประเทศไทย tower 한국어를"),
+        (&["\"タワー東京\""], ""),
         (&["高い"], ""),
         (&["gpt模型"], &*around(24, 18)),
         (&["100%_快"], &*around(19, 24)),
@@ -211,12 +215,22 @@ fn what_is_written_without_spaces_is_found_wherever_it_stands() {
 }
 
 #[test]
+fn none_at_all_is_no_limit() {
+    let (nexus, ..) = two();
+    for words in [&["history", "list", "-n", "0"][..], &["history", "search", "port", "--limit", "0"]] {
+        let output = nexus.run(words);
+        assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{output}");
+        assert!(output.stderr.starts_with("error: invalid value '0' for '--limit <N>': 0 is not in 1.."), "{output}");
+    }
+}
+
+#[test]
 fn an_empty_id_is_said_to_be_one() {
     let (nexus, ..) = two();
     for words in [&["history", "show", ""][..], &["history", "show", " "], &["chat", "x", "--conversation", ""]] {
         assert_output!(
             nexus.run(words), 2, stdout: "",
-            stderr: "error: a conversation's id is not empty; `nexus history list` lists them\n  see `nexus --help`\n",
+            stderr: "error: a conversation's id is not empty; `nexus history list` lists them\n  see `nexus history --help`\n",
         );
     }
 }
@@ -390,6 +404,18 @@ fn many_at_once_wait_for_each_other() {
     let listed = history.list(None).unwrap();
     assert_eq!(listed.len(), 8);
     assert!(listed.iter().all(|(_, turns)| *turns == 11));
+}
+
+#[test]
+fn at_a_terminal_times_say_whose_they_are() {
+    let (nexus, ..) = two();
+    for (words, seen) in [
+        (&["history", "list"][..], "  2026-01-01 01:00 UTC  Why is the port\n"),
+        (&["history", "search", "caf"], "  2026-01-01 00:01 UTC  you: Name a café in Größenwahn\n"),
+    ] {
+        let left = crate::terminal::Terminal::open(&nexus, words, 100).finish();
+        assert!(left.screen.contains(seen), "{}", left.screen);
+    }
 }
 
 #[test]

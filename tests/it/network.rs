@@ -378,13 +378,20 @@ fn nobody_at_home_is_temporary() {
 }
 
 #[test]
-fn https_where_http_is_spoken_is_temporary() {
+fn https_where_http_is_spoken_is_told_as_that_and_not_tried_again() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = home_at(&sandbox, &sandbox.origin().replace("http:", "https:"));
     trust(&mut nexus, &Authority::new());
+    let said = "error: [SERVER] does not speak TLS, as an https:// address wants it to\n  check the address and its port \
+                in config.toml; a server on this machine that speaks http is written as `http://`, which nexus speaks \
+                on loopback only\n";
     let output = signed_in(&nexus);
-    assert_eq!(output.code, Some(75), "{output}");
-    assert!(output.stderr.starts_with("error: cannot reach "), "{output}");
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.ends_with(said), "{output}");
+    let api = format!("api_url = \"{}\"", sandbox.origin());
+    nexus.configure(&crate::nexus::config(&sandbox, "").replace(&api, &api.replace("http:", "https:")));
+    nexus.sign_in();
+    assert_output!(nexus.run(&["chat", "-m", "m", "x"]), 1, stdout: "", stderr: said);
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_session_is_ended_whatever_the_configuration_says() {
         ("work", "", ""),
         ("play", "", ""),
         ("play", "default = 'play'", ""),
-        ("play", "default = ", "warning: [HOME]/config.toml, line 1: "),
+        ("play", "default = ", "warning: `default` in [HOME]/config.toml, line 1, must be text in quotes\n"),
         ("play", "[provider.play]\ntoken_ulr = 'x'", "warning: [HOME]/config.toml has an unknown key `token_ulr` in "),
         (
             "play",

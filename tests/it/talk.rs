@@ -3,6 +3,7 @@
 use std::fs;
 
 use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
+use serde_json::json;
 
 use crate::conversation::{delta, said, signed_in, stop, stop_reason};
 use crate::nexus::Nexus;
@@ -107,7 +108,7 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     terminal.press("never mind\u{3}");
     terminal.until(|screen| screen.contains("(Ctrl-D or /exit leaves)") && screen.trim_end().ends_with('>'));
     line(&mut terminal, "shorter", "You said:");
-    assert_eq!(said(&sandbox), [("user".into(), "tell\n\nshorter".into())]);
+    assert_eq!(said(&sandbox), [("user".into(), "shorter".into())]);
     terminal.press("\u{4}");
     assert_eq!(terminal.finish().code, 0);
     assert!(nexus.run(&["history", "show"]).ok().contains("\n## Answer (cut off)\n\nAs far as th\n"));
@@ -119,14 +120,36 @@ fn what_fails_does_not_end_the_conversation() {
     let mut terminal = open(&nexus, &["--no-history", "--retries", "0"]);
     sandbox.script(Endpoint::Messages, [Scripted::stream([delta("I would ra"), stop_reason("refusal"), stop()])]);
     line(&mut terminal, "one", "error: the model declined to answer\n");
-    line(&mut terminal, "/model no-such-model", "From here on no-such-model answers");
+    line(&mut terminal, "/model no-such-model", "no-such-model answers, which the list of models does not have\n");
     line(&mut terminal, "two", "answered 404 not_found_error");
-    line(&mut terminal, "/model sandbox-small", "From here on sandbox-small answers");
+    line(&mut terminal, "/model sandbox-smal", "which the list of models does not have: did you mean");
+    line(&mut terminal, "/model sandbox-small", "From here on sandbox-small answers\n");
     line(&mut terminal, "three", "You said: three");
     assert_eq!(said(&sandbox), [("user".into(), "three".into())]);
     terminal.press("\u{4}");
     assert_eq!(terminal.finish().code, 0);
     assert!(!nexus.path("data/history.db").exists());
+}
+
+#[test]
+fn what_is_saved_is_titled_by_what_was_answered_and_names_the_model_itself() {
+    let (sandbox, nexus) = signed_in();
+    let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
+    nexus.configure(&format!("{config}[aliases]\nfast = 'sandbox-small'\n"));
+    let mut terminal = open(&nexus, &["--no-history", "--retries", "0"]);
+    let no = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "No" } });
+    let refused = Scripted::stream([delta("I would ra"), stop_reason("refusal"), stop()]);
+    sandbox.script(Endpoint::Messages, [Scripted::json(400, &no), refused]);
+    line(&mut terminal, "failed", "answered 400");
+    line(&mut terminal, "refused", "declined to answer");
+    line(&mut terminal, "/model fast", "From here on fast answers\n");
+    line(&mut terminal, "answered", "You said: answered");
+    line(&mut terminal, "/save notes.md", "Saved in notes.md");
+    terminal.press("/exit\r");
+    assert_eq!(terminal.finish().code, 0);
+    let saved = fs::read_to_string(nexus.path("notes.md")).unwrap();
+    assert!(saved.starts_with("# answered\n\n"), "{saved}");
+    assert!(saved.lines().nth(2).unwrap().ends_with(", sandbox-small at work"), "{saved}");
 }
 
 #[test]

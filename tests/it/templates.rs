@@ -85,12 +85,12 @@ fn what_a_template_lacks_is_said_before_anything_is_asked() {
         (
             &["chat", "-t", "review", "--var", "lang=x"],
             "the template review asks about {{input}}: write it behind `nexus chat -t review`, or pipe it in",
-            "see `nexus --help`",
+            "see `nexus chat --help`",
         ),
         (
             &["chat", "-t", "brief"],
             "there is no question: write one behind `nexus chat`, or pipe one into it",
-            "see `nexus --help`",
+            "see `nexus chat --help`",
         ),
     ] {
         assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: {said}\n  {cure}\n"));
@@ -148,4 +148,36 @@ fn an_alias_stands_for_a_model_wherever_one_is_named() {
     nexus.configure(&format!("{}[aliases]\nsandbox-small = ''\n", config(&sandbox, "")));
     nexus.run(&["chat", "-m", "sandbox-small", "x"]).ok();
     assert_eq!(asked(&sandbox)[0], "sandbox-small", "an alias for nothing is none");
+}
+
+#[test]
+fn a_mistyped_model_is_answered_with_the_name_that_is_near() {
+    let (sandbox, nexus) = signed_in();
+    nexus.configure(&format!("{}[aliases]\nfast = 'sandbox-small'\n", config(&sandbox, "")));
+    let anyway = "If not, `nexus models` lists the models; check `api_url` if that fails too";
+    for (model, hint) in [
+        ("fsat", format!("did you mean `fast`? {anyway}")),
+        ("sandbox-lagre", format!("did you mean `sandbox-large`? {anyway}")),
+        ("gpt", "`nexus models` lists the models; check `api_url` if that fails too".to_owned()),
+    ] {
+        let output = nexus.run(&["chat", "--json", "-m", model, "x"]);
+        let error = &output.json()["error"];
+        assert_eq!((output.code, &error["reason"], &error["hint"]), (Some(1), &json!("not_found"), &json!(hint)));
+        assert_eq!(error["http_status"], 404);
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_in_words() {
+    let nexus = Nexus::new();
+    fs::create_dir(nexus.path("templates")).unwrap();
+    for (toml, said) in [
+        ("prompt = 3", "line 1, `prompt` must be text in quotes"),
+        ("\nmax_tokens = '8k'", "line 2, `max_tokens` must be a whole number from 1 to 4294967295, without quotes"),
+        ("vars = 3", "line 1, `vars` must be a section: [vars]"),
+    ] {
+        fs::write(nexus.path("templates/t.toml"), toml).unwrap();
+        let stderr = format!("error: [HOME]/templates/t.toml, {said}\n  mend that line\n");
+        assert_output!(nexus.run(&["chat", "-t", "t", "x"]), 2, stdout: "", stderr: stderr);
+    }
 }

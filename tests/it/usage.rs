@@ -27,7 +27,7 @@ const NO_CLIENT: &str = "register an OAuth client, then set CLAUDE_CODE_CLIENT_I
     under [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any";
 
 const NO_QUESTION: &str = "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  \
-    see `nexus --help`\n";
+    see `nexus chat --help`\n";
 
 fn said_wrongly(words: &[&str]) -> Output {
     let output = Nexus::new().run(words);
@@ -116,6 +116,25 @@ fn what_is_said_wrongly_is_exit_2_and_nothing_on_stdout() {
 }
 
 #[test]
+fn a_command_of_oauth_without_the_word_is_told_whole() {
+    for (word, command) in
+        [("login", "start"), ("start", "start"), ("logout", "logout"), ("status", "status"), ("token", "token")]
+    {
+        let output = said_wrongly(&[word]);
+        assert!(output.stderr.contains(&format!("'nexus oauth {command}'")), "{output}");
+    }
+    assert!(said_wrongly(&["oauth", "login"]).stderr.contains("'nexus oauth start'"));
+    assert!(!said_wrongly(&["history", "status"]).stderr.contains("oauth"));
+    for (words, hint) in [
+        (&["models", "--json", "more"][..], "see `nexus models --help`"),
+        (&["-v", "history", "list", "--json", "more"], "see `nexus history --help`"),
+        (&["nonsense", "--json"], "see `nexus --help`"),
+    ] {
+        assert_eq!(said_wrongly(words).json()["error"]["hint"], hint, "{words:?}");
+    }
+}
+
+#[test]
 fn a_missing_subcommand_shows_the_help_on_stderr() {
     for words in [&[][..], &["oauth"]] {
         let output = said_wrongly(words);
@@ -136,7 +155,7 @@ fn what_is_said_wrongly_with_json_is_an_object_on_stdout_too() {
         json!({
             "version": 1, "answer": null, "partial": null, "model": null, "stop_reason": null, "usage": null,
             "conversation": null, "request_id": null,
-            "error": { "reason": "usage", "message": said, "hint": "see `nexus --help`", "exit_code": 2 },
+            "error": { "reason": "usage", "message": said, "hint": "see `nexus chat --help`", "exit_code": 2 },
         })
     );
     assert_eq!(output.stderr, format!("error: {said}\n\nFor more information, try '--help'.\n"));
@@ -222,6 +241,16 @@ fn a_fresh_home_says_so_to_programs() {
 }
 
 #[test]
+fn who_configured_another_provider_is_told_of_it() {
+    let nexus = Nexus::new();
+    nexus.configure("[provider.gw]\n[provider.play]\n[provider.claude_code]\nmodel = 'm'\n");
+    let register = NO_CLIENT.split_once("; `nexus demo`").unwrap().0;
+    let hint = "config.toml has gw, play: say `--provider gw`, or write `default = \"gw\"` at its top; or";
+    assert_output!(nexus.run(&["oauth", "start"]), 2,
+        stdout: "", stderr: format!("error: no client id is configured for claude_code\n  {hint} {register}\n"));
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     let mut nexus = Nexus::new();
     nexus.set("CLAUDE_CODE_CLIENT_ID", "");
@@ -246,9 +275,10 @@ fn an_empty_question_is_refused_before_any_network() {
         assert_output!(nexus.run_with(words, stdin), 2, stdout: "", stderr: NO_QUESTION);
     }
     assert_output!(nexus.run_with(&["chat", "-", "x"], "y"), 2, stdout: "",
-        stderr: "error: `-` reads the question from stdin and stands alone\n  see `nexus --help`\n");
+        stderr: "error: `-` reads the question from stdin and stands alone\n  see `nexus chat --help`\n");
     assert_output!(nexus.run_with(&["chat", "x"], b"ab\xff"), 2, stdout: "",
-        stderr: "error: stdin is not UTF-8 text: byte 2 begins no character\n  see `nexus --help`\n");
+        stderr: "error: stdin is not UTF-8 text: byte 2 begins no character\n  a picture or a PDF is sent along with `-a -` and a \
+         question in words; text is converted by `iconv -t UTF-8`\n");
     assert_eq!(sandbox.requests().len(), asked);
 }
 

@@ -29,7 +29,7 @@ pub(super) fn settle(args: &Args, world: &World) -> Result<Asked> {
     let frame = Frame::of(args, world)?;
     let Filled { system, prompt } = frame.fill(input::said(args, world)?)?;
     if prompt.trim().is_empty() {
-        return Err(Failure::Usage("there is no question: write one behind `nexus chat`, or pipe one into it".into()));
+        return Err(Failure::usage("chat", "there is no question: write one behind `nexus chat`, or pipe one into it"));
     }
     let mut parts = attachment::parts(&args.attach, &prompt, world)?;
     parts.push(Part::Text(prompt));

@@ -17,7 +17,7 @@ pub(super) fn is_conversation(args: &Args, world: &World) -> bool {
 pub(super) fn said(args: &Args, world: &World) -> Result<String> {
     let dash = args.prompt.iter().any(|word| word == "-");
     let attached = args.attach.iter().filter(|file| attachment::is_stdin(file)).count();
-    let usage = |sentence: &str| Err(Failure::Usage(sentence.into()));
+    let usage = |sentence: &str| Err(Failure::usage("chat", sentence));
     Ok(match &*args.prompt {
         _ if dash && args.no_stdin => return usage("`-` reads the question from stdin, which --no-stdin leaves alone"),
         _ if attached > 0 && args.no_stdin => return usage("`-a -` attaches stdin, which --no-stdin leaves alone"),

@@ -207,7 +207,7 @@ async fn ask(
             let question = settle::anew(accounts, question, failure).await?;
             accounts.ask("", accounts.look("")?, &question).await?
         }
-        answered => answered?,
+        answered => answered.map_err(|failure| settle::misnamed(failure, &question.model, accounts))?,
     };
     output.follow(answer).await
 }

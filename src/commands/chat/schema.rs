@@ -35,7 +35,7 @@ impl Schema {
     /// # Errors
     /// [`Failure::Usage`] where there is no such file, or what it holds is no JSON Schema.
     pub(super) fn read(said: &str) -> Result<Self> {
-        let unusable = |why: &str| Failure::Usage(format!("--schema cannot be used: {why}"));
+        let unusable = |why: &str| Failure::usage("chat", format!("--schema cannot be used: {why}"));
         let inline = said.trim_start().starts_with('{');
         let (text, name) = match inline {
             true => (said.to_owned(), "it"),

@@ -8,7 +8,7 @@ use crate::commands::chat::asked::Asked;
 use crate::commands::chat::object::{self, Form};
 use crate::commands::chat::output;
 use crate::commands::chat::schema::Schema;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, nearest};
 use crate::provider::Dialect;
 use crate::session::Session;
 use crate::world::World;
@@ -121,6 +121,42 @@ pub(super) fn is_named(args: &Args, asked: &Asked, accounts: &Accounts) -> bool 
 /// Whether a failure says that there is no such model any more.
 pub(super) fn is_gone(failure: &Failure) -> bool {
     matches!(failure, Failure::Refused(refusal) if refusal.status == Some(404))
+}
+
+/// A refusal that says that there is no such model, with the name that may be meant.
+pub(super) fn misnamed(failure: Failure, model: &str, accounts: &Accounts) -> Failure {
+    match failure {
+        Failure::Refused(refusal) if refusal.status == Some(404) => match near(model, &known(accounts)) {
+            Some(nearest) => Failure::NoSuchModel { nearest, refusal },
+            None => Failure::Refused(refusal),
+        },
+        other => other,
+    }
+}
+
+/// What there is to say against a model that somebody names, as the end of a sentence: that the list does
+/// not have it, and what may be meant. Where there is no list, nothing.
+pub(super) fn doubt(model: &str, accounts: &Accounts) -> String {
+    let known = known(accounts);
+    let listed = accounts.look("").ok().is_some_and(|seen| listed(&seen).is_some_and(|listed| !listed.is_empty()));
+    match (listed && !known.iter().any(|known| known == model), near(model, &known)) {
+        (false, _) => String::new(),
+        (true, Some(nearest)) => format!(", which the list of models does not have: did you mean {nearest}?"),
+        (true, None) => ", which the list of models does not have".into(),
+    }
+}
+
+/// The names that a model may be called by: the aliases, and what the list has.
+fn known(accounts: &Accounts) -> Vec<String> {
+    let listed = accounts.look("").ok().and_then(|seen| listed(&seen)).unwrap_or_default();
+    let aliases = accounts.provider().api.aliases.keys().cloned();
+    aliases.chain(listed.into_iter().map(|model| model.id)).collect()
+}
+
+/// The name that is almost this one, unless this one is known.
+fn near(model: &str, known: &[String]) -> Option<String> {
+    let nearest = nearest(model, known.iter().map(String::as_str))?;
+    (nearest != model).then(|| nearest.to_owned())
 }
 
 /// The same question to the model that is the newest now, the list being asked for anew.

@@ -29,9 +29,9 @@ pub(super) const HELP: &str = "\
 /exit           leave, as Ctrl-D does
 
 A backslash before Enter, or Alt-Enter, begins a new line. What is pasted
-waits for Enter. Ctrl-C stops an answer: what came of it is kept, but the
-model is not told of it with the next question. A question that begins with
-a slash is written with two of them: //model";
+waits for Enter. Ctrl-C stops an answer: what came of it is kept, but neither
+it nor its question is told to the model with the next one. A question that
+begins with a slash is written with two of them: //model";
 
 /// Reads a line.
 pub(super) fn read(line: &str) -> Said<'_> {

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::account::Accounts;
-use crate::api::Part;
+use crate::api::{Part, Role};
 use crate::commands::Done;
 use crate::commands::chat::asked::Asked;
 use crate::commands::chat::editor::{Line, LineEditor};
@@ -12,7 +12,7 @@ use crate::commands::chat::output::Output;
 use crate::commands::chat::slash::{self, HELP, Said};
 use crate::commands::chat::{Args, ask, attachment, settle};
 use crate::failure::Failure;
-use crate::history::{Conversation, telling};
+use crate::history::{Conversation, State, Turn, telling};
 use crate::private;
 use crate::world::{self, Interrupted, Signals, World};
 
@@ -128,7 +128,7 @@ fn obey(said: Said<'_>, args: &mut Args, accounts: &Accounts, output: &mut Outpu
         }
         Said::Model(Some(model)) => {
             args.model = Some(model.to_owned());
-            world.say(&format!("From here on {model} answers"));
+            world.say(&format!("From here on {model} answers{}", settle::doubt(model, accounts)));
         }
         Said::System(None) => match &args.system {
             Some(system) => world.say(system),
@@ -155,11 +155,13 @@ fn save(file: &str, args: &Args, accounts: &Accounts, output: &mut Output<'_>) -
     let id = output.keep.known_id().unwrap_or_default();
     let turns = output.keep.turns();
     let Some(first) = turns.first() else { return "Nothing was said yet".into() };
+    let answered = |pair: &&[Turn]| pair[1].role == Role::Assistant && pair[1].state == State::Whole;
+    let titled = turns.windows(2).find(answered).map_or(first, |pair| &pair[0]);
     let conversation = Conversation {
         id,
-        title: output.keep.title().unwrap_or_default().to_owned(),
+        title: Conversation::title_of(&titled.text),
         provider: accounts.provider().name.to_string(),
-        model: args.model.clone().unwrap_or_default(),
+        model: accounts.provider().api.model_called(args.model.as_deref().unwrap_or_default()),
         system: args.system.clone(),
         created_at: first.at,
         updated_at: world::now(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{self, Failure, Result};
 use crate::terminal;
 
 /// The placeholder for the words and what is piped in.
@@ -81,8 +81,11 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
         }
     };
     let file: File = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        wrong(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', ", ")), "mend that line")
+        let number = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+        let line = text.lines().nth(number).unwrap_or_default();
+        let why =
+            expected(line, error.message()).unwrap_or_else(|| format!(": {}", error.message().replace('\n', ", ")));
+        wrong(format!("{}, line {}{why}", path.display(), number + 1), "mend that line")
     })?;
     if file.max_tokens == Some(0) {
         return Err(wrong(
@@ -93,6 +96,19 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
     let values = values(name, &path, &file, given)?;
     let File { system, prompt, model, max_tokens, .. } = file;
     Ok(Template { name: name.to_owned(), system, prompt, model, max_tokens, values })
+}
+
+/// What the value on this line must be, where the parser says that it is of another kind: not in its words, which
+/// tell how nexus is written.
+fn expected(line: &str, message: &str) -> Option<String> {
+    let other_kind = ["invalid type", "invalid value"].iter().any(|begin| message.starts_with(begin));
+    let key = line.split_once('=').filter(|_| other_kind)?.0.trim();
+    let kind = match key {
+        "max_tokens" => "a whole number from 1 to 4294967295, without quotes",
+        "vars" => "a section: [vars]",
+        _ => "text in quotes",
+    };
+    Some(format!(", `{}` must be {kind}", terminal::clean(key)))
 }
 
 impl Template {
@@ -109,7 +125,7 @@ impl Template {
             let sentence = format!(
                 "the template {name} asks about {{{{input}}}}: write it behind `nexus chat -t {name}`, or pipe it in"
             );
-            return Err(Failure::Usage(sentence));
+            return Err(Failure::usage("chat", sentence));
         }
         let value = |name: &str| if name == INPUT { Some(input) } else { self.values.get(name).map(String::as_str) };
         let fill = |text: &String| filled(text, value);
@@ -191,9 +207,7 @@ fn unknown(name: &str, folder: &Path) -> Failure {
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let rated = known.map(|known| (strsim::jaro_winkler(name, known), known));
-    let (closeness, nearest) = rated.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (closeness > 0.7).then(|| format!("did you mean `{nearest}`?"))
+    failure::nearest(name, known).map(|nearest| format!("did you mean `{nearest}`?"))
 }
 
 fn is_name(text: &str) -> bool {

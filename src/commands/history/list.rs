@@ -11,8 +11,8 @@ use crate::world::World;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// So many at most
-    #[arg(long, short = 'n', value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
 
     /// Print an object for programs
     #[arg(long)]
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     let lines: String = listed
         .iter()
         .map(|(conversation, _)| {
-            let at = moment::rfc3339(conversation.updated_at);
+            let at = moment::listed(conversation.updated_at, world.stdout_is_terminal());
             format!("{}  {at}  {}\n", conversation.id, world.shown(&conversation.title))
         })
         .collect();

@@ -16,8 +16,8 @@ pub(crate) struct Args {
     words: Vec<String>,
 
     /// So many at most
-    #[arg(long, short = 'n', value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
 
     /// Print an object for programs
     #[arg(long)]
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
                 Role::User => "you",
                 Role::Assistant => "answer",
             };
-            let at = moment::rfc3339(found.at);
+            let at = moment::listed(found.at, world.stdout_is_terminal());
             format!("{}  {at}  {speaker}: {}\n", found.conversation.id, world.shown(&found.excerpt))
         })
         .collect();

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use crate::account::Accounts;
 use crate::commands::Done;
+use crate::failure::Failure;
 use crate::moment;
 use crate::oauth::attempt::Attempt;
 use crate::oauth::callback::Callback;
 use crate::oauth::page::Outcome;
+use crate::provider::config;
 use crate::session::Session;
 use crate::world::World;
 
@@ -34,7 +36,7 @@ pub(crate) struct Args {
 /// Why nobody is signed in now. A session that was there before is still there then.
 pub(crate) fn run(args: &Args, world: &World) -> Done {
     let accounts = world.telling().accounts(args.provider.as_deref())?;
-    accounts.provider().client()?;
+    accounts.provider().client().map_err(|failure| beside_others(failure, world))?;
     accounts.prove_writable()?;
     world.wait(async {
         let mut callback = Callback::bind(accounts.provider()).await?;
@@ -57,6 +59,18 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
             }
         }
     })
+}
+
+/// Who has another provider configured most likely means that one.
+fn beside_others(failure: Failure, world: &World) -> Failure {
+    match failure {
+        Failure::NoClientId { provider, .. } => {
+            let names = world.folders().and_then(|folders| config::names(&folders.config)).unwrap_or_default();
+            let others = names.into_iter().filter(|name| provider != **name).collect();
+            Failure::NoClientId { provider, others }
+        }
+        other => other,
+    }
 }
 
 /// Says what happens now, and opens the browser.

@@ -296,7 +296,7 @@ async fn only_plain_loopback_is_listened_on() {
         ("http://localhost:4000/callback#x", "fragment"),
         ("myapp:/callback", "not http"),
         ("urn:ietf:wg:oauth:2.0:oob", "not http"),
-        ("localhost", "no URL"),
+        ("localhost", "does not begin with `http://`"),
     ] {
         match Callback::bind(&provider(uri)).await {
             Err(Failure::RedirectUnusable { uri: named, why: said }) => {

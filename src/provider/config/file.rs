@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::failure::{Failure, Result};
+use super::expected;
+use crate::failure::{Failure, Result, nearest};
 use crate::provider::keeping::Keeper;
 use crate::provider::{ClientAuth, Dialect, Encoding, Origin};
 use crate::secret::ClientSecret;
@@ -114,8 +115,8 @@ pub(super) fn read(path: &Path) -> Result<Option<File>> {
     }
     // A table has forgotten its lines; the text is read once more only to name one.
     table.try_into().or_else(|_| toml::from_str(&text)).map(Some).map_err(|error| {
-        let key = toml::from_str(&text).ok().and_then(|table| culprit_in(&table));
-        wrong(&error, &text, path, key.as_deref())
+        let culprit = toml::from_str(&text).ok().and_then(|table| culprit_in(&table));
+        wrong(&error, &text, path, culprit)
     })
 }
 
@@ -132,37 +133,60 @@ fn text(path: &Path) -> io::Result<String> {
 }
 
 /// A complaint of the parser, with its place and without the line itself, which may hold a secret.
-fn wrong(error: &toml::de::Error, text: &str, path: &Path, key: Option<&str>) -> Failure {
-    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+fn wrong(error: &toml::de::Error, text: &str, path: &Path, culprit: Option<(String, String)>) -> Failure {
+    let number = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+    let line = text.lines().nth(number).unwrap_or_default();
+    let (key, value) = match culprit {
+        Some((key, value)) => (Some(key), value),
+        None => (key_of_no_value(line, error.message()), String::new()),
+    };
+    let origin = |key: &String| Origin::File(path.to_owned(), key.clone()).to_string();
+    let place = key.as_ref().map_or_else(|| path.display().to_string(), origin);
     // `message` alone, because the error's own text would quote the line; and not even that where it
     // could quote a value that is meant to be hidden.
     let hidden = |place: &str| place.contains("secret") || place.contains("pass");
-    let why = match text.lines().nth(line).is_some_and(hidden) || key.is_some_and(hidden) {
-        true => "this is no text in quotes".into(),
-        false => error.message().trim().replace('\n', ", "),
+    let why = match &key {
+        Some(key) => format!(", {}", expected::of(key)),
+        None if hidden(line) => ": this is no text in quotes".into(),
+        None => format!(": {}", error.message().trim().replace('\n', ", ")),
     };
-    let file = path.display();
-    let place = match key {
-        Some(key) => Origin::File(path.to_owned(), key.to_owned()).to_string(),
-        None => file.to_string(),
-    };
-    Failure::Configuration { sentence: format!("{place}, line {}: {why}", line + 1), cure: "mend that line".into() }
+    let meant = key.and_then(|key| expected::meant(&key, &value));
+    Failure::Configuration {
+        sentence: format!("{place}, line {}{why}", number + 1),
+        cure: meant.map_or_else(|| "mend that line".into(), |meant| format!("did you mean `{meant}`?")),
+    }
 }
 
-/// The first key whose value, taken alone, is not of its kind.
-fn culprit_in(table: &Table) -> Option<String> {
+/// The key of a line whose value is nothing that TOML knows, such as a word without quotes, or with one.
+fn key_of_no_value(line: &str, message: &str) -> Option<String> {
+    let no_value = [
+        "string values must be quoted",
+        "invalid float",
+        "invalid digit",
+        "invalid integer",
+        "invalid basic string",
+        "invalid literal string",
+    ];
+    let key = line.split_once('=')?.0.trim();
+    let known = TOP.contains(&key) || KEYS.contains(&key);
+    (known && no_value.iter().any(|begin| message.starts_with(begin))).then(|| key.to_owned())
+}
+
+/// The first key whose value, taken alone, is not of its kind; and the value, if it is a text.
+fn culprit_in(table: &Table) -> Option<(String, String)> {
     let alone = |key: &String, value: &Value| Table::from_iter([(key.clone(), value.clone())]);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let in_section = |name: &String, section: &Table| {
         let mut keys = section.iter();
-        let key = keys.find(|(key, value)| alone(key, value).try_into::<Section>().is_err())?.0;
-        Some(format!("provider.{name}.{key}"))
+        let (key, value) = keys.find(|(key, value)| alone(key, value).try_into::<Section>().is_err())?;
+        Some((format!("provider.{name}.{key}"), text(value)))
     };
     table.iter().find_map(|(key, value)| match (&**key, value.as_table()) {
         ("provider", Some(sections)) => sections.iter().find_map(|(name, section)| match section.as_table() {
             Some(section) => in_section(name, section),
-            None => Some(format!("provider.{name}")),
+            None => Some((format!("provider.{name}"), String::new())),
         }),
-        _ => alone(key, value).try_into::<File>().is_err().then(|| key.clone()),
+        _ => alone(key, value).try_into::<File>().is_err().then(|| (key.clone(), text(value))),
     })
 }
 
@@ -171,16 +195,12 @@ fn check_keys(table: &Table, place: &str, known: &[&str], path: &Path) -> Result
         if known.contains(&&**key) {
             continue;
         }
-        let nearest = known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(key, known), *known))
-            .max_by(|one, other| one.0.total_cmp(&other.0));
         let place = if place.is_empty() { "at the top".to_owned() } else { format!("in [{place}]") };
         return Err(Failure::Configuration {
             sentence: format!("{} has an unknown key `{}` {place}", path.display(), crate::terminal::clean(key)),
-            cure: match nearest {
-                Some((closeness, nearest)) if closeness > 0.7 => format!("did you mean `{nearest}`?"),
-                _ => format!("known here are: {}", known.join(", ")),
+            cure: match nearest(key, known.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("known here are: {}", known.join(", ")),
             },
         });
     }

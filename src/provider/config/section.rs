@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
-use super::extras;
 use super::file::Section;
+use super::{expected, extras};
 use crate::failure::{Failure, Result};
 use crate::provider::{BUILT_IN, Client, ClientAuth, Origin, Provider, Setting, Url, endpoint_url};
 use crate::secret::ClientSecret;
@@ -58,6 +59,9 @@ impl Reader<'_> {
         match section.client_id {
             Some(id) if id.is_empty() => return Err(self.wrong("client_id", "is empty", "write the registered one")),
             Some(id) => {
+                if let Some(why) = expected::no_client_id(&id) {
+                    return Err(self.wrong("client_id", why, "write the registered one"));
+                }
                 if auth == ClientAuth::None && secret.is_some() {
                     let why = "is none, but there is a client secret";
                     return Err(self.wrong(
@@ -111,7 +115,11 @@ impl Reader<'_> {
             let path = self.path.parent().map_or_else(|| file.clone(), |folder| folder.join(file));
             let text = fs::read_to_string(&path).map_err(|error| {
                 let why = format!("names {}, which cannot be read: {error}", path.display());
-                self.wrong("client_secret_file", &why, "make the file readable")
+                let cure = match error.kind() {
+                    io::ErrorKind::NotFound => "create it, with the secret and nothing else in it",
+                    _ => "make the file readable",
+                };
+                self.wrong("client_secret_file", &why, cure)
             })?;
             warn_if_readable(&path, warnings);
             return Ok(Some(ClientSecret::new(text.trim_end_matches(['\r', '\n']).to_owned())));
@@ -241,7 +249,48 @@ mod tests {
             ),
             (
                 "[provider.w]\nmax_tokens = 'x'",
-                "`provider.w.max_tokens` in FILE, line 2: invalid type: string \"x\", expected u32 | mend that line",
+                "`provider.w.max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | mend \
+                 that line",
+            ),
+            (
+                "[provider.w]\nmax_tokens = 8k",
+                "`max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | mend that line",
+            ),
+            (
+                "[provider.w]\nscopes = 'a b'",
+                "`provider.w.scopes` in FILE, line 2, must be a list of texts in quotes: [\"one\", \"two\"] | mend that line",
+            ),
+            (
+                "[provider.w]\napi_headers = { a = 1 }",
+                "`provider.w.api_headers` in FILE, line 2, must be a table of texts in quotes: { name = \"value\" } | mend \
+                 that line",
+            ),
+            (
+                "[provider.w]\nrevoke_replaced = yes",
+                "`revoke_replaced` in FILE, line 2, must be true or false, without quotes | mend that line",
+            ),
+            (
+                "[provider.w]\ndialect = 'antropic'",
+                "`provider.w.dialect` in FILE, line 2, must be one of \"anthropic\", \"openai\" | did you mean `anthropic`?",
+            ),
+            ("provider.w = 3", "`provider.w` in FILE, line 1, must be a section: [provider.NAME] | mend that line"),
+            ("default = 3", "`default` in FILE, line 1, must be text in quotes | mend that line"),
+            (
+                "default = 'w'\n[provider.w]\ntoken_url = 'id.example.com/token'",
+                "`provider.w.token_url` in FILE does not begin with `https://` | write it as `https://...`",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_id = '<your client>'",
+                "`provider.w.client_id` in FILE is a placeholder | write the registered one",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_id = 'c '",
+                "`provider.w.client_id` in FILE has white space in it | write the registered one",
+            ),
+            (
+                "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret_file = '/none/secret'",
+                "`provider.w.client_secret_file` in FILE names /none/secret, which cannot be read: No such file or \
+                 directory (os error 2) | create it, with the secret and nothing else in it",
             ),
             (
                 "default = 'w'\n[provider.w]\ntoken_url = 'http://id.example.com/'",
@@ -319,8 +368,7 @@ mod tests {
             ),
             (
                 "key = 'cloud'",
-                "`key` in FILE, line 1: unknown variant `cloud`, expected one of `file`, `keyring`, `passphrase` | mend that \
-                 line",
+                "`key` in FILE, line 1, must be one of \"file\", \"keyring\", \"passphrase\" | mend that line",
             ),
             (
                 "key = 'passphrase'",
@@ -339,6 +387,16 @@ mod tests {
             (
                 "default = 'gone'\n[provider.w]",
                 "no provider is called `gone`; known are: claude_code, w | write a section [provider.gone] in FILE",
+            ),
+            (
+                "default = 'wrok'\n[provider.work]",
+                "no provider is called `wrok`; known are: claude_code, work | did you mean `work`? If not, write a section \
+                 [provider.wrok] in FILE",
+            ),
+            (
+                "default = 'claude-code'",
+                "no provider is called `claude-code`; known are: claude_code | did you mean `claude_code`? If not, write a \
+                 section [provider.claude-code] in FILE",
             ),
         ] {
             assert_eq!(configured(toml, &[], None).err().as_deref(), Some(said), "{toml}");

@@ -72,8 +72,8 @@ impl Batch {
     pub(super) fn input(&self) -> Result<Option<&Path>> {
         match (&self.input, &self.out, self.jobs) {
             // clap does not hold to `requires` where the one that is missing conflicts with another word.
-            (None, Some(_), _) => Err(Failure::Usage("--out belongs to --batch".into())),
-            (None, _, Some(_)) => Err(Failure::Usage("--jobs belongs to --batch".into())),
+            (None, Some(_), _) => Err(Failure::usage("chat", "--out belongs to --batch")),
+            (None, _, Some(_)) => Err(Failure::usage("chat", "--jobs belongs to --batch")),
             (input, ..) => Ok(input.as_deref()),
         }
     }
@@ -86,9 +86,9 @@ impl Batch {
 /// answer.
 pub(super) fn run(args: &Args, input: &Path, world: &World) -> Done {
     let frame = Frame::of(args, world)?;
+    let (reader, metadata) = open(input, world)?;
     let accounts = world.accounts(args.provider.as_deref())?.with_patience(settle::single_try(args));
     let seen = accounts.look("")?;
-    let (reader, metadata) = open(input, world)?;
     let mut ledger = Ledger::default();
     let mut results = Results::open(args.batch.out.as_deref(), metadata.as_ref(), &mut ledger, world)?;
     let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(input));
@@ -290,18 +290,22 @@ fn open(input: &Path, world: &World) -> Result<(Box<dyn Read + Send>, Option<Met
     }
     let opened = File::open(input).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
     match opened {
-        Ok((_, metadata)) if metadata.is_dir() => Err(unreadable(input, &io::ErrorKind::IsADirectory.into())),
+        Ok((_, metadata)) if metadata.is_dir() => Err(misnamed(input, &io::ErrorKind::IsADirectory.into())),
         Ok((file, metadata)) => Ok((Box::new(file), Some(metadata))),
-        Err(error) => Err(unreadable(input, &error)),
+        Err(error) => Err(misnamed(input, &error)),
     }
 }
 
+const CURE: &str = "name a file with one JSON object a line, or - for stdin";
+
+/// What cannot even be opened is said wrongly, as it is with every other file that the chat reads.
+fn misnamed(input: &Path, error: &io::Error) -> Failure {
+    let sentence = format!("the questions of --batch cannot be read: {}: {error}", input.display());
+    Failure::Usage { sentence, cure: CURE.into() }
+}
+
 fn unreadable(input: &Path, error: &io::Error) -> Failure {
-    Failure::File {
-        path: input.to_owned(),
-        why: error.to_string(),
-        cure: "name a file with one JSON object a line, or - for stdin".into(),
-    }
+    Failure::File { path: input.to_owned(), why: error.to_string(), cure: CURE.into() }
 }
 
 /// Reads the lines on a thread of their own, as they are wanted: a slow writer at the other end of a
