@@ -298,14 +298,14 @@ mod tests {
             ("...", "is a placeholder"),
             ("\u{2026}", "is a placeholder"),
             ("<client id>", "is a placeholder"),
-            (" c", "has white space in it"),
-            ("c\n", "has white space in it"),
+            (" c", "has white space around it, or a line's end in it"),
+            ("c\n", "has white space around it, or a line's end in it"),
         ] {
             let said = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
             let cure = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
             assert_eq!(said, format!("CLAUDE_CODE_CLIENT_ID {why} | {cure}"), "{id:?}");
         }
-        assert!(configured("", &[("CLAUDE_CODE_CLIENT_ID", "a.b<c>...d")], None).is_ok());
+        assert!(configured("", &[("CLAUDE_CODE_CLIENT_ID", "a.b<c>...d e")], None).is_ok());
     }
 
     #[test]

@@ -43,14 +43,14 @@ fn choices(last: &str) -> Option<&'static [&'static str]> {
 }
 
 /// Why a client id is none, as the end of a sentence: a line of instructions that was pasted as it stood waits
-/// for ten minutes for a server that cannot say what it dislikes. (RFC 6749, appendix A.1 would let a space be
-/// part of one; no server gives out such.)
+/// for ten minutes for a server that cannot say what it dislikes. A space may be part of one (RFC 6749,
+/// appendix A.1), but whoever has it at an end has copied too much.
 pub(super) fn no_client_id(id: &str) -> Option<&'static str> {
     let dots = !id.is_empty() && id.chars().all(|c| matches!(c, '.' | '\u{2026}'));
     if dots || (id.starts_with('<') && id.ends_with('>')) {
         Some("is a placeholder")
-    } else if id.chars().any(char::is_whitespace) {
-        Some("has white space in it")
+    } else if id.trim() != id || id.chars().any(char::is_control) {
+        Some("has white space around it, or a line's end in it")
     } else {
         None
     }

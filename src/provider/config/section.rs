@@ -285,7 +285,7 @@ mod tests {
             ),
             (
                 "default = 'w'\n[provider.w]\nclient_id = 'c '",
-                "`provider.w.client_id` in FILE has white space in it | write the registered one",
+                "`provider.w.client_id` in FILE has white space around it, or a line's end in it | write the registered one",
             ),
             (
                 "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret_file = '/none/secret'",
