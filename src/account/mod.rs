@@ -220,8 +220,13 @@ impl Accounts {
     /// has renewed it meanwhile; any other failure stays one. Whoever calls this tries once more and
     /// no more: nothing loops.
     async fn after_rejection(&self, owner: &str, session: Session, failure: Failure) -> Result<Session> {
-        if !rejected(&failure) || !session.refreshable {
-            return Err(self.rejected_afresh(failure));
+        if !rejected(&failure) {
+            return Err(failure);
+        }
+        if !session.refreshable {
+            // Somebody may have signed in again meanwhile.
+            let now = self.renewal.look_aside(&self.key(owner)).await?;
+            return if now.generation == session.generation { Err(self.rejected_afresh(failure)) } else { Ok(now) };
         }
         let need = Need::OtherThan(session.generation);
         self.renewal.serve_after(&self.key(owner), need, session).await

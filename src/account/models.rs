@@ -14,6 +14,10 @@ use crate::session::renew;
 /// How long the list of models may take after a sign-in, where it is a convenience.
 const MODELS_LIMIT: Duration = Duration::from_secs(5);
 
+/// How much of the list is kept, in bytes of JSON: it lies beside the session, and is written with it, for which
+/// room is held on the disk.
+const LONGEST_LIST: usize = 64 * 1024;
+
 impl Accounts {
     /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
     /// What passes is waited for as for a question; the deadline decides only whether to ask again.
@@ -71,7 +75,13 @@ impl Accounts {
     }
 
     async fn keep_models(&self, owner: &str, generation: i64, models: &[Model]) {
-        let Ok(list) = serde_json::to_string(models) else { return };
+        // The newest come first.
+        let mut size = 0;
+        let fit = models.iter().take_while(|model| {
+            size += serde_json::to_string(model).map_or(0, |model| model.len() + 1);
+            size < LONGEST_LIST
+        });
+        let Ok(list) = serde_json::to_string(&fit.collect::<Vec<_>>()) else { return };
         let (vault, key) = (self.renewal.vault.clone(), self.key(owner));
         let kept = renew::off_thread(move || vault.keep_models(&key, generation, &list)).await;
         if let Err(failure) = kept {

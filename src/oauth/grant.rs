@@ -170,6 +170,28 @@ pub fn account(metadata: &Map<String, Value>) -> Option<&str> {
         .or_else(|| ["email", "account"].iter().find_map(|name| metadata.get(*name)?.as_str()))
 }
 
+/// Whether two people signed in, by the first thing that the server said of both: an identifier of its
+/// own, which stays, before an address, which people change and write in more than one way.
+pub fn are_two_people(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    const PLACES: &[&str] = &[
+        "/account/uuid",
+        "/id/sub",
+        "/account/email_address",
+        "/account/email",
+        "/id/email",
+        "/id/preferred_username",
+        "/email",
+        "/account",
+    ];
+    let said = |metadata: &Map<String, Value>, place: &str| {
+        let mut names = place.split('/').skip(1);
+        let first = metadata.get(names.next()?)?;
+        let name = names.try_fold(first, |value, name| value.get(name))?.as_str()?.to_lowercase();
+        (!name.is_empty()).then_some(name)
+    };
+    PLACES.iter().find_map(|place| said(one, place).zip(said(other, place))).is_some_and(|(one, other)| one != other)
+}
+
 /// The authorization grant that the tokens belong to, where the server names it (`grant_id` of
 /// Grant Management for OAuth 2.0).
 pub fn grant_id(metadata: &Map<String, Value>) -> Option<&str> {

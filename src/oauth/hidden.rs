@@ -25,7 +25,9 @@ impl Hidden {
             // Whoever quotes it may leave out what only fills it up.
             hidden.push(Zeroizing::new(text.trim_end_matches('=').to_owned()));
         }
-        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        // Two ways to quote it may come to the same, which is hidden once: "(secret)" may hold it again.
+        hidden.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        hidden.dedup();
         Self(hidden)
     }
 

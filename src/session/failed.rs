@@ -14,9 +14,12 @@ pub struct FailedRefresh {
     /// What the server did.
     #[serde(flatten)]
     pub failed: Failed,
-    /// When that was, in Unix seconds, if the server was there to do it.
+    /// When that was, in Unix seconds.
     #[serde(default)]
-    pub at: Option<i64>,
+    pub at: i64,
+    /// Whether the server was there to do it.
+    #[serde(default)]
+    pub reached: bool,
     /// Whether it had done so a moment before.
     #[serde(default)]
     pub again: bool,
@@ -25,6 +28,6 @@ pub struct FailedRefresh {
 impl FailedRefresh {
     /// Whether a server that was there failed so lately that it may still be in the same trouble.
     pub(crate) fn is_of_just_now(&self, now: i64) -> bool {
-        self.at.is_some_and(|at| (at..at.saturating_add(REST)).contains(&now))
+        self.reached && (self.at..self.at.saturating_add(REST)).contains(&now)
     }
 }

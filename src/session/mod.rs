@@ -78,7 +78,7 @@ pub struct Session {
     pub refreshable: bool,
     /// When the server ended it, in Unix seconds, if it did.
     pub ended_at: Option<i64>,
-    /// How many refreshes have been tried, and what became of the last one of this generation.
+    /// Changes with every refresh that fails: "has anyone tried since?".
     pub attempts: i64,
     /// What became of the last attempt, if it failed.
     pub failed: Option<FailedRefresh>,
@@ -178,19 +178,20 @@ impl Session {
         grant::account(&self.metadata)
     }
 
-    /// Whether ending the other session is sure to leave this one alone: they are of two servers, two
-    /// clients, two grants by the server's own word, or two people as far as both are known.
+    /// Whether ending the other session is sure to leave this one alone: they are of servers with two
+    /// names, two clients, two grants by the server's own word, or two people of whom it said the same
+    /// kind of thing.
     ///
     /// A server may count all that one person allowed one client as one grant, and ends every session of
     /// it with any of its tokens (RFC 7009, section 2.1). Keycloak's `session_state` proves nothing
     /// here: until 2025 it ended all sessions of a person with a client at once, whatever theirs was.
     pub fn is_apart_from(&self, other: &Self) -> bool {
         let (mine, others) = (grant::grant_id(&self.metadata), grant::grant_id(&other.metadata));
-        self.home.token_url != other.home.token_url
+        self.home.token_url.host() != other.home.token_url.host()
             || self.home.client_id != other.home.client_id
             || match mine.zip(others) {
                 Some((mine, others)) => mine != others,
-                None => self.account().zip(other.account()).is_some_and(|(mine, others)| mine != others),
+                None => grant::are_two_people(&self.metadata, &other.metadata),
             }
     }
 
@@ -383,6 +384,13 @@ pub(crate) mod tests {
             (json!({ "account": "ada", "grant_id": "1" }), json!({ "account": "ada", "grant_id": "2" }), true),
             (json!({ "account": "ada", "grant_id": "1" }), json!({ "account": "mary", "grant_id": "1" }), false),
             (json!({ "session_state": "1" }), json!({ "session_state": "2" }), false),
+            // What was asked for, or an address, may have changed; an identifier does not.
+            (json!({ "id": { "email": "a@x", "sub": "1" } }), json!({ "id": { "sub": "1" } }), false),
+            (json!({ "id": { "email": "a@x" } }), json!({ "id": { "sub": "1" } }), false),
+            (json!({ "id": { "email": "a@x", "sub": "1" } }), json!({ "id": { "email": "b@x", "sub": "1" } }), false),
+            (json!({ "id": { "email": "a@x", "sub": "1" } }), json!({ "id": { "email": "a@x", "sub": "2" } }), true),
+            (json!({ "email": "A@x" }), json!({ "email": "a@x" }), false),
+            (json!({ "account": { "uuid": "1" } }), json!({ "account": { "uuid": "2" } }), true),
         ] {
             assert_eq!(known(one.clone()).is_apart_from(&known(other.clone())), apart, "{one} {other}");
         }
@@ -391,10 +399,13 @@ pub(crate) mod tests {
             change(&mut session.home);
             session
         };
-        for other in
-            [elsewhere(|home| home.client_id = "another".into()), elsewhere(|home| home.token_url.set_path("/another"))]
-        {
-            assert!(session(0, None).is_apart_from(&other), "{:?}", other.home);
+        for (other, apart) in [
+            (elsewhere(|home| home.client_id = "another".into()), true),
+            (elsewhere(|home| home.token_url.set_host(Some("another.example")).unwrap()), true),
+            // One server may answer at two paths.
+            (elsewhere(|home| home.token_url.set_path("/another")), false),
+        ] {
+            assert_eq!(session(0, None).is_apart_from(&other), apart, "{:?}", other.home);
         }
     }
 

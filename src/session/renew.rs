@@ -90,13 +90,14 @@ impl Renewal {
             return self.without_refresh_token(seen, need);
         }
         let (this, key) = (self.clone(), key.clone());
+        let since = (self.clock)();
         let renewed = tokio::spawn(async move {
             let held = match need {
                 // Nobody waits for this: if another nexus is at it already, so much the better.
                 Need::Ahead => this.vault.hold(&key, Duration::ZERO).await?,
                 _ => this.wait_for_turn(&key).await?,
             };
-            this.renew(held, need, &seen).await
+            this.renew(held, need, &seen, since).await
         });
         renewed.await.map_err(|_| Failure::System { sentence: "the refresh was abandoned".into() })?
     }
@@ -111,7 +112,7 @@ impl Renewal {
         turn.await
     }
 
-    async fn renew(&self, held: Held, need: Need, seen: &Session) -> Result<Session> {
+    async fn renew(&self, held: Held, need: Need, seen: &Session, since: i64) -> Result<Session> {
         let held = Arc::new(held);
         let current = {
             let held = held.clone();
@@ -127,13 +128,12 @@ impl Renewal {
         if moved_on || current.session.serves(need, now) {
             return Ok(current.session);
         }
-        // Either one began since, or the one that was in flight has failed since, or a second one has
-        // failed just now: a hundred programs that start one after the other do not all knock at a
-        // server in trouble.
+        // Either one began since, or the one that was in flight has failed since (what was seen may be
+        // old by now), or a second one has failed just now: a hundred programs that start one after the
+        // other do not all knock at a server in trouble.
         if let Some(failed) = &current.session.failed
-            && (current.session.attempts != seen.attempts
-                || seen.failed.is_none()
-                || (failed.again && failed.is_of_just_now(now)))
+            && (failed.at >= since && (current.session.attempts != seen.attempts || seen.failed.is_none())
+                || failed.again && failed.is_of_just_now(now))
         {
             let failed = failed.failed.clone();
             return self.fall_back(current.session, need, failed);
@@ -179,7 +179,7 @@ impl Renewal {
                 if let Err(failure) = saved {
                     // It is still good for this once.
                     (self.notice)(&format!(
-                        "the refreshed session could not be saved and is lost when this command ends: {failure}; {}, \
+                        "the refreshed session could not be saved and is lost with the next refresh or the end of this command: {failure}; {}, \
                          then run `nexus oauth start{}`",
                         failure.hint(),
                         self.provider.name.option()
@@ -247,12 +247,11 @@ impl Renewal {
         let in_doubt = cut_off.or(perhaps_spent.then_some(begun_at));
         // Where nothing was there to be asked, the next one may find it back.
         let reached = !matches!(unredeemed, Unredeemed::Unsendable(_) | Unredeemed::NeverSent(_));
-        let again = reached && session.failed.as_ref().is_some_and(|before| before.is_of_just_now(begun_at));
+        let again = session.failed.as_ref().is_some_and(|before| before.is_of_just_now(begun_at));
         let failed = unredeemed.failed();
         {
-            let (failed, at) = (failed.clone(), reached.then_some(now));
-            let told =
-                (!matches!(unredeemed, Unredeemed::Unsendable(_))).then_some(FailedRefresh { failed, at, again });
+            let told = FailedRefresh { failed: failed.clone(), at: now, reached, again: reached && again };
+            let told = (!matches!(unredeemed, Unredeemed::Unsendable(_))).then_some(told);
             let generation = session.generation;
             // Those who wait will try for themselves if they cannot be told.
             let _ = off_thread(move || held.end_refresh(generation, told.as_ref(), in_doubt)).await;
@@ -261,7 +260,10 @@ impl Renewal {
             Unredeemed::Unsendable(failure) if !session.alive(now) || matches!(need, Need::OtherThan(_)) => {
                 Err(failure)
             }
-            Unredeemed::Refused { error, said, .. } if matches!(&*error, "invalid_client" | "unauthorized_client") => {
+            Unredeemed::Refused { error, said, .. }
+                if matches!(&*error, "invalid_client" | "unauthorized_client")
+                    && (!session.alive(now) || matches!(need, Need::OtherThan(_))) =>
+            {
                 Err(Failure::ClientRefused {
                     provider: self.provider.name.clone(),
                     client_id: session.home.client_id,

@@ -18,9 +18,9 @@ use rand::rngs::SysRng;
 use crate::private::{self, Privacy};
 
 /// How much is held, in bytes. A row takes 16 KiB for each token, 64 KiB for what the server said
-/// beside, 16 KiB for scopes and a little for the rest, and the journal as much again for the row that
-/// is replaced.
-const SIZE: usize = 256 * 1024;
+/// beside, 64 KiB for its models, 16 KiB for scopes and a little for the rest, and the journal as much
+/// again for the row that is replaced.
+const SIZE: usize = 384 * 1024;
 
 /// Room on the disk, until this is dropped.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use crate::failure::{Failure, Result};
 use crate::session::renew;
 
 /// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
-/// its request may take, and the save.
-const SETTLING: Duration = Duration::from_secs(35);
+/// its request may take, and the tries to save it, each behind somebody who writes.
+const SETTLING: Duration = Duration::from_secs(60);
 
 impl Interrupted {
     /// What a person presses to stop something.

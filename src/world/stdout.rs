@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::World;
 
 /// What surely fits where anything does, in bytes: a pipe that is said to be writable takes `PIPE_BUF` (POSIX.1-2024,
-/// `write`), which is this much on Linux and at least 512 everywhere.
+/// `write`), which is this much on Linux and at least 512 everywhere. A terminal promises less; one whose reader has
+/// gone to sleep may hold up what goes on beside for as long.
 const FITS: usize = if cfg!(target_os = "linux") { 4_096 } else { 512 };
 
 /// Whether something was begun on stdout that never got its end: what came behind it would be read as a part of it.

@@ -92,6 +92,25 @@ fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
 }
 
 #[test]
+fn a_failure_that_is_older_than_the_need_is_not_taken_for_an_answer_to_it() {
+    static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
+    block_on(async {
+        let home = tempfile::tempdir().unwrap();
+        let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, Settings::default(), |_| {}).await;
+        setup.sign_in().await.unwrap();
+        let seen = setup.accounts.look("ada").unwrap();
+        setup.sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
+        setup.accounts.refresh("ada").await.unwrap_err();
+        CLOCK.fetch_add(60, Ordering::Relaxed);
+        setup.sandbox.script(Endpoint::Messages, [Scripted::json(401, &json!({}))]);
+        let question = Question { model: "sandbox-small".into(), max_tokens: 9, ..Question::default() };
+        let question = Question { messages: vec![Message::user("x")], ..question };
+        setup.accounts.ask("ada", seen, &question).await.unwrap();
+        assert_eq!((setup.sandbox.refreshes_asked(), setup.sandbox.refreshes()), (2, 1));
+    });
+}
+
+#[test]
 fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
     block_on(async {
         let setup = setup(Settings::default()).await;

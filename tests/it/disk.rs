@@ -25,7 +25,7 @@ fn limited(nexus: &Nexus, bytes: u64, words: &[&str]) -> Output {
 fn a_limit_on_the_size_of_files_kills_no_refresh_and_costs_no_token() {
     let (sandbox, nexus) = signed_in(0);
     let (mut refused, mut refreshed) = (0, 0);
-    for bytes in [0, 1, 511, 512, 4_096, 8_191, 8_192, 12_288, 65_536, 262_143, 262_144, 270_336, 300_000, 1 << 20] {
+    for bytes in [0, 1, 511, 512, 4_096, 8_191, 8_192, 12_288, 65_536, 262_144, 393_216, 409_600, 450_000, 1 << 20] {
         let asked = sandbox.refreshes_asked();
         let output = limited(&nexus, bytes, &["oauth", "token", "--min-ttl", "9h"]);
         match output.code {

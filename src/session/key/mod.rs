@@ -168,7 +168,8 @@ impl Keystore {
     /// left behind is cleared up. Gives what came of it, and what could not be cleared up.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and where the new keeper does not take it; then nothing has changed.
+    /// As [`check`](Self::check), and where the new keeper does not take it; then the key is found where it
+    /// was, or, if only the disk could not be made to say so, where it was to go.
     pub fn move_to(&self, keeper: Keeper) -> Result<(Moved, Option<String>)> {
         let _turn = self.turn()?;
         let Some(record) = self.record()? else {

@@ -171,12 +171,14 @@ fn run(words: &[String], limit: Duration) -> std::result::Result<Zeroizing<Vec<u
             false => Err(format!("failed ({status})")),
         }
     };
-    let waiting = std::thread::spawn(move || {
+    // `std::thread::spawn` would panic where there are too many threads.
+    let waiting = std::thread::Builder::new().spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot be waited for: {error}"))?;
         let done = runtime.block_on(async { tokio::time::timeout(limit, waited).await });
         done.unwrap_or_else(|_| Err(format!("printed nothing within {} seconds and was ended", limit.as_secs())))
     });
+    let waiting = waiting.map_err(|error| format!("cannot be waited for: {error}"))?;
     waiting.join().unwrap_or_else(|_| Err("was abandoned".into()))
 }
 
