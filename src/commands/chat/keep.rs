@@ -12,6 +12,7 @@ use crate::commands::chat::Args;
 use crate::failure::{Failure, Result};
 use crate::history::store::{Asked, History};
 use crate::history::{self, Conversation, State, Turn};
+use crate::terminal::clean;
 use crate::world::{self, World};
 
 /// How much of an answer is kept, in bytes: more than any model writes at once.
@@ -41,33 +42,70 @@ pub(super) struct Keep {
     remembers: bool,
 }
 
+/// A conversation that was kept and is gone on with.
+pub(super) struct Kept {
+    history: History,
+    conversation: Conversation,
+}
+
+impl Kept {
+    /// The one that these words go on with, if they do.
+    ///
+    /// # Errors
+    /// [`Failure::NoConversation`], or a history that cannot be read.
+    pub(super) fn named(args: &Args, world: &World) -> Result<Option<Self>> {
+        if !args.goes_on && args.conversation.is_none() {
+            return Ok(None);
+        }
+        let history = world.history()?;
+        let none = || Failure::NoConversation { wanted: String::new(), several: 0 };
+        let conversation = match &args.conversation {
+            Some(id) => history.find(id)?,
+            None => history.newest()?.ok_or_else(none)?,
+        };
+        Ok(Some(Self { history, conversation }))
+    }
+
+    /// With whose account it was had last: what was said there is not for others to read unless somebody says so.
+    pub(super) fn provider(&self) -> &str {
+        &self.conversation.provider
+    }
+}
+
 impl Keep {
     /// What these words, this terminal and the configuration want, and how far the conversation is
     /// that they go on with.
     ///
     /// # Errors
-    /// [`Failure::NoConversation`], or a history that cannot be read but has to be.
-    pub(super) fn settle(args: &Args, provider: &str, configured: bool, world: &World) -> Result<Self> {
-        let asked_for = args.history || args.goes_on || args.conversation.is_some();
-        let by_default = world.stdout_is_terminal() && configured && !args.no_history;
-        let history = if asked_for || by_default { Some(world.history()?) } else { None };
-        let mut keep = Self { history, ..Self::off(world) };
-        let Some(history) = &keep.history else { return Ok(keep) };
-        let conversation = match &args.conversation {
-            Some(id) => history.find(id)?,
-            None if args.goes_on => {
-                let none = || Failure::NoConversation { wanted: String::new(), several: 0 };
-                history.newest()?.ok_or_else(none)?
-            }
-            None => return Ok(keep),
+    /// A history that cannot be read but has to be.
+    pub(super) fn settle(
+        args: &Args,
+        kept: Option<Kept>,
+        provider: &str,
+        configured: bool,
+        world: &World,
+    ) -> Result<Self> {
+        let Some(Kept { history, conversation }) = kept else {
+            let by_default = world.stdout_is_terminal() && configured && !args.no_history;
+            let history = if args.history || by_default { Some(world.history()?) } else { None };
+            return Ok(Self { history, ..Self::off(world) });
         };
-        keep.turns = history.turns(&conversation.id)?;
-        keep.id = Some(conversation.id);
-        keep.title = Some(conversation.title);
-        keep.system = conversation.system;
-        // Another account may not have that model.
-        keep.model = Some(conversation.model).filter(|_| conversation.provider == provider);
-        Ok(keep)
+        let turns = history.turns(&conversation.id)?;
+        let here = conversation.provider == provider;
+        if !here {
+            let so_far = clean(&conversation.provider);
+            world.note(&format!("the conversation so far was had with {so_far}, and all of it is sent to {provider}"));
+        }
+        Ok(Self {
+            history: Some(history),
+            id: Some(conversation.id),
+            title: Some(conversation.title),
+            system: conversation.system,
+            turns,
+            // Another account may not have that model.
+            model: Some(conversation.model).filter(|_| here),
+            ..Self::off(world)
+        })
     }
 
     /// One that keeps nothing.
