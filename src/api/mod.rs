@@ -20,6 +20,7 @@ use crate::terminal::clean;
 
 pub mod chat;
 pub mod models;
+pub mod ordered;
 pub mod question;
 pub mod sse;
 
@@ -28,12 +29,14 @@ mod completions;
 mod message;
 mod reading;
 mod refusal;
+mod schema;
 #[cfg(test)]
 mod tests;
 
 pub use chat::{Answer, Piece};
 pub use message::{Ending, Usage};
 pub use models::Model;
+pub use ordered::Ordered;
 pub use question::{Message, Part, Question, Role};
 
 /// The largest answer that is not a stream, in bytes.

@@ -136,12 +136,27 @@ fn an_answer_that_fits_its_schema_is_printed() {
     for said in [SCHEMA, "schema.json"] {
         script(&sandbox, [delta("{\"age\""), delta(":7}")]);
         assert_output!(nexus.run(&["chat", "x", "--schema", said]), 0, stdout: "{\"age\":7}\n", stderr: "");
-        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        schema["additionalProperties"] = json!(false);
         assert_eq!(asked(&sandbox)["output_config"], json!({ "format": { "type": "json_schema", "schema": schema } }));
     }
     script(&sandbox, [delta("{\"age\":7}")]);
     let object = nexus.run(&["chat", "x", "--schema", SCHEMA, "--json"]).json();
     assert_eq!((&object["answer"], &object["partial"]), (&json!("{\"age\":7}"), &Value::Null));
+}
+
+#[test]
+fn a_schema_is_sent_in_its_order_and_in_the_services_words_and_held_to_as_it_was_meant() {
+    let (sandbox, nexus) = signed_in();
+    let schema =
+        r#"{"type":"object","properties":{"zreason":{"type":"string","minLength":3},"answer":{"type":"integer"}}}"#;
+    let as_sent = r#""schema":{"type":"object","properties":{"zreason":{"type":"string","description":"{\"minLength\":3}"},"answer":{"type":"integer"}},"additionalProperties":false}"#;
+    script(&sandbox, [delta("{\"zreason\":\"no\",\"answer\":7}")]);
+    let output = nexus.run(&["chat", "x", "--schema", schema]);
+    let sent = sandbox.requests_to(Endpoint::Messages).last().unwrap().text();
+    assert!(sent.contains(as_sent), "{sent}");
+    assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{output}");
+    assert!(output.stderr.contains("at `/zreason`, length must be >=3, but got 2"), "{output}");
 }
 
 #[test]
