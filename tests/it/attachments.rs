@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::nexus::{Nexus, sandbox};
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\0\0\0\0";
+const PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\xae\x42\x60\x82";
 const PDF: &[u8] = b"%PDF-1.7\n";
 
 fn signed_in(lines: &str) -> (Sandbox, Nexus) {
@@ -32,7 +33,7 @@ fn files_are_sent_before_the_words_as_what_they_contain() {
     let said = "You said: [image]\n[document]\n[document]\nWhat is this? (This is the nexus sandbox: no model is behind it.)\n";
     assert_output!(output, 0, stdout: said, stderr: "");
     let base64 = |kind, data| json!({ "type": "base64", "media_type": kind, "data": data });
-    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAAAAAA";
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAAAAAAAAAAAElFTkSuQmCC";
     assert_eq!(
         content(&sandbox, Endpoint::Messages),
         json!([
@@ -97,7 +98,22 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
     file("long.pdf", &paper);
     paper.truncate(15 << 20);
     file("half.pdf", &paper);
+    file("cut.png", &PNG[..PNG.len() - 1]);
+    let pages = |count: usize| {
+        let tree = format!(
+            "1 0 obj <</Pages 2 0 R>> endobj 2 0 obj <</Type/Pages/Count {count}>> endobj trailer <</Root 1 0 R>>"
+        );
+        [PDF, tree.as_bytes()].concat()
+    };
+    file("601.pdf", &pages(601));
+    file("600.pdf", &pages(600));
     let mut table = vec![
+        ("cut.png", "it begins as image/png does, and breaks off before its end", "copy or download it again"),
+        (
+            "601.pdf",
+            "with it the question has 601 pictures and pages, and may have 600",
+            "send fewer of them, or a part of it",
+        ),
         ("gone.txt", "No such file or directory (os error 2)", "check the file's name and who may read it"),
         ("folder", "it is a folder", "name the files in it, each with its own -a"),
         ("huge.log", "it is 4194304 MiB, and a question may be 32 MiB", "send a part of it"),
@@ -129,6 +145,14 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
         let words = if *name == "half.pdf" { &words[..] } else { &["chat", "x", "-a", name] };
         assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: cannot attach {name}: {why}\n  {cure}\n"));
     }
+    let output = nexus.run(&["chat", "x", "-a", "600.pdf", "-a", "picture.txt"]);
+    assert!(output.stderr.starts_with("error: cannot attach picture.txt: with it the question has 601 "), "{output}");
+    let pictures: Vec<_> = std::iter::repeat_n(["-a", "picture.txt"], 601).flatten().collect();
+    let output = nexus.run(&[&["chat", "x"], &pictures[..]].concat());
+    assert!(output.stderr.starts_with("error: cannot attach picture.txt: with it the question has 601 "), "{output}");
+    assert_eq!(sandbox.requests().len(), asked);
+    nexus.run(&["chat", "x", "-a", "600.pdf"]).ok();
+    let asked = sandbox.requests().len();
     // The person is told where it lies; a model that is sent one is told its name alone.
     file("folder/b.zip", b"PK\x03\x04\x14\0\0\0\x08\0\xff");
     let output = nexus.run(&["chat", "-a", "folder/b.zip", "x"]);
