@@ -56,6 +56,27 @@ fn files_are_sent_before_the_words_as_what_they_contain() {
 }
 
 #[test]
+fn a_conversation_says_which_files_it_did_not_keep_and_is_called_by_the_words() {
+    let (sandbox, nexus) = signed_in("");
+    nexus.run(&["chat", "--history", "-a", "notes.png", "-a", "picture.txt", "-a", "paper", "What is this?"]).ok();
+    let listed = nexus.run(&["history", "list", "--json"]).json();
+    assert_eq!(listed["conversations"][0]["title"], "What is this?");
+    let answer = |words| format!("You said: {words} (This is the nexus sandbox: no model is behind it.)\n");
+    let note = "note: 2 attachments of this conversation were not kept; attach them again with -a\n";
+    assert_output!(nexus.run(&["chat", "-c", "And now?"]), 0, stdout: answer("And now?"), stderr: note);
+    let output = nexus.run(&["chat", "-c", "-a", "picture.txt", "Here it is"]);
+    assert_output!(output, 0, stdout: answer("[image]\nHere it is"), stderr: "");
+
+    nexus.run(&["chat", "--history", "-a", "paper", "Sum up"]).ok();
+    let note = "note: an attachment of this conversation was not kept; attach it again with -a\n";
+    assert_output!(nexus.run(&["chat", "-c", "Go on"]), 0, stdout: answer("Go on"), stderr: note);
+    nexus.run(&["chat", "--history", "-a", "notes.png", "How much?"]).ok();
+    assert_output!(nexus.run(&["chat", "-c", "Sure?"]), 0, stdout: answer("Sure?"), stderr: "");
+    let sent = sandbox.requests_to(Endpoint::Messages).last().unwrap().json();
+    assert_eq!(sent["messages"][0]["content"], "[notes.png]\nGröße: 5\n\n\nHow much?");
+}
+
+#[test]
 fn stdin_may_be_the_file_or_belong_to_the_words() {
     let (sandbox, nexus) = signed_in("");
     nexus.run_with(&["chat", "-a", "-", "What is this?"], PNG).ok();

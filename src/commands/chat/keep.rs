@@ -96,6 +96,16 @@ impl Keep {
             let so_far = clean(&conversation.provider);
             world.note(&format!("the conversation so far was had with {so_far}, and all of it is sent to {provider}"));
         }
+        // Whoever sends files along knows what they are for.
+        match missing(&turns) {
+            0 => {}
+            _ if !args.attach.is_empty() => {}
+            1 => world.note("an attachment of this conversation was not kept; attach it again with -a"),
+            many => {
+                world
+                    .note(&format!("{many} attachments of this conversation were not kept; attach them again with -a"));
+            }
+        }
         Ok(Self {
             history: Some(history),
             id: Some(conversation.id),
@@ -160,15 +170,16 @@ impl Keep {
             return;
         }
         let at = world::now();
-        let text = question.messages.last().map(|message| kept(&message.parts)).unwrap_or_default();
+        let parts = question.messages.last().map(|message| &*message.parts).unwrap_or_default();
+        let (text, words) = (kept(parts), words(parts));
         self.answer.clear();
         self.too_long = false;
         self.asked = Some(Turn::asked(&text, at));
-        self.title.get_or_insert_with(|| Conversation::title_of(&text));
+        self.title.get_or_insert_with(|| Conversation::title_of(&words));
         history::precede(&self.turns, &mut question.messages);
         let Some(history) = self.history.clone() else { return };
         let (model, system) = (question.model.clone(), question.system.clone());
-        let asked = Asked { provider: provider.to_owned(), model, system, text, at };
+        let asked = Asked { provider: provider.to_owned(), model, system, text, words, at };
         let id = self.id.clone();
         self.writing = self.aside(move || history.ask(id.as_deref(), &asked));
     }
@@ -267,6 +278,23 @@ impl Keep {
     }
 }
 
+/// What the person said: the words stand behind the files.
+fn words(parts: &[Part]) -> String {
+    match parts.last() {
+        Some(Part::Text(words)) => words.clone(),
+        _ => String::new(),
+    }
+}
+
+/// How the line ends that stands for a file whose content is not kept.
+const NOT_KEPT: &str = ", which is not kept]";
+
+/// How many files' contents are missing in what was said.
+fn missing(turns: &[Turn]) -> usize {
+    let asked = turns.iter().filter(|turn| turn.role == Role::User);
+    asked.flat_map(|turn| turn.text.lines()).filter(|line| line.starts_with('[') && line.ends_with(NOT_KEPT)).count()
+}
+
 /// What of a question is kept: its text, the files' included. Of other files, that they were there.
 fn kept(parts: &[Part]) -> String {
     let texts: Vec<_> = parts
@@ -274,8 +302,8 @@ fn kept(parts: &[Part]) -> String {
         .map(|part| match part {
             Part::Text(text) => text.clone(),
             Part::Document { title, text } => format!("[{title}]\n{text}"),
-            Part::Pdf { title, .. } => format!("[{title}, which is not kept]"),
-            Part::Image { .. } => "[a picture, which is not kept]".to_owned(),
+            Part::Pdf { title, .. } => format!("[{title}{NOT_KEPT}"),
+            Part::Image { .. } => format!("[a picture{NOT_KEPT}"),
         })
         .collect();
     texts.join("\n\n")
