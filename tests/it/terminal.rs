@@ -288,7 +288,7 @@ fn what_is_waited_for_is_told_until_the_first_words() {
     assert_eq!((left.screen.lines().count(), left.code), (2, 0), "{}", left.screen);
     assert!(left.bytes.contains(&format!("asking {host} again in ")), "{:?}", left.bytes);
     let (mark, answer) = left.bytes.rsplit_once("\r\u{1b}[K").unwrap();
-    assert!(mark.ends_with(" ...\u{1b}[0m") && answer == "Here it is.\r\n", "{:?}", left.bytes);
+    assert!(mark.ends_with(" ...\u{1b}[0m\u{1b}[K") && answer == "Here it is.\r\n", "{:?}", left.bytes);
 }
 
 #[test]
