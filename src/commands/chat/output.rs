@@ -80,9 +80,7 @@ impl<'w> Output<'w> {
     /// A stdout that takes nothing, or why the answer is not whole.
     pub(super) async fn follow(&mut self, mut answer: Answer) -> anyhow::Result<()> {
         self.known.ending = answer.ending().clone();
-        let awaited =
-            if self.form == Form::Text && self.schema.is_none() { "first words" } else { "end of the answer" };
-        self.world.waiting(format_args!("waiting for the {awaited}"));
+        self.world.waiting(awaited(self.form, self.schema.is_some()));
         let ended = match (self.form, &self.schema) {
             (Form::Text, None) => self.print(&mut answer).await,
             // What must fit a schema is printed when it does.
@@ -277,8 +275,16 @@ async fn patiently<T>(awaited: impl Future<Output = T>, say: impl FnOnce()) -> T
     awaited.await
 }
 
+/// What an answer that has begun is waited for with.
+pub(super) fn awaited(form: Form, formed: bool) -> &'static str {
+    match form {
+        Form::Text if !formed => "waiting for the first words",
+        _ => "waiting for the end of the answer",
+    }
+}
+
 /// Tells a person what is waited for, where one is there to see it.
-pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
+pub(super) fn waits(awaited: &'static str, accounts: &Accounts, world: &World) -> Option<Told> {
     if !world.shows_progress() {
         return None;
     }
@@ -286,6 +292,7 @@ pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
     Some(Arc::new(move |waiting| match waiting {
         Waiting::ForToken => world.waiting("refreshing the token"),
         Waiting::ForAnswer => world.waiting(format_args!("waiting for {host}")),
+        Waiting::ForText => world.waiting(awaited),
         Waiting::ToAskAgain(retry) => {
             world.waiting(format_args!("asking {host} again in {}", moment::wait(retry.wait)));
             world.say(&format!("note: {retry}"));

@@ -150,7 +150,7 @@ fn unnamed(failure: Failure) -> Failure {
 pub(super) fn patience(args: &Args, form: Form, accounts: &Accounts, world: &World) -> Patience {
     let told = match form {
         Form::StreamJson => Some(object::retries(world)),
-        Form::Text | Form::Json => output::waits(accounts, world),
+        Form::Text | Form::Json => output::waits(output::awaited(form, args.schema.is_some()), accounts, world),
     };
     Patience { retries: args.retries, deadline: args.deadline, told, ..Patience::default() }
 }
