@@ -76,6 +76,28 @@ fn a_conversation_says_which_files_it_did_not_keep_and_is_called_by_the_words() 
     assert_eq!(sent["messages"][0]["content"], "[notes.png]\nGröße: 5\n\n\nHow much?");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_to_its_end_or_until_it_is_too_much() {
+    let (sandbox, nexus) = signed_in("");
+    let made = std::process::Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let written = |words: &[&str], bytes: Vec<u8>| {
+        let child = nexus.command(words).spawn().unwrap();
+        let pipe = nexus.path("pipe");
+        // Aside, as nobody may read it, and whoever does has enough at some time.
+        std::thread::spawn(move || drop(fs::write(pipe, bytes)));
+        nexus.finish(child)
+    };
+    written(&["chat", "-a", "pipe", "What is this?"], PNG.to_vec()).ok();
+    assert_eq!(content(&sandbox, Endpoint::Messages)[0]["source"]["media_type"], "image/png");
+    written(&["chat", "--system-file", "pipe", "x"], b"Be brief.".to_vec()).ok();
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).last().unwrap().json()["system"], "Be brief.");
+    let output = written(&["chat", "-a", "pipe", "x"], vec![b'x'; (32 << 20) + 1]);
+    assert_output!(output, 2, stdout: "",
+        stderr: "error: cannot attach pipe: it is more than 32 MiB, and a question may be 32 MiB\n  send a part of it\n");
+}
+
 #[test]
 fn stdin_may_be_the_file_or_belong_to_the_words() {
     let (sandbox, nexus) = signed_in("");
@@ -155,9 +177,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
         ("half.pdf", "with it the question is 40.1 MiB, and may be 32 MiB", "send fewer or smaller files"),
     ];
     if cfg!(unix) {
-        let made = std::process::Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap();
-        assert!(made.success());
-        table.push(("pipe", "it is no file that ends", "pipe it in and attach `-`"));
+        table.push(("/dev/zero", "it is no file that ends", "pipe it in and attach `-`"));
     }
     let asked = sandbox.requests().len();
     for (name, why, cure) in &table {

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::api::Part;
 use crate::failure::{Failure, Result};
-use crate::world::World;
+use crate::world::{World, pipe};
 
 mod pdf;
 mod picture;
@@ -41,7 +41,7 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, world: &World) -> Result<Ve
     for path in files {
         let attached = Attached { path };
         let bytes =
-            if is_stdin(path) { attached.bound(world.stdin_bytes(MAX_REQUEST + 1)?)? } else { attached.read()? };
+            if is_stdin(path) { attached.bound(world.stdin_bytes(MAX_REQUEST + 1)?)? } else { attached.read(world)? };
         // Encoded, it says nothing any more.
         let counted = if bytes.starts_with(b"%PDF") { pdf::pages(&bytes) } else { None };
         let part = attached.part(bytes)?;
@@ -71,11 +71,12 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, world: &World) -> Result<Ve
 ///
 /// # Errors
 /// [`Failure::Configuration`], naming the file and what is wrong with it.
-pub(super) fn system_prompt(path: &Path) -> Result<String> {
+pub(super) fn system_prompt(path: &Path, world: &World) -> Result<String> {
     let attached = Attached { path };
     let cure = "name a file of UTF-8 text";
-    let text =
-        attached.read().and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
+    let text = attached
+        .read(world)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
     text.map_err(|failure| match failure {
         Failure::Attachment { file, why, cure: own } => Failure::Configuration {
             sentence: format!("the system prompt {file} cannot be used: {why}"),
@@ -110,7 +111,7 @@ impl Attached<'_> {
         Failure::Attachment { file, why: why.into(), cure: cure.into() }
     }
 
-    fn read(&self) -> Result<Vec<u8>> {
+    fn read(&self, world: &World) -> Result<Vec<u8>> {
         let path = self.path;
         let unreadable =
             |error: io::Error| self.refused(error.to_string(), "check the file's name and who may read it");
@@ -118,7 +119,9 @@ impl Attached<'_> {
         if found.is_dir() {
             return Err(self.refused("it is a folder", "name the files in it, each with its own -a"));
         }
-        // Opening a pipe waits for whoever writes into it, which may be nobody.
+        if pipe::is_pipe(&found) {
+            return self.bound(world.pipe(path, MAX_REQUEST + 1).map_err(unreadable)?);
+        }
         if !found.is_file() {
             return Err(self.refused("it is no file that ends", "pipe it in and attach `-`"));
         }
