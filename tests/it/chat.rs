@@ -176,7 +176,13 @@ fn how_an_answer_ends_is_told_apart() {
     for (reason, said, code) in [
         ("end_turn", "", 0),
         ("stop_sequence", "", 0),
-        ("something_new", "", 0),
+        ("something_new", "note: the answer stops here because of `something_new`, which nexus does not know\n", 0),
+        (
+            "tool_use",
+            "note: the answer stops here because the model wants to use a tool (tool_use), and is offered none here\n",
+            0,
+        ),
+        ("pause_turn", "note: the answer stops here because the service paused it (pause_turn); ask it to go on\n", 0),
         ("max_tokens", "note: the answer stops here because it reached --max-tokens\n", 0),
         (
             "refusal",

@@ -251,6 +251,12 @@ impl<'w> Output<'w> {
             if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
                 self.world.say("note: the answer stops here because it reached --max-tokens");
             }
+            // Programs are told the reason itself.
+            if self.form == Form::Text
+                && let Some(why) = self.known.ending.stop_reason.as_deref().and_then(oddly_ended)
+            {
+                self.world.say(&format!("note: the answer stops here because {why}"));
+            }
             return Ok(0);
         };
         if self.printed {
@@ -261,6 +267,16 @@ impl<'w> Output<'w> {
             }
         }
         Err(error)
+    }
+}
+
+/// Why an answer ended, where that is neither its end nor told otherwise.
+fn oddly_ended(reason: &str) -> Option<String> {
+    match reason {
+        "" | "end_turn" | "stop_sequence" | "max_tokens" => None,
+        "tool_use" => Some("the model wants to use a tool (tool_use), and is offered none here".into()),
+        "pause_turn" => Some("the service paused it (pause_turn); ask it to go on".into()),
+        other => Some(format!("of `{other}`, which nexus does not know")),
     }
 }
 
