@@ -196,7 +196,7 @@ pub enum Failure {
     AnswerCut {
         /// Who was answering.
         host: String,
-        /// How it ended.
+        /// How it ended; empty where nothing came at all.
         why: String,
     },
     /// The model declined to answer (`stop_reason` `refusal`).
@@ -395,6 +395,7 @@ impl fmt::Display for Failure {
             TokenRejected { refusal, .. } => write!(f, "a fresh access token was refused: {refusal}"),
             PortTaken { address, .. } => write!(f, "another program is listening on {address}"),
             Store { path, why, .. } => write!(f, "{}: {why}", path.display()),
+            AnswerCut { host, why } if why.is_empty() => write!(f, "{host} answered with nothing at all"),
             AnswerCut { host, why } => write!(f, "{host} stopped in the middle of its answer: {why}"),
             Declined { said } => write!(f, "the model declined to answer{}", quoted(said)),
             NoConversation { wanted, .. } if wanted.is_empty() => f.write_str("no conversation is kept yet"),
