@@ -334,13 +334,31 @@ fn a_signal_ends_it_and_what_was_told_stays_told() {
         assert_eq!(output.code, Some(code), "{form}: {output}");
         let ended = match form {
             "text" => {
-                assert_eq!(output.stdout, "");
+                assert_eq!((&*output.stdout, &*output.stderr), ("", ""));
                 continue;
             }
             "json" => object(&output),
             _ => lines(&output).pop().unwrap(),
         };
         assert_eq!((&ended["error"]["reason"], &ended["error"]["exit_code"]), (&json!("interrupted"), &json!(code)));
+        assert_eq!(output.stderr, format!("error: ended by signal {}\n", code - 128), "{form}");
+    }
+    // So does every other command that is asked for an object.
+    for (words, stdout, stderr) in [
+        (&["models"][..], "", ""),
+        (
+            &["models", "--json"],
+            "{\"error\":{\"exit_code\":129,\"hint\":\"\",\"message\":\"ended by signal 1\",\"reason\":\"interrupted\"},\"version\":1}\n",
+            "error: ended by signal 1\n",
+        ),
+    ] {
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Models, [Scripted::Wait(gate.clone())]);
+        let child = nexus.command(words).spawn().unwrap();
+        block_on(gate.arrived(1));
+        let killed = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        assert_output!(nexus.finish(child), 129, stdout: stdout, stderr: stderr);
     }
 }
 

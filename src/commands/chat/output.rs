@@ -203,7 +203,13 @@ impl<'w> Output<'w> {
                 }
             }
             // Whoever interrupts does not wait for a reader any more.
-            Err(error) if error.is::<Interrupted>() => self.world.send_json_now(&self.lost(error)),
+            Err(error) if error.is::<Interrupted>() => {
+                self.world.send_json_now(&self.lost(error));
+                // The object has its sentence beside it; whoever reads text knows what ended it.
+                if self.form != Form::Text {
+                    self.world.say(&format!("error: {error}"));
+                }
+            }
             Err(error) => {
                 // If stdout cannot take it, the sentence on stderr and the exit code have to do.
                 let _ = self.world.send_json(&self.lost(error)).await;
