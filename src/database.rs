@@ -263,7 +263,9 @@ impl Database {
                 ("this file or its folder cannot be written".to_owned(), "make both writable")
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                ("another program keeps this file locked".to_owned(), "end that program")
+                let why = "another program keeps this file locked".to_owned();
+                let cure = format!("wait for that program, or end it{}", self.kind.otherwise);
+                return Failure::Locked { path: self.path.clone(), why, cure };
             }
             _ => (error.to_string(), "mend that"),
         };
@@ -329,6 +331,19 @@ mod tests {
             assert_eq!(super::version(&connection).unwrap(), 2);
             connection.execute("INSERT INTO first (x, y) VALUES (1, 2)", []).unwrap();
         }
+    }
+
+    #[test]
+    fn a_file_that_another_program_keeps_locked_may_serve_later() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("it.db");
+        let (other, own) = (Connection::open(&path).unwrap(), Connection::open(&path).unwrap());
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        own.busy_timeout(Duration::ZERO).unwrap();
+        let locked = own.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())).unwrap_err();
+        let failure = Database::new(path, &KIND, Privacy::default()).broken(&locked);
+        assert!(matches!(failure, Failure::Locked { .. }), "{failure:?}");
+        assert_eq!(failure.exit_code(), 75);
     }
 
     #[test]

@@ -192,6 +192,15 @@ pub enum Failure {
         /// What to do about it.
         cure: String,
     },
+    /// The same, for as long as another program does something.
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// What that program does.
+        why: String,
+        /// What to do about it.
+        cure: String,
+    },
     /// The stream ended before the answer did.
     AnswerCut {
         /// Who was answering.
@@ -394,7 +403,7 @@ impl fmt::Display for Failure {
             }
             TokenRejected { refusal, .. } => write!(f, "a fresh access token was refused: {refusal}"),
             PortTaken { address, .. } => write!(f, "another program is listening on {address}"),
-            Store { path, why, .. } => write!(f, "{}: {why}", path.display()),
+            Store { path, why, .. } | Locked { path, why, .. } => write!(f, "{}: {why}", path.display()),
             AnswerCut { host, why } if why.is_empty() => write!(f, "{host} answered with nothing at all"),
             AnswerCut { host, why } => write!(f, "{host} stopped in the middle of its answer: {why}"),
             Declined { said } => write!(f, "the model declined to answer{}", quoted(said)),
@@ -507,7 +516,7 @@ impl Failure {
                     1
                 }
             }
-            Unreachable { .. } | Overdue { .. } | Busy { .. } | OutputBusy { .. } => 75,
+            Unreachable { .. } | Overdue { .. } | Busy { .. } | Locked { .. } | OutputBusy { .. } => 75,
         }
     }
 
@@ -535,7 +544,7 @@ impl Failure {
             CodeRefused { .. } => "code_refused",
             TokenRejected { .. } => "token_rejected",
             PortTaken { .. } => "port_taken",
-            Store { .. } => "store",
+            Store { .. } | Locked { .. } => "store",
             AnswerCut { .. } => "answer_cut",
             Declined { .. } => "refusal",
             NoConversation { .. } => "no_conversation",
@@ -563,9 +572,11 @@ impl Failure {
         use Failure::*;
         match self {
             Usage(_) => "see `nexus --help`".into(),
-            Configuration { cure, .. } | Attachment { cure, .. } | Store { cure, .. } | File { cure, .. } => {
-                cure.clone()
-            }
+            Configuration { cure, .. }
+            | Attachment { cure, .. }
+            | Store { cure, .. }
+            | Locked { cure, .. }
+            | File { cure, .. } => cure.clone(),
             NoClientId { provider } if provider == crate::provider::BUILT_IN => {
                 "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` under \
                  [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any"
