@@ -70,7 +70,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'A
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Give a variable of the template its value' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model or an alias of one; else the template\'s, else the configured one, else the newest that the session may use' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The longest answer, in tokens' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml; else a conversation goes on with its own' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l conversation -d 'Go on with this conversation: its id, or the beginning of it' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'How often to ask again when the service is busy or out of reach' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'How long all of it may take until the answer begins (90s, 5m, 1h)' -r

@@ -183,7 +183,7 @@ impl Database {
 
     pub(crate) fn open_existing(&self) -> Result<Option<Connection>> {
         match self.privacy.check(&self.path) {
-            Ok(()) => self.connect().map(Some),
+            Ok(()) => self.check_journal().and_then(|()| self.connect()).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.unusable(&error)),
         }
@@ -202,10 +202,26 @@ impl Database {
             }
         };
         made().map_err(|error| self.unusable(&error))?;
+        self.check_journal()?;
         let mut connection = self.connect()?;
         let prepared = connection.execute_batch(self.kind.writing).and_then(|()| self.kind.migrate(&mut connection));
         let version = prepared.map_err(|error| self.broken(&error))?;
         self.check_version(version).map(|()| connection)
+    }
+
+    /// What a journal holds is played back into the database, so it must be ours as well.
+    fn check_journal(&self) -> Result<()> {
+        let mut journal = self.path.clone().into_os_string();
+        journal.push("-journal");
+        let journal = PathBuf::from(journal);
+        match self.privacy.check(&journal) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::Store {
+                why: error.to_string(),
+                cure: "find out who put it there, and take it away if it is not yours".into(),
+                path: journal,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -263,7 +279,9 @@ impl Database {
                 ("this file or its folder cannot be written".to_owned(), "make both writable")
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                ("another program keeps this file locked".to_owned(), "end that program")
+                let why = "another program keeps this file locked".to_owned();
+                let cure = format!("wait for that program, or end it{}", self.kind.otherwise);
+                return Failure::Locked { path: self.path.clone(), why, cure };
             }
             _ => (error.to_string(), "mend that"),
         };
@@ -329,6 +347,19 @@ mod tests {
             assert_eq!(super::version(&connection).unwrap(), 2);
             connection.execute("INSERT INTO first (x, y) VALUES (1, 2)", []).unwrap();
         }
+    }
+
+    #[test]
+    fn a_file_that_another_program_keeps_locked_may_serve_later() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("it.db");
+        let (other, own) = (Connection::open(&path).unwrap(), Connection::open(&path).unwrap());
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        own.busy_timeout(Duration::ZERO).unwrap();
+        let locked = own.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())).unwrap_err();
+        let failure = Database::new(path, &KIND, Privacy::default()).broken(&locked);
+        assert!(matches!(failure, Failure::Locked { .. }), "{failure:?}");
+        assert_eq!(failure.exit_code(), 75);
     }
 
     #[test]

@@ -201,11 +201,20 @@ pub enum Failure {
         /// What to do about it.
         cure: String,
     },
+    /// The same, for as long as another program does something.
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// What that program does.
+        why: String,
+        /// What to do about it.
+        cure: String,
+    },
     /// The stream ended before the answer did.
     AnswerCut {
         /// Who was answering.
         host: String,
-        /// How it ended.
+        /// How it ended; empty where nothing came at all.
         why: String,
     },
     /// The model declined to answer (`stop_reason` `refusal`).
@@ -415,7 +424,8 @@ impl fmt::Display for Failure {
             }
             TokenRejected { refusal, .. } => write!(f, "a fresh access token was refused: {refusal}"),
             PortTaken { address, .. } => write!(f, "another program is listening on {address}"),
-            Store { path, why, .. } => write!(f, "{}: {why}", path.display()),
+            Store { path, why, .. } | Locked { path, why, .. } => write!(f, "{}: {why}", path.display()),
+            AnswerCut { host, why } if why.is_empty() => write!(f, "{host} answered with nothing at all"),
             AnswerCut { host, why } => write!(f, "{host} stopped in the middle of its answer: {why}"),
             Declined { said } => write!(f, "the model declined to answer{}", quoted(said)),
             NoConversation { wanted, .. } if wanted.is_empty() => f.write_str("no conversation is kept yet"),
@@ -535,7 +545,7 @@ impl Failure {
                     1
                 }
             }
-            Unreachable { .. } | Overdue { .. } | Busy { .. } | OutputBusy { .. } => 75,
+            Unreachable { .. } | Overdue { .. } | Busy { .. } | Locked { .. } | OutputBusy { .. } => 75,
         }
     }
 
@@ -563,7 +573,7 @@ impl Failure {
             CodeRefused { .. } => "code_refused",
             TokenRejected { .. } => "token_rejected",
             PortTaken { .. } => "port_taken",
-            Store { .. } => "store",
+            Store { .. } | Locked { .. } => "store",
             AnswerCut { .. } => "answer_cut",
             Declined { .. } => "refusal",
             NoConversation { .. } => "no_conversation",
@@ -595,6 +605,7 @@ impl Failure {
             | Configuration { cure, .. }
             | Attachment { cure, .. }
             | Store { cure, .. }
+            | Locked { cure, .. }
             | File { cure, .. } => cure.clone(),
             NoClientId { provider, others } if provider == crate::provider::BUILT_IN => {
                 let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write \

@@ -53,7 +53,8 @@ impl Privacy {
         let what = if path.is_dir() { "used" } else { "made" };
         self.folder(path).map_err(|error| format!("this folder cannot be {what}: {error}"))?;
         let probe = path.join(format!("probe-{}", std::process::id()));
-        let probed = create(&probe).and_then(|_| fs::remove_file(&probe));
+        // One that somebody of this number left behind proves nothing.
+        let probed = remove(&probe).and_then(|()| create(&probe)).and_then(|_| fs::remove_file(&probe));
         probed.map_err(|error| format!("this folder cannot be written to: {error}"))
     }
 
@@ -90,10 +91,12 @@ impl Privacy {
         sync_folder(folder)
     }
 
-    /// Refuses a file that somebody else could have put there, and closes one that others can read.
+    /// Refuses a file that somebody else could have put there, and closes one that others can read, and
+    /// its folder.
     #[cfg(unix)]
     pub(crate) fn check(&self, path: &Path) -> io::Result<()> {
         use std::os::unix::fs::MetadataExt as _;
+        path.parent().map_or(Ok(()), |folder| self.check_folder(folder))?;
         let found = fs::symlink_metadata(path)?;
         if found.file_type().is_symlink() {
             return refused("this is a symbolic link, which could lead to somebody else's file");
@@ -111,6 +114,9 @@ impl Privacy {
     fn check_folder(&self, path: &Path) -> io::Result<()> {
         use std::os::unix::fs::MetadataExt as _;
         let found = fs::metadata(path)?;
+        if !found.is_dir() {
+            return Err(rustix::io::Errno::NOTDIR.into());
+        }
         if found.uid() == rustix::process::geteuid().as_raw() {
             return self.close(path, found.mode(), 0o700);
         }
@@ -127,7 +133,11 @@ impl Privacy {
         if mode & 0o077 == 0 {
             return Ok(());
         }
-        fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
+        match fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {
+            // Nobody puts anything there, and what could be read was read by now.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(()),
+            closed => closed?,
+        }
         if let Some(tell) = &self.0 {
             tell(&format!("{} was open to other users (mode {:o}); it is private now", path.display(), mode & 0o777));
         }

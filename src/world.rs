@@ -26,6 +26,7 @@ pub(crate) mod aside;
 mod attending;
 mod browser;
 mod hush;
+pub(crate) mod pipe;
 mod progress;
 mod screen;
 mod signals;

@@ -55,10 +55,13 @@ impl Accounts {
             let (failure, answer) = match self.within(until, self.provider().api.url.as_ref(), beginning).await {
                 Err(failure) => (failure, None),
                 // The deadline is kept. Whether it becomes an answer or an error is yet to be seen.
-                Ok(mut answer) => match answer.begin().await {
-                    Ok(()) => return Ok(answer),
-                    Err(failure) => (failure, Some(answer)),
-                },
+                Ok(mut answer) => {
+                    self.tell(&Waiting::ForText);
+                    match answer.begin().await {
+                        Ok(()) => return Ok(answer),
+                        Err(failure) => (failure, Some(answer)),
+                    }
+                }
             };
             if rejected(&failure) && !renewed {
                 self.tell(&Waiting::ForToken);

@@ -46,6 +46,8 @@ pub enum Waiting {
     ForToken,
     /// The service to begin its answer.
     ForAnswer,
+    /// The first piece of an answer that has begun.
+    ForText,
     /// The time to ask again.
     ToAskAgain(Retry),
 }

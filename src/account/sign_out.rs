@@ -104,10 +104,10 @@ impl Accounts {
 
 /// The failure to forget, said so that nobody takes it for a failure of everything.
 fn still_here(failure: Failure) -> Failure {
+    let here = |why| format!("the session could not be forgotten here: {why}");
     match failure {
-        Failure::Store { path, why, cure } => {
-            Failure::Store { path, why: format!("the session could not be forgotten here: {why}"), cure }
-        }
+        Failure::Store { path, why, cure } => Failure::Store { path, why: here(why), cure },
+        Failure::Locked { path, why, cure } => Failure::Locked { path, why: here(why), cure },
         other => other,
     }
 }

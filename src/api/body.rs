@@ -1,9 +1,10 @@
 //! How a question is written for the Messages API (`POST /v1/messages`).
 
 use serde::Serialize;
-use serde_json::Value;
 
+use super::ordered::Ordered;
 use super::question::{Message, Part, Question};
+use super::schema;
 
 /// The body of the request.
 #[derive(Serialize)]
@@ -34,14 +35,14 @@ struct OutputConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     effort: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<Format<'a>>,
+    format: Option<Format>,
 }
 
 #[derive(Serialize)]
-struct Format<'a> {
+struct Format {
     #[serde(rename = "type")]
     kind: &'static str,
-    schema: &'a Value,
+    schema: Ordered,
 }
 
 #[derive(Serialize)]
@@ -91,7 +92,8 @@ impl<'a> Body<'a> {
 impl<'a> OutputConfig<'a> {
     fn of(question: &'a Question) -> Option<Self> {
         let effort = question.effort.as_deref();
-        let format = question.schema.as_ref().map(|schema| Format { kind: "json_schema", schema });
+        let format = question.schema.as_ref().map(schema::for_messages);
+        let format = format.map(|schema| Format { kind: "json_schema", schema });
         (effort.is_some() || format.is_some()).then_some(Self { effort, format })
     }
 }
@@ -122,7 +124,7 @@ impl<'a> Block<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::api::Role;
@@ -172,9 +174,8 @@ mod tests {
         let hard = Question { effort: Some("high".into()), thinking: true, ..Question::default() };
         let thinking = json!({ "type": "adaptive", "display": "summarized" });
         assert_eq!(sent(&hard), (thinking, json!({ "effort": "high" })));
-        let schema = json!({ "type": "object" });
-        let formed = Question { schema: Some(schema.clone()), ..Question::default() };
-        let format = json!({ "format": { "type": "json_schema", "schema": schema } });
+        let formed = Question { schema: Some(r#"{"type":"object"}"#.parse().unwrap()), ..Question::default() };
+        let format = json!({ "format": { "type": "json_schema", "schema": { "type": "object", "additionalProperties": false } } });
         assert_eq!(sent(&formed), (Value::Null, format));
     }
 }

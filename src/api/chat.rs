@@ -229,7 +229,14 @@ impl Answer {
                 let body = timeout(QUIET, self.peer.whole(&mut self.response)).await;
                 let body = body.unwrap_or_else(|_| Err(quiet(&self.peer)))?;
                 self.form = Form::Read;
-                self.reading.whole(&body, &self.peer)
+                self.reading.whole(&body, &self.peer).map_err(|failure| match failure {
+                    // It came instead of an answer, not in the middle of one.
+                    Failure::Refused(mut refusal) => {
+                        refusal.status = refusal.status.or(Some(self.response.status().as_u16()));
+                        Failure::Refused(refusal)
+                    }
+                    other => other,
+                })
             }
             Form::Read => Ok(Step::Stop),
         }

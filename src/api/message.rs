@@ -156,6 +156,7 @@ impl Reading {
         match (self.recognized, self.skipped, between_events) {
             (false, true, _) if self.foreign => peer.nonsense(FOREIGN),
             (false, true, true) => peer.nonsense("with a stream of events that are none of the Messages API's"),
+            (false, false, true) => peer.empty(),
             (_, _, true) => peer.cut("it ended without the event message_stop"),
             (_, _, false) => peer.cut("it ended inside an event"),
         }
@@ -167,6 +168,9 @@ impl Reading {
     /// [`Failure::AnswerCut`] where it breaks off, [`Failure::Refused`] where it is an error after
     /// all, [`Failure::Nonsense`] where it is no message.
     pub(super) fn whole(&mut self, body: &[u8], peer: &Peer) -> Result<Step> {
+        if body.trim_ascii().is_empty() {
+            return Err(peer.empty());
+        }
         let message: Message = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
             true => peer.cut("its JSON is not complete"),
             false => peer.strange_json("no message", body),

@@ -5,6 +5,8 @@
 //! refusal that names another spelling of the same question): only the caller knows whether a new
 //! token or a second attempt is due.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -20,6 +22,7 @@ use crate::terminal::clean;
 
 pub mod chat;
 pub mod models;
+pub mod ordered;
 pub mod question;
 pub mod sse;
 
@@ -28,12 +31,14 @@ mod completions;
 mod message;
 mod reading;
 mod refusal;
+mod schema;
 #[cfg(test)]
 mod tests;
 
 pub use chat::{Answer, Piece};
 pub use message::{Ending, Usage};
 pub use models::Model;
+pub use ordered::Ordered;
 pub use question::{Message, Part, Question, Role};
 
 /// The largest answer that is not a stream, in bytes.
@@ -205,9 +210,14 @@ impl Peer {
     async fn chunk(&self, response: &mut Response) -> Result<Option<impl AsRef<[u8]> + use<>>> {
         match timeout(self.silence, response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => Err(self.cut(clean(&http::root_cause(&error.without_url())))),
+            Ok(Err(error)) => Err(self.cut(broken_off(&error.without_url()))),
             Err(_) => Err(self.cut(format!("nothing came for {} seconds", self.silence.as_secs()))),
         }
+    }
+
+    /// What to say of an answer that ended before anything of it came.
+    fn empty(&self) -> Failure {
+        self.cut("")
     }
 
     /// An answer that is no stream, to its end.
@@ -225,11 +235,16 @@ impl Peer {
     /// What to say of an answer of another kind than was asked for: often a sign-in page or a
     /// proxy's complaint, whose words say more than its kind does.
     async fn unexpected(&self, response: Response) -> Failure {
+        let untold = content_type(&response).is_empty();
         let what = match content_type(&response) {
             "" => "without saying what kind of content it sends".to_owned(),
             kind => format!("with {} where the API would send JSON or events", self.words(kind)),
         };
-        match refusal::said(&refusal::body(response, self).await, self).message {
+        let body = refusal::body(response, self).await;
+        if untold && body.trim().is_empty() {
+            return self.empty();
+        }
+        match refusal::said(&body, self).message {
             words if words.is_empty() => self.nonsense(what),
             words => self.nonsense(format!("{what}: {words}")),
         }
@@ -242,6 +257,13 @@ impl Peer {
             words => self.nonsense(format!("with JSON that is {none}: {words}")),
         }
     }
+}
+
+/// What broke an answer off. In which part of a chunk that was is nothing that a person could do anything about.
+fn broken_off(error: &(dyn Error + 'static)) -> String {
+    let mut causes = std::iter::successors(Some(error), |error| (*error).source());
+    let is_end = |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref::<io::Error>(), Some(cause) if cause.kind() == io::ErrorKind::UnexpectedEof);
+    if causes.any(is_end) { "the connection broke".into() } else { clean(&http::root_cause(error)) }
 }
 
 /// The media type of an answer, without its parameters.

@@ -1,5 +1,7 @@
 //! What is asked: plain values, whatever words the service's dialect has for them.
 
+use super::ordered::Ordered;
+
 /// A question, and what is wanted of the answer. What is not said here is not sent: models refuse
 /// parameters they do not know, and each generation knows others.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -16,8 +18,9 @@ pub struct Question {
     pub effort: Option<String>,
     /// Whether the model should show a summary of what it thinks. Only newer models can.
     pub thinking: bool,
-    /// The JSON Schema that the answer should fit.
-    pub schema: Option<serde_json::Value>,
+    /// The JSON Schema that the answer should fit. It is sent as the service understands it; only whoever asks can tell
+    /// whether the answer fits.
+    pub schema: Option<Ordered>,
 }
 
 /// One turn of a conversation.

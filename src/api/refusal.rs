@@ -108,7 +108,8 @@ fn words(body: &Value) -> Option<&str> {
 /// `param`, or FastAPI's `loc`.
 fn placed(body: &Value, words: &str) -> String {
     let path = |place: &Value| match place {
-        Value::String(name) if !name.is_empty() => Some(name.clone()),
+        // LiteLLM writes a missing one as the word "None".
+        Value::String(name) if !matches!(&**name, "" | "None" | "null") => Some(name.clone()),
         Value::Array(steps) => {
             let steps = steps.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
             Some(steps.collect::<Vec<_>>().join("."))
@@ -255,6 +256,7 @@ mod tests {
             (r#"{"error":{"message":"Not allowed","param":"top_p"}}"#, "top_p: Not allowed"),
             (r#"{"error":{"message":"'top_p' is not allowed","param":"top_p"}}"#, "'top_p' is not allowed"),
             (r#"{"error":{"message":"No","param":null}}"#, "No"),
+            (r#"{"error":{"message":"No","param":"None"}}"#, "No"),
             (r#"{"error":{"param":"top_p"}}"#, ""),
         ] {
             assert_eq!(said(body, &peer()).message, message, "{body}");

@@ -93,7 +93,7 @@ pub(crate) fn misunderstood(mut error: clap::Error, words: &[OsString]) -> u8 {
     let form = chat::Form::in_words(words.iter().filter_map(|word| word.to_str()));
     let told = match words.iter().any(|word| word == "chat") {
         true => chat::misunderstood(form, &told::object(&failure)),
-        false if form == chat::Form::Json => format!("{}\n", told::envelope(&failure)),
+        false if form == chat::Form::Json => format!("{}\n", told::envelope(&told::object(&failure))),
         false => String::new(),
     };
     // A stderr that has gone takes no complaint, nor a stdout; the exit code has to do.
@@ -105,6 +105,11 @@ pub(crate) fn misunderstood(mut error: clap::Error, words: &[OsString]) -> u8 {
 /// exit code.
 pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
     if let Some(Interrupted(signal)) = error.downcast_ref() {
+        // Whoever presses Ctrl-C knows; a program's log would not.
+        if json && let Some(object) = told::error(error) {
+            world.say(&format!("error: {error}"));
+            let _ = world.print_object(&told::envelope(&object));
+        }
         return 128 + signal;
     }
     // The reader of stdout having gone (`nexus chat ... | head -1`) is the reader being done, which
@@ -123,7 +128,7 @@ pub(crate) fn report(error: &anyhow::Error, json: bool, world: &World) -> u8 {
     world.fail(failure);
     if json {
         // If stdout cannot take the object, the sentence on stderr and the code have to do.
-        let _ = world.print_object(&told::envelope(failure));
+        let _ = world.print_object(&told::envelope(&told::object(failure)));
     }
     failure.exit_code()
 }

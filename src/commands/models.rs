@@ -24,7 +24,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, world: &World) -> Done {
     let accounts = world.accounts(args.provider.as_deref())?;
     let seen = accounts.look("")?;
-    let models = world.wait(async { Ok(accounts.models("", seen).await?) })?;
+    let models = world.wait(async {
+        let _seen = world.progress();
+        world.waiting("asking which models there are");
+        Ok(accounts.models("", seen).await?)
+    })?;
     match args.json {
         true => world.print_object(&json!({ "version": 1, "models": models }))?,
         false => {

@@ -32,9 +32,9 @@ pub(crate) fn error(error: &anyhow::Error) -> Option<Value> {
     }
 }
 
-/// A failure in an object of its own.
-pub(crate) fn envelope(failure: &Failure) -> Value {
-    json!({ "version": 1, "error": object(failure) })
+/// What went wrong in an object of its own.
+pub(crate) fn envelope(error: &Value) -> Value {
+    json!({ "version": 1, "error": error })
 }
 
 /// A failure as programs read it.

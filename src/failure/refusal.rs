@@ -27,7 +27,7 @@ pub struct Failed {
 pub struct Refusal {
     /// Who refused.
     pub host: String,
-    /// The HTTP status; none when the refusal came as an event inside a stream.
+    /// The HTTP status; none when the refusal came as an event inside a stream. Some gateways refuse with one of success.
     pub status: Option<u16>,
     /// `error.type`, as far as the body has one.
     pub kind: Option<String>,
@@ -52,7 +52,7 @@ impl Refusal {
         if self.spend_cap() || self.unauthorized() || self.billing() {
             return false;
         }
-        match self.status {
+        match self.refusing_status() {
             Some(status) => matches!(status, 408 | 409 | 429) || status >= 500,
             None => matches!(
                 self.kind.as_deref(),
@@ -67,6 +67,11 @@ impl Refusal {
                 )
             ),
         }
+    }
+
+    /// The status as far as it says anything about the refusal.
+    fn refusing_status(&self) -> Option<u16> {
+        self.status.filter(|status| !(200..300).contains(status))
     }
 
     /// Whether the token was refused, and a fresh one may be accepted: a 401, or another 4xx whose
@@ -108,7 +113,7 @@ impl Refusal {
     fn context_full(&self) -> bool {
         let words = self.message.to_ascii_lowercase();
         let said = ["prompt is too long", "maximum context length", "context window"];
-        matches!(self.status, None | Some(400 | 413 | 422))
+        matches!(self.refusing_status(), None | Some(400 | 413 | 422))
             && (self.kind.as_deref() == Some("context_length_exceeded") || said.iter().any(|said| words.contains(said)))
     }
 
@@ -126,7 +131,7 @@ impl Refusal {
         if self.context_full() {
             return "context_exceeded";
         }
-        match (self.status, self.kind.as_deref()) {
+        match (self.refusing_status(), self.kind.as_deref()) {
             (None, Some("authentication_error")) => "unauthorized",
             (Some(403), _) | (None, Some("permission_error")) => "forbidden",
             (Some(404), _) | (None, Some("not_found_error")) => "not_found",

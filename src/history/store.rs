@@ -36,8 +36,10 @@ pub struct Asked {
     pub model: String,
     /// The system prompt.
     pub system: Option<String>,
-    /// The question.
+    /// The question, with the files' texts.
     pub text: String,
+    /// What of it the person said; a new conversation's title is its beginning.
+    pub words: String,
     /// When, in Unix seconds.
     pub at: i64,
 }
@@ -97,7 +99,7 @@ impl History {
                         "INSERT OR IGNORE INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
                         params![
                             id,
-                            Conversation::title_of(&asked.text),
+                            Conversation::title_of(&asked.words),
                             asked.provider,
                             asked.model,
                             asked.system,

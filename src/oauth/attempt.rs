@@ -3,6 +3,8 @@
 //! The attempt alone knows the `state` and the verifier, so it alone can say whether an answer is
 //! the answer to it, whatever brought that answer: the listener, a pasted line, a web framework.
 
+use std::collections::HashSet;
+
 use crate::failure::{Failure, Result};
 use crate::http::Http;
 use crate::oauth::endpoint;
@@ -189,7 +191,11 @@ impl Answer {
     /// different ones.
     fn read(query: &str) -> std::result::Result<Self, &'static str> {
         let mut answer = Self::default();
+        let mut names = HashSet::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if !names.insert(name.clone()) {
+                return Err("this answer says something twice");
+            }
             let slot = match &*name {
                 "code" => &mut answer.code,
                 "state" => &mut answer.state,
@@ -198,9 +204,7 @@ impl Answer {
                 "iss" => &mut answer.issuer,
                 _ => continue,
             };
-            if slot.replace(value.into_owned()).is_some() {
-                return Err("this answer says something twice");
-            }
+            *slot = Some(value.into_owned());
         }
         Ok(answer)
     }

@@ -319,9 +319,10 @@ impl Unredeemed {
     }
 
     /// Whether this is the one answer that ends a session: the grant itself is no longer good
-    /// (RFC 6749, section 5.2).
+    /// (RFC 6749, section 5.2; some say so with a 401). Under any other status it is somebody on the way
+    /// who speaks, or a server in trouble.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { error, .. } if error == "invalid_grant")
+        matches!(self, Self::Refused { status: 400 | 401, error, .. } if error == "invalid_grant")
     }
 }
 

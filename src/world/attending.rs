@@ -12,6 +12,9 @@ use crate::session::renew;
 /// its request may take, and the tries to save it, each behind somebody who writes.
 const SETTLING: Duration = Duration::from_secs(60);
 
+/// How long that wait may be before it is worth a word.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Interrupted {
     /// What a person presses to stop something.
     pub(crate) const CTRL_C: Self = Self(2);
@@ -29,11 +32,11 @@ impl World {
             let mut signals = Signals::listen()?;
             tokio::select! {
                 done = work => {
-                    self.settle(&mut signals).await;
+                    self.settle(&mut signals, false).await;
                     done
                 }
                 signal = signals.next() => {
-                    self.settle(&mut signals).await;
+                    self.settle(&mut signals, true).await;
                     Err(signal.into())
                 }
             }
@@ -43,13 +46,31 @@ impl World {
         done
     }
 
-    /// Waits until no token is between "sent" and "saved", or somebody insists on the end.
-    async fn settle(&self, signals: &mut Signals) {
-        tokio::select! {
-            () = renew::settled(&self.flights) => {}
-            () = tokio::time::sleep(SETTLING) => {}
-            _ = signals.next() => {}
+    /// Waits until no token is between "sent" and "saved", or somebody insists on the end: with a second
+    /// signal, wherever the first one met the command.
+    async fn settle(&self, signals: &mut Signals, mut signalled: bool) {
+        let mut settled = std::pin::pin!(tokio::time::timeout(SETTLING, renew::settled(&self.flights)));
+        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
+        let mut told = false;
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut settled => return,
+                _ = signals.next() => match std::mem::replace(&mut signalled, true) {
+                    true => return,
+                    // Somebody waits for the end.
+                    false => told = self.tell_of_settling(told),
+                },
+                () = &mut patience, if !told => told = self.tell_of_settling(told),
+            }
         }
+    }
+
+    fn tell_of_settling(&self, told: bool) -> bool {
+        if !told {
+            self.say("note: waiting until the refreshed session is saved; Ctrl-C, twice if need be, ends that at once");
+        }
+        true
     }
 
     /// Waits for work that needs the network, as [`wait`](Self::wait) does, but leaves to the work
@@ -62,7 +83,8 @@ impl World {
         let done = runtime.block_on(async {
             let mut signals = Signals::listen()?;
             let done = work(&mut signals).await;
-            self.settle(&mut signals).await;
+            let signalled = done.as_ref().is_err_and(|error: &anyhow::Error| error.is::<Interrupted>());
+            self.settle(&mut signals, signalled).await;
             done
         });
         runtime.shutdown_background();

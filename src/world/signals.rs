@@ -17,7 +17,12 @@ impl std::error::Error for Interrupted {}
 /// The signals that end a program.
 pub(crate) struct Signals {
     #[cfg(unix)]
-    streams: [(u8, tokio::signal::unix::Signal); 3],
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    /// Not listened to where whoever started this program wants it overheard, as `nohup` does.
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -28,23 +33,35 @@ impl Signals {
             signal(kind).map_err(|error| Failure::System { sentence: format!("listening for signals: {error}") })
         };
         Ok(Self {
-            streams: [
-                (2, listen(SignalKind::interrupt())?),
-                (15, listen(SignalKind::terminate())?),
-                (1, listen(SignalKind::hangup())?),
-            ],
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) },
         })
     }
 
     /// The next of them.
     pub(crate) async fn next(&mut self) -> Interrupted {
-        let [(int, on_int), (term, on_term), (hup, on_hup)] = &mut self.streams;
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = on_int.recv() => Interrupted(*int),
-            _ = on_term.recv() => Interrupted(*term),
-            _ = on_hup.recv() => Interrupted(*hup),
+            _ = self.interrupt.recv() => Interrupted(2),
+            _ = self.terminate.recv() => Interrupted(15),
+            _ = hangup => Interrupted(1),
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored, which listening to it would undo. Linux tells (proc(5),
+/// `SigIgn`); elsewhere nobody does without unsafe code.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
 }
 
 #[cfg(not(unix))]

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::nexus::{Nexus, sandbox};
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\0\0\0\0";
+const PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\xae\x42\x60\x82";
 const PDF: &[u8] = b"%PDF-1.7\n";
 
 fn signed_in(lines: &str) -> (Sandbox, Nexus) {
@@ -32,7 +33,7 @@ fn files_are_sent_before_the_words_as_what_they_contain() {
     let said = "You said: [image]\n[document]\n[document]\nWhat is this? (This is the nexus sandbox: no model is behind it.)\n";
     assert_output!(output, 0, stdout: said, stderr: "");
     let base64 = |kind, data| json!({ "type": "base64", "media_type": kind, "data": data });
-    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAAAAAA";
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAAAAAAAAAAAElFTkSuQmCC";
     assert_eq!(
         content(&sandbox, Endpoint::Messages),
         json!([
@@ -52,6 +53,49 @@ fn files_are_sent_before_the_words_as_what_they_contain() {
         (&content[2]["text"], &content[3]["text"]),
         (&json!("notes.png:\n\nGröße: 5\n"), &json!("What is this?"))
     );
+}
+
+#[test]
+fn a_conversation_says_which_files_it_did_not_keep_and_is_called_by_the_words() {
+    let (sandbox, nexus) = signed_in("");
+    nexus.run(&["chat", "--history", "-a", "notes.png", "-a", "picture.txt", "-a", "paper", "What is this?"]).ok();
+    let listed = nexus.run(&["history", "list", "--json"]).json();
+    assert_eq!(listed["conversations"][0]["title"], "What is this?");
+    let answer = |words| format!("You said: {words} (This is the nexus sandbox: no model is behind it.)\n");
+    let note = "note: 2 attachments of this conversation were not kept; attach them again with -a\n";
+    assert_output!(nexus.run(&["chat", "-c", "And now?"]), 0, stdout: answer("And now?"), stderr: note);
+    let output = nexus.run(&["chat", "-c", "-a", "picture.txt", "Here it is"]);
+    assert_output!(output, 0, stdout: answer("[image]\nHere it is"), stderr: "");
+
+    nexus.run(&["chat", "--history", "-a", "paper", "Sum up"]).ok();
+    let note = "note: an attachment of this conversation was not kept; attach it again with -a\n";
+    assert_output!(nexus.run(&["chat", "-c", "Go on"]), 0, stdout: answer("Go on"), stderr: note);
+    nexus.run(&["chat", "--history", "-a", "notes.png", "How much?"]).ok();
+    assert_output!(nexus.run(&["chat", "-c", "Sure?"]), 0, stdout: answer("Sure?"), stderr: "");
+    let sent = sandbox.requests_to(Endpoint::Messages).last().unwrap().json();
+    assert_eq!(sent["messages"][0]["content"], "[notes.png]\nGröße: 5\n\n\nHow much?");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_to_its_end_or_until_it_is_too_much() {
+    let (sandbox, nexus) = signed_in("");
+    let made = std::process::Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let written = |words: &[&str], bytes: Vec<u8>| {
+        let child = nexus.command(words).spawn().unwrap();
+        let pipe = nexus.path("pipe");
+        // Aside, as nobody may read it, and whoever does has enough at some time.
+        std::thread::spawn(move || drop(fs::write(pipe, bytes)));
+        nexus.finish(child)
+    };
+    written(&["chat", "-a", "pipe", "What is this?"], PNG.to_vec()).ok();
+    assert_eq!(content(&sandbox, Endpoint::Messages)[0]["source"]["media_type"], "image/png");
+    written(&["chat", "--system-file", "pipe", "x"], b"Be brief.".to_vec()).ok();
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).last().unwrap().json()["system"], "Be brief.");
+    let output = written(&["chat", "-a", "pipe", "x"], vec![b'x'; (32 << 20) + 1]);
+    assert_output!(output, 2, stdout: "",
+        stderr: "error: cannot attach pipe: it is more than 32 MiB, and a question may be 32 MiB\n  send a part of it\n");
 }
 
 #[test]
@@ -97,7 +141,22 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
     file("long.pdf", &paper);
     paper.truncate(15 << 20);
     file("half.pdf", &paper);
+    file("cut.png", &PNG[..PNG.len() - 1]);
+    let pages = |count: usize| {
+        let tree = format!(
+            "1 0 obj <</Pages 2 0 R>> endobj 2 0 obj <</Type/Pages/Count {count}>> endobj trailer <</Root 1 0 R>>"
+        );
+        [PDF, tree.as_bytes()].concat()
+    };
+    file("601.pdf", &pages(601));
+    file("600.pdf", &pages(600));
     let mut table = vec![
+        ("cut.png", "it begins as image/png does, and breaks off before its end", "copy or download it again"),
+        (
+            "601.pdf",
+            "with it the question has 601 pictures and pages, and may have 600",
+            "send fewer of them, or a part of it",
+        ),
         ("gone.txt", "No such file or directory (os error 2)", "check the file's name and who may read it"),
         ("folder", "it is a folder", "name the files in it, each with its own -a"),
         ("huge.log", "it is 4194304 MiB, and a question may be 32 MiB", "send a part of it"),
@@ -118,9 +177,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
         ("half.pdf", "with it the question is 40.1 MiB, and may be 32 MiB", "send fewer or smaller files"),
     ];
     if cfg!(unix) {
-        let made = std::process::Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap();
-        assert!(made.success());
-        table.push(("pipe", "it is no file that ends", "pipe it in and attach `-`"));
+        table.push(("/dev/zero", "it is no file that ends", "pipe it in and attach `-`"));
     }
     let asked = sandbox.requests().len();
     for (name, why, cure) in &table {
@@ -129,6 +186,14 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
         let words = if *name == "half.pdf" { &words[..] } else { &["chat", "x", "-a", name] };
         assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: cannot attach {name}: {why}\n  {cure}\n"));
     }
+    let output = nexus.run(&["chat", "x", "-a", "600.pdf", "-a", "picture.txt"]);
+    assert!(output.stderr.starts_with("error: cannot attach picture.txt: with it the question has 601 "), "{output}");
+    let pictures: Vec<_> = std::iter::repeat_n(["-a", "picture.txt"], 601).flatten().collect();
+    let output = nexus.run(&[&["chat", "x"], &pictures[..]].concat());
+    assert!(output.stderr.starts_with("error: cannot attach picture.txt: with it the question has 601 "), "{output}");
+    assert_eq!(sandbox.requests().len(), asked);
+    nexus.run(&["chat", "x", "-a", "600.pdf"]).ok();
+    let asked = sandbox.requests().len();
     // The person is told where it lies; a model that is sent one is told its name alone.
     file("folder/b.zip", b"PK\x03\x04\x14\0\0\0\x08\0\xff");
     let output = nexus.run(&["chat", "-a", "folder/b.zip", "x"]);

@@ -133,18 +133,20 @@ fn bytes_go_through_a_pipe_untouched() {
 #[test]
 fn half_an_answer_never_passes_for_a_whole_one() {
     let (sandbox, nexus) = signed_in();
-    for script in [
-        Scripted::stream([delta("half")]),
-        Scripted::stream([delta("half"), stop_reason("end_turn")]),
-        Scripted::stream([delta("half"), Piece::Break]),
+    let ended = "it ended without the event message_stop";
+    for (script, why) in [
+        (Scripted::stream([delta("half")]), ended),
+        (Scripted::stream([delta("half"), stop_reason("end_turn")]), ended),
+        (Scripted::stream([delta("half"), Piece::Break]), "the connection broke"),
     ] {
         sandbox.script(Endpoint::Messages, [script]);
         let output = nexus.run(&["chat", "x"]);
         assert_eq!((output.code, &*output.stdout), (Some(1), "half"), "{output}");
-        let said =
-            "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: ";
-        assert!(output.stderr.starts_with(said), "{output}");
-        assert!(output.stderr.ends_with("\n  the same question may be answered whole another time\n"), "{output}");
+        let said = format!(
+            "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: \
+             {why}\n  the same question may be answered whole another time\n"
+        );
+        assert_eq!(output.stderr, said);
     }
     for events in 0..6 {
         sandbox.script(Endpoint::Messages, [Scripted::Cut(events)]);
@@ -177,7 +179,13 @@ fn how_an_answer_ends_is_told_apart() {
     for (reason, said, code) in [
         ("end_turn", "", 0),
         ("stop_sequence", "", 0),
-        ("something_new", "", 0),
+        ("something_new", "note: the answer stops here because of `something_new`, which nexus does not know\n", 0),
+        (
+            "tool_use",
+            "note: the answer stops here because the model wants to use a tool (tool_use), and is offered none here\n",
+            0,
+        ),
+        ("pause_turn", "note: the answer stops here because the service paused it (pause_turn); ask it to go on\n", 0),
         ("max_tokens", "note: the answer stops here because it reached --max-tokens\n", 0),
         (
             "refusal",

@@ -119,6 +119,32 @@ fn what_a_model_is_known_not_to_do_is_not_asked_of_it() {
 }
 
 #[test]
+fn no_more_is_asked_of_a_model_than_it_is_known_to_write() {
+    let sandbox = sandbox(Settings::default());
+    let listed =
+        json!({ "data": [{ "id": "sandbox-large", "max_tokens": 500 }, { "id": "sandbox-small", "max_tokens": 0 }] });
+    sandbox.script(Endpoint::Models, [Scripted::json(200, &listed)]);
+    let nexus = Nexus::at_with(&sandbox, "max_tokens = 8192");
+    nexus.sign_in();
+    let note = "note: sandbox-large writes 500 tokens at most, so it is asked for no more; `nexus models` asks anew what it can\n";
+    for (words, max_tokens, said) in [
+        (&["--max-tokens", "9999"][..], 500, note),
+        (&["--max-tokens", "500"], 500, ""),
+        (&["--max-tokens", "99"], 99, ""),
+        (&[], 500, ""),
+        (&["-m", "sandbox-small", "--max-tokens", "9999"], 9_999, ""),
+        (&["-m", "sandbox-old", "--max-tokens", "9999"], 9_999, ""),
+    ] {
+        let output = nexus.run(&[&["chat", "x"], words].concat());
+        assert_eq!((output.code, &*output.stderr), (Some(0), said), "{words:?}: {output}");
+        assert_eq!(asked(&sandbox)["max_tokens"], max_tokens, "{words:?}");
+    }
+    let output = nexus.run_with(&["chat", "--batch", "-"], r#"{"id":"a","prompt":"x","max_tokens":9999}"#);
+    assert!(output.code == Some(0) && output.stderr.starts_with(note), "{output}");
+    assert_eq!(asked(&sandbox)["max_tokens"], 500);
+}
+
+#[test]
 fn effort_is_sent_as_it_was_said() {
     let (sandbox, nexus) = signed_in();
     for level in ["low", "medium", "high", "xhigh", "max"] {
@@ -136,12 +162,27 @@ fn an_answer_that_fits_its_schema_is_printed() {
     for said in [SCHEMA, "schema.json"] {
         script(&sandbox, [delta("{\"age\""), delta(":7}")]);
         assert_output!(nexus.run(&["chat", "x", "--schema", said]), 0, stdout: "{\"age\":7}\n", stderr: "");
-        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        schema["additionalProperties"] = json!(false);
         assert_eq!(asked(&sandbox)["output_config"], json!({ "format": { "type": "json_schema", "schema": schema } }));
     }
     script(&sandbox, [delta("{\"age\":7}")]);
     let object = nexus.run(&["chat", "x", "--schema", SCHEMA, "--json"]).json();
     assert_eq!((&object["answer"], &object["partial"]), (&json!("{\"age\":7}"), &Value::Null));
+}
+
+#[test]
+fn a_schema_is_sent_in_its_order_and_in_the_services_words_and_held_to_as_it_was_meant() {
+    let (sandbox, nexus) = signed_in();
+    let schema =
+        r#"{"type":"object","properties":{"zreason":{"type":"string","minLength":3},"answer":{"type":"integer"}}}"#;
+    let as_sent = r#""schema":{"type":"object","properties":{"zreason":{"type":"string","description":"{\"minLength\":3}"},"answer":{"type":"integer"}},"additionalProperties":false}"#;
+    script(&sandbox, [delta("{\"zreason\":\"no\",\"answer\":7}")]);
+    let output = nexus.run(&["chat", "x", "--schema", schema]);
+    let sent = sandbox.requests_to(Endpoint::Messages).last().unwrap().text();
+    assert!(sent.contains(as_sent), "{sent}");
+    assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{output}");
+    assert!(output.stderr.contains("at `/zreason`, length must be >=3, but got 2"), "{output}");
 }
 
 #[test]

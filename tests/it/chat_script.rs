@@ -337,14 +337,49 @@ fn a_signal_ends_it_and_what_was_told_stays_told() {
         assert_eq!(output.code, Some(code), "{form}: {output}");
         let ended = match form {
             "text" => {
-                assert_eq!(output.stdout, "");
+                assert_eq!((&*output.stdout, &*output.stderr), ("", ""));
                 continue;
             }
             "json" => object(&output),
             _ => lines(&output).pop().unwrap(),
         };
         assert_eq!((&ended["error"]["reason"], &ended["error"]["exit_code"]), (&json!("interrupted"), &json!(code)));
+        assert_eq!(output.stderr, format!("error: ended by signal {}\n", code - 128), "{form}");
     }
+    // So does every other command that is asked for an object.
+    for (words, stdout, stderr) in [
+        (&["models"][..], "", ""),
+        (
+            &["models", "--json"],
+            "{\"error\":{\"exit_code\":129,\"hint\":\"\",\"message\":\"ended by signal 1\",\"reason\":\"interrupted\"},\"version\":1}\n",
+            "error: ended by signal 1\n",
+        ),
+    ] {
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Models, [Scripted::Wait(gate.clone())]);
+        // Whoever runs the tests may have them overhear it.
+        let heard = ["env".into(), "--default-signal=HUP".into()];
+        let child = nexus.command_after(&heard, words).spawn().unwrap();
+        block_on(gate.arrived(1));
+        let killed = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        assert_output!(nexus.finish(child), 129, stdout: stdout, stderr: stderr);
+    }
+}
+
+#[test]
+fn a_hangup_that_is_to_be_overheard_is() {
+    let (sandbox, nexus) = signed_in();
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
+    // As `nohup` does.
+    let deaf = ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""].map(String::from);
+    let child = nexus.command_after(&deaf, &["chat", "x"]).spawn().unwrap();
+    block_on(gate.arrived(1));
+    let killed = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    gate.open();
+    assert!(nexus.finish(child).ok().starts_with("You said: x"));
 }
 
 #[cfg(unix)]

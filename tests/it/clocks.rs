@@ -75,6 +75,39 @@ fn an_interrupted_chat_saves_what_it_renewed_ahead_of_time() {
 }
 
 #[test]
+fn a_signal_after_the_answer_leaves_the_renewal_its_time_and_a_second_one_does_not() {
+    for (signals, saved) in [(&["INT"][..], true), (&["INT", "TERM"], false)] {
+        let (sandbox, nexus) = signed_in(3_600);
+        pass(&nexus, 3_500);
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
+        let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
+        let mut answer = [0; ANSWER.len()];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut answer).unwrap();
+        // It waits, and says for what.
+        let mut said = [0; SETTLING.len()];
+        std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(String::from_utf8_lossy(&said), SETTLING);
+        for signal in signals {
+            let (signal, id) = (format!("-{signal}"), child.id().to_string());
+            assert!(std::process::Command::new("kill").args([signal, id]).status().unwrap().success());
+        }
+        if saved {
+            gate.open();
+        }
+        // The answer is whole.
+        assert_eq!(nexus.finish(child).code, Some(0));
+        gate.open();
+        let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
+        let generation: i64 = store.query_row("SELECT generation FROM session", [], |row| row.get(0)).unwrap();
+        assert_eq!(generation == 2, saved);
+    }
+}
+
+const SETTLING: &str =
+    "note: waiting until the refreshed session is saved; Ctrl-C, twice if need be, ends that at once\n";
+
+#[test]
 fn a_clock_that_was_set_back_keeps_no_token_alive_and_does_not_spin() {
     let (sandbox, nexus) = signed_in(3_600);
     pass(&nexus, -86_400);

@@ -7,7 +7,7 @@ use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::{Nexus, config, sandbox};
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 
@@ -79,6 +79,41 @@ fn a_conversation_goes_on_with_what_was_said() {
     assert_eq!(turns.len(), 6);
     assert_eq!((&turns[1]["text"], &turns[1]["request_id"]), (&first["answer"], &first["request_id"]));
     assert_eq!((&turns[1]["usage"], &turns[1]["state"]), (&first["usage"], &json!("whole")));
+}
+
+#[test]
+fn a_conversation_goes_on_with_its_own_provider_unless_another_is_named() {
+    let (work, mut nexus) = signed_in();
+    let other = sandbox(Settings::default());
+    nexus.name(&other.origin().replace("http://", ""), "[OTHER]");
+    let section = config(&other, "").replace("default = \"work\"\n", "").replace("[provider.work]", "[provider.other]");
+    let default = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
+    nexus.configure(&format!("{default}{section}"));
+    nexus.sign_in_to("other");
+    let begun = nexus.run(&["chat", "--json", "--history", "--provider", "other", "--model", "sandbox-small", "one"]);
+    let id = begun.json()["conversation"].as_str().unwrap().to_owned();
+    let answer = format!("You said: two {NOTE}\n");
+    assert_output!(nexus.run(&["chat", "-c", "two"]), 0, stdout: answer, stderr: "");
+    nexus.run(&["chat", "--conversation", &id, "three"]).ok();
+    assert_eq!(work.requests_to(Endpoint::Messages).len(), 0);
+    assert_eq!((said(&other).len(), &asked(&other)["model"]), (5, &json!("sandbox-small")));
+
+    let answer = format!("You said: four {NOTE}\n");
+    let note = "note: the conversation so far was had with other, and all of it is sent to work\n";
+    assert_output!(nexus.run(&["chat", "-c", "--provider", "work", "four"]), 0, stdout: answer, stderr: note);
+    // From there on it is had with that one.
+    assert_output!(nexus.run(&["chat", "-c", "five"]), 0, stdout: format!("You said: five {NOTE}\n"), stderr: "");
+    assert_eq!((said(&work).len(), said(&other).len()), (9, 5));
+
+    nexus.run(&["chat", "-c", "--provider", "other", "six"]).ok();
+    nexus.run(&["oauth", "logout", "--provider", "other"]);
+    let output = nexus.run(&["chat", "-c", "seven"]);
+    assert_eq!((output.code, output.stderr.lines().next()), (Some(4), Some("error: not signed in to other")));
+    nexus.configure(&default);
+    let output = nexus.run(&["chat", "-c", "seven"]);
+    assert_eq!(output.code, Some(2));
+    assert!(output.stderr.contains("other"), "{output}");
+    assert_eq!(said(&work).len(), 9);
 }
 
 #[test]

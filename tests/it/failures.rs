@@ -76,6 +76,11 @@ fn catalogue() -> Vec<Failure> {
         TokenRejected { provider: work(), refusal: Box::new(refusal(Some(401), Some("authentication_error"))) },
         PortTaken { address: text("127.0.0.1:4000"), provider: built_in() },
         PortTaken { address: text("127.0.0.1:4000"), provider: work() },
+        Locked {
+            path: PathBuf::from("history.db"),
+            why: text("another program keeps this file locked"),
+            cure: text("wait for that program, or end it, or use --no-history"),
+        },
         Store { path: PathBuf::from("sessions.db"), why: text("the disk is full"), cure: text("free some space") },
         AnswerCut { host: host(), why: text("the connection broke") },
         Declined { said: text("a policy") },

@@ -21,6 +21,8 @@ fn message(text: &str) -> Value {
 #[test]
 fn every_strange_answer_works_or_is_named() {
     const ITS_WORDS: &str = "  the server's words above say what it dislikes\n";
+    const NOTHING: &str =
+        "error: [SERVER] answered with nothing at all\n  the same question may be answered whole another time\n";
     const LATER: &str = "  try again in a minute\n";
     const URLS: &str = "  check the provider's URLs in config.toml\n";
     let page = |title: &str| format!("<!DOCTYPE html><html><head><title>{title}</title></head><p>x</p></html>");
@@ -148,8 +150,11 @@ fn every_strange_answer_works_or_is_named() {
             Scripted::json(200, &json!({ "error": { "message": "No healthy upstream", "type": "api_error" } })),
             75,
             "",
-            format!("error: [SERVER] answered api_error in the middle of its answer: No healthy upstream\n{LATER}"),
+            format!("error: [SERVER] answered 200 api_error: No healthy upstream\n{LATER}"),
         ),
+        ("an empty stream", Scripted::text(200, "text/event-stream", ""), 1, "", NOTHING.into()),
+        ("empty JSON", Scripted::text(200, "application/json", ""), 1, "", NOTHING.into()),
+        ("nothing, of no kind", Scripted::text(200, "", ""), 1, "", NOTHING.into()),
         (
             "JSON of somebody else's",
             Scripted::json(200, &json!({ "status": "error", "detail": "tenant unknown" })),

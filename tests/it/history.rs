@@ -15,7 +15,7 @@ use crate::nexus::Nexus;
 const BEGIN: i64 = 1_767_225_600;
 
 fn asked(text: &str, at: i64) -> Asked {
-    Asked { provider: "work".into(), model: "large".into(), system: None, text: text.into(), at }
+    Asked { provider: "work".into(), model: "large".into(), system: None, text: text.into(), words: text.into(), at }
 }
 
 fn answer(text: &str, state: State, at: i64) -> Turn {

@@ -64,14 +64,17 @@ fn effort_and_schema_go_by_their_names_there() {
         let asked = asked(&sandbox);
         assert_eq!((&asked["reasoning_effort"], asked.get("output_config")), (&json!(level), None));
     }
-    let schema = json!({ "type": "object", "required": ["age"] });
+    let schema = json!({ "type": "object", "required": ["age"], "properties": {}, "minProperties": 1 });
+    let written = r#"{"type":"object","required":["age"],"properties":{},"minProperties":1}"#;
     sandbox.script(Endpoint::Completions, [Scripted::stream([delta("{\"age\":7}"), finish("stop"), done()])]);
     assert_output!(
-        nexus.run(&["chat", "x", "--schema", &schema.to_string()]), 0, stdout: "{\"age\":7}\n", stderr: "",
+        nexus.run(&["chat", "x", "--schema", written]), 0, stdout: "{\"age\":7}\n", stderr: "",
     );
     let format = json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } });
     let asked = asked(&sandbox);
     assert_eq!((&asked["response_format"], asked.get("output_config")), (&format, None));
+    let sent = sandbox.requests_to(Endpoint::Completions).last().unwrap().text();
+    assert!(sent.contains(&format!("\"schema\":{written}")), "in another order: {sent}");
 }
 
 #[test]

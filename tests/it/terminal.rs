@@ -269,26 +269,29 @@ fn a_terminal_that_was_made_narrower_is_noticed() {
 fn what_is_waited_for_is_told_until_the_first_words() {
     let (sandbox, nexus) = signed_in();
     let host = sandbox.origin().replace("http://", "");
-    let (refreshed, answered) = (Gate::new(), Gate::new());
+    let (refreshed, begun, answered) = (Gate::new(), Gate::new(), Gate::new());
     sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
     nexus.sign_in();
     sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
     sandbox.script(Endpoint::Token, [Scripted::Wait(refreshed.clone())]);
     let busy =
         Scripted::json(529, &json!({ "type": "error", "error": { "type": "overloaded_error", "message": "busy" } }));
-    let pieces = [Piece::Wait(answered.clone()), delta("Here it is.")];
+    let start = Piece::event(&json!({ "type": "message_start", "message": {} }));
+    let pieces = [Piece::Wait(begun.clone()), start, Piece::Wait(answered.clone()), delta("Here it is.")];
     sandbox.script(Endpoint::Messages, [busy, Scripted::stream(pieces.into_iter().chain(ending()))]);
     let terminal = Terminal::open(&nexus, &["chat", "x"], 200);
     terminal.until(|screen| screen == "refreshing the token ...\n");
     refreshed.open();
     terminal.until(|screen| screen.ends_with(&format!("\nwaiting for {host} ...\n")));
+    begun.open();
+    terminal.until(|screen| screen.ends_with("\nwaiting for the first words ...\n"));
     answered.open();
     let left = terminal.finish();
     assert!(left.screen.starts_with("note: ") && left.screen.ends_with("\nHere it is.\n"), "{}", left.screen);
     assert_eq!((left.screen.lines().count(), left.code), (2, 0), "{}", left.screen);
     assert!(left.bytes.contains(&format!("asking {host} again in ")), "{:?}", left.bytes);
     let (mark, answer) = left.bytes.rsplit_once("\r\u{1b}[K").unwrap();
-    assert!(mark.ends_with(" ...\u{1b}[0m") && answer == "Here it is.\r\n", "{:?}", left.bytes);
+    assert!(mark.ends_with(" ...\u{1b}[0m\u{1b}[K") && answer == "Here it is.\r\n", "{:?}", left.bytes);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::Value;
 
+use crate::api::ordered::Ordered;
 use crate::api::question::{Message, Part, Question};
 use crate::failure::Refusal;
 
@@ -37,7 +37,7 @@ struct ResponseFormat<'a> {
 struct JsonSchema<'a> {
     /// It has to have one.
     name: &'static str,
-    schema: &'a Value,
+    schema: &'a Ordered,
 }
 
 /// What services of different ages write differently.

@@ -78,7 +78,8 @@ impl Reading {
         if event.data.trim() == "[DONE]" {
             return match self.recognized {
                 true => Ok(Step::Stop),
-                false => Err(self.cut(true, peer)),
+                false if self.skipped => Err(self.cut(true, peer)),
+                false => Err(peer.cut("it ended before it began")),
             };
         }
         let chunk = match serde_json::from_str::<Chunk>(event.data) {
@@ -109,6 +110,9 @@ impl Reading {
     /// As the other dialect's.
     pub(in crate::api) fn whole(&mut self, body: &[u8], peer: &Peer) -> Result<Step> {
         let nonsense = || peer.strange_json("no chat completion", body);
+        if body.trim_ascii().is_empty() {
+            return Err(peer.empty());
+        }
         let chunk: Chunk = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
             true => peer.cut("its JSON is not complete"),
             false => nonsense(),
@@ -157,6 +161,7 @@ impl Reading {
         match (self.recognized, self.skipped, between_events) {
             (false, true, _) if self.foreign => peer.nonsense(FOREIGN),
             (false, true, true) => peer.nonsense("with a stream of events that are none of the Chat Completions API's"),
+            (false, false, true) => peer.empty(),
             (_, _, true) => peer.cut("it ended without a finish_reason and without [DONE]"),
             (_, _, false) => peer.cut("it ended inside an event"),
         }

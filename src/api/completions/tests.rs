@@ -129,7 +129,8 @@ fn done_alone_ends_an_answer_that_has_begun() {
     };
     assert_eq!(cut(&format!("{text}\n\n")), "it ended without a finish_reason and without [DONE]");
     assert_eq!(cut(&format!("{text}\n\ndata: [DO")), "it ended inside an event");
-    assert_eq!(cut("data: [DONE]\n\n"), "it ended without a finish_reason and without [DONE]");
+    assert_eq!(cut("data: [DONE]\n\n"), "it ended before it began");
+    assert_eq!(cut(""), "");
     let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
     assert_eq!(cut(&format!("{text}\n\n{gave_up}\n\n")), "it gave up with the finish_reason error");
 }

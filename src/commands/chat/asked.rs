@@ -55,7 +55,7 @@ impl Frame {
         };
         let system = match (&args.system, &args.system_file) {
             (Some(text), _) => Some(text.clone()),
-            (None, Some(path)) => Some(attachment::system_prompt(path)?),
+            (None, Some(path)) => Some(attachment::system_prompt(path, world)?),
             (None, None) => None,
         };
         Ok(Self { template, system })

@@ -10,7 +10,10 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::api::Part;
 use crate::failure::{Failure, Result};
-use crate::world::World;
+use crate::world::{World, pipe};
+
+mod pdf;
+mod picture;
 
 const MIB: usize = 1024 * 1024;
 
@@ -23,6 +26,9 @@ const MAX_IMAGE: usize = 10 * MIB;
 /// The longest side of an image, in pixels.
 const MAX_SIDE: usize = 8_000;
 
+/// The most pictures and pages of PDFs in one request.
+const MAX_PAGES: usize = 600;
+
 const READABLE: &str = "models read text, PNG, JPEG, GIF, WebP and PDF";
 
 /// The files as parts of the question, in their order.
@@ -31,11 +37,13 @@ const READABLE: &str = "models read text, PNG, JPEG, GIF, WebP and PDF";
 /// [`Failure::Attachment`], naming the file and what is wrong with it.
 pub(super) fn parts(files: &[PathBuf], prompt: &str, world: &World) -> Result<Vec<Part>> {
     let mut parts = Vec::with_capacity(files.len());
-    let mut sent = prompt.len();
+    let (mut sent, mut pages) = (prompt.len(), 0_usize);
     for path in files {
         let attached = Attached { path };
         let bytes =
-            if is_stdin(path) { attached.bound(world.stdin_bytes(MAX_REQUEST + 1)?)? } else { attached.read()? };
+            if is_stdin(path) { attached.bound(world.stdin_bytes(MAX_REQUEST + 1)?)? } else { attached.read(world)? };
+        // Encoded, it says nothing any more.
+        let counted = if bytes.starts_with(b"%PDF") { pdf::pages(&bytes) } else { None };
         let part = attached.part(bytes)?;
         sent += match &part {
             Part::Text(text) | Part::Document { text, .. } => text.len(),
@@ -44,6 +52,15 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, world: &World) -> Result<Ve
         if sent > MAX_REQUEST {
             let why = format!("with it the question is {}, and may be {}", size(sent), size(MAX_REQUEST));
             return Err(attached.refused(why, "send fewer or smaller files"));
+        }
+        pages = pages.saturating_add(match &part {
+            Part::Text(_) | Part::Document { .. } => 0,
+            Part::Image { .. } => 1,
+            Part::Pdf { .. } => counted.unwrap_or(1),
+        });
+        if pages > MAX_PAGES {
+            let why = format!("with it the question has {pages} pictures and pages, and may have {MAX_PAGES}");
+            return Err(attached.refused(why, "send fewer of them, or a part of it"));
         }
         parts.push(part);
     }
@@ -54,11 +71,12 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, world: &World) -> Result<Ve
 ///
 /// # Errors
 /// [`Failure::Configuration`], naming the file and what is wrong with it.
-pub(super) fn system_prompt(path: &Path) -> Result<String> {
+pub(super) fn system_prompt(path: &Path, world: &World) -> Result<String> {
     let attached = Attached { path };
     let cure = "name a file of UTF-8 text";
-    let text =
-        attached.read().and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
+    let text = attached
+        .read(world)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
     text.map_err(|failure| match failure {
         Failure::Attachment { file, why, cure: own } => Failure::Configuration {
             sentence: format!("the system prompt {file} cannot be used: {why}"),
@@ -93,7 +111,7 @@ impl Attached<'_> {
         Failure::Attachment { file, why: why.into(), cure: cure.into() }
     }
 
-    fn read(&self) -> Result<Vec<u8>> {
+    fn read(&self, world: &World) -> Result<Vec<u8>> {
         let path = self.path;
         let unreadable =
             |error: io::Error| self.refused(error.to_string(), "check the file's name and who may read it");
@@ -101,7 +119,9 @@ impl Attached<'_> {
         if found.is_dir() {
             return Err(self.refused("it is a folder", "name the files in it, each with its own -a"));
         }
-        // Opening a pipe waits for whoever writes into it, which may be nobody.
+        if pipe::is_pipe(&found) {
+            return self.bound(world.pipe(path, MAX_REQUEST + 1).map_err(unreadable)?);
+        }
         if !found.is_file() {
             return Err(self.refused("it is no file that ends", "pipe it in and attach `-`"));
         }
@@ -155,6 +175,10 @@ impl Attached<'_> {
                 return Err(self.refused(why, "copy or download it again"));
             }
             _ => {}
+        }
+        if !picture::is_whole(media_type, bytes) {
+            let why = format!("it begins as {media_type} does, and breaks off before its end");
+            return Err(self.refused(why, "copy or download it again"));
         }
         Ok(Part::Image { media_type, data: self.encoded(bytes, MAX_IMAGE, "an image")? })
     }
@@ -220,17 +244,17 @@ mod tests {
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
         bytes.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
-        bytes.extend(*b"\x08\x06\0\0\0\0\0\0\0");
+        bytes.extend(*b"\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\xae\x42\x60\x82");
         bytes
     }
 
     #[test]
     fn the_content_decides_what_a_file_is() {
         let image = |media_type, bytes: &[u8]| Ok(Part::Image { media_type, data: BASE64_STANDARD.encode(bytes) });
-        let gif = b"GIF89a\x01\0\x01\0\0\0\0";
-        let webp = b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f\0\0\0\0\0\0\0";
+        let gif = b"GIF89a\x01\0\x01\0\0\0\0;";
+        let webp = b"RIFF\x14\0\0\0WEBPVP8L\x0d\0\0\0\x2f\0\0\0\0\0\0\0";
         let jpeg =
-            b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0";
+            b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xd9";
         assert_eq!(part(&png(8_000, 1)), image("image/png", &png(8_000, 1)));
         assert_eq!(part(gif), image("image/gif", gif));
         assert_eq!(part(webp), image("image/webp", webp));
@@ -262,6 +286,8 @@ mod tests {
                 b"\xff\xd8\xff\xe0\0\x10JF",
                 "it begins as image/jpeg does, and breaks off before it says how large it is",
             ),
+            (&png(1, 1)[..33], "it begins as image/png does, and breaks off before its end"),
+            (b"GIF89a\x01\0\x01\0\0\0\0", "it begins as image/gif does, and breaks off before its end"),
             (&png(8_001, 5), "it is 8001 x 5 pixels, and an image may have 8000 a side"),
         ] {
             let said = part(bytes).unwrap_err();

@@ -12,6 +12,7 @@ use crate::commands::chat::Args;
 use crate::failure::{Failure, Result};
 use crate::history::store::{Asked, History};
 use crate::history::{self, Conversation, State, Turn};
+use crate::terminal::clean;
 use crate::world::{self, World};
 
 /// How much of an answer is kept, in bytes: more than any model writes at once.
@@ -41,33 +42,80 @@ pub(super) struct Keep {
     remembers: bool,
 }
 
+/// A conversation that was kept and is gone on with.
+pub(super) struct Kept {
+    history: History,
+    conversation: Conversation,
+}
+
+impl Kept {
+    /// The one that these words go on with, if they do.
+    ///
+    /// # Errors
+    /// [`Failure::NoConversation`], or a history that cannot be read.
+    pub(super) fn named(args: &Args, world: &World) -> Result<Option<Self>> {
+        if !args.goes_on && args.conversation.is_none() {
+            return Ok(None);
+        }
+        let history = world.history()?;
+        let none = || Failure::NoConversation { wanted: String::new(), several: 0 };
+        let conversation = match &args.conversation {
+            Some(id) => history.find(id)?,
+            None => history.newest()?.ok_or_else(none)?,
+        };
+        Ok(Some(Self { history, conversation }))
+    }
+
+    /// With whose account it was had last: what was said there is not for others to read unless somebody says so.
+    pub(super) fn provider(&self) -> &str {
+        &self.conversation.provider
+    }
+}
+
 impl Keep {
     /// What these words, this terminal and the configuration want, and how far the conversation is
     /// that they go on with.
     ///
     /// # Errors
-    /// [`Failure::NoConversation`], or a history that cannot be read but has to be.
-    pub(super) fn settle(args: &Args, provider: &str, configured: bool, world: &World) -> Result<Self> {
-        let asked_for = args.history || args.goes_on || args.conversation.is_some();
-        let by_default = world.stdout_is_terminal() && configured && !args.no_history;
-        let history = if asked_for || by_default { Some(world.history()?) } else { None };
-        let mut keep = Self { history, ..Self::off(world) };
-        let Some(history) = &keep.history else { return Ok(keep) };
-        let conversation = match &args.conversation {
-            Some(id) => history.find(id)?,
-            None if args.goes_on => {
-                let none = || Failure::NoConversation { wanted: String::new(), several: 0 };
-                history.newest()?.ok_or_else(none)?
-            }
-            None => return Ok(keep),
+    /// A history that cannot be read but has to be.
+    pub(super) fn settle(
+        args: &Args,
+        kept: Option<Kept>,
+        provider: &str,
+        configured: bool,
+        world: &World,
+    ) -> Result<Self> {
+        let Some(Kept { history, conversation }) = kept else {
+            let by_default = world.stdout_is_terminal() && configured && !args.no_history;
+            let history = if args.history || by_default { Some(world.history()?) } else { None };
+            return Ok(Self { history, ..Self::off(world) });
         };
-        keep.turns = history.turns(&conversation.id)?;
-        keep.id = Some(conversation.id);
-        keep.title = Some(conversation.title);
-        keep.system = conversation.system;
-        // Another account may not have that model.
-        keep.model = Some(conversation.model).filter(|_| conversation.provider == provider);
-        Ok(keep)
+        let turns = history.turns(&conversation.id)?;
+        let here = conversation.provider == provider;
+        if !here {
+            let so_far = clean(&conversation.provider);
+            world.note(&format!("the conversation so far was had with {so_far}, and all of it is sent to {provider}"));
+        }
+        // Whoever sends files along knows what they are for.
+        match missing(&turns) {
+            0 => {}
+            _ if !args.attach.is_empty() => {}
+            1 => world.note("an attachment of this conversation was not kept; attach it again with -a"),
+            many => {
+                world
+                    .note(&format!("{many} attachments of this conversation were not kept; attach them again with -a"));
+            }
+        }
+        Ok(Self {
+            history: Some(history),
+            id: Some(conversation.id),
+            title: Some(conversation.title),
+            system: conversation.system,
+            turns,
+            // Another account may not have that model.
+            model: Some(conversation.model).filter(|_| here),
+            ..Self::off(world)
+        })
     }
 
     /// One that keeps nothing.
@@ -122,15 +170,16 @@ impl Keep {
             return;
         }
         let at = world::now();
-        let text = question.messages.last().map(|message| kept(&message.parts)).unwrap_or_default();
+        let parts = question.messages.last().map(|message| &*message.parts).unwrap_or_default();
+        let (text, words) = (kept(parts), words(parts));
         self.answer.clear();
         self.too_long = false;
         self.asked = Some(Turn::asked(&text, at));
-        self.title.get_or_insert_with(|| Conversation::title_of(&text));
+        self.title.get_or_insert_with(|| Conversation::title_of(&words));
         history::precede(&self.turns, &mut question.messages);
         let Some(history) = self.history.clone() else { return };
         let (model, system) = (question.model.clone(), question.system.clone());
-        let asked = Asked { provider: provider.to_owned(), model, system, text, at };
+        let asked = Asked { provider: provider.to_owned(), model, system, text, words, at };
         let id = self.id.clone();
         self.writing = self.aside(move || history.ask(id.as_deref(), &asked));
     }
@@ -229,6 +278,23 @@ impl Keep {
     }
 }
 
+/// What the person said: the words stand behind the files.
+fn words(parts: &[Part]) -> String {
+    match parts.last() {
+        Some(Part::Text(words)) => words.clone(),
+        _ => String::new(),
+    }
+}
+
+/// How the line ends that stands for a file whose content is not kept.
+const NOT_KEPT: &str = ", which is not kept]";
+
+/// How many files' contents are missing in what was said.
+fn missing(turns: &[Turn]) -> usize {
+    let asked = turns.iter().filter(|turn| turn.role == Role::User);
+    asked.flat_map(|turn| turn.text.lines()).filter(|line| line.starts_with('[') && line.ends_with(NOT_KEPT)).count()
+}
+
 /// What of a question is kept: its text, the files' included. Of other files, that they were there.
 fn kept(parts: &[Part]) -> String {
     let texts: Vec<_> = parts
@@ -236,8 +302,8 @@ fn kept(parts: &[Part]) -> String {
         .map(|part| match part {
             Part::Text(text) => text.clone(),
             Part::Document { title, text } => format!("[{title}]\n{text}"),
-            Part::Pdf { title, .. } => format!("[{title}, which is not kept]"),
-            Part::Image { .. } => "[a picture, which is not kept]".to_owned(),
+            Part::Pdf { title, .. } => format!("[{title}{NOT_KEPT}"),
+            Part::Image { .. } => format!("[a picture{NOT_KEPT}"),
         })
         .collect();
     texts.join("\n\n")

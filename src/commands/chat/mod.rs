@@ -77,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_tokens: Option<u32>,
 
-    /// Use this provider of config.toml
+    /// Use this provider of config.toml; else a conversation goes on with its own
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
@@ -184,8 +184,10 @@ fn once(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World)
 
 /// Whose account is asked, and how far the conversation is.
 fn settled(args: &Args, form: Form, output: &mut output::Output<'_>, world: &World) -> Result<Accounts> {
-    let (accounts, kept) = world.accounts_and_history(args.provider.as_deref())?;
-    output.keep = keep::Keep::settle(args, &accounts.provider().name, kept, world)?;
+    let kept = keep::Kept::named(args, world)?;
+    let provider = args.provider.as_deref().or(kept.as_ref().map(keep::Kept::provider));
+    let (accounts, keeps) = world.accounts_and_history(provider)?;
+    output.keep = keep::Keep::settle(args, kept, &accounts.provider().name, keeps, world)?;
     let patience = settle::patience(args, form, &accounts, world);
     Ok(accounts.with_patience(patience))
 }

@@ -80,9 +80,7 @@ impl<'w> Output<'w> {
     /// A stdout that takes nothing, or why the answer is not whole.
     pub(super) async fn follow(&mut self, mut answer: Answer) -> anyhow::Result<()> {
         self.known.ending = answer.ending().clone();
-        let awaited =
-            if self.form == Form::Text && self.schema.is_none() { "first words" } else { "end of the answer" };
-        self.world.waiting(format_args!("waiting for the {awaited}"));
+        self.world.waiting(awaited(self.form, self.schema.is_some()));
         let ended = match (self.form, &self.schema) {
             (Form::Text, None) => self.print(&mut answer).await,
             // What must fit a schema is printed when it does.
@@ -205,7 +203,13 @@ impl<'w> Output<'w> {
                 }
             }
             // Whoever interrupts does not wait for a reader any more.
-            Err(error) if error.is::<Interrupted>() => self.world.send_json_now(&self.lost(error)),
+            Err(error) if error.is::<Interrupted>() => {
+                self.world.send_json_now(&self.lost(error));
+                // The object has its sentence beside it; whoever reads text knows what ended it.
+                if self.form != Form::Text {
+                    self.world.say(&format!("error: {error}"));
+                }
+            }
             Err(error) => {
                 // If stdout cannot take it, the sentence on stderr and the exit code have to do.
                 let _ = self.world.send_json(&self.lost(error)).await;
@@ -253,6 +257,12 @@ impl<'w> Output<'w> {
             if self.known.ending.stop_reason.as_deref() == Some("max_tokens") {
                 self.world.say("note: the answer stops here because it reached --max-tokens");
             }
+            // Programs are told the reason itself.
+            if self.form == Form::Text
+                && let Some(why) = self.known.ending.stop_reason.as_deref().and_then(oddly_ended)
+            {
+                self.world.say(&format!("note: the answer stops here because {why}"));
+            }
             return Ok(0);
         };
         if self.printed {
@@ -263,6 +273,16 @@ impl<'w> Output<'w> {
             }
         }
         Err(error)
+    }
+}
+
+/// Why an answer ended, where that is neither its end nor told otherwise.
+fn oddly_ended(reason: &str) -> Option<String> {
+    match reason {
+        "" | "end_turn" | "stop_sequence" | "max_tokens" => None,
+        "tool_use" => Some("the model wants to use a tool (tool_use), and is offered none here".into()),
+        "pause_turn" => Some("the service paused it (pause_turn); ask it to go on".into()),
+        other => Some(format!("of `{other}`, which nexus does not know")),
     }
 }
 
@@ -277,8 +297,16 @@ async fn patiently<T>(awaited: impl Future<Output = T>, say: impl FnOnce()) -> T
     awaited.await
 }
 
+/// What an answer that has begun is waited for with.
+pub(super) fn awaited(form: Form, formed: bool) -> &'static str {
+    match form {
+        Form::Text if !formed => "waiting for the first words",
+        _ => "waiting for the end of the answer",
+    }
+}
+
 /// Tells a person what is waited for, where one is there to see it.
-pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
+pub(super) fn waits(awaited: &'static str, accounts: &Accounts, world: &World) -> Option<Told> {
     if !world.shows_progress() {
         return None;
     }
@@ -286,6 +314,7 @@ pub(super) fn waits(accounts: &Accounts, world: &World) -> Option<Told> {
     Some(Arc::new(move |waiting| match waiting {
         Waiting::ForToken => world.waiting("refreshing the token"),
         Waiting::ForAnswer => world.waiting(format_args!("waiting for {host}")),
+        Waiting::ForText => world.waiting(awaited),
         Waiting::ToAskAgain(retry) => {
             world.waiting(format_args!("asking {host} again in {}", moment::wait(retry.wait)));
             world.say(&format!("note: {retry}"));

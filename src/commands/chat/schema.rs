@@ -7,6 +7,7 @@ use std::io;
 use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
+use crate::api::Ordered;
 use crate::failure::{Failure, Result};
 use crate::terminal::clean;
 
@@ -15,7 +16,8 @@ const NAME: &str = "schema:/";
 
 /// A schema that makes sense.
 pub(super) struct Schema {
-    value: Value,
+    /// As it was written.
+    value: Ordered,
     compiled: Schemas,
     index: SchemaIndex,
 }
@@ -43,17 +45,18 @@ impl Schema {
         };
         let value: Value =
             serde_json::from_str(&text).map_err(|error| unusable(&format!("{name} is no JSON: {error}")))?;
+        let written = text.parse().map_err(|error| unusable(&format!("{name} is no JSON: {error}")))?;
         let (mut compiler, mut compiled) = (Compiler::new(), Schemas::new());
         compiler.use_loader(Box::new(Nothing));
         compiler.enable_format_assertions();
         let no_schema = |error| unusable(&format!("{name} is no JSON Schema: {}", why(&error)));
-        compiler.add_resource(NAME, value.clone()).map_err(no_schema)?;
+        compiler.add_resource(NAME, value).map_err(no_schema)?;
         let index = compiler.compile(NAME, &mut compiled).map_err(no_schema)?;
-        Ok(Self { value, compiled, index })
+        Ok(Self { value: written, compiled, index })
     }
 
-    /// As it is sent.
-    pub(super) fn value(&self) -> Value {
+    /// As it was written.
+    pub(super) fn value(&self) -> Ordered {
         self.value.clone()
     }
 

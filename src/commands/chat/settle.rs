@@ -32,7 +32,7 @@ pub(super) async fn question(
     let model = args.model.clone().or(asked.model);
     let asked = Asked { model, max_tokens: args.max_tokens.or(asked.max_tokens), ..asked };
     let listed = models(asked.model.is_some(), accounts, seen).await?;
-    let question = settled(asked, accounts, &listed)?;
+    let question = settled(asked, accounts, &listed, world)?;
     // Only newer models know how to show what they think, and the others would refuse to.
     let thinks = listed.iter().any(|listed| listed.id == question.model && listed.thinks_adaptively);
     if args.thinking && !thinks && accounts.provider().api.dialect == Dialect::Anthropic {
@@ -96,21 +96,29 @@ pub(super) async fn models_for_batch(named: bool, accounts: &Accounts, seen: &Se
 ///
 /// # Errors
 /// [`Failure::NoModel`] where nothing names a model.
-pub(super) fn settled(asked: Asked, accounts: &Accounts, listed: &[Model]) -> Result<Question> {
+pub(super) fn settled(asked: Asked, accounts: &Accounts, listed: &[Model], world: &World) -> Result<Question> {
     let api = &accounts.provider().api;
     let named = asked.model.as_ref().or(api.model.as_ref());
     let model = named
         .map(|name| api.model_called(name))
         .or_else(|| newest(listed).map(|model| model.id.clone()))
         .ok_or_else(|| Failure::NoModel { provider: accounts.provider().name.clone(), unlisted: None })?;
-    let longest = listed.iter().find(|listed| listed.id == model).and_then(|model| model.max_tokens);
-    let max_tokens = asked
-        .max_tokens
-        .or(api.max_tokens)
-        .or_else(|| longest.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0))
-        .unwrap_or(MAX_TOKENS);
+    let longest = listed.iter().find(|listed| listed.id == model).and_then(longest);
+    let wanted = asked.max_tokens.or(api.max_tokens).or(longest).unwrap_or(MAX_TOKENS);
+    // It is a bound, so less keeps it; the service would rather refuse.
+    let max_tokens = wanted.min(longest.unwrap_or(u32::MAX));
+    // What is configured is for every model, and nobody's word about this one.
+    if asked.max_tokens.is_some_and(|asked| asked > max_tokens) {
+        let bound = format!("{model} writes {max_tokens} tokens at most, so it is asked for no more");
+        world.note(&format!("{bound}; `nexus models` asks anew what it can"));
+    }
     let messages = vec![Message { role: Role::User, parts: asked.parts }];
     Ok(Question { model, max_tokens, system: asked.system, messages, ..Question::default() })
+}
+
+/// The longest answer that a model writes, in tokens, where the list says so.
+fn longest(model: &Model) -> Option<u32> {
+    u32::try_from(model.max_tokens?).ok().filter(|longest| *longest > 0)
 }
 
 /// Whether anybody but nexus chose the model.
@@ -166,8 +174,7 @@ fn near(model: &str, known: &[String]) -> Option<String> {
 pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure) -> Result<Question> {
     let Ok(listed) = accounts.models("", accounts.look("")?).await else { return Err(gone) };
     let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone) };
-    let longest = model.max_tokens.and_then(|longest| u32::try_from(longest).ok()).filter(|longest| *longest > 0);
-    let max_tokens = longest.map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
+    let max_tokens = longest(model).map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
     let thinking = question.thinking && model.thinks_adaptively;
     let question = Question { model: model.id.clone(), max_tokens, thinking, ..question };
     able(&question, &listed)?;
@@ -186,7 +193,7 @@ fn unnamed(failure: Failure) -> Failure {
 pub(super) fn patience(args: &Args, form: Form, accounts: &Accounts, world: &World) -> Patience {
     let told = match form {
         Form::StreamJson => Some(object::retries(world)),
-        Form::Text | Form::Json => output::waits(accounts, world),
+        Form::Text | Form::Json => output::waits(output::awaited(form, args.schema.is_some()), accounts, world),
     };
     Patience { retries: args.retries, deadline: args.deadline, told, ..Patience::default() }
 }

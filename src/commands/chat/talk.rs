@@ -27,7 +27,7 @@ pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>,
     // Who is not signed in is told before anything is typed.
     let seen = accounts.look("")?;
     if let Some(path) = &args.system_file {
-        args.system = Some(attachment::system_prompt(path)?);
+        args.system = Some(attachment::system_prompt(path, world)?);
     }
     args.system = args.system.take().or(output.keep.system.take());
     args.model = args.model.take().or(output.keep.model.take());

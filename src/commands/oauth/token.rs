@@ -42,7 +42,11 @@ pub(crate) fn run(args: &Args, world: &World) -> Done {
     let (generation, refreshable) = (seen.generation, seen.refreshable);
     let session = match seen.serves(need, world::now()) {
         true => seen,
-        false => world.wait(async { Ok(accounts.serve("", need, seen).await?) })?,
+        false => world.wait(async {
+            let _seen = world.progress();
+            world.waiting("refreshing the token");
+            Ok(accounts.serve("", need, seen).await?)
+        })?,
     };
     // Where the refresh failed, that was said already.
     if let (Some(wanted), Some(left)) = (args.min_ttl, left(&session))

@@ -239,6 +239,20 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         "sandbox-access-",
         0,
     ),
+    row(
+        "a folder of the key that others can write to",
+        READ,
+        |home| fs::set_permissions(home.join("key"), fs::Permissions::from_mode(0o777)).unwrap(),
+        "note: [HOME]/key was open to other users (mode 777); it is private now\n",
+        0,
+    ),
+    row(
+        "a folder of the database that others can write to, when it is read",
+        READ,
+        |home| fs::set_permissions(home.join("data"), fs::Permissions::from_mode(0o777)).unwrap(),
+        "note: [HOME]/data was open to other users (mode 777); it is private now\n",
+        0,
+    ),
     row("room that a killed process left", WRITE, |home| fs::write(room(home), "left").unwrap(), "sandbox-access-", 0),
     row("a folder where room is to be made", WRITE, |home| fs::create_dir(room(home)).unwrap(), UNSAVED, 0),
     row("a link where room is to be made", WRITE, |home| symlink(home.join(DATABASE), room(home)).unwrap(), UNSAVED, 0),
@@ -254,6 +268,16 @@ const BY_ROOT: &[Row<Harm>] = &[
         1,
     ),
     row(
+        "a journal of another user, to be played back",
+        READ,
+        |home| {
+            fs::write(home.join("data/sessions.db-journal"), [0; 512]).unwrap();
+            chown(home.join("data/sessions.db-journal"), Some(STRANGER), None).unwrap();
+        },
+        "error: [HOME]/data/sessions.db-journal: this file belongs to another user\n",
+        1,
+    ),
+    row(
         "a key of another user",
         READ,
         |home| chown(home.join(KEY), Some(STRANGER), None).unwrap(),
@@ -265,7 +289,7 @@ const BY_ROOT: &[Row<Harm>] = &[
         WRITE,
         |home| chown(home.join("data"), Some(STRANGER), None).unwrap(),
         "its folder [HOME]/data belongs to another user",
-        0,
+        1,
     ),
 ];
 

@@ -93,11 +93,11 @@ pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
         left: Dead,
     },
     Row {
-        name: "the end of the session, wrapped into a 500 by a gateway",
+        name: "the end of the session under a status that says something else",
         does: || refusal(500, "invalid_grant"),
-        says: ENDED,
-        code: 4,
-        left: Dead,
+        says: "gave no usable answer (status 500); the session is kept",
+        code: 75,
+        left: Kept,
     },
     Row {
         name: "a word that only looks like the end",

@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args, input: &Path, world: &World) -> Done {
         let named = args.model.is_some() || frame.names_a_model();
         let models = settle::models_for_batch(named, &accounts, &seen).await?;
         drop(seen);
-        let settle = |line| settle::settled(frame.around(line, args)?, &accounts, &models);
+        let settle = |line| settle::settled(frame.around(line, args)?, &accounts, &models, world);
         let mut run = Run {
             accounts: &accounts,
             settle,
