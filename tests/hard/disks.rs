@@ -266,8 +266,8 @@ fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_abo
     gate.open();
     let output = nexus.finish(child);
     assert!(output.code == Some(0) && output.stdout.starts_with("sandbox-access-"), "this request is served: {output}");
-    let said =
-        "note: the refreshed session could not be saved and is lost when this command ends: [HOME]/data/sessions.db: ";
+    let said = "note: the refreshed session could not be saved and is lost with the next refresh or the end of this \
+                command: [HOME]/data/sessions.db: ";
     assert!(output.stderr.contains(said), "{output}");
     disk.remount("rw");
     let next = disk.run(&["oauth", "token"]);
