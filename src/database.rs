@@ -183,7 +183,7 @@ impl Database {
 
     pub(crate) fn open_existing(&self) -> Result<Option<Connection>> {
         match self.privacy.check(&self.path) {
-            Ok(()) => self.check_journal().and_then(|()| self.connect()).map(Some),
+            Ok(()) => self.check_journals().and_then(|()| self.connect()).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.unusable(&error)),
         }
@@ -202,26 +202,33 @@ impl Database {
             }
         };
         made().map_err(|error| self.unusable(&error))?;
-        self.check_journal()?;
+        self.check_journals()?;
         let mut connection = self.connect()?;
         let prepared = connection.execute_batch(self.kind.writing).and_then(|()| self.kind.migrate(&mut connection));
         let version = prepared.map_err(|error| self.broken(&error))?;
         self.check_version(version).map(|()| connection)
     }
 
-    /// What a journal holds is played back into the database, so it must be ours as well.
-    fn check_journal(&self) -> Result<()> {
-        let mut journal = self.path.clone().into_os_string();
-        journal.push("-journal");
-        let journal = PathBuf::from(journal);
-        match self.privacy.check(&journal) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::Store {
-                why: error.to_string(),
-                cure: "find out who put it there, and take it away if it is not yours".into(),
-                path: journal,
-            }),
-            _ => Ok(()),
+    /// What a journal holds is played back into the database, so it must be ours as well: the one that we
+    /// write, and the two of the other kind, which SQLite believes wherever it finds them.
+    fn check_journals(&self) -> Result<()> {
+        for ending in ["-journal", "-wal", "-shm"] {
+            let mut journal = self.path.clone().into_os_string();
+            journal.push(ending);
+            let journal = PathBuf::from(journal);
+            // The folder was looked at with the database.
+            match self.privacy.check_file(&journal) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Failure::Store {
+                        why: error.to_string(),
+                        cure: "find out who put it there, and take it away if it is not yours".into(),
+                        path: journal,
+                    });
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     fn connect(&self) -> Result<Connection> {

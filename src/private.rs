@@ -95,8 +95,14 @@ impl Privacy {
     /// its folder.
     #[cfg(unix)]
     pub(crate) fn check(&self, path: &Path) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt as _;
         path.parent().map_or(Ok(()), |folder| self.check_folder(folder))?;
+        self.check_file(path)
+    }
+
+    /// The same of the file alone.
+    #[cfg(unix)]
+    pub(crate) fn check_file(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
         let found = fs::symlink_metadata(path)?;
         if found.file_type().is_symlink() {
             return refused("this is a symbolic link, which could lead to somebody else's file");
@@ -148,6 +154,11 @@ impl Privacy {
     #[cfg(not(unix))]
     pub(crate) fn check(&self, path: &Path) -> io::Result<()> {
         fs::symlink_metadata(path).map(drop)
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn check_file(&self, path: &Path) -> io::Result<()> {
+        self.check(path)
     }
 
     #[cfg(not(unix))]

@@ -68,7 +68,9 @@ impl World {
 
     fn tell_of_settling(&self, told: bool) -> bool {
         if !told {
-            self.say("note: waiting until the refreshed session is saved; Ctrl-C, twice if need be, ends that at once");
+            self.say(
+                "note: waiting until the refreshed session is saved; ending that with a second Ctrl-C may cost it",
+            );
         }
         true
     }

@@ -278,6 +278,16 @@ const BY_ROOT: &[Row<Harm>] = &[
         1,
     ),
     row(
+        "a write-ahead log of another user, to be played back",
+        READ,
+        |home| {
+            fs::write(home.join("data/sessions.db-wal"), [0; 512]).unwrap();
+            chown(home.join("data/sessions.db-wal"), Some(STRANGER), None).unwrap();
+        },
+        "error: [HOME]/data/sessions.db-wal: this file belongs to another user\n",
+        1,
+    ),
+    row(
         "a key of another user",
         READ,
         |home| chown(home.join(KEY), Some(STRANGER), None).unwrap(),
