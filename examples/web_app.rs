@@ -34,11 +34,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use nexus::api::{Message, Question};
-use nexus::oauth::attempt::{Attempt, Verdict};
-use nexus::oauth::pkce::random_text;
-use nexus::provider::{Client, ClientAuth, Url};
-use nexus::secret::ClientSecret;
+use nexus::internal::api::{Message, Question};
+use nexus::internal::oauth::attempt::{Attempt, Verdict};
+use nexus::internal::oauth::pkce::random_text;
+use nexus::internal::provider::{Client, ClientAuth, Url};
+use nexus::internal::secret::ClientSecret;
 use nexus::{Accounts, Failure, Folders, Provider};
 use sha2::{Digest as _, Sha256};
 

@@ -4,19 +4,17 @@
 //! failure means is decided here and nowhere else. The matches have no wildcard, so a new variant
 //! does not compile until somebody has chosen all four.
 //!
-//! Text that came from a server was cleaned and cut ([`crate::terminal::clean`]) by whoever put it
+//! Text that came from a server was cleaned and cut ([`crate::clean::clean`]) by whoever put it
 //! into a failure; no variant ever holds a secret, a URL's query or a response body.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::moment;
 use crate::provider::Name;
+use crate::time;
 
-mod nearest;
 mod refusal;
 
-pub(crate) use nearest::nearest;
 pub use refusal::{Failed, Refusal};
 
 /// What rooms return.
@@ -371,12 +369,12 @@ impl fmt::Display for Failure {
             NoModelList { provider, refusal } => write!(f, "{provider} has no list of models: {refusal}"),
             NotSignedIn { provider, .. } => write!(f, "not signed in to {provider}"),
             SessionEnded { provider, at, cut_off } => {
-                write!(f, "the session with {provider} was ended by the server at {}", moment::rfc3339(*at))?;
+                write!(f, "the session with {provider} was ended by the server at {}", time::rfc3339(*at))?;
                 match cut_off {
                     Some(at) => write!(
                         f,
                         ", probably because a refresh at {} was cut off before its answer could be saved",
-                        moment::rfc3339(*at)
+                        time::rfc3339(*at)
                     ),
                     None => Ok(()),
                 }
@@ -389,7 +387,7 @@ impl fmt::Display for Failure {
                 write!(
                     f,
                     "the token expired {} ago and there is no refresh token",
-                    moment::span(now.saturating_sub(*expired_at))
+                    time::span(now.saturating_sub(*expired_at))
                 )
             }
             SessionElsewhere { provider, setting, was, is } => write!(
@@ -401,7 +399,7 @@ impl fmt::Display for Failure {
                 write!(f, "{provider} refused the sign-in ({error}){}", quoted(said))
             }
             SignInTimedOut { waited, client_id, redirect_uri, turned_away, .. } => {
-                write!(f, "nobody signed in within {}", moment::span(*waited))?;
+                write!(f, "nobody signed in within {}", time::span(*waited))?;
                 match turned_away {
                     0 => {}
                     1 => f.write_str(" (1 answer with a wrong state was turned away)")?,
@@ -446,7 +444,7 @@ impl fmt::Display for Failure {
             Nonsense { host, what } => write!(f, "{host} answered {what}"),
             Unreachable { host, why } => write!(f, "cannot reach {host}: {why}"),
             Overdue { host, waited } => {
-                write!(f, "{host} did not begin to answer within {}", moment::span(*waited))
+                write!(f, "{host} did not begin to answer within {}", time::span(*waited))
             }
             Untrusted { host, why } => write!(f, "{host} is not trusted: {why}"),
             NotTls { host } => write!(f, "{host} does not speak TLS, as an https:// address wants it to"),
@@ -462,7 +460,7 @@ impl fmt::Display for Failure {
             Incomplete { missing: 1, .. } => f.write_str("one line has no answer"),
             Incomplete { missing, .. } => write!(f, "{missing} lines have no answer"),
             Busy { waited } => {
-                write!(f, "another nexus has been renewing this session for {} and is not done", moment::span(*waited))
+                write!(f, "another nexus has been renewing this session for {} and is not done", time::span(*waited))
             }
         }
     }
@@ -482,7 +480,7 @@ fn start(provider: &Name) -> String {
 
 /// How long to leave a server alone that says how long, or does not.
 fn patience(retry_after: Option<i64>) -> String {
-    retry_after.map_or_else(|| "a minute".into(), moment::span)
+    retry_after.map_or_else(|| "a minute".into(), time::span)
 }
 
 impl Failure {
@@ -711,7 +709,7 @@ impl Failure {
                 "too_large" => "send less text".into(),
                 "context_exceeded" => Failure::ContextFull.hint(),
                 "rate_limited" | "overloaded" | "server_error" | "timeout" | "conflict" => match refusal.retry_after {
-                    Some(wait) => format!("try again in {}", moment::span(moment::rounded_up(wait))),
+                    Some(wait) => format!("try again in {}", time::span(time::rounded_up(wait))),
                     None => "try again in a minute".into(),
                 },
                 "redirected" => {

@@ -21,13 +21,13 @@ use zeroize::Zeroizing;
 
 pub use connecting::Connecting;
 pub use lost::Lost;
-pub(crate) use lost::root_cause;
+pub use lost::root_cause;
 use lost::{lost, unknown_issuer};
 
+use crate::clean;
 use crate::failure::{Failure, Result};
-use crate::moment;
 use crate::provider::{self, Url};
-use crate::terminal;
+use crate::time;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -203,7 +203,7 @@ impl Http {
 
     fn tell(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = &self.trace {
-            trace(&terminal::visible(&line()));
+            trace(&clean::visible(&line()));
         }
     }
 
@@ -291,7 +291,7 @@ fn roots(from: Roots) -> Result<rustls::RootCertStore> {
             sentence: format!(
                 "no certificate authorities to check https with ({}); install the system's CA certificates or set \
                  SSL_CERT_FILE",
-                terminal::clean(&why)
+                clean::clean(&why)
             ),
         });
     }
@@ -306,16 +306,16 @@ fn unusable_proxy(name: &str, what: &str) -> Failure {
 }
 
 fn system(doing: &str, error: &dyn Error) -> Failure {
-    Failure::System { sentence: format!("{doing}: {}", terminal::clean(&root_cause(error))) }
+    Failure::System { sentence: format!("{doing}: {}", clean::clean(&root_cause(error))) }
 }
 
 /// How long a server asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
 /// date, which is compared with the server's own clock.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let after = header("retry-after");
     let date = || {
-        let wait = moment::parse_http_date(after)? - moment::parse_http_date(header("date"))?;
+        let wait = time::parse_http_date(after)? - time::parse_http_date(header("date"))?;
         u64::try_from(wait).ok().map(Duration::from_secs)
     };
     seconds(header("retry-after-ms"), 1_000.0).or_else(|| seconds(after, 1.0)).or_else(date)

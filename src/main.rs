@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+mod cli;
+
 fn main() -> ExitCode {
-    ExitCode::from(nexus::run(std::env::args_os()))
+    ExitCode::from(cli::run(std::env::args_os()))
 }

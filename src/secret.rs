@@ -5,7 +5,7 @@
 //! handed in where an access token is asked for:
 //!
 //! ```compile_fail
-//! use nexus::secret::{AccessToken, RefreshToken};
+//! use nexus::internal::secret::{AccessToken, RefreshToken};
 //! let refresh = RefreshToken::new("r".into());
 //! let access: AccessToken = refresh;
 //! ```
@@ -13,11 +13,11 @@
 //! There is nothing to print it with:
 //!
 //! ```compile_fail
-//! println!("{}", nexus::secret::AccessToken::new("t".into()));
+//! println!("{}", nexus::internal::secret::AccessToken::new("t".into()));
 //! ```
 //!
 //! ```
-//! let token = nexus::secret::AccessToken::new("t".into());
+//! let token = nexus::internal::secret::AccessToken::new("t".into());
 //! assert_eq!(format!("{token:?}"), "(secret)");
 //! ```
 
@@ -64,7 +64,7 @@ pub type ClientSecret = Secret<kind::Client>;
 pub type Passphrase = Secret<kind::Pass>;
 
 /// The variables of the environment that hold secrets; no child process inherits them.
-pub(crate) const VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
+pub const VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
 
 impl<K> Secret<K> {
     /// Takes the text in; from here on it shows itself only through [`expose`](Self::expose).
@@ -85,7 +85,7 @@ impl<K> Secret<K> {
 }
 
 /// Compares two texts in time that depends on their length alone.
-pub(crate) fn same(one: &str, other: &str) -> bool {
+pub fn same(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 

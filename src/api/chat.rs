@@ -133,7 +133,7 @@ impl Answer {
 
     /// Waits until a stream's first bytes are there, whatever they will mean. An answer in one piece
     /// is not a stream: its head is all that comes before it is whole.
-    pub(crate) async fn hear(&mut self) {
+    pub async fn hear(&mut self) {
         if let Form::Events(decoder) = &mut self.form {
             match self.peer.chunk(&mut self.response).await {
                 Ok(Some(bytes)) => decoder.push(bytes.as_ref()),
@@ -147,7 +147,7 @@ impl Answer {
     ///
     /// # Errors
     /// Those of [`next`](Self::next), which goes on to have them.
-    pub(crate) async fn begin(&mut self) -> Result<()> {
+    pub async fn begin(&mut self) -> Result<()> {
         self.first = self.next().await?;
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`Failure::TooLong`] where that is more than anybody should keep in memory: 64 MiB.
-    pub(crate) fn collect(&self, text: &mut String, piece: &str) -> Result<()> {
+    pub fn collect(&self, text: &mut String, piece: &str) -> Result<()> {
         if text.len() + piece.len() > MAX_COLLECTED {
             let limit = MAX_COLLECTED / 1024 / 1024;
             return Err(Failure::TooLong { host: self.peer.host.clone(), limit });

@@ -14,11 +14,11 @@ use reqwest::{Method, Request, Response};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::clean::clean;
 use crate::failure::{Failure, Result};
 use crate::http::{self, Http};
 use crate::provider::{self, Dialect, Provider, Url};
 use crate::secret::AccessToken;
-use crate::terminal::clean;
 
 pub mod chat;
 pub mod models;
@@ -45,7 +45,7 @@ pub use question::{Message, Part, Question, Role};
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
 
 /// How long an answer that has begun may be silent.
-pub(crate) const SILENCE: Duration = Duration::from_secs(90);
+pub const SILENCE: Duration = Duration::from_secs(90);
 
 /// How long to wait for a server that says nothing.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ impl<'a> Client<'a> {
     }
 
     /// The same, for a caller who knows himself how long he waits for an answer to begin.
-    pub(crate) fn patient(mut self) -> Self {
+    pub fn patient(mut self) -> Self {
         self.patience.head = Duration::MAX;
         self
     }

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::message::figure;
 use super::{Client, content_type, is_json, request};
 use crate::failure::{Failure, Result};
-use crate::moment;
 use crate::provider::Dialect;
 use crate::secret::AccessToken;
+use crate::time;
 
 /// As many models as the API gives on one page.
 const PAGE: &str = "1000";
@@ -72,7 +72,7 @@ impl Model {
         let denied = denied(&item);
         let model = Self::deserialize(item).ok()?;
         let thinks_adaptively = adaptive || model.thinks_adaptively;
-        let created_at = model.created_at.or_else(|| created.map(moment::rfc3339));
+        let created_at = model.created_at.or_else(|| created.map(time::rfc3339));
         // A list that has our own word for it is not asked twice.
         let cannot = if denied.is_empty() { model.cannot } else { denied };
         Some(Self { created_at, thinks_adaptively, cannot, ..model })

@@ -23,7 +23,7 @@ pub struct TooLarge;
 /// Turns a stream's bytes into its events.
 ///
 /// ```
-/// use nexus::api::sse::{Decoder, Event};
+/// use nexus::internal::api::sse::{Decoder, Event};
 /// let mut decoder = Decoder::default();
 /// decoder.push(b"event: greeting\nda");
 /// assert_eq!(decoder.next_event(), Ok(None));

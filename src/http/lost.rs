@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use super::CONNECT_TIMEOUT;
+use crate::clean;
 use crate::failure::Failure;
 use crate::provider::{self, Url};
-use crate::terminal;
 
 /// Why a request brought no answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,18 +54,18 @@ pub(super) fn lost(error: reqwest::Error) -> Lost {
                 "its certificate is an authority's own, and must be one that the authority signed for this server"
                     .into(),
             ),
-            Some(certificate) => Lost::Untrusted(terminal::clean(&format!("its certificate: {certificate}"))),
-            None => Lost::NeverSent(terminal::clean(&root_cause(&error))),
+            Some(certificate) => Lost::Untrusted(clean::clean(&format!("its certificate: {certificate}"))),
+            None => Lost::NeverSent(clean::clean(&root_cause(&error))),
         }
     } else if error.is_timeout() {
         Lost::TooLate
     } else {
-        Lost::PerhapsSent(terminal::clean(&root_cause(&error)))
+        Lost::PerhapsSent(clean::clean(&root_cause(&error)))
     }
 }
 
 /// The innermost cause, which is the one that says what happened ("Connection refused").
-pub(crate) fn root_cause(error: &dyn Error) -> String {
+pub fn root_cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

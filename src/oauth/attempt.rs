@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::clean::clean;
 use crate::failure::{Failure, Result};
 use crate::http::Http;
 use crate::oauth::endpoint;
@@ -12,7 +13,6 @@ use crate::oauth::grant::Grant;
 use crate::oauth::pkce;
 use crate::provider::{self, Provider, Url};
 use crate::secret::{AuthorizationCode, Verifier, same};
-use crate::terminal::clean;
 
 /// The parameters that every sign-in sets anew. Said twice, a server may believe either.
 const OURS: &[&str] =

@@ -13,14 +13,14 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::clean::clean;
 use crate::failure::{Failed, Failure, Result};
 use crate::http::{self, Http, Lost};
-use crate::moment;
 use crate::oauth::grant::{self, Grant};
 use crate::oauth::hidden::{self, Hidden};
 use crate::provider::{self, ClientAuth, Encoding, Provider, RequestStyle, Url};
 use crate::secret::{AuthorizationCode, ClientSecret, RefreshToken, Verifier};
-use crate::terminal::clean;
+use crate::time;
 
 /// How long a token request may take in all, connecting included.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -118,7 +118,7 @@ impl Unredeemed {
 }
 
 /// Redeems an authorization code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
-pub(crate) async fn redeem(
+pub async fn redeem(
     http: &Http,
     provider: &Provider,
     code: AuthorizationCode,
@@ -224,8 +224,8 @@ impl Endpoint<'_> {
         let hidden = self.hidden(&fields);
         let (status, headers, body) = self.exchange(http, fields, style, TIME_LIMIT).await?;
         let body = body?;
-        let dated = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(moment::parse_http_date);
-        let retry_after = http::retry_after(&headers).map(moment::rounded_up);
+        let dated = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http_date);
+        let retry_after = http::retry_after(&headers).map(time::rounded_up);
         match status.as_u16() {
             status @ 200..=299 => grant::read(&body, dated).map_err(|what| {
                 match refusal(status, retry_after, &body, &hidden) {

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::moment;
 use crate::secret::{AccessToken, RefreshToken};
+use crate::time;
 
 /// The longest lifetime that is believed, in seconds: ten years. What says more says nothing.
 const LONGEST_LIFE: i64 = 10 * 366 * 86_400;
@@ -91,7 +91,7 @@ pub fn read(body: &[u8], dated: Option<i64>) -> Result<Grant, String> {
 /// What is known of a session after its server has said something more: for a name that is known, its
 /// latest word, and beside it what is new, as long as both have room together. A server that thinks of
 /// another name at every refresh grows nothing without end, and what the sign-in said stays.
-pub(crate) fn joined(mut known: Map<String, Value>, said: Map<String, Value>) -> Map<String, Value> {
+pub fn joined(mut known: Map<String, Value>, said: Map<String, Value>) -> Map<String, Value> {
     let mut size: usize = known.iter().map(|(name, value)| written(name, value)).sum();
     let (again, new): (Vec<_>, Vec<_>) = said.into_iter().partition(|(name, _)| known.contains_key(name));
     for (name, value) in again.into_iter().chain(new) {
@@ -130,7 +130,7 @@ fn life_until(fields: &Map<String, Value>, dated: Option<i64>) -> Option<i64> {
     let said = ["expires_at", "expires_on"].iter().find_map(|name| fields.get(*name))?;
     let end = match said {
         Value::Number(number) => number.as_f64()? as i64,
-        Value::String(text) => text.trim().parse().ok().or_else(|| moment::parse_rfc3339(text.trim()))?,
+        Value::String(text) => text.trim().parse().ok().or_else(|| time::parse_rfc3339(text.trim()))?,
         _ => return None,
     };
     Some(end.saturating_sub(dated?).clamp(0, LONGEST_LIFE))

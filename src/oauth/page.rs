@@ -4,9 +4,9 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 
+use crate::clean::{clean, visible};
 use crate::failure::Failure;
 use crate::loopback::page::{self, Page, Tone, escape, sentence};
-use crate::terminal::{clean, visible};
 
 const FOOT: &str = "This page comes from nexus on your own machine and holds no script, no tracker and no secret.";
 

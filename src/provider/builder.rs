@@ -10,7 +10,7 @@ use crate::secret::ClientSecret;
 /// Begin with [`Provider::named`], or with [`Provider::claude_code`] to change single values of it.
 ///
 /// ```
-/// use nexus::provider::{Client, Provider};
+/// use nexus::internal::provider::{Client, Provider};
 ///
 /// # fn main() -> Result<(), nexus::Failure> {
 /// let provider = Provider::named("work")
@@ -119,7 +119,7 @@ impl Provider {
 
 impl Api {
     /// Changes the dialect, and the headers that come with it.
-    pub(super) fn speak(&mut self, dialect: Dialect) {
+    pub fn speak(&mut self, dialect: Dialect) {
         self.dialect = dialect;
         match dialect {
             Dialect::Anthropic => {
@@ -131,7 +131,7 @@ impl Api {
 
     /// Sets a header, or takes it out where the value is empty. Names are the same in any case (RFC
     /// 9110, section 5.1).
-    pub(super) fn set_header(&mut self, name: &str, value: &str) {
+    pub fn set_header(&mut self, name: &str, value: &str) {
         self.headers.retain(|known, _| !known.eq_ignore_ascii_case(name));
         if !value.is_empty() {
             self.headers.insert(name.to_owned(), value.to_owned());

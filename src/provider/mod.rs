@@ -11,8 +11,6 @@ use crate::failure::{Failure, Result};
 use crate::secret::ClientSecret;
 
 mod builder;
-pub mod config;
-pub mod keeping;
 mod name;
 
 pub use name::Name;

@@ -6,7 +6,7 @@ use super::messages::{admit, refusal};
 use super::script::Answer;
 use super::seen::only;
 use super::{Seen, State, completions};
-use crate::moment;
+use crate::time;
 
 /// When a model came out, in Unix seconds: the newest on 2026-10-01, each further one a month earlier.
 pub(super) fn created(age: usize) -> i64 {
@@ -63,7 +63,7 @@ fn model(age: usize, id: &str) -> Value {
         "type": "model",
         "id": id,
         "display_name": words.join(" "),
-        "created_at": moment::rfc3339(created(age)),
+        "created_at": time::rfc3339(created(age)),
         "max_input_tokens": 200_000,
         "max_tokens": 4_096,
     })

@@ -27,7 +27,7 @@ pub struct FailedRefresh {
 
 impl FailedRefresh {
     /// Whether a server that was there failed so lately that it may still be in the same trouble.
-    pub(crate) fn is_of_just_now(&self, now: i64) -> bool {
+    pub fn is_of_just_now(&self, now: i64) -> bool {
         self.reached && (self.at..self.at.saturating_add(REST)).contains(&now)
     }
 }

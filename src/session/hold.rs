@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Result};
-use crate::private::Privacy;
+use crate::private_fs::Privacy;
 use crate::session::Key;
 
 /// How long to wait for the lock: the holder may be using up a whole token request, and one more

@@ -30,10 +30,10 @@
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
-use crate::moment;
 use crate::oauth::grant::{self, Grant};
 use crate::provider::{ClientAuth, Provider, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+use crate::time;
 
 mod failed;
 pub mod hold;
@@ -141,7 +141,7 @@ const CLOCKS_APART: i64 = 300;
 pub fn clocks_apart(dated: Option<i64>, now: i64, host: &str) -> Option<String> {
     let ahead = now.saturating_sub(dated?);
     (ahead.saturating_abs() > CLOCKS_APART).then(|| {
-        let by = moment::span(ahead.saturating_abs());
+        let by = time::span(ahead.saturating_abs());
         let way = if ahead > 0 { "ahead of" } else { "behind" };
         format!("this machine's clock is {by} {way} that of {host}: set it, or the times shown are wrong by as much")
     })
@@ -284,12 +284,12 @@ impl HeldSession {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub mod tests {
     use serde_json::json;
 
     use super::*;
 
-    pub(crate) fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
+    pub fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
         Session {
             generation: 3,
             access_token: AccessToken::new("a".into()),

@@ -14,13 +14,13 @@ use tokio::sync::watch;
 
 use crate::failure::{Failed, Failure, Result};
 use crate::http::Http;
-use crate::moment;
 use crate::oauth::endpoint::{Endpoint, Unredeemed};
-pub use crate::private::Notice;
+pub use crate::private_fs::Notice;
 use crate::provider::{self, Provider};
 use crate::session::hold;
 use crate::session::vault::{Held, Vault};
 use crate::session::{FailedRefresh, HeldSession, Key, Need, Session};
+use crate::time;
 
 /// The time in Unix seconds, handed in.
 pub type Clock = fn() -> i64;
@@ -61,7 +61,7 @@ impl Renewal {
     }
 
     /// As [`look`](Self::look), without blocking a runtime.
-    pub(crate) async fn look_aside(&self, key: &Key) -> Result<Session> {
+    pub async fn look_aside(&self, key: &Key) -> Result<Session> {
         let (this, key) = (self.clone(), key.clone());
         off_thread(move || this.look(&key)).await
     }
@@ -102,7 +102,7 @@ impl Renewal {
         renewed.await.map_err(|_| Failure::System { sentence: "the refresh was abandoned".into() })?
     }
 
-    pub(crate) async fn wait_for_turn(&self, key: &Key) -> Result<Held> {
+    pub async fn wait_for_turn(&self, key: &Key) -> Result<Held> {
         let mut turn = std::pin::pin!(self.vault.hold(key, hold::WAIT));
         tokio::select! {
             held = &mut turn => return held,
@@ -192,7 +192,7 @@ impl Renewal {
     }
 
     /// Saves what lives nowhere else, and gives it back with what became of that.
-    pub(crate) async fn save(&self, held: &Arc<Held>, mut session: HeldSession) -> Result<(HeldSession, Result<()>)> {
+    pub async fn save(&self, held: &Arc<Held>, mut session: HeldSession) -> Result<(HeldSession, Result<()>)> {
         let mut attempt = 1;
         loop {
             let (held, kept) = (held.clone(), session);
@@ -300,7 +300,7 @@ impl Renewal {
         if session.alive(now) && !matches!(need, Need::OtherThan(_)) {
             let left = session
                 .expires_at
-                .map_or_else(String::new, |at| format!(", good for {}", moment::span(at.saturating_sub(now))));
+                .map_or_else(String::new, |at| format!(", good for {}", time::span(at.saturating_sub(now))));
             if need != Need::Ahead {
                 (self.notice)(&format!("the token was not refreshed ({host} {}); using the old one{left}", failed.why));
             }
@@ -323,7 +323,7 @@ impl Renewal {
     }
 
     /// Announces that a token is about to be spent: an interrupted process waits for it to be saved.
-    pub(crate) fn fly(&self) -> Flight {
+    pub fn fly(&self) -> Flight {
         self.flights.send_modify(|count| *count += 1);
         Flight(self.flights.clone())
     }
@@ -344,7 +344,7 @@ impl Renewal {
 }
 
 /// Something between "sent" and "saved", for as long as this lives.
-pub(crate) struct Flight(Arc<watch::Sender<usize>>);
+pub struct Flight(Arc<watch::Sender<usize>>);
 
 impl Drop for Flight {
     fn drop(&mut self) {
@@ -359,7 +359,7 @@ pub async fn settled(flights: &watch::Sender<usize>) {
 }
 
 /// Runs disk work where it blocks no runtime.
-pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Failure::System { sentence: "the disk work was abandoned".into() })?

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-use crate::private::{self, Privacy};
+use crate::private_fs::{self, Privacy};
 
 /// How much is held, in bytes. A row takes 16 KiB for each token, 64 KiB for what the server said
 /// beside, 64 KiB for its models, 16 KiB for scopes and a little for the rest, and the journal as much
@@ -29,7 +29,7 @@ pub(super) struct Room(PathBuf);
 impl Room {
     /// Takes room in this file for a database of so many bytes.
     pub(super) fn take(path: PathBuf, database: u64, privacy: &Privacy) -> io::Result<Self> {
-        private::survive_file_limit();
+        private_fs::survive_file_limit();
         let mut file = privacy.open_or_create(&path)?;
         let room = Self(path);
         file.set_len(0)?;

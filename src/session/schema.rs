@@ -1,6 +1,6 @@
 //! The shape of the session database, as numbered steps.
 
-use crate::database::Kind;
+use crate::store::database::Kind;
 
 /// The session database ("nexs").
 pub(super) static SESSIONS: Kind = Kind {
@@ -33,8 +33,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::database::{Connection, Database};
-    use crate::private::{self, Privacy};
+    use crate::private_fs::{self, Privacy};
+    use crate::store::database::{Connection, Database};
 
     /// A session as the first version writes it; later ones have these columns, too.
     const ROW: &str = "INSERT INTO session (provider, owner, generation, access_token, metadata, token_type, scopes,
@@ -46,7 +46,7 @@ mod tests {
         for version in 0..=STEPS.len() {
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("sessions.db");
-            private::create(&path).unwrap();
+            private_fs::create(&path).unwrap();
             let written = Connection::open(&path).unwrap();
             for step in &STEPS[..version] {
                 written.execute_batch(step).unwrap();

@@ -14,18 +14,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::database::{Connection, Database, Older, OptionalExtension as _, Row, Rows, params};
 use crate::failure::{Failure, Result};
-use crate::private::{Notice, Privacy};
-use crate::provider::keeping::Keeping;
+use crate::private_fs::{Notice, Privacy};
 use crate::provider::{ClientAuth, Name, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::session::hold::{self, Hold, Queue};
+use crate::session::key::Keeping;
 use crate::session::key::Keystore;
 use crate::session::room::Room;
 use crate::session::schema::SESSIONS;
 use crate::session::seal::{Place, Seal};
 use crate::session::{FailedRefresh, HeldSession, Home, Key, Session};
+use crate::store::database::{Connection, Database, Older, OptionalExtension as _, Row, Rows, params};
 
 /// Where sessions are kept.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use nexus::provider::Client;
+use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
 use nexus::{Accounts, Folders, Provider};
 use serde_json::json;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nexus::account::{Patience, Waiting};
-use nexus::api::{Message, Question};
-use nexus::provider::Client;
+use nexus::internal::api::{Message, Question};
+use nexus::internal::client::{Patience, Waiting};
+use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use nexus::{Accounts, Failure, Folders, Provider};
 use serde_json::json;
@@ -50,7 +50,7 @@ async fn setup_at(
 }
 
 impl Setup {
-    async fn sign_in(&self) -> Result<nexus::session::Session, Failure> {
+    async fn sign_in(&self) -> Result<nexus::internal::session::Session, Failure> {
         let attempt = self.accounts.authorization_url().unwrap();
         let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
         self.accounts.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await

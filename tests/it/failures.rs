@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nexus::Failure;
-use nexus::failure::{Failed, Refusal};
-use nexus::provider::Name;
+use nexus::internal::failure::{Failed, Refusal};
+use nexus::internal::provider::Name;
 
 /// Every variant at least once, and every way in which one of them speaks differently.
 fn catalogue() -> Vec<Failure> {
     use Failure::*;
     let (text, work, host) = (String::from, || Name::from("work"), || String::from("id.example.com"));
-    let built_in = || Name::from(nexus::provider::BUILT_IN);
+    let built_in = || Name::from(nexus::internal::provider::BUILT_IN);
     let refusal = |status: Option<u16>, kind: Option<&str>| Refusal {
         host: "llm.example.com".into(),
         status,

@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use nexus::api::Role;
 use nexus::history::store::{Asked, History};
 use nexus::history::{State, Turn};
+use nexus::internal::api::Role;
 use serde_json::json;
 
 use crate::nexus::Nexus;

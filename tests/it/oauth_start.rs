@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 
-use nexus::provider::{ClientAuth, Url};
+use nexus::internal::provider::{ClientAuth, Url};
 use nexus::sandbox::{Endpoint, Gate, Issuer, RedirectRule, Sandbox, Scripted, Settings};
 use serde_json::json;
 

@@ -38,7 +38,7 @@ fn a_healthy_session_says_so() {
     let left = object["expires_in"].take().as_i64().unwrap();
     assert!((12_000..=12_270).contains(&left), "{left}");
     let at = object["expires_at"].take();
-    assert!(nexus::moment::parse_rfc3339(at.as_str().unwrap()).is_some(), "{at}");
+    assert!(nexus::internal::time::parse_rfc3339(at.as_str().unwrap()).is_some(), "{at}");
     assert_eq!(
         object,
         json!({
@@ -92,7 +92,7 @@ fn a_session_that_the_server_ended_is_dead_and_stays_so() {
     let output = nexus.run(&["oauth", "status"]);
     let at = output.stdout.strip_prefix("Session ended by the server at ").unwrap();
     let at = at.strip_suffix(": run nexus oauth start\n").unwrap();
-    assert!(nexus::moment::parse_rfc3339(at).is_some(), "{at}");
+    assert!(nexus::internal::time::parse_rfc3339(at).is_some(), "{at}");
     assert_eq!(output.code, Some(4));
     let object = nexus.run(&["oauth", "status", "--json"]).json();
     assert_eq!((&object["state"], &object["auto_refresh"]), (&json!("dead"), &json!(false)));

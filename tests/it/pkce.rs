@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nexus::Provider;
-use nexus::failure::Failure;
-use nexus::oauth::attempt::{Attempt, Verdict};
-use nexus::oauth::pkce;
-use nexus::provider::{Client, ClientAuth, Origin, Setting, Url};
-use nexus::secret::Verifier;
+use nexus::internal::failure::Failure;
+use nexus::internal::oauth::attempt::{Attempt, Verdict};
+use nexus::internal::oauth::pkce;
+use nexus::internal::provider::{Client, ClientAuth, Origin, Setting, Url};
+use nexus::internal::secret::Verifier;
 
 const REDIRECT: &str = "http://localhost:4000/oauth/claude/callback";
 

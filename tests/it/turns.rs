@@ -198,7 +198,7 @@ fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
             .unwrap_or_else(|| panic!("{output}"));
         let end = " was cut off before its answer could be saved\n  run `nexus oauth start`\n";
         let cut_off = cut_off.strip_suffix(end).unwrap_or_else(|| panic!("{output}"));
-        let times = [cut_off, at].map(|time| nexus::moment::parse_rfc3339(time).unwrap());
+        let times = [cut_off, at].map(|time| nexus::internal::time::parse_rfc3339(time).unwrap());
         assert!(times.is_sorted(), "{output}");
     }
     assert_eq!(sandbox.refreshes_asked(), 2, "and nobody knocks any more");

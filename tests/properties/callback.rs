@@ -3,10 +3,10 @@ use std::net::IpAddr;
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue};
 use nexus::Provider;
-use nexus::loopback::addressed_to_us;
-use nexus::oauth::attempt::{Attempt, Verdict};
-use nexus::provider::{Client, Url};
-use nexus::terminal::visible;
+use nexus::internal::clean::visible;
+use nexus::internal::loopback::addressed_to_us;
+use nexus::internal::oauth::attempt::{Attempt, Verdict};
+use nexus::internal::provider::{Client, Url};
 
 const PORT: u16 = 4_000;
 

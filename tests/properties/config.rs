@@ -1,7 +1,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use nexus::provider::{Url, config, endpoint_url};
+use nexus::internal::provider::{Url, config, endpoint_url};
 use tempfile::TempDir;
 
 /// What stands for a secret.

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use nexus::moment;
-use nexus::session::vault::Vault;
-use nexus::session::{Key, Need};
+use nexus::internal::session::vault::Vault;
+use nexus::internal::session::{Key, Need};
+use nexus::internal::time;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
@@ -171,8 +171,8 @@ impl Store {
         }
         let told = [Some(session.issued_at), session.expires_at, session.ended_at];
         for at in told.into_iter().flatten() {
-            assert!(nexus::moment::parse_rfc3339(&moment::rfc3339(at)).is_some());
-            assert!(!moment::span(at).is_empty());
+            assert!(nexus::internal::time::parse_rfc3339(&time::rfc3339(at)).is_some());
+            assert!(!time::span(at).is_empty());
         }
         assert!(session.account().is_none_or(|account| !account.is_empty()));
     }

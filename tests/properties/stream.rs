@@ -1,4 +1,4 @@
-use nexus::api::sse::Decoder;
+use nexus::internal::api::sse::Decoder;
 
 /// The first byte says how to cut the rest into chunks. Whatever the cuts, the same events come, and no
 /// more than was sent.

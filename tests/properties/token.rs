@@ -1,4 +1,4 @@
-use nexus::oauth::grant;
+use nexus::internal::oauth::grant;
 
 /// A token response. What is believed of it fits into a header and into a lifetime; what is said of
 /// one that is not believed quotes not a word of it.

@@ -16,19 +16,20 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::database;
 use crate::failure::{Failure, Result};
-use crate::private::{self, Privacy};
+use crate::private_fs::{self, Privacy};
 use crate::provider::Name;
-use crate::provider::keeping::{Keeper, Keeping};
 use crate::session::seal::Seal;
+use crate::store::database;
 
+mod config;
 mod os_keyring;
 mod passphrase;
 pub(super) mod record;
 mod turn;
 mod within;
 
+pub use config::{Keeper, Keeping, PassphraseSource};
 use record::{DataKey, Record};
 
 /// Where the key is found, made and moved.
@@ -307,13 +308,13 @@ impl Keystore {
     fn note_entry(&self, id: &str) -> Result<()> {
         let noted = (|| {
             let note = self.beside("entry");
-            private::survive_file_limit();
+            private_fs::survive_file_limit();
             note.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
             let mut file = self.privacy.open_or_create(&note)?;
             file.set_len(0)?;
             file.write_all(id.as_bytes())?;
             file.sync_all()?;
-            self.path.parent().map_or(Ok(()), private::sync_folder)
+            self.path.parent().map_or(Ok(()), private_fs::sync_folder)
         })();
         noted.map_err(|error: io::Error| self.unwritable(&error))
     }
@@ -322,7 +323,7 @@ impl Keystore {
     /// the key. A sentence tells what could not be removed.
     fn clear_up(&self) -> Option<String> {
         let cleared = (|| {
-            private::remove(&self.beside("draft")).map_err(|error| error.to_string())?;
+            private_fs::remove(&self.beside("draft")).map_err(|error| error.to_string())?;
             let note = self.beside("entry");
             let id = match fs::read_to_string(&note) {
                 Ok(id) => id,
@@ -335,7 +336,7 @@ impl Keystore {
             if !id.is_empty() {
                 os_keyring::remove(&id).map_err(|why| format!("the operating system's keyring {why}"))?;
             }
-            private::remove(&note).map_err(|error| error.to_string())
+            private_fs::remove(&note).map_err(|error| error.to_string())
         })();
         cleared.err()
     }

@@ -83,7 +83,7 @@ mod ask {
     }
 
     fn why(error: &Error) -> String {
-        format!("cannot be used: {}", crate::terminal::clean(&error.to_string()))
+        format!("cannot be used: {}", crate::clean::clean(&error.to_string()))
     }
 }
 

@@ -20,8 +20,8 @@ use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
-use crate::provider::keeping::PassphraseSource;
 use crate::secret::{self, Passphrase};
+use crate::session::key::PassphraseSource;
 use crate::session::key::record::DataKey;
 use crate::session::seal::Seal;
 

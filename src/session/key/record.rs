@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
-use crate::provider::keeping::Keeper;
+use crate::session::key::Keeper;
 use crate::session::key::passphrase::Wrapped;
 
 /// What the line begins with when it holds the key; nothing else is taken for one.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use nexus::provider::Client;
+use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
 use nexus::{Accounts, Failure, Folders, Provider};
 use rusqlite::Connection;

@@ -1,0 +1,314 @@
+//! Files that are sent along: what each is, by its content and never by its name, and whether it may
+//! be sent at all. All of it is settled before the network, and nothing is read without bound.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::cli::context::Context;
+use crate::cli::terminal::pipe;
+use nexus::internal::api::Part;
+use nexus::internal::failure::{Failure, Result};
+
+mod pdf;
+mod picture;
+
+const MIB: usize = 1024 * 1024;
+
+/// The largest request, and so the largest of everything, in bytes: that of the Messages API.
+const MAX_REQUEST: usize = 32 * MIB;
+
+/// The largest image as it is sent, in bytes of base64.
+const MAX_IMAGE: usize = 10 * MIB;
+
+/// The longest side of an image, in pixels.
+const MAX_SIDE: usize = 8_000;
+
+/// The most pictures and pages of PDFs in one request.
+const MAX_PAGES: usize = 600;
+
+const READABLE: &str = "models read text, PNG, JPEG, GIF, WebP and PDF";
+
+/// The files as parts of the question, in their order.
+///
+/// # Errors
+/// [`Failure::Attachment`], naming the file and what is wrong with it.
+pub(super) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Result<Vec<Part>> {
+    let mut parts = Vec::with_capacity(files.len());
+    let (mut sent, mut pages) = (prompt.len(), 0_usize);
+    for path in files {
+        let attached = Attached { path };
+        let bytes = if is_stdin(path) {
+            attached.bound(context.stdin_bytes(MAX_REQUEST + 1)?)?
+        } else {
+            attached.read(context)?
+        };
+        // Encoded, it says nothing any more.
+        let counted = if bytes.starts_with(b"%PDF") { pdf::pages(&bytes) } else { None };
+        let part = attached.part(bytes)?;
+        sent += match &part {
+            Part::Text(text) | Part::Document { text, .. } => text.len(),
+            Part::Image { data, .. } | Part::Pdf { data, .. } => data.len(),
+        };
+        if sent > MAX_REQUEST {
+            let why = format!("with it the question is {}, and may be {}", size(sent), size(MAX_REQUEST));
+            return Err(attached.refused(why, "send fewer or smaller files"));
+        }
+        pages = pages.saturating_add(match &part {
+            Part::Text(_) | Part::Document { .. } => 0,
+            Part::Image { .. } => 1,
+            Part::Pdf { .. } => counted.unwrap_or(1),
+        });
+        if pages > MAX_PAGES {
+            let why = format!("with it the question has {pages} pictures and pages, and may have {MAX_PAGES}");
+            return Err(attached.refused(why, "send fewer of them, or a part of it"));
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+/// A system prompt that is kept in a file.
+///
+/// # Errors
+/// [`Failure::Configuration`], naming the file and what is wrong with it.
+pub(super) fn system_prompt(path: &Path, context: &Context) -> Result<String> {
+    let attached = Attached { path };
+    let cure = "name a file of UTF-8 text";
+    let text = attached
+        .read(context)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
+    text.map_err(|failure| match failure {
+        Failure::Attachment { file, why, cure: own } => Failure::Configuration {
+            sentence: format!("the system prompt {file} cannot be used: {why}"),
+            cure: if path.exists() { cure.into() } else { own },
+        },
+        other => other,
+    })
+}
+
+/// Whether stdin is meant.
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A file on its way into the question.
+struct Attached<'a> {
+    path: &'a Path,
+}
+
+impl Attached<'_> {
+    /// What a model is told that the file is called: nothing of where it lies.
+    fn title(&self) -> String {
+        match self.path.file_name() {
+            _ if is_stdin(self.path) => "stdin".into(),
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => self.path.to_string_lossy().into_owned(),
+        }
+    }
+
+    fn refused(&self, why: impl Into<String>, cure: impl Into<String>) -> Failure {
+        let file = if is_stdin(self.path) { "stdin".into() } else { self.path.display().to_string() };
+        Failure::Attachment { file, why: why.into(), cure: cure.into() }
+    }
+
+    fn read(&self, context: &Context) -> Result<Vec<u8>> {
+        let path = self.path;
+        let unreadable =
+            |error: io::Error| self.refused(error.to_string(), "check the file's name and who may read it");
+        let found = fs::metadata(path).map_err(unreadable)?;
+        if found.is_dir() {
+            return Err(self.refused("it is a folder", "name the files in it, each with its own -a"));
+        }
+        if pipe::is_pipe(&found) {
+            return self.bound(context.pipe(path, MAX_REQUEST + 1).map_err(unreadable)?);
+        }
+        if !found.is_file() {
+            return Err(self.refused("it is no file that ends", "pipe it in and attach `-`"));
+        }
+        if found.len() > MAX_REQUEST as u64 {
+            return Err(self.too_large(&size(usize::try_from(found.len()).unwrap_or(usize::MAX))));
+        }
+        let mut bytes = Vec::new();
+        // It may grow while it is read.
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(MAX_REQUEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        self.bound(bytes)
+    }
+
+    /// What was read up to one byte more than may be sent.
+    fn bound(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        if bytes.len() > MAX_REQUEST {
+            Err(self.too_large(&format!("more than {}", size(MAX_REQUEST))))
+        } else {
+            Ok(bytes)
+        }
+    }
+
+    fn too_large(&self, size_of_it: &str) -> Failure {
+        let why = format!("it is {size_of_it}, and a question may be {}", size(MAX_REQUEST));
+        self.refused(why, "send a part of it")
+    }
+
+    fn part(&self, bytes: Vec<u8>) -> Result<Part> {
+        let found = infer::get(&bytes).map(|kind| kind.mime_type());
+        match found {
+            Some(media_type @ ("image/png" | "image/jpeg" | "image/gif" | "image/webp")) => {
+                self.image(media_type, &bytes)
+            }
+            Some("application/pdf") => {
+                Ok(Part::Pdf { title: self.title(), data: self.encoded(&bytes, MAX_REQUEST, "a question")? })
+            }
+            found => self.text(bytes, found),
+        }
+    }
+
+    fn image(&self, media_type: &'static str, bytes: &[u8]) -> Result<Part> {
+        match imagesize::blob_size(bytes) {
+            Ok(found) if found.width.max(found.height) > MAX_SIDE => {
+                let why =
+                    format!("it is {} x {} pixels, and an image may have {MAX_SIDE} a side", found.width, found.height);
+                return Err(self.refused(why, "scale it down"));
+            }
+            // Of the other kinds not every header is known; those are for the service to judge.
+            Err(_) if matches!(media_type, "image/png" | "image/jpeg") => {
+                let why = format!("it begins as {media_type} does, and breaks off before it says how large it is");
+                return Err(self.refused(why, "copy or download it again"));
+            }
+            _ => {}
+        }
+        if !picture::is_whole(media_type, bytes) {
+            let why = format!("it begins as {media_type} does, and breaks off before its end");
+            return Err(self.refused(why, "copy or download it again"));
+        }
+        Ok(Part::Image { media_type, data: self.encoded(bytes, MAX_IMAGE, "an image")? })
+    }
+
+    fn encoded(&self, bytes: &[u8], limit: usize, what: &str) -> Result<String> {
+        let length = bytes.len().div_ceil(3) * 4;
+        if length > limit {
+            let (bytes, length) = (size(bytes.len()), size(length));
+            let why = format!("it is {bytes}, {length} as it is sent, and {what} may be {}", size(limit));
+            return Err(self.refused(why, if limit == MAX_IMAGE { "scale it down" } else { "send a part of it" }));
+        }
+        Ok(BASE64_STANDARD.encode(bytes))
+    }
+
+    /// What is none of the others is text, or nothing that a model reads.
+    fn text(&self, bytes: Vec<u8>, found: Option<&str>) -> Result<Part> {
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(self.refused("it looks like UTF-16 text", "convert it: `iconv -f UTF-16 -t UTF-8`"));
+        }
+        let nul = bytes.contains(&0);
+        let text = match (String::from_utf8(bytes), found) {
+            (Ok(text), _) if !nul => text,
+            (_, Some(kind)) => {
+                return Err(self.refused(format!("it looks like {kind}; {READABLE}"), "convert it to one of those"));
+            }
+            (Err(error), None) if !nul => {
+                let at = error.utf8_error().valid_up_to();
+                let why = format!(
+                    "it is neither of the kinds that models read nor UTF-8 text: byte {at} begins no character"
+                );
+                return Err(self.refused(why, "convert it: `iconv -t UTF-8` reads many encodings"));
+            }
+            _ => {
+                return Err(
+                    self.refused(format!("it looks like binary data; {READABLE}"), "convert it to one of those")
+                );
+            }
+        };
+        if text.trim().is_empty() {
+            return Err(self.refused("there is nothing in it", "leave it out"));
+        }
+        Ok(Part::Document { title: self.title(), text })
+    }
+}
+
+/// A size for people, never less than it is.
+fn size(bytes: usize) -> String {
+    let tenths = bytes.saturating_mul(10).div_ceil(MIB);
+    match tenths % 10 {
+        0 => format!("{} MiB", tenths / 10),
+        tenth => format!("{}.{tenth} MiB", tenths / 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(bytes: &[u8]) -> std::result::Result<Part, String> {
+        Attached { path: Path::new("f") }.part(bytes.to_vec()).map_err(|failure| failure.to_string())
+    }
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+        bytes.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
+        bytes.extend(*b"\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\xae\x42\x60\x82");
+        bytes
+    }
+
+    #[test]
+    fn the_content_decides_what_a_file_is() {
+        let image = |media_type, bytes: &[u8]| Ok(Part::Image { media_type, data: BASE64_STANDARD.encode(bytes) });
+        let gif = b"GIF89a\x01\0\x01\0\0\0\0;";
+        let webp = b"RIFF\x14\0\0\0WEBPVP8L\x0d\0\0\0\x2f\0\0\0\0\0\0\0";
+        let jpeg =
+            b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xd9";
+        assert_eq!(part(&png(8_000, 1)), image("image/png", &png(8_000, 1)));
+        assert_eq!(part(gif), image("image/gif", gif));
+        assert_eq!(part(webp), image("image/webp", webp));
+        assert_eq!(part(jpeg), image("image/jpeg", jpeg));
+        let pdf = b"%PDF-1.7\n";
+        assert_eq!(part(pdf), Ok(Part::Pdf { title: "f".into(), data: BASE64_STANDARD.encode(pdf) }));
+        for text in ["fn main() {}", "größer 😀", "<svg/>", "#!/bin/sh\n", "<!DOCTYPE html>", "{\"a\":1}", "\u{feff}x"]
+        {
+            assert_eq!(part(text.as_bytes()), Ok(Part::Document { title: "f".into(), text: text.into() }));
+        }
+    }
+
+    #[test]
+    fn what_no_model_reads_is_refused_by_what_it_looks_like() {
+        for (bytes, why) in [
+            (&b"PK\x03\x04\x14\0\0\0\x08\0\xff"[..], "it looks like application/zip; "),
+            (&[&b"\x7fELF\x02\x01\x01"[..], &[0; 60]].concat(), "it looks like application/x-executable; "),
+            (b"II*\0\x10\0\0\0\xff\xff\xff\xff", "it looks like image/tiff; "),
+            (b"\xff\xfeh\0i\0", "it looks like UTF-16 text"),
+            (b"a\0b", "it looks like binary data; "),
+            (
+                b"caf\xe9 au lait",
+                "it is neither of the kinds that models read nor UTF-8 text: byte 3 begins no character",
+            ),
+            (b"", "there is nothing in it"),
+            (b" \n\t", "there is nothing in it"),
+            (&png(1, 1)[..8], "it begins as image/png does, and breaks off before it says how large it is"),
+            (
+                b"\xff\xd8\xff\xe0\0\x10JF",
+                "it begins as image/jpeg does, and breaks off before it says how large it is",
+            ),
+            (&png(1, 1)[..33], "it begins as image/png does, and breaks off before its end"),
+            (b"GIF89a\x01\0\x01\0\0\0\0", "it begins as image/gif does, and breaks off before its end"),
+            (&png(8_001, 5), "it is 8001 x 5 pixels, and an image may have 8000 a side"),
+        ] {
+            let said = part(bytes).unwrap_err();
+            assert!(said.starts_with(&format!("cannot attach f: {why}")), "{said}, not {why}");
+        }
+    }
+
+    #[test]
+    fn limits_are_exact_and_sizes_never_look_smaller() {
+        let image = |bytes: usize| {
+            let mut image = png(1, 1);
+            image.resize(bytes, 0);
+            part(&image).map(drop)
+        };
+        assert_eq!(image(MAX_IMAGE / 4 * 3), Ok(()));
+        let said = "cannot attach f: it is 7.6 MiB, 10.1 MiB as it is sent, and an image may be 10 MiB";
+        assert_eq!(image(MAX_IMAGE / 4 * 3 + 1), Err(said.into()));
+        assert_eq!((size(MIB), size(MIB + 1), size(0)), ("1 MiB".into(), "1.1 MiB".into(), "0 MiB".into()));
+    }
+}

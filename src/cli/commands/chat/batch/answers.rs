@@ -1,0 +1,439 @@
+//! The file of results: one object a line, written by one call each, and what stands in it already.
+//!
+//! A line is in the file as soon as its write returns, so `kill -9` loses nothing that was counted as
+//! done. Whoever keeps [`sync`](Answers::sync) company, once a second and at the end, loses no more
+//! than that second to a power cut. A file that is begun anew is complete before it takes the old
+//! one's name.
+//!
+//! The lock is on the file itself, so that nothing is left lying beside it: a new file is locked
+//! before it takes the name, and who waited for the old one looks whether it still has the name.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::ledger::Ledger;
+use super::prompts::Id;
+use nexus::internal::failure::{Failure, Result};
+use nexus::internal::private_fs::survive_file_limit;
+
+/// How every line of ours begins. A last line that breaks off is known by it.
+const BEGINNING: &[u8] = br#"{"version":1,"id":"#;
+
+/// The file, locked as long as this lives.
+#[derive(Debug)]
+pub struct Answers {
+    file: File,
+    path: PathBuf,
+    /// Where the last whole line ends; none where that means nothing (a pipe, a device).
+    end: Option<u64>,
+    dirty: bool,
+}
+
+/// What stood in the file.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Ids that have their answer.
+    pub answered: usize,
+    /// Failures, which are gone from the file now.
+    pub failed: usize,
+    /// Whether the last line had been broken off.
+    pub mended: bool,
+}
+
+/// A line as far as it matters here.
+#[derive(Deserialize)]
+struct Known {
+    #[serde(rename = "version")]
+    _version: u32,
+    id: Option<Id>,
+    answer: Option<IgnoredAny>,
+    #[serde(rename = "error")]
+    error: Option<IgnoredAny>,
+}
+
+/// What to do with a part of the file.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Answer(Id),
+    Failure,
+    Foreign,
+}
+
+impl Answers {
+    /// Opens the file, or makes it, and looks through it: what is answered goes into the ledger, what
+    /// failed is taken out, and a last line that was broken off is cut off.
+    ///
+    /// # Errors
+    /// [`Failure::OutputBusy`] while another process writes it, [`Failure::File`] where it cannot be
+    /// written, is what is being read, or holds something else than results.
+    pub fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
+        survive_file_limit();
+        // A link stays one: it is the file behind it that is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let file = locked(&path)?;
+        let refused = |error: io::Error| unwritable(&path, &error);
+        let metadata = file.metadata().map_err(refused)?;
+        if input.is_some_and(|input| is_same(input, &metadata)) {
+            return Err(Failure::File {
+                path,
+                why: "this is the file with the prompts".into(),
+                cure: "name another file with --out".into(),
+            });
+        }
+        if !metadata.is_file() {
+            return Ok((Self { file, path, end: None, dirty: false }, Found::default()));
+        }
+        let mut answers = Self { file, path, end: Some(0), dirty: false };
+        let found = answers.take_stock(ledger)?;
+        Ok((answers, found))
+    }
+
+    /// Writes one line, the newline included.
+    ///
+    /// # Errors
+    /// [`Failure::File`]; what was written of the line is taken back.
+    pub fn append(&mut self, line: &[u8]) -> Result<()> {
+        if let Err(error) = self.file.write_all(line) {
+            if let Some(end) = self.end {
+                // Where even that fails, the next run cuts it off.
+                let _ = self.file.set_len(end);
+            }
+            return Err(unwritable(&self.path, &error));
+        }
+        self.end = self.end.map(|end| end + line.len() as u64);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// What brings the lines to the disk, if there are any that may not be there; it may take a while.
+    pub fn sync(&mut self) -> Option<impl FnOnce() + Send + use<>> {
+        if !std::mem::take(&mut self.dirty) || self.end.is_none() {
+            return None;
+        }
+        let file = self.file.try_clone().ok()?;
+        // A disk that will not is asked again in a second; the lines themselves were taken.
+        Some(move || drop(file.sync_data()))
+    }
+
+    fn take_stock(&mut self, ledger: &mut Ledger) -> Result<Found> {
+        let path = self.path.clone();
+        let unreadable = |error: io::Error| unwritable(&path, &error);
+        let mut found = Found::default();
+        // What is kept, as few pieces as possible.
+        let mut kept: Vec<Range<u64>> = Vec::new();
+        let (mut start, mut number, mut line) = (0, 0, Vec::new());
+        // A whole line that lacks its newline alone: a disk that was full, or an editor.
+        let mut open_end = None;
+        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
+        reader.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        loop {
+            line.clear();
+            let length = reader.read_until(b'\n', &mut line).map_err(unreadable)?;
+            if length == 0 {
+                break;
+            }
+            number += 1;
+            let end = start + length as u64;
+            if line.last() != Some(&b'\n') {
+                if is_torn(&line) && verdict(&line) == Verdict::Foreign {
+                    found.mended = true;
+                    break;
+                }
+                open_end = Some(end);
+            }
+            match verdict(&line) {
+                Verdict::Answer(id) if ledger.answered(&id) => {
+                    found.answered += 1;
+                    match kept.last_mut() {
+                        Some(last) if last.end == start => last.end = end,
+                        _ => kept.push(start..end),
+                    }
+                }
+                Verdict::Answer(_) => {}
+                Verdict::Failure => found.failed += 1,
+                Verdict::Foreign => {
+                    return Err(Failure::File {
+                        path: self.path.clone(),
+                        why: format!("line {number} is no result of `nexus chat --batch`; nothing was changed"),
+                        cure: "name another file with --out, or take that line out".into(),
+                    });
+                }
+            }
+            start = end;
+        }
+        drop(reader);
+        match &kept[..] {
+            [] if start == 0 => self.cut(0)?,
+            [all] if *all == (0..start) => self.cut(start)?,
+            kept => self.begin_anew(kept)?,
+        }
+        if open_end.is_some() && open_end == kept.last().map(|last| last.end) {
+            self.append(b"\n")?;
+        }
+        Ok(found)
+    }
+
+    fn cut(&mut self, end: u64) -> Result<()> {
+        self.end = Some(end);
+        let length = self.file.metadata().map(|metadata| metadata.len());
+        let cut = length.and_then(|length| if length > end { self.file.set_len(end) } else { Ok(()) });
+        cut.map_err(|error| unwritable(&self.path, &error))
+    }
+
+    /// Puts a file with these pieces of the old one in its place.
+    fn begin_anew(&mut self, kept: &[Range<u64>]) -> Result<()> {
+        let mut name = OsString::from(".");
+        name.push(self.path.file_name().unwrap_or_default());
+        name.push(".new");
+        let beside = self.path.with_file_name(name);
+        let mut old = &self.file;
+        let written = (|| {
+            // Left behind by a run that was killed at this very moment.
+            if let Err(error) = fs::remove_file(&beside)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                return Err(error);
+            }
+            let mut new = OpenOptions::new().read(true).append(true).create_new(true).open(&beside)?;
+            lock(&new)?;
+            new.set_permissions(old.metadata()?.permissions())?;
+            for piece in kept {
+                old.seek(SeekFrom::Start(piece.start))?;
+                io::copy(&mut old.take(piece.end - piece.start), &mut new)?;
+            }
+            new.sync_all()?;
+            fs::rename(&beside, &self.path)?;
+            Ok(new)
+        })();
+        match written {
+            Ok(new) => {
+                self.file = new;
+                self.end = Some(kept.iter().map(|piece| piece.end - piece.start).sum());
+                if let Some(folder) = self.path.parent().filter(|_| cfg!(unix)) {
+                    // The name is as good as the folder it stands in; the old file has all the same answers.
+                    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&beside);
+                Err(unwritable(&self.path, &error))
+            }
+        }
+    }
+}
+
+/// Opens and locks the file that has this name now.
+fn locked(path: &Path) -> Result<File> {
+    let refused = |error: io::Error| unwritable(path, &error);
+    // The other process may be putting a new file in its place; then there is one more turn.
+    for _ in 0..10 {
+        let existing = fs::metadata(path).ok();
+        let file = if existing.as_ref().is_none_or(Metadata::is_file) {
+            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(refused)?
+        } else {
+            // A pipe or a device: nothing to read there, and nothing to lock.
+            return OpenOptions::new().append(true).open(path).map_err(refused);
+        };
+        match lock(&file) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            locked => locked.map_err(refused)?,
+        }
+        let (ours, named) = (file.metadata().map_err(refused)?, fs::metadata(path));
+        if named.is_ok_and(|named| is_same(&ours, &named) || !cfg!(unix)) {
+            return Ok(file);
+        }
+    }
+    Err(Failure::OutputBusy { path: path.to_owned() })
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        // Some network file systems have no locks; then it is up to the person.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    // A pipe or a device may well be both.
+    one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Elsewhere there is no telling.
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    false
+}
+
+fn verdict(line: &[u8]) -> Verdict {
+    match serde_json::from_slice(line) {
+        Ok(Known { id: Some(id), answer: Some(_), error: None, .. }) => Verdict::Answer(id),
+        Ok(Known { error: Some(_), .. }) => Verdict::Failure,
+        _ => Verdict::Foreign,
+    }
+}
+
+/// Whether a last line without an end is one of ours that was broken off, or what a file system leaves
+/// of it after a power cut.
+fn is_torn(line: &[u8]) -> bool {
+    let length = line.len().min(BEGINNING.len());
+    line[..length] == BEGINNING[..length] || line.iter().all(|byte| *byte == 0)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    let cure = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, then run the same command again: it goes on where it stopped"
+        }
+        io::ErrorKind::NotFound => "make the folder first",
+        io::ErrorKind::IsADirectory => "name a file",
+        _ => "make it writable, or name another file with --out",
+    };
+    Failure::File { path: path.to_owned(), why: error.to_string(), cure: cure.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(id: &str) -> String {
+        format!("{{\"version\":1,\"id\":\"{id}\",\"answer\":\"yes, {id}\",\"model\":\"m\"}}\n")
+    }
+
+    fn failure(id: &str) -> String {
+        format!("{{\"version\":1,\"id\":\"{id}\",\"answer\":null,\"partial\":\"y\",\"error\":{{\"reason\":\"x\"}}}}\n")
+    }
+
+    fn bad_line() -> String {
+        "{\"version\":1,\"id\":null,\"answer\":null,\"error\":{\"reason\":\"bad_line\"}}\n".into()
+    }
+
+    fn open(path: &Path) -> Result<(Answers, Found)> {
+        Answers::open(path, None, &mut Ledger::default())
+    }
+
+    fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("answers.jsonl");
+        fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn answers_stay_and_everything_else_makes_room() {
+        let (a, b, c) = (answer("a"), answer("b"), answer("c"));
+        let torn = &c[..c.len() - 9];
+        for (text, left, answered, failed, mended) in [
+            (String::new(), String::new(), 0, 0, false),
+            (format!("{a}{b}"), format!("{a}{b}"), 2, 0, false),
+            (format!("{a}{}{b}{}", failure("f"), failure("g")), format!("{a}{b}"), 2, 2, false),
+            (format!("{}{a}{a}", bad_line()), a.clone(), 1, 1, false),
+            (failure("a") + &a, a.clone(), 1, 1, false),
+            (failure("a"), String::new(), 0, 1, false),
+            (format!("{a}{torn}"), a.clone(), 1, 0, true),
+            (format!("{a}{}{b}{torn}", failure("f")), format!("{a}{b}"), 2, 1, true),
+            (torn.into(), String::new(), 0, 0, true),
+            ("{\"ver".into(), String::new(), 0, 0, true),
+            (format!("{a}{}", b.trim_end()), format!("{a}{b}"), 2, 0, false),
+            (format!("{}{}", failure("f"), b.trim_end()), b.clone(), 1, 1, false),
+            (format!("{a}{}", failure("f").trim_end()), a.clone(), 1, 1, false),
+            (a.trim_end().into(), a.clone(), 1, 0, false),
+            (format!("{a}\0\0\0\0"), a.clone(), 1, 0, true),
+        ] {
+            let (folder, path) = file(&text);
+            let mut ledger = Ledger::default();
+            let (mut answers, found) = Answers::open(&path, None, &mut ledger).unwrap();
+            assert_eq!(found, Found { answered, failed, mended }, "{text}");
+            assert_eq!(ledger.len(), answered);
+            assert_eq!(fs::read_to_string(&path).unwrap(), left, "{text}");
+            answers.append(answer("new").as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), left + &answer("new"), "{text}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        }
+    }
+
+    /// Every file that a killed process can leave: the answers before the cut are there, the line that
+    /// was cut is not, unless it lacks nothing but its newline.
+    #[test]
+    fn a_line_may_break_off_anywhere() {
+        let whole = answer("a") + &answer("b");
+        for length in 0..=whole.len() {
+            let (_folder, path) = file(&whole[..length]);
+            let (_, found) = open(&path).unwrap();
+            // The newline alone may be missing.
+            let lines = (whole[..length].to_owned() + "\n").matches("}\n").count();
+            assert_eq!(found.answered, lines, "{length}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), whole.split_inclusive('\n').take(lines).collect::<String>());
+        }
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_alone() {
+        for text in ["my notes\n", "my notes", "{\"id\":\"a\",\"prompt\":\"p\"}\n", "[1]\n", "{}\n", "\n", "\0\n"] {
+            for text in [text.to_owned(), answer("a") + text, failure("a") + text] {
+                let (_folder, path) = file(&text);
+                let refused = open(&path).unwrap_err();
+                assert_eq!(refused.reason(), "file", "{text}: {refused}");
+                assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_also_when_the_file_is_replaced() {
+        let (_folder, path) = file(answer("a") + &failure("b"));
+        let (first, _) = open(&path).unwrap();
+        assert_eq!(open(&path).unwrap_err().reason(), "output_busy");
+        drop(first);
+        open(&path).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_and_the_mode_stays_too() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let (folder, path) = file(answer("a") + &failure("b"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let link = folder.path().join("link");
+        symlink(&path, &link).unwrap();
+        open(&link).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_to_string(&path).unwrap(), answer("a"));
+        // What was left by a run that was killed, wherever it leads.
+        fs::write(&path, failure("a")).unwrap();
+        symlink("elsewhere", folder.path().join(".answers.jsonl.new")).unwrap();
+        open(&link).unwrap();
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_file_is_written_and_never_read() {
+        let (mut answers, found) = open(Path::new("/dev/null")).unwrap();
+        assert_eq!(found, Found::default());
+        answers.append(b"x\n").unwrap();
+        assert!(answers.sync().is_none());
+        let (mut full, _) = open(Path::new("/dev/full")).unwrap();
+        assert_eq!(full.append(b"x\n").unwrap_err().reason(), "file");
+    }
+
+    #[test]
+    fn the_input_is_never_the_output() {
+        let (_folder, path) = file("");
+        let input = fs::metadata(&path).unwrap();
+        let refused = Answers::open(&path, Some(&input), &mut Ledger::default()).unwrap_err();
+        assert!(refused.to_string().contains("this is the file with the prompts"), "{refused}");
+    }
+}

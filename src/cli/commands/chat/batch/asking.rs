@@ -1,0 +1,134 @@
+//! One question of a batch on its way, and what it means for the others if it fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::commands::chat::batch::prompts::Id;
+use crate::cli::commands::chat::object::Known;
+use nexus::internal::api::{Piece, Question};
+use nexus::internal::client::Accounts;
+use nexus::internal::failure::Failure;
+
+/// How long to wait for the end of a stream whose last event has come.
+const END_OF_STREAM: Duration = Duration::from_millis(250);
+
+/// A question that is to be asked.
+pub(super) struct Job {
+    pub(super) id: Id,
+    question: Arc<Question>,
+    /// How often it failed, not counting that the service was asked too often.
+    pub(super) tries: u32,
+}
+
+/// A question that was asked.
+pub(super) struct Asked {
+    pub(super) job: Job,
+    pub(super) known: Known,
+    /// Why there is no answer, or no whole one.
+    pub(super) failure: Option<Failure>,
+}
+
+/// What a failure means for the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// No other question would fare better.
+    Everybodys,
+    /// The service is asked too often.
+    Throttled,
+    /// The service is overloaded or out of reach.
+    Overloaded,
+    /// The answer broke off.
+    Cut,
+    /// This question is answered with a no.
+    Its,
+}
+
+impl Job {
+    pub(super) fn new(id: Id, question: Question) -> Self {
+        Self { id, question: Arc::new(question), tries: 0 }
+    }
+
+    /// Asks, and waits for the whole answer.
+    pub(super) async fn ask(self, accounts: &Accounts) -> Asked {
+        let mut known = Known::default();
+        let failure = match accounts.chat("", &self.question).await {
+            Err(failure) => Some(failure),
+            Ok(mut answer) => {
+                let failure = loop {
+                    match answer.next().await {
+                        Ok(Some(Piece::Text(text))) => match answer.collect(&mut known.text, &text) {
+                            Ok(()) => {}
+                            Err(failure) => break Some(failure),
+                        },
+                        Ok(Some(Piece::Thinking(_))) => {}
+                        Ok(None) => break None,
+                        Err(failure) => break Some(failure),
+                    }
+                };
+                known.ending = answer.ending().clone();
+                if failure.is_none() {
+                    answer.release(END_OF_STREAM).await;
+                }
+                failure
+            }
+        };
+        Asked { job: self, known, failure }
+    }
+}
+
+/// What this failure means.
+pub(super) fn meaning(failure: &Failure) -> Meaning {
+    match failure {
+        Failure::AnswerCut { .. } => Meaning::Cut,
+        Failure::Refused(refusal) => match failure.reason() {
+            "billing" | "spend_cap" | "unauthorized" => Meaning::Everybodys,
+            "rate_limited" => Meaning::Throttled,
+            _ if refusal.worth_retrying() => Meaning::Overloaded,
+            _ => Meaning::Its,
+        },
+        Failure::Declined { .. } | Failure::ContextFull | Failure::TooLong { .. } | Failure::Nonsense { .. } => {
+            Meaning::Its
+        }
+        other if other.exit_code() == 75 => Meaning::Overloaded,
+        // A session that has ended, a store that cannot be read, a client that is refused.
+        _ => Meaning::Everybodys,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nexus::internal::failure::Refusal;
+
+    #[test]
+    fn a_failure_concerns_one_question_or_all() {
+        let refused = |status, kind: Option<&str>| {
+            Failure::Refused(Box::new(Refusal { status, kind: kind.map(String::from), ..Refusal::default() }))
+        };
+        let text = String::new;
+        for (failure, means) in [
+            (refused(Some(400), None), Meaning::Its),
+            (refused(Some(401), None), Meaning::Everybodys),
+            (refused(Some(402), None), Meaning::Everybodys),
+            (refused(Some(403), None), Meaning::Its),
+            (refused(Some(404), None), Meaning::Its),
+            (refused(Some(413), None), Meaning::Its),
+            (refused(Some(429), None), Meaning::Throttled),
+            (refused(None, Some("rate_limit_error")), Meaning::Throttled),
+            (refused(Some(429), Some("enforced_spend_limit_reached")), Meaning::Everybodys),
+            (refused(Some(500), None), Meaning::Overloaded),
+            (refused(Some(529), None), Meaning::Overloaded),
+            (refused(None, Some("overloaded_error")), Meaning::Overloaded),
+            (Failure::Unreachable { host: text(), why: text() }, Meaning::Overloaded),
+            (Failure::AnswerCut { host: text(), why: text() }, Meaning::Cut),
+            (Failure::Declined { said: text() }, Meaning::Its),
+            (Failure::ContextFull, Meaning::Its),
+            (Failure::TooLong { host: text(), limit: 64 }, Meaning::Its),
+            (Failure::Nonsense { host: text(), what: text() }, Meaning::Its),
+            (Failure::NotSignedIn { provider: text().into(), others: Vec::new() }, Meaning::Everybodys),
+            (Failure::Busy { waited: 90 }, Meaning::Overloaded),
+        ] {
+            assert_eq!(meaning(&failure), means, "{failure:?}");
+        }
+    }
+}

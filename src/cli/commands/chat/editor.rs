@@ -1,0 +1,106 @@
+//! The line editor of a conversation. The only home of rustyline.
+//!
+//! It reads on a thread of its own, so that a signal can end the program while nobody types, and it
+//! remembers lines in memory only: what is to be kept is kept by the history, and forgotten by it.
+
+use std::sync::mpsc;
+use std::thread;
+
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Cmd, Config, Editor, KeyCode, KeyEvent, Modifiers};
+use tokio::sync::mpsc as answers;
+
+use nexus::internal::failure::{Failure, Result};
+
+/// How many lines can be called back.
+const REMEMBERED: usize = 200;
+
+/// What stands before a line that goes on with another.
+const FURTHER: &str = ". ";
+
+/// What a person did with a line.
+pub(super) enum Line {
+    /// Sent it.
+    Text(String),
+    /// Pressed Ctrl-C.
+    Cleared,
+    /// Pressed Ctrl-D, or went away.
+    End,
+}
+
+/// Reads lines, of which each may have several.
+pub(super) struct LineEditor {
+    prompts: mpsc::Sender<&'static str>,
+    lines: answers::UnboundedReceiver<std::result::Result<Line, String>>,
+}
+
+impl LineEditor {
+    /// How many earlier lines are of use to it.
+    pub(super) const REMEMBERED: usize = REMEMBERED;
+
+    /// An editor that remembers these lines, the latest last.
+    ///
+    /// # Errors
+    /// [`Failure::System`] where there is no terminal or no thread.
+    pub(super) fn open(earlier: Vec<String>) -> Result<Self> {
+        let failed = |why: String| Failure::System { sentence: format!("opening the line editor: {why}") };
+        let (prompts, asked) = mpsc::channel();
+        let (answer, lines) = answers::unbounded_channel();
+        let mut editor = editor(earlier).map_err(|error| failed(error.to_string()))?;
+        let read = move || {
+            while let Ok(prompt) = asked.recv() {
+                if answer.send(line(&mut editor, prompt)).is_err() {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new().spawn(read).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { prompts, lines })
+    }
+
+    /// Waits for the next line.
+    ///
+    /// # Errors
+    /// [`Failure::System`] where the terminal cannot be read.
+    pub(super) async fn read(&mut self, prompt: &'static str) -> Result<Line> {
+        // An editor that is gone answers nothing, which is told below.
+        let _ = self.prompts.send(prompt);
+        let line = self.lines.recv().await.unwrap_or_else(|| Err("the line editor ended".into()));
+        line.map_err(|why| Failure::System { sentence: format!("reading the terminal: {why}") })
+    }
+}
+
+fn editor(earlier: Vec<String>) -> rustyline::Result<Editor<(), MemHistory>> {
+    let config = Config::builder().max_history_size(REMEMBERED)?.history_ignore_dups(true)?.build();
+    let mut editor = Editor::with_history(config.clone(), MemHistory::with_config(&config))?;
+    for line in earlier {
+        editor.add_history_entry(line)?;
+    }
+    editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+    Ok(editor)
+}
+
+/// Reads until a line does not end with a backslash, as a shell does.
+fn line(editor: &mut Editor<(), MemHistory>, prompt: &str) -> std::result::Result<Line, String> {
+    let mut text = String::new();
+    let mut prompt = prompt;
+    loop {
+        match editor.readline(prompt) {
+            Ok(line) => text.push_str(&line),
+            Err(ReadlineError::Interrupted) => return Ok(Line::Cleared),
+            Err(ReadlineError::Eof) if text.is_empty() => return Ok(Line::End),
+            Err(ReadlineError::Eof) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        if !text.ends_with('\\') {
+            break;
+        }
+        text.pop();
+        text.push('\n');
+        prompt = FURTHER;
+    }
+    // A line that cannot be remembered is sent all the same.
+    let _ = editor.add_history_entry(text.as_str());
+    Ok(Line::Text(text))
+}

@@ -1,0 +1,64 @@
+//! What an answer cost: tokens, and time.
+
+use std::time::{Duration, Instant};
+
+use nexus::internal::api::Usage;
+
+/// A watch that starts with the question.
+pub(super) struct Watch {
+    started: Instant,
+    first: Option<Duration>,
+}
+
+impl Watch {
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now(), first: None }
+    }
+
+    /// The first text is there.
+    pub(super) fn first_text(&mut self) {
+        self.first.get_or_insert_with(|| self.started.elapsed());
+    }
+
+    /// The line that `--usage` prints.
+    pub(super) fn line(&self, usage: &Usage) -> String {
+        let first = self.first.map(|first| format!("first text after {}, ", seconds(first))).unwrap_or_default();
+        format!("usage: {}; {first}all after {}", tokens(usage), seconds(self.started.elapsed()))
+    }
+}
+
+fn tokens(usage: &Usage) -> String {
+    let count = |count: Option<u64>| count.map_or_else(|| "?".into(), |count| count.to_string());
+    // What the service counts as the question is only what the cache had no part in.
+    let cached = [(usage.cache_read_input_tokens, "from"), (usage.cache_creation_input_tokens, "to")]
+        .into_iter()
+        .filter_map(|(count, way)| count.filter(|count| *count > 0).map(|count| format!(" + {count} {way} the cache")))
+        .collect::<String>();
+    format!("{}{cached} tokens in, {} out", count(usage.input_tokens), count(usage.output_tokens))
+}
+
+fn seconds(span: Duration) -> String {
+    format!("{:.2} s", span.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_told_as_far_as_they_are_known() {
+        let usage = Usage { input_tokens: Some(12), output_tokens: Some(34), ..Usage::default() };
+        assert_eq!(tokens(&usage), "12 tokens in, 34 out");
+        assert_eq!(tokens(&Usage::default()), "? tokens in, ? out");
+        let cached = Usage { cache_read_input_tokens: Some(800), cache_creation_input_tokens: Some(0), ..usage };
+        assert_eq!(tokens(&cached), "12 + 800 from the cache tokens in, 34 out");
+        let both = Usage { cache_creation_input_tokens: Some(5), ..cached };
+        assert_eq!(tokens(&both), "12 + 800 from the cache + 5 to the cache tokens in, 34 out");
+    }
+
+    #[test]
+    fn times_are_told_to_the_hundredth() {
+        assert_eq!(seconds(Duration::from_millis(412)), "0.41 s");
+        assert_eq!(seconds(Duration::from_secs(61)), "61.00 s");
+    }
+}

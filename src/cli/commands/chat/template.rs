@@ -1,0 +1,372 @@
+//! Questions that are asked again and again: `templates/NAME.toml` beside `config.toml`.
+//!
+//! Filled in one pass: what is put in place of a placeholder is never searched for others, so that
+//! whatever is piped in stays what it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use nexus::internal::clean;
+use nexus::internal::failure::{self, Failure, Result};
+
+/// The placeholder for the words and what is piped in.
+const INPUT: &str = "input";
+
+/// The largest template, in bytes: a question is not a book.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    system: Option<String>,
+    prompt: Option<String>,
+    model: Option<String>,
+    max_tokens: Option<u32>,
+    #[serde(default)]
+    vars: BTreeMap<String, toml::Value>,
+}
+
+/// A template whose variables are settled; only its input is open.
+#[derive(Debug)]
+pub(super) struct Template {
+    name: String,
+    system: Option<String>,
+    prompt: Option<String>,
+    /// The model that it names.
+    pub(super) model: Option<String>,
+    /// The longest answer that it allows, in tokens.
+    pub(super) max_tokens: Option<u32>,
+    values: BTreeMap<String, String>,
+}
+
+/// A template and its input as one question.
+#[derive(Debug, PartialEq)]
+pub(super) struct Filled {
+    pub(super) system: Option<String>,
+    pub(super) prompt: String,
+}
+
+/// One `NAME=VALUE` of the command line.
+///
+/// # Errors
+/// What is wrong with it, for clap to say.
+pub(super) fn variable(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((INPUT, _)) => Err("`input` is what is said and piped in, and no variable".into()),
+        Some((name, value)) if is_name(name) => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as name=value".into()),
+    }
+}
+
+/// Reads a template, and gives its placeholders the values of the command line or else its own
+/// defaults.
+///
+/// # Errors
+/// [`Failure::Configuration`], naming the template and what it wants or lacks.
+pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Result<Template> {
+    // A name and no path, so that it leads nowhere else.
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':']);
+    let path = folder.join(format!("{name}.toml"));
+    let text = match if plain { read(&path) } else { Err(io::ErrorKind::NotFound.into()) } {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name, folder)),
+        Err(error) => {
+            let cure = "make it a readable file of UTF-8 text";
+            return Err(wrong(format!("{} cannot be read: {error}", path.display()), cure));
+        }
+    };
+    let file: File = toml::from_str(&text).map_err(|error| {
+        let number = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+        let line = text.lines().nth(number).unwrap_or_default();
+        let why =
+            expected(line, error.message()).unwrap_or_else(|| format!(": {}", error.message().replace('\n', ", ")));
+        wrong(format!("{}, line {}{why}", path.display(), number + 1), "mend that line")
+    })?;
+    if file.max_tokens == Some(0) {
+        return Err(wrong(
+            format!("`max_tokens` in {} is 0", path.display()),
+            "write how long an answer may be, in tokens",
+        ));
+    }
+    let values = values(name, &path, &file, given)?;
+    let File { system, prompt, model, max_tokens, .. } = file;
+    Ok(Template { name: name.to_owned(), system, prompt, model, max_tokens, values })
+}
+
+/// What the value on this line must be, where the parser says that it is of another kind: not in its words, which
+/// tell how nexus is written.
+fn expected(line: &str, message: &str) -> Option<String> {
+    let other_kind = ["invalid type", "invalid value"].iter().any(|begin| message.starts_with(begin));
+    let key = line.split_once('=').filter(|_| other_kind)?.0.trim();
+    let kind = match key {
+        "max_tokens" => "a whole number from 1 to 4294967295, without quotes",
+        "vars" => "a section: [vars]",
+        _ => "text in quotes",
+    };
+    Some(format!(", `{}` must be {kind}", clean::clean(key)))
+}
+
+impl Template {
+    /// The question, with this as its input.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where the template wants input and there is none.
+    pub(super) fn fill(&self, input: &str) -> Result<Filled> {
+        let texts = [&self.system, &self.prompt].into_iter().flatten();
+        let wanted = texts.clone().any(|text| placeholders(text).any(|name| name == INPUT));
+        let given = !input.trim().is_empty();
+        if wanted && !given {
+            let name = &self.name;
+            let sentence = format!(
+                "the template {name} asks about {{{{input}}}}: write it behind `nexus chat -t {name}`, or pipe it in"
+            );
+            return Err(Failure::usage("chat", sentence));
+        }
+        let value = |name: &str| if name == INPUT { Some(input) } else { self.values.get(name).map(String::as_str) };
+        let fill = |text: &String| filled(text, value);
+        let prompt = self.prompt.as_ref().map(fill).unwrap_or_default();
+        let prompt = match (prompt.trim().is_empty(), given && !wanted) {
+            (true, true) => input.to_owned(),
+            (false, true) => format!("{}\n\n{input}", prompt.trim_end()),
+            (_, false) => prompt,
+        };
+        Ok(Filled { system: self.system.as_ref().map(fill), prompt })
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() || found.len() > MAX_BYTES {
+        return Err(io::Error::other("it is no file, or a very large one"));
+    }
+    fs::read_to_string(path)
+}
+
+/// A value for every placeholder, and none for anything else.
+fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> Result<BTreeMap<String, String>> {
+    let texts = [&file.system, &file.prompt].into_iter().flatten();
+    let wanted: BTreeSet<&str> = texts.flat_map(|text| placeholders(text)).filter(|name| *name != INPUT).collect();
+    let mut values = BTreeMap::new();
+    for (key, value) in &file.vars {
+        let value = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(truth) => truth.to_string(),
+            _ => return Err(wrong(format!("`vars.{key}` in {} is no text", path.display()), "write it in quotes")),
+        };
+        values.insert(key.clone(), value);
+    }
+    if let Some(unused) = values.keys().find(|key| !wanted.contains(key.as_str())) {
+        let sentence = format!("`vars.{unused}` in {} stands for no {{{{{unused}}}}} in its texts", path.display());
+        return Err(wrong(sentence, nearest(unused, wanted.iter().copied()).unwrap_or_else(|| "take it out".into())));
+    }
+    for (key, value) in given {
+        if !wanted.contains(key.as_str()) {
+            let has = if wanted.is_empty() { "none".into() } else { listed(wanted.iter().copied()) };
+            let cure = nearest(key, wanted.iter().copied()).unwrap_or_else(|| format!("see {}", path.display()));
+            return Err(wrong(format!("the template {name} has no variable `{key}`; it has: {has}"), cure));
+        }
+        values.insert(key.clone(), value.clone());
+    }
+    let missing: Vec<_> = wanted.iter().filter(|wanted| !values.contains_key(**wanted)).collect();
+    if !missing.is_empty() {
+        let flags: Vec<_> = missing.iter().map(|name| format!("--var {name}=...")).collect();
+        let sentence = format!("the template {name} needs a value for: {}", listed(missing.iter().map(|name| **name)));
+        return Err(wrong(
+            sentence,
+            format!("add {}, or a default under [vars] in {}", flags.join(" "), path.display()),
+        ));
+    }
+    Ok(values)
+}
+
+fn wrong(sentence: String, cure: impl Into<String>) -> Failure {
+    Failure::Configuration { sentence, cure: cure.into() }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn unknown(name: &str, folder: &Path) -> Failure {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| PathBuf::from(entry.file_name()));
+    let templates = files.filter(|file| file.extension().is_some_and(|kind| kind == "toml"));
+    let known: BTreeSet<String> = templates.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
+    let known = || known.iter().map(String::as_str);
+    let there =
+        if known().next().is_none() { "there are none".into() } else { format!("there are: {}", listed(known())) };
+    let name = clean::clean(name);
+    let folder = folder.display();
+    let write = || format!("write {folder}/{name}.toml, with `prompt = \"... {{{{input}}}}\"` in it");
+    wrong(format!("no template is called `{name}` in {folder}; {there}"), nearest(&name, known()).unwrap_or_else(write))
+}
+
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|nearest| format!("did you mean `{nearest}`?"))
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_of_name)
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+/// The next placeholder: where it begins, its name, and where it ends. Double braces around anything
+/// but a name are text: other languages write them too.
+fn next(text: &str, from: usize) -> Option<(usize, &str, usize)> {
+    let mut at = from;
+    loop {
+        let start = at + text[at..].find("{{")?;
+        let inside = text[start + 2..].trim_start();
+        let (name, rest) = inside.split_at(inside.find(|c| !is_of_name(c)).unwrap_or(inside.len()));
+        if let Some(behind) = rest.trim_start().strip_prefix("}}").filter(|_| !name.is_empty()) {
+            return Some((start, name, text.len() - behind.len()));
+        }
+        at = start + 1;
+    }
+}
+
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (_, name, end) = next(text, at)?;
+        at = end;
+        Some(name)
+    })
+}
+
+fn filled<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
+    let (mut filled, mut at) = (String::with_capacity(text.len()), 0);
+    while let Some((start, name, end)) = next(text, at) {
+        filled.push_str(&text[at..start]);
+        filled.push_str(value(name).unwrap_or(&text[start..end]));
+        at = end;
+    }
+    filled.push_str(&text[at..]);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn template(toml: &str, given: &[&str]) -> std::result::Result<Template, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("review.toml"), toml).unwrap();
+        let given: Vec<_> = given.iter().map(|text| variable(text).unwrap()).collect();
+        load("review", &given, folder.path()).map_err(|failure| {
+            format!("{failure} | {}", failure.hint()).replace(&*folder.path().to_string_lossy(), "DIR")
+        })
+    }
+
+    fn prompt(toml: &str, given: &[&str], input: &str) -> String {
+        template(toml, given).unwrap().fill(input).unwrap().prompt
+    }
+
+    #[test]
+    fn placeholders_are_filled_once() {
+        let text = "prompt = 'Review this {{ lang }} {{lang}}, {{tone}}: {{input}}!'\n[vars]\nlang = 'Rust'\ntone = 5";
+        assert_eq!(prompt(text, &[], "x"), "Review this Rust Rust, 5: x!");
+        assert_eq!(prompt(text, &["tone=a=b"], "{{lang}}"), "Review this Rust Rust, a=b: {{lang}}!");
+        assert_eq!(prompt(text, &["tone={{input}}"], "x"), "Review this Rust Rust, {{input}}: x!");
+        // What other languages mean by braces.
+        let braces = "prompt = '{{}} {{ a b }} {{.x}} {{{lang}}} {{{{ {{'\n[vars]\nlang = 'Rust'";
+        assert_eq!(prompt(braces, &[], ""), "{{}} {{ a b }} {{.x}} {Rust} {{{{ {{");
+    }
+
+    #[test]
+    fn input_without_a_place_follows_the_prompt() {
+        assert_eq!(prompt("prompt = \"Summarise.\\n\"", &[], "text"), "Summarise.\n\ntext");
+        assert_eq!(prompt("prompt = 'Tell a joke.'", &[], " "), "Tell a joke.");
+        assert_eq!(prompt("system = 'Be brief.'", &[], "text"), "text");
+        let filled = template("system = 'About {{input}}.'\nprompt = 'Go.'", &[]).unwrap().fill("x").unwrap();
+        assert_eq!(filled, Filled { system: Some("About x.".into()), prompt: "Go.".into() });
+        let missing = template("prompt = '{{input}}'", &[]).unwrap().fill("\n").unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "the template review asks about {{input}}: write it behind `nexus chat -t review`, or pipe it in"
+        );
+    }
+
+    #[test]
+    fn complaints_name_what_is_wrong_and_the_nearest_name() {
+        let file = "prompt = '{{lang}} {{tone}}'\n[vars]\ntone = 'kind'";
+        for (toml, given, said) in [
+            (
+                file,
+                &[][..],
+                "the template review needs a value for: lang | add --var lang=..., or a default under [vars] in DIR/review.toml",
+            ),
+            (
+                file,
+                &["lnag=x"],
+                "the template review has no variable `lnag`; it has: lang, tone | did you mean `lang`?",
+            ),
+            ("prompt = 'x'", &["a=x"], "the template review has no variable `a`; it has: none | see DIR/review.toml"),
+            (
+                "prompt = '{{lang}}'\n[vars]\nlagn = 'x'",
+                &[],
+                "`vars.lagn` in DIR/review.toml stands for no {{lagn}} in its texts | did you mean `lang`?",
+            ),
+            ("prompt = '{{a}}'\n[vars]\na = []", &[], "`vars.a` in DIR/review.toml is no text | write it in quotes"),
+            (
+                "max_tokens = 0",
+                &[],
+                "`max_tokens` in DIR/review.toml is 0 | write how long an answer may be, in tokens",
+            ),
+            (
+                "\npromt = 'x'",
+                &[],
+                "DIR/review.toml, line 2: unknown field `promt`, expected one of `system`, `prompt`, `model`, `max_tokens`, \
+                 `vars` | mend that line",
+            ),
+        ] {
+            assert_eq!(template(toml, given).unwrap_err(), said);
+        }
+        for wrong in ["x", "=x", "a b=x", "input=x", ""] {
+            assert!(variable(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_leads_to_no_other_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let templates = folder.path().join("templates");
+        let said = |name: &str| {
+            let failure = load(name, &[], &templates).unwrap_err();
+            format!("{failure} | {}", failure.hint()).replace(&*templates.to_string_lossy(), "DIR")
+        };
+        assert_eq!(
+            said("review"),
+            "no template is called `review` in DIR; there are none | write DIR/review.toml, with `prompt = \"... {{input}}\"` in it"
+        );
+        fs::create_dir(&templates).unwrap();
+        fs::write(folder.path().join("outside.toml"), "prompt = 'x'").unwrap();
+        fs::write(templates.join("review.toml"), "prompt = 'x'").unwrap();
+        fs::write(templates.join("notes.md"), "").unwrap();
+        assert_eq!(said("reveiw"), "no template is called `reveiw` in DIR; there are: review | did you mean `review`?");
+        for name in ["../outside", "a/../../outside", "..\\outside", "", ".hidden"] {
+            assert!(said(name).starts_with("no template is called "), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_panic_and_what_has_no_place_stays(text in "[{} a-zA-Z\u{fc}]{0,40}") {
+            let names: Vec<_> = placeholders(&text).collect();
+            let same = filled(&text, |_| None);
+            prop_assert_eq!(&same, &text);
+            let gone = filled(&text, |_| Some(""));
+            prop_assert!(names.is_empty() == (gone == text));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `nexus history delete`: conversations that are to be gone.
+
+use std::time::Duration;
+
+use crate::cli::commands::Done;
+use crate::cli::context::{self, Context};
+use crate::cli::history::store::Which;
+use nexus::internal::time;
+
+/// What `nexus history delete` takes.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Args {
+    /// Which ones: their ids, or the beginnings of them
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+
+    /// Everything that is kept
+    #[arg(long)]
+    all: bool,
+
+    /// Those in which nothing was said for so long (90s, 5m, 1h, 30d)
+    #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
+    older_than: Option<Duration>,
+}
+
+/// Deletes them.
+///
+/// # Errors
+/// No such conversation, and then none is deleted; a history that cannot be written.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let which = match args.older_than {
+        Some(age) => Which::Before(nexus::now().saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX))),
+        None if args.all => Which::All,
+        None => Which::Ids(&args.ids),
+    };
+    context.say(&match context.history()?.delete(which)? {
+        0 => "Nothing to delete".to_owned(),
+        1 => "Deleted 1 conversation".to_owned(),
+        deleted => format!("Deleted {deleted} conversations"),
+    });
+    Ok(0)
+}

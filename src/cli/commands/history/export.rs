@@ -1,0 +1,63 @@
+//! `nexus history export`: everything that is kept, to take along.
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+use crate::cli::history::telling;
+
+/// What `nexus history export` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Json)]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// How a history is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One object, as `nexus history show --json` has it for each conversation
+    Json,
+    /// One document, a chapter a conversation
+    Markdown,
+}
+
+impl Args {
+    /// Whether failures are wanted as an object on stdout too.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
+}
+
+/// Exports it, one conversation in memory at a time.
+///
+/// # Errors
+/// A history that cannot be read, or a stdout that takes nothing.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let history = context.history()?;
+    let json = args.wants_json();
+    // The eldest first: to be read in order.
+    let conversations = history.list(None)?.into_iter().rev().enumerate();
+    if json {
+        context.print("{\"conversations\":[")?;
+    }
+    for (count, (conversation, _)) in conversations {
+        let turns = history.turns(&conversation.id)?;
+        let separator = match (count, json) {
+            (0, _) => "",
+            (_, true) => ",",
+            (_, false) => "\n",
+        };
+        match json {
+            true => context.print_json(&format!("{separator}{}", telling::object(&conversation, &turns)))?,
+            false => context.print(&format!("{separator}{}", telling::markdown(&conversation, &turns)))?,
+        }
+    }
+    if json {
+        context.print("],\"version\":1}\n")?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,52 @@
+//! `nexus history list`: one conversation a line.
+
+use serde_json::json;
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+use crate::cli::history::telling;
+use nexus::internal::time;
+
+/// What `nexus history list` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// So many at most
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Lists them.
+///
+/// # Errors
+/// A history that cannot be read.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let listed = context.history()?.list(args.limit)?;
+    if args.json {
+        let conversations: Vec<_> = listed
+            .iter()
+            .map(|(conversation, turns)| {
+                let mut object = telling::summary(conversation);
+                object["turns"] = (*turns).into();
+                object
+            })
+            .collect();
+        context.print_object(&json!({ "version": 1, "conversations": conversations }))?;
+        return Ok(0);
+    }
+    let lines: String = listed
+        .iter()
+        .map(|(conversation, _)| {
+            let at = time::listed(conversation.updated_at, context.stdout_is_terminal());
+            format!("{}  {at}  {}\n", conversation.id, context.shown(&conversation.title))
+        })
+        .collect();
+    context.print(&lines)?;
+    if listed.is_empty() {
+        context.say("No conversations are kept");
+    }
+    Ok(0)
+}

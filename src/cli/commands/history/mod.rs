@@ -1,0 +1,58 @@
+//! `nexus history ...`: the conversations that were kept.
+
+use clap::Subcommand;
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+
+pub(crate) mod delete;
+pub(crate) mod export;
+pub(crate) mod list;
+pub(crate) mod search;
+pub(crate) mod show;
+
+/// What can be done with the history.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the conversations, the last used first
+    List(list::Args),
+    /// Print a conversation as Markdown
+    Show(show::Args),
+    /// Find what was said, by its words
+    ///
+    /// Every word has to be there, in any order; each stands for all words that begin with it, accents
+    /// and capitals aside. Words in quotes are a phrase: `nexus history search "port taken"`. What
+    /// is written without spaces between words, such as Chinese, is found wherever it stands.
+    Search(search::Args),
+    /// Delete conversations for good, from the search index too
+    Delete(delete::Args),
+    /// Print every conversation whole
+    Export(export::Args),
+}
+
+impl Command {
+    /// Whether failures are wanted as an object on stdout too.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::List(args) => args.json,
+            Self::Show(args) => args.json,
+            Self::Search(args) => args.json,
+            Self::Delete(_) => false,
+            Self::Export(args) => args.wants_json(),
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// Whatever the command meets.
+pub(crate) fn run(command: Command, context: &Context) -> Done {
+    match command {
+        Command::List(args) => list::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Search(args) => search::run(&args, context),
+        Command::Delete(args) => delete::run(&args, context),
+        Command::Export(args) => export::run(&args, context),
+    }
+}

@@ -1,0 +1,54 @@
+//! `nexus history search`: the turns in which words were said.
+
+use serde_json::json;
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+use crate::cli::history::telling;
+use nexus::internal::api::Role;
+use nexus::internal::time;
+
+/// What `nexus history search` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What was said; all of it
+    #[arg(required = true, value_name = "WORD")]
+    words: Vec<String>,
+
+    /// So many at most
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Searches, the latest first.
+///
+/// # Errors
+/// No word to search for, or a history that cannot be read.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let found = context.history()?.search(&args.words, args.limit)?;
+    if args.json {
+        let found: Vec<_> = found.iter().map(telling::found).collect();
+        context.print_object(&json!({ "version": 1, "found": found }))?;
+        return Ok(0);
+    }
+    let lines: String = found
+        .iter()
+        .map(|found| {
+            let speaker = match found.role {
+                Role::User => "you",
+                Role::Assistant => "answer",
+            };
+            let at = time::listed(found.at, context.stdout_is_terminal());
+            format!("{}  {at}  {speaker}: {}\n", found.conversation.id, context.shown(&found.excerpt))
+        })
+        .collect();
+    context.print(&lines)?;
+    if found.is_empty() {
+        context.say("Nothing found");
+    }
+    Ok(0)
+}

@@ -1,0 +1,99 @@
+//! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+use nexus::internal::client::{Accounts, Revocation, SignedOut};
+use nexus::internal::failure::Failure;
+
+/// Revoke the session at the server where that can be done, and forget it here
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Sign out of this provider of config.toml
+    #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
+    provider: Option<String>,
+
+    /// Sign out of every provider
+    #[arg(long)]
+    all: bool,
+}
+
+/// Signs out, whatever the configuration says: a session knows its client and its servers.
+///
+/// # Errors
+/// A store that cannot be written.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    if !args.all {
+        return sign_out(&context.stored_accounts(args.provider.as_deref())?, context);
+    }
+    let stored = context.folders()?.vault().providers()?;
+    if stored.is_empty() {
+        context.say("Nothing to forget");
+    }
+    let mut codes = Vec::new();
+    for provider in stored {
+        let accounts = context.stored_accounts(Some(&provider))?;
+        context.say(&format!("{provider}:"));
+        codes.push(match sign_out(&accounts, context).map_err(|error| error.downcast::<Failure>()) {
+            Ok(code) => code,
+            // The others are signed out all the same.
+            Err(Ok(failure)) => {
+                context.fail(&failure);
+                failure.exit_code()
+            }
+            Err(Err(error)) => return Err(error),
+        });
+    }
+    Ok(worst(&codes))
+}
+
+/// What can be mended by trying again is the least of it.
+fn worst(codes: &[u8]) -> u8 {
+    let temporary = Failure::Busy { waited: 0 }.exit_code();
+    let severity = |code: &u8| (*code != 0, *code != temporary, u8::MAX - *code);
+    codes.iter().copied().max_by_key(severity).unwrap_or(0)
+}
+
+fn sign_out(accounts: &Accounts, context: &Context) -> Done {
+    if matches!(accounts.peek(""), Ok(None)) {
+        context.say("Nothing to forget");
+        // A configuration that no longer names a provider leaves its session where it is.
+        let others = accounts.signed_in().unwrap_or_default();
+        if !others.is_empty() {
+            context.say(&format!("note: you are signed in to {}: say --provider NAME, or --all", others.join(", ")));
+        }
+        return Ok(0);
+    }
+    let signed_out = context.wait(async { Ok(accounts.sign_out("").await?) })?;
+    let Some(SignedOut { revocation, remains }) = signed_out else {
+        context.say("Nothing to forget");
+        return Ok(0);
+    };
+    context.say(&match revocation {
+        Revocation::Revoked { host } => format!("Revoked at {host}"),
+        Revocation::Failed { host, why } => format!("Not revoked: {host} {why}; its tokens live until they expire"),
+        Revocation::Unsupported => {
+            "Not revoked: this provider has no revocation endpoint; its tokens live until they expire".to_owned()
+        }
+        Revocation::Unreadable(failure) => {
+            format!("Not revoked, because it cannot be read: {failure}; its tokens live until they expire")
+        }
+    });
+    if let Some(failure) = remains {
+        return Err(failure.into());
+    }
+    context.say("Forgotten here");
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_code_is_the_one_that_wants_most_doing() {
+        for (codes, code) in [(&[][..], 0), (&[0, 0], 0), (&[0, 75], 75), (&[75, 1, 0], 1), (&[2, 75], 2), (&[2, 1], 1)]
+        {
+            assert_eq!(worst(codes), code, "{codes:?}");
+        }
+    }
+}

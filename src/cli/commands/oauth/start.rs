@@ -1,0 +1,101 @@
+//! `nexus oauth start`: bind, begin, open, wait, redeem, keep, tell. Each step needs the value the
+//! last one gave.
+
+use std::time::Duration;
+
+use crate::cli::commands::Done;
+use crate::cli::config;
+use crate::cli::context::Context;
+use nexus::internal::client::Accounts;
+use nexus::internal::failure::Failure;
+use nexus::internal::oauth::attempt::Attempt;
+use nexus::internal::oauth::callback::Callback;
+use nexus::internal::oauth::page::Outcome;
+use nexus::internal::session::Session;
+use nexus::internal::time;
+
+/// Sign in: opens the browser and waits for the approval
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Sign in to this provider of config.toml
+    #[arg(long, short, value_name = "NAME")]
+    provider: Option<String>,
+
+    /// Print the URL and open no browser
+    #[arg(long)]
+    no_browser: bool,
+
+    /// How long to wait for the approval (90s, 5m, 1h)
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = time::parse_wait)]
+    timeout: Duration,
+}
+
+/// Signs in.
+///
+/// # Errors
+/// Why nobody is signed in now. A session that was there before is still there then.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let accounts = context.telling().accounts(args.provider.as_deref())?;
+    accounts.provider().client().map_err(|failure| beside_others(failure, context))?;
+    accounts.prove_writable()?;
+    context.wait(async {
+        let mut callback = Callback::bind(accounts.provider()).await?;
+        let attempt = Attempt::begin(accounts.provider(), callback.redirect_uri())?;
+        invite(args, context, &callback, &attempt);
+        let signed_in = match callback.wait(&attempt, args.timeout).await {
+            Ok(code) => accounts.redeem("", attempt, code).await,
+            Err(failure) => Err(failure),
+        };
+        match signed_in {
+            Ok(session) => {
+                context.say(&greeting(&session, &accounts));
+                let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
+                tokio::join!(callback.tell(&outcome), accounts.learn_models("", &session));
+                Ok(0)
+            }
+            Err(failure) => {
+                callback.tell(&Outcome::Failed(failure.clone())).await;
+                Err(failure.into())
+            }
+        }
+    })
+}
+
+/// Who has another provider configured most likely means that one.
+fn beside_others(failure: Failure, context: &Context) -> Failure {
+    match failure {
+        Failure::NoClientId { provider, .. } => {
+            let names = context.folders().and_then(|folders| config::names(&folders.config)).unwrap_or_default();
+            let others = names.into_iter().filter(|name| provider != **name).collect();
+            Failure::NoClientId { provider, others }
+        }
+        other => other,
+    }
+}
+
+/// Says what happens now, and opens the browser.
+fn invite(args: &Args, context: &Context, callback: &Callback, attempt: &Attempt) {
+    let opened = !args.no_browser && context.browse(attempt.url().as_str());
+    context.say(match opened {
+        true => "Opening your browser to sign in. If it does not open, go to:",
+        false => "To sign in, open this URL in a browser on this machine:",
+    });
+    context.say(&format!("\n{}\n", attempt.url()));
+    context.say(&format!(
+        "Waiting for the answer at {} for {} (Ctrl-C ends it).",
+        callback.redirect_uri(),
+        time::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
+    ));
+}
+
+/// Who signed in, and for how long, as far as either is known.
+fn greeting(session: &Session, accounts: &Accounts) -> String {
+    let who = match session.account() {
+        Some(account) => format!("Signed in as {}", nexus::internal::clean::clean(account)),
+        None => format!("Signed in to {}", accounts.provider().name),
+    };
+    match session.expires_at {
+        Some(at) => format!("{who}, token expires in {}", time::span(at.saturating_sub(session.issued_at))),
+        None => who,
+    }
+}

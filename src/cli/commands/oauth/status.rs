@@ -1,0 +1,169 @@
+//! `nexus oauth status`: who, until when; from the store alone.
+
+use serde_json::json;
+
+use crate::cli::commands::Done;
+use crate::cli::context::{self, Context};
+use nexus::internal::failure::Failure;
+use nexus::internal::provider::Name;
+use nexus::internal::session::Session;
+use nexus::internal::time;
+
+/// Tell whether there is a session and how long its token lives, without the network
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Look at this provider of config.toml
+    #[arg(long, short, value_name = "NAME")]
+    provider: Option<String>,
+
+    /// Print an object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a session is good for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Active,
+    Refreshable,
+    Expired,
+    Dead,
+    None,
+}
+
+impl State {
+    fn of(session: Option<&Session>, now: i64) -> Self {
+        match session {
+            None => Self::None,
+            Some(session) if session.ended_at.is_some() => Self::Dead,
+            Some(session) if session.alive(now) => Self::Active,
+            Some(session) if session.refreshable => Self::Refreshable,
+            Some(_) => Self::Expired,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Refreshable => "refreshable",
+            Self::Expired => "expired",
+            Self::Dead => "dead",
+            Self::None => "none",
+        }
+    }
+
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Active | Self::Refreshable => 0,
+            Self::Expired | Self::Dead | Self::None => 4,
+        }
+    }
+}
+
+/// Looks.
+///
+/// # Errors
+/// A store that cannot be read. A session that is no longer good is no error here: the exit code says
+/// it; nor is a configuration that cannot be used, of which a warning tells.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let accounts = context.telling().stored_accounts(args.provider.as_deref())?;
+    let provider = &accounts.provider().name;
+    let session = accounts.peek("")?;
+    match &session {
+        Some(session) => {
+            if let Err(elsewhere) = session.check_home(accounts.provider()) {
+                context.warn_of(&elsewhere);
+            }
+        }
+        None => {
+            let others = accounts.signed_in()?;
+            if !others.is_empty() {
+                context.say(&format!("note: {}", Failure::NotSignedIn { provider: provider.clone(), others }.hint()));
+            }
+        }
+    }
+    let now = nexus::now();
+    let state = State::of(session.as_ref(), now);
+    match args.json {
+        true => context.print_object(&object(provider, session.as_ref(), state, now))?,
+        false => context.print(&format!("{}\n", sentence(provider, session.as_ref(), state, now)))?,
+    }
+    Ok(state.exit_code())
+}
+
+fn sentence(provider: &Name, session: Option<&Session>, state: State, now: i64) -> String {
+    let start = Failure::NotSignedIn { provider: provider.clone(), others: Vec::new() }.hint().replace('`', "");
+    let Some(session) = session else { return format!("Not signed in: {start}") };
+    let past = match session.expires_at {
+        // A clock that was set back behind the token's birth proves nothing about its age.
+        Some(at) if at > now => "dated ahead of this machine's clock".to_owned(),
+        at => format!("expired {} ago", time::span(now.saturating_sub(at.unwrap_or(now)))),
+    };
+    let left = session
+        .expires_at
+        .map_or_else(|| "expiry unknown".to_owned(), |at| format!("expires in {}", time::span(at.saturating_sub(now))));
+    match (state, session.refreshable) {
+        (State::Active, true) => format!("Token active, {left}, auto-refresh enabled"),
+        (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
+        (State::Refreshable, _) => format!("Token {past}, will refresh on next use"),
+        (State::Dead, _) => {
+            format!("Session ended by the server at {}: {start}", time::rfc3339(session.ended_at.unwrap_or(now)))
+        }
+        (State::Expired | State::None, _) => format!("Token {past}, no refresh token: {start}"),
+    }
+}
+
+fn object(provider: &str, session: Option<&Session>, state: State, now: i64) -> serde_json::Value {
+    let expires_at = session.and_then(|session| session.expires_at);
+    json!({
+        "version": 1,
+        "provider": provider,
+        "state": state.as_str(),
+        "expires_at": expires_at.map(time::rfc3339),
+        "expires_in": expires_at.map(|at| at.saturating_sub(now)),
+        "auto_refresh": session.is_some_and(|session| session.refreshable && session.ended_at.is_none()),
+        "scopes": session.map(|session| &*session.scopes).unwrap_or_default(),
+        "token_type": session.map(|session| &session.token_type),
+        "account": session.and_then(Session::account),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nexus::internal::session::tests::session;
+
+    #[test]
+    fn every_state_has_its_line_and_code() {
+        const NOW: i64 = 1_761_575_400;
+        let good = |expires_in: i64| Some(session(NOW - 100, Some(NOW + expires_in)));
+        let unrefreshable = |expires_in| good(expires_in).map(|session| Session { refreshable: false, ..session });
+        let dead = good(60).map(|session| Session { ended_at: Some(NOW), ..session });
+        for (session, line, code) in [
+            (good(12_240), "Token active, expires in 3.4 hours, auto-refresh enabled", 0),
+            (
+                unrefreshable(12_240),
+                "Token active, expires in 3.4 hours, no refresh token: sign in again after that",
+                0,
+            ),
+            (good(-120), "Token expired 2 minutes ago, will refresh on next use", 0),
+            (unrefreshable(-120), "Token expired 2 minutes ago, no refresh token: run nexus oauth start", 4),
+            (
+                Some(session(NOW + 3_600, Some(NOW + 7_200))),
+                "Token dated ahead of this machine's clock, will refresh on next use",
+                0,
+            ),
+            (dead, "Session ended by the server at 2025-10-27T14:30:00Z: run nexus oauth start", 4),
+            (None, "Not signed in: run nexus oauth start", 4),
+            (Some(session(NOW, None)), "Token active, expiry unknown, auto-refresh enabled", 0),
+        ] {
+            let state = State::of(session.as_ref(), NOW);
+            assert_eq!(sentence(&Name::from("claude_code"), session.as_ref(), state, NOW), line);
+            assert_eq!(state.exit_code(), code, "{line}");
+        }
+        assert_eq!(
+            sentence(&Name::from("work"), None, State::None, NOW),
+            "Not signed in: run nexus oauth start --provider work"
+        );
+    }
+}

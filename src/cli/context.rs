@@ -1,0 +1,359 @@
+//! Everything that comes from outside: the clock, the environment, the folders, the browser, the
+//! HTTP client, and the three streams. The only home of the environment, of `open` and of
+//! `directories`; commands see it, rooms are handed plain values.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::cli::config::{self, Configured};
+use crate::cli::history::store::History;
+use nexus::internal::clean;
+use nexus::internal::client::{Accounts, Folders, Patience};
+use nexus::internal::failure::{Failure, Result};
+use nexus::internal::http::{Http, Roots};
+use nexus::internal::secret;
+use nexus::internal::session::key::Keeping;
+use nexus::internal::session::renew;
+use nexus::internal::session::vault::Vault;
+
+use crate::cli::terminal::browser::browsers;
+use crate::cli::terminal::{complain, progress, stdin, stdout};
+
+/// The process's surroundings.
+#[derive(Clone)]
+pub(crate) struct Context {
+    /// Whether to tell on stderr what happens on the wire.
+    pub(crate) verbose: bool,
+    /// Whether to tell what is odd about the configuration.
+    telling: bool,
+    pub(crate) flights: Arc<watch::Sender<usize>>,
+    /// What was said already, and is said once.
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+/// A variable of the environment; an empty one counts as unset.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub(crate) fn variable(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Lets no other program of this account read this process's memory, and leaves no core dump of it:
+/// tokens and keys pass through. Children are as they ever were. Linux alone can do that.
+pub(crate) fn hide_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // A kernel that will not is the kernel of a sandbox, which has its own ideas.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
+impl Context {
+    /// The real one.
+    pub(crate) fn new(verbose: bool) -> Self {
+        Self { verbose, telling: verbose, flights: Arc::default(), said: Arc::default() }
+    }
+
+    /// The same for a command where somebody attends to the session itself. What is odd about the
+    /// configuration and keeps nobody from their work is told there; every chat and every cron job's mail
+    /// would only teach people to overlook it.
+    pub(crate) fn telling(&self) -> Self {
+        Self { telling: true, ..self.clone() }
+    }
+
+    /// Where configuration, data and state lie: all under `NEXUS_HOME` if that is set, else where
+    /// this system keeps them.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] where there is no home folder.
+    pub(crate) fn folders(&self) -> Result<Folders> {
+        if let Some(home) = variable("NEXUS_HOME") {
+            let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
+            return Ok(Folders::under(&home));
+        }
+        let found = directories::ProjectDirs::from("", "", "nexus").ok_or_else(|| Failure::Configuration {
+            sentence: "this account has no home folder".into(),
+            cure: "set HOME, or NEXUS_HOME to a folder for nexus alone".into(),
+        })?;
+        let state = found.state_dir().unwrap_or_else(|| found.data_local_dir()).to_owned();
+        Ok(Folders {
+            config: found.config_dir().join("config.toml"),
+            data: found.data_local_dir().to_owned(),
+            key: state.join("key"),
+            state,
+        })
+    }
+
+    /// The accounts of the provider that was asked for.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`].
+    pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
+        self.accounts_and_history(provider).map(|(accounts, _)| accounts)
+    }
+
+    /// The same, and whether what is said at a terminal is to be kept.
+    ///
+    /// # Errors
+    /// As [`accounts`](Self::accounts).
+    pub(crate) fn accounts_and_history(&self, provider: Option<&str>) -> Result<(Accounts, bool)> {
+        let folders = self.folders()?;
+        let configured = config::load(&folders.config, &variable, provider)?;
+        let history = configured.history;
+        Ok((self.accounts_as(configured, &folders), history))
+    }
+
+    /// The same for commands that need no more than what is stored, which a broken configuration, or
+    /// one that knows this provider no more, does not keep from their work.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] where neither the configuration nor the store knows the provider.
+    pub(crate) fn stored_accounts(&self, provider: Option<&str>) -> Result<Accounts> {
+        let folders = self.folders()?;
+        // A store that cannot be read is a failure of whoever needs it next.
+        let stored = || folders.vault().providers().unwrap_or_default();
+        let (configured, broken) = config::load_stored(&folders.config, &variable, provider, &stored)?;
+        if let Some(failure) = broken {
+            self.warn_of(&failure);
+        }
+        Ok(self.accounts_as(configured, &folders))
+    }
+
+    fn accounts_as(&self, configured: Configured, folders: &Folders) -> Accounts {
+        let notice = notice();
+        let vault = folders.vault().keeping(configured.keeping).telling(notice.clone());
+        let vault = vault.naming(&configured.provider.name);
+        let oddities = if self.telling { configured.warnings } else { Vec::new() };
+        for warning in oddities.into_iter().chain(vault.keystore().mismatch()) {
+            self.warn(&warning);
+        }
+        Accounts {
+            renewal: renew::Renewal {
+                vault,
+                http: Arc::new(self.http()),
+                provider: Arc::new(configured.provider),
+                clock: nexus::now,
+                notice,
+                flights: self.flights.clone(),
+            },
+            patience: Patience::default(),
+        }
+    }
+
+    /// The store as the configuration wants it, for those who need no provider, and what the
+    /// configuration says of its key.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`].
+    pub(crate) fn vault(&self) -> Result<(Vault, Keeping)> {
+        let folders = self.folders()?;
+        let (keeping, warnings) = config::keeping(&folders.config)?;
+        for warning in warnings {
+            self.warn(&warning);
+        }
+        let notice = notice();
+        Ok((folders.vault().keeping(keeping.clone()).telling(notice), keeping))
+    }
+
+    /// The conversations that were kept.
+    ///
+    /// # Errors
+    /// As [`folders`](Self::folders).
+    pub(crate) fn history(&self) -> Result<History> {
+        Ok(History::new(&self.folders()?.data, notice()))
+    }
+
+    /// An HTTP client; nothing is built before its first request.
+    pub(crate) fn http(&self) -> Http {
+        let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| variable(name).is_some());
+        let roots = if named { Roots::All } else { Roots::Bundle };
+        let trace: Option<nexus::internal::http::Trace> =
+            if self.verbose { Some(Arc::new(|line: &str| complain(line))) } else { None };
+        let http = Http::new(roots, variable, trace);
+        // Where nobody sees it, a connection is made as it always was.
+        if progress::could_be_seen() { http.with_connecting(Arc::new(progress::connecting)) } else { http }
+    }
+
+    /// Writes data to stdout at once.
+    ///
+    /// # Errors
+    /// What the stream answers; [`crate::cli::commands::report`] knows that a reader who has gone is no failure.
+    pub(crate) fn print(&self, data: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(self.fit(data).as_bytes())?;
+        out.flush()
+    }
+
+    /// Data as stdout should get it: on a terminal nothing of it acts.
+    pub(crate) fn fit<'d>(&self, data: &'d str) -> Cow<'d, str> {
+        // Text from elsewhere may be in it. Whether a person sees it is asked only where that matters.
+        match clean::visible(data) {
+            shown @ Cow::Owned(_) if self.stdout_is_terminal() => shown,
+            _ => data.into(),
+        }
+    }
+
+    /// The same for lines of JSON, which stay what they are.
+    pub(crate) fn fit_json<'d>(&self, lines: &'d str) -> Cow<'d, str> {
+        if self.stdout_is_terminal() { clean::visible_json(lines) } else { lines.into() }
+    }
+
+    /// Writes an object for programs to stdout, on a line of its own. On a terminal no character of
+    /// it acts.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub(crate) fn print_object(&self, object: &serde_json::Value) -> io::Result<()> {
+        self.print_json(&format!("{object}\n"))
+    }
+
+    /// The same for lines that were written already, each of them an object.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub(crate) fn print_json(&self, lines: &str) -> io::Result<()> {
+        self.print(&self.fit_json(lines))
+    }
+
+    /// Says a line of conversation on stderr.
+    pub(crate) fn say(&self, line: &str) {
+        complain(line);
+    }
+
+    /// Says on stderr what is odd, once.
+    pub(crate) fn warn(&self, sentence: &str) {
+        self.say_once(format!("warning: {sentence}"));
+    }
+
+    /// Says on stderr what is good to know, once.
+    pub(crate) fn note(&self, sentence: &str) {
+        self.say_once(format!("note: {sentence}"));
+    }
+
+    fn say_once(&self, line: String) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&line) {
+            self.say(&line);
+            said.push(line);
+        }
+    }
+
+    /// Says on stderr what failed and keeps nobody from their work, and the way out.
+    pub(crate) fn warn_of(&self, failure: &Failure) {
+        self.warn(&format!("{failure}\n  {}", failure.hint()));
+    }
+
+    /// Says on stderr what went wrong and the way out, under a label that stands out where colour is
+    /// welcome.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        let sentence = failure.to_string();
+        const LABEL: anstyle::Style =
+            anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
+        let mut err = anstream::stderr();
+        let sentence = if io::stderr().is_terminal() { clean::visible(&sentence) } else { sentence.into() };
+        // Nobody reads it: then there is nobody to tell.
+        let _ = progress::above(|| writeln!(err, "{LABEL}error:{LABEL:#} {sentence}"));
+        let hint = failure.hint();
+        if !hint.is_empty() {
+            self.say(&format!("  {hint}"));
+        }
+    }
+
+    /// Whether a person sees stdout.
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Whether what is said on stderr lands among what is printed: on one terminal, in one pipe (`2>&1`), in one file.
+    pub(crate) fn streams_are_one(&self) -> bool {
+        stdout::is_stderr()
+    }
+
+    /// Whether a person types into stdin.
+    pub(crate) fn stdin_is_terminal(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
+    /// Whether a person is there to be asked.
+    pub(crate) fn is_attended(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether there is a browser to be opened.
+    pub(crate) fn has_browser(&self) -> bool {
+        variable("BROWSER").is_some() || self.has_display()
+    }
+
+    /// Text from elsewhere as stdout should get it: untouched in a pipe, harmless on a terminal.
+    pub(crate) fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.stdout_is_terminal() { clean::visible(text) } else { text.into() }
+    }
+
+    /// What was piped in beside words, as text; none at a terminal.
+    ///
+    /// # Errors
+    /// As [`stdin`](Self::stdin).
+    pub(crate) fn piped(&self) -> Result<Option<String>> {
+        if self.stdin_is_terminal() {
+            Ok(None)
+        } else {
+            stdin::text(complain, "; --no-stdin leaves it alone").map(Some)
+        }
+    }
+
+    /// So many bytes of stdin, or as many as there are.
+    ///
+    /// # Errors
+    /// [`Failure::System`] where it cannot be read.
+    pub(crate) fn stdin_bytes(&self, most: usize) -> Result<Vec<u8>> {
+        stdin::read(most, complain, "")
+    }
+
+    /// All of stdin, as text.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where it is not UTF-8, naming the offset, or too large for a request.
+    pub(crate) fn stdin(&self) -> Result<String> {
+        stdin::text(complain, "")
+    }
+
+    /// Stdin, to be read as it comes.
+    pub(crate) fn stdin_reader(&self) -> Box<dyn io::Read + Send> {
+        Box::new(io::stdin())
+    }
+
+    /// Opens a URL in the person's browser: `$BROWSER`'s programs in order, else the system's own.
+    /// Says whether one was started; none is waited for, and none is given a secret or a stream.
+    pub(crate) fn browse(&self, url: &str) -> bool {
+        let commands = match variable("BROWSER") {
+            Some(list) => browsers(&list, url),
+            None if self.has_display() => open::commands(url),
+            None => return false,
+        };
+        commands.into_iter().any(|mut command| {
+            for name in secret::VARIABLES {
+                command.env_remove(name);
+            }
+            // Whoever ends the wait with Ctrl-C keeps the window that they are reading.
+            #[cfg(unix)]
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_ok()
+        })
+    }
+
+    /// Whether a window could be seen: always but on a Unix without a display server.
+    pub(crate) fn has_display(&self) -> bool {
+        !cfg!(all(unix, not(target_os = "macos")))
+            || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(|name| variable(name).is_some())
+    }
+}
+
+/// Where rooms send what needs no answer: stderr.
+fn notice() -> renew::Notice {
+    Arc::new(|sentence| complain(&format!("note: {sentence}")))
+}

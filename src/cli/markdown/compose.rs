@@ -1,0 +1,230 @@
+//! What a line means for the page: blocks end, go on and begin, containers are left and entered.
+
+use anstyle::Style;
+
+use super::block::{Container, Item, Line, Start};
+use super::code::{Code, untabbed};
+use super::flow::Flow;
+use super::marks::{self, BLANK};
+use super::page::Span;
+use super::table::Table;
+use super::{Block, Rendered};
+use nexus::internal::clean;
+
+/// Marks of the items of lists without numbers, by how deep they lie.
+const BULLETS: [&str; 3] = ["• ", "◦ ", "▪ "];
+
+impl Rendered {
+    /// Does what a line says.
+    pub(super) fn take(&mut self, line: Line) {
+        self.line.clear();
+        let inside = line.keep == self.containers.len() && line.opened.is_empty();
+        let start = if inside { self.go_on(line.start, &line.text) } else { Some(line.start) };
+        let Some(start) = start else { return };
+        self.close();
+        self.leave(line.keep);
+        if start == Start::Blank && line.opened.is_empty() {
+            self.blank = true;
+            return;
+        }
+        let airy = self.is_airy(&start);
+        let due = self.blank || self.airy;
+        // Whether there is a table at all is known only when it has ended.
+        let later = start == Start::Row && line.opened.is_empty();
+        if (due || airy) && !later {
+            self.page.gap();
+        }
+        (self.blank, self.airy) = (false, airy && !matches!(start, Start::Heading(_)));
+        line.opened.into_iter().for_each(|container| self.enter(container));
+        if let Some(done) = line.task {
+            let mark = match (self.page.is_coloured(), done) {
+                (true, false) => "☐ ",
+                (true, true) => "☑ ",
+                (false, false) => "[ ] ",
+                (false, true) => "[x] ",
+            };
+            self.page.remark(mark);
+        }
+        let depth = self.containers.len();
+        if start != Start::Blank {
+            // Another block ends the list at this depth.
+            self.lists.truncate(depth);
+            self.fill();
+        }
+        if start == Start::Row {
+            self.block = Block::Table(Table::candidate(&line.text), due && later);
+        } else {
+            self.begin(start, &line.text);
+        }
+    }
+
+    /// The items that are open have text now.
+    fn fill(&mut self) {
+        for container in &mut self.containers {
+            if let Container::Item(item) = container {
+                item.empty = false;
+            }
+        }
+    }
+
+    /// Goes on with the innermost block, if that is what the line does; else gives back what it begins.
+    fn go_on(&mut self, start: Start, text: &str) -> Option<Start> {
+        match (&mut self.block, start) {
+            (Block::Paragraph(flow), Start::Text) => {
+                flow.begin_line();
+                text.chars().for_each(|c| flow.feed(c, &mut self.page));
+            }
+            (Block::Paragraph(_), Start::Underline(mark)) => {
+                self.close();
+                let line = if mark == '=' { "═" } else { "─" };
+                let text = line.repeat(self.page.last().max(3));
+                self.page.line(&[Span { text, style: self.page.style(Style::new().bold()) }]);
+            }
+            (Block::Paragraph(_), Start::Delimiter) => {
+                self.close();
+                self.block = Block::Table(Table::headless(text), false);
+            }
+            (Block::Fenced { code, .. }, Start::Code) => code.line(text, &mut self.page),
+            (Block::Fenced { .. }, Start::FenceEnd) => self.close(),
+            (Block::Indented { code, blank }, Start::Code) => {
+                (0..std::mem::take(blank)).for_each(|_| code.line("", &mut self.page));
+                code.line(text, &mut self.page);
+            }
+            (Block::Indented { blank, .. }, Start::Blank) => *blank += 1,
+            (Block::Html(end), Start::Html(_)) => {
+                let ends = end.is_some_and(|end| text.to_ascii_lowercase().contains(end));
+                self.verbatim(text);
+                if ends {
+                    self.close();
+                }
+            }
+            (Block::Table(table, _), Start::Row) if table.is_confirmed() => table.row(text),
+            (Block::Table(table, _), Start::Row) if marks::is_delimiter(text) => table.confirm(text),
+            (_, start) => return Some(start),
+        }
+        None
+    }
+
+    fn begin(&mut self, start: Start, text: &str) {
+        match start {
+            Start::Text | Start::Definition => {
+                let mut flow = Flow::new(Style::new());
+                text.chars().for_each(|c| flow.feed(c, &mut self.page));
+                self.block = Block::Paragraph(flow);
+            }
+            Start::Heading(level) => self.heading(level, text),
+            Start::Rule => {
+                let text = "─".repeat(self.page.measure());
+                self.page.line(&[Span { text, style: self.page.dim() }]);
+            }
+            Start::Fence { fence, length, indent } => {
+                let code = Code::begin(text[length..].trim_matches(BLANK), &mut self.page);
+                self.block = Block::Fenced { fence, length, indent, code };
+            }
+            Start::Code => {
+                let mut code = Code::begin("", &mut self.page);
+                code.line(text, &mut self.page);
+                self.block = Block::Indented { code, blank: 0 };
+            }
+            Start::Html(end) => {
+                self.verbatim(text);
+                let ended = end.is_some_and(|end| text.to_ascii_lowercase().contains(end));
+                self.block = if ended { Block::None } else { Block::Html(end) };
+            }
+            Start::Blank | Start::Row | Start::FenceEnd | Start::Delimiter | Start::Underline(_) => {}
+        }
+    }
+
+    fn heading(&mut self, level: usize, text: &str) {
+        let text = text[level..].trim_matches(BLANK);
+        let bare = text.trim_end_matches('#');
+        let text = if bare.is_empty() || bare.ends_with(BLANK) { bare.trim_end_matches(BLANK) } else { text };
+        let style = match level {
+            1 => Style::new().bold().underline(),
+            2 => Style::new().bold(),
+            _ => Style::new().bold().italic(),
+        };
+        let mut flow = Flow::new(self.page.style(style));
+        if !self.page.is_coloured() {
+            self.page.write(&format!("{} ", "#".repeat(level)), Style::new());
+        }
+        text.chars().for_each(|c| flow.feed(c, &mut self.page));
+        self.page.begin_line();
+        flow.finish(&mut self.page);
+    }
+
+    /// A line that is shown as it stands.
+    fn verbatim(&mut self, text: &str) {
+        let text = untabbed(&clean::visible(text));
+        self.page.line(&[Span { text, style: Style::new() }]);
+    }
+
+    /// Whether a block wants a blank line around it even where the answer has none.
+    fn is_airy(&self, start: &Start) -> bool {
+        match start {
+            Start::Heading(_) | Start::Rule => true,
+            Start::Fence { .. } | Start::Code => self.containers.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Ends the innermost block.
+    pub(super) fn close(&mut self) {
+        match std::mem::replace(&mut self.block, Block::None) {
+            Block::None | Block::Html(_) => {}
+            Block::Paragraph(mut flow) => flow.finish(&mut self.page),
+            Block::Fenced { code, .. } => code.end(&mut self.page),
+            Block::Indented { code, blank } => {
+                code.end(&mut self.page);
+                self.blank |= blank > 0;
+            }
+            Block::Table(table, _) if table.is_confirmed() => {
+                if !table.is_headless() {
+                    self.page.gap();
+                }
+                table.print(&mut self.page);
+                self.airy = true;
+            }
+            Block::Table(table, due) => {
+                if due {
+                    self.page.gap();
+                }
+                let mut flow = Flow::new(Style::new());
+                table.head().chars().for_each(|c| flow.feed(c, &mut self.page));
+                flow.finish(&mut self.page);
+            }
+        }
+    }
+
+    fn enter(&mut self, container: Container) {
+        match &container {
+            Container::Quote => self.page.enter_quote(),
+            Container::Item(item) => {
+                let marker = self.marker(item);
+                self.page.enter_item(marker);
+            }
+        }
+        self.containers.push(container);
+    }
+
+    fn marker(&mut self, item: &Item) -> String {
+        let depth = self.containers.len();
+        self.lists.resize(depth + 1, None);
+        let before = self.lists[depth].filter(|(mark, _)| *mark == item.mark).map(|(_, number)| number + 1);
+        let number = before.or(item.number).unwrap_or(1);
+        self.lists[depth] = Some((item.mark, number));
+        if item.number.is_some() {
+            return format!("{number}{} ", item.mark);
+        }
+        let bullets =
+            self.containers.iter().filter(|outer| matches!(outer, Container::Item(Item { number: None, .. })));
+        BULLETS[bullets.count() % BULLETS.len()].to_owned()
+    }
+
+    /// Leaves all but the outermost containers.
+    pub(super) fn leave(&mut self, kept: usize) {
+        self.page.leave(kept);
+        self.containers.truncate(kept);
+        self.lists.truncate(kept + 1);
+    }
+}

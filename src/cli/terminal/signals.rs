@@ -1,0 +1,81 @@
+//! The signals that end a program, and what came of one.
+
+use nexus::internal::failure::{Failure, Result};
+
+/// A signal that ended the program's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interrupted(pub(crate) u8);
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ended by signal {}", self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// The signals that end a program.
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    /// Not listened to where whoever started this program wants it overheard, as `nohup` does.
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub(crate) fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::System { sentence: format!("listening for signals: {error}") })
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) },
+        })
+    }
+
+    /// The next of them.
+    pub(crate) async fn next(&mut self) -> Interrupted {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => Interrupted(2),
+            _ = self.terminate.recv() => Interrupted(15),
+            _ = hangup => Interrupted(1),
+        }
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored, which listening to it would undo. Linux tells (proc(5),
+/// `SigIgn`); elsewhere nobody does without unsafe code.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(crate) fn listen() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    /// The next of them.
+    pub(crate) async fn next(&mut self) -> Interrupted {
+        // Where Ctrl-C cannot be heard, nothing will ever come.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Interrupted(2)
+    }
+}

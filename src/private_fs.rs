@@ -1,0 +1,217 @@
+//! Files and folders that are nobody else's business: born private whatever the umask, and looked
+//! at before they are trusted.
+//!
+//! What is ours and merely open to others is closed, with a word about it. What is somebody else's,
+//! or leads to somewhere else, is refused: whoever put it there chose what we would read.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Once};
+
+use zeroize::Zeroizing;
+
+/// Tells the person something that needs no answer.
+pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Looks after files, and tells of what it had to mend.
+#[derive(Clone, Default)]
+pub struct Privacy(Option<Notice>);
+
+impl fmt::Debug for Privacy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Privacy")
+    }
+}
+
+impl Privacy {
+    /// One that tells of what it mends.
+    pub fn telling(notice: Notice) -> Self {
+        Self(Some(notice))
+    }
+
+    /// Creates a folder and its missing parents, open to nobody else. One that is there must be ours,
+    /// or root's and not open to be changed by anybody else.
+    pub fn folder(&self, path: &Path) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt as _;
+            builder.mode(0o700);
+        }
+        builder.create(path)?;
+        self.check_folder(path)
+    }
+
+    /// Makes sure that a folder is there and takes files.
+    ///
+    /// # Errors
+    /// What it does not do, and why.
+    pub(super) fn prove_folder(&self, path: &Path) -> Result<(), String> {
+        let what = if path.is_dir() { "used" } else { "made" };
+        self.folder(path).map_err(|error| format!("this folder cannot be {what}: {error}"))?;
+        let probe = path.join(format!("probe-{}", std::process::id()));
+        // One that somebody of this number left behind proves nothing.
+        let probed = remove(&probe).and_then(|()| create(&probe)).and_then(|_| fs::remove_file(&probe));
+        probed.map_err(|error| format!("this folder cannot be written to: {error}"))
+    }
+
+    /// Opens a file for reading and writing, and creates it private if it does not exist.
+    pub fn open_or_create(&self, path: &Path) -> io::Result<File> {
+        match create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.check(path).and_then(|()| options().open(path)) {
+                    // Whoever made it has just removed it again.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+                    opened => opened,
+                }
+            }
+            created => created,
+        }
+    }
+
+    /// Writes a file whole under another name, reads it back, and renames it into place, so that it is
+    /// never seen half-written.
+    pub fn replace(&self, path: &Path, draft: &Path, line: &str) -> io::Result<()> {
+        survive_file_limit();
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        self.folder(folder)?;
+        remove(draft)?;
+        let mut file = create(draft)?;
+        file.write_all(line.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        let read = Zeroizing::new(fs::read_to_string(draft)?);
+        if read.trim_end() != line {
+            return Err(io::Error::other("what was written is not what can be read"));
+        }
+        fs::rename(draft, path)?;
+        sync_folder(folder)
+    }
+
+    /// Refuses a file that somebody else could have put there, and closes one that others can read, and
+    /// its folder.
+    #[cfg(unix)]
+    pub fn check(&self, path: &Path) -> io::Result<()> {
+        path.parent().map_or(Ok(()), |folder| self.check_folder(folder))?;
+        self.check_file(path)
+    }
+
+    /// The same of the file alone.
+    #[cfg(unix)]
+    pub fn check_file(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::symlink_metadata(path)?;
+        if found.file_type().is_symlink() {
+            return refused("this is a symbolic link, which could lead to somebody else's file");
+        }
+        if !found.is_file() {
+            return refused("this is no file");
+        }
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return refused("this file belongs to another user");
+        }
+        self.close(path, found.mode(), 0o600)
+    }
+
+    #[cfg(unix)]
+    fn check_folder(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::metadata(path)?;
+        if !found.is_dir() {
+            return Err(rustix::io::Errno::NOTDIR.into());
+        }
+        if found.uid() == rustix::process::geteuid().as_raw() {
+            return self.close(path, found.mode(), 0o700);
+        }
+        match found.mode() & 0o022 {
+            0 if found.uid() == 0 => Ok(()),
+            0 => refused(&format!("its folder {} belongs to another user", path.display())),
+            _ => refused(&format!("others can put files into its folder {}", path.display())),
+        }
+    }
+
+    #[cfg(unix)]
+    fn close(&self, path: &Path, mode: u32, wanted: u32) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        match fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {
+            // Nobody puts anything there, and what could be read was read by now.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(()),
+            closed => closed?,
+        }
+        if let Some(tell) = &self.0 {
+            tell(&format!("{} was open to other users (mode {:o}); it is private now", path.display(), mode & 0o777));
+        }
+        Ok(())
+    }
+
+    /// Elsewhere the folder of the user's profile is the protection.
+    #[cfg(not(unix))]
+    pub fn check(&self, path: &Path) -> io::Result<()> {
+        fs::symlink_metadata(path).map(drop)
+    }
+
+    #[cfg(not(unix))]
+    pub fn check_file(&self, path: &Path) -> io::Result<()> {
+        self.check(path)
+    }
+
+    #[cfg(not(unix))]
+    fn check_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn refused(why: &str) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+/// Removes a file; that there is none is as good.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Creates a file that must not exist yet, for reading and writing by nobody else.
+pub fn create(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options
+}
+
+/// Makes a new name in a folder survive a power cut.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// Lets a write beyond a limit on the size of files (`ulimit -f`) fail as any other write does. The
+/// kernel tells of it by a signal first, and that ends a process that does not listen: between "sent"
+/// and "saved" it would take the new tokens along. Whoever writes asks for it; it is done once.
+pub fn survive_file_limit() {
+    static LISTENING: Once = Once::new();
+    #[cfg(unix)]
+    LISTENING.call_once(|| {
+        // That it came is of no interest: the write says so, too. Where nobody may listen, the limit is
+        // as deadly as it was.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    });
+    #[cfg(not(unix))]
+    LISTENING.call_once(|| {});
+}

@@ -1,0 +1,401 @@
+//! Our SQLite files: how one is opened, brought to its shape, written, and complained about. The only
+//! home of rusqlite; whoever keeps something in a file of its own writes its statements with what is
+//! named again here.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{ErrorCode, OpenFlags, Params, TransactionBehavior};
+pub use rusqlite::{OptionalExtension, Result as Rows, Row, Transaction, params, params_from_iter};
+
+use crate::failure::{Failure, Result};
+use crate::private_fs::{self, Privacy};
+
+/// One of our files while it is open.
+pub type Connection = rusqlite::Connection;
+
+/// How long one process waits for another's write, or for a program that looks into the file.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What sets one of our databases apart from the others.
+#[derive(Debug)]
+pub struct Kind {
+    /// What marks the file as ours.
+    pub application_id: i64,
+    /// Step n leads from version n to n + 1; `user_version` counts those done. A released step is
+    /// never edited, only followed.
+    pub steps: &'static [&'static str],
+    /// How SQLite is to write.
+    pub writing: &'static str,
+    /// What to do once the reason why it could not be used is gone, as the end of "free some space".
+    pub otherwise: &'static str,
+    /// What to do where it is damaged.
+    pub if_damaged: &'static str,
+}
+
+/// A database, opened anew for everything that is done with it.
+#[derive(Debug, Clone)]
+pub struct Database {
+    path: PathBuf,
+    kind: &'static Kind,
+    privacy: Privacy,
+}
+
+/// What can go wrong inside a transaction.
+pub enum Trouble {
+    Database(rusqlite::Error),
+    Failure(Failure),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl Kind {
+    /// The version that this program writes.
+    pub fn current(&self) -> i64 {
+        i64::try_from(self.steps.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Brings a database to the current version, step by step in one transaction. A version from the
+    /// future is left alone.
+    pub fn migrate(&self, connection: &mut Connection) -> Rows<i64> {
+        let found = version(connection)?;
+        if found >= self.current() {
+            return Ok(found);
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Somebody else may have been faster.
+        let found = version(&transaction)?;
+        if found >= self.current() {
+            return Ok(found);
+        }
+        for step in self.steps.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "application_id", self.application_id)?;
+        transaction.pragma_update(None, "user_version", self.current())?;
+        transaction.commit()?;
+        Ok(self.current())
+    }
+}
+
+fn version(connection: &Connection) -> Rows<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+impl Database {
+    /// A database at this path. Nothing is read or made yet.
+    pub fn new(path: PathBuf, kind: &'static Kind, privacy: Privacy) -> Self {
+        Self { path, kind, privacy }
+    }
+
+    /// The same, watched over by another.
+    pub fn guarded(self, privacy: Privacy) -> Self {
+        Self { privacy, ..self }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// One transaction that is alone from its beginning, so that it never has to give up midway.
+    pub fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Trouble>) -> Result<T> {
+        let mut connection = self.open_for_writing()?;
+        let done = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        done().map_err(|trouble| match trouble {
+            Trouble::Database(error) => self.broken(&error),
+            Trouble::Failure(failure) => failure,
+        })
+    }
+
+    /// One statement, which is a transaction of its own.
+    pub fn execute(&self, statement: &str, values: impl Params) -> Result<()> {
+        let done = self.open_for_writing()?.execute(statement, values);
+        done.map(drop).map_err(|error| self.broken(&error))
+    }
+
+    /// The rows of a query; none where nothing was ever written.
+    pub fn rows<T>(&self, query: &str, values: impl Params, read: impl Fn(&Row<'_>) -> Rows<T>) -> Result<Vec<T>> {
+        let Some(connection) = self.open_existing()? else { return Ok(Vec::new()) };
+        match version(&connection).map_err(|error| self.broken(&error))? {
+            0 => return self.sound(&connection).map(|()| Vec::new()),
+            version => self.check_version(version)?,
+        }
+        let rows =
+            connection.prepare(query).and_then(|mut statement| statement.query_map(values, |row| read(row))?.collect());
+        rows.map_err(|error| self.broken(&error))
+    }
+
+    /// Writes the header once more, which proves that it can be written.
+    pub fn prove_writable(&self) -> Result<()> {
+        let written = self.open_for_writing()?.pragma_update(None, "user_version", self.kind.current());
+        written.map_err(|error| self.broken(&error))
+    }
+
+    /// Makes sure that the file is whole.
+    pub fn sound(&self, connection: &Connection) -> Result<()> {
+        match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
+            Ok(found) if found == "ok" => Ok(()),
+            Ok(_) => Err(self.damaged()),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    /// Why a query was not understood. Asked only when one was not: the hot path pays nothing for it.
+    /// An older shape is brought up to date, and nothing is said; nor of a file whose first shape
+    /// never got committed.
+    pub fn misunderstood(&self, connection: &Connection, error: &rusqlite::Error) -> Result<Older> {
+        match version(connection) {
+            Ok(0) if is_missing_table(error) => self.sound(connection).map(|()| Older::Empty),
+            Ok(version) if version > self.kind.current() => self.check_version(version).map(|()| Older::Empty),
+            Ok(version) if (1..self.kind.current()).contains(&version) => {
+                self.open_for_writing().map(|_| Older::Mended)
+            }
+            Ok(_) if is_missing_table(error) => Err(self.damaged()),
+            _ => Err(self.broken(error)),
+        }
+    }
+
+    /// Why a file may hold what is not understood, if a newer nexus wrote it.
+    pub fn newer(&self, connection: &Connection) -> Option<Failure> {
+        self.check_version(version(connection).ok()?).err()
+    }
+
+    pub fn open_existing(&self) -> Result<Option<Connection>> {
+        match self.privacy.check(&self.path) {
+            Ok(()) => self.check_journals().and_then(|()| self.connect()).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.unusable(&error)),
+        }
+    }
+
+    fn open_for_writing(&self) -> Result<Connection> {
+        let made = || {
+            private_fs::survive_file_limit();
+            self.path.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
+            // SQLite gives its journal the database's mode, so the database must be born private. A
+            // database that is there is not opened here: to close it would, by the rules of POSIX,
+            // free every lock that another thread of this process has on it through SQLite.
+            match private_fs::create(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                _ => self.privacy.check(&self.path),
+            }
+        };
+        made().map_err(|error| self.unusable(&error))?;
+        self.check_journals()?;
+        let mut connection = self.connect()?;
+        let prepared = connection.execute_batch(self.kind.writing).and_then(|()| self.kind.migrate(&mut connection));
+        let version = prepared.map_err(|error| self.broken(&error))?;
+        self.check_version(version).map(|()| connection)
+    }
+
+    /// What a journal holds is played back into the database, so it must be ours as well: the one that we
+    /// write, and the two of the other kind, which SQLite believes wherever it finds them.
+    fn check_journals(&self) -> Result<()> {
+        for ending in ["-journal", "-wal", "-shm"] {
+            let mut journal = self.path.clone().into_os_string();
+            journal.push(ending);
+            let journal = PathBuf::from(journal);
+            // The folder was looked at with the database.
+            match self.privacy.check_file(&journal) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Failure::Store {
+                        why: error.to_string(),
+                        cure: "find out who put it there, and take it away if it is not yours".into(),
+                        path: journal,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        // No SQLITE_OPEN_URI: a path that begins with `file:` is a path. No CREATE: see above.
+        let open = |access| Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+        open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+            // A folder that cannot be written to can still be read from.
+            .or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_ONLY))
+            .and_then(|connection| connection.busy_timeout(PATIENCE).map(|()| connection))
+            .map_err(|error| self.broken(&error))
+    }
+
+    fn check_version(&self, version: i64) -> Result<()> {
+        if version <= self.kind.current() {
+            return Ok(());
+        }
+        Err(Failure::Store {
+            path: self.path.clone(),
+            why: format!("a newer nexus wrote this file (version {version}); this one leaves it alone"),
+            cure: "upgrade nexus".into(),
+        })
+    }
+
+    fn damaged(&self) -> Failure {
+        Failure::Store {
+            path: self.path.clone(),
+            why: "this file is damaged; nothing in it was changed".into(),
+            cure: self.kind.if_damaged.into(),
+        }
+    }
+
+    /// What to say of the file, or of its disk, and what to do about it.
+    pub fn unusable(&self, error: &io::Error) -> Failure {
+        self.unusable_beside(&self.path, error)
+    }
+
+    /// The same of a file beside it. Nobody knows of that one, so that it is this one which has no room.
+    pub fn unusable_beside(&self, path: &Path, error: &io::Error) -> Failure {
+        let otherwise = self.kind.otherwise;
+        match lacking(error, &self.path, otherwise) {
+            Some((why, cure)) => Failure::Store { path: self.path.clone(), why, cure },
+            None => Failure::Store {
+                path: path.to_owned(),
+                why: error.to_string(),
+                cure: format!("make the file and its folder yours and writable{otherwise}"),
+            },
+        }
+    }
+
+    pub fn broken(&self, error: &rusqlite::Error) -> Failure {
+        let (why, cure) = match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => return self.damaged(),
+            Some(ErrorCode::DiskFull) => ("the disk is full".to_owned(), "free some space"),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                ("this file or its folder cannot be written".to_owned(), "make both writable")
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                let why = "another program keeps this file locked".to_owned();
+                let cure = format!("wait for that program, or end it{}", self.kind.otherwise);
+                return Failure::Locked { path: self.path.clone(), why, cure };
+            }
+            _ => (error.to_string(), "mend that"),
+        };
+        Failure::Store { path: self.path.clone(), why, cure: format!("{cure}{}", self.kind.otherwise) }
+    }
+}
+
+/// What became of a file of an older shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// There is nothing in it yet.
+    Empty,
+    /// It has its current shape now: ask again.
+    Mended,
+}
+
+fn is_missing_table(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such table"))
+        || matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))
+}
+
+/// What to say of a disk that has no room or takes nothing, and what to do about it; nothing of any
+/// other error.
+pub fn lacking(error: &io::Error, beside: &Path, otherwise: &str) -> Option<(String, String)> {
+    let (why, cure) = match error.kind() {
+        io::ErrorKind::StorageFull => ("the disk is full".into(), "free some space"),
+        io::ErrorKind::QuotaExceeded => ("your share of the disk is used up".into(), "remove files of yours"),
+        io::ErrorKind::FileTooLarge => (
+            format!("files may not grow large enough in {}", beside.display()),
+            "raise the limit on the size of files (`ulimit -f`)",
+        ),
+        // What this program itself refuses has no number.
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+            ("this file or its folder cannot be written".into(), "make both writable")
+        }
+        _ => return None,
+    };
+    Some((why, format!("{cure}{otherwise}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static KIND: Kind = Kind {
+        application_id: 7,
+        steps: &["CREATE TABLE first(x)", "ALTER TABLE first ADD COLUMN y"],
+        writing: "PRAGMA secure_delete = ON",
+        otherwise: ", then run the command again",
+        if_damaged: "move it away",
+    };
+
+    #[test]
+    fn every_older_version_becomes_the_current_one() {
+        for version in 0..=KIND.steps.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in &KIND.steps[..version] {
+                connection.execute_batch(step).unwrap();
+            }
+            connection.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
+            assert_eq!(KIND.migrate(&mut connection).unwrap(), 2, "from version {version}");
+            assert_eq!(KIND.migrate(&mut connection).unwrap(), 2, "and once more");
+            assert_eq!(super::version(&connection).unwrap(), 2);
+            connection.execute("INSERT INTO first (x, y) VALUES (1, 2)", []).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_another_program_keeps_locked_may_serve_later() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("it.db");
+        let (other, own) = (Connection::open(&path).unwrap(), Connection::open(&path).unwrap());
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        own.busy_timeout(Duration::ZERO).unwrap();
+        let locked = own.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())).unwrap_err();
+        let failure = Database::new(path, &KIND, Privacy::default()).broken(&locked);
+        assert!(matches!(failure, Failure::Locked { .. }), "{failure:?}");
+        assert_eq!(failure.exit_code(), 75);
+    }
+
+    #[test]
+    fn a_newer_version_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        assert_eq!(KIND.migrate(&mut connection).unwrap(), 3);
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 0);
+    }
+
+    #[test]
+    fn an_older_file_is_mended_where_it_is_read_and_an_empty_one_is_empty() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("it.db");
+        let database = Database::new(path.clone(), &KIND, Privacy::default());
+        let ask = |connection: &Connection| connection.query_row("SELECT y FROM first", [], |row| row.get::<_, i64>(0));
+        let asked = || -> Result<Older> {
+            let connection = database.open_existing()?.unwrap();
+            let error = ask(&connection).unwrap_err();
+            database.misunderstood(&connection, &error)
+        };
+        private_fs::create(&path).unwrap();
+        assert_eq!(asked(), Ok(Older::Empty));
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch("CREATE TABLE first(x); INSERT INTO first VALUES (1); PRAGMA user_version = 1")
+            .unwrap();
+        assert_eq!(asked(), Ok(Older::Mended));
+        connection.execute("UPDATE first SET y = 2", []).unwrap();
+        assert_eq!(ask(&connection).unwrap(), 2);
+        connection.execute_batch("DROP TABLE first").unwrap();
+        assert_eq!(asked(), Err(database.damaged()), "its shape says that there is one");
+        connection.execute_batch("PRAGMA user_version = 3").unwrap();
+        assert!(matches!(asked(), Err(Failure::Store { cure, .. }) if cure == "upgrade nexus"));
+    }
+}

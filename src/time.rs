@@ -1,0 +1,181 @@
+//! Times and durations as people and programs write them. The only home of jiff.
+//!
+//! Inside the program a time is a count of Unix seconds and a duration a count of seconds, both
+//! `i64`: nothing here is finer than a second, and the store keeps them as they are.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+
+/// The system's time in Unix seconds: the clock of a program that has no other.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A time as RFC 3339 in UTC, to the second: `2026-11-23T08:00:00Z`.
+pub fn rfc3339(at: i64) -> String {
+    let end = if at < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_second(at).unwrap_or(end).to_string()
+}
+
+/// A time in a list: to a person to the minute, `2026-11-23 08:00 UTC`, else as [`rfc3339`].
+pub fn listed(at: i64, to_person: bool) -> String {
+    let text = rfc3339(at);
+    match text.split_once('T') {
+        Some((date, time)) if to_person => format!("{date} {} UTC", time.get(..5).unwrap_or(time)),
+        _ => text,
+    }
+}
+
+/// The Unix seconds of an RFC 3339 time, if it is one.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(|at| at.as_second())
+}
+
+/// The Unix seconds of a date as HTTP headers write it (RFC 9110, section 5.6.7), if it is one.
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp().as_second())
+}
+
+/// A span as a person says it: seconds below 90, minutes below 90, hours with one decimal below
+/// 48, then days. A negative span is no time at all.
+pub fn span(seconds: i64) -> String {
+    // The end keeps the sums below inside an i64.
+    let seconds = seconds.clamp(0, i64::MAX - 43_200);
+    // Rounding must not cross into the next unit's territory: 89.6 minutes is not "90 minutes".
+    let (minutes, tenths) = ((seconds + 30) / 60, (seconds + 180) / 360);
+    if seconds < 90 {
+        counted(seconds, "second")
+    } else if minutes < 90 {
+        counted(minutes, "minute")
+    } else if tenths < 480 {
+        format!("{}.{} hours", tenths / 10, tenths % 10)
+    } else {
+        counted((seconds + 43_200) / 86_400, "day")
+    }
+}
+
+fn counted(count: i64, unit: &str) -> String {
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
+
+/// A wait as a person who waits for it says it: milliseconds below a second, then as [`span`] does.
+pub fn wait(wait: Duration) -> String {
+    match wait.as_millis() {
+        millis @ ..1_000 => format!("{millis} ms"),
+        _ => span(rounded_up(wait)),
+    }
+}
+
+/// Whole seconds that are at least as long.
+pub fn rounded_up(wait: Duration) -> i64 {
+    let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
+    seconds.saturating_add((wait.subsec_nanos() > 0).into())
+}
+
+/// As [`parse_duration`], for a wait in which something is to happen.
+pub fn parse_wait(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("nothing can happen in no time".into()),
+        wait => Ok(wait),
+    }
+}
+
+/// Reads a duration as the command line and the configuration write it: `90s`, `5m`, `1h`, `2d`;
+/// a bare number is seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("write it as 90s, 5m, 1h or 2d".into()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        // A hundred years is more than any wait, and keeps every sum with a time inside an i64.
+        .filter(|seconds| *seconds <= 100 * 366 * 86_400)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "write it as 90s, 5m, 1h or 2d".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_change_unit_where_the_table_says() {
+        for (seconds, said) in [
+            (-5, "0 seconds"),
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (89, "89 seconds"),
+            (90, "2 minutes"),
+            (120, "2 minutes"),
+            (149, "2 minutes"),
+            (150, "3 minutes"),
+            (5_369, "89 minutes"),
+            (5_370, "1.5 hours"),
+            (5_400, "1.5 hours"),
+            (12_240, "3.4 hours"),
+            (172_619, "47.9 hours"),
+            (172_620, "2 days"),
+            (172_800, "2 days"),
+            (30 * 86_400, "30 days"),
+        ] {
+            assert_eq!(span(seconds), said, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn waits_are_never_said_to_be_shorter_than_they_are() {
+        for (millis, said) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_000, "1 second"),
+            (1_001, "2 seconds"),
+            (4_000, "4 seconds"),
+            (90_000, "2 minutes"),
+        ] {
+            assert_eq!(wait(Duration::from_millis(millis)), said, "{millis}");
+        }
+        assert_eq!(rounded_up(Duration::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn durations_are_read_as_documented() {
+        for (text, seconds) in [("90s", 90), ("5m", 300), ("1h", 3_600), ("2d", 172_800), ("7", 7), ("0", 0)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "-1", "1.5h", "5 m", "1w", "99999999999999999999", "18446744073709551615d", "+5"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+        assert!(parse_wait("0").is_err() && parse_wait("0d").is_err() && parse_wait("1").is_ok());
+    }
+
+    #[test]
+    fn times_are_rfc_3339_and_come_back() {
+        assert_eq!(rfc3339(1_761_575_400), "2025-10-27T14:30:00Z");
+        assert_eq!(parse_rfc3339("2025-10-27T14:30:00Z"), Some(1_761_575_400));
+        assert_eq!(parse_rfc3339("yesterday"), None);
+        assert_eq!(rfc3339(i64::MAX), Timestamp::MAX.to_string());
+        assert_eq!(listed(1_761_575_459, true), "2025-10-27 14:30 UTC");
+        assert_eq!(listed(1_761_575_459, false), "2025-10-27T14:30:59Z");
+    }
+
+    #[test]
+    fn http_dates_are_read() {
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        for text in ["", "soon", "1994-11-06T08:49:37Z", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+}
