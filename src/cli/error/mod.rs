@@ -1,0 +1,3 @@
+//! What the command line says about errors of the library.
+
+pub(crate) mod session;

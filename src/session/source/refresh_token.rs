@@ -1,0 +1,76 @@
+//! The refresh token grant (RFC 6749, section 6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Fate, SourceError, TokenSource};
+use crate::http::Http;
+use crate::oauth::endpoint::{Endpoint, Unredeemed};
+use crate::oauth::grant::Grant;
+use crate::provider::Provider;
+use crate::session::failed::RefreshFailure;
+use crate::session::stored::{Session, StoredSession};
+use crate::store::BoxFuture;
+
+/// Renews a session with its refresh token, at the token endpoint that it belongs to.
+pub struct RefreshTokenSource {
+    /// Sends the request.
+    pub http: Arc<Http>,
+    /// The configured client and request style.
+    pub provider: Arc<Provider>,
+}
+
+impl TokenSource for RefreshTokenSource {
+    fn can_renew(&self, session: &Session) -> bool {
+        session.refreshable
+    }
+
+    fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<Grant, SourceError>> {
+        Box::pin(async move {
+            let Some(token) = &stored.refresh_token else { return Err(no_refresh_token()) };
+            let binding = &stored.session.binding;
+            // A rotated client secret is in the configuration before it is in a stored session.
+            let configured = self.provider.client.as_ref().and_then(|client| client.secret.as_ref());
+            let endpoint = Endpoint {
+                url: &binding.token_url,
+                client_id: &binding.client_id,
+                secret: configured.or(stored.client_secret.as_ref()),
+                auth: binding.client_auth,
+            };
+            endpoint.refresh(&self.http, token, &self.provider.refresh).await.map_err(SourceError::from)
+        })
+    }
+}
+
+/// `can_renew` says no before this happens.
+fn no_refresh_token() -> SourceError {
+    let description = "was not asked (there is no refresh token)".to_owned();
+    let failure = RefreshFailure { description, temporary: false, status: None, retry_after: None };
+    SourceError { fate: Fate::NotReached, failure, client_refused: None }
+}
+
+impl From<Unredeemed> for SourceError {
+    fn from(error: Unredeemed) -> Self {
+        let failed = error.failed();
+        let failure = RefreshFailure {
+            description: failed.why,
+            temporary: failed.temporary,
+            status: failed.status,
+            retry_after: failed.retry_after.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
+        };
+        let is_final = error.is_final();
+        let (fate, client_refused) = match error {
+            _ if is_final => (Fate::Ended, None),
+            Unredeemed::Unsendable(error) => (Fate::NotSent(Arc::new(error)), None),
+            Unredeemed::NeverSent(_) => (Fate::NotReached, None),
+            Unredeemed::PerhapsSpent { .. } | Unredeemed::TooLate(_) | Unredeemed::Nonsense(_) => {
+                (Fate::InDoubt, None)
+            }
+            Unredeemed::Refused { error, said, .. } => {
+                let client = matches!(&*error, "invalid_client" | "unauthorized_client");
+                (Fate::Refused, client.then_some(said))
+            }
+        };
+        Self { fate, failure, client_refused }
+    }
+}
