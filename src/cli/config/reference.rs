@@ -1,0 +1,1 @@
+//! The reference of the configuration keys, as `nexus help config` prints it.
