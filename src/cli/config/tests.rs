@@ -4,7 +4,7 @@ use std::fs;
 use super::*;
 use nexus::internal::provider::{ClientAuth, Encoding, Origin};
 
-pub(super) fn configured(
+fn configured(
     toml: &str,
     variables: &[(&'static str, &str)],
     chosen: Option<&str>,
@@ -75,8 +75,8 @@ fn a_client_id_that_is_none_is_refused_where_it_stands() {
         ("...", "is a placeholder"),
         ("\u{2026}", "is a placeholder"),
         ("<client id>", "is a placeholder"),
-        (" c", "has white space around it, or a line's end in it"),
-        ("c\n", "has white space around it, or a line's end in it"),
+        (" c", "has white space around it or a line break in it"),
+        ("c\n", "has white space around it or a line break in it"),
     ] {
         let said = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
         let cure = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
@@ -189,168 +189,204 @@ fn what_gateways_want_in_headers_beside_the_token_is_sent() {
 }
 
 #[test]
-fn complaints_name_the_setting_and_its_place() {
-    for (toml, said) in [
-        ("defualt = 'x'", "FILE has an unknown key `defualt` at the top | did you mean `default`?"),
+fn errors_name_the_key_its_place_and_the_cure() {
+    for (toml, error) in [
+        ("defualt = 'x'", "FILE, line 1: unknown key `defualt` at the top | did you mean `default`?"),
         (
             "[provider.w]\ntoken_ulr = 'x'",
-            "FILE has an unknown key `token_ulr` in [provider.w] | did you mean `token_url`?",
+            "FILE, line 2: unknown key `token_ulr` in [provider.w] | did you mean `token_url`?",
         ),
         (
             "[provider.w]\nmax_tokens = 'x'",
-            "`provider.w.max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | mend \
-             that line",
+            "`provider.w.max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | fix that line",
         ),
         (
             "[provider.w]\nmax_tokens = 8k",
-            "`max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | mend that line",
+            "`max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | fix that line",
         ),
         (
             "[provider.w]\nscopes = 'a b'",
-            "`provider.w.scopes` in FILE, line 2, must be a list of texts in quotes: [\"one\", \"two\"] | mend that line",
+            "`provider.w.scopes` in FILE, line 2, must be a list of texts in quotes: [\"one\", \"two\"] | fix that line",
         ),
         (
             "[provider.w]\napi_headers = { a = 1 }",
-            "`provider.w.api_headers` in FILE, line 2, must be a table of texts in quotes: { name = \"value\" } | mend \
-             that line",
+            "`provider.w.api_headers` in FILE, line 2, must be a table of texts in quotes: { name = \"value\" } | fix that line",
         ),
         (
             "[provider.w]\nrevoke_replaced = yes",
-            "`revoke_replaced` in FILE, line 2, must be true or false, without quotes | mend that line",
+            "`revoke_replaced` in FILE, line 2, must be true or false, without quotes | fix that line",
         ),
         (
             "[provider.w]\ndialect = 'antropic'",
             "`provider.w.dialect` in FILE, line 2, must be one of \"anthropic\", \"openai\" | did you mean `anthropic`?",
         ),
-        ("provider.w = 3", "`provider.w` in FILE, line 1, must be a section: [provider.NAME] | mend that line"),
-        ("default = 3", "`default` in FILE, line 1, must be text in quotes | mend that line"),
+        ("provider.w = 3", "`provider.w` in FILE, line 1, must be a section: [provider.NAME] | fix that line"),
+        ("default = 3", "`default` in FILE, line 1, must be text in quotes | fix that line"),
         (
             "default = 'w'\n[provider.w]\ntoken_url = 'id.example.com/token'",
-            "`provider.w.token_url` in FILE does not begin with `https://` | write it as `https://...`",
+            "`provider.w.token_url` in FILE, line 3, does not begin with `https://` | write it as `https://...`",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = '<your client>'",
-            "`provider.w.client_id` in FILE is a placeholder | write the registered one",
+            "`provider.w.client_id` in FILE, line 3, is a placeholder | set it to the id of the registered client",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = 'c '",
-            "`provider.w.client_id` in FILE has white space around it, or a line's end in it | write the registered one",
+            "`provider.w.client_id` in FILE, line 3, has white space around it or a line break in it | set it to the id of the registered client",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret_file = '/none/secret'",
-            "`provider.w.client_secret_file` in FILE names /none/secret, which cannot be read: No such file or \
-             directory (os error 2) | create it, with the secret and nothing else in it",
+            "`provider.w.client_secret_file` in FILE, line 4, names /none/secret, which cannot be read: No such file or directory (os error 2) | create it, with the secret and nothing else in it",
         ),
         (
             "default = 'w'\n[provider.w]\ntoken_url = 'http://id.example.com/'",
-            "`provider.w.token_url` in FILE is http, which nexus speaks on loopback only; use https | write it as \
-             `https://...`",
+            "`provider.w.token_url` in FILE, line 3, is http, which nexus speaks on loopback only; use https | write it as `https://...`",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = ''",
-            "`provider.w.client_id` in FILE is empty | write the registered one",
+            "`provider.w.client_id` in FILE, line 3, is empty | set it to the id of the registered client",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_secret = 'x'",
-            "`provider.w.client_secret` in FILE stands without a `client_id` | write the `client_id` too",
+            "`provider.w.client_secret` in FILE, line 3, needs a `client_id` | write the `client_id` too",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = 'x'\nclient_auth = 'basic'",
-            "`provider.w.client_auth` in FILE is basic, but there is no client secret | write a `client_secret` or \
-             `client_secret_file`",
+            "`provider.w.client_auth` in FILE, line 4, is basic, but there is no client secret | write a `client_secret` or `client_secret_file`",
         ),
         (
             "default = 'w'\n[provider.w]\nauthorize_params = { audience = 'x', state = 'y' }",
-            "`provider.w.authorize_params.state` in FILE is set by nexus itself, as the protocol wants it | remove \
-             it",
+            "`provider.w.authorize_params.state` in FILE, line 3, is set by nexus itself | remove it",
         ),
         (
             "default = 'w'\n[provider.w]\nauthorize_params = { scope = 'x' }",
-            "`provider.w.authorize_params.scope` in FILE stands beside `scopes`, which says the same | write it in \
-             `scopes`",
+            "`provider.w.authorize_params` in FILE, line 3, has a `scope`, which is set by `scopes` | write it in `scopes`",
         ),
         (
             "default = 'w'\n[provider.w]\ncode_params = { code_verifier = 'x' }",
-            "`provider.w.code_params.code_verifier` in FILE is set by nexus itself, as the protocol wants it | \
-             remove it",
+            "`provider.w.code_params.code_verifier` in FILE, line 3, is set by nexus itself | remove it",
         ),
         (
             "default = 'w'\n[provider.w]\nrefresh_params = { scope = 's', grant_type = 'x' }",
-            "`provider.w.refresh_params.grant_type` in FILE is set by nexus itself, as the protocol wants it | \
-             remove it",
+            "`provider.w.refresh_params.grant_type` in FILE, line 3, is set by nexus itself | remove it",
         ),
         (
             "default = 'w'\n[provider.w]\napi_headers = { 'x key' = 'v' }",
-            "`provider.w.api_headers.x key` in FILE is no header's name, which is letters, digits and hyphens | \
-             mend or remove it",
+            "`provider.w.api_headers.x key` in FILE, line 3, is not a header name: those have letters, digits and hyphens | fix or remove it",
         ),
         (
             "default = 'w'\n[provider.w]\ncode_headers = { x-key = \"one\\ntwo\" }",
-            "`provider.w.code_headers.x-key` in FILE has characters that no header can carry | mend or remove it",
+            "`provider.w.code_headers.x-key` in FILE, line 3, has characters that a header cannot contain | fix or remove it",
         ),
         (
             "default = 'w'\n[provider.w]\nrefresh_headers = { Content-Type = 'text/plain' }",
-            "`provider.w.refresh_headers.Content-Type` in FILE is set by nexus itself | remove it",
+            "`provider.w.refresh_headers.Content-Type` in FILE, line 3, is set by nexus itself | remove it",
         ),
         (
             "default = 'w'\n[provider.w]\napi_headers = { Authorization = 'Bearer x' }",
-            "`provider.w.api_headers.Authorization` in FILE is where nexus itself signs in | remove it; a gateway's own \
-             key goes into another header",
+            "`provider.w.api_headers.Authorization` in FILE, line 3, is set by nexus itself | remove it; send a gateway's own key in another header",
         ),
         (
             "default = 'w'\n[provider.w]\napi_headers = { accept = '*/*' }",
-            "`provider.w.api_headers.accept` in FILE is set by nexus itself | remove it",
+            "`provider.w.api_headers.accept` in FILE, line 3, is set by nexus itself | remove it",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret = 's'\ncode_headers = { authorization = 'x' }",
-            "`provider.w.code_headers.authorization` in FILE is where nexus itself signs in | remove it; a gateway's own \
-             key goes into another header",
+            "`provider.w.code_headers` in FILE, line 5, has an `Authorization`, which nexus sends the client secret in | remove it; send a gateway's own key in another header",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret = 's'\nclient_auth = 'none'",
-            "`provider.w.client_auth` in FILE is none, but there is a client secret | remove one of the two; a secret \
-             goes by basic or post",
+            "`provider.w.client_auth` in FILE, line 5, is none, but there is a client secret | remove one of the two; a secret is sent with basic or post",
         ),
         (
             "default = 'w'\n[provider.w]\nmax_tokens = 0",
-            "`provider.w.max_tokens` in FILE is 0 | write how long an answer may be, in tokens",
+            "`provider.w.max_tokens` in FILE, line 3, must be a whole number from 1 to 4294967295, without quotes | fix that line",
         ),
         (
             "key = 'cloud'",
-            "`key` in FILE, line 1, must be one of \"file\", \"keyring\", \"passphrase\" | mend that line",
+            "`key` in FILE, line 1, must be one of \"file\", \"keyring\", \"passphrase\" | fix that line",
         ),
         (
             "key = 'passphrase'",
-            "`key` in FILE is passphrase, but nothing says where the passphrase comes from | write \
-             `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it",
+            "`key` in FILE, line 1, is passphrase, but nothing says where the passphrase comes from | write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it",
         ),
         (
             "passphrase_file = 'a'\npassphrase_command = 'b'",
-            "`passphrase_file` in FILE stands beside `passphrase_command` | keep one of the two",
+            "`passphrase_file` in FILE, line 1, cannot be combined with `passphrase_command` | keep one of the two",
         ),
-        ("passphrase_command = ' '", "`passphrase_command` in FILE is empty | write a program and its arguments"),
-        ("passphrase = 'hush'", "FILE has an unknown key `passphrase` at the top | did you mean `passphrase_file`?"),
+        (
+            "passphrase_command = ' '",
+            "`passphrase_command` in FILE, line 1, is empty | write a program and its arguments",
+        ),
+        ("passphrase = 'hush'", "FILE, line 1: unknown key `passphrase` at the top | did you mean `passphrase_file`?"),
         (
             "default = 'gone'\n[provider.w]",
             "no provider is called `gone`; known are: claude_code, w | write a section [provider.gone] in FILE",
         ),
         (
             "default = 'wrok'\n[provider.work]",
-            "no provider is called `wrok`; known are: claude_code, work | did you mean `work`? If not, write a section \
-             [provider.wrok] in FILE",
+            "no provider is called `wrok`; known are: claude_code, work | did you mean `work`? If not, write a section [provider.wrok] in FILE",
         ),
         (
             "default = 'claude-code'",
-            "no provider is called `claude-code`; known are: claude_code | did you mean `claude_code`? If not, write a \
-             section [provider.claude-code] in FILE",
+            "no provider is called `claude-code`; known are: claude_code | did you mean `claude_code`? If not, write a section [provider.claude-code] in FILE",
         ),
     ] {
-        assert_eq!(configured(toml, &[], None).err().as_deref(), Some(said), "{toml}");
+        assert_eq!(configured(toml, &[], None).err().as_deref(), Some(error), "{toml}");
     }
 }
 
 #[test]
-fn no_complaint_quotes_a_secret() {
+fn a_value_of_the_wrong_kind_is_an_error_that_says_what_it_must_be() {
+    let keys = keys::TOP.iter().map(|key| ("", key.name, key.kind.description()));
+    let of_provider = keys::PROVIDER.iter().map(|key| ("provider.w", key.name, key.kind.description()));
+    for (section, key, kind) in keys.chain(of_provider) {
+        let (header, full) = match section {
+            "" => (String::new(), key.to_owned()),
+            section => (format!("[{section}]"), format!("{section}.{key}")),
+        };
+        let error = |value: &str| configured(&format!("{header}\n{key} = {value}"), &[], None).unwrap_err();
+        let must_be = format!("in FILE, line 2, must be {kind} | fix that line");
+        // No kind takes a number with a fraction. The second value is not even TOML.
+        assert_eq!(error("1.5"), format!("`{full}` {must_be}"));
+        assert_eq!(error("hush"), format!("`{key}` {must_be}"));
+    }
+}
+
+#[test]
+fn the_item_of_a_list_or_table_that_is_wrong_is_found_by_its_line() {
+    for toml in [
+        "[provider.w]\nscopes = [\n'a',\n1,\n]",
+        "\n[provider.w.api_headers]\na = 'b'\nc = 1",
+        "[provider.w]\n[provider.w.api_headers]\na = 'b'\nc = 1",
+    ] {
+        let error = configured(toml, &[], None).unwrap_err();
+        assert!(error.contains("` in FILE, line 4, must be a "), "{error}");
+    }
+    let error = configured("default = 'w'\n[provider.w.api_headers]\na = 'b'\nhost = 'c'", &[], None).unwrap_err();
+    assert!(error.starts_with("`provider.w.api_headers.host` in FILE, line 4, is set by nexus itself"), "{error}");
+}
+
+#[test]
+fn a_misspelt_key_is_an_error_that_names_the_nearest() {
+    let keys = keys::TOP.iter().map(|key| ("", key.name));
+    for (header, key) in keys.chain(keys::PROVIDER.iter().map(|key| ("[provider.w]\n", key.name))) {
+        let error = configured(&format!("{header}{key}x = 1"), &[], None).unwrap_err();
+        assert!(error.ends_with(&format!(" | did you mean `{key}`?")), "{error}");
+    }
+    let error = configured("[provider.w]\nzzz = 1", &[], None).unwrap_err();
+    assert!(error.ends_with(" | `nexus help config` lists the keys"), "{error}");
+}
+
+#[test]
+fn a_value_that_cannot_be_used_matters_only_to_its_own_provider() {
+    let file = "[provider.a]\nclient_id = '...'\n[provider.b]\nclient_id = 'b'";
+    assert_eq!(configured(file, &[], Some("b")).unwrap().provider.client.unwrap().id.value, "b");
+    assert!(configured(file, &[], Some("a")).unwrap_err().contains("is a placeholder"));
+}
+
+#[test]
+fn no_error_quotes_a_secret() {
     for toml in [
         "client_secret = 'hush",
         "[provider.w]\nclient_secret = { a = 'hush' }",
