@@ -416,7 +416,7 @@ fn the_reference_of_the_configuration_needs_no_configuration() {
     }
     assert!(reference.lines().all(|line| line.chars().count() <= 100), "{reference}");
     nexus.configure("no TOML");
-    assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference, stderr: "");
+    assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference.clone(), stderr: "");
     nexus.set("NEXUS_HOME", "");
     nexus.set("HOME", "/nonexistent");
     assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference, stderr: "");
