@@ -10,6 +10,7 @@ mod loopback;
 mod oauth;
 mod private_fs;
 mod provider;
+#[cfg(feature = "sandbox")]
 pub mod sandbox;
 mod secret;
 mod session;
