@@ -4,6 +4,7 @@
 mod api;
 mod clean;
 mod client;
+mod error;
 mod failure;
 mod http;
 mod loopback;
@@ -19,6 +20,7 @@ mod time;
 
 #[doc(inline)]
 pub use client::{Accounts, Folders};
+pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
 pub use provider::Provider;
 pub use time::now;
