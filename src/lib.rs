@@ -19,6 +19,11 @@ mod store;
 mod time;
 
 #[doc(inline)]
+pub use api::{
+    Answer, AnswerMeta, ApiError, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Refusal,
+    RefusalReason, Retry, RetryPolicy, Role, Usage,
+};
+#[doc(inline)]
 pub use client::{Accounts, Folders};
 pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
