@@ -4,7 +4,7 @@
 //! answer: it refuses a schema with what it does not know. As Anthropic's SDKs do, what it does not know is
 //! told to the model in words; whoever asks holds the answer against the schema as it was meant.
 
-use super::ordered::Ordered;
+use crate::api::ordered::Ordered;
 
 /// The formats of strings that the API knows.
 const FORMATS: &[&str] = &["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
