@@ -69,7 +69,7 @@ Exit codes:
 Settings stand in config.toml and in CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and
 CLAUDE_CODE_REDIRECT_URI; NEXUS_HOME puts everything in one folder, NEXUS_PROVIDER chooses a provider.";
 
-/// The commands that are said in two words.
+/// The commands that have subcommands.
 const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];
 
 /// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own;
@@ -146,5 +146,22 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     match Cli::try_parse_from(&words) {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::misunderstood(error, &words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_with_subcommands_are_listed() {
+        let mut grammar = Cli::command();
+        grammar.build();
+        let with_subcommands = grammar.get_subcommands().filter(|command| command.has_subcommands());
+        let mut names: Vec<_> = with_subcommands.map(|command| command.get_name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, IN_TWO_WORDS);
     }
 }
