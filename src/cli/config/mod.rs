@@ -15,6 +15,8 @@ use nexus::internal::session::key::{Keeper, Keeping, PassphraseSource};
 mod expected;
 mod extras;
 mod file;
+#[cfg(test)]
+mod property;
 mod section;
 
 use file::{File, read};
