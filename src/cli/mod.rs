@@ -71,7 +71,7 @@ Settings: see `nexus help config` for config.toml. CLAUDE_CODE_CLIENT_ID, CLAUDE
 and CLAUDE_CODE_REDIRECT_URI describe the client of the built-in provider, NEXUS_PROVIDER chooses a
 provider, and NEXUS_HOME puts everything in one folder.";
 
-/// The commands that are said in two words.
+/// The commands that have subcommands.
 const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];
 
 /// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own;
@@ -152,5 +152,22 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     match Cli::try_parse_from(&words) {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::misunderstood(error, &words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_with_subcommands_are_listed() {
+        let mut grammar = Cli::command();
+        grammar.build();
+        let with_subcommands = grammar.get_subcommands().filter(|command| command.has_subcommands());
+        let mut names: Vec<_> = with_subcommands.map(|command| command.get_name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, IN_TWO_WORDS);
     }
 }

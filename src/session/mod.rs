@@ -284,12 +284,12 @@ impl HeldSession {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use serde_json::json;
 
     use super::*;
 
-    pub fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
+    fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
         Session {
             generation: 3,
             access_token: AccessToken::new("a".into()),

@@ -396,10 +396,8 @@ fn help_is_found_where_people_look_for_it() {
     ] {
         assert_output!(nexus.run(words), 0, stdout: nexus.run(same).ok(), stderr: "");
     }
-    let mut grammar = nexus::grammar();
-    grammar.build();
-    for command in grammar.get_subcommands().filter(|command| command.has_subcommands()) {
-        let name = command.get_name();
+    // A unit test beside the grammar holds that these are all the commands that have subcommands.
+    for name in ["history", "key", "oauth"] {
         assert_output!(nexus.run(&[name, "help"]), 0, stdout: nexus.run(&[name, "--help"]).ok(), stderr: "");
     }
     let output = nexus.run(&["help", "nonsense"]);

@@ -16,6 +16,8 @@ mod client;
 mod file;
 mod keys;
 mod kind;
+#[cfg(test)]
+mod property;
 pub(crate) mod reference;
 
 use file::{File, read};

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::cli::commands::chat::Args;
-use crate::cli::context::{self, Context};
+use crate::cli::context::Context;
 use crate::cli::history::store::{Asked, History};
 use crate::cli::history::{self, Conversation, State, Turn};
 use nexus::internal::api::{AnswerMeta, Part, Question, Role};
