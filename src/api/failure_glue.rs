@@ -41,7 +41,7 @@ impl From<Failure> for ApiError {
     }
 }
 
-/// What the caller can do about it, by the exit code it has today.
+/// The class, by the exit code.
 pub(super) fn class(failure: &Failure) -> ErrorClass {
     match failure.exit_code() {
         2 => ErrorClass::Configuration,

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-pub mod answer;
-pub mod error;
-pub mod ordered;
-pub mod question;
-pub mod retry;
+mod answer;
+mod error;
+mod ordered;
+mod question;
+pub(crate) mod retry;
 pub mod sse;
 
 mod anthropic;

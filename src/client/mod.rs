@@ -16,10 +16,9 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use nexus::api::{Message, Question};
-//! use nexus::provider::Client;
+//! use nexus::internal::provider::Client;
 //! use nexus::sandbox::{Endpoint, Sandbox, Settings};
-//! use nexus::{Accounts, Folders, Provider};
+//! use nexus::{Accounts, Folders, Message, Provider, Question};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,8 +43,7 @@
 //! assert_eq!(session.account(), Some("you@sandbox.example"));
 //!
 //! // POST /chat
-//! let messages = vec![Message::user("Hello!")];
-//! let question = Question { model: "sandbox-large".into(), max_tokens: 1024, messages, ..Question::default() };
+//! let question = Question::new("sandbox-large", [Message::user("Hello!")]);
 //! let mut answer = accounts.chat("ada", &question).await?;
 //! assert!(answer.text().await?.starts_with("You said: Hello!"));
 //!

@@ -1,4 +1,4 @@
-//! The models that somebody may use: listed, and kept beside the session so that a chat need not ask.
+//! The models that an owner may use. The list is saved with the session, so that a chat need not ask for it.
 
 use std::time::Duration;
 
@@ -9,15 +9,14 @@ use crate::failure::Result;
 use crate::session::Session;
 use crate::session::renew;
 
-/// How long the list of models may take after a sign-in, where it is a convenience.
+/// How long the list of models may take after a sign-in, when it is not needed yet.
 const MODELS_LIMIT: Duration = Duration::from_secs(5);
 
-/// How much of the list is kept, in bytes of JSON: it lies beside the session, and is written with it, for which
-/// room is held on the disk.
+/// How much of the list is saved, in bytes of JSON: it is written with the session, for which disk space is reserved.
 const LONGEST_LIST: usize = 64 * 1024;
 
 impl Accounts {
-    /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
+    /// Lists the models that this owner may use, newest first, and saves the list with the session.
     /// Transient failures are retried as those of a question are, but the deadline decides only whether to retry.
     ///
     /// # Errors
@@ -54,8 +53,8 @@ impl Accounts {
         }
     }
 
-    /// Asks which models there are, so that a chat need not name one. A convenience: it is bounded,
-    /// and whatever goes wrong is left for the chat to say.
+    /// Fetches the list of models after a sign-in, so that a chat need not name one. It takes at most five seconds, and
+    /// errors are ignored: the chat reports them.
     pub async fn learn_models(&self, owner: &str, session: &Session) {
         let Ok(client) = api::Client::new(&self.renewal.http, self.provider()) else { return };
         if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, client.models(&session.access_token)).await {

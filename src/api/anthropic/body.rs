@@ -1,4 +1,4 @@
-//! How a question is written for the Messages API (`POST /v1/messages`).
+//! Writes a question for the Messages API.
 
 use serde::Serialize;
 
@@ -25,8 +25,7 @@ pub(super) struct Body<'a> {
     output_config: Option<OutputConfig<'a>>,
 }
 
-/// Newer models think as much as they find useful, and show a summary of it only where they are
-/// asked to.
+/// Newer models decide how much to think, and show a summary only if asked to.
 #[derive(Serialize)]
 struct Thinking {
     #[serde(rename = "type")]
@@ -55,7 +54,7 @@ struct Turn<'a> {
     content: Content<'a>,
 }
 
-/// Words alone are sent as a text, which every gateway understands; else a list of blocks.
+/// Text alone is sent as a string, which every gateway understands; anything else as a list of blocks.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content<'a> {

@@ -19,7 +19,7 @@ use crate::api::sse::Event;
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     pub(super) meta: AnswerMeta,
-    /// Why the model declined, where it says so.
+    /// Why the model declined, if it says so.
     explanation: String,
     held: Option<StreamEvent>,
     /// An event of the Messages API came.

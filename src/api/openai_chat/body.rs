@@ -1,4 +1,4 @@
-//! How a question is written for the Chat Completions API.
+//! Writes a question for the Chat Completions API.
 
 use std::borrow::Cow;
 
@@ -40,7 +40,7 @@ struct ResponseFormat<'a> {
 
 #[derive(Serialize)]
 struct JsonSchema<'a> {
-    /// It has to have one.
+    /// The API requires a name.
     name: &'static str,
     schema: &'a Ordered,
 }
@@ -66,7 +66,7 @@ pub(super) fn respell(spelling: Spelling, refusal: &Refusal) -> Option<Spelling>
 
 #[derive(Serialize)]
 struct StreamOptions {
-    /// One more event with what was used up, which else a stream does not tell.
+    /// One more event with the usage, which a stream does not contain otherwise.
     include_usage: bool,
 }
 
@@ -76,7 +76,7 @@ struct Turn<'a> {
     content: Content<'a>,
 }
 
-/// What is words alone is sent as one text, which every gateway understands; else a list.
+/// Text alone is sent as one string, which every gateway understands; anything else as a list.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content<'a> {
@@ -141,8 +141,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// A part as words, where it is any. This dialect has no place for a text file: it is quoted under
-/// its name.
+/// The text of a part. The API has no part for a text file, so the file is quoted under its name.
 fn text(part: &Part) -> Option<Cow<'_, str>> {
     match part {
         Part::Text(text) => Some(text.into()),

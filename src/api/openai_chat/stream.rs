@@ -219,7 +219,7 @@ impl Parser {
     }
 }
 
-/// A `finish_reason` in the words of the Messages API; one that has none there stays as it is.
+/// A `finish_reason` in the words of the Messages API. An unknown one is kept.
 fn stop_reason(reason: &str, exchange: &Exchange) -> String {
     match reason {
         "stop" => "end_turn".into(),

@@ -142,7 +142,7 @@ fn kind(body: &Value) -> Option<&str> {
     ["type", "code"].iter().find_map(|name| error.get(*name)?.as_str().filter(|kind| !matches!(*kind, "" | "None")))
 }
 
-/// What an HTML page says in its title; none if the text is no HTML.
+/// The title of an HTML page. `None` if the text is not HTML.
 fn html(body: &str, exchange: &Exchange) -> Option<String> {
     // Same length, so that what is found in one is at the same place in the other.
     let lower = body.to_ascii_lowercase();
