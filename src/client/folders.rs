@@ -28,6 +28,7 @@ impl Folders {
         }
     }
 
+    /// The store in these folders.
     pub fn vault(&self) -> Vault {
         Vault::new(&self.data, &self.key, &self.state)
     }

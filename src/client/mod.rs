@@ -83,7 +83,9 @@ pub use sign_out::{Revocation, SignedOut};
 /// One provider's accounts. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Accounts {
+    /// Keeps the sessions alive.
     pub renewal: Renewal,
+    /// When a question is asked again.
     pub retry_policy: RetryPolicy,
 }
 
@@ -242,6 +244,7 @@ impl Accounts {
         renew::settled(&self.renewal.flights).await;
     }
 
+    /// The key of this owner's session.
     pub fn key(&self, owner: &str) -> Key {
         Key { provider: self.provider().name.to_string(), owner: owner.to_owned() }
     }

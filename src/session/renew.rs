@@ -102,6 +102,10 @@ impl Renewal {
         renewed.await.map_err(|_| Failure::System { sentence: "the refresh was abandoned".into() })?
     }
 
+    /// Waits for the session's lock, and tells of it where that takes long.
+    ///
+    /// # Errors
+    /// The lock is held for too long, or cannot be taken.
     pub async fn wait_for_turn(&self, key: &Key) -> Result<Held> {
         let mut turn = std::pin::pin!(self.vault.hold(key, hold::WAIT));
         tokio::select! {
