@@ -155,7 +155,7 @@ impl Reader<'_> {
     ) -> Result<Option<Failure>> {
         let sections = Some(SECTIONS).filter(|_| source.section.is_empty());
         let known: Vec<_> = keys.iter().map(|key| key.name).chain(sections).collect();
-        for key in table.keys().filter(|key| !known.contains(&&**key.get_ref())) {
+        if let Some(key) = table.keys().find(|key| !known.contains(&&**key.get_ref())) {
             return Err(self.unknown(key.get_ref(), key.span().start, &source.section, &known));
         }
         let mut unusable = None;

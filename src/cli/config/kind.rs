@@ -14,6 +14,9 @@ use nexus::internal::secret::ClientSecret;
 /// A table of texts.
 type Texts = BTreeMap<String, String>;
 
+/// A word, and what choosing it does.
+type Choose<T> = (&'static str, fn(&mut T));
+
 /// A kind of value, with the function that puts one into a `T`.
 pub(super) enum Kind<T: 'static> {
     Text(fn(&mut T, Setting<String>)),
@@ -32,7 +35,7 @@ pub(super) enum Kind<T: 'static> {
     /// Headers of a request, but for the reserved ones.
     Headers(&'static [&'static str], fn(&mut T, Texts)),
     /// One of a few words.
-    Choice(&'static [(&'static str, fn(&mut T))]),
+    Choice(&'static [Choose<T>]),
 }
 
 /// Why a value was not taken.
