@@ -11,12 +11,18 @@ mod loopback;
 mod oauth;
 mod private_fs;
 mod provider;
+#[cfg(feature = "sandbox")]
 pub mod sandbox;
 mod secret;
 mod session;
 mod store;
 mod time;
 
+#[doc(inline)]
+pub use api::{
+    Answer, AnswerMeta, ApiError, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Refusal,
+    RefusalReason, Retry, RetryPolicy, Role, Usage,
+};
 #[doc(inline)]
 pub use client::{Accounts, Folders};
 pub use error::{ErrorClass, ErrorInfo};

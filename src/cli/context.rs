@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use crate::cli::config::{self, Configured};
 use crate::cli::history::store::History;
+use nexus::internal::api::RetryPolicy;
 use nexus::internal::clean;
-use nexus::internal::client::{Accounts, Folders, Patience};
+use nexus::internal::client::{Accounts, Folders};
 use nexus::internal::failure::{Failure, Result};
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::secret;
@@ -141,7 +142,7 @@ impl Context {
                 notice,
                 flights: self.flights.clone(),
             },
-            patience: Patience::default(),
+            retry_policy: RetryPolicy::default(),
         }
     }
 

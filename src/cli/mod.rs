@@ -15,7 +15,7 @@ pub(crate) mod markdown;
 pub(crate) mod nearest;
 pub(crate) mod terminal;
 
-use commands::{chat, completions, demo, key, models, oauth};
+use commands::{chat, completions, demo, help, key, models, oauth};
 
 /// Sign in once with OAuth, then let every shell, script and tool on this account talk to Claude.
 ///
@@ -67,10 +67,11 @@ Exit codes:
   75     temporary: the same command may work later
   128+n  ended by signal n
 
-Settings stand in config.toml and in CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and
-CLAUDE_CODE_REDIRECT_URI; NEXUS_HOME puts everything in one folder, NEXUS_PROVIDER chooses a provider.";
+Settings: see `nexus help config` for config.toml. CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET
+and CLAUDE_CODE_REDIRECT_URI describe the client of the built-in provider, NEXUS_PROVIDER chooses a
+provider, and NEXUS_HOME puts everything in one folder.";
 
-/// The commands that are said in two words.
+/// The commands that have subcommands.
 const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];
 
 /// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own;
@@ -143,9 +144,30 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
 pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     context::hide_memory();
     terminal::hush_panics();
-    let words = asked_for_help(words.into_iter().collect());
+    let words: Vec<_> = words.into_iter().collect();
+    if help::is_config(&words) {
+        return commands::help_config();
+    }
+    let words = asked_for_help(words);
     match Cli::try_parse_from(&words) {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::misunderstood(error, &words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_with_subcommands_are_listed() {
+        let mut grammar = Cli::command();
+        grammar.build();
+        let with_subcommands = grammar.get_subcommands().filter(|command| command.has_subcommands());
+        let mut names: Vec<_> = with_subcommands.map(|command| command.get_name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, IN_TWO_WORDS);
     }
 }

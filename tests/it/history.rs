@@ -1,53 +1,70 @@
 //! `nexus history`: what was kept, found, taken along and deleted.
 
 use std::fs;
-use std::sync::{Arc, Barrier};
-use std::thread;
 
-use nexus::history::store::{Asked, History};
-use nexus::history::{State, Turn};
-use nexus::internal::api::Role;
+use nexus::sandbox::Settings;
+use rusqlite::{Connection, params};
 use serde_json::json;
 
-use crate::nexus::Nexus;
+use crate::nexus::{Nexus, sandbox};
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600;
 
-fn asked(text: &str, at: i64) -> Asked {
-    Asked { provider: "work".into(), model: "large".into(), system: None, text: text.into(), words: text.into(), at }
+/// What the first seconds of that day are called, and those of the next minute.
+const FIRST: &str = "0y1b00ab";
+const SECOND: &str = "0y1b1wcd";
+
+/// A history that the program made, with nothing in it yet.
+fn empty() -> (Nexus, Connection) {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    nexus.sign_in();
+    nexus.run(&["chat", "--history", "x"]).ok();
+    nexus.run(&["history", "delete", "--all"]).ok();
+    let history = Connection::open(nexus.path("data/history.db")).unwrap();
+    // As the program writes it: a page that is split leaves nothing behind.
+    history.execute_batch("PRAGMA secure_delete = ON").unwrap();
+    (nexus, history)
 }
 
-fn answer(text: &str, state: State, at: i64) -> Turn {
-    Turn {
-        role: Role::Assistant,
-        text: text.into(),
-        state,
-        model: Some("large-1".into()),
-        stop_reason: Some("end_turn".into()),
-        usage: Some(json!({ "input_tokens": 3, "output_tokens": 5 })),
-        request_id: Some("req_1".into()),
-        at,
-    }
+/// Begins a conversation.
+fn begin(history: &Connection, id: &str, title: &str, at: i64) {
+    let insert = "INSERT INTO conversation VALUES (?1, ?2, 'work', 'large', NULL, ?3, ?3)";
+    history.execute(insert, params![id, title, at]).unwrap();
 }
 
-fn store(nexus: &Nexus) -> History {
-    History::new(&nexus.path("data"), Arc::new(|sentence: &str| panic!("{sentence}")))
+/// Adds a question to a conversation.
+fn ask(history: &Connection, id: &str, text: &str, at: i64) {
+    history.execute("UPDATE conversation SET updated_at = ?2 WHERE id = ?1", params![id, at]).unwrap();
+    let insert = "INSERT INTO turn (conversation, role, text, state, at) VALUES (?1, 'user', ?2, 'whole', ?3)";
+    history.execute(insert, params![id, text, at]).unwrap();
+}
+
+/// Adds an answer to a conversation.
+fn answer(history: &Connection, id: &str, text: &str, state: &str, at: i64) {
+    history.execute("UPDATE conversation SET updated_at = ?2 WHERE id = ?1", params![id, at]).unwrap();
+    let insert = "INSERT INTO turn (conversation, role, text, state, model, stop_reason, usage, request_id, at)
+        VALUES (?1, 'assistant', ?2, ?3, 'large-1', 'end_turn', ?4, 'req_1', ?5)";
+    let usage = json!({ "input_tokens": 3, "output_tokens": 5 }).to_string();
+    history.execute(insert, params![id, text, state, usage, at]).unwrap();
 }
 
 /// Two conversations, the first of which was used last.
-fn two() -> (Nexus, String, String) {
-    let mut nexus = Nexus::new();
-    let history = store(&nexus);
-    let one = history.ask(None, &asked("Why is  the port\ntaken?", BEGIN)).unwrap();
-    history.answer(&one, &answer("Another program\nlistens on it.\n", State::Whole, BEGIN + 1)).unwrap();
-    let two = history.ask(None, &asked("Name a café in Größenwahn", BEGIN + 60)).unwrap();
-    history.answer(&two, &answer("I would ra", State::Refused, BEGIN + 61)).unwrap();
-    history.ask(Some(&one), &Asked { system: Some("Be brief.".into()), ..asked("Which?", BEGIN + 3_600) }).unwrap();
-    history.answer(&one, &answer("The web", State::Cut, BEGIN + 3_601)).unwrap();
-    nexus.name(&one, "[ONE]");
-    nexus.name(&two, "[TWO]");
-    (nexus, one, two)
+fn two() -> Nexus {
+    let (mut nexus, history) = empty();
+    begin(&history, FIRST, "Why is the port", BEGIN);
+    ask(&history, FIRST, "Why is  the port\ntaken?", BEGIN);
+    answer(&history, FIRST, "Another program\nlistens on it.\n", "whole", BEGIN + 1);
+    begin(&history, SECOND, "Name a café in Größenwahn", BEGIN + 60);
+    ask(&history, SECOND, "Name a café in Größenwahn", BEGIN + 60);
+    answer(&history, SECOND, "I would ra", "refused", BEGIN + 61);
+    history.execute("UPDATE conversation SET system = 'Be brief.' WHERE id = ?1", [FIRST]).unwrap();
+    ask(&history, FIRST, "Which?", BEGIN + 3_600);
+    answer(&history, FIRST, "The web", "cut", BEGIN + 3_601);
+    nexus.name(FIRST, "[ONE]");
+    nexus.name(SECOND, "[TWO]");
+    nexus
 }
 
 #[test]
@@ -72,7 +89,7 @@ fn without_a_history_nothing_is_made_and_every_command_says_so() {
 
 #[test]
 fn conversations_are_listed_the_last_used_first() {
-    let (nexus, ..) = two();
+    let nexus = two();
     assert_output!(
         nexus.run(&["history", "list"]), 0,
         stdout: "[ONE]  2026-01-01T01:00:01Z  Why is the port\n[TWO]  2026-01-01T00:01:01Z  Name a café in Größenwahn\n",
@@ -101,20 +118,19 @@ const TWO: &str = "# Name a café in Größenwahn\n\n[TWO], 2026-01-01T00:01:00Z
 
 #[test]
 fn a_conversation_is_shown_whole_by_the_beginning_of_its_id() {
-    let (nexus, one, two) = two();
+    let nexus = two();
     assert_output!(nexus.run(&["history", "show"]), 0, stdout: ONE, stderr: "");
-    assert_output!(nexus.run(&["history", "show", &one]), 0, stdout: ONE, stderr: "");
-    // A minute later, the sixth of the letters that tell the second differs for certain.
-    assert_output!(nexus.run(&["history", "show", &two[..6].to_uppercase()]), 0, stdout: TWO, stderr: "");
+    assert_output!(nexus.run(&["history", "show", FIRST]), 0, stdout: ONE, stderr: "");
+    assert_output!(nexus.run(&["history", "show", &SECOND[..6].to_uppercase()]), 0, stdout: TWO, stderr: "");
     assert_output!(
-        nexus.run(&["history", "show", &one[..1]]), 1, stdout: "",
-        stderr: format!("error: 2 conversations begin with `{}`\n  `nexus history list` lists them\n", &one[..1]),
+        nexus.run(&["history", "show", &FIRST[..1]]), 1, stdout: "",
+        stderr: format!("error: 2 conversations begin with `{}`\n  `nexus history list` lists them\n", &FIRST[..1]),
     );
     assert_output!(
         nexus.run(&["history", "show", "zzz\u{1b}"]), 1, stdout: "",
         stderr: "error: no conversation is called `zzz`\n  `nexus history list` lists them\n",
     );
-    let shown = nexus.run(&["history", "show", "--json", &two]).json();
+    let shown = nexus.run(&["history", "show", "--json", SECOND]).json();
     assert_eq!(
         shown["conversation"]["turns"],
         json!([
@@ -131,7 +147,7 @@ fn a_conversation_is_shown_whole_by_the_beginning_of_its_id() {
 
 #[test]
 fn words_are_found_however_they_are_written() {
-    let (nexus, ..) = two();
+    let nexus = two();
     let you_one = "[ONE]  2026-01-01T00:00:00Z  you: Why is the port taken?\n";
     let answer_one = "[ONE]  2026-01-01T00:00:01Z  answer: Another program listens on it.\n";
     let you_two = "[TWO]  2026-01-01T00:01:00Z  you: Name a café in Größenwahn\n";
@@ -176,12 +192,12 @@ fn words_are_found_however_they_are_written() {
 
 #[test]
 fn what_is_written_without_spaces_is_found_wherever_it_stands() {
-    let nexus = Nexus::new();
-    let history = store(&nexus);
-    let id = history.ask(None, &asked("東京タワーの高さはどのくらいですか", BEGIN)).unwrap();
+    let (nexus, history) = empty();
+    begin(&history, FIRST, "東京", BEGIN);
+    ask(&history, FIRST, "東京タワーの高さはどのくらいですか", BEGIN);
     let long = format!("{}GPT模型100%_快{}", "前".repeat(40), "後".repeat(40));
-    history.answer(&id, &answer(&long, State::Whole, BEGIN + 1)).unwrap();
-    history.ask(Some(&id), &asked("ประเทศไทย tower 한국어를", BEGIN + 2)).unwrap();
+    answer(&history, FIRST, &long, "whole", BEGIN + 1);
+    ask(&history, FIRST, "ประเทศไทย tower 한국어를", BEGIN + 2);
     let around =
         |before: usize, after: usize| format!("...{}GPT模型100%_快{}...", "前".repeat(before), "後".repeat(after));
     for (words, said) in [
@@ -209,14 +225,14 @@ fn what_is_written_without_spaces_is_found_wherever_it_stands() {
     }
     let before = bytes(&nexus);
     assert!(holds(&before, "タワー"));
-    nexus.run(&["history", "delete", &id]).ok();
+    nexus.run(&["history", "delete", FIRST]).ok();
     let after = bytes(&nexus);
     assert!(!holds(&after, "タワー") && !holds(&after, "模型"), "deleted from the file, too");
 }
 
 #[test]
 fn none_at_all_is_no_limit() {
-    let (nexus, ..) = two();
+    let nexus = two();
     for words in [&["history", "list", "-n", "0"][..], &["history", "search", "port", "--limit", "0"]] {
         let output = nexus.run(words);
         assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{output}");
@@ -226,7 +242,7 @@ fn none_at_all_is_no_limit() {
 
 #[test]
 fn an_empty_id_is_said_to_be_one() {
-    let (nexus, ..) = two();
+    let nexus = two();
     for words in [&["history", "show", ""][..], &["history", "show", " "], &["chat", "x", "--conversation", ""]] {
         assert_output!(
             nexus.run(words), 2, stdout: "",
@@ -237,10 +253,11 @@ fn an_empty_id_is_said_to_be_one() {
 
 #[test]
 fn the_latest_words_are_found_first() {
-    let nexus = Nexus::new();
-    let history = store(&nexus);
+    let (nexus, history) = empty();
     for minute in 0..30 {
-        history.ask(None, &asked(&format!("needle {minute}"), BEGIN + 60 * minute)).unwrap();
+        let id = format!("0y1b{minute:04}");
+        begin(&history, &id, "needle", BEGIN + 60 * minute);
+        ask(&history, &id, &format!("needle {minute}"), BEGIN + 60 * minute);
     }
     let found = nexus.run(&["history", "search", "-n", "2", "needle"]).ok();
     let ends: Vec<_> = found.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
@@ -249,7 +266,7 @@ fn the_latest_words_are_found_first() {
 
 #[test]
 fn everything_is_exported_the_eldest_first() {
-    let (nexus, ..) = two();
+    let nexus = two();
     assert_output!(
         nexus.run(&["history", "export", "--format", "markdown"]), 0,
         stdout: format!("{TWO}\n{ONE}"), stderr: "",
@@ -276,19 +293,21 @@ fn holds(bytes: &[u8], word: &str) -> bool {
 
 #[test]
 fn what_is_deleted_is_gone_from_the_file_and_its_index() {
-    let nexus = Nexus::new();
-    let history = store(&nexus);
+    let (nexus, history) = empty();
     // Many turns, so that the index has grown levels; and a text that takes pages of its own.
     let mut ids = Vec::new();
     for count in 0..40 {
-        let id = history.ask(None, &asked(&format!("harmless question{count}"), BEGIN + 60 * count)).unwrap();
-        history.answer(&id, &answer(&format!("harmless answer{count}"), State::Whole, BEGIN + 60 * count)).unwrap();
+        let id = format!("0y1b{count:04}");
+        let question = format!("harmless question{count}");
+        begin(&history, &id, &question, BEGIN + 60 * count);
+        ask(&history, &id, &question, BEGIN + 60 * count);
+        answer(&history, &id, &format!("harmless answer{count}"), "whole", BEGIN + 60 * count);
         ids.push(id);
     }
     let long = format!("Zaphodical {} Slartibartfast", "Betelgeusian ".repeat(20_000));
-    history.ask(Some(&ids[7]), &asked(&long, BEGIN + 9_000)).unwrap();
-    history.answer(&ids[7], &answer("Marvinesque", State::Cut, BEGIN + 9_001)).unwrap();
-    history.ask(Some(&ids[8]), &asked("Trillianesque", BEGIN + 9_002)).unwrap();
+    ask(&history, &ids[7], &long, BEGIN + 9_000);
+    answer(&history, &ids[7], "Marvinesque", "cut", BEGIN + 9_001);
+    ask(&history, &ids[8], "Trillianesque", BEGIN + 9_002);
     let words = ["Zaphodical", "Slartibartfast", "Betelgeusian", "Marvinesque", "question7 "];
     let lower = ["zaphodical", "slartibartfast", "betelgeusian", "marvinesque"];
     let before = bytes(&nexus);
@@ -319,14 +338,14 @@ fn what_is_deleted_is_gone_from_the_file_and_its_index() {
 
 #[test]
 fn a_deletion_with_an_id_that_is_none_deletes_nothing() {
-    let (nexus, one, two) = two();
+    let nexus = two();
     assert_output!(
-        nexus.run(&["history", "delete", &one, "zzz"]), 1, stdout: "",
+        nexus.run(&["history", "delete", FIRST, "zzz"]), 1, stdout: "",
         stderr: "error: no conversation is called `zzz`\n  `nexus history list` lists them\n",
     );
     assert_eq!(nexus.run(&["history", "list"]).ok().lines().count(), 2);
     assert_output!(
-        nexus.run(&["history", "delete", &one, &two, &one[..7]]), 0, stdout: "", stderr: "Deleted 2 conversations\n",
+        nexus.run(&["history", "delete", FIRST, SECOND, &FIRST[..7]]), 0, stdout: "", stderr: "Deleted 2 conversations\n",
     );
     for words in [&["history", "delete"][..], &["history", "delete", "--all", "x"]] {
         assert_eq!(nexus.run(words).code, Some(2), "{words:?}");
@@ -335,13 +354,15 @@ fn a_deletion_with_an_id_that_is_none_deletes_nothing() {
 
 #[test]
 fn what_was_not_used_for_long_is_deleted() {
-    let (nexus, ..) = two();
-    let history = store(&nexus);
-    let kept = history.ask(None, &asked("just now", nexus::now())).unwrap();
+    let nexus = two();
+    let history = Connection::open(nexus.path("data/history.db")).unwrap();
+    begin(&history, "0y2a00ab", "just now", nexus::now());
+    ask(&history, "0y2a00ab", "just now", nexus::now());
     assert_output!(
         nexus.run(&["history", "delete", "--older-than", "1d"]), 0, stdout: "", stderr: "Deleted 2 conversations\n",
     );
-    assert_eq!(history.newest().unwrap().unwrap().id, kept);
+    let left = nexus.run(&["history", "list", "--json"]).json();
+    assert_eq!((&left["conversations"][0]["id"], &left["conversations"][1]), (&json!("0y2a00ab"), &json!(null)));
     assert_output!(
         nexus.run(&["history", "delete", "--older-than", "1d"]), 0, stdout: "", stderr: "Nothing to delete\n",
     );
@@ -351,7 +372,7 @@ fn what_was_not_used_for_long_is_deleted() {
 #[test]
 fn the_history_is_nobody_elses_business() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (nexus, ..) = two();
+    let nexus = two();
     let mode = |name: &str| fs::metadata(nexus.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("data"), mode("data/history.db")), (0o700, 0o600));
     fs::set_permissions(nexus.path("data/history.db"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -362,7 +383,7 @@ fn the_history_is_nobody_elses_business() {
 
 #[test]
 fn a_file_that_is_damaged_or_newer_is_left_alone() {
-    let (nexus, ..) = two();
+    let nexus = two();
     let path = nexus.path("data/history.db");
     let sound = fs::read(&path).unwrap();
     // `user_version`, in the header of the file.
@@ -383,32 +404,8 @@ fn a_file_that_is_damaged_or_newer_is_left_alone() {
 }
 
 #[test]
-fn many_at_once_wait_for_each_other() {
-    let nexus = Nexus::new();
-    let history = store(&nexus);
-    let together = Barrier::new(8);
-    thread::scope(|scope| {
-        for talker in 0..8 {
-            let (history, together) = (&history, &together);
-            scope.spawn(move || {
-                together.wait();
-                // The same second for all: names must not meet either.
-                let id = history.ask(None, &asked(&format!("talker{talker}"), BEGIN)).unwrap();
-                for turn in 0..5 {
-                    history.answer(&id, &answer(&format!("answer{turn}"), State::Whole, BEGIN)).unwrap();
-                    history.ask(Some(&id), &asked("on", BEGIN)).unwrap();
-                }
-            });
-        }
-    });
-    let listed = history.list(None).unwrap();
-    assert_eq!(listed.len(), 8);
-    assert!(listed.iter().all(|(_, turns)| *turns == 11));
-}
-
-#[test]
 fn at_a_terminal_times_say_whose_they_are() {
-    let (nexus, ..) = two();
+    let nexus = two();
     for (words, seen) in [
         (&["history", "list"][..], "  2026-01-01 01:00 UTC  Why is the port\n"),
         (&["history", "search", "caf"], "  2026-01-01 00:01 UTC  you: Name a café in Größenwahn\n"),
@@ -420,8 +417,8 @@ fn at_a_terminal_times_say_whose_they_are() {
 
 #[test]
 fn what_was_said_acts_on_no_terminal_when_it_is_shown_again() {
-    let sandbox = crate::nexus::sandbox(nexus::sandbox::Settings::default());
-    let nexus = crate::nexus::Nexus::at(&sandbox);
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     nexus.run(&["chat", "--history", "a\u{1b}[2J\u{9b}1m"]).ok();
     for words in ["history show", "history show --json", "history export --format markdown", "history list"] {

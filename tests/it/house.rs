@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["database.rs"]),
     ("chacha20poly1305", &["session/seal.rs"]),
-    ("toml", &["commands/chat/template.rs", "provider/config/file.rs"]),
+    ("toml", &["commands/chat/template.rs", "config/file.rs", "config/kind.rs"]),
     ("strsim", &["failure/nearest.rs"]),
     ("infer", &["commands/chat/attachment.rs"]),
     ("imagesize", &["commands/chat/attachment.rs"]),
@@ -199,8 +199,6 @@ const EXPOSED: &[(&str, usize)] = &[
     ("oauth/endpoint.rs", 3),
     // The challenge.
     ("oauth/pkce.rs", 1),
-    // From the file's section to the provider.
-    ("provider/config/section.rs", 1),
     // Into the derivation of the key.
     ("session/key/passphrase.rs", 1),
     // Sealed.

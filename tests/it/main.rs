@@ -18,7 +18,7 @@ mod chat_flags;
 mod chat_script;
 /// Time that passes, jumps and is told differently.
 mod clocks;
-/// The completion scripts: drawn from the grammar, and what bash makes of one.
+/// The completion scripts: what the command prints, and what bash makes of one.
 mod completions;
 /// Conversations: gone on with, and kept while they are had.
 mod conversation;

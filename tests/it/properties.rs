@@ -9,8 +9,6 @@ use proptest::prelude::*;
 
 #[path = "../properties/callback.rs"]
 mod callback;
-#[path = "../properties/config.rs"]
-mod config;
 #[path = "../properties/row.rs"]
 mod row;
 #[path = "../properties/stream.rs"]
@@ -21,13 +19,8 @@ mod token;
 /// What panics where it does not hold of some bytes.
 type Holds = fn(&[u8]);
 
-const PROPERTIES: &[(&str, Holds)] = &[
-    ("callback", callback::holds),
-    ("config", config::holds),
-    ("row", row::holds),
-    ("stream", stream::holds),
-    ("token", token::holds),
-];
+const PROPERTIES: &[(&str, Holds)] =
+    &[("callback", callback::holds), ("row", row::holds), ("stream", stream::holds), ("token", token::holds)];
 
 /// The pieces, in any order, with any bytes between them.
 fn any_of(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
@@ -117,37 +110,6 @@ const STREAM: &[&str] = &[
     "\0",
 ];
 
-const CONFIG: &[&str] = &[
-    "default = 'work'\n",
-    "[provider.work]\n",
-    "[provider.claude_code]\n",
-    "client_id = 'c'\n",
-    "client_id = ''\n",
-    "client_secret = 'hush-4711'\n",
-    "client_secret = 'hush-4711",
-    "client_secret_file = 'none'\n",
-    "client_auth = 'basic'\n",
-    "token_url = 'https://id.example.com/t'\n",
-    "token_url = 'http://id.example.com/t'\n",
-    "api_url = 'http://localhost:1/'\n",
-    "max_tokens = 0\n",
-    "max_tokens = 1\n",
-    "scopes = ['a']\n",
-    "authorize_params = { a = 'b' }\n",
-    "api_headers = { 'x y' = 'z' }\n",
-    "key = 'file'\n",
-    "key = 'passphrase'\n",
-    "passphrase_command = 'pass show'\n",
-    "unknown = 1\n",
-    "[",
-    "]",
-    "=",
-    "\"",
-    "'''",
-    "\n",
-    "#",
-];
-
 proptest! {
     #[test]
     fn of_any_callback(input in any_of(CALLBACK)) {
@@ -162,11 +124,6 @@ proptest! {
     #[test]
     fn of_any_stream(input in any_of(STREAM)) {
         stream::holds(&input);
-    }
-
-    #[test]
-    fn of_any_configuration(input in any_of(CONFIG)) {
-        config::holds(&input);
     }
 
     #[test]

@@ -252,6 +252,14 @@ fn a_person_who_says_how_wide_the_terminal_is_has_the_last_word() {
 }
 
 #[test]
+fn the_reference_of_the_configuration_fits_the_terminal() {
+    let left = Terminal::open(&Nexus::new(), &["help", "config"], 60).finish();
+    let longest = left.bytes.lines().filter(|line| line.starts_with("      ")).map(|line| line.chars().count()).max();
+    assert!(longest.is_some_and(|columns| (50..=60).contains(&columns)), "{longest:?} in {}", left.bytes);
+    assert!(!left.bytes.contains('\u{1b}'), "{:?}", left.bytes);
+}
+
+#[test]
 fn a_terminal_that_was_made_narrower_is_noticed() {
     let (sandbox, nexus) = signed_in();
     let gate = Gate::new();

@@ -36,3 +36,53 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     })?;
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use clap::CommandFactory as _;
+
+    use crate::cli::Cli;
+
+    /// Each shell's script: its file, and what draws it.
+    const SCRIPTS: [(&str, clap_complete::Shell); 5] = [
+        ("_nexus", clap_complete::Shell::Zsh),
+        ("_nexus.ps1", clap_complete::Shell::PowerShell),
+        ("nexus.bash", clap_complete::Shell::Bash),
+        ("nexus.elv", clap_complete::Shell::Elvish),
+        ("nexus.fish", clap_complete::Shell::Fish),
+    ];
+
+    fn committed(file: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("completions").join(file)
+    }
+
+    /// With `NEXUS_WRITE_COMPLETIONS` set, it writes the scripts instead of complaining about them.
+    #[test]
+    fn the_committed_scripts_match_the_grammar() {
+        #[expect(clippy::disallowed_methods, reason = "the environment says whether to write or to compare")]
+        let write = std::env::var_os("NEXUS_WRITE_COMPLETIONS").is_some();
+        for (file, shell) in SCRIPTS {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "nexus", &mut script);
+            if write {
+                fs::write(committed(file), &script).unwrap();
+            }
+            assert!(
+                fs::read(committed(file)).unwrap() == script,
+                "completions/{file} is out of date: run `NEXUS_WRITE_COMPLETIONS=1 cargo test --bin nexus completions`, \
+                 then build again"
+            );
+        }
+    }
+
+    #[test]
+    fn completions_holds_one_file_per_shell() {
+        let files = fs::read_dir(committed("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut files: Vec<_> = files.collect();
+        files.sort();
+        assert_eq!(files, SCRIPTS.map(|(file, _)| file));
+    }
+}

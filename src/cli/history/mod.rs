@@ -8,15 +8,15 @@ use nexus::internal::api::{Message, Role};
 
 mod id;
 mod schema;
-pub mod store;
-pub mod telling;
+pub(crate) mod store;
+pub(crate) mod telling;
 
 /// How much of a first question is a title, in characters.
 const TITLE: usize = 60;
 
 /// A conversation, without what was said in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversation {
+pub(crate) struct Conversation {
     /// Eight letters and digits; sorted by it is sorted by age.
     pub id: String,
     /// The beginning of the first question, on one line.
@@ -35,7 +35,7 @@ pub struct Conversation {
 
 /// What one side said at once.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// Who.
     pub role: Role,
     /// What.
@@ -56,7 +56,7 @@ pub struct Turn {
 
 /// What a turn is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// All of it, as it was meant.
     Whole,
     /// It ended before its end: a connection that broke, a full context, Ctrl-C.
@@ -67,7 +67,7 @@ pub enum State {
 
 impl Conversation {
     /// A question's first words, on one line.
-    pub fn title_of(question: &str) -> String {
+    pub(crate) fn title_of(question: &str) -> String {
         let line = question.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         match line.char_indices().nth(TITLE) {
@@ -79,7 +79,7 @@ impl Conversation {
 
 impl Turn {
     /// What a person asked.
-    pub fn asked(text: &str, at: i64) -> Self {
+    pub(crate) fn asked(text: &str, at: i64) -> Self {
         let (role, state, text) = (Role::User, State::Whole, text.to_owned());
         Self { role, text, state, model: None, stop_reason: None, usage: None, request_id: None, at }
     }
@@ -87,7 +87,7 @@ impl Turn {
 
 impl State {
     /// The word for it.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Whole => "whole",
             Self::Cut => "cut",
@@ -110,7 +110,7 @@ impl State {
 /// and all: half an answer is none, one that was refused would be refused again, and a question without its
 /// answer, joined to the next, would be answered once more with it. So the two sides take turns, as some
 /// services want it.
-pub fn precede(turns: &[Turn], question: &mut Vec<Message>) {
+pub(crate) fn precede(turns: &[Turn], question: &mut Vec<Message>) {
     let exchanges = turns.iter().zip(turns.iter().skip(1)).filter(|(asked, answer)| {
         (asked.role, answer.role) == (Role::User, Role::Assistant)
             && answer.state == State::Whole

@@ -23,13 +23,13 @@ const AROUND: usize = 24;
 
 /// Where conversations are kept.
 #[derive(Debug, Clone)]
-pub struct History {
+pub(crate) struct History {
     database: Database,
 }
 
 /// A question to be kept.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// With whose account.
     pub provider: String,
     /// Who is asked.
@@ -46,7 +46,7 @@ pub struct Asked {
 
 /// Where words were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// In which conversation.
     pub conversation: Conversation,
     /// Who said them.
@@ -59,7 +59,7 @@ pub struct Found {
 
 /// What is to be deleted.
 #[derive(Debug, Clone, Copy)]
-pub enum Which<'a> {
+pub(crate) enum Which<'a> {
     /// Conversations by their ids, which may be abbreviated.
     Ids(&'a [String]),
     /// Those in which nothing was said since this time, in Unix seconds.
@@ -71,7 +71,7 @@ pub enum Which<'a> {
 impl History {
     /// A history in this folder; `notice` is told of files that were open to others. Nothing is read
     /// or made yet.
-    pub fn new(data: &Path, notice: Notice) -> Self {
+    pub(crate) fn new(data: &Path, notice: Notice) -> Self {
         Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::telling(notice)) }
     }
 
@@ -80,7 +80,7 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Store`] where it cannot be kept.
-    pub fn ask(&self, conversation: Option<&str>, asked: &Asked) -> Result<String> {
+    pub(crate) fn ask(&self, conversation: Option<&str>, asked: &Asked) -> Result<String> {
         self.database.write(|transaction| {
             let mut named = conversation.map(str::to_owned);
             loop {
@@ -120,7 +120,7 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Store`] where it cannot be kept.
-    pub fn answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
+    pub(crate) fn answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
         self.database.write(|transaction| {
             let known = transaction.execute(
                 "UPDATE conversation SET updated_at = max(updated_at, ?2) WHERE id = ?1",
@@ -134,7 +134,7 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Store`] where they cannot be read.
-    pub fn list(&self, limit: Option<u32>) -> Result<Vec<(Conversation, i64)>> {
+    pub(crate) fn list(&self, limit: Option<u32>) -> Result<Vec<(Conversation, i64)>> {
         let query = format!(
             "SELECT {CONVERSATION}, (SELECT count(*) FROM turn WHERE conversation = id)
              FROM conversation ORDER BY
@@ -148,7 +148,7 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Store`] where that cannot be read.
-    pub fn newest(&self) -> Result<Option<Conversation>> {
+    pub(crate) fn newest(&self) -> Result<Option<Conversation>> {
         Ok(self.list(Some(1))?.pop().map(|(conversation, _)| conversation))
     }
 
@@ -157,7 +157,7 @@ impl History {
     /// # Errors
     /// [`Failure::NoConversation`] where that is none or several, [`Failure::Usage`] where it is empty,
     /// [`Failure::Store`] where it cannot be read.
-    pub fn find(&self, wanted: &str) -> Result<Conversation> {
+    pub(crate) fn find(&self, wanted: &str) -> Result<Conversation> {
         let query =
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
         // "None is kept" would not be true of it.
@@ -178,7 +178,7 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Store`] where it cannot be read.
-    pub fn turns(&self, conversation: &str) -> Result<Vec<Turn>> {
+    pub(crate) fn turns(&self, conversation: &str) -> Result<Vec<Turn>> {
         let query = "SELECT role, text, state, model, stop_reason, usage, request_id, at
             FROM turn WHERE conversation = ?1 ORDER BY number";
         self.database.rows(query, params![conversation], |row| {
@@ -200,7 +200,7 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Store`] where they cannot be read.
-    pub fn questions(&self, limit: usize) -> Result<Vec<String>> {
+    pub(crate) fn questions(&self, limit: usize) -> Result<Vec<String>> {
         let query = "SELECT text FROM turn WHERE role = 'user' ORDER BY number DESC LIMIT ?1";
         let mut questions = self.database.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
         questions.reverse();
@@ -214,7 +214,7 @@ impl History {
     ///
     /// # Errors
     /// [`Failure::Usage`] where there is no word, [`Failure::Store`] where they cannot be searched.
-    pub fn search(&self, words: &[String], limit: Option<u32>) -> Result<Vec<Found>> {
+    pub(crate) fn search(&self, words: &[String], limit: Option<u32>) -> Result<Vec<Found>> {
         let (running_on, words): (Vec<&String>, Vec<_>) = words.iter().partition(|word| word.chars().any(runs_on));
         // What stands in quotes is one text here as it is for the index, and the quotes are no part of it.
         let running_on = running_on.into_iter().flat_map(|word| word.split('"')).map(str::trim);
@@ -258,7 +258,7 @@ impl History {
     /// # Errors
     /// [`Failure::NoConversation`] where an id is none, and then nothing is deleted;
     /// [`Failure::Store`] where they cannot be deleted.
-    pub fn delete(&self, which: Which<'_>) -> Result<usize> {
+    pub(crate) fn delete(&self, which: Which<'_>) -> Result<usize> {
         let ids: Vec<String> = match which {
             Which::Ids(ids) => {
                 let mut found = ids.iter().map(|id| Ok(self.find(id)?.id)).collect::<Result<Vec<_>>>()?;
@@ -354,4 +354,45 @@ fn phrase(words: &str) -> Option<String> {
     let words: String = words.chars().map(|c| if matches!(c, '"' | '*' | '^') { ' ' } else { c }).collect();
     let words = words.trim_matches(|c: char| !c.is_alphanumeric());
     (!words.is_empty()).then(|| format!("\"{words}*\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn writers_wait_for_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::new(&folder.path().join("data"), Arc::new(|sentence: &str| panic!("{sentence}")));
+        let asked = |text: &str| Asked {
+            provider: "work".into(),
+            model: "large".into(),
+            system: None,
+            text: text.into(),
+            words: text.into(),
+            at: 1_767_225_600,
+        };
+        let together = Barrier::new(8);
+        thread::scope(|scope| {
+            for talker in 0..8 {
+                let (history, together, asked) = (&history, &together, &asked);
+                scope.spawn(move || {
+                    together.wait();
+                    // All ask in the same second, so that ids must not collide either.
+                    let id = history.ask(None, &asked(&format!("talker{talker}"))).unwrap();
+                    for turn in 0..5 {
+                        let answer = Turn { role: Role::Assistant, ..Turn::asked(&format!("answer{turn}"), 0) };
+                        history.answer(&id, &answer).unwrap();
+                        history.ask(Some(&id), &asked("on")).unwrap();
+                    }
+                });
+            }
+        });
+        let listed = history.list(None).unwrap();
+        assert_eq!(listed.len(), 8);
+        assert!(listed.iter().all(|(_, turns)| *turns == 11));
+    }
 }

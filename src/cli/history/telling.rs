@@ -8,7 +8,7 @@ use nexus::internal::api::Role;
 use nexus::internal::time;
 
 /// A conversation for programs, without what was said in it.
-pub fn summary(conversation: &Conversation) -> Value {
+pub(crate) fn summary(conversation: &Conversation) -> Value {
     json!({
         "id": conversation.id,
         "title": conversation.title,
@@ -21,7 +21,7 @@ pub fn summary(conversation: &Conversation) -> Value {
 }
 
 /// A conversation for programs, whole.
-pub fn object(conversation: &Conversation, turns: &[Turn]) -> Value {
+pub(crate) fn object(conversation: &Conversation, turns: &[Turn]) -> Value {
     let mut object = summary(conversation);
     object["turns"] = turns
         .iter()
@@ -42,7 +42,7 @@ pub fn object(conversation: &Conversation, turns: &[Turn]) -> Value {
 }
 
 /// Where words were found, for programs.
-pub fn found(found: &Found) -> Value {
+pub(crate) fn found(found: &Found) -> Value {
     json!({
         "conversation": found.conversation.id,
         "title": found.conversation.title,
@@ -53,7 +53,7 @@ pub fn found(found: &Found) -> Value {
 }
 
 /// A conversation for people.
-pub fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
+pub(crate) fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
     let Conversation { id, title, provider, model, system, created_at, .. } = conversation;
     let id = if id.is_empty() { String::new() } else { format!("{id}, ") };
     let mut text = format!("# {title}\n\n{id}{}, {model} at {provider}\n", time::rfc3339(*created_at));

@@ -22,7 +22,7 @@ use page::Page;
 use table::Table;
 
 /// Markdown that is laid out as it comes.
-pub struct Rendered {
+pub(crate) struct Rendered {
     page: Page,
     /// What has come of the line whose kind is not known yet, or that is used as a whole.
     line: String,
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Rendered {
 
 impl Rendered {
     /// Nothing yet, on a terminal of so many columns, that shows colours and the like or does not.
-    pub fn new(width: usize, coloured: bool) -> Self {
+    pub(crate) fn new(width: usize, coloured: bool) -> Self {
         Self {
             page: Page::new(width, coloured),
             line: String::new(),
@@ -95,12 +95,12 @@ impl Rendered {
     }
 
     /// What comes from here on is laid out for so many columns.
-    pub fn resize(&mut self, width: usize) {
+    pub(crate) fn resize(&mut self, width: usize) {
         self.page.resize(width);
     }
 
     /// The next piece of the answer; gives what can be shown now.
-    pub fn push(&mut self, piece: &str) -> String {
+    pub(crate) fn push(&mut self, piece: &str) -> String {
         for c in piece.chars() {
             self.feed(c);
         }
@@ -108,7 +108,7 @@ impl Rendered {
     }
 
     /// The answer has ended; gives what was held, and the end of its last line.
-    pub fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         if std::mem::take(&mut self.returned) {
             self.read('\r');
         }

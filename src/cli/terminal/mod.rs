@@ -4,8 +4,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use nexus::internal::clean;
 
-use crate::cli::context::{Context, variable};
-
 pub(crate) mod aside;
 mod attending;
 pub(crate) mod browser;

@@ -9,7 +9,7 @@ use crate::cli::commands::chat::editor::{Line, LineEditor};
 use crate::cli::commands::chat::output::Output;
 use crate::cli::commands::chat::slash::{self, HELP, Said};
 use crate::cli::commands::chat::{Args, ask, attachment, settle};
-use crate::cli::context::{self, Context};
+use crate::cli::context::Context;
 use crate::cli::history::{Conversation, State, Turn, telling};
 use crate::cli::terminal::{Interrupted, Signals};
 use nexus::internal::api::{Part, Role};

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::cli::nearest::nearest;
 use nexus::internal::clean;
-use nexus::internal::failure::{self, Failure, Result};
+use nexus::internal::failure::{Failure, Result};
 
 /// The placeholder for the words and what is piped in.
 const INPUT: &str = "input";
@@ -163,12 +164,15 @@ fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> R
     }
     if let Some(unused) = values.keys().find(|key| !wanted.contains(key.as_str())) {
         let sentence = format!("`vars.{unused}` in {} stands for no {{{{{unused}}}}} in its texts", path.display());
-        return Err(wrong(sentence, nearest(unused, wanted.iter().copied()).unwrap_or_else(|| "take it out".into())));
+        return Err(wrong(
+            sentence,
+            did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "take it out".into()),
+        ));
     }
     for (key, value) in given {
         if !wanted.contains(key.as_str()) {
             let has = if wanted.is_empty() { "none".into() } else { listed(wanted.iter().copied()) };
-            let cure = nearest(key, wanted.iter().copied()).unwrap_or_else(|| format!("see {}", path.display()));
+            let cure = did_you_mean(key, wanted.iter().copied()).unwrap_or_else(|| format!("see {}", path.display()));
             return Err(wrong(format!("the template {name} has no variable `{key}`; it has: {has}"), cure));
         }
         values.insert(key.clone(), value.clone());
@@ -203,10 +207,13 @@ fn unknown(name: &str, folder: &Path) -> Failure {
     let name = clean::clean(name);
     let folder = folder.display();
     let write = || format!("write {folder}/{name}.toml, with `prompt = \"... {{{{input}}}}\"` in it");
-    wrong(format!("no template is called `{name}` in {folder}; {there}"), nearest(&name, known()).unwrap_or_else(write))
+    wrong(
+        format!("no template is called `{name}` in {folder}; {there}"),
+        did_you_mean(&name, known()).unwrap_or_else(write),
+    )
 }
 
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     nearest(name, known).map(|nearest| format!("did you mean `{nearest}`?"))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::commands::Done;
-use crate::cli::context::{self, Context};
+use crate::cli::context::Context;
 use crate::cli::history::store::Which;
 use nexus::internal::time;
 

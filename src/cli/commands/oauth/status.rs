@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::commands::Done;
-use crate::cli::context::{self, Context};
+use crate::cli::context::Context;
 use nexus::internal::failure::Failure;
 use nexus::internal::provider::Name;
 use nexus::internal::session::Session;
@@ -131,7 +131,34 @@ fn object(provider: &str, session: Option<&Session>, state: State, now: i64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nexus::internal::session::tests::session;
+    use nexus::internal::provider::{ClientAuth, Url};
+    use nexus::internal::secret::AccessToken;
+    use nexus::internal::session::Home;
+
+    fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
+        Session {
+            generation: 1,
+            access_token: AccessToken::new("a".into()),
+            token_type: "Bearer".into(),
+            scopes: Vec::new(),
+            issued_at,
+            expires_at,
+            metadata: serde_json::Map::new(),
+            home: Home {
+                client_id: "c".into(),
+                client_auth: ClientAuth::None,
+                token_url: Url::parse("https://id.example.com/token").unwrap(),
+                revoke_url: None,
+                api_url: None,
+            },
+            refreshable: true,
+            ended_at: None,
+            attempts: 0,
+            failed: None,
+            flight_at: None,
+            models: None,
+        }
+    }
 
     #[test]
     fn every_state_has_its_line_and_code() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::commands::Done;
-use crate::cli::context::{self, Context};
+use crate::cli::context::Context;
 use nexus::internal::session::{Need, Session};
 use nexus::internal::time;
 

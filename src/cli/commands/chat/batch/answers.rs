@@ -27,7 +27,7 @@ const BEGINNING: &[u8] = br#"{"version":1,"id":"#;
 
 /// The file, locked as long as this lives.
 #[derive(Debug)]
-pub struct Answers {
+pub(crate) struct Answers {
     file: File,
     path: PathBuf,
     /// Where the last whole line ends; none where that means nothing (a pipe, a device).
@@ -37,7 +37,7 @@ pub struct Answers {
 
 /// What stood in the file.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// Ids that have their answer.
     pub answered: usize,
     /// Failures, which are gone from the file now.
@@ -72,7 +72,7 @@ impl Answers {
     /// # Errors
     /// [`Failure::OutputBusy`] while another process writes it, [`Failure::File`] where it cannot be
     /// written, is what is being read, or holds something else than results.
-    pub fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
+    pub(crate) fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
         survive_file_limit();
         // A link stays one: it is the file behind it that is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -98,7 +98,7 @@ impl Answers {
     ///
     /// # Errors
     /// [`Failure::File`]; what was written of the line is taken back.
-    pub fn append(&mut self, line: &[u8]) -> Result<()> {
+    pub(crate) fn append(&mut self, line: &[u8]) -> Result<()> {
         if let Err(error) = self.file.write_all(line) {
             if let Some(end) = self.end {
                 // Where even that fails, the next run cuts it off.
@@ -112,7 +112,7 @@ impl Answers {
     }
 
     /// What brings the lines to the disk, if there are any that may not be there; it may take a while.
-    pub fn sync(&mut self) -> Option<impl FnOnce() + Send + use<>> {
+    pub(crate) fn sync(&mut self) -> Option<impl FnOnce() + Send + use<>> {
         if !std::mem::take(&mut self.dirty) || self.end.is_none() {
             return None;
         }

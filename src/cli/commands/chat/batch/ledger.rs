@@ -9,7 +9,7 @@ use super::prompts::{Id, Prompt};
 
 /// Everything that is known of ids.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// The id's hash, and what was asked under it.
     ids: HashMap<[u8; 16], Asked>,
 }
@@ -24,7 +24,7 @@ enum Asked {
 
 /// What an id calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// To be asked.
     New,
     /// There is an answer from an earlier run.
@@ -37,22 +37,18 @@ pub enum Standing {
 
 impl Ledger {
     /// Notes that an id has its answer. Says whether that is new.
-    pub fn answered(&mut self, id: &Id) -> bool {
+    pub(crate) fn answered(&mut self, id: &Id) -> bool {
         self.ids.insert(name(id), Asked::Earlier).is_none()
     }
 
-    /// How many ids are known.
-    pub fn len(&self) -> usize {
+    /// The number of known ids.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     /// Meets an id in the input, with its question or, where its line has none, without.
-    pub fn meet(&mut self, id: &Id, prompt: Option<&Prompt>) -> Standing {
+    pub(crate) fn meet(&mut self, id: &Id, prompt: Option<&Prompt>) -> Standing {
         let asked = Asked::Now(question(prompt));
         match self.ids.entry(name(id)) {
             Entry::Vacant(new) => {

@@ -45,7 +45,7 @@ impl Measure {
 
 /// Says when the next question may be asked.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// The most that may ever be on their way.
     most: usize,
     window: f64,
@@ -82,7 +82,7 @@ struct Rate {
 
 /// What the next question has to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// Begin. The ticket is handed in with what becomes of it.
     Now(Ticket),
     /// Wait until then, and ask again.
@@ -94,7 +94,7 @@ pub enum Turn {
 /// A question on its way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use = "a ticket that is not handed in stays on its way"]
-pub struct Ticket {
+pub(crate) struct Ticket {
     number: u64,
     /// Whether it could have begun earlier but for the rate.
     held_back: bool,
@@ -104,7 +104,7 @@ pub struct Ticket {
 
 impl Pace {
     /// At most so many on their way, and as fast as they come back.
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         let most = most.max(1);
         Self {
             most,
@@ -123,7 +123,7 @@ impl Pace {
     }
 
     /// Lets the next question begin, or says when.
-    pub fn turn(&mut self, now: Duration) -> Turn {
+    pub(crate) fn turn(&mut self, now: Duration) -> Turn {
         if whole(self.in_flight + 1) > self.window.max(1.0) {
             return Turn::Full;
         }
@@ -148,7 +148,7 @@ impl Pace {
     }
 
     /// The service took the question, whatever it thought of it.
-    pub fn answered(&mut self, ticket: Ticket) {
+    pub(crate) fn answered(&mut self, ticket: Ticket) {
         self.in_flight -= 1;
         self.waits = 0;
         self.note(true);
@@ -165,7 +165,7 @@ impl Pace {
     }
 
     /// The service says that it is asked too often (429), and perhaps how long to wait.
-    pub fn throttled(&mut self, ticket: Ticket, now: Duration, wait: Option<Duration>) {
+    pub(crate) fn throttled(&mut self, ticket: Ticket, now: Duration, wait: Option<Duration>) {
         self.in_flight -= 1;
         self.taken.retain(|(number, _)| *number != ticket.number);
         self.note(false);
@@ -180,7 +180,7 @@ impl Pace {
     }
 
     /// The service is overloaded, broken or out of reach, and perhaps says how long to wait.
-    pub fn overloaded(&mut self, ticket: Ticket, now: Duration, wait: Option<Duration>) {
+    pub(crate) fn overloaded(&mut self, ticket: Ticket, now: Duration, wait: Option<Duration>) {
         self.in_flight -= 1;
         self.taken.retain(|(number, _)| *number != ticket.number);
         if ticket.number >= self.round {
@@ -192,13 +192,8 @@ impl Pace {
     }
 
     /// Until when nobody may begin, if that is later than now.
-    pub fn paused_until(&self, now: Duration) -> Option<Duration> {
+    pub(crate) fn paused_until(&self, now: Duration) -> Option<Duration> {
         Some(self.paused).filter(|until| *until > now)
-    }
-
-    /// How many are on their way.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight
     }
 
     fn shrink(&mut self, factor: f64) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cli::commands::chat::batch::results::Tally;
-use crate::cli::context::{self, Context};
+use crate::cli::context::Context;
 use nexus::internal::time;
 
 /// The columns of the bar.

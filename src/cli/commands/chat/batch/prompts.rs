@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 /// The longest line, in bytes: what the Messages API takes as a whole request, written in JSON's
 /// longest way of writing text.
-pub const LONGEST_LINE: usize = 64 << 20;
+pub(crate) const LONGEST_LINE: usize = 64 << 20;
 
 /// What a result is told apart by: a text or a whole number, given back as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Id {
+pub(crate) enum Id {
     /// A text.
     Text(String),
     /// A whole number.
@@ -22,7 +22,7 @@ pub enum Id {
 
 /// What a line asks. What it leaves open is settled as for a single question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prompt {
+pub(crate) struct Prompt {
     /// The question.
     pub prompt: String,
     /// The system prompt.
@@ -35,7 +35,7 @@ pub struct Prompt {
 
 /// A line that says something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Its number in the input; the first is 1.
     pub number: u64,
     /// Its id, as far as it has one.
@@ -46,7 +46,7 @@ pub struct Line {
 
 /// Reads the lines of an input, one at a time; empty ones are passed over.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub(crate) struct Lines<R> {
     input: R,
     number: u64,
     longest: usize,
@@ -54,7 +54,7 @@ pub struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// The lines of this input.
-    pub fn of(input: R) -> Self {
+    pub(crate) fn of(input: R) -> Self {
         Self { input, number: 0, longest: LONGEST_LINE }
     }
 
@@ -62,7 +62,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// An input that cannot be read.
-    pub fn read(&mut self) -> io::Result<Option<Line>> {
+    pub(crate) fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
             let read = read_line(&mut self.input, &mut bytes, self.longest)?;

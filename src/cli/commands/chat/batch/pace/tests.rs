@@ -100,7 +100,7 @@ fn run(pace: &mut Pace, service: &mut Service, seconds: f64) -> Run {
     while now.as_secs_f64() < seconds {
         let wake = match pace.turn(now) {
             Turn::Now(ticket) => {
-                run.most_in_flight = run.most_in_flight.max(pace.in_flight());
+                run.most_in_flight = run.most_in_flight.max(pace.in_flight);
                 let answering = back.iter().filter(|Reverse((_, _, answered))| *answered).count();
                 let takes = service.ask(now.as_secs_f64(), answering);
                 let at = now + Duration::from_secs_f64(takes.unwrap_or(service.takes.0.min(0.05)));
@@ -264,7 +264,7 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(pace.in_flight(), tickets.len());
+            prop_assert_eq!(pace.in_flight, tickets.len());
             prop_assert!(tickets.len() <= jobs);
         }
     }

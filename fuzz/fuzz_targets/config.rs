@@ -1,6 +1,0 @@
-#![no_main]
-
-#[path = "../../tests/properties/config.rs"]
-mod property;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| property::holds(input));

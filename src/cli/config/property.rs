@@ -1,0 +1,109 @@
+//! What holds of any configuration file, whatever its bytes are.
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use nexus::internal::provider::{Url, endpoint_url};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::load;
+
+/// What stands for a secret.
+const SECRET: &str = "hush-4711";
+
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+
+/// What files are made of.
+const PIECES: &[&str] = &[
+    "default = 'work'\n",
+    "[provider.work]\n",
+    "[provider.claude_code]\n",
+    "client_id = 'c'\n",
+    "client_id = ''\n",
+    "client_secret = 'hush-4711'\n",
+    "client_secret = 'hush-4711",
+    "client_secret_file = 'none'\n",
+    "client_auth = 'basic'\n",
+    "token_url = 'https://id.example.com/t'\n",
+    "token_url = 'http://id.example.com/t'\n",
+    "api_url = 'http://localhost:1/'\n",
+    "max_tokens = 0\n",
+    "max_tokens = 1\n",
+    "scopes = ['a']\n",
+    "authorize_params = { a = 'b' }\n",
+    "api_headers = { 'x y' = 'z' }\n",
+    "key = 'file'\n",
+    "key = 'passphrase'\n",
+    "passphrase_command = 'pass show'\n",
+    "unknown = 1\n",
+    "[",
+    "]",
+    "=",
+    "\"",
+    "'''",
+    "\n",
+    "#",
+];
+
+/// A configuration file. What is made of it is safe to use; what is said of one that cannot be used
+/// names the file and the way out, on one line, and no secret.
+fn holds(input: &[u8]) {
+    let path = FOLDER.path().join(format!("{:?}.toml", std::thread::current().id()));
+    fs::write(&path, input).unwrap();
+    match load(&path, &|_| None, Some("work")).or_else(|_| load(&path, &|_| None, None)) {
+        Ok(configured) => {
+            let provider = configured.provider;
+            let safe = |url: &Option<Url>| url.as_ref().is_none_or(|url| endpoint_url(url.as_str()).is_ok());
+            for url in [
+                &provider.authorize_url,
+                &provider.token_url,
+                &provider.revoke_url,
+                &provider.device_url,
+                &provider.api.url,
+            ] {
+                assert!(safe(url), "{url:?}");
+            }
+            assert!(provider.client.is_none_or(|client| !client.id.value.is_empty()));
+            assert_ne!(provider.api.max_tokens, Some(0));
+        }
+        Err(failure) => {
+            let said = format!("{failure} | {}", failure.hint());
+            assert_eq!(failure.exit_code(), 2, "{said}");
+            assert!(said.contains(".toml") && !said.contains('\n'), "{said}");
+            // A secret that stands where no secret belongs is a word like any other.
+            let text = String::from_utf8_lossy(input);
+            let in_its_place = |line: &str| line.find(SECRET).is_none_or(|at| line[..at].contains("client_secret = '"));
+            assert!(!text.lines().all(in_its_place) || !said.contains(SECRET), "{said}");
+        }
+    }
+}
+
+/// The pieces in any order, with any bytes between them.
+fn files() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(PIECES).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn of_any_file(input in files()) {
+        holds(&input);
+    }
+}
+
+#[test]
+fn of_every_file_of_the_corpus() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/properties/corpus/config");
+    let files: Vec<_> = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let input = fs::read(&path).unwrap();
+        let held = std::panic::catch_unwind(|| holds(&input));
+        assert!(held.is_ok(), "it does not hold of {}", path.display());
+    }
+}
