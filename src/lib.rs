@@ -27,7 +27,9 @@ pub use api::{
 pub use client::{Accounts, Folders};
 pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
-pub use provider::Provider;
+pub use http::{CertificateProblem, HttpError};
+#[doc(inline)]
+pub use provider::{Provider, ProviderError};
 pub use time::now;
 
 /// What only the command line, the tests and the fuzz targets need. No part of the public interface.

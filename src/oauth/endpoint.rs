@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::clean::clean;
 use crate::failure::{Failed, Failure, Result};
-use crate::http::{self, Http, Lost};
+use crate::http::{self, Http, HttpError, SendError};
 use crate::oauth::grant::{self, Grant};
 use crate::oauth::hidden::{self, Hidden};
 use crate::provider::{self, ClientAuth, Encoding, Provider, RequestStyle, Url};
@@ -49,7 +49,7 @@ pub struct Endpoint<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Unredeemed {
     /// Nothing was sent, for a reason that stays until somebody mends it.
-    Unsendable(Failure),
+    Unsendable(HttpError),
     /// The server has seen nothing: the credential is as good as before.
     NeverSent(String),
     /// The server may have spent it: the answer was lost, or made no sense.
@@ -101,7 +101,7 @@ impl Unredeemed {
     /// What happened, as the end of "HOST ...".
     pub fn what(&self) -> String {
         match self {
-            Self::Unsendable(failure) => format!("was not asked ({failure})"),
+            Self::Unsendable(error) => format!("was not asked ({error})"),
             Self::NeverSent(why) => format!("could not be reached ({why})"),
             Self::PerhapsSpent { why, .. } | Self::Nonsense(why) => format!("gave no usable answer ({why})"),
             Self::TooLate(limit) => format!("did not answer within {} seconds", limit.as_secs()),
@@ -145,7 +145,7 @@ pub async fn redeem(
     let host = provider::host(endpoint.url);
     let name = provider.name.clone();
     endpoint.grant(http, fields, &provider.code).await.map_err(|unredeemed| match unredeemed {
-        Unredeemed::Unsendable(failure) => failure,
+        Unredeemed::Unsendable(error) => error.into(),
         Unredeemed::NeverSent(why) => Failure::Unreachable { host, why },
         Unredeemed::Nonsense(what) => Failure::Nonsense { host, what },
         Unredeemed::Refused { status, error, said, .. } if status == 401 || is_client_error(&error) => {
@@ -304,11 +304,10 @@ impl Endpoint<'_> {
             request.headers_mut().insert(name, value);
         }
         http.send(client, request).await.map_err(|lost| match lost {
-            Lost::Untrusted(why) => Unredeemed::Unsendable(Failure::Untrusted { host: provider::host(self.url), why }),
-            Lost::NotTls => Unredeemed::Unsendable(Failure::NotTls { host: provider::host(self.url) }),
-            Lost::NeverSent(why) => Unredeemed::NeverSent(why),
-            Lost::PerhapsSent(why) => Unredeemed::lost(why),
-            Lost::TooLate => Unredeemed::TooLate(TIME_LIMIT),
+            unsent @ (SendError::Untrusted(_) | SendError::NotTls) => Unredeemed::Unsendable(unsent.at(self.url)),
+            SendError::NeverSent(why) => Unredeemed::NeverSent(why),
+            SendError::PerhapsSent(why) => Unredeemed::lost(why),
+            SendError::TooLate => Unredeemed::TooLate(TIME_LIMIT),
         })
     }
 }

@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod callback;
 pub mod endpoint;
+mod failure_glue;
 pub mod grant;
 mod hidden;
 pub mod page;

@@ -258,7 +258,7 @@ impl Renewal {
         }
         match unredeemed {
             Unredeemed::Unsendable(failure) if !session.alive(now) || matches!(need, Need::OtherThan(_)) => {
-                Err(failure)
+                Err(failure.into())
             }
             Unredeemed::Refused { error, said, .. }
                 if matches!(&*error, "invalid_client" | "unauthorized_client")

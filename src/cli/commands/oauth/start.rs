@@ -36,7 +36,7 @@ pub(crate) struct Args {
 /// Why nobody is signed in now. A session that was there before is still there then.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.telling().accounts(args.provider.as_deref())?;
-    accounts.provider().client().map_err(|failure| beside_others(failure, context))?;
+    accounts.provider().client().map_err(|error| beside_others(error.into(), context))?;
     accounts.prove_writable()?;
     context.wait(async {
         let mut callback = Callback::bind(accounts.provider()).await?;
