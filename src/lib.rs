@@ -11,6 +11,7 @@ mod loopback;
 mod oauth;
 mod private_fs;
 mod provider;
+mod redact;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 mod secret;
@@ -28,6 +29,8 @@ pub use client::{Accounts, Folders};
 pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
 pub use http::{CertificateProblem, HttpError};
+#[doc(inline)]
+pub use oauth::{AuthorizationRequest, SignInError, TokenError, TokenResponse, Verdict};
 #[doc(inline)]
 pub use provider::{Provider, ProviderError};
 pub use time::now;
