@@ -16,7 +16,7 @@ mod redact;
 pub mod sandbox;
 mod secret;
 mod session;
-mod store;
+pub mod store;
 mod time;
 
 #[doc(inline)]
@@ -25,7 +25,10 @@ pub use api::{
     RefusalReason, Retry, RetryPolicy, Role, Usage,
 };
 #[doc(inline)]
-pub use client::{Accounts, Folders};
+pub use client::Accounts;
+#[cfg(feature = "sqlite")]
+#[doc(inline)]
+pub use client::Folders;
 pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
 pub use http::{CertificateProblem, HttpError};
@@ -33,6 +36,10 @@ pub use http::{CertificateProblem, HttpError};
 pub use oauth::{AuthorizationRequest, SignInError, TokenError, TokenResponse, Verdict};
 #[doc(inline)]
 pub use provider::{Provider, ProviderError};
+#[doc(inline)]
+pub use session::key::{KeyBackend, KeyConfig, KeyError, PassphraseSource};
+#[doc(inline)]
+pub use session::{Freshness, Notice, NoticeFn, Session, SessionError};
 pub use time::now;
 
 /// What only the command line, the tests and the fuzz targets need. No part of the public interface.

@@ -1,14 +1,11 @@
 //! The beginning of a session: an attempt, its answer, and what is kept of it.
 
-use std::sync::Arc;
-
 use super::{Accounts, Revocation};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::oauth::{AuthorizationRequest, SignInError, Verdict};
 use crate::provider;
 use crate::secret::{AuthorizationCode, ClientSecret};
-use crate::session::renew;
-use crate::session::{self, HeldSession, Home, Session};
+use crate::session::{EarlierSession, LockedLoad, Notice, Session, SessionBinding, SessionError, StoredSession};
 
 impl Accounts {
     /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where the person goes.
@@ -52,7 +49,7 @@ impl Accounts {
         let signed_in = tokio::spawn(async move {
             let provider = this.provider();
             let client = provider.client()?;
-            let home = Home {
+            let binding = SessionBinding {
                 client_id: client.id.value.clone(),
                 client_auth: client.auth,
                 token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
@@ -60,40 +57,39 @@ impl Accounts {
                 api_url: provider.api.url.clone(),
             };
             let secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
-            let held = this.renewal.wait_for_turn(&key).await?;
-            let vault = this.renewal.vault.clone();
-            let (held, replaced) = renew::off_thread(move || {
-                vault.prove_writable()?;
-                held.make_room()?;
-                // What cannot be read cannot be revoked; `keep` refuses what must not be overwritten.
-                let replaced = held.look().ok().flatten();
-                Ok((Arc::new(held), replaced))
-            })
-            .await?;
-            // To the end: an interrupted process waits until the tokens are saved, and until those that they
-            // replace are revoked, which nobody else knows by then.
-            let _flight = this.renewal.fly();
-            // Counted from before it is sent: the server's clock for the token starts no earlier.
-            let now = (this.renewal.clock)();
-            let grant = attempt.redeem(code, provider, &this.renewal.http).await?;
-            let generation = replaced.as_ref().map(|held| held.session.generation);
-            let clocks = session::clocks_apart(grant.dated, (this.renewal.clock)(), &provider::host(&home.token_url));
-            let signed_in = HeldSession::signed_in(grant, now, home, secret, &provider.scopes, generation);
-            let (signed_in, kept) = this.renewal.save(&held, signed_in).await?;
-            drop(held);
-            if let Some(sentence) = clocks {
-                (this.renewal.notice)(&sentence);
+            let failed = |error| this.failure(error);
+            let mut locked = this.refresher.lock(&key).await.map_err(failed)?;
+            this.refresher.sessions.check_writable().await.map_err(failed)?;
+            locked.reserve().await.map_err(failed)?;
+            let LockedLoad { time, generation, session } = locked.load().await.map_err(failed)?;
+            // What cannot be opened cannot be revoked; its generation is known all the same.
+            let replaced = session.ok().flatten();
+            // To the end: an interrupted process waits until the tokens are saved, and until those that they replace
+            // are revoked, which no other process knows by then.
+            let _pending = this.refresher.pending_saves.track_save();
+            // From before the request is sent: the server's clock for the token starts no earlier.
+            let issued_at = time.now();
+            let response = attempt.redeem(code, provider, &this.http).await?;
+            let host = provider::host(&binding.token_url);
+            let clocks = Notice::of_clocks(response.dated, (this.clock)(), &host);
+            let mut signed_in =
+                StoredSession::signed_in(response, issued_at, time, binding, secret, &provider.scopes, generation)
+                    .map_err(failed)?;
+            let saved = this.refresher.save_sign_in(&mut locked, generation, &mut signed_in).await;
+            drop(locked);
+            if let Some(clocks) = clocks {
+                (this.refresher.notice)(&clocks);
             }
-            // Neither end may take the session that is to stay along; the person is told which happened.
-            let apart = |replaced: &HeldSession| {
+            // Revoking one of the two sessions must not revoke the other.
+            let apart = |replaced: &StoredSession| {
                 let known = provider.revoke_replaced;
                 known.unwrap_or_else(|| replaced.session.is_apart_from(&signed_in.session))
             };
-            match kept {
+            match saved {
                 Ok(()) => {
-                    if let Some(replaced) = replaced.filter(|replaced| is_good_for_something(replaced, now)) {
+                    if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, issued_at)) {
                         let revocation = if apart(&replaced) { Some(this.revoke(&replaced).await) } else { None };
-                        (this.renewal.notice)(&this.replacement(&replaced.session, revocation));
+                        (this.refresher.notice)(&this.replacement(&replaced.session, revocation));
                     }
                     Ok(signed_in.session)
                 }
@@ -101,32 +97,30 @@ impl Accounts {
                     if replaced.as_ref().is_none_or(apart) {
                         let _ = this.revoke(&signed_in).await;
                     }
-                    Err(unsaved)
+                    Err(this.failure(unsaved))
                 }
             }
         });
-        signed_in.await.map_err(|_| Failure::System { sentence: "the sign-in was abandoned".into() })?
+        signed_in.await.map_err(|_| self.failure(SessionError::Abandoned("sign-in")))?
     }
 
-    /// What became of a session that another has taken the place of; none: it was left alone.
-    fn replacement(&self, replaced: &Session, revocation: Option<Revocation>) -> String {
-        let url = replaced.home.revoke_url.as_ref().unwrap_or(&replaced.home.token_url);
-        let stays = format!("the earlier session stays at {} until it expires", provider::host(url));
-        match revocation {
-            Some(Revocation::Revoked { host }) => format!("the earlier session was revoked at {host}"),
-            Some(Revocation::Failed { host, why }) => format!("{stays}: not revoked, {host} {why}"),
-            _ if replaced.home.revoke_url.is_none() => format!("{stays}: this provider has no revocation endpoint"),
-            _ if self.provider().revoke_replaced == Some(false) => format!("{stays}, as `revoke_replaced` wants it"),
-            _ => format!(
-                "{stays}; where this server keeps sign-ins apart, `revoke_replaced = true` under [provider.{}] revokes \
-                 it next time",
-                self.provider().name
-            ),
-        }
+    /// What became of a session that another one replaced; `None` if it was left alone.
+    fn replacement(&self, replaced: &Session, revocation: Option<Revocation>) -> Notice {
+        let provider = self.provider();
+        let binding = &replaced.binding;
+        let end = match revocation {
+            Some(Revocation::Revoked { .. }) => EarlierSession::Revoked,
+            Some(Revocation::Failed { why, .. }) => EarlierSession::NotRevoked(why),
+            _ if binding.revoke_url.is_none() => EarlierSession::NoEndpoint,
+            _ if provider.revoke_replaced == Some(false) => EarlierSession::KeptByConfiguration,
+            _ => EarlierSession::PerhapsShared,
+        };
+        let host = provider::host(binding.revoke_url.as_ref().unwrap_or(&binding.token_url));
+        Notice::EarlierSession { provider: provider.name.to_string(), host, end }
     }
 }
 
-/// Whether anybody could still do something with a session's tokens.
-fn is_good_for_something(held: &HeldSession, now: i64) -> bool {
-    held.session.ended_at.is_none() && (held.refresh_token.is_some() || held.session.alive(now))
+/// Whether a session's tokens are good for anything.
+fn is_usable(stored: &StoredSession, now: i64) -> bool {
+    stored.session.ended_at.is_none() && (stored.refresh_token.is_some() || stored.session.alive(now))
 }

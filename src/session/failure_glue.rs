@@ -4,26 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::error::SessionError;
 use super::key::KeyError;
-use crate::error::{ErrorClass, ErrorInfo};
-use crate::failure::{Failed, Failure};
+use crate::error::{ErrorClass, ErrorInfo as _};
+use crate::failure::Failure;
+use crate::http::HttpError;
+use crate::oauth::Failed;
 use crate::provider::{BUILT_IN, Name};
 use crate::store::{FileProblem, StoreError};
 use crate::time;
-
-impl ErrorInfo for Failure {
-    fn code(&self) -> &'static str {
-        self.reason()
-    }
-
-    fn class(&self) -> ErrorClass {
-        match self.exit_code() {
-            2 => ErrorClass::Configuration,
-            4 => ErrorClass::SignIn,
-            75 => ErrorClass::Temporary,
-            _ => ErrorClass::Permanent,
-        }
-    }
-}
 
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
@@ -70,8 +57,8 @@ pub(crate) fn failure(error: SessionError, name: &Name) -> Failure {
         SessionError::Key(KeyError::NoPassphrase) => Failure::Configuration { sentence: error.to_string(), cure },
         SessionError::NotSent(error) => {
             let dynamic: &(dyn std::error::Error + 'static) = &*error;
-            match dynamic.downcast_ref::<Failure>() {
-                Some(failure) => failure.clone(),
+            match dynamic.downcast_ref::<HttpError>() {
+                Some(error) => error.clone().into(),
                 None => Failure::System { sentence: error.to_string() },
             }
         }

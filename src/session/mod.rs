@@ -9,6 +9,7 @@ mod failed;
 mod failure_glue;
 mod freshness;
 pub mod key;
+#[cfg(feature = "sqlite")]
 mod legacy;
 mod notice;
 mod pending_saves;

@@ -135,6 +135,28 @@ impl Refresher {
         }
     }
 
+    /// Saves a new sign-in in place of the generation `replaced`, or of one that another process saved meanwhile.
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn save_sign_in(
+        &self,
+        locked: &mut LockedSession,
+        replaced: i64,
+        stored: &mut StoredSession,
+    ) -> Result<()> {
+        let mut saved = self.save(locked, replaced, stored).await;
+        for _ in 0..LOST_LOCKS {
+            if !matches!(saved, Err(SessionError::Store(StoreError::Superseded))) {
+                break;
+            }
+            let replaced = locked.load().await?.generation;
+            stored.session.generation = replaced.saturating_add(1);
+            saved = self.save(locked, replaced, stored).await;
+        }
+        saved
+    }
+
     async fn renew(&self, key: &SessionKey, freshness: Freshness, seen: &Session) -> Result<Session> {
         // A failure from before this call is no answer to it, so what counts is the store's time now.
         let since = match self.sessions.load(key).await? {

@@ -26,7 +26,7 @@ impl SealError {
 }
 
 /// Seals and opens values with one key.
-pub struct Seal {
+pub(super) struct Seal {
     cipher: XChaCha20Poly1305,
 }
 

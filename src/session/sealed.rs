@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::error::SessionError;
 use super::key::Keystore;
+#[cfg(feature = "sqlite")]
+use super::legacy;
+use super::record;
 use super::seal::Seal;
 use super::stored::{Session, StoreTime, StoredSession};
-use super::{legacy, record};
-use crate::store::{
-    Listed, Loaded, LockedSession as LockedRecord, Record, SessionKey, SessionStore, SqliteStore, StoreError,
-};
+#[cfg(feature = "sqlite")]
+use crate::store::SqliteStore;
+use crate::store::{Listed, Loaded, LockedSession as LockedRecord, Record, SessionKey, SessionStore};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -27,6 +29,7 @@ impl SealedSessions {
         Self { store, keys }
     }
 
+    #[cfg(feature = "sqlite")]
     /// The sessions of a SQLite store. What an earlier version stored is sealed anew when it is read first.
     pub fn in_sqlite(store: SqliteStore, keys: Keystore) -> Self {
         let resealing = keys.clone();
@@ -65,7 +68,9 @@ impl SealedSessions {
         };
         let Some(record) = &loaded.record else { return Some(Ok(None)) };
         match self.seal() {
-            Ok(seal) => record::open(&seal, key, record, StoreTime::read_now(loaded.now)).map(|session| Ok(Some(session))),
+            Ok(seal) => {
+                record::open(&seal, key, record, StoreTime::read_now(loaded.now)).map(|session| Ok(Some(session)))
+            }
             Err(error) => Some(Err(error)),
         }
     }
@@ -238,13 +243,12 @@ impl LockedSession {
         Ok(self.locked.delete().await?)
     }
 
-    async fn resealed(&self, stored: &StoredSession) -> Result<Vec<u8>> {
+    async fn resealed(&mut self, stored: &StoredSession) -> Result<Vec<u8>> {
         let sessions = self.sessions.clone();
         let seal = off_thread(move || sessions.seal()).await?;
         Ok(record::seal(&seal, &self.key, stored)?.bytes)
     }
 }
-
 
 /// Runs blocking work on another thread.
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

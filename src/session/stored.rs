@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::error::SessionError;
 use super::failed::FailedRefresh;
-use crate::oauth::grant::{self, Grant};
-use crate::provider::{ClientAuth, Provider, Url};
 use super::seal::Seal;
+use crate::oauth::{self, TokenResponse};
+use crate::provider::{ClientAuth, Provider, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
 /// The store's time when a session was loaded, measured on by the monotonic clock of this process.
@@ -102,7 +102,7 @@ impl Session {
 
     /// The account that signed in, if the server named it.
     pub fn account(&self) -> Option<&str> {
-        grant::account(&self.metadata)
+        oauth::account(&self.metadata)
     }
 
     /// Whether revoking one of the two sessions is sure not to revoke the other: their servers have different names,
@@ -112,12 +112,12 @@ impl Session {
     /// with any of its tokens (RFC 7009, section 2.1). Keycloak's `session_state` proves nothing: until 2025 it
     /// ended all sessions of a user with a client at once.
     pub fn is_apart_from(&self, other: &Self) -> bool {
-        let (mine, others) = (grant::grant_id(&self.metadata), grant::grant_id(&other.metadata));
+        let (mine, others) = (oauth::grant_id(&self.metadata), oauth::grant_id(&other.metadata));
         self.binding.token_url.host() != other.binding.token_url.host()
             || self.binding.client_id != other.binding.client_id
             || match mine.zip(others) {
                 Some((mine, others)) => mine != others,
-                None => grant::are_two_people(&self.metadata, &other.metadata),
+                None => oauth::are_two_people(&self.metadata, &other.metadata),
             }
     }
 
@@ -161,7 +161,7 @@ impl StoredSession {
     /// # Errors
     /// Without random numbers.
     pub fn signed_in(
-        grant: Grant,
+        response: TokenResponse,
         issued_at: i64,
         time: StoreTime,
         binding: SessionBinding,
@@ -171,14 +171,14 @@ impl StoredSession {
     ) -> Result<Self, SessionError> {
         let session = Session {
             generation: replaced.saturating_add(1),
-            access_token: grant.access_token,
-            token_type: grant.token_type,
-            scopes: grant.scopes.unwrap_or_else(|| asked.to_vec()),
+            access_token: response.access_token,
+            token_type: response.token_type,
+            scopes: response.scopes.unwrap_or_else(|| asked.to_vec()),
             issued_at,
-            expires_at: grant.lifetime.map(|life| issued_at.saturating_add(life)),
-            metadata: grant.metadata,
+            expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
+            metadata: response.metadata,
             binding,
-            refreshable: grant.refresh_token.is_some(),
+            refreshable: response.refresh_token.is_some(),
             ended_at: None,
             attempts: 0,
             failed: None,
@@ -186,22 +186,22 @@ impl StoredSession {
             models: None,
             time,
         };
-        Ok(Self { id: Seal::random()?, session, refresh_token: grant.refresh_token, client_secret })
+        Ok(Self { id: Seal::random()?, session, refresh_token: response.refresh_token, client_secret })
     }
 
     /// The next generation of this session. What the token response does not repeat stays: the refresh token (RFC
     /// 6749, section 6), the scopes, the metadata.
-    pub fn renewed(self, grant: Grant, issued_at: i64) -> Self {
+    pub fn renewed(self, response: TokenResponse, issued_at: i64) -> Self {
         let Self { id, session, refresh_token, client_secret } = self;
-        let refresh_token = grant.refresh_token.or(refresh_token);
+        let refresh_token = response.refresh_token.or(refresh_token);
         let session = Session {
             generation: session.generation.saturating_add(1),
-            access_token: grant.access_token,
-            token_type: grant.token_type,
-            scopes: grant.scopes.unwrap_or(session.scopes),
+            access_token: response.access_token,
+            token_type: response.token_type,
+            scopes: response.scopes.unwrap_or(session.scopes),
             issued_at,
-            expires_at: grant.lifetime.map(|life| issued_at.saturating_add(life)),
-            metadata: grant::joined(session.metadata, grant.metadata),
+            expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
+            metadata: oauth::joined(session.metadata, response.metadata),
             refreshable: refresh_token.is_some(),
             ended_at: None,
             failed: None,
@@ -296,9 +296,15 @@ pub(super) mod tests {
         provider.api.url = Url::parse("https://llm.example.com/other").ok();
         assert!(session.check_binding(&provider).is_ok(), "another path on the same origin is the same server");
         provider.api.url = Url::parse("https://evil.example.com/base").ok();
-        assert!(matches!(session.check_binding(&provider), Err(SessionError::BoundElsewhere { setting: "api_url", .. })));
+        assert!(matches!(
+            session.check_binding(&provider),
+            Err(SessionError::BoundElsewhere { setting: "api_url", .. })
+        ));
         provider.api.url = None;
         provider.token_url = Url::parse("https://id.example.com/token2").ok();
-        assert!(matches!(session.check_binding(&provider), Err(SessionError::BoundElsewhere { setting: "token_url", .. })));
+        assert!(matches!(
+            session.check_binding(&provider),
+            Err(SessionError::BoundElsewhere { setting: "token_url", .. })
+        ));
     }
 }

@@ -223,8 +223,7 @@ async fn an_end_is_kept_until_the_next_commit(subject: &dyn Subject) {
     let (store, key) = signed_in(subject, "end").await;
     let mut locked = lock(&store, &key).await;
     must(locked.end(1, 3_000, Some(2_000)).await, "end");
-    let ended =
-        Record { session: sealed(1, "one"), attempts: 0, refreshing_since: Some(2_000), ended_at: Some(3_000) };
+    let ended = Record { session: sealed(1, "one"), attempts: 0, refreshing_since: Some(2_000), ended_at: Some(3_000) };
     assert_eq!(record(&subject.open(), &key).await, Some(ended));
     must(locked.commit(1, &sealed(2, "two")).await, "commit over an end");
     let kept = Record { session: sealed(2, "two"), attempts: 0, refreshing_since: None, ended_at: None };

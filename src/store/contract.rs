@@ -129,12 +129,7 @@ pub trait SessionStore: Send + Sync {
     fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 
     /// Keeps a registered client, replacing an earlier one.
-    fn save_client<'a>(
-        &'a self,
-        issuer: &'a str,
-        redirect_uri: &'a str,
-        sealed: Vec<u8>,
-    ) -> BoxFuture<'a, Result<()>>;
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>>;
 
     /// Checks that what is stored is undamaged. May read all of it.
     fn check(&self) -> BoxFuture<'_, Result<()>> {

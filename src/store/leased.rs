@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::conformance::{self, Subject};
-use super::contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Result, SealedSession, SessionKey, SessionStore,
-};
+use super::contract::{BoxFuture, Listed, Loaded, LockedSession, Result, SealedSession, SessionKey, SessionStore};
 use super::error::StoreError;
 use super::memory::MemoryStore;
 
@@ -64,12 +62,7 @@ impl SessionStore for LeasedStore {
         self.memory.load_client(issuer, redirect_uri)
     }
 
-    fn save_client<'a>(
-        &'a self,
-        issuer: &'a str,
-        redirect_uri: &'a str,
-        sealed: Vec<u8>,
-    ) -> BoxFuture<'a, Result<()>> {
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         self.memory.save_client(issuer, redirect_uri, sealed)
     }
 }
@@ -81,7 +74,10 @@ struct Leased {
 }
 
 impl Leased {
-    fn held<'a>(&'a mut self, write: impl FnOnce(&'a mut dyn LockedSession) -> BoxFuture<'a, Result<()>>) -> BoxFuture<'a, Result<()>> {
+    fn held<'a>(
+        &'a mut self,
+        write: impl FnOnce(&'a mut dyn LockedSession) -> BoxFuture<'a, Result<()>>,
+    ) -> BoxFuture<'a, Result<()>> {
         match self.now.load(Ordering::SeqCst) == self.losses {
             true => write(&mut *self.locked),
             false => Box::pin(async { Err(StoreError::LockLost) }),

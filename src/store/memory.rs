@@ -122,17 +122,10 @@ impl SessionStore for MemoryStore {
     }
 
     fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
-        Box::pin(async move {
-            Ok(self.data().clients.get(&(issuer.to_owned(), redirect_uri.to_owned())).cloned())
-        })
+        Box::pin(async move { Ok(self.data().clients.get(&(issuer.to_owned(), redirect_uri.to_owned())).cloned()) })
     }
 
-    fn save_client<'a>(
-        &'a self,
-        issuer: &'a str,
-        redirect_uri: &'a str,
-        sealed: Vec<u8>,
-    ) -> BoxFuture<'a, Result<()>> {
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.data().clients.insert((issuer.to_owned(), redirect_uri.to_owned()), sealed);
             Ok(())

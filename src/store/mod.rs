@@ -24,16 +24,18 @@
 
 pub mod conformance;
 mod contract;
+#[cfg(feature = "sqlite")]
+#[doc(hidden)]
 pub mod database;
 mod error;
 #[cfg(test)]
 pub(crate) mod leased;
 mod memory;
-pub mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
-pub use contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore,
-};
+pub use contract::{BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore};
 pub use error::{Cause, FileProblem, StoreError};
 pub use memory::MemoryStore;
-pub use sqlite::SqliteStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{ResealFn, SqliteStore};

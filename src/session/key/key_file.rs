@@ -71,7 +71,9 @@ mod tests {
     fn a_line_means_what_was_written_or_nothing() {
         let key = DataKey::random().unwrap();
         let line = KeyFile::Plain(key.clone()).line();
-        assert!(matches!(KeyFile::parse(&format!("{}\n", *line)), Some(KeyFile::Plain(read)) if read.bytes() == key.bytes()));
+        assert!(
+            matches!(KeyFile::parse(&format!("{}\n", *line)), Some(KeyFile::Plain(read)) if read.bytes() == key.bytes())
+        );
         let line = KeyFile::Keyring(key.id()).line();
         assert!(matches!(KeyFile::parse(&line), Some(KeyFile::Keyring(id)) if id == key.id()));
         for nonsense in [

@@ -276,7 +276,9 @@ impl Keystore {
     /// Writes the key file. Its folder is synced before anything old is cleared away.
     fn put(&self, file: &KeyFile) -> Result<()> {
         // A draft can only be what a killed process left behind: this one has the lock.
-        self.privacy.replace(&self.path, &self.beside("draft"), &file.line()).map_err(|error| KeyError::unwritable(&self.path, error))
+        self.privacy
+            .replace(&self.path, &self.beside("draft"), &file.line())
+            .map_err(|error| KeyError::unwritable(&self.path, error))
     }
 
     /// Remembers that the keyring may hold an entry.

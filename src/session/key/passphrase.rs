@@ -89,8 +89,7 @@ impl Wrapped {
 
     /// The key, if this is its passphrase.
     pub(super) fn unwrap(&self, passphrase: &Passphrase) -> Option<DataKey> {
-        let bytes =
-            self.stretch(passphrase)?.open(self.header().as_bytes(), &self.sealed)?;
+        let bytes = self.stretch(passphrase)?.open(self.header().as_bytes(), &self.sealed)?;
         DataKey::from_bytes(&bytes).filter(|key| key.id() == self.id)
     }
 

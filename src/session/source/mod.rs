@@ -2,7 +2,7 @@
 
 mod refresh_token;
 
-use crate::oauth::grant::Grant;
+use crate::oauth::TokenResponse;
 use crate::session::error::SharedError;
 use crate::session::failed::RefreshFailure;
 use crate::session::stored::{Session, StoredSession};
@@ -16,7 +16,7 @@ pub trait TokenSource: Send + Sync {
     fn can_renew(&self, session: &Session) -> bool;
 
     /// Requests the next token. Called while the session is locked, after "refresh in flight" was committed.
-    fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<Grant, SourceError>>;
+    fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>>;
 }
 
 /// Why a source gave no token.

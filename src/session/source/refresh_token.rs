@@ -1,12 +1,11 @@
 //! The refresh token grant (RFC 6749, section 6).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Fate, SourceError, TokenSource};
+use crate::error::ErrorInfo as _;
 use crate::http::Http;
-use crate::oauth::endpoint::{Endpoint, Unredeemed};
-use crate::oauth::grant::Grant;
+use crate::oauth::{Endpoint, TokenError, TokenResponse};
 use crate::provider::Provider;
 use crate::session::failed::RefreshFailure;
 use crate::session::stored::{Session, StoredSession};
@@ -25,7 +24,7 @@ impl TokenSource for RefreshTokenSource {
         session.refreshable
     }
 
-    fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<Grant, SourceError>> {
+    fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>> {
         Box::pin(async move {
             let Some(token) = &stored.refresh_token else { return Err(no_refresh_token()) };
             let binding = &stored.session.binding;
@@ -49,26 +48,26 @@ fn no_refresh_token() -> SourceError {
     SourceError { fate: Fate::NotReached, failure, client_refused: None }
 }
 
-impl From<Unredeemed> for SourceError {
-    fn from(error: Unredeemed) -> Self {
+impl From<TokenError> for SourceError {
+    fn from(error: TokenError) -> Self {
         let failed = error.failed();
         let failure = RefreshFailure {
             description: failed.why,
             temporary: failed.temporary,
             status: failed.status,
-            retry_after: failed.retry_after.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
+            retry_after: error.retry_after(),
         };
         let is_final = error.is_final();
         let (fate, client_refused) = match error {
             _ if is_final => (Fate::Ended, None),
-            Unredeemed::Unsendable(error) => (Fate::NotSent(Arc::new(error)), None),
-            Unredeemed::NeverSent(_) => (Fate::NotReached, None),
-            Unredeemed::PerhapsSpent { .. } | Unredeemed::TooLate(_) | Unredeemed::Nonsense(_) => {
+            TokenError::Unsendable(error) => (Fate::NotSent(Arc::new(error)), None),
+            TokenError::NeverSent(_) => (Fate::NotReached, None),
+            TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) | TokenError::InvalidResponse(_) => {
                 (Fate::InDoubt, None)
             }
-            Unredeemed::Refused { error, said, .. } => {
+            TokenError::Refused { error, description, .. } => {
                 let client = matches!(&*error, "invalid_client" | "unauthorized_client");
-                (Fate::Refused, client.then_some(said))
+                (Fate::Refused, client.then_some(description))
             }
         };
         Self { fate, failure, client_refused }

@@ -23,7 +23,6 @@ use crate::private_fs::Privacy;
 use crate::store::contract::SessionKey;
 use crate::store::error::{FileProblem, StoreError};
 
-
 /// A session's lock; dropping it releases the lock.
 #[derive(Debug)]
 pub(super) struct SessionLock {
@@ -168,13 +167,14 @@ mod tests {
         let key = SessionKey { provider: "work".into(), owner: "ada".into() };
         let queue = Arc::new(Queue::default());
         // Held by somebody who is not in the queue, as another process is not.
-        let other = SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &Privacy::default()).await.unwrap();
+        let other =
+            SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &Privacy::default()).await.unwrap();
         let tasks: Vec<_> = (0..50)
             .map(|_| {
                 let (folder, key, queue) = (folder.path().to_owned(), key.clone(), queue.clone());
-                tokio::spawn(
-                    async move { SessionLock::acquire(&folder, &key, WAIT, &queue, &Privacy::default()).await.map(drop) },
-                )
+                tokio::spawn(async move {
+                    SessionLock::acquire(&folder, &key, WAIT, &queue, &Privacy::default()).await.map(drop)
+                })
             })
             .collect();
         // The first of them has its thread once it has a name; by then the others have been here, too.

@@ -106,9 +106,9 @@ impl SqliteStore {
     fn seal_anew(&self) -> Result<bool> {
         let Some(reseal) = &self.reseal else { return Ok(false) };
         let query = format!("SELECT provider, owner, {COLUMNS} FROM session WHERE substr(sealed, 1, 1) = x'7b'");
-        let found = self.database.rows(&query, [], |row| {
-            Ok((SessionKey { provider: row.get(0)?, owner: row.get(1)? }, record(row, 2)?))
-        })?;
+        let found = self
+            .database
+            .rows(&query, [], |row| Ok((SessionKey { provider: row.get(0)?, owner: row.get(1)? }, record(row, 2)?)))?;
         let sealed = found.into_iter().filter_map(|(key, record)| {
             let bytes = reseal(&key, &record)?;
             Some((key, record, bytes))
@@ -287,12 +287,7 @@ impl SessionStore for SqliteStore {
         })
     }
 
-    fn save_client<'a>(
-        &'a self,
-        issuer: &'a str,
-        redirect_uri: &'a str,
-        sealed: Vec<u8>,
-    ) -> BoxFuture<'a, Result<()>> {
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         let (issuer, redirect_uri) = (issuer.to_owned(), redirect_uri.to_owned());
         self.off_thread(move |this| {
             let statement = "INSERT OR REPLACE INTO client (issuer, redirect_uri, sealed) VALUES (?1, ?2, ?3)";
@@ -345,8 +340,7 @@ impl Held {
             }
         };
         let SealedSession { generation, issued_at, expires_at, bytes } = session;
-        let values =
-            params![self.key.provider, self.key.owner, spent, generation, issued_at, expires_at, bytes];
+        let values = params![self.key.provider, self.key.owner, spent, generation, issued_at, expires_at, bytes];
         changed(self.store.database.execute(statement, values)?)
     }
 }
