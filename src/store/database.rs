@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{ErrorCode, OpenFlags, Params, TransactionBehavior};
-pub use rusqlite::{OptionalExtension, Result as Rows, Row, Transaction, params, params_from_iter};
+use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
+pub use rusqlite::{OptionalExtension, Params, Result as Rows, Row, Transaction, params, params_from_iter};
 
 use super::error::{FileProblem, StoreError};
 use crate::private_fs::{self, Privacy};
