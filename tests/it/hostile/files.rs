@@ -394,7 +394,7 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
         let (mut told, mut harmless) = (0, 0);
         for damaged in cuts.chain(bits) {
             fs::write(&path, &damaged).unwrap();
-            match accounts.look("ada") {
+            match accounts.load("ada").await {
                 // Nothing that matters was hit.
                 Ok(session) => assert_eq!((session.generation, session.account().is_some()), (1, true)),
                 // A name may have been hit, and is another one now.
@@ -408,7 +408,7 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
             match accounts.refresh("ada").await {
                 Ok(_) => {
                     harmless += 1;
-                    assert_eq!(accounts.look("ada").unwrap().generation, 2, "it was saved");
+                    assert_eq!(accounts.load("ada").await.unwrap().generation, 2, "it was saved");
                 }
                 Err(failure) => {
                     told += 1;
