@@ -1,11 +1,11 @@
-//! What a batch costs, and how it treats a service with a limit.
+//! Measures `nexus chat --batch`: throughput, memory, and requests that a rate limit rejects.
 //!
-//! `cargo bench --bench batch` answers ten and a hundred thousand questions at a sandbox and prints
-//! how many a second and how much memory; then it asks sandboxes that answer 429 above so many a
-//! second, and counts what is turned away after the first ten seconds. It fails when that is more
-//! than 5 %, or when a question has no answer; never because of a time. It takes two minutes.
+//! `cargo bench --bench batch` sends 10,000 and 100,000 questions to a sandbox and prints questions
+//! per second and peak memory. Then it sends questions to sandboxes that answer 429 above a rate
+//! limit, and counts the rejected ones after the first ten seconds. It fails when those are more than
+//! 5 %, or when a question has no answer, and never because of a time. It takes two minutes.
 
-#![expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
 
-/// What may be turned away after the first ten seconds.
+/// The largest share of rejected requests after the first ten seconds.
 const ALLOWED: f64 = 0.05;
 
 fn main() -> Result<ExitCode> {
@@ -55,9 +55,9 @@ struct Stage {
 
 struct Run {
     took: Duration,
-    /// The most memory that was in use (`VmHWM`), where the system says so.
+    /// Peak resident memory in KiB (`VmHWM`); 0 where the system does not report it.
     most_kib: u64,
-    /// What was answered and turned away after the first ten seconds.
+    /// Questions answered and rejected after the first ten seconds.
     late_answered: u32,
     late_throttled: u32,
 }
@@ -95,14 +95,14 @@ impl Stage {
         let url = lines.by_ref().find_map(|line| line.ok().filter(|line| line.starts_with(&authorize)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let back = Sandbox::approve(&url.context("nexus named no URL")?).await?;
-            Sandbox::visit(&back).await.context("going back")
+            let back = Sandbox::approve(&url.context("nexus printed no URL")?).await?;
+            Sandbox::visit(&back).await.context("following the redirect")
         })?;
         ensure!(start.wait()?.success(), "nexus oauth start failed");
         Ok(())
     }
 
-    /// Answers so many questions, and sees to it that each is.
+    /// Sends that many questions, and checks that each has an answer.
     fn run(&self, lines: u32) -> Result<Run> {
         let mut prompts = String::new();
         for line in 0..lines {
@@ -140,20 +140,20 @@ impl Stage {
     }
 }
 
-/// The most memory that a process has had in use so far, in KiB.
+/// The peak resident memory of a process, in KiB.
 fn memory(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// The ids that have an answer; each stands there once.
+/// The ids that have an answer. Each must occur once.
 fn answered(path: &Path) -> Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
     for line in std::fs::read_to_string(path)?.lines() {
         let result: serde_json::Value = serde_json::from_str(line)?;
         let id = result["id"].to_string();
         ensure!(result["answer"].is_string(), "{id} has no answer");
-        ensure!(ids.insert(id), "{line} stands there twice");
+        ensure!(ids.insert(id), "{line} occurs twice");
     }
     Ok(ids)
 }

@@ -1,27 +1,27 @@
 #!/bin/sh
 # Counts the instructions that commands execute, and compares them with benches/instructions.txt.
-# Milliseconds depend on the machine and its mood; instructions do not, so this can be a gate: it
-# fails when a count has risen by more than 10 %.
+# Unlike times, instruction counts do not depend on the machine's load, so CI can check them. Fails when
+# a count is more than 10 % above the recorded one.
 #
 #   benches/instructions.sh                    compare
-#   benches/instructions.sh --record 'REASON'  write down the counts as they are now; what changed
-#                                              by more than 1 % gets the reason
+#   benches/instructions.sh --record 'REASON'  record the current counts; those that changed by more
+#                                              than 1 % get REASON
 #
-# Needs valgrind. The counts belong to a toolchain: the file names the one that made it.
+# Needs valgrind. Counts depend on the toolchain; the file names the one that was used.
 set -eu
 
 cd "$(dirname "$0")/.."
 recorded=benches/instructions.txt
 command -v valgrind >/dev/null || { echo "instructions.sh: valgrind is not installed" >&2; exit 2; }
 
-# The benchmark signs in to a sandbox and runs this script again, beside it.
+# The benchmark signs in to a sandbox and runs this script again with NEXUS and NEXUS_HOME set.
 if [ -z "${NEXUS_STAGED-}" ]; then
     case ${1-} in
     '' | --record) ;;
     *) echo "usage: benches/instructions.sh [--record REASON]" >&2; exit 2 ;;
     esac
     if [ "${1-}" = --record ] && [ -z "${2-}" ]; then
-        echo "instructions.sh: --record wants the reason for the new counts" >&2
+        echo "instructions.sh: --record needs a reason for the new counts" >&2
         exit 2
     fi
     NEXUS_STAGED=1 exec cargo bench --quiet --bench startup -- --run sh "$PWD/benches/instructions.sh" "$@"
@@ -32,7 +32,7 @@ trap 'rm -rf "$scratch"' EXIT
 tab=$(printf '\t')
 toolchain="$(rustc --version), $(rustc -vV | sed -n 's/^host: //p')"
 
-# The least of three counts: what a network adds is never negative.
+# The smallest of three counts: waiting for the network only adds instructions.
 count() {
     least=
     for run in 1 2 3; do
@@ -59,7 +59,7 @@ count() {
 if [ "${1-}" = --record ]; then
     touch "$recorded"
     {
-        echo "# Instructions executed, counted by callgrind: command, count, why it is what it is."
+        echo "# Instructions executed, counted by callgrind. Columns: command, count, reason for the last change."
         echo "# toolchain: $toolchain"
         awk -F "$tab" -v OFS="$tab" -v reason="$2" '
             FILENAME == ARGV[1] { if ($0 !~ /^#/) { old[$1] = $2; why[$1] = $3 } next }
@@ -76,17 +76,17 @@ if [ "${1-}" = --record ]; then
     exit 0
 fi
 
-anew="benches/instructions.sh --record 'REASON' writes down the counts as they are now"
+record="benches/instructions.sh --record 'REASON'"
 if [ ! -e "$recorded" ]; then
-    echo "instructions.sh: there is no $recorded yet; $anew" >&2
+    echo "instructions.sh: $recorded is missing; create it with $record" >&2
     exit 1
 fi
 if ! grep -qxF "# toolchain: $toolchain" "$recorded"; then
-    echo "note: recorded with another toolchain than this one ($toolchain)" >&2
+    echo "note: the recorded counts are from another toolchain; this is $toolchain" >&2
 fi
-awk -F "$tab" -v anew="$anew" '
+awk -F "$tab" -v record="$record" '
     FILENAME == ARGV[1] { if ($0 !~ /^#/) old[$1] = $2; next }
-    !($1 in old) { printf "%-14s %10d  was never recorded\n", $1, $2; bad = 1; next }
+    !($1 in old) { printf "%-14s %10d  not recorded\n", $1, $2; bad = 1; next }
     {
         change = 100 * ($2 - old[$1]) / old[$1]
         over = change > 10
@@ -94,7 +94,7 @@ awk -F "$tab" -v anew="$anew" '
         printf "%-14s %10d  %+6.1f %% of %d%s\n", $1, $2, change, old[$1], over ? "  MORE THAN 10 %" : ""
     }
     END {
-        if (bad) print "\nIf this is meant: " anew ", and the reason goes into the history with it."
+        if (bad) print "\nIf this is intended, record the new counts: " record
         exit bad
     }
 ' "$recorded" "$scratch/counts"

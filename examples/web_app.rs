@@ -189,7 +189,7 @@ async fn chat(
         messages: vec![Message::user(asked.message)],
         ..Question::default()
     };
-    let response = app.accounts.chat(&owner, &question).await?.text().await?;
+    let response = app.accounts.chat(&owner, &question).await?.text().await.map_err(Failure::from)?;
     Ok(Json(serde_json::json!({ "response": response })))
 }
 

@@ -15,7 +15,8 @@ use crate::time;
 
 mod refusal;
 
-pub use refusal::{Failed, Refusal};
+pub use crate::api::{Refusal, RefusalReason};
+pub use refusal::Failed;
 
 /// What rooms return.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -531,8 +532,8 @@ impl Failure {
             | NotTls { .. }
             | NoSuchModel { .. }
             | System { .. } => 1,
-            Refused(refusal) if refusal.unauthorized() => 4,
-            Refused(refusal) if refusal.temporary() => 75,
+            Refused(refusal) if refusal.is_unauthorized() => 4,
+            Refused(refusal) if refusal.is_temporary() => 75,
             Refused(_) => 1,
             ExchangeFailed { failed: Failed { temporary, .. }, .. }
             | RefreshFailed { failed: Failed { temporary, .. }, .. }
@@ -578,7 +579,7 @@ impl Failure {
             Misfit { .. } => "schema_mismatch",
             ContextFull => "context_exceeded",
             TooLong { .. } => "too_long",
-            Refused(refusal) | NoSuchModel { refusal, .. } => refusal.reason(),
+            Refused(refusal) | NoSuchModel { refusal, .. } => refusal.reason().code(),
             Nonsense { .. } => "nonsense",
             Unreachable { .. } => "unreachable",
             Overdue { .. } => "overdue",
@@ -703,7 +704,7 @@ impl Failure {
             Misfit { .. } => "ask again, or differently; `--json` tells what came".into(),
             TooLong { .. } => "bound it with --max-tokens, or print it as it comes: `nexus chat` without --json".into(),
             ContextFull => "ask with less text, or a model with a larger context".into(),
-            Refused(refusal) => match refusal.reason() {
+            Refused(refusal) => match refusal.reason().code() {
                 "unauthorized" => "run `nexus oauth start`".into(),
                 "not_found" => "`nexus models` lists the models; check `api_url` if that fails too".into(),
                 "too_large" => "send less text".into(),

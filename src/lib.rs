@@ -4,12 +4,14 @@
 mod api;
 mod clean;
 mod client;
+mod error;
 mod failure;
 mod http;
 mod loopback;
 mod oauth;
 mod private_fs;
 mod provider;
+#[cfg(feature = "sandbox")]
 pub mod sandbox;
 mod secret;
 mod session;
@@ -17,7 +19,13 @@ mod store;
 mod time;
 
 #[doc(inline)]
+pub use api::{
+    Answer, AnswerMeta, ApiError, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Refusal,
+    RefusalReason, Retry, RetryPolicy, Role, Usage,
+};
+#[doc(inline)]
 pub use client::{Accounts, Folders};
+pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
 pub use provider::Provider;
 pub use time::now;

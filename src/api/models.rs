@@ -4,15 +4,12 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::message::figure;
-use super::{Client, content_type, is_json, request};
-use crate::failure::{Failure, Result};
-use crate::provider::Dialect;
+use super::client::{Client, request};
+use super::error::{ApiError, Result};
+use super::exchange::{content_type, is_json};
+use super::meta::figure;
 use crate::secret::AccessToken;
 use crate::time;
-
-/// As many models as the API gives on one page.
-const PAGE: &str = "1000";
 
 /// More pages than any service has models for.
 const MAX_PAGES: usize = 20;
@@ -20,11 +17,11 @@ const MAX_PAGES: usize = 20;
 /// A model. Only the id is certain: gateways and older servers leave out the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
-    /// What a question calls it.
+    /// The id that a question names.
     pub id: String,
-    /// What people call it.
+    /// The name for people.
     pub display_name: Option<String>,
-    /// When it came out (RFC 3339).
+    /// When it was released (RFC 3339).
     pub created_at: Option<String>,
     /// The longest question, in tokens.
     #[serde(default, deserialize_with = "figure")]
@@ -32,11 +29,11 @@ pub struct Model {
     /// The longest answer, in tokens.
     #[serde(default, deserialize_with = "figure")]
     pub max_tokens: Option<u64>,
-    /// Whether it thinks as much as it finds useful, and shows a summary of that where it is asked to.
+    /// Whether it decides itself how much to think, and can show a summary of its thinking.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub thinks_adaptively: bool,
-    /// What the list says that it cannot do, of what it can be asked for here: `effort`, `effort.max`,
-    /// `structured_outputs`, `image_input` ... What the list is silent about is not in it.
+    /// The capabilities of a [`Question`](super::Question) that the list denies: `effort`, `effort.max`,
+    /// `structured_outputs`, `image_input` ... A capability that the list does not mention is not in here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cannot: Vec<String>,
 }
@@ -79,53 +76,60 @@ impl Model {
     }
 }
 
-/// A page of the list, in Anthropic's shape or OpenAI's, which has no further pages.
-#[derive(Deserialize)]
-struct Page {
-    data: Option<Vec<Value>>,
-    has_more: Option<bool>,
-    last_id: Option<String>,
+/// A page of the list of models.
+pub(super) struct Page {
+    models: Vec<Model>,
+    /// The id that the next page begins after. `None` on the last page.
+    next: Option<String>,
+}
+
+/// Reads a page in the shape of the Messages API, or in that of OpenAI, which has no further pages. Gateways answer
+/// with either, whatever they are asked.
+pub(super) fn page(body: &[u8]) -> Option<Page> {
+    #[derive(Deserialize)]
+    struct Listed {
+        data: Option<Vec<Value>>,
+        has_more: Option<bool>,
+        last_id: Option<String>,
+    }
+    let listed: Listed = serde_json::from_slice(body).ok()?;
+    let models = listed.data?.into_iter().filter_map(Model::of);
+    // A model without an id cannot be asked.
+    let models: Vec<_> = models.filter(|model| !model.id.is_empty()).collect();
+    let last = listed.last_id.or_else(|| models.last().map(|model| model.id.clone()));
+    Some(Page { models, next: last.filter(|_| listed.has_more == Some(true)) })
 }
 
 impl Client<'_> {
-    /// Lists the models in the service's own order: Anthropic's newest first.
+    /// Lists the models in the service's own order. The Messages API lists the newest first.
     ///
     /// # Errors
-    /// Those of [`ask`](Self::ask); [`Failure::Nonsense`] also for a list without end.
+    /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list without end.
     pub async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
         let mut models: Vec<Model> = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let page = self.page(token, after.as_deref()).await?;
-            // What has no id cannot be asked.
-            let named = page.data.unwrap_or_default().into_iter().filter_map(Model::of);
-            models.extend(named.filter(|model| !model.id.is_empty()));
-            let last = page.last_id.or_else(|| models.last().map(|model| model.id.clone()));
+            models.extend(page.models);
             // A page that leads to itself would lead there for ever.
-            if page.has_more != Some(true) || last == after {
+            if page.next.is_none() || page.next == after {
                 return Ok(models);
             }
-            after = last;
+            after = page.next;
         }
-        Err(Failure::Nonsense {
+        Err(ApiError::InvalidResponse {
             host: crate::provider::host(self.base),
-            what: format!("with a list of models that goes on after {MAX_PAGES} pages"),
+            description: format!("with a list of models that goes on after {MAX_PAGES} pages"),
         })
     }
 
     async fn page(&self, token: &AccessToken, after: Option<&str>) -> Result<Page> {
-        let mut url = self.url("models");
-        if self.dialect == Dialect::Anthropic {
-            url.query_pairs_mut().append_pair("limit", PAGE).extend_pairs(after.map(|id| ("after_id", id)));
-        }
-        let (mut response, peer) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
+        let url = self.dialect.models_url(self.base, after);
+        let (response, exchange) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
         if !is_json(content_type(&response)) {
-            return Err(peer.unexpected(response).await);
+            return Err(exchange.unexpected(response).await);
         }
-        let body = peer.whole(&mut response).await?;
-        match serde_json::from_slice::<Page>(&body) {
-            Ok(page) if page.data.is_some() => Ok(page),
-            _ => Err(peer.strange_json("no list of models", &body)),
-        }
+        let body = exchange.whole(response).await?;
+        self.dialect.models_page(&body).ok_or_else(|| exchange.strange_json("list of models", &body))
     }
 }

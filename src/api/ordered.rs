@@ -1,5 +1,5 @@
-//! JSON whose objects keep their members in the order in which they were written. A model writes its answer in the order
-//! of its schema, so that it thinks first only where the member for that comes first.
+//! JSON whose objects keep the order of their members. A model writes its answer in the order of its schema, so a member
+//! for its reasoning helps only if it comes first.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub enum Ordered {
     Text(String),
     /// An array.
     List(Vec<Ordered>),
-    /// An object; no name stands in it twice.
+    /// An object. Each name is unique.
     Object(Vec<(String, Ordered)>),
 }
 
@@ -113,7 +113,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Ordered, E> {
-        // JSON has no number that is none.
+        // JSON has no NaN.
         Ok(Number::from_f64(number).map_or(Ordered::Null, Ordered::Number))
     }
 
@@ -132,7 +132,7 @@ impl<'de> Visitor<'de> for Any {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Ordered, A::Error> {
         let mut members: Vec<(String, Ordered)> = Vec::new();
         while let Some((name, value)) = object.next_entry::<String, _>()? {
-            // The last of a name counts, as everywhere else that reads the same text.
+            // Of a repeated name the last counts, as with other JSON readers.
             match members.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, known)) => *known = value,
                 None => members.push((name, value)),

@@ -1,50 +1,89 @@
-//! What is asked: plain values, whatever words the service's dialect has for them.
+//! Questions as plain values. Each dialect has its own words for them.
+
+use serde_json::{Map, Value};
 
 use super::ordered::Ordered;
 
-/// A question, and what is wanted of the answer. What is not said here is not sent: models refuse
-/// parameters they do not know, and each generation knows others.
+/// The longest answer of [`Question::new`], in tokens. Every model that is served today can write as much.
+const MAX_TOKENS: u32 = 8_192;
+
+/// A question, and what is wanted of the answer. A field that is not set is not sent: models refuse parameters they do
+/// not know, and each generation knows others.
+///
+/// ```
+/// use nexus::{Message, Question};
+///
+/// let question = Question::new("claude-sonnet-4-5", [Message::user("What is RFC 7636 about?")])
+///     .with_system("Answer in one sentence.")
+///     .with_max_tokens(200);
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Question {
-    /// Who is asked.
+    /// The model's id.
     pub model: String,
     /// The longest answer, in tokens.
     pub max_tokens: u32,
     /// The system prompt.
     pub system: Option<String>,
-    /// The conversation so far, a person's words last.
+    /// The conversation so far. The last message is the user's.
     pub messages: Vec<Message>,
-    /// How much the model should do for it, in the service's words: `low`, `medium`, `high`, ...
+    /// How randomly the model chooses its words, usually from 0 to 1.
+    pub temperature: Option<f32>,
+    /// Texts that end the answer when the model writes one of them.
+    pub stop_sequences: Vec<String>,
+    /// How much effort the model should make, in the service's words: `low`, `medium`, `high`, ...
     pub effort: Option<String>,
     /// Whether the model should show a summary of what it thinks. Only newer models can.
     pub thinking: bool,
-    /// The JSON Schema that the answer should fit. It is sent as the service understands it; only whoever asks can tell
+    /// The JSON Schema that the answer should fit. It is sent as far as the service understands it; the caller checks
     /// whether the answer fits.
     pub schema: Option<Ordered>,
+    /// Further fields of the request body, sent as they are. A field that the question itself sets is refused
+    /// ([`ApiError::ReservedField`](super::ApiError::ReservedField)).
+    pub extra: Map<String, Value>,
+}
+
+impl Question {
+    /// A question whose answer has at most 8,192 tokens.
+    pub fn new(model: impl Into<String>, messages: impl Into<Vec<Message>>) -> Self {
+        Self { model: model.into(), max_tokens: MAX_TOKENS, messages: messages.into(), ..Self::default() }
+    }
+
+    /// Sets the longest answer, in tokens.
+    #[must_use]
+    pub fn with_max_tokens(self, max_tokens: u32) -> Self {
+        Self { max_tokens, ..self }
+    }
+
+    /// Sets the system prompt.
+    #[must_use]
+    pub fn with_system(self, system: impl Into<String>) -> Self {
+        Self { system: Some(system.into()), ..self }
+    }
 }
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// Who speaks.
+    /// The speaker.
     pub role: Role,
-    /// What is said and shown, in order.
+    /// The content, in order.
     pub parts: Vec<Part>,
 }
 
 /// The two sides of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
-/// A part of what a turn says.
+/// A part of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// Words.
+    /// Text.
     Text(String),
     /// A picture.
     Image {
@@ -55,14 +94,14 @@ pub enum Part {
     },
     /// A PDF.
     Pdf {
-        /// What the file is called.
+        /// The file's name.
         title: String,
         /// Its bytes, in base64.
         data: String,
     },
     /// The text of a file.
     Document {
-        /// What the file is called.
+        /// The file's name.
         title: String,
         /// Its text.
         text: String,
@@ -70,19 +109,19 @@ pub enum Part {
 }
 
 impl Message {
-    /// A person's words.
+    /// A message of the user.
     pub fn user(text: impl Into<String>) -> Self {
         Self { role: Role::User, parts: vec![Part::Text(text.into())] }
     }
 
-    /// A model's words.
+    /// A message of the model.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self { role: Role::Assistant, parts: vec![Part::Text(text.into())] }
     }
 }
 
 impl Role {
-    /// The word that both dialects have for it.
+    /// The name that the APIs have for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",

@@ -1,319 +1,206 @@
-//! How a refusal by the service is read, whatever shape its body has.
-//!
-//! Between nexus and the model stand gateways, proxies and load balancers, and each says no in its
-//! own way: Anthropic's and OpenAI's JSON, RFC 6750's, FastAPI's, plain text, an HTML page, nothing.
+//! A refusal by the API, and what it means for the caller.
 
-use reqwest::Response;
-use reqwest::header::HeaderMap;
-use serde_json::Value;
-use tokio::time::timeout;
+use std::fmt;
+use std::time::Duration;
 
-use super::{Peer, request_id};
-use crate::failure::Refusal;
-use crate::http::retry_after;
+pub(super) mod read;
 
-/// As much of a refusal's body as is worth reading, in bytes.
-const MAX_BODY: usize = 64 * 1024;
-
-/// Reads a refusal.
-pub(super) async fn read(response: Response, peer: &Peer) -> Refusal {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let (request_id, location) = (request_id(&response, peer), redirect(&response, peer));
-    let mut refusal = said(&body(response, peer).await, peer);
-    refusal.status = Some(status.as_u16());
-    // LiteLLM's `code` says the status once more.
-    refusal.kind = refusal.kind.filter(|kind| kind != status.as_str());
-    refusal.request_id = request_id.or(refusal.request_id);
-    refusal.retry_after = retry_after(&headers);
-    refusal.should_retry = match header(&headers, "x-should-retry") {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
-    };
-    refusal.invalid_token = status.is_client_error() && invalid_token(&headers);
-    if status.is_redirection() {
-        refusal.message = location;
-    } else if refusal.message.is_empty() {
-        // RFC 6750, section 3: where a resource server says what is wrong with a token.
-        refusal.message = peer.words(header(&headers, "www-authenticate"));
-    }
-    refusal
+/// The API's refusal of a request, read from whatever shape its body had.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Refusal {
+    /// The server's host.
+    pub host: String,
+    /// The HTTP status. `None` if the refusal came as an event inside a stream. Some gateways refuse with a status of
+    /// success.
+    pub status: Option<u16>,
+    /// The `error.type` of the body.
+    pub kind: Option<String>,
+    /// The server's message.
+    pub message: String,
+    /// The `request-id` header or the `request_id` field, for support.
+    pub request_id: Option<String>,
+    /// How long the server asks to wait (`retry-after-ms`, `retry-after`).
+    pub retry_after: Option<Duration>,
+    /// Whether the server says that a retry makes sense (`x-should-retry`).
+    pub should_retry: Option<bool>,
+    /// Whether a challenge says that the token is invalid (RFC 6750, section 3.1), whatever the status.
+    pub invalid_token: bool,
 }
 
-/// The body to its end or [`MAX_BODY`], as far as it is text. One that breaks off or hangs does not
-/// hide the status.
-pub(super) async fn body(mut response: Response, peer: &Peer) -> String {
-    let mut body = Vec::new();
-    let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() >= MAX_BODY {
-                break;
-            }
+/// What a refusal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// The organisation's spend limit is reached. Waiting does not help.
+    SpendCap,
+    /// The access token was rejected.
+    Unauthorized,
+    /// The account has no credit.
+    Billing,
+    /// The question is longer than the model's context.
+    ContextExceeded,
+    /// The account may not do this.
+    Forbidden,
+    /// There is no such model, or no API at this URL.
+    NotFound,
+    /// The request body is too large.
+    TooLarge,
+    /// Too many requests or tokens.
+    RateLimited,
+    /// The service is overloaded.
+    Overloaded,
+    /// The service failed.
+    ServerError,
+    /// The service ran out of time.
+    Timeout,
+    /// The request conflicts with another one.
+    Conflict,
+    /// The service redirects to another address, which is not followed.
+    Redirected,
+    /// Anything else. The server's message says what.
+    Other,
+}
+
+impl RefusalReason {
+    /// The name for programs, such as `rate_limited`. It does not change between releases.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SpendCap => "spend_cap",
+            Self::Unauthorized => "unauthorized",
+            Self::Billing => "billing",
+            Self::ContextExceeded => "context_exceeded",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::TooLarge => "too_large",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::ServerError => "server_error",
+            Self::Timeout => "timeout",
+            Self::Conflict => "conflict",
+            Self::Redirected => "redirected",
+            Self::Other => "refused",
         }
-    };
-    // The whole of it has as long as one silence: nobody waits for a trickling error page.
-    let _ = timeout(peer.silence, reading).await;
-    body.truncate(MAX_BODY);
-    String::from_utf8_lossy(&body).into_owned()
+    }
 }
 
-/// Whether a challenge says that the token is no good (RFC 6750, section 3.1). The status beside it
-/// should be 401, and with many a gateway is another.
-fn invalid_token(headers: &HeaderMap) -> bool {
-    let challenges = headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
-    challenges.map(str::to_ascii_lowercase).any(|challenge| {
-        let says = |error: &str| {
-            let value = error.trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
-            value.strip_prefix('"').unwrap_or(value).strip_prefix("invalid_token").is_some_and(|rest| {
-                // Nothing longer that begins so.
-                !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
-            })
-        };
-        let parameter = |at: usize| challenge[..at].ends_with([' ', ',', '\t']);
-        challenge.contains("bearer")
-            && challenge.match_indices("error").any(|(at, name)| parameter(at) && says(&challenge[at + name.len()..]))
-    })
-}
-
-/// What a refusal's body says: type, words and request id.
-pub(super) fn said(body: &str, peer: &Peer) -> Refusal {
-    let mut refusal = Refusal { host: peer.host.clone(), ..Refusal::default() };
-    match serde_json::from_str::<Value>(body) {
-        Ok(body) => {
-            refusal.kind = kind(&body).map(|kind| peer.words(kind));
-            refusal.message = peer.words(&placed(&body, words(&body).unwrap_or_default()));
-            refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| peer.words(id));
+impl Refusal {
+    /// What the refusal means. Inside a stream there is no status, and the type decides.
+    pub fn reason(&self) -> RefusalReason {
+        if self.is_spend_cap() {
+            return RefusalReason::SpendCap;
         }
-        Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "JSON that cannot be read".into(),
-        Err(_) => refusal.message = html(body, peer).unwrap_or_else(|| peer.words(body)),
-    }
-    refusal
-}
-
-/// The words for a person in a JSON body: the first of the usual fields that has any, as deep as it
-/// takes.
-fn words(body: &Value) -> Option<&str> {
-    match body {
-        Value::String(words) if !words.trim().is_empty() => Some(words),
-        Value::Array(items) => items.iter().find_map(words),
-        Value::Object(fields) => ["message", "error_description", "msg", "detail", "error", "errors", "title"]
-            .iter()
-            .find_map(|name| words(fields.get(*name)?)),
-        _ => None,
-    }
-}
-
-/// These words, after the name of the field that they complain of where they do not say it: OpenAI's
-/// `param`, or FastAPI's `loc`.
-fn placed(body: &Value, words: &str) -> String {
-    let path = |place: &Value| match place {
-        // LiteLLM writes a missing one as the word "None".
-        Value::String(name) if !matches!(&**name, "" | "None" | "null") => Some(name.clone()),
-        Value::Array(steps) => {
-            let steps = steps.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
-            Some(steps.collect::<Vec<_>>().join("."))
+        if self.is_unauthorized() {
+            return RefusalReason::Unauthorized;
         }
-        _ => None,
-    };
-    match ["/error/param", "/detail/0/loc"].iter().find_map(|pointer| path(body.pointer(pointer)?)) {
-        Some(place) if !words.is_empty() && !words.contains(place.rsplit('.').next().unwrap_or(&place)) => {
-            format!("{place}: {words}")
+        if self.is_billing() {
+            return RefusalReason::Billing;
         }
-        _ => words.to_owned(),
-    }
-}
-
-/// The name for programs in a JSON body.
-fn kind(body: &Value) -> Option<&str> {
-    let error = body.get("error")?;
-    if error.is_string() {
-        // RFC 6750 puts the name here and the words elsewhere; others put the words here.
-        return body.get("error_description").and(error.as_str());
-    }
-    if let Some(full @ "context_length_exceeded") = error.get("code").and_then(Value::as_str) {
-        return Some(full);
-    }
-    let code = error.pointer("/details/error_code").and_then(Value::as_str);
-    if let Some(cap @ "enforced_spend_limit_reached") = code {
-        return Some(cap);
-    }
-    // LiteLLM writes a missing type as the word "None".
-    ["type", "code"].iter().find_map(|name| error.get(*name)?.as_str().filter(|kind| !matches!(*kind, "" | "None")))
-}
-
-/// What an HTML page says in its title; none if the text is no HTML.
-fn html(body: &str, peer: &Peer) -> Option<String> {
-    // Same length, so that what is found in one is at the same place in the other.
-    let lower = body.to_ascii_lowercase();
-    if !["<!doctype html", "<html", "<head", "<title"].iter().any(|mark| lower.trim_start().starts_with(mark)) {
-        return None;
-    }
-    let title = || {
-        let tag = lower.find("<title")?;
-        let start = tag + lower[tag..].find('>')? + 1;
-        let end = start + lower[start..].find("</title")?;
-        Some(peer.words(&body[start..end])).filter(|title| !title.is_empty())
-    };
-    Some(title().unwrap_or_else(|| "an HTML page".into()))
-}
-
-/// Where the service would send the question instead, by name only.
-fn redirect(response: &Response, peer: &Peer) -> String {
-    match response.url().join(header(response.headers(), "location")) {
-        Ok(url) if response.headers().contains_key("location") => {
-            format!("redirects to {}; not followed", peer.words(&crate::provider::host(&url)))
+        if self.is_context_full() {
+            return RefusalReason::ContextExceeded;
         }
-        _ => "redirects to nowhere".into(),
-    }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use reqwest::header::{HeaderName, HeaderValue};
-
-    use super::*;
-    use crate::provider::Url;
-    use crate::secret::AccessToken;
-
-    fn peer() -> Peer {
-        let url = Url::parse("https://llm.example.com/v1/messages").expect("a URL");
-        Peer::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
+        match (self.refusing_status(), self.kind.as_deref()) {
+            (None, Some("authentication_error")) => RefusalReason::Unauthorized,
+            (Some(403), _) | (None, Some("permission_error")) => RefusalReason::Forbidden,
+            (Some(404), _) | (None, Some("not_found_error")) => RefusalReason::NotFound,
+            (Some(413), _) | (None, Some("request_too_large")) => RefusalReason::TooLarge,
+            (Some(429), _) | (None, Some("rate_limit_error")) => RefusalReason::RateLimited,
+            (Some(529), _) | (None, Some("overloaded_error")) => RefusalReason::Overloaded,
+            (Some(status), _) if status >= 500 => RefusalReason::ServerError,
+            (Some(408), _) | (None, Some("timeout_error")) => RefusalReason::Timeout,
+            (Some(409), _) => RefusalReason::Conflict,
+            (None, Some("api_error")) => RefusalReason::ServerError,
+            (Some(300..=399), _) => RefusalReason::Redirected,
+            _ if self.is_temporary() => RefusalReason::ServerError,
+            _ => RefusalReason::Other,
+        }
     }
 
-    #[test]
-    fn every_shape_of_body_becomes_one_line() {
-        let long = format!(r#"{{"error":{{"message":"{}sk-token"}}}}"#, "x".repeat(296));
-        let cut = format!("{}(sec...", "x".repeat(296));
-        for (body, kind, message) in [
-            (
-                r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: too\n large."}}"#,
-                Some("invalid_request_error"),
-                "max_tokens: too large",
+    /// Whether the same request may succeed later.
+    ///
+    /// The statuses are those the Messages API documents as transient, and every 5xx; inside a stream there is no
+    /// status and the type decides.
+    pub fn is_temporary(&self) -> bool {
+        if self.is_spend_cap() || self.is_unauthorized() || self.is_billing() {
+            return false;
+        }
+        match self.refusing_status() {
+            Some(status) => matches!(status, 408 | 409 | 429) || status >= 500,
+            None => matches!(
+                self.kind.as_deref(),
+                Some(
+                    "overloaded_error"
+                        | "api_error"
+                        | "rate_limit_error"
+                        | "timeout_error"
+                        // The names of the Chat Completions API.
+                        | "server_error"
+                        | "rate_limit_exceeded"
+                )
             ),
-            (
-                r#"{"error":{"message":"Bad key","type":"invalid_request_error","param":null,"code":"bad_key"}}"#,
-                Some("invalid_request_error"),
-                "Bad key",
-            ),
-            (r#"{"error":{"message":"No","type":null,"code":"bad_key"}}"#, Some("bad_key"), "No"),
-            (r#"{"error":{"message":"No","type":"None","code":401}}"#, None, "No"),
-            (
-                r#"{"error":{"type":"rate_limit_error","message":"Cap","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
-                Some("enforced_spend_limit_reached"),
-                "Cap",
-            ),
-            (
-                r#"{"error":{"type":"rate_limit_error","message":"Slow","details":{"error_code":"other"}}}"#,
-                Some("rate_limit_error"),
-                "Slow",
-            ),
-            (r#"{"error":"model not loaded"}"#, None, "model not loaded"),
-            (r#"{"error":"invalid_token","error_description":"It expired"}"#, Some("invalid_token"), "It expired"),
-            (r#"{"message":"no Route matched with those values"}"#, None, "no Route matched with those values"),
-            (r#"{"detail":"Not Found"}"#, None, "Not Found"),
-            (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, None, "body: field required"),
-            (r#"{"detail":{"error":"no such team"}}"#, None, "no such team"),
-            (r#"{"type":"about:blank","title":"Forbidden","status":403}"#, None, "Forbidden"),
-            (r#"{"error":{}}"#, None, ""),
-            (r#"{"error":{"type":"api_error","message":""}}"#, Some("api_error"), ""),
-            (r#"{"secret_looking":"value"}"#, None, ""),
-            (r#""quoted""#, None, "quoted"),
-            ("null", None, ""),
-            (r#"{"error":{"message":"cut o"#, None, "JSON that cannot be read"),
-            ("upstream connect error", None, "upstream connect error"),
-            (" plain\r\n\x1b[2Jtext \u{202e}x", None, "plain [2Jtext x"),
-            ("<html><head><TITLE lang=en> 502 Bad\nGateway </TITLE></head>", None, "502 Bad Gateway"),
-            ("\n<!DOCTYPE HTML><p>who <title", None, "an HTML page"),
-            ("<html><title></title>", None, "an HTML page"),
-            ("<html>\u{130}<title>\u{130}\u{fc}</title>", None, "\u{130}\u{fc}"),
-            ("", None, ""),
-            ("  \n", None, ""),
-            (r#"{"error":{"message":"bad sk-token!"}}"#, None, "bad (secret)!"),
-            (&long, None, &cut),
-            ("sk-token", None, "(secret)"),
-        ] {
-            let refusal = said(body, &peer());
-            assert_eq!((refusal.kind.as_deref(), refusal.message.as_str()), (kind, message), "{body}");
-            assert_eq!(refusal.host, "llm.example.com");
         }
     }
 
-    #[test]
-    fn a_field_that_the_words_do_not_name_is_named() {
-        for (body, message) in [
-            (
-                r#"{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs"}]}"#,
-                "body.stream_options: Extra inputs",
-            ),
-            (r#"{"detail":[{"loc":["body","messages",0],"msg":"Too long"}]}"#, "body.messages.0: Too long"),
-            (r#"{"error":{"message":"Not allowed","param":"top_p"}}"#, "top_p: Not allowed"),
-            (r#"{"error":{"message":"'top_p' is not allowed","param":"top_p"}}"#, "'top_p' is not allowed"),
-            (r#"{"error":{"message":"No","param":null}}"#, "No"),
-            (r#"{"error":{"message":"No","param":"None"}}"#, "No"),
-            (r#"{"error":{"param":"top_p"}}"#, ""),
-        ] {
-            assert_eq!(said(body, &peer()).message, message, "{body}");
+    /// Whether the token was rejected, and a fresh one may be accepted: a 401, or another 4xx whose challenge says so.
+    pub fn is_unauthorized(&self) -> bool {
+        self.status == Some(401) || self.invalid_token
+    }
+
+    /// Whether a retry in a moment makes sense. The server's own word counts, except where only money or another
+    /// token helps.
+    pub fn is_worth_retrying(&self) -> bool {
+        let hopeless = self.is_spend_cap() || self.is_unauthorized() || self.is_billing();
+        !hopeless && self.should_retry.unwrap_or_else(|| self.is_temporary())
+    }
+
+    /// Host, status and type, without the server's message: the beginning of a sentence.
+    pub fn summary(&self) -> String {
+        let status = self.status.map(|status| format!(" {status}")).unwrap_or_default();
+        let kind = self.kind.as_ref().map(|kind| format!(" {kind}")).unwrap_or_default();
+        match (&*status, &*kind) {
+            ("", "") => format!("{} answered with an error", self.host),
+            (status, kind) => format!("{} answered{status}{kind}", self.host),
         }
     }
 
-    #[test]
-    fn a_challenge_says_that_the_token_is_no_good() {
-        for (challenge, says) in [
-            (r#"Bearer error="invalid_token""#, true),
-            (r#"Bearer realm="x", error="invalid_token", error_description="It, expired""#, true),
-            (r#"Basic realm="y", bearer realm="x",error = invalid_token"#, true),
-            ("Bearer", false),
-            (r#"Bearer error="invalid_request""#, false),
-            (r#"Bearer error="invalid_tokens""#, false),
-            (r#"Bearer other_error="invalid_token""#, false),
-            (r#"Bearer error_description="invalid_token""#, false),
-            (r#"DPoP error="invalid_token""#, false),
-        ] {
-            let headers = [("www-authenticate", challenge)]
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-            assert_eq!(invalid_token(&HeaderMap::from_iter(headers)), says, "{challenge}");
-        }
+    /// The status, if it says anything about the refusal.
+    fn refusing_status(&self) -> Option<u16> {
+        self.status.filter(|status| !(200..300).contains(status))
     }
 
-    #[test]
-    fn the_request_id_is_found_in_the_body() {
-        let refusal = said(r#"{"error":{"message":"x"},"request_id":"req_1\u001b"}"#, &peer());
-        assert_eq!(refusal.request_id.as_deref(), Some("req_1"));
+    /// A 429 that no waiting cures: the organisation's own spend limit, or OpenAI's.
+    fn is_spend_cap(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("enforced_spend_limit_reached" | "insufficient_quota"))
     }
 
-    #[test]
-    fn waits_are_read_from_either_header() {
-        let date = ("date", "Mon, 23 Nov 2026 08:00:00 GMT");
-        for (headers, millis) in [
-            (vec![("retry-after", "20")], Some(20_000)),
-            (vec![("retry-after", "0")], Some(0)),
-            (vec![("retry-after", "1.2")], Some(1_200)),
-            (vec![("retry-after", "20"), ("retry-after-ms", "1500")], Some(1_500)),
-            (vec![("retry-after-ms", "1")], Some(1)),
-            (vec![("retry-after", "20"), ("retry-after-ms", "soon")], Some(20_000)),
-            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT"), date], Some(90_000)),
-            (vec![("retry-after", "Mon, 23 Nov 2026 07:59:00 GMT"), date], None),
-            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT")], None),
-            (vec![("retry-after", "-10")], None),
-            (vec![("retry-after", "NaN")], None),
-            (vec![("retry-after", "inf")], None),
-            (vec![("retry-after", "1e300")], None),
-            (vec![("retry-after", "soon")], None),
-            (vec![("retry-after", "")], None),
-            (vec![], None),
-        ] {
-            let headers = headers
-                .into_iter()
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            let headers: HeaderMap = headers.collect();
-            assert_eq!(retry_after(&headers), millis.map(Duration::from_millis), "{headers:?}");
+    /// An account without credit is told so with a 400.
+    fn is_billing(&self) -> bool {
+        self.status == Some(402)
+            || self.kind.as_deref() == Some("billing_error")
+            || (self.status == Some(400) && self.message.contains("credit balance is too low"))
+    }
+
+    /// Each service has its own words for a question that is longer than the model's context.
+    fn is_context_full(&self) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        let phrases = ["prompt is too long", "maximum context length", "context window"];
+        matches!(self.refusing_status(), None | Some(400 | 413 | 422))
+            && (self.kind.as_deref() == Some("context_length_exceeded")
+                || phrases.iter().any(|phrase| message.contains(phrase)))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary())?;
+        if self.status.is_none() {
+            f.write_str(" in the middle of its answer")?;
         }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
     }
 }

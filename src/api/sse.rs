@@ -1,8 +1,7 @@
 //! Server-sent events: bytes in, events out. No I/O, no waiting, no JSON.
 //!
-//! Decodes what the WHATWG's HTML standard, section 9.2.6, describes, as far as a client needs it
-//! that never reconnects: `id` and `retry` are read over. The work is linear in the bytes, however
-//! they were cut into chunks.
+//! Decodes the format of the WHATWG's HTML standard, section 9.2.6, for a client that never reconnects: `id` and `retry`
+//! are ignored. The work is linear in the bytes, however they were cut into chunks.
 
 /// The largest event that is kept in memory, in bytes: many times what any message needs.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
@@ -10,9 +9,9 @@ pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 /// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// Its `event` field; empty where it has none.
+    /// The `event` field. Empty if there is none.
     pub name: &'a str,
-    /// Its `data` lines, joined by newlines.
+    /// The `data` lines, joined by newlines.
     pub data: &'a str,
 }
 
@@ -58,10 +57,10 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next event that is complete. None is no end: more bytes may bring it.
+    /// The next complete event. `None` if it needs more bytes.
     ///
     /// # Errors
-    /// [`TooLarge`], from where on the stream cannot be read further.
+    /// [`TooLarge`]. The stream cannot be read further.
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, TooLarge> {
         if self.handed_out {
             self.forget();
@@ -70,7 +69,7 @@ impl Decoder {
             if start < end {
                 self.take(start, end);
             } else if self.data.is_empty() {
-                // An event without data is none (the standard's dispatch, step 2).
+                // An event without data is dropped (the standard's dispatch, step 2).
                 self.forget();
             } else {
                 self.handed_out = true;
@@ -83,8 +82,7 @@ impl Decoder {
         if self.data.len() + (self.bytes.len() - self.start) > MAX_EVENT { Err(TooLarge) } else { Ok(None) }
     }
 
-    /// Whether no part of an unfinished event is held. A stream that ends here may be complete, one
-    /// that ends elsewhere was cut.
+    /// Whether no part of an unfinished event is held. A stream that ends elsewhere was cut.
     pub fn is_between_events(&self) -> bool {
         self.start == self.bytes.len() && (self.handed_out || (self.data.is_empty() && self.name.is_empty()))
     }

@@ -7,17 +7,25 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use reqwest::header::HeaderValue;
+
+use super::client::{bearer, headers};
+use super::dialect::v1;
+use super::error::Result;
 use super::*;
-use crate::failure::Refusal;
+use crate::failure::Failure;
+use crate::http::Http;
+use crate::provider::{Provider, Url};
+use crate::secret::AccessToken;
 
 /// Answers one connection after the other with the bytes of a script and keeps the requests.
-struct Server {
-    url: String,
+pub(super) struct Server {
+    pub(super) url: String,
     requests: JoinHandle<Vec<String>>,
 }
 
 impl Server {
-    async fn start<const N: usize>(script: [String; N]) -> Self {
+    pub(super) async fn start<const N: usize>(script: [String; N]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let requests = tokio::spawn(async move {
@@ -35,7 +43,7 @@ impl Server {
         Self { url, requests }
     }
 
-    async fn requests(self) -> Vec<String> {
+    pub(super) async fn requests(self) -> Vec<String> {
         self.requests.await.expect("every reply was asked for")
     }
 }
@@ -54,7 +62,7 @@ async fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-fn reply(status: &str, headers: &str, body: &str) -> String {
+pub(super) fn reply(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
@@ -72,22 +80,22 @@ const STOP: &str = concat!(
     "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 );
 
-fn provider(url: &str) -> Provider {
+pub(super) fn provider(url: &str) -> Provider {
     let mut provider = Provider::named("work");
     provider.api.url = Some(Url::parse(url).expect("a URL"));
     provider
 }
 
-fn token() -> AccessToken {
+pub(super) fn token() -> AccessToken {
     AccessToken::new("sk-token".into())
 }
 
-fn question() -> Question {
+pub(super) fn question() -> Question {
     Question { model: "m-1".into(), max_tokens: 9, messages: vec![Message::user("Hi")], ..Question::default() }
 }
 
 /// Asks the server at this URL: the text that came, and how it ended.
-async fn chat(url: &str) -> (String, Result<Ending>) {
+async fn chat(url: &str) -> (String, Result<AnswerMeta>) {
     let (http, provider) = (Http::default(), provider(url));
     let mut text = String::new();
     let mut answer = match Client::new(&http, &provider).expect("a client").ask(&token(), &question()).await {
@@ -96,9 +104,9 @@ async fn chat(url: &str) -> (String, Result<Ending>) {
     };
     loop {
         match answer.next().await {
-            Ok(Some(Piece::Text(piece))) => text += &piece,
-            Ok(Some(Piece::Thinking(_))) => {}
-            Ok(None) => return (text, Ok(answer.ending().clone())),
+            Ok(Some(Delta::Text(piece))) => text += &piece,
+            Ok(Some(Delta::Thinking(_))) => {}
+            Ok(None) => return (text, Ok(answer.meta().clone())),
             Err(failure) => {
                 assert_eq!(answer.next().await, Err(failure.clone()), "a failed answer never becomes a whole one");
                 return (text, Err(failure));
@@ -107,7 +115,7 @@ async fn chat(url: &str) -> (String, Result<Ending>) {
     }
 }
 
-async fn chat_with(reply: String) -> (String, Result<Ending>) {
+async fn chat_with(reply: String) -> (String, Result<AnswerMeta>) {
     let server = Server::start([reply]).await;
     let outcome = chat(&server.url).await;
     server.requests().await;
@@ -116,7 +124,7 @@ async fn chat_with(reply: String) -> (String, Result<Ending>) {
 
 async fn refusal(reply: String) -> Refusal {
     match chat_with(reply).await {
-        (text, Err(Failure::Refused(refusal))) if text.is_empty() => *refusal,
+        (text, Err(ApiError::Refused(refusal))) if text.is_empty() => *refusal,
         other => panic!("no refusal: {other:?}"),
     }
 }
@@ -139,9 +147,8 @@ fn the_base_keeps_its_path_and_query() {
         ("https://h.example/av1", "https://h.example/av1/v1/messages"),
         ("https://h.example/a%2Fb/v1?key=x%20y", "https://h.example/a%2Fb/v1/messages?key=x%20y"),
     ] {
-        let (http, provider) = (Http::default(), provider(base));
-        let client = Client::new(&http, &provider).expect("a client");
-        assert_eq!(client.url("messages").as_str(), messages, "{base}");
+        let base = Url::parse(base).expect("a URL");
+        assert_eq!(v1(&base, "messages", "messages").as_str(), messages, "{base}");
     }
 }
 
@@ -176,7 +183,7 @@ async fn a_question_is_asked_and_its_answer_read() {
     assert_eq!(text, "Hello there");
     let usage = Usage { output_tokens: Some(2), ..Usage::default() };
     let (model, stop_reason, id) = (Some("m-1".into()), Some("end_turn".into()), Some("req_1".into()));
-    assert_eq!(ending, Ok(Ending { model, stop_reason, usage, request_id: id }));
+    assert_eq!(ending, Ok(AnswerMeta { model, stop_reason, usage, request_id: id }));
     let request = server.requests().await.remove(0);
     let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
     let mut lines: Vec<_> = head.lines().filter(|line| !line.starts_with("host: ")).collect();
@@ -196,17 +203,10 @@ async fn a_question_is_asked_and_its_answer_read() {
     assert_eq!(body, r#"{"model":"m-1","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"stream":true}"#);
 }
 
-#[test]
-fn a_system_prompt_is_sent_if_there_is_one() {
-    let question = Question { system: Some("Be brief.".into()), ..question() };
-    let body = serde_json::to_value(body::Body::of(&question)).expect("JSON");
-    assert_eq!(body["system"], "Be brief.");
-}
-
 #[tokio::test]
 async fn a_stream_that_ends_early_is_no_answer() {
-    let cut = |(text, ending): (String, Result<Ending>)| match ending {
-        Err(Failure::AnswerCut { why, .. }) => (text, why),
+    let cut = |(text, ending): (String, Result<AnswerMeta>)| match ending {
+        Err(ApiError::AnswerCut { reason: why, .. }) => (text, why),
         other => panic!("not cut: {other:?}"),
     };
     let (text, why) = cut(chat_with(events(HELLO)).await);
@@ -234,17 +234,17 @@ async fn an_error_in_the_middle_keeps_the_request_id() {
     let error = "event: error\ndata: {\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
     let (text, ending) = chat_with(events(&format!("{HELLO}{error}{STOP}"))).await;
     assert_eq!(text, "Hello there");
-    let Err(Failure::Refused(refusal)) = ending else { panic!("{ending:?}") };
+    let Err(ApiError::Refused(refusal)) = ending else { panic!("{ending:?}") };
     assert_eq!(refusal.status, None);
     assert_eq!(refusal.request_id.as_deref(), Some("req_1"));
-    assert!(refusal.temporary());
+    assert!(refusal.is_temporary());
 }
 
 #[tokio::test]
 async fn a_declined_question_shows_its_text_first() {
     let stop = STOP.replace("end_turn", "refusal");
     let (text, ending) = chat_with(events(&format!("{HELLO}{stop}"))).await;
-    assert_eq!((&*text, ending), ("Hello there", Err(Failure::Declined { said: String::new() })));
+    assert_eq!((&*text, ending), ("Hello there", Err(ApiError::Declined { description: String::new() })));
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn another_kind_of_content_is_nonsense() {
         ("", "without saying what kind of content it sends: Sign in, (secret)"),
     ] {
         let (_, ending) = chat_with(reply("200 OK", headers, "<html><title>Sign in, sk-token</title>")).await;
-        let Err(Failure::Nonsense { what, .. }) = ending else { panic!("{ending:?}") };
+        let Err(ApiError::InvalidResponse { description: what, .. }) = ending else { panic!("{ending:?}") };
         assert_eq!(what, said);
     }
 }
@@ -274,7 +274,7 @@ async fn another_kind_of_content_is_nonsense() {
 #[tokio::test]
 async fn an_endless_event_is_nonsense() {
     let (_, ending) = chat_with(events(&format!("data: {}", "x".repeat(sse::MAX_EVENT + 1)))).await;
-    let Err(Failure::Nonsense { what, .. }) = ending else { panic!("{ending:?}") };
+    let Err(ApiError::InvalidResponse { description: what, .. }) = ending else { panic!("{ending:?}") };
     assert_eq!(what, "with an event of more than 8 MiB");
 }
 
@@ -330,14 +330,17 @@ async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let deaf_provider = provider(&format!("http://{}", deaf.local_addr().expect("an address")));
     let mut client = Client::new(&http, &deaf_provider).expect("a client");
-    client.patience.head = short;
+    client.limits.head = short;
     let silent = client.ask(&token, &question).await.err();
-    assert!(matches!(silent, Some(Failure::Unreachable { .. })), "{silent:?}");
+    assert!(
+        matches!(&silent, Some(ApiError::Http(failure)) if matches!(**failure, Failure::Unreachable { .. })),
+        "{silent:?}"
+    );
 
     let mute = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let mute_provider = provider(&format!("http://{}", mute.local_addr().expect("an address")));
     let mut client = Client::new(&http, &mute_provider).expect("a client");
-    client.patience.body = short;
+    client.limits.body = short;
     let (asked, _open) = tokio::join!(client.ask(&token, &question), async {
         let (mut stream, _) = mute.accept().await.expect("a connection");
         read_request(&mut stream).await;
@@ -347,7 +350,7 @@ async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
     });
     let Ok(mut answer) = asked else { panic!("no answer") };
     let silent = answer.next().await;
-    assert!(matches!(silent, Err(Failure::AnswerCut { .. })), "{silent:?}");
+    assert!(matches!(silent, Err(ApiError::AnswerCut { .. })), "{silent:?}");
 }
 
 #[tokio::test]
@@ -356,7 +359,8 @@ async fn a_closed_port_is_unreachable() {
     let url = format!("http://{}/?key=hidden", listener.local_addr().expect("an address"));
     drop(listener);
     let (_, ending) = chat(&url).await;
-    let Err(failure @ Failure::Unreachable { .. }) = ending else { panic!("{ending:?}") };
+    let Err(ApiError::Http(failure)) = ending else { panic!("{ending:?}") };
+    assert!(matches!(*failure, Failure::Unreachable { .. }), "{failure:?}");
     assert!(!failure.to_string().contains("hidden"), "{failure}");
 }
 
@@ -391,7 +395,7 @@ async fn lists_of_other_servers_are_read_or_refused() {
     assert_eq!(list(&server.url).await.map(|models| models.len()), Ok(1));
     assert_eq!(list(&server.url).await.map(|models| models.len()), Ok(2));
     let strange = list(&server.url).await;
-    assert!(matches!(strange, Err(Failure::Nonsense { .. })), "{strange:?}");
+    assert!(matches!(strange, Err(ApiError::InvalidResponse { .. })), "{strange:?}");
     server.requests().await;
 }
 

@@ -9,12 +9,14 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 pub(crate) mod commands;
 pub(crate) mod config;
 pub(crate) mod context;
+pub(crate) mod environment;
+mod error;
 pub(crate) mod history;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
 pub(crate) mod terminal;
 
-use commands::{chat, completions, demo, key, models, oauth};
+use commands::{chat, completions, demo, help, key, models, oauth};
 
 /// Sign in once with OAuth, then let every shell, script and tool on this account talk to Claude.
 ///
@@ -66,8 +68,9 @@ Exit codes:
   75     temporary: the same command may work later
   128+n  ended by signal n
 
-Settings stand in config.toml and in CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and
-CLAUDE_CODE_REDIRECT_URI; NEXUS_HOME puts everything in one folder, NEXUS_PROVIDER chooses a provider.";
+Settings: see `nexus help config` for config.toml. CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET
+and CLAUDE_CODE_REDIRECT_URI describe the client of the built-in provider, NEXUS_PROVIDER chooses a
+provider, and NEXUS_HOME puts everything in one folder.";
 
 /// The commands that have subcommands.
 const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];
@@ -142,7 +145,11 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
 pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     context::hide_memory();
     terminal::hush_panics();
-    let words = asked_for_help(words.into_iter().collect());
+    let words: Vec<_> = words.into_iter().collect();
+    if help::is_config(&words) {
+        return commands::help_config();
+    }
+    let words = asked_for_help(words);
     match Cli::try_parse_from(&words) {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::misunderstood(error, &words),

@@ -1,101 +1,66 @@
-//! Asking as somebody: with a token that serves, once more if it is rejected, and again after what
-//! passes.
+//! Asking a question as an owner.
 
-use tokio::time::{Instant, sleep, timeout_at};
-
-use super::patience::{Patience, Waiting, chance};
-use super::{Accounts, rejected};
+use super::Accounts;
+use super::tries::Tries;
+use crate::api::retry::{ProgressEvent, RetryPolicy};
 use crate::api::{self, Answer, Question};
-use crate::failure::{Failure, Result};
-use crate::provider::{self, Url};
+use crate::failure::Result;
 use crate::session::Session;
-use crate::time;
 
 impl Accounts {
-    /// The same accounts, as patient as this with every question.
+    /// Sets when questions are retried, and their deadline.
     #[must_use]
-    pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    pub fn with_retry_policy(mut self, retry_policy: RetryPolicy) -> Self {
+        self.retry_policy = retry_policy;
         self
     }
 
-    /// Asks a question as this owner, and returns with the first piece of the answer; the text is in
-    /// [`Answer::next`], or all of it in [`Answer::text`].
+    /// Asks a question as this owner, and returns with the first delta of the answer. [`Answer::next`] gives the
+    /// deltas, [`Answer::text`] all of the text.
     ///
-    /// What passes is waited for as [`Patience`] says: by default it is asked up to two times more,
-    /// within two minutes.
+    /// Transient failures are retried by the [`RetryPolicy`]: by default up to two times within two minutes.
     ///
     /// # Errors
-    /// As [`get_valid`](Self::get_valid); [`Failure::Refused`] with what the API says,
-    /// [`Failure::TokenRejected`] where it rejects even a fresh token, [`Failure::Unreachable`] and
-    /// [`Failure::Overdue`] where it does not answer.
+    /// Those of [`get_valid`](Self::get_valid); [`ApiError::Refused`](api::ApiError::Refused) with what the API says,
+    /// [`ApiError::TokenRejected`](api::ApiError::TokenRejected) if it rejects even a fresh token,
+    /// [`ApiError::DeadlineExceeded`](api::ApiError::DeadlineExceeded) if it does not begin to answer in time.
     pub async fn chat(&self, owner: &str, question: &Question) -> Result<Answer> {
         let seen = self.renewal.look_aside(&self.key(owner)).await?;
         self.ask(owner, seen, question).await
     }
 
-    /// As [`chat`](Self::chat), with a session that was looked at already: renewed if it does not
-    /// serve, and once more if the API rejects its token before the first piece of an answer.
+    /// [`chat`](Self::chat) with a session that was loaded before. It is refreshed if its token is about to expire, and
+    /// once more if the API rejects the token before the first delta of an answer.
     ///
     /// # Errors
-    /// As [`chat`](Self::chat).
+    /// Those of [`chat`](Self::chat).
     pub async fn ask(&self, owner: &str, seen: Session, question: &Question) -> Result<Answer> {
-        let until = self.patience.until(Instant::now());
-        let client = api::Client::new(&self.renewal.http, self.provider())?.patient();
-        self.tell(&Waiting::ForToken);
-        let mut session = self.within(until, self.provider().token_url.as_ref(), self.serving(owner, seen)).await?;
-        let (mut renewed, mut retried) = (false, 0);
+        let client = api::Client::new(&self.renewal.http, self.provider())?.without_head_limit();
+        let mut tries = Tries::within_deadline(self, owner);
+        let mut session = tries.first_session(seen).await?;
         loop {
-            self.tell(&Waiting::ForAnswer);
+            self.report(&ProgressEvent::WaitingForAnswer);
             let beginning = async {
                 let mut answer = client.ask(&session.access_token, question).await?;
-                answer.hear().await;
+                answer.wait_for_bytes().await;
                 Ok(answer)
             };
-            let (failure, answer) = match self.within(until, self.provider().api.url.as_ref(), beginning).await {
-                Err(failure) => (failure, None),
-                // The deadline is kept. Whether it becomes an answer or an error is yet to be seen.
+            let (error, answer) = match tries.response(beginning).await {
+                Err(error) => (error, None),
+                // The deadline is kept. Whether the bytes become an answer or an error is not known yet.
                 Ok(mut answer) => {
-                    self.tell(&Waiting::ForText);
+                    self.report(&ProgressEvent::WaitingForText);
                     match answer.begin().await {
                         Ok(()) => return Ok(answer),
-                        Err(failure) => (failure, Some(answer)),
+                        Err(error) => (error, Some(answer)),
                     }
                 }
             };
-            if rejected(&failure) && !renewed {
-                self.tell(&Waiting::ForToken);
-                let renewal = self.after_rejection(owner, session, failure);
-                session = self.within(until, self.provider().token_url.as_ref(), renewal).await?;
-                renewed = true;
-                continue;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            let Some(retry) = self.patience.retry(&failure, retried, left, chance()) else {
-                // An answer that failed says so whenever it is asked, and knows how it ended.
-                return answer.ok_or_else(|| self.rejected_afresh(failure));
+            session = match tries.after(session, error).await? {
+                Ok(session) => session,
+                // An answer that failed returns its error on every call, and knows its metadata.
+                Err(error) => return answer.ok_or_else(|| self.rejected_afresh(error)),
             };
-            let wait = retry.wait;
-            retried = retry.number;
-            self.tell(&Waiting::ToAskAgain(retry));
-            sleep(wait).await;
-        }
-    }
-
-    /// Waits for this URL's host until the deadline and no longer. What has been sent is finished all
-    /// the same.
-    async fn within<T>(&self, until: Instant, url: Option<&Url>, work: impl Future<Output = Result<T>>) -> Result<T> {
-        timeout_at(until, work).await.unwrap_or_else(|_| {
-            let host = url.map_or_else(|| self.provider().name.to_string(), provider::host);
-            Err(Failure::Overdue { host, waited: time::rounded_up(self.patience.deadline) })
-        })
-    }
-
-    pub(super) fn tell(&self, waiting: &Waiting) {
-        match (&self.patience.told, waiting) {
-            (Some(told), waiting) => told(waiting),
-            (None, Waiting::ToAskAgain(retry)) => (self.renewal.notice)(&retry.to_string()),
-            (None, _) => {}
         }
     }
 }

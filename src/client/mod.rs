@@ -9,17 +9,16 @@
 //! 3. [`Accounts::chat`], as often as it likes. The token is renewed when it has to be, once for
 //!    all that wait for it, and [`Accounts::get_valid`] and [`Accounts::refresh`] are there for
 //!    those who talk to the API themselves. A service that is busy is asked again, as
-//!    [`Patience`] says; who wants that otherwise hands in another to [`Accounts::with_patience`].
+//!    [`RetryPolicy`] says; [`Accounts::with_retry_policy`] sets another one.
 //!
 //! Here at the sandbox, which needs nothing configured and no network:
 //!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use nexus::api::{Message, Question};
-//! use nexus::provider::Client;
+//! use nexus::internal::provider::Client;
 //! use nexus::sandbox::{Endpoint, Sandbox, Settings};
-//! use nexus::{Accounts, Folders, Provider};
+//! use nexus::{Accounts, Folders, Message, Provider, Question};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,8 +43,7 @@
 //! assert_eq!(session.account(), Some("you@sandbox.example"));
 //!
 //! // POST /chat
-//! let messages = vec![Message::user("Hello!")];
-//! let question = Question { model: "sandbox-large".into(), max_tokens: 1024, messages, ..Question::default() };
+//! let question = Question::new("sandbox-large", [Message::user("Hello!")]);
 //! let mut answer = accounts.chat("ada", &question).await?;
 //! assert!(answer.text().await?.starts_with("You said: Hello!"));
 //!
@@ -64,6 +62,7 @@
 
 use std::sync::Arc;
 
+use crate::api::{ApiError, RetryPolicy};
 use crate::failure::{Failure, Result};
 use crate::http::Http;
 use crate::provider::Provider;
@@ -74,19 +73,18 @@ use crate::session::{Key, Need, Session};
 mod ask;
 mod folders;
 mod models;
-mod patience;
 mod sign_in;
 mod sign_out;
+mod tries;
 
 pub use folders::Folders;
-pub use patience::{Patience, Retry, Told, Waiting};
 pub use sign_out::{Revocation, SignedOut};
 
 /// One provider's accounts. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Accounts {
     pub renewal: Renewal,
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
 }
 
 impl Accounts {
@@ -106,7 +104,7 @@ impl Accounts {
                 notice,
                 flights: Arc::default(),
             },
-            patience: Patience::default(),
+            retry_policy: RetryPolicy::default(),
         }
     }
 
@@ -216,29 +214,25 @@ impl Accounts {
         });
     }
 
-    /// If the API rejected this session's token, the session with another one, unless somebody else
-    /// has renewed it meanwhile; any other failure stays one. Whoever calls this tries once more and
-    /// no more: nothing loops.
-    async fn after_rejection(&self, owner: &str, session: Session, failure: Failure) -> Result<Session> {
-        if !rejected(&failure) {
-            return Err(failure);
-        }
+    /// The session to try with after the API rejected this one's token: refreshed, unless another call has refreshed
+    /// it meanwhile.
+    async fn after_rejection(&self, owner: &str, session: Session, rejection: ApiError) -> Result<Session> {
         if !session.refreshable {
-            // Somebody may have signed in again meanwhile.
+            // The owner may have signed in again meanwhile.
             let now = self.renewal.look_aside(&self.key(owner)).await?;
-            return if now.generation == session.generation { Err(self.rejected_afresh(failure)) } else { Ok(now) };
+            return if now.generation == session.generation { Err(self.rejected_afresh(rejection)) } else { Ok(now) };
         }
         let need = Need::OtherThan(session.generation);
         self.renewal.serve_after(&self.key(owner), need, session).await
     }
 
-    /// What it means if there is no fresher token than the one that was rejected.
-    fn rejected_afresh(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::Refused(refusal) if refusal.unauthorized() => {
-                Failure::TokenRejected { provider: self.provider().name.clone(), refusal }
+    /// The error if there is no fresher token than the one that was rejected.
+    fn rejected_afresh(&self, error: ApiError) -> Failure {
+        match error {
+            ApiError::Refused(refusal) if refusal.is_unauthorized() => {
+                ApiError::TokenRejected { provider: self.provider().name.clone(), refusal }.into()
             }
-            other => other,
+            other => other.into(),
         }
     }
 
@@ -251,11 +245,6 @@ impl Accounts {
     pub fn key(&self, owner: &str) -> Key {
         Key { provider: self.provider().name.to_string(), owner: owner.to_owned() }
     }
-}
-
-/// Whether the API does not take the token.
-fn rejected(failure: &Failure) -> bool {
-    matches!(failure, Failure::Refused(refusal) if refusal.unauthorized())
 }
 
 #[cfg(test)]

@@ -1,72 +1,60 @@
-//! The models that somebody may use: listed, and kept beside the session so that a chat need not ask.
+//! The models that an owner may use. The list is saved with the session, so that a chat need not ask for it.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
-use super::patience::{Waiting, chance};
-use super::{Accounts, rejected};
-use crate::api::{self, Model};
-use crate::failure::{Failure, Result};
+use super::Accounts;
+use super::tries::Tries;
+use crate::api::{self, ApiError, Model};
+use crate::failure::Result;
 use crate::session::Session;
 use crate::session::renew;
 
-/// How long the list of models may take after a sign-in, where it is a convenience.
+/// How long the list of models may take after a sign-in, when it is not needed yet.
 const MODELS_LIMIT: Duration = Duration::from_secs(5);
 
-/// How much of the list is kept, in bytes of JSON: it lies beside the session, and is written with it, for which
-/// room is held on the disk.
+/// How much of the list is saved, in bytes of JSON: it is written with the session, for which disk space is reserved.
 const LONGEST_LIST: usize = 64 * 1024;
 
 impl Accounts {
-    /// Lists the models that this owner may use, newest first, and keeps the list beside the session.
-    /// What passes is waited for as for a question; the deadline decides only whether to ask again.
+    /// Lists the models that this owner may use, newest first, and saves the list with the session.
+    /// Transient failures are retried as those of a question are, but the deadline decides only whether to retry.
     ///
     /// # Errors
-    /// As [`chat`](Self::chat); [`Failure::NoModelList`] where the API has no such list.
+    /// Those of [`chat`](Self::chat); [`ApiError::NoModelList`] if the API has no such list.
     pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
-        let until = self.patience.until(Instant::now());
         let client = api::Client::new(&self.renewal.http, self.provider())?;
-        let mut session = self.serving(owner, seen).await?;
-        let (mut renewed, mut retried) = (false, 0);
+        let mut tries = Tries::unbounded(self, owner);
+        let mut session = tries.first_session(seen).await?;
         loop {
-            let failure = match client.models(&session.access_token).await {
+            let error = match client.models(&session.access_token).await {
                 Ok(models) => {
                     self.keep_models(owner, session.generation, &models).await;
                     return Ok(models);
                 }
-                Err(failure) => failure,
+                Err(error) => self.unlisted(error),
             };
-            if rejected(&failure) && !renewed {
-                session = self.after_rejection(owner, session, failure).await?;
-                renewed = true;
-                continue;
-            }
-            let failure = self.unlisted(failure);
-            let left = until.saturating_duration_since(Instant::now());
-            let Some(retry) = self.patience.retry(&failure, retried, left, chance()) else {
-                return Err(self.rejected_afresh(failure));
+            session = match tries.after(session, error).await? {
+                Ok(session) => session,
+                Err(error) => return Err(self.rejected_afresh(error)),
             };
-            let wait = retry.wait;
-            retried = retry.number;
-            self.tell(&Waiting::ToAskAgain(retry));
-            sleep(wait).await;
         }
     }
 
-    /// What it means if there is nothing where the list should be.
-    fn unlisted(&self, failure: Failure) -> Failure {
-        match failure {
-            // Not there, not allowed in any way, not made: what gateways say that only pass questions on.
-            Failure::Refused(refusal) if matches!(refusal.status, Some(404 | 405 | 501)) => {
-                Failure::NoModelList { provider: self.provider().name.clone(), refusal }
+    /// The error if there is nothing where the list should be.
+    fn unlisted(&self, error: ApiError) -> ApiError {
+        match error {
+            // Not found, not allowed at all, not implemented: the answers of gateways that only pass questions on.
+            ApiError::Refused(refusal)
+                if matches!(refusal.status, Some(404 | 405 | 501)) && !refusal.is_unauthorized() =>
+            {
+                ApiError::NoModelList { provider: self.provider().name.clone(), refusal }
             }
             other => other,
         }
     }
 
-    /// Asks which models there are, so that a chat need not name one. A convenience: it is bounded,
-    /// and whatever goes wrong is left for the chat to say.
+    /// Fetches the list of models after a sign-in, so that a chat need not name one. It takes at most five seconds, and
+    /// errors are ignored: the chat reports them.
     pub async fn learn_models(&self, owner: &str, session: &Session) {
         let Ok(client) = api::Client::new(&self.renewal.http, self.provider()) else { return };
         if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, client.models(&session.access_token)).await {

@@ -129,16 +129,6 @@ pub enum Dialect {
     Openai,
 }
 
-impl Dialect {
-    /// Where questions go, below `/v1/`.
-    pub fn resource(self) -> &'static str {
-        match self {
-            Self::Anthropic => "messages",
-            Self::Openai => "chat/completions",
-        }
-    }
-}
-
 /// The endpoint of a provider that answers questions.
 #[derive(Debug, Clone)]
 pub struct Api {

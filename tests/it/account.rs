@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nexus::internal::api::{Message, Question};
-use nexus::internal::client::{Patience, Waiting};
+use nexus::internal::api::{ApiError, Message, ProgressEvent, Question, RetryPolicy};
 use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use nexus::{Accounts, Failure, Folders, Provider};
@@ -257,30 +256,36 @@ fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
         let waited = Arc::new(Mutex::new(Vec::new()));
         let told = {
             let waited = waited.clone();
-            move |waiting: &Waiting| waited.lock().unwrap().push(waiting.clone())
+            move |waiting: &ProgressEvent| waited.lock().unwrap().push(waiting.clone())
         };
-        let patience = Patience { pause: Duration::from_millis(1), told: Some(Arc::new(told)), ..Patience::default() };
-        let accounts = setup.accounts.clone().with_patience(patience.clone());
+        let patience =
+            RetryPolicy { backoff: Duration::from_millis(1), progress: Some(Arc::new(told)), ..RetryPolicy::default() };
+        let accounts = setup.accounts.clone().with_retry_policy(patience.clone());
         for script in [error.clone(), Scripted::Close, Scripted::Cut(0), Scripted::Cut(2), Scripted::Break(3)] {
             waited.lock().unwrap().clear();
             setup.sandbox.script(Endpoint::Messages, [script]);
             let text = accounts.chat("ada", &question()).await.unwrap().text().await.unwrap();
             assert!(text.starts_with("You said: x"), "{text}");
             let mut waited = waited.lock().unwrap();
-            assert_eq!(waited.last(), Some(&Waiting::ForText));
+            assert_eq!(waited.last(), Some(&ProgressEvent::WaitingForText));
             // Some had begun before they broke.
-            waited.retain(|waiting| *waiting != Waiting::ForText);
-            let [Waiting::ForToken, Waiting::ForAnswer, Waiting::ToAskAgain(retry), Waiting::ForAnswer] = &**waited
+            waited.retain(|waiting| *waiting != ProgressEvent::WaitingForText);
+            let [
+                ProgressEvent::WaitingForToken,
+                ProgressEvent::WaitingForAnswer,
+                ProgressEvent::Retrying(retry),
+                ProgressEvent::WaitingForAnswer,
+            ] = &**waited
             else {
                 panic!("{waited:?}");
             };
             assert_eq!((retry.number, retry.of), (1, 2));
         }
-        let once = setup.accounts.clone().with_patience(Patience { retries: 0, ..patience });
+        let once = setup.accounts.clone().with_retry_policy(RetryPolicy { retries: 0, ..patience });
         setup.sandbox.script(Endpoint::Messages, [error]);
         let asked = setup.sandbox.requests_to(Endpoint::Messages).len();
         let ended = once.chat("ada", &question()).await.unwrap().text().await;
-        assert!(matches!(&ended, Err(Failure::Refused(refusal)) if refusal.status.is_none()), "{ended:?}");
+        assert!(matches!(&ended, Err(ApiError::Refused(refusal)) if refusal.status.is_none()), "{ended:?}");
         assert_eq!(setup.sandbox.requests_to(Endpoint::Messages).len(), asked + 1);
     });
 }

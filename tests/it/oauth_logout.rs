@@ -98,11 +98,15 @@ fn a_session_is_ended_whatever_the_configuration_says() {
         ("play", "", ""),
         ("play", "default = 'play'", ""),
         ("play", "default = ", "warning: `default` in [HOME]/config.toml, line 1, must be text in quotes\n"),
-        ("play", "[provider.play]\ntoken_ulr = 'x'", "warning: [HOME]/config.toml has an unknown key `token_ulr` in "),
+        (
+            "play",
+            "[provider.play]\ntoken_ulr = 'x'",
+            "warning: [HOME]/config.toml, line 2: unknown key `token_ulr` in ",
+        ),
         (
             "play",
             "[provider.play]\ntoken_url = 'ftp://x'",
-            "warning: `provider.play.token_url` in [HOME]/config.toml is ftp, but must be https\n",
+            "warning: `provider.play.token_url` in [HOME]/config.toml, line 2, is ftp, but must be https\n",
         ),
     ] {
         let sandbox = sandbox(Settings::default());

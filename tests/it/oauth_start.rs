@@ -461,13 +461,12 @@ fn what_cannot_work_is_said_before_the_browser_opens() {
         (without("token_url"), "the provider work has no `token_url`"),
         (
             format!("{whole}code_headers = {{ 'x y' = 'z' }}"),
-            "`provider.work.code_headers.x y` in [HOME]/config.toml is no header's name, which is letters, digits and \
-             hyphens",
+            "`provider.work.code_headers.x y` in [HOME]/config.toml, line 10, is not a header name: those have letters, \
+             digits and hyphens",
         ),
         (
             format!("{whole}authorize_params = {{ code_challenge = 'x' }}"),
-            "`provider.work.authorize_params.code_challenge` in [HOME]/config.toml is set by nexus itself, as the \
-             protocol wants it",
+            "`provider.work.authorize_params.code_challenge` in [HOME]/config.toml, line 10, is set by nexus itself",
         ),
     ] {
         nexus.configure(&config);
@@ -757,7 +756,7 @@ fn a_configuration_that_cannot_be_used_is_said_before_anything_happens() {
     nexus.configure(&config(&sandbox, "token_ulr = 'x'"));
     assert_output!(
         nexus.run(&["oauth", "start"]), 2, stdout: "",
-        stderr: "error: [HOME]/config.toml has an unknown key `token_ulr` in [provider.work]\n  did you mean \
+        stderr: "error: [HOME]/config.toml, line 9: unknown key `token_ulr` in [provider.work]\n  did you mean \
                  `token_url`?\n",
     );
 }

@@ -140,13 +140,13 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
         ),
         (
             "default = 'work'\n[provider.work]\nclient_id = 'sandbox-client'\nclient_auth = 'basic'",
-            "warning: `provider.work.client_auth` in [HOME]/config.toml is basic, but there is no client secret\n  \
+            "warning: `provider.work.client_auth` in [HOME]/config.toml, line 4, is basic, but there is no client secret\n  \
              write a `client_secret` or `client_secret_file`\n",
         ),
         ("default = 'work'", ""),
         (
             "defualt = 'work'",
-            "warning: [HOME]/config.toml has an unknown key `defualt` at the top\n  did you mean `default`?\n",
+            "warning: [HOME]/config.toml, line 1: unknown key `defualt` at the top\n  did you mean `default`?\n",
         ),
     ] {
         let sandbox = sandbox(lifetime(12_270));

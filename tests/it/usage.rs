@@ -316,6 +316,7 @@ fn an_unknown_provider_is_named_beside_the_known_ones() {
 const PRINTING: &[&[&str]] = &[
     &["--help"],
     &["--version"],
+    &["help", "config"],
     &["completions", "bash"],
     &["chat", "--model", "sandbox-large", "x"],
     &["chat", "--model", "sandbox-large", "--json", "x"],
@@ -402,6 +403,24 @@ fn help_is_found_where_people_look_for_it() {
     let output = nexus.run(&["help", "nonsense"]);
     assert_eq!(output.code, Some(2), "{output}");
     assert!(output.stderr.starts_with("error: unrecognized subcommand 'nonsense'\n"), "{output}");
+}
+
+#[test]
+fn the_reference_of_the_configuration_needs_no_configuration() {
+    let mut nexus = Nexus::new();
+    let reference = nexus.run(&["help", "config"]).ok();
+    for key in ["default", "passphrase_command", "client_secret_file", "max_tokens"] {
+        assert!(reference.contains(&format!("\n  {key}\n      ")), "{key} in {reference}");
+    }
+    assert!(reference.lines().all(|line| line.chars().count() <= 100), "{reference}");
+    nexus.configure("no TOML");
+    assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference.clone(), stderr: "");
+    nexus.set("NEXUS_HOME", "");
+    nexus.set("HOME", "/nonexistent");
+    assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference, stderr: "");
+    assert!(nexus.run(&["--help"]).ok().contains("`nexus help config`"));
+    let output = nexus.run(&["config", "--help"]);
+    assert_eq!(output.code, Some(2), "{output}");
 }
 
 /// Reading one of them would never end, or end with the machine's memory.

@@ -16,6 +16,7 @@ use nexus::internal::failure::Failure;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod key;
 pub(crate) mod models;
@@ -40,6 +41,12 @@ pub(crate) fn run(cli: Cli) -> u8 {
         Command::Completions(Deferred(args)) => completions::run(&args, &context),
     };
     done.unwrap_or_else(|error| report(&error, json, &context))
+}
+
+/// Does `nexus help config`.
+pub(crate) fn help_config() -> u8 {
+    let context = Context::new(false);
+    help::config(&context).unwrap_or_else(|error| report(&error, false, &context))
 }
 
 fn wants_json(command: &Command) -> bool {

@@ -1,127 +1,98 @@
-//! The configuration file as it is written: which keys there are, and what each holds. The only home
-//! of the TOML parser.
+//! Reads the configuration file into [`Settings`] and [`Section`]s, by the table of keys.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use toml::{Table, Value};
+use toml::de::DeTable;
 
-use super::expected;
+use super::invalid;
+use super::keys::{Key, PROVIDER, Section, Settings, TOP};
+use super::kind::{Fault, Kind};
 use crate::cli::nearest::nearest;
+use nexus::internal::clean::clean;
 use nexus::internal::failure::{Failure, Result};
-use nexus::internal::provider::{ClientAuth, Dialect, Encoding, Origin};
-use nexus::internal::secret::ClientSecret;
-use nexus::internal::session::key::Keeper;
+use nexus::internal::provider::{BUILT_IN, Origin, Provider};
 
-/// The largest configuration file, in bytes. Nobody writes as much by hand.
+/// The largest configuration file, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
-/// The keys at the top of the file.
-const TOP: &[&str] = &["aliases", "default", "history", "key", "passphrase_command", "passphrase_file", "provider"];
+/// The key at the top of the file that holds the sections of the providers.
+const SECTIONS: &str = "provider";
 
-/// The keys of a provider.
-const KEYS: &[&str] = &[
-    "issuer",
-    "authorize_url",
-    "token_url",
-    "device_url",
-    "revoke_url",
-    "revoke_replaced",
-    "client_id",
-    "client_secret",
-    "client_secret_file",
-    "client_auth",
-    "redirect_uri",
-    "scopes",
-    "authorize_params",
-    "code_request",
-    "code_params",
-    "code_headers",
-    "refresh_request",
-    "refresh_params",
-    "refresh_headers",
-    "api_url",
-    "api_headers",
-    "dialect",
-    "model",
-    "max_tokens",
-];
-
-#[derive(Default, Deserialize)]
+/// The file, read.
+#[derive(Default)]
 pub(super) struct File {
-    pub(super) aliases: Option<BTreeMap<String, String>>,
-    pub(super) default: Option<String>,
-    pub(super) history: Option<bool>,
-    pub(super) key: Option<Keeper>,
-    pub(super) passphrase_file: Option<PathBuf>,
-    pub(super) passphrase_command: Option<String>,
-    #[serde(default)]
-    pub(super) provider: BTreeMap<String, Section>,
+    pub(super) settings: Settings,
+    pub(super) providers: BTreeMap<String, Section>,
 }
 
-#[derive(Default, Deserialize)]
-pub(super) struct Section {
-    pub(super) issuer: Option<String>,
-    pub(super) authorize_url: Option<String>,
-    pub(super) token_url: Option<String>,
-    pub(super) device_url: Option<String>,
-    pub(super) revoke_url: Option<String>,
-    pub(super) revoke_replaced: Option<bool>,
-    pub(super) client_id: Option<String>,
-    pub(super) client_secret: Option<ClientSecret>,
-    pub(super) client_secret_file: Option<PathBuf>,
-    pub(super) client_auth: Option<ClientAuth>,
-    pub(super) redirect_uri: Option<String>,
-    pub(super) scopes: Option<Vec<String>>,
-    pub(super) authorize_params: Option<BTreeMap<String, String>>,
-    pub(super) code_request: Option<Encoding>,
-    pub(super) code_params: Option<BTreeMap<String, String>>,
-    pub(super) code_headers: Option<BTreeMap<String, String>>,
-    pub(super) refresh_request: Option<Encoding>,
-    pub(super) refresh_params: Option<BTreeMap<String, String>>,
-    pub(super) refresh_headers: Option<BTreeMap<String, String>>,
-    pub(super) api_url: Option<String>,
-    pub(super) api_headers: Option<BTreeMap<String, String>>,
-    pub(super) dialect: Option<Dialect>,
-    pub(super) model: Option<String>,
-    pub(super) max_tokens: Option<u32>,
+/// Where a group of keys stands: the file, the section and the line of each key. Errors name them.
+#[derive(Default)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    /// Empty at the top of the file, else `provider.NAME`.
+    section: String,
+    lines: BTreeMap<&'static str, usize>,
 }
 
-/// Reads the file, if it is there.
-///
-/// # Errors
-/// [`Failure::Configuration`], naming the key or the line.
-pub(super) fn read(path: &Path) -> Result<Option<File>> {
-    let text = match text(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Failure::Configuration {
-                sentence: format!("{} cannot be read: {error}", path.display()),
-                cure: "make it a readable file of UTF-8 text, or remove it".into(),
-            });
-        }
-    };
-    let table: Table = toml::from_str(&text).map_err(|error| wrong(&error, &text, path, None))?;
-    check_keys(&table, "", TOP, path)?;
-    if let Some(providers) = table.get("provider").and_then(Value::as_table) {
-        for (name, section) in providers {
-            if let Some(section) = section.as_table() {
-                check_keys(section, &format!("provider.{name}"), KEYS, path)?;
-            }
+impl Source {
+    fn new(path: &Path, section: String) -> Self {
+        Self { path: path.to_owned(), section, lines: BTreeMap::new() }
+    }
+
+    /// A key with its section, as it may be printed.
+    fn full(&self, key: &str) -> String {
+        if self.section.is_empty() { clean(key) } else { clean(&format!("{}.{key}", self.section)) }
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        Origin::File(self.path.clone(), self.full(key))
+    }
+
+    /// Whether the file has this key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.lines.contains_key(key)
+    }
+
+    /// A path from the file: a relative one starts at the file's own folder.
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    /// The error of a key that the file has. `why` is the end of the sentence.
+    pub(super) fn invalid(&self, key: &str, why: &str, hint: &str) -> Failure {
+        match self.lines.get(key) {
+            Some(line) => self.invalid_at(*line, key, why, hint),
+            None => invalid(format!("{} {why}", self.origin(key)), hint),
         }
     }
-    // A table has forgotten its lines; the text is read once more only to name one.
-    table.try_into().or_else(|_| toml::from_str(&text)).map(Some).map_err(|error| {
-        let culprit = toml::from_str(&text).ok().and_then(|table| culprit_in(&table));
-        wrong(&error, &text, path, culprit)
-    })
+
+    fn invalid_at(&self, line: usize, key: &str, why: &str, hint: &str) -> Failure {
+        invalid(format!("{}, line {line}, {why}", self.origin(key)), hint)
+    }
 }
 
-/// The text of a file that is one: nothing is ever read to the end of a device or a pipe.
+/// Reads the file; without one, nothing is set.
+///
+/// # Errors
+/// [`Failure::Configuration`], naming the key and the line. It never quotes the line, which may hold a
+/// secret.
+pub(super) fn read(path: &Path) -> Result<File> {
+    let text = match text(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) => {
+            let message = format!("{} cannot be read: {error}", path.display());
+            return Err(invalid(message, "make it a readable file of UTF-8 text, or remove it"));
+        }
+    };
+    let table = DeTable::parse(&text).map_err(|error| malformed(&error, &text, path))?;
+    Reader { path, text: &text }.file(table.get_ref())
+}
+
+/// The text of a regular file: reading a device or a pipe might never end.
 fn text(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
@@ -133,34 +104,138 @@ fn text(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// A complaint of the parser, with its place and without the line itself, which may hold a secret.
-fn wrong(error: &toml::de::Error, text: &str, path: &Path, culprit: Option<(String, String)>) -> Failure {
-    let number = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
-    let line = text.lines().nth(number).unwrap_or_default();
-    let (key, value) = match culprit {
-        Some((key, value)) => (Some(key), value),
-        None => (key_of_no_value(line, error.message()), String::new()),
-    };
-    let origin = |key: &String| Origin::File(path.to_owned(), key.clone()).to_string();
-    let place = key.as_ref().map_or_else(|| path.display().to_string(), origin);
-    // `message` alone, because the error's own text would quote the line; and not even that where it
-    // could quote a value that is meant to be hidden.
-    let hidden = |place: &str| place.contains("secret") || place.contains("pass");
-    let why = match &key {
-        Some(key) => format!(", {}", expected::of(key)),
-        None if hidden(line) => ": this is no text in quotes".into(),
-        None => format!(": {}", error.message().trim().replace('\n', ", ")),
-    };
-    let meant = key.and_then(|key| expected::meant(&key, &value));
-    Failure::Configuration {
-        sentence: format!("{place}, line {}{why}", number + 1),
-        cure: meant.map_or_else(|| "mend that line".into(), |meant| format!("did you mean `{meant}`?")),
+/// Reads a file whose text is TOML.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn file(&self, table: &DeTable<'_>) -> Result<File> {
+        let mut source = Source::new(self.path, String::new());
+        let mut settings = Settings::default();
+        if let Some(failure) = self.apply(table, TOP, &mut source, &mut settings)? {
+            return Err(failure);
+        }
+        let mut providers = BTreeMap::new();
+        if let Some((key, value)) = table.get_key_value(SECTIONS) {
+            let not_a_section = |name: &str, at: usize| {
+                source.invalid_at(self.line(at), name, "must be a section: [provider.NAME]", FIX)
+            };
+            let sections = value.get_ref().as_table().ok_or_else(|| not_a_section(SECTIONS, key.span().start))?;
+            for (name, value) in sections {
+                let place = format!("{SECTIONS}.{}", name.get_ref());
+                let table = value.get_ref().as_table().ok_or_else(|| not_a_section(&place, name.span().start))?;
+                providers.insert(name.get_ref().to_string(), self.section(name.get_ref(), place, table)?);
+            }
+        }
+        settings.source = source;
+        Ok(File { settings, providers })
+    }
+
+    fn section(&self, name: &str, place: String, table: &DeTable<'_>) -> Result<Section> {
+        let mut source = Source::new(self.path, place);
+        let mut section = Section::of(if name == BUILT_IN { Provider::claude_code() } else { Provider::named(name) });
+        section.unusable = self.apply(table, PROVIDER, &mut source, &mut section)?;
+        section.source = source;
+        Ok(section)
+    }
+
+    /// Applies the keys of the table. Gives the error of the first value that is of the right kind, but
+    /// cannot be used.
+    ///
+    /// # Errors
+    /// An unknown key, or a value that is not of its key's kind.
+    fn apply<T>(
+        &self,
+        table: &DeTable<'_>,
+        keys: &[Key<T>],
+        source: &mut Source,
+        target: &mut T,
+    ) -> Result<Option<Failure>> {
+        let sections = Some(SECTIONS).filter(|_| source.section.is_empty());
+        let known: Vec<_> = keys.iter().map(|key| key.name).chain(sections).collect();
+        for key in table.keys().filter(|key| !known.contains(&&**key.get_ref())) {
+            return Err(self.unknown(key.get_ref(), key.span().start, &source.section, &known));
+        }
+        let mut unusable = None;
+        for row in keys {
+            let Some((key, value)) = table.get_key_value(row.name) else { continue };
+            let line = self.line(key.span().start);
+            source.lines.insert(row.name, line);
+            match row.kind.apply(value.get_ref(), source.origin(row.name), target) {
+                Ok(()) => {}
+                Err(Fault::Kind { at, meant }) => {
+                    let line = at.map_or(line, |at| self.line(at));
+                    let hint = meant.map_or_else(|| FIX.into(), did_you_mean);
+                    return Err(source.invalid_at(line, row.name, &must_be(&row.kind), &hint));
+                }
+                Err(Fault::Unusable(fault)) => {
+                    let failure = match fault.entry {
+                        Some((entry, at)) => {
+                            let key = format!("{}.{entry}", row.name);
+                            source.invalid_at(self.line(at), &key, &fault.why, fault.hint)
+                        }
+                        None => source.invalid_at(line, row.name, &fault.why, fault.hint),
+                    };
+                    unusable.get_or_insert(failure);
+                }
+            }
+        }
+        Ok(unusable)
+    }
+
+    fn unknown(&self, key: &str, at: usize, section: &str, known: &[&str]) -> Failure {
+        let place = if section.is_empty() { "at the top".into() } else { format!("in [{}]", clean(section)) };
+        let (path, line) = (self.path.display(), self.line(at));
+        let hint = match nearest(key, known.iter().copied()) {
+            Some(nearest) => did_you_mean(nearest),
+            None => "`nexus help config` lists the keys".into(),
+        };
+        invalid(format!("{path}, line {line}: unknown key `{}` {place}", clean(key)), hint)
+    }
+
+    /// The line that this offset is in, from 1.
+    fn line(&self, at: usize) -> usize {
+        line(self.text, at)
     }
 }
 
-/// The key of a line whose value is nothing that TOML knows, such as a word without quotes, or with one.
-fn key_of_no_value(line: &str, message: &str) -> Option<String> {
-    let no_value = [
+/// The hint where no better one is known.
+const FIX: &str = "fix that line";
+
+fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
+}
+
+fn must_be<T>(kind: &Kind<T>) -> String {
+    format!("must be {}", kind.description())
+}
+
+fn line(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The error of a text that is not TOML.
+fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> Failure {
+    let number = line(text, error.span().map_or(0, |span| span.start));
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let path = path.display();
+    let what = match value_expected(line, error.message()) {
+        Some((key, must_be)) => format!("`{key}` in {path}, line {number}, {must_be}"),
+        // The parser may quote the value, which may be a secret.
+        None if line.contains("secret") || line.contains("pass") => {
+            format!("{path}, line {number}: the value is not text in quotes")
+        }
+        // `message` alone: the error's own text would quote the line.
+        None => format!("{path}, line {number}: {}", error.message().trim().replace('\n', ", ")),
+    };
+    invalid(what, FIX)
+}
+
+/// The key of a line whose value is not a TOML value, such as a word without quotes, and what it must be.
+fn value_expected<'l>(line: &'l str, message: &str) -> Option<(&'l str, String)> {
+    let not_a_value = [
         "string values must be quoted",
         "invalid float",
         "invalid digit",
@@ -168,42 +243,11 @@ fn key_of_no_value(line: &str, message: &str) -> Option<String> {
         "invalid basic string",
         "invalid literal string",
     ];
-    let key = line.split_once('=')?.0.trim();
-    let known = TOP.contains(&key) || KEYS.contains(&key);
-    (known && no_value.iter().any(|begin| message.starts_with(begin))).then(|| key.to_owned())
-}
-
-/// The first key whose value, taken alone, is not of its kind; and the value, if it is a text.
-fn culprit_in(table: &Table) -> Option<(String, String)> {
-    let alone = |key: &String, value: &Value| Table::from_iter([(key.clone(), value.clone())]);
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let in_section = |name: &String, section: &Table| {
-        let mut keys = section.iter();
-        let (key, value) = keys.find(|(key, value)| alone(key, value).try_into::<Section>().is_err())?;
-        Some((format!("provider.{name}.{key}"), text(value)))
-    };
-    table.iter().find_map(|(key, value)| match (&**key, value.as_table()) {
-        ("provider", Some(sections)) => sections.iter().find_map(|(name, section)| match section.as_table() {
-            Some(section) => in_section(name, section),
-            None => Some((format!("provider.{name}"), String::new())),
-        }),
-        _ => alone(key, value).try_into::<File>().is_err().then(|| (key.clone(), text(value))),
-    })
-}
-
-fn check_keys(table: &Table, place: &str, known: &[&str], path: &Path) -> Result<()> {
-    for key in table.keys() {
-        if known.contains(&&**key) {
-            continue;
-        }
-        let place = if place.is_empty() { "at the top".to_owned() } else { format!("in [{place}]") };
-        return Err(Failure::Configuration {
-            sentence: format!("{} has an unknown key `{}` {place}", path.display(), nexus::internal::clean::clean(key)),
-            cure: match nearest(key, known.iter().copied()) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => format!("known here are: {}", known.join(", ")),
-            },
-        });
+    if !not_a_value.iter().any(|begin| message.starts_with(begin)) {
+        return None;
     }
-    Ok(())
+    let key = line.split_once('=')?.0.trim();
+    let top = TOP.iter().find(|row| row.name == key).map(|row| must_be(&row.kind));
+    let must_be = top.or_else(|| PROVIDER.iter().find(|row| row.name == key).map(|row| must_be(&row.kind)));
+    Some((key, must_be?))
 }

@@ -11,7 +11,7 @@ use crate::cli::commands::chat::Args;
 use crate::cli::context::Context;
 use crate::cli::history::store::{Asked, History};
 use crate::cli::history::{self, Conversation, State, Turn};
-use nexus::internal::api::{Ending, Part, Question, Role};
+use nexus::internal::api::{AnswerMeta, Part, Question, Role};
 use nexus::internal::clean::clean;
 use nexus::internal::failure::{Failure, Result};
 
@@ -235,7 +235,7 @@ impl Keep {
     }
 
     /// Keeps the answer as far as it came, whatever became of it.
-    pub(super) async fn end<T>(&mut self, done: &anyhow::Result<T>, ending: &Ending) {
+    pub(super) async fn end<T>(&mut self, done: &anyhow::Result<T>, ending: &AnswerMeta) {
         let Some(asked) = self.asked.take() else { return };
         let id = self.id().await;
         let state = match done {

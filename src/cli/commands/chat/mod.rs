@@ -188,8 +188,8 @@ fn settled(args: &Args, form: Form, output: &mut output::Output<'_>, context: &C
     let provider = args.provider.as_deref().or(kept.as_ref().map(keep::Kept::provider));
     let (accounts, keeps) = context.accounts_and_history(provider)?;
     output.keep = keep::Keep::settle(args, kept, &accounts.provider().name, keeps, context)?;
-    let patience = settle::patience(args, form, &accounts, context);
-    Ok(accounts.with_patience(patience))
+    let retry_policy = settle::retry_policy(args, form, &accounts, context);
+    Ok(accounts.with_retry_policy(retry_policy))
 }
 
 async fn ask(

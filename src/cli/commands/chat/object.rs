@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::commands::chat::batch::prompts::Id;
 use crate::cli::commands::told;
 use crate::cli::context::Context;
-use nexus::internal::api::{Ending, Usage};
-use nexus::internal::client::{Retry, Told, Waiting};
+use nexus::internal::api::{AnswerMeta, ProgressEvent, ProgressFn, Retry, Usage};
 
 /// How an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,7 +47,7 @@ pub(super) struct Known {
     /// The text that came.
     pub(super) text: String,
     /// How it ended, as far as it has.
-    pub(super) ending: Ending,
+    pub(super) ending: AnswerMeta,
     /// The conversation it belongs to, where one is kept.
     pub(super) conversation: Option<String>,
 }
@@ -87,7 +86,7 @@ impl Known {
     }
 
     fn object(&self, kind: Option<&'static str>, id: Option<Option<&Id>>, error: Option<&Value>) -> String {
-        let Ending { model, stop_reason, usage, request_id } = &self.ending;
+        let AnswerMeta { model, stop_reason, usage, request_id } = &self.ending;
         let text = Some(&*self.text);
         let object = Object {
             version: 1,
@@ -108,7 +107,7 @@ impl Known {
 
     /// That an answer begins.
     pub(super) fn start(&self) -> String {
-        let Ending { model, request_id, .. } = &self.ending;
+        let AnswerMeta { model, request_id, .. } = &self.ending;
         let members = json!({ "model": model, "request_id": request_id, "conversation": self.conversation });
         line("start", members)
     }
@@ -120,10 +119,10 @@ pub(super) fn piece(kind: &str, text: &str) -> String {
 }
 
 /// Tells of every wait before another try, as it begins.
-pub(super) fn retries(context: &Context) -> Told {
+pub(super) fn retries(context: &Context) -> ProgressFn {
     let context = context.clone();
     Arc::new(move |waiting| {
-        if let Waiting::ToAskAgain(retry) = waiting {
+        if let ProgressEvent::Retrying(retry) = waiting {
             context.say(&format!("note: {retry}"));
             // A stdout that takes nothing is found out with the next object.
             let _ = context.print_json(&self::retry(retry));
@@ -132,7 +131,7 @@ pub(super) fn retries(context: &Context) -> Told {
 }
 
 fn retry(retry: &Retry) -> String {
-    let error = told::object(&retry.failure);
+    let error = told::object(&retry.error.clone().into());
     let members = json!({ "retry": retry.number, "of": retry.of, "wait": retry.wait.as_secs_f64(), "error": error });
     line("retry", members)
 }

@@ -16,8 +16,8 @@ use crate::cli::commands::told;
 use crate::cli::context::Context;
 use crate::cli::terminal::aside::Aside;
 use crate::cli::terminal::{Interrupted, Progress};
-use nexus::internal::api::{self, Answer, Piece, Usage};
-use nexus::internal::client::{Accounts, Told, Waiting};
+use nexus::internal::api::{self, Answer, Delta, ProgressEvent, ProgressFn, Usage};
+use nexus::internal::client::Accounts;
 use nexus::internal::failure::{Failure, Result};
 use nexus::internal::provider::host;
 use nexus::internal::time;
@@ -80,14 +80,14 @@ impl<'w> Output<'w> {
     /// # Errors
     /// A stdout that takes nothing, or why the answer is not whole.
     pub(super) async fn follow(&mut self, mut answer: Answer) -> anyhow::Result<()> {
-        self.known.ending = answer.ending().clone();
+        self.known.ending = answer.meta().clone();
         self.context.waiting(awaited(self.form, self.schema.is_some()));
         let ended = match (self.form, &self.schema) {
             (Form::Text, None) => self.print(&mut answer).await,
             // What must fit a schema is printed when it does.
             _ => self.tell(&mut answer).await,
         };
-        self.known.ending = answer.ending().clone();
+        self.known.ending = answer.meta().clone();
         ended?;
         if let Some(schema) = &self.schema {
             let cut = self.known.ending.stop_reason.as_deref() == Some("max_tokens");
@@ -103,7 +103,7 @@ impl<'w> Output<'w> {
         let ended = loop {
             let open = out.is_open();
             match self.next(answer, open).await {
-                Ok(Some(Piece::Text(text))) => {
+                Ok(Some(Delta::Text(text))) => {
                     aside.end();
                     self.first_text();
                     self.printed = true;
@@ -111,11 +111,11 @@ impl<'w> Output<'w> {
                     self.keep.hear(&text);
                     out.write(&text).await?;
                 }
-                Ok(Some(Piece::Thinking(text))) if self.thinking => {
+                Ok(Some(Delta::Thinking(text))) if self.thinking => {
                     self.progress = None;
                     aside.write(&text);
                 }
-                Ok(Some(Piece::Thinking(_))) => {}
+                Ok(Some(Delta::Thinking(_))) => {}
                 Ok(None) => break Ok(()),
                 Err(failure) => break Err(failure),
             }
@@ -139,14 +139,14 @@ impl<'w> Output<'w> {
         let mut aside = Aside::default();
         while let Some(piece) = self.next(answer, false).await? {
             let (kind, text) = match &piece {
-                Piece::Text(text) => {
+                Delta::Text(text) => {
                     aside.end();
                     self.first_text();
                     answer.collect(&mut self.known.text, text)?;
                     self.keep.hear(text);
                     ("text", text)
                 }
-                Piece::Thinking(text) => {
+                Delta::Thinking(text) => {
                     if self.thinking && self.form == Form::Text {
                         self.progress = None;
                         aside.write(text);
@@ -162,13 +162,13 @@ impl<'w> Output<'w> {
     }
 
     /// The next piece. A silence in the middle of the text is told of, once, where nobody sees the text stand still.
-    async fn next(&mut self, answer: &mut Answer, open_line: bool) -> Result<Option<Piece>> {
+    async fn next(&mut self, answer: &mut Answer, open_line: bool) -> Result<Option<Delta>> {
         let begun = self.printed || !self.known.text.is_empty();
         if !begun || self.told_of_silence || self.context.stdout_is_terminal() {
-            return answer.next().await;
+            return Ok(answer.next().await?);
         }
         let (context, told) = (self.context, &mut self.told_of_silence);
-        patiently(answer.next(), || {
+        let next = patiently(answer.next(), || {
             *told = true;
             let apart = if open_line && context.streams_are_one() { "\n" } else { "" };
             context.say(&format!(
@@ -177,7 +177,8 @@ impl<'w> Output<'w> {
                 api::SILENCE.as_secs(),
             ));
         })
-        .await
+        .await;
+        Ok(next?)
     }
 
     fn first_text(&mut self) {
@@ -307,16 +308,16 @@ pub(super) fn awaited(form: Form, formed: bool) -> &'static str {
 }
 
 /// Tells a person what is waited for, where one is there to see it.
-pub(super) fn waits(awaited: &'static str, accounts: &Accounts, context: &Context) -> Option<Told> {
+pub(super) fn waits(awaited: &'static str, accounts: &Accounts, context: &Context) -> Option<ProgressFn> {
     if !context.shows_progress() {
         return None;
     }
     let (context, host) = (context.clone(), accounts.provider().api.url.as_ref().map(host).unwrap_or_default());
     Some(Arc::new(move |waiting| match waiting {
-        Waiting::ForToken => context.waiting("refreshing the token"),
-        Waiting::ForAnswer => context.waiting(format_args!("waiting for {host}")),
-        Waiting::ForText => context.waiting(awaited),
-        Waiting::ToAskAgain(retry) => {
+        ProgressEvent::WaitingForToken => context.waiting("refreshing the token"),
+        ProgressEvent::WaitingForAnswer => context.waiting(format_args!("waiting for {host}")),
+        ProgressEvent::WaitingForText => context.waiting(awaited),
+        ProgressEvent::Retrying(retry) => {
             context.waiting(format_args!("asking {host} again in {}", time::wait(retry.wait)));
             context.say(&format!("note: {retry}"));
         }

@@ -8,8 +8,8 @@ use crate::cli::commands::chat::output;
 use crate::cli::commands::chat::schema::Schema;
 use crate::cli::context::Context;
 use crate::cli::nearest::nearest;
-use nexus::internal::api::{Message, Model, Part, Question, Role};
-use nexus::internal::client::{Accounts, Patience};
+use nexus::internal::api::{ApiError, Message, Model, Part, Question, RetryPolicy, Role};
+use nexus::internal::client::Accounts;
 use nexus::internal::failure::{Failure, Result};
 use nexus::internal::provider::Dialect;
 use nexus::internal::session::Session;
@@ -21,7 +21,7 @@ const MAX_TOKENS: u32 = 8_192;
 /// The question as it is sent.
 ///
 /// # Errors
-/// [`Failure::NoModel`] where nothing names a model, [`Failure::Incapable`] where the model is known not to do what is
+/// [`Failure::NoModel`] where nothing names a model, [`ApiError::UnsupportedByModel`] where the model is known not to do what is
 /// asked of it, and why the models could not be listed where that was needed.
 pub(super) async fn question(
     args: &Args,
@@ -49,7 +49,7 @@ pub(super) async fn question(
 /// Holds what a question needs against what the list says of its model. Where the list says nothing, the service will.
 ///
 /// # Errors
-/// [`Failure::Incapable`].
+/// [`ApiError::UnsupportedByModel`].
 fn able(question: &Question, listed: &[Model]) -> Result<()> {
     let Some(model) = listed.iter().find(|listed| listed.id == question.model) else { return Ok(()) };
     let need = |capability: &str, wanted: &str| (capability.to_owned(), wanted.to_owned());
@@ -66,7 +66,7 @@ fn able(question: &Question, listed: &[Model]) -> Result<()> {
     });
     let mut needs = of_effort.chain(of_schema).chain(of_files);
     match needs.find(|(capability, _)| model.cannot.contains(capability)) {
-        Some((_, wanted)) => Err(Failure::Incapable { model: question.model.clone(), wanted }),
+        Some((_, wanted)) => Err(ApiError::UnsupportedByModel { model: question.model.clone(), wanted }.into()),
         None => Ok(()),
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn is_gone(failure: &Failure) -> bool {
 pub(super) fn misnamed(failure: Failure, model: &str, accounts: &Accounts) -> Failure {
     match failure {
         Failure::Refused(refusal) if refusal.status == Some(404) => match near(model, &known(accounts)) {
-            Some(nearest) => Failure::NoSuchModel { nearest, refusal },
+            Some(nearest) => ApiError::NoSuchModel { nearest, refusal }.into(),
             None => Failure::Refused(refusal),
         },
         other => other,
@@ -171,7 +171,7 @@ fn near(model: &str, known: &[String]) -> Option<String> {
 /// The same question to the model that is the newest now, the list being asked for anew.
 ///
 /// # Errors
-/// The failure that is given, where there is no other model to ask; [`Failure::Incapable`].
+/// The failure that is given, where there is no other model to ask; [`ApiError::UnsupportedByModel`].
 pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure) -> Result<Question> {
     let Ok(listed) = accounts.models("", accounts.look("")?).await else { return Err(gone) };
     let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone) };
@@ -191,17 +191,17 @@ fn unnamed(failure: Failure) -> Failure {
 }
 
 /// How long and how often a busy service is asked.
-pub(super) fn patience(args: &Args, form: Form, accounts: &Accounts, context: &Context) -> Patience {
-    let told = match form {
+pub(super) fn retry_policy(args: &Args, form: Form, accounts: &Accounts, context: &Context) -> RetryPolicy {
+    let progress = match form {
         Form::StreamJson => Some(object::retries(context)),
         Form::Text | Form::Json => output::waits(output::awaited(form, args.schema.is_some()), accounts, context),
     };
-    Patience { retries: args.retries, deadline: args.deadline, told, ..Patience::default() }
+    RetryPolicy { retries: args.retries, deadline: args.deadline, progress, ..RetryPolicy::default() }
 }
 
 /// A batch tries again by itself.
-pub(super) fn single_try(args: &Args) -> Patience {
-    Patience { retries: 0, deadline: args.deadline, ..Patience::default() }
+pub(super) fn single_try(args: &Args) -> RetryPolicy {
+    RetryPolicy { retries: 0, deadline: args.deadline, ..RetryPolicy::default() }
 }
 
 /// The list that sign-in or `nexus models` kept beside the session.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::commands::chat::batch::prompts::Id;
 use crate::cli::commands::chat::object::Known;
-use nexus::internal::api::{Piece, Question};
+use nexus::internal::api::{Delta, Question, RefusalReason};
 use nexus::internal::client::Accounts;
 use nexus::internal::failure::Failure;
 
@@ -56,16 +56,16 @@ impl Job {
             Ok(mut answer) => {
                 let failure = loop {
                     match answer.next().await {
-                        Ok(Some(Piece::Text(text))) => match answer.collect(&mut known.text, &text) {
+                        Ok(Some(Delta::Text(text))) => match answer.collect(&mut known.text, &text) {
                             Ok(()) => {}
-                            Err(failure) => break Some(failure),
+                            Err(error) => break Some(error.into()),
                         },
-                        Ok(Some(Piece::Thinking(_))) => {}
+                        Ok(Some(Delta::Thinking(_))) => {}
                         Ok(None) => break None,
-                        Err(failure) => break Some(failure),
+                        Err(error) => break Some(error.into()),
                     }
                 };
-                known.ending = answer.ending().clone();
+                known.ending = answer.meta().clone();
                 if failure.is_none() {
                     answer.release(END_OF_STREAM).await;
                 }
@@ -80,10 +80,10 @@ impl Job {
 pub(super) fn meaning(failure: &Failure) -> Meaning {
     match failure {
         Failure::AnswerCut { .. } => Meaning::Cut,
-        Failure::Refused(refusal) => match failure.reason() {
-            "billing" | "spend_cap" | "unauthorized" => Meaning::Everybodys,
-            "rate_limited" => Meaning::Throttled,
-            _ if refusal.worth_retrying() => Meaning::Overloaded,
+        Failure::Refused(refusal) => match refusal.reason() {
+            RefusalReason::Billing | RefusalReason::SpendCap | RefusalReason::Unauthorized => Meaning::Everybodys,
+            RefusalReason::RateLimited => Meaning::Throttled,
+            _ if refusal.is_worth_retrying() => Meaning::Overloaded,
             _ => Meaning::Its,
         },
         Failure::Declined { .. } | Failure::ContextFull | Failure::TooLong { .. } | Failure::Nonsense { .. } => {

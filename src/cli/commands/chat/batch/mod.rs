@@ -98,7 +98,7 @@ impl Batch {
 pub(super) fn run(args: &Args, input: &Path, context: &Context) -> Done {
     let frame = Frame::of(args, context)?;
     let (reader, metadata) = open(input, context)?;
-    let accounts = context.accounts(args.provider.as_deref())?.with_patience(settle::single_try(args));
+    let accounts = context.accounts(args.provider.as_deref())?.with_retry_policy(settle::single_try(args));
     let seen = accounts.look("")?;
     let mut ledger = Ledger::default();
     let mut results = Results::open(args.batch.out.as_deref(), metadata.as_ref(), &mut ledger, context)?;

@@ -1,16 +1,17 @@
-//! How a question is written for the Chat Completions API.
+//! Writes a question for the Chat Completions API.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::api::dialect::Spelling;
 use crate::api::ordered::Ordered;
 use crate::api::question::{Message, Part, Question};
-use crate::failure::Refusal;
+use crate::api::refusal::Refusal;
 
 /// The body of the request.
 #[derive(Serialize)]
-pub(in crate::api) struct Body<'a> {
+pub(super) struct Body<'a> {
     model: &'a str,
     messages: Vec<Turn<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,6 +19,10 @@ pub(in crate::api) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
     stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,43 +40,33 @@ struct ResponseFormat<'a> {
 
 #[derive(Serialize)]
 struct JsonSchema<'a> {
-    /// It has to have one.
+    /// The API requires a name.
     name: &'static str,
     schema: &'a Ordered,
 }
 
-/// What services of different ages write differently.
-///
-/// `max_tokens` is the older name and comes first: every gateway knows it, while a gateway that does
-/// not know `max_completion_tokens` may ignore it without a word. The models that want the newer
-/// name refuse the older one and say so.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) struct Style {
-    newer_limit: bool,
-    without_usage: bool,
-}
+/// `max_completion_tokens` instead of `max_tokens`. The older name comes first: every gateway knows it, while a gateway
+/// that does not know the newer one may ignore it without a word. The models that want the newer name refuse the older
+/// one and say so.
+const NEWER_LIMIT: u8 = 1;
 
-impl Style {
-    /// How to write it instead, where a refusal names what it dislikes. Each change is made once, so
-    /// this comes to an end.
-    pub(in crate::api) fn after(self, refusal: &Refusal) -> Option<Self> {
-        if !matches!(refusal.status, Some(400 | 422)) {
-            return None;
-        }
-        let names = |field: &str| refusal.message.contains(field);
-        if !self.newer_limit && names("max_completion_tokens") {
-            Some(Self { newer_limit: true, ..self })
-        } else if !self.without_usage && names("stream_options") {
-            Some(Self { without_usage: true, ..self })
-        } else {
-            None
-        }
+/// No `stream_options`, which older services refuse.
+const WITHOUT_USAGE: u8 = 2;
+
+/// The spelling to try after a refusal that names the field it dislikes.
+pub(super) fn respell(spelling: Spelling, refusal: &Refusal) -> Option<Spelling> {
+    if !matches!(refusal.status, Some(400 | 422)) {
+        return None;
     }
+    let after = |field: &str, alternative| {
+        if refusal.message.contains(field) { spelling.with(alternative) } else { None }
+    };
+    after("max_completion_tokens", NEWER_LIMIT).or_else(|| after("stream_options", WITHOUT_USAGE))
 }
 
 #[derive(Serialize)]
 struct StreamOptions {
-    /// One more event with what was used up, which else a stream does not tell.
+    /// One more event with the usage, which a stream does not contain otherwise.
     include_usage: bool,
 }
 
@@ -81,7 +76,7 @@ struct Turn<'a> {
     content: Content<'a>,
 }
 
-/// What is words alone is sent as one text, which every gateway understands; else a list.
+/// Text alone is sent as one string, which every gateway understands; anything else as a list.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content<'a> {
@@ -109,18 +104,20 @@ struct File<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(in crate::api) fn of(question: &'a Question, style: Style) -> Self {
+    pub(super) fn new(question: &'a Question, spelling: Spelling) -> Self {
         let system =
             question.system.as_deref().map(|system| Turn { role: "system", content: Content::Text(system.into()) });
         let limit = Some(question.max_tokens);
-        let (max_tokens, max_completion_tokens) = if style.newer_limit { (None, limit) } else { (limit, None) };
+        let (max_tokens, max_completion_tokens) = if spelling.has(NEWER_LIMIT) { (None, limit) } else { (limit, None) };
         Self {
             model: &question.model,
             messages: system.into_iter().chain(question.messages.iter().map(Turn::of)).collect(),
             max_tokens,
             max_completion_tokens,
             stream: true,
-            stream_options: (!style.without_usage).then_some(StreamOptions { include_usage: true }),
+            temperature: question.temperature,
+            stop: &question.stop_sequences,
+            stream_options: (!spelling.has(WITHOUT_USAGE)).then_some(StreamOptions { include_usage: true }),
             reasoning_effort: question.effort.as_deref(),
             response_format: question.schema.as_ref().map(|schema| ResponseFormat {
                 kind: "json_schema",
@@ -144,8 +141,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// A part as words, where it is any. This dialect has no place for a text file: it is quoted under
-/// its name.
+/// The text of a part. The API has no part for a text file, so the file is quoted under its name.
 fn text(part: &Part) -> Option<Cow<'_, str>> {
     match part {
         Part::Text(text) => Some(text.into()),
@@ -194,7 +190,7 @@ mod tests {
             Part::Text("What is this?".into()),
         ];
         let content = |parts| {
-            let written = serde_json::to_value(Body::of(&question(parts), Style::default())).unwrap();
+            let written = serde_json::to_value(Body::new(&question(parts), Spelling::default())).unwrap();
             let mut turns = written["messages"].as_array().unwrap().clone();
             let last = turns.pop().unwrap();
             assert_eq!(last["role"], "user");
@@ -226,23 +222,30 @@ mod tests {
             |status, message: &str| Refusal { status: Some(status), message: message.into(), ..Refusal::default() };
         let newer = refusal(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead");
         let usage = refusal(422, "body.stream_options: Extra inputs are not permitted");
-        let first = Style::default();
-        let limits = |style| {
-            let body = serde_json::to_value(Body::of(&question(vec![]), style)).unwrap();
+        let first = Spelling::default();
+        let limits = |spelling| {
+            let body = serde_json::to_value(Body::new(&question(vec![]), spelling)).unwrap();
             (body["max_tokens"].clone(), body["max_completion_tokens"].clone(), body["stream_options"].clone())
         };
         assert_eq!(limits(first), (json!(9), json!(null), json!({ "include_usage": true })));
-        let second = first.after(&newer).unwrap();
+        let second = respell(first, &newer).unwrap();
         assert_eq!(limits(second), (json!(null), json!(9), json!({ "include_usage": true })));
-        let third = second.after(&usage).unwrap();
+        let third = respell(second, &usage).unwrap();
         assert_eq!(limits(third), (json!(null), json!(9), json!(null)));
-        for (style, refusal) in [
+        for (spelling, refusal) in [
             (second, &newer),
             (third, &usage),
             (first, &refusal(400, "max_tokens: 9 is too much")),
             (first, &refusal(429, "max_completion_tokens")),
         ] {
-            assert_eq!(style.after(refusal), None, "{refusal:?}");
+            assert_eq!(respell(spelling, refusal), None, "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_has_the_names_of_the_api() {
+        let question = Question { temperature: Some(0.7), stop_sequences: vec!["END".into()], ..Question::default() };
+        let sent = serde_json::to_string(&Body::new(&question, Spelling(WITHOUT_USAGE))).unwrap();
+        assert_eq!(sent, r#"{"model":"","messages":[],"max_tokens":0,"stream":true,"temperature":0.7,"stop":["END"]}"#);
     }
 }

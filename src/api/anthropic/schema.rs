@@ -1,25 +1,25 @@
-//! A JSON Schema as the Messages API takes it.
+//! JSON Schemas as the Messages API accepts them.
 //!
-//! That API makes a model write nothing but what fits, and so knows less of JSON Schema than whoever checks a finished
-//! answer: it refuses a schema with what it does not know. As Anthropic's SDKs do, what it does not know is
-//! told to the model in words; whoever asks holds the answer against the schema as it was meant.
+//! The API forces the model to write what fits, but refuses a schema with keywords it does not support. As Anthropic's
+//! SDKs do, such keywords are moved into the description, where the model reads them. The caller validates the finished
+//! answer against the original schema.
 
-use super::ordered::Ordered;
+use crate::api::ordered::Ordered;
 
-/// The formats of strings that the API knows.
+/// The formats of strings that the API supports.
 const FORMATS: &[&str] = &["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
-/// The schema with nothing in it that the Messages API refuses.
+/// The schema without the keywords that the Messages API refuses.
 pub(super) fn for_messages(schema: &Ordered) -> Ordered {
     let Ordered::Object(members) = schema else { return schema.clone() };
     let refers = schema.get("$ref").is_some();
-    let (mut kept, mut told) = (Vec::new(), Vec::new());
+    let (mut kept, mut described) = (Vec::new(), Vec::new());
     for (name, value) in members {
         let mut keep = |value| kept.push((name.clone(), value));
         match &**name {
             "$ref" => keep(value.clone()),
             "$defs" | "definitions" => keep(each_member(value)),
-            // What stands beside a reference is not read.
+            // Keywords beside a reference are not read.
             _ if refers => {}
             "type" | "enum" | "const" | "default" | "title" | "description" | "required" => keep(value.clone()),
             "properties" => keep(each_member(value)),
@@ -30,16 +30,16 @@ pub(super) fn for_messages(schema: &Ordered) -> Ordered {
             "minItems" if matches!(value, Ordered::Number(least) if matches!(least.as_u64(), Some(0 | 1))) => {
                 keep(value.clone());
             }
-            // Objects get what the API wants; the others say nothing about an answer.
+            // Objects get what the API demands; the others do not restrict an answer.
             "additionalProperties" | "$schema" | "$id" | "$comment" => {}
-            _ => told.push((name.clone(), value.clone())),
+            _ => described.push((name.clone(), value.clone())),
         }
     }
     if !refers && is_object(schema) {
         kept.push(("additionalProperties".to_owned(), Ordered::Bool(false)));
     }
-    if !told.is_empty() {
-        describe(&mut kept, &Ordered::Object(told).to_string());
+    if !described.is_empty() {
+        describe(&mut kept, &Ordered::Object(described).to_string());
     }
     Ordered::Object(kept)
 }
@@ -71,7 +71,7 @@ fn each_item(schemas: &Ordered) -> Ordered {
     }
 }
 
-/// Puts words behind the description.
+/// Appends text to the description.
 fn describe(members: &mut Vec<(String, Ordered)>, words: &str) {
     match members.iter_mut().find(|(name, _)| name == "description") {
         Some((_, Ordered::Text(description))) => *description += &format!("\n\n{words}"),

@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::provider::Url;
+use crate::api::dialect;
+use crate::provider::{Dialect, Url};
+use crate::secret::AccessToken;
 
 const TEXT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
     {\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n";
@@ -41,20 +43,24 @@ fn answer(dialect: Dialect, said: Vec<(u64, &'static str)>) -> Answer {
         send.closed().await;
     });
     let url = Url::parse("https://llm.example.com/").expect("a URL");
+    let response = Response::from(hyper::Response::new(reqwest::Body::wrap(Spoken(receive))));
+    let exchange = Exchange::new(&url, &AccessToken::new("token".into()), Duration::from_secs(90));
     Answer {
-        response: Response::from(hyper::Response::new(reqwest::Body::wrap(Spoken(receive)))),
-        peer: Peer::new(&url, &AccessToken::new("token".into()), Duration::from_secs(90)),
+        status: 200,
+        incoming: Incoming::new(response, exchange.silence),
+        exchange,
         form: Form::Events(Decoder::default()),
-        reading: Reading::new(dialect, None),
+        parser: dialect::of(dialect).parser(None),
         quiet_until: None,
         first: None,
         end: None,
+        drained: false,
     }
 }
 
-fn cut(failure: Failure) -> String {
-    match failure {
-        Failure::AnswerCut { why, .. } => why,
+fn cut(error: ApiError) -> String {
+    match error {
+        ApiError::AnswerCut { reason, .. } => reason,
         other => panic!("{other:?}"),
     }
 }
@@ -83,7 +89,7 @@ async fn signs_of_life_alone_are_no_answer_for_ever() {
     assert_eq!(start.elapsed(), QUIET);
 
     let mut spaces = answer(Dialect::Anthropic, (0..1_000).map(|_| (10, " ")).collect());
-    spaces.form = Form::Whole;
+    spaces.form = Form::Whole(Vec::new());
     assert_eq!(cut(spaces.text().await.expect_err("it says nothing")), why);
 
     // What comes meanwhile begins it anew.
@@ -101,7 +107,7 @@ async fn a_finished_answer_waits_five_seconds_for_its_figures() {
         let mut answer = answer(Dialect::Openai, [(1, SAID)].into_iter().chain(rest).collect());
         assert_eq!(answer.text().await, Ok("hi".into()));
         assert_eq!(start.elapsed(), Duration::from_secs(1 + seconds));
-        assert_eq!(answer.ending().usage.output_tokens, figure);
+        assert_eq!(answer.meta().usage.output_tokens, figure);
     }
 }
 
@@ -111,6 +117,51 @@ async fn what_is_collected_has_a_limit() {
     let mut text = "x".repeat(MAX_COLLECTED - 1);
     assert_eq!(answer.collect(&mut text, "y"), Ok(()));
     let refused = answer.collect(&mut text, "z").expect_err("it is full");
-    assert_eq!(refused, Failure::TooLong { host: "llm.example.com".into(), limit: 64 });
+    assert_eq!(refused, ApiError::TooLong { host: "llm.example.com".into(), limit: 64 });
     assert_eq!(text.len(), MAX_COLLECTED);
+}
+
+/// The items of a stream until it ends.
+async fn items(answer: &mut Answer) -> Vec<Result<Delta>> {
+    let mut items = Vec::new();
+    while let Some(item) = poll_fn(|context| Pin::new(&mut *answer).poll_next(context)).await {
+        items.push(item);
+    }
+    items
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_a_stream_it_ends_after_its_last_delta_or_its_first_error() {
+    let hi = || Ok(Delta::Text("hi".into()));
+    let mut whole = answer(Dialect::Anthropic, vec![(1, TEXT), (1, PING), (1, TEXT), (1, STOP)]);
+    whole.begin().await.expect("it begins");
+    assert_eq!(items(&mut whole).await, [hi(), hi()]);
+    assert_eq!(whole.next().await, Ok(None));
+
+    let mut silent = answer(Dialect::Anthropic, vec![(1, TEXT)]);
+    let error = ApiError::AnswerCut { host: "llm.example.com".into(), reason: "nothing came for 90 seconds".into() };
+    assert_eq!(items(&mut silent).await, [hi(), Err(error.clone())]);
+    assert_eq!(items(&mut silent).await, []);
+    assert_eq!(silent.next().await, Err(error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_given_up_and_begun_again_loses_nothing() {
+    let start = Instant::now();
+    let mut slow = answer(Dialect::Anthropic, vec![(80, TEXT), (80, STOP)]);
+    let mut text = String::new();
+    loop {
+        match timeout(Duration::from_secs(7), slow.next()).await {
+            Ok(Ok(Some(Delta::Text(more)))) => text += &more,
+            Ok(end) => break assert_eq!(end, Ok(None)),
+            Err(_) => {}
+        }
+    }
+    assert_eq!((&*text, start.elapsed()), ("hi", Duration::from_secs(160)));
+}
+
+#[test]
+fn a_stream_can_be_sent_and_moved() {
+    fn stream<T: Stream + Send + Unpin>() {}
+    stream::<Answer>();
 }

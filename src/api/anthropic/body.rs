@@ -1,10 +1,10 @@
-//! How a question is written for the Messages API (`POST /v1/messages`).
+//! Writes a question for the Messages API.
 
 use serde::Serialize;
 
-use super::ordered::Ordered;
-use super::question::{Message, Part, Question};
 use super::schema;
+use crate::api::ordered::Ordered;
+use crate::api::question::{Message, Part, Question};
 
 /// The body of the request.
 #[derive(Serialize)]
@@ -16,13 +16,16 @@ pub(super) struct Body<'a> {
     messages: Vec<Turn<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop_sequences: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<Thinking>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_config: Option<OutputConfig<'a>>,
 }
 
-/// Newer models think as much as they find useful, and show a summary of it only where they are
-/// asked to.
+/// Newer models decide how much to think, and show a summary only if asked to.
 #[derive(Serialize)]
 struct Thinking {
     #[serde(rename = "type")]
@@ -51,7 +54,7 @@ struct Turn<'a> {
     content: Content<'a>,
 }
 
-/// Words alone are sent as a text, which every gateway understands; else a list of blocks.
+/// Text alone is sent as a string, which every gateway understands; anything else as a list of blocks.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content<'a> {
@@ -76,13 +79,15 @@ struct Source<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn of(question: &'a Question) -> Self {
+    pub(super) fn new(question: &'a Question) -> Self {
         Self {
             model: &question.model,
             max_tokens: question.max_tokens,
             system: question.system.as_deref(),
             messages: question.messages.iter().map(Turn::of).collect(),
             stream: true,
+            temperature: question.temperature,
+            stop_sequences: &question.stop_sequences,
             thinking: question.thinking.then_some(Thinking { kind: "adaptive", display: "summarized" }),
             output_config: OutputConfig::of(question),
         }
@@ -145,7 +150,7 @@ mod tests {
         };
         let base64 = |kind, data| json!({ "type": "base64", "media_type": kind, "data": data });
         assert_eq!(
-            serde_json::to_value(Body::of(&question)).unwrap(),
+            serde_json::to_value(Body::new(&question)).unwrap(),
             json!({
                 "model": "m", "max_tokens": 9, "stream": true,
                 "messages": [
@@ -166,7 +171,7 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_not_sent() {
         let sent = |question: &Question| {
-            let mut body = serde_json::to_value(Body::of(question)).unwrap();
+            let mut body = serde_json::to_value(Body::new(question)).unwrap();
             (body["thinking"].take(), body["output_config"].take())
         };
         let plain = Question::default();
@@ -177,5 +182,20 @@ mod tests {
         let formed = Question { schema: Some(r#"{"type":"object"}"#.parse().unwrap()), ..Question::default() };
         let format = json!({ "format": { "type": "json_schema", "schema": { "type": "object", "additionalProperties": false } } });
         assert_eq!(sent(&formed), (Value::Null, format));
+    }
+
+    #[test]
+    fn what_is_asked_for_has_the_names_of_the_api() {
+        let question = Question {
+            system: Some("Be brief.".into()),
+            temperature: Some(0.7),
+            stop_sequences: vec!["END".into()],
+            ..Question::default()
+        };
+        let sent = serde_json::to_string(&Body::new(&question)).unwrap();
+        assert_eq!(
+            sent,
+            r#"{"model":"","max_tokens":0,"system":"Be brief.","messages":[],"stream":true,"temperature":0.7,"stop_sequences":["END"]}"#
+        );
     }
 }

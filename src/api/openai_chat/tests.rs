@@ -1,14 +1,15 @@
-//! The reader of completions, without a network.
+//! The parser of completions, without a network.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::reading::Reading;
-use crate::api::Peer;
-use crate::api::message::{Ending, Step, Usage};
+use super::stream::Parser;
+use crate::api::dialect::StreamParser as _;
+use crate::api::error::ApiError;
+use crate::api::exchange::Exchange;
+use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Decoder;
-use crate::failure::Failure;
 use crate::provider::Url;
 use crate::secret::AccessToken;
 
@@ -36,9 +37,9 @@ const STREAM: &str = concat!(
     "data: [DONE]\n\n",
 );
 
-fn peer() -> Peer {
+fn exchange() -> Exchange {
     let url = Url::parse("https://llm.example.com/").expect("a URL");
-    Peer::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
+    Exchange::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
 }
 
 #[derive(Default)]
@@ -46,39 +47,39 @@ struct Outcome {
     text: String,
     thinking: String,
     done: bool,
-    ended: Option<Failure>,
-    ending: Ending,
-    verdict: Option<Failure>,
+    ended: Option<ApiError>,
+    ending: AnswerMeta,
+    verdict: Option<ApiError>,
 }
 
 fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let (mut decoder, mut reading, peer) = (Decoder::default(), Reading::default(), peer());
+    let (mut decoder, mut parser, exchange) = (Decoder::default(), Parser::default(), exchange());
     let mut outcome = Outcome::default();
     for chunk in chunks {
         decoder.push(chunk);
         while let Some(event) = decoder.next_event().expect("no event is too large here") {
-            let mut next = Some(reading.event(event, &peer));
+            let mut next = Some(parser.event(event, &exchange));
             while let Some(step) = next {
                 match step {
-                    Ok(Step::Text(text)) => outcome.text += &text,
-                    Ok(Step::Thinking(text)) => outcome.thinking += &text,
-                    Ok(Step::Stop) => outcome.done = true,
-                    Ok(Step::Nothing) => {}
+                    Ok(StreamEvent::Text(text)) => outcome.text += &text,
+                    Ok(StreamEvent::Thinking(text)) => outcome.thinking += &text,
+                    Ok(StreamEvent::Stop) => outcome.done = true,
+                    Ok(StreamEvent::Nothing) => {}
                     Err(failure) => outcome.ended = Some(failure),
                 }
-                next = reading.held().map(Ok);
+                next = parser.held().map(Ok);
             }
         }
     }
     if !outcome.done && outcome.ended.is_none() {
-        outcome.ended = reading.ended(decoder.is_between_events(), &peer).err();
+        outcome.ended = parser.ended(decoder.is_between_events(), &exchange).err();
     }
-    outcome.verdict = reading.verdict(&peer).err();
-    outcome.ending = reading.ending;
+    outcome.verdict = parser.verdict(&exchange).err();
+    outcome.ending = parser.meta;
     outcome
 }
 
-fn ended(stream: &str) -> Option<Failure> {
+fn ended(stream: &str) -> Option<ApiError> {
     follow([stream.as_bytes()]).ended
 }
 
@@ -97,7 +98,7 @@ fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
             ..Usage::default()
         };
         let (model, stop_reason) = (Some("m-1".into()), Some("max_tokens".into()));
-        assert_eq!(outcome.ending, Ending { model, stop_reason, usage, request_id: None }, "cut at {at}");
+        assert_eq!(outcome.ending, AnswerMeta { model, stop_reason, usage, request_id: None }, "cut at {at}");
     };
     for at in 0..=stream.len() {
         check(follow([&stream[..at], &stream[at..]]), at);
@@ -112,7 +113,7 @@ fn a_stream_is_whole_from_its_finish_reason_on_and_never_before() {
     for at in 0..STREAM.len() {
         let outcome = follow([&STREAM.as_bytes()[..at]]);
         if at < whole {
-            assert!(matches!(outcome.ended, Some(Failure::AnswerCut { .. })), "cut at {at}: {:?}", outcome.ended);
+            assert!(matches!(outcome.ended, Some(ApiError::AnswerCut { .. })), "cut at {at}: {:?}", outcome.ended);
         } else {
             assert_eq!(outcome.ended, None, "cut at {at}");
         }
@@ -124,7 +125,7 @@ fn done_alone_ends_an_answer_that_has_begun() {
     let text = r#"data: {"choices":[{"delta":{"content":"x"}}]}"#;
     assert_eq!(ended(&format!("{text}\n\ndata: [DONE]\n\n")), None);
     let cut = |stream: &str| match ended(stream) {
-        Some(Failure::AnswerCut { why, .. }) => why,
+        Some(ApiError::AnswerCut { reason: why, .. }) => why,
         other => panic!("{stream}: {other:?}"),
     };
     assert_eq!(cut(&format!("{text}\n\n")), "it ended without a finish_reason and without [DONE]");
@@ -148,10 +149,10 @@ fn an_error_in_the_middle_is_a_refusal() {
         (r#"{"error":{"message":"No","code":"model_gone"}}"#, Some("model_gone"), "No"),
         (r#"{"error":"plain words"}"#, None, "plain words"),
     ] {
-        let Some(Failure::Refused(refusal)) = ended(&format!("data: {data}\n\n")) else { panic!("{data}") };
+        let Some(ApiError::Refused(refusal)) = ended(&format!("data: {data}\n\n")) else { panic!("{data}") };
         assert_eq!((refusal.status, refusal.kind.as_deref(), &*refusal.message), (None, kind, message), "{data}");
     }
-    let Some(Failure::Refused(refusal)) = ended("event: error\ndata: upstream gone\n\n") else { panic!("no refusal") };
+    let Some(ApiError::Refused(refusal)) = ended("event: error\ndata: upstream gone\n\n") else { panic!("no refusal") };
     assert_eq!(refusal.message, "upstream gone");
 }
 
@@ -162,13 +163,13 @@ fn what_is_none_of_the_apis_is_nonsense() {
         "data: {\"choices\":[{\"delta\":{\"con\n\n",
         "data: {\"choices\":\"none\"}\n\n",
     ] {
-        assert!(matches!(ended(stream), Some(Failure::Nonsense { .. })), "{stream}: {:?}", ended(stream));
+        assert!(matches!(ended(stream), Some(ApiError::InvalidResponse { .. })), "{stream}: {:?}", ended(stream));
     }
 }
 
 #[test]
 fn finish_reasons_are_told_in_the_words_of_the_other_dialect() {
-    let declined = |said: &str| Some(Failure::Declined { said: said.into() });
+    let declined = |said: &str| Some(ApiError::Declined { description: said.into() });
     for (choice, stop_reason, verdict) in [
         (r#""finish_reason":"stop""#, "end_turn", None),
         (r#""finish_reason":"length""#, "max_tokens", None),
@@ -179,7 +180,7 @@ fn finish_reasons_are_told_in_the_words_of_the_other_dialect() {
         (
             r#""finish_reason":"model_context_window_exceeded""#,
             "model_context_window_exceeded",
-            Some(Failure::ContextFull),
+            Some(ApiError::ContextFull),
         ),
         (r#""delta":{"refusal":"I will not."},"finish_reason":"stop""#, "refusal", declined("I will not")),
     ] {
@@ -192,32 +193,32 @@ fn finish_reasons_are_told_in_the_words_of_the_other_dialect() {
 fn what_a_model_says_while_it_declines_is_bounded() {
     let piece = format!(r#"data: {{"choices":[{{"delta":{{"refusal":"{}"}}}}]}}"#, "no ".repeat(1000));
     let outcome = follow([format!("{piece}\n\n").repeat(100).as_bytes()]);
-    let Some(Failure::Declined { said }) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    let Some(ApiError::Declined { description: said }) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
     assert!(said.len() < 400, "{said}");
 }
 
 #[test]
 fn a_completion_in_one_piece_is_read() {
-    let mut reading = Reading::new(Some("req_1".into()));
+    let mut parser = Parser::new(Some("req_1".into()));
     let body = r#"{"object":"chat.completion","model":"m-2","choices":[{"index":0,"finish_reason":"stop","message":
         {"role":"assistant","content":"One two","reasoning_content":"Hm","refusal":null}}],
         "usage":{"prompt_tokens":"many","completion_tokens":2}}"#;
-    assert_eq!(reading.whole(body.as_bytes(), &peer()), Ok(Step::Thinking("Hm".into())));
-    assert_eq!((reading.held(), reading.held()), (Some(Step::Text("One two".into())), None));
-    assert_eq!(reading.verdict(&peer()), Ok(()));
+    assert_eq!(parser.whole(body.as_bytes(), &exchange()), Ok(StreamEvent::Thinking("Hm".into())));
+    assert_eq!((parser.held(), parser.held()), (Some(StreamEvent::Text("One two".into())), None));
+    assert_eq!(parser.verdict(&exchange()), Ok(()));
     let usage = Usage { output_tokens: Some(2), ..Usage::default() };
     let (model, stop_reason) = (Some("m-2".into()), Some("end_turn".into()));
-    assert_eq!(reading.ending, Ending { model, stop_reason, usage, request_id: Some("req_1".into()) });
+    assert_eq!(parser.meta, AnswerMeta { model, stop_reason, usage, request_id: Some("req_1".into()) });
     let silent = br#"{"choices":[{"message":{"content":null}}]}"#;
-    assert_eq!(Reading::default().whole(silent, &peer()), Ok(Step::Stop));
+    assert_eq!(Parser::default().whole(silent, &exchange()), Ok(StreamEvent::Stop));
 }
 
 #[test]
 fn a_completion_in_one_piece_is_whole_or_a_failure() {
     let body = r#"{"choices":[{"message":{"content":"One"},"finish_reason":"stop"}]}"#;
     for at in 0..body.len() {
-        let cut = Reading::default().whole(&body.as_bytes()[..at], &peer());
-        assert!(matches!(cut, Err(Failure::AnswerCut { .. })), "cut at {at}: {cut:?}");
+        let cut = Parser::default().whole(&body.as_bytes()[..at], &exchange());
+        assert!(matches!(cut, Err(ApiError::AnswerCut { .. })), "cut at {at}: {cut:?}");
     }
     for (body, said) in [
         (r#"{"choices":[]}"#, "with JSON that is no chat completion"),
@@ -225,12 +226,12 @@ fn a_completion_in_one_piece_is_whole_or_a_failure() {
         (r#"{"content":[]}"#, "with JSON that is no chat completion"),
         (r#"{"detail":"Try sk-token later."}"#, "with JSON that is no chat completion: Try (secret) later"),
     ] {
-        let read = Reading::default().whole(body.as_bytes(), &peer());
-        let Err(Failure::Nonsense { what, .. }) = read else { panic!("{body}: {read:?}") };
+        let read = Parser::default().whole(body.as_bytes(), &exchange());
+        let Err(ApiError::InvalidResponse { description: what, .. }) = read else { panic!("{body}: {read:?}") };
         assert_eq!(what, said);
     }
-    let refused = Reading::new(Some("req_1".into())).whole(br#"{"error":{"message":"Broken","code":503}}"#, &peer());
-    let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    let refused = Parser::new(Some("req_1".into())).whole(br#"{"error":{"message":"Broken","code":503}}"#, &exchange());
+    let Err(ApiError::Refused(refusal)) = refused else { panic!("{refused:?}") };
     assert_eq!(
         refusal.to_string(),
         "llm.example.com answered overloaded_error in the middle of its answer: Broken (request req_1)"
@@ -242,7 +243,7 @@ proptest! {
     fn no_bytes_are_a_panic_or_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in ".*") {
         let outcome = follow([&bytes[..], text.as_bytes()]);
         prop_assert!(outcome.ended.is_some());
-        drop(Reading::default().whole(&bytes, &peer()));
+        drop(Parser::default().whole(&bytes, &exchange()));
     }
 
     #[test]

@@ -1,0 +1,40 @@
+//! The Messages API (`POST /v1/messages`).
+
+use super::dialect::{self, Dialect, Spelling, StreamParser, v1};
+use super::error::Result;
+use super::question::Question;
+use crate::provider::Url;
+
+mod body;
+mod schema;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+const QUESTIONS: &str = "messages";
+
+/// The largest page of models that the API gives.
+const PAGE: &str = "1000";
+
+/// The Messages API.
+pub(super) struct Messages;
+
+impl Dialect for Messages {
+    fn question_url(&self, base: &Url, _question: &Question) -> Url {
+        v1(base, QUESTIONS, QUESTIONS)
+    }
+
+    fn question_body(&self, question: &Question, _spelling: Spelling) -> Result<Vec<u8>> {
+        dialect::body(&body::Body::new(question), &question.extra)
+    }
+
+    fn parser(&self, request_id: Option<String>) -> Box<dyn StreamParser> {
+        Box::new(stream::Parser::new(request_id))
+    }
+
+    fn models_url(&self, base: &Url, after: Option<&str>) -> Url {
+        let mut url = v1(base, QUESTIONS, "models");
+        url.query_pairs_mut().append_pair("limit", PAGE).extend_pairs(after.map(|id| ("after_id", id)));
+        url
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads the events of a Messages stream, or a message that comes in one piece. No I/O.
+//!
+//! Unknown events, block types, delta types and fields are skipped, as the API's versioning policy asks: they are added
+//! without notice. Gateways leave fields out or write null, so only the text itself is required.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::api::dialect::StreamParser;
+use crate::api::error::{ApiError, Result};
+use crate::api::exchange::Exchange;
+use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
+use crate::api::refusal;
+use crate::api::sse::Event;
+
+/// A message as far as it has been read.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    pub(super) meta: AnswerMeta,
+    /// Why the model declined, if it says so.
+    explanation: String,
+    held: Option<StreamEvent>,
+    /// An event of the Messages API came.
+    recognized: bool,
+    /// Another event came.
+    skipped: bool,
+    /// One of these was the Chat Completions API's.
+    foreign: bool,
+}
+
+/// The description of an answer of the other API.
+const FOREIGN: &str = "in the words of the Chat Completions API: write `dialect = \"openai\"` for this provider";
+
+impl Parser {
+    pub(super) fn new(request_id: Option<String>) -> Self {
+        Self { meta: AnswerMeta { request_id, ..AnswerMeta::default() }, ..Self::default() }
+    }
+}
+
+impl StreamParser for Parser {
+    fn meta(&self) -> &AnswerMeta {
+        &self.meta
+    }
+
+    fn event(&mut self, event: Event<'_>, exchange: &Exchange) -> Result<StreamEvent> {
+        const NAMES: &[&str] = &["message_start", "content_block_start", "content_block_delta", "message_delta"];
+        let mut name = Cow::Borrowed(event.name);
+        if !NAMES.contains(&event.name) {
+            // The name may be missing, but the JSON says the same.
+            match serde_json::from_str::<Probe<'_>>(event.data) {
+                Ok(Probe { kind: Some(kind), .. }) => name = kind,
+                Ok(Probe { error: Some(_), .. }) => name = "error".into(),
+                _ => {}
+            }
+        }
+        let meaning = match &*name {
+            "message_start" => {
+                let start: Start = read(event.data, exchange)?;
+                self.meta.model = start.message.model.map(|model| exchange.words(&model));
+                self.meta.usage.update(start.message.usage.unwrap_or_default());
+                StreamEvent::Nothing
+            }
+            "content_block_start" => read::<BlockStart>(event.data, exchange)?.content_block.into(),
+            "content_block_delta" => read::<BlockDelta>(event.data, exchange)?.delta.into(),
+            "message_delta" => {
+                let delta: MessageDelta = read(event.data, exchange)?;
+                self.stopped(delta.delta.unwrap_or_default(), exchange);
+                self.meta.usage.update(delta.usage.unwrap_or_default());
+                StreamEvent::Nothing
+            }
+            "message_stop" => StreamEvent::Stop,
+            "error" => return Err(self.refused(event.data, exchange)),
+            "ping" | "content_block_stop" => StreamEvent::Nothing,
+            _ => {
+                self.skipped = true;
+                self.foreign |= event.data.contains("\"choices\"");
+                return Ok(StreamEvent::Nothing);
+            }
+        };
+        self.recognized = true;
+        Ok(meaning)
+    }
+
+    fn whole(&mut self, body: &[u8], exchange: &Exchange) -> Result<StreamEvent> {
+        if body.trim_ascii().is_empty() {
+            return Err(exchange.empty());
+        }
+        let message: Message = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
+            true => exchange.cut("its JSON is not complete"),
+            false => exchange.strange_json("message", body),
+        })?;
+        if message.error.is_some() {
+            return Err(self.refused(&String::from_utf8_lossy(body), exchange));
+        }
+        let Some(blocks) = message.content else {
+            if message.choices.is_some() {
+                return Err(exchange.invalid(FOREIGN));
+            }
+            return Err(exchange.strange_json("message", body));
+        };
+        self.meta.model = message.model.map(|model| exchange.words(&model));
+        self.meta.usage = message.usage.unwrap_or_default();
+        self.stopped(message.stopped, exchange);
+        let (mut thinking, mut text) = (String::new(), String::new());
+        for block in blocks {
+            match block.kind.as_deref() {
+                Some("text") => text.push_str(block.text.as_deref().unwrap_or_default()),
+                Some("thinking") => thinking.push_str(block.thinking.as_deref().unwrap_or_default()),
+                _ => {}
+            }
+        }
+        let text = if text.is_empty() { StreamEvent::Stop } else { StreamEvent::Text(text) };
+        if thinking.is_empty() {
+            return Ok(text);
+        }
+        self.held = Some(text);
+        Ok(StreamEvent::Thinking(thinking))
+    }
+
+    fn held(&mut self) -> Option<StreamEvent> {
+        self.held.take()
+    }
+
+    fn ended(&self, between_events: bool, exchange: &Exchange) -> Result<StreamEvent> {
+        Err(match (self.recognized, self.skipped, between_events) {
+            (false, true, _) if self.foreign => exchange.invalid(FOREIGN),
+            (false, true, true) => exchange.invalid("with a stream of events that are none of the Messages API's"),
+            (false, false, true) => exchange.empty(),
+            (_, _, true) => exchange.cut("it ended without the event message_stop"),
+            (_, _, false) => exchange.cut("it ended inside an event"),
+        })
+    }
+
+    fn verdict(&self, _exchange: &Exchange) -> Result<()> {
+        self.meta.verdict(&self.explanation)
+    }
+}
+
+impl Parser {
+    fn stopped(&mut self, stopped: Stopped, exchange: &Exchange) {
+        if let Some(reason) = stopped.stop_reason {
+            self.meta.stop_reason = Some(exchange.words(&reason));
+        }
+        if let Some(details) = stopped.stop_details {
+            let explanation = details.explanation.filter(|explanation| !explanation.is_empty()).or(details.category);
+            self.explanation = exchange.words(&explanation.unwrap_or_default());
+        }
+    }
+
+    fn refused(&self, data: &str, exchange: &Exchange) -> ApiError {
+        let mut refusal = refusal::read::parse(data, exchange);
+        refusal.request_id = refusal.request_id.or_else(|| self.meta.request_id.clone());
+        ApiError::Refused(Box::new(refusal))
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(data: &'a str, exchange: &Exchange) -> Result<T> {
+    serde_json::from_str(data).map_err(|_| exchange.invalid("with an event that is not what the Messages API sends"))
+}
+
+#[derive(Deserialize)]
+struct Probe<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    error: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Start {
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct BlockStart {
+    content_block: Part,
+}
+
+#[derive(Deserialize)]
+struct BlockDelta {
+    delta: Part,
+}
+
+/// A block's beginning or one of its deltas.
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum Part {
+    #[serde(rename = "text", alias = "text_delta")]
+    Text { text: Option<String> },
+    #[serde(rename = "thinking", alias = "thinking_delta")]
+    Thinking { thinking: Option<String> },
+    #[serde(other)]
+    Other,
+}
+
+impl From<Part> for StreamEvent {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Text { text: Some(text) } if !text.is_empty() => Self::Text(text),
+            Part::Thinking { thinking: Some(text) } if !text.is_empty() => Self::Thinking(text),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct MessageDelta {
+    delta: Option<Stopped>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    model: Option<String>,
+    content: Option<Vec<Block>>,
+    usage: Option<Usage>,
+    error: Option<IgnoredAny>,
+    choices: Option<IgnoredAny>,
+    #[serde(flatten)]
+    stopped: Stopped,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    text: Option<String>,
+    thinking: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Stopped {
+    stop_reason: Option<String>,
+    stop_details: Option<StopDetails>,
+}
+
+#[derive(Deserialize)]
+struct StopDetails {
+    category: Option<String>,
+    explanation: Option<String>,
+}

@@ -1,0 +1,139 @@
+//! The client of one provider's API. It is given a token and does not know where tokens come from.
+//!
+//! It does not retry, except with another spelling of the question after a refusal that asks for it: only the caller
+//! knows whether a new token or another try is due.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Response};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::answer::Answer;
+use super::dialect::{self, Dialect, Spelling};
+use super::error::{ApiError, Result};
+use super::exchange::Exchange;
+use super::question::Question;
+use super::{SILENCE, refusal};
+use crate::clean::clean;
+use crate::http::{Http, Lost};
+use crate::provider::{Provider, Url};
+use crate::secret::AccessToken;
+
+/// How long to wait for a silent server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// For the head of the response: a gateway that does not stream sends nothing while the model thinks.
+    pub(super) head: Duration,
+    /// For the next bytes of its body. A stream's pings count.
+    pub(super) body: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(300), body: SILENCE }
+    }
+}
+
+/// Talks to one provider's API, in its dialect.
+pub struct Client<'a> {
+    http: &'a Http,
+    pub(super) base: &'a Url,
+    pub(super) dialect: &'static dyn Dialect,
+    headers: HeaderMap,
+    pub(super) limits: Limits,
+}
+
+impl<'a> Client<'a> {
+    /// A client for the provider's `api_url`.
+    ///
+    /// # Errors
+    /// [`ApiError::NoApiUrl`], and [`ApiError::UnusableHeader`] for a configured header that cannot be sent.
+    pub fn new(http: &'a Http, provider: &'a Provider) -> Result<Self> {
+        let base = provider.api.url.as_ref();
+        let base = base.ok_or_else(|| ApiError::NoApiUrl { provider: provider.name.clone() })?;
+        let dialect = dialect::of(provider.api.dialect);
+        Ok(Self { http, base, dialect, headers: headers(provider)?, limits: Limits::default() })
+    }
+
+    /// Disables the time limit for the head of a response. The caller sets a deadline.
+    pub fn without_head_limit(mut self) -> Self {
+        self.limits.head = Duration::MAX;
+        self
+    }
+
+    /// Asks, and returns as soon as the service begins to answer, before any text. It may take five minutes to begin,
+    /// because a gateway that does not stream is silent while the model thinks.
+    ///
+    /// # Errors
+    /// [`ApiError::Refused`] with what the service says, [`ApiError::Http`] if there is no response,
+    /// [`ApiError::InvalidResponse`] if the response is neither a stream of events nor JSON,
+    /// [`ApiError::ReservedField`] for an extra field that the question has already.
+    pub async fn ask(&self, token: &AccessToken, question: &Question) -> Result<Answer> {
+        let url = self.dialect.question_url(self.base, question);
+        let mut spelling = Spelling::default();
+        loop {
+            let body = self.dialect.question_body(question, spelling)?;
+            let request = request(Method::POST, url.clone(), "text/event-stream", Some(body));
+            match self.send(token, request).await {
+                Ok((response, exchange)) => return Answer::new(response, exchange, self.dialect).await,
+                Err(ApiError::Refused(refusal)) => {
+                    spelling = self.dialect.respell(spelling, &refusal).ok_or(ApiError::Refused(refusal))?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a request and waits for the head of a successful response.
+    pub(super) async fn send(&self, token: &AccessToken, mut request: Request) -> Result<(Response, Exchange)> {
+        for (name, value) in &self.headers {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
+        let exchange = Exchange::new(request.url(), token, self.limits.body).hiding(&self.headers);
+        let client = self.http.client(request.url())?;
+        let sent = timeout(self.limits.head, self.http.send(client, request)).await;
+        let silent = || Lost::PerhapsSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
+        let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|lost| lost.at(self.base))?;
+        if response.status().is_success() {
+            return Ok((response, exchange));
+        }
+        Err(ApiError::Refused(Box::new(refusal::read::read(response, &exchange).await)))
+    }
+}
+
+/// A request that accepts this type of content. A body is sent as JSON.
+pub(super) fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>) -> Request {
+    let mut request = Request::new(method, url);
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+    if let Some(body) = body {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(body.into());
+    }
+    request
+}
+
+/// The configured headers. A gateway's key may travel in any of them, so all are sensitive.
+pub(super) fn headers(provider: &Provider) -> Result<HeaderMap> {
+    let unusable =
+        |name: &str, reason| ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &provider.api.headers {
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| unusable(name, "a header's name is letters, digits and hyphens"))?;
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| unusable(name, "its value has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+pub(super) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ApiError::UnusableToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,150 @@
+//! The seam between the client and the APIs it speaks. Each API is one folder beside this file and one arm in [`of`].
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use super::error::{ApiError, Result};
+use super::exchange::Exchange;
+use super::meta::{AnswerMeta, StreamEvent};
+use super::models::{self, Page};
+use super::question::Question;
+use super::refusal::Refusal;
+use super::sse::Event;
+use super::{anthropic, openai_chat};
+use crate::provider::{self, Url};
+
+#[cfg(test)]
+mod tests;
+
+/// The implementation of a configured dialect.
+pub(super) fn of(configured: provider::Dialect) -> &'static dyn Dialect {
+    match configured {
+        provider::Dialect::Anthropic => &anthropic::Messages,
+        provider::Dialect::Openai => &openai_chat::ChatCompletions,
+    }
+}
+
+/// How one API writes questions and answers.
+pub(super) trait Dialect: Send + Sync {
+    /// The URL that a question is sent to. `base` is the configured `api_url`.
+    fn question_url(&self, base: &Url, question: &Question) -> Url;
+
+    /// The JSON body of a question, written with [`body`].
+    ///
+    /// # Errors
+    /// [`ApiError::ReservedField`] for an extra field that the body has already.
+    fn question_body(&self, question: &Question, spelling: Spelling) -> Result<Vec<u8>>;
+
+    /// The spelling to try after a refusal. `None` if another spelling would not help. Each call must name a spelling
+    /// that was not tried yet, so that this comes to an end.
+    fn respell(&self, _spelling: Spelling, _refusal: &Refusal) -> Option<Spelling> {
+        None
+    }
+
+    /// The parser of one answer, streamed or whole.
+    fn parser(&self, request_id: Option<String>) -> Box<dyn StreamParser>;
+
+    /// The URL of a page of the list of models. `after` is the [`Page::next`] of the page before.
+    fn models_url(&self, base: &Url, after: Option<&str>) -> Url;
+
+    /// Reads a page of the list of models. `None` if it is no such list.
+    fn models_page(&self, body: &[u8]) -> Option<Page> {
+        models::page(body)
+    }
+}
+
+/// Reads one answer.
+pub(super) trait StreamParser: Send {
+    /// What is known about the answer so far.
+    fn meta(&self) -> &AnswerMeta;
+
+    /// Reads one event of a stream.
+    ///
+    /// # Errors
+    /// [`ApiError::Refused`] for an error event, [`ApiError::InvalidResponse`] for an event that is not the API's.
+    fn event(&mut self, event: Event<'_>, exchange: &Exchange) -> Result<StreamEvent>;
+
+    /// Reads an answer that came in one piece, up to its first thinking or text. [`held`](Self::held) has the rest.
+    ///
+    /// # Errors
+    /// [`ApiError::AnswerCut`] if it breaks off, [`ApiError::Refused`] if it is an error,
+    /// [`ApiError::InvalidResponse`] if it is not the API's.
+    fn whole(&mut self, body: &[u8], exchange: &Exchange) -> Result<StreamEvent>;
+
+    /// What the last event, or the whole answer, brought besides what it was read as.
+    fn held(&mut self) -> Option<StreamEvent>;
+
+    /// Whether the answer is complete although the stream goes on.
+    fn is_finished(&self) -> bool {
+        false
+    }
+
+    /// What it means that the stream ended here.
+    ///
+    /// # Errors
+    /// [`ApiError::AnswerCut`] and [`ApiError::InvalidResponse`] if it ended too early.
+    fn ended(&self, between_events: bool, exchange: &Exchange) -> Result<StreamEvent>;
+
+    /// Checks that the complete answer answers the question.
+    ///
+    /// # Errors
+    /// [`ApiError::Declined`] or [`ApiError::ContextFull`].
+    fn verdict(&self, exchange: &Exchange) -> Result<()>;
+}
+
+/// Which of its alternative spellings a dialect uses. A dialect gives each alternative a bit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Spelling(pub(super) u8);
+
+impl Spelling {
+    /// Whether it has this alternative.
+    pub(super) fn has(self, alternative: u8) -> bool {
+        self.0 & alternative != 0
+    }
+
+    /// Adds an alternative. `None` if it has it already.
+    pub(super) fn with(self, alternative: u8) -> Option<Self> {
+        (!self.has(alternative)).then_some(Self(self.0 | alternative))
+    }
+}
+
+/// The URL of a resource below `/v1/`: the path of the base, `/v1` once, the resource, the query of the base. The base
+/// may also be the whole URL of `questions`, so that a gateway need not have a `/v1`.
+pub(super) fn v1(base: &Url, questions: &str, resource: &str) -> Url {
+    let mut url = base.clone();
+    let prefix = url.path().trim_end_matches('/');
+    let whole = prefix.strip_suffix(questions).and_then(|prefix| prefix.strip_suffix('/'));
+    let path = match whole {
+        Some(prefix) => format!("{prefix}/{resource}"),
+        None => format!("{}/v1/{resource}", prefix.strip_suffix("/v1").unwrap_or(prefix)),
+    };
+    url.set_path(&path);
+    url
+}
+
+/// The fields of a body and the extra ones of the question, as JSON.
+///
+/// # Errors
+/// [`ApiError::ReservedField`] for an extra field that the body has already.
+pub(super) fn body(fields: &impl Serialize, extra: &Map<String, Value>) -> Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Extended<'a, T> {
+        #[serde(flatten)]
+        fields: &'a T,
+        #[serde(flatten)]
+        extra: &'a Map<String, Value>,
+    }
+    let unwritable = |error: serde_json::Error| ApiError::UnwritableQuestion { reason: error.to_string() };
+    let body = serde_json::to_vec(fields).map_err(unwritable)?;
+    if extra.is_empty() {
+        return Ok(body);
+    }
+    let written: BTreeMap<String, IgnoredAny> = serde_json::from_slice(&body).map_err(unwritable)?;
+    match extra.keys().find(|field| written.contains_key(*field)) {
+        Some(field) => Err(ApiError::ReservedField { field: field.clone() }),
+        None => serde_json::to_vec(&Extended { fields, extra }).map_err(unwritable),
+    }
+}

@@ -1,0 +1,131 @@
+//! One exchange with a server: its name in messages, and what must not appear when its words are repeated.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use zeroize::Zeroizing;
+
+use super::error::{ApiError, Result};
+use super::incoming::Incoming;
+use super::refusal;
+use crate::clean::clean;
+use crate::provider::{self, Url};
+use crate::secret::AccessToken;
+
+/// The largest response body that is not a stream, in bytes.
+pub(super) const MAX_WHOLE: usize = 64 * 1024 * 1024;
+
+/// Whether a value may be a key: shorter ones are words and versions.
+fn is_long(value: &str) -> bool {
+    value.len() >= 20
+}
+
+/// One exchange with a server.
+pub(super) struct Exchange {
+    pub(super) host: String,
+    token: AccessToken,
+    /// A gateway's own keys, which travel in headers and in the query.
+    keys: Vec<Zeroizing<String>>,
+    /// How long the server may be silent.
+    pub(super) silence: Duration,
+}
+
+impl Exchange {
+    pub(super) fn new(url: &Url, token: &AccessToken, silence: Duration) -> Self {
+        let keys = url.query_pairs().map(|(_, value)| value.into_owned()).filter(|value| is_long(value));
+        let keys = keys.map(Zeroizing::new).collect();
+        Self { host: provider::host(url), token: AccessToken::new(token.expose().to_owned()), keys, silence }
+    }
+
+    /// Hides the values of these headers, too.
+    pub(super) fn hiding(mut self, headers: &HeaderMap) -> Self {
+        let values = headers.values().filter_map(|value| value.to_str().ok()).filter(|value| is_long(value));
+        self.keys.extend(values.map(|value| Zeroizing::new(value.to_owned())));
+        self
+    }
+
+    /// The server's words, fit to be shown. The token goes first: cut to length, half of it might remain.
+    pub(super) fn words(&self, text: &str) -> String {
+        let token = Some(self.token.expose()).filter(|token| !token.is_empty());
+        let hidden = token.into_iter().chain(self.keys.iter().map(|key| key.as_str()));
+        clean(&hidden.fold(text.to_owned(), |text, secret| text.replace(secret, "(secret)")))
+    }
+
+    pub(super) fn invalid(&self, description: impl Into<String>) -> ApiError {
+        ApiError::InvalidResponse { host: self.host.clone(), description: description.into() }
+    }
+
+    pub(super) fn cut(&self, reason: impl Into<String>) -> ApiError {
+        ApiError::AnswerCut { host: self.host.clone(), reason: reason.into() }
+    }
+
+    /// The error for an answer that ended before anything of it came.
+    pub(super) fn empty(&self) -> ApiError {
+        self.cut("")
+    }
+
+    /// The error for a body that is larger than [`MAX_WHOLE`].
+    pub(super) fn too_large(&self) -> ApiError {
+        self.invalid(format!("more than {} MiB at once", MAX_WHOLE / 1024 / 1024))
+    }
+
+    /// Reads a body that is not a stream to its end.
+    pub(super) async fn whole(&self, response: Response) -> Result<Vec<u8>> {
+        let mut incoming = Incoming::new(response, self.silence);
+        let mut whole = Vec::new();
+        while let Some(chunk) = incoming.chunk().await.map_err(|reason| self.cut(reason))? {
+            whole.extend_from_slice(&chunk);
+            if whole.len() > MAX_WHOLE {
+                return Err(self.too_large());
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The error for a response of another content type than was asked for. It is often a sign-in page or a proxy's
+    /// complaint, whose words say more than its type does.
+    pub(super) async fn unexpected(&self, response: Response) -> ApiError {
+        let untold = content_type(&response).is_empty();
+        let what = match content_type(&response) {
+            "" => "without saying what kind of content it sends".to_owned(),
+            kind => format!("with {} where the API would send JSON or events", self.words(kind)),
+        };
+        let body = refusal::read::body(response, self).await;
+        if untold && body.trim().is_empty() {
+            return self.empty();
+        }
+        match refusal::read::parse(&body, self).message {
+            words if words.is_empty() => self.invalid(what),
+            words => self.invalid(format!("{what}: {words}")),
+        }
+    }
+
+    /// The error for JSON that is not `expected`, with the message that the JSON has for a person.
+    pub(super) fn strange_json(&self, expected: &str, body: &[u8]) -> ApiError {
+        match refusal::read::parse(&String::from_utf8_lossy(body), self).message {
+            words if words.is_empty() => self.invalid(format!("with JSON that is no {expected}")),
+            words => self.invalid(format!("with JSON that is no {expected}: {words}")),
+        }
+    }
+
+    /// The service's id of this request.
+    pub(super) fn request_id(&self, response: &Response) -> Option<String> {
+        ["request-id", "x-request-id"]
+            .iter()
+            .find_map(|name| response.headers().get(*name)?.to_str().ok())
+            .map(|id| self.words(id))
+            .filter(|id| !id.is_empty())
+    }
+}
+
+/// The media type of a response, without its parameters.
+pub(super) fn content_type(response: &Response) -> &str {
+    let full = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    full.split(';').next().unwrap_or_default().trim()
+}
+
+pub(super) fn is_json(content_type: &str) -> bool {
+    let lower = content_type.to_ascii_lowercase();
+    lower == "application/json" || (lower.starts_with("application/") && lower.ends_with("+json"))
+}

@@ -1,0 +1,70 @@
+//! The body of a response as it comes in. A server that is silent for too long has ended it.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Bytes};
+use reqwest::{Body, Response};
+use tokio::time::{Sleep, sleep};
+
+use crate::clean::clean;
+use crate::http;
+
+/// The body of a response.
+pub(super) struct Incoming {
+    body: Body,
+    /// How long it may take until the next bytes come.
+    pub(super) silence: Duration,
+    /// Runs while bytes are waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Incoming {
+    pub(super) fn new(response: Response, silence: Duration) -> Self {
+        Self { body: response.into(), silence, timer: None }
+    }
+
+    /// The next bytes, or `None` at the end.
+    ///
+    /// # Errors
+    /// Why nothing more comes, as the end of a sentence.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
+        poll_fn(|context| self.poll_chunk(context)).await
+    }
+
+    /// [`chunk`](Self::chunk) for a caller that polls.
+    pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.silence)));
+                ready!(timer.as_mut().poll(context));
+                self.timer = None;
+                return Poll::Ready(Err(format!("nothing came for {} seconds", self.silence.as_secs())));
+            };
+            self.timer = None;
+            match frame.transpose() {
+                Err(error) => return Poll::Ready(Err(broken_off(&error.without_url()))),
+                Ok(None) => return Poll::Ready(Ok(None)),
+                // Trailers are no part of the body.
+                Ok(Some(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Poll::Ready(Ok(Some(bytes)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why a body broke off. In which part of a chunk that happened helps no one.
+fn broken_off(error: &(dyn Error + 'static)) -> String {
+    let mut causes = std::iter::successors(Some(error), |error| (*error).source());
+    let is_end = |cause: &(dyn Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof)
+    };
+    if causes.any(is_end) { "the connection broke".into() } else { clean(&http::root_cause(error)) }
+}

@@ -1,0 +1,319 @@
+//! Reads a refusal, whatever shape its body has.
+//!
+//! Between the client and the model are gateways, proxies and load balancers, and each refuses in its own way:
+//! Anthropic's and OpenAI's JSON, RFC 6750's, FastAPI's, plain text, an HTML page, nothing.
+
+use reqwest::Response;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::Refusal;
+use crate::api::exchange::Exchange;
+use crate::http::retry_after;
+
+/// As much of a refusal's body as is worth reading, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Reads a refusal.
+pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Refusal {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let (request_id, location) = (exchange.request_id(&response), redirect(&response, exchange));
+    let mut refusal = parse(&body(response, exchange).await, exchange);
+    refusal.status = Some(status.as_u16());
+    // LiteLLM's `code` says the status once more.
+    refusal.kind = refusal.kind.filter(|kind| kind != status.as_str());
+    refusal.request_id = request_id.or(refusal.request_id);
+    refusal.retry_after = retry_after(&headers);
+    refusal.should_retry = match header(&headers, "x-should-retry") {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    };
+    refusal.invalid_token = status.is_client_error() && invalid_token(&headers);
+    if status.is_redirection() {
+        refusal.message = location;
+    } else if refusal.message.is_empty() {
+        // RFC 6750, section 3: where a resource server says what is wrong with a token.
+        refusal.message = exchange.words(header(&headers, "www-authenticate"));
+    }
+    refusal
+}
+
+/// The body to its end or [`MAX_BODY`], as far as it is text. One that breaks off or hangs does not
+/// hide the status.
+pub(in crate::api) async fn body(mut response: Response, exchange: &Exchange) -> String {
+    let mut body = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() >= MAX_BODY {
+                break;
+            }
+        }
+    };
+    // All of it has as long as one silence: a trickling error page is not worth waiting for.
+    let _ = timeout(exchange.silence, reading).await;
+    body.truncate(MAX_BODY);
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+/// Whether a challenge says that the token is no good (RFC 6750, section 3.1). The status beside it
+/// should be 401, and with many a gateway is another.
+fn invalid_token(headers: &HeaderMap) -> bool {
+    let challenges = headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
+    challenges.map(str::to_ascii_lowercase).any(|challenge| {
+        let says = |error: &str| {
+            let value = error.trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
+            value.strip_prefix('"').unwrap_or(value).strip_prefix("invalid_token").is_some_and(|rest| {
+                // Nothing longer that begins so.
+                !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+            })
+        };
+        let parameter = |at: usize| challenge[..at].ends_with([' ', ',', '\t']);
+        challenge.contains("bearer")
+            && challenge.match_indices("error").any(|(at, name)| parameter(at) && says(&challenge[at + name.len()..]))
+    })
+}
+
+/// Reads type, message and request id of a body.
+pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
+    let mut refusal = Refusal { host: exchange.host.clone(), ..Refusal::default() };
+    match serde_json::from_str::<Value>(body) {
+        Ok(body) => {
+            refusal.kind = kind(&body).map(|kind| exchange.words(kind));
+            refusal.message = exchange.words(&placed(&body, words(&body).unwrap_or_default()));
+            refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| exchange.words(id));
+        }
+        Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "JSON that cannot be read".into(),
+        Err(_) => refusal.message = html(body, exchange).unwrap_or_else(|| exchange.words(body)),
+    }
+    refusal
+}
+
+/// The words for a person in a JSON body: the first of the usual fields that has any, as deep as it
+/// takes.
+fn words(body: &Value) -> Option<&str> {
+    match body {
+        Value::String(words) if !words.trim().is_empty() => Some(words),
+        Value::Array(items) => items.iter().find_map(words),
+        Value::Object(fields) => ["message", "error_description", "msg", "detail", "error", "errors", "title"]
+            .iter()
+            .find_map(|name| words(fields.get(*name)?)),
+        _ => None,
+    }
+}
+
+/// These words, after the name of the field that they complain of where they do not say it: OpenAI's
+/// `param`, or FastAPI's `loc`.
+fn placed(body: &Value, words: &str) -> String {
+    let path = |place: &Value| match place {
+        // LiteLLM writes a missing one as the word "None".
+        Value::String(name) if !matches!(&**name, "" | "None" | "null") => Some(name.clone()),
+        Value::Array(steps) => {
+            let steps = steps.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+            Some(steps.collect::<Vec<_>>().join("."))
+        }
+        _ => None,
+    };
+    match ["/error/param", "/detail/0/loc"].iter().find_map(|pointer| path(body.pointer(pointer)?)) {
+        Some(place) if !words.is_empty() && !words.contains(place.rsplit('.').next().unwrap_or(&place)) => {
+            format!("{place}: {words}")
+        }
+        _ => words.to_owned(),
+    }
+}
+
+/// The name for programs in a JSON body.
+fn kind(body: &Value) -> Option<&str> {
+    let error = body.get("error")?;
+    if error.is_string() {
+        // RFC 6750 puts the name here and the words elsewhere; others put the words here.
+        return body.get("error_description").and(error.as_str());
+    }
+    if let Some(full @ "context_length_exceeded") = error.get("code").and_then(Value::as_str) {
+        return Some(full);
+    }
+    let code = error.pointer("/details/error_code").and_then(Value::as_str);
+    if let Some(cap @ "enforced_spend_limit_reached") = code {
+        return Some(cap);
+    }
+    // LiteLLM writes a missing type as the word "None".
+    ["type", "code"].iter().find_map(|name| error.get(*name)?.as_str().filter(|kind| !matches!(*kind, "" | "None")))
+}
+
+/// The title of an HTML page. `None` if the text is not HTML.
+fn html(body: &str, exchange: &Exchange) -> Option<String> {
+    // Same length, so that what is found in one is at the same place in the other.
+    let lower = body.to_ascii_lowercase();
+    if !["<!doctype html", "<html", "<head", "<title"].iter().any(|mark| lower.trim_start().starts_with(mark)) {
+        return None;
+    }
+    let title = || {
+        let tag = lower.find("<title")?;
+        let start = tag + lower[tag..].find('>')? + 1;
+        let end = start + lower[start..].find("</title")?;
+        Some(exchange.words(&body[start..end])).filter(|title| !title.is_empty())
+    };
+    Some(title().unwrap_or_else(|| "an HTML page".into()))
+}
+
+/// Where the service would send the question instead, by name only.
+fn redirect(response: &Response, exchange: &Exchange) -> String {
+    match response.url().join(header(response.headers(), "location")) {
+        Ok(url) if response.headers().contains_key("location") => {
+            format!("redirects to {}; not followed", exchange.words(&crate::provider::host(&url)))
+        }
+        _ => "redirects to nowhere".into(),
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::provider::Url;
+    use crate::secret::AccessToken;
+
+    fn exchange() -> Exchange {
+        let url = Url::parse("https://llm.example.com/v1/messages").expect("a URL");
+        Exchange::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn every_shape_of_body_becomes_one_line() {
+        let long = format!(r#"{{"error":{{"message":"{}sk-token"}}}}"#, "x".repeat(296));
+        let cut = format!("{}(sec...", "x".repeat(296));
+        for (body, kind, message) in [
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: too\n large."}}"#,
+                Some("invalid_request_error"),
+                "max_tokens: too large",
+            ),
+            (
+                r#"{"error":{"message":"Bad key","type":"invalid_request_error","param":null,"code":"bad_key"}}"#,
+                Some("invalid_request_error"),
+                "Bad key",
+            ),
+            (r#"{"error":{"message":"No","type":null,"code":"bad_key"}}"#, Some("bad_key"), "No"),
+            (r#"{"error":{"message":"No","type":"None","code":401}}"#, None, "No"),
+            (
+                r#"{"error":{"type":"rate_limit_error","message":"Cap","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+                Some("enforced_spend_limit_reached"),
+                "Cap",
+            ),
+            (
+                r#"{"error":{"type":"rate_limit_error","message":"Slow","details":{"error_code":"other"}}}"#,
+                Some("rate_limit_error"),
+                "Slow",
+            ),
+            (r#"{"error":"model not loaded"}"#, None, "model not loaded"),
+            (r#"{"error":"invalid_token","error_description":"It expired"}"#, Some("invalid_token"), "It expired"),
+            (r#"{"message":"no Route matched with those values"}"#, None, "no Route matched with those values"),
+            (r#"{"detail":"Not Found"}"#, None, "Not Found"),
+            (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, None, "body: field required"),
+            (r#"{"detail":{"error":"no such team"}}"#, None, "no such team"),
+            (r#"{"type":"about:blank","title":"Forbidden","status":403}"#, None, "Forbidden"),
+            (r#"{"error":{}}"#, None, ""),
+            (r#"{"error":{"type":"api_error","message":""}}"#, Some("api_error"), ""),
+            (r#"{"secret_looking":"value"}"#, None, ""),
+            (r#""quoted""#, None, "quoted"),
+            ("null", None, ""),
+            (r#"{"error":{"message":"cut o"#, None, "JSON that cannot be read"),
+            ("upstream connect error", None, "upstream connect error"),
+            (" plain\r\n\x1b[2Jtext \u{202e}x", None, "plain [2Jtext x"),
+            ("<html><head><TITLE lang=en> 502 Bad\nGateway </TITLE></head>", None, "502 Bad Gateway"),
+            ("\n<!DOCTYPE HTML><p>who <title", None, "an HTML page"),
+            ("<html><title></title>", None, "an HTML page"),
+            ("<html>\u{130}<title>\u{130}\u{fc}</title>", None, "\u{130}\u{fc}"),
+            ("", None, ""),
+            ("  \n", None, ""),
+            (r#"{"error":{"message":"bad sk-token!"}}"#, None, "bad (secret)!"),
+            (&long, None, &cut),
+            ("sk-token", None, "(secret)"),
+        ] {
+            let refusal = parse(body, &exchange());
+            assert_eq!((refusal.kind.as_deref(), refusal.message.as_str()), (kind, message), "{body}");
+            assert_eq!(refusal.host, "llm.example.com");
+        }
+    }
+
+    #[test]
+    fn a_field_that_the_words_do_not_name_is_named() {
+        for (body, message) in [
+            (
+                r#"{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs"}]}"#,
+                "body.stream_options: Extra inputs",
+            ),
+            (r#"{"detail":[{"loc":["body","messages",0],"msg":"Too long"}]}"#, "body.messages.0: Too long"),
+            (r#"{"error":{"message":"Not allowed","param":"top_p"}}"#, "top_p: Not allowed"),
+            (r#"{"error":{"message":"'top_p' is not allowed","param":"top_p"}}"#, "'top_p' is not allowed"),
+            (r#"{"error":{"message":"No","param":null}}"#, "No"),
+            (r#"{"error":{"message":"No","param":"None"}}"#, "No"),
+            (r#"{"error":{"param":"top_p"}}"#, ""),
+        ] {
+            assert_eq!(parse(body, &exchange()).message, message, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_says_that_the_token_is_no_good() {
+        for (challenge, says) in [
+            (r#"Bearer error="invalid_token""#, true),
+            (r#"Bearer realm="x", error="invalid_token", error_description="It, expired""#, true),
+            (r#"Basic realm="y", bearer realm="x",error = invalid_token"#, true),
+            ("Bearer", false),
+            (r#"Bearer error="invalid_request""#, false),
+            (r#"Bearer error="invalid_tokens""#, false),
+            (r#"Bearer other_error="invalid_token""#, false),
+            (r#"Bearer error_description="invalid_token""#, false),
+            (r#"DPoP error="invalid_token""#, false),
+        ] {
+            let headers = [("www-authenticate", challenge)]
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+            assert_eq!(invalid_token(&HeaderMap::from_iter(headers)), says, "{challenge}");
+        }
+    }
+
+    #[test]
+    fn the_request_id_is_found_in_the_body() {
+        let refusal = parse(r#"{"error":{"message":"x"},"request_id":"req_1\u001b"}"#, &exchange());
+        assert_eq!(refusal.request_id.as_deref(), Some("req_1"));
+    }
+
+    #[test]
+    fn waits_are_read_from_either_header() {
+        let date = ("date", "Mon, 23 Nov 2026 08:00:00 GMT");
+        for (headers, millis) in [
+            (vec![("retry-after", "20")], Some(20_000)),
+            (vec![("retry-after", "0")], Some(0)),
+            (vec![("retry-after", "1.2")], Some(1_200)),
+            (vec![("retry-after", "20"), ("retry-after-ms", "1500")], Some(1_500)),
+            (vec![("retry-after-ms", "1")], Some(1)),
+            (vec![("retry-after", "20"), ("retry-after-ms", "soon")], Some(20_000)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT"), date], Some(90_000)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 07:59:00 GMT"), date], None),
+            (vec![("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT")], None),
+            (vec![("retry-after", "-10")], None),
+            (vec![("retry-after", "NaN")], None),
+            (vec![("retry-after", "inf")], None),
+            (vec![("retry-after", "1e300")], None),
+            (vec![("retry-after", "soon")], None),
+            (vec![("retry-after", "")], None),
+            (vec![], None),
+        ] {
+            let headers = headers
+                .into_iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let headers: HeaderMap = headers.collect();
+            assert_eq!(retry_after(&headers), millis.map(Duration::from_millis), "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `nexus help config`: the reference of the configuration keys. All other help is `--help` of a command.
+
+use std::ffi::OsString;
+
+use crate::cli::commands::Done;
+use crate::cli::config::reference;
+use crate::cli::context::Context;
+
+/// The widest line of prose, as in the help of the commands.
+const WIDEST: usize = 100;
+
+/// Whether the command line is `nexus help config`.
+pub(crate) fn is_config(words: &[OsString]) -> bool {
+    matches!(words, [_, help, config] if help == "help" && config == "config")
+}
+
+/// Prints the reference. It needs no configuration and no home folder.
+///
+/// # Errors
+/// A stdout that cannot be written to.
+pub(crate) fn config(context: &Context) -> Done {
+    let columns = if context.stdout_is_terminal() { context.columns().min(WIDEST) } else { WIDEST };
+    context.print(&reference::text(columns))?;
+    Ok(0)
+}

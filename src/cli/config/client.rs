@@ -1,0 +1,145 @@
+//! The OAuth client of a provider: put together from the keys of its section and, for the built-in
+//! provider, from the three `CLAUDE_CODE_*` variables.
+
+use std::fs;
+use std::io;
+
+use super::checks::{self, warn_if_readable};
+use super::keys::Section;
+use super::{Variables, invalid};
+use nexus::internal::failure::Result;
+use nexus::internal::provider::{BUILT_IN, Client, ClientAuth, Origin, Provider, Setting};
+use nexus::internal::secret::ClientSecret;
+
+/// The Console takes a secret in the body; elsewhere Basic is what every server must support
+/// (RFC 6749, section 2.3.1).
+fn default_auth(provider: &str, secret: bool) -> ClientAuth {
+    match (secret, provider) {
+        (false, _) => ClientAuth::None,
+        (true, BUILT_IN) => ClientAuth::Post,
+        (true, _) => ClientAuth::Basic,
+    }
+}
+
+impl Section {
+    /// The provider that the section describes.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`](nexus::Failure), naming the key and its place.
+    pub(super) fn into_provider(mut self, warnings: &mut Vec<String>) -> Result<Provider> {
+        if let Some(failure) = self.unusable.take() {
+            return Err(failure);
+        }
+        let secret = self.secret(warnings)?;
+        let auth = self.client_auth.unwrap_or_else(|| default_auth(&self.provider.name, secret.is_some()));
+        self.check_duplicates(auth)?;
+        let Self { source, mut provider, client_id, .. } = self;
+        let Some(id) = client_id else {
+            if secret.is_some() {
+                let key = if self.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
+                return Err(source.invalid(key, "needs a `client_id`", "write the `client_id` too"));
+            }
+            return Ok(provider);
+        };
+        if auth == ClientAuth::None && secret.is_some() {
+            let hint = "remove one of the two; a secret is sent with basic or post";
+            return Err(source.invalid("client_auth", "is none, but there is a client secret", hint));
+        }
+        if auth != ClientAuth::None && secret.is_none() && provider.name != *BUILT_IN {
+            let why = format!("is {}, but there is no client secret", auth.as_str());
+            return Err(source.invalid("client_auth", &why, "write a `client_secret` or `client_secret_file`"));
+        }
+        provider.client = Some(Client { id, secret, auth });
+        Ok(provider)
+    }
+
+    /// Refuses what another key of the section says already.
+    fn check_duplicates(&self, auth: ClientAuth) -> Result<()> {
+        let Self { source, provider, .. } = self;
+        let asks = !provider.scopes.is_empty() || !source.has("scopes");
+        if asks && provider.authorize_params.contains_key("scope") {
+            let why = "has a `scope`, which is set by `scopes`";
+            return Err(source.invalid("authorize_params", why, "write it in `scopes`"));
+        }
+        if auth != ClientAuth::Basic {
+            return Ok(());
+        }
+        for (key, style) in [("code_headers", &provider.code), ("refresh_headers", &provider.refresh)] {
+            if style.headers.keys().any(|name| name.eq_ignore_ascii_case(checks::AUTHORIZATION)) {
+                let why = "has an `Authorization`, which nexus sends the client secret in";
+                return Err(source.invalid(key, why, checks::USE_ANOTHER_HEADER));
+            }
+        }
+        Ok(())
+    }
+
+    fn secret(&mut self, warnings: &mut Vec<String>) -> Result<Option<ClientSecret>> {
+        let Some(file) = &self.client_secret_file else {
+            let secret = self.client_secret.take();
+            if secret.is_some() {
+                warn_if_readable(&self.source.path, warnings);
+            }
+            return Ok(secret);
+        };
+        if self.client_secret.is_some() {
+            let why = "cannot be combined with `client_secret_file`";
+            return Err(self.source.invalid("client_secret", why, "keep one of the two"));
+        }
+        let path = self.source.beside(file);
+        let text = fs::read_to_string(&path).map_err(|error| {
+            let why = format!("names {}, which cannot be read: {error}", path.display());
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound => "create it, with the secret and nothing else in it",
+                _ => "make the file readable",
+            };
+            self.source.invalid("client_secret_file", &why, hint)
+        })?;
+        warn_if_readable(&path, warnings);
+        Ok(Some(ClientSecret::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+    }
+}
+
+/// Lets the three variables replace what the file says, for the built-in provider alone. Gives a warning
+/// where that leaves the file's secret unused.
+///
+/// # Errors
+/// [`Failure::Configuration`](nexus::Failure), naming the variable.
+pub(super) fn apply_variables(variables: Variables<'_>, provider: &mut Provider) -> Result<Option<String>> {
+    let setting = |name| variables(name).map(|value| Setting { value, origin: Origin::Variable(name) });
+    if let Some(uri) = setting("CLAUDE_CODE_REDIRECT_URI") {
+        provider.redirect_uri = uri;
+    }
+    let secret = variables("CLAUDE_CODE_CLIENT_SECRET").map(ClientSecret::new);
+    let Some(id) = setting("CLAUDE_CODE_CLIENT_ID") else {
+        if let Some(client) = provider.client.as_mut().filter(|_| secret.is_some()) {
+            client.secret = secret;
+            if client.auth == ClientAuth::None {
+                client.auth = default_auth(BUILT_IN, true);
+            }
+        }
+        return Ok(None);
+    };
+    if let Some(why) = checks::not_a_client_id(&id.value) {
+        let hint = format!("set {} to the id of the client that you registered", id.origin);
+        return Err(invalid(format!("{} {why}", id.origin), hint));
+    }
+    let (mut secret, mut auth, mut warning) = (secret, None, None);
+    match provider.client.take() {
+        // The file's secret belongs to the client id in the file.
+        Some(file) if file.id.value == id.value => {
+            secret = secret.or(file.secret);
+            auth = Some(file.auth).filter(|auth| *auth != ClientAuth::None || secret.is_none());
+        }
+        Some(file) if file.secret.is_some() && secret.is_none() => {
+            warning = Some(format!(
+                "{} names another client than {}, whose secret is not sent for it: if this one has a secret, set \
+                 CLAUDE_CODE_CLIENT_SECRET",
+                id.origin, file.id.origin
+            ));
+        }
+        _ => {}
+    }
+    let auth = auth.unwrap_or_else(|| default_auth(BUILT_IN, secret.is_some()));
+    provider.client = Some(Client { id, secret, auth });
+    Ok(warning)
+}

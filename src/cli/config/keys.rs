@@ -1,0 +1,336 @@
+//! The keys of `config.toml`, one row each: what a person may write and which field it sets. The parser,
+//! "did you mean", the error messages and `nexus help config` read this table.
+//!
+//! To add a key, add a row here and the field that it sets. Rows are applied in the order of the table,
+//! whatever the order in the file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::checks::{API_REQUEST, AUTHORIZATION_REQUEST, TOKEN_REQUEST};
+use super::file::Source;
+use super::kind::Kind;
+use super::kind::Kind::{Bool, Choice, ClientId, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
+use nexus::internal::failure::Failure;
+use nexus::internal::provider::{ClientAuth, Dialect, Encoding, Provider, Setting};
+use nexus::internal::secret::ClientSecret;
+use nexus::internal::session::key::Keeper;
+
+/// A key of the file.
+pub(super) struct Key<T: 'static> {
+    pub(super) name: &'static str,
+    /// What its value is, and how it gets into a `T`.
+    pub(super) kind: Kind<T>,
+    /// What holds without it, as the reference and the README show it.
+    pub(super) default: &'static str,
+    /// One or two sentences for the reference.
+    pub(super) help: &'static str,
+}
+
+/// The keys at the top of the file, read.
+#[derive(Default)]
+pub(super) struct Settings {
+    pub(super) source: Source,
+    pub(super) aliases: BTreeMap<String, String>,
+    pub(super) default: Option<String>,
+    pub(super) no_history: bool,
+    pub(super) key: Option<Keeper>,
+    pub(super) passphrase_file: Option<PathBuf>,
+    pub(super) passphrase_command: Option<String>,
+}
+
+/// A section `[provider.NAME]`, read. Most keys go straight into the provider; the client is put together
+/// from several of them in the end.
+pub(super) struct Section {
+    pub(super) source: Source,
+    pub(super) provider: Provider,
+    pub(super) client_id: Option<Setting<String>>,
+    pub(super) client_secret: Option<ClientSecret>,
+    pub(super) client_secret_file: Option<PathBuf>,
+    pub(super) client_auth: Option<ClientAuth>,
+    /// The first value that cannot be used. It is no failure unless the provider is chosen.
+    pub(super) unusable: Option<Failure>,
+}
+
+impl Section {
+    /// A section without a key.
+    pub(super) fn of(provider: Provider) -> Self {
+        Self {
+            source: Source::default(),
+            provider,
+            client_id: None,
+            client_secret: None,
+            client_secret_file: None,
+            client_auth: None,
+            unusable: None,
+        }
+    }
+}
+
+/// The keys at the top of the file.
+pub(super) const TOP: &[Key<Settings>] = &[
+    Key {
+        name: "default",
+        kind: Text(|settings, name| settings.default = Some(name.value)),
+        default: "\"claude_code\"",
+        help: "The provider to use when neither --provider nor NEXUS_PROVIDER names one.",
+    },
+    Key {
+        name: "aliases",
+        kind: Table(|settings, aliases| settings.aliases = aliases),
+        default: "{}",
+        help: "Short names for models. They work with --model, in templates and as `model` of a provider.",
+    },
+    Key {
+        name: "history",
+        kind: Bool(|settings, keep| settings.no_history = !keep),
+        default: "true",
+        help: "Whether conversations at a terminal are saved. With false, only --history, -c and --conversation save \
+               them.",
+    },
+    Key {
+        name: "key",
+        kind: Choice(&[
+            ("file", |settings| settings.key = Some(Keeper::File)),
+            ("keyring", |settings| settings.key = Some(Keeper::Keyring)),
+            ("passphrase", |settings| settings.key = Some(Keeper::Passphrase)),
+        ]),
+        default: "\"file\"",
+        help: "Where a new key to the stored sessions is kept. `nexus key move` moves one that exists.",
+    },
+    Key {
+        name: "passphrase_file",
+        kind: Path(|settings, path| settings.passphrase_file = Some(path)),
+        default: "none",
+        help: "The file with the passphrase for `key = \"passphrase\"`. A relative path starts at the folder of \
+               config.toml.",
+    },
+    Key {
+        name: "passphrase_command",
+        kind: Text(|settings, command| settings.passphrase_command = Some(command.value)),
+        default: "none",
+        help: "A command that prints the passphrase for `key = \"passphrase\"`, instead of passphrase_file. It is split \
+               at spaces and started without a shell.",
+    },
+];
+
+/// The keys of a provider.
+pub(super) const PROVIDER: &[Key<Section>] = &[
+    Key {
+        name: "authorize_url",
+        kind: Url(|section, _, url| section.provider.authorize_url = Some(url)),
+        default: "none",
+        help: "The authorization endpoint, where the browser goes to approve the sign-in (RFC 6749, section 3.1). \
+               Signing in needs it.",
+    },
+    Key {
+        name: "token_url",
+        kind: Url(|section, _, url| section.provider.token_url = Some(url)),
+        default: "none",
+        help: "The token endpoint, which issues and refreshes tokens (RFC 6749, section 3.2). Signing in needs it.",
+    },
+    Key {
+        name: "client_id",
+        kind: ClientId(|section, id| section.client_id = Some(id)),
+        default: "none",
+        help: "The id of the client that is registered with the authorization server. Signing in needs it.",
+    },
+    Key {
+        name: "client_secret",
+        kind: Secret(|section, secret| section.client_secret = Some(secret)),
+        default: "none",
+        help: "The secret of the client, if it has one. Make config.toml readable by you alone then: `chmod 600`.",
+    },
+    Key {
+        name: "client_secret_file",
+        kind: Path(|section, path| section.client_secret_file = Some(path)),
+        default: "none",
+        help: "A file that contains the client secret, instead of client_secret. A relative path starts at the folder \
+               of config.toml.",
+    },
+    Key {
+        name: "client_auth",
+        kind: Choice(&[
+            ("none", |section| section.client_auth = Some(ClientAuth::None)),
+            ("basic", |section| section.client_auth = Some(ClientAuth::Basic)),
+            ("post", |section| section.client_auth = Some(ClientAuth::Post)),
+        ]),
+        default: "\"basic\" with a secret, else \"none\"",
+        help: "How the client authenticates at the token endpoint: \"basic\" sends the secret in the Authorization \
+               header, \"post\" in the body (RFC 6749, section 2.3.1).",
+    },
+    Key {
+        name: "redirect_uri",
+        kind: Text(|section, uri| section.provider.redirect_uri = uri),
+        default: "\"http://127.0.0.1:0/callback\"",
+        help: "The redirect URI as it is registered. It leads to this machine; port 0 stands for any free port.",
+    },
+    Key {
+        name: "scopes",
+        kind: List(|section, scopes| section.provider.scopes = scopes),
+        default: "[]",
+        help: "The scopes to ask for. With an empty list the server decides.",
+    },
+    Key {
+        name: "issuer",
+        // Compared letter by letter (RFC 9207, section 2.4), so kept as it was written.
+        kind: Url(|section, text, _| section.provider.issuer = Some(text.to_owned())),
+        default: "none",
+        help: "The issuer identifier of the authorization server. It is compared with `iss` in the redirect (RFC 9207); \
+               no metadata is fetched from it.",
+    },
+    Key {
+        name: "revoke_url",
+        kind: Url(|section, _, url| section.provider.revoke_url = Some(url)),
+        default: "none",
+        help: "The revocation endpoint (RFC 7009), which `nexus oauth logout` uses.",
+    },
+    Key {
+        name: "revoke_replaced",
+        kind: Bool(|section, revoke| section.provider.revoke_replaced = Some(revoke)),
+        default: "only where it cannot end the new session",
+        help: "Whether signing in again revokes the session that it replaces: true always, false never. Without it, the \
+               old session is revoked if it is another account's or if the server gives each sign-in a grant_id of its \
+               own.",
+    },
+    Key {
+        name: "device_url",
+        kind: Url(|section, _, url| section.provider.device_url = Some(url)),
+        default: "none",
+        help: "The device authorization endpoint (RFC 8628). It is checked, but not used yet.",
+    },
+    Key {
+        name: "authorize_params",
+        kind: Params(AUTHORIZATION_REQUEST, |section, params| section.provider.authorize_params = params),
+        default: "{}",
+        help: "Further parameters of the authorization URL, such as { audience = \"llm\" }.",
+    },
+    Key {
+        name: "code_request",
+        kind: Choice(&[
+            ("form", |section| section.provider.code.encoding = Encoding::Form),
+            ("json", |section| section.provider.code.encoding = Encoding::Json),
+        ]),
+        default: "\"form\"",
+        help: "How the body of the code exchange is encoded. OAuth says \"form\"; some servers want \"json\".",
+    },
+    Key {
+        name: "code_params",
+        kind: Params(TOKEN_REQUEST, |section, params| section.provider.code.params = params),
+        default: "{}",
+        help: "Further parameters of the code exchange.",
+    },
+    Key {
+        name: "code_headers",
+        kind: Headers(&[], |section, headers| section.provider.code.headers = headers),
+        default: "{}",
+        help: "Further headers of the code exchange.",
+    },
+    Key {
+        name: "refresh_request",
+        kind: Choice(&[
+            ("form", |section| section.provider.refresh.encoding = Encoding::Form),
+            ("json", |section| section.provider.refresh.encoding = Encoding::Json),
+        ]),
+        default: "\"form\"",
+        help: "How the body of a refresh is encoded: as for code_request.",
+    },
+    Key {
+        name: "refresh_params",
+        kind: Params(TOKEN_REQUEST, |section, params| section.provider.refresh.params = params),
+        default: "{}",
+        help: "Further parameters of a refresh.",
+    },
+    Key {
+        name: "refresh_headers",
+        kind: Headers(&[], |section, headers| section.provider.refresh.headers = headers),
+        default: "{}",
+        help: "Further headers of a refresh.",
+    },
+    Key {
+        name: "api_url",
+        kind: Url(|section, _, url| section.provider.api.url = Some(url)),
+        default: "none",
+        help: "The base URL of the API: /v1/messages (or /v1/chat/completions) and /v1/models are appended. Chatting \
+               needs it.",
+    },
+    Key {
+        name: "dialect",
+        // Before `api_headers`: the dialect brings headers of its own, which those may replace.
+        kind: Choice(&[
+            ("anthropic", |section| section.provider.api.speak(Dialect::Anthropic)),
+            ("openai", |section| section.provider.api.speak(Dialect::Openai)),
+        ]),
+        default: "\"anthropic\"",
+        help: "The API that api_url speaks: \"anthropic\" is the Messages API, \"openai\" the Chat Completions API.",
+    },
+    Key {
+        name: "api_headers",
+        kind: Headers(API_REQUEST, |section, headers| {
+            headers.iter().for_each(|(name, value)| section.provider.api.set_header(name, value));
+        }),
+        default: "{}",
+        help: "Further headers of every API request, such as { x-team = \"7\" }. An empty value removes a header that \
+               nexus sends by default: { anthropic-beta = \"\" }.",
+    },
+    Key {
+        name: "model",
+        kind: Text(|section, model| section.provider.api.model = Some(model.value).filter(|id| !id.is_empty())),
+        default: "the newest model listed",
+        help: "The model, or an alias of one, to use when neither --model nor a template names one. A gateway without \
+               /v1/models needs it.",
+    },
+    Key {
+        name: "max_tokens",
+        kind: Count(|section, tokens| section.provider.api.max_tokens = Some(tokens)),
+        default: "the model's limit where it is listed, else 8192",
+        help: "The longest answer, in tokens, when --max-tokens is not given.",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Name, default and help of every key, with the section it belongs to.
+    fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        let top = TOP.iter().map(|key| (key.name, key.default, key.help));
+        top.chain(PROVIDER.iter().map(|key| (key.name, key.default, key.help)))
+    }
+
+    #[test]
+    fn every_key_is_documented_and_named_once() {
+        let mut names = BTreeSet::new();
+        for (name, default, help) in rows() {
+            assert!(names.insert(name), "{name} twice");
+            assert!(!default.is_empty(), "{name} has no default");
+            assert!(help.len() > 20 && help.ends_with('.'), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_the_keys_of_a_provider_with_their_defaults() {
+        let readme = include_str!("../../../README.md");
+        let table = readme.split("| key | default | |\n").nth(1).unwrap();
+        let mut listed = BTreeMap::new();
+        for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            for name in cells[1].split('`').skip(1).step_by(2) {
+                listed.insert(name, cells[2].replace('`', ""));
+            }
+        }
+        // The example above the table has these.
+        for name in ["authorize_url", "token_url", "client_id", "api_url"] {
+            assert!(readme.contains(&format!("\n{name} = \"")), "{name}");
+            listed.insert(name, "none".into());
+        }
+        let keys: BTreeMap<_, _> = PROVIDER.iter().map(|key| (key.name, key.default.to_owned())).collect();
+        assert_eq!(listed, keys);
+        for key in TOP {
+            let written = [format!("`{}`", key.name), format!("{} = ", key.name), format!("[{}]", key.name)];
+            assert!(written.iter().any(|name| readme.contains(name)), "{} is not in the README", key.name);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What the value of a key is: how it is read, and how it is described to a person.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::checks::{self, Unusable};
+use crate::cli::nearest::nearest;
+use nexus::internal::provider::{self, Origin, Setting};
+use nexus::internal::secret::ClientSecret;
+
+/// A table of texts.
+type Texts = BTreeMap<String, String>;
+
+/// A kind of value, with the function that puts one into a `T`.
+pub(super) enum Kind<T: 'static> {
+    Text(fn(&mut T, Setting<String>)),
+    ClientId(fn(&mut T, Setting<String>)),
+    Secret(fn(&mut T, ClientSecret)),
+    Path(fn(&mut T, PathBuf)),
+    /// An endpoint, as it was written and parsed.
+    Url(fn(&mut T, &str, provider::Url)),
+    Bool(fn(&mut T, bool)),
+    /// A whole number, at least 1.
+    Count(fn(&mut T, u32)),
+    List(fn(&mut T, Vec<String>)),
+    Table(fn(&mut T, Texts)),
+    /// Parameters of a request, but for the reserved ones.
+    Params(&'static [&'static str], fn(&mut T, Texts)),
+    /// Headers of a request, but for the reserved ones.
+    Headers(&'static [&'static str], fn(&mut T, Texts)),
+    /// One of a few words.
+    Choice(&'static [(&'static str, fn(&mut T))]),
+}
+
+/// Why a value was not taken.
+pub(super) enum Fault {
+    /// It is not of its key's kind.
+    Kind {
+        /// The offset of the part that is wrong, where that is not the whole value.
+        at: Option<usize>,
+        /// The word that was probably meant.
+        meant: Option<&'static str>,
+    },
+    /// It is of the right kind, but cannot be used.
+    Unusable(Unusable),
+}
+
+impl From<Unusable> for Fault {
+    fn from(unusable: Unusable) -> Self {
+        Self::Unusable(unusable)
+    }
+}
+
+const NOT_OF_THIS_KIND: Fault = Fault::Kind { at: None, meant: None };
+
+impl<T> Kind<T> {
+    /// Puts the value into the target.
+    ///
+    /// # Errors
+    /// Why it was not taken; the target is unchanged then.
+    pub(super) fn apply(&self, value: &DeValue<'_>, origin: Origin, target: &mut T) -> Result<(), Fault> {
+        match self {
+            Self::Text(set) => set(target, Setting { value: text(value)?.to_owned(), origin }),
+            Self::ClientId(set) => {
+                let id = text(value)?;
+                if let Some(why) = checks::not_a_client_id(id) {
+                    return Err(Unusable::value(why, "set it to the id of the registered client").into());
+                }
+                set(target, Setting { value: id.to_owned(), origin });
+            }
+            Self::Secret(set) => set(target, ClientSecret::new(text(value)?.to_owned())),
+            Self::Path(set) => set(target, PathBuf::from(text(value)?)),
+            Self::Url(set) => {
+                let text = text(value)?;
+                let url = provider::endpoint_url(text);
+                set(target, text, url.map_err(|why| Unusable::value(why, "write it as `https://...`"))?);
+            }
+            Self::Bool(set) => set(target, value.as_bool().ok_or(NOT_OF_THIS_KIND)?),
+            Self::Count(set) => set(target, count(value).ok_or(NOT_OF_THIS_KIND)?),
+            Self::List(set) => set(target, list(value)?),
+            Self::Table(set) => set(target, texts(table(value)?)?),
+            Self::Params(reserved, set) => {
+                let table = table(value)?;
+                let params = texts(table)?;
+                checks::params(entries(table), reserved)?;
+                set(target, params);
+            }
+            Self::Headers(reserved, set) => {
+                let table = table(value)?;
+                let headers = texts(table)?;
+                checks::headers(entries(table), reserved)?;
+                set(target, headers);
+            }
+            Self::Choice(choices) => {
+                let word = text(value)?;
+                match choices.iter().find(|(choice, _)| *choice == word) {
+                    Some((_, choose)) => choose(target),
+                    None => {
+                        let meant = nearest(word, choices.iter().map(|(choice, _)| *choice));
+                        return Err(Fault::Kind { at: None, meant });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the value is, as it has to be written.
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Text(_) | Self::ClientId(_) | Self::Secret(_) => "text in quotes".into(),
+            Self::Path(_) => "a path in quotes".into(),
+            Self::Url(_) => "a URL in quotes".into(),
+            Self::Bool(_) => "true or false, without quotes".into(),
+            Self::Count(_) => format!("a whole number from 1 to {}, without quotes", u32::MAX),
+            Self::List(_) => "a list of texts in quotes: [\"one\", \"two\"]".into(),
+            Self::Table(_) | Self::Params(..) | Self::Headers(..) => {
+                "a table of texts in quotes: { name = \"value\" }".into()
+            }
+            Self::Choice(choices) => {
+                let choices: Vec<_> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
+                format!("one of {}", choices.join(", "))
+            }
+        }
+    }
+}
+
+fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Fault> {
+    value.as_str().ok_or(NOT_OF_THIS_KIND)
+}
+
+/// A text inside a list or a table.
+fn item<'v>(value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Fault> {
+    let not_text = Fault::Kind { at: Some(value.span().start), meant: None };
+    value.get_ref().as_str().ok_or(not_text)
+}
+
+fn count(value: &DeValue<'_>) -> Option<u32> {
+    let number = value.as_integer()?;
+    u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| *number > 0)
+}
+
+fn list(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
+    let items = value.as_array().ok_or(NOT_OF_THIS_KIND)?;
+    items.iter().map(|value| item(value).map(str::to_owned)).collect()
+}
+
+fn table<'v, 't>(value: &'v DeValue<'t>) -> Result<&'v DeTable<'t>, Fault> {
+    value.as_table().ok_or(NOT_OF_THIS_KIND)
+}
+
+fn texts(table: &DeTable<'_>) -> Result<Texts, Fault> {
+    table.iter().map(|(name, value)| Ok((name.get_ref().to_string(), item(value)?.to_owned()))).collect()
+}
+
+/// Offset, name and value of each entry that is a text.
+fn entries<'v>(table: &'v DeTable<'_>) -> impl Iterator<Item = checks::Entry<'v>> {
+    table.iter().filter_map(|(name, value)| {
+        Some(checks::Entry { at: name.span().start, name: name.get_ref(), value: value.get_ref().as_str()? })
+    })
+}

@@ -1,0 +1,139 @@
+//! The reference of the configuration keys, as `nexus help config` prints it.
+
+use std::fmt::Write as _;
+
+use super::keys::{Key, PROVIDER, TOP};
+use nexus::internal::provider::{Provider, Url};
+
+/// What stands before the keys.
+const INTRODUCTION: &str = "The keys of config.toml, which is in ~/.config/nexus/ on Linux and in the platform's config directory \
+    elsewhere. NEXUS_HOME=/folder moves it, and everything else that nexus stores, to that folder. Without the \
+    file, the defaults hold. A key that is not listed here is an error.";
+
+/// What stands before the keys of a provider.
+const PROVIDERS: &str = "A section [provider.NAME] describes an authorization server, the client that is registered \
+    there, and the API. --provider NAME, NEXUS_PROVIDER=NAME or `default` chooses it. URLs are https; plain http is \
+    allowed on loopback only.";
+
+/// The reference, in lines of at most this many columns.
+pub(crate) fn text(columns: usize) -> String {
+    let mut page = Page { columns, text: String::new() };
+    page.paragraph(0, INTRODUCTION);
+    page.heading("At the top of the file");
+    page.keys(TOP);
+    page.heading("In a section [provider.NAME]");
+    page.paragraph(0, PROVIDERS);
+    page.text.push('\n');
+    page.keys(PROVIDER);
+    page.heading("The built-in provider");
+    page.paragraph(
+        0,
+        "Without a section, there is the provider claude_code. A section [provider.claude_code] replaces single values \
+         of it. CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and CLAUDE_CODE_REDIRECT_URI win over that section. \
+         Its defaults differ from those above in:",
+    );
+    page.text.push('\n');
+    for line in built_in() {
+        page.paragraph(2, &line);
+    }
+    page.text
+}
+
+/// The values of the built-in provider, as they would be written in its section.
+fn built_in() -> Vec<String> {
+    let provider = Provider::claude_code();
+    let url = |url: &Option<Url>| url.as_ref().map(Url::to_string).unwrap_or_default();
+    vec![
+        format!("authorize_url = \"{}\"", url(&provider.authorize_url)),
+        format!("token_url = \"{}\"", url(&provider.token_url)),
+        format!("api_url = \"{}\"", url(&provider.api.url)),
+        format!("redirect_uri = \"{}\"", provider.redirect_uri.value),
+        format!("scopes = {:?}", provider.scopes),
+        "client_auth = \"post\", if there is a secret".into(),
+        "refresh_request = \"json\"".into(),
+    ]
+}
+
+/// Text that is wrapped as it is written.
+struct Page {
+    columns: usize,
+    text: String,
+}
+
+impl Page {
+    fn heading(&mut self, heading: &str) {
+        let _ = write!(self.text, "\n{heading}:\n\n");
+    }
+
+    fn keys<T>(&mut self, keys: &[Key<T>]) {
+        for (number, key) in keys.iter().enumerate() {
+            if number > 0 {
+                self.text.push('\n');
+            }
+            self.paragraph(2, key.name);
+            self.paragraph(6, key.help);
+            self.paragraph(6, &format!("Value: {}", key.kind.description()));
+            self.paragraph(6, &format!("Default: {}", key.default));
+        }
+    }
+
+    /// Writes the words, broken where the line would get too long.
+    fn paragraph(&mut self, indent: usize, words: &str) {
+        let mut column = 0;
+        for word in words.split(' ') {
+            let width = word.chars().count();
+            if column == 0 {
+                let _ = write!(self.text, "{:indent$}", "");
+                column = indent;
+            } else if column + 1 + width > self.columns {
+                let _ = write!(self.text, "\n{:indent$}", "");
+                column = indent;
+            } else {
+                self.text.push(' ');
+                column += 1;
+            }
+            self.text.push_str(word);
+            column += width;
+        }
+        self.text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_has_every_key_with_its_help_and_default() {
+        let text = text(usize::MAX);
+        let top = TOP.iter().map(|key| (key.name, key.kind.description(), key.default, key.help));
+        let provider = PROVIDER.iter().map(|key| (key.name, key.kind.description(), key.default, key.help));
+        for (name, value, default, help) in top.chain(provider) {
+            let entry = format!("\n  {name}\n      {help}\n      Value: {value}\n      Default: {default}\n");
+            assert!(text.contains(&entry), "{entry} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn the_built_in_provider_is_described_as_it_is() {
+        let lines = built_in().into_iter().filter(|line| !line.contains(", if there")).collect::<Vec<_>>().join("\n");
+        let config = format!("default = 'same'\n[provider.same]\n{lines}");
+        let (same, built_in) = (super::super::tests::provider(&config, &[]), Provider::claude_code());
+        assert_eq!(same.authorize_url, built_in.authorize_url);
+        assert_eq!(same.token_url, built_in.token_url);
+        assert_eq!(same.api.url, built_in.api.url);
+        assert_eq!(same.redirect_uri.value, built_in.redirect_uri.value);
+        assert_eq!(same.scopes, built_in.scopes);
+        assert_eq!(same.refresh.encoding, built_in.refresh.encoding);
+    }
+
+    #[test]
+    fn lines_fit_the_terminal() {
+        for columns in [60, 80, 100] {
+            let text = text(columns);
+            // A single word may be longer than a line, such as a URL.
+            let long = |line: &&str| line.chars().count() > columns && line.trim().contains(' ');
+            assert_eq!(text.lines().filter(long).collect::<Vec<_>>(), [""; 0]);
+        }
+    }
+}

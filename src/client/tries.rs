@@ -1,0 +1,99 @@
+//! The tries of one request: once more with a fresh token if the API rejects the token, and again after transient
+//! failures.
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Accounts;
+use crate::api::ApiError;
+use crate::api::retry::{ProgressEvent, random};
+use crate::failure::Result;
+use crate::provider::{self, Url};
+use crate::session::Session;
+
+/// How a request has been tried so far.
+pub(super) struct Tries<'a> {
+    accounts: &'a Accounts,
+    owner: &'a str,
+    until: Instant,
+    /// Whether the deadline ends a refresh of the token, too.
+    bounded: bool,
+    refreshed: bool,
+    retried: u32,
+}
+
+impl<'a> Tries<'a> {
+    /// The deadline decides whether to try again, and ends every wait for a server.
+    pub(super) fn within_deadline(accounts: &'a Accounts, owner: &'a str) -> Self {
+        let until = accounts.retry_policy.until(Instant::now());
+        Self { accounts, owner, until, bounded: true, refreshed: false, retried: 0 }
+    }
+
+    /// The deadline decides only whether to try again.
+    pub(super) fn unbounded(accounts: &'a Accounts, owner: &'a str) -> Self {
+        Self { bounded: false, ..Self::within_deadline(accounts, owner) }
+    }
+
+    /// The session that was loaded, or a refreshed one if its token is about to expire.
+    pub(super) async fn first_session(&self, seen: Session) -> Result<Session> {
+        self.accounts.report(&ProgressEvent::WaitingForToken);
+        self.token(self.accounts.serving(self.owner, seen)).await
+    }
+
+    /// Prepares another try after an error: refreshes the token once if it was rejected, or waits.
+    ///
+    /// # Errors
+    /// Why the token could not be refreshed. The inner error is the given one, if another try does not help.
+    pub(super) async fn after(
+        &mut self,
+        session: Session,
+        error: ApiError,
+    ) -> Result<std::result::Result<Session, ApiError>> {
+        if error.is_unauthorized() && !self.refreshed {
+            self.refreshed = true;
+            self.accounts.report(&ProgressEvent::WaitingForToken);
+            return self.token(self.accounts.after_rejection(self.owner, session, error)).await.map(Ok);
+        }
+        let left = self.until.saturating_duration_since(Instant::now());
+        let Some(retry) = self.accounts.retry_policy.retry(&error, self.retried, left, random()) else {
+            return Ok(Err(error));
+        };
+        let wait = retry.wait;
+        self.retried = retry.number;
+        self.accounts.report(&ProgressEvent::Retrying(retry));
+        sleep(wait).await;
+        Ok(Ok(session))
+    }
+
+    /// Waits for a response of the API until the deadline.
+    pub(super) async fn response<T>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, ApiError>>,
+    ) -> std::result::Result<T, ApiError> {
+        let ended = timeout_at(self.until, work).await;
+        ended.unwrap_or_else(|_| Err(self.overdue(self.accounts.provider().api.url.as_ref())))
+    }
+
+    /// Waits for a token until the deadline. A refresh that has been sent is finished all the same.
+    async fn token(&self, work: impl Future<Output = Result<Session>>) -> Result<Session> {
+        if !self.bounded {
+            return work.await;
+        }
+        let ended = timeout_at(self.until, work).await;
+        ended.unwrap_or_else(|_| Err(self.overdue(self.accounts.provider().token_url.as_ref()).into()))
+    }
+
+    fn overdue(&self, url: Option<&Url>) -> ApiError {
+        let host = url.map_or_else(|| self.accounts.provider().name.to_string(), provider::host);
+        ApiError::DeadlineExceeded { host, waited: self.accounts.retry_policy.deadline }
+    }
+}
+
+impl Accounts {
+    pub(super) fn report(&self, event: &ProgressEvent) {
+        match (&self.retry_policy.progress, event) {
+            (Some(progress), event) => progress(event),
+            (None, ProgressEvent::Retrying(retry)) => (self.renewal.notice)(&retry.to_string()),
+            (None, _) => {}
+        }
+    }
+}

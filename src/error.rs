@@ -1,0 +1,45 @@
+//! What every error of this library can be asked: its stable code, its class, and how long to wait.
+
+use std::time::Duration;
+
+/// What a caller can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// The call makes no sense as it is.
+    Usage,
+    /// The provider's configuration, or the client's registration, has to change.
+    Configuration,
+    /// The user has to sign in (again).
+    SignIn,
+    /// The same call may succeed later.
+    Temporary,
+    /// Repeating the call does not help.
+    Permanent,
+}
+
+/// What the error types of this library have in common.
+///
+/// ```
+/// use nexus::{ErrorClass, ErrorInfo};
+///
+/// fn http_status(error: &dyn ErrorInfo) -> u16 {
+///     match error.class() {
+///         ErrorClass::SignIn => 401,
+///         ErrorClass::Temporary => 503,
+///         _ => 500,
+///     }
+/// }
+/// ```
+pub trait ErrorInfo: std::error::Error {
+    /// A name for programs, such as `session_ended`. It does not change between releases.
+    fn code(&self) -> &'static str;
+
+    /// What the caller can do about it.
+    fn class(&self) -> ErrorClass;
+
+    /// How long the server asks to wait before another try (`Retry-After`, RFC 9110, section 10.2.3).
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+}
