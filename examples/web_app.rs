@@ -35,7 +35,6 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nexus::internal::api::{Message, Question};
-use nexus::internal::oauth::attempt::{Attempt, Verdict};
 use nexus::internal::oauth::pkce::random_text;
 use nexus::internal::provider::{Client, ClientAuth, Url};
 use nexus::internal::secret::ClientSecret;
@@ -56,7 +55,7 @@ const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Ask Claude</ti
 struct App {
     accounts: Accounts,
     /// Sign-ins under way, the oldest first, each with the cookie of the browser that began it.
-    pending: Mutex<VecDeque<(String, Attempt)>>,
+    pending: Mutex<VecDeque<(String, AuthorizationRequest)>>,
     /// What every cookie ends with.
     cookie_attributes: &'static str,
 }
@@ -204,9 +203,9 @@ async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
 impl App {
     /// The sign-in that this browser began and this query answers. It is taken out, so that it can
     /// be answered once; any other answer leaves it where it is.
-    fn take_attempt(&self, browser: &str, query: &str) -> Option<Attempt> {
+    fn take_attempt(&self, browser: &str, query: &str) -> Option<AuthorizationRequest> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = |(whose, attempt): &(String, Attempt)| {
+        let answered = |(whose, attempt): &(String, AuthorizationRequest)| {
             whose == browser && !matches!(attempt.judge(query), Verdict::NotOurs(_) | Verdict::Unclear(_))
         };
         let at = pending.iter().position(answered)?;

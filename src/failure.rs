@@ -13,10 +13,8 @@ use std::path::PathBuf;
 use crate::provider::Name;
 use crate::time;
 
-mod refusal;
-
 pub use crate::api::{Refusal, RefusalReason};
-pub use refusal::Failed;
+pub use crate::oauth::Failed;
 
 /// What rooms return.
 pub type Result<T> = std::result::Result<T, Failure>;

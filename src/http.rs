@@ -7,7 +7,8 @@
 //! proxies. No redirect is ever followed: a token goes where the configuration says or nowhere.
 
 mod connecting;
-mod lost;
+mod error;
+mod send_error;
 
 use std::error::Error;
 use std::path::Path;
@@ -20,12 +21,12 @@ use reqwest::{Client, Request, Response, redirect};
 use zeroize::Zeroizing;
 
 pub use connecting::Connecting;
-pub use lost::Lost;
-pub use lost::root_cause;
-use lost::{lost, unknown_issuer};
+use error::Result;
+pub use error::{CertificateProblem, HttpError};
+pub use send_error::{SendError, root_cause};
+use send_error::{send_error, unknown_issuer};
 
 use crate::clean;
-use crate::failure::{Failure, Result};
 use crate::provider::{self, Url};
 use crate::time;
 
@@ -81,14 +82,11 @@ impl Http {
     /// The client for a URL, as heavy as this URL needs.
     ///
     /// # Errors
-    /// [`Failure::Configuration`] for a URL that must not carry a secret, such as http to another
-    /// machine; [`Failure::System`] where no certificate root can be found or the client cannot be built.
+    /// [`HttpError::InvalidUrl`] for a URL that must not carry a secret, such as http to another machine,
+    /// [`HttpError::UnusableProxy`], [`HttpError::NoRoots`], and [`HttpError::System`] if the client cannot be built.
     pub fn client(&self, url: &Url) -> Result<&Client> {
-        if let Err(why) = provider::endpoint_url(url.as_str()) {
-            return Err(Failure::Configuration {
-                sentence: format!("the URL of {} {why}", provider::host(url)),
-                cure: "write it as `https://...`".into(),
-            });
+        if let Err(reason) = provider::endpoint_url(url.as_str()) {
+            return Err(HttpError::InvalidUrl { host: provider::host(url), reason });
         }
         let local = provider::is_loopback(url);
         let (slot, secure) = match (url.scheme(), local) {
@@ -139,7 +137,7 @@ impl Http {
     ///
     /// # Errors
     /// What is known of whether the server has seen it.
-    pub async fn send(&self, client: &Client, request: Request) -> std::result::Result<Response, Lost> {
+    pub async fn send(&self, client: &Client, request: Request) -> std::result::Result<Response, SendError> {
         self.trace_request(&request);
         let credentials = if self.trace.is_some() { credentials(&request) } else { Vec::new() };
         let again = request.try_clone();
@@ -160,22 +158,23 @@ impl Http {
                 Ok(response)
             }
             Err(error) => {
-                let lost = match (lost(error), self.proxy(&url)) {
-                    (Lost::NeverSent(why), Ok(Some(proxy))) => {
-                        Lost::NeverSent(format!("by way of the proxy {proxy}: {why}"))
+                let unsent = match (send_error(error), self.proxy(&url)) {
+                    (SendError::NeverSent(why), Ok(Some(proxy))) => {
+                        SendError::NeverSent(format!("by way of the proxy {proxy}: {why}"))
                     }
-                    (Lost::NotTls, Ok(Some(proxy))) => {
-                        Lost::NeverSent(format!("by way of the proxy {proxy}: what answers does not speak TLS"))
+                    (SendError::NotTls, Ok(Some(proxy))) => {
+                        SendError::NeverSent(format!("by way of the proxy {proxy}: what answers does not speak TLS"))
                     }
-                    (lost, _) => lost,
+                    (unsent, _) => unsent,
                 };
-                self.tell(|| match &lost {
-                    Lost::Untrusted(why) | Lost::NeverSent(why) => format!("* never sent: {why}"),
-                    Lost::NotTls => "* never sent: what answers does not speak TLS".into(),
-                    Lost::PerhapsSent(why) => format!("* no answer: {why}"),
-                    Lost::TooLate => "* no answer in time".into(),
+                self.tell(|| match &unsent {
+                    SendError::Untrusted(problem) => format!("* never sent: {problem}"),
+                    SendError::NeverSent(why) => format!("* never sent: {why}"),
+                    SendError::NotTls => "* never sent: what answers does not speak TLS".into(),
+                    SendError::PerhapsSent(why) => format!("* no answer: {why}"),
+                    SendError::TooLate => "* no answer in time".into(),
                 });
-                Err(lost)
+                Err(unsent)
             }
         }
     }
@@ -287,26 +286,17 @@ fn roots(from: Roots) -> Result<rustls::RootCertStore> {
     store.add_parsable_certificates(found.certs);
     if store.is_empty() {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(Failure::System {
-            sentence: format!(
-                "no certificate authorities to check https with ({}); install the system's CA certificates or set \
-                 SSL_CERT_FILE",
-                clean::clean(&why)
-            ),
-        });
+        return Err(HttpError::NoRoots { reason: clean::clean(&why) });
     }
     Ok(store)
 }
 
-fn unusable_proxy(name: &str, what: &str) -> Failure {
-    Failure::Configuration {
-        sentence: format!("{name} names {what}, which nexus cannot use"),
-        cure: format!("write {name} as `http://HOST:PORT`, or name the server in NO_PROXY"),
-    }
+fn unusable_proxy(variable: &str, proxy: &str) -> HttpError {
+    HttpError::UnusableProxy { variable: variable.into(), proxy: proxy.into() }
 }
 
-fn system(doing: &str, error: &dyn Error) -> Failure {
-    Failure::System { sentence: format!("{doing}: {}", clean::clean(&root_cause(error))) }
+fn system(action: &'static str, error: &dyn Error) -> HttpError {
+    HttpError::System { action, reason: clean::clean(&root_cause(error)) }
 }
 
 /// How long a server asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
@@ -337,8 +327,8 @@ mod tests {
         let http = Http::default();
         let client = http.client(&url).unwrap();
         let request = client.get(url.clone()).timeout(Duration::from_millis(1)).build().unwrap();
-        let lost = http.send(client, request).await.unwrap_err();
-        assert!(matches!(lost, Lost::TooLate), "{lost:?}");
+        let error = http.send(client, request).await.unwrap_err();
+        assert!(matches!(error, SendError::TooLate), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -355,8 +345,8 @@ mod tests {
         }));
         for http in [Http::default(), watched] {
             let client = http.client(&url).unwrap();
-            let lost = http.send(client, client.get(url.clone()).build().unwrap()).await.unwrap_err();
-            assert_eq!(lost, Lost::NeverSent("no connection within 10 seconds".into()));
+            let error = http.send(client, client.get(url.clone()).build().unwrap()).await.unwrap_err();
+            assert_eq!(error, SendError::NeverSent("no connection within 10 seconds".into()));
         }
         let told = told.each_ref().map(|count| count.load(Ordering::Relaxed));
         assert_eq!(told, [1, 1]);

@@ -11,6 +11,7 @@ mod loopback;
 mod oauth;
 mod private_fs;
 mod provider;
+mod redact;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 mod secret;
@@ -27,7 +28,11 @@ pub use api::{
 pub use client::{Accounts, Folders};
 pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
-pub use provider::Provider;
+pub use http::{CertificateProblem, HttpError};
+#[doc(inline)]
+pub use oauth::{AuthorizationRequest, SignInError, TokenError, TokenResponse, Verdict};
+#[doc(inline)]
+pub use provider::{Provider, ProviderError};
 pub use time::now;
 
 /// What only the command line, the tests and the fuzz targets need. No part of the public interface.

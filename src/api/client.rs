@@ -17,7 +17,7 @@ use super::exchange::Exchange;
 use super::question::Question;
 use super::{SILENCE, refusal};
 use crate::clean::clean;
-use crate::http::{Http, Lost};
+use crate::http::{Http, SendError};
 use crate::provider::{Provider, Url};
 use crate::secret::AccessToken;
 
@@ -95,8 +95,8 @@ impl<'a> Client<'a> {
         let exchange = Exchange::new(request.url(), token, self.limits.body).hiding(&self.headers);
         let client = self.http.client(request.url())?;
         let sent = timeout(self.limits.head, self.http.send(client, request)).await;
-        let silent = || Lost::PerhapsSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
-        let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|lost| lost.at(self.base))?;
+        let silent = || SendError::PerhapsSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
+        let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|error| error.at(self.base))?;
         if response.status().is_success() {
             return Ok((response, exchange));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::refusal::Refusal;
 use crate::error::{ErrorClass, ErrorInfo};
-use crate::failure::Failure;
+use crate::http::HttpError;
 use crate::provider::Name;
 use crate::time;
 
@@ -125,8 +125,8 @@ pub enum ApiError {
         waited: Duration,
     },
     /// No request could be sent, or no response came.
-    #[error("{0}")]
-    Http(Box<Failure>),
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 fn cut(host: &str, reason: &str) -> String {
@@ -162,7 +162,7 @@ impl ApiError {
     pub fn is_worth_retrying(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_worth_retrying(),
-            Self::Http(failure) => matches!(**failure, Failure::Unreachable { .. }),
+            Self::Http(error) => matches!(error, HttpError::Unreachable { .. }),
             Self::AnswerCut { .. } => true,
             _ => false,
         }
@@ -185,7 +185,7 @@ impl ErrorInfo for ApiError {
             Self::TooLong { .. } => "too_long",
             Self::InvalidResponse { .. } => "nonsense",
             Self::DeadlineExceeded { .. } => "overdue",
-            Self::Http(failure) => failure.reason(),
+            Self::Http(error) => error.code(),
         }
     }
 
@@ -197,7 +197,7 @@ impl ErrorInfo for ApiError {
             Self::Refused(refusal) if refusal.is_unauthorized() => ErrorClass::SignIn,
             Self::Refused(refusal) if refusal.is_temporary() => ErrorClass::Temporary,
             Self::DeadlineExceeded { .. } => ErrorClass::Temporary,
-            Self::Http(failure) => super::failure_glue::class(failure),
+            Self::Http(error) => error.class(),
             Self::UnusableToken
             | Self::UnwritableQuestion { .. }
             | Self::NoModelList { .. }

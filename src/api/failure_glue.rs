@@ -1,7 +1,6 @@
 //! Turns an [`ApiError`] into the [`Failure`] that the command line still reads.
 
 use super::error::ApiError;
-use crate::error::ErrorClass;
 use crate::failure::Failure;
 use crate::time;
 
@@ -30,23 +29,7 @@ impl From<ApiError> for Failure {
             ApiError::TooLong { host, limit } => Self::TooLong { host, limit },
             ApiError::InvalidResponse { host, description } => Self::Nonsense { host, what: description },
             ApiError::DeadlineExceeded { host, waited } => Self::Overdue { host, waited: time::rounded_up(waited) },
-            ApiError::Http(failure) => *failure,
+            ApiError::Http(error) => error.into(),
         }
-    }
-}
-
-impl From<Failure> for ApiError {
-    fn from(failure: Failure) -> Self {
-        Self::Http(Box::new(failure))
-    }
-}
-
-/// The class, by the exit code.
-pub(super) fn class(failure: &Failure) -> ErrorClass {
-    match failure.exit_code() {
-        2 => ErrorClass::Configuration,
-        4 => ErrorClass::SignIn,
-        75 => ErrorClass::Temporary,
-        _ => ErrorClass::Permanent,
     }
 }

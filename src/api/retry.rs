@@ -128,7 +128,7 @@ impl fmt::Display for Retry {
 mod tests {
     use super::*;
     use crate::api::Refusal;
-    use crate::failure::Failure;
+    use crate::http::HttpError;
 
     const AGES: Duration = Duration::from_secs(3_600);
 
@@ -154,7 +154,7 @@ mod tests {
             assert_eq!(wait(&refused(refusal(status)), 0, AGES, 0.0), None, "{status}");
         }
         let (host, why) = (String::from("llm.example.com"), String::from("connection reset"));
-        let unreachable = Failure::Unreachable { host: host.clone(), why: why.clone() }.into();
+        let unreachable = HttpError::Unreachable { host: host.clone(), reason: why.clone() }.into();
         let cut = ApiError::AnswerCut { host: host.clone(), reason: why };
         let event = refused(Refusal { status: None, kind: Some("overloaded_error".into()), ..refusal(0) });
         for failure in [unreachable, cut, event] {
@@ -232,7 +232,8 @@ mod tests {
         let retry = RetryPolicy::default().retry(&failure, 0, AGES, 0.0).unwrap();
         let said = "llm.example.com answered 529 overloaded_error; trying again in 4 seconds (1 of 2)";
         assert_eq!(retry.to_string(), said);
-        let lost = Failure::Unreachable { host: "llm.example.com".into(), why: "Connection refused".into() }.into();
+        let (host, reason) = ("llm.example.com".into(), "Connection refused".into());
+        let lost = HttpError::Unreachable { host, reason }.into();
         let retry = RetryPolicy::default().retry(&lost, 1, AGES, 1.0).unwrap();
         let said = "cannot reach llm.example.com: Connection refused; trying again in 750 ms (2 of 2)";
         assert_eq!(retry.to_string(), said);

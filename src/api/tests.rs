@@ -13,8 +13,7 @@ use super::client::{bearer, headers};
 use super::dialect::v1;
 use super::error::Result;
 use super::*;
-use crate::failure::Failure;
-use crate::http::Http;
+use crate::http::{Http, HttpError};
 use crate::provider::{Provider, Url};
 use crate::secret::AccessToken;
 
@@ -332,10 +331,7 @@ async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
     let mut client = Client::new(&http, &deaf_provider).expect("a client");
     client.limits.head = short;
     let silent = client.ask(&token, &question).await.err();
-    assert!(
-        matches!(&silent, Some(ApiError::Http(failure)) if matches!(**failure, Failure::Unreachable { .. })),
-        "{silent:?}"
-    );
+    assert!(matches!(&silent, Some(ApiError::Http(HttpError::Unreachable { .. }))), "{silent:?}");
 
     let mute = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let mute_provider = provider(&format!("http://{}", mute.local_addr().expect("an address")));
@@ -360,7 +356,7 @@ async fn a_closed_port_is_unreachable() {
     drop(listener);
     let (_, ending) = chat(&url).await;
     let Err(ApiError::Http(failure)) = ending else { panic!("{ending:?}") };
-    assert!(matches!(*failure, Failure::Unreachable { .. }), "{failure:?}");
+    assert!(matches!(failure, HttpError::Unreachable { .. }), "{failure:?}");
     assert!(!failure.to_string().contains("hidden"), "{failure}");
 }
 

@@ -3,7 +3,7 @@
 //! A web application makes one [`Accounts`] per provider and calls, for each of its users (the
 //! *owner*, any text that names one):
 //!
-//! 1. [`Accounts::authorization_url`], sends the browser to [`Attempt::url`](crate::oauth::attempt::Attempt::url) and files the attempt
+//! 1. [`Accounts::authorization_url`], sends the browser to [`AuthorizationRequest::url`](crate::oauth::AuthorizationRequest::url) and files the attempt
 //!    where only this browser leads to it;
 //! 2. [`Accounts::exchange_code`] with the query that came to the redirect URI;
 //! 3. [`Accounts::chat`], as often as it likes. The token is renewed when it has to be, once for

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use super::{Accounts, Revocation};
 use crate::failure::{Failure, Result};
-use crate::oauth::attempt::{Attempt, Verdict};
+use crate::oauth::{AuthorizationRequest, SignInError, Verdict};
 use crate::provider;
 use crate::secret::{AuthorizationCode, ClientSecret};
 use crate::session::renew;
 use crate::session::{self, HeldSession, Home, Session};
 
 impl Accounts {
-    /// Begins a sign-in with the provider's redirect URI; [`Attempt::url`] is where the person goes.
+    /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where the person goes.
     /// The attempt must be filed where only this browser leads to it, or `state` protects nobody
     /// (RFC 6749, section 10.12); and the file needs a limit, as anybody may begin.
     ///
     /// # Errors
     /// [`Failure::NoClientId`], [`Failure::Configuration`] without an `authorize_url` or `token_url`, or
     /// [`Failure::System`] without random numbers.
-    pub fn authorization_url(&self) -> Result<Attempt> {
-        Attempt::begin(self.provider(), &self.provider().redirect_uri.value)
+    pub fn authorization_url(&self) -> Result<AuthorizationRequest> {
+        Ok(AuthorizationRequest::begin(self.provider(), &self.provider().redirect_uri.value)?)
     }
 
     /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
@@ -27,18 +27,18 @@ impl Accounts {
     /// the new one alone ([`Session::is_apart_from`], [`provider::Provider::revoke_replaced`]).
     ///
     /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
-    /// not answer it, ask [`Attempt::judge`] first.
+    /// not answer it, ask [`AuthorizationRequest::judge`] first.
     ///
     /// # Errors
     /// [`Failure::Usage`] where the query does not answer this attempt, [`Failure::SignInRefused`]
     /// and its like where the answer is no, [`Failure::CodeRefused`], [`Failure::Unreachable`] and
     /// others where the code could not be redeemed, [`Failure::Store`] where the session could not
     /// be stored.
-    pub async fn exchange_code(&self, owner: &str, attempt: Attempt, query: &str) -> Result<Session> {
+    pub async fn exchange_code(&self, owner: &str, attempt: AuthorizationRequest, query: &str) -> Result<Session> {
         match attempt.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
-            Verdict::Refused(failure) => Err(failure),
-            Verdict::NotOurs(why) | Verdict::Unclear(why) => Err(Failure::usage("oauth start", why)),
+            Verdict::Refused(error) => Err(error.into()),
+            Verdict::NotOurs(reason) | Verdict::Unclear(reason) => Err(SignInError::WrongAnswer { reason }.into()),
         }
     }
 
@@ -47,7 +47,7 @@ impl Accounts {
     ///
     /// All that can fail here comes before the code is spent: what it buys lives nowhere else until
     /// it is saved.
-    pub async fn redeem(&self, owner: &str, attempt: Attempt, code: AuthorizationCode) -> Result<Session> {
+    pub async fn redeem(&self, owner: &str, attempt: AuthorizationRequest, code: AuthorizationCode) -> Result<Session> {
         let (this, key) = (self.clone(), self.key(owner));
         let signed_in = tokio::spawn(async move {
             let provider = this.provider();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Accounts;
 use crate::failure::{Failure, Result};
-use crate::oauth::endpoint::Endpoint;
+use crate::oauth::Endpoint;
 use crate::provider;
 use crate::session::HeldSession;
 use crate::session::renew;
@@ -97,7 +97,7 @@ impl Accounts {
         let decisive = if refresh_token.is_some() { refresh } else { access };
         match decisive {
             Ok(()) => Revocation::Revoked { host },
-            Err(why) => Revocation::Failed { host, why },
+            Err(error) => Revocation::Failed { host, why: error.to_string() },
         }
     }
 }

@@ -1,13 +1,25 @@
-//! The protocol: how a person's approval becomes tokens, and how tokens are renewed and revoked.
+//! OAuth 2.0: how a user's approval becomes tokens, and how tokens are refreshed and revoked.
 //!
-//! RFC 6749 with PKCE (RFC 7636) through a loopback redirect (RFC 8252), the issuer check of
-//! RFC 9207, revocation (RFC 7009), along RFC 9700. No implicit grant, no password grant, no plain
-//! PKCE.
+//! The authorization code flow of RFC 6749 with PKCE (RFC 7636, S256 only) through a loopback redirect (RFC 8252), the
+//! issuer check of RFC 9207 and revocation (RFC 7009), following RFC 9700. There is no implicit grant, no password grant
+//! and no plain PKCE.
 
-pub mod attempt;
-pub mod callback;
-pub mod endpoint;
-pub mod grant;
-mod hidden;
+mod authorization_code;
+mod error;
+mod failed;
+mod failure_glue;
 pub mod page;
 pub mod pkce;
+mod redirect_listener;
+mod revocation;
+mod token;
+mod token_error;
+mod token_response;
+
+pub use authorization_code::{AuthorizationRequest, Verdict};
+pub use error::SignInError;
+pub use failed::Failed;
+pub use redirect_listener::RedirectListener;
+pub use token::Endpoint;
+pub use token_error::TokenError;
+pub use token_response::{TokenResponse, account, are_two_people, grant_id, joined};

@@ -1,11 +1,10 @@
-//! What the person reads in the browser after signing in.
+//! The pages that the browser shows after a sign-in.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 
 use crate::clean::{clean, visible};
-use crate::failure::Failure;
 use crate::loopback::page::{self, Page, Tone, escape, sentence};
 
 const FOOT: &str = "This page comes from nexus on your own machine and holds no script, no tracker and no secret.";
@@ -15,14 +14,19 @@ const FOOT: &str = "This page comes from nexus on your own machine and holds no 
 pub enum Outcome {
     /// The session is stored.
     SignedIn {
-        /// Whose it is, where the server said so.
+        /// The name of the account, if the server names it.
         account: Option<String>,
     },
-    /// It is not.
-    Failed(Failure),
+    /// The sign-in failed.
+    Failed {
+        /// What happened. The terminal shows it too.
+        message: String,
+        /// What the user can do next.
+        next_step: String,
+    },
 }
 
-/// The page that tells how it ended.
+/// The page that says how the sign-in ended.
 pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
     let page = match outcome {
         Outcome::SignedIn { account } => {
@@ -33,13 +37,13 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
             let body = format!("<p>{who}</p>\n<p>You can close this tab and go back to the terminal.</p>");
             Page { title: "Signed in", tone: Tone::Done, label: "", body, foot: FOOT }
         }
-        Outcome::Failed(failure) => {
+        Outcome::Failed { message, next_step } => {
             // As a list, since a sentence that begins with a host or a name must keep its small letter.
             let body = format!(
                 "<dl>\n<div><dt>What happened</dt><dd>{}</dd></div>\n<div class=\"way-out\"><dt>What to do \
                  next</dt><dd>{}</dd></div>\n</dl>\n<p>The terminal says the same. You can close this tab.</p>",
-                sentence(&visible(&failure.to_string())),
-                sentence(&visible(&failure.hint())),
+                sentence(&visible(message)),
+                sentence(&visible(next_step)),
             );
             Page { title: "Sign-in failed", tone: Tone::Failed, label: "", body, foot: FOOT }
         }
@@ -47,13 +51,13 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
     page.answer(StatusCode::OK)
 }
 
-/// The same for a program, as text.
+/// How the sign-in ended, as text for a client that is not a browser.
 pub(super) fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
     let text = match outcome {
         Outcome::SignedIn { account: Some(account) } => format!("Signed in as {}\n", visible(account)),
         Outcome::SignedIn { account: None } => "Signed in\n".into(),
-        Outcome::Failed(failure) => {
-            format!("Sign-in failed: {}\n  {}\n", visible(&failure.to_string()), visible(&failure.hint()))
+        Outcome::Failed { message, next_step } => {
+            format!("Sign-in failed: {}\n  {}\n", visible(message), visible(next_step))
         }
     };
     page::text(StatusCode::OK, &text)

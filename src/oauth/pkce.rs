@@ -7,7 +7,7 @@ use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::failure::{Failure, Result};
+use super::error::{Result, SignInError};
 use crate::secret::Verifier;
 
 /// Bytes of randomness behind a verifier and a state: 256 bits, as RFC 7636, section 7.1 asks.
@@ -23,14 +23,14 @@ pub fn challenge(verifier: &Verifier) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()))
 }
 
-/// Text that nobody can guess, from the operating system's random source.
+/// 43 random characters of the base64url alphabet, from the operating system's random source.
 ///
 /// # Errors
-/// [`Failure::System`] where that source does not answer; nothing weaker takes its place.
+/// [`SignInError::System`] if that source fails. There is no weaker fallback.
 pub fn random_text() -> Result<String> {
     let mut bytes = Zeroizing::new([0; RANDOM_BYTES]);
-    SysRng.try_fill_bytes(bytes.as_mut()).map_err(|error| Failure::System {
-        sentence: format!("the operating system gave no random numbers: {error}"),
+    SysRng.try_fill_bytes(bytes.as_mut()).map_err(|error| SignInError::System {
+        description: format!("the operating system gave no random numbers: {error}"),
     })?;
     Ok(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
 }

@@ -1,9 +1,8 @@
 //! A provider written in code, for programs that use this library: every value goes through the
 //! same checks as one from the configuration file.
 
-use crate::failure::{Failure, Result};
 use crate::provider::{
-    ANTHROPIC_VERSION, Api, Client, ClientAuth, Dialect, Origin, Provider, Setting, Url, endpoint_url,
+    ANTHROPIC_VERSION, Api, Client, ClientAuth, Dialect, Origin, Provider, ProviderError, Setting, Url, endpoint_url,
 };
 use crate::secret::ClientSecret;
 
@@ -12,7 +11,7 @@ use crate::secret::ClientSecret;
 /// ```
 /// use nexus::internal::provider::{Client, Provider};
 ///
-/// # fn main() -> Result<(), nexus::Failure> {
+/// # fn main() -> Result<(), nexus::ProviderError> {
 /// let provider = Provider::named("work")
 ///     .with_client(Client::public("my-registered-client"))
 ///     .with_redirect_uri("https://app.example.com/oauth/callback")
@@ -50,9 +49,9 @@ impl Provider {
     /// Where a person approves (RFC 6749, section 3.1).
     ///
     /// # Errors
-    /// [`Failure::Configuration`] where that is no URL that may carry a secret: https, or http on
+    /// [`ProviderError::InvalidUrl`] where that is no URL that may carry a secret: https, or http on
     /// loopback. So it is for the other three.
-    pub fn with_authorize_url(mut self, url: &str) -> Result<Self> {
+    pub fn with_authorize_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.authorize_url = Some(self.checked("authorize_url", url)?);
         Ok(self)
     }
@@ -61,7 +60,7 @@ impl Provider {
     ///
     /// # Errors
     /// As [`with_authorize_url`](Self::with_authorize_url).
-    pub fn with_token_url(mut self, url: &str) -> Result<Self> {
+    pub fn with_token_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.token_url = Some(self.checked("token_url", url)?);
         Ok(self)
     }
@@ -70,7 +69,7 @@ impl Provider {
     ///
     /// # Errors
     /// As [`with_authorize_url`](Self::with_authorize_url).
-    pub fn with_revoke_url(mut self, url: &str) -> Result<Self> {
+    pub fn with_revoke_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.revoke_url = Some(self.checked("revoke_url", url)?);
         Ok(self)
     }
@@ -87,7 +86,7 @@ impl Provider {
     ///
     /// # Errors
     /// As [`with_authorize_url`](Self::with_authorize_url).
-    pub fn with_api_url(mut self, url: &str) -> Result<Self> {
+    pub fn with_api_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.api.url = Some(self.checked("api_url", url)?);
         Ok(self)
     }
@@ -109,11 +108,8 @@ impl Provider {
         self
     }
 
-    fn checked(&self, name: &str, url: &str) -> Result<Url> {
-        endpoint_url(url).map_err(|why| Failure::Configuration {
-            sentence: format!("the `{name}` of the provider {} {why}", self.name),
-            cure: "write it as `https://...`".into(),
-        })
+    fn checked(&self, setting: &'static str, url: &str) -> Result<Url, ProviderError> {
+        endpoint_url(url).map_err(|reason| ProviderError::InvalidUrl { provider: self.name.clone(), setting, reason })
     }
 }
 

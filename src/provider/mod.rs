@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 pub use url::Url;
 
-use crate::failure::{Failure, Result};
 use crate::secret::ClientSecret;
 
 mod builder;
+mod error;
 mod name;
 
+pub use error::ProviderError;
 pub use name::Name;
 
 /// The name of the provider that needs no configuration file.
@@ -257,17 +258,20 @@ impl Provider {
         }
     }
 
-    /// The client, or the failure that says how to configure one.
-    pub fn client(&self) -> Result<&Client> {
-        self.client.as_ref().ok_or_else(|| Failure::NoClientId { provider: self.name.clone(), others: Vec::new() })
+    /// The registered client.
+    ///
+    /// # Errors
+    /// [`ProviderError::NoClientId`] if none is configured.
+    pub fn client(&self) -> Result<&Client, ProviderError> {
+        self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
     }
 
-    /// A URL that this work cannot do without, or the failure that names its key.
-    pub fn required<'a>(&self, url: Option<&'a Url>, key: &str) -> Result<&'a Url> {
-        url.ok_or_else(|| Failure::Configuration {
-            sentence: format!("the provider {} has no `{key}`", self.name),
-            cure: format!("write `{key} = \"https://...\"` under [provider.{}] in config.toml", self.name),
-        })
+    /// The URL of an endpoint that the caller cannot do without. `setting` is what the configuration calls it.
+    ///
+    /// # Errors
+    /// [`ProviderError::MissingUrl`] if there is none.
+    pub fn required<'a>(&self, url: Option<&'a Url>, setting: &'static str) -> Result<&'a Url, ProviderError> {
+        url.ok_or_else(|| ProviderError::MissingUrl { provider: self.name.clone(), setting })
     }
 }
 
@@ -276,7 +280,7 @@ impl Provider {
 ///
 /// # Errors
 /// A sentence's end that says what is wrong with it.
-pub fn endpoint_url(text: &str) -> std::result::Result<Url, String> {
+pub fn endpoint_url(text: &str) -> Result<Url, String> {
     // Without it, `id.example.com:443` would be taken for a scheme and its rest.
     if !text.contains("://") {
         return Err("does not begin with `https://`".into());

@@ -83,7 +83,7 @@ async fn decide(authorize_url: &str, decision: &str) -> Result<String> {
 
 async fn send(http: &Http, request: Request) -> Result<Response> {
     let url = request.url().clone();
-    http.send(http.client(&url)?, request).await.map_err(|lost| lost.at(&url))
+    http.send(http.client(&url)?, request).await.map_err(|error| error.at(&url).into())
 }
 
 fn location(response: &Response) -> Option<String> {

@@ -23,14 +23,14 @@
 //!
 //! The server's `Date` is used where the two clocks meet. Some servers name the time of a token's end
 //! instead of its lifetime; that is a time by *their* clock, so the life is counted from the `Date` of
-//! the same answer ([`crate::oauth::grant`]). And a sign-in that finds the clocks far apart says so
+//! the same answer ([`crate::oauth::TokenResponse`]). And a sign-in that finds the clocks far apart says so
 //! ([`clocks_apart`]), because certificates, logs and every time that nexus shows are wrong then. The
 //! difference itself is not kept: nothing that is decided here would be decided better with it.
 
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
-use crate::oauth::grant::{self, Grant};
+use crate::oauth::{self, TokenResponse};
 use crate::provider::{ClientAuth, Provider, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::time;
@@ -175,7 +175,7 @@ impl Session {
 
     /// Who signed in, as far as the server said.
     pub fn account(&self) -> Option<&str> {
-        grant::account(&self.metadata)
+        oauth::account(&self.metadata)
     }
 
     /// Whether ending the other session is sure to leave this one alone: they are of servers with two
@@ -186,12 +186,12 @@ impl Session {
     /// it with any of its tokens (RFC 7009, section 2.1). Keycloak's `session_state` proves nothing
     /// here: until 2025 it ended all sessions of a person with a client at once, whatever theirs was.
     pub fn is_apart_from(&self, other: &Self) -> bool {
-        let (mine, others) = (grant::grant_id(&self.metadata), grant::grant_id(&other.metadata));
+        let (mine, others) = (oauth::grant_id(&self.metadata), oauth::grant_id(&other.metadata));
         self.home.token_url.host() != other.home.token_url.host()
             || self.home.client_id != other.home.client_id
             || match mine.zip(others) {
                 Some((mine, others)) => mine != others,
-                None => grant::are_two_people(&self.metadata, &other.metadata),
+                None => oauth::are_two_people(&self.metadata, &other.metadata),
             }
     }
 
@@ -232,7 +232,7 @@ impl HeldSession {
     /// What a sign-in brought. Of a session that it replaces nothing survives but the count of
     /// generations.
     pub fn signed_in(
-        grant: Grant,
+        grant: TokenResponse,
         now: i64,
         home: Home,
         client_secret: Option<ClientSecret>,
@@ -260,7 +260,7 @@ impl HeldSession {
 
     /// What a refresh made of this session: the next generation. What the answer does not repeat
     /// stays as it was: the refresh token (RFC 6749, section 6), the scopes, the account.
-    pub fn renewed(self, grant: Grant, now: i64) -> Self {
+    pub fn renewed(self, grant: TokenResponse, now: i64) -> Self {
         let Self { session, refresh_token, client_secret } = self;
         let refresh_token = grant.refresh_token.or(refresh_token);
         let session = Session {
@@ -270,7 +270,7 @@ impl HeldSession {
             scopes: grant.scopes.unwrap_or(session.scopes),
             issued_at: now,
             expires_at: grant.lifetime.map(|life| now.saturating_add(life)),
-            metadata: grant::joined(session.metadata, grant.metadata),
+            metadata: oauth::joined(session.metadata, grant.metadata),
             refreshable: refresh_token.is_some(),
             ended_at: None,
             failed: None,

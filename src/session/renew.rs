@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::failure::{Failed, Failure, Result};
 use crate::http::Http;
-use crate::oauth::endpoint::{Endpoint, Unredeemed};
+use crate::oauth::{Endpoint, TokenError};
 pub use crate::private_fs::Notice;
 use crate::provider::{self, Provider};
 use crate::session::hold;
@@ -220,7 +220,7 @@ impl Renewal {
         current: HeldSession,
         need: Need,
         begun_at: i64,
-        unredeemed: Unredeemed,
+        unredeemed: TokenError,
     ) -> Result<Session> {
         let now = (self.clock)();
         let session = current.session;
@@ -246,25 +246,27 @@ impl Renewal {
             }
             return Err(Failure::SessionEnded { provider: self.provider.name.clone(), at: now, cut_off });
         }
-        let perhaps_spent =
-            matches!(&unredeemed, Unredeemed::PerhapsSpent { .. } | Unredeemed::TooLate(_) | Unredeemed::Nonsense(_));
+        let perhaps_spent = matches!(
+            &unredeemed,
+            TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) | TokenError::InvalidResponse(_)
+        );
         let in_doubt = cut_off.or(perhaps_spent.then_some(begun_at));
         // Where nothing was there to be asked, the next one may find it back.
-        let reached = !matches!(unredeemed, Unredeemed::Unsendable(_) | Unredeemed::NeverSent(_));
+        let reached = !matches!(unredeemed, TokenError::Unsendable(_) | TokenError::NeverSent(_));
         let again = session.failed.as_ref().is_some_and(|before| before.is_of_just_now(begun_at));
         let failed = unredeemed.failed();
         {
             let told = FailedRefresh { failed: failed.clone(), at: now, reached, again: reached && again };
-            let told = (!matches!(unredeemed, Unredeemed::Unsendable(_))).then_some(told);
+            let told = (!matches!(unredeemed, TokenError::Unsendable(_))).then_some(told);
             let generation = session.generation;
             // Those who wait will try for themselves if they cannot be told.
             let _ = off_thread(move || held.end_refresh(generation, told.as_ref(), in_doubt)).await;
         }
         match unredeemed {
-            Unredeemed::Unsendable(failure) if !session.alive(now) || matches!(need, Need::OtherThan(_)) => {
-                Err(failure)
+            TokenError::Unsendable(failure) if !session.alive(now) || matches!(need, Need::OtherThan(_)) => {
+                Err(failure.into())
             }
-            Unredeemed::Refused { error, said, .. }
+            TokenError::Refused { error, description, .. }
                 if matches!(&*error, "invalid_client" | "unauthorized_client")
                     && (!session.alive(now) || matches!(need, Need::OtherThan(_))) =>
             {
@@ -272,7 +274,7 @@ impl Renewal {
                     provider: self.provider.name.clone(),
                     client_id: session.home.client_id,
                     host: provider::host(&session.home.token_url),
-                    said,
+                    said: description,
                 })
             }
             _ => self.fall_back(session, need, failed),

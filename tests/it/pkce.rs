@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nexus::Provider;
 use nexus::internal::failure::Failure;
-use nexus::internal::oauth::attempt::{Attempt, Verdict};
 use nexus::internal::oauth::pkce;
+use nexus::internal::oauth::{AuthorizationRequest, Verdict};
 use nexus::internal::provider::{Client, ClientAuth, Origin, Setting, Url};
 use nexus::internal::secret::Verifier;
+use nexus::{ErrorInfo as _, Provider, ProviderError, SignInError};
 
 const REDIRECT: &str = "http://localhost:4000/oauth/claude/callback";
 
@@ -19,19 +19,22 @@ fn provider() -> Provider {
     provider
 }
 
-fn attempt() -> Attempt {
-    Attempt::begin(&provider(), REDIRECT).unwrap()
+fn attempt() -> AuthorizationRequest {
+    AuthorizationRequest::begin(&provider(), REDIRECT).unwrap()
 }
 
-fn query(attempt: &Attempt) -> BTreeMap<String, String> {
+fn query(attempt: &AuthorizationRequest) -> BTreeMap<String, String> {
     attempt.url().query_pairs().into_owned().collect()
 }
 
 /// What an attempt says of a query in which `{state}` stands for its own state.
-fn verdict(attempt: &Attempt, query: &str) -> String {
+fn verdict(attempt: &AuthorizationRequest, query: &str) -> String {
     match attempt.judge(&query.replace("{state}", attempt.state())) {
         Verdict::NotOurs(why) | Verdict::Unclear(why) => format!("not ours: {why}"),
-        Verdict::Refused(failure) => format!("refused: {} ({})", failure.reason(), failure.exit_code()),
+        Verdict::Refused(error) => {
+            let code = error.code();
+            format!("refused: {code} ({})", Failure::from(error).exit_code())
+        }
         Verdict::Granted(code) => format!("granted: {}", code.expose()),
     }
 }
@@ -43,7 +46,7 @@ fn judged(query: &str) -> String {
 fn judged_with_issuer(issuer: &str, query: &str) -> String {
     let mut provider = provider();
     provider.issuer = Some(issuer.into());
-    verdict(&Attempt::begin(&provider, REDIRECT).unwrap(), query)
+    verdict(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap(), query)
 }
 
 /// One case a line: a name, and what must hold.
@@ -104,24 +107,24 @@ cases! {
     the_url_keeps_what_the_endpoint_already_asks: {
         let mut provider = provider();
         provider.authorize_url = Url::parse("https://id.example.com/a?tenant=t%2B1").ok();
-        query(&Attempt::begin(&provider, REDIRECT).unwrap())["tenant"] == "t+1"
+        query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap())["tenant"] == "t+1"
     };
     the_url_carries_configured_parameters: {
         let mut provider = provider();
         provider.authorize_params = BTreeMap::from([("audience".into(), "llm & co".into())]);
-        query(&Attempt::begin(&provider, REDIRECT).unwrap())["audience"] == "llm & co"
+        query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap())["audience"] == "llm & co"
     };
     without_scopes_none_are_asked_for: {
         let mut provider = provider();
         provider.scopes.clear();
-        !query(&Attempt::begin(&provider, REDIRECT).unwrap()).contains_key("scope")
+        !query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap()).contains_key("scope")
     };
     without_a_client_id_nothing_begins: matches!(
-        Attempt::begin(&Provider::claude_code(), REDIRECT), Err(Failure::NoClientId { .. }));
+        AuthorizationRequest::begin(&Provider::claude_code(), REDIRECT), Err(SignInError::Provider(ProviderError::NoClientId { .. })));
     without_an_authorization_endpoint_nothing_begins: {
         let mut provider = provider();
         provider.authorize_url = None;
-        matches!(Attempt::begin(&provider, REDIRECT), Err(Failure::Configuration { .. }))
+        matches!(AuthorizationRequest::begin(&provider, REDIRECT), Err(SignInError::Provider(ProviderError::MissingUrl { .. })))
     };
     an_attempt_shows_no_verifier: !format!("{:?}", attempt()).contains("verifier: \"");
     an_attempt_refuses_the_answer_to_another: {

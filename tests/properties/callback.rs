@@ -5,7 +5,7 @@ use hyper::header::{HOST, HeaderValue};
 use nexus::Provider;
 use nexus::internal::clean::visible;
 use nexus::internal::loopback::addressed_to_us;
-use nexus::internal::oauth::attempt::{Attempt, Verdict};
+use nexus::internal::oauth::{AuthorizationRequest, Verdict};
 use nexus::internal::provider::{Client, Url};
 
 const PORT: u16 = 4_000;
@@ -44,7 +44,7 @@ fn host_holds(host: &[u8]) {
 
 fn query_holds(template: &str) {
     let provider = Provider::claude_code().with_client(Client::public("client"));
-    let attempt = Attempt::begin(&provider, "http://localhost:4000/oauth/claude/callback").unwrap();
+    let attempt = AuthorizationRequest::begin(&provider, "http://localhost:4000/oauth/claude/callback").unwrap();
     let query = template.replace("{state}", attempt.state());
     let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let values =

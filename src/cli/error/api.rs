@@ -1,5 +1,6 @@
 //! Hints for errors of the API.
 
+use nexus::internal::failure::Failure;
 use nexus::internal::time;
 use nexus::{ApiError, Refusal, RefusalReason};
 
@@ -35,7 +36,7 @@ pub(crate) fn api_hint(error: &ApiError, provider_option: &str) -> String {
         }
         ApiError::InvalidResponse { .. } => "check the provider's URLs in config.toml".into(),
         ApiError::DeadlineExceeded { .. } => "give it longer with --deadline, or try again later".into(),
-        ApiError::Http(failure) => failure.hint(),
+        ApiError::Http(error) => Failure::from(error.clone()).hint(),
         // The machine's doing, and what a later version of the library adds.
         _ => "mend that, then run the command again".into(),
     }
@@ -72,10 +73,8 @@ fn refused(refusal: &Refusal) -> String {
 mod tests {
     use std::time::Duration;
 
-    use nexus::ErrorInfo as _;
-    use nexus::internal::failure::Failure;
-
     use super::*;
+    use nexus::{ErrorInfo as _, HttpError};
 
     fn refusal(status: u16, kind: &str) -> Box<Refusal> {
         let kind = Some(kind.to_owned()).filter(|kind| !kind.is_empty());
@@ -107,7 +106,7 @@ mod tests {
             ApiError::TooLong { host: text(), limit: 64 },
             ApiError::InvalidResponse { host: text(), description: text() },
             ApiError::DeadlineExceeded { host: text(), waited: Duration::from_secs(120) },
-            ApiError::Http(Box::new(Failure::Unreachable { host: text(), why: text() })),
+            ApiError::Http(HttpError::Unreachable { host: text(), reason: text() }),
         ];
         for error in refused.chain(others) {
             let failure = Failure::from(error.clone());

@@ -8,9 +8,8 @@ use crate::cli::config;
 use crate::cli::context::Context;
 use nexus::internal::client::Accounts;
 use nexus::internal::failure::Failure;
-use nexus::internal::oauth::attempt::Attempt;
-use nexus::internal::oauth::callback::Callback;
 use nexus::internal::oauth::page::Outcome;
+use nexus::internal::oauth::{AuthorizationRequest, RedirectListener};
 use nexus::internal::session::Session;
 use nexus::internal::time;
 
@@ -36,25 +35,26 @@ pub(crate) struct Args {
 /// Why nobody is signed in now. A session that was there before is still there then.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.telling().accounts(args.provider.as_deref())?;
-    accounts.provider().client().map_err(|failure| beside_others(failure, context))?;
+    accounts.provider().client().map_err(|error| beside_others(error.into(), context))?;
     accounts.prove_writable()?;
     context.wait(async {
-        let mut callback = Callback::bind(accounts.provider()).await?;
-        let attempt = Attempt::begin(accounts.provider(), callback.redirect_uri())?;
-        invite(args, context, &callback, &attempt);
-        let signed_in = match callback.wait(&attempt, args.timeout).await {
-            Ok(code) => accounts.redeem("", attempt, code).await,
-            Err(failure) => Err(failure),
+        let mut listener = RedirectListener::bind(accounts.provider()).await?;
+        let request = AuthorizationRequest::begin(accounts.provider(), listener.redirect_uri())?;
+        invite(args, context, &listener, &request);
+        let signed_in = match listener.wait(&request, args.timeout).await {
+            Ok(code) => accounts.redeem("", request, code).await,
+            Err(error) => Err(error.into()),
         };
         match signed_in {
             Ok(session) => {
                 context.say(&greeting(&session, &accounts));
                 let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
-                tokio::join!(callback.tell(&outcome), accounts.learn_models("", &session));
+                tokio::join!(listener.tell(&outcome), accounts.learn_models("", &session));
                 Ok(0)
             }
             Err(failure) => {
-                callback.tell(&Outcome::Failed(failure.clone())).await;
+                let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
+                listener.tell(&outcome).await;
                 Err(failure.into())
             }
         }
@@ -74,16 +74,16 @@ fn beside_others(failure: Failure, context: &Context) -> Failure {
 }
 
 /// Says what happens now, and opens the browser.
-fn invite(args: &Args, context: &Context, callback: &Callback, attempt: &Attempt) {
-    let opened = !args.no_browser && context.browse(attempt.url().as_str());
+fn invite(args: &Args, context: &Context, listener: &RedirectListener, request: &AuthorizationRequest) {
+    let opened = !args.no_browser && context.browse(request.url().as_str());
     context.say(match opened {
         true => "Opening your browser to sign in. If it does not open, go to:",
         false => "To sign in, open this URL in a browser on this machine:",
     });
-    context.say(&format!("\n{}\n", attempt.url()));
+    context.say(&format!("\n{}\n", request.url()));
     context.say(&format!(
         "Waiting for the answer at {} for {} (Ctrl-C ends it).",
-        callback.redirect_uri(),
+        listener.redirect_uri(),
         time::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
     ));
 }

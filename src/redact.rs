@@ -1,43 +1,43 @@
-//! What no word of a server may repeat to a person: what a request proved itself with, in every way in
-//! which a refusal may quote it.
+//! Removes credentials from the words of a server: a refusal may quote what the request authenticated with, in any
+//! encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// The texts that are hidden, the longest first: what is part of another one must not tear that apart.
+/// Replaces secrets in a text. The longest comes first: a secret that is part of another must not split it.
 #[derive(Default)]
-pub(super) struct Hidden(Vec<Zeroizing<String>>);
+pub(crate) struct Redactor(Vec<Zeroizing<String>>);
 
-impl Hidden {
-    /// These credentials and the client's secret.
-    pub(super) fn new<'a>(
+impl Redactor {
+    /// Redacts these credentials and the client's secret.
+    pub(crate) fn new<'a>(
         credentials: impl Iterator<Item = &'a str>,
         client_id: &str,
         client_secret: Option<&'a str>,
     ) -> Self {
         let client_secret = client_secret.filter(|secret| !secret.is_empty());
         let plain = credentials.chain(client_secret).filter(|secret| !secret.is_empty());
-        let mut hidden: Vec<_> = plain.flat_map(quoted).collect();
+        let mut secrets: Vec<_> = plain.flat_map(quoted).collect();
         for pair in client_secret.iter().flat_map(|secret| basic_pairs(client_id, secret)) {
             let text = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-            // Whoever quotes it may leave out what only fills it up.
-            hidden.push(Zeroizing::new(text.trim_end_matches('=').to_owned()));
+            // A quotation may leave out the padding.
+            secrets.push(Zeroizing::new(text.trim_end_matches('=').to_owned()));
         }
-        // Two ways to quote it may come to the same, which is hidden once: "(secret)" may hold it again.
-        hidden.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        hidden.dedup();
-        Self(hidden)
+        // Two encodings may give the same text. It is replaced once, because "(secret)" may contain it.
+        secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        secrets.dedup();
+        Self(secrets)
     }
 
-    /// What was said, without them.
-    pub(super) fn within(&self, said: &str) -> String {
-        self.0.iter().fold(said.to_owned(), |said, secret| said.replace(secret.as_str(), "(secret)"))
+    /// The text with each of them replaced by `(secret)`.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "(secret)"))
     }
 
     /// Whether a text is one of them.
-    pub(super) fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         self.0.iter().any(|secret| secret.as_str() == text)
     }
 }
@@ -70,9 +70,9 @@ fn form_encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// The id and the secret of HTTP Basic: as RFC 6749, section 2.3.1 wants them, and as those write them
-/// who have not read it.
-pub(super) fn basic_pairs(id: &str, secret: &str) -> [Zeroizing<String>; 2] {
+/// The id and the secret of HTTP Basic: form-encoded as in RFC 6749, section 2.3.1, and not encoded, as many clients
+/// write them.
+pub(crate) fn basic_pairs(id: &str, secret: &str) -> [Zeroizing<String>; 2] {
     let encoded = Zeroizing::new(form_encoded(secret));
     [Zeroizing::new(format!("{}:{}", form_encoded(id), *encoded)), Zeroizing::new(format!("{id}:{secret}"))]
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_a_request_proved_itself_with_is_hidden_however_it_is_quoted() {
-        let hidden = Hidden::new(["r/1 \"+"].into_iter(), "my client", Some("s/c r\"t"));
+        let redactor = Redactor::new(["r/1 \"+"].into_iter(), "my client", Some("s/c r\"t"));
         for (said, shown) in [
             ("r/1 \"+ of s/c r\"t", "(secret) of (secret)"),
             ("refresh_token=r%2F1+%22%2B&scope=one", "refresh_token=(secret)&scope=one"),
@@ -98,9 +98,9 @@ mod tests {
             ("Basic bXkrY2xpZW50OnMlMkZjK3IlMjJ0", "Basic (secret)"),
             ("Basic bXkgY2xpZW50OnMvYyByInQ=", "Basic (secret)="),
         ] {
-            assert_eq!(hidden.within(said), shown);
+            assert_eq!(redactor.redact(said), shown);
         }
-        let nested = Hidden::new(["abc", "xabcx"].into_iter(), "c", None);
-        assert_eq!(nested.within("xabcx abc"), "(secret) (secret)");
+        let nested = Redactor::new(["abc", "xabcx"].into_iter(), "c", None);
+        assert_eq!(nested.redact("xabcx abc"), "(secret) (secret)");
     }
 }

@@ -18,10 +18,10 @@ fn provider(redirect_uri: &str) -> Provider {
 }
 
 /// A listener and an attempt that goes through it.
-async fn begun(redirect_uri: &str) -> (Callback, Attempt) {
+async fn begun(redirect_uri: &str) -> (RedirectListener, AuthorizationRequest) {
     let provider = provider(redirect_uri);
-    let callback = Callback::bind(&provider).await.expect("a free port");
-    let attempt = Attempt::begin(&provider, callback.redirect_uri()).expect("begins");
+    let callback = RedirectListener::bind(&provider).await.expect("a free port");
+    let attempt = AuthorizationRequest::begin(&provider, callback.redirect_uri()).expect("begins");
     (callback, attempt)
 }
 
@@ -47,7 +47,7 @@ async fn get(port: u16, target: &str, headers: &str) -> Got {
     send(port, &format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n{headers}\r\n")).await
 }
 
-fn query(attempt: &Attempt, rest: &str) -> String {
+fn query(attempt: &AuthorizationRequest, rest: &str) -> String {
     format!("/callback?state={}&{rest}", attempt.state())
 }
 
@@ -85,7 +85,7 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
         (asked("GET", "/favicon.ico", &host), 404),
         (asked("GET", "/", &host), 404),
         (asked("GET", &right.replace("/callback", "/callback/"), &host), 404),
-        (asked("GET", &right.replace("/callback", "/Callback"), &host), 404),
+        (asked("GET", &right.replace("/callback", "/RedirectListener"), &host), 404),
         (asked("GET", "/callback/done", &host), 404),
         // What comes to the right place is judged, and counted.
         (asked("GET", "/callback", &host), 400),
@@ -113,7 +113,7 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
         () = client => {}
     }
     match callback.wait(&attempt, Duration::ZERO).await {
-        Err(Failure::SignInTimedOut { turned_away, provider, client_id, redirect_uri, .. }) => {
+        Err(SignInError::TimedOut { turned_away, provider, client_id, redirect_uri, .. }) => {
             assert_eq!((turned_away as usize, &*provider, client_id.as_str()), (judged, "work", "client"));
             assert_eq!(redirect_uri, callback.redirect_uri());
         }
@@ -191,7 +191,7 @@ async fn a_refusal_ends_the_wait_and_is_told_as_such() {
         get(port, "/callback/done", BROWSER).await
     });
     let failure = callback.wait(&attempt, LONG).await.expect_err("refused");
-    assert!(matches!(&failure, Failure::SignInRefused { error, .. } if error == "access_denied"), "{failure:?}");
+    assert!(matches!(&failure, SignInError::Refused { error, .. } if error == "access_denied"), "{failure:?}");
     callback.tell(&Outcome::Failed(failure)).await;
     let page = browser.await.expect("answered");
     assert!(page.body.contains("work refused the sign-in (access_denied): &lt;b&gt;no"), "{}", page.body);
@@ -298,8 +298,8 @@ async fn only_plain_loopback_is_listened_on() {
         ("urn:ietf:wg:oauth:2.0:oob", "not http"),
         ("localhost", "does not begin with `http://`"),
     ] {
-        match Callback::bind(&provider(uri)).await {
-            Err(Failure::RedirectUnusable { uri: named, why: said }) => {
+        match RedirectListener::bind(&provider(uri)).await {
+            Err(SignInError::RedirectUnusable { uri: named, reason: said }) => {
                 assert_eq!(named, uri);
                 assert!(said.contains(why), "{uri}: {said}");
             }
@@ -307,8 +307,9 @@ async fn only_plain_loopback_is_listened_on() {
         }
     }
     let (taken, _) = begun("http://127.0.0.1:0/callback").await;
-    let expected = Failure::PortTaken { address: format!("127.0.0.1:{}", taken.desk.port), provider: "work".into() };
-    assert_eq!(Callback::bind(&provider(taken.redirect_uri())).await.map(|_| ()), Err(expected));
+    let expected =
+        SignInError::PortTaken { address: format!("127.0.0.1:{}", taken.desk.port), provider: "work".into() };
+    assert_eq!(RedirectListener::bind(&provider(taken.redirect_uri())).await.map(|_| ()), Err(expected));
 }
 
 #[test]

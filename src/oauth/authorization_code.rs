@@ -5,12 +5,13 @@
 
 use std::collections::HashSet;
 
+use super::error::{Result, SignInError};
+use super::pkce;
+use super::token::Endpoint;
+use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
+use super::token_response::TokenResponse;
 use crate::clean::clean;
-use crate::failure::{Failure, Result};
-use crate::http::Http;
-use crate::oauth::endpoint;
-use crate::oauth::grant::Grant;
-use crate::oauth::pkce;
+use crate::http::{Http, HttpError};
 use crate::provider::{self, Provider, Url};
 use crate::secret::{AuthorizationCode, Verifier, same};
 
@@ -20,7 +21,7 @@ const OURS: &[&str] =
 
 /// A sign-in that has begun.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct AuthorizationRequest {
     provider: provider::Name,
     client_id: String,
     issuer: Option<String>,
@@ -38,12 +39,12 @@ pub enum Verdict {
     /// It says nothing that can be understood: go on waiting. Why, for the one who sent it.
     Unclear(&'static str),
     /// It is the answer, and it is no.
-    Refused(Failure),
+    Refused(SignInError),
     /// It is the answer, and this is the code.
     Granted(AuthorizationCode),
 }
 
-impl Attempt {
+impl AuthorizationRequest {
     /// Draws a fresh state and verifier and writes the authorization URL (RFC 6749, section 4.1.1).
     ///
     /// # Errors
@@ -54,16 +55,11 @@ impl Attempt {
         let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
         // Nobody is asked to approve what could not be redeemed.
         provider.required(provider.token_url.as_ref(), "token_url")?;
-        let said = provider.authorize_params.keys().map(String::as_str);
+        let configured = provider.authorize_params.keys().map(String::as_str);
         let asked: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        if let Some(name) = said.chain(asked.iter().map(String::as_str)).find(|name| OURS.contains(name)) {
-            return Err(Failure::Configuration {
-                sentence: format!("the provider {} sets `{name}` of the authorization URL itself", provider.name),
-                cure: format!(
-                    "take it out of `authorize_url` and `authorize_params` under [provider.{}]",
-                    provider.name
-                ),
-            });
+        if let Some(name) = configured.chain(asked.iter().map(String::as_str)).find(|name| OURS.contains(name)) {
+            let (provider, parameter) = (provider.name.clone(), name.to_owned());
+            return Err(SignInError::ReservedParameter { provider, parameter });
         }
         let (verifier, state) = (pkce::verifier()?, pkce::random_text()?);
         {
@@ -150,30 +146,77 @@ impl Attempt {
                 (asked.ascii_serialization(), Url::parse(got).is_ok_and(|url| url.origin() == asked))
             }
         };
-        if same { Ok(()) } else { Err(Failure::IssuerMismatch { expected, got: clean(got) }) }
+        if same { Ok(()) } else { Err(SignInError::IssuerMismatch { expected, got: clean(got) }) }
     }
 
-    fn refused(&self, error: &str, description: Option<String>) -> Failure {
-        let said = clean(&description.unwrap_or_default());
+    fn refused(&self, error: &str, description: Option<String>) -> SignInError {
+        let description = clean(&description.unwrap_or_default());
         let host = provider::host(&self.url);
-        if endpoint::is_client_error(error) {
+        if is_client_error(error) {
             let (provider, client_id) = (self.provider.clone(), self.client_id.clone());
-            Failure::ClientRefused { provider, client_id, host, said }
-        } else if endpoint::is_redirect_mismatch(error, &said) {
-            Failure::RedirectMismatch { uri: self.redirect_uri.clone(), host, said }
+            SignInError::ClientRefused { provider, client_id, host, description }
+        } else if is_redirect_mismatch(error, &description) {
+            SignInError::RedirectMismatch { uri: self.redirect_uri.clone(), host, description }
         } else {
             let error = Some(clean(error)).filter(|error| !error.is_empty()).unwrap_or_else(|| "unreadable".into());
-            Failure::SignInRefused { provider: self.provider.clone(), error, said }
+            SignInError::Refused { provider: self.provider.clone(), error, description }
         }
     }
 
-    /// Redeems the code (RFC 6749, section 4.1.3). Attempt and code are spent, whatever comes of it.
+    /// Redeems the code (RFC 6749, section 4.1.3). AuthorizationRequest and code are spent, whatever comes of it.
     ///
     /// # Errors
     /// Why the server would not, or that it could not be reached.
-    pub async fn redeem(self, code: AuthorizationCode, provider: &Provider, http: &Http) -> Result<Grant> {
-        endpoint::redeem(http, provider, code, self.verifier, &self.state, &self.redirect_uri).await
+    pub async fn redeem(self, code: AuthorizationCode, provider: &Provider, http: &Http) -> Result<TokenResponse> {
+        redeem(http, provider, code, self.verifier, &self.state, &self.redirect_uri).await
     }
+}
+
+/// Redeems an authorization code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
+async fn redeem(
+    http: &Http,
+    provider: &Provider,
+    code: AuthorizationCode,
+    verifier: Verifier,
+    state: &str,
+    redirect_uri: &str,
+) -> Result<TokenResponse> {
+    let client = provider.client()?;
+    let endpoint = Endpoint {
+        url: provider.required(provider.token_url.as_ref(), "token_url")?,
+        client_id: &client.id.value,
+        secret: client.secret.as_ref(),
+        auth: client.auth,
+    };
+    let mut fields = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code.expose()),
+        ("redirect_uri", redirect_uri),
+        ("code_verifier", verifier.expose()),
+    ];
+    if provider.code.with_state {
+        fields.push(("state", state));
+    }
+    let host = provider::host(endpoint.url);
+    let name = provider.name.clone();
+    endpoint.request(http, fields, &provider.code).await.map_err(|token_error| match token_error {
+        TokenError::Unsendable(error) => error.into(),
+        TokenError::NeverSent(why) => HttpError::Unreachable { host, reason: why }.into(),
+        TokenError::InvalidResponse(what) => SignInError::InvalidResponse { host, description: what },
+        TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+            SignInError::ClientRefused { provider: name, client_id: client.id.value.clone(), host, description }
+        }
+        TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
+            SignInError::RedirectMismatch { uri: redirect_uri.to_owned(), host, description }
+        }
+        // The one refusal that another sign-in mends: it is the code that is no longer good.
+        TokenError::Refused { .. } if token_error.is_final() => {
+            SignInError::CodeRefused { provider: name, description: token_error.to_string(), host }
+        }
+        TokenError::Refused { .. } | TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) => {
+            SignInError::ExchangeFailed { provider: name, host, failed: token_error.failed() }
+        }
+    })
 }
 
 /// The parameters of an authorization response. Others are ignored, as RFC 6749 asks.

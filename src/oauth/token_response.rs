@@ -1,5 +1,5 @@
-//! What a token endpoint gives (RFC 6749, section 5.1), read leniently where servers differ and
-//! strictly where a mistake would be kept for days.
+//! The response of a token endpoint (RFC 6749, section 5.1). Reading it is lenient where servers differ, and strict
+//! where a mistake would be stored for days.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,22 +8,22 @@ use serde_json::{Map, Value};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::time;
 
-/// The longest lifetime that is believed, in seconds: ten years. What says more says nothing.
+/// The longest lifetime, in seconds: ten years. A longer one is cut to it.
 const LONGEST_LIFE: i64 = 10 * 366 * 86_400;
 
-/// The longest token that is kept, in bytes; more fits into no header.
+/// The longest token, in bytes. A longer one fits into no header.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// The most that is kept of the scopes, in bytes. What says more says nothing.
+/// The longest list of scopes, in bytes. A longer one is treated as absent.
 const LONGEST_SCOPES: usize = 16 * 1024;
 
-/// The most that is kept of what the server said beside, in bytes of JSON. Room for a session is held
-/// on the disk before one is bought, so a session has a largest size.
+/// The largest metadata, in bytes of JSON. Disk space for a session is reserved before its tokens are requested, so a
+/// session has a largest size.
 const LARGEST_METADATA: usize = 64 * 1024;
 
 /// A successful token response.
 #[derive(Debug)]
-pub struct Grant {
+pub struct TokenResponse {
     /// The new access token.
     pub access_token: AccessToken,
     /// The new refresh token; none means that the old one stays good (RFC 6749, section 6).
@@ -40,52 +40,54 @@ pub struct Grant {
     pub dated: Option<i64>,
 }
 
-/// Reads the body of a 2xx answer, and its `Date`, which is what an absolute time in it is counted from.
-///
-/// # Errors
-/// What is wrong with it, without a word of its content: it may be a token.
-pub fn read(body: &[u8], dated: Option<i64>) -> Result<Grant, String> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
-        return Err("no JSON object".into());
-    };
-    let mut text = |name: &str| match fields.remove(name) {
-        Some(Value::String(text)) => Some(text),
-        _ => None,
-    };
-    let access_token = text("access_token").filter(|token| !token.is_empty()).ok_or("no access_token")?;
-    if access_token.len() > LONGEST_TOKEN || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("an access_token that fits into no header".into());
+impl TokenResponse {
+    /// Reads the body of a 2xx response. `dated` is its `Date` in Unix seconds, from which an absolute time in it is counted.
+    ///
+    /// # Errors
+    /// What is wrong with the body. It quotes nothing of it, because it may be a token.
+    pub fn parse(body: &[u8], dated: Option<i64>) -> Result<Self, String> {
+        let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
+            return Err("no JSON object".into());
+        };
+        let mut text = |name: &str| match fields.remove(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let access_token = text("access_token").filter(|token| !token.is_empty()).ok_or("no access_token")?;
+        if access_token.len() > LONGEST_TOKEN || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("an access_token that fits into no header".into());
+        }
+        let refresh_token = text("refresh_token").filter(|token| !token.is_empty());
+        if refresh_token.as_ref().is_some_and(|token| token.len() > LONGEST_TOKEN) {
+            return Err("a refresh_token beyond 16 KiB".into());
+        }
+        let token_type = text("token_type").unwrap_or_else(|| "Bearer".into());
+        if !token_type.eq_ignore_ascii_case("bearer") {
+            return Err("a token_type other than Bearer".into());
+        }
+        let scopes = text("scope").filter(|scopes| scopes.len() <= LONGEST_SCOPES);
+        let scopes = scopes.map(|scopes| scopes.split_whitespace().map(String::from).collect());
+        let id_token = text("id_token");
+        let lifetime = match fields.remove("expires_in").and_then(|said| lifetime(&said)) {
+            Some(seconds) => Some(seconds),
+            None => life_until(&fields, dated),
+        };
+        if let Some(claims) = id_token.as_deref().and_then(claims) {
+            fields.entry("id").or_insert(claims);
+        }
+        if fields.iter().map(|(name, value)| written(name, value)).sum::<usize>() > LARGEST_METADATA {
+            fields.clear();
+        }
+        Ok(Self {
+            access_token: AccessToken::new(access_token),
+            refresh_token: refresh_token.map(RefreshToken::new),
+            token_type,
+            lifetime,
+            scopes,
+            metadata: fields,
+            dated,
+        })
     }
-    let refresh_token = text("refresh_token").filter(|token| !token.is_empty());
-    if refresh_token.as_ref().is_some_and(|token| token.len() > LONGEST_TOKEN) {
-        return Err("a refresh_token beyond 16 KiB".into());
-    }
-    let token_type = text("token_type").unwrap_or_else(|| "Bearer".into());
-    if !token_type.eq_ignore_ascii_case("bearer") {
-        return Err("a token_type other than Bearer".into());
-    }
-    let scopes = text("scope").filter(|scopes| scopes.len() <= LONGEST_SCOPES);
-    let scopes = scopes.map(|scopes| scopes.split_whitespace().map(String::from).collect());
-    let id_token = text("id_token");
-    let lifetime = match fields.remove("expires_in").and_then(|said| lifetime(&said)) {
-        Some(seconds) => Some(seconds),
-        None => life_until(&fields, dated),
-    };
-    if let Some(claims) = id_token.as_deref().and_then(claims) {
-        fields.entry("id").or_insert(claims);
-    }
-    if fields.iter().map(|(name, value)| written(name, value)).sum::<usize>() > LARGEST_METADATA {
-        fields.clear();
-    }
-    Ok(Grant {
-        access_token: AccessToken::new(access_token),
-        refresh_token: refresh_token.map(RefreshToken::new),
-        token_type,
-        lifetime,
-        scopes,
-        metadata: fields,
-        dated,
-    })
 }
 
 /// What is known of a session after its server has said something more: for a name that is known, its
@@ -242,7 +244,7 @@ mod tests {
             (r#""expires_in":"soon","expires_at":1700003600"#, Some(DATED), Some(3_600)),
         ] {
             let body = format!(r#"{{"access_token":"a",{said}}}"#);
-            assert_eq!(read(body.as_bytes(), dated).unwrap().lifetime, seconds, "{said}, {dated:?}");
+            assert_eq!(TokenResponse::parse(body.as_bytes(), dated).unwrap().lifetime, seconds, "{said}, {dated:?}");
         }
     }
 
@@ -250,8 +252,8 @@ mod tests {
     fn what_is_kept_has_a_largest_size() {
         let long = "x".repeat(LARGEST_METADATA);
         let body = format!(r#"{{"access_token":"a","scope":"{long}","note":"{long}","account":"ada"}}"#);
-        let grant = read(body.as_bytes(), None).unwrap();
-        assert_eq!((grant.scopes, grant.metadata.len()), (None, 0));
+        let response = TokenResponse::parse(body.as_bytes(), None).unwrap();
+        assert_eq!((response.scopes, response.metadata.len()), (None, 0));
     }
 
     #[test]
@@ -277,12 +279,12 @@ mod tests {
         let body = br#"{"access_token":"a","refresh_token":"r","token_type":"bearer","expires_in":60,
             "scope":"one  two","id_token":"x.eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSIsImF1ZCI6Im1lIn0.y",
             "organization":{"name":"Analytical"}}"#;
-        let grant = read(body, None).unwrap();
-        assert_eq!(grant.access_token.expose(), "a");
-        assert_eq!(grant.refresh_token.as_ref().unwrap().expose(), "r");
-        assert_eq!(grant.scopes, Some(vec!["one".to_owned(), "two".to_owned()]));
-        assert_eq!(account(&grant.metadata), Some("ada@example.com"));
-        let metadata = Value::Object(grant.metadata).to_string();
+        let response = TokenResponse::parse(body, None).unwrap();
+        assert_eq!(response.access_token.expose(), "a");
+        assert_eq!(response.refresh_token.as_ref().unwrap().expose(), "r");
+        assert_eq!(response.scopes, Some(vec!["one".to_owned(), "two".to_owned()]));
+        assert_eq!(account(&response.metadata), Some("ada@example.com"));
+        let metadata = Value::Object(response.metadata).to_string();
         assert_eq!(metadata, r#"{"id":{"email":"ada@example.com"},"organization":{"name":"Analytical"}}"#);
     }
 
@@ -299,10 +301,10 @@ mod tests {
             (r#"{"access_token":"line\nbreak"}"#, "an access_token that fits into no header"),
             (r#"{"access_token":"t","token_type":"DPoP"}"#, "a token_type other than Bearer"),
         ] {
-            assert_eq!(read(body.as_bytes(), None).err().as_deref(), Some(why), "{body}");
+            assert_eq!(TokenResponse::parse(body.as_bytes(), None).err().as_deref(), Some(why), "{body}");
         }
         let long = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(LONGEST_TOKEN + 1));
-        assert!(read(long.as_bytes(), None).is_err());
+        assert!(TokenResponse::parse(long.as_bytes(), None).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A browser that brings the answer is held while the code is redeemed, and is told how that ended:
 //! a page that says "signed in" before anybody knows would be a guess. Then it is led to an address
 //! without a query, so that the code stays neither in the address bar nor on the way back; the file of
-//! its history may keep it, spent. Only [`Attempt::judge`] looks at the state; whatever it turns away
+//! its history may keep it, spent. Only [`AuthorizationRequest::judge`] looks at the state; whatever it turns away
 //! does not end the wait.
 
 use std::sync::{Arc, OnceLock};
@@ -17,10 +17,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::failure::{Failure, Result};
+use super::authorization_code::{AuthorizationRequest, Verdict};
+use super::error::{Result, SignInError};
+use super::page::{self as pages, Outcome};
 use crate::loopback::{self, BindError, Listener, page};
-use crate::oauth::attempt::{Attempt, Verdict};
-use crate::oauth::page::{self as pages, Outcome};
 use crate::provider::{self, Provider, Url};
 use crate::secret::AuthorizationCode;
 
@@ -33,7 +33,7 @@ const UNJUDGED: usize = 16;
 
 /// The listener at the redirect URI. Dropped, it is gone with everything it holds.
 #[derive(Debug)]
-pub struct Callback {
+pub struct RedirectListener {
     provider: provider::Name,
     redirect_uri: String,
     short_url: String,
@@ -75,20 +75,20 @@ struct Browsers {
     told: usize,
 }
 
-impl Callback {
+impl RedirectListener {
     /// Listens at the provider's redirect URI.
     ///
     /// # Errors
-    /// [`Failure::RedirectUnusable`] where that is no plain loopback URL or may not be listened on,
-    /// [`Failure::PortTaken`] where another program listens there.
+    /// [`SignInError::RedirectUnusable`] where that is no plain loopback URL or may not be listened on,
+    /// [`SignInError::PortTaken`] where another program listens there.
     pub async fn bind(provider: &Provider) -> Result<Self> {
         let configured = &provider.redirect_uri.value;
-        let unusable = |why: String| Failure::RedirectUnusable { uri: configured.clone(), why };
+        let unusable = |why: String| SignInError::RedirectUnusable { uri: configured.clone(), reason: why };
         let mut url = listenable(configured).map_err(unusable)?;
         let wanted = url.port_or_known_default().unwrap_or_default();
         let host = url.host_str().unwrap_or_default();
         let listener = Listener::bind(host, wanted).await.map_err(|error| match error {
-            BindError::Taken(address) => Failure::PortTaken { address, provider: provider.name.clone() },
+            BindError::Taken(address) => SignInError::PortTaken { address, provider: provider.name.clone() },
             BindError::Unusable(why) => unusable(why),
         })?;
         let port = listener.port();
@@ -137,14 +137,14 @@ impl Callback {
     /// Dropping the future and calling this again loses nothing.
     ///
     /// # Errors
-    /// [`Failure::SignInTimedOut`] after `limit`, or why the answer is no.
-    pub async fn wait(&mut self, attempt: &Attempt, limit: Duration) -> Result<AuthorizationCode> {
+    /// [`SignInError::TimedOut`] after `limit`, or why the answer is no.
+    pub async fn wait(&mut self, attempt: &AuthorizationRequest, limit: Duration) -> Result<AuthorizationCode> {
         self.desk.authorize.send_replace(Some(attempt.url().to_string()));
         let verdict = tokio::time::timeout(limit, self.first_answer(attempt)).await;
         let verdict = verdict.unwrap_or_else(|_| {
-            Err(Failure::SignInTimedOut {
+            Err(SignInError::TimedOut {
                 provider: self.provider.clone(),
-                waited: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+                waited: limit,
                 client_id: attempt.client_id().to_owned(),
                 redirect_uri: attempt.redirect_uri().to_owned(),
                 turned_away: self.turned_away,
@@ -159,7 +159,7 @@ impl Callback {
         verdict
     }
 
-    async fn first_answer(&mut self, attempt: &Attempt) -> Result<AuthorizationCode> {
+    async fn first_answer(&mut self, attempt: &AuthorizationRequest) -> Result<AuthorizationCode> {
         while let Some(Arrival { query, reply }) = self.arrivals.recv().await {
             let verdict = match attempt.judge(&query) {
                 Verdict::NotOurs(why) => {
@@ -172,14 +172,14 @@ impl Callback {
                     continue;
                 }
                 Verdict::Granted(code) => Ok(code),
-                Verdict::Refused(failure) => Err(failure),
+                Verdict::Refused(error) => Err(error),
             };
             // Set before the reply, so that whoever asks from now on is compared with it.
             let _ = self.desk.answer.set(Sha256::digest(&query).into());
             let _ = reply.send(Ok(()));
             return verdict;
         }
-        Err(Failure::System { sentence: "the listener for the sign-in is gone".into() })
+        Err(SignInError::System { description: "the listener for the sign-in is gone".into() })
     }
 
     /// Tells the browsers that are held how it ended, and closes the listener. It waits for them to
@@ -195,7 +195,7 @@ impl Callback {
     }
 }
 
-impl Drop for Callback {
+impl Drop for RedirectListener {
     fn drop(&mut self) {
         self.server.abort();
     }
@@ -227,7 +227,7 @@ impl Desk {
 
     /// Somebody came to the redirect URI.
     async fn take_in(&self, query: &str, browser: bool) -> Response<Full<Bytes>> {
-        let held = browser.then(|| Held::new(&self.browsers));
+        let held = browser.then(|| PendingBrowser::new(&self.browsers));
         let ours = match self.answer.get() {
             Some(_) => self.is_the_answer(query).then_some(()).ok_or("this sign-in has its answer already"),
             None => self.judged(query).await,
@@ -293,12 +293,12 @@ impl Desk {
 }
 
 /// A browser that waits for the outcome; it no longer counts once it has gone away.
-struct Held<'a> {
+struct PendingBrowser<'a> {
     browsers: &'a watch::Sender<Browsers>,
     counts: bool,
 }
 
-impl<'a> Held<'a> {
+impl<'a> PendingBrowser<'a> {
     fn new(browsers: &'a watch::Sender<Browsers>) -> Self {
         browsers.send_modify(|browsers| browsers.held += 1);
         Self { browsers, counts: true }
@@ -309,7 +309,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for PendingBrowser<'_> {
     fn drop(&mut self) {
         if self.counts {
             self.browsers.send_modify(|browsers| browsers.held -= 1);

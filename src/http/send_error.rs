@@ -1,17 +1,17 @@
-//! Why a request brought no answer: told from reqwest's errors and those of rustls inside them.
+//! Why a request brought no response, read from reqwest's errors and those of rustls inside them.
 
 use std::error::Error;
 
 use super::CONNECT_TIMEOUT;
+use super::error::{CertificateProblem, HttpError};
 use crate::clean;
-use crate::failure::Failure;
 use crate::provider::{self, Url};
 
-/// Why a request brought no answer.
+/// Why a request brought no response.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Lost {
+pub enum SendError {
     /// The server could not prove who it is, so it was sent nothing.
-    Untrusted(String),
+    Untrusted(CertificateProblem),
     /// What answered there does not speak TLS, so it was sent nothing.
     NotTls,
     /// No connection came about, so the server has seen nothing of it.
@@ -22,45 +22,44 @@ pub enum Lost {
     TooLate,
 }
 
-impl Lost {
-    /// As a failure to reach this URL's host.
-    pub fn at(self, url: &Url) -> Failure {
+impl SendError {
+    /// The error for a request to this URL, without the difference between sent and not sent.
+    pub fn at(self, url: &Url) -> HttpError {
         let host = provider::host(url);
         match self {
-            Lost::Untrusted(why) => Failure::Untrusted { host, why },
-            Lost::NotTls => Failure::NotTls { host },
-            Lost::NeverSent(why) | Lost::PerhapsSent(why) => Failure::Unreachable { host, why },
-            Lost::TooLate => Failure::Unreachable { host, why: "no answer in time".into() },
+            Self::Untrusted(problem) => HttpError::Untrusted { host, problem },
+            Self::NotTls => HttpError::NotTls { host },
+            Self::NeverSent(reason) | Self::PerhapsSent(reason) => HttpError::Unreachable { host, reason },
+            Self::TooLate => HttpError::Unreachable { host, reason: "no answer in time".into() },
         }
     }
 }
 
 /// What is known about a request that failed. reqwest's own text would show the URL.
-pub(super) fn lost(error: reqwest::Error) -> Lost {
+pub(super) fn send_error(error: reqwest::Error) -> SendError {
     let error = error.without_url();
     if error.is_connect() || error.is_builder() {
         if error.is_timeout() {
-            return Lost::NeverSent(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()));
+            return SendError::NeverSent(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()));
         }
         if matches!(tls(&error), Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) {
-            return Lost::NotTls;
+            return SendError::NotTls;
         }
         match bad_certificate(&error) {
-            Some(rustls::CertificateError::UnknownIssuer) => {
-                Lost::Untrusted("its certificate is from an authority that this machine does not know".into())
+            Some(rustls::CertificateError::UnknownIssuer) => SendError::Untrusted(CertificateProblem::UnknownIssuer),
+            // rustls has no variant of its own for it.
+            Some(certificate) if certificate.to_string().contains("CaUsedAsEndEntity") => {
+                SendError::Untrusted(CertificateProblem::AuthorityCertificate)
             }
-            // What is trusted to vouch for others is none of a server's own (RFC 5280, section 4.2.1.9).
-            Some(certificate) if certificate.to_string().contains("CaUsedAsEndEntity") => Lost::Untrusted(
-                "its certificate is an authority's own, and must be one that the authority signed for this server"
-                    .into(),
-            ),
-            Some(certificate) => Lost::Untrusted(clean::clean(&format!("its certificate: {certificate}"))),
-            None => Lost::NeverSent(clean::clean(&root_cause(&error))),
+            Some(certificate) => {
+                SendError::Untrusted(CertificateProblem::Other(clean::clean(&certificate.to_string())))
+            }
+            None => SendError::NeverSent(clean::clean(&root_cause(&error))),
         }
     } else if error.is_timeout() {
-        Lost::TooLate
+        SendError::TooLate
     } else {
-        Lost::PerhapsSent(clean::clean(&root_cause(&error)))
+        SendError::PerhapsSent(clean::clean(&root_cause(&error)))
     }
 }
 

@@ -1,0 +1,114 @@
+//! Why a server could not be asked.
+
+use std::fmt;
+
+use crate::error::{ErrorClass, ErrorInfo};
+
+pub(super) type Result<T> = std::result::Result<T, HttpError>;
+
+/// No request could be sent, or no response came.
+///
+/// No variant holds a secret, the query of a URL or the body of a response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The server could not be reached, or the connection broke.
+    #[error("cannot reach {host}: {reason}")]
+    Unreachable {
+        /// The server's host.
+        host: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The server's certificate does not prove who it is. Nothing was sent.
+    #[error("{host} is not trusted: {problem}")]
+    Untrusted {
+        /// The server's host.
+        host: String,
+        /// What is wrong with the certificate.
+        problem: CertificateProblem,
+    },
+    /// An https URL leads to a server that does not speak TLS. Nothing was sent.
+    #[error("{host} does not speak TLS, as an https:// address wants it to")]
+    NotTls {
+        /// The server's host.
+        host: String,
+    },
+    /// The URL must not carry a secret: it is neither https nor on loopback, or it has a user name, a password or a
+    /// fragment.
+    #[error("the URL of {host} {reason}")]
+    InvalidUrl {
+        /// The URL's host.
+        host: String,
+        /// What is wrong with it, as the end of the sentence.
+        reason: String,
+    },
+    /// The environment names a proxy that cannot be used.
+    #[error("{variable} names {proxy}, which nexus cannot use")]
+    UnusableProxy {
+        /// The environment variable.
+        variable: String,
+        /// What it names: "no proxy", or "a socks5 proxy". Never its value, which may hold a password.
+        proxy: String,
+    },
+    /// The system has no CA certificates to check a server's certificate with.
+    #[error("no certificate authorities to check https with ({reason})")]
+    NoRoots {
+        /// What happened when they were looked for.
+        reason: String,
+    },
+    /// The HTTP client could not be built.
+    #[error("{action}: {reason}")]
+    System {
+        /// What was attempted.
+        action: &'static str,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// It was issued by an authority that this machine does not know.
+    UnknownIssuer,
+    /// It is an authority's own certificate, which must not be a server's (RFC 5280, section 4.2.1.9).
+    AuthorityCertificate,
+    /// Anything else, in the words of the TLS library.
+    Other(String),
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownIssuer => f.write_str("its certificate is from an authority that this machine does not know"),
+            Self::AuthorityCertificate => f.write_str(
+                "its certificate is an authority's own, and must be one that the authority signed for this server",
+            ),
+            Self::Other(problem) => write!(f, "its certificate: {problem}"),
+        }
+    }
+}
+
+impl ErrorInfo for HttpError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Untrusted { .. } => "untrusted",
+            Self::NotTls { .. } => "not_tls",
+            Self::InvalidUrl { .. } | Self::UnusableProxy { .. } => "configuration",
+            Self::NoRoots { .. } | Self::System { .. } => "system",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unreachable { .. } => ErrorClass::Temporary,
+            Self::InvalidUrl { .. } | Self::UnusableProxy { .. } => ErrorClass::Configuration,
+            Self::Untrusted { .. } | Self::NotTls { .. } | Self::NoRoots { .. } | Self::System { .. } => {
+                ErrorClass::Permanent
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What can go wrong between the start of a sign-in and its tokens.
+//!
+//! Text that came from a server was made harmless and cut ([`clean`](crate::clean::clean)) before it entered a variant.
+//! No variant holds a secret, the query of a URL or the body of a response.
+
+use std::time::Duration;
+
+use super::failed::Failed;
+use crate::error::{ErrorClass, ErrorInfo};
+use crate::http::HttpError;
+use crate::provider::{Name, ProviderError};
+use crate::time;
+
+pub(super) type Result<T> = std::result::Result<T, SignInError>;
+
+/// Why a sign-in brought no tokens.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignInError {
+    /// The authorization server does not know the client, or the client's authentication failed.
+    #[error("{host} does not accept the client id `{client_id}`{}", quoted(description))]
+    ClientRefused {
+        /// The provider's name.
+        provider: Name,
+        /// The client id as sent.
+        client_id: String,
+        /// The server's host.
+        host: String,
+        /// The server's `error_description`. Empty if it gave none.
+        description: String,
+    },
+    /// The redirect listener cannot serve the redirect URI.
+    #[error("nexus cannot listen on the redirect URI `{uri}`: {reason}")]
+    RedirectUnusable {
+        /// The URI as configured.
+        uri: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The server says that the redirect URI is not the registered one.
+    #[error("{host} does not accept the redirect URI `{uri}`{}", quoted(description))]
+    RedirectMismatch {
+        /// The URI exactly as sent.
+        uri: String,
+        /// The server's host.
+        host: String,
+        /// The server's `error_description`. Empty if it gave none.
+        description: String,
+    },
+    /// The user or the authorization server refused (RFC 6749, section 4.1.2.1).
+    #[error("{provider} refused the sign-in ({error}){}", quoted(description))]
+    Refused {
+        /// The provider's name.
+        provider: Name,
+        /// The `error` code.
+        error: String,
+        /// The server's `error_description`. Empty if it gave none.
+        description: String,
+    },
+    /// The user did not finish the sign-in in time.
+    #[error("{}", timed_out(*waited, client_id, redirect_uri, *turned_away))]
+    TimedOut {
+        /// The provider's name.
+        provider: Name,
+        /// The time limit.
+        waited: Duration,
+        /// The client id exactly as sent.
+        client_id: String,
+        /// The redirect URI exactly as sent.
+        redirect_uri: String,
+        /// How many answers with a wrong or missing `state` were rejected meanwhile.
+        turned_away: u32,
+    },
+    /// The answer names another issuer than the one that was asked (RFC 9207, section 2.4).
+    #[error("{}", issuer_mismatch(expected, got))]
+    IssuerMismatch {
+        /// The issuer that was asked.
+        expected: String,
+        /// The issuer that the answer names. Empty if it names none.
+        got: String,
+    },
+    /// The server did not redeem the authorization code: it has expired or was redeemed before.
+    #[error("{host} would not redeem the authorization code{}", quoted(description))]
+    CodeRefused {
+        /// The provider's name.
+        provider: Name,
+        /// The server's host.
+        host: String,
+        /// What the server answered.
+        description: String,
+    },
+    /// The token endpoint did not redeem the authorization code, and the code is not the reason.
+    #[error("the authorization code could not be redeemed: {host} {}", failed.why)]
+    ExchangeFailed {
+        /// The provider's name.
+        provider: Name,
+        /// The server's host.
+        host: String,
+        /// What the server did.
+        failed: Failed,
+    },
+    /// Another program listens on the port of the redirect URI.
+    #[error("another program is listening on {address}")]
+    PortTaken {
+        /// The address that could not be bound.
+        address: String,
+        /// The provider's name.
+        provider: Name,
+    },
+    /// The query does not answer this authorization request: it has another `state`, no `state`, or cannot be read.
+    #[error("{reason}")]
+    WrongAnswer {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The provider's configuration sets a parameter of the authorization URL that every sign-in draws anew.
+    #[error("the provider {provider} sets `{parameter}` of the authorization URL itself")]
+    ReservedParameter {
+        /// The provider's name.
+        provider: Name,
+        /// The parameter's name.
+        parameter: String,
+    },
+    /// The token endpoint answered something that is not a token response (RFC 6749, section 5).
+    #[error("{host} answered {description}")]
+    InvalidResponse {
+        /// The server's host.
+        host: String,
+        /// What came instead.
+        description: String,
+    },
+    /// The operating system failed.
+    #[error("{description}")]
+    System {
+        /// What was attempted, and what happened.
+        description: String,
+    },
+    /// The token endpoint could not be asked.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The provider's configuration does not allow a sign-in.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+}
+
+/// The server's words as the end of a sentence.
+fn quoted(description: &str) -> String {
+    if description.is_empty() { String::new() } else { format!(": {description}") }
+}
+
+fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, turned_away: u32) -> String {
+    let wrong = match turned_away {
+        0 => String::new(),
+        1 => " (1 answer with a wrong state was turned away)".into(),
+        _ => format!(" ({turned_away} answers with a wrong state were turned away)"),
+    };
+    format!(
+        "nobody signed in within {}{wrong}; a server that dislikes the client id or the redirect URI cannot tell nexus \
+         so. Sent were client id `{client_id}` and redirect URI `{redirect_uri}`",
+        time::span(whole_seconds(waited))
+    )
+}
+
+fn issuer_mismatch(expected: &str, got: &str) -> String {
+    match got {
+        "" => format!("the answer to the sign-in names no issuer, but {expected} promises to"),
+        got => format!("the answer to the sign-in comes from `{got}`, but `{expected}` was asked"),
+    }
+}
+
+pub(super) fn whole_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+impl ErrorInfo for SignInError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::ClientRefused { .. } => "invalid_client",
+            Self::RedirectUnusable { .. } => "redirect_uri",
+            Self::RedirectMismatch { .. } => "redirect_uri_mismatch",
+            Self::Refused { .. } => "sign_in_refused",
+            Self::TimedOut { .. } => "sign_in_timed_out",
+            Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::CodeRefused { .. } => "code_refused",
+            Self::ExchangeFailed { .. } => "exchange_failed",
+            Self::PortTaken { .. } => "port_taken",
+            Self::WrongAnswer { .. } => "usage",
+            Self::ReservedParameter { .. } => "configuration",
+            Self::InvalidResponse { .. } => "nonsense",
+            Self::System { .. } => "system",
+            Self::Http(error) => error.code(),
+            Self::Provider(error) => error.code(),
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::ClientRefused { .. }
+            | Self::RedirectUnusable { .. }
+            | Self::RedirectMismatch { .. }
+            | Self::ReservedParameter { .. } => ErrorClass::Configuration,
+            Self::Refused { error, .. } => match error.as_str() {
+                "server_error" | "temporarily_unavailable" => ErrorClass::Temporary,
+                "invalid_scope" | "invalid_request" | "unsupported_response_type" => ErrorClass::Configuration,
+                _ => ErrorClass::SignIn,
+            },
+            Self::TimedOut { .. } | Self::IssuerMismatch { .. } | Self::CodeRefused { .. } => ErrorClass::SignIn,
+            Self::ExchangeFailed { failed, .. } if failed.temporary => ErrorClass::Temporary,
+            Self::ExchangeFailed { .. }
+            | Self::PortTaken { .. }
+            | Self::InvalidResponse { .. }
+            | Self::System { .. } => ErrorClass::Permanent,
+            Self::WrongAnswer { .. } => ErrorClass::Usage,
+            Self::Http(error) => error.class(),
+            Self::Provider(error) => error.class(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::ExchangeFailed { failed, .. } => failed.retry_after(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The revocation endpoint (RFC 7009).
+
+use std::time::Duration;
+
+use super::token::{Endpoint, refusal};
+use super::token_error::TokenError;
+use crate::http::Http;
+use crate::provider::RequestStyle;
+
+/// How long a revocation may take, connecting included.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+impl Endpoint<'_> {
+    /// Revokes a token (RFC 7009, section 2.1). An unknown token counts as revoked (section 2.2).
+    ///
+    /// `type_hint` is the `token_type_hint`: `access_token` or `refresh_token`.
+    ///
+    /// # Errors
+    /// Why the token may still be good.
+    pub async fn revoke(&self, http: &Http, token: &str, type_hint: &str) -> Result<(), TokenError> {
+        let fields = vec![("token", token), ("token_type_hint", type_hint)];
+        let redactor = self.redactor(&fields);
+        let (status, _, body) = self.exchange(http, fields, &RequestStyle::default(), TIME_LIMIT).await?;
+        match status.as_u16() {
+            200..=299 => Ok(()),
+            status => Err(refusal(status, None, &body.unwrap_or_default(), &redactor)),
+        }
+    }
+}

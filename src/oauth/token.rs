@@ -1,0 +1,286 @@
+//! Requests to the token endpoint (RFC 6749, section 3.2).
+//!
+//! Every request to it and to the revocation endpoint goes through `Endpoint::post`, the one place where the client
+//! authenticates. Redirects are not followed, a response is read to 1 MiB at most, and only its parsed `error` and its
+//! cleaned `error_description` leave this file in a message.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Response, StatusCode};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::token_error::TokenError;
+use super::token_response::TokenResponse;
+use crate::clean::clean;
+use crate::http::{self, Http, SendError};
+use crate::provider::{ClientAuth, Encoding, RequestStyle, Url};
+use crate::redact::{self, Redactor};
+use crate::secret::{ClientSecret, RefreshToken};
+use crate::time;
+
+/// How long a token request may take, connecting included.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The fields whose values are redacted in messages.
+const CREDENTIALS: &[&str] = &["code", "code_verifier", "refresh_token", "token"];
+
+/// The longest response that is read, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Where a client sends its token requests, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint<'a> {
+    /// The token or revocation URL.
+    pub url: &'a Url,
+    /// The client's public identifier.
+    pub client_id: &'a str,
+    /// The client's secret, if it is a confidential one.
+    pub secret: Option<&'a ClientSecret>,
+    /// How it authenticates.
+    pub auth: ClientAuth,
+}
+
+/// The status, the header, and the body as far as it came.
+pub(super) type Exchanged = (StatusCode, HeaderMap, Result<Vec<u8>, TokenError>);
+
+impl Endpoint<'_> {
+    /// Spends a refresh token (RFC 6749, section 6).
+    ///
+    /// # Errors
+    /// What is known of the refresh token's fate.
+    pub async fn refresh(
+        &self,
+        http: &Http,
+        token: &RefreshToken,
+        style: &RequestStyle,
+    ) -> Result<TokenResponse, TokenError> {
+        let fields = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+        self.request(http, fields, style).await
+    }
+
+    pub(super) async fn request(
+        &self,
+        http: &Http,
+        fields: Vec<(&str, &str)>,
+        style: &RequestStyle,
+    ) -> Result<TokenResponse, TokenError> {
+        let redactor = self.redactor(&fields);
+        let (status, headers, body) = self.exchange(http, fields, style, TIME_LIMIT).await?;
+        let body = body?;
+        let dated = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http_date);
+        let retry_after = http::retry_after(&headers);
+        match status.as_u16() {
+            status @ 200..=299 => TokenResponse::parse(&body, dated).map_err(|what| {
+                match refusal(status, retry_after, &body, &redactor) {
+                    // Some servers say no under a status that says yes (GitHub's).
+                    refused @ TokenError::Refused { .. } if refused.names_an_error() => refused,
+                    _ => TokenError::InvalidResponse(what),
+                }
+            }),
+            // A redirect is followed nowhere; whoever gave it may have read the credential.
+            300..=399 => Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed"))),
+            status @ 400..=499 => Err(refusal(status, retry_after, &body, &redactor)),
+            status => match refusal(status, retry_after, &body, &redactor) {
+                // Some gateways wrap a plain refusal into a 5xx.
+                refused @ TokenError::Refused { .. } if refused.is_final() => Err(refused),
+                _ => {
+                    let reason = format!("status {status}");
+                    Err(TokenError::PerhapsSpent { reason, status: Some(status), retry_after })
+                }
+            },
+        }
+    }
+
+    /// Redacts the credentials of a request with these fields. A server may quote them in its refusal, and a refusal is
+    /// shown and stored.
+    pub(super) fn redactor(&self, fields: &[(&str, &str)]) -> Redactor {
+        let credentials = fields.iter().filter(|(name, _)| CREDENTIALS.contains(name)).map(|(_, value)| *value);
+        Redactor::new(credentials, self.client_id, self.secret.map(ClientSecret::expose))
+    }
+
+    /// Sends a request and reads its answer. The limit looks at the answer before the clock: a process
+    /// that was stopped for a while must not throw away the tokens that have come meanwhile.
+    pub(super) async fn exchange(
+        &self,
+        http: &Http,
+        fields: Vec<(&str, &str)>,
+        style: &RequestStyle,
+        limit: Duration,
+    ) -> Result<Exchanged, TokenError> {
+        let answered = async {
+            let response = self.post(http, fields, style).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok((status, headers, body(response).await))
+        };
+        tokio::time::timeout(limit, answered).await.unwrap_or(Err(TokenError::TooLate(limit)))
+    }
+
+    async fn post(
+        &self,
+        http: &Http,
+        mut fields: Vec<(&str, &str)>,
+        style: &RequestStyle,
+    ) -> Result<Response, TokenError> {
+        let unsent = |why: &str| TokenError::NeverSent(why.to_owned());
+        let secret = self.secret.map(ClientSecret::expose).unwrap_or_default();
+        match self.auth {
+            ClientAuth::None => fields.push(("client_id", self.client_id)),
+            ClientAuth::Post => fields.extend([("client_id", self.client_id), ("client_secret", secret)]),
+            ClientAuth::Basic => {}
+        }
+        fields.extend(style.params.iter().map(|(name, value)| (&**name, &**value)));
+        let (content_type, body) = written(&fields, style.encoding);
+        let client = http.client(self.url).map_err(TokenError::Unsendable)?;
+        let mut request = client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, content_type)
+            .header(ACCEPT, "application/json")
+            .body(body)
+            .build()
+            .map_err(|error| unsent(&error.without_url().to_string()))?;
+        if self.auth == ClientAuth::Basic {
+            request.headers_mut().insert(AUTHORIZATION, basic(self.client_id, secret));
+        }
+        for (name, value) in &style.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsent("a configured header's name"))?;
+            let value = HeaderValue::from_str(value).map_err(|_| unsent("a configured header's value"))?;
+            request.headers_mut().insert(name, value);
+        }
+        http.send(client, request).await.map_err(|error| match error {
+            unsent @ (SendError::Untrusted(_) | SendError::NotTls) => TokenError::Unsendable(unsent.at(self.url)),
+            SendError::NeverSent(why) => TokenError::NeverSent(why),
+            SendError::PerhapsSent(why) => TokenError::lost(why),
+            SendError::TooLate => TokenError::TooLate(TIME_LIMIT),
+        })
+    }
+}
+
+/// HTTP Basic as RFC 6749, section 2.3.1 wants it: id and secret are form-encoded first, so that a
+/// colon or a non-ASCII letter in either survives.
+fn basic(id: &str, secret: &str) -> HeaderValue {
+    let [pair, _] = redact::basic_pairs(id, secret);
+    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Basic"));
+    value.set_sensitive(true);
+    value
+}
+
+/// The fields as a body; a later field of the same name wins, so that the configuration can
+/// replace what nexus would send.
+fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String) {
+    let mut kept: Vec<(&str, &str)> = Vec::with_capacity(fields.len());
+    for (name, value) in fields {
+        match kept.iter_mut().find(|(known, _)| known == name) {
+            Some(field) => field.1 = value,
+            None => kept.push((name, value)),
+        }
+    }
+    match encoding {
+        Encoding::Form => (
+            "application/x-www-form-urlencoded",
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish(),
+        ),
+        Encoding::Json => {
+            let object: Map<String, Value> =
+                kept.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            ("application/json", Value::Object(object).to_string())
+        }
+    }
+}
+
+/// The whole body, up to [`BODY_LIMIT`].
+async fn body(mut response: Response) -> Result<Vec<u8>, TokenError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
+                return Err(TokenError::InvalidResponse("more than 1 MiB".into()));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(_) => return Err(TokenError::lost("the connection broke")),
+        }
+    }
+}
+
+/// A refusal in RFC 6749's shape or in the service's own envelope
+/// (`{"type":"error","error":{"type":"...","message":"..."}}`), without what it must not repeat.
+pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], redactor: &Redactor) -> TokenError {
+    // Redactor before it is cut to length, or half of it might remain.
+    let words = |text: &str| clean(&redactor.redact(text));
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let (error, description) = match &body["error"] {
+        Value::String(code) => (Some(&**code), body["error_description"].as_str()),
+        envelope => (envelope["type"].as_str(), envelope["message"].as_str()),
+    };
+    // A code is a word of the protocol, and is understood before anything is redacted in it: a secret of
+    // one letter must not tear `invalid_grant` apart.
+    let code = |error: &str| match error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+        true if !redactor.is(error) => clean(error),
+        _ => words(error),
+    };
+    TokenError::Refused {
+        status,
+        error: error.map(code).unwrap_or_default(),
+        description: description.map(words).unwrap_or_default(),
+        retry_after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_encodes_before_it_joins() {
+        // RFC 6749, section 2.3.1: a colon in the id would otherwise move the boundary.
+        let value = basic("my client:1", "s%cr et/ü");
+        let text = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
+        assert_eq!(STANDARD.decode(text).unwrap(), b"my+client%3A1:s%25cr+et%2F%C3%BC");
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn bodies_are_written_as_asked() {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", "a b&c"), ("grant_type", "x")];
+        assert_eq!(written(&fields, Encoding::Form).1, "grant_type=x&refresh_token=a+b%26c");
+        assert_eq!(written(&fields, Encoding::Json).1, r#"{"grant_type":"x","refresh_token":"a b&c"}"#);
+    }
+
+    #[test]
+    fn refusals_are_read_in_every_shape() {
+        for (body, error, description) in [
+            (
+                r#"{"error":"invalid_grant","error_description":"Token \u001b[1m gone"}"#,
+                "invalid_grant",
+                "Token [1m gone",
+            ),
+            (r#"{"error":"invalid_grant"}"#, "invalid_grant", ""),
+            (
+                r#"{"type":"error","error":{"type":"not_found_error","message":"no token"}}"#,
+                "not_found_error",
+                "no token",
+            ),
+            (r#"{"error":{"type":"invalid_grant","message":"used"}}"#, "invalid_grant", "used"),
+            ("<html>", "", ""),
+            ("", "", ""),
+            ("[]", "", ""),
+        ] {
+            let (error, description) = (error.into(), description.into());
+            let expected = TokenError::Refused { status: 400, error, description, retry_after: None };
+            assert_eq!(refusal(400, None, body.as_bytes(), &Redactor::default()), expected, "{body}");
+        }
+        let body = br#"{"error":"invalid_grant","error_description":"no such token r-1 of s-2"}"#;
+        let expected = "answered 400: invalid_grant: no such token (secret) of (secret)";
+        assert_eq!(
+            refusal(400, None, body, &Redactor::new(["r-1"].into_iter(), "c", Some("s-2"))).to_string(),
+            expected
+        );
+        let short = refusal(400, None, body, &Redactor::new(["a", "grant"].into_iter(), "c", None));
+        assert!(short.is_final(), "a secret of one letter tears no code apart: {short:?}");
+    }
+}

@@ -1,0 +1,180 @@
+//! Why a token request brought no tokens.
+
+use std::time::Duration;
+
+use super::failed::Failed;
+use crate::error::{ErrorClass, ErrorInfo};
+use crate::http::HttpError;
+use crate::time;
+
+/// Why a token request brought no tokens. Its message is the end of a sentence that begins with the server's host.
+///
+/// The variants differ in what became of the credential in the request, because a refresh token may be single-use.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The request could not be sent, and another try fails too until something is fixed.
+    #[error("was not asked ({0})")]
+    Unsendable(HttpError),
+    /// The server did not receive the request, so the credential is unused.
+    #[error("could not be reached ({0})")]
+    NeverSent(String),
+    /// The response was lost. The server may have spent the credential.
+    #[error("gave no usable answer ({reason})")]
+    PerhapsSpent {
+        /// What happened.
+        reason: String,
+        /// The HTTP status, if there was one.
+        status: Option<u16>,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// No response came within this time. The server may have spent the credential.
+    #[error("did not answer within {} seconds", .0.as_secs())]
+    TooLate(Duration),
+    /// The response is not one that RFC 6749 knows. The server may have spent the credential.
+    #[error("gave no usable answer ({0})")]
+    InvalidResponse(String),
+    /// The server refused (RFC 6749, section 5.2).
+    #[error("{}", refused(*status, error, description))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The `error` code. Empty if none could be read.
+        error: String,
+        /// The `error_description`, made harmless and cut. Empty if there is none.
+        description: String,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+}
+
+fn refused(status: u16, error: &str, description: &str) -> String {
+    let parts = [error, description].into_iter().filter(|part| !part.is_empty());
+    parts.fold(format!("answered {status}"), |what, part| what + ": " + part)
+}
+
+impl TokenError {
+    pub(super) fn lost(reason: impl Into<String>) -> Self {
+        Self::PerhapsSpent { reason: reason.into(), status: None, retry_after: None }
+    }
+
+    /// The error as it is stored and reported, without what became of the credential.
+    pub fn failed(&self) -> Failed {
+        let status = match self {
+            Self::PerhapsSpent { status, .. } => *status,
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        };
+        let retry_after = self.retry_after().map(time::rounded_up);
+        Failed { why: self.to_string(), temporary: self.is_temporary(), status, retry_after }
+    }
+
+    /// Whether the grant itself is no longer good, which ends a session (RFC 6749, section 5.2). Some servers use a 401
+    /// for it. Under any other status the code may come from a proxy, or from a server in trouble.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { status: 400 | 401, error, .. } if error == "invalid_grant")
+    }
+
+    pub(super) fn names_an_error(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if !error.is_empty())
+    }
+
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unsendable(_) => false,
+            Self::NeverSent(_) | Self::InvalidResponse(_) | Self::TooLate(_) | Self::PerhapsSpent { .. } => true,
+            // Error codes of the authorization endpoint (RFC 6749, section 4.1.2.1) that some servers use here, too.
+            Self::Refused { status, error, .. } => {
+                let passing = matches!(&**error, "temporarily_unavailable" | "server_error");
+                passing || matches!(status, 408 | 409 | 429 | 500..)
+            }
+        }
+    }
+}
+
+impl ErrorInfo for TokenError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unsendable(error) => error.code(),
+            Self::NeverSent(_) => "unreachable",
+            Self::PerhapsSpent { .. } | Self::InvalidResponse(_) => "nonsense",
+            Self::TooLate(_) => "overdue",
+            Self::Refused { error, .. } if is_client_error(error) => "invalid_client",
+            Self::Refused { .. } => "token_refused",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unsendable(error) => error.class(),
+            Self::Refused { error, .. } if is_client_error(error) => ErrorClass::Configuration,
+            _ if self.is_final() => ErrorClass::SignIn,
+            _ if self.is_temporary() => ErrorClass::Temporary,
+            _ => ErrorClass::Permanent,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::PerhapsSpent { retry_after, .. } | Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// Whether an error code is about the client or its authentication (RFC 6749, sections 4.1.2.1 and 5.2).
+pub(super) fn is_client_error(error: &str) -> bool {
+    matches!(error, "invalid_client" | "unauthorized_client")
+}
+
+/// Whether a refusal is about the redirect URI. RFC 6749 has no code for it: some servers have a code of their own,
+/// others name it in the description of a more general code.
+pub(super) fn is_redirect_mismatch(error: &str, description: &str) -> bool {
+    match error {
+        "redirect_uri_mismatch" | "invalid_redirect_uri" => true,
+        "invalid_grant" | "invalid_request" => {
+            let description = description.to_ascii_lowercase();
+            description.contains("redirect_uri") || description.contains("redirect uri")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_says_what_happened() {
+        let description = "no".into();
+        let refused = TokenError::Refused { status: 404, error: String::new(), description, retry_after: None };
+        for (error, message, temporary) in [
+            (TokenError::TooLate(Duration::from_secs(30)), "did not answer within 30 seconds", true),
+            (TokenError::NeverSent("refused".into()), "could not be reached (refused)", true),
+            (TokenError::lost("cut"), "gave no usable answer (cut)", true),
+            (refused, "answered 404: no", false),
+        ] {
+            let failed = error.failed();
+            assert_eq!((&*failed.why, failed.temporary), (message, temporary));
+        }
+    }
+
+    #[test]
+    fn a_mismatch_is_told_by_its_code_or_by_its_description() {
+        for (error, description, mismatch) in [
+            ("redirect_uri_mismatch", "", true),
+            ("invalid_redirect_uri", "", true),
+            ("invalid_grant", "the redirect_uri is not the same", true),
+            ("invalid_grant", "Redirect URI does not match", true),
+            ("invalid_request", "Invalid parameter: REDIRECT_URI", true),
+            ("invalid_grant", "this code was redeemed before the redirect ended", false),
+            ("invalid_request", "too many redirects", false),
+            ("access_denied", "not for this redirect_uri", false),
+            ("my_redirect_uri_policy", "", false),
+            ("invalid_scope", "", false),
+        ] {
+            assert_eq!(is_redirect_mismatch(error, description), mismatch, "{error}: {description}");
+        }
+    }
+}

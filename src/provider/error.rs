@@ -1,0 +1,47 @@
+//! What is wrong with the configuration of a provider.
+
+use super::Name;
+use crate::error::{ErrorClass, ErrorInfo};
+
+/// The provider's configuration does not allow what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// The URL of an endpoint must be https, or http on loopback, without a user name, password or fragment.
+    #[error("the `{setting}` of the provider {provider} {reason}")]
+    InvalidUrl {
+        /// The provider's name.
+        provider: Name,
+        /// Which URL, such as `token_url`.
+        setting: &'static str,
+        /// What is wrong with it, as the end of the sentence.
+        reason: String,
+    },
+    /// The URL of an endpoint is needed and not configured.
+    #[error("the provider {provider} has no `{setting}`")]
+    MissingUrl {
+        /// The provider's name.
+        provider: Name,
+        /// Which URL, such as `token_url`.
+        setting: &'static str,
+    },
+    /// No client is configured.
+    #[error("no client id is configured for {provider}")]
+    NoClientId {
+        /// The provider's name.
+        provider: Name,
+    },
+}
+
+impl ErrorInfo for ProviderError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidUrl { .. } | Self::MissingUrl { .. } => "configuration",
+            Self::NoClientId { .. } => "no_client_id",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Configuration
+    }
+}
