@@ -197,7 +197,7 @@ impl ErrorInfo for ApiError {
             Self::Refused(refusal) if refusal.is_unauthorized() => ErrorClass::SignIn,
             Self::Refused(refusal) if refusal.is_temporary() => ErrorClass::Temporary,
             Self::DeadlineExceeded { .. } => ErrorClass::Temporary,
-            Self::Http(failure) => super::failure_glue::class(failure),
+            Self::Http(failure) => http_class(failure),
             Self::UnusableToken
             | Self::UnwritableQuestion { .. }
             | Self::NoModelList { .. }
@@ -213,5 +213,15 @@ impl ErrorInfo for ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         self.refusal()?.retry_after
+    }
+}
+
+/// The class, by the exit code.
+fn http_class(failure: &Failure) -> ErrorClass {
+    match failure.exit_code() {
+        2 => ErrorClass::Configuration,
+        4 => ErrorClass::SignIn,
+        75 => ErrorClass::Temporary,
+        _ => ErrorClass::Permanent,
     }
 }

@@ -1,7 +1,6 @@
 //! Turns an [`ApiError`] into the [`Failure`] that the command line still reads.
 
 use super::error::ApiError;
-use crate::error::ErrorClass;
 use crate::failure::Failure;
 use crate::time;
 
@@ -38,15 +37,5 @@ impl From<ApiError> for Failure {
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         Self::Http(Box::new(failure))
-    }
-}
-
-/// The class, by the exit code.
-pub(super) fn class(failure: &Failure) -> ErrorClass {
-    match failure.exit_code() {
-        2 => ErrorClass::Configuration,
-        4 => ErrorClass::SignIn,
-        75 => ErrorClass::Temporary,
-        _ => ErrorClass::Permanent,
     }
 }
