@@ -51,6 +51,11 @@ fn query(attempt: &AuthorizationRequest, rest: &str) -> String {
     format!("/callback?state={}&{rest}", attempt.state())
 }
 
+fn failed(error: &SignInError) -> Outcome {
+    let next_step = "run `nexus oauth start --provider work` again to allow it".into();
+    Outcome::Failed { message: error.to_string(), next_step }
+}
+
 fn done() -> Outcome {
     Outcome::SignedIn { account: Some("<Ada> & co".into()) }
 }
@@ -192,7 +197,7 @@ async fn a_refusal_ends_the_wait_and_is_told_as_such() {
     });
     let failure = callback.wait(&attempt, LONG).await.expect_err("refused");
     assert!(matches!(&failure, SignInError::Refused { error, .. } if error == "access_denied"), "{failure:?}");
-    callback.tell(&Outcome::Failed(failure)).await;
+    callback.tell(&failed(&failure)).await;
     let page = browser.await.expect("answered");
     assert!(page.body.contains("work refused the sign-in (access_denied): &lt;b&gt;no"), "{}", page.body);
     assert!(page.body.contains("<code>nexus oauth start --provider work</code>"), "{}", page.body);
@@ -220,7 +225,7 @@ async fn a_program_is_told_of_a_failure_too() {
     let right = query(&attempt, "error=access_denied&error_description=%1b[2Jno");
     let program = tokio::spawn(async move { get(port, &right, "").await });
     let failure = callback.wait(&attempt, LONG).await.expect_err("a denial");
-    callback.tell(&Outcome::Failed(failure)).await;
+    callback.tell(&failed(&failure)).await;
     let said = "Sign-in failed: work refused the sign-in (access_denied): [2Jno\n  run `nexus oauth start --provider \
                 work` again to allow it\n";
     assert_eq!(program.await.expect("answered").body, said);
