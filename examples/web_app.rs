@@ -38,7 +38,7 @@ use nexus::internal::api::{Message, Question};
 use nexus::internal::oauth::pkce::random_text;
 use nexus::internal::provider::{Client, ClientAuth, Url};
 use nexus::internal::secret::ClientSecret;
-use nexus::{Accounts, Failure, Folders, Provider};
+use nexus::{Accounts, AuthorizationRequest, Failure, Folders, Provider, Verdict};
 use sha2::{Digest as _, Sha256};
 
 /// Sign-ins that may be under way at once. Anybody may start one, so their number has a limit.
