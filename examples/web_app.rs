@@ -38,7 +38,7 @@ use nexus::internal::api::{Message, Question};
 use nexus::internal::oauth::pkce::random_text;
 use nexus::internal::provider::{Client, ClientAuth, Url};
 use nexus::internal::secret::ClientSecret;
-use nexus::{Accounts, AuthorizationRequest, Failure, Folders, Provider, ProviderError, SignInError, Verdict};
+use nexus::{Accounts, AuthorizationRequest, Failure, Folders, Provider, ProviderError, Verdict};
 use sha2::{Digest as _, Sha256};
 
 /// Sign-ins that may be under way at once. Anybody may start one, so their number has a limit.
@@ -254,14 +254,9 @@ impl Refusal {
     }
 }
 
-impl From<SignInError> for Refusal {
-    fn from(error: SignInError) -> Self {
-        Failure::from(error).into()
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
+impl<E: Into<Failure>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        let failure = error.into();
         let (reason, message) = (failure.reason(), failure.to_string());
         let status = match &failure {
             Failure::SignInRefused { .. } => StatusCode::FORBIDDEN,
