@@ -38,7 +38,7 @@ use nexus::internal::api::{Message, Question};
 use nexus::internal::oauth::pkce::random_text;
 use nexus::internal::provider::{Client, ClientAuth, Url};
 use nexus::internal::secret::ClientSecret;
-use nexus::{Accounts, Failure, Folders, Provider};
+use nexus::{Accounts, AuthorizationRequest, Failure, Folders, Provider, ProviderError, Verdict};
 use sha2::{Digest as _, Sha256};
 
 /// Sign-ins that may be under way at once. Anybody may start one, so their number has a limit.
@@ -102,7 +102,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn provider(port: u16) -> Result<Provider, Failure> {
+fn provider(port: u16) -> Result<Provider, ProviderError> {
     let mut provider = Provider::claude_code().with_redirect_uri(
         variable("CLAUDE_CODE_REDIRECT_URI").unwrap_or(format!("http://localhost:{port}/oauth/claude/callback")),
     );
@@ -112,7 +112,7 @@ fn provider(port: u16) -> Result<Provider, Failure> {
             None => Client::public(id),
         });
     }
-    type WithUrl = fn(Provider, &str) -> Result<Provider, Failure>;
+    type WithUrl = fn(Provider, &str) -> Result<Provider, ProviderError>;
     let endpoints: [(&str, WithUrl); 4] = [
         ("AUTHORIZE_URL", Provider::with_authorize_url),
         ("TOKEN_URL", Provider::with_token_url),
@@ -254,8 +254,9 @@ impl Refusal {
     }
 }
 
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
+impl<E: Into<Failure>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        let failure = error.into();
         let (reason, message) = (failure.reason(), failure.to_string());
         let status = match &failure {
             Failure::SignInRefused { .. } => StatusCode::FORBIDDEN,

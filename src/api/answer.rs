@@ -16,6 +16,7 @@ use super::exchange::{Exchange, MAX_WHOLE, content_type, is_json};
 use super::incoming::Incoming;
 use super::meta::{AnswerMeta, StreamEvent};
 use super::sse::{Decoder, MAX_EVENT, TooLarge};
+use super::unexpected;
 
 /// How long a complete answer waits for its usage figures, or for the end of its stream.
 const AFTERWARDS: Duration = Duration::from_secs(5);
@@ -81,7 +82,7 @@ impl Answer {
         } else if is_json(kind) {
             Form::Whole(Vec::new())
         } else {
-            return Err(exchange.unexpected(response).await);
+            return Err(unexpected::content(response, &exchange).await);
         };
         let parser = dialect.parser(exchange.request_id(&response));
         Ok(Self {

@@ -11,15 +11,30 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::answer::Answer;
-use super::dialect::{self, Dialect, Spelling};
+use super::dialect::{Dialect, Spelling};
 use super::error::{ApiError, Result};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, content_type, is_json};
+use super::models::{Model, Page};
 use super::question::Question;
-use super::{SILENCE, refusal};
+use super::{anthropic, openai_chat, refusal, unexpected};
 use crate::clean::clean;
 use crate::http::{Http, SendError};
-use crate::provider::{Provider, Url};
+use crate::provider::{self, Provider, Url};
 use crate::secret::AccessToken;
+
+/// More pages than any service has models for.
+const MAX_PAGES: usize = 20;
+
+/// How long an answer that has begun may be silent.
+pub const SILENCE: Duration = Duration::from_secs(90);
+
+/// The implementation of a configured dialect.
+pub(super) fn dialect(configured: provider::Dialect) -> &'static dyn Dialect {
+    match configured {
+        provider::Dialect::Anthropic => &anthropic::Messages,
+        provider::Dialect::Openai => &openai_chat::ChatCompletions,
+    }
+}
 
 /// How long to wait for a silent server.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +54,7 @@ impl Default for Limits {
 /// Talks to one provider's API, in its dialect.
 pub struct Client<'a> {
     http: &'a Http,
-    pub(super) base: &'a Url,
+    base: &'a Url,
     pub(super) dialect: &'static dyn Dialect,
     headers: HeaderMap,
     pub(super) limits: Limits,
@@ -53,7 +68,7 @@ impl<'a> Client<'a> {
     pub fn new(http: &'a Http, provider: &'a Provider) -> Result<Self> {
         let base = provider.api.url.as_ref();
         let base = base.ok_or_else(|| ApiError::NoApiUrl { provider: provider.name.clone() })?;
-        let dialect = dialect::of(provider.api.dialect);
+        let dialect = dialect(provider.api.dialect);
         Ok(Self { http, base, dialect, headers: headers(provider)?, limits: Limits::default() })
     }
 
@@ -86,8 +101,40 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Lists the models in the service's own order. The Messages API lists the newest first.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list without end.
+    pub async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
+        let mut models: Vec<Model> = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.page(token, after.as_deref()).await?;
+            models.extend(page.models);
+            // A page that leads to itself would lead there for ever.
+            if page.next.is_none() || page.next == after {
+                return Ok(models);
+            }
+            after = page.next;
+        }
+        Err(ApiError::InvalidResponse {
+            host: provider::host(self.base),
+            description: format!("with a list of models that goes on after {MAX_PAGES} pages"),
+        })
+    }
+
+    async fn page(&self, token: &AccessToken, after: Option<&str>) -> Result<Page> {
+        let url = self.dialect.models_url(self.base, after);
+        let (response, exchange) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
+        if !is_json(content_type(&response)) {
+            return Err(unexpected::content(response, &exchange).await);
+        }
+        let body = exchange.whole(response).await?;
+        self.dialect.models_page(&body).ok_or_else(|| unexpected::json("list of models", &body, &exchange))
+    }
+
     /// Sends a request and waits for the head of a successful response.
-    pub(super) async fn send(&self, token: &AccessToken, mut request: Request) -> Result<(Response, Exchange)> {
+    async fn send(&self, token: &AccessToken, mut request: Request) -> Result<(Response, Exchange)> {
         for (name, value) in &self.headers {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
@@ -105,7 +152,7 @@ impl<'a> Client<'a> {
 }
 
 /// A request that accepts this type of content. A body is sent as JSON.
-pub(super) fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>) -> Request {
+fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>) -> Request {
     let mut request = Request::new(method, url);
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
     if let Some(body) = body {

@@ -1,4 +1,5 @@
-//! The seam between the client and the APIs it speaks. Each API is one folder beside this file and one arm in [`of`].
+//! The seam between the client and the APIs it speaks. Each API is one folder beside this file, and one arm in
+//! [`client::dialect`](super::client::dialect).
 
 use std::collections::BTreeMap;
 
@@ -13,19 +14,10 @@ use super::models::{self, Page};
 use super::question::Question;
 use super::refusal::Refusal;
 use super::sse::Event;
-use super::{anthropic, openai_chat};
-use crate::provider::{self, Url};
+use crate::provider::Url;
 
 #[cfg(test)]
 mod tests;
-
-/// The implementation of a configured dialect.
-pub(super) fn of(configured: provider::Dialect) -> &'static dyn Dialect {
-    match configured {
-        provider::Dialect::Anthropic => &anthropic::Messages,
-        provider::Dialect::Openai => &openai_chat::ChatCompletions,
-    }
-}
 
 /// How one API writes questions and answers.
 pub(super) trait Dialect: Send + Sync {

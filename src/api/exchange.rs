@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use super::error::{ApiError, Result};
 use super::incoming::Incoming;
-use super::refusal;
 use crate::clean::clean;
 use crate::provider::{self, Url};
 use crate::secret::AccessToken;
@@ -81,32 +80,6 @@ impl Exchange {
             }
         }
         Ok(whole)
-    }
-
-    /// The error for a response of another content type than was asked for. It is often a sign-in page or a proxy's
-    /// complaint, whose words say more than its type does.
-    pub(super) async fn unexpected(&self, response: Response) -> ApiError {
-        let untold = content_type(&response).is_empty();
-        let what = match content_type(&response) {
-            "" => "without saying what kind of content it sends".to_owned(),
-            kind => format!("with {} where the API would send JSON or events", self.words(kind)),
-        };
-        let body = refusal::read::body(response, self).await;
-        if untold && body.trim().is_empty() {
-            return self.empty();
-        }
-        match refusal::read::parse(&body, self).message {
-            words if words.is_empty() => self.invalid(what),
-            words => self.invalid(format!("{what}: {words}")),
-        }
-    }
-
-    /// The error for JSON that is not `expected`, with the message that the JSON has for a person.
-    pub(super) fn strange_json(&self, expected: &str, body: &[u8]) -> ApiError {
-        match refusal::read::parse(&String::from_utf8_lossy(body), self).message {
-            words if words.is_empty() => self.invalid(format!("with JSON that is no {expected}")),
-            words => self.invalid(format!("with JSON that is no {expected}: {words}")),
-        }
     }
 
     /// The service's id of this request.

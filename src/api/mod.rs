@@ -1,8 +1,6 @@
 //! The client of the Messages API, and of other APIs in their own dialects: asks a model, lists models, reads the
 //! answers, and says what a failure means.
 
-use std::time::Duration;
-
 mod answer;
 mod error;
 mod ordered;
@@ -22,9 +20,10 @@ mod openai_chat;
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod unexpected;
 
 pub use answer::{Answer, Delta};
-pub use client::Client;
+pub use client::{Client, SILENCE};
 pub use error::ApiError;
 pub use meta::{AnswerMeta, Usage};
 pub use models::Model;
@@ -32,6 +31,3 @@ pub use ordered::Ordered;
 pub use question::{Message, Part, Question, Role};
 pub use refusal::{Refusal, RefusalReason};
 pub use retry::{ProgressEvent, ProgressFn, Retry, RetryPolicy};
-
-/// How long an answer that has begun may be silent.
-pub const SILENCE: Duration = Duration::from_secs(90);

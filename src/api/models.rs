@@ -1,18 +1,10 @@
-//! The models that a token may use.
+//! Models and lists of them.
 
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::client::{Client, request};
-use super::error::{ApiError, Result};
-use super::exchange::{content_type, is_json};
 use super::meta::figure;
-use crate::secret::AccessToken;
 use crate::time;
-
-/// More pages than any service has models for.
-const MAX_PAGES: usize = 20;
 
 /// A model. Only the id is certain: gateways and older servers leave out the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,9 +70,9 @@ impl Model {
 
 /// A page of the list of models.
 pub(super) struct Page {
-    models: Vec<Model>,
+    pub(super) models: Vec<Model>,
     /// The id that the next page begins after. `None` on the last page.
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// Reads a page in the shape of the Messages API, or in that of OpenAI, which has no further pages. Gateways answer
@@ -98,38 +90,4 @@ pub(super) fn page(body: &[u8]) -> Option<Page> {
     let models: Vec<_> = models.filter(|model| !model.id.is_empty()).collect();
     let last = listed.last_id.or_else(|| models.last().map(|model| model.id.clone()));
     Some(Page { models, next: last.filter(|_| listed.has_more == Some(true)) })
-}
-
-impl Client<'_> {
-    /// Lists the models in the service's own order. The Messages API lists the newest first.
-    ///
-    /// # Errors
-    /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list without end.
-    pub async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
-        let mut models: Vec<Model> = Vec::new();
-        let mut after: Option<String> = None;
-        for _ in 0..MAX_PAGES {
-            let page = self.page(token, after.as_deref()).await?;
-            models.extend(page.models);
-            // A page that leads to itself would lead there for ever.
-            if page.next.is_none() || page.next == after {
-                return Ok(models);
-            }
-            after = page.next;
-        }
-        Err(ApiError::InvalidResponse {
-            host: crate::provider::host(self.base),
-            description: format!("with a list of models that goes on after {MAX_PAGES} pages"),
-        })
-    }
-
-    async fn page(&self, token: &AccessToken, after: Option<&str>) -> Result<Page> {
-        let url = self.dialect.models_url(self.base, after);
-        let (response, exchange) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
-        if !is_json(content_type(&response)) {
-            return Err(exchange.unexpected(response).await);
-        }
-        let body = exchange.whole(response).await?;
-        self.dialect.models_page(&body).ok_or_else(|| exchange.strange_json("list of models", &body))
-    }
 }

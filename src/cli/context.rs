@@ -3,13 +3,14 @@
 //! `directories`; commands see it, rooms are handed plain values.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
-
 use crate::cli::config::{self, Configured};
+use crate::cli::environment::variable;
 use crate::cli::history::store::History;
 use nexus::internal::clean;
 use nexus::internal::client::{Accounts, Folders};
@@ -22,7 +23,7 @@ use nexus::internal::session::{EarlierSession, Notice, NoticeFn, PendingSaves, S
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::attending::runtime;
 use crate::cli::terminal::browser::browsers;
-use crate::cli::terminal::{complain, progress, stdin, stdout};
+use crate::cli::terminal::{Progress, complain, progress, screen, stdin};
 
 /// The process's surroundings.
 #[derive(Clone)]
@@ -34,12 +35,6 @@ pub(crate) struct Context {
     pub(crate) pending_saves: PendingSaves,
     /// What was said already, and is said once.
     said: Arc<Mutex<Vec<String>>>,
-}
-
-/// A variable of the environment; an empty one counts as unset.
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
-pub(crate) fn variable(name: &'static str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Lets no other program of this account read this process's memory, and leaves no core dump of it:
@@ -299,9 +294,41 @@ impl Context {
         io::stdout().is_terminal()
     }
 
+    /// Whether stdout shows colours, bold and the like: not under `NO_COLOR` or `TERM=dumb`.
+    pub(crate) fn is_coloured(&self) -> bool {
+        screen::is_coloured()
+    }
+
+    /// The columns of the terminal: what `COLUMNS` says, else what the terminal does. It may be asked
+    /// again, as the person may make it wider or narrower.
+    pub(crate) fn columns(&self) -> usize {
+        screen::width_of(&io::stdout())
+    }
+
+    /// From now on a person sees what is [waited](Self::waiting) for, if one is there.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::begin()
+    }
+
+    /// Whether a person sees what is waited for.
+    pub(crate) fn shows_progress(&self) -> bool {
+        progress::is_wanted()
+    }
+
+    /// From now on this is waited for, such as "refreshing the token". It is shown while there is a
+    /// [progress](Self::progress).
+    pub(crate) fn waiting(&self, what: impl Display) {
+        progress::waiting(what);
+    }
+
+    /// What is waited for, from a function that is told how many columns there are.
+    pub(crate) fn waiting_within(&self, what: impl Fn(usize) -> String + Send + 'static) {
+        progress::waiting_within(what);
+    }
+
     /// Whether what is said on stderr lands among what is printed: on one terminal, in one pipe (`2>&1`), in one file.
     pub(crate) fn streams_are_one(&self) -> bool {
-        stdout::is_stderr()
+        screen::stdout_is_stderr()
     }
 
     /// Whether a person types into stdin.

@@ -9,6 +9,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 pub(crate) mod commands;
 pub(crate) mod config;
 pub(crate) mod context;
+pub(crate) mod environment;
 mod error;
 pub(crate) mod history;
 pub(crate) mod markdown;

@@ -1,110 +1,92 @@
-//! The beginning of a session: an attempt, its answer, and what is kept of it.
+//! Sign-in: an authorization request, its answer, and the session that is saved.
 
 use super::{Accounts, Revocation};
+#[cfg(doc)]
+use crate::failure::Failure;
 use crate::failure::Result;
-use crate::oauth::{AuthorizationRequest, SignInError, Verdict};
+use crate::oauth::{AuthorizationRequest, SignInError, TokenResponse, Verdict};
 use crate::provider;
 use crate::secret::{AuthorizationCode, ClientSecret};
-use crate::session::{EarlierSession, LockedLoad, Notice, Session, SessionBinding, SessionError, StoredSession};
+use crate::session::{
+    EarlierSession, LockedLoad, LockedSession, Notice, PendingSave, Session, SessionBinding, SessionError, StoreTime,
+    StoredSession,
+};
 
 impl Accounts {
-    /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where the person goes.
-    /// The attempt must be filed where only this browser leads to it, or `state` protects nobody
-    /// (RFC 6749, section 10.12); and the file needs a limit, as anybody may begin.
+    /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where to send the user.
+    ///
+    /// Keep the request where only this user's browser leads to it, or `state` protects nobody (RFC 6749, section
+    /// 10.12). Limit how many are kept, because anyone may begin a sign-in.
     ///
     /// # Errors
-    /// [`Failure::NoClientId`], [`Failure::Configuration`] without an `authorize_url` or `token_url`, or
-    /// [`Failure::System`] without random numbers.
-    pub fn authorization_url(&self) -> Result<AuthorizationRequest> {
-        Ok(AuthorizationRequest::begin(self.provider(), &self.provider().redirect_uri.value)?)
+    /// As [`AuthorizationRequest::begin`].
+    pub fn authorization_url(&self) -> std::result::Result<AuthorizationRequest, SignInError> {
+        AuthorizationRequest::begin(self.provider(), &self.provider().redirect_uri.value)
     }
 
-    /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under
-    /// its owner. One that the owner had before is replaced; then it is revoked, if that is sure to leave
-    /// the new one alone ([`Session::is_apart_from`], [`provider::Provider::revoke_replaced`]).
+    /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under its owner. It
+    /// replaces an earlier session of the owner, which is then revoked if that is sure to leave the new one alone
+    /// ([`Session::is_apart_from`], [`provider::Provider::revoke_replaced`]).
     ///
-    /// The attempt is spent, whatever comes of it. To keep it where somebody sends a query that does
-    /// not answer it, ask [`AuthorizationRequest::judge`] first.
+    /// The request is spent, whatever comes of it. Call [`AuthorizationRequest::judge`] first to keep it when a query
+    /// does not answer it.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where the query does not answer this attempt, [`Failure::SignInRefused`]
-    /// and its like where the answer is no, [`Failure::CodeRefused`], [`Failure::Unreachable`] and
-    /// others where the code could not be redeemed, [`Failure::Store`] where the session could not
-    /// be stored.
-    pub async fn exchange_code(&self, owner: &str, attempt: AuthorizationRequest, query: &str) -> Result<Session> {
-        match attempt.judge(query) {
-            Verdict::Granted(code) => self.redeem(owner, attempt, code).await,
+    /// [`SignInError::WrongAnswer`] if the query does not answer this request, [`SignInError::Refused`] and others if the
+    /// answer is a refusal or the code could not be redeemed, and [`Failure::Store`] if the session could not be stored.
+    pub async fn exchange_code(&self, owner: &str, request: AuthorizationRequest, query: &str) -> Result<Session> {
+        match request.judge(query) {
+            Verdict::Granted(code) => self.redeem(owner, request, code).await,
             Verdict::Refused(error) => Err(error.into()),
             Verdict::NotOurs(reason) | Verdict::Unclear(reason) => Err(SignInError::WrongAnswer { reason }.into()),
         }
     }
 
-    /// Redeems a code and stores the session, in a task of its own, so that dropping this future
-    /// loses no token. The session that is replaced is revoked, if at all, once the new one is safe.
+    /// Redeems a code and stores the session. It runs in a task of its own, so that dropping this future loses no token.
     ///
-    /// All that can fail here comes before the code is spent: what it buys lives nowhere else until
-    /// it is saved.
-    pub async fn redeem(&self, owner: &str, attempt: AuthorizationRequest, code: AuthorizationCode) -> Result<Session> {
-        let (this, key) = (self.clone(), self.key(owner));
+    /// # Errors
+    /// Why the code was not redeemed, or why the session could not be stored.
+    pub async fn redeem(&self, owner: &str, request: AuthorizationRequest, code: AuthorizationCode) -> Result<Session> {
+        let (this, owner) = (self.clone(), owner.to_owned());
         let signed_in = tokio::spawn(async move {
-            let provider = this.provider();
-            let client = provider.client()?;
-            let binding = SessionBinding {
-                client_id: client.id.value.clone(),
-                client_auth: client.auth,
-                token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
-                revoke_url: provider.revoke_url.clone(),
-                api_url: provider.api.url.clone(),
-            };
-            let secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
-            let failed = |error| this.failure(error);
-            let mut locked = this.refresher.lock(&key).await.map_err(failed)?;
-            this.refresher.sessions.check_writable().await.map_err(failed)?;
-            locked.reserve().await.map_err(failed)?;
-            let LockedLoad { time, generation, session } = locked.load().await.map_err(failed)?;
-            // What cannot be opened cannot be revoked; its generation is known all the same.
-            let replaced = session.ok().flatten();
-            // To the end: an interrupted process waits until the tokens are saved, and until those that they replace
-            // are revoked, which no other process knows by then.
-            let _pending = this.refresher.pending_saves.track_save();
-            // From before the request is sent: the server's clock for the token starts no earlier.
-            let issued_at = time.now();
-            let response = attempt.redeem(code, provider, &this.http).await?;
-            let host = provider::host(&binding.token_url);
-            let clocks = Notice::of_clocks(response.dated, (this.clock)(), &host);
-            let mut signed_in =
-                StoredSession::signed_in(response, issued_at, time, binding, secret, &provider.scopes, generation)
-                    .map_err(failed)?;
-            let saved = this.refresher.save_sign_in(&mut locked, generation, &mut signed_in).await;
-            drop(locked);
-            if let Some(clocks) = clocks {
-                (this.refresher.notice)(&clocks);
-            }
-            // Revoking one of the two sessions must not revoke the other.
-            let apart = |replaced: &StoredSession| {
-                let known = provider.revoke_replaced;
-                known.unwrap_or_else(|| replaced.session.is_apart_from(&signed_in.session))
-            };
-            match saved {
-                Ok(()) => {
-                    if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, issued_at)) {
-                        let revocation = if apart(&replaced) { Some(this.revoke(&replaced).await) } else { None };
-                        (this.refresher.notice)(&this.replacement(&replaced.session, revocation));
-                    }
-                    Ok(signed_in.session)
-                }
-                Err(unsaved) => {
-                    if replaced.as_ref().is_none_or(apart) {
-                        let _ = this.revoke(&signed_in).await;
-                    }
-                    Err(this.failure(unsaved))
-                }
-            }
+            let prepared = this.prepare_sign_in(&owner).await?;
+            let requested_at = prepared.now();
+            let response = request.redeem(code, this.provider(), &this.http).await?;
+            prepared.finish(response, requested_at).await
         });
         signed_in.await.map_err(|_| self.failure(SessionError::Abandoned("sign-in")))?
     }
 
-    /// What became of a session that another one replaced; `None` if it was left alone.
+    /// Does everything that can fail before new tokens exist: locks the owner's session, proves that the store can be
+    /// written and reserves disk space. Every way to sign in calls this before the request whose response brings the
+    /// tokens, because they exist nowhere else until [`PreparedSignIn::finish`] has saved them.
+    ///
+    /// # Errors
+    /// The configuration does not allow a sign-in, another process holds the lock, or the store cannot be written.
+    pub(super) async fn prepare_sign_in(&self, owner: &str) -> Result<PreparedSignIn> {
+        let provider = self.provider();
+        let client = provider.client()?;
+        let binding = SessionBinding {
+            client_id: client.id.value.clone(),
+            client_auth: client.auth,
+            token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
+            revoke_url: provider.revoke_url.clone(),
+            api_url: provider.api.url.clone(),
+        };
+        let client_secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+        let failed = |error| self.failure(error);
+        let mut locked = self.refresher.lock(&self.key(owner)).await.map_err(failed)?;
+        self.refresher.sessions.check_writable().await.map_err(failed)?;
+        locked.reserve().await.map_err(failed)?;
+        let LockedLoad { time, generation, session } = locked.load().await.map_err(failed)?;
+        // A session that does not open cannot be revoked, but it can be replaced.
+        let replaced = session.ok().flatten();
+        let pending = self.refresher.pending_saves.track_save();
+        let accounts = self.clone();
+        Ok(PreparedSignIn { accounts, binding, client_secret, locked, time, generation, replaced, _pending: pending })
+    }
+
+    /// What became of a session that another one replaced; no revocation if it was left alone.
     fn replacement(&self, replaced: &Session, revocation: Option<Revocation>) -> Notice {
         let provider = self.provider();
         let binding = &replaced.binding;
@@ -117,6 +99,70 @@ impl Accounts {
         };
         let host = provider::host(binding.revoke_url.as_ref().unwrap_or(&binding.token_url));
         Notice::EarlierSession { provider: provider.name.to_string(), host, end }
+    }
+}
+
+/// A sign-in that lacks only its tokens. It holds the lock of the owner's session.
+pub(super) struct PreparedSignIn {
+    accounts: Accounts,
+    binding: SessionBinding,
+    client_secret: Option<ClientSecret>,
+    locked: LockedSession,
+    /// The store's time.
+    time: StoreTime,
+    /// The generation of the session that the new one replaces, or 0.
+    generation: i64,
+    /// The session that the new one replaces, if it could be opened.
+    replaced: Option<StoredSession>,
+    /// An interrupted process waits until the tokens are saved and those that they replace are revoked.
+    _pending: PendingSave,
+}
+
+impl PreparedSignIn {
+    /// The store's time, in Unix seconds.
+    pub(super) fn now(&self) -> i64 {
+        self.time.now()
+    }
+
+    /// Saves the tokens as the owner's session. Then the session that it replaces is revoked, if that is sure to leave
+    /// the new one alone. `requested_at` is the time before the token request was sent, in Unix seconds: the lifetime of
+    /// the token begins no earlier on the server.
+    ///
+    /// # Errors
+    /// The session could not be saved. Its tokens are then revoked as far as that is possible.
+    pub(super) async fn finish(self, response: TokenResponse, requested_at: i64) -> Result<Session> {
+        let Self { accounts, binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
+        let (provider, refresher) = (accounts.provider(), &accounts.refresher);
+        let clocks = Notice::of_clocks(response.dated, (accounts.clock)(), &provider::host(&binding.token_url));
+        let scopes = &provider.scopes;
+        let signed_in =
+            StoredSession::signed_in(response, requested_at, time, binding, client_secret, scopes, generation);
+        let mut signed_in = signed_in.map_err(|error| accounts.failure(error))?;
+        let saved = refresher.save_sign_in(&mut locked, generation, &mut signed_in).await;
+        drop(locked);
+        if let Some(clocks) = clocks {
+            (refresher.notice)(&clocks);
+        }
+        // Revoking one of the two sessions must not revoke the other.
+        let apart = |replaced: &StoredSession| {
+            let known = provider.revoke_replaced;
+            known.unwrap_or_else(|| replaced.session.is_apart_from(&signed_in.session))
+        };
+        match saved {
+            Ok(()) => {
+                if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, requested_at)) {
+                    let revocation = if apart(&replaced) { Some(accounts.revoke(&replaced).await) } else { None };
+                    (refresher.notice)(&accounts.replacement(&replaced.session, revocation));
+                }
+                Ok(signed_in.session)
+            }
+            Err(unsaved) => {
+                if replaced.as_ref().is_none_or(apart) {
+                    let _ = accounts.revoke(&signed_in).await;
+                }
+                Err(accounts.failure(unsaved))
+            }
+        }
     }
 }
 

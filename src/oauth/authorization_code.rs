@@ -1,9 +1,13 @@
-//! One sign-in, consumed as it goes: begin, send somebody to its URL, judge what comes back, redeem.
+//! The authorization code flow (RFC 6749, section 4.1): begin, send the user to the URL, judge the answer, redeem.
 //!
-//! The attempt alone knows the `state` and the verifier, so it alone can say whether an answer is
-//! the answer to it, whatever brought that answer: the listener, a pasted line, a web framework.
+//! Only the request knows the `state` and the verifier, so only it can say whether an answer belongs to it. It does not
+//! matter what received the answer: the redirect listener, a pasted line or a web framework.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::error::{Result, SignInError};
 use super::pkce;
@@ -15,11 +19,11 @@ use crate::http::{Http, HttpError};
 use crate::provider::{self, Provider, Url};
 use crate::secret::{AuthorizationCode, Verifier, same};
 
-/// The parameters that every sign-in sets anew. Said twice, a server may believe either.
+/// The parameters that every sign-in sets. If one came twice, the server could use either.
 const OURS: &[&str] =
     &["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
 
-/// A sign-in that has begun.
+/// A sign-in that has begun and waits for its answer.
 #[derive(Debug)]
 pub struct AuthorizationRequest {
     provider: provider::Name,
@@ -31,16 +35,16 @@ pub struct AuthorizationRequest {
     url: Url,
 }
 
-/// What an attempt says of an answer.
+/// What [`AuthorizationRequest::judge`] says of an answer.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It answers something else: go on waiting. Why, for the one who sent it.
+    /// It answers another sign-in: keep waiting. The reason is for the sender.
     NotOurs(&'static str),
-    /// It says nothing that can be understood: go on waiting. Why, for the one who sent it.
+    /// It cannot be read: keep waiting. The reason is for the sender.
     Unclear(&'static str),
-    /// It is the answer, and it is no.
+    /// It is the answer, and it is a refusal.
     Refused(SignInError),
-    /// It is the answer, and this is the code.
+    /// It is the answer, and it grants this code.
     Granted(AuthorizationCode),
 }
 
@@ -48,12 +52,12 @@ impl AuthorizationRequest {
     /// Draws a fresh state and verifier and writes the authorization URL (RFC 6749, section 4.1.1).
     ///
     /// # Errors
-    /// No client id, no `authorize_url` or `token_url`, an authorization URL that says already what only a
-    /// sign-in can say, or no random numbers.
+    /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`, [`SignInError::ReservedParameter`],
+    /// and [`SignInError::System`] without random numbers.
     pub fn begin(provider: &Provider, redirect_uri: &str) -> Result<Self> {
         let client = provider.client()?;
         let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
-        // Nobody is asked to approve what could not be redeemed.
+        // The user is not asked to approve what could not be redeemed.
         provider.required(provider.token_url.as_ref(), "token_url")?;
         let configured = provider.authorize_params.keys().map(String::as_str);
         let asked: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
@@ -91,13 +95,13 @@ impl AuthorizationRequest {
         })
     }
 
-    /// Where to send the person. Public by design: it holds the state and the challenge, neither of
-    /// which redeems anything without the verifier.
+    /// The URL to send the user to. It is not secret: the state and the challenge in it redeem nothing without the
+    /// verifier.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The `state`, under which a web application may file this attempt.
+    /// The `state`. A web application may use it as the key of this request.
     pub fn state(&self) -> &str {
         &self.state
     }
@@ -163,60 +167,105 @@ impl AuthorizationRequest {
         }
     }
 
-    /// Redeems the code (RFC 6749, section 4.1.3). AuthorizationRequest and code are spent, whatever comes of it.
+    /// The request as bytes, for an application that keeps it elsewhere than in memory between the redirect and its
+    /// answer. They hold the code verifier in the clear: encrypt them or store them where only the application can read
+    /// them, and delete them after the first [`from_bytes`](Self::from_bytes) whose request was redeemed.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let record = Record {
+            version: VERSION,
+            provider: Cow::Borrowed(&self.provider),
+            default: self.provider.option().is_empty(),
+            client_id: Cow::Borrowed(&self.client_id),
+            issuer: self.issuer.as_deref().map(Cow::Borrowed),
+            redirect_uri: Cow::Borrowed(&self.redirect_uri),
+            state: Cow::Borrowed(&self.state),
+            verifier: Cow::Borrowed(self.verifier.expose()),
+            url: Cow::Borrowed(self.url.as_str()),
+        };
+        // Large enough that the buffer is never moved, which would leave a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024 + 6 * self.url.as_str().len()));
+        // Writing strings and numbers into memory cannot fail.
+        let _ = serde_json::to_writer(&mut *bytes, &record);
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. `None` if the bytes are damaged or come from a version of this
+    /// library with another format; the sign-in then has to start again.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let record: Record<'_> =
+            serde_json::from_slice(bytes).ok().filter(|record: &Record<'_>| record.version == VERSION)?;
+        let default = if record.default { &*record.provider } else { "" };
+        Some(Self {
+            provider: provider::Name::beside(&record.provider, default),
+            client_id: record.client_id.into_owned(),
+            issuer: record.issuer.map(Cow::into_owned),
+            redirect_uri: record.redirect_uri.into_owned(),
+            state: record.state.into_owned(),
+            verifier: Verifier::new(record.verifier.into_owned()),
+            url: Url::parse(&record.url).ok()?,
+        })
+    }
+
+    /// Redeems the code (RFC 6749, section 4.1.3; RFC 7636, section 4.5). Request and code are spent, whatever comes of
+    /// it.
     ///
     /// # Errors
-    /// Why the server would not, or that it could not be reached.
+    /// Why the server refused, or that it could not be reached.
     pub async fn redeem(self, code: AuthorizationCode, provider: &Provider, http: &Http) -> Result<TokenResponse> {
-        redeem(http, provider, code, self.verifier, &self.state, &self.redirect_uri).await
+        let client = provider.client()?;
+        let endpoint = Endpoint {
+            url: provider.required(provider.token_url.as_ref(), "token_url")?,
+            client_id: &client.id.value,
+            secret: client.secret.as_ref(),
+            auth: client.auth,
+        };
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", &*self.redirect_uri),
+            ("code_verifier", self.verifier.expose()),
+        ];
+        if provider.code.with_state {
+            fields.push(("state", &*self.state));
+        }
+        let host = provider::host(endpoint.url);
+        let name = provider.name.clone();
+        endpoint.request(http, fields, &provider.code).await.map_err(|token_error| match token_error {
+            TokenError::Unsendable(error) => error.into(),
+            TokenError::NeverSent(reason) => HttpError::Unreachable { host, reason }.into(),
+            TokenError::InvalidResponse(description) => SignInError::InvalidResponse { host, description },
+            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+                SignInError::ClientRefused { provider: name, client_id: client.id.value.clone(), host, description }
+            }
+            TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
+                SignInError::RedirectMismatch { uri: self.redirect_uri.clone(), host, description }
+            }
+            // Only the code is no longer good, so another sign-in helps.
+            TokenError::Refused { .. } if token_error.is_final() => {
+                SignInError::CodeRefused { provider: name, description: token_error.to_string(), host }
+            }
+            TokenError::Refused { .. } | TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) => {
+                SignInError::ExchangeFailed { provider: name, host, failed: token_error.failed() }
+            }
+        })
     }
 }
 
-/// Redeems an authorization code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
-async fn redeem(
-    http: &Http,
-    provider: &Provider,
-    code: AuthorizationCode,
-    verifier: Verifier,
-    state: &str,
-    redirect_uri: &str,
-) -> Result<TokenResponse> {
-    let client = provider.client()?;
-    let endpoint = Endpoint {
-        url: provider.required(provider.token_url.as_ref(), "token_url")?,
-        client_id: &client.id.value,
-        secret: client.secret.as_ref(),
-        auth: client.auth,
-    };
-    let mut fields = vec![
-        ("grant_type", "authorization_code"),
-        ("code", code.expose()),
-        ("redirect_uri", redirect_uri),
-        ("code_verifier", verifier.expose()),
-    ];
-    if provider.code.with_state {
-        fields.push(("state", state));
-    }
-    let host = provider::host(endpoint.url);
-    let name = provider.name.clone();
-    endpoint.request(http, fields, &provider.code).await.map_err(|token_error| match token_error {
-        TokenError::Unsendable(error) => error.into(),
-        TokenError::NeverSent(why) => HttpError::Unreachable { host, reason: why }.into(),
-        TokenError::InvalidResponse(what) => SignInError::InvalidResponse { host, description: what },
-        TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
-            SignInError::ClientRefused { provider: name, client_id: client.id.value.clone(), host, description }
-        }
-        TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
-            SignInError::RedirectMismatch { uri: redirect_uri.to_owned(), host, description }
-        }
-        // The one refusal that another sign-in mends: it is the code that is no longer good.
-        TokenError::Refused { .. } if token_error.is_final() => {
-            SignInError::CodeRefused { provider: name, description: token_error.to_string(), host }
-        }
-        TokenError::Refused { .. } | TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) => {
-            SignInError::ExchangeFailed { provider: name, host, failed: token_error.failed() }
-        }
-    })
+/// The format of [`AuthorizationRequest::to_bytes`].
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Record<'a> {
+    version: u32,
+    provider: Cow<'a, str>,
+    /// Whether a command line finds the provider without `--provider`.
+    default: bool,
+    client_id: Cow<'a, str>,
+    issuer: Option<Cow<'a, str>>,
+    redirect_uri: Cow<'a, str>,
+    state: Cow<'a, str>,
+    verifier: Cow<'a, str>,
+    url: Cow<'a, str>,
 }
 
 /// The parameters of an authorization response. Others are ignored, as RFC 6749 asks.
@@ -250,5 +299,46 @@ impl Answer {
             *slot = Some(value.into_owned());
         }
         Ok(answer)
+    }
+}
+
+#[cfg(all(test, feature = "sandbox"))]
+mod tests {
+    use super::*;
+    use crate::provider::Client;
+    use crate::sandbox::{Endpoint, Sandbox, Settings};
+
+    #[tokio::test]
+    async fn a_request_that_was_written_and_read_back_judges_and_redeems_the_same() {
+        let sandbox = Sandbox::start(Settings::default()).await.expect("starts");
+        let provider = Provider::named("work")
+            .with_client(Client::public("sandbox-client"))
+            .with_redirect_uri("http://127.0.0.1:8080/callback")
+            .with_authorize_url(&sandbox.url(Endpoint::Authorize))
+            .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
+            .expect("loopback URLs");
+        let request = AuthorizationRequest::begin(&provider, &provider.redirect_uri.value).expect("begins");
+        let came_back = Sandbox::approve(request.url().as_str()).await.expect("approves");
+        let (_, query) = came_back.split_once('?').expect("a query");
+
+        let again = AuthorizationRequest::from_bytes(&request.to_bytes()).expect("reads what it wrote");
+        assert_eq!(format!("{again:?}"), format!("{request:?}"));
+        assert_eq!(again.verifier.expose(), request.verifier.expose());
+        assert!(matches!(again.judge("code=c&state=other"), Verdict::NotOurs(_)));
+        let Verdict::Granted(code) = again.judge(query) else { panic!("it does not know its answer") };
+        let response = again.redeem(code, &provider, &Http::default()).await.expect("redeems");
+        assert!(!response.access_token.expose().is_empty());
+    }
+
+    #[test]
+    fn damaged_bytes_and_other_versions_are_no_request() {
+        let provider = Provider::claude_code().with_client(Client::public("client"));
+        let request = AuthorizationRequest::begin(&provider, "http://127.0.0.1:8080/callback").expect("begins");
+        let bytes = request.to_bytes();
+        let later = String::from_utf8_lossy(&bytes).replacen("\"version\":1", "\"version\":2", 1);
+        for bytes in [&b""[..], b"{}", &bytes[..bytes.len() - 1], later.as_bytes()] {
+            assert!(AuthorizationRequest::from_bytes(bytes).is_none());
+        }
+        assert!(AuthorizationRequest::from_bytes(&bytes).is_some());
     }
 }

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::script::{Answer, Piece};
-use super::{Seen, State, messages, models};
+use super::settings::model_created;
+use super::{Seen, State, messages};
 
 /// Members that the API knows. Others are refused, as it refuses them.
 const MEMBERS: &[&str] = &[
@@ -54,8 +55,7 @@ pub(super) fn models(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
         return Err(invalid("the list takes no parameters", Value::Null));
     }
     state.counts.models += 1;
-    let model =
-        |(age, id)| json!({ "id": id, "object": "model", "created": models::created(age), "owned_by": "nexus" });
+    let model = |(age, id)| json!({ "id": id, "object": "model", "created": model_created(age), "owned_by": "nexus" });
     let data: Vec<_> = state.settings.models.iter().enumerate().map(model).collect();
     Ok(super::json(200, &json!({ "object": "list", "data": data })).header("x-request-id", &request_id))
 }
@@ -167,7 +167,7 @@ impl Asked {
         json!({
             "id": "chatcmpl-sandbox",
             "object": kind,
-            "created": models::created(0),
+            "created": model_created(0),
             "model": self.model,
             "choices": choices,
             "usage": usage,

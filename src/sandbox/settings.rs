@@ -124,6 +124,15 @@ impl RedirectRule {
     }
 }
 
+/// The date of the first model of [`Settings::models`], 2026-10-01, and a month, both in seconds.
+const NEWEST: i64 = 1_790_812_800;
+const MONTH: i64 = 30 * 86_400;
+
+/// When the model at this index of [`Settings::models`] came out, in Unix seconds: each a month before the last.
+pub(super) fn model_created(index: usize) -> i64 {
+    NEWEST - MONTH * i64::try_from(index).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,11 @@ use std::net::IpAddr;
 
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue};
-use nexus::Provider;
 use nexus::internal::clean::visible;
 use nexus::internal::loopback::addressed_to_us;
 use nexus::internal::oauth::{AuthorizationRequest, Verdict};
 use nexus::internal::provider::{Client, Url};
+use nexus::{Failure, Provider};
 
 const PORT: u16 = 4_000;
 
@@ -57,9 +57,9 @@ fn query_holds(template: &str) {
             assert_eq!(values("code"), [code.expose()], "{query:?}");
             assert!(!code.expose().is_empty() && values("error").is_empty(), "{query:?}");
         }
-        Verdict::Refused(failure) => {
+        Verdict::Refused(error) => {
             assert!(ours, "{query:?}");
-            let said = format!("{failure} {}", failure.hint());
+            let said = error.to_string();
             assert_eq!(visible(&said), said, "{query:?}");
             assert!(!said.contains(['\n', '\t']) && said.chars().count() < 2_000, "{query:?}: {said}");
         }

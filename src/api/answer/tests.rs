@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::api::dialect;
+use crate::api::client;
 use crate::provider::{Dialect, Url};
 use crate::secret::AccessToken;
 
@@ -50,7 +50,7 @@ fn answer(dialect: Dialect, said: Vec<(u64, &'static str)>) -> Answer {
         incoming: Incoming::new(response, exchange.silence),
         exchange,
         form: Form::Events(Decoder::default()),
-        parser: dialect::of(dialect).parser(None),
+        parser: client::dialect(dialect).parser(None),
         quiet_until: None,
         first: None,
         end: None,

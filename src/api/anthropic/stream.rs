@@ -12,8 +12,8 @@ use crate::api::dialect::StreamParser;
 use crate::api::error::{ApiError, Result};
 use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
-use crate::api::refusal;
 use crate::api::sse::Event;
+use crate::api::{refusal, unexpected};
 
 /// A message as far as it has been read.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ impl StreamParser for Parser {
         }
         let message: Message = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
             true => exchange.cut("its JSON is not complete"),
-            false => exchange.strange_json("message", body),
+            false => unexpected::json("message", body, exchange),
         })?;
         if message.error.is_some() {
             return Err(self.refused(&String::from_utf8_lossy(body), exchange));
@@ -98,7 +98,7 @@ impl StreamParser for Parser {
             if message.choices.is_some() {
                 return Err(exchange.invalid(FOREIGN));
             }
-            return Err(exchange.strange_json("message", body));
+            return Err(unexpected::json("message", body, exchange));
         };
         self.meta.model = message.model.map(|model| exchange.words(&model));
         self.meta.usage = message.usage.unwrap_or_default();

@@ -4,9 +4,11 @@ use reqwest::Url;
 use serde_json::json;
 
 use super::*;
-use crate::api::client::Client;
+use crate::api::client::{self, Client};
+use crate::api::models;
 use crate::api::tests::{Server, provider, question, reply, token};
 use crate::http::Http;
+use crate::provider;
 
 /// `POST /model/{id}/invoke`: one text in, a stream of texts out.
 struct Invoke;
@@ -109,7 +111,7 @@ fn extra_fields_are_sent_as_they_are_unless_the_question_sets_them() {
         ..question()
     };
     for configured in [provider::Dialect::Anthropic, provider::Dialect::Openai] {
-        let write = |question: &Question| of(configured).question_body(question, Spelling::default());
+        let write = |question: &Question| client::dialect(configured).question_body(question, Spelling::default());
         let body = write(&with("top_k", json!({ "b": [1, null] }))).expect("a body");
         let body = String::from_utf8(body).expect("a text");
         let without = write(&Question { extra: Map::new(), ..with("", Value::Null) }).expect("a body");

@@ -11,8 +11,8 @@ use crate::api::dialect::StreamParser;
 use crate::api::error::{ApiError, Result};
 use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
-use crate::api::refusal;
 use crate::api::sse::Event;
+use crate::api::{refusal, unexpected};
 
 /// The length up to which the words of a model that declines are kept, in bytes.
 const MAX_DECLINED: usize = 4096;
@@ -109,7 +109,7 @@ impl StreamParser for Parser {
     }
 
     fn whole(&mut self, body: &[u8], exchange: &Exchange) -> Result<StreamEvent> {
-        let invalid = || exchange.strange_json("chat completion", body);
+        let invalid = || unexpected::json("chat completion", body, exchange);
         if body.trim_ascii().is_empty() {
             return Err(exchange.empty());
         }

@@ -11,7 +11,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::cli::commands::Done;
-use crate::cli::context::{self, Context};
+use crate::cli::context::Context;
+use crate::cli::environment;
 use nexus::internal::failure::Failure;
 use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 
@@ -171,7 +172,7 @@ async fn step(
     }
     command.args(words).env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
     for name in KEPT_VARIABLES {
-        if let Some(value) = context::variable(name) {
+        if let Some(value) = environment::variable(name) {
             command.env(name, value);
         }
     }

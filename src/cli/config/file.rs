@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::DeTable;
 
 use super::invalid;
 use super::keys::{Key, PROVIDER, Section, Settings, TOP};
 use super::kind::{Fault, Kind};
+use super::source::Source;
 use crate::cli::nearest::nearest;
 use nexus::internal::clean::clean;
 use nexus::internal::failure::{Failure, Result};
-use nexus::internal::provider::{BUILT_IN, Origin, Provider};
+use nexus::internal::provider::{BUILT_IN, Provider};
 
 /// The largest configuration file, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -26,52 +27,6 @@ const SECTIONS: &str = "provider";
 pub(super) struct File {
     pub(super) settings: Settings,
     pub(super) providers: BTreeMap<String, Section>,
-}
-
-/// Where a group of keys stands: the file, the section and the line of each key. Errors name them.
-#[derive(Default)]
-pub(super) struct Source {
-    pub(super) path: PathBuf,
-    /// Empty at the top of the file, else `provider.NAME`.
-    section: String,
-    lines: BTreeMap<&'static str, usize>,
-}
-
-impl Source {
-    fn new(path: &Path, section: String) -> Self {
-        Self { path: path.to_owned(), section, lines: BTreeMap::new() }
-    }
-
-    /// A key with its section, as it may be printed.
-    fn full(&self, key: &str) -> String {
-        if self.section.is_empty() { clean(key) } else { clean(&format!("{}.{key}", self.section)) }
-    }
-
-    fn origin(&self, key: &str) -> Origin {
-        Origin::File(self.path.clone(), self.full(key))
-    }
-
-    /// Whether the file has this key.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.lines.contains_key(key)
-    }
-
-    /// A path from the file: a relative one starts at the file's own folder.
-    pub(super) fn beside(&self, path: &Path) -> PathBuf {
-        self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
-    }
-
-    /// The error of a key that the file has. `why` is the end of the sentence.
-    pub(super) fn invalid(&self, key: &str, why: &str, hint: &str) -> Failure {
-        match self.lines.get(key) {
-            Some(line) => self.invalid_at(*line, key, why, hint),
-            None => invalid(format!("{} {why}", self.origin(key)), hint),
-        }
-    }
-
-    fn invalid_at(&self, line: usize, key: &str, why: &str, hint: &str) -> Failure {
-        invalid(format!("{}, line {line}, {why}", self.origin(key)), hint)
-    }
 }
 
 /// Reads the file; without one, nothing is set.

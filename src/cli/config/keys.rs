@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::checks::{API_REQUEST, AUTHORIZATION_REQUEST, TOKEN_REQUEST};
-use super::file::Source;
 use super::kind::Kind;
 use super::kind::Kind::{Bool, Choice, ClientId, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
+use super::source::Source;
 use nexus::internal::failure::Failure;
 use nexus::internal::provider::{ClientAuth, Dialect, Encoding, Provider, Setting};
 use nexus::internal::secret::ClientSecret;

@@ -19,6 +19,7 @@ mod kind;
 #[cfg(test)]
 mod property;
 pub(crate) mod reference;
+mod source;
 
 use file::{File, read};
 use keys::Settings;

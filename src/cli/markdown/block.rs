@@ -2,26 +2,13 @@
 //! with (CommonMark, "Block structure"; tables from GitHub's extension). Pure: it says, and
 //! [`super::Rendered`] does.
 
-use super::marks::{self, BLANK, Cursor, NAME};
+use super::marks::{self, BLANK, Cursor, Item, More, NAME};
 
 /// A container that is open.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Container {
     Quote,
     Item(Item),
-}
-
-/// An item of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Item {
-    /// The columns that its other lines are indented by.
-    pub(super) indent: usize,
-    /// What marks it; items marked alike are of one list.
-    pub(super) mark: char,
-    /// Its number, in an ordered list.
-    pub(super) number: Option<u64>,
-    /// It has no text yet.
-    pub(super) empty: bool,
 }
 
 /// The innermost block that is open, as far as the next line needs to know it.
@@ -80,13 +67,6 @@ pub(super) struct Line {
     pub(super) task: Option<bool>,
     /// What is left of the line.
     pub(super) text: String,
-}
-
-/// What more a line needs to be understood.
-#[derive(Debug, PartialEq)]
-pub(super) enum More {
-    Character,
-    WholeLine,
 }
 
 /// How deep containers may lie in each other; markers further in are text.

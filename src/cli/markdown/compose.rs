@@ -2,10 +2,10 @@
 
 use anstyle::Style;
 
-use super::block::{Container, Item, Line, Start};
+use super::block::{Container, Line, Start};
 use super::code::{Code, untabbed};
 use super::flow::Flow;
-use super::marks::{self, BLANK};
+use super::marks::{self, BLANK, Item};
 use super::page::Span;
 use super::table::Table;
 use super::{Block, Rendered};

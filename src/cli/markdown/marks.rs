@@ -1,8 +1,6 @@
 //! The marks at the beginning of a line, each recognised by itself (CommonMark, "Leaf blocks" and
 //! "Container blocks").
 
-use super::block::{Item, More};
-
 /// What separates words and is nothing itself; other white space of Unicode is text.
 pub(super) const BLANK: [char; 3] = [' ', '\t', '\n'];
 
@@ -79,6 +77,26 @@ const HTML_BLOCKS: &[&str] = &[
     "track",
     "ul",
 ];
+
+/// An item of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Item {
+    /// The columns that its other lines are indented by.
+    pub(super) indent: usize,
+    /// What marks it; items marked alike are of one list.
+    pub(super) mark: char,
+    /// Its number, in an ordered list.
+    pub(super) number: Option<u64>,
+    /// It has no text yet.
+    pub(super) empty: bool,
+}
+
+/// What more a line needs to be understood.
+#[derive(Debug, PartialEq)]
+pub(super) enum More {
+    Character,
+    WholeLine,
+}
 
 /// A place in a line; tabs count to the next column that is a multiple of four.
 pub(super) struct Cursor<'a> {

@@ -15,9 +15,10 @@ mod marks;
 mod page;
 mod table;
 
-use block::{Container, Leaf, Line, More};
+use block::{Container, Leaf, Line};
 use code::Code;
 use flow::Flow;
+use marks::More;
 use page::Page;
 use table::Table;
 

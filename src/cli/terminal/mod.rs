@@ -10,7 +10,7 @@ pub(crate) mod browser;
 mod hush;
 pub(crate) mod pipe;
 pub(crate) mod progress;
-mod screen;
+pub(crate) mod screen;
 mod signals;
 pub(crate) mod stdin;
 pub(crate) mod stdout;

@@ -9,8 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::cli::context::Context;
-use crate::cli::context::variable;
+use crate::cli::environment::variable;
 use nexus::internal::clean;
 
 /// How long a wait may be before it is worth a word.
@@ -109,31 +108,30 @@ pub(crate) fn connecting(begun: bool) {
 #[derive(Debug)]
 pub(crate) struct Progress(());
 
-impl Context {
-    /// From now on a person sees what is [waited](Self::waiting) for, if one is there.
-    pub(crate) fn progress(&self) -> Progress {
+impl Progress {
+    /// From now on a person sees what is waited for, if one is there.
+    pub(crate) fn begin() -> Self {
         Mark::held().wanted = could_be_seen();
-        Progress(())
-    }
-
-    /// Whether a person sees what is waited for.
-    pub(crate) fn shows_progress(&self) -> bool {
-        Mark::held().wanted
-    }
-
-    /// From now on this is waited for, such as "refreshing the token". Nobody is told where no
-    /// [progress](Self::progress) is.
-    pub(crate) fn waiting(&self, what: impl Display) {
-        waiting(|| Said::Words(what.to_string()));
-    }
-
-    /// The same in words of our own, which are told how many columns they have.
-    pub(crate) fn waiting_within(&self, what: impl Fn(usize) -> String + Send + 'static) {
-        waiting(|| Said::Within(Box::new(what)));
+        Self(())
     }
 }
 
-fn waiting(said: impl FnOnce() -> Said) {
+/// Whether a person sees what is waited for.
+pub(crate) fn is_wanted() -> bool {
+    Mark::held().wanted
+}
+
+/// From now on this is waited for.
+pub(crate) fn waiting(what: impl Display) {
+    wait_for(|| Said::Words(what.to_string()));
+}
+
+/// From now on this is waited for, in words of our own that are told how many columns they have.
+pub(crate) fn waiting_within(what: impl Fn(usize) -> String + Send + 'static) {
+    wait_for(|| Said::Within(Box::new(what)));
+}
+
+fn wait_for(said: impl FnOnce() -> Said) {
     let mut mark = Mark::held();
     if !mark.wanted {
         return;

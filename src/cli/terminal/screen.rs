@@ -5,23 +5,14 @@ use std::io;
 use anstream::AutoStream;
 use terminal_size::{Height, Width};
 
-use crate::cli::context::Context;
-use crate::cli::context::variable;
+use crate::cli::environment::variable;
 
 /// How wide a terminal is taken to be that does not say.
 const COLUMNS: usize = 80;
 
-impl Context {
-    /// Whether stdout shows colours, bold and the like: not under `NO_COLOR` or `TERM=dumb`.
-    pub(crate) fn is_coloured(&self) -> bool {
-        AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
-    }
-
-    /// The columns of the terminal: what `COLUMNS` says, else what the terminal does. It may be asked
-    /// again, as the person may make it wider or narrower.
-    pub(crate) fn columns(&self) -> usize {
-        width_of(&io::stdout())
-    }
+/// Whether stdout shows colours, bold and the like: not under `NO_COLOR` or `TERM=dumb`.
+pub(crate) fn is_coloured() -> bool {
+    AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 
 #[cfg(unix)]
@@ -38,4 +29,22 @@ fn width(ask: impl FnOnce() -> Option<(Width, Height)>) -> usize {
     let said = variable("COLUMNS").and_then(|columns| columns.parse().ok());
     let width = said.or_else(|| ask().map(|(width, _)| usize::from(width.0)));
     width.filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+}
+
+/// Whether both streams lead to one terminal, pipe or file.
+#[cfg(unix)]
+pub(crate) fn stdout_is_stderr() -> bool {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |stream: std::os::fd::BorrowedFd<'_>| {
+        let found = std::fs::File::from(stream.try_clone_to_owned().ok()?).metadata().ok()?;
+        Some((found.dev(), found.ino(), found.rdev()))
+    };
+    place(io::stdout().as_fd()).is_some_and(|out| place(io::stderr().as_fd()) == Some(out))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn stdout_is_stderr() -> bool {
+    use std::io::IsTerminal as _;
+    io::stdout().is_terminal() && io::stderr().is_terminal()
 }

@@ -106,23 +106,6 @@ async fn until_writable() {
     }
 }
 
-#[cfg(unix)]
-pub(crate) fn is_stderr() -> bool {
-    use std::os::fd::AsFd as _;
-    use std::os::unix::fs::MetadataExt as _;
-    let place = |stream: std::os::fd::BorrowedFd<'_>| {
-        let found = std::fs::File::from(stream.try_clone_to_owned().ok()?).metadata().ok()?;
-        Some((found.dev(), found.ino(), found.rdev()))
-    };
-    place(io::stdout().as_fd()).is_some_and(|out| place(io::stderr().as_fd()) == Some(out))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_stderr() -> bool {
-    use std::io::IsTerminal as _;
-    io::stdout().is_terminal() && io::stderr().is_terminal()
-}
-
 fn is_writable_now() -> bool {
     is_writable(Some(Duration::ZERO))
 }

@@ -17,12 +17,12 @@ fn provider(redirect_uri: &str) -> Provider {
     provider
 }
 
-/// A listener and an attempt that goes through it.
+/// A listener and a request that goes through it.
 async fn begun(redirect_uri: &str) -> (RedirectListener, AuthorizationRequest) {
     let provider = provider(redirect_uri);
-    let callback = RedirectListener::bind(&provider).await.expect("a free port");
-    let attempt = AuthorizationRequest::begin(&provider, callback.redirect_uri()).expect("begins");
-    (callback, attempt)
+    let listener = RedirectListener::bind(&provider).await.expect("a free port");
+    let request = AuthorizationRequest::begin(&provider, listener.redirect_uri()).expect("begins");
+    (listener, request)
 }
 
 #[derive(Debug)]
@@ -47,8 +47,15 @@ async fn get(port: u16, target: &str, headers: &str) -> Got {
     send(port, &format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n{headers}\r\n")).await
 }
 
-fn query(attempt: &AuthorizationRequest, rest: &str) -> String {
-    format!("/callback?state={}&{rest}", attempt.state())
+fn query(request: &AuthorizationRequest, rest: &str) -> String {
+    format!("/callback?state={}&{rest}", request.state())
+}
+
+fn failed(error: &SignInError) -> Outcome {
+    Outcome::Failed {
+        message: error.to_string(),
+        next_step: "run `nexus oauth start --provider work` again to allow it".into(),
+    }
 }
 
 fn done() -> Outcome {
@@ -57,10 +64,10 @@ fn done() -> Outcome {
 
 #[tokio::test]
 async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on() {
-    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
-    let port = callback.desk.port;
-    let right = query(&attempt, "code=c");
-    let twice = query(&attempt, "code=c&code=d");
+    let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
+    let port = listener.desk.port;
+    let right = query(&request, "code=c");
+    let twice = query(&request, "code=c&code=d");
     let host = format!("Host: localhost:{port}\r\n");
     let evil = format!("Host: evil.example:{port}\r\n");
     let asked = |method: &str, target: &str, headers: &str| format!("{method} {target} HTTP/1.1\r\n{headers}\r\n");
@@ -85,7 +92,7 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
         (asked("GET", "/favicon.ico", &host), 404),
         (asked("GET", "/", &host), 404),
         (asked("GET", &right.replace("/callback", "/callback/"), &host), 404),
-        (asked("GET", &right.replace("/callback", "/RedirectListener"), &host), 404),
+        (asked("GET", &right.replace("/callback", "/Callback"), &host), 404),
         (asked("GET", "/callback/done", &host), 404),
         // What comes to the right place is judged, and counted.
         (asked("GET", "/callback", &host), 400),
@@ -94,7 +101,7 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
         (asked("GET", "/callback?code=c&state=%3Cscript%3E", &host), 400),
         // What says nothing clear has no wrong state, and is not counted as if it had.
         (asked("GET", &twice, &host), 400),
-        (asked("GET", &query(&attempt, "x=y"), &host), 400),
+        (asked("GET", &query(&request, "x=y"), &host), 400),
     ];
     let judged = table.iter().filter(|(_, status)| *status == 400).count() - 2;
     let client = async {
@@ -109,13 +116,13 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
     // Ends with the table: a wait that ended before would have been ended by one of its rows.
     tokio::select! {
         biased;
-        ended = callback.wait(&attempt, LONG) => panic!("ended with {ended:?}"),
+        ended = listener.wait(&request, LONG) => panic!("ended with {ended:?}"),
         () = client => {}
     }
-    match callback.wait(&attempt, Duration::ZERO).await {
+    match listener.wait(&request, Duration::ZERO).await {
         Err(SignInError::TimedOut { turned_away, provider, client_id, redirect_uri, .. }) => {
             assert_eq!((turned_away as usize, &*provider, client_id.as_str()), (judged, "work", "client"));
-            assert_eq!(redirect_uri, callback.redirect_uri());
+            assert_eq!(redirect_uri, listener.redirect_uri());
         }
         other => panic!("{other:?}"),
     }
@@ -138,22 +145,22 @@ fn assert_headers(got: &Got) {
 
 #[tokio::test]
 async fn the_browser_is_held_until_it_is_known_how_it_ended() {
-    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
-    let port = callback.desk.port;
-    let right = query(&attempt, "code=c%2Bd&scope=x");
+    let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
+    let port = listener.desk.port;
+    let right = query(&request, "code=c%2Bd&scope=x");
     let first = tokio::spawn({
         let right = right.clone();
         async move { get(port, &right, BROWSER).await }
     });
-    let code = callback.wait(&attempt, LONG).await.expect("the code");
+    let code = listener.wait(&request, LONG).await.expect("the code");
     assert_eq!(code.expose(), "c+d");
     assert!(!first.is_finished());
 
     // The same answer again is held like the first, another one is turned away.
-    let other = get(port, &query(&attempt, "code=other"), BROWSER).await;
+    let other = get(port, &query(&request, "code=other"), BROWSER).await;
     assert_eq!(other.status, 400);
     let mut second = tokio::spawn(async move { get(port, &right, BROWSER).await });
-    let mut browsers = callback.desk.browsers.subscribe();
+    let mut browsers = listener.desk.browsers.subscribe();
     tokio::select! {
         both = browsers.wait_for(|browsers| browsers.held == 2) => drop(both.expect("both are held")),
         got = &mut second => panic!("not held, but told {got:?}"),
@@ -161,7 +168,7 @@ async fn the_browser_is_held_until_it_is_known_how_it_ended() {
     assert!(!first.is_finished());
 
     let outcome = done();
-    let tell = callback.tell(&outcome);
+    let tell = listener.tell(&outcome);
     let browse = async {
         let (first, second) = (first.await.expect("answered"), second.await.expect("answered"));
         for led in [&first, &second] {
@@ -183,16 +190,16 @@ async fn the_browser_is_held_until_it_is_known_how_it_ended() {
 
 #[tokio::test]
 async fn a_refusal_ends_the_wait_and_is_told_as_such() {
-    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
-    let port = callback.desk.port;
-    let right = query(&attempt, "error=access_denied&error_description=%3Cb%3Eno%3C/b%3E");
+    let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
+    let port = listener.desk.port;
+    let right = query(&request, "error=access_denied&error_description=%3Cb%3Eno%3C/b%3E");
     let browser = tokio::spawn(async move {
         assert_eq!(get(port, &right, BROWSER).await.status, 303);
         get(port, "/callback/done", BROWSER).await
     });
-    let failure = callback.wait(&attempt, LONG).await.expect_err("refused");
+    let failure = listener.wait(&request, LONG).await.expect_err("refused");
     assert!(matches!(&failure, SignInError::Refused { error, .. } if error == "access_denied"), "{failure:?}");
-    callback.tell(&Outcome::Failed(failure)).await;
+    listener.tell(&failed(&failure)).await;
     let page = browser.await.expect("answered");
     assert!(page.body.contains("work refused the sign-in (access_denied): &lt;b&gt;no"), "{}", page.body);
     assert!(page.body.contains("<code>nexus oauth start --provider work</code>"), "{}", page.body);
@@ -200,12 +207,12 @@ async fn a_refusal_ends_the_wait_and_is_told_as_such() {
 
 #[tokio::test]
 async fn a_program_is_answered_but_not_waited_for() {
-    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
-    let port = callback.desk.port;
-    let right = query(&attempt, "code=c");
+    let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
+    let port = listener.desk.port;
+    let right = query(&request, "code=c");
     let program = tokio::spawn(async move { get(port, &right, "Accept: */*\r\n").await });
-    callback.wait(&attempt, LONG).await.expect("the code");
-    callback.tell(&done()).await;
+    listener.wait(&request, LONG).await.expect("the code");
+    listener.tell(&done()).await;
     // Without a second address that would be gone before a slow one comes to it.
     let got = program.await.expect("answered");
     assert_eq!((got.status, got.body.as_str()), (200, "Signed in as <Ada> & co\n"));
@@ -215,12 +222,12 @@ async fn a_program_is_answered_but_not_waited_for() {
 
 #[tokio::test]
 async fn a_program_is_told_of_a_failure_too() {
-    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
-    let port = callback.desk.port;
-    let right = query(&attempt, "error=access_denied&error_description=%1b[2Jno");
+    let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
+    let port = listener.desk.port;
+    let right = query(&request, "error=access_denied&error_description=%1b[2Jno");
     let program = tokio::spawn(async move { get(port, &right, "").await });
-    let failure = callback.wait(&attempt, LONG).await.expect_err("a denial");
-    callback.tell(&Outcome::Failed(failure)).await;
+    let failure = listener.wait(&request, LONG).await.expect_err("a denial");
+    listener.tell(&failed(&failure)).await;
     let said = "Sign-in failed: work refused the sign-in (access_denied): [2Jno\n  run `nexus oauth start --provider \
                 work` again to allow it\n";
     assert_eq!(program.await.expect("answered").body, said);
@@ -228,13 +235,13 @@ async fn a_program_is_told_of_a_failure_too() {
 
 #[tokio::test]
 async fn dropped_without_a_word_it_holds_nobody() {
-    let (mut callback, attempt) = begun("http://127.0.0.1:0/callback").await;
-    let port = callback.desk.port;
+    let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
+    let port = listener.desk.port;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
-    let request = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{BROWSER}\r\n", query(&attempt, "code=c"));
-    stream.write_all(request.as_bytes()).await.expect("sends");
-    callback.wait(&attempt, LONG).await.expect("the code");
-    drop(callback);
+    let sent = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{BROWSER}\r\n", query(&request, "code=c"));
+    stream.write_all(sent.as_bytes()).await.expect("sends");
+    listener.wait(&request, LONG).await.expect("the code");
+    drop(listener);
     let mut heard = Vec::new();
     let _ = stream.read_to_end(&mut heard).await;
     assert!(heard.is_empty());
@@ -242,11 +249,11 @@ async fn dropped_without_a_word_it_holds_nobody() {
 
 #[tokio::test]
 async fn the_short_address_knows_who_asks() {
-    let (mut callback, attempt) = begun("http://localhost:0/oauth/claude/callback").await;
-    let port = callback.desk.port;
-    assert_eq!(callback.short_url(), format!("http://localhost:{port}/oauth/claude/authorize"));
-    assert_eq!(callback.redirect_uri(), format!("http://localhost:{port}/oauth/claude/callback"));
-    let url = attempt.url().to_string();
+    let (mut listener, request) = begun("http://localhost:0/oauth/claude/callback").await;
+    let port = listener.desk.port;
+    assert_eq!(listener.short_url(), format!("http://localhost:{port}/oauth/claude/authorize"));
+    assert_eq!(listener.redirect_uri(), format!("http://localhost:{port}/oauth/claude/callback"));
+    let url = request.url().to_string();
     let client = async {
         let text = get(port, SHORT_PATH, "Accept: */*\r\n").await;
         assert_eq!((text.status, text.body), (200, format!("{url}\n")));
@@ -268,19 +275,19 @@ async fn the_short_address_knows_who_asks() {
         }
     };
     tokio::select! {
-        ended = callback.wait(&attempt, LONG) => panic!("ended with {ended:?}"),
+        ended = listener.wait(&request, LONG) => panic!("ended with {ended:?}"),
         () = client => {}
     }
 }
 
 #[tokio::test]
 async fn at_the_short_address_the_callback_wins() {
-    let (mut callback, attempt) = begun("http://127.0.0.1:0/oauth/claude/authorize").await;
-    let port = callback.desk.port;
-    let target = format!("{SHORT_PATH}?code=c&state={}", attempt.state());
+    let (mut listener, request) = begun("http://127.0.0.1:0/oauth/claude/authorize").await;
+    let port = listener.desk.port;
+    let target = format!("{SHORT_PATH}?code=c&state={}", request.state());
     let program = tokio::spawn(async move { get(port, &target, "").await });
-    assert_eq!(callback.wait(&attempt, LONG).await.expect("the code").expose(), "c");
-    callback.tell(&done()).await;
+    assert_eq!(listener.wait(&request, LONG).await.expect("the code").expose(), "c");
+    listener.tell(&done()).await;
     assert_eq!(program.await.expect("answered").body, "Signed in as <Ada> & co\n");
 }
 

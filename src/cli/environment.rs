@@ -1,0 +1,7 @@
+//! The environment variables of the process. Everything else is handed their values.
+
+/// The value of an environment variable. An empty one counts as unset.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub(crate) fn variable(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
