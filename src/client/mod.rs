@@ -1,64 +1,4 @@
-//! The room that joins a session with the API: "ask this, as that person". The library's front door.
-//!
-//! A web application makes one [`Accounts`] per provider and calls, for each of its users (the
-//! *owner*, any text that names one):
-//!
-//! 1. [`Accounts::authorization_url`], sends the browser to [`AuthorizationRequest::url`](crate::oauth::AuthorizationRequest::url) and files the attempt
-//!    where only this browser leads to it;
-//! 2. [`Accounts::exchange_code`] with the query that came to the redirect URI;
-//! 3. [`Accounts::chat`], as often as it likes. The token is renewed when it has to be, once for
-//!    all that wait for it, and [`Accounts::get_valid`] and [`Accounts::refresh`] are there for
-//!    those who talk to the API themselves. A service that is busy is asked again, as
-//!    [`RetryPolicy`] says; [`Accounts::with_retry_policy`] sets another one.
-//!
-//! Here at the sandbox, which needs nothing configured and no network:
-//!
-//! ```
-//! use std::sync::Arc;
-//!
-//! use nexus::internal::provider::Client;
-//! use nexus::sandbox::{Endpoint, Sandbox, Settings};
-//! use nexus::{Accounts, Folders, Message, Provider, Question};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let sandbox = Sandbox::start(Settings::default()).await?;
-//! let provider = Provider::named("sandbox")
-//!     .with_client(Client::public("sandbox-client"))
-//!     .with_redirect_uri("http://127.0.0.1:8080/callback")
-//!     .with_authorize_url(&sandbox.url(Endpoint::Authorize))?
-//!     .with_token_url(&sandbox.url(Endpoint::Token))?
-//!     .with_api_url(&sandbox.origin())?;
-//! let home = tempfile::tempdir()?;
-//! let notice = Arc::new(|notice: &nexus::Notice| eprintln!("{notice}"));
-//! let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, notice);
-//!
-//! // GET /login: keep the attempt for this browser, and redirect it to `attempt.url()`.
-//! let attempt = accounts.authorization_url()?;
-//! # let came_back = Sandbox::approve(attempt.url().as_str()).await?;
-//! # let query = came_back.split_once('?').map_or("", |(_, query)| query);
-//!
-//! // GET /callback?code=...&state=...: `query` is what stands behind the question mark.
-//! let session = accounts.exchange_code("ada", attempt, query).await?;
-//! assert_eq!(session.account(), Some("you@sandbox.example"));
-//!
-//! // POST /chat
-//! let question = Question::new("sandbox-large", [Message::user("Hello!")]);
-//! let mut answer = accounts.chat("ada", &question).await?;
-//! assert!(answer.text().await?.starts_with("You said: Hello!"));
-//!
-//! // Before the program ends.
-//! accounts.wait_for_saves().await;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! `examples/web_app.rs` is a whole application. The command line does the same with an empty owner,
-//! so a web application that shares its folders must never name a user by an empty text.
-//!
-//! The futures are [`Send`], want a tokio runtime with its I/O and time enabled, and may be dropped at
-//! any point: what has been sent is saved all the same. Failures name their status for a browser by
-//! [`Failure::reason`] and [`Failure::exit_code`] (4 asks for a sign-in, 75 for patience).
+//! One provider's accounts: the library's entry point, which joins sessions with the API.
 
 use std::sync::Arc;
 
@@ -76,6 +16,7 @@ mod ask;
 #[cfg(feature = "sqlite")]
 mod folders;
 mod models;
+mod pending;
 mod sign_in;
 mod sign_out;
 mod tries;

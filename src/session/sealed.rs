@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
 use super::error::SessionError;
 use super::key::Keystore;
 #[cfg(feature = "sqlite")]
@@ -123,6 +126,33 @@ impl SealedSessions {
         off_thread(move || Ok(keys.check_writable()?)).await
     }
 
+    /// Keeps a value for a pending sign-in for `lifetime`, sealed. `state` is the `state` parameter of its authorization
+    /// request (RFC 6749, section 4.1.1); the store sees only its SHA-256.
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn put_pending(&self, key: &SessionKey, state: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        let keys = self.keys.clone();
+        let seal = off_thread(move || Ok(keys.open_or_make()?)).await?;
+        let hash = <[u8; 32]>::from(Sha256::digest(state));
+        let sealed = seal.seal(&pending_data(key, &hash), value)?;
+        let now = self.store.load(key).await?.now;
+        let expires_at = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+        Ok(self.store.put_pending(&key.owner, hash, sealed, expires_at).await?)
+    }
+
+    /// Removes the value of a pending sign-in and returns it: exactly once, and only until it expires.
+    ///
+    /// # Errors
+    /// If the store or the key cannot be used.
+    pub async fn take_pending(&self, key: &SessionKey, state: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let hash = <[u8; 32]>::from(Sha256::digest(state));
+        let Some(sealed) = self.store.take_pending(&key.owner, hash).await? else { return Ok(None) };
+        let this = self.clone();
+        let seal = off_thread(move || this.seal()).await?;
+        Ok(seal.open(&pending_data(key, &hash), &sealed))
+    }
+
     fn seal(&self) -> Result<Seal> {
         self.keys.open()?.ok_or_else(|| super::key::KeyError::Missing { path: self.keys.path().to_owned() }.into())
     }
@@ -144,6 +174,16 @@ impl SealedSessions {
         self.store.check().await?;
         Err(SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() })
     }
+}
+
+/// What a pending sign-in is bound to: each part with its length before it.
+fn pending_data(key: &SessionKey, state_hash: &[u8; 32]) -> Vec<u8> {
+    let mut data = b"nexus pending sign-in 1".to_vec();
+    for part in [key.provider.as_bytes(), key.owner.as_bytes(), state_hash] {
+        data.extend((part.len() as u64).to_le_bytes());
+        data.extend(part);
+    }
+    data
 }
 
 /// A session while its lock is held: the only way to its refresh token, and to changing it.
