@@ -384,7 +384,8 @@ mod tests {
     #[test]
     fn writers_wait_for_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::new(&folder.path().join("data"), Arc::new(|sentence: &str| panic!("{sentence}")));
+        let history =
+            History::new(&folder.path().join("data"), Arc::new(|path, mode| panic!("{} {mode:o}", path.display())));
         let asked = |text: &str| Asked {
             provider: "work".into(),
             model: "large".into(),
