@@ -11,7 +11,7 @@ use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::store::{Record, SessionKey};
 
-/// A row's columns; blobs in hexadecimal.
+/// A row's columns in hexadecimal.
 #[derive(Deserialize)]
 struct Columns {
     access_token: String,
@@ -43,27 +43,29 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
         let plain = seal.open(&associated(key, column, generation), &unhex(hex)?)?;
         String::from_utf8(plain.to_vec()).ok()
     };
+    // What was not sealed.
+    let plain = |hex: &str| String::from_utf8(unhex(hex)?).ok();
     let optional = |column: &str, hex: Option<&String>| match hex {
         Some(hex) => text(column, hex).map(Some),
         None => Some(None),
     };
-    let url = |text: Option<String>| match text {
-        Some(text) => Url::parse(&text).ok().map(Some),
+    let url = |hex: Option<String>| match hex {
+        Some(hex) => Url::parse(&plain(&hex)?).ok().map(Some),
         None => Some(None),
     };
     let failed = columns.failed.as_ref().and_then(|failed| serde_json::from_str(&text("failed", failed)?).ok());
     let session = Session {
         generation,
         access_token: AccessToken::new(text("access_token", &columns.access_token)?),
-        token_type: columns.token_type,
-        scopes: columns.scopes.split_whitespace().map(String::from).collect(),
+        token_type: plain(&columns.token_type)?,
+        scopes: plain(&columns.scopes)?.split_whitespace().map(String::from).collect(),
         issued_at: record.session.issued_at,
         expires_at: record.session.expires_at,
         metadata: serde_json::from_str(&text("metadata", &columns.metadata)?).ok()?,
         binding: SessionBinding {
-            client_id: columns.client_id,
-            client_auth: ClientAuth::from_word(&columns.client_auth)?,
-            token_url: Url::parse(&columns.token_url).ok()?,
+            client_id: plain(&columns.client_id)?,
+            client_auth: ClientAuth::from_word(&plain(&columns.client_auth)?)?,
+            token_url: Url::parse(&plain(&columns.token_url)?).ok()?,
             revoke_url: url(columns.revoke_url)?,
             api_url: url(columns.api_url)?,
         },
@@ -72,7 +74,7 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
         attempts: record.attempts,
         failed,
         refreshing_since: record.refreshing_since,
-        models: columns.models,
+        models: columns.models.as_deref().and_then(plain),
         time: StoreTime::read_now(record.session.issued_at),
     };
     Some(StoredSession {

@@ -6,7 +6,7 @@ use nexus::internal::clean::visible;
 use nexus::internal::loopback::addressed_to_us;
 use nexus::internal::oauth::{AuthorizationRequest, Verdict};
 use nexus::internal::provider::{Client, Url};
-use nexus::{Failure, Provider};
+use nexus::Provider;
 
 const PORT: u16 = 4_000;
 

@@ -321,7 +321,9 @@ impl Held {
         let database = &self.store.database;
         let path = database.path().with_file_name(format!("{}.room", lock::name(&self.key)));
         let size = database.path().metadata().map_or(0, |found| found.len());
-        let reservation = DiskReservation::take(path.clone(), size, &self.store.privacy)
+        let folder = path.parent().map_or(Ok(()), |folder| self.store.privacy.folder(folder));
+        let reservation = folder
+            .and_then(|()| DiskReservation::take(path.clone(), size, &self.store.privacy))
             .map_err(|error: io::Error| database.unusable_beside(&path, error))?;
         *self.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
         Ok(())
