@@ -25,8 +25,8 @@ use lock::{Queue, SessionLock};
 use reservation::DiskReservation;
 use schema::{SESSIONS, UNSEALED};
 
-/// Seals anew what the database of an earlier version holds; none if it does not open. The record's bytes are a JSON
-/// object of the row's columns, sealed blobs in hexadecimal.
+/// Seals anew what the database of an earlier version holds; none if it does not open. The record's bytes are
+/// those of its columns, as the schema's third step writes them.
 pub type ResealFn = Arc<dyn Fn(&SessionKey, &Record) -> Option<Vec<u8>> + Send + Sync>;
 
 /// Keeps sessions in `sessions.db`. Clones share the queue for the locks.
@@ -334,7 +334,7 @@ impl Held {
         let statement = match spent {
             0 => {
                 "INSERT OR IGNORE INTO session (provider, owner, generation, issued_at, expires_at, sealed, attempts)
-                 VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3)"
+                 VALUES (?1, ?2, ?4, ?5, ?6, ?7, 0)"
             }
             _ => {
                 "UPDATE session SET generation = ?4, issued_at = ?5, expires_at = ?6, sealed = ?7,
