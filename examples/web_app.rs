@@ -68,9 +68,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let provider = provider(listener.local_addr()?.port())?;
     let redirect_uri = Url::parse(&provider.redirect_uri.value)?;
     let home = variable("NEXUS_HOME").unwrap_or_else(|| "nexus-home".into());
-    let notice = Arc::new(|sentence: &str| eprintln!("{sentence}"));
+    let notice = Arc::new(|notice: &nexus::Notice| eprintln!("{notice}"));
     let accounts = Accounts::new(provider, &Folders::under(Path::new(&home)), nexus::now, notice);
-    accounts.prove_writable()?;
+    accounts.check_writable().await?;
 
     // Lax, not Strict: the way back from the authorization server comes from another site.
     let cookie_attributes = match redirect_uri.scheme() {
@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         })
         .await?;
     // A refresh token that was just spent must be replaced in the store before the runtime goes.
-    accounts.settled().await;
+    accounts.wait_for_saves().await;
     Ok(())
 }
 

@@ -1,5 +1,82 @@
-//! `nexus` signs a person in once, with OAuth, and then lets every shell, script and program on
-//! that account use Claude without an API key.
+//! Sign a user in once with OAuth, keep the session alive, and use Claude without an API key.
+//!
+//! [`Accounts`] is the entry point: one for each provider (an authorization server and the API that its tokens are good
+//! for), for any number of users. It signs users in with the authorization code flow and PKCE (RFC 6749, RFC 7636),
+//! keeps their sessions sealed in a store, refreshes each session once however many tasks and processes need it, and
+//! streams answers.
+//!
+//! # Example
+//!
+//! It talks to the [`sandbox`] (feature `sandbox`), an authorization server and API on loopback:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use nexus::sandbox::{Endpoint, Sandbox, Settings};
+//! use nexus::{Accounts, Folders, Message, Notice, OAuthClient, Provider, Question};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::start(Settings::default()).await?;
+//! let provider = Provider::named("sandbox")
+//!     .with_client(OAuthClient::public("sandbox-client"))
+//!     .with_redirect_uri("http://127.0.0.1:8080/callback")
+//!     .with_authorize_url(&sandbox.url(Endpoint::Authorize))?
+//!     .with_token_url(&sandbox.url(Endpoint::Token))?
+//!     .with_api_url(&sandbox.origin())?;
+//! let home = tempfile::tempdir()?;
+//! let notice = Arc::new(|notice: &Notice| eprintln!("{notice}"));
+//! let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, notice);
+//!
+//! // GET /login: keep the request for this browser, and redirect it to `request.url()`.
+//! let request = accounts.authorization_url()?;
+//! # let redirect = Sandbox::approve(request.url().as_str()).await?;
+//! # let query = redirect.split_once('?').map_or("", |(_, query)| query);
+//!
+//! // GET /callback?code=...&state=...: `query` is the query string.
+//! let session = accounts.exchange_code("ada", request, query).await?;
+//! assert_eq!(session.account(), Some("you@sandbox.example"));
+//!
+//! // POST /chat
+//! let question = Question::new("sandbox-large", [Message::user("Hello!")]);
+//! let mut answer = accounts.chat("ada", &question).await?;
+//! assert!(answer.text().await?.starts_with("You said: Hello!"));
+//!
+//! // Before the program ends: tokens that were requested must be saved.
+//! accounts.wait_for_saves().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/stream.rs` streams an answer, `examples/web_app.rs` is a web application with a session for each user.
+//!
+//! # Users
+//!
+//! An *owner* is any text that names a user, such as an id of your own. The command line uses the empty text, so a
+//! program that shares its folders must not. A request that is begun in one process can be finished in another
+//! ([`Accounts::keep_pending`], [`Accounts::take_pending`]).
+//!
+//! # Stores
+//!
+//! | store | for |
+//! |---|---|
+//! | [`store::SqliteStore`] (feature `sqlite`) | one machine, any number of processes; [`Accounts::new`] uses it |
+//! | [`store::MemoryStore`] | tests, and a single process that may forget its sessions |
+//! | your own [`store::SessionStore`] | anything else; [`store::conformance`] checks that it keeps the contract |
+//!
+//! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key lies in a
+//! file, wrapped with a passphrase if [`KeyConfig`] says so, or in the system's keyring (feature `keyring`).
+//!
+//! # Errors and notices
+//!
+//! Every error implements [`ErrorInfo`]: a stable [code](ErrorInfo::code) for programs, and a [class](ErrorClass) that
+//! tells what to do. A [`Notice`] reports what needs no answer, such as a wait for another process. Neither holds a
+//! secret or an owner.
+//!
+//! # Runtime
+//!
+//! The futures are [`Send`] and need a tokio runtime with I/O and time enabled. They may be dropped at any point: a
+//! token that was requested is saved all the same.
 
 mod api;
 mod clean;
@@ -16,7 +93,7 @@ mod redact;
 pub mod sandbox;
 mod secret;
 mod session;
-mod store;
+pub mod store;
 mod time;
 
 #[doc(inline)]
@@ -24,15 +101,29 @@ pub use api::{
     Answer, AnswerMeta, ApiError, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Refusal,
     RefusalReason, Retry, RetryPolicy, Role, Usage,
 };
+#[cfg(feature = "sqlite")]
 #[doc(inline)]
-pub use client::{Accounts, Folders};
+pub use client::Folders;
+#[doc(inline)]
+pub use client::{Accounts, Revocation, SignedOut};
 pub use error::{ErrorClass, ErrorInfo};
 pub use failure::Failure;
 pub use http::{CertificateProblem, HttpError};
 #[doc(inline)]
 pub use oauth::{AuthorizationRequest, SignInError, TokenError, TokenResponse, Verdict};
 #[doc(inline)]
-pub use provider::{Provider, ProviderError};
+pub use provider::{
+    Api, Client as OAuthClient, ClientAuth, Dialect, Encoding, Origin, Provider, ProviderError, RequestStyle, Setting,
+    Url,
+};
+#[doc(inline)]
+pub use secret::{AccessToken, AuthorizationCode, ClientSecret, Secret};
+#[doc(inline)]
+pub use session::key::{KeyBackend, KeyConfig, KeyError, Keystore, PassphraseSource};
+#[doc(inline)]
+pub use session::{
+    EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding, SessionError, SessionKey,
+};
 pub use time::now;
 
 /// What only the command line, the tests and the fuzz targets need. No part of the public interface.

@@ -7,17 +7,17 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
 use zeroize::Zeroizing;
 
-/// Tells the person something that needs no answer.
-pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
+/// Called after a file or folder that others could open was made private: with its path, and the mode it had.
+pub type ClosedFn = Arc<dyn Fn(&Path, u32) + Send + Sync>;
 
-/// Looks after files, and tells of what it had to mend.
+/// Checks that files and folders are private, and makes them so.
 #[derive(Clone, Default)]
-pub struct Privacy(Option<Notice>);
+pub struct Privacy(Option<ClosedFn>);
 
 impl fmt::Debug for Privacy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,9 +26,9 @@ impl fmt::Debug for Privacy {
 }
 
 impl Privacy {
-    /// One that tells of what it mends.
-    pub fn telling(notice: Notice) -> Self {
-        Self(Some(notice))
+    /// Reports each file and folder that it makes private.
+    pub fn reporting(closed: ClosedFn) -> Self {
+        Self(Some(closed))
     }
 
     /// Creates a folder and its missing parents, open to nobody else. One that is there must be ours,
@@ -45,11 +45,18 @@ impl Privacy {
         self.check_folder(path)
     }
 
+    /// Why a folder cannot be used, if it cannot: its nearest ancestor that exists, and the problem.
+    pub(super) fn unusable_folder(&self, path: &Path) -> Option<(PathBuf, String)> {
+        let problem = self.prove_folder(path).err()?;
+        let existing = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
+        Some((existing.to_owned(), problem))
+    }
+
     /// Makes sure that a folder is there and takes files.
     ///
     /// # Errors
     /// What it does not do, and why.
-    pub(super) fn prove_folder(&self, path: &Path) -> Result<(), String> {
+    fn prove_folder(&self, path: &Path) -> Result<(), String> {
         let what = if path.is_dir() { "used" } else { "made" };
         self.folder(path).map_err(|error| format!("this folder cannot be {what}: {error}"))?;
         let probe = path.join(format!("probe-{}", std::process::id()));
@@ -144,8 +151,8 @@ impl Privacy {
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(()),
             closed => closed?,
         }
-        if let Some(tell) = &self.0 {
-            tell(&format!("{} was open to other users (mode {:o}); it is private now", path.display(), mode & 0o777));
+        if let Some(closed) = &self.0 {
+            closed(path, mode & 0o777);
         }
         Ok(())
     }

@@ -9,21 +9,18 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
-
 use crate::cli::config::{self, Configured};
 use crate::cli::environment::variable;
 use crate::cli::history::store::History;
-use nexus::internal::api::RetryPolicy;
 use nexus::internal::clean;
 use nexus::internal::client::{Accounts, Folders};
 use nexus::internal::failure::{Failure, Result};
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::secret;
-use nexus::internal::session::key::Keeping;
-use nexus::internal::session::renew;
-use nexus::internal::session::vault::Vault;
+use nexus::internal::session::key::{KeyBackend, KeyConfig};
+use nexus::internal::session::{EarlierSession, Notice, NoticeFn, PendingSaves, SealedSessions, Session};
 
+use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::browsers;
 use crate::cli::terminal::{Progress, complain, progress, screen, stdin};
 
@@ -34,7 +31,7 @@ pub(crate) struct Context {
     pub(crate) verbose: bool,
     /// Whether to tell what is odd about the configuration.
     telling: bool,
-    pub(crate) flights: Arc<watch::Sender<usize>>,
+    pub(crate) pending_saves: PendingSaves,
     /// What was said already, and is said once.
     said: Arc<Mutex<Vec<String>>>,
 }
@@ -53,7 +50,7 @@ pub(crate) fn hide_memory() {
 impl Context {
     /// The real one.
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { verbose, telling: verbose, flights: Arc::default(), said: Arc::default() }
+        Self { verbose, telling: verbose, pending_saves: PendingSaves::default(), said: Arc::default() }
     }
 
     /// The same for a command where somebody attends to the session itself. What is odd about the
@@ -113,7 +110,7 @@ impl Context {
     pub(crate) fn stored_accounts(&self, provider: Option<&str>) -> Result<Accounts> {
         let folders = self.folders()?;
         // A store that cannot be read is a failure of whoever needs it next.
-        let stored = || folders.vault().providers().unwrap_or_default();
+        let stored = || self.providers().unwrap_or_default();
         let (configured, broken) = config::load_stored(&folders.config, &variable, provider, &stored)?;
         if let Some(failure) = broken {
             self.warn_of(&failure);
@@ -122,24 +119,46 @@ impl Context {
     }
 
     fn accounts_as(&self, configured: Configured, folders: &Folders) -> Accounts {
-        let notice = notice();
-        let vault = folders.vault().keeping(configured.keeping).telling(notice.clone());
-        let vault = vault.naming(&configured.provider.name);
+        let notice = notice(configured.provider.name.option());
+        let closed = Notice::of_closed_files(notice.clone());
+        let sessions = folders.sessions(configured.key_config, nexus::now, closed);
         let oddities = if self.telling { configured.warnings } else { Vec::new() };
-        for warning in oddities.into_iter().chain(vault.keystore().mismatch()) {
+        for warning in oddities.into_iter().chain(sessions.keystore().mismatch().map(key_mismatch)) {
             self.warn(&warning);
         }
-        Accounts {
-            renewal: renew::Renewal {
-                vault,
-                http: Arc::new(self.http()),
-                provider: Arc::new(configured.provider),
-                clock: nexus::now,
-                notice,
-                flights: self.flights.clone(),
-            },
-            retry_policy: RetryPolicy::default(),
-        }
+        let http = Arc::new(self.http());
+        let mut accounts = Accounts::with_sessions(configured.provider, sessions, http, nexus::now, notice);
+        accounts.refresher.pending_saves = self.pending_saves.clone();
+        accounts
+    }
+
+    /// The session of these accounts.
+    ///
+    /// # Errors
+    /// Why there is no usable one.
+    pub(crate) fn session(&self, accounts: &Accounts) -> Result<Session> {
+        accounts.try_load("").unwrap_or_else(|| runtime()?.block_on(accounts.load("")))
+    }
+
+    /// The session of these accounts, whatever its state; none if there is none.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn found(&self, accounts: &Accounts) -> Result<Option<Session>> {
+        accounts.try_find("").unwrap_or_else(|| runtime()?.block_on(accounts.find("")))
+    }
+
+    /// The providers that the command line is signed in to.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn providers(&self) -> Result<Vec<String>> {
+        let sessions = self.folders()?.sessions(KeyConfig::default(), nexus::now, Arc::new(|_, _| {}));
+        let listed = match sessions.try_list("") {
+            Some(listed) => listed,
+            None => runtime()?.block_on(sessions.list("")),
+        };
+        Ok(listed?.into_iter().map(|listed| listed.key.provider).collect())
     }
 
     /// The store as the configuration wants it, for those who need no provider, and what the
@@ -147,14 +166,22 @@ impl Context {
     ///
     /// # Errors
     /// [`Failure::Configuration`].
-    pub(crate) fn vault(&self) -> Result<(Vault, Keeping)> {
+    pub(crate) fn sessions(&self) -> Result<(SealedSessions, KeyConfig)> {
         let folders = self.folders()?;
-        let (keeping, warnings) = config::keeping(&folders.config)?;
+        let (key_config, warnings) = config::key_config(&folders.config)?;
         for warning in warnings {
             self.warn(&warning);
         }
-        let notice = notice();
-        Ok((folders.vault().keeping(keeping.clone()).telling(notice), keeping))
+        let closed = Notice::of_closed_files(notice(String::new()));
+        Ok((folders.sessions(key_config.clone(), nexus::now, closed), key_config))
+    }
+
+    /// Checks that the key opens what is stored.
+    ///
+    /// # Errors
+    /// A key that is missing or another one.
+    pub(crate) fn check_readable(&self, sessions: &SealedSessions) -> Result<()> {
+        Ok(runtime()?.block_on(sessions.check_readable())?)
     }
 
     /// The conversations that were kept.
@@ -162,7 +189,7 @@ impl Context {
     /// # Errors
     /// As [`folders`](Self::folders).
     pub(crate) fn history(&self) -> Result<History> {
-        Ok(History::new(&self.folders()?.data, notice()))
+        Ok(History::new(&self.folders()?.data, Notice::of_closed_files(notice(String::new()))))
     }
 
     /// An HTTP client; nothing is built before its first request.
@@ -382,7 +409,40 @@ impl Context {
     }
 }
 
-/// Where rooms send what needs no answer: stderr.
-fn notice() -> renew::Notice {
-    Arc::new(|sentence| complain(&format!("note: {sentence}")))
+/// Prints notices on stderr, with what to type where that helps. `option` is what a command needs so that the provider
+/// is meant.
+fn notice(option: String) -> NoticeFn {
+    Arc::new(move |notice| complain(&format!("note: {}", in_words(notice, &option))))
+}
+
+fn in_words(notice: &Notice, option: &str) -> String {
+    match notice {
+        Notice::NotSaved { error } => format!(
+            "the refreshed session could not be saved and is lost with the next refresh or the end of this command: \
+             {error}; {}, then run `nexus oauth start{option}`",
+            session_hint(error, option)
+        ),
+        Notice::EarlierSession { provider, host, end: EarlierSession::PerhapsShared } => format!(
+            "the earlier session stays at {host} until it expires; where this server keeps sign-ins apart, \
+             `revoke_replaced = true` under [provider.{provider}] revokes it next time"
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// What to say where the configuration names another place for the key than the one that has it.
+pub(crate) fn key_mismatch((configured, found): (KeyBackend, KeyBackend)) -> String {
+    let (configured, found) = (configured.as_str(), found.as_str());
+    format!(
+        "config.toml says `key = \"{configured}\"`, but the key is kept by `{found}`, and that is used: run `nexus key \
+         move {configured}`, or write `key = \"{found}\"`"
+    )
+}
+
+/// The runtime of this thread. It is built only for commands that wait for something.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })
 }

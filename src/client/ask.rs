@@ -25,7 +25,7 @@ impl Accounts {
     /// [`ApiError::TokenRejected`](api::ApiError::TokenRejected) if it rejects even a fresh token,
     /// [`ApiError::DeadlineExceeded`](api::ApiError::DeadlineExceeded) if it does not begin to answer in time.
     pub async fn chat(&self, owner: &str, question: &Question) -> Result<Answer> {
-        let seen = self.renewal.look_aside(&self.key(owner)).await?;
+        let seen = self.load(owner).await?;
         self.ask(owner, seen, question).await
     }
 
@@ -35,7 +35,7 @@ impl Accounts {
     /// # Errors
     /// Those of [`chat`](Self::chat).
     pub async fn ask(&self, owner: &str, seen: Session, question: &Question) -> Result<Answer> {
-        let client = api::Client::new(&self.renewal.http, self.provider())?.without_head_limit();
+        let client = api::Client::new(&self.http, self.provider())?.without_head_limit();
         let mut tries = Tries::within_deadline(self, owner);
         let mut session = tries.first_session(seen).await?;
         loop {

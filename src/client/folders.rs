@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::session::vault::Vault;
+use crate::private_fs::ClosedFn;
+use crate::session::SealedSessions;
+use crate::session::key::{KeyConfig, Keystore};
+use crate::store::SqliteStore;
 
 /// Where nexus keeps its things.
 #[derive(Debug, Clone)]
@@ -28,8 +31,11 @@ impl Folders {
         }
     }
 
-    /// The store in these folders.
-    pub fn vault(&self) -> Vault {
-        Vault::new(&self.data, &self.key, &self.state)
+    /// The sessions of a SQLite store in these folders, sealed with the key that is there. `clock` gives the time in
+    /// Unix seconds; `closed` is called for files that were open to other users. Nothing is read or created yet.
+    pub fn sessions(&self, key: KeyConfig, clock: fn() -> i64, closed: ClosedFn) -> SealedSessions {
+        let store = SqliteStore::new(&self.data, &self.state, clock).reporting(closed.clone());
+        let keys = Keystore::new(&self.key, &self.state).with_config(key).reporting(closed);
+        SealedSessions::in_sqlite(store, keys)
     }
 }

@@ -6,11 +6,14 @@ use super::Accounts;
 use super::tries::Tries;
 use crate::api::{self, ApiError, Model};
 use crate::failure::Result;
-use crate::session::Session;
-use crate::session::renew;
+use crate::session::{Notice, Session, SessionError};
+use crate::store::StoreError;
 
 /// How long the list of models may take after a sign-in, when it is not needed yet.
 const MODELS_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long to wait for another process that renews the session, before the list is not saved.
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
 
 /// How much of the list is saved, in bytes of JSON: it is written with the session, for which disk space is reserved.
 const LONGEST_LIST: usize = 64 * 1024;
@@ -22,7 +25,7 @@ impl Accounts {
     /// # Errors
     /// Those of [`chat`](Self::chat); [`ApiError::NoModelList`] if the API has no such list.
     pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
-        let client = api::Client::new(&self.renewal.http, self.provider())?;
+        let client = api::Client::new(&self.http, self.provider())?;
         let mut tries = Tries::unbounded(self, owner);
         let mut session = tries.first_session(seen).await?;
         loop {
@@ -56,7 +59,7 @@ impl Accounts {
     /// Fetches the list of models after a sign-in, so that a chat need not name one. It takes at most five seconds, and
     /// errors are ignored: the chat reports them.
     pub async fn learn_models(&self, owner: &str, session: &Session) {
-        let Ok(client) = api::Client::new(&self.renewal.http, self.provider()) else { return };
+        let Ok(client) = api::Client::new(&self.http, self.provider()) else { return };
         if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, client.models(&session.access_token)).await {
             self.keep_models(owner, session.generation, &models).await;
         }
@@ -66,14 +69,29 @@ impl Accounts {
         // The newest come first.
         let mut size = 0;
         let fit = models.iter().take_while(|model| {
-            size += serde_json::to_string(model).map_or(0, |model| model.len() + 1);
+            // As it is in the sealed record: a text inside of JSON.
+            let text = serde_json::to_string(model).and_then(|model| serde_json::to_string(&model));
+            size += text.map_or(0, |text| text.len());
             size < LONGEST_LIST
         });
         let Ok(list) = serde_json::to_string(&fit.collect::<Vec<_>>()) else { return };
-        let (vault, key) = (self.renewal.vault.clone(), self.key(owner));
-        let kept = renew::off_thread(move || vault.keep_models(&key, generation, &list)).await;
-        if let Err(failure) = kept {
-            (self.renewal.notice)(&format!("the list of models could not be kept: {failure}"));
+        if let Err(error) = self.save_models(owner, generation, list).await {
+            (self.refresher.notice)(&Notice::ModelsNotKept { error });
         }
+    }
+
+    /// Saves the list with the session that it was fetched with: after another sign-in it may be another account's.
+    /// If another process has the lock, the list is not saved.
+    async fn save_models(&self, owner: &str, generation: i64, list: String) -> std::result::Result<(), SessionError> {
+        let mut locked = match self.refresher.sessions.lock(&self.key(owner), LOCK_LIMIT).await {
+            Err(SessionError::Store(StoreError::Busy { .. })) => return Ok(()),
+            locked => locked?,
+        };
+        let Some(mut stored) = locked.load().await?.session? else { return Ok(()) };
+        if stored.session.generation != generation {
+            return Ok(());
+        }
+        stored.session.models = Some(list);
+        locked.amend(&stored).await
     }
 }

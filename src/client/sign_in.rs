@@ -1,15 +1,16 @@
 //! Sign-in: an authorization request, its answer, and the session that is saved.
 
-use std::sync::Arc;
-
 use super::{Accounts, Revocation};
-use crate::failure::{Failure, Result};
+#[cfg(doc)]
+use crate::failure::Failure;
+use crate::failure::Result;
 use crate::oauth::{AuthorizationRequest, SignInError, TokenResponse, Verdict};
 use crate::provider;
 use crate::secret::{AuthorizationCode, ClientSecret};
-use crate::session::renew::{self, Flight};
-use crate::session::vault::Held;
-use crate::session::{self, HeldSession, Home, Session};
+use crate::session::{
+    EarlierSession, LockedLoad, LockedSession, Notice, PendingSave, Session, SessionBinding, SessionError, StoreTime,
+    StoredSession,
+};
 
 impl Accounts {
     /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where to send the user.
@@ -50,10 +51,10 @@ impl Accounts {
         let signed_in = tokio::spawn(async move {
             let prepared = this.prepare_sign_in(&owner).await?;
             let requested_at = prepared.now();
-            let response = request.redeem(code, this.provider(), &this.renewal.http).await?;
+            let response = request.redeem(code, this.provider(), &this.http).await?;
             prepared.finish(response, requested_at).await
         });
-        signed_in.await.map_err(|_| Failure::System { sentence: "the sign-in was abandoned".into() })?
+        signed_in.await.map_err(|_| self.failure(SessionError::Abandoned("sign-in")))?
     }
 
     /// Does everything that can fail before new tokens exist: locks the owner's session, proves that the store can be
@@ -65,7 +66,7 @@ impl Accounts {
     pub(super) async fn prepare_sign_in(&self, owner: &str) -> Result<PreparedSignIn> {
         let provider = self.provider();
         let client = provider.client()?;
-        let binding = Home {
+        let binding = SessionBinding {
             client_id: client.id.value.clone(),
             client_auth: client.auth,
             token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
@@ -73,54 +74,54 @@ impl Accounts {
             api_url: provider.api.url.clone(),
         };
         let client_secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
-        let held = self.renewal.wait_for_turn(&self.key(owner)).await?;
-        let vault = self.renewal.vault.clone();
-        let (held, replaced) = renew::off_thread(move || {
-            vault.prove_writable()?;
-            held.make_room()?;
-            // A session that cannot be read cannot be revoked. Saving refuses what must not be overwritten.
-            let replaced = held.look().ok().flatten();
-            Ok((Arc::new(held), replaced))
-        })
-        .await?;
-        let flight = self.renewal.fly();
-        Ok(PreparedSignIn { accounts: self.clone(), binding, client_secret, held, replaced, _flight: flight })
+        let failed = |error| self.failure(error);
+        let mut locked = self.refresher.lock(&self.key(owner)).await.map_err(failed)?;
+        self.refresher.sessions.check_writable().await.map_err(failed)?;
+        locked.reserve().await.map_err(failed)?;
+        let LockedLoad { time, generation, session } = locked.load().await.map_err(failed)?;
+        // A session that does not open cannot be revoked, but it can be replaced.
+        let replaced = session.ok().flatten();
+        let pending = self.refresher.pending_saves.track_save();
+        let accounts = self.clone();
+        Ok(PreparedSignIn { accounts, binding, client_secret, locked, time, generation, replaced, _pending: pending })
     }
 
-    /// What became of a session that another has taken the place of; none: it was left alone.
-    fn replacement(&self, replaced: &Session, revocation: Option<Revocation>) -> String {
-        let url = replaced.home.revoke_url.as_ref().unwrap_or(&replaced.home.token_url);
-        let stays = format!("the earlier session stays at {} until it expires", provider::host(url));
-        match revocation {
-            Some(Revocation::Revoked { host }) => format!("the earlier session was revoked at {host}"),
-            Some(Revocation::Failed { host, why }) => format!("{stays}: not revoked, {host} {why}"),
-            _ if replaced.home.revoke_url.is_none() => format!("{stays}: this provider has no revocation endpoint"),
-            _ if self.provider().revoke_replaced == Some(false) => format!("{stays}, as `revoke_replaced` wants it"),
-            _ => format!(
-                "{stays}; where this server keeps sign-ins apart, `revoke_replaced = true` under [provider.{}] revokes \
-                 it next time",
-                self.provider().name
-            ),
-        }
+    /// What became of a session that another one replaced; no revocation if it was left alone.
+    fn replacement(&self, replaced: &Session, revocation: Option<Revocation>) -> Notice {
+        let provider = self.provider();
+        let binding = &replaced.binding;
+        let end = match revocation {
+            Some(Revocation::Revoked { .. }) => EarlierSession::Revoked,
+            Some(Revocation::Failed { why, .. }) => EarlierSession::NotRevoked(why),
+            _ if binding.revoke_url.is_none() => EarlierSession::NoEndpoint,
+            _ if provider.revoke_replaced == Some(false) => EarlierSession::KeptByConfiguration,
+            _ => EarlierSession::PerhapsShared,
+        };
+        let host = provider::host(binding.revoke_url.as_ref().unwrap_or(&binding.token_url));
+        Notice::EarlierSession { provider: provider.name.to_string(), host, end }
     }
 }
 
 /// A sign-in that lacks only its tokens. It holds the lock of the owner's session.
 pub(super) struct PreparedSignIn {
     accounts: Accounts,
-    binding: Home,
+    binding: SessionBinding,
     client_secret: Option<ClientSecret>,
-    held: Arc<Held>,
-    /// The session that the new one replaces.
-    replaced: Option<HeldSession>,
+    locked: LockedSession,
+    /// The store's time.
+    time: StoreTime,
+    /// The generation of the session that the new one replaces, or 0.
+    generation: i64,
+    /// The session that the new one replaces, if it could be opened.
+    replaced: Option<StoredSession>,
     /// An interrupted process waits until the tokens are saved and those that they replace are revoked.
-    _flight: Flight,
+    _pending: PendingSave,
 }
 
 impl PreparedSignIn {
-    /// The time, in Unix seconds.
+    /// The store's time, in Unix seconds.
     pub(super) fn now(&self) -> i64 {
-        (self.accounts.renewal.clock)()
+        self.time.now()
     }
 
     /// Saves the tokens as the owner's session. Then the session that it replaces is revoked, if that is sure to leave
@@ -130,28 +131,28 @@ impl PreparedSignIn {
     /// # Errors
     /// The session could not be saved. Its tokens are then revoked as far as that is possible.
     pub(super) async fn finish(self, response: TokenResponse, requested_at: i64) -> Result<Session> {
-        let now = self.now();
-        let Self { accounts, binding, client_secret, held, replaced, _flight } = self;
-        let (provider, renewal) = (accounts.provider(), &accounts.renewal);
-        let generation = replaced.as_ref().map(|held| held.session.generation);
-        let clocks = session::clocks_apart(response.dated, now, &provider::host(&binding.token_url));
+        let Self { accounts, binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
+        let (provider, refresher) = (accounts.provider(), &accounts.refresher);
+        let clocks = Notice::of_clocks(response.dated, (accounts.clock)(), &provider::host(&binding.token_url));
+        let scopes = &provider.scopes;
         let signed_in =
-            HeldSession::signed_in(response, requested_at, binding, client_secret, &provider.scopes, generation);
-        let (signed_in, saved) = renewal.save(&held, signed_in).await?;
-        drop(held);
-        if let Some(sentence) = clocks {
-            (renewal.notice)(&sentence);
+            StoredSession::signed_in(response, requested_at, time, binding, client_secret, scopes, generation);
+        let mut signed_in = signed_in.map_err(|error| accounts.failure(error))?;
+        let saved = refresher.save_sign_in(&mut locked, generation, &mut signed_in).await;
+        drop(locked);
+        if let Some(clocks) = clocks {
+            (refresher.notice)(&clocks);
         }
         // Revoking one of the two sessions must not revoke the other.
-        let apart = |replaced: &HeldSession| {
+        let apart = |replaced: &StoredSession| {
             let known = provider.revoke_replaced;
             known.unwrap_or_else(|| replaced.session.is_apart_from(&signed_in.session))
         };
         match saved {
             Ok(()) => {
-                if let Some(replaced) = replaced.filter(|replaced| is_good_for_something(replaced, requested_at)) {
+                if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, requested_at)) {
                     let revocation = if apart(&replaced) { Some(accounts.revoke(&replaced).await) } else { None };
-                    (renewal.notice)(&accounts.replacement(&replaced.session, revocation));
+                    (refresher.notice)(&accounts.replacement(&replaced.session, revocation));
                 }
                 Ok(signed_in.session)
             }
@@ -159,13 +160,13 @@ impl PreparedSignIn {
                 if replaced.as_ref().is_none_or(apart) {
                     let _ = accounts.revoke(&signed_in).await;
                 }
-                Err(unsaved)
+                Err(accounts.failure(unsaved))
             }
         }
     }
 }
 
-/// Whether anybody could still do something with a session's tokens.
-fn is_good_for_something(held: &HeldSession, now: i64) -> bool {
-    held.session.ended_at.is_none() && (held.refresh_token.is_some() || held.session.alive(now))
+/// Whether a session's tokens are good for anything.
+fn is_usable(stored: &StoredSession, now: i64) -> bool {
+    stored.session.ended_at.is_none() && (stored.refresh_token.is_some() || stored.session.alive(now))
 }

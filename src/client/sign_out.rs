@@ -1,13 +1,10 @@
 //! The end of a session: revoked there where that can be done, and forgotten here.
 
-use std::sync::Arc;
-
 use super::Accounts;
 use crate::failure::{Failure, Result};
 use crate::oauth::Endpoint;
 use crate::provider;
-use crate::session::HeldSession;
-use crate::session::renew;
+use crate::session::{SessionError, StoredSession};
 
 /// A session that was signed out.
 #[derive(Debug, PartialEq)]
@@ -49,45 +46,41 @@ impl Accounts {
         let (this, key) = (self.clone(), self.key(owner));
         // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
         let signed_out = tokio::spawn(async move {
-            let held = Arc::new(this.renewal.wait_for_turn(&key).await?);
-            // An interrupted process waits until it is revoked, and whoever signs in meanwhile waits, too: a
-            // server may end the new session together with this one.
-            let _flight = this.renewal.fly();
-            let turn = held.clone();
-            let (readable, forgotten) = renew::off_thread(move || {
-                let readable = turn.look();
-                let forgotten = if matches!(readable, Ok(None)) { Ok(()) } else { turn.forget() };
-                Ok((readable, forgotten))
-            })
-            .await?;
+            let mut locked = this.refresher.lock(&key).await.map_err(|error| this.failure(error))?;
+            // An interrupted process waits until it is revoked, and a sign-in meanwhile waits, too: a server may
+            // revoke the new session together with this one.
+            let _pending = this.refresher.pending_saves.track_save();
+            let readable = locked.load().await.and_then(|loaded| loaded.session);
+            let deleted = if matches!(readable, Ok(None)) { Ok(()) } else { locked.delete().await };
             let revocation = match readable {
                 Ok(Some(session)) => this.revoke(&session).await,
                 Ok(None) => return Ok(None),
-                Err(failure) => Revocation::Unreadable(failure),
+                Err(error) => Revocation::Unreadable(this.failure(error)),
             };
-            drop(held);
-            Ok(Some(SignedOut { revocation, remains: forgotten.err().map(still_here) }))
+            drop(locked);
+            let remains = deleted.err().map(|error| still_here(this.failure(error)));
+            Ok(Some(SignedOut { revocation, remains }))
         });
-        signed_out.await.map_err(|_| Failure::System { sentence: "the sign-out was abandoned".into() })?
+        signed_out.await.map_err(|_| self.failure(SessionError::Abandoned("sign-out")))?
     }
 
     /// Revokes the refresh token, which ends the whole session at a server that follows RFC 7009,
     /// section 2.1, and then the access token for those that do not.
-    pub(super) async fn revoke(&self, held: &HeldSession) -> Revocation {
-        let HeldSession { session, refresh_token, client_secret } = held;
-        let Some(url) = &session.home.revoke_url else { return Revocation::Unsupported };
+    pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
+        let StoredSession { session, refresh_token, client_secret, .. } = stored;
+        let Some(url) = &session.binding.revoke_url else { return Revocation::Unsupported };
         let host = provider::host(url);
         // As for a refresh, a rotated secret is in the configuration first; but one that belongs to
         // another client or server by now is not shown to this one.
-        let configured = self.provider().client.as_ref().filter(|_| session.check_home(self.provider()).is_ok());
+        let configured = self.provider().client.as_ref().filter(|_| session.check_binding(self.provider()).is_ok());
         let configured = configured.and_then(|client| client.secret.as_ref());
         let endpoint = Endpoint {
             url,
-            client_id: &session.home.client_id,
+            client_id: &session.binding.client_id,
             secret: configured.or(client_secret.as_ref()),
-            auth: session.home.client_auth,
+            auth: session.binding.client_auth,
         };
-        let http = &self.renewal.http;
+        let http = &self.http;
         let refresh = match refresh_token {
             Some(token) => endpoint.revoke(http, token.expose(), "refresh_token").await,
             None => Ok(()),

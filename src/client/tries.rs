@@ -8,7 +8,7 @@ use crate::api::ApiError;
 use crate::api::retry::{ProgressEvent, random};
 use crate::failure::Result;
 use crate::provider::{self, Url};
-use crate::session::Session;
+use crate::session::{Notice, Session};
 
 /// How a request has been tried so far.
 pub(super) struct Tries<'a> {
@@ -92,7 +92,9 @@ impl Accounts {
     pub(super) fn report(&self, event: &ProgressEvent) {
         match (&self.retry_policy.progress, event) {
             (Some(progress), event) => progress(event),
-            (None, ProgressEvent::Retrying(retry)) => (self.renewal.notice)(&retry.to_string()),
+            (None, ProgressEvent::Retrying(retry)) => {
+                (self.refresher.notice)(&Notice::Retrying { description: retry.to_string() })
+            }
             (None, _) => {}
         }
     }

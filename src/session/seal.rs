@@ -1,49 +1,32 @@
-//! Encryption at rest: what the database file alone does not reveal. The only home of the cipher.
+//! Encryption at rest. The only file that names the cipher.
 //!
-//! XChaCha20-Poly1305 with a fresh random nonce for every value; the associated data says which
-//! provider, owner, column and generation a value belongs to, so that a value copied to another
-//! place does not open there. The key is kept apart from the database ([`super::key`]): whoever has
-//! both can read the tokens, and SECURITY.md says so.
+//! XChaCha20-Poly1305 with a new random nonce for every value. The associated data says what the value belongs to, so
+//! a value that was copied to another place does not open there.
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use zeroize::Zeroizing;
 
-use crate::failure::{Failure, Result};
-use crate::session::key::record::DataKey;
+use super::key::data_key::DataKey;
 
-/// The length of XChaCha20's nonce, in bytes. It stands before each sealed value.
+/// The length of XChaCha20's nonce, in bytes. It precedes each sealed value.
 const NONCE: usize = 24;
 
-/// Which value of which session something is: the associated data of the cipher.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The session's provider.
-    pub provider: &'a str,
-    /// The session's owner.
-    pub owner: &'a str,
-    /// The column.
-    pub column: &'a str,
-    /// The session's generation.
-    pub generation: i64,
-}
+/// Why a value could not be sealed: no random bytes, or a value that is too long for the cipher.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("sealing a value: {0}")]
+pub struct SealError(String);
 
-impl Place<'_> {
-    /// Every part with its length before it, so that no two places write the same.
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = b"nexus session 1".to_vec();
-        for part in [self.provider, self.owner, self.column] {
-            bytes.extend((part.len() as u64).to_le_bytes());
-            bytes.extend(part.as_bytes());
-        }
-        bytes.extend(self.generation.to_le_bytes());
-        bytes
+impl SealError {
+    pub(super) fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
     }
 }
 
 /// Seals and opens values with one key.
-pub struct Seal {
+pub(super) struct Seal {
     cipher: XChaCha20Poly1305,
 }
 
@@ -53,33 +36,27 @@ impl Seal {
         Self { cipher: XChaCha20Poly1305::new(&Key::from(*key.bytes())) }
     }
 
-    /// Seals a value for its place.
-    ///
-    /// # Errors
-    /// [`Failure::System`] where the operating system gives no random nonce.
-    pub fn seal(&self, place: Place<'_>, plain: &str) -> Result<Vec<u8>> {
-        self.seal_bytes(&place.bytes(), plain.as_bytes())
+    /// Random bytes, as many as the array has.
+    pub(super) fn random<const N: usize>() -> Result<[u8; N], SealError> {
+        let mut bytes = [0; N];
+        SysRng.try_fill_bytes(&mut bytes).map_err(|error| SealError(error.to_string()))?;
+        Ok(bytes)
     }
 
-    /// Opens a value, if it was sealed with this key for this place.
-    pub fn unseal(&self, place: Place<'_>, sealed: &[u8]) -> Option<String> {
-        String::from_utf8(self.unseal_bytes(&place.bytes(), sealed)?).ok()
+    /// Seals a value with its associated data.
+    pub(super) fn seal(&self, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let nonce = Self::random::<NONCE>()?;
+        let payload = Payload { msg: plain, aad: associated };
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload);
+        let sealed = sealed.map_err(|_| SealError("the cipher refused".into()))?;
+        Ok([&nonce[..], &sealed].concat())
     }
 
-    pub(super) fn seal_bytes(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
-        let failed = |what: String| Failure::System { sentence: format!("sealing a value: {what}") };
-        let mut sealed = vec![0; NONCE];
-        SysRng.try_fill_bytes(&mut sealed).map_err(|error| failed(error.to_string()))?;
-        let nonce = XNonce::try_from(sealed.as_slice()).map_err(|_| failed("the nonce's length".into()))?;
-        let payload = Payload { msg: plain, aad };
-        sealed.extend(self.cipher.encrypt(&nonce, payload).map_err(|_| failed("the cipher refused".into()))?);
-        Ok(sealed)
-    }
-
-    pub(super) fn unseal_bytes(&self, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    /// Opens a value, if it was sealed with this key and this associated data.
+    pub(super) fn open(&self, associated: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, text) = sealed.split_at_checked(NONCE)?;
         let nonce = XNonce::try_from(nonce).ok()?;
-        self.cipher.decrypt(&nonce, Payload { msg: text, aad }).ok()
+        self.cipher.decrypt(&nonce, Payload { msg: text, aad: associated }).ok().map(Zeroizing::new)
     }
 }
 
@@ -87,29 +64,20 @@ impl Seal {
 mod tests {
     use super::*;
 
-    const PLACE: Place<'_> = Place { provider: "p", owner: "o", column: "c", generation: 7 };
-
     #[test]
-    fn a_value_opens_in_its_own_place_only() {
+    fn a_value_opens_with_its_own_associated_data_only() {
         let seal = Seal::new(&DataKey::random().unwrap());
-        let sealed = seal.seal(PLACE, "sk-token").unwrap();
-        assert_eq!(seal.unseal(PLACE, &sealed).as_deref(), Some("sk-token"));
-        for elsewhere in [
-            Place { provider: "q", ..PLACE },
-            Place { owner: "", ..PLACE },
-            Place { column: "d", ..PLACE },
-            Place { generation: 8, ..PLACE },
-            Place { provider: "po", owner: "", ..PLACE },
-        ] {
-            assert_eq!(seal.unseal(elsewhere, &sealed), None, "{elsewhere:?}");
-        }
+        let sealed = seal.seal(b"here", b"sk-token").unwrap();
+        assert_eq!(seal.open(b"here", &sealed).unwrap().as_slice(), b"sk-token");
+        assert!(seal.open(b"there", &sealed).is_none());
+        assert!(Seal::new(&DataKey::random().unwrap()).open(b"here", &sealed).is_none(), "another key");
         for at in 0..sealed.len() {
             let mut bent = sealed.clone();
             bent[at] ^= 1;
-            assert_eq!(seal.unseal(PLACE, &bent), None, "byte {at}");
-            assert_eq!(seal.unseal(PLACE, &sealed[..at]), None, "cut at {at}");
+            assert!(seal.open(b"here", &bent).is_none(), "byte {at}");
+            assert!(seal.open(b"here", &sealed[..at]).is_none(), "cut at {at}");
         }
-        assert_ne!(sealed, seal.seal(PLACE, "sk-token").unwrap(), "the nonce is fresh each time");
+        assert_ne!(sealed, seal.seal(b"here", b"sk-token").unwrap(), "the nonce is new each time");
         assert!(!sealed.windows(8).any(|window| window == b"sk-token"));
     }
 }

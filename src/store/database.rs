@@ -1,16 +1,18 @@
-//! Our SQLite files: how one is opened, brought to its shape, written, and complained about. The only
-//! home of rusqlite; whoever keeps something in a file of its own writes its statements with what is
-//! named again here.
+//! Opens, migrates and writes the program's SQLite files. The only file that names rusqlite; other files write
+//! their statements with what is re-exported here.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{ErrorCode, OpenFlags, Params, TransactionBehavior};
-pub use rusqlite::{OptionalExtension, Result as Rows, Row, Transaction, params, params_from_iter};
+use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
+pub use rusqlite::{OptionalExtension, Params, Result as Rows, Row, Transaction, params, params_from_iter};
 
-use crate::failure::{Failure, Result};
+use super::error::{FileProblem, StoreError};
 use crate::private_fs::{self, Privacy};
+
+type Result<T> = std::result::Result<T, StoreError>;
 
 /// One of our files while it is open.
 pub type Connection = rusqlite::Connection;
@@ -26,12 +28,8 @@ pub struct Kind {
     /// Step n leads from version n to n + 1; `user_version` counts those done. A released step is
     /// never edited, only followed.
     pub steps: &'static [&'static str],
-    /// How SQLite is to write.
+    /// Pragmas that are set before a write.
     pub writing: &'static str,
-    /// What to do once the reason why it could not be used is gone, as the end of "free some space".
-    pub otherwise: &'static str,
-    /// What to do where it is damaged.
-    pub if_damaged: &'static str,
 }
 
 /// A database, opened anew for everything that is done with it.
@@ -40,24 +38,6 @@ pub struct Database {
     path: PathBuf,
     kind: &'static Kind,
     privacy: Privacy,
-}
-
-/// What can go wrong inside a transaction.
-pub enum Trouble {
-    Database(rusqlite::Error),
-    Failure(Failure),
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
 }
 
 impl Kind {
@@ -99,7 +79,7 @@ impl Database {
         Self { path, kind, privacy }
     }
 
-    /// The same, watched over by another.
+    /// Checks its files with another [`Privacy`].
     pub fn guarded(self, privacy: Privacy) -> Self {
         Self { privacy, ..self }
     }
@@ -108,8 +88,9 @@ impl Database {
         &self.path
     }
 
-    /// One transaction that is alone from its beginning, so that it never has to give up midway.
-    pub fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Trouble>) -> Result<T> {
+    /// Runs `work` in a transaction that has the write lock from its beginning, so that it never fails midway for
+    /// another writer.
+    pub fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Rows<T>) -> Result<T> {
         let mut connection = self.open_for_writing()?;
         let done = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -117,16 +98,12 @@ impl Database {
             transaction.commit()?;
             Ok(value)
         };
-        done().map_err(|trouble| match trouble {
-            Trouble::Database(error) => self.broken(&error),
-            Trouble::Failure(failure) => failure,
-        })
+        done().map_err(|error| self.broken(&error))
     }
 
-    /// One statement, which is a transaction of its own.
-    pub fn execute(&self, statement: &str, values: impl Params) -> Result<()> {
-        let done = self.open_for_writing()?.execute(statement, values);
-        done.map(drop).map_err(|error| self.broken(&error))
+    /// Runs one statement, which is a transaction of its own. Returns how many rows it changed.
+    pub fn execute(&self, statement: &str, values: impl Params) -> Result<usize> {
+        self.open_for_writing()?.execute(statement, values).map_err(|error| self.broken(&error))
     }
 
     /// The rows of a query; none where nothing was ever written.
@@ -171,16 +148,17 @@ impl Database {
         }
     }
 
-    /// Why a file may hold what is not understood, if a newer nexus wrote it.
-    pub fn newer(&self, connection: &Connection) -> Option<Failure> {
-        self.check_version(version(connection).ok()?).err()
+    /// Refuses a database that a newer version of this program wrote.
+    pub fn known_version(&self, connection: &Connection) -> Result<()> {
+        let version = version(connection).map_err(|error| self.broken(&error))?;
+        self.check_version(version)
     }
 
     pub fn open_existing(&self) -> Result<Option<Connection>> {
         match self.privacy.check(&self.path) {
             Ok(()) => self.check_journals().and_then(|()| self.connect()).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unusable(&error)),
+            Err(error) => Err(self.unusable(error)),
         }
     }
 
@@ -196,7 +174,7 @@ impl Database {
                 _ => self.privacy.check(&self.path),
             }
         };
-        made().map_err(|error| self.unusable(&error))?;
+        made().map_err(|error| self.unusable(error))?;
         self.check_journals()?;
         let mut connection = self.connect()?;
         let prepared = connection.execute_batch(self.kind.writing).and_then(|()| self.kind.migrate(&mut connection));
@@ -214,11 +192,7 @@ impl Database {
             // The folder was looked at with the database.
             match self.privacy.check_file(&journal) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Failure::Store {
-                        why: error.to_string(),
-                        cure: "find out who put it there, and take it away if it is not yours".into(),
-                        path: journal,
-                    });
+                    return Err(StoreError::file(&journal, FileProblem::Journal(Arc::new(error))));
                 }
                 _ => {}
             }
@@ -240,54 +214,36 @@ impl Database {
         if version <= self.kind.current() {
             return Ok(());
         }
-        Err(Failure::Store {
-            path: self.path.clone(),
-            why: format!("a newer nexus wrote this file (version {version}); this one leaves it alone"),
-            cure: "upgrade nexus".into(),
-        })
+        Err(StoreError::file(&self.path, FileProblem::NewerVersion { version }))
     }
 
-    fn damaged(&self) -> Failure {
-        Failure::Store {
-            path: self.path.clone(),
-            why: "this file is damaged; nothing in it was changed".into(),
-            cure: self.kind.if_damaged.into(),
-        }
+    fn damaged(&self) -> StoreError {
+        StoreError::file(&self.path, FileProblem::Damaged)
     }
 
-    /// What to say of the file, or of its disk, and what to do about it.
-    pub fn unusable(&self, error: &io::Error) -> Failure {
+    /// An error of the operating system about this file.
+    pub fn unusable(&self, error: io::Error) -> StoreError {
         self.unusable_beside(&self.path, error)
     }
 
-    /// The same of a file beside it. Nobody knows of that one, so that it is this one which has no room.
-    pub fn unusable_beside(&self, path: &Path, error: &io::Error) -> Failure {
-        let otherwise = self.kind.otherwise;
-        match lacking(error, &self.path, otherwise) {
-            Some((why, cure)) => Failure::Store { path: self.path.clone(), why, cure },
-            None => Failure::Store {
-                path: path.to_owned(),
-                why: error.to_string(),
-                cure: format!("make the file and its folder yours and writable{otherwise}"),
-            },
+    /// An error about a file beside this one. A lack of disk space is reported for this file, which has to grow.
+    pub fn unusable_beside(&self, path: &Path, error: io::Error) -> StoreError {
+        match FileProblem::of_disk(&error, &self.path) {
+            Some(problem) => StoreError::file(&self.path, problem),
+            None => StoreError::file(path, FileProblem::Refused(Arc::new(error))),
         }
     }
 
-    pub fn broken(&self, error: &rusqlite::Error) -> Failure {
-        let (why, cure) = match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => return self.damaged(),
-            Some(ErrorCode::DiskFull) => ("the disk is full".to_owned(), "free some space"),
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                ("this file or its folder cannot be written".to_owned(), "make both writable")
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                let why = "another program keeps this file locked".to_owned();
-                let cure = format!("wait for that program, or end it{}", self.kind.otherwise);
-                return Failure::Locked { path: self.path.clone(), why, cure };
-            }
-            _ => (error.to_string(), "mend that"),
+    pub fn broken(&self, error: &rusqlite::Error) -> StoreError {
+        let problem = match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => FileProblem::Damaged,
+            Some(ErrorCode::DiskFull) => FileProblem::DiskFull,
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => FileProblem::NotWritable,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => FileProblem::Locked,
+            // Not as the source: its connection cannot be shared between threads.
+            _ => FileProblem::Database(error.to_string()),
         };
-        Failure::Store { path: self.path.clone(), why, cure: format!("{cure}{}", self.kind.otherwise) }
+        StoreError::file(&self.path, problem)
     }
 }
 
@@ -305,35 +261,15 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
         || matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.starts_with("no such table"))
 }
 
-/// What to say of a disk that has no room or takes nothing, and what to do about it; nothing of any
-/// other error.
-pub fn lacking(error: &io::Error, beside: &Path, otherwise: &str) -> Option<(String, String)> {
-    let (why, cure) = match error.kind() {
-        io::ErrorKind::StorageFull => ("the disk is full".into(), "free some space"),
-        io::ErrorKind::QuotaExceeded => ("your share of the disk is used up".into(), "remove files of yours"),
-        io::ErrorKind::FileTooLarge => (
-            format!("files may not grow large enough in {}", beside.display()),
-            "raise the limit on the size of files (`ulimit -f`)",
-        ),
-        // What this program itself refuses has no number.
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
-            ("this file or its folder cannot be written".into(), "make both writable")
-        }
-        _ => return None,
-    };
-    Some((why, format!("{cure}{otherwise}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{ErrorClass, ErrorInfo as _};
 
     static KIND: Kind = Kind {
         application_id: 7,
         steps: &["CREATE TABLE first(x)", "ALTER TABLE first ADD COLUMN y"],
         writing: "PRAGMA secure_delete = ON",
-        otherwise: ", then run the command again",
-        if_damaged: "move it away",
     };
 
     #[test]
@@ -359,9 +295,9 @@ mod tests {
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         own.busy_timeout(Duration::ZERO).unwrap();
         let locked = own.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())).unwrap_err();
-        let failure = Database::new(path, &KIND, Privacy::default()).broken(&locked);
-        assert!(matches!(failure, Failure::Locked { .. }), "{failure:?}");
-        assert_eq!(failure.exit_code(), 75);
+        let error = Database::new(path, &KIND, Privacy::default()).broken(&locked);
+        assert!(matches!(error, StoreError::File { problem: FileProblem::Locked, .. }), "{error:?}");
+        assert_eq!(error.class(), ErrorClass::Temporary);
     }
 
     #[test]
@@ -385,17 +321,18 @@ mod tests {
             database.misunderstood(&connection, &error)
         };
         private_fs::create(&path).unwrap();
-        assert_eq!(asked(), Ok(Older::Empty));
+        assert_eq!(asked().unwrap(), Older::Empty);
         let connection = Connection::open(&path).unwrap();
         connection
             .execute_batch("CREATE TABLE first(x); INSERT INTO first VALUES (1); PRAGMA user_version = 1")
             .unwrap();
-        assert_eq!(asked(), Ok(Older::Mended));
+        assert_eq!(asked().unwrap(), Older::Mended);
         connection.execute("UPDATE first SET y = 2", []).unwrap();
         assert_eq!(ask(&connection).unwrap(), 2);
         connection.execute_batch("DROP TABLE first").unwrap();
-        assert_eq!(asked(), Err(database.damaged()), "its shape says that there is one");
+        let is = |problem: fn(&FileProblem) -> bool| matches!(asked(), Err(StoreError::File { problem: found, .. }) if problem(&found));
+        assert!(is(|problem| matches!(problem, FileProblem::Damaged)), "its shape says that there is one");
         connection.execute_batch("PRAGMA user_version = 3").unwrap();
-        assert!(matches!(asked(), Err(Failure::Store { cure, .. }) if cure == "upgrade nexus"));
+        assert!(is(|problem| matches!(problem, FileProblem::NewerVersion { version: 3 })));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nexus::internal::api::{ApiError, Message, ProgressEvent, Question, RetryPolicy};
 use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
-use nexus::{Accounts, Failure, Folders, Provider};
+use nexus::{Accounts, Failure, Folders, Notice, Provider};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ async fn setup(settings: Settings) -> Setup {
 }
 
 /// The same, with somebody who is told of what was mended.
-async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&str) + Send + Sync + 'static) -> Setup {
+async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&Notice) + Send + Sync + 'static) -> Setup {
     setup_at(nexus::now, home, settings, told).await
 }
 
@@ -33,7 +33,7 @@ async fn setup_at(
     clock: fn() -> i64,
     home: TempDir,
     settings: Settings,
-    told: impl Fn(&str) + Send + Sync + 'static,
+    told: impl Fn(&Notice) + Send + Sync + 'static,
 ) -> Setup {
     let sandbox = Sandbox::start(settings).await.unwrap();
     let provider = Provider::named("work")
@@ -97,7 +97,7 @@ fn a_failure_that_is_older_than_the_need_is_not_taken_for_an_answer_to_it() {
         let home = tempfile::tempdir().unwrap();
         let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, Settings::default(), |_| {}).await;
         setup.sign_in().await.unwrap();
-        let seen = setup.accounts.look("ada").unwrap();
+        let seen = setup.accounts.load("ada").await.unwrap();
         setup.sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
         setup.accounts.refresh("ada").await.unwrap_err();
         CLOCK.fetch_add(60, Ordering::Relaxed);
@@ -149,7 +149,8 @@ fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
         let (tries, kept) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(String::new())));
         let met = {
             let (tries, kept, key, open_to_others) = (tries.clone(), kept.clone(), key.clone(), open_to_others.clone());
-            move |sentence: &str| {
+            move |notice: &Notice| {
+                let sentence = notice.to_string();
                 assert!(sentence.contains("session.key was open to other users"), "{sentence}");
                 let mut tries = tries.lock().unwrap();
                 *tries += 1;
@@ -169,7 +170,7 @@ fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
         });
         signed_in.unwrap();
         assert_eq!((*tries.lock().unwrap(), setup.sandbox.counts().revocations), (3, 0));
-        assert_eq!(setup.accounts.look("ada").unwrap().generation, 1);
+        assert_eq!(setup.accounts.load("ada").await.unwrap().generation, 1);
     });
 }
 
@@ -184,8 +185,8 @@ fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
             () = gate.arrived(1) => {}
         }
         gate.open();
-        setup.accounts.settled().await;
-        assert_eq!(setup.accounts.look("ada").unwrap().generation, 1);
+        setup.accounts.wait_for_saves().await;
+        assert_eq!(setup.accounts.load("ada").await.unwrap().generation, 1);
     });
 }
 
@@ -200,9 +201,9 @@ fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
             _ = setup.sign_in() => panic!("nothing is revoked yet"),
             () = gate.arrived(1) => {}
         }
-        assert_eq!(setup.accounts.look("ada").unwrap().generation, 2);
+        assert_eq!(setup.accounts.load("ada").await.unwrap().generation, 2);
         gate.open();
-        setup.accounts.settled().await;
+        setup.accounts.wait_for_saves().await;
         assert_eq!(setup.sandbox.counts().revocations, 1);
     });
 }
@@ -220,7 +221,7 @@ fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
         }
         gate.open();
         setup.sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Revoke).len() == 2).await;
-        assert!(matches!(setup.accounts.look("ada"), Err(Failure::NotSignedIn { .. })));
+        assert!(matches!(setup.accounts.load("ada").await, Err(Failure::NotSignedIn { .. })));
     });
 }
 
@@ -237,7 +238,7 @@ fn a_list_of_models_is_kept_with_the_session_it_was_asked_for() {
             gate.open();
         });
         assert_eq!(listed.unwrap().len(), 3);
-        assert_eq!(setup.accounts.look("ada").unwrap().models, None, "another account may have signed in since");
+        assert_eq!(setup.accounts.load("ada").await.unwrap().models, None, "another account may have signed in since");
     });
 }
 

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::nexus::{Nexus, block_on, sandbox};
+use crate::stored::Stored;
 
 fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
     let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
@@ -16,9 +17,7 @@ fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
 
 /// Lets so many seconds pass for the stored session; negative, the clock is set back.
 fn pass(nexus: &Nexus, seconds: i64) {
-    let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
-    let moved = "UPDATE session SET issued_at = issued_at - ?1, expires_at = expires_at - ?1";
-    assert_eq!(store.execute(moved, [seconds]).unwrap(), 1);
+    Stored::open(nexus.home()).pass(seconds);
 }
 
 const ANSWER: &str = "You said: x (This is the nexus sandbox: no model is behind it.)\n";

@@ -64,6 +64,8 @@ mod pkce;
 mod private;
 /// What holds of anything that comes from outside.
 mod properties;
+/// The stored session, opened and sealed anew.
+mod stored;
 /// A conversation at a terminal: lines, answers, words with the program, and how it ends.
 mod talk;
 /// `nexus chat -t`, `--system-file`, and aliases.

@@ -12,7 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::stored::Stored;
 
 /// No command of these tests takes nearly as long; what does, hangs.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -76,8 +79,9 @@ impl Nexus {
 
     /// Makes the next refresh the first that fails, if it does.
     pub(crate) fn forget_failures(&self) {
-        let store = rusqlite::Connection::open(self.path("data/sessions.db")).unwrap();
-        store.execute("UPDATE session SET failed = NULL", []).unwrap();
+        let mut stored = Stored::open(self.home());
+        stored.session["failed"] = Value::Null;
+        stored.save();
     }
 
     /// Sets a variable for the commands that follow.

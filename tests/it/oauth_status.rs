@@ -4,6 +4,7 @@ use nexus::sandbox::{Endpoint, Settings};
 use serde_json::{Value, json};
 
 use crate::nexus::{Nexus, sandbox};
+use crate::stored::Stored;
 
 fn lifetime(seconds: i64) -> Settings {
     Settings { token_lifetime: Some(json!(seconds)), ..Settings::default() }
@@ -230,15 +231,13 @@ fn a_session_that_the_first_nexus_kept_is_read_and_its_file_brought_up_to_date()
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let store = rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();
-    let as_it_was = "ALTER TABLE session DROP COLUMN failed; ALTER TABLE session ADD COLUMN failure TEXT;
-        UPDATE session SET failure = 'you@sandbox.example is locked'; PRAGMA user_version = 1";
-    store.execute_batch(as_it_was).unwrap();
+    Stored::open(nexus.home()).as_version_1("you@sandbox.example is locked");
     assert_output!(
         nexus.run(&["oauth", "status"]), 0,
         stdout: "Token active, expires in 8.0 hours, auto-refresh enabled\n", stderr: "",
     );
     let version: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     let bytes = std::fs::read(nexus.path("data/sessions.db")).unwrap();
     assert!(!String::from_utf8_lossy(&bytes).contains("is locked"), "what was said is sealed from now on");
 }

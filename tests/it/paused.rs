@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::chat::{delta, signed_in, stop, stop_reason};
 use crate::nexus::{Nexus, block_on, sandbox};
+use crate::stored::Stored;
 
 /// More than a pipe holds, in pieces that one write would not take either.
 const PIECES: usize = 40;
@@ -83,8 +84,7 @@ fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
-    let moved = "UPDATE session SET issued_at = issued_at - 3500, expires_at = expires_at - 3500";
-    assert_eq!(store.execute(moved, []).unwrap(), 1);
+    Stored::open(nexus.home()).pass(3_500);
     let generation = || store.query_row("SELECT generation FROM session", [], |row| row.get::<_, i64>(0)).unwrap();
     let (before, renewal) = (generation(), Gate::new());
     sandbox.script(Endpoint::Token, [Scripted::Held(renewal.clone())]);

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::nexus::{Nexus, Output, block_on, sandbox};
+use crate::stored::Stored;
 
 fn expired() -> (Sandbox, Nexus) {
     let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
@@ -225,10 +226,19 @@ fn overtaken(first: impl FnOnce(&Sandbox, &Nexus)) -> (Sandbox, Nexus, Output) {
     (sandbox, nexus, output)
 }
 
-/// Changes the stored session behind everybody's back.
-fn change(nexus: &Nexus, assignment: &str) {
+/// Changes what is sealed in the stored session.
+fn change(nexus: &Nexus, members: &[(&str, Value)]) {
+    let mut stored = Stored::open(nexus.home());
+    for (name, value) in members {
+        stored.session[*name] = value.clone();
+    }
+    stored.save();
+}
+
+/// Marks the stored session as ended.
+fn end(nexus: &Nexus) {
     let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
-    assert_eq!(store.execute(&format!("UPDATE session SET {assignment}"), []).unwrap(), 1);
+    assert_eq!(store.execute("UPDATE session SET ended_at = 1761575400", []).unwrap(), 1);
 }
 
 /// Whichever of the two refreshes last looks once more before it believes that the session is over.
@@ -247,7 +257,7 @@ fn a_successor_that_has_expired_by_then_is_refreshed_in_its_turn() {
         // Else the reuse of the spent token would end this one, too.
         sandbox.end_session();
         copy.sign_in();
-        change(copy, "issued_at = 1, expires_at = 2");
+        change(copy, &[("issued_at", 1.into()), ("expires_at", 2.into())]);
     });
     late.ok();
     assert_eq!((sandbox.refreshes_asked(), sandbox.refreshes()), (2, 1), "once with each generation's token");
@@ -256,13 +266,13 @@ fn a_successor_that_has_expired_by_then_is_refreshed_in_its_turn() {
 
 #[test]
 fn a_successor_that_is_no_good_is_not_adopted() {
-    for (spoilt, code, said) in [
-        ("ended_at = 1761575400", 4, "error: the session with work was ended by the server at 2025-10-27T14:30:00Z"),
-        ("token_url = 'https://elsewhere.example/token'", 4, "https://elsewhere.example/token"),
-    ] {
+    let elsewhere = "https://elsewhere.example/token";
+    let moved = |copy: &Nexus| change(copy, &[("token_url", elsewhere.into())]);
+    let ended = "error: the session with work was ended by the server at 2025-10-27T14:30:00Z";
+    for (spoil, code, said) in [(&end as &dyn Fn(&Nexus), 4, ended), (&moved, 4, elsewhere)] {
         let (sandbox, _, late) = overtaken(|_, copy| {
             copy.run(&["oauth", "token"]).ok();
-            change(copy, spoilt);
+            spoil(copy);
         });
         assert!(late.code == Some(code) && late.stdout.is_empty() && late.stderr.contains(said), "{late}");
         assert_eq!((sandbox.refreshes_asked(), sandbox.refreshes()), (2, 1));

@@ -4,20 +4,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use nexus::internal::session::vault::Vault;
-use nexus::internal::session::{Key, Need};
+use nexus::internal::session::{Freshness, SealedSessions, SessionKey};
 use nexus::internal::time;
+use nexus::{ErrorInfo as _, Folders};
 use rusqlite::{Connection, params};
+use serde_json::json;
 use tempfile::TempDir;
-
-const COLUMNS: &str = "provider, owner, generation, access_token, refresh_token, client_secret, metadata, token_type, \
-    scopes, issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url, api_url, flight_at, \
-    attempts, failed, models";
 
 /// A store with one row that somebody else writes.
 struct Store {
     _home: TempDir,
-    vault: Vault,
+    runtime: tokio::runtime::Runtime,
+    sessions: SealedSessions,
     connection: Connection,
     cipher: XChaCha20Poly1305,
 }
@@ -29,28 +27,30 @@ thread_local! {
 impl Store {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let folder = |name| home.path().join(name);
-        let vault = Vault::new(&folder("data"), &folder("key"), &folder("state"));
-        vault.prove_writable().unwrap();
-        let line = fs::read_to_string(folder("key").join("session.key")).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let folders = Folders::under(home.path());
+        let sessions = folders.sessions(Default::default(), nexus::now, std::sync::Arc::new(|_, _| {}));
+        runtime.block_on(sessions.check_writable()).unwrap();
+        let line = fs::read_to_string(folders.key.join("session.key")).unwrap();
         let key = STANDARD_NO_PAD.decode(line.trim().strip_prefix("nexus-key-1 ").unwrap()).unwrap();
-        let connection = Connection::open(folder("data").join("sessions.db")).unwrap();
+        let connection = Connection::open(folders.data.join("sessions.db")).unwrap();
         connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;").unwrap();
         let cipher = XChaCha20Poly1305::new_from_slice(&key).unwrap();
-        Self { _home: home, vault, connection, cipher }
+        Self { _home: home, runtime, sessions, connection, cipher }
     }
 
-    /// Seals as `session/seal.rs` documents it, told apart from it.
-    fn sealed(&self, key: &Key, column: &str, generation: i64, plain: &[u8]) -> Vec<u8> {
-        let mut aad = b"nexus session 1".to_vec();
-        for part in [&key.provider, &key.owner, column] {
+    /// Seals as `session/record.rs` describes it, apart from that code.
+    fn sealed(&self, key: &SessionKey, generation: i64, plain: &[u8]) -> Vec<u8> {
+        let id = [9; 16];
+        let mut aad = b"nexus session 2".to_vec();
+        for part in [key.provider.as_bytes(), key.owner.as_bytes(), &id] {
             aad.extend((part.len() as u64).to_le_bytes());
-            aad.extend(part.as_bytes());
+            aad.extend(part);
         }
         aad.extend(generation.to_le_bytes());
         let nonce = [7; 24];
         let payload = Payload { msg: plain, aad: &aad };
-        [&nonce[..], &self.cipher.encrypt(&XNonce::from(nonce), payload).unwrap()].concat()
+        [&[2][..], &id, &nonce, &self.cipher.encrypt(&XNonce::from(nonce), payload).unwrap()].concat()
     }
 }
 
@@ -93,29 +93,18 @@ impl Values<'_> {
     }
 }
 
-/// A session's row. It is read or refused, whatever stands in it, and a value that was sealed for
-/// another place does not open.
+/// A session's row. It is read or refused, whatever it holds, and what was sealed for another place does not open.
 pub(crate) fn holds(input: &[u8]) {
     STORE.with(|store| store.row_holds(&mut Values(input)));
 }
 
 impl Store {
     fn row_holds(&self, values: &mut Values<'_>) {
-        let key = Key { provider: "work".into(), owner: String::new() };
+        let key = SessionKey { provider: "work".into(), owner: String::new() };
         let generation = values.number();
         // Of a hundred rows most should get past the seal.
         let misplaced = values.byte() == 255;
         let token = values.text();
-        let seal = |column: &str, plain: &[u8]| self.sealed(&key, column, generation, plain);
-        let access_token = seal(if misplaced { "metadata" } else { "access_token" }, token.as_bytes());
-        let refresh_token = values.perhaps(|values| seal("refresh_token", &values.bytes()));
-        let client_secret = values.perhaps(|values| seal("client_secret", &values.bytes()));
-        let metadata = match values.perhaps(Values::bytes) {
-            Some(text) => seal("metadata", &text),
-            None => seal("metadata", b"{}"),
-        };
-        let (issued_at, expires_at, ended_at) =
-            (values.number(), values.perhaps(Values::number), values.perhaps(Values::number));
         let client_auth = match values.byte() % 4 {
             0 => "none".to_owned(),
             1 => "basic".to_owned(),
@@ -123,51 +112,72 @@ impl Store {
             _ => values.text(),
         };
         let url = |values: &mut Values<'_>| format!("https://id.example.com/{}", values.text());
-        let token_url = values.perhaps(url).unwrap_or_else(|| values.text());
+        let metadata = match values.perhaps(Values::bytes) {
+            Some(text) => serde_json::from_slice(&text).unwrap_or_default(),
+            None => json!({}),
+        };
+        let failed = match values.perhaps(Values::bytes) {
+            Some(text) => serde_json::from_slice(&text).unwrap_or_default(),
+            None => json!({ "attempt": values.number(), "refresh": { "why": values.text(), "temporary": true } }),
+        };
+        let session = json!({
+            "access_token": token,
+            "refresh_token": values.perhaps(Values::text),
+            "client_secret": values.perhaps(Values::text),
+            "token_type": values.text(),
+            "scopes": [values.text()],
+            "issued_at": values.number(),
+            "expires_at": values.perhaps(Values::number),
+            "metadata": metadata,
+            "client_id": values.text(),
+            "client_auth": client_auth,
+            "token_url": values.perhaps(url).unwrap_or_else(|| values.text()),
+            "revoke_url": values.perhaps(Values::text),
+            "api_url": values.perhaps(url),
+            "failed": failed,
+            "models": values.perhaps(Values::text),
+        });
+        // Sometimes no session at all.
+        let plain = values.perhaps(|_| session.to_string().into_bytes()).unwrap_or_else(|| values.bytes());
+        let place = SessionKey { provider: if misplaced { "play" } else { "work" }.into(), owner: String::new() };
         self.connection.execute("DELETE FROM session", []).unwrap();
+        let insert = "INSERT INTO session (provider, owner, generation, issued_at, expires_at, ended_at,
+            refreshing_since, attempts, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let row = params![
             key.provider,
             key.owner,
             generation,
-            access_token,
-            refresh_token,
-            client_secret,
-            metadata,
-            values.text(),
-            values.text(),
-            issued_at,
-            expires_at,
-            ended_at,
-            values.text(),
-            client_auth,
-            token_url,
-            values.perhaps(Values::text),
-            values.perhaps(url),
+            values.number(),
+            values.perhaps(Values::number),
+            values.perhaps(Values::number),
             values.perhaps(Values::number),
             values.number(),
-            values.perhaps(|values| seal("failed", &values.bytes())),
-            values.perhaps(Values::text),
+            self.sealed(&place, generation, &plain),
         ];
-        let places: Vec<_> = (1..=row.len()).map(|place| format!("?{place}")).collect();
-        let insert = format!("INSERT INTO session ({COLUMNS}) VALUES ({})", places.join(", "));
-        self.connection.execute(&insert, row).unwrap();
+        self.connection.execute(insert, row).unwrap();
         self.readable(&key, &token, misplaced, values.number());
     }
 
-    fn readable(&self, key: &Key, token: &str, misplaced: bool, now: i64) {
-        let proven = self.vault.prove_readable();
-        let session = match self.vault.look(key) {
+    fn readable(&self, key: &SessionKey, token: &str, misplaced: bool, now: i64) {
+        let proven = self.runtime.block_on(self.sessions.check_readable());
+        let session = match self.runtime.block_on(self.sessions.load(key)) {
             Ok(session) => session.unwrap(),
-            Err(failure) => {
-                assert_eq!(failure.reason(), "store", "{failure}");
+            Err(error) => {
+                assert_eq!(error.code(), "store", "{error}");
                 return assert!(proven.is_err());
             }
         };
         assert!(!misplaced, "a value from another place was opened");
         assert_eq!(session.access_token.expose(), token);
-        for need in [Need::Request, Need::Lend, Need::AtLeast(now), Need::Ahead, Need::OtherThan(now)] {
-            let serves = session.serves(need, now);
-            assert!(!serves || session.alive(now), "{need:?}");
+        for freshness in [
+            Freshness::Request,
+            Freshness::Export,
+            Freshness::AtLeast(now),
+            Freshness::Proactive,
+            Freshness::NotGeneration(now),
+        ] {
+            let serves = session.serves(freshness, now);
+            assert!(!serves || session.alive(now), "{freshness:?}");
         }
         let told = [Some(session.issued_at), session.expires_at, session.ended_at];
         for at in told.into_iter().flatten() {

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 /// Why they cannot be listed.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.accounts(args.provider.as_deref())?;
-    let seen = accounts.look("")?;
+    let seen = context.session(&accounts)?;
     let models = context.wait(async {
         let _seen = context.progress();
         context.waiting("asking which models there are");

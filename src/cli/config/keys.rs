@@ -14,7 +14,7 @@ use super::source::Source;
 use nexus::internal::failure::Failure;
 use nexus::internal::provider::{ClientAuth, Dialect, Encoding, Provider, Setting};
 use nexus::internal::secret::ClientSecret;
-use nexus::internal::session::key::Keeper;
+use nexus::internal::session::key::KeyBackend;
 
 /// A key of the file.
 pub(super) struct Key<T: 'static> {
@@ -34,7 +34,7 @@ pub(super) struct Settings {
     pub(super) aliases: BTreeMap<String, String>,
     pub(super) default: Option<String>,
     pub(super) no_history: bool,
-    pub(super) key: Option<Keeper>,
+    pub(super) key: Option<KeyBackend>,
     pub(super) passphrase_file: Option<PathBuf>,
     pub(super) passphrase_command: Option<String>,
 }
@@ -91,9 +91,9 @@ pub(super) const TOP: &[Key<Settings>] = &[
     Key {
         name: "key",
         kind: Choice(&[
-            ("file", |settings| settings.key = Some(Keeper::File)),
-            ("keyring", |settings| settings.key = Some(Keeper::Keyring)),
-            ("passphrase", |settings| settings.key = Some(Keeper::Passphrase)),
+            ("file", |settings| settings.key = Some(KeyBackend::File)),
+            ("keyring", |settings| settings.key = Some(KeyBackend::Keyring)),
+            ("passphrase", |settings| settings.key = Some(KeyBackend::Passphrase)),
         ]),
         default: "\"file\"",
         help: "Where a new key to the stored sessions is kept. `nexus key move` moves one that exists.",

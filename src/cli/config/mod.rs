@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::cli::nearest::nearest;
 use nexus::internal::failure::{Failure, Result};
 use nexus::internal::provider::{BUILT_IN, Name, Provider};
-use nexus::internal::session::key::{Keeper, Keeping, PassphraseSource};
+use nexus::internal::session::key::{KeyBackend, KeyConfig, PassphraseSource};
 
 mod checks;
 mod client;
@@ -33,7 +33,7 @@ pub(crate) struct Configured {
     /// The provider.
     pub(crate) provider: Provider,
     /// How the key to the stored sessions is to be kept.
-    pub(crate) keeping: Keeping,
+    pub(crate) key_config: KeyConfig,
     /// Whether conversations at a terminal are saved.
     pub(crate) history: bool,
     /// Sentences for stderr.
@@ -64,7 +64,7 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
         return Err(unknown_provider(name, path, providers.into_keys()));
     }
     let mut warnings = Vec::new();
-    let keeping = settings.keeping(&mut warnings)?;
+    let key_config = settings.key_config(&mut warnings)?;
     let mut provider = match section {
         Some(section) => section.into_provider(&mut warnings)?,
         None => Provider::claude_code(),
@@ -74,7 +74,7 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, &mut provider)?);
     }
-    Ok(Configured { provider, keeping, history: !settings.no_history, warnings })
+    Ok(Configured { provider, key_config, history: !settings.no_history, warnings })
 }
 
 /// [`load`] for a command that needs only the session of a provider: the session brings its client and its
@@ -110,10 +110,10 @@ pub(crate) fn load_stored(
         (None, [only]) if file.is_none() => only.clone(),
         (None, _) => BUILT_IN.into(),
     };
-    let (keeping, warnings) = keeping(path).unwrap_or_default();
+    let (key_config, warnings) = key_config(path).unwrap_or_default();
     let mut provider = Provider::named(&name);
     provider.name = Name::beside(&name, default.as_deref().unwrap_or(BUILT_IN));
-    Ok((Configured { provider, keeping, history: true, warnings }, (!removed).then_some(failure)))
+    Ok((Configured { provider, key_config, history: true, warnings }, (!removed).then_some(failure)))
 }
 
 /// The provider to use where a command names none.
@@ -125,14 +125,14 @@ fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<Str
 ///
 /// # Errors
 /// [`Failure::Configuration`], naming the key and its place.
-pub(crate) fn keeping(path: &Path) -> Result<(Keeping, Vec<String>)> {
+pub(crate) fn key_config(path: &Path) -> Result<(KeyConfig, Vec<String>)> {
     let mut warnings = Vec::new();
-    let keeping = read(path)?.settings.keeping(&mut warnings)?;
-    Ok((keeping, warnings))
+    let key_config = read(path)?.settings.key_config(&mut warnings)?;
+    Ok((key_config, warnings))
 }
 
 impl Settings {
-    fn keeping(&self, warnings: &mut Vec<String>) -> Result<Keeping> {
+    fn key_config(&self, warnings: &mut Vec<String>) -> Result<KeyConfig> {
         let source = &self.source;
         let passphrase = match (&self.passphrase_file, &self.passphrase_command) {
             (Some(_), Some(_)) => {
@@ -151,14 +151,14 @@ impl Settings {
                 }
                 Some(PassphraseSource::Command(words))
             }
-            (None, None) if self.key == Some(Keeper::Passphrase) => {
+            (None, None) if self.key == Some(KeyBackend::Passphrase) => {
                 let why = "is passphrase, but nothing says where the passphrase comes from";
                 let hint = "write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it";
                 return Err(source.invalid("key", why, hint));
             }
             (None, None) => None,
         };
-        Ok(Keeping { keeper: self.key, passphrase })
+        Ok(KeyConfig { backend: self.key, passphrase })
     }
 }
 

@@ -97,20 +97,20 @@ fn the_provider_is_chosen_by_flag_then_variable_then_file() {
 
 #[test]
 fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
-    let keeping = |toml| configured(toml, &[], None).unwrap().keeping;
-    assert_eq!(keeping(""), Keeping::default());
+    let key_config = |toml| configured(toml, &[], None).unwrap().key_config;
+    assert_eq!(key_config(""), KeyConfig::default());
     let words = |text: &str| text.split(' ').map(String::from).collect();
     assert_eq!(
-        keeping("key = 'passphrase'\npassphrase_command = 'pass  show $x'"),
-        Keeping {
-            keeper: Some(Keeper::Passphrase),
+        key_config("key = 'passphrase'\npassphrase_command = 'pass  show $x'"),
+        KeyConfig {
+            backend: Some(KeyBackend::Passphrase),
             passphrase: Some(PassphraseSource::Command(words("pass show $x")))
         }
     );
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), "passphrase_file = 'pass'").unwrap();
-    let (keeping, _) = super::keeping(&folder.path().join("config.toml")).unwrap();
-    assert_eq!(keeping.passphrase, Some(PassphraseSource::File(folder.path().join("pass"))));
+    let (key_config, _) = super::key_config(&folder.path().join("config.toml")).unwrap();
+    assert_eq!(key_config.passphrase, Some(PassphraseSource::File(folder.path().join("pass"))));
 }
 
 #[test]

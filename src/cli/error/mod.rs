@@ -2,3 +2,4 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "the command line still reads hints from `Failure`"))]
 mod api;
+pub(crate) mod session;

@@ -3,13 +3,8 @@
 use nexus::internal::store::database::Kind;
 
 /// The history's database ("nexh").
-pub(super) static HISTORY: Kind = Kind {
-    application_id: 0x6e65_7868,
-    steps: STEPS,
-    writing: "PRAGMA secure_delete = ON",
-    otherwise: ", or use --no-history",
-    if_damaged: "move it away to begin a new history",
-};
+pub(super) static HISTORY: Kind =
+    Kind { application_id: 0x6e65_7868, steps: STEPS, writing: "PRAGMA secure_delete = ON" };
 
 /// `word` is the search index over the turns' text, which it does not hold a second time; the triggers
 /// keep the two alike. Times are Unix seconds. `state` is `whole`, `cut` or `refused`, `usage` JSON.

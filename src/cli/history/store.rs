@@ -7,10 +7,12 @@ use std::path::Path;
 
 use super::schema::HISTORY;
 use super::{Conversation, State, Turn, id};
+use crate::cli::error::session::{After, store_hint};
 use nexus::internal::api::Role;
 use nexus::internal::failure::{Failure, Result};
-use nexus::internal::private_fs::{Notice, Privacy};
-use nexus::internal::store::database::{Database, Row, Rows, Transaction, Trouble, params, params_from_iter};
+use nexus::internal::private_fs::{ClosedFn, Privacy};
+use nexus::internal::store::StoreError;
+use nexus::internal::store::database::{Database, Params, Row, Rows, Transaction, params, params_from_iter};
 
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
     conversation.system, conversation.created_at, conversation.updated_at";
@@ -69,10 +71,10 @@ pub(crate) enum Which<'a> {
 }
 
 impl History {
-    /// A history in this folder; `notice` is told of files that were open to others. Nothing is read
+    /// A history in this folder; `closed` is called for files that were open to others. Nothing is read
     /// or made yet.
-    pub(crate) fn new(data: &Path, notice: Notice) -> Self {
-        Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::telling(notice)) }
+    pub(crate) fn new(data: &Path, closed: ClosedFn) -> Self {
+        Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::reporting(closed)) }
     }
 
     /// Keeps a question: as the next of a conversation, or the first of a new one. Gives the
@@ -81,13 +83,13 @@ impl History {
     /// # Errors
     /// [`Failure::Store`] where it cannot be kept.
     pub(crate) fn ask(&self, conversation: Option<&str>, asked: &Asked) -> Result<String> {
-        self.database.write(|transaction| {
-            let mut named = conversation.map(str::to_owned);
-            loop {
-                let id = match named.take() {
-                    Some(id) => id,
-                    None => id::draw(asked.at)?,
-                };
+        let mut named = conversation.map(str::to_owned);
+        loop {
+            let id = match named.take() {
+                Some(id) => id,
+                None => id::draw(asked.at)?,
+            };
+            let kept = self.write(|transaction| {
                 let known = conversation.is_some()
                     && transaction.execute(
                         "UPDATE conversation SET provider = ?2, model = ?3, system = ?4, updated_at = ?5 WHERE id = ?1",
@@ -95,25 +97,22 @@ impl History {
                     )? == 1;
                 // Another may have drawn the same name in the same second.
                 let begun = || {
+                    let title = Conversation::title_of(&asked.words);
                     transaction.execute(
                         "INSERT OR IGNORE INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-                        params![
-                            id,
-                            Conversation::title_of(&asked.words),
-                            asked.provider,
-                            asked.model,
-                            asked.system,
-                            asked.at
-                        ],
+                        params![id, title, asked.provider, asked.model, asked.system, asked.at],
                     )
                 };
-                if known || begun()? == 1 {
-                    let turn = Turn::asked(&asked.text, asked.at);
-                    insert(transaction, &id, &turn)?;
-                    return Ok(id);
+                let kept = known || begun()? == 1;
+                if kept {
+                    insert(transaction, &id, &Turn::asked(&asked.text, asked.at))?;
                 }
+                Ok(kept)
+            })?;
+            if kept {
+                return Ok(id);
             }
-        })
+        }
     }
 
     /// Keeps an answer, unless its conversation has been deleted.
@@ -121,7 +120,7 @@ impl History {
     /// # Errors
     /// [`Failure::Store`] where it cannot be kept.
     pub(crate) fn answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
-        self.database.write(|transaction| {
+        self.write(|transaction| {
             let known = transaction.execute(
                 "UPDATE conversation SET updated_at = max(updated_at, ?2) WHERE id = ?1",
                 params![conversation, turn.at],
@@ -141,7 +140,7 @@ impl History {
              (SELECT max(number) FROM turn WHERE turn.conversation = conversation.id) DESC, id DESC LIMIT ?1"
         );
         let limit = limit.map_or(-1, i64::from);
-        self.database.rows(&query, params![limit], |row| Ok((conversation(row)?, row.get(7)?)))
+        self.rows(&query, params![limit], |row| Ok((conversation(row)?, row.get(7)?)))
     }
 
     /// The conversation that was used last, if there is any.
@@ -165,7 +164,7 @@ impl History {
             return Err(Failure::usage("history", "a conversation's id is not empty; `nexus history list` lists them"));
         }
         let mut found = match id::typed(wanted) {
-            Some(id) => self.database.rows(&query, params![id], conversation)?,
+            Some(id) => self.rows(&query, params![id], conversation)?,
             None => Vec::new(),
         };
         match (found.len(), found.pop()) {
@@ -181,7 +180,7 @@ impl History {
     pub(crate) fn turns(&self, conversation: &str) -> Result<Vec<Turn>> {
         let query = "SELECT role, text, state, model, stop_reason, usage, request_id, at
             FROM turn WHERE conversation = ?1 ORDER BY number";
-        self.database.rows(query, params![conversation], |row| {
+        self.rows(query, params![conversation], |row| {
             let usage: Option<String> = row.get(5)?;
             Ok(Turn {
                 role: role(row.get(0)?),
@@ -202,7 +201,7 @@ impl History {
     /// [`Failure::Store`] where they cannot be read.
     pub(crate) fn questions(&self, limit: usize) -> Result<Vec<String>> {
         let query = "SELECT text FROM turn WHERE role = 'user' ORDER BY number DESC LIMIT ?1";
-        let mut questions = self.database.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
+        let mut questions = self.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
         questions.reverse();
         Ok(questions)
     }
@@ -241,7 +240,7 @@ impl History {
         );
         let index = (!phrases.is_empty()).then(|| phrases.join(" "));
         let values = index.into_iter().chain(running_on.iter().map(|word| anywhere(word)));
-        self.database.rows(&query, params_from_iter(values), |row| {
+        self.rows(&query, params_from_iter(values), |row| {
             let text: String = row.get(9)?;
             let excerpt = running_on.first().map_or_else(|| text.clone(), |word| around(word, &text));
             Ok(Found {
@@ -267,15 +266,14 @@ impl History {
                 found
             }
             Which::Before(time) => {
-                self.database
-                    .rows("SELECT id FROM conversation WHERE updated_at < ?1", params![time], |row| row.get(0))?
+                self.rows("SELECT id FROM conversation WHERE updated_at < ?1", params![time], |row| row.get(0))?
             }
-            Which::All => self.database.rows("SELECT id FROM conversation", params![], |row| row.get(0))?,
+            Which::All => self.rows("SELECT id FROM conversation", params![], |row| row.get(0))?,
         };
         if ids.is_empty() {
             return Ok(0);
         }
-        self.database.write(|transaction| {
+        self.write(|transaction| {
             let mut deleted = 0;
             for id in &ids {
                 transaction.execute("DELETE FROM turn WHERE conversation = ?1", params![id])?;
@@ -285,9 +283,29 @@ impl History {
             Ok(deleted)
         })
     }
+
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Rows<T>) -> Result<T> {
+        self.database.write(work).map_err(failure)
+    }
+
+    fn rows<T>(&self, query: &str, values: impl Params, read: impl Fn(&Row<'_>) -> Rows<T>) -> Result<Vec<T>> {
+        self.database.rows(query, values, read).map_err(failure)
+    }
 }
 
-fn insert(transaction: &Transaction<'_>, conversation: &str, turn: &Turn) -> std::result::Result<(), Trouble> {
+/// What to do about the history's file.
+const AFTER: After = After { otherwise: ", or use --no-history", if_damaged: "move it away to begin a new history" };
+
+fn failure(error: StoreError) -> Failure {
+    let cure = store_hint(&error, AFTER);
+    match error.into() {
+        Failure::Store { path, why, .. } => Failure::Store { path, why, cure },
+        Failure::Locked { path, why, .. } => Failure::Locked { path, why, cure },
+        other => other,
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, conversation: &str, turn: &Turn) -> Rows<()> {
     transaction.execute(
         "INSERT INTO turn (conversation, role, text, state, model, stop_reason, usage, request_id, at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -366,7 +384,8 @@ mod tests {
     #[test]
     fn writers_wait_for_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let history = History::new(&folder.path().join("data"), Arc::new(|sentence: &str| panic!("{sentence}")));
+        let history =
+            History::new(&folder.path().join("data"), Arc::new(|path, mode| panic!("{} {mode:o}", path.display())));
         let asked = |text: &str| Asked {
             provider: "work".into(),
             model: "large".into(),

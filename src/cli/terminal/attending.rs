@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use super::Interrupted;
 use super::Signals;
-use crate::cli::context::Context;
-use nexus::internal::failure::{Failure, Result};
-use nexus::internal::session::renew;
+use crate::cli::context::{Context, runtime};
 
 /// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
 /// its request may take, and the tries to save it, each behind somebody who writes.
@@ -51,7 +49,7 @@ impl Context {
     /// Waits until no token is between "sent" and "saved", or somebody insists on the end: with a second
     /// signal, wherever the first one met the command.
     async fn settle(&self, signals: &mut Signals, mut signalled: bool) {
-        let mut settled = std::pin::pin!(tokio::time::timeout(SETTLING, renew::settled(&self.flights)));
+        let mut settled = std::pin::pin!(tokio::time::timeout(SETTLING, self.pending_saves.wait_for_saves()));
         let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
         let mut told = false;
         loop {
@@ -102,14 +100,6 @@ impl Context {
             found: rustix::termios::tcgetattr(io::stdin()).ok(),
         }
     }
-}
-
-/// What waits for the network, on this thread.
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })
 }
 
 /// The terminal as it was found; dropped, it is so again, whoever was reading from it.

@@ -1,23 +1,22 @@
-//! How the configuration wants the key to the stored sessions kept: plain values, read from the
-//! file and handed to the session's room.
+//! Where the key to the stored sessions is to be kept: plain values, as a configuration holds them.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// Who keeps the key.
+/// Where the key is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Keeper {
+pub enum KeyBackend {
     /// A file of its own, open to nobody else.
     File,
     /// The operating system's keyring.
     Keyring,
-    /// A person or program that knows the passphrase it is wrapped with.
+    /// In its file, wrapped with a passphrase.
     Passphrase,
 }
 
-impl Keeper {
+impl KeyBackend {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::File, Self::Keyring, Self::Passphrase];
 
@@ -30,13 +29,13 @@ impl Keeper {
         }
     }
 
-    /// The keeper of this name.
+    /// The inverse of [`as_str`](Self::as_str).
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|keeper| keeper.as_str() == word)
+        Self::ALL.into_iter().find(|backend| backend.as_str() == word)
     }
 }
 
-/// Where the passphrase comes from. It stands in no argument, variable or log.
+/// Where the passphrase comes from. It is in no argument, variable or log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PassphraseSource {
     /// A file's text, without the newline at its end.
@@ -47,9 +46,9 @@ pub enum PassphraseSource {
 
 /// What the configuration says about the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Keeping {
-    /// Who is to keep it; where nothing is said, a file, or whoever keeps it already.
-    pub keeper: Option<Keeper>,
+pub struct KeyConfig {
+    /// Where a new key goes; a file if none is named. A key that exists is used where it is.
+    pub backend: Option<KeyBackend>,
     /// Where the passphrase comes from.
     pub passphrase: Option<PassphraseSource>,
 }

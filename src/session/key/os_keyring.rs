@@ -12,13 +12,6 @@ pub(super) type Asked<T> = std::result::Result<T, String>;
 /// The service that entries are filed under.
 pub(super) const SERVICE: &str = "nexus";
 
-/// What to do where the keyring is of no use.
-pub(super) const WAY_IN: &str = if cfg!(feature = "keyring") {
-    "run this in a session with an unlocked keyring"
-} else {
-    "install nexus with it: `cargo install --locked --features keyring --path .` in its source"
-};
-
 /// The text of an entry, if there is one.
 pub(super) fn load(id: &str) -> Asked<Option<Zeroizing<String>>> {
     ask::load(id.to_owned())
@@ -43,7 +36,7 @@ mod ask {
     use zeroize::Zeroizing;
 
     use super::{Asked, SERVICE};
-    use crate::session::key::within::{Inside, within};
+    use crate::session::key::bounded::{Inside, with_deadline};
 
     /// How long the keyring may take for one answer.
     const LIMIT: Duration = Duration::from_secs(5);
@@ -70,7 +63,7 @@ mod ask {
     fn bounded<T: Send + 'static>(work: impl FnOnce() -> Asked<T> + Send + 'static) -> Asked<T> {
         static INSIDE: LazyLock<Inside> = LazyLock::new(Inside::default);
         let seconds = LIMIT.as_secs();
-        within(&INSIDE, LIMIT, work).unwrap_or_else(|| {
+        with_deadline(&INSIDE, LIMIT, work).unwrap_or_else(|| {
             Err(format!("gave no answer within {seconds} seconds; it may be locked, or asking for its password"))
         })
     }

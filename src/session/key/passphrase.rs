@@ -19,10 +19,10 @@ use rand::rngs::SysRng;
 use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
-use crate::failure::{Failure, Result};
+use super::config::PassphraseSource;
+use super::data_key::DataKey;
+use super::error::KeyError;
 use crate::secret::{self, Passphrase};
-use crate::session::key::PassphraseSource;
-use crate::session::key::record::DataKey;
 use crate::session::seal::Seal;
 
 /// What a new wrapping costs: the memory (in KiB) and passes of RFC 9106's second choice, on one
@@ -72,23 +72,24 @@ pub(super) struct Wrapped {
 
 impl Wrapped {
     /// Wraps a key.
-    pub(super) fn wrap(key: &DataKey, passphrase: &Passphrase) -> Result<Self> {
+    pub(super) fn wrap(key: &DataKey, passphrase: &Passphrase) -> Result<Self, KeyError> {
         let mut salt = vec![0; SALT];
         SysRng
             .try_fill_bytes(&mut salt)
-            .map_err(|error| Failure::System { sentence: format!("making a salt: {error}") })?;
+            .map_err(|error| KeyError::System { attempt: "making a salt", description: error.to_string() })?;
         let mut wrapped = Self { id: key.id(), cost: COST, salt, sealed: Vec::new() };
-        let seal = wrapped
-            .stretch(passphrase)
-            .ok_or_else(|| Failure::System { sentence: "stretching the passphrase: Argon2 found no memory".into() })?;
-        wrapped.sealed = seal.seal_bytes(wrapped.header().as_bytes(), key.bytes())?;
+        let no_memory = || "Argon2 found no memory".to_owned();
+        let failed = |description| KeyError::System { attempt: "stretching the passphrase", description };
+        let seal = wrapped.stretch(passphrase).ok_or_else(no_memory).map_err(failed)?;
+        let sealed = seal.seal(wrapped.header().as_bytes(), key.bytes());
+        wrapped.sealed =
+            sealed.map_err(|error| KeyError::System { attempt: "wrapping the key", description: error.to_string() })?;
         Ok(wrapped)
     }
 
     /// The key, if this is its passphrase.
     pub(super) fn unwrap(&self, passphrase: &Passphrase) -> Option<DataKey> {
-        let bytes =
-            self.stretch(passphrase)?.unseal_bytes(self.header().as_bytes(), &self.sealed).map(Zeroizing::new)?;
+        let bytes = self.stretch(passphrase)?.open(self.header().as_bytes(), &self.sealed)?;
         DataKey::from_bytes(&bytes).filter(|key| key.id() == self.id)
     }
 
@@ -120,7 +121,7 @@ impl fmt::Display for Wrapped {
 }
 
 /// The passphrase, or why there is none, as a sentence.
-pub(super) fn ask(source: &PassphraseSource) -> std::result::Result<Passphrase, String> {
+pub(super) fn ask(source: &PassphraseSource) -> Result<Passphrase, String> {
     let (bytes, whose) = match source {
         PassphraseSource::File(path) => {
             let whose = format!("passphrase_file {}", path.display());
@@ -151,7 +152,7 @@ fn read(path: &std::path::Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// What a program prints. A thread with a runtime of its own waits for it, because whoever asks may
 /// be in the middle of another one; a program that outlives the limit is killed.
-fn run(words: &[String], limit: Duration) -> std::result::Result<Zeroizing<Vec<u8>>, String> {
+fn run(words: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
     let (program, arguments) = words.split_first().ok_or("names no program")?;
     let mut command = tokio::process::Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);

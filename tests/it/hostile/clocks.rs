@@ -2,12 +2,12 @@
 //! alive, and nothing costs more than one refresh.
 
 use nexus::sandbox::Settings;
-use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use super::Left::Kept;
 use super::{BEFORE, Ended, Row, every_row};
 use crate::nexus::{Nexus, sandbox};
+use crate::stored::Stored;
 
 /// What the server says of a token's life, and what the clock does before the token is used.
 pub(super) struct Told {
@@ -123,22 +123,17 @@ fn no_clock_keeps_a_dead_token_alive_or_spins() {
             sandbox(Settings { account, token_lifetime: None, token_extra: members, date, ..Settings::default() });
         let nexus = Nexus::at(&sandbox);
         let heard: String = nexus.sign_in().stderr.lines().filter(|line| line.starts_with("note: ")).collect();
-        let store = || Connection::open(nexus.path("data/sessions.db")).unwrap();
-        let changed = match then {
-            Then::Nothing => 1,
-            Then::Pass(seconds) => {
-                let moved = "UPDATE session SET issued_at = issued_at - ?1, expires_at = expires_at - ?1";
-                store().execute(moved, [seconds]).unwrap()
-            }
+        match then {
+            Then::Nothing => {}
+            Then::Pass(seconds) => Stored::open(nexus.home()).pass(*seconds),
             Then::Store(issued, expires) => {
-                store().execute("UPDATE session SET issued_at = ?1, expires_at = ?2", [issued, expires]).unwrap()
+                let mut stored = Stored::open(nexus.home());
+                stored.session["issued_at"] = (*issued).into();
+                stored.session["expires_at"] = (*expires).into();
+                stored.save();
             }
-            Then::Reject => {
-                sandbox.expire_access();
-                1
-            }
-        };
-        assert_eq!(changed, 1);
+            Then::Reject => sandbox.expire_access(),
+        }
         let state = nexus.run(&["oauth", "status", "--json"]).json()["state"].as_str().unwrap().to_owned();
         // What is told is told in words, too, whatever the numbers.
         assert!(!nexus.run(&["oauth", "status"]).stdout.is_empty());

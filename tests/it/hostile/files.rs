@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use super::Left::Kept;
 use super::{BEFORE, Ended, Row, every_row, signed_in};
 use crate::nexus::block_on;
+use crate::stored::Stored;
 
 /// What is done to the files of a home, and the command that finds it so.
 pub(super) struct Harm {
@@ -61,6 +62,13 @@ fn aside(path: &Path) {
 fn linked(path: &Path) {
     aside(path);
     symlink(path.with_extension("aside"), path).unwrap();
+}
+
+/// Changes what is sealed.
+fn changed(home: &Path, name: &str, value: &str) {
+    let mut stored = Stored::open(home);
+    stored.session[name] = value.into();
+    stored.save();
 }
 
 fn edited(home: &Path, statement: &str) {
@@ -147,9 +155,9 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         1,
     ),
     row(
-        "a token copied to another place",
+        "a sealed session with another session's id",
         READ,
-        |home| edited(home, "UPDATE session SET access_token = refresh_token"),
+        |home| edited(home, "UPDATE session SET sealed = substr(sealed, 1, 16) || x'00' || substr(sealed, 18)"),
         SHUT,
         1,
     ),
@@ -164,11 +172,20 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         "another provider's session",
         READ,
         |home| {
-            edited(home, "INSERT INTO session SELECT 'play', owner, generation, access_token, refresh_token, client_secret,
-            metadata, token_type, scopes, issued_at, expires_at, ended_at, client_id, client_auth, token_url, revoke_url,
-            api_url, flight_at, attempts, models, failed FROM session;
-            DELETE FROM session WHERE provider = 'work'; UPDATE session SET provider = 'work'");
-            edited(home, "UPDATE session SET owner = 'ada'; UPDATE session SET owner = '', metadata = access_token");
+            let mut stored = Stored::open(home);
+            stored.provider = "play".into();
+            stored.save();
+        },
+        SHUT,
+        1,
+    ),
+    row(
+        "another owner's session",
+        READ,
+        |home| {
+            let mut stored = Stored::open(home);
+            stored.owner = "ada".into();
+            stored.save();
         },
         SHUT,
         1,
@@ -176,14 +193,14 @@ pub(super) const ROWS: &[Row<Harm>] = &[
     row(
         "a bit that fell over in a sealed value",
         READ,
-        |home| edited(home, "UPDATE session SET access_token = zeroblob(length(access_token))"),
+        |home| edited(home, "UPDATE session SET sealed = sealed || x'00'"),
         SHUT,
         1,
     ),
     row(
         "a session that leads to another token endpoint",
         WRITE,
-        |home| edited(home, "UPDATE session SET token_url = 'http://127.0.0.1:9/token'"),
+        |home| changed(home, "token_url", "http://127.0.0.1:9/token"),
         "error: the session with work belongs to token_url `http://127.0.0.1:9/token`, but the configuration now says \
          `[ORIGIN]/token`; it was not sent there\n",
         4,
@@ -191,7 +208,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
     row(
         "a session that leads to another API",
         READ,
-        |home| edited(home, "UPDATE session SET api_url = 'http://127.0.0.1:9/'"),
+        |home| changed(home, "api_url", "http://127.0.0.1:9/"),
         "belongs to api_url `http://127.0.0.1:9/`",
         4,
     ),
@@ -394,7 +411,7 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
         let (mut told, mut harmless) = (0, 0);
         for damaged in cuts.chain(bits) {
             fs::write(&path, &damaged).unwrap();
-            match accounts.look("ada") {
+            match accounts.load("ada").await {
                 // Nothing that matters was hit.
                 Ok(session) => assert_eq!((session.generation, session.account().is_some()), (1, true)),
                 // A name may have been hit, and is another one now.
@@ -408,7 +425,7 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
             match accounts.refresh("ada").await {
                 Ok(_) => {
                     harmless += 1;
-                    assert_eq!(accounts.look("ada").unwrap().generation, 2, "it was saved");
+                    assert_eq!(accounts.load("ada").await.unwrap().generation, 2, "it was saved");
                 }
                 Err(failure) => {
                     told += 1;

@@ -163,7 +163,7 @@ fn once(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Cont
         output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
         let asked = asked::settle(args, context)?;
         let accounts = settled(args, form, output, context)?;
-        let seen = accounts.look("")?;
+        let seen = context.session(&accounts)?;
         Ok((asked, accounts, seen))
     };
     let (asked, accounts, seen) = match settled() {
@@ -207,7 +207,7 @@ async fn ask(
     let answer = match accounts.ask("", seen, &question).await {
         Err(failure) if !named && settle::is_gone(&failure) => {
             let question = settle::anew(accounts, question, failure).await?;
-            accounts.ask("", accounts.look("")?, &question).await?
+            accounts.ask("", accounts.load("").await?, &question).await?
         }
         answered => answered.map_err(|failure| settle::misnamed(failure, &question.model, accounts))?,
     };

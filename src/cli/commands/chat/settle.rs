@@ -76,7 +76,7 @@ async fn models(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<
     match listed(seen) {
         // The list could not be had at sign-in; it is asked for once, where nothing else names a model.
         None if !named && accounts.provider().api.model.is_none() => {
-            accounts.models("", accounts.look("")?).await.map_err(unnamed)
+            accounts.models("", accounts.load("").await?).await.map_err(unnamed)
         }
         listed => Ok(listed.unwrap_or_default()),
     }
@@ -147,7 +147,10 @@ pub(super) fn misnamed(failure: Failure, model: &str, accounts: &Accounts) -> Fa
 /// not have it, and what may be meant. Where there is no list, nothing.
 pub(super) fn doubt(model: &str, accounts: &Accounts) -> String {
     let known = known(accounts);
-    let listed = accounts.look("").ok().is_some_and(|seen| listed(&seen).is_some_and(|listed| !listed.is_empty()));
+    let listed = accounts
+        .try_load("")
+        .and_then(Result::ok)
+        .is_some_and(|seen| listed(&seen).is_some_and(|listed| !listed.is_empty()));
     match (listed && !known.iter().any(|known| known == model), near(model, &known)) {
         (false, _) => String::new(),
         (true, Some(nearest)) => format!(", which the list of models does not have: did you mean {nearest}?"),
@@ -157,7 +160,7 @@ pub(super) fn doubt(model: &str, accounts: &Accounts) -> String {
 
 /// The names that a model may be called by: the aliases, and what the list has.
 fn known(accounts: &Accounts) -> Vec<String> {
-    let listed = accounts.look("").ok().and_then(|seen| listed(&seen)).unwrap_or_default();
+    let listed = accounts.try_load("").and_then(Result::ok).and_then(|seen| listed(&seen)).unwrap_or_default();
     let aliases = accounts.provider().api.aliases.keys().cloned();
     aliases.chain(listed.into_iter().map(|model| model.id)).collect()
 }
@@ -173,7 +176,7 @@ fn near(model: &str, known: &[String]) -> Option<String> {
 /// # Errors
 /// The failure that is given, where there is no other model to ask; [`ApiError::UnsupportedByModel`].
 pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure) -> Result<Question> {
-    let Ok(listed) = accounts.models("", accounts.look("")?).await else { return Err(gone) };
+    let Ok(listed) = accounts.models("", accounts.load("").await?).await else { return Err(gone) };
     let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone) };
     let max_tokens = longest(model).map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
     let thinking = question.thinking && model.thinks_adaptively;

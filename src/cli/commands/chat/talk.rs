@@ -26,7 +26,7 @@ const PROMPT: &str = "> ";
 /// What keeps it from beginning, a terminal that cannot be read, or a signal that ends the program.
 pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>, context: &Context) -> Done {
     // Who is not signed in is told before anything is typed.
-    let seen = accounts.look("")?;
+    let seen = context.session(accounts)?;
     if let Some(path) = &args.system_file {
         args.system = Some(attachment::system_prompt(path, context)?);
     }
@@ -98,7 +98,7 @@ async fn answer(
 ) -> anyhow::Result<()> {
     output.begin();
     let asking = async {
-        let seen = accounts.look("")?;
+        let seen = accounts.load("").await?;
         ask(args, asked(args, question), accounts, seen, output).await
     };
     let done = tokio::select! {

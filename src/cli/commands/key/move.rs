@@ -4,16 +4,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::internal::session::key::Keeper;
+use nexus::internal::session::key::KeyBackend;
 use nexus::internal::session::key::Moved;
 
 /// What `nexus key move` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Who is to keep the key
-    #[arg(value_parser = PossibleValuesParser::new(Keeper::ALL.map(Keeper::as_str))
-        .try_map(|word| Keeper::from_word(&word).ok_or("no keeper of keys")))]
-    keeper: Keeper,
+    #[arg(value_parser = PossibleValuesParser::new(KeyBackend::ALL.map(KeyBackend::as_str))
+        .try_map(|word| KeyBackend::from_word(&word).ok_or("no keeper of keys")))]
+    keeper: KeyBackend,
 }
 
 /// Moves it.
@@ -21,16 +21,16 @@ pub(crate) struct Args {
 /// # Errors
 /// A key that is missing or does not open what is stored, or a keeper that does not take it.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let (vault, keeping) = context.vault()?;
+    let (sessions, config) = context.sessions()?;
     // Where sessions are stored, a missing key must not be hidden by a new one.
-    if vault.keystore().find()?.is_none() {
-        vault.prove_readable()?;
+    if sessions.keystore().find()?.is_none() {
+        context.check_readable(&sessions)?;
     }
-    let (moved, left) = vault.keystore().move_to(args.keeper)?;
+    let (moved, left) = sessions.keystore().move_to(args.keeper)?;
     let place = match args.keeper {
-        Keeper::File => format!("in {}", vault.keystore().path().display()),
-        Keeper::Keyring => "in the operating system's keyring".to_owned(),
-        Keeper::Passphrase => format!("in {}, wrapped with the passphrase", vault.keystore().path().display()),
+        KeyBackend::File => format!("in {}", sessions.keystore().path().display()),
+        KeyBackend::Keyring => "in the operating system's keyring".to_owned(),
+        KeyBackend::Passphrase => format!("in {}, wrapped with the passphrase", sessions.keystore().path().display()),
     };
     context.say(&match moved {
         Moved::Made => format!("There was no key yet; a new one is {place}"),
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             args.keeper.as_str()
         ));
     }
-    if keeping.keeper.unwrap_or(Keeper::File) != args.keeper {
+    if config.backend.unwrap_or(KeyBackend::File) != args.keeper {
         context.say(&format!("Write `key = \"{}\"` at the top of config.toml", args.keeper.as_str()));
     }
     Ok(0)

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::cli::commands::Done;
-use crate::cli::context::Context;
-use nexus::internal::session::key::Found;
-use nexus::internal::session::key::{Keeper, Keeping};
+use crate::cli::context::{Context, key_mismatch};
+use nexus::internal::session::key::KeyLocation;
+use nexus::internal::session::key::{KeyBackend, KeyConfig};
 
 /// What `nexus key show` takes.
 #[derive(Debug, clap::Args)]
@@ -20,38 +20,38 @@ pub(crate) struct Args {
 /// # Errors
 /// A key that is missing or does not open what is stored.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let (vault, keeping) = context.vault()?;
-    if let Some(mismatch) = vault.keystore().mismatch() {
-        context.say(&format!("warning: {mismatch}"));
+    let (sessions, config) = context.sessions()?;
+    if let Some(mismatch) = sessions.keystore().mismatch() {
+        context.say(&format!("warning: {}", key_mismatch(mismatch)));
     }
-    let found = vault.keystore().find()?;
-    vault.prove_readable()?;
+    let found = sessions.keystore().find()?;
+    context.check_readable(&sessions)?;
     match args.json {
-        true => context.print_object(&object(found.as_ref(), &keeping))?,
-        false => context.print(&format!("{}\n", sentence(found.as_ref(), &keeping)))?,
+        true => context.print_object(&object(found.as_ref(), &config))?,
+        false => context.print(&format!("{}\n", sentence(found.as_ref(), &config)))?,
     }
     Ok(0)
 }
 
-fn sentence(found: Option<&Found>, keeping: &Keeping) -> String {
+fn sentence(found: Option<&KeyLocation>, config: &KeyConfig) -> String {
     let Some(found) = found else {
-        let keeper = keeping.keeper.unwrap_or(Keeper::File).as_str();
-        return format!("none yet: the first sign-in makes one ({keeper})");
+        let backend = config.backend.unwrap_or(KeyBackend::File).as_str();
+        return format!("none yet: the first sign-in makes one ({backend})");
     };
-    let keeper = found.keeper.as_str();
+    let backend = found.backend.as_str();
     match &found.entry {
-        Some((service, user)) => format!("{keeper}: service {service}, user {user}"),
-        None => format!("{keeper}: {}", found.path.display()),
+        Some((service, user)) => format!("{backend}: service {service}, user {user}"),
+        None => format!("{backend}: {}", found.path.display()),
     }
 }
 
-fn object(found: Option<&Found>, keeping: &Keeping) -> serde_json::Value {
+fn object(found: Option<&KeyLocation>, config: &KeyConfig) -> serde_json::Value {
     let entry = found.and_then(|found| found.entry.as_ref());
     json!({
         "version": 1,
-        "key": found.map(|found| found.keeper.as_str()),
+        "key": found.map(|found| found.backend.as_str()),
         "path": found.map(|found| found.path.display().to_string()),
         "entry": entry.map(|(service, user)| json!({ "service": service, "user": user })),
-        "configured": keeping.keeper.map(Keeper::as_str),
+        "configured": config.backend.map(KeyBackend::as_str),
     })
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     if !args.all {
         return sign_out(&context.stored_accounts(args.provider.as_deref())?, context);
     }
-    let stored = context.folders()?.vault().providers()?;
+    let stored = context.providers()?;
     if stored.is_empty() {
         context.say("Nothing to forget");
     }
@@ -54,10 +54,10 @@ fn worst(codes: &[u8]) -> u8 {
 }
 
 fn sign_out(accounts: &Accounts, context: &Context) -> Done {
-    if matches!(accounts.peek(""), Ok(None)) {
+    if matches!(context.found(accounts), Ok(None)) {
         context.say("Nothing to forget");
         // A configuration that no longer names a provider leaves its session where it is.
-        let others = accounts.signed_in().unwrap_or_default();
+        let others = context.providers().unwrap_or_default();
         if !others.is_empty() {
             context.say(&format!("note: you are signed in to {}: say --provider NAME, or --all", others.join(", ")));
         }

@@ -36,8 +36,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.telling().accounts(args.provider.as_deref())?;
     accounts.provider().client().map_err(|error| beside_others(error.into(), context))?;
-    accounts.prove_writable()?;
     context.wait(async {
+        accounts.check_writable().await?;
         let mut listener = RedirectListener::bind(accounts.provider()).await.map_err(Failure::from)?;
         let request =
             AuthorizationRequest::begin(accounts.provider(), listener.redirect_uri()).map_err(Failure::from)?;

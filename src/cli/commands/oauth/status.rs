@@ -68,21 +68,21 @@ impl State {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.telling().stored_accounts(args.provider.as_deref())?;
     let provider = &accounts.provider().name;
-    let session = accounts.peek("")?;
+    let session = context.found(&accounts)?;
     match &session {
         Some(session) => {
-            if let Err(elsewhere) = session.check_home(accounts.provider()) {
-                context.warn_of(&elsewhere);
+            if let Err(elsewhere) = session.check_binding(accounts.provider()) {
+                context.warn_of(&elsewhere.into());
             }
         }
         None => {
-            let others = accounts.signed_in()?;
+            let others = context.providers()?;
             if !others.is_empty() {
                 context.say(&format!("note: {}", Failure::NotSignedIn { provider: provider.clone(), others }.hint()));
             }
         }
     }
-    let now = nexus::now();
+    let now = session.as_ref().map_or_else(nexus::now, Session::now);
     let state = State::of(session.as_ref(), now);
     match args.json {
         true => context.print_object(&object(provider, session.as_ref(), state, now))?,
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use nexus::internal::provider::{ClientAuth, Url};
     use nexus::internal::secret::AccessToken;
-    use nexus::internal::session::Home;
+    use nexus::internal::session::{SessionBinding, StoreTime};
 
     fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
         Session {
@@ -144,7 +144,7 @@ mod tests {
             issued_at,
             expires_at,
             metadata: serde_json::Map::new(),
-            home: Home {
+            binding: SessionBinding {
                 client_id: "c".into(),
                 client_auth: ClientAuth::None,
                 token_url: Url::parse("https://id.example.com/token").unwrap(),
@@ -155,8 +155,9 @@ mod tests {
             ended_at: None,
             attempts: 0,
             failed: None,
-            flight_at: None,
+            refreshing_since: None,
             models: None,
+            time: StoreTime::read_now(0),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::internal::session::{Need, Session};
+use nexus::internal::session::{Freshness, Session};
 use nexus::internal::time;
 
 /// Print a fresh access token and nothing else
@@ -34,18 +34,18 @@ pub(crate) struct Args {
 /// Why there is none.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.accounts(args.provider.as_deref())?;
-    let need = match args.min_ttl {
-        Some(wanted) => Need::AtLeast(i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)),
-        None => Need::Lend,
+    let freshness = match args.min_ttl {
+        Some(wanted) => Freshness::AtLeast(i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)),
+        None => Freshness::Export,
     };
-    let seen = accounts.look("")?;
+    let seen = context.session(&accounts)?;
     let (generation, refreshable) = (seen.generation, seen.refreshable);
-    let session = match seen.serves(need, nexus::now()) {
+    let session = match seen.serves(freshness, seen.now()) {
         true => seen,
         false => context.wait(async {
             let _seen = context.progress();
             context.waiting("refreshing the token");
-            Ok(accounts.serve("", need, seen).await?)
+            Ok(accounts.ensure_fresh("", freshness, seen).await?)
         })?,
     };
     // Where the refresh failed, that was said already.
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 }
 
 fn left(session: &Session) -> Option<i64> {
-    session.expires_at.map(|at| at - nexus::now())
+    session.expires_at.map(|at| at.saturating_sub(session.now()))
 }
 
 fn object(provider: &str, session: &Session) -> serde_json::Value {

@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args, input: &Path, context: &Context) -> Done {
     let frame = Frame::of(args, context)?;
     let (reader, metadata) = open(input, context)?;
     let accounts = context.accounts(args.provider.as_deref())?.with_retry_policy(settle::single_try(args));
-    let seen = accounts.look("")?;
+    let seen = context.session(&accounts)?;
     let mut ledger = Ledger::default();
     let mut results = Results::open(args.batch.out.as_deref(), metadata.as_ref(), &mut ledger, context)?;
     let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(input));

@@ -1,18 +1,16 @@
-//! Work of others that may never end: another process that has the turn, a keyring that is stuck.
+//! Waits for blocking calls that may never return: a lock that another process holds, a keyring that hangs.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-/// How many threads may be left behind in work of one kind that does not end. What has not answered so
-/// many does not answer another one, and a program that goes on asking must not pile them up.
+/// How many threads may be left behind in calls of one kind. A program that keeps trying must not pile them up.
 const MOST_LEFT_BEHIND: usize = 4;
 
-/// How many threads are in work of one kind.
+/// Counts the threads in calls of one kind.
 pub(super) type Inside = Arc<()>;
 
-/// Waits for work that may never end, so long and no longer. A thread that is left behind in it
-/// ends with the process.
-pub(super) fn within<T: Send + 'static>(
+/// Runs `work` on a thread and waits for it until the deadline. A thread that is left behind ends with the process.
+pub(super) fn with_deadline<T: Send + 'static>(
     inside: &Inside,
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
@@ -26,7 +24,7 @@ pub(super) fn within<T: Send + 'static>(
     let waiting = std::thread::Builder::new().spawn(move || {
         let result = work();
         drop(place);
-        // Nobody waits any more: then nobody wants the result.
+        // The caller has given up.
         let _ = send.send(result);
     });
     waiting.ok()?;
@@ -47,13 +45,13 @@ mod tests {
         for _ in 0..MOST_LEFT_BEHIND {
             let released = released.clone();
             let stuck = move || drop(released.lock().map(|released| released.recv()));
-            assert_eq!(within(&inside, Duration::from_millis(1), stuck), None);
+            assert_eq!(with_deadline(&inside, Duration::from_millis(1), stuck), None);
         }
-        assert_eq!(within(&inside, Duration::from_secs(90), || "begun"), None);
+        assert_eq!(with_deadline(&inside, Duration::from_secs(90), || "begun"), None);
         drop(release);
         while Arc::strong_count(&inside) > 1 {
             std::thread::yield_now();
         }
-        assert_eq!(within(&inside, Duration::from_secs(90), || "done"), Some("done"));
+        assert_eq!(with_deadline(&inside, Duration::from_secs(90), || "done"), Some("done"));
     }
 }

@@ -1,16 +1,12 @@
-//! One process at a time: the lock around refresh, save and logout.
+//! The lock of a session: one holder at a time, in this process and all others.
 //!
-//! An operating system's lock on a file of its own, not SQLite's: it queues fairly, may be held
-//! over the network without making readers wait, and the kernel frees it when its holder is killed.
-//! The file is never deleted, because a process that waits on a deleted file waits on nothing.
+//! It is a lock of the operating system on a file of its own, not SQLite's: waiters are served in order, readers are
+//! not blocked while the holder uses the network, and the kernel releases it when the holder is killed. The file is
+//! never deleted, because a process that waits for a deleted file waits for nothing.
 //!
-//! Only another process is waited for by a thread. Whoever waits in the same process queues in
-//! memory first ([`Queue`]), so that a web application with a thousand requests for one expired
-//! session has at most one thread waiting for it. Who gives up leaves the thread to the next one, and
-//! its place in the kernel's queue with it: a process that holds the lock for hours costs one thread,
-//! not one for every ninety seconds. A library with very many owners has as many lock
-//! files, each empty: one inode an owner that ever refreshed, in `state/locks/`, which may be cleared
-//! while nothing runs.
+//! Tasks of one process wait in memory first ([`Queue`]), so at most one thread waits for each file, however many
+//! tasks do. A task that gives up leaves the waiting thread, and its place in the kernel's queue, to the next task.
+//! There is one empty lock file for each session that was ever refreshed; they may be deleted while nothing runs.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,27 +19,23 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::failure::{Failure, Result};
 use crate::private_fs::Privacy;
-use crate::session::Key;
+use crate::store::contract::SessionKey;
+use crate::store::error::{FileProblem, StoreError};
 
-/// How long to wait for the lock: the holder may be using up a whole token request, and one more
-/// may have been ahead in the queue.
-pub const WAIT: Duration = Duration::from_secs(90);
-
-/// The lock, for as long as this lives.
+/// A session's lock; dropping it releases the lock.
 #[derive(Debug)]
-pub struct Hold {
-    // Let go in this order: whoever is next in this process finds the file unlocked.
+pub(super) struct SessionLock {
+    // Dropped in this order: the next task of this process finds the file unlocked.
     _file: File,
-    _turn: tokio::sync::OwnedMutexGuard<()>,
-    // While somebody holds it, it is not forgotten.
+    _permit: tokio::sync::OwnedMutexGuard<()>,
+    // Keeps the line in the queue while the lock is held.
     _line: Arc<Line>,
 }
 
-/// Who of this process waits for which session. One that nobody waits for is forgotten.
+/// The tasks of this process that wait, by session.
 #[derive(Debug, Default)]
-pub struct Queue(Mutex<BTreeMap<String, Weak<Line>>>);
+pub(super) struct Queue(Mutex<BTreeMap<String, Weak<Line>>>);
 
 impl Queue {
     fn of(&self, name: &str) -> Arc<Line> {
@@ -58,16 +50,16 @@ impl Queue {
     }
 }
 
-/// Those of this process who wait for one session.
+/// The tasks of this process that wait for one session.
 #[derive(Debug, Default)]
 struct Line {
-    turn: Arc<tokio::sync::Mutex<()>>,
-    /// Whom the thread that waits for the lock hands it to; none while no thread waits.
+    permit: Arc<tokio::sync::Mutex<()>>,
+    /// Where the waiting thread sends the locked file; none while no thread waits.
     waiter: Mutex<Option<oneshot::Sender<io::Result<File>>>>,
 }
 
 impl Line {
-    /// Where the locked file comes in. For whoever has the turn, as there is one place for it.
+    /// Receives the locked file. Only the task with the permit may call this.
     fn wait_for(self: &Arc<Self>, name: &str, file: File) -> io::Result<oneshot::Receiver<io::Result<File>>> {
         let (send, receive) = oneshot::channel();
         let mut waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,62 +80,58 @@ impl Line {
         let locked = file.lock().map(|()| file);
         let mut waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiter) = waiter.take() {
-            // Where nobody receives it any more, dropping the file frees the lock.
+            // Where nobody receives it any more, dropping the file releases the lock.
             let _ = waiter.send(locked);
         }
     }
 }
 
-impl Hold {
-    /// Waits for its turn on this session.
+impl SessionLock {
+    /// Waits for the lock.
     ///
-    /// The waiting is done by a thread of its own: a blocking wait queues where polling would
-    /// starve, and a thread that is left behind in it neither blocks a runtime nor its end.
+    /// A thread of its own waits for another process: a blocking wait is served in order where polling would
+    /// starve, and a thread that is left behind blocks neither the runtime nor its end.
     ///
     /// # Errors
-    /// [`Failure::Busy`] after this limit, [`Failure::Store`] where the lock file cannot be used.
-    pub(super) async fn wait(
+    /// [`StoreError::Busy`] after `wait`, [`FileProblem::Lock`] if the lock file cannot be used.
+    pub(super) async fn acquire(
         folder: &Path,
-        key: &Key,
-        limit: Duration,
+        key: &SessionKey,
+        wait: Duration,
         queue: &Queue,
         privacy: &Privacy,
-    ) -> Result<Self> {
+    ) -> Result<Self, StoreError> {
         let name = name(key);
         let path = folder.join(format!("{name}.lock"));
-        let busy = || Failure::Busy { waited: limit.as_secs().try_into().unwrap_or(i64::MAX) };
-        let broken = |error: io::Error| Failure::Store {
-            path: path.clone(),
-            why: format!("the lock cannot be taken: {error}"),
-            cure: "make the folder writable, then run the command again".into(),
-        };
+        let busy = || StoreError::Busy { waited: wait };
+        let broken = |error: io::Error| StoreError::file(&path, FileProblem::Lock(Arc::new(error)));
         let line = queue.of(&name);
-        let until = Instant::now() + limit;
-        let turn = match line.turn.clone().try_lock_owned() {
-            Ok(turn) => turn,
-            Err(_) if limit.is_zero() => return Err(busy()),
-            Err(_) => tokio::time::timeout_at(until, line.turn.clone().lock_owned()).await.map_err(|_| busy())?,
+        let until = Instant::now() + wait;
+        let permit = match line.permit.clone().try_lock_owned() {
+            Ok(permit) => permit,
+            Err(_) if wait.is_zero() => return Err(busy()),
+            Err(_) => tokio::time::timeout_at(until, line.permit.clone().lock_owned()).await.map_err(|_| busy())?,
         };
         privacy.folder(folder).map_err(broken)?;
         let file = privacy.open_or_create(&path).map_err(broken)?;
         match file.try_lock() {
-            Ok(()) => return Ok(Self { _file: file, _turn: turn, _line: line }),
-            Err(std::fs::TryLockError::WouldBlock) if limit.is_zero() => return Err(busy()),
+            Ok(()) => return Ok(Self { _file: file, _permit: permit, _line: line }),
+            Err(std::fs::TryLockError::WouldBlock) if wait.is_zero() => return Err(busy()),
             Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
         }
         let receive = line.wait_for(&name, file).map_err(broken)?;
         match tokio::time::timeout_at(until, receive).await {
-            Ok(Ok(Ok(file))) => Ok(Self { _file: file, _turn: turn, _line: line }),
+            Ok(Ok(Ok(file))) => Ok(Self { _file: file, _permit: permit, _line: line }),
             Ok(Ok(Err(error))) => Err(broken(error)),
-            Ok(Err(_)) => Err(Failure::System { sentence: "the thread that waits for the lock ended".into() }),
+            Ok(Err(_)) => Err(broken(io::Error::other("the thread that waits for the lock ended"))),
             Err(_) => Err(busy()),
         }
     }
 }
 
-/// A name for the session's own files that any file system takes, whatever the owner is called.
-pub(super) fn name(key: &Key) -> String {
+/// A name for the session's files that every file system accepts, whatever the owner's name.
+pub(super) fn name(key: &SessionKey) -> String {
     let mut hash = Sha256::new();
     hash.update((key.provider.len() as u64).to_le_bytes());
     hash.update(&key.provider);
@@ -152,7 +140,7 @@ pub(super) fn name(key: &Key) -> String {
     format!("session-{hex}")
 }
 
-/// What the thread that waits for a session's lock is called. The kernel keeps fifteen letters.
+/// The name of the thread that waits for a session's lock. The kernel keeps 15 bytes of it.
 fn thread_name(name: &str) -> String {
     name.replace("session-", "turn-").chars().take(15).collect()
 }
@@ -161,9 +149,11 @@ fn thread_name(name: &str) -> String {
 mod tests {
     use super::*;
 
+    const WAIT: Duration = Duration::from_secs(90);
+
     /// How many threads of this process wait for this session's lock.
     #[cfg(target_os = "linux")]
-    fn waiting(key: &Key) -> usize {
+    fn waiting(key: &SessionKey) -> usize {
         let waiter = thread_name(&super::name(key));
         let names = std::fs::read_dir("/proc/self/task").unwrap();
         let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
@@ -174,16 +164,17 @@ mod tests {
     #[tokio::test]
     async fn a_process_waits_with_one_thread_however_many_want_their_turn() {
         let folder = tempfile::tempdir().unwrap();
-        let key = Key { provider: "work".into(), owner: "ada".into() };
+        let key = SessionKey { provider: "work".into(), owner: "ada".into() };
         let queue = Arc::new(Queue::default());
         // Held by somebody who is not in the queue, as another process is not.
-        let other = Hold::wait(folder.path(), &key, WAIT, &Queue::default(), &Privacy::default()).await.unwrap();
+        let other =
+            SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &Privacy::default()).await.unwrap();
         let tasks: Vec<_> = (0..50)
             .map(|_| {
                 let (folder, key, queue) = (folder.path().to_owned(), key.clone(), queue.clone());
-                tokio::spawn(
-                    async move { Hold::wait(&folder, &key, WAIT, &queue, &Privacy::default()).await.map(drop) },
-                )
+                tokio::spawn(async move {
+                    SessionLock::acquire(&folder, &key, WAIT, &queue, &Privacy::default()).await.map(drop)
+                })
             })
             .collect();
         // The first of them has its thread once it has a name; by then the others have been here, too.
@@ -194,10 +185,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(waiting(&key), 1);
-        assert_eq!(
-            Hold::wait(folder.path(), &key, Duration::ZERO, &queue, &Privacy::default()).await.map(drop),
-            Err(Failure::Busy { waited: 0 })
-        );
+        is_busy(SessionLock::acquire(folder.path(), &key, Duration::ZERO, &queue, &Privacy::default()).await);
         drop(other);
         for task in tasks {
             task.await.unwrap().unwrap();
@@ -209,18 +197,18 @@ mod tests {
     }
 
     #[cfg(target_os = "linux")]
-    fn is_busy(held: Result<Hold>) {
-        assert!(matches!(held, Err(Failure::Busy { .. })), "{held:?}");
+    fn is_busy(held: Result<SessionLock, StoreError>) {
+        assert!(matches!(held, Err(StoreError::Busy { .. })), "{held:?}");
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn who_gives_up_leaves_the_thread_to_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
-        let key = Key { provider: "work".into(), owner: "grace".into() };
+        let key = SessionKey { provider: "work".into(), owner: "grace".into() };
         let (queue, privacy) = (Queue::default(), Privacy::default());
-        let waits = |limit| Hold::wait(folder.path(), &key, limit, &queue, &privacy);
-        let other = Hold::wait(folder.path(), &key, WAIT, &Queue::default(), &privacy).await.unwrap();
+        let waits = |limit| SessionLock::acquire(folder.path(), &key, limit, &queue, &privacy);
+        let other = SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &privacy).await.unwrap();
         let soon = Duration::from_millis(1);
         is_busy(waits(soon).await);
         while waiting(&key) == 0 {
@@ -236,9 +224,9 @@ mod tests {
             tokio::task::yield_now().await;
         }
         // A lock that comes when nobody wants it any more is given back.
-        let other = Hold::wait(folder.path(), &key, WAIT, &Queue::default(), &privacy).await.unwrap();
+        let other = SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &privacy).await.unwrap();
         is_busy(waits(soon).await);
         drop(other);
-        Hold::wait(folder.path(), &key, WAIT, &Queue::default(), &privacy).await.unwrap();
+        SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &privacy).await.unwrap();
     }
 }

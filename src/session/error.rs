@@ -1,0 +1,171 @@
+//! What can go wrong with a session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failed::RefreshFailure;
+use super::key::KeyError;
+use super::seal::SealError;
+use crate::error::{ErrorClass, ErrorInfo};
+use crate::store::StoreError;
+use crate::time;
+
+/// An error of another module of this library. Shared, so that errors can be cloned.
+pub type SharedError = Arc<dyn ErrorInfo + Send + Sync>;
+
+/// Why there is no usable session.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// No session is stored.
+    #[error("not signed in to {provider}")]
+    NotSignedIn {
+        /// The provider's name.
+        provider: String,
+        /// The providers that the command line's owner (the empty one) is signed in to.
+        others: Vec<String>,
+    },
+    /// The authorization server ended the session: it no longer accepts the refresh token.
+    #[error("the session with {provider} was ended by the server at {}{}", time::rfc3339(*at), interrupted(*cut_off))]
+    Ended {
+        /// The provider's name.
+        provider: String,
+        /// When that was found out, in Unix seconds.
+        at: i64,
+        /// When an earlier refresh was sent whose answer was never saved, in Unix seconds: most likely the server
+        /// accepts only the token in that answer.
+        cut_off: Option<i64>,
+    },
+    /// The access token has expired or was rejected, and there is no refresh token.
+    #[error("the token {} and there is no refresh token", expired(*expired_at, *now))]
+    NoRefreshToken {
+        /// The provider's name.
+        provider: String,
+        /// When it expired, in Unix seconds.
+        expired_at: i64,
+        /// The time when that was found out, in Unix seconds.
+        now: i64,
+    },
+    /// The session belongs to another client or server than the configuration names.
+    #[error(
+        "the session with {provider} belongs to {setting} `{bound}`, but the configuration now says `{configured}`; it \
+         was not sent there"
+    )]
+    BoundElsewhere {
+        /// The provider's name.
+        provider: String,
+        /// Which setting differs: `client_id`, `token_url` or `api_url`.
+        setting: &'static str,
+        /// What the session belongs to.
+        bound: String,
+        /// What the configuration names.
+        configured: String,
+    },
+    /// The token endpoint issued no token. The session is kept.
+    #[error("the token could not be refreshed: {host} {}; the session is kept", failure.description)]
+    RefreshFailed {
+        /// The provider's name.
+        provider: String,
+        /// The token endpoint's host.
+        host: String,
+        /// What it did.
+        failure: RefreshFailure,
+    },
+    /// The authorization server does not know the client, or its authentication failed.
+    #[error("{host} does not accept the client id `{client_id}`{}", after_colon(description))]
+    ClientRefused {
+        /// The provider's name.
+        provider: String,
+        /// The client id as sent.
+        client_id: String,
+        /// The token endpoint's host.
+        host: String,
+        /// The server's own words.
+        description: String,
+    },
+    /// The stored session does not open with the key.
+    #[error("{store}: the stored session does not open with the key of {}", key.display())]
+    DoesNotOpen {
+        /// The store, such as its path.
+        store: String,
+        /// The key file.
+        key: PathBuf,
+    },
+    /// The store cannot be read or written, or the session is locked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The session could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The request for a token could not be sent.
+    #[error("{0}")]
+    NotSent(SharedError),
+    /// The task ended before its work was done, because the runtime shut down or the task panicked.
+    #[error("the {0} was abandoned")]
+    Abandoned(&'static str),
+}
+
+fn interrupted(cut_off: Option<i64>) -> String {
+    cut_off.map_or_else(String::new, |at| {
+        format!(", probably because a refresh at {} was cut off before its answer could be saved", time::rfc3339(at))
+    })
+}
+
+fn expired(expired_at: i64, now: i64) -> String {
+    // Rejected, or of unknown age because the clock was set back.
+    match expired_at > now {
+        true => "is no longer good".to_owned(),
+        false => format!("expired {} ago", time::span(now.saturating_sub(expired_at))),
+    }
+}
+
+fn after_colon(description: &str) -> String {
+    if description.is_empty() { String::new() } else { format!(": {description}") }
+}
+
+impl ErrorInfo for SessionError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotSignedIn { .. } => "not_signed_in",
+            Self::Ended { .. } => "session_ended",
+            Self::NoRefreshToken { .. } => "no_refresh_token",
+            Self::BoundElsewhere { .. } => "session_elsewhere",
+            Self::RefreshFailed { .. } => "refresh_failed",
+            Self::ClientRefused { .. } => "invalid_client",
+            Self::DoesNotOpen { .. } => "store",
+            Self::Store(error) => error.code(),
+            Self::Key(error) => error.code(),
+            Self::NotSent(error) => error.code(),
+            Self::Seal(_) | Self::Abandoned(_) => "system",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::NotSignedIn { .. }
+            | Self::Ended { .. }
+            | Self::NoRefreshToken { .. }
+            | Self::BoundElsewhere { .. } => ErrorClass::SignIn,
+            Self::RefreshFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
+            Self::ClientRefused { .. } => ErrorClass::Configuration,
+            Self::Store(error) => error.class(),
+            Self::Key(error) => error.class(),
+            Self::NotSent(error) => error.class(),
+            Self::RefreshFailed { .. } | Self::DoesNotOpen { .. } | Self::Seal(_) | Self::Abandoned(_) => {
+                ErrorClass::Permanent
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RefreshFailed { failure, .. } => failure.retry_after,
+            Self::NotSent(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What can go wrong with the key.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{ErrorClass, ErrorInfo};
+use crate::store::FileProblem;
+
+/// Why the key to the stored sessions cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// There are sessions, but no key file.
+    #[error("{}: the key to the stored session is missing", path.display())]
+    Missing {
+        /// Where the key file belongs.
+        path: PathBuf,
+    },
+    /// The key file cannot be read, or must not be trusted.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The key file.
+        path: PathBuf,
+        /// What happened.
+        source: Arc<io::Error>,
+    },
+    /// The key file does not hold a key.
+    #[error("{}: this is no nexus key", path.display())]
+    NotAKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The key is wrapped with a passphrase, and none is configured.
+    #[error("the key is wrapped with a passphrase, and the configuration does not say where that comes from")]
+    NoPassphrase,
+    /// The passphrase could not be read from its file or command.
+    #[error("{}: the key's passphrase is missing: {description}", path.display())]
+    PassphraseMissing {
+        /// The key file.
+        path: PathBuf,
+        /// What happened.
+        description: String,
+    },
+    /// The passphrase does not open the key.
+    #[error("{}: the passphrase does not open the key", path.display())]
+    WrongPassphrase {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The operating system's keyring holds the key and cannot be used.
+    #[error("{}: the operating system's keyring keeps the key and {description}", path.display())]
+    KeyringUnusable {
+        /// The key file.
+        path: PathBuf,
+        /// What the keyring did.
+        description: String,
+    },
+    /// The keyring has no entry for the key.
+    #[error(
+        "{}: the operating system's keyring has no such key (service `{service}`, user `{user}`)",
+        path.display()
+    )]
+    KeyringEntryMissing {
+        /// The key file.
+        path: PathBuf,
+        /// The entry's service.
+        service: &'static str,
+        /// The entry's user name.
+        user: String,
+    },
+    /// The keyring did not take the key.
+    #[error("{}: the key was not moved: the operating system's keyring {description}", path.display())]
+    KeyringRefused {
+        /// The key file.
+        path: PathBuf,
+        /// What the keyring did.
+        description: String,
+    },
+    /// The key file cannot be written.
+    #[error("{}: the key cannot be written: {problem}", path.display())]
+    Unwritable {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it, its folder or its disk.
+        #[source]
+        problem: FileProblem,
+    },
+    /// The key's folder cannot be created or written.
+    #[error("{}: {problem}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        problem: FileProblem,
+    },
+    /// The lock on the key cannot be taken.
+    #[error("{}: {}", path.display(), lock_problem(source.as_deref()))]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What happened; none if another process holds it for too long.
+        source: Option<Arc<io::Error>>,
+    },
+    /// The operating system lacks what cryptography needs: random bytes, or memory.
+    #[error("{attempt}: {description}")]
+    System {
+        /// What was attempted.
+        attempt: &'static str,
+        /// What happened.
+        description: String,
+    },
+}
+
+fn lock_problem(source: Option<&io::Error>) -> String {
+    source.map_or_else(
+        || "another nexus is making or moving the key and is not done".to_owned(),
+        |error| format!("the lock cannot be taken: {error}"),
+    )
+}
+
+impl KeyError {
+    /// An error of the operating system while `path` was written.
+    pub(super) fn unwritable(path: &Path, error: io::Error) -> Self {
+        let problem = FileProblem::of_disk(&error, path).unwrap_or_else(|| FileProblem::Refused(Arc::new(error)));
+        Self::Unwritable { path: path.to_owned(), problem }
+    }
+}
+
+impl ErrorInfo for KeyError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoPassphrase => "configuration",
+            Self::System { .. } => "system",
+            _ => "store",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoPassphrase => ErrorClass::Configuration,
+            _ => ErrorClass::Permanent,
+        }
+    }
+}

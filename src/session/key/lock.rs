@@ -1,0 +1,25 @@
+//! The lock under which the key is created or moved.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use super::bounded::{Inside, with_deadline};
+use super::error::KeyError;
+use crate::private_fs::Privacy;
+
+/// How long another process may take to create or move the key: it may be asking for a passphrase.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Takes the lock; dropping the file releases it.
+pub(super) fn lock(path: &Path, privacy: &Privacy) -> Result<File, KeyError> {
+    let broken = |error| KeyError::Lock { path: path.to_owned(), source: Some(Arc::new(error)) };
+    let made = path.parent().map_or(Ok(()), |folder| privacy.folder(folder));
+    let file = made.and_then(|()| privacy.open_or_create(path)).map_err(broken)?;
+    static INSIDE: LazyLock<Inside> = LazyLock::new(Inside::default);
+    match with_deadline(&INSIDE, LIMIT, move || file.lock().map(|()| file)) {
+        Some(locked) => locked.map_err(broken),
+        None => Err(KeyError::Lock { path: path.to_owned(), source: None }),
+    }
+}

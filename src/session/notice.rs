@@ -1,0 +1,157 @@
+//! What happened beside the work and needs no answer: a program writes it into its log.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::SessionError;
+use super::failed::RefreshFailure;
+use crate::private_fs::ClosedFn;
+use crate::time;
+
+/// Something worth a line in a log. It holds no secret and names no owner; `Display` gives a sentence.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Another process or task is renewing the session, and is waited for.
+    WaitingForOtherProcess,
+    /// The token endpoint issued no token; the old token is used.
+    NotRefreshed {
+        /// The token endpoint's host.
+        host: String,
+        /// What it did.
+        failure: RefreshFailure,
+        /// How long the old token lives, if that is known.
+        left: Option<Duration>,
+    },
+    /// The token was not refreshed, because the result could not be saved; the old token is used.
+    NotWritable {
+        /// Why it could not be saved.
+        error: SessionError,
+    },
+    /// The token was refreshed, and the result could not be saved. The session is lost with the next refresh or the
+    /// end of this process.
+    NotSaved {
+        /// Why it could not be saved.
+        error: SessionError,
+    },
+    /// This machine's clock differs from the server's by more than five minutes.
+    ClockDiffers {
+        /// The server.
+        host: String,
+        /// By how much.
+        by: Duration,
+        /// Whether this machine's clock is ahead.
+        ahead: bool,
+    },
+    /// The list of models could not be saved with the session.
+    ModelsNotKept {
+        /// Why not.
+        error: SessionError,
+    },
+    /// A file or folder was open to other users and was made private.
+    PermissionsClosed {
+        /// The file or folder.
+        path: PathBuf,
+        /// The mode it had, such as `0o644`.
+        mode: u32,
+    },
+    /// A sign-in replaced a session.
+    EarlierSession {
+        /// The provider's name.
+        provider: String,
+        /// The host that revokes or issued its tokens.
+        host: String,
+        /// What became of the earlier session.
+        end: EarlierSession,
+    },
+    /// A request to the API is sent again.
+    Retrying {
+        /// Why, when, and how often that was done.
+        description: String,
+    },
+}
+
+/// What became of a session that a sign-in replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EarlierSession {
+    /// It was revoked.
+    Revoked,
+    /// The server did not revoke it; the end of "HOST ...".
+    NotRevoked(String),
+    /// The provider has no revocation endpoint.
+    NoEndpoint,
+    /// The configuration says not to revoke it.
+    KeptByConfiguration,
+    /// Revoking it might have revoked the new session, too.
+    PerhapsShared,
+}
+
+/// Receives notices.
+pub type NoticeFn = Arc<dyn Fn(&Notice) + Send + Sync>;
+
+impl Notice {
+    /// Reports closed files as notices.
+    pub fn of_closed_files(notice: NoticeFn) -> ClosedFn {
+        Arc::new(move |path: &Path, mode| notice(&Self::PermissionsClosed { path: path.to_owned(), mode }))
+    }
+
+    /// A notice if the server's `Date` and this machine's clock differ by more than five minutes. Both are in Unix
+    /// seconds.
+    pub fn of_clocks(date: Option<i64>, now: i64, host: &str) -> Option<Self> {
+        const TOLERATED: Duration = Duration::from_secs(300);
+        let ahead = now.saturating_sub(date?);
+        let by = Duration::from_secs(ahead.unsigned_abs());
+        (by > TOLERATED).then(|| Self::ClockDiffers { host: host.to_owned(), by, ahead: ahead > 0 })
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WaitingForOtherProcess => f.write_str("waiting for another nexus that is renewing this session"),
+            Self::NotRefreshed { host, failure, left } => {
+                write!(f, "the token was not refreshed ({host} {}); using the old one", failure.description)?;
+                left.map_or(Ok(()), |left| write!(f, ", good for {}", time::span(time::rounded_up(left))))
+            }
+            Self::NotWritable { error } => {
+                write!(f, "the token was not refreshed, because the result could not be saved: {error}")
+            }
+            Self::NotSaved { error } => write!(
+                f,
+                "the refreshed session could not be saved and is lost with the next refresh or the end of this \
+                 process: {error}"
+            ),
+            Self::ClockDiffers { host, by, ahead } => {
+                let way = if *ahead { "ahead of" } else { "behind" };
+                let by = time::span(time::rounded_up(*by));
+                write!(
+                    f,
+                    "this machine's clock is {by} {way} that of {host}: set it, or the times shown are wrong by as much"
+                )
+            }
+            Self::ModelsNotKept { error } => write!(f, "the list of models could not be kept: {error}"),
+            Self::PermissionsClosed { path, mode } => {
+                write!(f, "{} was open to other users (mode {mode:o}); it is private now", path.display())
+            }
+            Self::EarlierSession { host, end: EarlierSession::Revoked, .. } => {
+                write!(f, "the earlier session was revoked at {host}")
+            }
+            Self::EarlierSession { host, end, .. } => {
+                write!(f, "the earlier session stays at {host} until it expires")?;
+                match end {
+                    EarlierSession::NotRevoked(description) => write!(f, ": not revoked, {host} {description}"),
+                    EarlierSession::NoEndpoint => f.write_str(": this provider has no revocation endpoint"),
+                    EarlierSession::KeptByConfiguration => f.write_str(", as `revoke_replaced` wants it"),
+                    EarlierSession::PerhapsShared => {
+                        f.write_str("; where this server keeps sign-ins apart, `revoke_replaced` lets it be revoked")
+                    }
+                    EarlierSession::Revoked => Ok(()),
+                }
+            }
+            Self::Retrying { description } => f.write_str(description),
+        }
+    }
+}

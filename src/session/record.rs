@@ -1,0 +1,246 @@
+//! A session as one sealed record.
+//!
+//! The bytes are a layout version, the session's random id, and the sealed JSON object. The associated data holds the
+//! provider, the owner, the generation and the id, so a record opens in its own place only. What is inside decides
+//! where a token is sent, so none of it can be changed without the key.
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::failed::FailedRefresh;
+use super::seal::{Seal, SealError};
+use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
+use crate::provider::{ClientAuth, Url};
+use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+use crate::store::{Record, SealedSession, SessionKey};
+
+/// The version of the layout, the first byte.
+const VERSION: u8 = 2;
+
+/// The length of a session's id, in bytes.
+const ID: usize = 16;
+
+/// What is inside, as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    access_token: &'a str,
+    refresh_token: Option<&'a str>,
+    client_secret: Option<&'a str>,
+    token_type: &'a str,
+    scopes: &'a [String],
+    issued_at: i64,
+    expires_at: Option<i64>,
+    metadata: &'a Map<String, Value>,
+    client_id: &'a str,
+    client_auth: &'a str,
+    token_url: &'a str,
+    revoke_url: Option<&'a str>,
+    api_url: Option<&'a str>,
+    failed: Option<Failed<&'a FailedRefresh>>,
+    models: Option<&'a str>,
+}
+
+/// What is inside, as it is read, with the refresh token and the client secret or without.
+#[derive(Deserialize)]
+struct Read<R, S> {
+    access_token: AccessToken,
+    refresh_token: Option<R>,
+    client_secret: Option<S>,
+    token_type: String,
+    scopes: Vec<String>,
+    issued_at: i64,
+    expires_at: Option<i64>,
+    metadata: Map<String, Value>,
+    client_id: String,
+    client_auth: String,
+    token_url: String,
+    revoke_url: Option<String>,
+    api_url: Option<String>,
+    failed: Option<Failed<FailedRefresh>>,
+    models: Option<String>,
+}
+
+/// A failed refresh, and which attempt it was: a later attempt makes it obsolete, without the record being sealed anew.
+#[derive(Serialize, Deserialize)]
+struct Failed<T> {
+    attempt: i64,
+    refresh: T,
+}
+
+/// Every part with its length before it, so that no two places give the same bytes.
+fn associated(key: &SessionKey, generation: i64, id: &[u8]) -> Vec<u8> {
+    let mut bytes = b"nexus session 2".to_vec();
+    for part in [key.provider.as_bytes(), key.owner.as_bytes(), id] {
+        bytes.extend((part.len() as u64).to_le_bytes());
+        bytes.extend(part);
+    }
+    bytes.extend(generation.to_le_bytes());
+    bytes
+}
+
+/// Seals a session.
+pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Result<SealedSession, SealError> {
+    let StoredSession { id, session, refresh_token, client_secret } = stored;
+    let binding = &session.binding;
+    let written = Written {
+        access_token: session.access_token.expose(),
+        refresh_token: refresh_token.as_ref().map(RefreshToken::expose),
+        client_secret: client_secret.as_ref().map(ClientSecret::expose),
+        token_type: &session.token_type,
+        scopes: &session.scopes,
+        issued_at: session.issued_at,
+        expires_at: session.expires_at,
+        metadata: &session.metadata,
+        client_id: &binding.client_id,
+        client_auth: binding.client_auth.as_str(),
+        token_url: binding.token_url.as_str(),
+        revoke_url: binding.revoke_url.as_ref().map(Url::as_str),
+        api_url: binding.api_url.as_ref().map(Url::as_str),
+        failed: session.failed.as_ref().map(|refresh| Failed { attempt: session.attempts, refresh }),
+        models: session.models.as_deref(),
+    };
+    // Large enough that it need not grow, which would leave a copy of the tokens in memory.
+    let mut plain = Zeroizing::new(Vec::with_capacity(512 * 1024));
+    serde_json::to_writer(&mut *plain, &written).map_err(SealError::of)?;
+    let mut bytes = vec![VERSION];
+    bytes.extend(id);
+    bytes.extend(seal.seal(&associated(key, session.generation, id), &plain)?);
+    let Session { generation, issued_at, expires_at, .. } = *session;
+    Ok(SealedSession { generation, issued_at, expires_at, bytes })
+}
+
+/// Opens a record without its secrets but the access token, if it belongs here and makes sense.
+pub(super) fn open(seal: &Seal, key: &SessionKey, record: &Record, time: StoreTime) -> Option<Session> {
+    let (_, read) = read::<IgnoredAny, IgnoredAny>(seal, key, record)?;
+    read.into_session(record, time).map(|(session, ..)| session)
+}
+
+/// Opens a record with its secrets.
+pub(super) fn open_locked(seal: &Seal, key: &SessionKey, record: &Record, time: StoreTime) -> Option<StoredSession> {
+    let (id, read) = read::<RefreshToken, ClientSecret>(seal, key, record)?;
+    let (session, refresh_token, client_secret) = read.into_session(record, time)?;
+    Some(StoredSession { id, session, refresh_token, client_secret })
+}
+
+fn read<R, S>(seal: &Seal, key: &SessionKey, record: &Record) -> Option<([u8; ID], Read<R, S>)>
+where
+    R: for<'de> Deserialize<'de>,
+    S: for<'de> Deserialize<'de>,
+{
+    let (&VERSION, rest) = record.session.bytes.split_first()? else { return None };
+    let (id, sealed) = rest.split_first_chunk::<ID>()?;
+    let plain = seal.open(&associated(key, record.session.generation, id), sealed)?;
+    Some((*id, serde_json::from_slice(&plain).ok()?))
+}
+
+impl<R, S> Read<R, S> {
+    fn into_session(self, record: &Record, time: StoreTime) -> Option<(Session, Option<R>, Option<S>)> {
+        let url = |text: Option<String>| match text {
+            Some(text) => Url::parse(&text).ok().map(Some),
+            None => Some(None),
+        };
+        let session = Session {
+            generation: record.session.generation,
+            access_token: self.access_token,
+            token_type: self.token_type,
+            scopes: self.scopes,
+            issued_at: within_time(self.issued_at),
+            expires_at: self.expires_at.map(within_time),
+            metadata: self.metadata,
+            binding: SessionBinding {
+                client_id: self.client_id,
+                client_auth: ClientAuth::from_word(&self.client_auth)?,
+                token_url: Url::parse(&self.token_url).ok()?,
+                revoke_url: url(self.revoke_url)?,
+                api_url: url(self.api_url)?,
+            },
+            refreshable: self.refresh_token.is_some(),
+            ended_at: record.ended_at.map(within_time),
+            attempts: record.attempts,
+            failed: self.failed.filter(|failed| failed.attempt == record.attempts).map(|failed| failed.refresh),
+            refreshing_since: record.refreshing_since.map(within_time),
+            models: self.models,
+            time,
+        };
+        Some((session, self.refresh_token, self.client_secret))
+    }
+}
+
+/// A time that can be calculated with, whatever a store returns: up to the end of the year 9999.
+fn within_time(at: i64) -> i64 {
+    const END: i64 = 253_402_300_799;
+    at.clamp(-END, END)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::failed::RefreshFailure;
+    use crate::session::key::data_key::DataKey;
+    use crate::session::stored::tests::session;
+
+    fn key(provider: &str, owner: &str) -> SessionKey {
+        SessionKey { provider: provider.into(), owner: owner.into() }
+    }
+
+    fn stored() -> StoredSession {
+        let failure =
+            RefreshFailure { description: "busy".into(), temporary: true, status: Some(503), retry_after: None };
+        let failed = FailedRefresh { failure, at: 7, reached: true, again: false };
+        let metadata = Map::from_iter([("account".to_owned(), Value::from("ada"))]);
+        let session = Session {
+            metadata,
+            attempts: 4,
+            failed: Some(failed),
+            models: Some("[\"m\"]".into()),
+            ..session(1_000, Some(4_600))
+        };
+        let refresh_token = Some(RefreshToken::new("r".into()));
+        StoredSession { id: [7; ID], session, refresh_token, client_secret: Some(ClientSecret::new("s".into())) }
+    }
+
+    fn record(sealed: SealedSession) -> Record {
+        Record { session: sealed, attempts: 4, refreshing_since: Some(5), ended_at: Some(6) }
+    }
+
+    #[test]
+    fn a_record_opens_in_its_own_place_and_whole() {
+        let seal = Seal::new(&DataKey::random().unwrap());
+        let sealed = super::seal(&seal, &key("p", "o"), &stored()).unwrap();
+        assert_eq!((sealed.generation, sealed.issued_at, sealed.expires_at), (3, 1_000, Some(4_600)));
+        let time = StoreTime::read_now(9);
+        let opened = open_locked(&seal, &key("p", "o"), &record(sealed.clone()), time).unwrap();
+        let written = stored();
+        assert_eq!(opened.id, written.id);
+        assert_eq!(opened.refresh_token.unwrap().expose(), "r");
+        assert_eq!(opened.client_secret.unwrap().expose(), "s");
+        let (opened, written) = (opened.session, written.session);
+        assert_eq!(opened.access_token.expose(), "a");
+        assert_eq!((opened.metadata, opened.binding), (written.metadata, written.binding));
+        assert_eq!((opened.failed, opened.models), (written.failed, written.models));
+        assert_eq!((opened.refreshing_since, opened.ended_at, opened.attempts), (Some(5), Some(6), 4));
+        assert!(open(&seal, &key("p", "o"), &record(sealed.clone()), time).unwrap().refreshable);
+        for (provider, owner) in [("q", "o"), ("p", ""), ("po", ""), ("", "po")] {
+            assert!(open(&seal, &key(provider, owner), &record(sealed.clone()), time).is_none(), "{provider} {owner}");
+        }
+        let older = SealedSession { generation: 2, ..sealed.clone() };
+        assert!(open(&seal, &key("p", "o"), &record(older), time).is_none(), "another generation");
+        for at in 0..1 + ID {
+            let mut bytes = sealed.bytes.clone();
+            bytes[at] ^= 1;
+            let bent = SealedSession { bytes, ..sealed.clone() };
+            assert!(open(&seal, &key("p", "o"), &record(bent), time).is_none(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_forgotten_with_the_next_attempt() {
+        let seal = Seal::new(&DataKey::random().unwrap());
+        let sealed = super::seal(&seal, &key("p", "o"), &stored()).unwrap();
+        let later = Record { attempts: 5, ..record(sealed) };
+        let opened = open(&seal, &key("p", "o"), &later, StoreTime::read_now(9)).unwrap();
+        assert_eq!(opened.failed, None);
+    }
+}

@@ -1,0 +1,296 @@
+//! The sessions of a store, opened with the key. The only place where a record becomes a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::error::SessionError;
+use super::key::Keystore;
+#[cfg(feature = "sqlite")]
+use super::legacy;
+use super::record;
+use super::seal::Seal;
+use super::stored::{Session, StoreTime, StoredSession};
+#[cfg(feature = "sqlite")]
+use crate::store::SqliteStore;
+use crate::store::{Listed, Loaded, LockedSession as LockedRecord, Record, SessionKey, SessionStore};
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+/// A store and the key to it. Clones share both.
+#[derive(Clone)]
+pub struct SealedSessions {
+    store: Arc<dyn SessionStore>,
+    keys: Keystore,
+}
+
+impl SealedSessions {
+    /// The sessions of this store, sealed with this key.
+    pub fn new(store: Arc<dyn SessionStore>, keys: Keystore) -> Self {
+        Self { store, keys }
+    }
+
+    #[cfg(feature = "sqlite")]
+    /// The sessions of a SQLite store. What an earlier version stored is sealed anew when it is read first.
+    pub fn in_sqlite(store: SqliteStore, keys: Keystore) -> Self {
+        let resealing = keys.clone();
+        let store = store.resealing(Arc::new(move |key, record| legacy::reseal(&resealing, key, record)));
+        Self::new(Arc::new(store), keys)
+    }
+
+    /// The key.
+    pub fn keystore(&self) -> &Keystore {
+        &self.keys
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn SessionStore> {
+        &self.store
+    }
+
+    /// The stored session, whatever its state. Takes no lock.
+    ///
+    /// # Errors
+    /// If the store or the key cannot be used.
+    pub async fn load(&self, key: &SessionKey) -> Result<Option<Session>> {
+        let loaded = self.store.load(key).await?;
+        self.opened(key, loaded, record::open).await.map(|(_, session)| session)
+    }
+
+    /// Like [`load`](Self::load), if the store can answer at once. May block for a moment: it reads the disk, and the
+    /// key from where it is kept. None too if the record does not open; `load` then says why.
+    ///
+    /// # Errors
+    /// If the store or the key cannot be used.
+    pub fn try_load(&self, key: &SessionKey) -> Option<Result<Option<Session>>> {
+        let loaded = match self.store.try_load(key)? {
+            Ok(loaded) => loaded,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let Some(record) = &loaded.record else { return Some(Ok(None)) };
+        match self.seal() {
+            Ok(seal) => {
+                record::open(&seal, key, record, StoreTime::read_now(loaded.now)).map(|session| Ok(Some(session)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// The sessions of one owner.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn list(&self, owner: &str) -> Result<Vec<Listed>> {
+        Ok(self.store.list(Some(owner)).await?)
+    }
+
+    /// Like [`list`](Self::list), if the store can answer at once.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn try_list(&self, owner: &str) -> Option<Result<Vec<Listed>>> {
+        self.store.try_list(Some(owner)).map(|listed| listed.map_err(Into::into))
+    }
+
+    /// Waits for the session's lock for at most `wait`.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], or if the store cannot be used.
+    pub async fn lock(&self, key: &SessionKey, wait: Duration) -> Result<LockedSession> {
+        let locked = self.store.lock(key, wait).await?;
+        Ok(LockedSession { sessions: self.clone(), key: key.clone(), locked })
+    }
+
+    /// Checks that the key opens what is stored; of many sessions the first hundred.
+    ///
+    /// # Errors
+    /// If the key is missing or another one.
+    pub async fn check_readable(&self) -> Result<()> {
+        let keys = self.keys.clone();
+        off_thread(move || Ok(keys.check()?)).await?;
+        for listed in self.store.list(None).await?.into_iter().take(100) {
+            self.load(&listed.key).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a session could be saved. Creates the store and the key if need be.
+    ///
+    /// # Errors
+    /// If one could not.
+    pub async fn check_writable(&self) -> Result<()> {
+        self.store.check_writable().await?;
+        let keys = self.keys.clone();
+        off_thread(move || Ok(keys.check_writable()?)).await
+    }
+
+    /// Keeps a value for a pending sign-in for `lifetime`, sealed. `state` is the `state` parameter of its authorization
+    /// request (RFC 6749, section 4.1.1); the store sees only its SHA-256.
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn put_pending(&self, key: &SessionKey, state: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        let keys = self.keys.clone();
+        let seal = off_thread(move || Ok(keys.open_or_make()?)).await?;
+        let hash = <[u8; 32]>::from(Sha256::digest(state));
+        let sealed = seal.seal(&pending_data(key, &hash), value)?;
+        let now = self.store.load(key).await?.now;
+        let expires_at = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+        Ok(self.store.put_pending(&key.owner, hash, sealed, expires_at).await?)
+    }
+
+    /// Removes the value of a pending sign-in and returns it: exactly once, and only until it expires.
+    ///
+    /// # Errors
+    /// If the store or the key cannot be used.
+    pub async fn take_pending(&self, key: &SessionKey, state: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let hash = <[u8; 32]>::from(Sha256::digest(state));
+        let Some(sealed) = self.store.take_pending(&key.owner, hash).await? else { return Ok(None) };
+        let this = self.clone();
+        let seal = off_thread(move || this.seal()).await?;
+        Ok(seal.open(&pending_data(key, &hash), &sealed))
+    }
+
+    fn seal(&self) -> Result<Seal> {
+        self.keys.open()?.ok_or_else(|| super::key::KeyError::Missing { path: self.keys.path().to_owned() }.into())
+    }
+
+    async fn opened<T>(
+        &self,
+        key: &SessionKey,
+        loaded: Loaded,
+        open: fn(&Seal, &SessionKey, &Record, StoreTime) -> Option<T>,
+    ) -> Result<(StoreTime, Option<T>)> {
+        let time = StoreTime::read_now(loaded.now);
+        let Some(record) = &loaded.record else { return Ok((time, None)) };
+        let this = self.clone();
+        let seal = off_thread(move || this.seal()).await?;
+        if let Some(session) = open(&seal, key, record, time) {
+            return Ok((time, Some(session)));
+        }
+        // Damage, or a newer version, is the better reason.
+        self.store.check().await?;
+        Err(SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() })
+    }
+}
+
+/// What a pending sign-in is bound to: each part with its length before it.
+fn pending_data(key: &SessionKey, state_hash: &[u8; 32]) -> Vec<u8> {
+    let mut data = b"nexus pending sign-in 1".to_vec();
+    for part in [key.provider.as_bytes(), key.owner.as_bytes(), state_hash] {
+        data.extend((part.len() as u64).to_le_bytes());
+        data.extend(part);
+    }
+    data
+}
+
+/// A session while its lock is held: the only way to its refresh token, and to changing it.
+pub struct LockedSession {
+    sessions: SealedSessions,
+    key: SessionKey,
+    locked: Box<dyn LockedRecord>,
+}
+
+/// What is stored under a lock.
+#[derive(Debug)]
+pub struct LockedLoad {
+    /// The store's time.
+    pub time: StoreTime,
+    /// The generation, or 0 where nothing is stored.
+    pub generation: i64,
+    /// The session, if there is one, or why it cannot be opened.
+    pub session: Result<Option<StoredSession>>,
+}
+
+impl LockedSession {
+    /// The session with its secrets.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn load(&mut self) -> Result<LockedLoad> {
+        let loaded = self.locked.load().await?;
+        let time = StoreTime::read_now(loaded.now);
+        let generation = loaded.record.as_ref().map_or(0, |record| record.session.generation);
+        let session = self.sessions.opened(&self.key, loaded, record::open_locked).await.map(|(_, session)| session);
+        Ok(LockedLoad { time, generation, session })
+    }
+
+    /// Reserves what a commit needs.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub async fn reserve(&mut self) -> Result<()> {
+        Ok(self.locked.reserve().await?)
+    }
+
+    /// Commits that the session's refresh token is about to be spent.
+    ///
+    /// # Errors
+    /// If the store cannot be written; then the token must not be spent.
+    pub async fn begin_refresh(&mut self, session: &mut Session) -> Result<()> {
+        self.locked.begin_refresh(session.generation, session.now()).await?;
+        session.attempts += 1;
+        Ok(())
+    }
+
+    /// Saves a session in place of the generation that was spent, or of none (0).
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn commit(&mut self, spent: i64, stored: &StoredSession) -> Result<()> {
+        let keys = self.sessions.keys.clone();
+        let seal = off_thread(move || Ok(keys.open_or_make()?)).await?;
+        let sealed = record::seal(&seal, &self.key, stored)?;
+        Ok(self.locked.commit(spent, &sealed).await?)
+    }
+
+    /// Saves that a refresh failed; with `failed` none, nothing was sent.
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn fail(&mut self, stored: &StoredSession, refreshing_since: Option<i64>) -> Result<()> {
+        let bytes = match stored.session.failed {
+            Some(_) => Some(self.resealed(stored).await?),
+            None => None,
+        };
+        Ok(self.locked.fail(stored.session.generation, bytes, refreshing_since).await?)
+    }
+
+    /// Saves a session without a new generation.
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn amend(&mut self, stored: &StoredSession) -> Result<()> {
+        let bytes = self.resealed(stored).await?;
+        Ok(self.locked.amend(stored.session.generation, bytes).await?)
+    }
+
+    /// Saves that the authorization server ended the session. It is not deleted, so that no program asks again.
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn end(&mut self, generation: i64, ended_at: i64, cut_off: Option<i64>) -> Result<()> {
+        Ok(self.locked.end(generation, ended_at, cut_off).await?)
+    }
+
+    /// Deletes the session.
+    ///
+    /// # Errors
+    /// If it could not be deleted.
+    pub async fn delete(&mut self) -> Result<()> {
+        Ok(self.locked.delete().await?)
+    }
+
+    async fn resealed(&mut self, stored: &StoredSession) -> Result<Vec<u8>> {
+        let sessions = self.sessions.clone();
+        let seal = off_thread(move || sessions.seal()).await?;
+        Ok(record::seal(&seal, &self.key, stored)?.bytes)
+    }
+}
+
+/// Runs blocking work on another thread.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| SessionError::Abandoned("work with the key"))?
+}

@@ -1,0 +1,75 @@
+//! The refresh token grant (RFC 6749, section 6).
+
+use std::sync::Arc;
+
+use super::{Fate, SourceError, TokenSource};
+use crate::error::ErrorInfo as _;
+use crate::http::Http;
+use crate::oauth::{Endpoint, TokenError, TokenResponse};
+use crate::provider::Provider;
+use crate::session::failed::RefreshFailure;
+use crate::session::stored::{Session, StoredSession};
+use crate::store::BoxFuture;
+
+/// Renews a session with its refresh token, at the token endpoint that it belongs to.
+pub struct RefreshTokenSource {
+    /// Sends the request.
+    pub http: Arc<Http>,
+    /// The configured client and request style.
+    pub provider: Arc<Provider>,
+}
+
+impl TokenSource for RefreshTokenSource {
+    fn can_renew(&self, session: &Session) -> bool {
+        session.refreshable
+    }
+
+    fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>> {
+        Box::pin(async move {
+            let Some(token) = &stored.refresh_token else { return Err(no_refresh_token()) };
+            let binding = &stored.session.binding;
+            // A rotated client secret is in the configuration before it is in a stored session.
+            let configured = self.provider.client.as_ref().and_then(|client| client.secret.as_ref());
+            let endpoint = Endpoint {
+                url: &binding.token_url,
+                client_id: &binding.client_id,
+                secret: configured.or(stored.client_secret.as_ref()),
+                auth: binding.client_auth,
+            };
+            endpoint.refresh(&self.http, token, &self.provider.refresh).await.map_err(SourceError::from)
+        })
+    }
+}
+
+/// `can_renew` says no before this happens.
+fn no_refresh_token() -> SourceError {
+    let description = "was not asked (there is no refresh token)".to_owned();
+    let failure = RefreshFailure { description, temporary: false, status: None, retry_after: None };
+    SourceError { fate: Fate::NotReached, failure, client_refused: None }
+}
+
+impl From<TokenError> for SourceError {
+    fn from(error: TokenError) -> Self {
+        let failed = error.failed();
+        let failure = RefreshFailure {
+            description: failed.why,
+            temporary: failed.temporary,
+            status: failed.status,
+            retry_after: error.retry_after(),
+        };
+        let is_final = error.is_final();
+        let (fate, client_refused) = match error {
+            _ if is_final => (Fate::Ended, None),
+            TokenError::Unsendable(error) => (Fate::NotSent(Arc::new(error)), None),
+            TokenError::NeverSent(_) => (Fate::NotReached, None),
+            TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) | TokenError::InvalidResponse(_) => {
+                (Fate::InDoubt, None)
+            }
+            TokenError::Refused { error, description, .. } => {
+                let client = matches!(&*error, "invalid_client" | "unauthorized_client");
+                (Fate::Refused, client.then_some(description))
+            }
+        };
+        Self { fate, failure, client_refused }
+    }
+}

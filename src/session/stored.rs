@@ -1,0 +1,310 @@
+//! A session: what a sign-in leaves behind.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::error::SessionError;
+use super::failed::FailedRefresh;
+use super::seal::Seal;
+use crate::oauth::{self, TokenResponse};
+use crate::provider::{ClientAuth, Provider, Url};
+use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+
+/// The store's time when a session was loaded, measured on by the monotonic clock of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreTime {
+    read: i64,
+    at: Instant,
+}
+
+impl StoreTime {
+    /// The store's time as it was read just now, in Unix seconds.
+    pub fn read_now(read: i64) -> Self {
+        Self { read, at: Instant::now() }
+    }
+
+    /// The store's time now, in Unix seconds.
+    pub fn now(self) -> i64 {
+        self.read.saturating_add(i64::try_from(self.at.elapsed().as_secs()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A session without its refresh token.
+#[derive(Debug)]
+pub struct Session {
+    /// Incremented by every renewal. Tells whether the session was renewed without comparing secrets.
+    pub generation: i64,
+    /// The access token (RFC 6749, section 1.4).
+    pub access_token: AccessToken,
+    /// Its type, as the server spells it (RFC 6749, section 7.1).
+    pub token_type: String,
+    /// The granted scopes (RFC 6749, section 3.3).
+    pub scopes: Vec<String>,
+    /// When the access token was requested, in Unix seconds of the store's time.
+    pub issued_at: i64,
+    /// When it expires, in Unix seconds of the store's time; none if the server does not say.
+    pub expires_at: Option<i64>,
+    /// Further members of the token response.
+    pub metadata: Map<String, Value>,
+    /// The client and servers it belongs to.
+    pub binding: SessionBinding,
+    /// Whether there is a refresh token.
+    pub refreshable: bool,
+    /// When the authorization server ended it, in Unix seconds, if it did.
+    pub ended_at: Option<i64>,
+    /// How many refreshes were begun.
+    pub attempts: i64,
+    /// Why the last refresh failed, if it did.
+    pub failed: Option<FailedRefresh>,
+    /// Since when a refresh is in flight, or its answer lost, in Unix seconds.
+    pub refreshing_since: Option<i64>,
+    /// The list of models that was saved with the session, as JSON.
+    pub models: Option<String>,
+    /// The store's time when it was loaded.
+    pub time: StoreTime,
+}
+
+/// A session with its secrets. Only a [`LockedSession`](super::LockedSession) returns one, so the refresh token is
+/// readable only while the session is locked.
+#[derive(Debug)]
+pub struct StoredSession {
+    /// Random; stays the same from the sign-in to the end of the session.
+    pub(super) id: [u8; 16],
+    /// The session.
+    pub session: Session,
+    /// The refresh token (RFC 6749, section 1.5).
+    pub refresh_token: Option<RefreshToken>,
+    /// The secret of the client that it belongs to.
+    pub client_secret: Option<ClientSecret>,
+}
+
+/// The client and servers that a session belongs to. Its tokens are sent nowhere else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionBinding {
+    /// The client it was issued to.
+    pub client_id: String,
+    /// How that client authenticates.
+    pub client_auth: ClientAuth,
+    /// Where it is renewed.
+    pub token_url: Url,
+    /// Where it is revoked, if anywhere.
+    pub revoke_url: Option<Url>,
+    /// Where its access token is good, if the provider has an API.
+    pub api_url: Option<Url>,
+}
+
+impl Session {
+    /// The store's time now, in Unix seconds.
+    pub fn now(&self) -> i64 {
+        self.time.now()
+    }
+
+    /// The account that signed in, if the server named it.
+    pub fn account(&self) -> Option<&str> {
+        oauth::account(&self.metadata)
+    }
+
+    /// Whether revoking one of the two sessions is sure not to revoke the other: their servers have different names,
+    /// or they belong to different clients, different grants by the server's `grant_id`, or different accounts.
+    ///
+    /// A server may count everything that one user granted to one client as one grant, and revoke all its sessions
+    /// with any of its tokens (RFC 7009, section 2.1). Keycloak's `session_state` proves nothing: until 2025 it
+    /// ended all sessions of a user with a client at once.
+    pub fn is_apart_from(&self, other: &Self) -> bool {
+        let (mine, others) = (oauth::grant_id(&self.metadata), oauth::grant_id(&other.metadata));
+        self.binding.token_url.host() != other.binding.token_url.host()
+            || self.binding.client_id != other.binding.client_id
+            || match mine.zip(others) {
+                Some((mine, others)) => mine != others,
+                None => oauth::are_two_people(&self.metadata, &other.metadata),
+            }
+    }
+
+    /// Refuses a session that belongs to another client or server than the configuration names. What the
+    /// configuration leaves open is taken from the session.
+    ///
+    /// # Errors
+    /// [`SessionError::BoundElsewhere`], naming the setting.
+    pub fn check_binding(&self, provider: &Provider) -> Result<(), SessionError> {
+        let elsewhere = |setting, bound: &str, configured: &str| {
+            Err(SessionError::BoundElsewhere {
+                provider: provider.name.to_string(),
+                setting,
+                bound: bound.to_owned(),
+                configured: configured.to_owned(),
+            })
+        };
+        if let Some(client) = &provider.client
+            && client.id.value != self.binding.client_id
+        {
+            return elsewhere("client_id", &self.binding.client_id, &client.id.value);
+        }
+        if let Some(url) = &provider.token_url
+            && *url != self.binding.token_url
+        {
+            return elsewhere("token_url", self.binding.token_url.as_str(), url.as_str());
+        }
+        if let (Some(is), Some(was)) = (&provider.api.url, &self.binding.api_url)
+            && is.origin() != was.origin()
+        {
+            return elsewhere("api_url", was.as_str(), is.as_str());
+        }
+        Ok(())
+    }
+}
+
+impl StoredSession {
+    /// A new session from a sign-in. `time` is the store's, from before the token was requested; `replaced` is the
+    /// generation of the session that it replaces, or 0.
+    ///
+    /// # Errors
+    /// Without random numbers.
+    pub fn signed_in(
+        response: TokenResponse,
+        issued_at: i64,
+        time: StoreTime,
+        binding: SessionBinding,
+        client_secret: Option<ClientSecret>,
+        asked: &[String],
+        replaced: i64,
+    ) -> Result<Self, SessionError> {
+        let session = Session {
+            generation: replaced.saturating_add(1),
+            access_token: response.access_token,
+            token_type: response.token_type,
+            scopes: response.scopes.unwrap_or_else(|| asked.to_vec()),
+            issued_at,
+            expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
+            metadata: response.metadata,
+            binding,
+            refreshable: response.refresh_token.is_some(),
+            ended_at: None,
+            attempts: 0,
+            failed: None,
+            refreshing_since: None,
+            models: None,
+            time,
+        };
+        Ok(Self { id: Seal::random()?, session, refresh_token: response.refresh_token, client_secret })
+    }
+
+    /// The next generation of this session. What the token response does not repeat stays: the refresh token (RFC
+    /// 6749, section 6), the scopes, the metadata.
+    pub fn renewed(self, response: TokenResponse, issued_at: i64) -> Self {
+        let Self { id, session, refresh_token, client_secret } = self;
+        let refresh_token = response.refresh_token.or(refresh_token);
+        let session = Session {
+            generation: session.generation.saturating_add(1),
+            access_token: response.access_token,
+            token_type: response.token_type,
+            scopes: response.scopes.unwrap_or(session.scopes),
+            issued_at,
+            expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
+            metadata: oauth::joined(session.metadata, response.metadata),
+            refreshable: refresh_token.is_some(),
+            ended_at: None,
+            failed: None,
+            refreshing_since: None,
+            ..session
+        };
+        Self { id, session, refresh_token, client_secret }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(in crate::session) fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
+        Session {
+            generation: 3,
+            access_token: AccessToken::new("a".into()),
+            token_type: "Bearer".into(),
+            scopes: Vec::new(),
+            issued_at,
+            expires_at,
+            metadata: Map::new(),
+            binding: SessionBinding {
+                client_id: "c".into(),
+                client_auth: ClientAuth::None,
+                token_url: Url::parse("https://id.example.com/token").unwrap(),
+                revoke_url: None,
+                api_url: Url::parse("https://llm.example.com/base").ok(),
+            },
+            refreshable: true,
+            ended_at: None,
+            attempts: 0,
+            failed: None,
+            refreshing_since: None,
+            models: None,
+            time: StoreTime::read_now(0),
+        }
+    }
+
+    #[test]
+    fn sessions_are_apart_where_no_grant_can_stand_behind_both() {
+        let known = |metadata: serde_json::Value| {
+            let Value::Object(metadata) = metadata else { panic!("metadata is an object") };
+            Session { metadata, ..session(0, None) }
+        };
+        let ada = json!({ "account": "ada" });
+        for (one, other, apart) in [
+            (json!({}), json!({}), false),
+            (ada.clone(), ada.clone(), false),
+            (ada.clone(), json!({}), false),
+            (ada.clone(), json!({ "account": "mary" }), true),
+            (json!({ "grant_id": "1" }), json!({ "grant_id": "2" }), true),
+            (json!({ "grant_id": "1" }), json!({}), false),
+            (json!({ "grant_id": "" }), json!({ "grant_id": "2" }), false),
+            (json!({ "grant_id": 1 }), json!({ "grant_id": 2 }), false),
+            (json!({ "account": "ada", "grant_id": "1" }), json!({ "account": "ada", "grant_id": "2" }), true),
+            (json!({ "account": "ada", "grant_id": "1" }), json!({ "account": "mary", "grant_id": "1" }), false),
+            (json!({ "session_state": "1" }), json!({ "session_state": "2" }), false),
+            // What was asked for, or an address, may have changed; an identifier does not.
+            (json!({ "id": { "email": "a@x", "sub": "1" } }), json!({ "id": { "sub": "1" } }), false),
+            (json!({ "id": { "email": "a@x" } }), json!({ "id": { "sub": "1" } }), false),
+            (json!({ "id": { "email": "a@x", "sub": "1" } }), json!({ "id": { "email": "b@x", "sub": "1" } }), false),
+            (json!({ "id": { "email": "a@x", "sub": "1" } }), json!({ "id": { "email": "a@x", "sub": "2" } }), true),
+            (json!({ "email": "A@x" }), json!({ "email": "a@x" }), false),
+            (json!({ "account": { "uuid": "1" } }), json!({ "account": { "uuid": "2" } }), true),
+        ] {
+            assert_eq!(known(one.clone()).is_apart_from(&known(other.clone())), apart, "{one} {other}");
+        }
+        let elsewhere = |change: fn(&mut SessionBinding)| {
+            let mut session = session(0, None);
+            change(&mut session.binding);
+            session
+        };
+        for (other, apart) in [
+            (elsewhere(|home| home.client_id = "another".into()), true),
+            (elsewhere(|home| home.token_url.set_host(Some("another.example")).unwrap()), true),
+            // One server may answer at two paths.
+            (elsewhere(|home| home.token_url.set_path("/another")), false),
+        ] {
+            assert_eq!(session(0, None).is_apart_from(&other), apart, "{:?}", other.binding);
+        }
+    }
+
+    #[test]
+    fn a_session_stays_where_it_was_made() {
+        let session = session(0, None);
+        let mut provider = Provider::named("p");
+        assert!(session.check_binding(&provider).is_ok(), "an open configuration contradicts nothing");
+        provider.api.url = Url::parse("https://llm.example.com/other").ok();
+        assert!(session.check_binding(&provider).is_ok(), "another path on the same origin is the same server");
+        provider.api.url = Url::parse("https://evil.example.com/base").ok();
+        assert!(matches!(
+            session.check_binding(&provider),
+            Err(SessionError::BoundElsewhere { setting: "api_url", .. })
+        ));
+        provider.api.url = None;
+        provider.token_url = Url::parse("https://id.example.com/token2").ok();
+        assert!(matches!(
+            session.check_binding(&provider),
+            Err(SessionError::BoundElsewhere { setting: "token_url", .. })
+        ));
+    }
+}

@@ -1,0 +1,179 @@
+//! The traits of a store, and what goes through them. `mod.rs` documents the contract.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::error::StoreError;
+
+/// A boxed future, which keeps the traits object-safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the operations of a store return.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Which session: a provider and an owner.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey {
+    /// The provider's name.
+    pub provider: String,
+    /// The owner: a web application's user, or empty on the command line.
+    pub owner: String,
+}
+
+/// A sealed session, as the session layer hands it to a store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSession {
+    /// The generation, at least 1. Each renewal increments it.
+    pub generation: i64,
+    /// When the access token was issued, in Unix seconds of the store's time.
+    pub issued_at: i64,
+    /// When the access token expires, in Unix seconds of the store's time, if known.
+    pub expires_at: Option<i64>,
+    /// The session, sealed. Opaque to the store; usually some KiB, 400 KiB at most.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for SealedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedSession")
+            .field("generation", &self.generation)
+            .field("issued_at", &self.issued_at)
+            .field("expires_at", &self.expires_at)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+/// A stored session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The sealed session.
+    pub session: SealedSession,
+    /// How many refreshes were begun.
+    pub attempts: i64,
+    /// Since when a refresh is in flight, or its answer lost, in Unix seconds.
+    pub refreshing_since: Option<i64>,
+    /// When the authorization server ended the session, in Unix seconds.
+    pub ended_at: Option<i64>,
+}
+
+/// What `load` returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The store's time, in Unix seconds.
+    pub now: i64,
+    /// The stored session, if there is one.
+    pub record: Option<Record>,
+}
+
+/// What `list` returns for each session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Which session.
+    pub key: SessionKey,
+    /// Its generation.
+    pub generation: i64,
+    /// When its access token expires, in Unix seconds, if known.
+    pub expires_at: Option<i64>,
+    /// When the authorization server ended it, in Unix seconds.
+    pub ended_at: Option<i64>,
+}
+
+/// A store of sessions. See the [module](crate::store) for the contract.
+pub trait SessionStore: Send + Sync {
+    /// What error messages call the store, such as the path of its file.
+    fn name(&self) -> String {
+        "the session store".into()
+    }
+
+    /// The session and the store's time. Takes no lock.
+    fn load<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Loaded>>;
+
+    /// Like `load`, if the store can answer at once and without a runtime.
+    fn try_load(&self, key: &SessionKey) -> Option<Result<Loaded>> {
+        let _ = key;
+        None
+    }
+
+    /// The sessions of one owner, or of all owners where none is given, ordered by owner and provider.
+    fn list<'a>(&'a self, owner: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Listed>>>;
+
+    /// Like `list`, if the store can answer at once and without a runtime.
+    fn try_list(&self, owner: Option<&str>) -> Option<Result<Vec<Listed>>> {
+        let _ = owner;
+        None
+    }
+
+    /// Waits for the lock of a session, which need not exist. With `wait` zero, tries once.
+    ///
+    /// Fails with [`StoreError::Busy`] if the lock is not free within `wait`.
+    fn lock<'a>(&'a self, key: &'a SessionKey, wait: Duration) -> BoxFuture<'a, Result<Box<dyn LockedSession>>>;
+
+    /// Keeps a pending sign-in until `expires_at`, in Unix seconds of the store's time. `state_hash` is the SHA-256
+    /// of the `state` parameter (RFC 6749, section 4.1.1). Replaces one with the same owner and hash.
+    fn put_pending<'a>(
+        &'a self,
+        owner: &'a str,
+        state_hash: [u8; 32],
+        sealed: Vec<u8>,
+        expires_at: i64,
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Removes a pending sign-in and returns it. Of several concurrent calls exactly one gets it. An expired one is
+    /// as good as none.
+    fn take_pending<'a>(&'a self, owner: &'a str, state_hash: [u8; 32]) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
+
+    /// The registered client (RFC 7591) for an issuer and exactly this redirect URI, if one is kept.
+    fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
+
+    /// Keeps a registered client, replacing an earlier one.
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>>;
+
+    /// Checks that what is stored is undamaged. May read all of it.
+    fn check(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Checks that a session could be saved now. May create files.
+    fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A session while its lock is held. Dropping it releases the lock.
+pub trait LockedSession: Send {
+    /// The session and the store's time.
+    fn load(&mut self) -> BoxFuture<'_, Result<Loaded>>;
+
+    /// Reserves what the next commit needs, such as disk space, until the commit or the drop.
+    fn reserve(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Records that a refresh is about to be sent: increments `attempts`, and sets `refreshing_since` to `now` unless
+    /// it is set. Reserves what the commit needs. Must be durable before it returns.
+    fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>>;
+
+    /// Replaces the session if its generation is still `spent`, lock or not; `spent` is 0 where there was none.
+    /// Clears `refreshing_since` and `ended_at`.
+    fn commit<'a>(&'a mut self, spent: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>>;
+
+    /// Records that a refresh failed: sets `refreshing_since`, and replaces the sealed bytes if any are given.
+    fn fail(
+        &mut self,
+        generation: i64,
+        bytes: Option<Vec<u8>>,
+        refreshing_since: Option<i64>,
+    ) -> BoxFuture<'_, Result<()>>;
+
+    /// Replaces the sealed bytes and nothing else.
+    fn amend(&mut self, generation: i64, bytes: Vec<u8>) -> BoxFuture<'_, Result<()>>;
+
+    /// Records that the authorization server ended the session: sets `ended_at` and `refreshing_since`.
+    fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>>;
+
+    /// Deletes the session, whatever its generation. That there is none is no error.
+    fn delete(&mut self) -> BoxFuture<'_, Result<()>>;
+}

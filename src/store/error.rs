@@ -1,0 +1,140 @@
+//! What can go wrong in a store.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{ErrorClass, ErrorInfo};
+use crate::time;
+
+/// Any other error as a cause. Shared, so that errors can be cloned.
+pub type Cause = Arc<dyn Error + Send + Sync>;
+
+/// Why a store did not do what it was asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The session's lock was not free within the time given.
+    #[error("another nexus has been renewing this session for {} and is not done", time::span(time::rounded_up(*waited)))]
+    Busy {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The session's generation is not the one that the write names. Nothing was written.
+    #[error("the stored session was replaced by another process")]
+    Superseded,
+    /// The lock was lost before the write. Nothing was written.
+    #[error("the lock on the session was lost")]
+    LockLost,
+    /// A file of the store cannot be used.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        problem: FileProblem,
+    },
+    /// The store does not answer; the same call may succeed later. For stores over a network.
+    #[error("the session store does not answer: {0}")]
+    Unavailable(#[source] Cause),
+    /// The store refuses; repeating the call does not help.
+    #[error("the session store failed: {0}")]
+    Failed(#[source] Cause),
+}
+
+impl StoreError {
+    /// An error about one file.
+    pub fn file(path: &Path, problem: FileProblem) -> Self {
+        Self::File { path: path.to_owned(), problem }
+    }
+}
+
+/// What is wrong with a file or folder.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileProblem {
+    /// The disk has no space left.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The user's quota is used up.
+    #[error("your share of the disk is used up")]
+    QuotaExceeded,
+    /// The limit on the size of files (`RLIMIT_FSIZE`) is too low.
+    #[error("files may not grow large enough in {}", file.display())]
+    FileTooLarge {
+        /// The file that has to grow.
+        file: PathBuf,
+    },
+    /// The file, its folder or its file system is read-only for this user.
+    #[error("this file or its folder cannot be written")]
+    NotWritable,
+    /// Another program keeps the database locked. Temporary.
+    #[error("another program keeps this file locked")]
+    Locked,
+    /// The database is damaged.
+    #[error("this file is damaged; nothing in it was changed")]
+    Damaged,
+    /// A newer version of this program wrote the database.
+    #[error("a newer nexus wrote this file (version {version}); this one leaves it alone")]
+    NewerVersion {
+        /// The version of its schema.
+        version: i64,
+    },
+    /// A journal of the database that cannot be trusted, such as another user's.
+    #[error("{0}")]
+    Journal(#[source] Arc<io::Error>),
+    /// A lock file that cannot be used.
+    #[error("the lock cannot be taken: {0}")]
+    Lock(#[source] Arc<io::Error>),
+    /// A folder that cannot be made or written.
+    #[error("{problem}")]
+    Folder {
+        /// The nearest folder that exists.
+        existing: PathBuf,
+        /// What happened.
+        problem: String,
+    },
+    /// Another reason to refuse the file, such as a symbolic link or another owner.
+    #[error("{0}")]
+    Refused(#[source] Arc<io::Error>),
+    /// Another error of the database.
+    #[error("{0}")]
+    Database(String),
+}
+
+impl FileProblem {
+    /// What an error of the operating system means for a disk: no room, no permission, or neither.
+    /// `file` is the file that has to grow.
+    pub fn of_disk(error: &io::Error, file: &Path) -> Option<Self> {
+        match error.kind() {
+            io::ErrorKind::StorageFull => Some(Self::DiskFull),
+            io::ErrorKind::QuotaExceeded => Some(Self::QuotaExceeded),
+            io::ErrorKind::FileTooLarge => Some(Self::FileTooLarge { file: file.to_owned() }),
+            // What this program itself refuses has no number.
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+                Some(Self::NotWritable)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl ErrorInfo for StoreError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Busy { .. } => "busy",
+            _ => "store",
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Busy { .. } | Self::Superseded | Self::LockLost | Self::Unavailable(_) => ErrorClass::Temporary,
+            Self::File { problem: FileProblem::Locked, .. } => ErrorClass::Temporary,
+            Self::File { .. } | Self::Failed(_) => ErrorClass::Permanent,
+        }
+    }
+}

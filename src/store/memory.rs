@@ -1,0 +1,237 @@
+//! A store in memory: for tests, and for servers of one process that may lose all sessions when it ends.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::contract::{
+    BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore,
+};
+use super::error::StoreError;
+
+/// Keeps sessions in memory. Clones share them.
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    clock: fn() -> i64,
+    data: Arc<Mutex<Data>>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    sessions: BTreeMap<SessionKey, Record>,
+    locks: BTreeMap<SessionKey, Arc<tokio::sync::Mutex<()>>>,
+    pending: BTreeMap<(String, [u8; 32]), (i64, Vec<u8>)>,
+    clients: BTreeMap<(String, String), Vec<u8>>,
+}
+
+impl MemoryStore {
+    /// An empty store whose time is `clock`, in Unix seconds.
+    pub fn new(clock: fn() -> i64) -> Self {
+        Self { clock, data: Arc::default() }
+    }
+
+    /// Lets others take the locks that are held now, as a store whose leases expired.
+    #[cfg(test)]
+    pub(super) fn forget_locks(&self) {
+        self.data().locks.clear();
+    }
+
+    fn data(&self) -> MutexGuard<'_, Data> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn loaded(&self, key: &SessionKey) -> Loaded {
+        Loaded { now: (self.clock)(), record: self.data().sessions.get(key).cloned() }
+    }
+
+    fn listed(&self, owner: Option<&str>) -> Vec<Listed> {
+        let data = self.data();
+        let mut listed: Vec<_> = data
+            .sessions
+            .iter()
+            .filter(|(key, _)| owner.is_none_or(|owner| key.owner == owner))
+            .map(|(key, record)| Listed {
+                key: key.clone(),
+                generation: record.session.generation,
+                expires_at: record.session.expires_at,
+                ended_at: record.ended_at,
+            })
+            .collect();
+        listed.sort_by(|a, b| (&a.key.owner, &a.key.provider).cmp(&(&b.key.owner, &b.key.provider)));
+        listed
+    }
+}
+
+impl SessionStore for MemoryStore {
+    fn load<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Loaded>> {
+        Box::pin(async { Ok(self.loaded(key)) })
+    }
+
+    fn try_load(&self, key: &SessionKey) -> Option<Result<Loaded>> {
+        Some(Ok(self.loaded(key)))
+    }
+
+    fn list<'a>(&'a self, owner: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Listed>>> {
+        Box::pin(async move { Ok(self.listed(owner)) })
+    }
+
+    fn try_list(&self, owner: Option<&str>) -> Option<Result<Vec<Listed>>> {
+        Some(Ok(self.listed(owner)))
+    }
+
+    fn lock<'a>(&'a self, key: &'a SessionKey, wait: Duration) -> BoxFuture<'a, Result<Box<dyn LockedSession>>> {
+        Box::pin(async move {
+            let lock = {
+                let mut data = self.data();
+                data.locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+                data.locks.entry(key.clone()).or_default().clone()
+            };
+            let busy = || StoreError::Busy { waited: wait };
+            let guard = if wait.is_zero() {
+                lock.try_lock_owned().map_err(|_| busy())?
+            } else {
+                tokio::time::timeout(wait, lock.lock_owned()).await.map_err(|_| busy())?
+            };
+            let locked = LockedInMemory { store: self.clone(), key: key.clone(), _guard: guard };
+            Ok(Box::new(locked) as Box<dyn LockedSession>)
+        })
+    }
+
+    fn put_pending<'a>(
+        &'a self,
+        owner: &'a str,
+        state_hash: [u8; 32],
+        sealed: Vec<u8>,
+        expires_at: i64,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let now = (self.clock)();
+            let mut data = self.data();
+            data.pending.retain(|_, (expires_at, _)| *expires_at > now);
+            data.pending.insert((owner.to_owned(), state_hash), (expires_at, sealed));
+            Ok(())
+        })
+    }
+
+    fn take_pending<'a>(&'a self, owner: &'a str, state_hash: [u8; 32]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async move {
+            let now = (self.clock)();
+            let taken = self.data().pending.remove(&(owner.to_owned(), state_hash));
+            Ok(taken.filter(|(expires_at, _)| *expires_at > now).map(|(_, sealed)| sealed))
+        })
+    }
+
+    fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async move { Ok(self.data().clients.get(&(issuer.to_owned(), redirect_uri.to_owned())).cloned()) })
+    }
+
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.data().clients.insert((issuer.to_owned(), redirect_uri.to_owned()), sealed);
+            Ok(())
+        })
+    }
+}
+
+struct LockedInMemory {
+    store: MemoryStore,
+    key: SessionKey,
+    _guard: tokio::sync::OwnedMutexGuard<()>,
+}
+
+impl LockedInMemory {
+    /// Changes the record if it has this generation.
+    fn change(&self, generation: i64, change: impl FnOnce(&mut Record)) -> Result<()> {
+        match self.store.data().sessions.get_mut(&self.key) {
+            Some(record) if record.session.generation == generation => {
+                change(record);
+                Ok(())
+            }
+            _ => Err(StoreError::Superseded),
+        }
+    }
+}
+
+impl LockedSession for LockedInMemory {
+    fn load(&mut self) -> BoxFuture<'_, Result<Loaded>> {
+        Box::pin(async { Ok(self.store.loaded(&self.key)) })
+    }
+
+    fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.change(generation, |record| {
+                record.attempts += 1;
+                record.refreshing_since.get_or_insert(now);
+            })
+        })
+    }
+
+    fn commit<'a>(&'a mut self, spent: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut data = self.store.data();
+            let stored = data.sessions.get(&self.key);
+            if stored.map_or(0, |record| record.session.generation) != spent {
+                return Err(StoreError::Superseded);
+            }
+            let attempts = stored.map_or(0, |record| record.attempts);
+            let record = Record { session: session.clone(), attempts, refreshing_since: None, ended_at: None };
+            data.sessions.insert(self.key.clone(), record);
+            Ok(())
+        })
+    }
+
+    fn fail(
+        &mut self,
+        generation: i64,
+        bytes: Option<Vec<u8>>,
+        refreshing_since: Option<i64>,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.change(generation, |record| {
+                record.refreshing_since = refreshing_since;
+                if let Some(bytes) = bytes {
+                    record.session.bytes = bytes;
+                }
+            })
+        })
+    }
+
+    fn amend(&mut self, generation: i64, bytes: Vec<u8>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { self.change(generation, |record| record.session.bytes = bytes) })
+    }
+
+    fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.change(generation, |record| {
+                record.ended_at = Some(ended_at);
+                record.refreshing_since = refreshing_since;
+            })
+        })
+    }
+
+    fn delete(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            self.store.data().sessions.remove(&self.key);
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::{self, Subject};
+
+    struct Memory(MemoryStore);
+
+    impl Subject for Memory {
+        fn open(&self) -> Arc<dyn SessionStore> {
+            Arc::new(self.0.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        conformance::check(&Memory(MemoryStore::new(crate::time::now))).await;
+    }
+}

@@ -1,0 +1,450 @@
+//! A store in a SQLite file: one row per session.
+//!
+//! Reading takes no lock and one `SELECT`. The file uses a rollback journal, `synchronous=EXTRA` and `secure_delete`:
+//! what was committed survives a power cut, and what was replaced does not remain in free pages. Before a refresh
+//! token is spent, the disk space for its successor is reserved (`reservation.rs`).
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::contract::{
+    BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore,
+};
+use super::database::{Connection, Database, Older, OptionalExtension as _, Row, Rows, params};
+use super::error::{FileProblem, StoreError};
+use crate::private_fs::{ClosedFn, Privacy};
+
+mod lock;
+mod reservation;
+mod schema;
+
+use lock::{Queue, SessionLock};
+use reservation::DiskReservation;
+use schema::{SESSIONS, UNSEALED};
+
+/// Seals anew what the database of an earlier version holds; none if it does not open. The record's bytes are a JSON
+/// object of the row's columns, sealed blobs in hexadecimal.
+pub type ResealFn = Arc<dyn Fn(&SessionKey, &Record) -> Option<Vec<u8>> + Send + Sync>;
+
+/// Keeps sessions in `sessions.db`. Clones share the queue for the locks.
+#[derive(Clone)]
+pub struct SqliteStore {
+    database: Database,
+    locks: PathBuf,
+    queue: Arc<Queue>,
+    privacy: Privacy,
+    clock: fn() -> i64,
+    reseal: Option<ResealFn>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.database.path()).finish_non_exhaustive()
+    }
+}
+
+const COLUMNS: &str = "generation, issued_at, expires_at, ended_at, refreshing_since, attempts, sealed";
+
+impl SqliteStore {
+    /// A store in the folder `data`, with its lock files in `state`. `clock` gives the time in Unix seconds. Nothing
+    /// is read or created yet.
+    pub fn new(data: &Path, state: &Path, clock: fn() -> i64) -> Self {
+        Self {
+            database: Database::new(data.join("sessions.db"), &SESSIONS, Privacy::default()),
+            locks: state.join("locks"),
+            queue: Arc::default(),
+            privacy: Privacy::default(),
+            clock,
+            reseal: None,
+        }
+    }
+
+    /// Reports files that were open to other users, which the store closes.
+    #[must_use]
+    pub fn reporting(self, closed: ClosedFn) -> Self {
+        let privacy = Privacy::reporting(closed);
+        Self { database: self.database.guarded(privacy.clone()), privacy, ..self }
+    }
+
+    /// Seals anew what an earlier version stored.
+    #[must_use]
+    pub fn resealing(self, reseal: ResealFn) -> Self {
+        Self { reseal: Some(reseal), ..self }
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        self.database.path()
+    }
+
+    fn read(&self, key: &SessionKey) -> Result<Loaded> {
+        let now = (self.clock)();
+        let Some(connection) = self.database.open_existing()? else { return Ok(Loaded { now, record: None }) };
+        let record = match select(&connection, key) {
+            Err(error) => match self.database.misunderstood(&connection, &error)? {
+                Older::Empty => return Ok(Loaded { now, record: None }),
+                Older::Mended => select(&connection, key).map_err(|error| self.database.broken(&error))?,
+            },
+            Ok(record) => record,
+        };
+        let record = match record {
+            // Damage can hide a row.
+            None => self.database.sound(&connection).map(|()| None)?,
+            Some(record) if record.session.bytes.first() == Some(&UNSEALED) && self.seal_anew()? => {
+                select(&connection, key).map_err(|error| self.database.broken(&error))?
+            }
+            Some(record) => Some(record),
+        };
+        Ok(Loaded { now, record })
+    }
+
+    /// Seals the sessions of an earlier version anew, all that open. Returns whether there was one. A process that is
+    /// killed meanwhile leaves each session as it was or sealed anew.
+    fn seal_anew(&self) -> Result<bool> {
+        let Some(reseal) = &self.reseal else { return Ok(false) };
+        let query = format!("SELECT provider, owner, {COLUMNS} FROM session WHERE substr(sealed, 1, 1) = x'7b'");
+        let found = self
+            .database
+            .rows(&query, [], |row| Ok((SessionKey { provider: row.get(0)?, owner: row.get(1)? }, record(row, 2)?)))?;
+        let sealed = found.into_iter().filter_map(|(key, record)| {
+            let bytes = reseal(&key, &record)?;
+            Some((key, record, bytes))
+        });
+        let sealed: Vec<_> = sealed.collect();
+        if sealed.is_empty() {
+            return Ok(false);
+        }
+        self.database.write(|transaction| {
+            for (key, record, bytes) in &sealed {
+                transaction.execute(
+                    "UPDATE session SET sealed = ?4 WHERE provider = ?1 AND owner = ?2 AND sealed = ?3",
+                    params![key.provider, key.owner, record.session.bytes, bytes],
+                )?;
+            }
+            Ok(())
+        })?;
+        Ok(true)
+    }
+
+    fn listed(&self, owner: Option<&str>) -> Result<Vec<Listed>> {
+        let query = "SELECT provider, owner, generation, expires_at, ended_at FROM session
+            WHERE ?1 IS NULL OR owner = ?1 ORDER BY owner, provider";
+        self.database.rows(query, [owner], |row| {
+            Ok(Listed {
+                key: SessionKey { provider: row.get(0)?, owner: row.get(1)? },
+                generation: row.get(2)?,
+                expires_at: row.get(3)?,
+                ended_at: row.get(4)?,
+            })
+        })
+    }
+
+    fn prove_writable(&self) -> Result<()> {
+        let path = self.database.path();
+        let reserved = || {
+            path.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
+            DiskReservation::take(path.with_extension("room"), 0, &self.privacy)
+        };
+        let proven = reserved().map_err(|error| self.database.unusable(error));
+        let proven = proven.and_then(|reservation| {
+            drop(reservation);
+            self.database.prove_writable()
+        });
+        proven.map_err(|error| self.unusable_folder().unwrap_or(error))
+    }
+
+    /// The folder that cannot be created or written, if that is the reason.
+    fn unusable_folder(&self) -> Option<StoreError> {
+        let folders = [self.database.path().parent(), Some(&*self.locks)];
+        folders.into_iter().flatten().find_map(|folder| {
+            let (existing, problem) = self.privacy.unusable_folder(folder)?;
+            Some(StoreError::file(folder, FileProblem::Folder { existing, problem }))
+        })
+    }
+
+    fn check_file(&self) -> Result<()> {
+        let existing = self.database.open_existing();
+        let existing = existing.map_err(|error| self.unusable_folder().unwrap_or(error))?;
+        existing.map_or(Ok(()), |connection| {
+            self.database.known_version(&connection)?;
+            self.database.sound(&connection)
+        })
+    }
+
+    /// Runs disk work on a thread that may block.
+    fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let this = self.clone();
+        Box::pin(off_thread(move || work(&this)))
+    }
+}
+
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|abandoned| StoreError::Failed(Arc::new(abandoned)))?
+}
+
+fn select(connection: &Connection, key: &SessionKey) -> Rows<Option<Record>> {
+    let query = format!("SELECT {COLUMNS} FROM session WHERE provider = ?1 AND owner = ?2");
+    connection
+        .prepare(&query)
+        .and_then(|mut statement| statement.query_row([&key.provider, &key.owner], |row| record(row, 0)).optional())
+}
+
+/// The record whose columns start at this index.
+fn record(row: &Row<'_>, at: usize) -> Rows<Record> {
+    Ok(Record {
+        session: SealedSession {
+            generation: row.get(at)?,
+            issued_at: row.get(at + 1)?,
+            expires_at: row.get(at + 2)?,
+            bytes: row.get(at + 6)?,
+        },
+        ended_at: row.get(at + 3)?,
+        refreshing_since: row.get(at + 4)?,
+        attempts: row.get(at + 5)?,
+    })
+}
+
+impl SessionStore for SqliteStore {
+    fn name(&self) -> String {
+        self.database.path().display().to_string()
+    }
+
+    fn load<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Loaded>> {
+        let key = key.clone();
+        self.off_thread(move |this| this.read(&key))
+    }
+
+    fn try_load(&self, key: &SessionKey) -> Option<Result<Loaded>> {
+        Some(self.read(key))
+    }
+
+    fn list<'a>(&'a self, owner: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Listed>>> {
+        let owner = owner.map(str::to_owned);
+        self.off_thread(move |this| this.listed(owner.as_deref()))
+    }
+
+    fn try_list(&self, owner: Option<&str>) -> Option<Result<Vec<Listed>>> {
+        Some(self.listed(owner))
+    }
+
+    fn lock<'a>(&'a self, key: &'a SessionKey, wait: Duration) -> BoxFuture<'a, Result<Box<dyn LockedSession>>> {
+        Box::pin(async move {
+            let lock = SessionLock::acquire(&self.locks, key, wait, &self.queue, &self.privacy).await?;
+            let held = Held { store: self.clone(), key: key.clone(), reservation: Mutex::default(), _lock: lock };
+            Ok(Box::new(LockedRow(Arc::new(held))) as Box<dyn LockedSession>)
+        })
+    }
+
+    fn put_pending<'a>(
+        &'a self,
+        owner: &'a str,
+        state_hash: [u8; 32],
+        sealed: Vec<u8>,
+        expires_at: i64,
+    ) -> BoxFuture<'a, Result<()>> {
+        let owner = owner.to_owned();
+        self.off_thread(move |this| {
+            let now = (this.clock)();
+            this.database.write(|transaction| {
+                transaction.execute("DELETE FROM pending WHERE expires_at <= ?1", [now])?;
+                transaction.execute(
+                    "INSERT OR REPLACE INTO pending (owner, state, expires_at, sealed) VALUES (?1, ?2, ?3, ?4)",
+                    params![owner, &state_hash[..], expires_at, sealed],
+                )?;
+                Ok(())
+            })
+        })
+    }
+
+    fn take_pending<'a>(&'a self, owner: &'a str, state_hash: [u8; 32]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        let owner = owner.to_owned();
+        self.off_thread(move |this| {
+            let now = (this.clock)();
+            let taken = this.database.write(|transaction| {
+                let taken = transaction.query_row(
+                    "DELETE FROM pending WHERE owner = ?1 AND state = ?2 RETURNING expires_at, sealed",
+                    params![owner, &state_hash[..]],
+                    |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)),
+                );
+                taken.optional()
+            })?;
+            Ok(taken.filter(|(expires_at, _)| *expires_at > now).map(|(_, sealed)| sealed))
+        })
+    }
+
+    fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        let key = [issuer.to_owned(), redirect_uri.to_owned()];
+        self.off_thread(move |this| {
+            let query = "SELECT sealed FROM client WHERE issuer = ?1 AND redirect_uri = ?2";
+            Ok(this.database.rows(query, key, |row| row.get(0))?.pop())
+        })
+    }
+
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
+        let (issuer, redirect_uri) = (issuer.to_owned(), redirect_uri.to_owned());
+        self.off_thread(move |this| {
+            let statement = "INSERT OR REPLACE INTO client (issuer, redirect_uri, sealed) VALUES (?1, ?2, ?3)";
+            this.database.execute(statement, params![issuer, redirect_uri, sealed]).map(drop)
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(Self::check_file)
+    }
+
+    fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(Self::prove_writable)
+    }
+}
+
+/// A session's row while its lock is held. Shared with the disk work, so that the lock outlives a write whose future
+/// was dropped.
+struct LockedRow(Arc<Held>);
+
+struct Held {
+    store: SqliteStore,
+    key: SessionKey,
+    // Freed before the lock is released.
+    reservation: Mutex<Option<DiskReservation>>,
+    _lock: SessionLock,
+}
+
+impl Held {
+    fn reserve(&self) -> Result<()> {
+        let database = &self.store.database;
+        let path = database.path().with_file_name(format!("{}.room", lock::name(&self.key)));
+        let size = database.path().metadata().map_or(0, |found| found.len());
+        let reservation = DiskReservation::take(path.clone(), size, &self.store.privacy)
+            .map_err(|error: io::Error| database.unusable_beside(&path, error))?;
+        *self.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
+        Ok(())
+    }
+
+    fn commit(&self, spent: i64, session: &SealedSession) -> Result<()> {
+        drop(self.reservation.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let statement = match spent {
+            0 => {
+                "INSERT OR IGNORE INTO session (provider, owner, generation, issued_at, expires_at, sealed, attempts)
+                 VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3)"
+            }
+            _ => {
+                "UPDATE session SET generation = ?4, issued_at = ?5, expires_at = ?6, sealed = ?7,
+                 refreshing_since = NULL, ended_at = NULL WHERE provider = ?1 AND owner = ?2 AND generation = ?3"
+            }
+        };
+        let SealedSession { generation, issued_at, expires_at, bytes } = session;
+        let values = params![self.key.provider, self.key.owner, spent, generation, issued_at, expires_at, bytes];
+        changed(self.store.database.execute(statement, values)?)
+    }
+}
+
+/// A write that found no row of its generation changed nothing.
+fn changed(rows: usize) -> Result<()> {
+    if rows == 0 { Err(StoreError::Superseded) } else { Ok(()) }
+}
+
+impl LockedRow {
+    fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Held) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let held = self.0.clone();
+        Box::pin(off_thread(move || work(&held)))
+    }
+}
+
+impl LockedSession for LockedRow {
+    fn load(&mut self) -> BoxFuture<'_, Result<Loaded>> {
+        self.off_thread(|held| held.store.read(&held.key))
+    }
+
+    fn reserve(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(Held::reserve)
+    }
+
+    fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(move |held| {
+            held.reserve()?;
+            changed(held.store.database.execute(
+                "UPDATE session SET refreshing_since = COALESCE(refreshing_since, ?4), attempts = attempts + 1
+                 WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
+                params![held.key.provider, held.key.owner, generation, now],
+            )?)
+        })
+    }
+
+    fn commit<'a>(&'a mut self, spent: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>> {
+        let session = session.clone();
+        self.off_thread(move |held| held.commit(spent, &session))
+    }
+
+    fn fail(
+        &mut self,
+        generation: i64,
+        bytes: Option<Vec<u8>>,
+        refreshing_since: Option<i64>,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(move |held| {
+            changed(held.store.database.execute(
+                "UPDATE session SET refreshing_since = ?4, sealed = COALESCE(?5, sealed)
+                 WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
+                params![held.key.provider, held.key.owner, generation, refreshing_since, bytes],
+            )?)
+        })
+    }
+
+    fn amend(&mut self, generation: i64, bytes: Vec<u8>) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(move |held| {
+            changed(held.store.database.execute(
+                "UPDATE session SET sealed = ?4 WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
+                params![held.key.provider, held.key.owner, generation, bytes],
+            )?)
+        })
+    }
+
+    fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(move |held| {
+            changed(held.store.database.execute(
+                "UPDATE session SET ended_at = ?4, refreshing_since = ?5
+                 WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
+                params![held.key.provider, held.key.owner, generation, ended_at, refreshing_since],
+            )?)
+        })
+    }
+
+    fn delete(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.off_thread(|held| {
+            let statement = "DELETE FROM session WHERE provider = ?1 AND owner = ?2";
+            held.store.database.execute(statement, params![held.key.provider, held.key.owner]).map(drop)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::conformance::{self, Subject};
+
+    struct File(TempDir);
+
+    impl Subject for File {
+        fn open(&self) -> Arc<dyn SessionStore> {
+            let folder = |name| self.0.path().join(name);
+            Arc::new(SqliteStore::new(&folder("data"), &folder("state"), crate::time::now))
+        }
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        conformance::check(&File(tempfile::tempdir().unwrap())).await;
+    }
+}

@@ -1,0 +1,97 @@
+//! The schema of the session database, as numbered steps.
+
+use crate::store::database::Kind;
+
+/// The session database ("nexs").
+pub(super) static SESSIONS: Kind = Kind {
+    application_id: 0x6e65_7873,
+    steps: STEPS,
+    // EXTRA, because FULL does not sync the folder after the journal is deleted: a power cut could bring
+    // the journal back, and with it the refresh token that was just spent.
+    writing: "PRAGMA secure_delete = ON; PRAGMA synchronous = EXTRA;",
+};
+
+/// The first byte of a session that step 3 carried over and nobody has sealed anew yet: it is a JSON object of the
+/// columns of version 2, blobs in hexadecimal.
+pub(super) const UNSEALED: u8 = b'{';
+
+/// SQLite keeps a table's text as it was written and reads it again at every start, which is why these lines are terse
+/// and their comments stand here. Times are Unix seconds.
+///
+/// Until version 2 each secret was a sealed column of its own. Step 3 puts a row's columns into one value, which
+/// [`UNSEALED`] marks; the store has it sealed anew when it is first read.
+const STEPS: &[&str] = &[
+    "CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
+access_token BLOB NOT NULL,refresh_token BLOB,client_secret BLOB,metadata BLOB NOT NULL,token_type TEXT NOT NULL,\
+scopes TEXT NOT NULL,issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,client_id TEXT NOT NULL,\
+client_auth TEXT NOT NULL,token_url TEXT NOT NULL,revoke_url TEXT,api_url TEXT,flight_at INTEGER,\
+attempts INTEGER NOT NULL DEFAULT 0,failure TEXT,models TEXT,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID",
+    "ALTER TABLE session ADD COLUMN failed BLOB;ALTER TABLE session DROP COLUMN failure",
+    "ALTER TABLE session RENAME TO session2;\
+CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
+issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,refreshing_since INTEGER,attempts INTEGER NOT NULL,\
+sealed BLOB NOT NULL,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID;\
+INSERT INTO session SELECT provider,owner,generation,issued_at,expires_at,ended_at,flight_at,attempts,\
+CAST(json_object('access_token',hex(access_token),'refresh_token',iif(refresh_token IS NULL,NULL,hex(refresh_token)),\
+'client_secret',iif(client_secret IS NULL,NULL,hex(client_secret)),'metadata',hex(metadata),'token_type',token_type,\
+'scopes',scopes,'client_id',client_id,'client_auth',client_auth,'token_url',token_url,'revoke_url',revoke_url,\
+'api_url',api_url,'failed',iif(failed IS NULL,NULL,hex(failed)),'models',models)AS BLOB)FROM session2;\
+DROP TABLE session2;\
+CREATE TABLE pending(owner TEXT NOT NULL,state BLOB NOT NULL,expires_at INTEGER NOT NULL,sealed BLOB NOT NULL,\
+PRIMARY KEY(owner,state))STRICT,WITHOUT ROWID;\
+CREATE TABLE client(issuer TEXT NOT NULL,redirect_uri TEXT NOT NULL,sealed BLOB NOT NULL,\
+PRIMARY KEY(issuer,redirect_uri))STRICT,WITHOUT ROWID",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::private_fs::{self, Privacy};
+    use crate::store::database::{Connection, Database};
+
+    /// A session as the first version writes it; version 2 has these columns, too.
+    const ROW: &str = "INSERT INTO session (provider, owner, generation, access_token, metadata, token_type, scopes,
+        issued_at, client_id, client_auth, token_url) VALUES ('work', 'ada', 7, x'00', x'01', 'Bearer', 's', 1, 'c',
+        'none', 'https://id.example.com/token')";
+
+    #[test]
+    fn a_database_of_every_older_version_becomes_a_current_one() {
+        for version in 0..STEPS.len() {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("sessions.db");
+            private_fs::create(&path).unwrap();
+            let written = Connection::open(&path).unwrap();
+            for step in &STEPS[..version] {
+                written.execute_batch(step).unwrap();
+            }
+            written.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
+            if version > 0 {
+                written.execute_batch(ROW).unwrap();
+            }
+            if version == 1 {
+                written.execute_batch("UPDATE session SET failure = 'ada@example.com is locked'").unwrap();
+            }
+            drop(written);
+            let database = Database::new(path.clone(), &SESSIONS, Privacy::default());
+            for again in [false, true] {
+                database.prove_writable().unwrap_or_else(|why| panic!("from version {version}, again {again}: {why}"));
+            }
+            let kept = "SELECT sealed FROM session WHERE generation = 7 AND owner = 'ada' AND attempts = 0";
+            let kept: Vec<Vec<u8>> = database.rows(kept, [], |row| row.get(0)).unwrap();
+            let kept: Vec<serde_json::Value> = kept.iter().map(|kept| serde_json::from_slice(kept).unwrap()).collect();
+            let expected = serde_json::json!({
+                "access_token": "00", "refresh_token": null, "client_secret": null, "metadata": "01",
+                "token_type": "Bearer", "scopes": "s", "client_id": "c", "client_auth": "none",
+                "token_url": "https://id.example.com/token", "revoke_url": null, "api_url": null, "failed": null,
+                "models": null,
+            });
+            let expected = if version > 0 { vec![expected] } else { Vec::new() };
+            assert_eq!(kept, expected, "what was there is there, from version {version}");
+            let bytes = fs::read(&path).unwrap();
+            let reads = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
+            assert!(!reads(b"ada@example.com"), "a server's words stay behind, from version {version}");
+        }
+    }
+}
