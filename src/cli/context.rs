@@ -21,7 +21,6 @@ use nexus::internal::session::key::{KeyBackend, KeyConfig};
 use nexus::internal::session::{EarlierSession, Notice, NoticeFn, PendingSaves, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
-use crate::cli::terminal::attending::runtime;
 use crate::cli::terminal::browser::browsers;
 use crate::cli::terminal::{Progress, complain, progress, screen, stdin};
 
@@ -438,4 +437,12 @@ pub(crate) fn key_mismatch((configured, found): (KeyBackend, KeyBackend)) -> Str
         "config.toml says `key = \"{configured}\"`, but the key is kept by `{found}`, and that is used: run `nexus key \
          move {configured}`, or write `key = \"{found}\"`"
     )
+}
+
+/// The runtime of this thread. It is built only for commands that wait for something.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::Interrupted;
 use super::Signals;
-use crate::cli::context::Context;
-use nexus::internal::failure::{Failure, Result};
+use crate::cli::context::{Context, runtime};
 
 /// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
 /// its request may take, and the tries to save it, each behind somebody who writes.
@@ -101,14 +100,6 @@ impl Context {
             found: rustix::termios::tcgetattr(io::stdin()).ok(),
         }
     }
-}
-
-/// What waits for the network, on this thread.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })
 }
 
 /// The terminal as it was found; dropped, it is so again, whoever was reading from it.

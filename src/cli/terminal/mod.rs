@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use nexus::internal::clean;
 
 pub(crate) mod aside;
-pub(crate) mod attending;
+mod attending;
 pub(crate) mod browser;
 mod hush;
 pub(crate) mod pipe;

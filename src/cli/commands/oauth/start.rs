@@ -38,8 +38,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     accounts.provider().client().map_err(|error| beside_others(error.into(), context))?;
     context.wait(async {
         accounts.check_writable().await?;
-        let mut listener = RedirectListener::bind(accounts.provider()).await?;
-        let request = AuthorizationRequest::begin(accounts.provider(), listener.redirect_uri())?;
+        let mut listener = RedirectListener::bind(accounts.provider()).await.map_err(Failure::from)?;
+        let request =
+            AuthorizationRequest::begin(accounts.provider(), listener.redirect_uri()).map_err(Failure::from)?;
         invite(args, context, &listener, &request);
         let signed_in = match listener.wait(&request, args.timeout).await {
             Ok(code) => accounts.redeem("", request, code).await,
