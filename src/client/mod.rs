@@ -209,7 +209,8 @@ impl Accounts {
         SessionKey { provider: self.provider().name.to_string(), owner: owner.to_owned() }
     }
 
-    fn failure(&self, error: SessionError) -> Failure {
+    /// The error of a session with this provider, for callers that still return [`Failure`].
+    pub fn failure(&self, error: SessionError) -> Failure {
         session::failure(error, &self.provider().name)
     }
 }

@@ -217,7 +217,7 @@ fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
     configure(&nexus, &sandbox, "");
     assert_output!(
         nexus.run(&["oauth", "status"]), 2, stdout: "",
-        stderr: "error: the key is wrapped with a passphrase, and config.toml does not say where that comes from\n  \
+        stderr: "error: the key is wrapped with a passphrase, and the configuration does not say where that comes from\n  \
                  write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml\n",
     );
 }

@@ -125,18 +125,11 @@ pub(crate) fn report(error: &anyhow::Error, json: bool, context: &Context) -> u8
     if told::lost_stdout(error).is_some_and(|lost| lost.kind() == io::ErrorKind::BrokenPipe) {
         return 0;
     }
-    let system;
-    let failure = match error.downcast_ref::<Failure>() {
-        Some(failure) => failure,
-        None => {
-            system = told::unforeseen(error);
-            &system
-        }
-    };
-    context.fail(failure);
+    let failure = told::failure(error).unwrap_or_else(|| told::unforeseen(error));
+    context.fail(&failure);
     if json {
         // If stdout cannot take the object, the sentence on stderr and the code have to do.
-        let _ = context.print_object(&told::envelope(&told::object(failure)));
+        let _ = context.print_object(&told::envelope(&told::object(&failure)));
     }
     failure.exit_code()
 }

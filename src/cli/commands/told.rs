@@ -7,6 +7,25 @@ use serde_json::{Value, json};
 use crate::cli::terminal::Interrupted;
 use nexus::internal::failure::Failure;
 use nexus::internal::time;
+use nexus::store::StoreError;
+use nexus::{ApiError, HttpError, KeyError, ProviderError, SessionError, SignInError};
+
+/// The error as a failure with its way out, if the command line or the library returned it.
+pub(crate) fn failure(error: &anyhow::Error) -> Option<Failure> {
+    fn of<E: Clone + Into<Failure> + std::error::Error + Send + Sync + 'static>(
+        error: &anyhow::Error,
+    ) -> Option<Failure> {
+        error.downcast_ref::<E>().cloned().map(Into::into)
+    }
+    of::<Failure>(error)
+        .or_else(|| of::<ApiError>(error))
+        .or_else(|| of::<SignInError>(error))
+        .or_else(|| of::<SessionError>(error))
+        .or_else(|| of::<StoreError>(error))
+        .or_else(|| of::<KeyError>(error))
+        .or_else(|| of::<ProviderError>(error))
+        .or_else(|| of::<HttpError>(error))
+}
 
 /// What has no variant of its own: the machine's doing.
 pub(crate) fn unforeseen(error: &anyhow::Error) -> Failure {
@@ -25,8 +44,8 @@ pub(crate) fn error(error: &anyhow::Error) -> Option<Value> {
         let message = format!("ended by signal {signal}");
         return Some(json!({ "reason": "interrupted", "message": message, "hint": "", "exit_code": 128 + signal }));
     }
-    match error.downcast_ref::<Failure>() {
-        Some(failure) => Some(object(failure)),
+    match failure(error) {
+        Some(failure) => Some(object(&failure)),
         None if lost_stdout(error).is_some() => None,
         None => Some(object(&unforeseen(error))),
     }

@@ -1,6 +1,6 @@
 //! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
 
-use crate::cli::commands::Done;
+use crate::cli::commands::{Done, told};
 use crate::cli::context::Context;
 use nexus::internal::client::{Accounts, Revocation, SignedOut};
 use nexus::internal::failure::Failure;
@@ -33,14 +33,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     for provider in stored {
         let accounts = context.stored_accounts(Some(&provider))?;
         context.say(&format!("{provider}:"));
-        codes.push(match sign_out(&accounts, context).map_err(|error| error.downcast::<Failure>()) {
+        codes.push(match sign_out(&accounts, context) {
             Ok(code) => code,
             // The others are signed out all the same.
-            Err(Ok(failure)) => {
-                context.fail(&failure);
-                failure.exit_code()
-            }
-            Err(Err(error)) => return Err(error),
+            Err(error) => match told::failure(&error) {
+                Some(failure) => {
+                    context.fail(&failure);
+                    failure.exit_code()
+                }
+                None => return Err(error),
+            },
         });
     }
     Ok(worst(&codes))

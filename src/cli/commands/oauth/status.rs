@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     match &session {
         Some(session) => {
             if let Err(elsewhere) = session.check_binding(accounts.provider()) {
-                context.warn_of(&elsewhere.into());
+                context.warn_of(&accounts.failure(elsewhere));
             }
         }
         None => {
