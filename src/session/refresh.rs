@@ -358,3 +358,6 @@ impl Refresher {
 fn is_lock_lost(error: &SessionError) -> bool {
     matches!(error, SessionError::Store(StoreError::LockLost | StoreError::Superseded))
 }
+
+#[cfg(test)]
+mod tests;
