@@ -41,6 +41,7 @@ mod tests {
 
     const TEN_MINUTES: Duration = Duration::from_secs(600);
 
+    #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
     fn accounts(sandbox: &Sandbox, home: &std::path::Path, clock: fn() -> i64) -> Accounts {
         let provider = Provider::named("sandbox")
             .with_client(Client::public("sandbox-client"))

@@ -97,7 +97,7 @@ impl SealedSessions {
     /// Waits for the session's lock for at most `wait`.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], or if the store cannot be used.
+    /// [`StoreError::Busy`](crate::store::StoreError::Busy), or if the store cannot be used.
     pub async fn lock(&self, key: &SessionKey, wait: Duration) -> Result<LockedSession> {
         let locked = self.store.lock(key, wait).await?;
         Ok(LockedSession { sessions: self.clone(), key: key.clone(), locked })

@@ -2,11 +2,11 @@ use std::net::IpAddr;
 
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue};
-use nexus::Provider;
 use nexus::internal::clean::visible;
 use nexus::internal::loopback::addressed_to_us;
 use nexus::internal::oauth::{AuthorizationRequest, Verdict};
 use nexus::internal::provider::{Client, Url};
+use nexus::Provider;
 
 const PORT: u16 = 4_000;
 

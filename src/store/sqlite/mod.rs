@@ -25,8 +25,8 @@ use lock::{Queue, SessionLock};
 use reservation::DiskReservation;
 use schema::{SESSIONS, UNSEALED};
 
-/// Seals anew what the database of an earlier version holds; none if it does not open. The record's bytes are a JSON
-/// object of the row's columns, sealed blobs in hexadecimal.
+/// Seals anew what the database of an earlier version holds; none if it does not open. The record's bytes are
+/// those of its columns, as the schema's third step writes them.
 pub type ResealFn = Arc<dyn Fn(&SessionKey, &Record) -> Option<Vec<u8>> + Send + Sync>;
 
 /// Keeps sessions in `sessions.db`. Clones share the queue for the locks.
@@ -321,7 +321,9 @@ impl Held {
         let database = &self.store.database;
         let path = database.path().with_file_name(format!("{}.room", lock::name(&self.key)));
         let size = database.path().metadata().map_or(0, |found| found.len());
-        let reservation = DiskReservation::take(path.clone(), size, &self.store.privacy)
+        let folder = path.parent().map_or(Ok(()), |folder| self.store.privacy.folder(folder));
+        let reservation = folder
+            .and_then(|()| DiskReservation::take(path.clone(), size, &self.store.privacy))
             .map_err(|error: io::Error| database.unusable_beside(&path, error))?;
         *self.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
         Ok(())
@@ -332,7 +334,7 @@ impl Held {
         let statement = match spent {
             0 => {
                 "INSERT OR IGNORE INTO session (provider, owner, generation, issued_at, expires_at, sealed, attempts)
-                 VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3)"
+                 VALUES (?1, ?2, ?4, ?5, ?6, ?7, 0)"
             }
             _ => {
                 "UPDATE session SET generation = ?4, issued_at = ?5, expires_at = ?6, sealed = ?7,

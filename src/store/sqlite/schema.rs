@@ -11,8 +11,8 @@ pub(super) static SESSIONS: Kind = Kind {
     writing: "PRAGMA secure_delete = ON; PRAGMA synchronous = EXTRA;",
 };
 
-/// The first byte of a session that step 3 carried over and nobody has sealed anew yet: it is a JSON object of the
-/// columns of version 2, blobs in hexadecimal.
+/// The first byte of a session that step 3 carried over and nobody has sealed anew yet. The columns of version 2 follow
+/// in hexadecimal, with `|` between them and `-` for NULL. (This SQLite is built without JSON.)
 pub(super) const UNSEALED: u8 = b'{';
 
 /// SQLite keeps a table's text as it was written and reads it again at every start, which is why these lines are terse
@@ -32,10 +32,11 @@ CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEG
 issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,refreshing_since INTEGER,attempts INTEGER NOT NULL,\
 sealed BLOB NOT NULL,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID;\
 INSERT INTO session SELECT provider,owner,generation,issued_at,expires_at,ended_at,flight_at,attempts,\
-CAST(json_object('access_token',hex(access_token),'refresh_token',iif(refresh_token IS NULL,NULL,hex(refresh_token)),\
-'client_secret',iif(client_secret IS NULL,NULL,hex(client_secret)),'metadata',hex(metadata),'token_type',token_type,\
-'scopes',scopes,'client_id',client_id,'client_auth',client_auth,'token_url',token_url,'revoke_url',revoke_url,\
-'api_url',api_url,'failed',iif(failed IS NULL,NULL,hex(failed)),'models',models)AS BLOB)FROM session2;\
+CAST('{'||hex(access_token)||'|'||iif(refresh_token IS NULL,'-',hex(refresh_token))||'|'||\
+iif(client_secret IS NULL,'-',hex(client_secret))||'|'||hex(metadata)||'|'||hex(token_type)||'|'||\
+hex(scopes)||'|'||hex(client_id)||'|'||hex(client_auth)||'|'||hex(token_url)||'|'||\
+iif(revoke_url IS NULL,'-',hex(revoke_url))||'|'||iif(api_url IS NULL,'-',hex(api_url))||'|'||\
+iif(failed IS NULL,'-',hex(failed))||'|'||iif(models IS NULL,'-',hex(models)) AS BLOB)FROM session2;\
 DROP TABLE session2;\
 CREATE TABLE pending(owner TEXT NOT NULL,state BLOB NOT NULL,expires_at INTEGER NOT NULL,sealed BLOB NOT NULL,\
 PRIMARY KEY(owner,state))STRICT,WITHOUT ROWID;\
@@ -80,13 +81,10 @@ mod tests {
             }
             let kept = "SELECT sealed FROM session WHERE generation = 7 AND owner = 'ada' AND attempts = 0";
             let kept: Vec<Vec<u8>> = database.rows(kept, [], |row| row.get(0)).unwrap();
-            let kept: Vec<serde_json::Value> = kept.iter().map(|kept| serde_json::from_slice(kept).unwrap()).collect();
-            let expected = serde_json::json!({
-                "access_token": "00", "refresh_token": null, "client_secret": null, "metadata": "01",
-                "token_type": "Bearer", "scopes": "s", "client_id": "c", "client_auth": "none",
-                "token_url": "https://id.example.com/token", "revoke_url": null, "api_url": null, "failed": null,
-                "models": null,
-            });
+            let kept: Vec<_> = kept.into_iter().map(|kept| String::from_utf8(kept).unwrap()).collect();
+            let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>();
+            let (none, url) = (hex("none"), hex("https://id.example.com/token"));
+            let expected = format!("{{00|-|-|01|{}|73|63|{none}|{url}|-|-|-|-", hex("Bearer"));
             let expected = if version > 0 { vec![expected] } else { Vec::new() };
             assert_eq!(kept, expected, "what was there is there, from version {version}");
             let bytes = fs::read(&path).unwrap();
