@@ -157,7 +157,12 @@ pub(super) const ROWS: &[Row<Harm>] = &[
     row(
         "a sealed session with another session's id",
         READ,
-        |home| edited(home, "UPDATE session SET sealed = substr(sealed, 1, 16) || x'00' || substr(sealed, 18)"),
+        |home| {
+            edited(
+                home,
+                "UPDATE session SET sealed = CAST(substr(sealed, 1, 16) || x'00' || substr(sealed, 18) AS BLOB)",
+            )
+        },
         SHUT,
         1,
     ),
@@ -193,7 +198,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
     row(
         "a bit that fell over in a sealed value",
         READ,
-        |home| edited(home, "UPDATE session SET sealed = sealed || x'00'"),
+        |home| edited(home, "UPDATE session SET sealed = CAST(sealed || x'00' AS BLOB)"),
         SHUT,
         1,
     ),
