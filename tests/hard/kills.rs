@@ -13,6 +13,7 @@ use nexus::{Accounts, Folders, Provider};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, approve, block_on, config, sandbox};
+use crate::stored::Stored;
 
 /// A run that was killed, or not.
 struct Run {
@@ -136,6 +137,22 @@ fn a_refresh_that_is_killed() {
 #[test]
 fn a_chat_that_is_killed_while_it_refreshes() {
     kill_at_every_step("chat", &["chat", "x"], expired, refreshed_or_told);
+}
+
+/// The database of the first version becomes a current one, and the session is sealed anew.
+#[test]
+fn a_migration_that_is_killed() {
+    let prepare = || {
+        let (nexus, sandbox) = session(Settings::default());
+        let token = nexus.run(&["oauth", "token"]).ok();
+        Stored::open(nexus.home()).as_version_1("busy");
+        (nexus, (sandbox, token))
+    };
+    kill_at_every_step("a migration", &["oauth", "token"], prepare, |nexus, (sandbox, token), at| {
+        assert_eq!(nexus.run(&["oauth", "token"]).ok(), token, "{at}");
+        assert_eq!(sandbox.refreshes_asked(), 0, "{at}");
+        Stored::open(nexus.home());
+    });
 }
 
 #[test]

@@ -12,6 +12,10 @@
 #[macro_use]
 mod nexus;
 
+#[allow(dead_code, reason = "the other tests need all of it")]
+#[path = "../it/stored.rs"]
+mod stored;
+
 /// Disks without room, and disks that nobody may write to.
 mod disks;
 /// A kill before every call that changes something.

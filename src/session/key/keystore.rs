@@ -116,8 +116,8 @@ impl Keystore {
     /// Makes sure that a key can be opened, or made where there is none.
     pub(in crate::session) fn check_writable(&self) -> Result<()> {
         self.open_or_make().map(drop).map_err(|error| {
-            // Whichever step failed first: a folder that takes no file is the reason.
-            let unusable = [self.path.parent(), self.lock.parent()].into_iter().flatten().find_map(|folder| {
+            let folders = [self.path.parent(), self.lock.parent()];
+            let unusable = folders.into_iter().flatten().find_map(|folder| {
                 let (existing, problem) = self.privacy.unusable_folder(folder)?;
                 Some(KeyError::Folder { path: folder.to_owned(), problem: FileProblem::Folder { existing, problem } })
             });
