@@ -4,8 +4,8 @@
 //! failure means is decided here and nowhere else. The matches have no wildcard, so a new variant
 //! does not compile until somebody has chosen all four.
 //!
-//! Text that came from a server was cleaned and cut ([`crate::clean::clean`]) by whoever put it
-//! into a failure; no variant ever holds a secret, a URL's query or a response body.
+//! Text that came from a server was cleaned and cut ([`crate::clean::clean`]) before it entered a
+//! failure; no variant ever holds a secret, a URL's query or a response body.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -73,7 +73,7 @@ impl Accounts {
     /// # Errors
     /// [`Failure::NotSignedIn`], [`Failure::SessionEnded`], [`Failure::NoRefreshToken`] and
     /// [`Failure::SessionElsewhere`] ask for a sign-in; [`Failure::RefreshFailed`] and [`Failure::Busy`] are usually
-    /// temporary; [`Failure::Store`] and [`Failure::ClientRefused`] need somebody to fix the machine or the
+    /// temporary; [`Failure::Store`] and [`Failure::ClientRefused`] ask for a change of the machine or the
     /// configuration.
     pub async fn get_valid(&self, owner: &str) -> Result<Session> {
         let seen = self.load(owner).await?;
@@ -150,8 +150,8 @@ impl Accounts {
         sessions.check_writable().await.map_err(|error| self.failure(error))
     }
 
-    // Two steps instead of one function that is handed the work: a future that holds somebody
-    // else's async closure is not `Send` for every lifetime, so no web framework would take it.
+    // Two steps instead of one function that takes the work: a future that holds a caller's async closure is not
+    // `Send` for every lifetime, and web frameworks require `Send`.
 
     async fn serving(&self, owner: &str, seen: Session) -> Result<Session> {
         if seen.serves(Freshness::Request, seen.now()) {

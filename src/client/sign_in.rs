@@ -15,7 +15,7 @@ use crate::session::{
 impl Accounts {
     /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where to send the user.
     ///
-    /// Keep the request where only this user's browser leads to it, or `state` protects nobody (RFC 6749, section
+    /// Keep the request where only this user's browser leads to it; otherwise `state` gives no protection (RFC 6749, section
     /// 10.12). Limit how many are kept, because anyone may begin a sign-in.
     ///
     /// # Errors

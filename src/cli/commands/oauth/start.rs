@@ -32,7 +32,7 @@ pub(crate) struct Args {
 /// Signs in.
 ///
 /// # Errors
-/// Why nobody is signed in now. A session that was there before is still there then.
+/// Why the sign-in failed. An earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.telling().accounts(args.provider.as_deref())?;
     accounts.provider().client().map_err(|error| beside_others(error.into(), context))?;
