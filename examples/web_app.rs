@@ -25,7 +25,6 @@
 #![expect(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,11 +33,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use nexus::internal::api::{Message, Question};
-use nexus::internal::oauth::pkce::random_text;
-use nexus::internal::provider::{Client, ClientAuth, Url};
-use nexus::internal::secret::ClientSecret;
-use nexus::{Accounts, AuthorizationRequest, Failure, Folders, Provider, ProviderError, Verdict};
+use nexus::{
+    Accounts, ApiError, AuthorizationRequest, ClientAuth, ClientSecret, Error, ErrorClass, ErrorInfo as _, Folders,
+    Message, OAuthClient, Provider, ProviderError, Question, SignInError, Url, Verdict,
+};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
 /// Sign-ins that may be under way at once. Anybody may start one, so their number has a limit.
@@ -62,7 +62,7 @@ struct App {
 
 // One thread is plenty for an example; nothing in it depends on there being no second.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen = variable("LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let provider = provider(listener.local_addr()?.port())?;
@@ -108,8 +108,8 @@ fn provider(port: u16) -> Result<Provider, ProviderError> {
     );
     if let Some(id) = variable("CLAUDE_CODE_CLIENT_ID") {
         provider = provider.with_client(match variable("CLAUDE_CODE_CLIENT_SECRET") {
-            Some(secret) => Client::confidential(id, ClientSecret::new(secret), ClientAuth::Post),
-            None => Client::public(id),
+            Some(secret) => OAuthClient::confidential(id, ClientSecret::new(secret), ClientAuth::Post),
+            None => OAuthClient::public(id),
         });
     }
     type WithUrl = fn(Provider, &str) -> Result<Provider, ProviderError>;
@@ -134,7 +134,7 @@ fn provider(port: u16) -> Result<Provider, ProviderError> {
 async fn start(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
     let attempt = app.accounts.authorization_url()?;
     let browser = match cookie(&headers, "browser") {
-        Some(known) if known.len() == 43 => known.to_owned(),
+        Some(known) if known.len() == 64 => known.to_owned(),
         _ => random_text()?,
     };
     let to = Redirect::to(attempt.url().as_str());
@@ -188,7 +188,7 @@ async fn chat(
         messages: vec![Message::user(asked.message)],
         ..Question::default()
     };
-    let response = app.accounts.chat(&owner, &question).await?.text().await.map_err(Failure::from)?;
+    let response = app.accounts.chat(&owner, &question).await?.text().await?;
     Ok(Json(serde_json::json!({ "response": response })))
 }
 
@@ -213,7 +213,7 @@ impl App {
     }
 
     /// The configured model, else the first that this user may use.
-    async fn model(&self, owner: &str) -> Result<String, Failure> {
+    async fn model(&self, owner: &str) -> Result<String, Refusal> {
         let provider = self.accounts.provider();
         if let Some(model) = &provider.api.model {
             return Ok(model.clone());
@@ -221,7 +221,7 @@ impl App {
         let session = self.accounts.get_valid(owner).await?;
         let models = self.accounts.models(owner, session).await?;
         let first = models.into_iter().next().map(|model| model.id);
-        first.ok_or_else(|| Failure::NoModel { provider: provider.name.clone(), unlisted: None })
+        first.ok_or_else(Refusal::no_model)
     }
 
     fn set_cookie(&self, name: &str, value: &str) -> [(header::HeaderName, String); 1] {
@@ -234,10 +234,21 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     sent.flat_map(|sent| sent.split("; ")).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
+/// A value for a cookie that nobody can guess: 256 random bits.
+fn random_text() -> Result<String, Refusal> {
+    let mut bytes = [0; 32];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|_| Refusal::no_random_numbers())?;
+    Ok(hex(&bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whose session a cookie opens. Its hash, so that the database holds no cookie that could be used,
 /// and so that no cookie names the owner of the command line's sessions, which is the empty text.
 fn owner(cookie: &str) -> String {
-    Sha256::digest(cookie).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(cookie))
 }
 
 /// What a browser is told when something cannot be done.
@@ -252,22 +263,34 @@ impl Refusal {
         let message = "this answers no sign-in that this browser began: start again".into();
         Self { status: StatusCode::BAD_REQUEST, reason: "no_such_sign_in", message }
     }
+
+    fn no_random_numbers() -> Self {
+        let message = "the operating system gave no random numbers".into();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, reason: "system", message }
+    }
+
+    fn no_model() -> Self {
+        let message = "this account may use no model".into();
+        Self { status: StatusCode::FORBIDDEN, reason: "no_model", message }
+    }
 }
 
-impl<E: Into<Failure>> From<E> for Refusal {
+impl<E: Into<Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        let failure = error.into();
-        let (reason, message) = (failure.reason(), failure.to_string());
-        let status = match &failure {
-            Failure::SignInRefused { .. } => StatusCode::FORBIDDEN,
-            Failure::CodeRefused { .. } | Failure::IssuerMismatch { .. } => StatusCode::BAD_REQUEST,
-            Failure::Declined { .. } | Failure::ContextFull => StatusCode::UNPROCESSABLE_ENTITY,
-            Failure::Refused(_) | Failure::AnswerCut { .. } => StatusCode::BAD_GATEWAY,
-            failure if failure.exit_code() == 4 => StatusCode::UNAUTHORIZED,
-            failure if failure.exit_code() == 75 => StatusCode::SERVICE_UNAVAILABLE,
+        let error = error.into();
+        let (reason, message) = (error.code(), error.to_string());
+        let status = match (&error, error.class()) {
+            (Error::SignIn(SignInError::Refused { .. }), _) => StatusCode::FORBIDDEN,
+            (Error::SignIn(SignInError::CodeRefused { .. } | SignInError::IssuerMismatch { .. }), _) => {
+                StatusCode::BAD_REQUEST
+            }
+            (Error::Api(ApiError::Declined { .. } | ApiError::ContextFull), _) => StatusCode::UNPROCESSABLE_ENTITY,
+            (Error::Api(ApiError::Refused(_) | ApiError::AnswerCut { .. }), _) => StatusCode::BAD_GATEWAY,
+            (_, ErrorClass::SignIn) => StatusCode::UNAUTHORIZED,
+            (_, ErrorClass::Temporary) => StatusCode::SERVICE_UNAVAILABLE,
             // What is wrong with this application is for its log, not for its users.
-            failure => {
-                eprintln!("{failure} ({})", failure.hint());
+            _ => {
+                eprintln!("{error}");
                 let message = "something is wrong with this application".into();
                 return Self { status: StatusCode::INTERNAL_SERVER_ERROR, reason, message };
             }

@@ -82,7 +82,6 @@ mod api;
 mod clean;
 mod client;
 mod error;
-mod failure;
 mod http;
 mod loopback;
 mod oauth;
@@ -105,9 +104,8 @@ pub use api::{
 #[doc(inline)]
 pub use client::Folders;
 #[doc(inline)]
-pub use client::{Accounts, Revocation, SignedOut};
+pub use client::{Accounts, Error, Revocation, SignedOut};
 pub use error::{ErrorClass, ErrorInfo};
-pub use failure::Failure;
 pub use http::{CertificateProblem, HttpError};
 #[doc(inline)]
 pub use oauth::{AuthorizationRequest, SignInError, TokenError, TokenResponse, Verdict};
@@ -137,9 +135,6 @@ pub mod internal {
     }
     pub mod client {
         pub use crate::client::*;
-    }
-    pub mod failure {
-        pub use crate::failure::*;
     }
     pub mod http {
         pub use crate::http::*;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::refusal::Refusal;
 use crate::error::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
-use crate::provider::Name;
 use crate::time;
 
 pub(super) type Result<T> = std::result::Result<T, ApiError>;
@@ -21,13 +20,13 @@ pub enum ApiError {
     #[error("the provider {provider} has no `api_url`")]
     NoApiUrl {
         /// The provider's name.
-        provider: Name,
+        provider: String,
     },
     /// A configured header cannot be sent.
     #[error("the provider {provider} has an unusable header `{name}`: {reason}")]
     UnusableHeader {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// The header's name.
         name: String,
         /// What is wrong with it.
@@ -60,7 +59,7 @@ pub enum ApiError {
     #[error("{provider} has no list of models: {refusal}")]
     NoModelList {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// What the API answered.
         refusal: Box<Refusal>,
     },
@@ -76,7 +75,7 @@ pub enum ApiError {
     #[error("a fresh access token was refused: {refusal}")]
     TokenRejected {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// What the API answered.
         refusal: Box<Refusal>,
     },

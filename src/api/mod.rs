@@ -12,7 +12,6 @@ mod anthropic;
 mod client;
 mod dialect;
 mod exchange;
-mod failure_glue;
 mod incoming;
 mod meta;
 mod models;

@@ -5,22 +5,23 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::config::{self, Configured};
 use crate::cli::environment::variable;
+use crate::cli::error::{CliError, Result};
 use crate::cli::history::store::History;
+use crate::cli::paths::Paths;
 use nexus::internal::clean;
-use nexus::internal::client::{Accounts, Folders};
-use nexus::internal::failure::{Failure, Result};
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::secret;
 use nexus::internal::session::key::{KeyBackend, KeyConfig};
 use nexus::internal::session::{EarlierSession, Notice, NoticeFn, PendingSaves, SealedSessions, Session};
+use nexus::{Accounts, Folders};
 
 use crate::cli::error::session::session_hint;
+use crate::cli::error::start;
 use crate::cli::terminal::browser::browsers;
 use crate::cli::terminal::{Progress, complain, progress, screen, stdin};
 
@@ -60,33 +61,10 @@ impl Context {
         Self { telling: true, ..self.clone() }
     }
 
-    /// Where configuration, data and state lie: all under `NEXUS_HOME` if that is set, else where
-    /// this system keeps them.
-    ///
-    /// # Errors
-    /// [`Failure::Configuration`] where there is no home folder.
-    pub(crate) fn folders(&self) -> Result<Folders> {
-        if let Some(home) = variable("NEXUS_HOME") {
-            let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
-            return Ok(Folders::under(&home));
-        }
-        let found = directories::ProjectDirs::from("", "", "nexus").ok_or_else(|| Failure::Configuration {
-            sentence: "this account has no home folder".into(),
-            cure: "set HOME, or NEXUS_HOME to a folder for nexus alone".into(),
-        })?;
-        let state = found.state_dir().unwrap_or_else(|| found.data_local_dir()).to_owned();
-        Ok(Folders {
-            config: found.config_dir().join("config.toml"),
-            data: found.data_local_dir().to_owned(),
-            key: state.join("key"),
-            state,
-        })
-    }
-
     /// The accounts of the provider that was asked for.
     ///
     /// # Errors
-    /// [`Failure::Configuration`].
+    /// [`CliError::Configuration`].
     pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
         self.accounts_and_history(provider).map(|(accounts, _)| accounts)
     }
@@ -96,8 +74,8 @@ impl Context {
     /// # Errors
     /// As [`accounts`](Self::accounts).
     pub(crate) fn accounts_and_history(&self, provider: Option<&str>) -> Result<(Accounts, bool)> {
-        let folders = self.folders()?;
-        let configured = config::load(&folders.config, &variable, provider)?;
+        let Paths { config, folders } = Paths::find()?;
+        let configured = config::load(&config, &variable, provider)?;
         let history = configured.history;
         Ok((self.accounts_as(configured, &folders), history))
     }
@@ -106,12 +84,12 @@ impl Context {
     /// one that knows this provider no more, does not keep from their work.
     ///
     /// # Errors
-    /// [`Failure::Configuration`] where neither the configuration nor the store knows the provider.
+    /// [`CliError::Configuration`] where neither the configuration nor the store knows the provider.
     pub(crate) fn stored_accounts(&self, provider: Option<&str>) -> Result<Accounts> {
-        let folders = self.folders()?;
+        let Paths { config, folders } = Paths::find()?;
         // A store that cannot be read is a failure of whoever needs it next.
         let stored = || self.providers().unwrap_or_default();
-        let (configured, broken) = config::load_stored(&folders.config, &variable, provider, &stored)?;
+        let (configured, broken) = config::load_stored(&config, &variable, provider, &stored)?;
         if let Some(failure) = broken {
             self.warn_of(&failure);
         }
@@ -119,7 +97,7 @@ impl Context {
     }
 
     fn accounts_as(&self, configured: Configured, folders: &Folders) -> Accounts {
-        let notice = notice(configured.provider.name.option());
+        let notice = notice(configured.provider.name.clone());
         let closed = Notice::of_closed_files(notice.clone());
         let sessions = folders.sessions(configured.key_config, nexus::now, closed);
         let oddities = if self.telling { configured.warnings } else { Vec::new() };
@@ -137,7 +115,10 @@ impl Context {
     /// # Errors
     /// Why there is no usable one.
     pub(crate) fn session(&self, accounts: &Accounts) -> Result<Session> {
-        accounts.try_load("").unwrap_or_else(|| runtime()?.block_on(accounts.load("")))
+        match accounts.try_load("") {
+            Some(loaded) => Ok(loaded?),
+            None => Ok(runtime()?.block_on(accounts.load(""))?),
+        }
     }
 
     /// The session of these accounts, whatever its state; none if there is none.
@@ -145,7 +126,10 @@ impl Context {
     /// # Errors
     /// A store that cannot be read.
     pub(crate) fn found(&self, accounts: &Accounts) -> Result<Option<Session>> {
-        accounts.try_find("").unwrap_or_else(|| runtime()?.block_on(accounts.find("")))
+        match accounts.try_find("") {
+            Some(found) => Ok(found?),
+            None => Ok(runtime()?.block_on(accounts.find(""))?),
+        }
     }
 
     /// The providers that the command line is signed in to.
@@ -153,7 +137,7 @@ impl Context {
     /// # Errors
     /// A store that cannot be read.
     pub(crate) fn providers(&self) -> Result<Vec<String>> {
-        let sessions = self.folders()?.sessions(KeyConfig::default(), nexus::now, Arc::new(|_, _| {}));
+        let sessions = Paths::find()?.folders.sessions(KeyConfig::default(), nexus::now, Arc::new(|_, _| {}));
         let listed = match sessions.try_list("") {
             Some(listed) => listed,
             None => runtime()?.block_on(sessions.list("")),
@@ -165,10 +149,10 @@ impl Context {
     /// configuration says of its key.
     ///
     /// # Errors
-    /// [`Failure::Configuration`].
+    /// [`CliError::Configuration`].
     pub(crate) fn sessions(&self) -> Result<(SealedSessions, KeyConfig)> {
-        let folders = self.folders()?;
-        let (key_config, warnings) = config::key_config(&folders.config)?;
+        let Paths { config, folders } = Paths::find()?;
+        let (key_config, warnings) = config::key_config(&config)?;
         for warning in warnings {
             self.warn(&warning);
         }
@@ -187,9 +171,9 @@ impl Context {
     /// The conversations that were kept.
     ///
     /// # Errors
-    /// As [`folders`](Self::folders).
+    /// As [`Paths::find`].
     pub(crate) fn history(&self) -> Result<History> {
-        Ok(History::new(&self.folders()?.data, Notice::of_closed_files(notice(String::new()))))
+        Ok(History::new(&Paths::find()?.folders.data, Notice::of_closed_files(notice(String::new()))))
     }
 
     /// An HTTP client; nothing is built before its first request.
@@ -207,10 +191,9 @@ impl Context {
     ///
     /// # Errors
     /// What the stream answers; [`crate::cli::commands::report`] knows that a reader who has gone is no failure.
-    pub(crate) fn print(&self, data: &str) -> io::Result<()> {
+    pub(crate) fn print(&self, data: &str) -> Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(self.fit(data).as_bytes())?;
-        out.flush()
+        out.write_all(self.fit(data).as_bytes()).and_then(|()| out.flush()).map_err(CliError::stdout)
     }
 
     /// Data as stdout should get it: on a terminal nothing of it acts.
@@ -232,7 +215,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`print`](Self::print).
-    pub(crate) fn print_object(&self, object: &serde_json::Value) -> io::Result<()> {
+    pub(crate) fn print_object(&self, object: &serde_json::Value) -> Result<()> {
         self.print_json(&format!("{object}\n"))
     }
 
@@ -240,7 +223,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`print`](Self::print).
-    pub(crate) fn print_json(&self, lines: &str) -> io::Result<()> {
+    pub(crate) fn print_json(&self, lines: &str) -> Result<()> {
         self.print(&self.fit_json(lines))
     }
 
@@ -250,13 +233,13 @@ impl Context {
     }
 
     /// Says on stderr what is odd, once.
-    pub(crate) fn warn(&self, sentence: &str) {
-        self.say_once(format!("warning: {sentence}"));
+    pub(crate) fn warn(&self, message: &str) {
+        self.say_once(format!("warning: {message}"));
     }
 
     /// Says on stderr what is good to know, once.
-    pub(crate) fn note(&self, sentence: &str) {
-        self.say_once(format!("note: {sentence}"));
+    pub(crate) fn note(&self, message: &str) {
+        self.say_once(format!("note: {message}"));
     }
 
     fn say_once(&self, line: String) {
@@ -268,20 +251,20 @@ impl Context {
     }
 
     /// Says on stderr what failed and keeps nobody from their work, and the way out.
-    pub(crate) fn warn_of(&self, failure: &Failure) {
+    pub(crate) fn warn_of(&self, failure: &CliError) {
         self.warn(&format!("{failure}\n  {}", failure.hint()));
     }
 
     /// Says on stderr what went wrong and the way out, under a label that stands out where colour is
     /// welcome.
-    pub(crate) fn fail(&self, failure: &Failure) {
-        let sentence = failure.to_string();
+    pub(crate) fn fail(&self, failure: &CliError) {
+        let message = failure.to_string();
         const LABEL: anstyle::Style =
             anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
         let mut err = anstream::stderr();
-        let sentence = if io::stderr().is_terminal() { clean::visible(&sentence) } else { sentence.into() };
+        let message = if io::stderr().is_terminal() { clean::visible(&message) } else { message.into() };
         // Nobody reads it: then there is nobody to tell.
-        let _ = progress::above(|| writeln!(err, "{LABEL}error:{LABEL:#} {sentence}"));
+        let _ = progress::above(|| writeln!(err, "{LABEL}error:{LABEL:#} {message}"));
         let hint = failure.hint();
         if !hint.is_empty() {
             self.say(&format!("  {hint}"));
@@ -365,7 +348,7 @@ impl Context {
     /// So many bytes of stdin, or as many as there are.
     ///
     /// # Errors
-    /// [`Failure::System`] where it cannot be read.
+    /// [`CliError::System`] where it cannot be read.
     pub(crate) fn stdin_bytes(&self, most: usize) -> Result<Vec<u8>> {
         stdin::read(most, complain, "")
     }
@@ -373,7 +356,7 @@ impl Context {
     /// All of stdin, as text.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where it is not UTF-8, naming the offset, or too large for a request.
+    /// [`CliError::Usage`] where it is not UTF-8, naming the offset, or too large for a request.
     pub(crate) fn stdin(&self) -> Result<String> {
         stdin::text(complain, "")
     }
@@ -409,18 +392,18 @@ impl Context {
     }
 }
 
-/// Prints notices on stderr, with what to type where that helps. `option` is what a command needs so that the provider
-/// is meant.
-fn notice(option: String) -> NoticeFn {
-    Arc::new(move |notice| complain(&format!("note: {}", in_words(notice, &option))))
+/// Prints notices of this provider's accounts on stderr, with what to type where that helps.
+fn notice(provider: String) -> NoticeFn {
+    Arc::new(move |notice| complain(&format!("note: {}", in_words(notice, &provider))))
 }
 
-fn in_words(notice: &Notice, option: &str) -> String {
+fn in_words(notice: &Notice, provider: &str) -> String {
     match notice {
         Notice::NotSaved { error } => format!(
             "the refreshed session could not be saved and is lost with the next refresh or the end of this command: \
-             {error}; {}, then run `nexus oauth start{option}`",
-            session_hint(error, option)
+             {error}; {}, then {}",
+            session_hint(error),
+            start(provider)
         ),
         Notice::EarlierSession { provider, host, end: EarlierSession::PerhapsShared } => format!(
             "the earlier session stays at {host} until it expires; where this server keeps sign-ins apart, \
@@ -441,8 +424,5 @@ pub(crate) fn key_mismatch((configured, found): (KeyBackend, KeyBackend)) -> Str
 
 /// The runtime of this thread. It is built only for commands that wait for something.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::System { sentence: format!("starting the runtime: {error}") })
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::system("starting the runtime"))
 }

@@ -14,6 +14,7 @@ mod error;
 pub(crate) mod history;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
+mod paths;
 pub(crate) mod terminal;
 
 use commands::{chat, completions, demo, help, key, models, oauth};

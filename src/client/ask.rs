@@ -4,7 +4,7 @@ use super::Accounts;
 use super::tries::Tries;
 use crate::api::retry::{ProgressEvent, RetryPolicy};
 use crate::api::{self, Answer, Question};
-use crate::failure::Result;
+use crate::client::error::Result;
 use crate::session::Session;
 
 impl Accounts {

@@ -1,4 +1,4 @@
-//! Where nexus keeps its things.
+//! The folders of a SQLite store and its key.
 
 use std::path::{Path, PathBuf};
 
@@ -7,28 +7,21 @@ use crate::session::SealedSessions;
 use crate::session::key::{KeyConfig, Keystore};
 use crate::store::SqliteStore;
 
-/// Where nexus keeps its things.
+/// The folders of a SQLite store and its key.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    /// The configuration file.
-    pub config: PathBuf,
-    /// The folder of the databases.
+    /// The databases.
     pub data: PathBuf,
-    /// The folder of locks and caches.
+    /// Locks and caches.
     pub state: PathBuf,
-    /// The folder of the key that seals the sessions.
+    /// The key that seals the sessions.
     pub key: PathBuf,
 }
 
 impl Folders {
-    /// Everything under one folder, as `NEXUS_HOME` does it.
+    /// The folders `data`, `state` and `key` in one folder.
     pub fn under(home: &Path) -> Self {
-        Self {
-            config: home.join("config.toml"),
-            data: home.join("data"),
-            state: home.join("state"),
-            key: home.join("key"),
-        }
+        Self { data: home.join("data"), state: home.join("state"), key: home.join("key") }
     }
 
     /// The sessions of a SQLite store in these folders, sealed with the key that is there. `clock` gives the time in

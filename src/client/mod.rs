@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use error::Result;
+
 use crate::api::{ApiError, RetryPolicy};
-use crate::failure::{Failure, Result};
 use crate::http::Http;
 use crate::provider::Provider;
 use crate::session::key::KeyConfig;
 use crate::session::{
-    self, Freshness, Notice, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session,
-    SessionError, SessionKey,
+    Freshness, Notice, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey,
 };
 
 mod ask;
+mod error;
 #[cfg(feature = "sqlite")]
 mod folders;
 mod models;
@@ -21,6 +22,7 @@ mod sign_in;
 mod sign_out;
 mod tries;
 
+pub use error::Error;
 #[cfg(feature = "sqlite")]
 pub use folders::Folders;
 pub use sign_out::{Revocation, SignedOut};
@@ -71,9 +73,9 @@ impl Accounts {
     /// A session whose access token is good for a request that is about to be sent, refreshed first if need be.
     ///
     /// # Errors
-    /// [`Failure::NotSignedIn`], [`Failure::SessionEnded`], [`Failure::NoRefreshToken`] and
-    /// [`Failure::SessionElsewhere`] ask for a sign-in; [`Failure::RefreshFailed`] and [`Failure::Busy`] are usually
-    /// temporary; [`Failure::Store`] and [`Failure::ClientRefused`] ask for a change of the machine or the
+    /// [`Error::NotSignedIn`], [`Error::SessionEnded`], [`Error::NoRefreshToken`] and
+    /// [`Error::SessionElsewhere`] ask for a sign-in; [`Error::RefreshFailed`] and [`Error::Busy`] are usually
+    /// temporary; [`Error::Store`] and [`Error::ClientRefused`] ask for a change of the machine or the
     /// configuration.
     pub async fn get_valid(&self, owner: &str) -> Result<Session> {
         let seen = self.load(owner).await?;
@@ -95,7 +97,7 @@ impl Accounts {
     /// # Errors
     /// Not signed in, ended, bound elsewhere, or a store that cannot be read.
     pub async fn load(&self, owner: &str) -> Result<Session> {
-        self.refresher.load(&self.key(owner)).await.map_err(|error| self.failure(error))
+        Ok(self.refresher.load(&self.key(owner)).await?)
     }
 
     /// Like [`load`](Self::load), if the store can answer at once. It reads the disk, so it may block for a moment.
@@ -103,7 +105,7 @@ impl Accounts {
     /// # Errors
     /// Those of [`load`](Self::load).
     pub fn try_load(&self, owner: &str) -> Option<Result<Session>> {
-        Some(self.refresher.try_load(&self.key(owner))?.map_err(|error| self.failure(error)))
+        Some(self.refresher.try_load(&self.key(owner))?.map_err(Error::from))
     }
 
     /// The stored session whatever its state, without the network; none if there is none.
@@ -111,7 +113,7 @@ impl Accounts {
     /// # Errors
     /// A store that cannot be read.
     pub async fn find(&self, owner: &str) -> Result<Option<Session>> {
-        self.refresher.sessions.load(&self.key(owner)).await.map_err(|error| self.failure(error))
+        Ok(self.refresher.sessions.load(&self.key(owner)).await?)
     }
 
     /// Like [`find`](Self::find), if the store can answer at once. It reads the disk, so it may block for a moment.
@@ -119,7 +121,7 @@ impl Accounts {
     /// # Errors
     /// A store that cannot be read.
     pub fn try_find(&self, owner: &str) -> Option<Result<Option<Session>>> {
-        Some(self.refresher.sessions.try_load(&self.key(owner))?.map_err(|error| self.failure(error)))
+        Some(self.refresher.sessions.try_load(&self.key(owner))?.map_err(Error::from))
     }
 
     /// The providers that this owner is signed in to, in this store.
@@ -127,7 +129,7 @@ impl Accounts {
     /// # Errors
     /// A store that cannot be read.
     pub async fn providers(&self, owner: &str) -> Result<Vec<String>> {
-        let listed = self.refresher.sessions.list(owner).await.map_err(|error| self.failure(error))?;
+        let listed = self.refresher.sessions.list(owner).await?;
         Ok(listed.into_iter().map(|listed| listed.key.provider).collect())
     }
 
@@ -136,8 +138,7 @@ impl Accounts {
     /// # Errors
     /// Those of [`get_valid`](Self::get_valid).
     pub async fn ensure_fresh(&self, owner: &str, freshness: Freshness, seen: Session) -> Result<Session> {
-        let fresh = self.refresher.ensure_fresh(&self.key(owner), freshness, seen).await;
-        fresh.map_err(|error| self.failure(error))
+        Ok(self.refresher.ensure_fresh(&self.key(owner), freshness, seen).await?)
     }
 
     /// Makes sure that a session could be saved. Call it before a user is sent to sign in.
@@ -146,8 +147,8 @@ impl Accounts {
     /// A store or a key that cannot be written, or a damaged store.
     pub async fn check_writable(&self) -> Result<()> {
         let sessions = &self.refresher.sessions;
-        sessions.store().check().await.map_err(|error| self.failure(error.into()))?;
-        sessions.check_writable().await.map_err(|error| self.failure(error))
+        sessions.store().check().await?;
+        Ok(sessions.check_writable().await?)
     }
 
     // Two steps instead of one function that takes the work: a future that holds a caller's async closure is not
@@ -189,7 +190,7 @@ impl Accounts {
     }
 
     /// The error if there is no fresher token than the one that was rejected.
-    fn rejected_afresh(&self, error: ApiError) -> Failure {
+    fn rejected_afresh(&self, error: ApiError) -> Error {
         match error {
             ApiError::Refused(refusal) if refusal.is_unauthorized() => {
                 ApiError::TokenRejected { provider: self.provider().name.clone(), refusal }.into()
@@ -206,12 +207,7 @@ impl Accounts {
 
     /// The key of an owner's session with this provider.
     pub fn key(&self, owner: &str) -> SessionKey {
-        SessionKey { provider: self.provider().name.to_string(), owner: owner.to_owned() }
-    }
-
-    /// The error of a session with this provider, for callers that still return [`Failure`].
-    pub fn failure(&self, error: SessionError) -> Failure {
-        session::failure(error, &self.provider().name)
+        SessionKey { provider: self.provider().name.clone(), owner: owner.to_owned() }
     }
 }
 

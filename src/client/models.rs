@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Accounts;
 use super::tries::Tries;
 use crate::api::{self, ApiError, Model};
-use crate::failure::Result;
+use crate::client::error::Result;
 use crate::session::{Notice, Session, SessionError};
 use crate::store::StoreError;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Accounts;
-use crate::failure::Result;
+use crate::client::error::Result;
 use crate::oauth::AuthorizationRequest;
 
 impl Accounts {
@@ -14,8 +14,7 @@ impl Accounts {
     /// The request could not be saved.
     pub async fn keep_pending(&self, owner: &str, request: &AuthorizationRequest, lifetime: Duration) -> Result<()> {
         let (key, bytes) = (self.key(owner), request.to_bytes());
-        let kept = self.refresher.sessions.put_pending(&key, request.state(), &bytes, lifetime).await;
-        kept.map_err(|error| self.failure(error))
+        Ok(self.refresher.sessions.put_pending(&key, request.state(), &bytes, lifetime).await?)
     }
 
     /// Takes the authorization request with this `state` out of the store, to finish it with
@@ -24,8 +23,7 @@ impl Accounts {
     /// # Errors
     /// The store or its key cannot be used.
     pub async fn take_pending(&self, owner: &str, state: &str) -> Result<Option<AuthorizationRequest>> {
-        let taken = self.refresher.sessions.take_pending(&self.key(owner), state).await;
-        let bytes = taken.map_err(|error| self.failure(error))?;
+        let bytes = self.refresher.sessions.take_pending(&self.key(owner), state).await?;
         Ok(bytes.and_then(|bytes| AuthorizationRequest::from_bytes(&bytes)))
     }
 }

@@ -1,9 +1,7 @@
 //! Sign-in: an authorization request, its answer, and the session that is saved.
 
 use super::{Accounts, Revocation};
-#[cfg(doc)]
-use crate::failure::Failure;
-use crate::failure::Result;
+use crate::client::error::Result;
 use crate::oauth::{AuthorizationRequest, SignInError, TokenResponse, Verdict};
 use crate::provider;
 use crate::secret::{AuthorizationCode, ClientSecret};
@@ -33,7 +31,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`SignInError::WrongAnswer`] if the query does not answer this request, [`SignInError::Refused`] and others if the
-    /// answer is a refusal or the code could not be redeemed, and [`Failure::Store`] if the session could not be stored.
+    /// answer is a refusal or the code could not be redeemed, and [`Error::Store`] if the session could not be stored.
     pub async fn exchange_code(&self, owner: &str, request: AuthorizationRequest, query: &str) -> Result<Session> {
         match request.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, request, code).await,
@@ -54,7 +52,7 @@ impl Accounts {
             let response = request.redeem(code, this.provider(), &this.http).await?;
             prepared.finish(response, requested_at).await
         });
-        signed_in.await.map_err(|_| self.failure(SessionError::Abandoned("sign-in")))?
+        signed_in.await.map_err(|_| SessionError::Abandoned("sign-in"))?
     }
 
     /// Does everything that can fail before new tokens exist: locks the owner's session, proves that the store can be
@@ -74,11 +72,10 @@ impl Accounts {
             api_url: provider.api.url.clone(),
         };
         let client_secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
-        let failed = |error| self.failure(error);
-        let mut locked = self.refresher.lock(&self.key(owner)).await.map_err(failed)?;
-        self.refresher.sessions.check_writable().await.map_err(failed)?;
-        locked.reserve().await.map_err(failed)?;
-        let LockedLoad { time, generation, session } = locked.load().await.map_err(failed)?;
+        let mut locked = self.refresher.lock(&self.key(owner)).await?;
+        self.refresher.sessions.check_writable().await?;
+        locked.reserve().await?;
+        let LockedLoad { time, generation, session } = locked.load().await?;
         // A session that does not open cannot be revoked, but it can be replaced.
         let replaced = session.ok().flatten();
         let pending = self.refresher.pending_saves.track_save();
@@ -98,7 +95,7 @@ impl Accounts {
             _ => EarlierSession::PerhapsShared,
         };
         let host = provider::host(binding.revoke_url.as_ref().unwrap_or(&binding.token_url));
-        Notice::EarlierSession { provider: provider.name.to_string(), host, end }
+        Notice::EarlierSession { provider: provider.name.clone(), host, end }
     }
 }
 
@@ -137,7 +134,7 @@ impl PreparedSignIn {
         let scopes = &provider.scopes;
         let signed_in =
             StoredSession::signed_in(response, requested_at, time, binding, client_secret, scopes, generation);
-        let mut signed_in = signed_in.map_err(|error| accounts.failure(error))?;
+        let mut signed_in = signed_in?;
         let saved = refresher.save_sign_in(&mut locked, generation, &mut signed_in).await;
         drop(locked);
         if let Some(clocks) = clocks {
@@ -160,7 +157,7 @@ impl PreparedSignIn {
                 if replaced.as_ref().is_none_or(apart) {
                     let _ = accounts.revoke(&signed_in).await;
                 }
-                Err(accounts.failure(unsaved))
+                Err(unsaved.into())
             }
         }
     }

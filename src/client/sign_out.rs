@@ -1,22 +1,22 @@
 //! The end of a session: revoked there where that can be done, and forgotten here.
 
 use super::Accounts;
-use crate::failure::{Failure, Result};
+use crate::client::error::{Error, Result};
 use crate::oauth::Endpoint;
 use crate::provider;
 use crate::session::{SessionError, StoredSession};
 
 /// A session that was signed out.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct SignedOut {
     /// What became of it at the server.
     pub revocation: Revocation,
     /// Why it could not be forgotten here, if it could not.
-    pub remains: Option<Failure>,
+    pub remains: Option<Error>,
 }
 
 /// What became of a session at the server.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Revocation {
     /// The server has revoked it.
     Revoked {
@@ -33,7 +33,7 @@ pub enum Revocation {
     /// The provider has no revocation endpoint; the tokens live on until they expire.
     Unsupported,
     /// The stored tokens could not be read, so nobody can revoke them.
-    Unreadable(Failure),
+    Unreadable(Error),
 }
 
 impl Accounts {
@@ -46,7 +46,7 @@ impl Accounts {
         let (this, key) = (self.clone(), self.key(owner));
         // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
         let signed_out = tokio::spawn(async move {
-            let mut locked = this.refresher.lock(&key).await.map_err(|error| this.failure(error))?;
+            let mut locked = this.refresher.lock(&key).await?;
             // An interrupted process waits until it is revoked, and a sign-in meanwhile waits, too: a server may
             // revoke the new session together with this one.
             let _pending = this.refresher.pending_saves.track_save();
@@ -55,13 +55,13 @@ impl Accounts {
             let revocation = match readable {
                 Ok(Some(session)) => this.revoke(&session).await,
                 Ok(None) => return Ok(None),
-                Err(error) => Revocation::Unreadable(this.failure(error)),
+                Err(error) => Revocation::Unreadable(error.into()),
             };
             drop(locked);
-            let remains = deleted.err().map(|error| still_here(this.failure(error)));
+            let remains = deleted.err().map(Error::from);
             Ok(Some(SignedOut { revocation, remains }))
         });
-        signed_out.await.map_err(|_| self.failure(SessionError::Abandoned("sign-out")))?
+        signed_out.await.map_err(|_| SessionError::Abandoned("sign-out"))?
     }
 
     /// Revokes the refresh token, which ends the whole session at a server that follows RFC 7009,
@@ -92,15 +92,5 @@ impl Accounts {
             Ok(()) => Revocation::Revoked { host },
             Err(error) => Revocation::Failed { host, why: error.to_string() },
         }
-    }
-}
-
-/// The failure to forget, said so that nobody takes it for a failure of everything.
-fn still_here(failure: Failure) -> Failure {
-    let here = |why| format!("the session could not be forgotten here: {why}");
-    match failure {
-        Failure::Store { path, why, cure } => Failure::Store { path, why: here(why), cure },
-        Failure::Locked { path, why, cure } => Failure::Locked { path, why: here(why), cure },
-        other => other,
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::Accounts;
 use crate::api::ApiError;
 use crate::api::retry::{ProgressEvent, random};
-use crate::failure::Result;
+use crate::client::error::Result;
 use crate::provider::{self, Url};
 use crate::session::{Notice, Session};
 
@@ -83,7 +83,7 @@ impl<'a> Tries<'a> {
     }
 
     fn overdue(&self, url: Option<&Url>) -> ApiError {
-        let host = url.map_or_else(|| self.accounts.provider().name.to_string(), provider::host);
+        let host = url.map_or_else(|| self.accounts.provider().name.clone(), provider::host);
         ApiError::DeadlineExceeded { host, waited: self.accounts.retry_policy.deadline }
     }
 }

@@ -26,7 +26,7 @@ const OURS: &[&str] =
 /// A sign-in that has begun and waits for its answer.
 #[derive(Debug)]
 pub struct AuthorizationRequest {
-    provider: provider::Name,
+    provider: String,
     client_id: String,
     issuer: Option<String>,
     redirect_uri: String,
@@ -174,7 +174,6 @@ impl AuthorizationRequest {
         let record = Record {
             version: VERSION,
             provider: Cow::Borrowed(&self.provider),
-            default: self.provider.option().is_empty(),
             client_id: Cow::Borrowed(&self.client_id),
             issuer: self.issuer.as_deref().map(Cow::Borrowed),
             redirect_uri: Cow::Borrowed(&self.redirect_uri),
@@ -194,9 +193,8 @@ impl AuthorizationRequest {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let record: Record<'_> =
             serde_json::from_slice(bytes).ok().filter(|record: &Record<'_>| record.version == VERSION)?;
-        let default = if record.default { &*record.provider } else { "" };
         Some(Self {
-            provider: provider::Name::beside(&record.provider, default),
+            provider: record.provider.into_owned(),
             client_id: record.client_id.into_owned(),
             issuer: record.issuer.map(Cow::into_owned),
             redirect_uri: record.redirect_uri.into_owned(),
@@ -245,7 +243,7 @@ impl AuthorizationRequest {
                 SignInError::CodeRefused { provider: name, description: token_error.to_string(), host }
             }
             TokenError::Refused { .. } | TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) => {
-                SignInError::ExchangeFailed { provider: name, host, failed: token_error.failed() }
+                SignInError::ExchangeFailed { provider: name, host, failure: token_error.failure() }
             }
         })
     }
@@ -258,8 +256,6 @@ const VERSION: u32 = 1;
 struct Record<'a> {
     version: u32,
     provider: Cow<'a, str>,
-    /// Whether a command line finds the provider without `--provider`.
-    default: bool,
     client_id: Cow<'a, str>,
     issuer: Option<Cow<'a, str>>,
     redirect_uri: Cow<'a, str>,

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::failed::Failed;
+use super::token_failure::TokenFailure;
 use crate::error::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
-use crate::provider::{Name, ProviderError};
+use crate::provider::ProviderError;
 use crate::time;
 
 pub(super) type Result<T> = std::result::Result<T, SignInError>;
@@ -21,7 +21,7 @@ pub enum SignInError {
     #[error("{host} does not accept the client id `{client_id}`{}", quoted(description))]
     ClientRefused {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// The client id as sent.
         client_id: String,
         /// The server's host.
@@ -51,7 +51,7 @@ pub enum SignInError {
     #[error("{provider} refused the sign-in ({error}){}", quoted(description))]
     Refused {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// The `error` code.
         error: String,
         /// The server's `error_description`. Empty if it gave none.
@@ -61,7 +61,7 @@ pub enum SignInError {
     #[error("{}", timed_out(*waited, client_id, redirect_uri, *turned_away))]
     TimedOut {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// The time limit.
         waited: Duration,
         /// The client id exactly as sent.
@@ -83,21 +83,21 @@ pub enum SignInError {
     #[error("{host} would not redeem the authorization code{}", quoted(description))]
     CodeRefused {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// The server's host.
         host: String,
         /// What the server answered.
         description: String,
     },
     /// The token endpoint did not redeem the authorization code, and the code is not the reason.
-    #[error("the authorization code could not be redeemed: {host} {}", failed.why)]
+    #[error("the authorization code could not be redeemed: {host} {}", failure.description)]
     ExchangeFailed {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// The server's host.
         host: String,
         /// What the server did.
-        failed: Failed,
+        failure: TokenFailure,
     },
     /// Another program listens on the port of the redirect URI.
     #[error("another program is listening on {address}")]
@@ -105,7 +105,7 @@ pub enum SignInError {
         /// The address that could not be bound.
         address: String,
         /// The provider's name.
-        provider: Name,
+        provider: String,
     },
     /// The query does not answer this authorization request: it has another `state`, no `state`, or cannot be read.
     #[error("{reason}")]
@@ -117,7 +117,7 @@ pub enum SignInError {
     #[error("the provider {provider} sets `{parameter}` of the authorization URL itself")]
     ReservedParameter {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// The parameter's name.
         parameter: String,
     },
@@ -168,7 +168,7 @@ fn issuer_mismatch(expected: &str, got: &str) -> String {
     }
 }
 
-pub(super) fn whole_seconds(duration: Duration) -> i64 {
+fn whole_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -205,7 +205,7 @@ impl ErrorInfo for SignInError {
                 _ => ErrorClass::SignIn,
             },
             Self::TimedOut { .. } | Self::IssuerMismatch { .. } | Self::CodeRefused { .. } => ErrorClass::SignIn,
-            Self::ExchangeFailed { failed, .. } if failed.temporary => ErrorClass::Temporary,
+            Self::ExchangeFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::ExchangeFailed { .. }
             | Self::PortTaken { .. }
             | Self::InvalidResponse { .. }
@@ -218,7 +218,8 @@ impl ErrorInfo for SignInError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::ExchangeFailed { failed, .. } => failed.retry_after(),
+            Self::ExchangeFailed { failure, .. } => failure.retry_after,
+            Self::Http(error) => error.retry_after(),
             _ => None,
         }
     }

@@ -6,20 +6,19 @@
 
 mod authorization_code;
 mod error;
-mod failed;
-mod failure_glue;
 pub mod page;
 pub mod pkce;
 mod redirect_listener;
 mod revocation;
 mod token;
 mod token_error;
+mod token_failure;
 mod token_response;
 
 pub use authorization_code::{AuthorizationRequest, Verdict};
 pub use error::SignInError;
-pub use failed::Failed;
 pub use redirect_listener::RedirectListener;
 pub use token::Endpoint;
 pub use token_error::TokenError;
+pub use token_failure::TokenFailure;
 pub use token_response::{TokenResponse, account, are_two_people, grant_id, joined};

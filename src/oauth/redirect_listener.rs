@@ -34,7 +34,7 @@ const UNJUDGED: usize = 16;
 /// The listener at the redirect URI. Dropped, it is gone with everything it holds.
 #[derive(Debug)]
 pub struct RedirectListener {
-    provider: provider::Name,
+    provider: String,
     redirect_uri: String,
     short_url: String,
     arrivals: mpsc::Receiver<Arrival>,

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::failed::Failed;
+use super::token_failure::TokenFailure;
 use crate::error::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
-use crate::time;
 
 /// Why a token request brought no tokens. Its message is the end of a sentence that begins with the server's host.
 ///
@@ -60,14 +59,14 @@ impl TokenError {
     }
 
     /// The error as it is stored and reported, without what became of the credential.
-    pub fn failed(&self) -> Failed {
+    pub fn failure(&self) -> TokenFailure {
         let status = match self {
             Self::PerhapsSpent { status, .. } => *status,
             Self::Refused { status, .. } => Some(*status),
             _ => None,
         };
-        let retry_after = self.retry_after().map(time::rounded_up);
-        Failed { why: self.to_string(), temporary: self.is_temporary(), status, retry_after }
+        let (temporary, retry_after) = (self.is_temporary(), self.retry_after());
+        TokenFailure { description: self.to_string(), temporary, status, retry_after }
     }
 
     /// Whether the grant itself is no longer good, which ends a session (RFC 6749, section 5.2). Some servers use a 401
@@ -155,8 +154,8 @@ mod tests {
             (TokenError::lost("cut"), "gave no usable answer (cut)", true),
             (refused, "answered 404: no", false),
         ] {
-            let failed = error.failed();
-            assert_eq!((&*failed.why, failed.temporary), (message, temporary));
+            let failure = error.failure();
+            assert_eq!((&*failure.description, failure.temporary), (message, temporary));
         }
     }
 

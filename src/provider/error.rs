@@ -1,6 +1,5 @@
 //! What is wrong with the configuration of a provider.
 
-use super::Name;
 use crate::error::{ErrorClass, ErrorInfo};
 
 /// The provider's configuration does not allow what was asked.
@@ -11,7 +10,7 @@ pub enum ProviderError {
     #[error("the `{setting}` of the provider {provider} {reason}")]
     InvalidUrl {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// Which URL, such as `token_url`.
         setting: &'static str,
         /// What is wrong with it, as the end of the sentence.
@@ -21,7 +20,7 @@ pub enum ProviderError {
     #[error("the provider {provider} has no `{setting}`")]
     MissingUrl {
         /// The provider's name.
-        provider: Name,
+        provider: String,
         /// Which URL, such as `token_url`.
         setting: &'static str,
     },
@@ -29,7 +28,7 @@ pub enum ProviderError {
     #[error("no client id is configured for {provider}")]
     NoClientId {
         /// The provider's name.
-        provider: Name,
+        provider: String,
     },
 }
 

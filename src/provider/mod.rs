@@ -11,10 +11,8 @@ use crate::secret::ClientSecret;
 
 mod builder;
 mod error;
-mod name;
 
 pub use error::ProviderError;
-pub use name::Name;
 
 /// The name of the provider that needs no configuration file.
 pub const BUILT_IN: &str = "claude_code";
@@ -26,7 +24,7 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 #[derive(Debug)]
 pub struct Provider {
     /// What `--provider` calls it.
-    pub name: Name,
+    pub name: String,
     /// The authorization server's issuer identifier (RFC 8414, section 2), if configured.
     pub issuer: Option<String>,
     /// Where a person approves (RFC 6749, section 3.1).

@@ -32,6 +32,7 @@ mod seen;
 mod settings;
 mod token;
 
+pub use person::BrowserError;
 pub use script::{Answer, Gate, Piece, Scripted};
 pub use seen::Seen;
 pub use settings::{Issuer, RedirectRule, Settings};

@@ -4,9 +4,54 @@ use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Response};
 
 use super::Sandbox;
-use crate::failure::{Failure, Result};
-use crate::http::Http;
+use crate::error::{ErrorClass, ErrorInfo};
+use crate::http::{Http, HttpError};
 use crate::provider::{self, Url};
+
+type Result<T> = std::result::Result<T, BrowserError>;
+
+/// Why the simulated browser got no further.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrowserError {
+    /// The server answered something else than a browser expects there.
+    #[error("{host} answered {description}")]
+    UnexpectedPage {
+        /// The server's host.
+        host: String,
+        /// What came instead.
+        description: String,
+    },
+    /// The address is not a URL.
+    #[error("`{address}` is no URL ({reason})")]
+    InvalidUrl {
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server could not be asked.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+impl ErrorInfo for BrowserError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::UnexpectedPage { .. } => "nonsense",
+            Self::InvalidUrl { .. } => "usage",
+            Self::Http(error) => error.code(),
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::UnexpectedPage { .. } => ErrorClass::Permanent,
+            Self::InvalidUrl { .. } => ErrorClass::Usage,
+            Self::Http(error) => error.class(),
+        }
+    }
+}
 
 impl Sandbox {
     /// Opens the authorization URL, presses Allow, and gives the address that the browser is then
@@ -46,7 +91,7 @@ impl Sandbox {
                 }
             }
         }
-        Err(Failure::Nonsense { host: provider::host(&url), what: "with one redirect after the other".into() })
+        Err(unexpected(&url, "with one redirect after the other".into()))
     }
 }
 
@@ -64,7 +109,7 @@ async fn decide(authorize_url: &str, decision: &str) -> Result<String> {
     let html = page.text().await.unwrap_or_default();
     let ticket = html.split_once("name=\"ticket\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
     let Some((ticket, _)) = ticket else {
-        return Err(Failure::Nonsense { host: provider::host(&url), what: format!("{status} and no consent page") });
+        return Err(unexpected(&url, format!("{status} and no consent page")));
     };
     let action = parse(&format!("{}/decision", url.as_str().split('?').next().unwrap_or_default()))?;
     let form = url::form_urlencoded::Serializer::new(String::new())
@@ -73,12 +118,15 @@ async fn decide(authorize_url: &str, decision: &str) -> Result<String> {
         .finish();
     let request = http.client(&action)?.post(action.clone());
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(form).build();
-    let request = request.map_err(|error| Failure::System { sentence: error.without_url().to_string() })?;
+    let system = |error: reqwest::Error| error.without_url().to_string();
+    let request =
+        request.map_err(|error| HttpError::System { action: "answering the consent page", reason: system(error) })?;
     let answer = send(&http, request).await?;
-    location(&answer).ok_or_else(|| Failure::Nonsense {
-        host: provider::host(&action),
-        what: format!("{} to a decision", answer.status().as_u16()),
-    })
+    location(&answer).ok_or_else(|| unexpected(&action, format!("{} to a decision", answer.status().as_u16())))
+}
+
+fn unexpected(url: &Url, description: String) -> BrowserError {
+    BrowserError::UnexpectedPage { host: provider::host(url), description }
 }
 
 async fn send(http: &Http, request: Request) -> Result<Response> {
@@ -91,5 +139,6 @@ fn location(response: &Response) -> Option<String> {
 }
 
 fn parse(address: &str) -> Result<Url> {
-    Url::parse(address).map_err(|error| Failure::usage("demo", format!("`{address}` is no URL ({error})")))
+    Url::parse(address)
+        .map_err(|error| BrowserError::InvalidUrl { address: address.to_owned(), reason: error.to_string() })
 }

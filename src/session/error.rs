@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::failed::RefreshFailure;
 use super::key::KeyError;
 use super::seal::SealError;
 use crate::error::{ErrorClass, ErrorInfo};
+use crate::oauth::TokenFailure;
 use crate::store::StoreError;
 use crate::time;
 
@@ -70,7 +70,7 @@ pub enum SessionError {
         /// The token endpoint's host.
         host: String,
         /// What it did.
-        failure: RefreshFailure,
+        failure: TokenFailure,
     },
     /// The authorization server does not know the client, or its authentication failed.
     #[error("{host} does not accept the client id `{client_id}`{}", after_colon(description))]

@@ -5,8 +5,7 @@
 //! a [`LockedSession`].
 
 mod error;
-mod failed;
-mod failure_glue;
+mod failed_refresh;
 mod freshness;
 pub mod key;
 #[cfg(feature = "sqlite")]
@@ -22,8 +21,7 @@ mod stored;
 
 pub use crate::store::SessionKey;
 pub use error::{SessionError, SharedError};
-pub use failed::{FailedRefresh, RefreshFailure};
-pub(crate) use failure_glue::failure;
+pub use failed_refresh::FailedRefresh;
 pub use freshness::Freshness;
 pub use notice::{EarlierSession, Notice, NoticeFn};
 pub use pending_saves::{PendingSave, PendingSaves};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::SessionError;
-use super::failed::RefreshFailure;
+use crate::oauth::TokenFailure;
 use crate::private_fs::ClosedFn;
 use crate::time;
 
@@ -21,7 +21,7 @@ pub enum Notice {
         /// The token endpoint's host.
         host: String,
         /// What it did.
-        failure: RefreshFailure,
+        failure: TokenFailure,
         /// How long the old token lives, if that is known.
         left: Option<Duration>,
     },

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::failed::FailedRefresh;
+use super::failed_refresh::FailedRefresh;
 use super::seal::{Seal, SealError};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::provider::{ClientAuth, Url};
@@ -177,7 +177,7 @@ fn within_time(at: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::failed::RefreshFailure;
+    use crate::oauth::TokenFailure;
     use crate::session::key::data_key::DataKey;
     use crate::session::stored::tests::session;
 
@@ -187,7 +187,7 @@ mod tests {
 
     fn stored() -> StoredSession {
         let failure =
-            RefreshFailure { description: "busy".into(), temporary: true, status: Some(503), retry_after: None };
+            TokenFailure { description: "busy".into(), temporary: true, status: Some(503), retry_after: None };
         let failed = FailedRefresh { failure, at: 7, reached: true, again: false };
         let metadata = Map::from_iter([("account".to_owned(), Value::from("ada"))]);
         let session = Session {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::SessionError;
-use super::failed::{FailedRefresh, RefreshFailure};
+use super::failed_refresh::FailedRefresh;
 use super::freshness::Freshness;
 use super::notice::{Notice, NoticeFn};
 use super::pending_saves::PendingSaves;
 use super::sealed::{LockedSession, SealedSessions};
 use super::source::{Fate, SourceError, TokenSource};
 use super::stored::{Session, StoredSession};
+use crate::oauth::TokenFailure;
 use crate::provider::{self, Provider};
 use crate::store::{SessionKey, StoreError};
 
@@ -267,7 +268,7 @@ impl Refresher {
         match locked.end(session.generation, at, cut_off).await {
             Err(error) if is_lock_lost(&error) => Err(error),
             // The server's word stands, whether it could be saved or not.
-            _ => Err(SessionError::Ended { provider: self.provider.name.to_string(), at, cut_off }),
+            _ => Err(SessionError::Ended { provider: self.provider.name.clone(), at, cut_off }),
         }
     }
 
@@ -300,7 +301,7 @@ impl Refresher {
         match (fate, client_refused) {
             (Fate::NotSent(error), _) => Err(SessionError::NotSent(error)),
             (_, Some(description)) => Err(SessionError::ClientRefused {
-                provider: self.provider.name.to_string(),
+                provider: self.provider.name.clone(),
                 client_id: session.binding.client_id,
                 host: provider::host(&session.binding.token_url),
                 description,
@@ -310,7 +311,7 @@ impl Refresher {
     }
 
     /// The old token while it lives, with a notice; the failure when it does not.
-    fn fall_back(&self, session: Session, freshness: Freshness, failure: RefreshFailure) -> Result<Session> {
+    fn fall_back(&self, session: Session, freshness: Freshness, failure: TokenFailure) -> Result<Session> {
         let host = provider::host(&session.binding.token_url);
         if self.may_use_old(&session, freshness) {
             if freshness != Freshness::Proactive {
@@ -320,7 +321,7 @@ impl Refresher {
             }
             return Ok(session);
         }
-        Err(SessionError::RefreshFailed { provider: self.provider.name.to_string(), host, failure })
+        Err(SessionError::RefreshFailed { provider: self.provider.name.clone(), host, failure })
     }
 
     fn without_renewal(&self, session: Session, freshness: Freshness) -> Result<Session> {
@@ -329,7 +330,7 @@ impl Refresher {
         }
         let now = session.now();
         let expired_at = session.expires_at.unwrap_or(now);
-        Err(SessionError::NoRefreshToken { provider: self.provider.name.to_string(), expired_at, now })
+        Err(SessionError::NoRefreshToken { provider: self.provider.name.clone(), expired_at, now })
     }
 
     /// Whether a token that is not fresh enough is better than none.
@@ -343,14 +344,14 @@ impl Refresher {
 
     fn check_usable(&self, session: &Session) -> Result<()> {
         if let Some(at) = session.ended_at {
-            let provider = self.provider.name.to_string();
+            let provider = self.provider.name.clone();
             return Err(SessionError::Ended { provider, at, cut_off: session.refreshing_since });
         }
         session.check_binding(&self.provider)
     }
 
     fn not_signed_in(&self, others: Vec<String>) -> SessionError {
-        SessionError::NotSignedIn { provider: self.provider.name.to_string(), others }
+        SessionError::NotSignedIn { provider: self.provider.name.clone(), others }
     }
 }
 

@@ -17,7 +17,10 @@ const NONCE: usize = 24;
 /// Why a value could not be sealed: no random bytes, or a value that is too long for the cipher.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("sealing a value: {0}")]
-pub struct SealError(String);
+pub struct SealError(
+    /// What happened.
+    pub String,
+);
 
 impl SealError {
     pub(super) fn of(error: impl std::fmt::Display) -> Self {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::error::SessionError;
-use super::failed::FailedRefresh;
+use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
 use crate::oauth::{self, TokenResponse};
 use crate::provider::{ClientAuth, Provider, Url};
@@ -129,7 +129,7 @@ impl Session {
     pub fn check_binding(&self, provider: &Provider) -> Result<(), SessionError> {
         let elsewhere = |setting, bound: &str, configured: &str| {
             Err(SessionError::BoundElsewhere {
-                provider: provider.name.to_string(),
+                provider: provider.name.clone(),
                 setting,
                 bound: bound.to_owned(),
                 configured: configured.to_owned(),

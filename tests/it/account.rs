@@ -8,7 +8,7 @@ use std::time::Duration;
 use nexus::internal::api::{ApiError, Message, ProgressEvent, Question, RetryPolicy};
 use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
-use nexus::{Accounts, Failure, Folders, Notice, Provider};
+use nexus::{Accounts, Error, ErrorInfo as _, Folders, Notice, Provider, Session, SessionError};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -49,7 +49,7 @@ async fn setup_at(
 }
 
 impl Setup {
-    async fn sign_in(&self) -> Result<nexus::internal::session::Session, Failure> {
+    async fn sign_in(&self) -> Result<Session, Error> {
         let attempt = self.accounts.authorization_url().unwrap();
         let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
         self.accounts.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await
@@ -81,7 +81,7 @@ fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
             for (seconds, asked) in [(0, 1), (0, 2), (0, 2), (4, 2), (1, 3)] {
                 CLOCK.fetch_add(seconds, Ordering::Relaxed);
                 let failed = setup.accounts.get_valid("ada").await;
-                assert!(matches!(&failed, Err(Failure::RefreshFailed { .. })), "{failed:?}");
+                assert!(matches!(&failed, Err(Error::Session(SessionError::RefreshFailed { .. }))), "{failed:?}");
                 assert_eq!(setup.sandbox.refreshes_asked(), asked);
             }
             // What was seen once is no reason to wait: the next one finds it well.
@@ -115,7 +115,7 @@ fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
         let setup = setup(Settings::default()).await;
         // A file stands where the folder of the databases should be.
         fs::write(setup.home.path().join("data"), "").unwrap();
-        assert!(matches!(setup.sign_in().await, Err(Failure::Store { .. })));
+        assert_eq!(setup.sign_in().await.unwrap_err().code(), "store");
         assert_eq!(setup.sandbox.requests_to(Endpoint::Token).len(), 0);
     });
 }
@@ -132,7 +132,7 @@ fn a_session_that_could_not_be_saved_after_all_is_revoked() {
             fs::write(setup.home.path().join("key/session.key"), "nonsense").unwrap();
             gate.open();
         });
-        assert!(matches!(signed_in, Err(Failure::Store { .. })), "{signed_in:?}");
+        assert_eq!(signed_in.unwrap_err().code(), "store");
         assert!(setup.sandbox.counts().revocations > 0);
     });
 }
@@ -221,7 +221,7 @@ fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
         }
         gate.open();
         setup.sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Revoke).len() == 2).await;
-        assert!(matches!(setup.accounts.load("ada").await, Err(Failure::NotSignedIn { .. })));
+        assert!(matches!(setup.accounts.load("ada").await, Err(Error::Session(SessionError::NotSignedIn { .. }))));
     });
 }
 

@@ -202,7 +202,7 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
     assert_eq!(
         output.stderr,
         "3 lines answered, 6 failed; 3 tokens in, 39 out\nerror: 6 lines have no answer\n  each of their results \
-         says why: mend that, then run the same command again\n"
+         says why: fix that, then run the same command again\n"
     );
     assert_eq!((output.code, sandbox.counts().messages), (Some(1), 3));
 }
@@ -232,7 +232,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     assert_output!(
         output, 1, stdout: "",
         stderr: "note: 2 lines failed earlier; they are asked again if the input still has them\n0 lines answered, 2 answered before, 2 failed\n\
-                 error: 2 lines have no answer\n  each of their results says why: mend that, then run the same \
+                 error: 2 lines have no answer\n  each of their results says why: fix that, then run the same \
                  command again\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, "overloaded".into(), Value::Null, "refused".into()]);

@@ -235,7 +235,7 @@ fn refusals_have_their_sentence_and_code() {
         (
             json(400, &own("invalid_request_error", "max_tokens: too many")),
             "answered 400 invalid_request_error: max_tokens: too many (request req_1)",
-            "the server's words above say what it dislikes",
+            "the server's message above says why",
             1,
         ),
         (

@@ -20,7 +20,7 @@ fn message(text: &str) -> Value {
 /// An answer to a question, and what comes of it: the exit code, stdout, and stderr.
 #[test]
 fn every_strange_answer_works_or_is_named() {
-    const ITS_WORDS: &str = "  the server's words above say what it dislikes\n";
+    const ITS_WORDS: &str = "  the server's message above says why\n";
     const NOTHING: &str =
         "error: [SERVER] answered with nothing at all\n  the same question may be answered whole another time\n";
     const LATER: &str = "  try again in a minute\n";

@@ -134,3 +134,17 @@ fn no_files_depend_on_each_other() {
     }
     assert!(left.is_empty(), "these depend on each other: {left:?}");
 }
+
+/// What only the command line has: its own name, its flags, variables and files.
+#[test]
+fn the_library_names_nothing_of_the_command_line() {
+    for (name, code) in
+        sources().into_iter().filter(|(name, _)| !["cli/", "sandbox/"].iter().any(|own| name.starts_with(own)))
+    {
+        for line in code.lines() {
+            for word in ["`nexus ", " --", "NEXUS_", "config.toml"] {
+                assert!(!line.contains(word), "{name} says {word}: {line}");
+            }
+        }
+    }
+}

@@ -132,7 +132,7 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 
     fs::remove_file(&path).unwrap();
     let missing = "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, \
-                   or run `nexus oauth start` to sign in anew\n";
+                   or run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: missing);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: missing);
     assert_output!(nexus.run(&to("passphrase")), 1, stdout: "", stderr: missing);
@@ -140,13 +140,13 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 
     private(&path, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
     let wrong = "error: [HOME]/data/sessions.db: the stored session does not open with the key of \
-                 [HOME]/key/session.key\n  put the right key back, or run `nexus oauth start` to sign in anew\n";
+                 [HOME]/key/session.key\n  put the right key back, or run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
 
     private(&path, "nonsense\n");
     let nonsense = "error: [HOME]/key/session.key: this is no nexus key\n  put the right key back, or remove \
-                    [HOME]/key/session.key and run `nexus oauth start` to sign in anew\n";
+                    [HOME]/key/session.key and run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
     let object = nexus.run(&["key", "show", "--json"]);
     assert_eq!((object.code, &object.json()["error"]["reason"]), (Some(1), &json!("store")));
@@ -164,7 +164,7 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
             None => fs::remove_file(&path).unwrap(),
         }
         let output = nexus.run(&["oauth", "status", "--provider", "work"]);
-        let cure = format!("\n  {cure} `nexus oauth start --provider work` to sign in anew\n");
+        let cure = format!("\n  {cure} `nexus oauth start --provider work` to sign in again\n");
         assert!(output.stderr.ends_with(&cure), "{output}");
     }
     private(&nexus.path("config.toml"), &configured);
@@ -178,9 +178,9 @@ fn a_wrong_passphrase_is_told_with_its_cure() {
     let (_sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
     private(&nexus.path("pass"), "wrong horse\n");
-    let said = "error: [HOME]/key/session.key: the passphrase does not open the key\n  mend `passphrase_file` or \
+    let said = "error: [HOME]/key/session.key: the passphrase does not open the key\n  fix `passphrase_file` or \
                 `passphrase_command` in config.toml; if the passphrase is lost, remove [HOME]/key/session.key and run \
-                `nexus oauth start` to sign in anew\n";
+                `nexus oauth start` to sign in again\n";
     for words in [&["oauth", "status"][..], &["oauth", "token"], SHOW, &to("file")] {
         assert_output!(nexus.run(words), 1, stdout: "", stderr: said);
     }
@@ -209,7 +209,7 @@ fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
         assert_output!(
             nexus.run(&["oauth", "status"]), 1, stdout: "",
             stderr: format!(
-                "error: [HOME]/key/session.key: the key's passphrase is missing: {why}\n  mend `passphrase_file` or \
+                "error: [HOME]/key/session.key: the key's passphrase is missing: {why}\n  fix `passphrase_file` or \
                  `passphrase_command` in config.toml, then run the command again\n"
             ),
         );
@@ -357,7 +357,9 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert!(output.stderr.starts_with(said), "{output}");
     let cure = match cfg!(feature = "keyring") {
         true => "run this in a session with an unlocked keyring",
-        false => "install nexus with it: `cargo install --locked --features keyring --path .` in its source",
+        false => {
+            "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source"
+        }
     };
     let cure = format!("\n  {cure}, or choose `nexus key move passphrase`\n");
     assert!(output.stderr.ends_with(&cure), "{output}");
@@ -431,6 +433,6 @@ fn a_keyring_that_is_stuck_is_not_waited_for() {
         stderr: "error: [HOME]/key/session.key: the operating system's keyring keeps the key and gave no answer within \
                  5 seconds; it may be locked, or asking for its password\n  run this in a session with an unlocked \
                  keyring (`nexus key move file` there takes the key out of it), or remove [HOME]/key/session.key and \
-                 run `nexus oauth start` to sign in anew\n",
+                 run `nexus oauth start` to sign in again\n",
     );
 }

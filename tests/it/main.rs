@@ -27,7 +27,6 @@ mod demo;
 /// Limits on what may be written (Linux).
 mod disk;
 /// Every failure: its sentence, exit code, reason and way out.
-mod failures;
 /// What gateways do differently.
 mod gateways;
 /// `nexus history`: what was kept, found, taken along and deleted.

@@ -108,7 +108,7 @@ const SIGNED_IN: &str = "Signed in as you@sandbox.example, token expires in 8.0 
 const ANSWER: &str = "You said: x (This is the nexus sandbox: no model is behind it.)\n";
 const CHECK_NETWORK: &str = "  check the network, the proxy variables and the address in config.toml, then try again\n";
 const CHECK_CERTIFICATE: &str = "  if an authority of your own signed it, set SSL_CERT_FILE to a file with that \
-    authority's certificate; if not, have the server's mended, or check the address in config.toml\n";
+    authority's certificate; if not, have the server's fixed, or check the address in config.toml\n";
 
 /// A whole life: every request that there is.
 fn assert_all_works(nexus: &Nexus) {
@@ -389,8 +389,8 @@ fn https_where_http_is_spoken_is_told_as_that_and_not_tried_again() {
     let mut nexus = home_at(&sandbox, &sandbox.origin().replace("http:", "https:"));
     trust(&mut nexus, &Authority::new());
     let said = "error: [SERVER] does not speak TLS, as an https:// address wants it to\n  check the address and its port \
-                in config.toml; a server on this machine that speaks http is written as `http://`, which nexus speaks \
-                on loopback only\n";
+                in config.toml; a server on this machine that speaks http is written as `http://`, which is \
+                allowed on loopback only\n";
     let output = signed_in(&nexus);
     assert_eq!(output.code, Some(1), "{output}");
     assert!(output.stderr.ends_with(said), "{output}");

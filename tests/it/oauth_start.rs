@@ -594,8 +594,8 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
             "the authorization code could not be redeemed: [SERVER] answered 400: unsupported_grant_type",
-            "the server's words above say what it dislikes; `scopes`, `client_auth`, `code_request` and `code_params` \
-             under [provider.work] in config.toml say what it is asked, and how",
+            "the server's message above says why; `scopes`, `client_auth`, `code_request` and `code_params` \
+             under [provider.work] in config.toml set what is sent, and how",
             1,
         ),
         (
@@ -705,7 +705,7 @@ fn nobody_is_asked_to_approve_what_could_not_be_stored() {
     assert_output!(
         nexus.run(&["oauth", "start", "--no-browser"]), 1, stdout: "",
         stderr: "error: [HOME]/data/sessions.db: this file is damaged; nothing in it was changed\n  move it away, then \
-                 run `nexus oauth start` to sign in anew\n",
+                 run `nexus oauth start` to sign in again\n",
     );
     let left = std::fs::read_to_string(nexus.path("data/sessions.db")).unwrap();
     assert_eq!(left, "this is no database, but somebody's file");

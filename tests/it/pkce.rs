@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nexus::internal::failure::Failure;
 use nexus::internal::oauth::pkce;
 use nexus::internal::oauth::{AuthorizationRequest, Verdict};
 use nexus::internal::provider::{Client, ClientAuth, Origin, Setting, Url};
@@ -32,8 +31,7 @@ fn verdict(attempt: &AuthorizationRequest, query: &str) -> String {
     match attempt.judge(&query.replace("{state}", attempt.state())) {
         Verdict::NotOurs(why) | Verdict::Unclear(why) => format!("not ours: {why}"),
         Verdict::Refused(error) => {
-            let code = error.code();
-            format!("refused: {code} ({})", Failure::from(error).exit_code())
+            format!("refused: {} ({:?})", error.code(), error.class())
         }
         Verdict::Granted(code) => format!("granted: {}", code.expose()),
     }
@@ -132,7 +130,7 @@ cases! {
         verdict(&one, &format!("code=c&state={}", other.state())) == "not ours: this answer belongs to another sign-in"
     };
     a_configured_issuer_must_match_to_the_letter:
-        judged_with_issuer("https://id.example.com", "code=c&state={state}&iss=https://id.example.com/") == "refused: issuer_mismatch (4)";
+        judged_with_issuer("https://id.example.com", "code=c&state={state}&iss=https://id.example.com/") == "refused: issuer_mismatch (SignIn)";
     a_configured_issuer_that_matches_is_believed:
         judged_with_issuer("https://id.example.com", "code=c&state={state}&iss=https://id.example.com") == "granted: c";
     an_issuer_that_is_not_sent_is_not_missed:
@@ -157,15 +155,15 @@ answers! {
     neither_code_nor_error_is_not_ours: "state={state}" => "not ours: this answer has neither a code nor an error";
     an_empty_code_is_not_ours: "code=&state={state}" => "not ours: this answer has neither a code nor an error";
     both_code_and_error_is_not_ours: "code=c&error=e&state={state}" => "not ours: this answer has neither a code nor an error";
-    a_denial_is_a_refusal: "error=access_denied&state={state}" => "refused: sign_in_refused (4)";
-    an_unknown_client_is_a_refusal: "error=unauthorized_client&state={state}" => "refused: invalid_client (2)";
-    a_wrong_redirect_uri_is_a_refusal: "error=redirect_uri_mismatch&state={state}" => "refused: redirect_uri_mismatch (2)";
-    a_wrong_scope_is_a_refusal: "error=invalid_scope&state={state}" => "refused: sign_in_refused (2)";
-    a_busy_server_is_a_passing_refusal: "error=temporarily_unavailable&state={state}" => "refused: sign_in_refused (75)";
-    an_issuer_from_elsewhere_is_a_refusal: "code=c&state={state}&iss=https://evil.example.com" => "refused: issuer_mismatch (4)";
-    an_issuer_that_is_no_url_is_a_refusal: "code=c&state={state}&iss=claude" => "refused: issuer_mismatch (4)";
+    a_denial_is_a_refusal: "error=access_denied&state={state}" => "refused: sign_in_refused (SignIn)";
+    an_unknown_client_is_a_refusal: "error=unauthorized_client&state={state}" => "refused: invalid_client (Configuration)";
+    a_wrong_redirect_uri_is_a_refusal: "error=redirect_uri_mismatch&state={state}" => "refused: redirect_uri_mismatch (Configuration)";
+    a_wrong_scope_is_a_refusal: "error=invalid_scope&state={state}" => "refused: sign_in_refused (Configuration)";
+    a_busy_server_is_a_passing_refusal: "error=temporarily_unavailable&state={state}" => "refused: sign_in_refused (Temporary)";
+    an_issuer_from_elsewhere_is_a_refusal: "code=c&state={state}&iss=https://evil.example.com" => "refused: issuer_mismatch (SignIn)";
+    an_issuer_that_is_no_url_is_a_refusal: "code=c&state={state}&iss=claude" => "refused: issuer_mismatch (SignIn)";
     an_issuer_at_the_same_origin_is_believed: "code=c&state={state}&iss=https://platform.claude.com/x" => "granted: c";
-    an_issuer_elsewhere_beats_a_denial: "error=access_denied&state={state}&iss=https://evil.example.com" => "refused: issuer_mismatch (4)";
+    an_issuer_elsewhere_beats_a_denial: "error=access_denied&state={state}&iss=https://evil.example.com" => "refused: issuer_mismatch (SignIn)";
 }
 
 #[test]

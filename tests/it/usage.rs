@@ -349,7 +349,7 @@ fn a_full_disk_behind_stdout_is_exit_1() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let child = nexus.command(words).stdout(Stdio::from(full)).spawn().unwrap();
         assert_output!(nexus.finish(child), 1, stdout: "",
-            stderr: "error: writing to stdout: No space left on device (os error 28)\n  mend that, then run the command again\n");
+            stderr: "error: writing to stdout: No space left on device (os error 28)\n  fix that, then run the command again\n");
     }
 }
 

@@ -62,8 +62,7 @@ mod tests {
     /// With `NEXUS_WRITE_COMPLETIONS` set, it writes the scripts instead of complaining about them.
     #[test]
     fn the_committed_scripts_match_the_grammar() {
-        #[expect(clippy::disallowed_methods, reason = "the environment says whether to write or to compare")]
-        let write = std::env::var_os("NEXUS_WRITE_COMPLETIONS").is_some();
+        let write = crate::cli::environment::variable("NEXUS_WRITE_COMPLETIONS").is_some();
         for (file, shell) in SCRIPTS {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "nexus", &mut script);

@@ -6,14 +6,13 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 
-use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::environment;
-use nexus::internal::failure::Failure;
+use crate::cli::error::{CliError, Result};
 use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 
 /// What a browser and a terminal need of the environment; the commands get nothing else, so that
@@ -68,9 +67,7 @@ enum Approval {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     // A hyphen alone means stdin to the chat, and that gets none here.
     if matches!(args.prompt.trim(), "" | "-") {
-        return Err(
-            Failure::usage("demo", "there is no question: write one behind `nexus demo`, or nothing at all").into()
-        );
+        return Err(CliError::usage("demo", "there is no question: write one behind `nexus demo`, or nothing at all"));
     }
     context.wait(async {
         let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| homeless(&error))?;
@@ -80,8 +77,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             ..Settings::default()
         })
         .await
-        .context("starting the sandbox")?;
-        std::fs::write(home.path().join("config.toml"), config(&sandbox)).context("configuring the demo")?;
+        .map_err(CliError::system("starting the sandbox"))?;
+        std::fs::write(home.path().join("config.toml"), config(&sandbox))
+            .map_err(CliError::system("configuring the demo"))?;
 
         let approval = match args.yes {
             true => Approval::ByDemo("--yes"),
@@ -113,21 +111,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
                 return Ok(code);
             }
         }
-        home.close().context("removing the throw-away home")?;
+        home.close().map_err(CliError::system("removing the throw-away home"))?;
         context.say("\nThat was all of it. To do the same with Claude, see the README: install, then sign in.");
         Ok(0)
     })
 }
 
 /// There is no folder for a throw-away home.
-fn homeless(error: &io::Error) -> Failure {
+fn homeless(error: &io::Error) -> CliError {
     let why = match error.kind() {
         io::ErrorKind::NotFound => "this folder for temporary files does not exist".to_owned(),
         // Without the name that was tried, which is no folder of anybody's.
         kind => format!("no temporary folder can be made here: {kind}"),
     };
-    let cure = "set TMPDIR to a folder that can be written to, then run `nexus demo` again".into();
-    Failure::File { path: std::env::temp_dir(), why, cure }
+    let hint = "set TMPDIR to a folder that can be written to, then run `nexus demo` again".into();
+    CliError::File { path: std::env::temp_dir(), reason: why, hint }
 }
 
 /// The configuration a person would write for this sandbox.
@@ -158,14 +156,8 @@ fn typed(words: &[&str]) -> String {
 }
 
 /// Runs one of the program's own commands and gives its exit code.
-async fn step(
-    words: &[&str],
-    home: &Path,
-    approval: Approval,
-    sandbox: &Sandbox,
-    context: &Context,
-) -> anyhow::Result<u8> {
-    let program = std::env::current_exe().context("finding nexus itself")?;
+async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, context: &Context) -> Result<u8> {
+    let program = std::env::current_exe().map_err(CliError::system("finding nexus itself"))?;
     let mut command = Command::new(program);
     if context.verbose {
         command.arg("--verbose");
@@ -183,11 +175,11 @@ async fn step(
     if approves.is_some() {
         command.arg("--no-browser").stderr(Stdio::piped());
     }
-    let mut child = command.spawn().context("starting nexus itself")?;
+    let mut child = command.spawn().map_err(CliError::system("starting nexus itself"))?;
     if let (Some(stderr), Some(why)) = (child.stderr.take(), approves) {
         approve(BufReader::new(stderr), why, sandbox, context).await?;
     }
-    let status = child.wait().await.context("waiting for nexus itself")?;
+    let status = child.wait().await.map_err(CliError::system("waiting for nexus itself"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
@@ -198,9 +190,9 @@ async fn approve(
     why: &str,
     sandbox: &Sandbox,
     context: &Context,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let (mut line, mut url) = (String::new(), None);
-    while said.read_line(&mut line).await.context("listening to nexus itself")? > 0 {
+    while said.read_line(&mut line).await.map_err(CliError::system("listening to nexus itself"))? > 0 {
         let text = line.trim_end();
         context.say(text);
         if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
@@ -209,7 +201,7 @@ async fn approve(
             && let Some(url) = url.take()
         {
             context.say(&format!("({why}: the demo approves this now)"));
-            let back = Sandbox::approve(&url).await.context("approving")?;
+            let back = Sandbox::approve(&url).await.map_err(CliError::system("approving"))?;
             // `start` is still talking while it answers the browser, so both happen at once; what
             // came of it, it says itself.
             tokio::spawn(async move { Sandbox::visit(&back).await });

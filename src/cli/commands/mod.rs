@@ -8,10 +8,9 @@ use std::io;
 use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::context::Context;
-use crate::cli::terminal::Interrupted;
+use crate::cli::error::{CliError, Result, json};
 use crate::cli::{Cli, Command, Deferred};
 use nexus::internal::clean;
-use nexus::internal::failure::Failure;
 
 pub(crate) mod chat;
 pub(crate) mod completions;
@@ -21,11 +20,10 @@ pub(crate) mod history;
 pub(crate) mod key;
 pub(crate) mod models;
 pub(crate) mod oauth;
-pub(crate) mod told;
 
 /// What a command gives back: its exit code when nothing failed (only `oauth status` has one that
 /// is not 0), or what did.
-pub(crate) type Done = anyhow::Result<u8>;
+pub(crate) type Done = Result<u8>;
 
 /// Does what was said.
 pub(crate) fn run(cli: Cli) -> u8 {
@@ -91,17 +89,17 @@ pub(crate) fn misunderstood(mut error: clap::Error, words: &[OsString]) -> u8 {
     };
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if code == 0 {
-        return printed.map_or_else(|lost| report(&lost.into(), false, &Context::new(false)), |()| code);
+        return printed.map_or_else(|lost| report(&CliError::stdout(lost), false, &Context::new(false)), |()| code);
     }
-    let sentence = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let failure = match first {
-        Some(command) if COMMANDS.contains(&command) => Failure::usage(command, sentence),
-        _ => Failure::Usage { sentence: sentence.to_owned(), cure: "see `nexus --help`".into() },
+        Some(command) if COMMANDS.contains(&command) => CliError::usage(command, message),
+        _ => CliError::Usage { message: message.to_owned(), hint: "see `nexus --help`".into() },
     };
     let form = chat::Form::in_words(words.iter().filter_map(|word| word.to_str()));
     let told = match words.iter().any(|word| word == "chat") {
-        true => chat::misunderstood(form, &told::object(&failure)),
-        false if form == chat::Form::Json => format!("{}\n", told::envelope(&told::object(&failure))),
+        true => chat::misunderstood(form, &json::object(&failure)),
+        false if form == chat::Form::Json => format!("{}\n", json::envelope(&failure)),
         false => String::new(),
     };
     // A stderr that has gone takes no complaint, nor a stdout; the exit code has to do.
@@ -109,27 +107,20 @@ pub(crate) fn misunderstood(mut error: clap::Error, words: &[OsString]) -> u8 {
     code
 }
 
-/// Says on stderr what failed and what to do about it, with `--json` on stdout too, and gives the
-/// exit code.
-pub(crate) fn report(error: &anyhow::Error, json: bool, context: &Context) -> u8 {
-    if let Some(Interrupted(signal)) = error.downcast_ref() {
+/// Says on stderr what failed and what to do about it, with `--json` on stdout too, and gives the exit code.
+pub(crate) fn report(error: &CliError, json: bool, context: &Context) -> u8 {
+    match error {
         // Whoever presses Ctrl-C knows; a program's log would not.
-        if json && let Some(object) = told::error(error) {
-            context.say(&format!("error: {error}"));
-            let _ = context.print_object(&told::envelope(&object));
-        }
-        return 128 + signal;
+        CliError::Interrupted(_) if json => context.say(&format!("error: {error}")),
+        CliError::Interrupted(_) => {}
+        // The reader of stdout having gone (`nexus chat ... | head -1`) is the reader being done, which is what Unix
+        // expects of a program at the head of a pipe.
+        CliError::Stdout(lost) if lost.kind() == io::ErrorKind::BrokenPipe => return 0,
+        _ => context.fail(error),
     }
-    // The reader of stdout having gone (`nexus chat ... | head -1`) is the reader being done, which
-    // is what Unix expects of a program at the head of a pipe.
-    if told::lost_stdout(error).is_some_and(|lost| lost.kind() == io::ErrorKind::BrokenPipe) {
-        return 0;
-    }
-    let failure = told::failure(error).unwrap_or_else(|| told::unforeseen(error));
-    context.fail(&failure);
     if json {
         // If stdout cannot take the object, the sentence on stderr and the code have to do.
-        let _ = context.print_object(&told::envelope(&told::object(&failure)));
+        let _ = context.print_object(&json::envelope(error));
     }
-    failure.exit_code()
+    error.exit_code()
 }

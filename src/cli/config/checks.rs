@@ -29,7 +29,7 @@ pub(super) const SET_BY_NEXUS: &str = "is set by nexus itself";
 /// What to do instead of setting `Authorization`.
 pub(super) const USE_ANOTHER_HEADER: &str = "remove it; send a gateway's own key in another header";
 
-/// Why a value cannot be used, as the end of a sentence that begins with its key.
+/// Why a value cannot be used, as the end of a message that begins with its key.
 pub(super) struct Unusable {
     /// The entry of a table that is meant, and its offset in the file.
     pub(super) entry: Option<(String, usize)>,
@@ -55,7 +55,7 @@ pub(super) struct Entry<'a> {
     pub(super) value: &'a str,
 }
 
-/// Why a text is not a client id, as the end of a sentence: a placeholder that was pasted from instructions
+/// Why a text is not a client id, as the end of a message: a placeholder that was pasted from instructions
 /// would make the user wait until the sign-in times out. A space may be part of a client id (RFC 6749,
 /// appendix A.1), but one at either end was copied by mistake.
 pub(super) fn not_a_client_id(id: &str) -> Option<&'static str> {

@@ -7,7 +7,7 @@ use std::io;
 use super::checks::{self, warn_if_readable};
 use super::keys::Section;
 use super::{Variables, invalid};
-use nexus::internal::failure::Result;
+use crate::cli::error::Result;
 use nexus::internal::provider::{BUILT_IN, Client, ClientAuth, Origin, Provider, Setting};
 use nexus::internal::secret::ClientSecret;
 
@@ -25,7 +25,7 @@ impl Section {
     /// The provider that the section describes.
     ///
     /// # Errors
-    /// [`Failure::Configuration`](nexus::Failure), naming the key and its place.
+    /// [`CliError::Configuration`](crate::cli::error::CliError), naming the key and its place.
     pub(super) fn into_provider(mut self, warnings: &mut Vec<String>) -> Result<Provider> {
         if let Some(failure) = self.unusable.take() {
             return Err(failure);
@@ -103,7 +103,7 @@ impl Section {
 /// where that leaves the file's secret unused.
 ///
 /// # Errors
-/// [`Failure::Configuration`](nexus::Failure), naming the variable.
+/// [`CliError::Configuration`](crate::cli::error::CliError), naming the variable.
 pub(super) fn apply_variables(variables: Variables<'_>, provider: &mut Provider) -> Result<Option<String>> {
     let setting = |name| variables(name).map(|value| Setting { value, origin: Origin::Variable(name) });
     if let Some(uri) = setting("CLAUDE_CODE_REDIRECT_URI") {

@@ -11,9 +11,9 @@ use super::invalid;
 use super::keys::{Key, PROVIDER, Section, Settings, TOP};
 use super::kind::{Fault, Kind};
 use super::source::Source;
+use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::internal::clean::clean;
-use nexus::internal::failure::{Failure, Result};
 use nexus::internal::provider::{BUILT_IN, Provider};
 
 /// The largest configuration file, in bytes.
@@ -32,7 +32,7 @@ pub(super) struct File {
 /// Reads the file; without one, nothing is set.
 ///
 /// # Errors
-/// [`Failure::Configuration`], naming the key and the line. It never quotes the line, which may hold a
+/// [`CliError::Configuration`], naming the key and the line. It never quotes the line, which may hold a
 /// secret.
 pub(super) fn read(path: &Path) -> Result<File> {
     let text = match text(path) {
@@ -107,7 +107,7 @@ impl Reader<'_> {
         keys: &[Key<T>],
         source: &mut Source,
         target: &mut T,
-    ) -> Result<Option<Failure>> {
+    ) -> Result<Option<CliError>> {
         let sections = Some(SECTIONS).filter(|_| source.section.is_empty());
         let known: Vec<_> = keys.iter().map(|key| key.name).chain(sections).collect();
         if let Some(key) = table.keys().find(|key| !known.contains(&&**key.get_ref())) {
@@ -140,7 +140,7 @@ impl Reader<'_> {
         Ok(unusable)
     }
 
-    fn unknown(&self, key: &str, at: usize, section: &str, known: &[&str]) -> Failure {
+    fn unknown(&self, key: &str, at: usize, section: &str, known: &[&str]) -> CliError {
         let place = if section.is_empty() { "at the top".into() } else { format!("in [{}]", clean(section)) };
         let (path, line) = (self.path.display(), self.line(at));
         let hint = match nearest(key, known.iter().copied()) {
@@ -172,7 +172,7 @@ fn line(text: &str, at: usize) -> usize {
 }
 
 /// The error of a text that is not TOML.
-fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> Failure {
+fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> CliError {
     let number = line(text, error.span().map_or(0, |span| span.start));
     let line = text.lines().nth(number - 1).unwrap_or_default();
     let path = path.display();

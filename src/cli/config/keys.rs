@@ -11,7 +11,7 @@ use super::checks::{API_REQUEST, AUTHORIZATION_REQUEST, TOKEN_REQUEST};
 use super::kind::Kind;
 use super::kind::Kind::{Bool, Choice, ClientId, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
 use super::source::Source;
-use nexus::internal::failure::Failure;
+use crate::cli::error::CliError;
 use nexus::internal::provider::{ClientAuth, Dialect, Encoding, Provider, Setting};
 use nexus::internal::secret::ClientSecret;
 use nexus::internal::session::key::KeyBackend;
@@ -49,7 +49,7 @@ pub(super) struct Section {
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
     /// The first value that cannot be used. It is no failure unless the provider is chosen.
-    pub(super) unusable: Option<Failure>,
+    pub(super) unusable: Option<CliError>,
 }
 
 impl Section {

@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
+use crate::cli::error::{CliError, Result, set_providers};
 use crate::cli::nearest::nearest;
-use nexus::internal::failure::{Failure, Result};
-use nexus::internal::provider::{BUILT_IN, Name, Provider};
+use nexus::internal::provider::{BUILT_IN, Provider};
 use nexus::internal::session::key::{KeyBackend, KeyConfig, PassphraseSource};
 
 mod checks;
@@ -43,7 +43,7 @@ pub(crate) struct Configured {
 /// Every provider that is configured, the built-in one first.
 ///
 /// # Errors
-/// [`Failure::Configuration`], naming the key and its place.
+/// [`CliError::Configuration`], naming the key and its place.
 pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let mut names = vec![BUILT_IN.to_owned()];
     names.extend(read(path)?.providers.into_keys().filter(|name| name != BUILT_IN));
@@ -54,7 +54,7 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
 /// `default` in the file, else the built-in one.
 ///
 /// # Errors
-/// [`Failure::Configuration`], naming the key or the variable and its place.
+/// [`CliError::Configuration`], naming the key or the variable and its place.
 pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
     let File { settings, mut providers } = read(path)?;
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
@@ -69,7 +69,8 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
         Some(section) => section.into_provider(&mut warnings)?,
         None => Provider::claude_code(),
     };
-    provider.name = Name::beside(name, &default);
+    provider.name = name.to_owned();
+    set_providers(name, &default);
     provider.api.aliases = settings.aliases;
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, &mut provider)?);
@@ -88,7 +89,7 @@ pub(crate) fn load_stored(
     variables: Variables<'_>,
     chosen: Option<&str>,
     stored: &dyn Fn() -> Vec<String>,
-) -> Result<(Configured, Option<Failure>)> {
+) -> Result<(Configured, Option<CliError>)> {
     let failure = match load(path, variables, chosen) {
         Ok(configured) => return Ok((configured, None)),
         Err(failure) => failure,
@@ -111,9 +112,11 @@ pub(crate) fn load_stored(
         (None, _) => BUILT_IN.into(),
     };
     let (key_config, warnings) = key_config(path).unwrap_or_default();
-    let mut provider = Provider::named(&name);
-    provider.name = Name::beside(&name, default.as_deref().unwrap_or(BUILT_IN));
-    Ok((Configured { provider, key_config, history: true, warnings }, (!removed).then_some(failure)))
+    set_providers(&name, default.as_deref().unwrap_or(BUILT_IN));
+    Ok((
+        Configured { provider: Provider::named(&name), key_config, history: true, warnings },
+        (!removed).then_some(failure),
+    ))
 }
 
 /// The provider to use where a command names none.
@@ -124,7 +127,7 @@ fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<Str
 /// How the key to the stored sessions is to be kept, and warnings about that.
 ///
 /// # Errors
-/// [`Failure::Configuration`], naming the key and its place.
+/// [`CliError::Configuration`], naming the key and its place.
 pub(crate) fn key_config(path: &Path) -> Result<(KeyConfig, Vec<String>)> {
     let mut warnings = Vec::new();
     let key_config = read(path)?.settings.key_config(&mut warnings)?;
@@ -162,7 +165,7 @@ impl Settings {
     }
 }
 
-fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> Failure {
+fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> CliError {
     let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
     let name = nexus::internal::clean::clean(name);
     let write = format!("write a section [provider.{name}] in {}", path.display());
@@ -176,8 +179,8 @@ fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String
 }
 
 /// The error of everything that is wrong with the configuration.
-fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Failure {
-    Failure::Configuration { sentence: message.into(), cure: hint.into() }
+fn invalid(message: impl Into<String>, hint: impl Into<String>) -> CliError {
+    CliError::Configuration { message: message.into(), hint: hint.into() }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::invalid;
+use crate::cli::error::CliError;
 use nexus::internal::clean::clean;
-use nexus::internal::failure::Failure;
 use nexus::internal::provider::Origin;
 
 /// Where a group of keys stands: the file, the section and the line of each key. Errors name them.
@@ -41,15 +41,15 @@ impl Source {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    /// The error of a key that the file has. `why` is the end of the sentence.
-    pub(super) fn invalid(&self, key: &str, why: &str, hint: &str) -> Failure {
+    /// The error of a key that the file has. `why` is the end of the message.
+    pub(super) fn invalid(&self, key: &str, why: &str, hint: &str) -> CliError {
         match self.lines.get(key) {
             Some(line) => self.invalid_at(*line, key, why, hint),
             None => invalid(format!("{} {why}", self.origin(key)), hint),
         }
     }
 
-    pub(super) fn invalid_at(&self, line: usize, key: &str, why: &str, hint: &str) -> Failure {
+    pub(super) fn invalid_at(&self, line: usize, key: &str, why: &str, hint: &str) -> CliError {
         invalid(format!("{}, line {line}, {why}", self.origin(key)), hint)
     }
 }

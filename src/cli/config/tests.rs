@@ -79,8 +79,8 @@ fn a_client_id_that_is_none_is_refused_where_it_stands() {
         ("c\n", "has white space around it or a line break in it"),
     ] {
         let said = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
-        let cure = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
-        assert_eq!(said, format!("CLAUDE_CODE_CLIENT_ID {why} | {cure}"), "{id:?}");
+        let hint = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
+        assert_eq!(said, format!("CLAUDE_CODE_CLIENT_ID {why} | {hint}"), "{id:?}");
     }
     assert!(configured("", &[("CLAUDE_CODE_CLIENT_ID", "a.b<c>...d e")], None).is_ok());
 }

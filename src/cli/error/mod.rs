@@ -1,5 +1,352 @@
-//! What a person can do about an error.
+//! What went wrong, as a person and a script meet it: the sentence, the stable code, the exit code, the hint.
+//!
+//! The library's errors bring sentence, code and class along. Exit codes and hints are the command line's own, and
+//! are decided here and in the files beside: one function for each family of library errors.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the command line still reads hints from `Failure`"))]
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus::internal::time;
+use nexus::sandbox::BrowserError;
+use nexus::store::StoreError;
+use nexus::{
+    ApiError, Error, ErrorClass, ErrorInfo, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError,
+};
+
 mod api;
+#[cfg(test)]
+mod catalogue;
+mod interrupted;
+pub(crate) mod json;
+mod provider;
 pub(crate) mod session;
+mod sign_in;
+
+pub(crate) use interrupted::Interrupted;
+pub(crate) use provider::{set_providers, start};
+
+/// What the command line's functions return.
+pub(crate) type Result<T> = std::result::Result<T, CliError>;
+
+/// The hint where the machine itself failed.
+const FIX_AND_REPEAT: &str = "fix that, then run the command again";
+
+/// How long to wait before another try: what the server asks for, or a minute.
+fn wait(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(|| "a minute".into(), |wait| time::span(time::rounded_up(wait)))
+}
+
+/// What to do about the history's file.
+const AFTER_HISTORY: session::After =
+    session::After { otherwise: ", or use --no-history", if_damaged: "move it away to begin a new history" };
+
+/// The exit code of a class of errors, from the table in the README.
+pub(crate) fn exit_code(class: ErrorClass) -> u8 {
+    match class {
+        ErrorClass::Usage | ErrorClass::Configuration => 2,
+        ErrorClass::SignIn => 4,
+        ErrorClass::Temporary => 75,
+        _ => 1,
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The command line makes no sense.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong with it.
+        message: String,
+        /// What to type instead, or where that is explained.
+        hint: String,
+    },
+    /// A setting cannot be used.
+    #[error("{message}")]
+    Configuration {
+        /// Which setting, where it stands, and what is wrong with it.
+        message: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// A file cannot be sent with a question.
+    #[error("cannot attach {file}: {reason}")]
+    Attachment {
+        /// Its name.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// No client id is configured, but other providers are.
+    #[error("{error}")]
+    NoClientId {
+        /// The library's error.
+        error: ProviderError,
+        /// The other providers.
+        others: Vec<String>,
+    },
+    /// No model was named, and none is known.
+    #[error("{}", no_model(provider, unlisted.as_deref()))]
+    NoModel {
+        /// The provider's name.
+        provider: String,
+        /// What the API answered, if it has no list of models.
+        unlisted: Option<Box<Refusal>>,
+    },
+    /// No stored conversation is meant, or several are.
+    #[error("{}", no_conversation(wanted, *several))]
+    NoConversation {
+        /// The id as typed, made harmless; empty if the last conversation was meant.
+        wanted: String,
+        /// How many ids begin with it.
+        several: usize,
+    },
+    /// The answer does not fit the JSON Schema.
+    #[error("{}", schema_mismatch(reason, *cut))]
+    SchemaMismatch {
+        /// Where it does not.
+        reason: String,
+        /// Whether it reached its maximum length.
+        cut: bool,
+    },
+    /// A file that was named cannot be used.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// Another process writes the output file.
+    #[error("{}: another nexus is writing it", path.display())]
+    OutputBusy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a batch asks nothing that can be understood.
+    #[error("line {number} of the input: {reason}")]
+    BadLine {
+        /// Its number; the first is 1.
+        number: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Some lines of a batch have no answer.
+    #[error("{}", incomplete(*missing))]
+    Incomplete {
+        /// How many lines.
+        missing: u64,
+        /// Whether all of them may be answered later as they are.
+        temporary: bool,
+    },
+    /// The operating system failed.
+    #[error("{message}")]
+    System {
+        /// What was attempted, and what happened.
+        message: String,
+    },
+    /// The history's file cannot be read or written.
+    #[error(transparent)]
+    History(StoreError),
+    /// A session was to be deleted and is still in the store.
+    #[error("the session could not be deleted here: {0}")]
+    NotDeleted(Error),
+    /// The library failed.
+    #[error(transparent)]
+    Library(Error),
+    /// Stdout takes no more.
+    #[error("writing to stdout: {0}")]
+    Stdout(Arc<io::Error>),
+    /// A signal ended the command.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+fn no_model(provider: &str, unlisted: Option<&Refusal>) -> String {
+    match unlisted {
+        None => format!("no model is named and none is known for {provider}"),
+        Some(refusal) => format!("no model is named, and {provider} has no list of them: {refusal}"),
+    }
+}
+
+fn no_conversation(wanted: &str, several: usize) -> String {
+    match (wanted, several) {
+        ("", _) => "no conversation is kept yet".into(),
+        (wanted, 0) => format!("no conversation is called `{wanted}`"),
+        (wanted, several) => format!("{several} conversations begin with `{wanted}`"),
+    }
+}
+
+fn schema_mismatch(reason: &str, cut: bool) -> String {
+    match cut {
+        false => format!("the answer does not fit the schema: {reason}"),
+        true => format!("the answer reached --max-tokens and was cut, so it does not fit the schema: {reason}"),
+    }
+}
+
+fn incomplete(missing: u64) -> String {
+    if missing == 1 { "one line has no answer".into() } else { format!("{missing} lines have no answer") }
+}
+
+macro_rules! from_library {
+    ($($error:ty),+) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Library(error.into())
+            }
+        }
+    )+};
+}
+
+from_library!(Error, ApiError, SignInError, SessionError, StoreError, KeyError, ProviderError, HttpError);
+
+impl From<BrowserError> for CliError {
+    fn from(error: BrowserError) -> Self {
+        Self::System { message: error.to_string() }
+    }
+}
+
+impl CliError {
+    /// An error of the command line's words. `command` is the one whose help explains them: `chat`, `oauth start`.
+    pub(crate) fn usage(command: &str, message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: format!("see `nexus {command} --help`") }
+    }
+
+    /// The operating system failed to do `action`, such as "reading stdin".
+    pub(crate) fn system<E: Display>(action: &str) -> impl FnOnce(E) -> Self {
+        move |error| Self::System { message: format!("{action}: {error}") }
+    }
+
+    /// Stdout takes no more.
+    pub(crate) fn stdout(error: io::Error) -> Self {
+        Self::Stdout(Arc::new(error))
+    }
+
+    /// The process's exit code, by the class of the error.
+    pub(crate) fn exit_code(&self) -> u8 {
+        if let Self::Interrupted(Interrupted(signal)) = self {
+            return 128 + signal;
+        }
+        exit_code(self.class())
+    }
+
+    /// What to type or change next.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Usage { hint, .. }
+            | Self::Configuration { hint, .. }
+            | Self::Attachment { hint, .. }
+            | Self::File { hint, .. } => hint.clone(),
+            Self::NoClientId { error, others } => sign_in::provider_hint(error, others),
+            Self::NoModel { provider, unlisted: Some(_) } => api::no_list(provider),
+            Self::NoModel { provider, unlisted: None } => format!(
+                "`nexus models{}` lists them: name one with --model, or as `model = \"...\"` in config.toml",
+                provider::option_for(provider)
+            ),
+            Self::NoConversation { wanted, .. } if wanted.is_empty() => {
+                "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
+            }
+            Self::NoConversation { .. } => "`nexus history list` lists them".into(),
+            Self::SchemaMismatch { cut: true, .. } => {
+                "give it more room with --max-tokens; `--json` tells what came".into()
+            }
+            Self::SchemaMismatch { .. } => "ask again, or differently; `--json` tells what came".into(),
+            Self::OutputBusy { .. } => "wait until it is done, or name another file with --out".into(),
+            Self::BadLine { .. } => "fix the line, then run the same command again".into(),
+            Self::Incomplete { temporary: true, .. } => {
+                "run the same command again: it asks only what has no answer yet".into()
+            }
+            Self::Incomplete { .. } => {
+                "each of their results says why: fix that, then run the same command again".into()
+            }
+            Self::System { .. } | Self::Stdout(_) => FIX_AND_REPEAT.into(),
+            Self::Interrupted(_) => String::new(),
+            Self::History(error) => session::store_hint(error, AFTER_HISTORY),
+            Self::Library(error) | Self::NotDeleted(error) => match error {
+                Error::Api(error) => api::api_hint(error),
+                Error::SignIn(error) => sign_in::sign_in_hint(error),
+                Error::Session(error) => session::session_hint(error),
+                Error::Provider(error) => sign_in::provider_hint(error, &[]),
+                Error::Http(error) => sign_in::http_hint(error),
+                _ => FIX_AND_REPEAT.into(),
+            },
+        }
+    }
+
+    /// The refusal inside, for the fields that only an HTTP response has.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::NoModel { unlisted, .. } => unlisted.as_deref(),
+            Self::Library(Error::Api(error)) => error.refusal(),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status inside, if a server answered.
+    pub(crate) fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::Library(Error::SignIn(SignInError::ExchangeFailed { failure, .. })) => failure.status,
+            Self::Library(Error::Session(SessionError::RefreshFailed { failure, .. })) => failure.status,
+            _ => self.refusal().and_then(|refusal| refusal.status),
+        }
+    }
+
+    /// Whether the model declined to answer.
+    pub(crate) fn is_declined(&self) -> bool {
+        matches!(self, Self::Library(Error::Api(ApiError::Declined { .. })))
+    }
+}
+
+impl ErrorInfo for CliError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Usage { .. } => "usage",
+            Self::Configuration { .. } => "configuration",
+            Self::Attachment { .. } => "attachment",
+            Self::NoClientId { error, .. } => error.code(),
+            Self::NoModel { .. } => "no_model",
+            Self::NoConversation { .. } => "no_conversation",
+            Self::SchemaMismatch { .. } => "schema_mismatch",
+            Self::File { .. } => "file",
+            Self::OutputBusy { .. } => "output_busy",
+            Self::BadLine { .. } => "bad_line",
+            Self::Incomplete { .. } => "incomplete",
+            Self::System { .. } | Self::Stdout(_) => "system",
+            Self::Interrupted(_) => "interrupted",
+            Self::History(error) => error.code(),
+            Self::Library(error) | Self::NotDeleted(error) => error.code(),
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Usage { .. } | Self::Attachment { .. } => ErrorClass::Usage,
+            Self::Configuration { .. } | Self::NoModel { .. } | Self::NoClientId { .. } => ErrorClass::Configuration,
+            Self::OutputBusy { .. } | Self::Incomplete { temporary: true, .. } => ErrorClass::Temporary,
+            Self::NoConversation { .. }
+            | Self::SchemaMismatch { .. }
+            | Self::File { .. }
+            | Self::BadLine { .. }
+            | Self::Incomplete { .. }
+            | Self::System { .. }
+            | Self::Stdout(_)
+            | Self::Interrupted(_) => ErrorClass::Permanent,
+            Self::History(error) => error.class(),
+            Self::Library(error) | Self::NotDeleted(error) => error.class(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Library(error) | Self::NotDeleted(error) => error.retry_after(),
+            _ => self.refusal().and_then(|refusal| refusal.retry_after),
+        }
+    }
+}

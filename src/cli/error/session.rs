@@ -2,46 +2,53 @@
 
 use std::path::Path;
 
-use nexus::internal::provider::BUILT_IN;
-use nexus::internal::session::SessionError;
-use nexus::internal::session::key::KeyError;
-use nexus::internal::store::{FileProblem, StoreError};
-use nexus::internal::time;
+use nexus::store::{FileProblem, StoreError};
+use nexus::{HttpError, KeyError, SessionError};
 
-/// What to do about a session error. `option` is what a command needs so that the session's provider is meant:
-/// ` --provider NAME`, or nothing.
-pub(crate) fn session_hint(error: &SessionError, option: &str) -> String {
-    let start = format!("run `nexus oauth start{option}`");
+use super::provider::{start, start_current};
+use super::sign_in::{client_hint, http_hint};
+use super::{FIX_AND_REPEAT, wait};
+
+/// What to do about a session error.
+pub(crate) fn session_hint(error: &SessionError) -> String {
     match error {
-        SessionError::NotSignedIn { others, .. } => match &**others {
-            [] => start,
-            [other, ..] => format!(
-                "you are signed in to {}: say `--provider {other}`, or write `default = \"{other}\"` at the top of \
-                 config.toml; or {start}",
-                others.join(", "),
-            ),
-        },
-        SessionError::Ended { .. } | SessionError::NoRefreshToken { .. } => start,
-        SessionError::BoundElsewhere { .. } => format!("undo the change, or {start} to sign in there"),
+        SessionError::NotSignedIn { provider, others } => not_signed_in(provider, others),
+        SessionError::Ended { provider, .. } | SessionError::NoRefreshToken { provider, .. } => start(provider),
+        SessionError::BoundElsewhere { provider, .. } => {
+            format!("undo the change, or {} to sign in there", start(provider))
+        }
         SessionError::RefreshFailed { failure, .. } if failure.temporary => {
-            let wait = failure.retry_after.map_or_else(|| "a minute".into(), |wait| time::span(time::rounded_up(wait)));
-            format!("try again in {wait}")
+            format!("try again in {}", wait(failure.retry_after))
         }
-        SessionError::RefreshFailed { .. } => format!("if it stays so, {start}"),
-        SessionError::ClientRefused { provider, .. } if provider == BUILT_IN => {
-            "compare CLAUDE_CODE_CLIENT_ID and CLAUDE_CODE_CLIENT_SECRET with the registered client, then run \
-             `nexus oauth start`"
-                .into()
-        }
-        SessionError::ClientRefused { provider, .. } => format!(
-            "compare `client_id`, `client_secret` and `client_auth` under [provider.{provider}] with the registered \
-             client, then {start}"
-        ),
-        SessionError::DoesNotOpen { .. } => format!("put the right key back, or {start} to sign in anew"),
+        SessionError::RefreshFailed { provider, .. } => format!("if it stays so, {}", start(provider)),
+        SessionError::ClientRefused { provider, .. } => client_hint(provider),
+        SessionError::DoesNotOpen { .. } => format!("put the right key back, or {}", sign_in_again()),
         SessionError::Store(error) => store_hint(error, AFTER_SESSIONS),
-        SessionError::Key(error) => key_hint(error, option),
-        _ => "mend that, then run the command again".into(),
+        SessionError::Key(error) => key_hint(error),
+        SessionError::NotSent(error) => {
+            let error: &(dyn std::error::Error + 'static) = &**error;
+            error.downcast_ref::<HttpError>().map_or_else(|| FIX_AND_REPEAT.into(), http_hint)
+        }
+        _ => FIX_AND_REPEAT.into(),
     }
+}
+
+/// What to type where there is no session. `others` are the providers that there is one with.
+pub(crate) fn not_signed_in(provider: &str, others: &[String]) -> String {
+    match others {
+        [] => start(provider),
+        [other, ..] => format!(
+            "you are signed in to {}: say `--provider {other}`, or write `default = \"{other}\"` at the top of \
+             config.toml; or {}",
+            others.join(", "),
+            start(provider)
+        ),
+    }
+}
+
+/// What to do to sign in again to the provider of this command.
+fn sign_in_again() -> String {
+    format!("{} to sign in again", start_current())
 }
 
 /// What to do about a store once the reason is gone, and if its file is damaged.
@@ -54,9 +61,9 @@ pub(crate) struct After {
 }
 
 /// For the sessions' file.
-pub(crate) const AFTER_SESSIONS: After = After {
+pub(super) const AFTER_SESSIONS: After = After {
     otherwise: ", then run the command again",
-    if_damaged: "move it away, then run `nexus oauth start` to sign in anew",
+    if_damaged: "move it away, then run `nexus oauth start` to sign in again",
 };
 
 /// What to do about a store's error.
@@ -65,7 +72,7 @@ pub(crate) fn store_hint(error: &StoreError, after: After) -> String {
         StoreError::Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),
         StoreError::File { problem, .. } => file_hint(problem, after),
         StoreError::Superseded | StoreError::LockLost | StoreError::Unavailable(_) => "try again".into(),
-        _ => format!("mend that{}", after.otherwise),
+        _ => format!("fix that{}", after.otherwise),
     }
 }
 
@@ -87,17 +94,16 @@ fn file_hint(problem: &FileProblem, after: After) -> String {
             );
         }
         FileProblem::Refused(_) => "make the file and its folder yours and writable",
-        _ => "mend that",
+        _ => "fix that",
     };
     format!("{cure}{}", after.otherwise)
 }
 
 /// What to do about an error of the key.
-pub(crate) fn key_hint(error: &KeyError, option: &str) -> String {
-    let sign_in = format!("run `nexus oauth start{option}` to sign in anew");
-    let start_anew = |path: &Path| format!("remove {} and {sign_in}", path.display());
+fn key_hint(error: &KeyError) -> String {
+    let start_anew = |path: &Path| format!("remove {} and {}", path.display(), sign_in_again());
     match error {
-        KeyError::Missing { .. } => format!("put the key file back, or {sign_in}"),
+        KeyError::Missing { .. } => format!("put the key file back, or {}", sign_in_again()),
         KeyError::Unreadable { path, .. } | KeyError::NotAKey { path } | KeyError::KeyringEntryMissing { path, .. } => {
             format!("put the right key back, or {}", start_anew(path))
         }
@@ -105,10 +111,10 @@ pub(crate) fn key_hint(error: &KeyError, option: &str) -> String {
             "write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
         }
         KeyError::PassphraseMissing { .. } => {
-            "mend `passphrase_file` or `passphrase_command` in config.toml, then run the command again".into()
+            "fix `passphrase_file` or `passphrase_command` in config.toml, then run the command again".into()
         }
         KeyError::WrongPassphrase { path } => format!(
-            "mend `passphrase_file` or `passphrase_command` in config.toml; if the passphrase is lost, {}",
+            "fix `passphrase_file` or `passphrase_command` in config.toml; if the passphrase is lost, {}",
             start_anew(path)
         ),
         KeyError::KeyringUnusable { path, .. } => {
@@ -120,7 +126,7 @@ pub(crate) fn key_hint(error: &KeyError, option: &str) -> String {
         }
         KeyError::Unwritable { problem, .. } | KeyError::Folder { problem, .. } => file_hint(problem, AFTER_SESSIONS),
         KeyError::Lock { .. } => "look for a hanging nexus process, then run the command again".into(),
-        _ => "mend that, then run the command again".into(),
+        _ => FIX_AND_REPEAT.into(),
     }
 }
 
@@ -128,5 +134,5 @@ pub(crate) fn key_hint(error: &KeyError, option: &str) -> String {
 const WAY_IN: &str = if cfg!(feature = "keyring") {
     "run this in a session with an unlocked keyring"
 } else {
-    "install nexus with it: `cargo install --locked --features keyring --path .` in its source"
+    "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source"
 };

@@ -4,7 +4,7 @@
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-use nexus::internal::failure::{Failure, Result};
+use crate::cli::error::{CliError, Result};
 
 /// Without `i`, `l`, `o` and `u`, as Crockford's base 32: what looks alike is there once.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -15,12 +15,10 @@ const EPOCH: i64 = 1_735_689_600;
 /// A name for what begins at this time. Another may have it already.
 ///
 /// # Errors
-/// [`Failure::System`] without a random source.
+/// [`CliError::System`] without a random source.
 pub(super) fn draw(now: i64) -> Result<String> {
     let mut random = [0; 2];
-    SysRng
-        .try_fill_bytes(&mut random)
-        .map_err(|error| Failure::System { sentence: format!("drawing a random number: {error}") })?;
+    SysRng.try_fill_bytes(&mut random).map_err(CliError::system("drawing a random number"))?;
     let seconds = u64::try_from(now.saturating_sub(EPOCH)).unwrap_or(0);
     let time = (0..6).rev().map(|place| seconds >> (5 * place));
     Ok(time.chain(random.map(u64::from)).map(letter).collect())

@@ -7,11 +7,9 @@ use std::path::Path;
 
 use super::schema::HISTORY;
 use super::{Conversation, State, Turn, id};
-use crate::cli::error::session::{After, store_hint};
+use crate::cli::error::{CliError, Result};
 use nexus::internal::api::Role;
-use nexus::internal::failure::{Failure, Result};
 use nexus::internal::private_fs::{ClosedFn, Privacy};
-use nexus::internal::store::StoreError;
 use nexus::internal::store::database::{Database, Params, Row, Rows, Transaction, params, params_from_iter};
 
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
@@ -81,7 +79,7 @@ impl History {
     /// conversation's id. A conversation that somebody has deleted meanwhile begins anew.
     ///
     /// # Errors
-    /// [`Failure::Store`] where it cannot be kept.
+    /// [`CliError::History`] where it cannot be kept.
     pub(crate) fn ask(&self, conversation: Option<&str>, asked: &Asked) -> Result<String> {
         let mut named = conversation.map(str::to_owned);
         loop {
@@ -118,7 +116,7 @@ impl History {
     /// Keeps an answer, unless its conversation has been deleted.
     ///
     /// # Errors
-    /// [`Failure::Store`] where it cannot be kept.
+    /// [`CliError::History`] where it cannot be kept.
     pub(crate) fn answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
         self.write(|transaction| {
             let known = transaction.execute(
@@ -132,7 +130,7 @@ impl History {
     /// The conversations, the last used first, and how many turns each has; so many at most.
     ///
     /// # Errors
-    /// [`Failure::Store`] where they cannot be read.
+    /// [`CliError::History`] where they cannot be read.
     pub(crate) fn list(&self, limit: Option<u32>) -> Result<Vec<(Conversation, i64)>> {
         let query = format!(
             "SELECT {CONVERSATION}, (SELECT count(*) FROM turn WHERE conversation = id)
@@ -146,7 +144,7 @@ impl History {
     /// The conversation that was used last, if there is any.
     ///
     /// # Errors
-    /// [`Failure::Store`] where that cannot be read.
+    /// [`CliError::History`] where that cannot be read.
     pub(crate) fn newest(&self) -> Result<Option<Conversation>> {
         Ok(self.list(Some(1))?.pop().map(|(conversation, _)| conversation))
     }
@@ -154,14 +152,17 @@ impl History {
     /// The conversation that an id, or the beginning of one, stands for.
     ///
     /// # Errors
-    /// [`Failure::NoConversation`] where that is none or several, [`Failure::Usage`] where it is empty,
-    /// [`Failure::Store`] where it cannot be read.
+    /// [`CliError::NoConversation`] where that is none or several, [`CliError::Usage`] where it is empty,
+    /// [`CliError::History`] where it cannot be read.
     pub(crate) fn find(&self, wanted: &str) -> Result<Conversation> {
         let query =
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
         // "None is kept" would not be true of it.
         if nexus::internal::clean::clean(wanted).is_empty() {
-            return Err(Failure::usage("history", "a conversation's id is not empty; `nexus history list` lists them"));
+            return Err(CliError::usage(
+                "history",
+                "a conversation's id is not empty; `nexus history list` lists them",
+            ));
         }
         let mut found = match id::typed(wanted) {
             Some(id) => self.rows(&query, params![id], conversation)?,
@@ -169,14 +170,14 @@ impl History {
         };
         match (found.len(), found.pop()) {
             (1, Some(conversation)) => Ok(conversation),
-            (several, _) => Err(Failure::NoConversation { wanted: nexus::internal::clean::clean(wanted), several }),
+            (several, _) => Err(CliError::NoConversation { wanted: nexus::internal::clean::clean(wanted), several }),
         }
     }
 
     /// What was said in a conversation, in order.
     ///
     /// # Errors
-    /// [`Failure::Store`] where it cannot be read.
+    /// [`CliError::History`] where it cannot be read.
     pub(crate) fn turns(&self, conversation: &str) -> Result<Vec<Turn>> {
         let query = "SELECT role, text, state, model, stop_reason, usage, request_id, at
             FROM turn WHERE conversation = ?1 ORDER BY number";
@@ -198,7 +199,7 @@ impl History {
     /// The last questions, whatever the conversation, the latest last; so many at most.
     ///
     /// # Errors
-    /// [`Failure::Store`] where they cannot be read.
+    /// [`CliError::History`] where they cannot be read.
     pub(crate) fn questions(&self, limit: usize) -> Result<Vec<String>> {
         let query = "SELECT text FROM turn WHERE role = 'user' ORDER BY number DESC LIMIT ?1";
         let mut questions = self.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
@@ -209,10 +210,10 @@ impl History {
     /// The turns that hold all of these, the latest first; so many at most. Each word stands for all
     /// that begin with it, however they are accented or capitalised, and several words in one stand
     /// for themselves, one after the other. What is written in a script without spaces between words is
-    /// found wherever it stands, without the index, which would take a whole sentence for one word.
+    /// found wherever it stands, without the index, which would take a whole message for one word.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where there is no word, [`Failure::Store`] where they cannot be searched.
+    /// [`CliError::Usage`] where there is no word, [`CliError::History`] where they cannot be searched.
     pub(crate) fn search(&self, words: &[String], limit: Option<u32>) -> Result<Vec<Found>> {
         let (running_on, words): (Vec<&String>, Vec<_>) = words.iter().partition(|word| word.chars().any(runs_on));
         // What stands in quotes is one text here as it is for the index, and the quotes are no part of it.
@@ -220,7 +221,7 @@ impl History {
         let running_on: Vec<&str> = running_on.filter(|word| !word.is_empty()).collect();
         let phrases: Vec<String> = words.into_iter().filter_map(|word| phrase(word)).collect();
         if phrases.is_empty() && running_on.is_empty() {
-            return Err(Failure::usage(
+            return Err(CliError::usage(
                 "history search",
                 "there is no word to search for: write one behind `nexus history search`",
             ));
@@ -255,8 +256,8 @@ impl History {
     /// Deletes conversations, and whatever the index knows of them. Gives how many there were.
     ///
     /// # Errors
-    /// [`Failure::NoConversation`] where an id is none, and then nothing is deleted;
-    /// [`Failure::Store`] where they cannot be deleted.
+    /// [`CliError::NoConversation`] where an id is none, and then nothing is deleted;
+    /// [`CliError::History`] where they cannot be deleted.
     pub(crate) fn delete(&self, which: Which<'_>) -> Result<usize> {
         let ids: Vec<String> = match which {
             Which::Ids(ids) => {
@@ -285,23 +286,11 @@ impl History {
     }
 
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Rows<T>) -> Result<T> {
-        self.database.write(work).map_err(failure)
+        self.database.write(work).map_err(CliError::History)
     }
 
     fn rows<T>(&self, query: &str, values: impl Params, read: impl Fn(&Row<'_>) -> Rows<T>) -> Result<Vec<T>> {
-        self.database.rows(query, values, read).map_err(failure)
-    }
-}
-
-/// What to do about the history's file.
-const AFTER: After = After { otherwise: ", or use --no-history", if_damaged: "move it away to begin a new history" };
-
-fn failure(error: StoreError) -> Failure {
-    let cure = store_hint(&error, AFTER);
-    match error.into() {
-        Failure::Store { path, why, .. } => Failure::Store { path, why, cure },
-        Failure::Locked { path, why, .. } => Failure::Locked { path, why, cure },
-        other => other,
+        self.database.rows(query, values, read).map_err(CliError::History)
     }
 }
 

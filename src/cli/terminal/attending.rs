@@ -4,9 +4,9 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use super::Interrupted;
 use super::Signals;
 use crate::cli::context::{Context, runtime};
+use crate::cli::error::{CliError, Result};
 
 /// How long an interrupted process waits for a refresh that has been sent to be saved: as long as
 /// its request may take, and the tries to save it, each behind somebody who writes.
@@ -15,18 +15,13 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// How long that wait may be before it is worth a word.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-impl Interrupted {
-    /// What a person presses to stop something.
-    pub(crate) const CTRL_C: Self = Self(2);
-}
-
 impl Context {
     /// Waits for work that needs the network, on one thread. A signal ends it, but only once a
     /// refresh that was sent is saved; a second signal ends it at once.
     ///
     /// # Errors
     /// The work's own, or [`Interrupted`].
-    pub(crate) fn wait<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let runtime = runtime()?;
         let done = runtime.block_on(async {
             let mut signals = Signals::listen()?;
@@ -80,12 +75,12 @@ impl Context {
     ///
     /// # Errors
     /// The work's own.
-    pub(crate) fn attend<T>(&self, work: impl AsyncFnOnce(&mut Signals) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    pub(crate) fn attend<T>(&self, work: impl AsyncFnOnce(&mut Signals) -> Result<T>) -> Result<T> {
         let runtime = runtime()?;
         let done = runtime.block_on(async {
             let mut signals = Signals::listen()?;
             let done = work(&mut signals).await;
-            let signalled = done.as_ref().is_err_and(|error: &anyhow::Error| error.is::<Interrupted>());
+            let signalled = done.as_ref().is_err_and(|error| matches!(error, CliError::Interrupted(_)));
             self.settle(&mut signals, signalled).await;
             done
         });

@@ -17,7 +17,7 @@ pub(crate) mod stdout;
 
 pub(crate) use hush::hush_panics;
 pub(crate) use progress::Progress;
-pub(crate) use signals::{Interrupted, Signals};
+pub(crate) use signals::Signals;
 
 /// Writes a line to stderr, where nothing can be done about a reader who has gone.
 pub(crate) fn complain(line: &str) {

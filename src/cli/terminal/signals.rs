@@ -1,18 +1,6 @@
-//! The signals that end a program, and what came of one.
+//! The signals that end a program.
 
-use nexus::internal::failure::{Failure, Result};
-
-/// A signal that ended the program's work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Interrupted(pub(crate) u8);
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ended by signal {}", self.0)
-    }
-}
-
-impl std::error::Error for Interrupted {}
+use crate::cli::error::{CliError, Interrupted, Result};
 
 /// The signals that end a program.
 pub(crate) struct Signals {
@@ -29,9 +17,7 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::System { sentence: format!("listening for signals: {error}") })
-        };
+        let listen = |kind| signal(kind).map_err(CliError::system("listening for signals"));
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead as _, ErrorKind, IsTerminal as _};
 use std::time::Duration;
 
-use nexus::internal::failure::{Failure, Result};
+use crate::cli::error::{CliError, Result};
 
 /// The most that is read, in bytes: the Messages API's limit of a request.
 const LARGEST: usize = 32 * 1024 * 1024;
@@ -16,18 +16,18 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// `instead` is what a person could do about a pipe that does not end.
 ///
 /// # Errors
-/// [`Failure::System`] where it cannot be read, [`Failure::Usage`] where it holds more than a
+/// [`CliError::System`] where it cannot be read, [`CliError::Usage`] where it holds more than a
 /// request may, or is not UTF-8; the offset is named.
 pub(crate) fn text(say: impl Fn(&str), instead: &str) -> Result<String> {
     let bytes = read(LARGEST + 1, say, instead)?;
     if bytes.len() > LARGEST {
-        return Err(Failure::usage("chat", "stdin holds more than 32 MB, which is more than a request may"));
+        return Err(CliError::usage("chat", "stdin holds more than 32 MB, which is more than a request may"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::Usage {
-            sentence: format!("stdin is not UTF-8 text: byte {at} begins no character"),
-            cure: "a picture or a PDF is sent along with `-a -` and a question in words; text is converted by \
+        CliError::Usage {
+            message: format!("stdin is not UTF-8 text: byte {at} begins no character"),
+            hint: "a picture or a PDF is sent along with `-a -` and a question in words; text is converted by \
                    `iconv -t UTF-8`"
                 .into(),
         }
@@ -37,7 +37,7 @@ pub(crate) fn text(say: impl Fn(&str), instead: &str) -> Result<String> {
 /// So many bytes of stdin, or as many as there are.
 ///
 /// # Errors
-/// [`Failure::System`] where it cannot be read.
+/// [`CliError::System`] where it cannot be read.
 pub(crate) fn read(most: usize, say: impl Fn(&str), instead: &str) -> Result<Vec<u8>> {
     let mut input = io::stdin().lock();
     let mut told = input.is_terminal();
@@ -58,7 +58,7 @@ pub(crate) fn read(most: usize, say: impl Fn(&str), instead: &str) -> Result<Vec
                 wanted
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-            Err(error) => return Err(Failure::System { sentence: format!("reading stdin: {error}") }),
+            Err(error) => return Err(CliError::system("reading stdin")(error)),
         };
         input.consume(read);
         if bytes.len() == most {

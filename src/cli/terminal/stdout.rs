@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
 
 /// What surely fits where anything does, in bytes: a pipe that is said to be writable takes `PIPE_BUF` (POSIX.1-2024,
 /// `write`), which is this much on Linux and at least 512 everywhere. A terminal promises less; one whose reader has
@@ -24,7 +25,7 @@ impl Context {
     ///
     /// # Errors
     /// What the stream answers.
-    pub(crate) async fn send(&self, data: &str) -> io::Result<()> {
+    pub(crate) async fn send(&self, data: &str) -> Result<()> {
         self.send_laid_out(&self.fit(data)).await
     }
 
@@ -32,7 +33,7 @@ impl Context {
     ///
     /// # Errors
     /// What the stream answers.
-    pub(crate) async fn send_json(&self, lines: &str) -> io::Result<()> {
+    pub(crate) async fn send_json(&self, lines: &str) -> Result<()> {
         self.send_laid_out(&self.fit_json(lines)).await
     }
 
@@ -40,14 +41,14 @@ impl Context {
     ///
     /// # Errors
     /// What the stream answers.
-    pub(crate) async fn send_laid_out(&self, text: &str) -> io::Result<()> {
+    pub(crate) async fn send_laid_out(&self, text: &str) -> Result<()> {
         if text.is_empty() {
             return Ok(());
         }
         TORN.store(true, Ordering::Relaxed);
         for piece in text.as_bytes().chunks(FITS) {
             until_writable().await;
-            write(piece)?;
+            write(piece).map_err(CliError::stdout)?;
         }
         TORN.store(false, Ordering::Relaxed);
         Ok(())

@@ -45,8 +45,7 @@ fn tokens(name: &str) -> TokenResponse {
 }
 
 fn refusal(fate: Fate) -> SourceError {
-    let failure =
-        RefreshFailure { description: "said no".into(), temporary: true, status: Some(400), retry_after: None };
+    let failure = TokenFailure { description: "said no".into(), temporary: true, status: Some(400), retry_after: None };
     SourceError { fate, failure, client_refused: None }
 }
 

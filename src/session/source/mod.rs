@@ -2,9 +2,9 @@
 
 mod refresh_token;
 
+use crate::oauth::TokenFailure;
 use crate::oauth::TokenResponse;
 use crate::session::error::SharedError;
-use crate::session::failed::RefreshFailure;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
 
@@ -25,7 +25,7 @@ pub struct SourceError {
     /// What became of the credential that was sent.
     pub fate: Fate,
     /// What happened, for the processes that wait.
-    pub failure: RefreshFailure,
+    pub failure: TokenFailure,
     /// Whether the client itself was refused; the server's own words.
     pub client_refused: Option<String>,
 }

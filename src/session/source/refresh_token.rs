@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::{Fate, SourceError, TokenSource};
-use crate::error::ErrorInfo as _;
 use crate::http::Http;
+use crate::oauth::TokenFailure;
 use crate::oauth::{Endpoint, TokenError, TokenResponse};
 use crate::provider::Provider;
-use crate::session::failed::RefreshFailure;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
 
@@ -44,19 +43,13 @@ impl TokenSource for RefreshTokenSource {
 /// `can_renew` says no before this happens.
 fn no_refresh_token() -> SourceError {
     let description = "was not asked (there is no refresh token)".to_owned();
-    let failure = RefreshFailure { description, temporary: false, status: None, retry_after: None };
+    let failure = TokenFailure { description, temporary: false, status: None, retry_after: None };
     SourceError { fate: Fate::NotReached, failure, client_refused: None }
 }
 
 impl From<TokenError> for SourceError {
     fn from(error: TokenError) -> Self {
-        let failed = error.failed();
-        let failure = RefreshFailure {
-            description: failed.why,
-            temporary: failed.temporary,
-            status: failed.status,
-            retry_after: error.retry_after(),
-        };
+        let failure = error.failure();
         let is_final = error.is_final();
         let (fate, client_refused) = match error {
             _ if is_final => (Fate::Ended, None),

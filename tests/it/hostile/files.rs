@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
-use nexus::{Accounts, Failure, Folders, Provider};
+use nexus::{Accounts, ErrorInfo as _, Folders, Provider};
 use rusqlite::Connection;
 
 use super::Left::Kept;
@@ -41,7 +41,7 @@ const fn row(
 const DATABASE: &str = "data/sessions.db";
 const KEY: &str = "key/session.key";
 const DAMAGED: &str = "error: [HOME]/data/sessions.db: this file is damaged; nothing in it was changed\n  move it away, \
-                       then run `nexus oauth start` to sign in anew\n";
+                       then run `nexus oauth start` to sign in again\n";
 const LINK: &str = "this is a symbolic link, which could lead to somebody else's file\n";
 const CLOSED: &str = "was open to other users (mode 644); it is private now\n";
 const SHUT: &str = "does not open with the key of [HOME]/key/session.key\n";
@@ -222,7 +222,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         READ,
         |home| aside(&home.join(KEY)),
         "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, or run \
-         `nexus oauth start` to sign in anew",
+         `nexus oauth start` to sign in again",
         1,
     ),
     row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is no nexus key\n", 1),
@@ -420,10 +420,10 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
                 // Nothing that matters was hit.
                 Ok(session) => assert_eq!((session.generation, session.account().is_some()), (1, true)),
                 // A name may have been hit, and is another one now.
-                Err(Failure::NotSignedIn { .. }) => {
+                Err(error) if error.code() == "not_signed_in" => {
                     assert!([0, whole.len()].contains(&damaged.len()), "{} bytes are left", damaged.len());
                 }
-                Err(failure) => assert!(matches!(failure, Failure::Store { .. }), "{failure}"),
+                Err(error) => assert_eq!(error.code(), "store", "{error}"),
             }
             assert_eq!(fs::read(&path).unwrap(), damaged, "looking changes nothing");
             let asked = sandbox.refreshes_asked();
@@ -432,10 +432,10 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
                     harmless += 1;
                     assert_eq!(accounts.load("ada").await.unwrap().generation, 2, "it was saved");
                 }
-                Err(failure) => {
+                Err(error) => {
                     told += 1;
-                    assert!(matches!(failure, Failure::Store { .. } | Failure::NotSignedIn { .. }), "{failure}");
-                    assert_eq!(sandbox.refreshes_asked(), asked, "nothing was spent: {failure}");
+                    assert!(matches!(error.code(), "store" | "not_signed_in"), "{error}");
+                    assert_eq!(sandbox.refreshes_asked(), asked, "nothing was spent: {error}");
                 }
             }
         }

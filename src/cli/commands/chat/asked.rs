@@ -7,8 +7,9 @@ use crate::cli::commands::chat::batch::prompts::Prompt;
 use crate::cli::commands::chat::template::{self, Filled, Template};
 use crate::cli::commands::chat::{Args, attachment, input};
 use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::paths::Paths;
 use nexus::internal::api::Part;
-use nexus::internal::failure::{Failure, Result};
 
 /// What is asked, and what a template says about whom.
 #[derive(Debug)]
@@ -23,13 +24,16 @@ pub(super) struct Asked {
 /// Reads whatever the command line names.
 ///
 /// # Errors
-/// [`Failure::Usage`] where there is no question, [`Failure::Configuration`] for a template or a
-/// system prompt that will not do, [`Failure::Attachment`] for a file.
+/// [`CliError::Usage`] where there is no question, [`CliError::Configuration`] for a template or a
+/// system prompt that will not do, [`CliError::Attachment`] for a file.
 pub(super) fn settle(args: &Args, context: &Context) -> Result<Asked> {
     let frame = Frame::of(args, context)?;
     let Filled { system, prompt } = frame.fill(input::said(args, context)?)?;
     if prompt.trim().is_empty() {
-        return Err(Failure::usage("chat", "there is no question: write one behind `nexus chat`, or pipe one into it"));
+        return Err(CliError::usage(
+            "chat",
+            "there is no question: write one behind `nexus chat`, or pipe one into it",
+        ));
     }
     let mut parts = attachment::parts(&args.attach, &prompt, context)?;
     parts.push(Part::Text(prompt));
@@ -47,10 +51,10 @@ impl Frame {
     /// Reads the files that the command line names for it.
     ///
     /// # Errors
-    /// [`Failure::Configuration`] for a template or a system prompt that will not do.
+    /// [`CliError::Configuration`] for a template or a system prompt that will not do.
     pub(super) fn of(args: &Args, context: &Context) -> Result<Self> {
         let template = match &args.template {
-            Some(name) => Some(template::load(name, &args.vars, &templates(context)?)?),
+            Some(name) => Some(template::load(name, &args.vars, &templates()?)?),
             None => None,
         };
         let system = match (&args.system, &args.system_file) {
@@ -79,7 +83,7 @@ impl Frame {
     /// A line of a batch; what it says itself beats the command line, which beats the template.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a variable that has no value.
+    /// [`CliError::Usage`] for a variable that has no value.
     pub(super) fn around(&self, line: Prompt, args: &Args) -> Result<Asked> {
         let Filled { system, prompt } = self.fill(line.prompt)?;
         let template = self.template.as_ref();
@@ -93,6 +97,6 @@ impl Frame {
 }
 
 /// Where templates lie: beside the configuration file.
-fn templates(context: &Context) -> Result<PathBuf> {
-    Ok(context.folders()?.config.with_file_name("templates"))
+fn templates() -> Result<PathBuf> {
+    Ok(Paths::find()?.config.with_file_name("templates"))
 }

@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
 use crate::cli::terminal::pipe;
 use nexus::internal::api::Part;
-use nexus::internal::failure::{Failure, Result};
 
 mod pdf;
 mod picture;
@@ -35,7 +35,7 @@ const READABLE: &str = "models read text, PNG, JPEG, GIF, WebP and PDF";
 /// The files as parts of the question, in their order.
 ///
 /// # Errors
-/// [`Failure::Attachment`], naming the file and what is wrong with it.
+/// [`CliError::Attachment`], naming the file and what is wrong with it.
 pub(super) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Result<Vec<Part>> {
     let mut parts = Vec::with_capacity(files.len());
     let (mut sent, mut pages) = (prompt.len(), 0_usize);
@@ -74,17 +74,17 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Resul
 /// A system prompt that is kept in a file.
 ///
 /// # Errors
-/// [`Failure::Configuration`], naming the file and what is wrong with it.
+/// [`CliError::Configuration`], naming the file and what is wrong with it.
 pub(super) fn system_prompt(path: &Path, context: &Context) -> Result<String> {
     let attached = Attached { path };
-    let cure = "name a file of UTF-8 text";
+    let hint = "name a file of UTF-8 text";
     let text = attached
         .read(context)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", cure)));
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", hint)));
     text.map_err(|failure| match failure {
-        Failure::Attachment { file, why, cure: own } => Failure::Configuration {
-            sentence: format!("the system prompt {file} cannot be used: {why}"),
-            cure: if path.exists() { cure.into() } else { own },
+        CliError::Attachment { file, reason: why, hint: own } => CliError::Configuration {
+            message: format!("the system prompt {file} cannot be used: {why}"),
+            hint: if path.exists() { hint.into() } else { own },
         },
         other => other,
     })
@@ -110,9 +110,9 @@ impl Attached<'_> {
         }
     }
 
-    fn refused(&self, why: impl Into<String>, cure: impl Into<String>) -> Failure {
+    fn refused(&self, why: impl Into<String>, hint: impl Into<String>) -> CliError {
         let file = if is_stdin(self.path) { "stdin".into() } else { self.path.display().to_string() };
-        Failure::Attachment { file, why: why.into(), cure: cure.into() }
+        CliError::Attachment { file, reason: why.into(), hint: hint.into() }
     }
 
     fn read(&self, context: &Context) -> Result<Vec<u8>> {
@@ -148,7 +148,7 @@ impl Attached<'_> {
         }
     }
 
-    fn too_large(&self, size_of_it: &str) -> Failure {
+    fn too_large(&self, size_of_it: &str) -> CliError {
         let why = format!("it is {size_of_it}, and a question may be {}", size(MAX_REQUEST));
         self.refused(why, "send a part of it")
     }

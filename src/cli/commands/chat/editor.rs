@@ -11,7 +11,7 @@ use rustyline::history::MemHistory;
 use rustyline::{Cmd, Config, Editor, KeyCode, KeyEvent, Modifiers};
 use tokio::sync::mpsc as answers;
 
-use nexus::internal::failure::{Failure, Result};
+use crate::cli::error::{CliError, Result};
 
 /// How many lines can be called back.
 const REMEMBERED: usize = 200;
@@ -42,9 +42,9 @@ impl LineEditor {
     /// An editor that remembers these lines, the latest last.
     ///
     /// # Errors
-    /// [`Failure::System`] where there is no terminal or no thread.
+    /// [`CliError::System`] where there is no terminal or no thread.
     pub(super) fn open(earlier: Vec<String>) -> Result<Self> {
-        let failed = |why: String| Failure::System { sentence: format!("opening the line editor: {why}") };
+        let failed = |why: String| CliError::System { message: format!("opening the line editor: {why}") };
         let (prompts, asked) = mpsc::channel();
         let (answer, lines) = answers::unbounded_channel();
         let mut editor = editor(earlier).map_err(|error| failed(error.to_string()))?;
@@ -62,12 +62,12 @@ impl LineEditor {
     /// Waits for the next line.
     ///
     /// # Errors
-    /// [`Failure::System`] where the terminal cannot be read.
+    /// [`CliError::System`] where the terminal cannot be read.
     pub(super) async fn read(&mut self, prompt: &'static str) -> Result<Line> {
         // An editor that is gone answers nothing, which is told below.
         let _ = self.prompts.send(prompt);
         let line = self.lines.recv().await.unwrap_or_else(|| Err("the line editor ended".into()));
-        line.map_err(|why| Failure::System { sentence: format!("reading the terminal: {why}") })
+        line.map_err(CliError::system("reading the terminal"))
     }
 }
 

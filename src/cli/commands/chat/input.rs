@@ -2,7 +2,7 @@
 
 use crate::cli::commands::chat::{Args, attachment};
 use crate::cli::context::Context;
-use nexus::internal::failure::{Failure, Result};
+use crate::cli::error::{CliError, Result};
 
 /// Whether there is no question, but a person to have a conversation with.
 pub(super) fn is_conversation(args: &Args, context: &Context) -> bool {
@@ -13,11 +13,11 @@ pub(super) fn is_conversation(args: &Args, context: &Context) -> bool {
 /// The words, a blank line, what was piped in; whichever of the two there is, if any.
 ///
 /// # Errors
-/// [`Failure::Usage`] where stdin is wanted twice, or wanted and not to be touched.
+/// [`CliError::Usage`] where stdin is wanted twice, or wanted and not to be touched.
 pub(super) fn said(args: &Args, context: &Context) -> Result<String> {
     let dash = args.prompt.iter().any(|word| word == "-");
     let attached = args.attach.iter().filter(|file| attachment::is_stdin(file)).count();
-    let usage = |sentence: &str| Err(Failure::usage("chat", sentence));
+    let usage = |message: &str| Err(CliError::usage("chat", message));
     Ok(match &*args.prompt {
         _ if dash && args.no_stdin => return usage("`-` reads the question from stdin, which --no-stdin leaves alone"),
         _ if attached > 0 && args.no_stdin => return usage("`-a -` attaches stdin, which --no-stdin leaves alone"),

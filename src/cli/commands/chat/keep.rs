@@ -9,11 +9,11 @@ use tokio::time::timeout;
 
 use crate::cli::commands::chat::Args;
 use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
 use crate::cli::history::store::{Asked, History};
 use crate::cli::history::{self, Conversation, State, Turn};
 use nexus::internal::api::{AnswerMeta, Part, Question, Role};
 use nexus::internal::clean::clean;
-use nexus::internal::failure::{Failure, Result};
 
 /// How much of an answer is kept, in bytes: more than any model writes at once.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -52,13 +52,13 @@ impl Kept {
     /// The one that these words go on with, if they do.
     ///
     /// # Errors
-    /// [`Failure::NoConversation`], or a history that cannot be read.
+    /// [`CliError::NoConversation`], or a history that cannot be read.
     pub(super) fn named(args: &Args, context: &Context) -> Result<Option<Self>> {
         if !args.goes_on && args.conversation.is_none() {
             return Ok(None);
         }
         let history = context.history()?;
-        let none = || Failure::NoConversation { wanted: String::new(), several: 0 };
+        let none = || CliError::NoConversation { wanted: String::new(), several: 0 };
         let conversation = match &args.conversation {
             Some(id) => history.find(id)?,
             None => history.newest()?.ok_or_else(none)?,
@@ -235,13 +235,13 @@ impl Keep {
     }
 
     /// Keeps the answer as far as it came, whatever became of it.
-    pub(super) async fn end<T>(&mut self, done: &anyhow::Result<T>, ending: &AnswerMeta) {
+    pub(super) async fn end<T>(&mut self, done: &Result<T>, ending: &AnswerMeta) {
         let Some(asked) = self.asked.take() else { return };
         let id = self.id().await;
         let state = match done {
             Ok(_) if self.too_long => State::Cut,
             Ok(_) => State::Whole,
-            Err(error) if matches!(error.downcast_ref(), Some(Failure::Declined { .. })) => State::Refused,
+            Err(error) if error.is_declined() => State::Refused,
             Err(_) => State::Cut,
         };
         // A question without any answer is most likely asked again: it is kept, but not sent again.

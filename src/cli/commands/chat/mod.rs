@@ -13,8 +13,8 @@ use std::time::Duration;
 use crate::cli::commands::Done;
 use crate::cli::commands::chat::asked::Asked;
 use crate::cli::context::Context;
+use crate::cli::error::Result;
 use nexus::internal::client::Accounts;
-use nexus::internal::failure::Result;
 use nexus::internal::session::Session;
 use nexus::internal::time;
 
@@ -168,7 +168,7 @@ fn once(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Cont
     };
     let (asked, accounts, seen) = match settled() {
         Ok(settled) => settled,
-        Err(failure) => return output.end_unasked(failure.into()),
+        Err(failure) => return output.end_unasked(failure),
     };
     context.attend(async |signals| {
         let done = tokio::select! {
@@ -198,7 +198,7 @@ async fn ask(
     accounts: &Accounts,
     seen: Session,
     output: &mut output::Output<'_>,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     asked.model = asked.model.or(output.keep.model.take());
     asked.system = asked.system.or(output.keep.system.take());
     let named = settle::is_named(args, &asked, accounts);

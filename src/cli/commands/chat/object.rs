@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::commands::chat::batch::prompts::Id;
-use crate::cli::commands::told;
 use crate::cli::context::Context;
+use crate::cli::error::json;
 use nexus::internal::api::{AnswerMeta, ProgressEvent, ProgressFn, Retry, Usage};
 
 /// How an answer is told.
@@ -131,7 +131,7 @@ pub(super) fn retries(context: &Context) -> ProgressFn {
 }
 
 fn retry(retry: &Retry) -> String {
-    let error = told::object(&retry.error.clone().into());
+    let error = json::object(&retry.error.clone().into());
     let members = json!({ "retry": retry.number, "of": retry.of, "wait": retry.wait.as_secs_f64(), "error": error });
     line("retry", members)
 }

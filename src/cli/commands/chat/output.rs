@@ -12,13 +12,13 @@ use crate::cli::commands::chat::object::{self, Form, Known};
 use crate::cli::commands::chat::schema::Schema;
 use crate::cli::commands::chat::shown::Shown;
 use crate::cli::commands::chat::spent::Watch;
-use crate::cli::commands::told;
 use crate::cli::context::Context;
+use crate::cli::error::json;
+use crate::cli::error::{CliError, Result};
+use crate::cli::terminal::Progress;
 use crate::cli::terminal::aside::Aside;
-use crate::cli::terminal::{Interrupted, Progress};
 use nexus::internal::api::{self, Answer, Delta, ProgressEvent, ProgressFn, Usage};
 use nexus::internal::client::Accounts;
-use nexus::internal::failure::{Failure, Result};
 use nexus::internal::provider::host;
 use nexus::internal::time;
 
@@ -79,7 +79,7 @@ impl<'w> Output<'w> {
     ///
     /// # Errors
     /// A stdout that takes nothing, or why the answer is not whole.
-    pub(super) async fn follow(&mut self, mut answer: Answer) -> anyhow::Result<()> {
+    pub(super) async fn follow(&mut self, mut answer: Answer) -> Result<()> {
         self.known.ending = answer.meta().clone();
         self.context.waiting(awaited(self.form, self.schema.is_some()));
         let ended = match (self.form, &self.schema) {
@@ -91,13 +91,13 @@ impl<'w> Output<'w> {
         ended?;
         if let Some(schema) = &self.schema {
             let cut = self.known.ending.stop_reason.as_deref() == Some("max_tokens");
-            schema.check(&self.known.text).map_err(|why| Failure::Misfit { why, cut })?;
+            schema.check(&self.known.text).map_err(|why| CliError::SchemaMismatch { reason: why, cut })?;
         }
         Ok(())
     }
 
     /// Writes the text piece by piece.
-    async fn print(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
+    async fn print(&mut self, answer: &mut Answer) -> Result<()> {
         let mut out = Shown::begin(self.raw, self.context);
         let mut aside = Aside::default();
         let ended = loop {
@@ -126,11 +126,11 @@ impl<'w> Output<'w> {
         if ended.is_ok() || self.context.stdout_is_terminal() || self.context.streams_are_one() {
             out.finish().await?;
         }
-        Ok(ended?)
+        ended
     }
 
     /// Keeps the text for the object at the end; a stream tells of it as it comes, too.
-    async fn tell(&mut self, answer: &mut Answer) -> anyhow::Result<()> {
+    async fn tell(&mut self, answer: &mut Answer) -> Result<()> {
         let stream = self.form == Form::StreamJson;
         if stream {
             self.known.conversation = self.keep.id_by_now().await;
@@ -192,7 +192,7 @@ impl<'w> Output<'w> {
     ///
     /// # Errors
     /// What went wrong before, or a stdout that takes nothing.
-    pub(super) async fn end(&mut self, done: anyhow::Result<()>) -> Done {
+    pub(super) async fn end(&mut self, done: Result<()>) -> Done {
         self.progress = None;
         self.keep.end(&done, &self.known.ending).await;
         self.known.conversation = self.keep.id().await;
@@ -205,15 +205,15 @@ impl<'w> Output<'w> {
                 }
             }
             // Whoever interrupts does not wait for a reader any more.
-            Err(error) if error.is::<Interrupted>() => {
+            Err(error @ CliError::Interrupted(_)) => {
                 self.context.send_json_now(&self.lost(error));
-                // The object has its sentence beside it; whoever reads text knows what ended it.
+                // The object has its message beside it; whoever reads text knows what ended it.
                 if self.form != Form::Text {
                     self.context.say(&format!("error: {error}"));
                 }
             }
             Err(error) => {
-                // If stdout cannot take it, the sentence on stderr and the exit code have to do.
+                // If stdout cannot take it, the message on stderr and the exit code have to do.
                 let _ = self.context.send_json(&self.lost(error)).await;
             }
         }
@@ -224,7 +224,7 @@ impl<'w> Output<'w> {
     ///
     /// # Errors
     /// What went wrong.
-    pub(super) fn end_unasked(&mut self, error: anyhow::Error) -> Done {
+    pub(super) fn end_unasked(&mut self, error: CliError) -> Done {
         self.progress = None;
         self.known.conversation = self.keep.known_id();
         let _ = self.context.print_json(&self.lost(&error));
@@ -241,15 +241,15 @@ impl<'w> Output<'w> {
     }
 
     /// The same of a failure.
-    fn lost(&self, error: &anyhow::Error) -> String {
-        match (self.form, told::error(error)) {
-            (Form::Json | Form::StreamJson, Some(object)) => self.known.told(self.form, Some(&object)),
-            _ => String::new(),
+    fn lost(&self, error: &CliError) -> String {
+        match (self.form, error) {
+            (Form::Text, _) | (_, CliError::Stdout(_)) => String::new(),
+            _ => self.known.told(self.form, Some(&json::object(error))),
         }
     }
 
     /// What is said of it beside.
-    fn conclude(&self, done: anyhow::Result<()>) -> Done {
+    fn conclude(&self, done: Result<()>) -> Done {
         if let Some(watch) = &self.watch
             && (done.is_ok() || self.known.ending.usage != Usage::default())
         {
@@ -268,10 +268,10 @@ impl<'w> Output<'w> {
             return Ok(0);
         };
         if self.printed {
-            match error.downcast_ref() {
-                Some(Failure::Declined { .. }) => self.context.say("note: what was printed is not an answer"),
-                Some(_) => self.context.say("note: what was printed is not the whole answer"),
-                None => {}
+            match &error {
+                CliError::Interrupted(_) | CliError::Stdout(_) => {}
+                error if error.is_declined() => self.context.say("note: what was printed is not an answer"),
+                _ => self.context.say("note: what was printed is not the whole answer"),
             }
         }
         Err(error)

@@ -7,9 +7,9 @@ use std::io;
 use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
+use crate::cli::error::{CliError, Result};
 use nexus::internal::api::Ordered;
 use nexus::internal::clean::clean;
-use nexus::internal::failure::{Failure, Result};
 
 /// What the schema is called in complaints about its references.
 const NAME: &str = "schema:/";
@@ -35,9 +35,9 @@ impl Schema {
     /// Reads a schema: the JSON itself if it begins as an object does, else the file of that name.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where there is no such file, or what it holds is no JSON Schema.
+    /// [`CliError::Usage`] where there is no such file, or what it holds is no JSON Schema.
     pub(super) fn read(said: &str) -> Result<Self> {
-        let unusable = |why: &str| Failure::usage("chat", format!("--schema cannot be used: {why}"));
+        let unusable = |why: &str| CliError::usage("chat", format!("--schema cannot be used: {why}"));
         let inline = said.trim_start().starts_with('{');
         let (text, name) = match inline {
             true => (said.to_owned(), "it"),

@@ -7,10 +7,11 @@ use crate::cli::commands::chat::object::{self, Form};
 use crate::cli::commands::chat::output;
 use crate::cli::commands::chat::schema::Schema;
 use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
+use nexus::Error;
 use nexus::internal::api::{ApiError, Message, Model, Part, Question, RetryPolicy, Role};
 use nexus::internal::client::Accounts;
-use nexus::internal::failure::{Failure, Result};
 use nexus::internal::provider::Dialect;
 use nexus::internal::session::Session;
 
@@ -21,7 +22,7 @@ const MAX_TOKENS: u32 = 8_192;
 /// The question as it is sent.
 ///
 /// # Errors
-/// [`Failure::NoModel`] where nothing names a model, [`ApiError::UnsupportedByModel`] where the model is known not to do what is
+/// [`CliError::NoModel`] where nothing names a model, [`ApiError::UnsupportedByModel`] where the model is known not to do what is
 /// asked of it, and why the models could not be listed where that was needed.
 pub(super) async fn question(
     args: &Args,
@@ -88,7 +89,7 @@ async fn models(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<
 /// Why the models could not be listed.
 pub(super) async fn models_for_batch(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<Model>> {
     match models(named, accounts, seen).await {
-        Err(Failure::NoModel { .. }) => Ok(Vec::new()),
+        Err(CliError::NoModel { .. }) => Ok(Vec::new()),
         models => models,
     }
 }
@@ -96,14 +97,14 @@ pub(super) async fn models_for_batch(named: bool, accounts: &Accounts, seen: &Se
 /// The question as it is sent: what it says itself, then the configuration, then the list.
 ///
 /// # Errors
-/// [`Failure::NoModel`] where nothing names a model.
+/// [`CliError::NoModel`] where nothing names a model.
 pub(super) fn settled(asked: Asked, accounts: &Accounts, listed: &[Model], context: &Context) -> Result<Question> {
     let api = &accounts.provider().api;
     let named = asked.model.as_ref().or(api.model.as_ref());
     let model = named
         .map(|name| api.model_called(name))
         .or_else(|| newest(listed).map(|model| model.id.clone()))
-        .ok_or_else(|| Failure::NoModel { provider: accounts.provider().name.clone(), unlisted: None })?;
+        .ok_or_else(|| CliError::NoModel { provider: accounts.provider().name.clone(), unlisted: None })?;
     let longest = listed.iter().find(|listed| listed.id == model).and_then(longest);
     let wanted = asked.max_tokens.or(api.max_tokens).or(longest).unwrap_or(MAX_TOKENS);
     // It is a bound, so less keeps it; the service would rather refuse.
@@ -128,28 +129,28 @@ pub(super) fn is_named(args: &Args, asked: &Asked, accounts: &Accounts) -> bool 
 }
 
 /// Whether a failure says that there is no such model any more.
-pub(super) fn is_gone(failure: &Failure) -> bool {
-    matches!(failure, Failure::Refused(refusal) if refusal.status == Some(404))
+pub(super) fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Api(ApiError::Refused(refusal)) if refusal.status == Some(404))
 }
 
 /// A refusal that says that there is no such model, with the name that may be meant.
-pub(super) fn misnamed(failure: Failure, model: &str, accounts: &Accounts) -> Failure {
-    match failure {
-        Failure::Refused(refusal) if refusal.status == Some(404) => match near(model, &known(accounts)) {
+pub(super) fn misnamed(error: Error, model: &str, accounts: &Accounts) -> Error {
+    match error {
+        Error::Api(ApiError::Refused(refusal)) if refusal.status == Some(404) => match near(model, &known(accounts)) {
             Some(nearest) => ApiError::NoSuchModel { nearest, refusal }.into(),
-            None => Failure::Refused(refusal),
+            None => ApiError::Refused(refusal).into(),
         },
         other => other,
     }
 }
 
-/// What there is to say against a model that somebody names, as the end of a sentence: that the list does
+/// What there is to say against a model that somebody names, as the end of a message: that the list does
 /// not have it, and what may be meant. Where there is no list, nothing.
 pub(super) fn doubt(model: &str, accounts: &Accounts) -> String {
     let known = known(accounts);
     let listed = accounts
         .try_load("")
-        .and_then(Result::ok)
+        .and_then(std::result::Result::ok)
         .is_some_and(|seen| listed(&seen).is_some_and(|listed| !listed.is_empty()));
     match (listed && !known.iter().any(|known| known == model), near(model, &known)) {
         (false, _) => String::new(),
@@ -160,7 +161,8 @@ pub(super) fn doubt(model: &str, accounts: &Accounts) -> String {
 
 /// The names that a model may be called by: the aliases, and what the list has.
 fn known(accounts: &Accounts) -> Vec<String> {
-    let listed = accounts.try_load("").and_then(Result::ok).and_then(|seen| listed(&seen)).unwrap_or_default();
+    let listed =
+        accounts.try_load("").and_then(std::result::Result::ok).and_then(|seen| listed(&seen)).unwrap_or_default();
     let aliases = accounts.provider().api.aliases.keys().cloned();
     aliases.chain(listed.into_iter().map(|model| model.id)).collect()
 }
@@ -175,9 +177,9 @@ fn near(model: &str, known: &[String]) -> Option<String> {
 ///
 /// # Errors
 /// The failure that is given, where there is no other model to ask; [`ApiError::UnsupportedByModel`].
-pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure) -> Result<Question> {
-    let Ok(listed) = accounts.models("", accounts.load("").await?).await else { return Err(gone) };
-    let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone) };
+pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Error) -> Result<Question> {
+    let Ok(listed) = accounts.models("", accounts.load("").await?).await else { return Err(gone.into()) };
+    let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone.into()) };
     let max_tokens = longest(model).map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
     let thinking = question.thinking && model.thinks_adaptively;
     let question = Question { model: model.id.clone(), max_tokens, thinking, ..question };
@@ -186,10 +188,12 @@ pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Failure)
 }
 
 /// What it means for a question that there is no list to take a model from.
-fn unnamed(failure: Failure) -> Failure {
-    match failure {
-        Failure::NoModelList { provider, refusal } => Failure::NoModel { provider, unlisted: Some(refusal) },
-        other => other,
+fn unnamed(error: Error) -> CliError {
+    match error {
+        Error::Api(ApiError::NoModelList { provider, refusal }) => {
+            CliError::NoModel { provider, unlisted: Some(refusal) }
+        }
+        other => other.into(),
     }
 }
 

@@ -1,8 +1,7 @@
 //! How an answer is seen: its Markdown laid out on a terminal, its bytes as they came in a pipe.
 
-use std::io;
-
 use crate::cli::context::Context;
+use crate::cli::error::Result;
 use crate::cli::markdown::Rendered;
 use nexus::internal::clean::Lines;
 
@@ -44,7 +43,7 @@ impl<'w> Shown<'w> {
     ///
     /// # Errors
     /// What stdout answers.
-    pub(super) async fn write(&mut self, text: &str) -> io::Result<()> {
+    pub(super) async fn write(&mut self, text: &str) -> Result<()> {
         match self {
             Self::Written { lines, context } => {
                 lines.follow(text);
@@ -58,7 +57,7 @@ impl<'w> Shown<'w> {
     ///
     /// # Errors
     /// What stdout answers.
-    pub(super) async fn finish(self) -> io::Result<()> {
+    pub(super) async fn finish(self) -> Result<()> {
         match self {
             Self::Written { lines, context } => context.send(lines.end()).await,
             Self::LaidOut(mut page) => page.finish().await,
@@ -67,13 +66,13 @@ impl<'w> Shown<'w> {
 }
 
 impl Page<'_> {
-    async fn write(&mut self, text: &str) -> io::Result<()> {
+    async fn write(&mut self, text: &str) -> Result<()> {
         self.rendered.resize(self.context.columns());
         let shown = self.rendered.push(text);
         self.context.send_laid_out(&shown).await
     }
 
-    async fn finish(&mut self) -> io::Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         self.finished = true;
         let shown = self.rendered.finish();
         self.context.send_laid_out(&shown).await

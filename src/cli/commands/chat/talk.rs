@@ -10,11 +10,12 @@ use crate::cli::commands::chat::output::Output;
 use crate::cli::commands::chat::slash::{self, HELP, Said};
 use crate::cli::commands::chat::{Args, ask, attachment, settle};
 use crate::cli::context::Context;
+use crate::cli::error::Interrupted;
+use crate::cli::error::{CliError, Result};
 use crate::cli::history::{Conversation, State, Turn, telling};
-use crate::cli::terminal::{Interrupted, Signals};
+use crate::cli::terminal::Signals;
 use nexus::internal::api::{Part, Role};
 use nexus::internal::client::Accounts;
-use nexus::internal::failure::Failure;
 use nexus::internal::private_fs;
 
 /// What stands before a line that is typed.
@@ -95,7 +96,7 @@ async fn answer(
     output: &mut Output<'_>,
     signals: &mut Signals,
     context: &Context,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     output.begin();
     let asking = async {
         let seen = accounts.load("").await?;
@@ -106,18 +107,18 @@ async fn answer(
         signal = signals.next() => Err(signal.into()),
     };
     let Err(error) = output.end(done).await else { return Ok(()) };
-    match (error.downcast_ref::<Interrupted>(), error.downcast_ref::<Failure>()) {
-        (Some(signal), _) if *signal == Interrupted::CTRL_C => {
+    match error {
+        CliError::Interrupted(Interrupted::CTRL_C) => {
             // The answer's last line and the terminal's `^C` are still open.
             context.say("\n(stopped)");
             Ok(())
         }
-        (None, Some(failure)) => {
-            context.fail(failure);
+        // A signal that ends the program, or a terminal that has gone.
+        CliError::Interrupted(_) | CliError::Stdout(_) => Err(error),
+        _ => {
+            context.fail(&error);
             Ok(())
         }
-        // A signal that ends the program, or a terminal that has gone.
-        _ => Err(error),
     }
 }
 
@@ -161,7 +162,7 @@ fn save(file: &str, args: &Args, accounts: &Accounts, output: &mut Output<'_>) -
     let conversation = Conversation {
         id,
         title: Conversation::title_of(&titled.text),
-        provider: accounts.provider().name.to_string(),
+        provider: accounts.provider().name.clone(),
         model: accounts.provider().api.model_called(args.model.as_deref().unwrap_or_default()),
         system: args.system.clone(),
         created_at: first.at,

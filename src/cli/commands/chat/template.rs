@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::internal::clean;
-use nexus::internal::failure::{Failure, Result};
 
 /// The placeholder for the words and what is piped in.
 const INPUT: &str = "input";
@@ -68,7 +68,7 @@ pub(super) fn variable(text: &str) -> std::result::Result<(String, String), Stri
 /// defaults.
 ///
 /// # Errors
-/// [`Failure::Configuration`], naming the template and what it wants or lacks.
+/// [`CliError::Configuration`], naming the template and what it wants or lacks.
 pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Result<Template> {
     // A name and no path, so that it leads nowhere else.
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':']);
@@ -77,8 +77,8 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name, folder)),
         Err(error) => {
-            let cure = "make it a readable file of UTF-8 text";
-            return Err(wrong(format!("{} cannot be read: {error}", path.display()), cure));
+            let hint = "make it a readable file of UTF-8 text";
+            return Err(wrong(format!("{} cannot be read: {error}", path.display()), hint));
         }
     };
     let file: File = toml::from_str(&text).map_err(|error| {
@@ -116,17 +116,17 @@ impl Template {
     /// The question, with this as its input.
     ///
     /// # Errors
-    /// [`Failure::Usage`] where the template wants input and there is none.
+    /// [`CliError::Usage`] where the template wants input and there is none.
     pub(super) fn fill(&self, input: &str) -> Result<Filled> {
         let texts = [&self.system, &self.prompt].into_iter().flatten();
         let wanted = texts.clone().any(|text| placeholders(text).any(|name| name == INPUT));
         let given = !input.trim().is_empty();
         if wanted && !given {
             let name = &self.name;
-            let sentence = format!(
+            let message = format!(
                 "the template {name} asks about {{{{input}}}}: write it behind `nexus chat -t {name}`, or pipe it in"
             );
-            return Err(Failure::usage("chat", sentence));
+            return Err(CliError::usage("chat", message));
         }
         let value = |name: &str| if name == INPUT { Some(input) } else { self.values.get(name).map(String::as_str) };
         let fill = |text: &String| filled(text, value);
@@ -163,41 +163,41 @@ fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> R
         values.insert(key.clone(), value);
     }
     if let Some(unused) = values.keys().find(|key| !wanted.contains(key.as_str())) {
-        let sentence = format!("`vars.{unused}` in {} stands for no {{{{{unused}}}}} in its texts", path.display());
+        let message = format!("`vars.{unused}` in {} stands for no {{{{{unused}}}}} in its texts", path.display());
         return Err(wrong(
-            sentence,
+            message,
             did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "take it out".into()),
         ));
     }
     for (key, value) in given {
         if !wanted.contains(key.as_str()) {
             let has = if wanted.is_empty() { "none".into() } else { listed(wanted.iter().copied()) };
-            let cure = did_you_mean(key, wanted.iter().copied()).unwrap_or_else(|| format!("see {}", path.display()));
-            return Err(wrong(format!("the template {name} has no variable `{key}`; it has: {has}"), cure));
+            let hint = did_you_mean(key, wanted.iter().copied()).unwrap_or_else(|| format!("see {}", path.display()));
+            return Err(wrong(format!("the template {name} has no variable `{key}`; it has: {has}"), hint));
         }
         values.insert(key.clone(), value.clone());
     }
     let missing: Vec<_> = wanted.iter().filter(|wanted| !values.contains_key(**wanted)).collect();
     if !missing.is_empty() {
         let flags: Vec<_> = missing.iter().map(|name| format!("--var {name}=...")).collect();
-        let sentence = format!("the template {name} needs a value for: {}", listed(missing.iter().map(|name| **name)));
+        let message = format!("the template {name} needs a value for: {}", listed(missing.iter().map(|name| **name)));
         return Err(wrong(
-            sentence,
+            message,
             format!("add {}, or a default under [vars] in {}", flags.join(" "), path.display()),
         ));
     }
     Ok(values)
 }
 
-fn wrong(sentence: String, cure: impl Into<String>) -> Failure {
-    Failure::Configuration { sentence, cure: cure.into() }
+fn wrong(message: String, hint: impl Into<String>) -> CliError {
+    CliError::Configuration { message, hint: hint.into() }
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn unknown(name: &str, folder: &Path) -> Failure {
+fn unknown(name: &str, folder: &Path) -> CliError {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| PathBuf::from(entry.file_name()));
     let templates = files.filter(|file| file.extension().is_some_and(|kind| kind == "toml"));
     let known: BTreeSet<String> = templates.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use crate::cli::history::telling;
-use nexus::internal::failure::Failure;
 
 /// What `nexus history show` takes.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let history = context.history()?;
     let conversation = match &args.id {
         Some(id) => history.find(id)?,
-        None => history.newest()?.ok_or_else(|| Failure::NoConversation { wanted: String::new(), several: 0 })?,
+        None => history.newest()?.ok_or_else(|| CliError::NoConversation { wanted: String::new(), several: 0 })?,
     };
     let turns = history.turns(&conversation.id)?;
     match args.json {

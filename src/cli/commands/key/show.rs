@@ -28,12 +28,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     context.check_readable(&sessions)?;
     match args.json {
         true => context.print_object(&object(found.as_ref(), &config))?,
-        false => context.print(&format!("{}\n", sentence(found.as_ref(), &config)))?,
+        false => context.print(&format!("{}\n", message(found.as_ref(), &config)))?,
     }
     Ok(0)
 }
 
-fn sentence(found: Option<&KeyLocation>, config: &KeyConfig) -> String {
+fn message(found: Option<&KeyLocation>, config: &KeyConfig) -> String {
     let Some(found) = found else {
         let backend = config.backend.unwrap_or(KeyBackend::File).as_str();
         return format!("none yet: the first sign-in makes one ({backend})");

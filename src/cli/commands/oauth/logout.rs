@@ -1,9 +1,9 @@
 //! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
 
-use crate::cli::commands::{Done, told};
+use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::internal::client::{Accounts, Revocation, SignedOut};
-use nexus::internal::failure::Failure;
+use crate::cli::error::{CliError, exit_code};
+use nexus::{Accounts, ErrorClass, Revocation, SignedOut};
 
 /// Revoke the session at the server where that can be done, and forget it here
 #[derive(Debug, clap::Args)]
@@ -36,13 +36,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         codes.push(match sign_out(&accounts, context) {
             Ok(code) => code,
             // The others are signed out all the same.
-            Err(error) => match told::failure(&error) {
-                Some(failure) => {
-                    context.fail(&failure);
-                    failure.exit_code()
-                }
-                None => return Err(error),
-            },
+            Err(error @ (CliError::Interrupted(_) | CliError::Stdout(_))) => return Err(error),
+            Err(error) => {
+                context.fail(&error);
+                error.exit_code()
+            }
         });
     }
     Ok(worst(&codes))
@@ -50,8 +48,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 
 /// What can be mended by trying again is the least of it.
 fn worst(codes: &[u8]) -> u8 {
-    let temporary = Failure::Busy { waited: 0 }.exit_code();
-    let severity = |code: &u8| (*code != 0, *code != temporary, u8::MAX - *code);
+    let severity = |code: &u8| (*code != 0, *code != exit_code(ErrorClass::Temporary), u8::MAX - *code);
     codes.iter().copied().max_by_key(severity).unwrap_or(0)
 }
 
@@ -76,12 +73,12 @@ fn sign_out(accounts: &Accounts, context: &Context) -> Done {
         Revocation::Unsupported => {
             "Not revoked: this provider has no revocation endpoint; its tokens live until they expire".to_owned()
         }
-        Revocation::Unreadable(failure) => {
-            format!("Not revoked, because it cannot be read: {failure}; its tokens live until they expire")
+        Revocation::Unreadable(error) => {
+            format!("Not revoked, because it cannot be read: {error}; its tokens live until they expire")
         }
     });
-    if let Some(failure) = remains {
-        return Err(failure.into());
+    if let Some(error) = remains {
+        return Err(CliError::NotDeleted(error));
     }
     context.say("Forgotten here");
     Ok(0)

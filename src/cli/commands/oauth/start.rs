@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::cli::commands::Done;
 use crate::cli::config;
 use crate::cli::context::Context;
-use nexus::internal::client::Accounts;
-use nexus::internal::failure::Failure;
+use crate::cli::error::CliError;
+use crate::cli::paths::Paths;
 use nexus::internal::oauth::page::Outcome;
 use nexus::internal::oauth::{AuthorizationRequest, RedirectListener};
 use nexus::internal::session::Session;
 use nexus::internal::time;
+use nexus::{Accounts, ProviderError};
 
 /// Sign in: opens the browser and waits for the approval
 #[derive(Debug, clap::Args)]
@@ -35,17 +36,17 @@ pub(crate) struct Args {
 /// Why the sign-in failed. An earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let accounts = context.telling().accounts(args.provider.as_deref())?;
-    accounts.provider().client().map_err(|error| beside_others(error.into(), context))?;
+    accounts.provider().client().map_err(beside_others)?;
     context.wait(async {
         accounts.check_writable().await?;
-        let mut listener = RedirectListener::bind(accounts.provider()).await.map_err(Failure::from)?;
-        let request =
-            AuthorizationRequest::begin(accounts.provider(), listener.redirect_uri()).map_err(Failure::from)?;
+        let mut listener = RedirectListener::bind(accounts.provider()).await?;
+        let request = AuthorizationRequest::begin(accounts.provider(), listener.redirect_uri())?;
         invite(args, context, &listener, &request);
         let signed_in = match listener.wait(&request, args.timeout).await {
             Ok(code) => accounts.redeem("", request, code).await,
             Err(error) => Err(error.into()),
         };
+        let signed_in = signed_in.map_err(CliError::from);
         match signed_in {
             Ok(session) => {
                 context.say(&greeting(&session, &accounts));
@@ -56,22 +57,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             Err(failure) => {
                 let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
                 listener.tell(&outcome).await;
-                Err(failure.into())
+                Err(failure)
             }
         }
     })
 }
 
 /// Who has another provider configured most likely means that one.
-fn beside_others(failure: Failure, context: &Context) -> Failure {
-    match failure {
-        Failure::NoClientId { provider, .. } => {
-            let names = context.folders().and_then(|folders| config::names(&folders.config)).unwrap_or_default();
-            let others = names.into_iter().filter(|name| provider != **name).collect();
-            Failure::NoClientId { provider, others }
-        }
-        other => other,
-    }
+fn beside_others(error: ProviderError) -> CliError {
+    let ProviderError::NoClientId { provider } = &error else { return error.into() };
+    let names = Paths::find().and_then(|paths| config::names(&paths.config)).unwrap_or_default();
+    let others = names.into_iter().filter(|name| name != provider).collect();
+    CliError::NoClientId { error, others }
 }
 
 /// Says what happens now, and opens the browser.

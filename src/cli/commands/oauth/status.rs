@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::internal::failure::Failure;
-use nexus::internal::provider::Name;
+use crate::cli::error::session::not_signed_in;
+use crate::cli::error::start;
 use nexus::internal::session::Session;
 use nexus::internal::time;
 
@@ -72,13 +72,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     match &session {
         Some(session) => {
             if let Err(elsewhere) = session.check_binding(accounts.provider()) {
-                context.warn_of(&accounts.failure(elsewhere));
+                context.warn_of(&elsewhere.into());
             }
         }
         None => {
             let others = context.providers()?;
             if !others.is_empty() {
-                context.say(&format!("note: {}", Failure::NotSignedIn { provider: provider.clone(), others }.hint()));
+                context.say(&format!("note: {}", not_signed_in(provider, &others)));
             }
         }
     }
@@ -86,13 +86,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let state = State::of(session.as_ref(), now);
     match args.json {
         true => context.print_object(&object(provider, session.as_ref(), state, now))?,
-        false => context.print(&format!("{}\n", sentence(provider, session.as_ref(), state, now)))?,
+        false => context.print(&format!("{}\n", message(provider, session.as_ref(), state, now)))?,
     }
     Ok(state.exit_code())
 }
 
-fn sentence(provider: &Name, session: Option<&Session>, state: State, now: i64) -> String {
-    let start = Failure::NotSignedIn { provider: provider.clone(), others: Vec::new() }.hint().replace('`', "");
+fn message(provider: &str, session: Option<&Session>, state: State, now: i64) -> String {
+    let start = start(provider).replace('`', "");
     let Some(session) = session else { return format!("Not signed in: {start}") };
     let past = match session.expires_at {
         // A clock that was set back behind the token's birth proves nothing about its age.
@@ -186,12 +186,9 @@ mod tests {
             (Some(session(NOW, None)), "Token active, expiry unknown, auto-refresh enabled", 0),
         ] {
             let state = State::of(session.as_ref(), NOW);
-            assert_eq!(sentence(&Name::from("claude_code"), session.as_ref(), state, NOW), line);
+            assert_eq!(message("claude_code", session.as_ref(), state, NOW), line);
             assert_eq!(state.exit_code(), code, "{line}");
         }
-        assert_eq!(
-            sentence(&Name::from("work"), None, State::None, NOW),
-            "Not signed in: run nexus oauth start --provider work"
-        );
+        assert_eq!(message("work", None, State::None, NOW), "Not signed in: run nexus oauth start --provider work");
     }
 }

@@ -19,7 +19,7 @@ use serde::de::IgnoredAny;
 
 use super::ledger::Ledger;
 use super::prompts::Id;
-use nexus::internal::failure::{Failure, Result};
+use crate::cli::error::{CliError, Result};
 use nexus::internal::private_fs::survive_file_limit;
 
 /// How every line of ours begins. A last line that breaks off is known by it.
@@ -70,7 +70,7 @@ impl Answers {
     /// failed is taken out, and a last line that was broken off is cut off.
     ///
     /// # Errors
-    /// [`Failure::OutputBusy`] while another process writes it, [`Failure::File`] where it cannot be
+    /// [`CliError::OutputBusy`] while another process writes it, [`CliError::File`] where it cannot be
     /// written, is what is being read, or holds something else than results.
     pub(crate) fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
         survive_file_limit();
@@ -80,10 +80,10 @@ impl Answers {
         let refused = |error: io::Error| unwritable(&path, &error);
         let metadata = file.metadata().map_err(refused)?;
         if input.is_some_and(|input| is_same(input, &metadata)) {
-            return Err(Failure::File {
+            return Err(CliError::File {
                 path,
-                why: "this is the file with the prompts".into(),
-                cure: "name another file with --out".into(),
+                reason: "this is the file with the prompts".into(),
+                hint: "name another file with --out".into(),
             });
         }
         if !metadata.is_file() {
@@ -97,7 +97,7 @@ impl Answers {
     /// Writes one line, the newline included.
     ///
     /// # Errors
-    /// [`Failure::File`]; what was written of the line is taken back.
+    /// [`CliError::File`]; what was written of the line is taken back.
     pub(crate) fn append(&mut self, line: &[u8]) -> Result<()> {
         if let Err(error) = self.file.write_all(line) {
             if let Some(end) = self.end {
@@ -158,10 +158,10 @@ impl Answers {
                 Verdict::Answer(_) => {}
                 Verdict::Failure => found.failed += 1,
                 Verdict::Foreign => {
-                    return Err(Failure::File {
+                    return Err(CliError::File {
                         path: self.path.clone(),
-                        why: format!("line {number} is no result of `nexus chat --batch`; nothing was changed"),
-                        cure: "name another file with --out, or take that line out".into(),
+                        reason: format!("line {number} is no result of `nexus chat --batch`; nothing was changed"),
+                        hint: "name another file with --out, or take that line out".into(),
                     });
                 }
             }
@@ -250,7 +250,7 @@ fn locked(path: &Path) -> Result<File> {
             return Ok(file);
         }
     }
-    Err(Failure::OutputBusy { path: path.to_owned() })
+    Err(CliError::OutputBusy { path: path.to_owned() })
 }
 
 fn lock(file: &File) -> io::Result<()> {
@@ -291,8 +291,8 @@ fn is_torn(line: &[u8]) -> bool {
     line[..length] == BEGINNING[..length] || line.iter().all(|byte| *byte == 0)
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    let cure = match error.kind() {
+fn unwritable(path: &Path, error: &io::Error) -> CliError {
+    let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space, then run the same command again: it goes on where it stopped"
         }
@@ -300,11 +300,13 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::IsADirectory => "name a file",
         _ => "make it writable, or name another file with --out",
     };
-    Failure::File { path: path.to_owned(), why: error.to_string(), cure: cure.into() }
+    CliError::File { path: path.to_owned(), reason: error.to_string(), hint: hint.into() }
 }
 
 #[cfg(test)]
 mod tests {
+    use nexus::ErrorInfo as _;
+
     use super::*;
 
     fn answer(id: &str) -> String {
@@ -384,7 +386,7 @@ mod tests {
             for text in [text.to_owned(), answer("a") + text, failure("a") + text] {
                 let (_folder, path) = file(&text);
                 let refused = open(&path).unwrap_err();
-                assert_eq!(refused.reason(), "file", "{text}: {refused}");
+                assert_eq!(refused.code(), "file", "{text}: {refused}");
                 assert_eq!(fs::read_to_string(&path).unwrap(), text);
             }
         }
@@ -394,7 +396,7 @@ mod tests {
     fn one_at_a_time_also_when_the_file_is_replaced() {
         let (_folder, path) = file(answer("a") + &failure("b"));
         let (first, _) = open(&path).unwrap();
-        assert_eq!(open(&path).unwrap_err().reason(), "output_busy");
+        assert_eq!(open(&path).unwrap_err().code(), "output_busy");
         drop(first);
         open(&path).unwrap();
     }
@@ -426,7 +428,7 @@ mod tests {
         answers.append(b"x\n").unwrap();
         assert!(answers.sync().is_none());
         let (mut full, _) = open(Path::new("/dev/full")).unwrap();
-        assert_eq!(full.append(b"x\n").unwrap_err().reason(), "file");
+        assert_eq!(full.append(b"x\n").unwrap_err().code(), "file");
     }
 
     #[test]

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use crate::cli::commands::chat::batch::prompts::Id;
 use crate::cli::commands::chat::object::Known;
-use nexus::internal::api::{Delta, Question, RefusalReason};
-use nexus::internal::client::Accounts;
-use nexus::internal::failure::Failure;
+use nexus::{Accounts, ApiError, Delta, Error, ErrorClass, ErrorInfo as _, Question, RefusalReason};
 
 /// How long to wait for the end of a stream whose last event has come.
 const END_OF_STREAM: Duration = Duration::from_millis(250);
@@ -25,7 +23,7 @@ pub(super) struct Asked {
     pub(super) job: Job,
     pub(super) known: Known,
     /// Why there is no answer, or no whole one.
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Error>,
 }
 
 /// What a failure means for the batch.
@@ -76,20 +74,23 @@ impl Job {
     }
 }
 
-/// What this failure means.
-pub(super) fn meaning(failure: &Failure) -> Meaning {
-    match failure {
-        Failure::AnswerCut { .. } => Meaning::Cut,
-        Failure::Refused(refusal) => match refusal.reason() {
+/// What this error means.
+pub(super) fn meaning(error: &Error) -> Meaning {
+    match error {
+        Error::Api(ApiError::AnswerCut { .. }) => Meaning::Cut,
+        Error::Api(ApiError::Refused(refusal)) => match refusal.reason() {
             RefusalReason::Billing | RefusalReason::SpendCap | RefusalReason::Unauthorized => Meaning::Everybodys,
             RefusalReason::RateLimited => Meaning::Throttled,
             _ if refusal.is_worth_retrying() => Meaning::Overloaded,
             _ => Meaning::Its,
         },
-        Failure::Declined { .. } | Failure::ContextFull | Failure::TooLong { .. } | Failure::Nonsense { .. } => {
-            Meaning::Its
-        }
-        other if other.exit_code() == 75 => Meaning::Overloaded,
+        Error::Api(
+            ApiError::Declined { .. }
+            | ApiError::ContextFull
+            | ApiError::TooLong { .. }
+            | ApiError::InvalidResponse { .. },
+        ) => Meaning::Its,
+        other if other.class() == ErrorClass::Temporary => Meaning::Overloaded,
         // A session that has ended, a store that cannot be read, a client that is refused.
         _ => Meaning::Everybodys,
     }
@@ -98,12 +99,16 @@ pub(super) fn meaning(failure: &Failure) -> Meaning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nexus::internal::failure::Refusal;
+    use std::time::Duration;
+
+    use nexus::store::StoreError;
+    use nexus::{HttpError, Refusal, SessionError};
 
     #[test]
     fn a_failure_concerns_one_question_or_all() {
         let refused = |status, kind: Option<&str>| {
-            Failure::Refused(Box::new(Refusal { status, kind: kind.map(String::from), ..Refusal::default() }))
+            let refusal = Refusal { status, kind: kind.map(String::from), ..Refusal::default() };
+            Error::from(ApiError::Refused(Box::new(refusal)))
         };
         let text = String::new;
         for (failure, means) in [
@@ -119,14 +124,14 @@ mod tests {
             (refused(Some(500), None), Meaning::Overloaded),
             (refused(Some(529), None), Meaning::Overloaded),
             (refused(None, Some("overloaded_error")), Meaning::Overloaded),
-            (Failure::Unreachable { host: text(), why: text() }, Meaning::Overloaded),
-            (Failure::AnswerCut { host: text(), why: text() }, Meaning::Cut),
-            (Failure::Declined { said: text() }, Meaning::Its),
-            (Failure::ContextFull, Meaning::Its),
-            (Failure::TooLong { host: text(), limit: 64 }, Meaning::Its),
-            (Failure::Nonsense { host: text(), what: text() }, Meaning::Its),
-            (Failure::NotSignedIn { provider: text().into(), others: Vec::new() }, Meaning::Everybodys),
-            (Failure::Busy { waited: 90 }, Meaning::Overloaded),
+            (HttpError::Unreachable { host: text(), reason: text() }.into(), Meaning::Overloaded),
+            (ApiError::AnswerCut { host: text(), reason: text() }.into(), Meaning::Cut),
+            (ApiError::Declined { description: text() }.into(), Meaning::Its),
+            (ApiError::ContextFull.into(), Meaning::Its),
+            (ApiError::TooLong { host: text(), limit: 64 }.into(), Meaning::Its),
+            (ApiError::InvalidResponse { host: text(), description: text() }.into(), Meaning::Its),
+            (SessionError::NotSignedIn { provider: text(), others: Vec::new() }.into(), Meaning::Everybodys),
+            (StoreError::Busy { waited: Duration::from_secs(90) }.into(), Meaning::Overloaded),
         ] {
             assert_eq!(meaning(&failure), means, "{failure:?}");
         }

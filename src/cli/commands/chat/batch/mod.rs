@@ -27,10 +27,10 @@ use crate::cli::commands::chat::batch::pace::{Pace, Ticket, Turn};
 use crate::cli::commands::chat::batch::prompts::{Line, Lines, Prompt};
 use crate::cli::commands::chat::{Args, settle};
 use crate::cli::context::Context;
-use crate::cli::terminal::Interrupted;
+use crate::cli::error::{CliError, Result};
+use nexus::ErrorInfo as _;
 use nexus::internal::api::Question;
 use nexus::internal::client::Accounts;
-use nexus::internal::failure::{Failure, Result};
 
 pub(crate) mod answers;
 mod asking;
@@ -79,12 +79,12 @@ impl Batch {
     /// The input, if there is to be a batch.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a word that means nothing without it.
+    /// [`CliError::Usage`] for a word that means nothing without it.
     pub(super) fn input(&self) -> Result<Option<&Path>> {
         match (&self.input, &self.out, self.jobs) {
             // clap does not hold to `requires` where the one that is missing conflicts with another word.
-            (None, Some(_), _) => Err(Failure::usage("chat", "--out belongs to --batch")),
-            (None, _, Some(_)) => Err(Failure::usage("chat", "--jobs belongs to --batch")),
+            (None, Some(_), _) => Err(CliError::usage("chat", "--out belongs to --batch")),
+            (None, _, Some(_)) => Err(CliError::usage("chat", "--jobs belongs to --batch")),
             (input, ..) => Ok(input.as_deref()),
         }
     }
@@ -93,7 +93,7 @@ impl Batch {
 /// Answers the lines of this input.
 ///
 /// # Errors
-/// Why it could not begin or had to stop; [`Failure::Incomplete`] where lines are left without an
+/// Why it could not begin or had to stop; [`CliError::Incomplete`] where lines are left without an
 /// answer.
 pub(super) fn run(args: &Args, input: &Path, context: &Context) -> Done {
     let frame = Frame::of(args, context)?;
@@ -130,7 +130,7 @@ pub(super) fn run(args: &Args, input: &Path, context: &Context) -> Done {
     });
     progress.end();
     results.sync_now();
-    if done.as_ref().is_err_and(|error| error.is::<Interrupted>()) {
+    if done.as_ref().is_err_and(|error| matches!(error, CliError::Interrupted(_))) {
         context.say(&results.stopped());
     } else {
         context.say(&results.summary());
@@ -151,7 +151,7 @@ struct Run<'a, S> {
     /// Since when nothing was answered but with "later".
     trouble_since: Option<Duration>,
     /// Why nothing more is asked; what is on its way may still come back.
-    stopped_by: Option<Failure>,
+    stopped_by: Option<CliError>,
     /// The end of the pause that was told of last.
     told_of_pause: Duration,
     /// Questions that are to be asked again.
@@ -167,7 +167,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
     ///
     /// # Errors
     /// What makes every further question pointless.
-    async fn all(&mut self, mut lines: mpsc::Receiver<Result<Line>>, ledger: &mut Ledger) -> anyhow::Result<()> {
+    async fn all(&mut self, mut lines: mpsc::Receiver<Result<Line>>, ledger: &mut Ledger) -> Result<()> {
         let (mut next, mut ended) = (None::<Job>, false);
         let mut draw = interval(DRAWN_EVERY);
         draw.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -195,11 +195,11 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
                 }
                 next = Some(job);
             } else if ended && self.on_their_way.is_empty() {
-                return self.stopped_by.take().map_or(Ok(()), |failure| Err(failure.into()));
+                return self.stopped_by.take().map_or(Ok(()), Err);
             }
             tokio::select! {
                 Some(back) = self.on_their_way.join_next() => {
-                    let (ticket, asked) = back.map_err(|_| Failure::System { sentence: "a question was abandoned".into() })?;
+                    let (ticket, asked) = back.map_err(|_| CliError::System { message: "a question was abandoned".into() })?;
                     self.came_back(ticket, asked).await?;
                 }
                 line = lines.recv(), if next.is_none() && !ended => match line {
@@ -222,10 +222,10 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
     }
 
     /// What a line comes to: a question, or a result at once, or nothing.
-    async fn take_up(&mut self, line: Line, ledger: &mut Ledger) -> anyhow::Result<Option<Job>> {
+    async fn take_up(&mut self, line: Line, ledger: &mut Ledger) -> Result<Option<Job>> {
         let Line { number, id, prompt } = line;
         let standing = id.as_ref().map(|id| ledger.meet(id, prompt.as_ref().ok()));
-        let bad = |why: String| Failure::BadLine { number, why };
+        let bad = |why: String| CliError::BadLine { number, reason: why };
         match (standing, id, prompt) {
             (Some(Standing::Taken), _, _) => {
                 self.results
@@ -245,7 +245,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
     }
 
     /// What came of a question.
-    async fn came_back(&mut self, ticket: Ticket, asked: Asked) -> anyhow::Result<()> {
+    async fn came_back(&mut self, ticket: Ticket, asked: Asked) -> Result<()> {
         let now = self.start.elapsed();
         let Asked { mut job, known, failure } = asked;
         let Some(failure) = failure else {
@@ -254,11 +254,11 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
             return self.results.answered(&job.id, &known).await;
         };
         let meaning = asking::meaning(&failure);
-        let wait = failure.refusal().and_then(|refusal| refusal.retry_after);
+        let wait = failure.retry_after();
         match meaning {
             Meaning::Everybodys => {
                 self.pace.answered(ticket);
-                self.stopped_by.get_or_insert(failure);
+                self.stopped_by.get_or_insert(failure.into());
                 return Ok(());
             }
             Meaning::Throttled => self.pace.throttled(ticket, now, wait),
@@ -272,7 +272,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
             let since = *self.trouble_since.get_or_insert(now);
             let in_vain = self.on_their_way.is_empty() && now.saturating_sub(since) > self.deadline;
             if in_vain || wait.is_some_and(|wait| wait > self.deadline) {
-                self.stopped_by.get_or_insert(failure);
+                self.stopped_by.get_or_insert(failure.into());
                 return Ok(());
             }
         }
@@ -282,7 +282,7 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
             self.waiting.push_back(job);
             return Ok(());
         }
-        self.results.failed_after(&job.id, &known, &failure).await
+        self.results.failed_after(&job.id, &known, &failure.into()).await
     }
 
     /// Says that it waits because it was asked to, where nobody would see it otherwise.
@@ -307,16 +307,16 @@ fn open(input: &Path, context: &Context) -> Result<(Box<dyn Read + Send>, Option
     }
 }
 
-const CURE: &str = "name a file with one JSON object a line, or - for stdin";
+const HINT: &str = "name a file with one JSON object a line, or - for stdin";
 
 /// What cannot even be opened is said wrongly, as it is with every other file that the chat reads.
-fn misnamed(input: &Path, error: &io::Error) -> Failure {
-    let sentence = format!("the questions of --batch cannot be read: {}: {error}", input.display());
-    Failure::Usage { sentence, cure: CURE.into() }
+fn misnamed(input: &Path, error: &io::Error) -> CliError {
+    let message = format!("the questions of --batch cannot be read: {}: {error}", input.display());
+    CliError::Usage { message, hint: HINT.into() }
 }
 
-fn unreadable(input: &Path, error: &io::Error) -> Failure {
-    Failure::File { path: input.to_owned(), why: error.to_string(), cure: CURE.into() }
+fn unreadable(input: &Path, error: &io::Error) -> CliError {
+    CliError::File { path: input.to_owned(), reason: error.to_string(), hint: HINT.into() }
 }
 
 /// Reads the lines on a thread of their own, as they are wanted: a slow writer at the other end of a
@@ -338,6 +338,6 @@ fn read(input: Box<dyn Read + Send>, path: &Path) -> Result<mpsc::Receiver<Resul
             }
         }
     });
-    thread.map_err(|error| Failure::System { sentence: format!("starting the thread that reads: {error}") })?;
+    thread.map_err(CliError::system("starting the thread that reads"))?;
     Ok(receive)
 }

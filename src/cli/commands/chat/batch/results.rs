@@ -7,9 +7,9 @@ use crate::cli::commands::chat::batch::answers::Answers;
 use crate::cli::commands::chat::batch::ledger::Ledger;
 use crate::cli::commands::chat::batch::prompts::Id;
 use crate::cli::commands::chat::object::Known;
-use crate::cli::commands::told;
 use crate::cli::context::Context;
-use nexus::internal::failure::{Failure, Result};
+use crate::cli::error::{CliError, Result, json};
+use nexus::{ErrorClass, ErrorInfo as _};
 
 /// The results: in a file, or on stdout.
 pub(super) struct Results {
@@ -74,7 +74,7 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) async fn answered(&mut self, id: &Id, known: &Known) -> anyhow::Result<()> {
+    pub(super) async fn answered(&mut self, id: &Id, known: &Known) -> Result<()> {
         self.write(&known.result(Some(id), None)).await?;
         self.tally.answered += 1;
         self.tally.cut_short += u64::from(known.ending.stop_reason.as_deref() == Some("max_tokens"));
@@ -87,7 +87,7 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) async fn failed(&mut self, id: Option<&Id>, failure: &Failure) -> anyhow::Result<()> {
+    pub(super) async fn failed(&mut self, id: Option<&Id>, failure: &CliError) -> Result<()> {
         self.fail(id, &Known::default(), failure).await
     }
 
@@ -95,18 +95,18 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that takes nothing.
-    pub(super) async fn failed_after(&mut self, id: &Id, known: &Known, failure: &Failure) -> anyhow::Result<()> {
+    pub(super) async fn failed_after(&mut self, id: &Id, known: &Known, failure: &CliError) -> Result<()> {
         self.fail(Some(id), known, failure).await
     }
 
-    async fn fail(&mut self, id: Option<&Id>, known: &Known, failure: &Failure) -> anyhow::Result<()> {
-        self.write(&known.result(id, Some(&told::object(failure)))).await?;
+    async fn fail(&mut self, id: Option<&Id>, known: &Known, failure: &CliError) -> Result<()> {
+        self.write(&known.result(id, Some(&json::object(failure)))).await?;
         self.tally.failed += 1;
-        self.tally.temporarily += u64::from(failure.exit_code() == 75);
+        self.tally.temporarily += u64::from(failure.class() == ErrorClass::Temporary);
         Ok(())
     }
 
-    async fn write(&mut self, line: &str) -> anyhow::Result<()> {
+    async fn write(&mut self, line: &str) -> Result<()> {
         match &mut self.file {
             Some(file) => file.append(line.as_bytes())?,
             None => self.context.send(line).await?,
@@ -136,7 +136,7 @@ impl Results {
         }
     }
 
-    /// The last sentence of a run that went through or had to stop.
+    /// The last message of a run that went through or had to stop.
     pub(super) fn summary(&self) -> String {
         let Tally { answered, answered_before, failed, cut_short, tokens_in, tokens_out, .. } = self.tally;
         let mut said = format!("{} answered", lines(answered));
@@ -150,7 +150,7 @@ impl Results {
         said
     }
 
-    /// The last sentence of a run that was interrupted.
+    /// The last message of a run that was interrupted.
     pub(super) fn stopped(&self) -> String {
         let onwards = match self.file {
             Some(_) => "the same command goes on from here",
@@ -162,12 +162,12 @@ impl Results {
     /// Whether every line has its answer.
     ///
     /// # Errors
-    /// [`Failure::Incomplete`].
+    /// [`CliError::Incomplete`].
     pub(super) fn verdict(&self) -> Result<()> {
         let Tally { failed, temporarily, .. } = self.tally;
         match failed {
             0 => Ok(()),
-            missing => Err(Failure::Incomplete { missing, temporary: temporarily == failed }),
+            missing => Err(CliError::Incomplete { missing, temporary: temporarily == failed }),
         }
     }
 }

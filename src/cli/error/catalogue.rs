@@ -1,0 +1,366 @@
+//! Every error with its code, class, exit code, sentence and hint, kept as one text for people to review:
+//! `tests/it/failures.txt`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus::internal::oauth::TokenFailure;
+use nexus::internal::provider::BUILT_IN;
+use nexus::internal::session::SealError;
+use nexus::store::FileProblem;
+use nexus::{CertificateProblem, ErrorInfo as _};
+
+use super::*;
+
+const MINUTES_2: Duration = Duration::from_secs(120);
+
+fn text(text: &str) -> String {
+    text.into()
+}
+
+fn work() -> String {
+    text("work")
+}
+
+fn built_in() -> String {
+    text(BUILT_IN)
+}
+
+fn host() -> String {
+    text("id.example.com")
+}
+
+fn path(path: &str) -> PathBuf {
+    path.into()
+}
+
+fn io_error() -> Arc<io::Error> {
+    Arc::new(io::Error::from_raw_os_error(13))
+}
+
+fn refusal(status: Option<u16>, kind: Option<&str>) -> Refusal {
+    Refusal {
+        host: text("llm.example.com"),
+        status,
+        kind: kind.map(text),
+        message: text("its own words"),
+        request_id: Some(text("req_1")),
+        ..Refusal::default()
+    }
+}
+
+fn failure(description: &str, status: Option<u16>) -> TokenFailure {
+    TokenFailure {
+        description: text(description),
+        temporary: status.is_none_or(|status| status == 429 || status >= 500),
+        status,
+        retry_after: (status == Some(429)).then_some(Duration::from_secs(20)),
+    }
+}
+
+fn command_line() -> Vec<CliError> {
+    use CliError::*;
+    vec![
+        CliError::usage("chat", "`-` reads the question from stdin and stands alone"),
+        Usage { message: text("stdin is not UTF-8 text"), hint: text("attach it") },
+        Configuration { message: text("config.toml has an unknown key `x`"), hint: text("did you mean `y`?") },
+        Attachment { file: text("a.zip"), reason: text("it looks like application/zip"), hint: text("convert it") },
+        NoClientId { error: ProviderError::NoClientId { provider: built_in() }, others: vec![text("gw"), work()] },
+        NoModel { provider: built_in(), unlisted: None },
+        NoModel { provider: work(), unlisted: None },
+        NoModel { provider: work(), unlisted: Some(Box::new(refusal(Some(404), None))) },
+        NoConversation { wanted: text("1wq3"), several: 0 },
+        NoConversation { wanted: text("1w"), several: 2 },
+        NoConversation { wanted: String::new(), several: 0 },
+        SchemaMismatch { reason: text("at `/age`, want integer, but got string"), cut: false },
+        SchemaMismatch { reason: text("it is no JSON: EOF while parsing an object"), cut: true },
+        File { path: path("answers.jsonl"), reason: text("Permission denied"), hint: text("make it writable") },
+        OutputBusy { path: path("answers.jsonl") },
+        BadLine { number: 7, reason: text("`prompt` is missing") },
+        Incomplete { missing: 1, temporary: true },
+        Incomplete { missing: 12, temporary: false },
+        CliError::system("reading stdin")("Is a directory (os error 21)"),
+        History(StoreError::file(Path::new("history.db"), FileProblem::Locked)),
+        History(StoreError::file(Path::new("history.db"), FileProblem::Damaged)),
+        NotDeleted(StoreError::file(Path::new("sessions.db"), FileProblem::DiskFull).into()),
+        CliError::stdout(io::Error::from_raw_os_error(28)),
+        Interrupted(super::Interrupted::CTRL_C),
+    ]
+}
+
+fn provider() -> Vec<CliError> {
+    use ProviderError::*;
+    let invalid = text("is http, which is allowed on loopback only; use https");
+    let errors = [
+        NoClientId { provider: built_in() },
+        NoClientId { provider: work() },
+        MissingUrl { provider: work(), setting: "token_url" },
+        InvalidUrl { provider: work(), setting: "token_url", reason: invalid },
+    ];
+    errors.map(CliError::from).into()
+}
+
+fn sign_in() -> Vec<CliError> {
+    use SignInError::*;
+    let said = |description: &str| text(description);
+    let mut all = vec![
+        ClientRefused { provider: built_in(), client_id: text("c"), host: host(), description: said("unknown client") },
+        ClientRefused { provider: work(), client_id: text("c"), host: host(), description: String::new() },
+        RedirectUnusable { uri: text("https://localhost/"), reason: text("it is https") },
+        RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: said("not registered") },
+        IssuerMismatch { expected: text("https://id.example.com"), got: text("https://evil.example.com") },
+        IssuerMismatch { expected: text("https://id.example.com"), got: String::new() },
+        CodeRefused { provider: work(), host: host(), description: said("answered 400: invalid_grant: used before") },
+        PortTaken { address: text("127.0.0.1:4000"), provider: built_in() },
+        PortTaken { address: text("127.0.0.1:4000"), provider: work() },
+        WrongAnswer { reason: "the answer has no `state`" },
+        ReservedParameter { provider: work(), parameter: text("state") },
+        InvalidResponse { host: host(), description: text("with text/html where JSON was asked for") },
+        System { description: text("drawing a random number: Function not implemented (os error 38)") },
+        Http(HttpError::NotTls { host: text("127.0.0.1:8080") }),
+        Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
+    ];
+    for error in ["access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"] {
+        all.push(Refused { provider: work(), error: text(error), description: said("the server's words") });
+    }
+    for turned_away in [0, 1, 2] {
+        all.push(TimedOut {
+            provider: built_in(),
+            waited: Duration::from_secs(600),
+            client_id: text("c"),
+            redirect_uri: text("http://localhost:4000/oauth/claude/callback"),
+            turned_away,
+        });
+    }
+    for (description, status) in [
+        ("did not answer within 30 seconds", None),
+        ("answered 429", Some(429)),
+        ("answered 404", Some(404)),
+        ("answered 400: invalid_scope", Some(400)),
+    ] {
+        all.push(ExchangeFailed { provider: work(), host: host(), failure: failure(description, status) });
+    }
+    all.into_iter().map(CliError::from).collect()
+}
+
+fn session() -> Vec<CliError> {
+    use SessionError::*;
+    let failed =
+        |description, status| RefreshFailed { provider: work(), host: host(), failure: failure(description, status) };
+    let errors = [
+        NotSignedIn { provider: built_in(), others: Vec::new() },
+        NotSignedIn { provider: work(), others: Vec::new() },
+        NotSignedIn { provider: built_in(), others: vec![work()] },
+        NotSignedIn { provider: built_in(), others: vec![text("play"), work()] },
+        Ended { provider: work(), at: 1_761_575_400, cut_off: None },
+        Ended { provider: work(), at: 1_761_575_400, cut_off: Some(1_761_571_800) },
+        NoRefreshToken { provider: work(), expired_at: 1_761_575_400, now: 1_761_575_520 },
+        NoRefreshToken { provider: work(), expired_at: 1_761_575_520, now: 1_761_575_400 },
+        BoundElsewhere {
+            provider: work(),
+            setting: "token_url",
+            bound: text("https://a/"),
+            configured: text("https://b/"),
+        },
+        failed("answered 503", Some(503)),
+        failed("answered 400: invalid_request", Some(400)),
+        ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
+        DoesNotOpen { store: text("sessions.db"), key: path("key") },
+        NotSent(Arc::new(HttpError::NotTls { host: host() })),
+        Seal(SealError(text("the value is too long"))),
+        Abandoned("sign-in"),
+    ];
+    errors.map(CliError::from).into()
+}
+
+fn store() -> Vec<CliError> {
+    use FileProblem::*;
+    let problems = [
+        DiskFull,
+        QuotaExceeded,
+        FileTooLarge { file: path("sessions.db") },
+        NotWritable,
+        Locked,
+        Damaged,
+        NewerVersion { version: 9 },
+        Journal(io_error()),
+        Lock(io_error()),
+        Folder { existing: path("home"), problem: text("Permission denied (os error 13)") },
+        Refused(io_error()),
+        Database(text("no such column")),
+    ];
+    let mut all: Vec<StoreError> =
+        problems.into_iter().map(|problem| StoreError::file(Path::new("sessions.db"), problem)).collect();
+    all.extend([
+        StoreError::Busy { waited: Duration::from_secs(90) },
+        StoreError::Superseded,
+        StoreError::LockLost,
+        StoreError::Unavailable(io_error()),
+        StoreError::Failed(io_error()),
+    ]);
+    all.into_iter().map(CliError::from).collect()
+}
+
+fn key() -> Vec<CliError> {
+    use KeyError::*;
+    let key = || path("key");
+    let errors = [
+        Missing { path: key() },
+        Unreadable { path: key(), source: io_error() },
+        NotAKey { path: key() },
+        NoPassphrase,
+        PassphraseMissing { path: key(), description: text("passphrase.txt: No such file or directory") },
+        WrongPassphrase { path: key() },
+        KeyringUnusable { path: key(), description: text("is locked") },
+        KeyringEntryMissing { path: key(), service: "nexus", user: text("1a2b") },
+        KeyringRefused { path: key(), description: text("is locked") },
+        Unwritable { path: key(), problem: FileProblem::DiskFull },
+        Unwritable { path: key(), problem: FileProblem::Refused(io_error()) },
+        Folder {
+            path: path("state"),
+            problem: FileProblem::Folder { existing: path("home"), problem: text("Permission denied (os error 13)") },
+        },
+        Lock { path: path("key.lock"), source: None },
+        Lock { path: path("key.lock"), source: Some(io_error()) },
+        System { attempt: "drawing a random number", description: text("Function not implemented (os error 38)") },
+    ];
+    errors.map(CliError::from).into()
+}
+
+fn http() -> Vec<CliError> {
+    use HttpError::*;
+    let untrusted = |problem| Untrusted { host: host(), problem };
+    let errors = [
+        Unreachable { host: host(), reason: text("Connection refused (os error 111)") },
+        untrusted(CertificateProblem::UnknownIssuer),
+        untrusted(CertificateProblem::AuthorityCertificate),
+        untrusted(CertificateProblem::Other(text("NotValidForName"))),
+        NotTls { host: text("127.0.0.1:8080") },
+        InvalidUrl { host: host(), reason: text("must not contain a fragment") },
+        UnusableProxy { variable: text("HTTPS_PROXY"), proxy: text("a socks5 proxy") },
+        NoRoots { reason: text("no file was found") },
+        System { action: "building the HTTP client", reason: text("out of memory") },
+    ];
+    errors.map(CliError::from).into()
+}
+
+fn api() -> Vec<CliError> {
+    use ApiError::*;
+    let not_found = || Box::new(refusal(Some(404), Some("not_found_error")));
+    let mut all = vec![
+        NoApiUrl { provider: work() },
+        UnusableHeader { provider: work(), name: text("x y"), reason: "no header is called so" },
+        UnusableToken,
+        ReservedField { field: text("model") },
+        UnwritableQuestion { reason: text("a float that is not finite") },
+        UnsupportedByModel { model: text("claude-x"), wanted: text("--effort max") },
+        NoModelList { provider: work(), refusal: not_found() },
+        NoSuchModel { nearest: text("fast"), refusal: not_found() },
+        TokenRejected { provider: work(), refusal: Box::new(refusal(Some(401), Some("authentication_error"))) },
+        AnswerCut { host: host(), reason: text("the connection broke") },
+        AnswerCut { host: host(), reason: String::new() },
+        Declined { description: text("a policy") },
+        Declined { description: String::new() },
+        ContextFull,
+        TooLong { host: host(), limit: 64 },
+        InvalidResponse { host: host(), description: text("with text/html where JSON was asked for") },
+        DeadlineExceeded { host: host(), waited: MINUTES_2 },
+        Http(HttpError::Unreachable { host: host(), reason: text("Connection refused (os error 111)") }),
+    ];
+    let mut refused = |refusal| all.push(Refused(Box::new(refusal)));
+    for status in [400, 401, 402, 403, 404, 408, 409, 413, 429, 302, 500, 503, 529] {
+        refused(refusal(Some(status), None));
+    }
+    refused(Refusal { retry_after: Some(Duration::from_secs(20)), ..refusal(Some(429), Some("rate_limit_error")) });
+    refused(refusal(Some(429), Some("enforced_spend_limit_reached")));
+    refused(refusal(Some(400), Some("context_length_exceeded")));
+    let poor = text("Your credit balance is too low to access the API");
+    refused(Refusal { message: poor, ..refusal(Some(400), Some("invalid_request_error")) });
+    refused(Refusal { invalid_token: true, ..refusal(Some(403), None) });
+    refused(Refusal { message: String::new(), request_id: None, ..refusal(Some(500), None) });
+    for kind in ["overloaded_error", "rate_limit_error", "invalid_request_error"] {
+        refused(refusal(None, Some(kind)));
+    }
+    refused(refusal(None, None));
+    all.into_iter().map(CliError::from).collect()
+}
+
+fn catalogue() -> Vec<CliError> {
+    [command_line(), provider(), sign_in(), session(), store(), key(), http(), api()].concat()
+}
+
+#[cfg(not(feature = "keyring"))]
+/// The variants from the outside in, as `Debug` shows them: `Library(Session(Store(Busy`.
+fn variants(error: &CliError) -> String {
+    format!("{error:?}").chars().take_while(|c| c.is_alphanumeric() || *c == '(').collect()
+}
+
+#[cfg(not(feature = "keyring"))]
+fn entry(error: &CliError) -> String {
+    let (code, class, exit_code, hint) = (error.code(), error.class(), error.exit_code(), error.hint());
+    let variants = variants(error).replace('(', " ");
+    let variants = variants.trim_start_matches("Library ").trim_end();
+    format!("{variants}: {code}, {class:?}, exit {exit_code}\n  error: {error}\n  {hint}\n")
+}
+
+/// `NEXUS_WRITE_FAILURES=1 cargo test --bin nexus catalogue` writes the file anew, for a person to review what changed.
+// With the keyring built in, two hints differ.
+#[cfg(not(feature = "keyring"))]
+#[test]
+fn the_catalogue_is_the_reviewed_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/failures.txt");
+    let entries: Vec<_> = catalogue().iter().map(entry).collect();
+    let entries = entries.join("\n");
+    if crate::cli::environment::variable("NEXUS_WRITE_FAILURES").is_some() {
+        std::fs::write(&path, &entries).unwrap();
+    }
+    let reviewed = std::fs::read_to_string(path).unwrap();
+    for (line, (entries, reviewed)) in (1..).zip(entries.lines().zip(reviewed.lines())) {
+        assert_eq!(entries, reviewed, "tests/it/failures.txt, line {line}");
+    }
+    assert_eq!(entries.len(), reviewed.len());
+}
+
+#[test]
+fn the_catalogue_has_every_variant() {
+    let sources = [
+        ("CliError", include_str!("mod.rs")),
+        ("ApiError", include_str!("../../api/error.rs")),
+        ("SignInError", include_str!("../../oauth/error.rs")),
+        ("SessionError", include_str!("../../session/error.rs")),
+        ("KeyError", include_str!("../../session/key/error.rs")),
+        ("StoreError", include_str!("../../store/error.rs")),
+        ("FileProblem", include_str!("../../store/error.rs")),
+        ("ProviderError", include_str!("../../provider/error.rs")),
+        ("HttpError", include_str!("../../http/error.rs")),
+        ("CertificateProblem", include_str!("../../http/error.rs")),
+    ];
+    let shown: String = catalogue().iter().map(|error| format!("{error:?}\n")).collect();
+    let shown: std::collections::BTreeSet<&str> = shown.split(|c: char| !c.is_alphanumeric()).collect();
+    for (name, source) in sources {
+        let body = source.split_once(&format!("enum {name} {{\n")).unwrap().1.split_once("\n}\n").unwrap().0;
+        let declared = body.lines().filter_map(|line| line.strip_prefix("    ")).filter_map(|line| {
+            let variant = line.split(|c: char| !c.is_alphanumeric()).next()?;
+            variant.starts_with(char::is_uppercase).then_some(variant)
+        });
+        for variant in declared {
+            assert!(shown.contains(variant), "{name}::{variant}");
+        }
+    }
+}
+
+#[test]
+fn every_error_has_a_documented_exit_code_and_a_hint() {
+    for error in catalogue() {
+        if matches!(error, CliError::Interrupted(_)) {
+            continue;
+        }
+        assert!(matches!(error.exit_code(), 1 | 2 | 4 | 75), "{error:?}");
+        assert!(!error.hint().is_empty(), "{error:?}");
+        let code = error.code();
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
+        assert!(!error.to_string().ends_with('.') && !error.hint().ends_with('.'), "{error}");
+    }
+}

@@ -1,0 +1,35 @@
+//! Errors as programs read them.
+
+use nexus::ErrorInfo as _;
+use nexus::internal::time;
+use serde_json::{Value, json};
+
+use super::CliError;
+
+/// The object that a command prints: the error in a member of its own.
+pub(crate) fn envelope(error: &CliError) -> Value {
+    json!({ "version": 1, "error": object(error) })
+}
+
+/// An error as an object.
+pub(crate) fn object(error: &CliError) -> Value {
+    let mut object = json!({
+        "reason": error.code(),
+        "message": error.to_string(),
+        "hint": error.hint(),
+        "exit_code": error.exit_code(),
+    });
+    let refusal = error.refusal();
+    let fields = [
+        ("http_status", error.http_status().map(Into::into)),
+        ("type", refusal.and_then(|refusal| refusal.kind.clone()).map(Into::into)),
+        ("request_id", refusal.and_then(|refusal| refusal.request_id.clone()).map(Into::into)),
+        ("retry_after", error.retry_after().map(time::rounded_up).map(Into::into)),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            object[name] = value;
+        }
+    }
+    object
+}

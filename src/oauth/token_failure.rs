@@ -1,0 +1,38 @@
+//! What a token endpoint did instead of issuing a token.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a token endpoint did instead of issuing a token. It is stored with the session, for the processes that wait for
+/// the same refresh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenFailure {
+    /// What it did, as the end of "HOST ...".
+    #[serde(rename = "why")]
+    pub description: String,
+    /// Whether the same request may succeed later.
+    pub temporary: bool,
+    /// The HTTP status, if it answered.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// `Retry-After` (RFC 9110, section 10.2.3).
+    #[serde(default, with = "whole_seconds")]
+    pub retry_after: Option<Duration>,
+}
+
+/// A duration as whole seconds, rounded up.
+mod whole_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(wait: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        wait.map(crate::time::rounded_up).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let seconds = Option::<i64>::deserialize(deserializer)?;
+        Ok(seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+    }
+}
