@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use futures_core::Stream as _;
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
-use nexus::{Accounts, Delta, Folders, Message, Notice, OAuthClient, Provider, Question};
+use nexus::{Client, Delta, Folders, Message, Notice, OAuthClient, ProviderConfig, Question};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Your own server's endpoints stand here, or `Provider::claude_code()`.
+    // Your own server's endpoints stand here, or `ProviderConfig::claude_code()`.
     let sandbox = Sandbox::start(Settings::default()).await?;
-    let provider = Provider::named("sandbox")
+    let provider = ProviderConfig::named("sandbox")
         .with_client(OAuthClient::public("sandbox-client"))
         .with_redirect_uri("http://127.0.0.1:8080/callback")
         .with_authorize_url(&sandbox.url(Endpoint::Authorize))?
@@ -27,17 +27,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_api_url(&sandbox.origin())?;
     let home = tempfile::tempdir()?;
     let notice = Arc::new(|notice: &Notice| eprintln!("{notice}"));
-    let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, notice);
+    let client = Client::new(provider, &Folders::under(home.path()), nexus::now, notice);
 
     // A browser would go to `request.url()`; here the sandbox's own user approves.
-    let request = accounts.authorization_url()?;
+    let request = client.authorization_url()?;
     let redirect = Sandbox::approve(request.url().as_str()).await?;
     let (_, query) = redirect.split_once('?').ok_or("the redirect has no query")?;
-    accounts.exchange_code("ada", request, query).await?;
+    client.exchange_code("ada", request, query).await?;
 
     let words = std::env::args().nth(1).unwrap_or_else(|| "What is a monad?".into());
     let question = Question::new("sandbox-large", [Message::user(words)]);
-    let mut answer = pin!(accounts.chat("ada", &question).await?);
+    let mut answer = pin!(client.chat("ada", &question).await?);
     while let Some(delta) = std::future::poll_fn(|context| answer.as_mut().poll_next(context)).await {
         if let Delta::Text(text) = delta? {
             print!("{text}");
@@ -45,6 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     println!();
-    accounts.wait_for_saves().await;
+    client.wait_for_saves().await;
     Ok(())
 }

@@ -34,8 +34,8 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use nexus::{
-    Accounts, ApiError, AuthorizationRequest, ClientAuth, ClientSecret, Error, ErrorClass, ErrorInfo as _, Folders,
-    Message, OAuthClient, Provider, ProviderError, Question, SignInError, Url, Verdict,
+    ApiError, AuthorizationRequest, Client, ClientAuth, ClientSecret, Error, ErrorClass, ErrorInfo as _, Folders,
+    Message, OAuthClient, ProviderConfig, ProviderError, Question, SignInError, Url, Verdict,
 };
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -53,7 +53,7 @@ const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Ask Claude</ti
   answer.textContent = said.response ?? said.message }</script>"#;
 
 struct App {
-    accounts: Accounts,
+    client: Client,
     /// Sign-ins under way, the oldest first, each with the cookie of the browser that began it.
     pending: Mutex<VecDeque<(String, AuthorizationRequest)>>,
     /// What every cookie ends with.
@@ -66,18 +66,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen = variable("LISTEN").unwrap_or_else(|| "127.0.0.1:4000".into());
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let provider = provider(listener.local_addr()?.port())?;
-    let redirect_uri = Url::parse(&provider.redirect_uri.value)?;
+    let redirect_uri = Url::parse(&provider.redirect_uri)?;
     let home = variable("NEXUS_HOME").unwrap_or_else(|| "nexus-home".into());
     let notice = Arc::new(|notice: &nexus::Notice| eprintln!("{notice}"));
-    let accounts = Accounts::new(provider, &Folders::under(Path::new(&home)), nexus::now, notice);
-    accounts.check_writable().await?;
+    let client = Client::new(provider, &Folders::under(Path::new(&home)), nexus::now, notice);
+    client.check_writable().await?;
 
     // Lax, not Strict: the way back from the authorization server comes from another site.
     let cookie_attributes = match redirect_uri.scheme() {
         "https" => "Path=/; HttpOnly; SameSite=Lax; Secure",
         _ => "Path=/; HttpOnly; SameSite=Lax",
     };
-    let app = App { accounts: accounts.clone(), pending: Mutex::default(), cookie_attributes };
+    let app = App { client: client.clone(), pending: Mutex::default(), cookie_attributes };
     let router = Router::new()
         .route("/", get(async || Html(PAGE)))
         .route("/oauth/claude/authorize", get(start))
@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .await?;
     // A refresh token that was just spent must be replaced in the store before the runtime goes.
-    accounts.wait_for_saves().await;
+    client.wait_for_saves().await;
     Ok(())
 }
 
@@ -102,8 +102,8 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn provider(port: u16) -> Result<Provider, ProviderError> {
-    let mut provider = Provider::claude_code().with_redirect_uri(
+fn provider(port: u16) -> Result<ProviderConfig, ProviderError> {
+    let mut provider = ProviderConfig::claude_code().with_redirect_uri(
         variable("CLAUDE_CODE_REDIRECT_URI").unwrap_or(format!("http://localhost:{port}/oauth/claude/callback")),
     );
     if let Some(id) = variable("CLAUDE_CODE_CLIENT_ID") {
@@ -112,12 +112,12 @@ fn provider(port: u16) -> Result<Provider, ProviderError> {
             None => OAuthClient::public(id),
         });
     }
-    type WithUrl = fn(Provider, &str) -> Result<Provider, ProviderError>;
+    type WithUrl = fn(ProviderConfig, &str) -> Result<ProviderConfig, ProviderError>;
     let endpoints: [(&str, WithUrl); 4] = [
-        ("AUTHORIZE_URL", Provider::with_authorize_url),
-        ("TOKEN_URL", Provider::with_token_url),
-        ("REVOKE_URL", Provider::with_revoke_url),
-        ("API_URL", Provider::with_api_url),
+        ("AUTHORIZE_URL", ProviderConfig::with_authorize_url),
+        ("TOKEN_URL", ProviderConfig::with_token_url),
+        ("REVOKE_URL", ProviderConfig::with_revoke_url),
+        ("API_URL", ProviderConfig::with_api_url),
     ];
     for (name, with_url) in endpoints {
         if let Some(url) = variable(name) {
@@ -132,7 +132,7 @@ fn provider(port: u16) -> Result<Provider, ProviderError> {
 
 /// Sends the browser to the authorization server, and remembers which browser that was.
 async fn start(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let attempt = app.accounts.authorization_url()?;
+    let attempt = app.client.authorization_url()?;
     let browser = match cookie(&headers, "browser") {
         Some(known) if known.len() == 64 => known.to_owned(),
         _ => random_text()?,
@@ -158,10 +158,10 @@ async fn callback(
     let attempt = app.take_attempt(browser, &query).ok_or_else(Refusal::no_such_sign_in)?;
     // A fresh cookie, as the old one may have been planted by somebody who would then be signed in too.
     let user = random_text()?;
-    app.accounts.exchange_code(&owner(&user), attempt, &query).await?;
+    app.client.exchange_code(&owner(&user), attempt, &query).await?;
     if let Some(before) = cookie(&headers, "user") {
         // Nobody can reach that session any more. That it cannot be ended is no reason to fail.
-        let _ = app.accounts.sign_out(&owner(before)).await;
+        let _ = app.client.sign_out(&owner(before)).await;
     }
     // On to an address without the code, which would stay in the browser's history.
     Ok((app.set_cookie("user", &user), Redirect::to("/")).into_response())
@@ -188,14 +188,14 @@ async fn chat(
         messages: vec![Message::user(asked.message)],
         ..Question::default()
     };
-    let response = app.accounts.chat(&owner, &question).await?.text().await?;
+    let response = app.client.chat(&owner, &question).await?.text().await?;
     Ok(Json(serde_json::json!({ "response": response })))
 }
 
 /// Ends the session, at the authorization server too where that can be done.
 async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
     if let Some(user) = cookie(&headers, "user") {
-        app.accounts.sign_out(&owner(user)).await?;
+        app.client.sign_out(&owner(user)).await?;
     }
     Ok((app.set_cookie("user", "; Max-Age=0"), StatusCode::NO_CONTENT).into_response())
 }
@@ -214,12 +214,12 @@ impl App {
 
     /// The configured model, else the first that this user may use.
     async fn model(&self, owner: &str) -> Result<String, Refusal> {
-        let provider = self.accounts.provider();
+        let provider = self.client.provider();
         if let Some(model) = &provider.api.model {
             return Ok(model.clone());
         }
-        let session = self.accounts.get_valid(owner).await?;
-        let models = self.accounts.models(owner, session).await?;
+        let session = self.client.get_valid(owner).await?;
+        let models = self.client.models(owner, session).await?;
         let first = models.into_iter().next().map(|model| model.id);
         first.ok_or_else(Refusal::no_model)
     }

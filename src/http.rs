@@ -20,10 +20,10 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Request, Response, redirect};
 use zeroize::Zeroizing;
 
-pub use connecting::Connecting;
+pub(crate) use connecting::Connecting;
 use error::Result;
 pub use error::{CertificateProblem, HttpError};
-pub use send_error::{SendError, root_cause};
+pub(crate) use send_error::{SendError, root_cause};
 use send_error::{send_error, unknown_issuer};
 
 use crate::clean;
@@ -34,10 +34,10 @@ use crate::time;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What nexus calls itself.
-pub const USER_AGENT: &str = concat!("nexus/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("nexus/", env!("CARGO_PKG_VERSION"));
 
 /// A variable of the environment, if it is set and not empty.
-pub type Variable = fn(&'static str) -> Option<String>;
+pub(crate) type Variable = fn(&'static str) -> Option<String>;
 
 /// Receives one line per thing that happens on the wire, secrets already masked.
 pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
@@ -301,7 +301,7 @@ fn system(action: &'static str, error: &dyn Error) -> HttpError {
 
 /// How long a server asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
 /// date, which is compared with the server's own clock.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let after = header("retry-after");
     let date = || {

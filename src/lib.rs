@@ -1,6 +1,6 @@
 //! Sign a user in once with OAuth, keep the session alive, and use Claude without an API key.
 //!
-//! [`Accounts`] is the entry point: one for each provider (an authorization server and the API that its tokens are good
+//! [`Client`] is the entry point: one for each provider (an authorization server and the API that its tokens are good
 //! for), for any number of users. It signs users in with the authorization code flow and PKCE (RFC 6749, RFC 7636),
 //! keeps their sessions sealed in a store, refreshes each session once however many tasks and processes need it, and
 //! streams answers.
@@ -13,12 +13,12 @@
 //! use std::sync::Arc;
 //!
 //! use nexus::sandbox::{Endpoint, Sandbox, Settings};
-//! use nexus::{Accounts, Folders, Message, Notice, OAuthClient, Provider, Question};
+//! use nexus::{Client, Folders, Message, Notice, OAuthClient, ProviderConfig, Question};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let sandbox = Sandbox::start(Settings::default()).await?;
-//! let provider = Provider::named("sandbox")
+//! let provider = ProviderConfig::named("sandbox")
 //!     .with_client(OAuthClient::public("sandbox-client"))
 //!     .with_redirect_uri("http://127.0.0.1:8080/callback")
 //!     .with_authorize_url(&sandbox.url(Endpoint::Authorize))?
@@ -26,24 +26,24 @@
 //!     .with_api_url(&sandbox.origin())?;
 //! let home = tempfile::tempdir()?;
 //! let notice = Arc::new(|notice: &Notice| eprintln!("{notice}"));
-//! let accounts = Accounts::new(provider, &Folders::under(home.path()), nexus::now, notice);
+//! let client = Client::new(provider, &Folders::under(home.path()), nexus::now, notice);
 //!
 //! // GET /login: keep the request for this browser, and redirect it to `request.url()`.
-//! let request = accounts.authorization_url()?;
+//! let request = client.authorization_url()?;
 //! # let redirect = Sandbox::approve(request.url().as_str()).await?;
 //! # let query = redirect.split_once('?').map_or("", |(_, query)| query);
 //!
 //! // GET /callback?code=...&state=...: `query` is the query string.
-//! let session = accounts.exchange_code("ada", request, query).await?;
+//! let session = client.exchange_code("ada", request, query).await?;
 //! assert_eq!(session.account(), Some("you@sandbox.example"));
 //!
 //! // POST /chat
 //! let question = Question::new("sandbox-large", [Message::user("Hello!")]);
-//! let mut answer = accounts.chat("ada", &question).await?;
+//! let mut answer = client.chat("ada", &question).await?;
 //! assert!(answer.text().await?.starts_with("You said: Hello!"));
 //!
 //! // Before the program ends: tokens that were requested must be saved.
-//! accounts.wait_for_saves().await;
+//! client.wait_for_saves().await;
 //! # Ok(())
 //! # }
 //! ```
@@ -54,13 +54,13 @@
 //!
 //! An *owner* is any text that names a user, such as an id of your own. The command line uses the empty text, so a
 //! program that shares its folders must not. A request that is begun in one process can be finished in another
-//! ([`Accounts::keep_pending`], [`Accounts::take_pending`]).
+//! ([`Client::keep_pending`], [`Client::take_pending`]).
 //!
 //! # Stores
 //!
 //! | store | for |
 //! |---|---|
-//! | [`store::SqliteStore`] (feature `sqlite`) | one machine, any number of processes; [`Accounts::new`] uses it |
+//! | [`store::SqliteStore`] (feature `sqlite`) | one machine, any number of processes; [`Client::new`] uses it |
 //! | [`store::MemoryStore`] | tests, and a single process that may forget its sessions |
 //! | your own [`store::SessionStore`] | anything else; [`store::conformance`] checks that it keeps the contract |
 //!
@@ -104,61 +104,57 @@ pub use api::{
 #[doc(inline)]
 pub use client::Folders;
 #[doc(inline)]
-pub use client::{Accounts, Error, Revocation, SignedOut};
+pub use client::{Client, Error, Revocation, SignedOut};
 pub use error::{ErrorClass, ErrorInfo};
 pub use http::{CertificateProblem, HttpError};
 #[doc(inline)]
-pub use oauth::{AuthorizationRequest, SignInError, TokenError, TokenResponse, Verdict};
+pub use oauth::{AuthorizationRequest, SignInError, TokenFailure, Verdict};
 #[doc(inline)]
-pub use provider::{
-    Api, Client as OAuthClient, ClientAuth, Dialect, Encoding, Origin, Provider, ProviderError, RequestStyle, Setting,
-    Url,
-};
+pub use provider::{Api, ClientAuth, Dialect, Encoding, OAuthClient, ProviderConfig, ProviderError, RequestStyle, Url};
 #[doc(inline)]
 pub use secret::{AccessToken, AuthorizationCode, ClientSecret, Secret};
 #[doc(inline)]
 pub use session::key::{KeyBackend, KeyConfig, KeyError, Keystore, PassphraseSource};
 #[doc(inline)]
-pub use session::{
-    EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding, SessionError, SessionKey,
-};
+pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding, SessionError};
 pub use time::now;
 
 /// What only the command line, the tests and the fuzz targets need. No part of the public interface.
 #[doc(hidden)]
 pub mod internal {
     pub mod api {
-        pub use crate::api::*;
+        pub use crate::api::{SILENCE, sse};
     }
     pub mod clean {
-        pub use crate::clean::*;
-    }
-    pub mod client {
-        pub use crate::client::*;
+        pub use crate::clean::{Lines, clean, visible, visible_json};
     }
     pub mod http {
-        pub use crate::http::*;
+        pub use crate::http::{Http, Roots, Trace};
     }
     pub mod loopback {
-        pub use crate::loopback::*;
+        pub use crate::loopback::addressed_to_us;
     }
     pub mod oauth {
-        pub use crate::oauth::*;
+        pub use crate::oauth::{RedirectListener, TokenResponse, account, page, pkce};
     }
     pub mod private_fs {
-        pub use crate::private_fs::*;
+        pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit};
     }
     pub mod provider {
-        pub use crate::provider::*;
+        pub use crate::provider::{BUILT_IN, endpoint_url, host};
     }
     pub mod secret {
-        pub use crate::secret::*;
+        pub use crate::secret::{RefreshToken, VARIABLES, Verifier};
     }
     pub mod session {
-        pub use crate::session::*;
+        pub use crate::session::{PendingSaves, SealError, StoreTime};
+        pub mod key {
+            pub use crate::session::key::{KeyLocation, Moved};
+        }
     }
+    #[cfg(feature = "sqlite")]
     pub mod store {
-        pub use crate::store::*;
+        pub use crate::store::database;
     }
     pub mod time {
         pub use crate::time::*;

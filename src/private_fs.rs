@@ -180,7 +180,7 @@ fn refused(why: &str) -> io::Result<()> {
 }
 
 /// Removes a file; that there is none is as good.
-pub fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -204,7 +204,7 @@ fn options() -> OpenOptions {
 }
 
 /// Makes a new name in a folder survive a power cut.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 

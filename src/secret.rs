@@ -13,11 +13,11 @@
 //! There is nothing to print it with:
 //!
 //! ```compile_fail
-//! println!("{}", nexus::internal::secret::AccessToken::new("t".into()));
+//! println!("{}", nexus::AccessToken::new("t".into()));
 //! ```
 //!
 //! ```
-//! let token = nexus::internal::secret::AccessToken::new("t".into());
+//! let token = nexus::AccessToken::new("t".into());
 //! assert_eq!(format!("{token:?}"), "(secret)");
 //! ```
 
@@ -35,7 +35,7 @@ pub struct Secret<K> {
 }
 
 /// The kinds of secret. They are never made, only named.
-pub mod kind {
+pub(crate) mod kind {
     /// Lets its bearer use the API (RFC 6749, section 1.4).
     pub enum Access {}
     /// Buys a new access token (RFC 6749, section 1.5).
@@ -47,7 +47,7 @@ pub mod kind {
     /// What a confidential client authenticates with (RFC 6749, section 2.3.1).
     pub enum Client {}
     /// What the key to the stored sessions is wrapped with.
-    pub enum Pass {}
+    pub(crate) enum Pass {}
 }
 
 /// An access token.
@@ -61,7 +61,7 @@ pub type Verifier = Secret<kind::Verifier>;
 /// A client secret.
 pub type ClientSecret = Secret<kind::Client>;
 /// A passphrase.
-pub type Passphrase = Secret<kind::Pass>;
+pub(crate) type Passphrase = Secret<kind::Pass>;
 
 /// The variables of the environment that hold secrets; no child process inherits them.
 pub const VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
@@ -85,7 +85,7 @@ impl<K> Secret<K> {
 }
 
 /// Compares two texts in time that depends on their length alone.
-pub fn same(one: &str, other: &str) -> bool {
+pub(crate) fn same(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 

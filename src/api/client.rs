@@ -19,7 +19,7 @@ use super::question::Question;
 use super::{anthropic, openai_chat, refusal, unexpected};
 use crate::clean::clean;
 use crate::http::{Http, SendError};
-use crate::provider::{self, Provider, Url};
+use crate::provider::{self, ProviderConfig, Url};
 use crate::secret::AccessToken;
 
 /// More pages than any service has models for.
@@ -52,7 +52,7 @@ impl Default for Limits {
 }
 
 /// Talks to one provider's API, in its dialect.
-pub struct Client<'a> {
+pub(crate) struct ApiClient<'a> {
     http: &'a Http,
     base: &'a Url,
     pub(super) dialect: &'static dyn Dialect,
@@ -60,12 +60,12 @@ pub struct Client<'a> {
     pub(super) limits: Limits,
 }
 
-impl<'a> Client<'a> {
+impl<'a> ApiClient<'a> {
     /// A client for the provider's `api_url`.
     ///
     /// # Errors
     /// [`ApiError::NoApiUrl`], and [`ApiError::UnusableHeader`] for a configured header that cannot be sent.
-    pub fn new(http: &'a Http, provider: &'a Provider) -> Result<Self> {
+    pub(crate) fn new(http: &'a Http, provider: &'a ProviderConfig) -> Result<Self> {
         let base = provider.api.url.as_ref();
         let base = base.ok_or_else(|| ApiError::NoApiUrl { provider: provider.name.clone() })?;
         let dialect = dialect(provider.api.dialect);
@@ -73,7 +73,7 @@ impl<'a> Client<'a> {
     }
 
     /// Disables the time limit for the head of a response. The caller sets a deadline.
-    pub fn without_head_limit(mut self) -> Self {
+    pub(crate) fn without_head_limit(mut self) -> Self {
         self.limits.head = Duration::MAX;
         self
     }
@@ -85,7 +85,7 @@ impl<'a> Client<'a> {
     /// [`ApiError::Refused`] with what the service says, [`ApiError::Http`] if there is no response,
     /// [`ApiError::InvalidResponse`] if the response is neither a stream of events nor JSON,
     /// [`ApiError::ReservedField`] for an extra field that the question has already.
-    pub async fn ask(&self, token: &AccessToken, question: &Question) -> Result<Answer> {
+    pub(crate) async fn ask(&self, token: &AccessToken, question: &Question) -> Result<Answer> {
         let url = self.dialect.question_url(self.base, question);
         let mut spelling = Spelling::default();
         loop {
@@ -105,7 +105,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list without end.
-    pub async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
+    pub(crate) async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
         let mut models: Vec<Model> = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..MAX_PAGES {
@@ -163,7 +163,7 @@ fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>
 }
 
 /// The configured headers. A gateway's key may travel in any of them, so all are sensitive.
-pub(super) fn headers(provider: &Provider) -> Result<HeaderMap> {
+pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let unusable =
         |name: &str, reason| ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason };
     let mut headers = HeaderMap::new();

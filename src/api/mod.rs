@@ -22,7 +22,8 @@ mod tests;
 mod unexpected;
 
 pub use answer::{Answer, Delta};
-pub use client::{Client, SILENCE};
+pub(crate) use client::ApiClient;
+pub use client::SILENCE;
 pub use error::ApiError;
 pub use meta::{AnswerMeta, Usage};
 pub use models::Model;

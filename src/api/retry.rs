@@ -32,7 +32,7 @@ pub struct RetryPolicy {
     /// times this.
     pub backoff: Duration,
     /// Called whenever the question waits for something else. Without it, only the wait before a retry is reported, to
-    /// the notice of the accounts.
+    /// the notice callback of the client.
     pub progress: Option<ProgressFn>,
 }
 

@@ -14,7 +14,7 @@ use super::dialect::v1;
 use super::error::Result;
 use super::*;
 use crate::http::{Http, HttpError};
-use crate::provider::{Provider, Url};
+use crate::provider::{ProviderConfig, Url};
 use crate::secret::AccessToken;
 
 /// Answers one connection after the other with the bytes of a script and keeps the requests.
@@ -79,8 +79,8 @@ const STOP: &str = concat!(
     "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 );
 
-pub(super) fn provider(url: &str) -> Provider {
-    let mut provider = Provider::named("work");
+pub(super) fn provider(url: &str) -> ProviderConfig {
+    let mut provider = ProviderConfig::named("work");
     provider.api.url = Some(Url::parse(url).expect("a URL"));
     provider
 }
@@ -97,7 +97,7 @@ pub(super) fn question() -> Question {
 async fn chat(url: &str) -> (String, Result<AnswerMeta>) {
     let (http, provider) = (Http::default(), provider(url));
     let mut text = String::new();
-    let mut answer = match Client::new(&http, &provider).expect("a client").ask(&token(), &question()).await {
+    let mut answer = match ApiClient::new(&http, &provider).expect("a client").ask(&token(), &question()).await {
         Ok(answer) => answer,
         Err(failure) => return (text, Err(failure)),
     };
@@ -130,7 +130,7 @@ async fn refusal(reply: String) -> Refusal {
 
 async fn list(url: &str) -> Result<Vec<Model>> {
     let (http, provider) = (Http::default(), provider(url));
-    Client::new(&http, &provider).expect("a client").models(&token()).await
+    ApiClient::new(&http, &provider).expect("a client").models(&token()).await
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn the_base_keeps_its_path_and_query() {
 #[test]
 fn a_provider_that_cannot_be_asked_names_its_setting() {
     let http = Http::default();
-    let sentence = |provider: &Provider| Client::new(&http, provider).err().map(|failure| failure.to_string());
-    assert_eq!(sentence(&Provider::named("work")).as_deref(), Some("the provider work has no `api_url`"));
+    let sentence = |provider: &ProviderConfig| ApiClient::new(&http, provider).err().map(|failure| failure.to_string());
+    assert_eq!(sentence(&ProviderConfig::named("work")).as_deref(), Some("the provider work has no `api_url`"));
     for (name, value) in [("x key", "v"), ("x-key", "a\nb")] {
         let mut provider = provider("https://h.example");
         provider.api.headers.insert(name.into(), value.into());
@@ -328,14 +328,14 @@ async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
     let (http, token, question) = (Http::default(), token(), question());
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let deaf_provider = provider(&format!("http://{}", deaf.local_addr().expect("an address")));
-    let mut client = Client::new(&http, &deaf_provider).expect("a client");
+    let mut client = ApiClient::new(&http, &deaf_provider).expect("a client");
     client.limits.head = short;
     let silent = client.ask(&token, &question).await.err();
     assert!(matches!(&silent, Some(ApiError::Http(HttpError::Unreachable { .. }))), "{silent:?}");
 
     let mute = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let mute_provider = provider(&format!("http://{}", mute.local_addr().expect("an address")));
-    let mut client = Client::new(&http, &mute_provider).expect("a client");
+    let mut client = ApiClient::new(&http, &mute_provider).expect("a client");
     client.limits.body = short;
     let (asked, _open) = tokio::join!(client.ask(&token, &question), async {
         let (mut stream, _) = mute.accept().await.expect("a connection");
@@ -399,7 +399,7 @@ async fn lists_of_other_servers_are_read_or_refused() {
 fn futures_can_cross_threads() {
     fn send<T: Send>(_: T) {}
     let (http, provider) = (Http::default(), provider("https://h.example"));
-    let (client, token, question) = (Client::new(&http, &provider).expect("a client"), token(), question());
+    let (client, token, question) = (ApiClient::new(&http, &provider).expect("a client"), token(), question());
     send(client.ask(&token, &question));
     send(client.models(&token));
     send(async |mut answer: Answer| answer.next().await);

@@ -16,9 +16,8 @@ use crate::cli::paths::Paths;
 use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::secret;
-use nexus::internal::session::key::{KeyBackend, KeyConfig};
-use nexus::internal::session::{EarlierSession, Notice, NoticeFn, PendingSaves, SealedSessions, Session};
-use nexus::{Accounts, Folders};
+use nexus::internal::session::PendingSaves;
+use nexus::{Client, EarlierSession, Folders, KeyBackend, KeyConfig, Notice, NoticeFn, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
 use crate::cli::error::start;
@@ -61,23 +60,23 @@ impl Context {
         Self { telling: true, ..self.clone() }
     }
 
-    /// The accounts of the provider that was asked for.
+    /// The client of the provider that was asked for.
     ///
     /// # Errors
     /// [`CliError::Configuration`].
-    pub(crate) fn accounts(&self, provider: Option<&str>) -> Result<Accounts> {
-        self.accounts_and_history(provider).map(|(accounts, _)| accounts)
+    pub(crate) fn client(&self, provider: Option<&str>) -> Result<Client> {
+        self.client_and_history(provider).map(|(client, _)| client)
     }
 
     /// The same, and whether what is said at a terminal is to be kept.
     ///
     /// # Errors
-    /// As [`accounts`](Self::accounts).
-    pub(crate) fn accounts_and_history(&self, provider: Option<&str>) -> Result<(Accounts, bool)> {
+    /// As [`client`](Self::client).
+    pub(crate) fn client_and_history(&self, provider: Option<&str>) -> Result<(Client, bool)> {
         let Paths { config, folders } = Paths::find()?;
         let configured = config::load(&config, &variable, provider)?;
         let history = configured.history;
-        Ok((self.accounts_as(configured, &folders), history))
+        Ok((self.client_as(configured, &folders), history))
     }
 
     /// The same for commands that need no more than what is stored, which a broken configuration, or
@@ -85,7 +84,7 @@ impl Context {
     ///
     /// # Errors
     /// [`CliError::Configuration`] where neither the configuration nor the store knows the provider.
-    pub(crate) fn stored_accounts(&self, provider: Option<&str>) -> Result<Accounts> {
+    pub(crate) fn stored_client(&self, provider: Option<&str>) -> Result<Client> {
         let Paths { config, folders } = Paths::find()?;
         // A store that cannot be read is a failure of whoever needs it next.
         let stored = || self.providers().unwrap_or_default();
@@ -93,10 +92,10 @@ impl Context {
         if let Some(failure) = broken {
             self.warn_of(&failure);
         }
-        Ok(self.accounts_as(configured, &folders))
+        Ok(self.client_as(configured, &folders))
     }
 
-    fn accounts_as(&self, configured: Configured, folders: &Folders) -> Accounts {
+    fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
         let notice = notice(configured.provider.name.clone());
         let closed = Notice::of_closed_files(notice.clone());
         let sessions = folders.sessions(configured.key_config, nexus::now, closed);
@@ -104,31 +103,29 @@ impl Context {
         for warning in oddities.into_iter().chain(sessions.keystore().mismatch().map(key_mismatch)) {
             self.warn(&warning);
         }
-        let http = Arc::new(self.http());
-        let mut accounts = Accounts::with_sessions(configured.provider, sessions, http, nexus::now, notice);
-        accounts.refresher.pending_saves = self.pending_saves.clone();
-        accounts
+        let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
+        client.with_http(self.http()).with_pending_saves(self.pending_saves.clone())
     }
 
-    /// The session of these accounts.
+    /// The session that the command line has with this provider.
     ///
     /// # Errors
     /// Why there is no usable one.
-    pub(crate) fn session(&self, accounts: &Accounts) -> Result<Session> {
-        match accounts.try_load("") {
+    pub(crate) fn session(&self, client: &Client) -> Result<Session> {
+        match client.try_load("") {
             Some(loaded) => Ok(loaded?),
-            None => Ok(runtime()?.block_on(accounts.load(""))?),
+            None => Ok(runtime()?.block_on(client.load(""))?),
         }
     }
 
-    /// The session of these accounts, whatever its state; none if there is none.
+    /// The session with this provider, whatever its state; none if there is none.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub(crate) fn found(&self, accounts: &Accounts) -> Result<Option<Session>> {
-        match accounts.try_find("") {
+    pub(crate) fn found(&self, client: &Client) -> Result<Option<Session>> {
+        match client.try_find("") {
             Some(found) => Ok(found?),
-            None => Ok(runtime()?.block_on(accounts.find(""))?),
+            None => Ok(runtime()?.block_on(client.find(""))?),
         }
     }
 
@@ -392,7 +389,7 @@ impl Context {
     }
 }
 
-/// Prints notices of this provider's accounts on stderr, with what to type where that helps.
+/// Prints notices about this provider's sessions on stderr, with what to type where that helps.
 fn notice(provider: String) -> NoticeFn {
     Arc::new(move |notice| complain(&format!("note: {}", in_words(notice, &provider))))
 }

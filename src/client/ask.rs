@@ -1,13 +1,13 @@
 //! Asking a question as an owner.
 
-use super::Accounts;
+use super::Client;
 use super::tries::Tries;
 use crate::api::retry::{ProgressEvent, RetryPolicy};
 use crate::api::{self, Answer, Question};
 use crate::client::error::Result;
 use crate::session::Session;
 
-impl Accounts {
+impl Client {
     /// Sets when questions are retried, and their deadline.
     #[must_use]
     pub fn with_retry_policy(mut self, retry_policy: RetryPolicy) -> Self {
@@ -35,13 +35,13 @@ impl Accounts {
     /// # Errors
     /// Those of [`chat`](Self::chat).
     pub async fn ask(&self, owner: &str, seen: Session, question: &Question) -> Result<Answer> {
-        let client = api::Client::new(&self.http, self.provider())?.without_head_limit();
+        let api = api::ApiClient::new(&self.http, self.provider())?.without_head_limit();
         let mut tries = Tries::within_deadline(self, owner);
         let mut session = tries.first_session(seen).await?;
         loop {
             self.report(&ProgressEvent::WaitingForAnswer);
             let beginning = async {
-                let mut answer = client.ask(&session.access_token, question).await?;
+                let mut answer = api.ask(&session.access_token, question).await?;
                 answer.wait_for_bytes().await;
                 Ok(answer)
             };

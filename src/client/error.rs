@@ -13,7 +13,7 @@ use crate::store::StoreError;
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
-/// Why a call of [`Accounts`](crate::Accounts) failed.
+/// Why a call of [`Client`](crate::Client) failed.
 ///
 /// The message, the [code](ErrorInfo::code), the [class](ErrorInfo::class) and the `source()` are those of the error
 /// inside.

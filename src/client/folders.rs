@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Client;
 use crate::private_fs::ClosedFn;
-use crate::session::SealedSessions;
+use crate::provider::ProviderConfig;
 use crate::session::key::{KeyConfig, Keystore};
+use crate::session::{Notice, NoticeFn, SealedSessions};
 use crate::store::SqliteStore;
 
 /// The folders of a SQLite store and its key.
@@ -30,5 +32,15 @@ impl Folders {
         let store = SqliteStore::new(&self.data, &self.state, clock).reporting(closed.clone());
         let keys = Keystore::new(&self.key, &self.state).with_config(key).reporting(closed);
         SealedSessions::in_sqlite(store, keys)
+    }
+}
+
+impl Client {
+    /// A client with sessions in a SQLite store in these folders, and the key in a file. Nothing is read, created or contacted yet; [`check_writable`](Self::check_writable) tells whether a session could be saved.
+    ///
+    /// `clock` gives Unix seconds, as [`now`](crate::now) does; `notice` is for a log.
+    pub fn new(provider: ProviderConfig, folders: &Folders, clock: fn() -> i64, notice: NoticeFn) -> Self {
+        let sessions = folders.sessions(KeyConfig::default(), clock, Notice::of_closed_files(notice.clone()));
+        Self::with_sessions(provider, sessions, clock, notice)
     }
 }

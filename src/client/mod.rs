@@ -1,4 +1,4 @@
-//! One provider's accounts: the library's entry point, which joins sessions with the API.
+//! The library's entry point: a client of one provider, which joins sessions with the API.
 
 use std::sync::Arc;
 
@@ -6,10 +6,9 @@ use error::Result;
 
 use crate::api::{ApiError, RetryPolicy};
 use crate::http::Http;
-use crate::provider::Provider;
-use crate::session::key::KeyConfig;
+use crate::provider::ProviderConfig;
 use crate::session::{
-    Freshness, Notice, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey,
+    Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey,
 };
 
 mod ask;
@@ -27,56 +26,60 @@ pub use error::Error;
 pub use folders::Folders;
 pub use sign_out::{Revocation, SignedOut};
 
-/// One provider's accounts. Cheap to clone; clones share everything.
+/// A client of one provider: it signs owners in, keeps their sessions alive and asks questions as them. Cheap to clone;
+/// clones share everything.
 #[derive(Clone)]
-pub struct Accounts {
-    /// Keeps the sessions alive.
-    pub refresher: Refresher,
-    /// Sends requests.
-    pub http: Arc<Http>,
+pub struct Client {
+    refresher: Refresher,
+    http: Arc<Http>,
     /// This machine's time, in Unix seconds.
-    pub clock: fn() -> i64,
-    /// When a question is asked again.
-    pub retry_policy: RetryPolicy,
+    clock: fn() -> i64,
+    retry_policy: RetryPolicy,
 }
 
-impl Accounts {
-    #[cfg(feature = "sqlite")]
-    /// The accounts of this provider, kept in a SQLite store in these folders, with the key in a file. Nothing is read,
-    /// created or contacted yet; [`check_writable`](Self::check_writable) tells whether a session could be saved.
-    ///
-    /// `clock` gives Unix seconds, as [`now`](crate::now) does; `notice` is for a log.
-    pub fn new(provider: Provider, folders: &Folders, clock: fn() -> i64, notice: NoticeFn) -> Self {
-        let sessions = folders.sessions(KeyConfig::default(), clock, Notice::of_closed_files(notice.clone()));
-        Self::with_sessions(provider, sessions, Arc::new(Http::default()), clock, notice)
-    }
-
-    /// The accounts of this provider, with sessions in any store.
+impl Client {
+    /// A client with sessions in any store. `clock` gives Unix seconds, as [`now`](crate::now) does; `notice` is for a
+    /// log.
     pub fn with_sessions(
-        provider: Provider,
+        provider: ProviderConfig,
         sessions: SealedSessions,
-        http: Arc<Http>,
         clock: fn() -> i64,
         notice: NoticeFn,
     ) -> Self {
-        let provider = Arc::new(provider);
+        let (provider, http) = (Arc::new(provider), Arc::new(Http::default()));
         let source = Arc::new(RefreshTokenSource { http: http.clone(), provider: provider.clone() });
         let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
         Self { refresher, http, clock, retry_policy: RetryPolicy::default() }
     }
 
+    /// Sends requests with this HTTP client instead of one with the defaults.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_http(mut self, http: Http) -> Self {
+        self.http = Arc::new(http);
+        let provider = self.refresher.provider.clone();
+        self.refresher.source = Arc::new(RefreshTokenSource { http: self.http.clone(), provider });
+        self
+    }
+
+    /// Counts what is being saved here, so that one wait is enough for several clients.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_pending_saves(mut self, pending_saves: PendingSaves) -> Self {
+        self.refresher.pending_saves = pending_saves;
+        self
+    }
+
     /// The provider.
-    pub fn provider(&self) -> &Provider {
+    pub fn provider(&self) -> &ProviderConfig {
         &self.refresher.provider
     }
 
     /// A session whose access token is good for a request that is about to be sent, refreshed first if need be.
     ///
     /// # Errors
-    /// [`Error::NotSignedIn`], [`Error::SessionEnded`], [`Error::NoRefreshToken`] and
-    /// [`Error::SessionElsewhere`] ask for a sign-in; [`Error::RefreshFailed`] and [`Error::Busy`] are usually
-    /// temporary; [`Error::Store`] and [`Error::ClientRefused`] ask for a change of the machine or the
-    /// configuration.
+    /// [`Error::Session`]; its [class](crate::ErrorInfo::class) says whether to sign in, to try again later, or to change
+    /// the configuration.
     pub async fn get_valid(&self, owner: &str) -> Result<Session> {
         let seen = self.load(owner).await?;
         self.ensure_fresh(owner, Freshness::Request, seen).await
@@ -220,14 +223,14 @@ mod tests {
 
     /// Compiled, not run: a web framework takes no handler whose future is not `Send`.
     #[expect(dead_code, reason = "that it compiles is the test")]
-    fn a_handler_may_await_all_of_it(accounts: &Accounts, owner: &str, question: &Question, seen: fn() -> Session) {
-        is_send(async move { accounts.chat(owner, question).await });
-        is_send(async move { accounts.ask(owner, seen(), question).await });
-        is_send(async move { accounts.models(owner, seen()).await });
-        is_send(async move { accounts.get_valid(owner).await });
-        is_send(async move { accounts.refresh(owner).await });
-        is_send(async move { accounts.exchange_code(owner, accounts.authorization_url()?, "").await });
-        is_send(async move { accounts.sign_out(owner).await });
-        is_send(accounts.wait_for_saves());
+    fn a_handler_may_await_all_of_it(client: &Client, owner: &str, question: &Question, seen: fn() -> Session) {
+        is_send(async move { client.chat(owner, question).await });
+        is_send(async move { client.ask(owner, seen(), question).await });
+        is_send(async move { client.models(owner, seen()).await });
+        is_send(async move { client.get_valid(owner).await });
+        is_send(async move { client.refresh(owner).await });
+        is_send(async move { client.exchange_code(owner, client.authorization_url()?, "").await });
+        is_send(async move { client.sign_out(owner).await });
+        is_send(client.wait_for_saves());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Accounts;
+use super::Client;
 use super::tries::Tries;
 use crate::api::{self, ApiError, Model};
 use crate::client::error::Result;
@@ -18,18 +18,18 @@ const LOCK_LIMIT: Duration = Duration::from_secs(1);
 /// How much of the list is saved, in bytes of JSON: it is written with the session, for which disk space is reserved.
 const LONGEST_LIST: usize = 64 * 1024;
 
-impl Accounts {
+impl Client {
     /// Lists the models that this owner may use, newest first, and saves the list with the session.
     /// Transient failures are retried as those of a question are, but the deadline decides only whether to retry.
     ///
     /// # Errors
     /// Those of [`chat`](Self::chat); [`ApiError::NoModelList`] if the API has no such list.
     pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
-        let client = api::Client::new(&self.http, self.provider())?;
+        let api = api::ApiClient::new(&self.http, self.provider())?;
         let mut tries = Tries::unbounded(self, owner);
         let mut session = tries.first_session(seen).await?;
         loop {
-            let error = match client.models(&session.access_token).await {
+            let error = match api.models(&session.access_token).await {
                 Ok(models) => {
                     self.keep_models(owner, session.generation, &models).await;
                     return Ok(models);
@@ -59,8 +59,8 @@ impl Accounts {
     /// Fetches the list of models after a sign-in, so that a chat need not name one. It takes at most five seconds, and
     /// errors are ignored: the chat reports them.
     pub async fn learn_models(&self, owner: &str, session: &Session) {
-        let Ok(client) = api::Client::new(&self.http, self.provider()) else { return };
-        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, client.models(&session.access_token)).await {
+        let Ok(api) = api::ApiClient::new(&self.http, self.provider()) else { return };
+        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, api.models(&session.access_token)).await {
             self.keep_models(owner, session.generation, &models).await;
         }
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Accounts;
+use super::Client;
 use crate::client::error::Result;
 use crate::oauth::AuthorizationRequest;
 
-impl Accounts {
+impl Client {
     /// Keeps an authorization request in the store for `lifetime`, sealed, so that any process with the same store and
     /// key can finish it. `owner` names the browser or the user that began it; another one does not find it.
     ///
@@ -34,27 +34,27 @@ mod tests {
 
     use super::*;
     use crate::client::Folders;
-    use crate::provider::{Client, Provider};
+    use crate::provider::{OAuthClient, ProviderConfig};
     use crate::sandbox::{Endpoint, Sandbox, Settings};
 
     const TEN_MINUTES: Duration = Duration::from_secs(600);
 
     #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-    fn accounts(sandbox: &Sandbox, home: &std::path::Path, clock: fn() -> i64) -> Accounts {
-        let provider = Provider::named("sandbox")
-            .with_client(Client::public("sandbox-client"))
+    fn client(sandbox: &Sandbox, home: &std::path::Path, clock: fn() -> i64) -> Client {
+        let provider = ProviderConfig::named("sandbox")
+            .with_client(OAuthClient::public("sandbox-client"))
             .with_redirect_uri("http://127.0.0.1:8080/callback")
             .with_authorize_url(&sandbox.url(Endpoint::Authorize))
             .unwrap()
             .with_token_url(&sandbox.url(Endpoint::Token))
             .unwrap();
-        Accounts::new(provider, &Folders::under(home), clock, Arc::new(|_| {}))
+        Client::new(provider, &Folders::under(home), clock, Arc::new(|_| {}))
     }
 
     #[tokio::test]
     async fn a_sign_in_that_one_process_began_another_one_finishes_once() {
         let (sandbox, home) = (Sandbox::start(Settings::default()).await.unwrap(), tempfile::tempdir().unwrap());
-        let [first, second] = [(); 2].map(|()| accounts(&sandbox, home.path(), crate::now));
+        let [first, second] = [(); 2].map(|()| client(&sandbox, home.path(), crate::now));
         let request = first.authorization_url().unwrap();
         first.keep_pending("browser", &request, TEN_MINUTES).await.unwrap();
         let back = Sandbox::approve(request.url().as_str()).await.unwrap();
@@ -69,10 +69,10 @@ mod tests {
     #[tokio::test]
     async fn a_pending_sign_in_ends_with_its_lifetime() {
         let (sandbox, home) = (Sandbox::start(Settings::default()).await.unwrap(), tempfile::tempdir().unwrap());
-        let begun = accounts(&sandbox, home.path(), || 1_000_000);
+        let begun = client(&sandbox, home.path(), || 1_000_000);
         let request = begun.authorization_url().unwrap();
         begun.keep_pending("browser", &request, TEN_MINUTES).await.unwrap();
-        let later = accounts(&sandbox, home.path(), || 1_000_600);
+        let later = client(&sandbox, home.path(), || 1_000_600);
         assert!(later.take_pending("browser", request.state()).await.unwrap().is_none());
     }
 }

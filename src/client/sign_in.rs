@@ -1,6 +1,6 @@
 //! Sign-in: an authorization request, its answer, and the session that is saved.
 
-use super::{Accounts, Revocation};
+use super::{Client, Revocation};
 use crate::client::error::Result;
 use crate::oauth::{AuthorizationRequest, SignInError, TokenResponse, Verdict};
 use crate::provider;
@@ -10,7 +10,7 @@ use crate::session::{
     StoredSession,
 };
 
-impl Accounts {
+impl Client {
     /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where to send the user.
     ///
     /// Keep the request where only this user's browser leads to it; otherwise `state` gives no protection (RFC 6749, section
@@ -19,19 +19,19 @@ impl Accounts {
     /// # Errors
     /// As [`AuthorizationRequest::begin`].
     pub fn authorization_url(&self) -> std::result::Result<AuthorizationRequest, SignInError> {
-        AuthorizationRequest::begin(self.provider(), &self.provider().redirect_uri.value)
+        AuthorizationRequest::begin(self.provider(), &self.provider().redirect_uri)
     }
 
     /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under its owner. It
     /// replaces an earlier session of the owner, which is then revoked if that is sure to leave the new one alone
-    /// ([`Session::is_apart_from`], [`provider::Provider::revoke_replaced`]).
+    /// ([`Session::is_apart_from`], [`provider::ProviderConfig::revoke_replaced`]).
     ///
     /// The request is spent, whatever comes of it. Call [`AuthorizationRequest::judge`] first to keep it when a query
     /// does not answer it.
     ///
     /// # Errors
     /// [`SignInError::WrongAnswer`] if the query does not answer this request, [`SignInError::Refused`] and others if the
-    /// answer is a refusal or the code could not be redeemed, and [`Error::Store`] if the session could not be stored.
+    /// answer is a refusal or the code could not be redeemed, and [`SessionError::Store`] if the session could not be stored.
     pub async fn exchange_code(&self, owner: &str, request: AuthorizationRequest, query: &str) -> Result<Session> {
         match request.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, request, code).await,
@@ -63,15 +63,15 @@ impl Accounts {
     /// The configuration does not allow a sign-in, another process holds the lock, or the store cannot be written.
     pub(super) async fn prepare_sign_in(&self, owner: &str) -> Result<PreparedSignIn> {
         let provider = self.provider();
-        let client = provider.client()?;
+        let registered = provider.client()?;
         let binding = SessionBinding {
-            client_id: client.id.value.clone(),
-            client_auth: client.auth,
+            client_id: registered.id.clone(),
+            client_auth: registered.auth,
             token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
             revoke_url: provider.revoke_url.clone(),
             api_url: provider.api.url.clone(),
         };
-        let client_secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+        let client_secret = registered.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
         let mut locked = self.refresher.lock(&self.key(owner)).await?;
         self.refresher.sessions.check_writable().await?;
         locked.reserve().await?;
@@ -79,8 +79,8 @@ impl Accounts {
         // A session that does not open cannot be revoked, but it can be replaced.
         let replaced = session.ok().flatten();
         let pending = self.refresher.pending_saves.track_save();
-        let accounts = self.clone();
-        Ok(PreparedSignIn { accounts, binding, client_secret, locked, time, generation, replaced, _pending: pending })
+        let client = self.clone();
+        Ok(PreparedSignIn { client, binding, client_secret, locked, time, generation, replaced, _pending: pending })
     }
 
     /// What became of a session that another one replaced; no revocation if it was left alone.
@@ -101,7 +101,7 @@ impl Accounts {
 
 /// A sign-in that lacks only its tokens. It holds the lock of the owner's session.
 pub(super) struct PreparedSignIn {
-    accounts: Accounts,
+    client: Client,
     binding: SessionBinding,
     client_secret: Option<ClientSecret>,
     locked: LockedSession,
@@ -128,9 +128,9 @@ impl PreparedSignIn {
     /// # Errors
     /// The session could not be saved. Its tokens are then revoked as far as that is possible.
     pub(super) async fn finish(self, response: TokenResponse, requested_at: i64) -> Result<Session> {
-        let Self { accounts, binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
-        let (provider, refresher) = (accounts.provider(), &accounts.refresher);
-        let clocks = Notice::of_clocks(response.dated, (accounts.clock)(), &provider::host(&binding.token_url));
+        let Self { client, binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
+        let (provider, refresher) = (client.provider(), &client.refresher);
+        let clocks = Notice::of_clocks(response.dated, (client.clock)(), &provider::host(&binding.token_url));
         let scopes = &provider.scopes;
         let signed_in =
             StoredSession::signed_in(response, requested_at, time, binding, client_secret, scopes, generation);
@@ -148,14 +148,14 @@ impl PreparedSignIn {
         match saved {
             Ok(()) => {
                 if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, requested_at)) {
-                    let revocation = if apart(&replaced) { Some(accounts.revoke(&replaced).await) } else { None };
-                    (refresher.notice)(&accounts.replacement(&replaced.session, revocation));
+                    let revocation = if apart(&replaced) { Some(client.revoke(&replaced).await) } else { None };
+                    (refresher.notice)(&client.replacement(&replaced.session, revocation));
                 }
                 Ok(signed_in.session)
             }
             Err(unsaved) => {
                 if replaced.as_ref().is_none_or(apart) {
-                    let _ = accounts.revoke(&signed_in).await;
+                    let _ = client.revoke(&signed_in).await;
                 }
                 Err(unsaved.into())
             }

@@ -1,6 +1,6 @@
 //! The end of a session: revoked there where that can be done, and forgotten here.
 
-use super::Accounts;
+use super::Client;
 use crate::client::error::{Error, Result};
 use crate::oauth::Endpoint;
 use crate::provider;
@@ -36,7 +36,7 @@ pub enum Revocation {
     Unreadable(Error),
 }
 
-impl Accounts {
+impl Client {
     /// Forgets a session here, and revokes it at the server where that can be done. Each is done
     /// whatever becomes of the other. None was stored: nothing to say.
     ///

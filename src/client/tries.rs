@@ -3,7 +3,7 @@
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Accounts;
+use super::Client;
 use crate::api::ApiError;
 use crate::api::retry::{ProgressEvent, random};
 use crate::client::error::Result;
@@ -12,7 +12,7 @@ use crate::session::{Notice, Session};
 
 /// How a request has been tried so far.
 pub(super) struct Tries<'a> {
-    accounts: &'a Accounts,
+    client: &'a Client,
     owner: &'a str,
     until: Instant,
     /// Whether the deadline ends a refresh of the token, too.
@@ -23,20 +23,20 @@ pub(super) struct Tries<'a> {
 
 impl<'a> Tries<'a> {
     /// The deadline decides whether to try again, and ends every wait for a server.
-    pub(super) fn within_deadline(accounts: &'a Accounts, owner: &'a str) -> Self {
-        let until = accounts.retry_policy.until(Instant::now());
-        Self { accounts, owner, until, bounded: true, refreshed: false, retried: 0 }
+    pub(super) fn within_deadline(client: &'a Client, owner: &'a str) -> Self {
+        let until = client.retry_policy.until(Instant::now());
+        Self { client, owner, until, bounded: true, refreshed: false, retried: 0 }
     }
 
     /// The deadline decides only whether to try again.
-    pub(super) fn unbounded(accounts: &'a Accounts, owner: &'a str) -> Self {
-        Self { bounded: false, ..Self::within_deadline(accounts, owner) }
+    pub(super) fn unbounded(client: &'a Client, owner: &'a str) -> Self {
+        Self { bounded: false, ..Self::within_deadline(client, owner) }
     }
 
     /// The session that was loaded, or a refreshed one if its token is about to expire.
     pub(super) async fn first_session(&self, seen: Session) -> Result<Session> {
-        self.accounts.report(&ProgressEvent::WaitingForToken);
-        self.token(self.accounts.serving(self.owner, seen)).await
+        self.client.report(&ProgressEvent::WaitingForToken);
+        self.token(self.client.serving(self.owner, seen)).await
     }
 
     /// Prepares another try after an error: refreshes the token once if it was rejected, or waits.
@@ -50,16 +50,16 @@ impl<'a> Tries<'a> {
     ) -> Result<std::result::Result<Session, ApiError>> {
         if error.is_unauthorized() && !self.refreshed {
             self.refreshed = true;
-            self.accounts.report(&ProgressEvent::WaitingForToken);
-            return self.token(self.accounts.after_rejection(self.owner, session, error)).await.map(Ok);
+            self.client.report(&ProgressEvent::WaitingForToken);
+            return self.token(self.client.after_rejection(self.owner, session, error)).await.map(Ok);
         }
         let left = self.until.saturating_duration_since(Instant::now());
-        let Some(retry) = self.accounts.retry_policy.retry(&error, self.retried, left, random()) else {
+        let Some(retry) = self.client.retry_policy.retry(&error, self.retried, left, random()) else {
             return Ok(Err(error));
         };
         let wait = retry.wait;
         self.retried = retry.number;
-        self.accounts.report(&ProgressEvent::Retrying(retry));
+        self.client.report(&ProgressEvent::Retrying(retry));
         sleep(wait).await;
         Ok(Ok(session))
     }
@@ -70,7 +70,7 @@ impl<'a> Tries<'a> {
         work: impl Future<Output = std::result::Result<T, ApiError>>,
     ) -> std::result::Result<T, ApiError> {
         let ended = timeout_at(self.until, work).await;
-        ended.unwrap_or_else(|_| Err(self.overdue(self.accounts.provider().api.url.as_ref())))
+        ended.unwrap_or_else(|_| Err(self.overdue(self.client.provider().api.url.as_ref())))
     }
 
     /// Waits for a token until the deadline. A refresh that has been sent is finished all the same.
@@ -79,16 +79,16 @@ impl<'a> Tries<'a> {
             return work.await;
         }
         let ended = timeout_at(self.until, work).await;
-        ended.unwrap_or_else(|_| Err(self.overdue(self.accounts.provider().token_url.as_ref()).into()))
+        ended.unwrap_or_else(|_| Err(self.overdue(self.client.provider().token_url.as_ref()).into()))
     }
 
     fn overdue(&self, url: Option<&Url>) -> ApiError {
-        let host = url.map_or_else(|| self.accounts.provider().name.clone(), provider::host);
-        ApiError::DeadlineExceeded { host, waited: self.accounts.retry_policy.deadline }
+        let host = url.map_or_else(|| self.client.provider().name.clone(), provider::host);
+        ApiError::DeadlineExceeded { host, waited: self.client.retry_policy.deadline }
     }
 }
 
-impl Accounts {
+impl Client {
     pub(super) fn report(&self, event: &ProgressEvent) {
         match (&self.retry_policy.progress, event) {
             (Some(progress), event) => progress(event),

@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// Told `true` when a connection is begun, and `false` when it stands or was given up.
-pub type Connecting = Arc<dyn Fn(bool) + Send + Sync>;
+pub(crate) type Connecting = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// Stands around the client's connector.
 #[derive(Clone)]

@@ -64,7 +64,7 @@ pub(super) fn send_error(error: reqwest::Error) -> SendError {
 }
 
 /// The innermost cause, which is the one that says what happened ("Connection refused").
-pub fn root_cause(error: &dyn Error) -> String {
+pub(crate) fn root_cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-pub mod page;
+pub(crate) mod page;
 mod wire;
 
 use wire::Wire;
@@ -55,7 +55,7 @@ const PORT_TRIES: usize = 32;
 
 /// One port of this machine, on one or both families of its loopback.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     v4: Option<TcpListener>,
     v6: Option<TcpListener>,
     port: u16,
@@ -65,7 +65,7 @@ pub struct Listener {
 
 /// Why a port cannot be listened on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BindError {
+pub(crate) enum BindError {
     /// Another program has this address.
     Taken(String),
     /// It is no loopback address, or this machine or account may not listen on it.
@@ -81,7 +81,7 @@ impl Listener {
     ///
     /// # Errors
     /// The address is taken, is none of loopback's, or may not be bound.
-    pub async fn bind(host: &str, port: u16) -> Result<Self, BindError> {
+    pub(crate) async fn bind(host: &str, port: u16) -> Result<Self, BindError> {
         if !host.eq_ignore_ascii_case("localhost") {
             let literal = host.trim_start_matches('[').trim_end_matches(']');
             let address = literal.parse::<IpAddr>().ok().filter(IpAddr::is_loopback);
@@ -119,7 +119,7 @@ impl Listener {
     }
 
     /// The port, also where any free one was asked for.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
@@ -129,7 +129,7 @@ impl Listener {
     /// Each connection has a task of its own and carries one request. An answer of `None` hangs up
     /// without a word. While an answer is under way its future is dropped as soon as the other side
     /// has gone.
-    pub async fn serve<A, F, B>(self, answer: A, end: impl Future<Output = ()> + Send)
+    pub(crate) async fn serve<A, F, B>(self, answer: A, end: impl Future<Output = ()> + Send)
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Option<Response<B>>> + Send + 'static,

@@ -27,12 +27,13 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// What a page is about, which decides its sign and its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// It worked.
     Done,
     /// It did not.
     Failed,
     /// Something is to be decided.
+    #[cfg(feature = "sandbox")]
     Asking,
     /// Something is to be known.
     Notice,
@@ -40,7 +41,7 @@ pub enum Tone {
 
 /// A page. Everything in it is HTML already.
 #[derive(Debug)]
-pub struct Page<'a> {
+pub(crate) struct Page<'a> {
     /// The window's title and the headline, as text: it is escaped here.
     pub title: &'a str,
     /// What it is about.
@@ -55,10 +56,11 @@ pub struct Page<'a> {
 
 impl Page<'_> {
     /// The whole document.
-    pub fn html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         let (tone, sign) = match self.tone {
             Tone::Done => ("done", r#"<path d="M14.5 24.5l6.5 6.5 12.5-14"/>"#),
             Tone::Failed => ("failed", r#"<path d="M17 17l14 14M31 17l-14 14"/>"#),
+            #[cfg(feature = "sandbox")]
             Tone::Asking => ("asking", r#"<circle cx="19" cy="24" r="5.5"/><path d="M24.5 24H36M31.5 24v5"/>"#),
             Tone::Notice => ("notice", r#"<path d="M24 22.5v10M24 15.5v.01"/>"#),
         };
@@ -90,7 +92,7 @@ impl Page<'_> {
     }
 
     /// The answer that shows this page.
-    pub fn answer(&self, status: StatusCode) -> Response<Full<Bytes>> {
+    pub(crate) fn answer(&self, status: StatusCode) -> Response<Full<Bytes>> {
         let mut response = text(status, &self.html());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         response
@@ -98,7 +100,7 @@ impl Page<'_> {
 }
 
 /// An answer of plain text.
-pub fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+pub(crate) fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -107,7 +109,7 @@ pub fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
 }
 
 /// An answer that leads elsewhere.
-pub fn redirect(status: StatusCode, to: &str) -> Response<Full<Bytes>> {
+pub(crate) fn redirect(status: StatusCode, to: &str) -> Response<Full<Bytes>> {
     match HeaderValue::from_str(to) {
         Ok(location) => {
             let mut response = text(status, "");
@@ -119,7 +121,7 @@ pub fn redirect(status: StatusCode, to: &str) -> Response<Full<Bytes>> {
 }
 
 /// The answer to a method that a path does not know.
-pub fn method_not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed} is understood here\n"));
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
@@ -127,7 +129,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
 
 /// Sets the headers that every answer to a browser carries: it may run, load, frame and keep
 /// nothing, and tells nobody where it came from. A form may be sent to `form_action` alone.
-pub fn harden<B>(response: &mut Response<B>, form_action: Option<&str>) {
+pub(crate) fn harden<B>(response: &mut Response<B>, form_action: Option<&str>) {
     let policy = format!("{}{}", *POLICY, form_action.unwrap_or("'none'"));
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {
@@ -147,7 +149,7 @@ pub fn harden<B>(response: &mut Response<B>, form_action: Option<&str>) {
 }
 
 /// Text as it may stand in HTML, inside an element or a quoted attribute.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -163,7 +165,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A sentence with its commands between backticks, as HTML.
-pub fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut html = String::new();
     let parts: Vec<_> = text.split('`').collect();
     for (at, part) in parts.iter().enumerate() {

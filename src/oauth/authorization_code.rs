@@ -16,7 +16,7 @@ use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
 use super::token_response::TokenResponse;
 use crate::clean::clean;
 use crate::http::{Http, HttpError};
-use crate::provider::{self, Provider, Url};
+use crate::provider::{self, ProviderConfig, Url};
 use crate::secret::{AuthorizationCode, Verifier, same};
 
 /// The parameters that every sign-in sets. If one came twice, the server could use either.
@@ -54,7 +54,7 @@ impl AuthorizationRequest {
     /// # Errors
     /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`, [`SignInError::ReservedParameter`],
     /// and [`SignInError::System`] without random numbers.
-    pub fn begin(provider: &Provider, redirect_uri: &str) -> Result<Self> {
+    pub fn begin(provider: &ProviderConfig, redirect_uri: &str) -> Result<Self> {
         let client = provider.client()?;
         let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
         // The user is not asked to approve what could not be redeemed.
@@ -69,7 +69,7 @@ impl AuthorizationRequest {
         {
             let mut query = url.query_pairs_mut();
             query.append_pair("response_type", "code");
-            query.append_pair("client_id", &client.id.value);
+            query.append_pair("client_id", &client.id);
             query.append_pair("redirect_uri", redirect_uri);
             if !provider.scopes.is_empty() {
                 query.append_pair("scope", &provider.scopes.join(" "));
@@ -86,7 +86,7 @@ impl AuthorizationRequest {
         url.set_query(Some(&spaced));
         Ok(Self {
             provider: provider.name.clone(),
-            client_id: client.id.value.clone(),
+            client_id: client.id.clone(),
             issuer: provider.issuer.clone(),
             redirect_uri: redirect_uri.to_owned(),
             state,
@@ -209,11 +209,16 @@ impl AuthorizationRequest {
     ///
     /// # Errors
     /// Why the server refused, or that it could not be reached.
-    pub async fn redeem(self, code: AuthorizationCode, provider: &Provider, http: &Http) -> Result<TokenResponse> {
+    pub async fn redeem(
+        self,
+        code: AuthorizationCode,
+        provider: &ProviderConfig,
+        http: &Http,
+    ) -> Result<TokenResponse> {
         let client = provider.client()?;
         let endpoint = Endpoint {
             url: provider.required(provider.token_url.as_ref(), "token_url")?,
-            client_id: &client.id.value,
+            client_id: &client.id,
             secret: client.secret.as_ref(),
             auth: client.auth,
         };
@@ -233,7 +238,7 @@ impl AuthorizationRequest {
             TokenError::NeverSent(reason) => HttpError::Unreachable { host, reason }.into(),
             TokenError::InvalidResponse(description) => SignInError::InvalidResponse { host, description },
             TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
-                SignInError::ClientRefused { provider: name, client_id: client.id.value.clone(), host, description }
+                SignInError::ClientRefused { provider: name, client_id: client.id.clone(), host, description }
             }
             TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
                 SignInError::RedirectMismatch { uri: self.redirect_uri.clone(), host, description }
@@ -301,19 +306,19 @@ impl Answer {
 #[cfg(all(test, feature = "sandbox"))]
 mod tests {
     use super::*;
-    use crate::provider::Client;
+    use crate::provider::OAuthClient;
     use crate::sandbox::{Endpoint, Sandbox, Settings};
 
     #[tokio::test]
     async fn a_request_that_was_written_and_read_back_judges_and_redeems_the_same() {
         let sandbox = Sandbox::start(Settings::default()).await.expect("starts");
-        let provider = Provider::named("work")
-            .with_client(Client::public("sandbox-client"))
+        let provider = ProviderConfig::named("work")
+            .with_client(OAuthClient::public("sandbox-client"))
             .with_redirect_uri("http://127.0.0.1:8080/callback")
             .with_authorize_url(&sandbox.url(Endpoint::Authorize))
             .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
             .expect("loopback URLs");
-        let request = AuthorizationRequest::begin(&provider, &provider.redirect_uri.value).expect("begins");
+        let request = AuthorizationRequest::begin(&provider, &provider.redirect_uri).expect("begins");
         let came_back = Sandbox::approve(request.url().as_str()).await.expect("approves");
         let (_, query) = came_back.split_once('?').expect("a query");
 
@@ -328,7 +333,7 @@ mod tests {
 
     #[test]
     fn damaged_bytes_and_other_versions_are_no_request() {
-        let provider = Provider::claude_code().with_client(Client::public("client"));
+        let provider = ProviderConfig::claude_code().with_client(OAuthClient::public("client"));
         let request = AuthorizationRequest::begin(&provider, "http://127.0.0.1:8080/callback").expect("begins");
         let bytes = request.to_bytes();
         let later = String::from_utf8_lossy(&bytes).replacen("\"version\":1", "\"version\":2", 1);

@@ -21,7 +21,7 @@ use super::authorization_code::{AuthorizationRequest, Verdict};
 use super::error::{Result, SignInError};
 use super::page::{self as pages, Outcome};
 use crate::loopback::{self, BindError, Listener, page};
-use crate::provider::{self, Provider, Url};
+use crate::provider::{self, ProviderConfig, Url};
 use crate::secret::AuthorizationCode;
 
 /// Where the listener hands out the authorization URL.
@@ -81,8 +81,8 @@ impl RedirectListener {
     /// # Errors
     /// [`SignInError::RedirectUnusable`] where that is no plain loopback URL or may not be listened on,
     /// [`SignInError::PortTaken`] where another program listens there.
-    pub async fn bind(provider: &Provider) -> Result<Self> {
-        let configured = &provider.redirect_uri.value;
+    pub async fn bind(provider: &ProviderConfig) -> Result<Self> {
+        let configured = &provider.redirect_uri;
         let unusable = |why: String| SignInError::RedirectUnusable { uri: configured.clone(), reason: why };
         let mut url = listenable(configured).map_err(unusable)?;
         let wanted = url.port_or_known_default().unwrap_or_default();

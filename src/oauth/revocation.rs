@@ -17,7 +17,7 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// Why the token may still be good.
-    pub async fn revoke(&self, http: &Http, token: &str, type_hint: &str) -> Result<(), TokenError> {
+    pub(crate) async fn revoke(&self, http: &Http, token: &str, type_hint: &str) -> Result<(), TokenError> {
         let fields = vec![("token", token), ("token_type_hint", type_hint)];
         let redactor = self.redactor(&fields);
         let (status, _, body) = self.exchange(http, fields, &RequestStyle::default(), TIME_LIMIT).await?;

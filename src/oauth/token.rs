@@ -33,7 +33,7 @@ const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Where a client sends its token requests, and as whom.
 #[derive(Debug, Clone, Copy)]
-pub struct Endpoint<'a> {
+pub(crate) struct Endpoint<'a> {
     /// The token or revocation URL.
     pub url: &'a Url,
     /// The client's public identifier.
@@ -52,7 +52,7 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// What is known of the refresh token's fate.
-    pub async fn refresh(
+    pub(crate) async fn refresh(
         &self,
         http: &Http,
         token: &RefreshToken,

@@ -11,7 +11,7 @@ use crate::http::HttpError;
 /// The variants differ in what became of the credential in the request, because a refresh token may be single-use.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TokenError {
+pub(crate) enum TokenError {
     /// The request could not be sent, and another try fails too until something is fixed.
     #[error("was not asked ({0})")]
     Unsendable(HttpError),
@@ -59,7 +59,7 @@ impl TokenError {
     }
 
     /// The error as it is stored and reported, without what became of the credential.
-    pub fn failure(&self) -> TokenFailure {
+    pub(crate) fn failure(&self) -> TokenFailure {
         let status = match self {
             Self::PerhapsSpent { status, .. } => *status,
             Self::Refused { status, .. } => Some(*status),
@@ -71,7 +71,7 @@ impl TokenError {
 
     /// Whether the grant itself is no longer good, which ends a session (RFC 6749, section 5.2). Some servers use a 401
     /// for it. Under any other status the code may come from a proxy, or from a server in trouble.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Refused { status: 400 | 401, error, .. } if error == "invalid_grant")
     }
 

@@ -93,7 +93,7 @@ impl TokenResponse {
 /// What is known of a session after its server has said something more: for a name that is known, its
 /// latest word, and beside it what is new, as long as both have room together. A server that thinks of
 /// another name at every refresh grows nothing without end, and what the sign-in said stays.
-pub fn joined(mut known: Map<String, Value>, said: Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn joined(mut known: Map<String, Value>, said: Map<String, Value>) -> Map<String, Value> {
     let mut size: usize = known.iter().map(|(name, value)| written(name, value)).sum();
     let (again, new): (Vec<_>, Vec<_>) = said.into_iter().partition(|(name, _)| known.contains_key(name));
     for (name, value) in again.into_iter().chain(new) {
@@ -174,7 +174,7 @@ pub fn account(metadata: &Map<String, Value>) -> Option<&str> {
 
 /// Whether two people signed in, by the first thing that the server said of both: an identifier of its
 /// own, which stays, before an address, which people change and write in more than one way.
-pub fn are_two_people(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+pub(crate) fn are_two_people(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     const PLACES: &[&str] = &[
         "/account/uuid",
         "/id/sub",
@@ -196,7 +196,7 @@ pub fn are_two_people(one: &Map<String, Value>, other: &Map<String, Value>) -> b
 
 /// The authorization grant that the tokens belong to, where the server names it (`grant_id` of
 /// Grant Management for OAuth 2.0).
-pub fn grant_id(metadata: &Map<String, Value>) -> Option<&str> {
+pub(crate) fn grant_id(metadata: &Map<String, Value>) -> Option<&str> {
     metadata.get("grant_id")?.as_str().filter(|id| !id.is_empty())
 }
 

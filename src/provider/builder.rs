@@ -2,32 +2,32 @@
 //! same checks as one from the configuration file.
 
 use crate::provider::{
-    ANTHROPIC_VERSION, Api, Client, ClientAuth, Dialect, Origin, Provider, ProviderError, Setting, Url, endpoint_url,
+    ANTHROPIC_VERSION, Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Url, endpoint_url,
 };
 use crate::secret::ClientSecret;
 
-/// Begin with [`Provider::named`], or with [`Provider::claude_code`] to change single values of it.
+/// Begin with [`ProviderConfig::named`], or with [`ProviderConfig::claude_code`] to change single values of it.
 ///
 /// ```
-/// use nexus::internal::provider::{Client, Provider};
+/// use nexus::{OAuthClient, ProviderConfig};
 ///
 /// # fn main() -> Result<(), nexus::ProviderError> {
-/// let provider = Provider::named("work")
-///     .with_client(Client::public("my-registered-client"))
+/// let provider = ProviderConfig::named("work")
+///     .with_client(OAuthClient::public("my-registered-client"))
 ///     .with_redirect_uri("https://app.example.com/oauth/callback")
 ///     .with_scopes(["model.request", "model.read"])
 ///     .with_authorize_url("https://id.example.com/authorize")?
 ///     .with_token_url("https://id.example.com/token")?
 ///     .with_revoke_url("https://id.example.com/revoke")?
 ///     .with_api_url("https://llm.example.com")?;
-/// # assert_eq!(provider.client()?.id.value, "my-registered-client");
+/// # assert_eq!(provider.client()?.id, "my-registered-client");
 /// # Ok(())
 /// # }
 /// ```
-impl Provider {
+impl ProviderConfig {
     /// The client that is registered with the authorization server.
     #[must_use]
-    pub fn with_client(mut self, client: Client) -> Self {
+    pub fn with_client(mut self, client: OAuthClient) -> Self {
         self.client = Some(client);
         self
     }
@@ -35,7 +35,7 @@ impl Provider {
     /// Where the authorization server sends the browser back to, byte for byte as registered.
     #[must_use]
     pub fn with_redirect_uri(mut self, uri: impl Into<String>) -> Self {
-        self.redirect_uri = Setting::from_code(uri.into());
+        self.redirect_uri = uri.into();
         self
     }
 
@@ -135,23 +135,16 @@ impl Api {
     }
 }
 
-impl Client {
+impl OAuthClient {
     /// A client without a secret, which PKCE protects instead (RFC 6749, section 2.1).
     pub fn public(id: impl Into<String>) -> Self {
-        Self { id: Setting::from_code(id.into()), secret: None, auth: ClientAuth::None }
+        Self { id: id.into(), secret: None, auth: ClientAuth::None }
     }
 
     /// A client with a secret. [`ClientAuth::Basic`] is what every server must understand (RFC
     /// 6749, section 2.3.1); the Claude Console wants [`ClientAuth::Post`].
     pub fn confidential(id: impl Into<String>, secret: ClientSecret, auth: ClientAuth) -> Self {
-        Self { id: Setting::from_code(id.into()), secret: Some(secret), auth }
-    }
-}
-
-impl<T> Setting<T> {
-    /// A value that the calling program decides on.
-    pub fn from_code(value: T) -> Self {
-        Self { value, origin: Origin::Code }
+        Self { id: id.into(), secret: Some(secret), auth }
     }
 }
 
@@ -161,19 +154,20 @@ mod tests {
 
     #[test]
     fn headers_follow_the_dialect_and_can_be_added_and_taken_out() {
-        let headers = |provider: Provider| provider.api.headers.into_iter().collect::<Vec<_>>();
+        let headers = |provider: ProviderConfig| provider.api.headers.into_iter().collect::<Vec<_>>();
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let own = Provider::named("work").with_dialect(Dialect::Openai).with_api_header("X-Key", "a");
+        let own = ProviderConfig::named("work").with_dialect(Dialect::Openai).with_api_header("X-Key", "a");
         assert_eq!(headers(own.with_api_header("x-key", "b")), [header("x-key", "b")]);
-        let console = Provider::claude_code().with_api_header("Anthropic-Beta", "");
+        let console = ProviderConfig::claude_code().with_api_header("Anthropic-Beta", "");
         assert_eq!(headers(console), [header("anthropic-version", "2023-06-01")]);
-        let there_and_back = Provider::named("work").with_dialect(Dialect::Openai).with_dialect(Dialect::Anthropic);
+        let there_and_back =
+            ProviderConfig::named("work").with_dialect(Dialect::Openai).with_dialect(Dialect::Anthropic);
         assert_eq!(headers(there_and_back), [header("anthropic-version", "2023-06-01")]);
     }
 
     #[test]
     fn a_token_is_never_sent_in_the_clear_because_code_said_so() {
-        let refused = Provider::named("work").with_token_url("http://id.example.com/token").unwrap_err();
+        let refused = ProviderConfig::named("work").with_token_url("http://id.example.com/token").unwrap_err();
         assert_eq!(
             refused.to_string(),
             "the `token_url` of the provider work is http, which nexus speaks on loopback only; use https"

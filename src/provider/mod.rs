@@ -2,8 +2,6 @@
 //! endpoint its tokens are good for. Plain checked values; reading them is [`config`]'s work.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
 
 pub use url::Url;
 
@@ -22,7 +20,7 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// Everything nexus knows about one provider before anybody has signed in.
 #[derive(Debug)]
-pub struct Provider {
+pub struct ProviderConfig {
     /// What `--provider` calls it.
     pub name: String,
     /// The authorization server's issuer identifier (RFC 8414, section 2), if configured.
@@ -39,9 +37,9 @@ pub struct Provider {
     /// Where a device asks for a code (RFC 8628). Read and checked, not used yet.
     pub device_url: Option<Url>,
     /// The registered client. No id: no sign-in, but a stored session still works.
-    pub client: Option<Client>,
+    pub client: Option<OAuthClient>,
     /// Where the authorization server sends the browser back to.
-    pub redirect_uri: Setting<String>,
+    pub redirect_uri: String,
     /// What is asked for; empty leaves it to the server.
     pub scopes: Vec<String>,
     /// Further parameters of the authorization request.
@@ -56,16 +54,16 @@ pub struct Provider {
 
 /// A registered OAuth client (RFC 6749, section 2).
 #[derive(Debug)]
-pub struct Client {
+pub struct OAuthClient {
     /// The public identifier.
-    pub id: Setting<String>,
+    pub id: String,
     /// The secret of a confidential client.
     pub secret: Option<ClientSecret>,
     /// How the client authenticates at the token endpoint.
     pub auth: ClientAuth,
 }
 
-/// Client authentication at the token endpoint (RFC 6749, section 2.3.1).
+/// OAuthClient authentication at the token endpoint (RFC 6749, section 2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {
@@ -154,40 +152,7 @@ impl Api {
     }
 }
 
-/// A value and where it was said, so that a complaint can name the place to mend.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Setting<T> {
-    /// The value.
-    pub value: T,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-/// Where a setting comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
-    /// An environment variable.
-    Variable(&'static str),
-    /// A key of a configuration file.
-    File(PathBuf, String),
-    /// The program itself.
-    BuiltIn,
-    /// The program that uses this library.
-    Code,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Variable(name) => f.write_str(name),
-            Self::File(path, key) => write!(f, "`{key}` in {}", path.display()),
-            Self::BuiltIn => f.write_str("the built-in provider"),
-            Self::Code => f.write_str("the calling program"),
-        }
-    }
-}
-
-impl Provider {
+impl ProviderConfig {
     /// The built-in provider: the Claude Console's endpoints, without a client, which only the
     /// person can register.
     pub fn claude_code() -> Self {
@@ -202,10 +167,7 @@ impl Provider {
             revoke_replaced: None,
             device_url: None,
             client: None,
-            redirect_uri: Setting {
-                value: "http://localhost:4000/oauth/claude/callback".into(),
-                origin: Origin::BuiltIn,
-            },
+            redirect_uri: "http://localhost:4000/oauth/claude/callback".into(),
             scopes: ["openai.user.read", "model.request", "model.read"].map(String::from).into(),
             authorize_params: BTreeMap::new(),
             code: RequestStyle {
@@ -240,7 +202,7 @@ impl Provider {
             revoke_replaced: None,
             device_url: None,
             client: None,
-            redirect_uri: Setting { value: "http://127.0.0.1:0/callback".into(), origin: Origin::BuiltIn },
+            redirect_uri: "http://127.0.0.1:0/callback".into(),
             scopes: Vec::new(),
             authorize_params: BTreeMap::new(),
             code: RequestStyle::default(),
@@ -260,7 +222,7 @@ impl Provider {
     ///
     /// # Errors
     /// [`ProviderError::NoClientId`] if none is configured.
-    pub fn client(&self) -> Result<&Client, ProviderError> {
+    pub fn client(&self) -> Result<&OAuthClient, ProviderError> {
         self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
     }
 
@@ -303,7 +265,7 @@ pub fn endpoint_url(text: &str) -> Result<Url, String> {
 }
 
 /// Whether a URL leads to this machine and nowhere else.
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

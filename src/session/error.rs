@@ -12,7 +12,7 @@ use crate::store::StoreError;
 use crate::time;
 
 /// An error of another module of this library. Shared, so that errors can be cloned.
-pub type SharedError = Arc<dyn ErrorInfo + Send + Sync>;
+pub(crate) type SharedError = Arc<dyn ErrorInfo + Send + Sync>;
 
 /// Why there is no usable session.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -1,13 +1,13 @@
 //! Sessions: what a sign-in leaves behind, how it is sealed, and how it stays alive.
 //!
 //! A [`SealedSessions`] joins a [store](crate::store) with the key. [`Refresher`] answers with a session whose access
-//! token is fresh enough, and renews it from a [`TokenSource`] if it is not. The refresh token is readable only through
+//! token is fresh enough, and renews it from a [`source::TokenSource`] if it is not. The refresh token is readable only through
 //! a [`LockedSession`].
 
 mod error;
 mod failed_refresh;
 mod freshness;
-pub mod key;
+pub(crate) mod key;
 #[cfg(feature = "sqlite")]
 mod legacy;
 mod notice;
@@ -16,17 +16,19 @@ mod record;
 mod refresh;
 mod seal;
 mod sealed;
-pub mod source;
+pub(crate) mod source;
 mod stored;
 
-pub use crate::store::SessionKey;
-pub use error::{SessionError, SharedError};
-pub use failed_refresh::FailedRefresh;
+pub(crate) use crate::store::SessionKey;
+pub use error::SessionError;
 pub use freshness::Freshness;
 pub use notice::{EarlierSession, Notice, NoticeFn};
-pub use pending_saves::{PendingSave, PendingSaves};
-pub use refresh::Refresher;
+pub(crate) use pending_saves::PendingSave;
+pub use pending_saves::PendingSaves;
+pub(crate) use refresh::Refresher;
 pub use seal::SealError;
-pub use sealed::{LockedLoad, LockedSession, SealedSessions};
-pub use source::{RefreshTokenSource, TokenSource};
-pub use stored::{Session, SessionBinding, StoreTime, StoredSession};
+pub use sealed::SealedSessions;
+pub(crate) use sealed::{LockedLoad, LockedSession};
+pub(crate) use source::RefreshTokenSource;
+pub(crate) use stored::StoredSession;
+pub use stored::{Session, SessionBinding, StoreTime};

@@ -17,7 +17,7 @@ use super::sealed::{LockedSession, SealedSessions};
 use super::source::{Fate, SourceError, TokenSource};
 use super::stored::{Session, StoredSession};
 use crate::oauth::TokenFailure;
-use crate::provider::{self, Provider};
+use crate::provider::{self, ProviderConfig};
 use crate::store::{SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
@@ -38,13 +38,13 @@ const LOST_LOCKS: u32 = 3;
 
 /// Keeps the sessions of one provider alive. Clones share everything.
 #[derive(Clone)]
-pub struct Refresher {
+pub(crate) struct Refresher {
     /// Where sessions are kept.
     pub sessions: SealedSessions,
     /// Where a new token comes from.
     pub source: Arc<dyn TokenSource>,
     /// The provider.
-    pub provider: Arc<Provider>,
+    pub provider: Arc<ProviderConfig>,
     /// Receives notices of waiting and of trouble.
     pub notice: NoticeFn,
     /// The tokens that are requested and not saved yet.
@@ -56,7 +56,7 @@ impl Refresher {
     ///
     /// # Errors
     /// Why there is no usable session.
-    pub async fn load(&self, key: &SessionKey) -> Result<Session> {
+    pub(crate) async fn load(&self, key: &SessionKey) -> Result<Session> {
         match self.sessions.load(key).await? {
             Some(session) => self.usable(session),
             None => {
@@ -73,7 +73,7 @@ impl Refresher {
     ///
     /// # Errors
     /// Why there is no usable session.
-    pub fn try_load(&self, key: &SessionKey) -> Option<Result<Session>> {
+    pub(crate) fn try_load(&self, key: &SessionKey) -> Option<Result<Session>> {
         Some(match self.sessions.try_load(key)? {
             Ok(Some(session)) => self.usable(session),
             Ok(None) => {
@@ -94,7 +94,7 @@ impl Refresher {
     ///
     /// # Errors
     /// Why there is no usable session, or why it could not be refreshed.
-    pub async fn ensure_fresh(&self, key: &SessionKey, freshness: Freshness, seen: Session) -> Result<Session> {
+    pub(crate) async fn ensure_fresh(&self, key: &SessionKey, freshness: Freshness, seen: Session) -> Result<Session> {
         if seen.serves(freshness, seen.now()) {
             return Ok(seen);
         }
@@ -110,7 +110,7 @@ impl Refresher {
     ///
     /// # Errors
     /// [`StoreError::Busy`] after 90 seconds, or if the store cannot be used.
-    pub async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
+    pub(crate) async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
         let mut locked = std::pin::pin!(self.sessions.lock(key, WAIT));
         tokio::select! {
             locked = &mut locked => return locked,
@@ -124,7 +124,7 @@ impl Refresher {
     ///
     /// # Errors
     /// If they could not be saved.
-    pub async fn save(&self, locked: &mut LockedSession, spent: i64, stored: &StoredSession) -> Result<()> {
+    pub(crate) async fn save(&self, locked: &mut LockedSession, spent: i64, stored: &StoredSession) -> Result<()> {
         let mut attempt = 1;
         loop {
             match locked.commit(spent, stored).await {
@@ -140,7 +140,7 @@ impl Refresher {
     ///
     /// # Errors
     /// If it could not be saved.
-    pub async fn save_sign_in(
+    pub(crate) async fn save_sign_in(
         &self,
         locked: &mut LockedSession,
         replaced: i64,

@@ -8,7 +8,7 @@ use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
 use crate::oauth::{self, TokenResponse};
-use crate::provider::{ClientAuth, Provider, Url};
+use crate::provider::{ClientAuth, ProviderConfig, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
 /// The store's time when a session was loaded, measured on by the monotonic clock of this process.
@@ -126,7 +126,7 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError::BoundElsewhere`], naming the setting.
-    pub fn check_binding(&self, provider: &Provider) -> Result<(), SessionError> {
+    pub fn check_binding(&self, provider: &ProviderConfig) -> Result<(), SessionError> {
         let elsewhere = |setting, bound: &str, configured: &str| {
             Err(SessionError::BoundElsewhere {
                 provider: provider.name.clone(),
@@ -136,9 +136,9 @@ impl Session {
             })
         };
         if let Some(client) = &provider.client
-            && client.id.value != self.binding.client_id
+            && client.id != self.binding.client_id
         {
-            return elsewhere("client_id", &self.binding.client_id, &client.id.value);
+            return elsewhere("client_id", &self.binding.client_id, &client.id);
         }
         if let Some(url) = &provider.token_url
             && *url != self.binding.token_url
@@ -291,7 +291,7 @@ pub(super) mod tests {
     #[test]
     fn a_session_stays_where_it_was_made() {
         let session = session(0, None);
-        let mut provider = Provider::named("p");
+        let mut provider = ProviderConfig::named("p");
         assert!(session.check_binding(&provider).is_ok(), "an open configuration contradicts nothing");
         provider.api.url = Url::parse("https://llm.example.com/other").ok();
         assert!(session.check_binding(&provider).is_ok(), "another path on the same origin is the same server");

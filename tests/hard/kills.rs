@@ -7,9 +7,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
-use nexus::{Accounts, Folders, Provider};
+use nexus::{Client, Folders, OAuthClient, ProviderConfig};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, approve, block_on, config, sandbox};
@@ -81,19 +80,19 @@ fn session(settings: Settings) -> (Nexus, Sandbox) {
     nexus.configure(&format!("passphrase_file = \"pass\"\n{}", config(&sandbox, "")));
     fs::write(nexus.path("pass"), "correct horse").unwrap();
     fs::set_permissions(nexus.path("pass"), fs::Permissions::from_mode(0o600)).unwrap();
-    let provider = Provider::named("work")
-        .with_client(Client::public("sandbox-client"))
+    let provider = ProviderConfig::named("work")
+        .with_client(OAuthClient::public("sandbox-client"))
         .with_redirect_uri("http://127.0.0.1:1/callback")
         .with_authorize_url(&sandbox.url(Endpoint::Authorize))
         .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
         .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
         .and_then(|provider| provider.with_api_url(&sandbox.origin()))
         .unwrap();
-    let accounts = Accounts::new(provider, &Folders::under(nexus.home()), nexus::now, Arc::new(|_| {}));
+    let client = Client::new(provider, &Folders::under(nexus.home()), nexus::now, Arc::new(|_| {}));
     block_on(async {
-        let attempt = accounts.authorization_url().unwrap();
+        let attempt = client.authorization_url().unwrap();
         let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
-        accounts.exchange_code("", attempt, back.split_once('?').unwrap().1).await.unwrap();
+        client.exchange_code("", attempt, back.split_once('?').unwrap().1).await.unwrap();
     });
     (nexus, sandbox)
 }

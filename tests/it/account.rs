@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nexus::internal::api::{ApiError, Message, ProgressEvent, Question, RetryPolicy};
-use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
-use nexus::{Accounts, Error, ErrorInfo as _, Folders, Notice, Provider, Session, SessionError};
+use nexus::{
+    ApiError, Client, Error, ErrorInfo as _, Folders, Message, Notice, OAuthClient, ProgressEvent, ProviderConfig,
+    Question, RetryPolicy, Session, SessionError,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -17,7 +18,7 @@ use crate::nexus::block_on;
 struct Setup {
     home: TempDir,
     sandbox: Sandbox,
-    accounts: Accounts,
+    client: Client,
 }
 
 async fn setup(settings: Settings) -> Setup {
@@ -36,23 +37,23 @@ async fn setup_at(
     told: impl Fn(&Notice) + Send + Sync + 'static,
 ) -> Setup {
     let sandbox = Sandbox::start(settings).await.unwrap();
-    let provider = Provider::named("work")
-        .with_client(Client::public("sandbox-client"))
+    let provider = ProviderConfig::named("work")
+        .with_client(OAuthClient::public("sandbox-client"))
         .with_redirect_uri("http://127.0.0.1:1/callback")
         .with_authorize_url(&sandbox.url(Endpoint::Authorize))
         .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
         .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
         .and_then(|provider| provider.with_api_url(&sandbox.origin()))
         .unwrap();
-    let accounts = Accounts::new(provider, &Folders::under(home.path()), clock, Arc::new(told));
-    Setup { home, sandbox, accounts }
+    let client = Client::new(provider, &Folders::under(home.path()), clock, Arc::new(told));
+    Setup { home, sandbox, client }
 }
 
 impl Setup {
     async fn sign_in(&self) -> Result<Session, Error> {
-        let attempt = self.accounts.authorization_url().unwrap();
+        let attempt = self.client.authorization_url().unwrap();
         let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
-        self.accounts.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await
+        self.client.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await
     }
 }
 
@@ -62,7 +63,7 @@ fn asked_to_refresh_it_refreshes_once() {
         let born_dead = Settings { token_lifetime: Some(json!(0)), ..Settings::default() };
         let setup = setup(born_dead).await;
         setup.sign_in().await.unwrap();
-        let refreshed = setup.accounts.refresh("ada").await.unwrap();
+        let refreshed = setup.client.refresh("ada").await.unwrap();
         assert_eq!((refreshed.generation, setup.sandbox.refreshes_asked()), (2, 1));
     });
 }
@@ -80,12 +81,12 @@ fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
             // The second look may find it well again; who comes after that takes its word, and rests.
             for (seconds, asked) in [(0, 1), (0, 2), (0, 2), (4, 2), (1, 3)] {
                 CLOCK.fetch_add(seconds, Ordering::Relaxed);
-                let failed = setup.accounts.get_valid("ada").await;
+                let failed = setup.client.get_valid("ada").await;
                 assert!(matches!(&failed, Err(Error::Session(SessionError::RefreshFailed { .. }))), "{failed:?}");
                 assert_eq!(setup.sandbox.refreshes_asked(), asked);
             }
             // What was seen once is no reason to wait: the next one finds it well.
-            setup.accounts.get_valid("ada").await.unwrap();
+            setup.client.get_valid("ada").await.unwrap();
         }
     });
 }
@@ -97,14 +98,14 @@ fn a_failure_that_is_older_than_the_need_is_not_taken_for_an_answer_to_it() {
         let home = tempfile::tempdir().unwrap();
         let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, Settings::default(), |_| {}).await;
         setup.sign_in().await.unwrap();
-        let seen = setup.accounts.load("ada").await.unwrap();
+        let seen = setup.client.load("ada").await.unwrap();
         setup.sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
-        setup.accounts.refresh("ada").await.unwrap_err();
+        setup.client.refresh("ada").await.unwrap_err();
         CLOCK.fetch_add(60, Ordering::Relaxed);
         setup.sandbox.script(Endpoint::Messages, [Scripted::json(401, &json!({}))]);
         let question = Question { model: "sandbox-small".into(), max_tokens: 9, ..Question::default() };
         let question = Question { messages: vec![Message::user("x")], ..question };
-        setup.accounts.ask("ada", seen, &question).await.unwrap();
+        setup.client.ask("ada", seen, &question).await.unwrap();
         assert_eq!((setup.sandbox.refreshes_asked(), setup.sandbox.refreshes()), (2, 1));
     });
 }
@@ -170,7 +171,7 @@ fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
         });
         signed_in.unwrap();
         assert_eq!((*tries.lock().unwrap(), setup.sandbox.counts().revocations), (3, 0));
-        assert_eq!(setup.accounts.load("ada").await.unwrap().generation, 1);
+        assert_eq!(setup.client.load("ada").await.unwrap().generation, 1);
     });
 }
 
@@ -185,8 +186,8 @@ fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
             () = gate.arrived(1) => {}
         }
         gate.open();
-        setup.accounts.wait_for_saves().await;
-        assert_eq!(setup.accounts.load("ada").await.unwrap().generation, 1);
+        setup.client.wait_for_saves().await;
+        assert_eq!(setup.client.load("ada").await.unwrap().generation, 1);
     });
 }
 
@@ -201,9 +202,9 @@ fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
             _ = setup.sign_in() => panic!("nothing is revoked yet"),
             () = gate.arrived(1) => {}
         }
-        assert_eq!(setup.accounts.load("ada").await.unwrap().generation, 2);
+        assert_eq!(setup.client.load("ada").await.unwrap().generation, 2);
         gate.open();
-        setup.accounts.wait_for_saves().await;
+        setup.client.wait_for_saves().await;
         assert_eq!(setup.sandbox.counts().revocations, 1);
     });
 }
@@ -216,12 +217,12 @@ fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
         let gate = Gate::new();
         setup.sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
         tokio::select! {
-            _ = setup.accounts.sign_out("ada") => panic!("nothing is revoked yet"),
+            _ = setup.client.sign_out("ada") => panic!("nothing is revoked yet"),
             () = gate.arrived(1) => {}
         }
         gate.open();
         setup.sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Revoke).len() == 2).await;
-        assert!(matches!(setup.accounts.load("ada").await, Err(Error::Session(SessionError::NotSignedIn { .. }))));
+        assert!(matches!(setup.client.load("ada").await, Err(Error::Session(SessionError::NotSignedIn { .. }))));
     });
 }
 
@@ -232,13 +233,13 @@ fn a_list_of_models_is_kept_with_the_session_it_was_asked_for() {
         let before = setup.sign_in().await.unwrap();
         let gate = Gate::new();
         setup.sandbox.script(Endpoint::Models, [Scripted::Held(gate.clone())]);
-        let (listed, ()) = tokio::join!(setup.accounts.models("ada", before), async {
+        let (listed, ()) = tokio::join!(setup.client.models("ada", before), async {
             gate.arrived(1).await;
             setup.sign_in().await.unwrap();
             gate.open();
         });
         assert_eq!(listed.unwrap().len(), 3);
-        assert_eq!(setup.accounts.load("ada").await.unwrap().models, None, "another account may have signed in since");
+        assert_eq!(setup.client.load("ada").await.unwrap().models, None, "another account may have signed in since");
     });
 }
 
@@ -261,11 +262,11 @@ fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
         };
         let patience =
             RetryPolicy { backoff: Duration::from_millis(1), progress: Some(Arc::new(told)), ..RetryPolicy::default() };
-        let accounts = setup.accounts.clone().with_retry_policy(patience.clone());
+        let client = setup.client.clone().with_retry_policy(patience.clone());
         for script in [error.clone(), Scripted::Close, Scripted::Cut(0), Scripted::Cut(2), Scripted::Break(3)] {
             waited.lock().unwrap().clear();
             setup.sandbox.script(Endpoint::Messages, [script]);
-            let text = accounts.chat("ada", &question()).await.unwrap().text().await.unwrap();
+            let text = client.chat("ada", &question()).await.unwrap().text().await.unwrap();
             assert!(text.starts_with("You said: x"), "{text}");
             let mut waited = waited.lock().unwrap();
             assert_eq!(waited.last(), Some(&ProgressEvent::WaitingForText));
@@ -282,7 +283,7 @@ fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
             };
             assert_eq!((retry.number, retry.of), (1, 2));
         }
-        let once = setup.accounts.clone().with_retry_policy(RetryPolicy { retries: 0, ..patience });
+        let once = setup.client.clone().with_retry_policy(RetryPolicy { retries: 0, ..patience });
         setup.sandbox.script(Endpoint::Messages, [error]);
         let asked = setup.sandbox.requests_to(Endpoint::Messages).len();
         let ended = once.chat("ada", &question()).await.unwrap().text().await;

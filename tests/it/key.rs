@@ -249,7 +249,7 @@ fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
 #[test]
 fn the_database_alone_reveals_nothing() {
     let mut settings = Settings { client_secret: Some("client-hush-4711".into()), ..Settings::default() };
-    settings.client_auth = nexus::internal::provider::ClientAuth::Basic;
+    settings.client_auth = nexus::ClientAuth::Basic;
     let account = settings.account.clone();
     let sandbox = sandbox(settings);
     let nexus = Nexus::at_with(&sandbox, "client_secret = \"client-hush-4711\"");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nexus::internal::provider::ClientAuth;
+use nexus::ClientAuth;
 use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
 
@@ -144,7 +144,7 @@ impl Journey {
 
 /// A secret as forms, headers and JSON write it.
 fn encodings(secret: &str) -> Vec<String> {
-    let form: String = nexus::internal::provider::Url::parse_with_params("http://h/", [("x", secret)])
+    let form: String = nexus::Url::parse_with_params("http://h/", [("x", secret)])
         .map(|url| url.query().unwrap_or_default()["x=".len()..].to_owned())
         .unwrap();
     let json = json!(secret).to_string();

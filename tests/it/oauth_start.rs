@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 
-use nexus::internal::provider::{ClientAuth, Url};
 use nexus::sandbox::{Endpoint, Gate, Issuer, RedirectRule, Sandbox, Scripted, Settings};
+use nexus::{ClientAuth, Url};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sandbox, visit};

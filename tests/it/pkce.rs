@@ -4,17 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nexus::internal::oauth::pkce;
-use nexus::internal::oauth::{AuthorizationRequest, Verdict};
-use nexus::internal::provider::{Client, ClientAuth, Origin, Setting, Url};
 use nexus::internal::secret::Verifier;
-use nexus::{ErrorInfo as _, Provider, ProviderError, SignInError};
+use nexus::{
+    AuthorizationRequest, ClientAuth, ErrorInfo as _, OAuthClient, ProviderConfig, ProviderError, SignInError, Url,
+    Verdict,
+};
 
 const REDIRECT: &str = "http://localhost:4000/oauth/claude/callback";
 
-fn provider() -> Provider {
-    let mut provider = Provider::claude_code();
-    let id = Setting { value: "client &/1".into(), origin: Origin::Code };
-    provider.client = Some(Client { id, secret: None, auth: ClientAuth::None });
+fn provider() -> ProviderConfig {
+    let mut provider = ProviderConfig::claude_code();
+    let id = "client &/1".into();
+    provider.client = Some(OAuthClient { id, secret: None, auth: ClientAuth::None });
     provider
 }
 
@@ -118,7 +119,7 @@ cases! {
         !query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap()).contains_key("scope")
     };
     without_a_client_id_nothing_begins: matches!(
-        AuthorizationRequest::begin(&Provider::claude_code(), REDIRECT), Err(SignInError::Provider(ProviderError::NoClientId { .. })));
+        AuthorizationRequest::begin(&ProviderConfig::claude_code(), REDIRECT), Err(SignInError::Provider(ProviderError::NoClientId { .. })));
     without_an_authorization_endpoint_nothing_begins: {
         let mut provider = provider();
         provider.authorize_url = None;

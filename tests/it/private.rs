@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nexus::internal::provider::ClientAuth;
+use nexus::ClientAuth;
 use nexus::sandbox::{Endpoint, Settings};
 use serde_json::json;
 

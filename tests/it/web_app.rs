@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use nexus::Url;
 use nexus::internal::http::Http;
-use nexus::internal::provider::Url;
 use nexus::sandbox::{Endpoint, Gate, RedirectRule, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -2,11 +2,9 @@ use std::net::IpAddr;
 
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue};
-use nexus::Provider;
 use nexus::internal::clean::visible;
 use nexus::internal::loopback::addressed_to_us;
-use nexus::internal::oauth::{AuthorizationRequest, Verdict};
-use nexus::internal::provider::{Client, Url};
+use nexus::{AuthorizationRequest, OAuthClient, ProviderConfig, Url, Verdict};
 
 const PORT: u16 = 4_000;
 
@@ -43,7 +41,7 @@ fn host_holds(host: &[u8]) {
 }
 
 fn query_holds(template: &str) {
-    let provider = Provider::claude_code().with_client(Client::public("client"));
+    let provider = ProviderConfig::claude_code().with_client(OAuthClient::public("client"));
     let attempt = AuthorizationRequest::begin(&provider, "http://localhost:4000/oauth/claude/callback").unwrap();
     let query = template.replace("{state}", attempt.state());
     let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();

@@ -1,4 +1,4 @@
-use nexus::TokenResponse;
+use nexus::internal::oauth::TokenResponse;
 use nexus::internal::oauth::account;
 
 /// A token response. What is believed of it fits into a header and into a lifetime; what is said of

@@ -4,7 +4,7 @@ use reqwest::Url;
 use serde_json::json;
 
 use super::*;
-use crate::api::client::{self, Client};
+use crate::api::client::{self, ApiClient};
 use crate::api::models;
 use crate::api::tests::{Server, provider, question, reply, token};
 use crate::http::Http;
@@ -84,7 +84,7 @@ async fn another_dialect_needs_nothing_of_the_client() {
     let listed = reply("200 OK", "content-type: application/json\r\n", r#"["m-1","m-2"]"#);
     let server = Server::start([refused, answered, listed]).await;
     let (http, provider) = (Http::default(), provider(&format!("{}/base/", server.url)));
-    let mut client = Client::new(&http, &provider).expect("a client");
+    let mut client = ApiClient::new(&http, &provider).expect("a client");
     client.dialect = &Invoke;
 
     let question = Question { model: "vendor/m:0 1".into(), ..question() };

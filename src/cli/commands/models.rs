@@ -22,12 +22,12 @@ pub(crate) struct Args {
 /// # Errors
 /// Why they cannot be listed.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let accounts = context.accounts(args.provider.as_deref())?;
-    let seen = context.session(&accounts)?;
+    let client = context.client(args.provider.as_deref())?;
+    let seen = context.session(&client)?;
     let models = context.wait(async {
         let _seen = context.progress();
         context.waiting("asking which models there are");
-        Ok(accounts.models("", seen).await?)
+        Ok(client.models("", seen).await?)
     })?;
     match args.json {
         true => context.print_object(&json!({ "version": 1, "models": models }))?,

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use super::checks::{self, warn_if_readable};
 use super::keys::Section;
 use super::{Variables, invalid};
 use crate::cli::error::Result;
-use nexus::internal::provider::{BUILT_IN, Client, ClientAuth, Origin, Provider, Setting};
-use nexus::internal::secret::ClientSecret;
+use nexus::internal::provider::BUILT_IN;
+use nexus::{ClientAuth, ClientSecret, OAuthClient, ProviderConfig};
 
 /// The Console takes a secret in the body; elsewhere Basic is what every server must support
 /// (RFC 6749, section 2.3.1).
@@ -26,7 +27,7 @@ impl Section {
     ///
     /// # Errors
     /// [`CliError::Configuration`](crate::cli::error::CliError), naming the key and its place.
-    pub(super) fn into_provider(mut self, warnings: &mut Vec<String>) -> Result<Provider> {
+    pub(super) fn into_provider(mut self, warnings: &mut Vec<String>) -> Result<ProviderConfig> {
         if let Some(failure) = self.unusable.take() {
             return Err(failure);
         }
@@ -49,7 +50,7 @@ impl Section {
             let why = format!("is {}, but there is no client secret", auth.as_str());
             return Err(source.invalid("client_auth", &why, "write a `client_secret` or `client_secret_file`"));
         }
-        provider.client = Some(Client { id, secret, auth });
+        provider.client = Some(OAuthClient { id, secret, auth });
         Ok(provider)
     }
 
@@ -104,13 +105,16 @@ impl Section {
 ///
 /// # Errors
 /// [`CliError::Configuration`](crate::cli::error::CliError), naming the variable.
-pub(super) fn apply_variables(variables: Variables<'_>, provider: &mut Provider) -> Result<Option<String>> {
-    let setting = |name| variables(name).map(|value| Setting { value, origin: Origin::Variable(name) });
-    if let Some(uri) = setting("CLAUDE_CODE_REDIRECT_URI") {
+pub(super) fn apply_variables(
+    variables: Variables<'_>,
+    path: &Path,
+    provider: &mut ProviderConfig,
+) -> Result<Option<String>> {
+    if let Some(uri) = variables("CLAUDE_CODE_REDIRECT_URI") {
         provider.redirect_uri = uri;
     }
     let secret = variables("CLAUDE_CODE_CLIENT_SECRET").map(ClientSecret::new);
-    let Some(id) = setting("CLAUDE_CODE_CLIENT_ID") else {
+    let Some(id) = variables("CLAUDE_CODE_CLIENT_ID") else {
         if let Some(client) = provider.client.as_mut().filter(|_| secret.is_some()) {
             client.secret = secret;
             if client.auth == ClientAuth::None {
@@ -119,27 +123,27 @@ pub(super) fn apply_variables(variables: Variables<'_>, provider: &mut Provider)
         }
         return Ok(None);
     };
-    if let Some(why) = checks::not_a_client_id(&id.value) {
-        let hint = format!("set {} to the id of the client that you registered", id.origin);
-        return Err(invalid(format!("{} {why}", id.origin), hint));
+    if let Some(why) = checks::not_a_client_id(&id) {
+        let hint = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
+        return Err(invalid(format!("CLAUDE_CODE_CLIENT_ID {why}"), hint));
     }
     let (mut secret, mut auth, mut warning) = (secret, None, None);
     match provider.client.take() {
         // The file's secret belongs to the client id in the file.
-        Some(file) if file.id.value == id.value => {
+        Some(file) if file.id == id => {
             secret = secret.or(file.secret);
             auth = Some(file.auth).filter(|auth| *auth != ClientAuth::None || secret.is_none());
         }
         Some(file) if file.secret.is_some() && secret.is_none() => {
             warning = Some(format!(
-                "{} names another client than {}, whose secret is not sent for it: if this one has a secret, set \
-                 CLAUDE_CODE_CLIENT_SECRET",
-                id.origin, file.id.origin
+                "CLAUDE_CODE_CLIENT_ID names another client than `provider.{BUILT_IN}.client_id` in {}, whose secret is \
+                 not sent for it: if this one has a secret, set CLAUDE_CODE_CLIENT_SECRET",
+                path.display()
             ));
         }
         _ => {}
     }
     let auth = auth.unwrap_or_else(|| default_auth(BUILT_IN, secret.is_some()));
-    provider.client = Some(Client { id, secret, auth });
+    provider.client = Some(OAuthClient { id, secret, auth });
     Ok(warning)
 }

@@ -13,8 +13,9 @@ use super::kind::{Fault, Kind};
 use super::source::Source;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
+use nexus::ProviderConfig;
 use nexus::internal::clean::clean;
-use nexus::internal::provider::{BUILT_IN, Provider};
+use nexus::internal::provider::BUILT_IN;
 
 /// The largest configuration file, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -90,7 +91,8 @@ impl Reader<'_> {
 
     fn section(&self, name: &str, place: String, table: &DeTable<'_>) -> Result<Section> {
         let mut source = Source::new(self.path, place);
-        let mut section = Section::of(if name == BUILT_IN { Provider::claude_code() } else { Provider::named(name) });
+        let mut section =
+            Section::of(if name == BUILT_IN { ProviderConfig::claude_code() } else { ProviderConfig::named(name) });
         section.unusable = self.apply(table, PROVIDER, &mut source, &mut section)?;
         section.source = source;
         Ok(section)
@@ -118,7 +120,7 @@ impl Reader<'_> {
             let Some((key, value)) = table.get_key_value(row.name) else { continue };
             let line = self.line(key.span().start);
             source.lines.insert(row.name, line);
-            match row.kind.apply(value.get_ref(), source.origin(row.name), target) {
+            match row.kind.apply(value.get_ref(), target) {
                 Ok(()) => {}
                 Err(Fault::Kind { at, meant }) => {
                     let line = at.map_or(line, |at| self.line(at));

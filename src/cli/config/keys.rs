@@ -12,9 +12,7 @@ use super::kind::Kind;
 use super::kind::Kind::{Bool, Choice, ClientId, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
 use super::source::Source;
 use crate::cli::error::CliError;
-use nexus::internal::provider::{ClientAuth, Dialect, Encoding, Provider, Setting};
-use nexus::internal::secret::ClientSecret;
-use nexus::internal::session::key::KeyBackend;
+use nexus::{ClientAuth, ClientSecret, Dialect, Encoding, KeyBackend, ProviderConfig};
 
 /// A key of the file.
 pub(super) struct Key<T: 'static> {
@@ -43,8 +41,8 @@ pub(super) struct Settings {
 /// from several of them in the end.
 pub(super) struct Section {
     pub(super) source: Source,
-    pub(super) provider: Provider,
-    pub(super) client_id: Option<Setting<String>>,
+    pub(super) provider: ProviderConfig,
+    pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<ClientSecret>,
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
@@ -54,7 +52,7 @@ pub(super) struct Section {
 
 impl Section {
     /// A section without a key.
-    pub(super) fn of(provider: Provider) -> Self {
+    pub(super) fn of(provider: ProviderConfig) -> Self {
         Self {
             source: Source::default(),
             provider,
@@ -71,7 +69,7 @@ impl Section {
 pub(super) const TOP: &[Key<Settings>] = &[
     Key {
         name: "default",
-        kind: Text(|settings, name| settings.default = Some(name.value)),
+        kind: Text(|settings, name| settings.default = Some(name)),
         default: "\"claude_code\"",
         help: "The provider to use when neither --provider nor NEXUS_PROVIDER names one.",
     },
@@ -107,7 +105,7 @@ pub(super) const TOP: &[Key<Settings>] = &[
     },
     Key {
         name: "passphrase_command",
-        kind: Text(|settings, command| settings.passphrase_command = Some(command.value)),
+        kind: Text(|settings, command| settings.passphrase_command = Some(command)),
         default: "none",
         help: "A command that prints the passphrase for `key = \"passphrase\"`, instead of passphrase_file. It is split \
                at spaces and started without a shell.",
@@ -275,7 +273,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "model",
-        kind: Text(|section, model| section.provider.api.model = Some(model.value).filter(|id| !id.is_empty())),
+        kind: Text(|section, model| section.provider.api.model = Some(model).filter(|id| !id.is_empty())),
         default: "the newest model listed",
         help: "The model, or an alias of one, to use when neither --model nor a template names one. A gateway without \
                /v1/models needs it.",

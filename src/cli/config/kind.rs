@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::checks::{self, Unusable};
 use crate::cli::nearest::nearest;
-use nexus::internal::provider::{self, Origin, Setting};
-use nexus::internal::secret::ClientSecret;
+use nexus::internal::provider;
+use nexus::{ClientSecret, Url};
 
 /// A table of texts.
 type Texts = BTreeMap<String, String>;
@@ -19,12 +19,12 @@ type Choose<T> = (&'static str, fn(&mut T));
 
 /// A kind of value, with the function that puts one into a `T`.
 pub(super) enum Kind<T: 'static> {
-    Text(fn(&mut T, Setting<String>)),
-    ClientId(fn(&mut T, Setting<String>)),
+    Text(fn(&mut T, String)),
+    ClientId(fn(&mut T, String)),
     Secret(fn(&mut T, ClientSecret)),
     Path(fn(&mut T, PathBuf)),
     /// An endpoint, as it was written and parsed.
-    Url(fn(&mut T, &str, provider::Url)),
+    Url(fn(&mut T, &str, Url)),
     Bool(fn(&mut T, bool)),
     /// A whole number, at least 1.
     Count(fn(&mut T, u32)),
@@ -64,15 +64,15 @@ impl<T> Kind<T> {
     ///
     /// # Errors
     /// Why it was not taken; the target is unchanged then.
-    pub(super) fn apply(&self, value: &DeValue<'_>, origin: Origin, target: &mut T) -> Result<(), Fault> {
+    pub(super) fn apply(&self, value: &DeValue<'_>, target: &mut T) -> Result<(), Fault> {
         match self {
-            Self::Text(set) => set(target, Setting { value: text(value)?.to_owned(), origin }),
+            Self::Text(set) => set(target, text(value)?.to_owned()),
             Self::ClientId(set) => {
                 let id = text(value)?;
                 if let Some(why) = checks::not_a_client_id(id) {
                     return Err(Unusable::value(why, "set it to the id of the registered client").into());
                 }
-                set(target, Setting { value: id.to_owned(), origin });
+                set(target, id.to_owned());
             }
             Self::Secret(set) => set(target, ClientSecret::new(text(value)?.to_owned())),
             Self::Path(set) => set(target, PathBuf::from(text(value)?)),

@@ -1,4 +1,4 @@
-//! From the configuration file and the environment to a [`Provider`].
+//! From the configuration file and the environment to a [`ProviderConfig`].
 //!
 //! The file is read if it is there. [`keys`] says what it may contain; a key that is not there is an error
 //! that names the nearest one, because a misspelt key that is ignored is hard to find. An error never
@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::cli::error::{CliError, Result, set_providers};
 use crate::cli::nearest::nearest;
-use nexus::internal::provider::{BUILT_IN, Provider};
-use nexus::internal::session::key::{KeyBackend, KeyConfig, PassphraseSource};
+use nexus::internal::provider::BUILT_IN;
+use nexus::{KeyBackend, KeyConfig, PassphraseSource, ProviderConfig};
 
 mod checks;
 mod client;
@@ -31,7 +31,7 @@ pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
 #[derive(Debug)]
 pub(crate) struct Configured {
     /// The provider.
-    pub(crate) provider: Provider,
+    pub(crate) provider: ProviderConfig,
     /// How the key to the stored sessions is to be kept.
     pub(crate) key_config: KeyConfig,
     /// Whether conversations at a terminal are saved.
@@ -67,13 +67,13 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     let key_config = settings.key_config(&mut warnings)?;
     let mut provider = match section {
         Some(section) => section.into_provider(&mut warnings)?,
-        None => Provider::claude_code(),
+        None => ProviderConfig::claude_code(),
     };
     provider.name = name.to_owned();
     set_providers(name, &default);
     provider.api.aliases = settings.aliases;
     if name == BUILT_IN {
-        warnings.extend(client::apply_variables(variables, &mut provider)?);
+        warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
     Ok(Configured { provider, key_config, history: !settings.no_history, warnings })
 }
@@ -114,7 +114,7 @@ pub(crate) fn load_stored(
     let (key_config, warnings) = key_config(path).unwrap_or_default();
     set_providers(&name, default.as_deref().unwrap_or(BUILT_IN));
     Ok((
-        Configured { provider: Provider::named(&name), key_config, history: true, warnings },
+        Configured { provider: ProviderConfig::named(&name), key_config, history: true, warnings },
         (!removed).then_some(failure),
     ))
 }

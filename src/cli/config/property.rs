@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use nexus::internal::provider::{Url, endpoint_url};
+use nexus::Url;
+use nexus::internal::provider::endpoint_url;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -65,7 +66,7 @@ fn holds(input: &[u8]) {
             ] {
                 assert!(safe(url), "{url:?}");
             }
-            assert!(provider.client.is_none_or(|client| !client.id.value.is_empty()));
+            assert!(provider.client.is_none_or(|client| !client.id.is_empty()));
             assert_ne!(provider.api.max_tokens, Some(0));
         }
         Err(failure) => {

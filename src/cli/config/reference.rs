@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::keys::{Key, PROVIDER, TOP};
-use nexus::internal::provider::{Provider, Url};
+use nexus::{ProviderConfig, Url};
 
 /// What stands before the keys.
 const INTRODUCTION: &str = "The keys of config.toml, which is in ~/.config/nexus/ on Linux and in the platform's config directory \
@@ -41,13 +41,13 @@ pub(crate) fn text(columns: usize) -> String {
 
 /// The values of the built-in provider, as they would be written in its section.
 fn built_in() -> Vec<String> {
-    let provider = Provider::claude_code();
+    let provider = ProviderConfig::claude_code();
     let url = |url: &Option<Url>| url.as_ref().map(Url::to_string).unwrap_or_default();
     vec![
         format!("authorize_url = \"{}\"", url(&provider.authorize_url)),
         format!("token_url = \"{}\"", url(&provider.token_url)),
         format!("api_url = \"{}\"", url(&provider.api.url)),
-        format!("redirect_uri = \"{}\"", provider.redirect_uri.value),
+        format!("redirect_uri = \"{}\"", provider.redirect_uri),
         format!("scopes = {:?}", provider.scopes),
         "client_auth = \"post\", if there is a secret".into(),
         "refresh_request = \"json\"".into(),
@@ -118,11 +118,11 @@ mod tests {
     fn the_built_in_provider_is_described_as_it_is() {
         let lines = built_in().into_iter().filter(|line| !line.contains(", if there")).collect::<Vec<_>>().join("\n");
         let config = format!("default = 'same'\n[provider.same]\n{lines}");
-        let (same, built_in) = (super::super::tests::provider(&config, &[]), Provider::claude_code());
+        let (same, built_in) = (super::super::tests::provider(&config, &[]), ProviderConfig::claude_code());
         assert_eq!(same.authorize_url, built_in.authorize_url);
         assert_eq!(same.token_url, built_in.token_url);
         assert_eq!(same.api.url, built_in.api.url);
-        assert_eq!(same.redirect_uri.value, built_in.redirect_uri.value);
+        assert_eq!(same.redirect_uri, built_in.redirect_uri);
         assert_eq!(same.scopes, built_in.scopes);
         assert_eq!(same.refresh.encoding, built_in.refresh.encoding);
     }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::invalid;
 use crate::cli::error::CliError;
 use nexus::internal::clean::clean;
-use nexus::internal::provider::Origin;
 
 /// Where a group of keys stands: the file, the section and the line of each key. Errors name them.
 #[derive(Default)]
@@ -27,8 +26,9 @@ impl Source {
         if self.section.is_empty() { clean(key) } else { clean(&format!("{}.{key}", self.section)) }
     }
 
-    pub(super) fn origin(&self, key: &str) -> Origin {
-        Origin::File(self.path.clone(), self.full(key))
+    /// A key with its section and file, as it may be printed.
+    pub(super) fn origin(&self, key: &str) -> String {
+        format!("`{}` in {}", self.full(key), self.path.display())
     }
 
     /// Whether the file has this key.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
-use nexus::internal::provider::{ClientAuth, Encoding, Origin};
+use nexus::{ClientAuth, Encoding};
 
 fn configured(
     toml: &str,
@@ -17,7 +17,7 @@ fn configured(
         .map_err(|failure| format!("{failure} | {}", failure.hint()).replace(&*path.to_string_lossy(), "FILE"))
 }
 
-pub(super) fn provider(toml: &str, variables: &[(&'static str, &str)]) -> Provider {
+pub(super) fn provider(toml: &str, variables: &[(&'static str, &str)]) -> ProviderConfig {
     configured(toml, variables, None).unwrap().provider
 }
 
@@ -25,7 +25,7 @@ pub(super) fn provider(toml: &str, variables: &[(&'static str, &str)]) -> Provid
 fn without_a_file_the_built_in_provider_stands() {
     let provider = load(Path::new("/nonexistent/config.toml"), &|_| None, None).unwrap().provider;
     assert_eq!(provider.name, "claude_code");
-    assert_eq!(provider.redirect_uri.value, "http://localhost:4000/oauth/claude/callback");
+    assert_eq!(provider.redirect_uri, "http://localhost:4000/oauth/claude/callback");
     assert_eq!(provider.scopes, ["openai.user.read", "model.request", "model.read"]);
     assert_eq!(provider.authorize_url.unwrap().as_str(), "https://platform.claude.com/oauth/authorize");
     assert_eq!(provider.token_url.unwrap().as_str(), "https://api.anthropic.com/v1/oauth/token");
@@ -40,12 +40,11 @@ fn without_a_file_the_built_in_provider_stands() {
 fn variables_beat_the_file_for_the_built_in_provider() {
     let file = "[provider.claude_code]\nclient_id = 'file'\nclient_secret = 's'\nredirect_uri = 'http://127.0.0.1:1/'";
     let client = provider(file, &[]).client.unwrap();
-    assert_eq!((&*client.id.value, client.auth), ("file", ClientAuth::Post));
+    assert_eq!((&*client.id, client.auth), ("file", ClientAuth::Post));
 
     let both = provider(file, &[("CLAUDE_CODE_CLIENT_ID", "env"), ("CLAUDE_CODE_REDIRECT_URI", "http://[::1]:2/")]);
-    assert_eq!(both.redirect_uri.value, "http://[::1]:2/");
+    assert_eq!(both.redirect_uri, "http://[::1]:2/");
     let client = both.client.unwrap();
-    assert_eq!(client.id.origin, Origin::Variable("CLAUDE_CODE_CLIENT_ID"));
     assert!(client.secret.is_none(), "the file's secret belongs to the file's client");
     let warnings = |variables: &[_]| {
         let warnings = configured(file, variables, None).unwrap().warnings;
@@ -66,7 +65,7 @@ fn variables_beat_the_file_for_the_built_in_provider() {
     assert_eq!(client.secret.unwrap().expose(), "x");
 
     let other = "default = 'work'\n[provider.work]\nclient_id = 'w'";
-    assert_eq!(provider(other, &variables).client.unwrap().id.value, "w", "they are for claude_code only");
+    assert_eq!(provider(other, &variables).client.unwrap().id, "w", "they are for claude_code only");
 }
 
 #[test]
@@ -381,7 +380,7 @@ fn a_misspelt_key_is_an_error_that_names_the_nearest() {
 #[test]
 fn a_value_that_cannot_be_used_matters_only_to_its_own_provider() {
     let file = "[provider.a]\nclient_id = '...'\n[provider.b]\nclient_id = 'b'";
-    assert_eq!(configured(file, &[], Some("b")).unwrap().provider.client.unwrap().id.value, "b");
+    assert_eq!(configured(file, &[], Some("b")).unwrap().provider.client.unwrap().id, "b");
     assert!(configured(file, &[], Some("a")).unwrap_err().contains("is a placeholder"));
 }
 

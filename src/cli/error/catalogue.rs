@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus::internal::oauth::TokenFailure;
+use nexus::TokenFailure;
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::store::FileProblem;

@@ -4,7 +4,7 @@
 //! kept, so that a conversation can go on with another model. Every answer is kept as far as it came;
 //! but one that was cut or refused is no answer, and is never sent back as one.
 
-use nexus::internal::api::{Message, Role};
+use nexus::{Message, Role};
 
 mod id;
 mod schema;

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::schema::HISTORY;
 use super::{Conversation, State, Turn, id};
 use crate::cli::error::{CliError, Result};
-use nexus::internal::api::Role;
+use nexus::Role;
 use nexus::internal::private_fs::{ClosedFn, Privacy};
 use nexus::internal::store::database::{Database, Params, Row, Rows, Transaction, params, params_from_iter};
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::store::Found;
 use super::{Conversation, State, Turn};
-use nexus::internal::api::Role;
+use nexus::Role;
 use nexus::internal::time;
 
 /// A conversation for programs, without what was said in it.

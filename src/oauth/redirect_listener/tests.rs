@@ -2,18 +2,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::provider::{Client, ClientAuth, Origin, Setting};
+use crate::provider::{ClientAuth, OAuthClient};
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml\r\n";
 const LONG: Duration = Duration::from_secs(60);
 
-fn provider(redirect_uri: &str) -> Provider {
-    let mut provider = Provider::named("work");
-    provider.redirect_uri.value = redirect_uri.into();
+fn provider(redirect_uri: &str) -> ProviderConfig {
+    let mut provider = ProviderConfig::named("work");
+    provider.redirect_uri = redirect_uri.into();
     provider.authorize_url = Url::parse("http://127.0.0.1:1/authorize").ok();
     provider.token_url = Url::parse("http://127.0.0.1:1/token").ok();
-    let id = Setting { value: "client".into(), origin: Origin::Code };
-    provider.client = Some(Client { id, secret: None, auth: ClientAuth::None });
+    let id = "client".into();
+    provider.client = Some(OAuthClient { id, secret: None, auth: ClientAuth::None });
     provider
 }
 

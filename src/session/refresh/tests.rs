@@ -69,7 +69,7 @@ impl Setup {
         let refresher = Refresher {
             sessions: SealedSessions::new(Arc::new(store.clone()), keys),
             source: script.clone(),
-            provider: Arc::new(Provider::named("p")),
+            provider: Arc::new(ProviderConfig::named("p")),
             notice: Arc::new(move |notice| heard.lock().unwrap().push(notice.to_string())),
             pending_saves: PendingSaves::default(),
         };

@@ -8,10 +8,10 @@ use crate::session::error::SharedError;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
 
-pub use refresh_token::RefreshTokenSource;
+pub(crate) use refresh_token::RefreshTokenSource;
 
 /// Where a new access token comes from.
-pub trait TokenSource: Send + Sync {
+pub(crate) trait TokenSource: Send + Sync {
     /// Whether it can renew this session.
     fn can_renew(&self, session: &Session) -> bool;
 
@@ -21,7 +21,7 @@ pub trait TokenSource: Send + Sync {
 
 /// Why a source gave no token.
 #[derive(Debug)]
-pub struct SourceError {
+pub(crate) struct SourceError {
     /// What became of the credential that was sent.
     pub fate: Fate,
     /// What happened, for the processes that wait.
@@ -32,7 +32,7 @@ pub struct SourceError {
 
 /// What became of the credential. A refresh token may be single-use, so the difference matters.
 #[derive(Debug, Clone)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// Nothing was sent, for a reason that a retry does not change.
     NotSent(SharedError),
     /// The server was not reached: the credential is as good as before.

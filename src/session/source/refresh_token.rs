@@ -6,16 +6,16 @@ use super::{Fate, SourceError, TokenSource};
 use crate::http::Http;
 use crate::oauth::TokenFailure;
 use crate::oauth::{Endpoint, TokenError, TokenResponse};
-use crate::provider::Provider;
+use crate::provider::ProviderConfig;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
 
 /// Renews a session with its refresh token, at the token endpoint that it belongs to.
-pub struct RefreshTokenSource {
+pub(crate) struct RefreshTokenSource {
     /// Sends the request.
     pub http: Arc<Http>,
     /// The configured client and request style.
-    pub provider: Arc<Provider>,
+    pub provider: Arc<ProviderConfig>,
 }
 
 impl TokenSource for RefreshTokenSource {

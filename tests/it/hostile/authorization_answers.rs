@@ -1,7 +1,7 @@
 //! What an authorization server can send back through the browser, under the right state: refusals in
 //! every tone, answers in somebody else's name, codes that are none. The session that was there stays.
 
-use nexus::internal::provider::Url;
+use nexus::Url;
 use nexus::sandbox::{Endpoint, Issuer, Settings};
 
 use super::Left::Kept;

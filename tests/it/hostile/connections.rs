@@ -5,7 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
-use nexus::internal::provider::Url;
+use nexus::Url;
 use nexus::sandbox::Settings;
 
 use super::Left::Replaced;

@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use nexus::internal::provider::Client;
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
-use nexus::{Accounts, ErrorInfo as _, Folders, Provider};
+use nexus::{Client, ErrorInfo as _, Folders, OAuthClient, ProviderConfig};
 use rusqlite::Connection;
 
 use super::Left::Kept;
@@ -382,19 +381,19 @@ fn happens(row: &Row<Harm>) -> Ended {
 }
 
 /// The library on a home of its own, whose session has just been signed in.
-async fn library(home: &Path) -> (Sandbox, Accounts) {
+async fn library(home: &Path) -> (Sandbox, Client) {
     let sandbox = Sandbox::start(Settings { rotate: false, ..Settings::default() }).await.unwrap();
-    let provider = Provider::named("work")
-        .with_client(Client::public("sandbox-client"))
+    let provider = ProviderConfig::named("work")
+        .with_client(OAuthClient::public("sandbox-client"))
         .with_redirect_uri("http://127.0.0.1:1/callback")
         .with_authorize_url(&sandbox.url(Endpoint::Authorize))
         .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
         .unwrap();
-    let accounts = Accounts::new(provider, &Folders::under(home), nexus::now, Arc::new(|_| {}));
-    let attempt = accounts.authorization_url().unwrap();
+    let client = Client::new(provider, &Folders::under(home), nexus::now, Arc::new(|_| {}));
+    let attempt = client.authorization_url().unwrap();
     let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
-    accounts.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await.unwrap();
-    (sandbox, accounts)
+    client.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await.unwrap();
+    (sandbox, client)
 }
 
 /// Cuts the database off at many places and turns over many of its bits, and each time looks, and
@@ -404,7 +403,7 @@ async fn library(home: &Path) -> (Sandbox, Accounts) {
 fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
     block_on(async {
         let home = tempfile::tempdir().unwrap();
-        let (sandbox, accounts) = library(home.path()).await;
+        let (sandbox, client) = library(home.path()).await;
         let path = home.path().join(DATABASE);
         let whole = fs::read(&path).unwrap();
         let cuts = (0..whole.len()).step_by(331).map(|at| whole[..at].to_vec());
@@ -416,7 +415,7 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
         let (mut told, mut harmless) = (0, 0);
         for damaged in cuts.chain(bits) {
             fs::write(&path, &damaged).unwrap();
-            match accounts.load("ada").await {
+            match client.load("ada").await {
                 // Nothing that matters was hit.
                 Ok(session) => assert_eq!((session.generation, session.account().is_some()), (1, true)),
                 // A name may have been hit, and is another one now.
@@ -427,10 +426,10 @@ fn damage_anywhere_in_the_database_is_told_and_costs_nothing() {
             }
             assert_eq!(fs::read(&path).unwrap(), damaged, "looking changes nothing");
             let asked = sandbox.refreshes_asked();
-            match accounts.refresh("ada").await {
+            match client.refresh("ada").await {
                 Ok(_) => {
                     harmless += 1;
-                    assert_eq!(accounts.load("ada").await.unwrap().generation, 2, "it was saved");
+                    assert_eq!(client.load("ada").await.unwrap().generation, 2, "it was saved");
                 }
                 Err(error) => {
                     told += 1;

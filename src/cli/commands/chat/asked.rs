@@ -9,7 +9,7 @@ use crate::cli::commands::chat::{Args, attachment, input};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
-use nexus::internal::api::Part;
+use nexus::Part;
 
 /// What is asked, and what a template says about whom.
 #[derive(Debug)]

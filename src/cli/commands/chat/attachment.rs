@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::terminal::pipe;
-use nexus::internal::api::Part;
+use nexus::Part;
 
 mod pdf;
 mod picture;

@@ -12,8 +12,8 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::history::store::{Asked, History};
 use crate::cli::history::{self, Conversation, State, Turn};
-use nexus::internal::api::{AnswerMeta, Part, Question, Role};
 use nexus::internal::clean::clean;
+use nexus::{AnswerMeta, Part, Question, Role};
 
 /// How much of an answer is kept, in bytes: more than any model writes at once.
 const LONGEST: usize = 16 * 1024 * 1024;

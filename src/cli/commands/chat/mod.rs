@@ -14,9 +14,8 @@ use crate::cli::commands::Done;
 use crate::cli::commands::chat::asked::Asked;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
-use nexus::internal::client::Accounts;
-use nexus::internal::session::Session;
 use nexus::internal::time;
+use nexus::{Client, Session};
 
 pub(crate) use object::Form;
 
@@ -152,8 +151,8 @@ pub(crate) fn run(mut args: Args, context: &Context) -> Done {
     let form = if args.json { Form::Json } else { args.output };
     let mut output = output::Output::new(form, &args, context);
     if form == Form::Text && args.schema.is_none() && input::is_conversation(&args, context) {
-        let accounts = settled(&args, form, &mut output, context)?;
-        return talk::run(&mut args, &accounts, &mut output, context);
+        let client = settled(&args, form, &mut output, context)?;
+        return talk::run(&mut args, &client, &mut output, context);
     }
     once(&args, form, &mut output, context)
 }
@@ -162,17 +161,17 @@ fn once(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Cont
     let mut settled = || -> Result<_> {
         output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
         let asked = asked::settle(args, context)?;
-        let accounts = settled(args, form, output, context)?;
-        let seen = context.session(&accounts)?;
-        Ok((asked, accounts, seen))
+        let client = settled(args, form, output, context)?;
+        let seen = context.session(&client)?;
+        Ok((asked, client, seen))
     };
-    let (asked, accounts, seen) = match settled() {
+    let (asked, client, seen) = match settled() {
         Ok(settled) => settled,
         Err(failure) => return output.end_unasked(failure),
     };
     context.attend(async |signals| {
         let done = tokio::select! {
-            done = ask(args, asked, &accounts, seen, output) => done,
+            done = ask(args, asked, &client, seen, output) => done,
             signal = signals.next() => Err(signal.into()),
         };
         tokio::select! {
@@ -183,33 +182,33 @@ fn once(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Cont
 }
 
 /// Whose account is asked, and how far the conversation is.
-fn settled(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Context) -> Result<Accounts> {
+fn settled(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Context) -> Result<Client> {
     let kept = keep::Kept::named(args, context)?;
     let provider = args.provider.as_deref().or(kept.as_ref().map(keep::Kept::provider));
-    let (accounts, keeps) = context.accounts_and_history(provider)?;
-    output.keep = keep::Keep::settle(args, kept, &accounts.provider().name, keeps, context)?;
-    let retry_policy = settle::retry_policy(args, form, &accounts, context);
-    Ok(accounts.with_retry_policy(retry_policy))
+    let (client, keeps) = context.client_and_history(provider)?;
+    output.keep = keep::Keep::settle(args, kept, &client.provider().name, keeps, context)?;
+    let retry_policy = settle::retry_policy(args, form, &client, context);
+    Ok(client.with_retry_policy(retry_policy))
 }
 
 async fn ask(
     args: &Args,
     mut asked: Asked,
-    accounts: &Accounts,
+    client: &Client,
     seen: Session,
     output: &mut output::Output<'_>,
 ) -> Result<()> {
     asked.model = asked.model.or(output.keep.model.take());
     asked.system = asked.system.or(output.keep.system.take());
-    let named = settle::is_named(args, &asked, accounts);
-    let mut question = settle::question(args, asked, output.schema.as_ref(), (accounts, &seen), output.context).await?;
-    output.keep.ask(&mut question, &accounts.provider().name);
-    let answer = match accounts.ask("", seen, &question).await {
+    let named = settle::is_named(args, &asked, client);
+    let mut question = settle::question(args, asked, output.schema.as_ref(), (client, &seen), output.context).await?;
+    output.keep.ask(&mut question, &client.provider().name);
+    let answer = match client.ask("", seen, &question).await {
         Err(failure) if !named && settle::is_gone(&failure) => {
-            let question = settle::anew(accounts, question, failure).await?;
-            accounts.ask("", accounts.load("").await?, &question).await?
+            let question = settle::anew(client, question, failure).await?;
+            client.ask("", client.load("").await?, &question).await?
         }
-        answered => answered.map_err(|failure| settle::misnamed(failure, &question.model, accounts))?,
+        answered => answered.map_err(|failure| settle::misnamed(failure, &question.model, client))?,
     };
     output.follow(answer).await
 }

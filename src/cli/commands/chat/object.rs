@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::commands::chat::batch::prompts::Id;
 use crate::cli::context::Context;
 use crate::cli::error::json;
-use nexus::internal::api::{AnswerMeta, ProgressEvent, ProgressFn, Retry, Usage};
+use nexus::{AnswerMeta, ProgressEvent, ProgressFn, Retry, Usage};
 
 /// How an answer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

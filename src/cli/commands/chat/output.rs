@@ -17,10 +17,10 @@ use crate::cli::error::json;
 use crate::cli::error::{CliError, Result};
 use crate::cli::terminal::Progress;
 use crate::cli::terminal::aside::Aside;
-use nexus::internal::api::{self, Answer, Delta, ProgressEvent, ProgressFn, Usage};
-use nexus::internal::client::Accounts;
+use nexus::internal::api;
 use nexus::internal::provider::host;
 use nexus::internal::time;
+use nexus::{Answer, Client, Delta, ProgressEvent, ProgressFn, Usage};
 
 /// Where an answer goes, and what is known of it.
 pub(super) struct Output<'w> {
@@ -308,11 +308,11 @@ pub(super) fn awaited(form: Form, formed: bool) -> &'static str {
 }
 
 /// Tells a person what is waited for, where one is there to see it.
-pub(super) fn waits(awaited: &'static str, accounts: &Accounts, context: &Context) -> Option<ProgressFn> {
+pub(super) fn waits(awaited: &'static str, client: &Client, context: &Context) -> Option<ProgressFn> {
     if !context.shows_progress() {
         return None;
     }
-    let (context, host) = (context.clone(), accounts.provider().api.url.as_ref().map(host).unwrap_or_default());
+    let (context, host) = (context.clone(), client.provider().api.url.as_ref().map(host).unwrap_or_default());
     Some(Arc::new(move |waiting| match waiting {
         ProgressEvent::WaitingForToken => context.waiting("refreshing the token"),
         ProgressEvent::WaitingForAnswer => context.waiting(format_args!("waiting for {host}")),

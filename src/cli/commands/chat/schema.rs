@@ -8,7 +8,7 @@ use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationEr
 use serde_json::Value;
 
 use crate::cli::error::{CliError, Result};
-use nexus::internal::api::Ordered;
+use nexus::Ordered;
 use nexus::internal::clean::clean;
 
 /// What the schema is called in complaints about its references.

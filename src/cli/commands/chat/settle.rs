@@ -9,11 +9,7 @@ use crate::cli::commands::chat::schema::Schema;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
-use nexus::Error;
-use nexus::internal::api::{ApiError, Message, Model, Part, Question, RetryPolicy, Role};
-use nexus::internal::client::Accounts;
-use nexus::internal::provider::Dialect;
-use nexus::internal::session::Session;
+use nexus::{ApiError, Client, Dialect, Error, Message, Model, Part, Question, RetryPolicy, Role, Session};
 
 /// The longest answer where neither the person nor the server names one, in tokens. Every model
 /// that is served today can write as much.
@@ -28,16 +24,16 @@ pub(super) async fn question(
     args: &Args,
     asked: Asked,
     schema: Option<&Schema>,
-    (accounts, seen): (&Accounts, &Session),
+    (client, seen): (&Client, &Session),
     context: &Context,
 ) -> Result<Question> {
     let model = args.model.clone().or(asked.model);
     let asked = Asked { model, max_tokens: args.max_tokens.or(asked.max_tokens), ..asked };
-    let listed = models(asked.model.is_some(), accounts, seen).await?;
-    let question = settled(asked, accounts, &listed, context)?;
+    let listed = models(asked.model.is_some(), client, seen).await?;
+    let question = settled(asked, client, &listed, context)?;
     // Only newer models know how to show what they think, and the others would refuse to.
     let thinks = listed.iter().any(|listed| listed.id == question.model && listed.thinks_adaptively);
-    if args.thinking && !thinks && accounts.provider().api.dialect == Dialect::Anthropic {
+    if args.thinking && !thinks && client.provider().api.dialect == Dialect::Anthropic {
         let model = &question.model;
         context.note(&format!("no list says that {model} shows what it thinks, so it is not asked to (--thinking)"));
     }
@@ -73,11 +69,11 @@ fn able(question: &Question, listed: &[Model]) -> Result<()> {
 }
 
 /// What is known of the models, where it matters.
-async fn models(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<Model>> {
+async fn models(named: bool, client: &Client, seen: &Session) -> Result<Vec<Model>> {
     match listed(seen) {
         // The list could not be had at sign-in; it is asked for once, where nothing else names a model.
-        None if !named && accounts.provider().api.model.is_none() => {
-            accounts.models("", accounts.load("").await?).await.map_err(unnamed)
+        None if !named && client.provider().api.model.is_none() => {
+            client.models("", client.load("").await?).await.map_err(unnamed)
         }
         listed => Ok(listed.unwrap_or_default()),
     }
@@ -87,8 +83,8 @@ async fn models(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<
 ///
 /// # Errors
 /// Why the models could not be listed.
-pub(super) async fn models_for_batch(named: bool, accounts: &Accounts, seen: &Session) -> Result<Vec<Model>> {
-    match models(named, accounts, seen).await {
+pub(super) async fn models_for_batch(named: bool, client: &Client, seen: &Session) -> Result<Vec<Model>> {
+    match models(named, client, seen).await {
         Err(CliError::NoModel { .. }) => Ok(Vec::new()),
         models => models,
     }
@@ -98,13 +94,13 @@ pub(super) async fn models_for_batch(named: bool, accounts: &Accounts, seen: &Se
 ///
 /// # Errors
 /// [`CliError::NoModel`] where nothing names a model.
-pub(super) fn settled(asked: Asked, accounts: &Accounts, listed: &[Model], context: &Context) -> Result<Question> {
-    let api = &accounts.provider().api;
+pub(super) fn settled(asked: Asked, client: &Client, listed: &[Model], context: &Context) -> Result<Question> {
+    let api = &client.provider().api;
     let named = asked.model.as_ref().or(api.model.as_ref());
     let model = named
         .map(|name| api.model_called(name))
         .or_else(|| newest(listed).map(|model| model.id.clone()))
-        .ok_or_else(|| CliError::NoModel { provider: accounts.provider().name.clone(), unlisted: None })?;
+        .ok_or_else(|| CliError::NoModel { provider: client.provider().name.clone(), unlisted: None })?;
     let longest = listed.iter().find(|listed| listed.id == model).and_then(longest);
     let wanted = asked.max_tokens.or(api.max_tokens).or(longest).unwrap_or(MAX_TOKENS);
     // It is a bound, so less keeps it; the service would rather refuse.
@@ -124,8 +120,8 @@ fn longest(model: &Model) -> Option<u32> {
 }
 
 /// Whether anybody but nexus chose the model.
-pub(super) fn is_named(args: &Args, asked: &Asked, accounts: &Accounts) -> bool {
-    args.model.is_some() || asked.model.is_some() || accounts.provider().api.model.is_some()
+pub(super) fn is_named(args: &Args, asked: &Asked, client: &Client) -> bool {
+    args.model.is_some() || asked.model.is_some() || client.provider().api.model.is_some()
 }
 
 /// Whether a failure says that there is no such model any more.
@@ -134,9 +130,9 @@ pub(super) fn is_gone(error: &Error) -> bool {
 }
 
 /// A refusal that says that there is no such model, with the name that may be meant.
-pub(super) fn misnamed(error: Error, model: &str, accounts: &Accounts) -> Error {
+pub(super) fn misnamed(error: Error, model: &str, client: &Client) -> Error {
     match error {
-        Error::Api(ApiError::Refused(refusal)) if refusal.status == Some(404) => match near(model, &known(accounts)) {
+        Error::Api(ApiError::Refused(refusal)) if refusal.status == Some(404) => match near(model, &known(client)) {
             Some(nearest) => ApiError::NoSuchModel { nearest, refusal }.into(),
             None => ApiError::Refused(refusal).into(),
         },
@@ -146,9 +142,9 @@ pub(super) fn misnamed(error: Error, model: &str, accounts: &Accounts) -> Error 
 
 /// What there is to say against a model that somebody names, as the end of a message: that the list does
 /// not have it, and what may be meant. Where there is no list, nothing.
-pub(super) fn doubt(model: &str, accounts: &Accounts) -> String {
-    let known = known(accounts);
-    let listed = accounts
+pub(super) fn doubt(model: &str, client: &Client) -> String {
+    let known = known(client);
+    let listed = client
         .try_load("")
         .and_then(std::result::Result::ok)
         .is_some_and(|seen| listed(&seen).is_some_and(|listed| !listed.is_empty()));
@@ -160,10 +156,10 @@ pub(super) fn doubt(model: &str, accounts: &Accounts) -> String {
 }
 
 /// The names that a model may be called by: the aliases, and what the list has.
-fn known(accounts: &Accounts) -> Vec<String> {
+fn known(client: &Client) -> Vec<String> {
     let listed =
-        accounts.try_load("").and_then(std::result::Result::ok).and_then(|seen| listed(&seen)).unwrap_or_default();
-    let aliases = accounts.provider().api.aliases.keys().cloned();
+        client.try_load("").and_then(std::result::Result::ok).and_then(|seen| listed(&seen)).unwrap_or_default();
+    let aliases = client.provider().api.aliases.keys().cloned();
     aliases.chain(listed.into_iter().map(|model| model.id)).collect()
 }
 
@@ -177,8 +173,8 @@ fn near(model: &str, known: &[String]) -> Option<String> {
 ///
 /// # Errors
 /// The failure that is given, where there is no other model to ask; [`ApiError::UnsupportedByModel`].
-pub(super) async fn anew(accounts: &Accounts, question: Question, gone: Error) -> Result<Question> {
-    let Ok(listed) = accounts.models("", accounts.load("").await?).await else { return Err(gone.into()) };
+pub(super) async fn anew(client: &Client, question: Question, gone: Error) -> Result<Question> {
+    let Ok(listed) = client.models("", client.load("").await?).await else { return Err(gone.into()) };
     let Some(model) = newest(&listed).filter(|model| model.id != question.model) else { return Err(gone.into()) };
     let max_tokens = longest(model).map_or(question.max_tokens, |longest| question.max_tokens.min(longest));
     let thinking = question.thinking && model.thinks_adaptively;
@@ -198,10 +194,10 @@ fn unnamed(error: Error) -> CliError {
 }
 
 /// How long and how often a busy service is asked.
-pub(super) fn retry_policy(args: &Args, form: Form, accounts: &Accounts, context: &Context) -> RetryPolicy {
+pub(super) fn retry_policy(args: &Args, form: Form, client: &Client, context: &Context) -> RetryPolicy {
     let progress = match form {
         Form::StreamJson => Some(object::retries(context)),
-        Form::Text | Form::Json => output::waits(output::awaited(form, args.schema.is_some()), accounts, context),
+        Form::Text | Form::Json => output::waits(output::awaited(form, args.schema.is_some()), client, context),
     };
     RetryPolicy { retries: args.retries, deadline: args.deadline, progress, ..RetryPolicy::default() }
 }

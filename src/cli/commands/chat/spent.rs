@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nexus::internal::api::Usage;
+use nexus::Usage;
 
 /// A watch that starts with the question.
 pub(super) struct Watch {

@@ -14,9 +14,8 @@ use crate::cli::error::Interrupted;
 use crate::cli::error::{CliError, Result};
 use crate::cli::history::{Conversation, State, Turn, telling};
 use crate::cli::terminal::Signals;
-use nexus::internal::api::{Part, Role};
-use nexus::internal::client::Accounts;
 use nexus::internal::private_fs;
+use nexus::{Client, Part, Role};
 
 /// What stands before a line that is typed.
 const PROMPT: &str = "> ";
@@ -25,9 +24,9 @@ const PROMPT: &str = "> ";
 ///
 /// # Errors
 /// What keeps it from beginning, a terminal that cannot be read, or a signal that ends the program.
-pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>, context: &Context) -> Done {
+pub(super) fn run(args: &mut Args, client: &Client, output: &mut Output<'_>, context: &Context) -> Done {
     // Who is not signed in is told before anything is typed.
-    let seen = context.session(accounts)?;
+    let seen = context.session(client)?;
     if let Some(path) = &args.system_file {
         args.system = Some(attachment::system_prompt(path, context)?);
     }
@@ -36,13 +35,13 @@ pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>,
     output.keep.remember();
     context.attend(async |signals| {
         let unasked = tokio::select! {
-            unasked = settle::question(args, asked(args, ""), None, (accounts, &seen), context) => unasked?,
+            unasked = settle::question(args, asked(args, ""), None, (client, &seen), context) => unasked?,
             signal = signals.next() => return Err(signal.into()),
         };
         args.model = Some(unasked.model);
         drop(seen);
         output.rest();
-        greet(args, accounts, output, context);
+        greet(args, client, output, context);
         let _sane = context.terminal_mode();
         let mut editor = LineEditor::open(output.keep.earlier_questions(LineEditor::REMEMBERED))?;
         loop {
@@ -64,22 +63,22 @@ pub(super) fn run(args: &mut Args, accounts: &Accounts, output: &mut Output<'_>,
             };
             match slash::read(&line) {
                 Said::Nothing => {}
-                Said::Question(question) => answer(question, args, accounts, output, signals, context).await?,
+                Said::Question(question) => answer(question, args, client, output, signals, context).await?,
                 Said::Exit => return Ok(0),
-                said => obey(said, args, accounts, output, context),
+                said => obey(said, args, client, output, context),
             }
         }
     })
 }
 
-fn greet(args: &Args, accounts: &Accounts, output: &Output<'_>, context: &Context) {
+fn greet(args: &Args, client: &Client, output: &Output<'_>, context: &Context) {
     let model = args.model.as_deref().unwrap_or_default();
     let begun = match output.keep.title() {
         Some(title) => format!("Going on with \"{title}\""),
         None if output.keep.is_on() => "A new conversation".to_owned(),
         None => "A new conversation, which is not kept".to_owned(),
     };
-    context.say(&format!("{begun}: {model} at {}. /help tells more, Ctrl-D leaves.", accounts.provider().name));
+    context.say(&format!("{begun}: {model} at {}. /help tells more, Ctrl-D leaves.", client.provider().name));
 }
 
 /// A question as a line of the conversation asks it.
@@ -92,15 +91,15 @@ fn asked(args: &Args, question: &str) -> Asked {
 async fn answer(
     question: &str,
     args: &Args,
-    accounts: &Accounts,
+    client: &Client,
     output: &mut Output<'_>,
     signals: &mut Signals,
     context: &Context,
 ) -> Result<()> {
     output.begin();
     let asking = async {
-        let seen = accounts.load("").await?;
-        ask(args, asked(args, question), accounts, seen, output).await
+        let seen = client.load("").await?;
+        ask(args, asked(args, question), client, seen, output).await
     };
     let done = tokio::select! {
         done = asking => done,
@@ -122,7 +121,7 @@ async fn answer(
     }
 }
 
-fn obey(said: Said<'_>, args: &mut Args, accounts: &Accounts, output: &mut Output<'_>, context: &Context) {
+fn obey(said: Said<'_>, args: &mut Args, client: &Client, output: &mut Output<'_>, context: &Context) {
     match said {
         Said::Model(None) => {
             let model = args.model.as_deref().unwrap_or_default();
@@ -130,7 +129,7 @@ fn obey(said: Said<'_>, args: &mut Args, accounts: &Accounts, output: &mut Outpu
         }
         Said::Model(Some(model)) => {
             args.model = Some(model.to_owned());
-            context.say(&format!("From here on {model} answers{}", settle::doubt(model, accounts)));
+            context.say(&format!("From here on {model} answers{}", settle::doubt(model, client)));
         }
         Said::System(None) => match &args.system {
             Some(system) => context.say(system),
@@ -145,7 +144,7 @@ fn obey(said: Said<'_>, args: &mut Args, accounts: &Accounts, output: &mut Outpu
             context.say("The system prompt is set");
         }
         Said::Save(None) => context.say("/save wants a file: /save notes.md"),
-        Said::Save(Some(file)) => context.say(&save(file, args, accounts, output)),
+        Said::Save(Some(file)) => context.say(&save(file, args, client, output)),
         Said::Help => context.say(HELP),
         Said::Unknown(word) => context.say(&format!("There is no /{word}; /help tells what there is")),
         Said::Nothing | Said::Question(_) | Said::Exit => {}
@@ -153,7 +152,7 @@ fn obey(said: Said<'_>, args: &mut Args, accounts: &Accounts, output: &mut Outpu
 }
 
 /// Writes the conversation to a file that nobody else can read, and never over another.
-fn save(file: &str, args: &Args, accounts: &Accounts, output: &mut Output<'_>) -> String {
+fn save(file: &str, args: &Args, client: &Client, output: &mut Output<'_>) -> String {
     let id = output.keep.known_id().unwrap_or_default();
     let turns = output.keep.turns();
     let Some(first) = turns.first() else { return "Nothing was said yet".into() };
@@ -162,8 +161,8 @@ fn save(file: &str, args: &Args, accounts: &Accounts, output: &mut Output<'_>) -
     let conversation = Conversation {
         id,
         title: Conversation::title_of(&titled.text),
-        provider: accounts.provider().name.clone(),
-        model: accounts.provider().api.model_called(args.model.as_deref().unwrap_or_default()),
+        provider: client.provider().name.clone(),
+        model: client.provider().api.model_called(args.model.as_deref().unwrap_or_default()),
         system: args.system.clone(),
         created_at: first.at,
         updated_at: nexus::now(),

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::history::telling;
-use nexus::internal::api::Role;
+use nexus::Role;
 use nexus::internal::time;
 
 /// What `nexus history search` takes.

@@ -4,7 +4,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::internal::session::key::KeyBackend;
+use nexus::KeyBackend;
 use nexus::internal::session::key::Moved;
 
 /// What `nexus key move` takes.

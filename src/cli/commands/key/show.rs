@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::commands::Done;
 use crate::cli::context::{Context, key_mismatch};
 use nexus::internal::session::key::KeyLocation;
-use nexus::internal::session::key::{KeyBackend, KeyConfig};
+use nexus::{KeyBackend, KeyConfig};
 
 /// What `nexus key show` takes.
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, exit_code};
-use nexus::{Accounts, ErrorClass, Revocation, SignedOut};
+use nexus::{Client, ErrorClass, Revocation, SignedOut};
 
 /// Revoke the session at the server where that can be done, and forget it here
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 /// A store that cannot be written.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     if !args.all {
-        return sign_out(&context.stored_accounts(args.provider.as_deref())?, context);
+        return sign_out(&context.stored_client(args.provider.as_deref())?, context);
     }
     let stored = context.providers()?;
     if stored.is_empty() {
@@ -31,9 +31,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     }
     let mut codes = Vec::new();
     for provider in stored {
-        let accounts = context.stored_accounts(Some(&provider))?;
+        let client = context.stored_client(Some(&provider))?;
         context.say(&format!("{provider}:"));
-        codes.push(match sign_out(&accounts, context) {
+        codes.push(match sign_out(&client, context) {
             Ok(code) => code,
             // The others are signed out all the same.
             Err(error @ (CliError::Interrupted(_) | CliError::Stdout(_))) => return Err(error),
@@ -52,8 +52,8 @@ fn worst(codes: &[u8]) -> u8 {
     codes.iter().copied().max_by_key(severity).unwrap_or(0)
 }
 
-fn sign_out(accounts: &Accounts, context: &Context) -> Done {
-    if matches!(context.found(accounts), Ok(None)) {
+fn sign_out(client: &Client, context: &Context) -> Done {
+    if matches!(context.found(client), Ok(None)) {
         context.say("Nothing to forget");
         // A configuration that no longer names a provider leaves its session where it is.
         let others = context.providers().unwrap_or_default();
@@ -62,7 +62,7 @@ fn sign_out(accounts: &Accounts, context: &Context) -> Done {
         }
         return Ok(0);
     }
-    let signed_out = context.wait(async { Ok(accounts.sign_out("").await?) })?;
+    let signed_out = context.wait(async { Ok(client.sign_out("").await?) })?;
     let Some(SignedOut { revocation, remains }) = signed_out else {
         context.say("Nothing to forget");
         return Ok(0);

@@ -8,11 +8,10 @@ use crate::cli::config;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::paths::Paths;
+use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
-use nexus::internal::oauth::{AuthorizationRequest, RedirectListener};
-use nexus::internal::session::Session;
 use nexus::internal::time;
-use nexus::{Accounts, ProviderError};
+use nexus::{AuthorizationRequest, Client, ProviderError, Session};
 
 /// Sign in: opens the browser and waits for the approval
 #[derive(Debug, clap::Args)]
@@ -35,23 +34,23 @@ pub(crate) struct Args {
 /// # Errors
 /// Why the sign-in failed. An earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let accounts = context.telling().accounts(args.provider.as_deref())?;
-    accounts.provider().client().map_err(beside_others)?;
+    let client = context.telling().client(args.provider.as_deref())?;
+    client.provider().client().map_err(beside_others)?;
     context.wait(async {
-        accounts.check_writable().await?;
-        let mut listener = RedirectListener::bind(accounts.provider()).await?;
-        let request = AuthorizationRequest::begin(accounts.provider(), listener.redirect_uri())?;
+        client.check_writable().await?;
+        let mut listener = RedirectListener::bind(client.provider()).await?;
+        let request = AuthorizationRequest::begin(client.provider(), listener.redirect_uri())?;
         invite(args, context, &listener, &request);
         let signed_in = match listener.wait(&request, args.timeout).await {
-            Ok(code) => accounts.redeem("", request, code).await,
+            Ok(code) => client.redeem("", request, code).await,
             Err(error) => Err(error.into()),
         };
         let signed_in = signed_in.map_err(CliError::from);
         match signed_in {
             Ok(session) => {
-                context.say(&greeting(&session, &accounts));
+                context.say(&greeting(&session, &client));
                 let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
-                tokio::join!(listener.tell(&outcome), accounts.learn_models("", &session));
+                tokio::join!(listener.tell(&outcome), client.learn_models("", &session));
                 Ok(0)
             }
             Err(failure) => {
@@ -87,10 +86,10 @@ fn invite(args: &Args, context: &Context, listener: &RedirectListener, request: 
 }
 
 /// Who signed in, and for how long, as far as either is known.
-fn greeting(session: &Session, accounts: &Accounts) -> String {
+fn greeting(session: &Session, client: &Client) -> String {
     let who = match session.account() {
         Some(account) => format!("Signed in as {}", nexus::internal::clean::clean(account)),
-        None => format!("Signed in to {}", accounts.provider().name),
+        None => format!("Signed in to {}", client.provider().name),
     };
     match session.expires_at {
         Some(at) => format!("{who}, token expires in {}", time::span(at.saturating_sub(session.issued_at))),

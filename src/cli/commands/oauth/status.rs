@@ -6,7 +6,7 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::session::not_signed_in;
 use crate::cli::error::start;
-use nexus::internal::session::Session;
+use nexus::Session;
 use nexus::internal::time;
 
 /// Tell whether there is a session and how long its token lives, without the network
@@ -66,12 +66,12 @@ impl State {
 /// A store that cannot be read. A session that is no longer good is no error here: the exit code says
 /// it; nor is a configuration that cannot be used, of which a warning tells.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let accounts = context.telling().stored_accounts(args.provider.as_deref())?;
-    let provider = &accounts.provider().name;
-    let session = context.found(&accounts)?;
+    let client = context.telling().stored_client(args.provider.as_deref())?;
+    let provider = &client.provider().name;
+    let session = context.found(&client)?;
     match &session {
         Some(session) => {
-            if let Err(elsewhere) = session.check_binding(accounts.provider()) {
+            if let Err(elsewhere) = session.check_binding(client.provider()) {
                 context.warn_of(&elsewhere.into());
             }
         }
@@ -131,9 +131,8 @@ fn object(provider: &str, session: Option<&Session>, state: State, now: i64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nexus::internal::provider::{ClientAuth, Url};
-    use nexus::internal::secret::AccessToken;
-    use nexus::internal::session::{SessionBinding, StoreTime};
+    use nexus::internal::session::StoreTime;
+    use nexus::{AccessToken, ClientAuth, SessionBinding, Url};
 
     fn session(issued_at: i64, expires_at: Option<i64>) -> Session {
         Session {

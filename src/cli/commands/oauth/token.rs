@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::internal::session::{Freshness, Session};
 use nexus::internal::time;
+use nexus::{Freshness, Session};
 
 /// Print a fresh access token and nothing else
 ///
@@ -33,19 +33,19 @@ pub(crate) struct Args {
 /// # Errors
 /// Why there is none.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let accounts = context.accounts(args.provider.as_deref())?;
+    let client = context.client(args.provider.as_deref())?;
     let freshness = match args.min_ttl {
         Some(wanted) => Freshness::AtLeast(i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)),
         None => Freshness::Export,
     };
-    let seen = context.session(&accounts)?;
+    let seen = context.session(&client)?;
     let (generation, refreshable) = (seen.generation, seen.refreshable);
     let session = match seen.serves(freshness, seen.now()) {
         true => seen,
         false => context.wait(async {
             let _seen = context.progress();
             context.waiting("refreshing the token");
-            Ok(accounts.ensure_fresh("", freshness, seen).await?)
+            Ok(client.ensure_fresh("", freshness, seen).await?)
         })?,
     };
     // Where the refresh failed, that was said already.
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         context.say(&format!("note: the token lives for {} only; {why}", time::span(left)));
     }
     match args.json {
-        true => context.print_object(&object(&accounts.provider().name, &session))?,
+        true => context.print_object(&object(&client.provider().name, &session))?,
         false => context.print(&format!("{}\n", session.access_token.expose()))?,
     }
     Ok(0)

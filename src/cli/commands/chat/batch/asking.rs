@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::commands::chat::batch::prompts::Id;
 use crate::cli::commands::chat::object::Known;
-use nexus::{Accounts, ApiError, Delta, Error, ErrorClass, ErrorInfo as _, Question, RefusalReason};
+use nexus::{ApiError, Client, Delta, Error, ErrorClass, ErrorInfo as _, Question, RefusalReason};
 
 /// How long to wait for the end of a stream whose last event has come.
 const END_OF_STREAM: Duration = Duration::from_millis(250);
@@ -47,9 +47,9 @@ impl Job {
     }
 
     /// Asks, and waits for the whole answer.
-    pub(super) async fn ask(self, accounts: &Accounts) -> Asked {
+    pub(super) async fn ask(self, client: &Client) -> Asked {
         let mut known = Known::default();
-        let failure = match accounts.chat("", &self.question).await {
+        let failure = match client.chat("", &self.question).await {
             Err(failure) => Some(failure),
             Ok(mut answer) => {
                 let failure = loop {

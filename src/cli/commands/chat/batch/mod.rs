@@ -28,9 +28,7 @@ use crate::cli::commands::chat::batch::prompts::{Line, Lines, Prompt};
 use crate::cli::commands::chat::{Args, settle};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use nexus::ErrorInfo as _;
-use nexus::internal::api::Question;
-use nexus::internal::client::Accounts;
+use nexus::{Client, ErrorInfo as _, Question};
 
 pub(crate) mod answers;
 mod asking;
@@ -98,19 +96,19 @@ impl Batch {
 pub(super) fn run(args: &Args, input: &Path, context: &Context) -> Done {
     let frame = Frame::of(args, context)?;
     let (reader, metadata) = open(input, context)?;
-    let accounts = context.accounts(args.provider.as_deref())?.with_retry_policy(settle::single_try(args));
-    let seen = context.session(&accounts)?;
+    let client = context.client(args.provider.as_deref())?.with_retry_policy(settle::single_try(args));
+    let seen = context.session(&client)?;
     let mut ledger = Ledger::default();
     let mut results = Results::open(args.batch.out.as_deref(), metadata.as_ref(), &mut ledger, context)?;
     let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(input));
     let progress = Progress::begin(context, total);
     let done = context.wait(async {
         let named = args.model.is_some() || frame.names_a_model();
-        let models = settle::models_for_batch(named, &accounts, &seen).await?;
+        let models = settle::models_for_batch(named, &client, &seen).await?;
         drop(seen);
-        let settle = |line| settle::settled(frame.around(line, args)?, &accounts, &models, context);
+        let settle = |line| settle::settled(frame.around(line, args)?, &client, &models, context);
         let mut run = Run {
-            accounts: &accounts,
+            client: &client,
             settle,
             retries: args.retries,
             deadline: args.deadline,
@@ -142,7 +140,7 @@ pub(super) fn run(args: &Args, input: &Path, context: &Context) -> Done {
 
 /// A run through the lines.
 struct Run<'a, S> {
-    accounts: &'a Accounts,
+    client: &'a Client,
     settle: S,
     retries: u32,
     deadline: Duration,
@@ -183,8 +181,8 @@ impl<S: Fn(Prompt) -> Result<Question>> Run<'_, S> {
                 let now = self.start.elapsed();
                 match self.pace.turn(now) {
                     Turn::Now(ticket) => {
-                        let accounts = self.accounts.clone();
-                        self.on_their_way.spawn(async move { (ticket, job.ask(&accounts).await) });
+                        let client = self.client.clone();
+                        self.on_their_way.spawn(async move { (ticket, job.ask(&client).await) });
                         continue;
                     }
                     Turn::At(at) => {
