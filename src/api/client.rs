@@ -162,14 +162,22 @@ fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>
     request
 }
 
-/// The configured headers. A gateway's key may travel in any of them, so all are sensitive.
+/// The headers of the dialect, replaced and removed by the configured ones. A gateway's key may travel in any of these,
+/// so they are sensitive.
 pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let unusable =
         |name: &str, reason| ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason };
-    let mut headers = HeaderMap::new();
+    let defaults = dialect(provider.api.dialect).default_headers();
+    let defaults =
+        defaults.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let mut headers: HeaderMap = defaults.collect();
     for (name, value) in &provider.api.headers {
         let key = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| unusable(name, "a header's name is letters, digits and hyphens"))?;
+        if value.is_empty() {
+            headers.remove(key);
+            continue;
+        }
         let mut value = HeaderValue::from_str(value)
             .map_err(|_| unusable(name, "its value has characters that no header can carry"))?;
         value.set_sensitive(true);

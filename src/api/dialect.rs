@@ -21,6 +21,11 @@ mod tests;
 
 /// How one API writes questions and answers.
 pub(super) trait Dialect: Send + Sync {
+    /// Headers of every request, unless the configuration replaces or removes them.
+    fn default_headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The URL that a question is sent to. `base` is the configured `api_url`.
     fn question_url(&self, base: &Url, question: &Question) -> Url;
 

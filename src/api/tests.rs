@@ -7,8 +7,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use reqwest::header::HeaderValue;
-
 use super::client::{bearer, headers};
 use super::dialect::v1;
 use super::error::Result;
@@ -172,7 +170,25 @@ fn what_carries_a_secret_is_marked() {
     assert!(!unsendable.to_string().contains("sk"), "{unsendable}");
     let mut provider = provider("https://h.example");
     provider.api.headers.insert("x-key".into(), "k".into());
-    assert!(headers(&provider).expect("headers").values().all(HeaderValue::is_sensitive));
+    assert!(headers(&provider).expect("headers")["x-key"].is_sensitive());
+}
+
+#[test]
+fn configured_headers_replace_and_remove_those_of_the_dialect() {
+    let headers = |dialect, configured: &[(&str, &str)]| {
+        let mut provider = provider("https://h.example").with_dialect(dialect);
+        for (name, value) in configured {
+            provider.api.set_header(name, value);
+        }
+        let headers = headers(&provider).expect("headers");
+        headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect::<Vec<_>>()
+    };
+    use crate::provider::Dialect::{Anthropic, Openai};
+    assert_eq!(headers(Anthropic, &[]), ["anthropic-version: 2023-06-01"]);
+    assert_eq!(headers(Anthropic, &[("Anthropic-Version", "2")]), ["anthropic-version: 2"]);
+    assert_eq!(headers(Anthropic, &[("Anthropic-Version", "")]), [""; 0]);
+    assert_eq!(headers(Openai, &[]), [""; 0]);
+    assert_eq!(headers(Openai, &[("anthropic-version", "2")]), ["anthropic-version: 2"]);
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! A provider written in code, for programs that use this library: every value goes through the
 //! same checks as one from the configuration file.
 
-use crate::provider::{
-    ANTHROPIC_VERSION, Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Url, endpoint_url,
-};
+use crate::provider::{Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Url, endpoint_url};
 use crate::secret::ClientSecret;
 
 /// Begin with [`ProviderConfig::named`], or with [`ProviderConfig::claude_code`] to change single values of it.
@@ -91,16 +89,15 @@ impl ProviderConfig {
         Ok(self)
     }
 
-    /// What is spoken there. The Chat Completions API gets no header that is Anthropic's own, unless
-    /// [`with_api_header`](Self::with_api_header) adds it after this.
+    /// The API that is spoken there.
     #[must_use]
     pub fn with_dialect(mut self, dialect: Dialect) -> Self {
-        self.api.speak(dialect);
+        self.api.dialect = dialect;
         self
     }
 
-    /// A header of every request to the API, in place of the one of that name. An empty value takes
-    /// it out: some gateways refuse a header they do not know. `accept` and `authorization`, where the
+    /// A header of every request to the API, in place of the one of that name. An empty value removes it: some gateways
+    /// refuse a header they do not know. `accept` and `authorization`, where the
     /// token travels, stay as they are.
     #[must_use]
     pub fn with_api_header(mut self, name: &str, value: &str) -> Self {
@@ -114,24 +111,10 @@ impl ProviderConfig {
 }
 
 impl Api {
-    /// Changes the dialect, and the headers that come with it.
-    pub fn speak(&mut self, dialect: Dialect) {
-        self.dialect = dialect;
-        match dialect {
-            Dialect::Anthropic => {
-                self.headers.entry("anthropic-version".into()).or_insert_with(|| ANTHROPIC_VERSION.into());
-            }
-            Dialect::Openai => self.headers.retain(|name, _| !name.starts_with("anthropic-")),
-        }
-    }
-
-    /// Sets a header, or takes it out where the value is empty. Names are the same in any case (RFC
-    /// 9110, section 5.1).
+    /// Sets a header in place of the one of that name, in any case (RFC 9110, section 5.1).
     pub fn set_header(&mut self, name: &str, value: &str) {
         self.headers.retain(|known, _| !known.eq_ignore_ascii_case(name));
-        if !value.is_empty() {
-            self.headers.insert(name.to_owned(), value.to_owned());
-        }
+        self.headers.insert(name.to_owned(), value.to_owned());
     }
 }
 
@@ -151,19 +134,6 @@ impl OAuthClient {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_follow_the_dialect_and_can_be_added_and_taken_out() {
-        let headers = |provider: ProviderConfig| provider.api.headers.into_iter().collect::<Vec<_>>();
-        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let own = ProviderConfig::named("work").with_dialect(Dialect::Openai).with_api_header("X-Key", "a");
-        assert_eq!(headers(own.with_api_header("x-key", "b")), [header("x-key", "b")]);
-        let console = ProviderConfig::claude_code().with_api_header("Anthropic-Beta", "");
-        assert_eq!(headers(console), [header("anthropic-version", "2023-06-01")]);
-        let there_and_back =
-            ProviderConfig::named("work").with_dialect(Dialect::Openai).with_dialect(Dialect::Anthropic);
-        assert_eq!(headers(there_and_back), [header("anthropic-version", "2023-06-01")]);
-    }
 
     #[test]
     fn a_token_is_never_sent_in_the_clear_because_code_said_so() {

@@ -15,9 +15,6 @@ pub use error::ProviderError;
 /// The name of the provider that needs no configuration file.
 pub const BUILT_IN: &str = "claude_code";
 
-/// The one version of the Messages API there is.
-const ANTHROPIC_VERSION: &str = "2023-06-01";
-
 /// Everything nexus knows about one provider before anybody has signed in.
 #[derive(Debug)]
 pub struct ProviderConfig {
@@ -134,7 +131,7 @@ pub struct Api {
     pub url: Option<Url>,
     /// What is spoken there.
     pub dialect: Dialect,
-    /// Headers sent with every request, `anthropic-version` among them where that is spoken.
+    /// Headers of every request, besides those of the dialect. An empty value removes a header of the dialect.
     pub headers: BTreeMap<String, String>,
     /// The model when the command line names none.
     pub model: Option<String>,
@@ -156,7 +153,6 @@ impl ProviderConfig {
     /// The built-in provider: the Claude Console's endpoints, without a client, which only the
     /// person can register.
     pub fn claude_code() -> Self {
-        let version = ("anthropic-version".to_owned(), ANTHROPIC_VERSION.to_owned());
         let beta = ("anthropic-beta".to_owned(), "oauth-2025-04-20".to_owned());
         Self {
             name: BUILT_IN.into(),
@@ -183,7 +179,7 @@ impl ProviderConfig {
             api: Api {
                 url: Url::parse("https://api.anthropic.com").ok(),
                 dialect: Dialect::Anthropic,
-                headers: BTreeMap::from([version, beta]),
+                headers: BTreeMap::from([beta]),
                 model: None,
                 max_tokens: None,
                 aliases: BTreeMap::new(),
@@ -210,7 +206,7 @@ impl ProviderConfig {
             api: Api {
                 url: None,
                 dialect: Dialect::Anthropic,
-                headers: BTreeMap::from([("anthropic-version".into(), ANTHROPIC_VERSION.into())]),
+                headers: BTreeMap::new(),
                 model: None,
                 max_tokens: None,
                 aliases: BTreeMap::new(),

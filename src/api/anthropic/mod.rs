@@ -20,6 +20,11 @@ const PAGE: &str = "1000";
 pub(super) struct Messages;
 
 impl Dialect for Messages {
+    fn default_headers(&self) -> &'static [(&'static str, &'static str)] {
+        // The one version there is (https://platform.claude.com/docs/en/api/versioning).
+        &[("anthropic-version", "2023-06-01")]
+    }
+
     fn question_url(&self, base: &Url, _question: &Question) -> Url {
         v1(base, QUESTIONS, QUESTIONS)
     }

@@ -254,10 +254,9 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "dialect",
-        // Before `api_headers`: the dialect brings headers of its own, which those may replace.
         kind: Choice(&[
-            ("anthropic", |section| section.provider.api.speak(Dialect::Anthropic)),
-            ("openai", |section| section.provider.api.speak(Dialect::Openai)),
+            ("anthropic", |section| section.provider.api.dialect = Dialect::Anthropic),
+            ("openai", |section| section.provider.api.dialect = Dialect::Openai),
         ]),
         default: "\"anthropic\"",
         help: "The API that api_url speaks: \"anthropic\" is the Messages API, \"openai\" the Chat Completions API.",

@@ -152,8 +152,7 @@ fn the_documented_file_is_understood_whole() {
     assert_eq!((&*provider.code.headers["b"], &*provider.refresh.headers["d"]), ("2", "4"));
     assert_eq!((provider.refresh.encoding, &*provider.refresh.params["c"]), (Encoding::Json, "3"));
     assert_eq!(provider.api.url.as_ref().unwrap().as_str(), "https://llm.example.com/prefix");
-    let headers = [("anthropic-version", "2023-06-01"), ("e", "5")].map(|(name, value)| (name.into(), value.into()));
-    assert_eq!(provider.api.headers, BTreeMap::from(headers));
+    assert_eq!(provider.api.headers, BTreeMap::from([("e".into(), "5".into())]));
     assert_eq!((provider.api.model.as_deref(), provider.api.max_tokens), (Some("m"), Some(8192)));
     assert!(provider.device_url.is_some() && provider.revoke_url.is_some());
     assert_eq!(provider.revoke_replaced, Some(true));
@@ -161,20 +160,15 @@ fn the_documented_file_is_understood_whole() {
 }
 
 #[test]
-fn api_headers_are_added_to_those_of_the_dialect_and_empty_ones_go() {
+fn api_headers_replace_those_of_the_same_name_in_any_case() {
     let headers = |lines: &str| {
         let headers = provider(&format!("[provider.claude_code]\n{lines}"), &[]).api.headers;
         headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
     };
-    let (version, beta) = ("anthropic-version: 2023-06-01", "anthropic-beta: oauth-2025-04-20");
-    assert_eq!(headers(""), [beta, version]);
-    assert_eq!(headers("api_headers = { x-bf-vk = 'k' }"), [beta, version, "x-bf-vk: k"]);
-    assert_eq!(headers("api_headers = { Anthropic-Beta = '' }"), [version]);
-    assert_eq!(headers("api_headers = { Anthropic-Version = '2' }"), ["Anthropic-Version: 2", beta]);
-    assert_eq!(headers("dialect = 'anthropic'"), [beta, version]);
-    assert_eq!(headers("dialect = 'openai'"), [""; 0]);
-    let own = "dialect = 'openai'\napi_headers = { anthropic-version = '2023-06-01' }";
-    assert_eq!(headers(own), [version]);
+    let beta = "anthropic-beta: oauth-2025-04-20";
+    assert_eq!(headers(""), [beta]);
+    assert_eq!(headers("api_headers = { x-bf-vk = 'k' }"), [beta, "x-bf-vk: k"]);
+    assert_eq!(headers("api_headers = { Anthropic-Beta = '' }"), ["Anthropic-Beta: "]);
 }
 
 #[test]
@@ -183,7 +177,7 @@ fn what_gateways_want_in_headers_beside_the_token_is_sent() {
                  api_headers = { X-Api-Key = 'a', Proxy-Authorization = 'b', Ocp-Apim-Subscription-Key = 'c', \
                  User-Agent = 'd', x-litellm-api-key = 'e', cf-aig-authorization = 'f' }";
     let provider = provider(lines, &[]);
-    assert_eq!(provider.api.headers.len(), 8);
+    assert_eq!(provider.api.headers.len(), 7);
     assert_eq!(provider.code.headers["Authorization"], "Bearer gate", "a public client leaves that one free");
 }
 
