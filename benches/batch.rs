@@ -1,4 +1,4 @@
-//! Measures `nexus chat --batch`: throughput, memory, and requests that a rate limit rejects.
+//! Measures `nexus batch`: throughput, memory, and requests that a rate limit rejects.
 //!
 //! `cargo bench --bench batch` sends 10,000 and 100,000 questions to a sandbox and prints questions
 //! per second and peak memory. Then it sends questions to sandboxes that answer 429 above a rate
@@ -110,7 +110,7 @@ impl Stage {
         }
         std::fs::write(self.home.path().join("prompts.jsonl"), prompts)?;
         let start = Instant::now();
-        let mut batch = self.nexus(&["chat", "--batch", "prompts.jsonl", "--out", "answers.jsonl"]).spawn()?;
+        let mut batch = self.nexus(&["batch", "prompts.jsonl", "--out", "answers.jsonl"]).spawn()?;
         let (mut most_kib, mut early) = (0, None);
         let status = loop {
             if let Some(status) = batch.try_wait()? {
@@ -123,11 +123,7 @@ impl Stage {
             sleep(Duration::from_millis(10));
         };
         let (took, counts) = (start.elapsed(), self.sandbox.counts());
-        ensure!(
-            status.success(),
-            "nexus chat --batch failed: {}",
-            std::io::read_to_string(batch.stderr.context("stderr")?)?
-        );
+        ensure!(status.success(), "nexus batch failed: {}", std::io::read_to_string(batch.stderr.context("stderr")?)?);
         let answered = answered(&self.home.path().join("answers.jsonl"))?;
         ensure!(answered.len() == usize::try_from(lines)?, "{} of {lines} lines have an answer", answered.len());
         let early = early.unwrap_or(counts);

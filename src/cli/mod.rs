@@ -15,9 +15,10 @@ pub(crate) mod history;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
 mod paths;
+pub(crate) mod question;
 pub(crate) mod terminal;
 
-use commands::{chat, completions, demo, help, key, models, oauth};
+use commands::{batch, chat, completions, demo, help, key, models, oauth};
 
 /// Sign in once with OAuth, then let every shell, script and tool on this account talk to Claude.
 ///
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Oauth(Deferred<oauth::Command>),
     /// Ask a question and stream the answer
     Chat(Deferred<chat::Args>),
+    /// Answer every line of a file, as fast as the API allows
+    Batch(Deferred<batch::Args>),
     /// List, show, search, export and delete the conversations that were kept
     #[command(subcommand)]
     History(Deferred<commands::history::Command>),

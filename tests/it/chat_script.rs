@@ -409,7 +409,7 @@ fn what_is_said_begins_a_line_where_both_streams_are_one() {
     let mut both = String::new();
     reader.read_to_string(&mut both).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert!(both.starts_with("half\nnote: what was printed is not the whole answer\nerror: "), "{both}");
+    assert!(both.starts_with("half\nnote: the answer above is incomplete\nerror: "), "{both}");
     // Where they are apart, the text is left as it came.
     assert_eq!(nexus.run(&["chat", "x"]).stdout, "half");
 }
@@ -461,11 +461,11 @@ fn stdin_is_left_alone_where_that_is_wished() {
     assert_eq!(sandbox.requests_to(Endpoint::Messages)[1].json()["messages"][0]["content"], "x");
     assert_output!(
         nexus.run_with(&["chat", "--no-stdin"], "unread"), 2, stdout: "",
-        stderr: "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus chat --help`\n",
+        stderr: "error: no question: pass one as an argument or pipe it in\n  see `nexus chat --help`\n",
     );
     assert_output!(
         nexus.run(&["chat", "-", "--no-stdin"]), 2, stdout: "",
-        stderr: "error: `-` reads the question from stdin, which --no-stdin leaves alone\n  see `nexus chat --help`\n",
+        stderr: "error: `-` reads the question from stdin, which --no-stdin forbids\n  see `nexus chat --help`\n",
     );
 }
 

@@ -99,7 +99,7 @@ fn a_conversation_goes_on_with_its_own_provider_unless_another_is_named() {
     assert_eq!((said(&other).len(), &asked(&other)["model"]), (5, &json!("sandbox-small")));
 
     let answer = format!("You said: four {NOTE}\n");
-    let note = "note: the conversation so far was had with other, and all of it is sent to work\n";
+    let note = "note: this conversation was held with other; all of it is sent to work\n";
     assert_output!(nexus.run(&["chat", "-c", "--provider", "work", "four"]), 0, stdout: answer, stderr: note);
     // From there on it is had with that one.
     assert_output!(nexus.run(&["chat", "-c", "five"]), 0, stdout: format!("You said: five {NOTE}\n"), stderr: "");
@@ -179,7 +179,7 @@ fn a_history_that_cannot_be_kept_costs_no_answer() {
     assert_output!(
         nexus.run(&["chat", "--history", "x"]), 0,
         stdout: format!("You said: x {NOTE}\n"),
-        stderr: "note: this is not kept in the history: [HOME]/data/history.db: this is no file\n",
+        stderr: "note: not saved in the history: [HOME]/data/history.db: this is no file\n",
     );
     let answer = nexus.run(&["chat", "--json", "--history", "x"]).json();
     assert_eq!((&answer["conversation"], &answer["error"]), (&json!(null), &json!(null)));

@@ -8,7 +8,7 @@ mod nexus;
 
 /// `nexus chat -a`.
 mod attachments;
-/// `nexus chat --batch`.
+/// `nexus batch`.
 mod batch;
 /// `nexus chat` and `nexus models`.
 mod chat;

@@ -114,8 +114,7 @@ fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
             assert_output!(output, 0, stdout: "text\n", stderr: "");
         } else {
             assert_eq!((output.code, &*output.stdout), (Some(1), "text"), "{said}: {output}");
-            let said =
-                "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: ";
+            let said = "note: the answer above is incomplete\nerror: [SERVER] stopped in the middle of its answer: ";
             assert!(output.stderr.starts_with(said), "{output}");
         }
     }
@@ -126,21 +125,17 @@ fn how_an_answer_ends_is_told_apart() {
     let (sandbox, nexus) = signed_in();
     let error = || chunk(&json!({ "error": { "message": "Slow down", "type": "rate_limit_exceeded" } }));
     for (pieces, code, said) in [
-        (
-            vec![delta("text"), finish("length"), done()],
-            0,
-            "note: the answer stops here because it reached --max-tokens\n",
-        ),
+        (vec![delta("text"), finish("length"), done()], 0, "note: the answer is incomplete: it reached --max-tokens\n"),
         (
             vec![delta("text"), finish("content_filter"), done()],
             1,
-            "note: what was printed is not an answer\nerror: the model declined to answer\n  ask differently, or another \
+            "note: the text above is not an answer\nerror: the model declined to answer\n  ask differently, or another \
              --model\n",
         ),
         (
             vec![delta("text"), error()],
             75,
-            "note: what was printed is not the whole answer\nerror: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
+            "note: the answer above is incomplete\nerror: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
         ),
     ] {
         sandbox.script(Endpoint::Completions, [Scripted::stream(pieces)]);

@@ -35,10 +35,10 @@ fn until_full(writer: PipeWriter) {
 }
 
 /// A chat that has filled its pipe, and the pipe.
-fn stuck(nexus: &Nexus, words: &[&str]) -> (Child, PipeReader) {
+fn stuck(nexus: &Nexus, command: &[&str]) -> (Child, PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
     let ours = writer.try_clone().unwrap();
-    let child = nexus.command(&[&["chat"], words].concat()).stdout(writer).spawn().unwrap();
+    let child = nexus.command(command).stdout(writer).spawn().unwrap();
     until_full(ours);
     (child, reader)
 }
@@ -53,7 +53,7 @@ fn a_signal_ends_it_though_nobody_reads() {
     for form in ["text", "json", "stream-json"] {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
             sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
-            let (child, reader) = stuck(&nexus, &["x", "--output", form]);
+            let (child, reader) = stuck(&nexus, &["chat", "x", "--output", form]);
             kill(signal, &child);
             assert_eq!(nexus.finish(child).code, Some(code), "{form}");
             drop(reader);
@@ -62,7 +62,7 @@ fn a_signal_ends_it_though_nobody_reads() {
     let lines: String = (0..9).map(|id| format!("{}\n", json!({ "id": id, "prompt": "x" }))).collect();
     std::fs::write(nexus.path("in.jsonl"), lines).unwrap();
     sandbox.script(Endpoint::Messages, vec![Scripted::stream(long_answer()); 9]);
-    let (child, _reader) = stuck(&nexus, &["--batch", "in.jsonl"]);
+    let (child, _reader) = stuck(&nexus, &["batch", "in.jsonl"]);
     kill("INT", &child);
     assert_eq!(nexus.finish(child).code, Some(130), "a batch");
 }
@@ -72,7 +72,7 @@ fn a_reader_who_leaves_after_a_pause_ends_it_quietly() {
     let (sandbox, nexus) = signed_in();
     for form in ["text", "json", "stream-json"] {
         sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
-        let (child, reader) = stuck(&nexus, &["x", "--output", form]);
+        let (child, reader) = stuck(&nexus, &["chat", "x", "--output", form]);
         drop(reader);
         assert_output!(nexus.finish(child), 0, stdout: "", stderr: "");
     }
@@ -89,7 +89,7 @@ fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
     let (before, renewal) = (generation(), Gate::new());
     sandbox.script(Endpoint::Token, [Scripted::Held(renewal.clone())]);
     sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
-    let (child, mut reader) = stuck(&nexus, &["x"]);
+    let (child, mut reader) = stuck(&nexus, &["chat", "x"]);
     block_on(renewal.arrived(1));
     renewal.open();
     // The store is all that can be seen of a process that nobody reads from.

@@ -11,7 +11,7 @@ use crate::terminal::Terminal;
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 const COLUMNS: u16 = 100;
-const HELLO: &str = "A new conversation: sandbox-large at work. /help tells more, Ctrl-D leaves.";
+const HELLO: &str = "New conversation: sandbox-large at work. /help lists commands, Ctrl-D leaves.";
 
 /// A conversation that is about to begin, and the prompt seen.
 fn open(nexus: &Nexus, words: &[&str]) -> Terminal {
@@ -50,7 +50,7 @@ fn lines_are_answered_with_what_was_said_before_in_mind() {
     assert_eq!(said(&sandbox).len(), 5);
     terminal.press("/exit\r");
     let left = terminal.finish();
-    assert!(left.screen.starts_with("Going on with \"one\": sandbox-large at work."), "{}", left.screen);
+    assert!(left.screen.starts_with("Continuing \"one\": sandbox-large at work."), "{}", left.screen);
     assert_eq!(left.code, 0);
 }
 
@@ -120,10 +120,10 @@ fn what_fails_does_not_end_the_conversation() {
     let mut terminal = open(&nexus, &["--no-history", "--retries", "0"]);
     sandbox.script(Endpoint::Messages, [Scripted::stream([delta("I would ra"), stop_reason("refusal"), stop()])]);
     line(&mut terminal, "one", "error: the model declined to answer\n");
-    line(&mut terminal, "/model no-such-model", "no-such-model answers, which the list of models does not have\n");
+    line(&mut terminal, "/model no-such-model", "Switched to no-such-model (not in the model list)\n");
     line(&mut terminal, "two", "answered 404 not_found_error");
-    line(&mut terminal, "/model sandbox-smal", "which the list of models does not have: did you mean");
-    line(&mut terminal, "/model sandbox-small", "From here on sandbox-small answers\n");
+    line(&mut terminal, "/model sandbox-smal", "(not in the model list; did you mean");
+    line(&mut terminal, "/model sandbox-small", "Switched to sandbox-small\n");
     line(&mut terminal, "three", "You said: three");
     assert_eq!(said(&sandbox), [("user".into(), "three".into())]);
     terminal.press("\u{4}");
@@ -142,9 +142,9 @@ fn what_is_saved_is_titled_by_what_was_answered_and_names_the_model_itself() {
     sandbox.script(Endpoint::Messages, [Scripted::json(400, &no), refused]);
     line(&mut terminal, "failed", "answered 400");
     line(&mut terminal, "refused", "declined to answer");
-    line(&mut terminal, "/model fast", "From here on fast answers\n");
+    line(&mut terminal, "/model fast", "Switched to fast\n");
     line(&mut terminal, "answered", "You said: answered");
-    line(&mut terminal, "/save notes.md", "Saved in notes.md");
+    line(&mut terminal, "/save notes.md", "Saved to notes.md");
     terminal.press("/exit\r");
     assert_eq!(terminal.finish().code, 0);
     let saved = fs::read_to_string(nexus.path("notes.md")).unwrap();
@@ -158,15 +158,15 @@ fn words_with_a_slash_are_for_the_program() {
     fs::write(nexus.path("there.md"), "precious").unwrap();
     let mut terminal = open(&nexus, &[]);
     for (text, seen) in [
-        ("/system", "There is no system prompt; /system TEXT sets one"),
-        ("/system Be brief.", "The system prompt is set"),
-        ("/model", "sandbox-large; `nexus models` lists others"),
-        ("/save notes.md", "Nothing was said yet"),
-        ("/nope", "There is no /nope; /help tells what there is"),
+        ("/system", "No system prompt; /system TEXT sets one"),
+        ("/system Be brief.", "System prompt set"),
+        ("/model", "sandbox-large (`nexus models` lists others)"),
+        ("/save notes.md", "Nothing to save yet"),
+        ("/nope", "Unknown command /nope; /help lists commands"),
         ("/help", "/save FILE"),
         ("//etc is", "You said: /etc is (Your system prompt: Be brief.)"),
-        ("/save there.md", "there.md exists already: name another file"),
-        ("/save notes.md", "Saved in notes.md"),
+        ("/save there.md", "there.md already exists; name another file"),
+        ("/save notes.md", "Saved to notes.md"),
     ] {
         line(&mut terminal, text, seen);
     }

@@ -84,14 +84,10 @@ fn what_a_template_lacks_is_said_before_anything_is_asked() {
         ),
         (
             &["chat", "-t", "review", "--var", "lang=x"],
-            "the template review asks about {{input}}: write it behind `nexus chat -t review`, or pipe it in",
+            "the template review needs {{input}}: pass it as an argument or pipe it in",
             "see `nexus chat --help`",
         ),
-        (
-            &["chat", "-t", "brief"],
-            "there is no question: write one behind `nexus chat`, or pipe one into it",
-            "see `nexus chat --help`",
-        ),
+        (&["chat", "-t", "brief"], "no question: pass one as an argument or pipe it in", "see `nexus chat --help`"),
     ] {
         assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: {said}\n  {cure}\n"));
     }
@@ -124,7 +120,7 @@ fn the_system_prompt_may_be_a_file() {
     for (file, why, cure) in [
         ("gone", "No such file or directory (os error 2)", "check the file's name and who may read it"),
         ("templates", "it is a folder", "name a file of UTF-8 text"),
-        ("picture.png", "it is no text", "name a file of UTF-8 text"),
+        ("picture.png", "it is not UTF-8 text", "name a file of UTF-8 text"),
     ] {
         assert_output!(nexus.run(&["chat", "--system-file", file, "x"]), 2, stdout: "",
             stderr: format!("error: the system prompt {file} cannot be used: {why}\n  {cure}\n"));
@@ -177,7 +173,7 @@ fn a_value_of_another_kind_is_told_in_words() {
         ("vars = 3", "line 1, `vars` must be a section: [vars]"),
     ] {
         fs::write(nexus.path("templates/t.toml"), toml).unwrap();
-        let stderr = format!("error: [HOME]/templates/t.toml, {said}\n  mend that line\n");
+        let stderr = format!("error: [HOME]/templates/t.toml, {said}\n  fix that line\n");
         assert_output!(nexus.run(&["chat", "-t", "t", "x"]), 2, stdout: "", stderr: stderr);
     }
 }

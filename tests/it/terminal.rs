@@ -297,7 +297,7 @@ fn what_is_waited_for_is_told_until_the_first_words() {
     let left = terminal.finish();
     assert!(left.screen.starts_with("note: ") && left.screen.ends_with("\nHere it is.\n"), "{}", left.screen);
     assert_eq!((left.screen.lines().count(), left.code), (2, 0), "{}", left.screen);
-    assert!(left.bytes.contains(&format!("asking {host} again in ")), "{:?}", left.bytes);
+    assert!(left.bytes.contains(&format!("retrying {host} in ")), "{:?}", left.bytes);
     let (mark, answer) = left.bytes.rsplit_once("\r\u{1b}[K").unwrap();
     assert!(mark.ends_with(" ...\u{1b}[0m\u{1b}[K") && answer == "Here it is.\r\n", "{:?}", left.bytes);
 }

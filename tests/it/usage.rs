@@ -26,7 +26,7 @@ const COMMANDS: &[&[&str]] = &[
 const NO_CLIENT: &str = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` \
     under [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any";
 
-const NO_QUESTION: &str = "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  \
+const NO_QUESTION: &str = "error: no question: pass one as an argument or pipe it in\n  \
     see `nexus chat --help`\n";
 
 fn said_wrongly(words: &[&str]) -> Output {
@@ -275,7 +275,7 @@ fn an_empty_question_is_refused_before_any_network() {
         assert_output!(nexus.run_with(words, stdin), 2, stdout: "", stderr: NO_QUESTION);
     }
     assert_output!(nexus.run_with(&["chat", "-", "x"], "y"), 2, stdout: "",
-        stderr: "error: `-` reads the question from stdin and stands alone\n  see `nexus chat --help`\n");
+        stderr: "error: `-` reads the question from stdin and must be the only argument\n  see `nexus chat --help`\n");
     assert_output!(nexus.run_with(&["chat", "x"], b"ab\xff"), 2, stdout: "",
         stderr: "error: stdin is not UTF-8 text: byte 2 begins no character\n  a picture or a PDF is sent along with `-a -` and a \
          question in words; text is converted by `iconv -t UTF-8`\n");

@@ -12,6 +12,7 @@ use crate::cli::error::{CliError, Result, json};
 use crate::cli::{Cli, Command, Deferred};
 use nexus::internal::clean;
 
+pub(crate) mod batch;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> u8 {
     let done = match cli.command {
         Command::Oauth(Deferred(command)) => oauth::run(command, &context),
         Command::Chat(Deferred(args)) => chat::run(args, &context),
+        Command::Batch(Deferred(args)) => batch::run(&args, &context),
         Command::History(Deferred(command)) => history::run(command, &context),
         Command::Models(Deferred(args)) => models::run(&args, &context),
         Command::Key(Deferred(command)) => key::run(command, &context),
@@ -54,12 +56,12 @@ fn wants_json(command: &Command) -> bool {
         Command::Models(Deferred(args)) => args.json,
         Command::Key(Deferred(command)) => command.wants_json(),
         // The chat has objects of its own.
-        Command::Chat(_) | Command::Demo(_) | Command::Completions(_) => false,
+        Command::Chat(_) | Command::Batch(_) | Command::Demo(_) | Command::Completions(_) => false,
     }
 }
 
 /// The commands as they are typed.
-const COMMANDS: &[&str] = &["chat", "completions", "demo", "history", "key", "models", "oauth"];
+const COMMANDS: &[&str] = &["batch", "chat", "completions", "demo", "history", "key", "models", "oauth"];
 
 /// What people type for a command of `nexus oauth`, and the command.
 const OF_OAUTH: &[(&str, &str)] =
@@ -96,10 +98,10 @@ pub(crate) fn misunderstood(mut error: clap::Error, words: &[OsString]) -> u8 {
         Some(command) if COMMANDS.contains(&command) => CliError::usage(command, message),
         _ => CliError::Usage { message: message.to_owned(), hint: "see `nexus --help`".into() },
     };
-    let form = chat::Form::in_words(words.iter().filter_map(|word| word.to_str()));
+    let format = chat::OutputFormat::guess(words.iter().filter_map(|word| word.to_str()));
     let told = match words.iter().any(|word| word == "chat") {
-        true => chat::misunderstood(form, &json::object(&failure)),
-        false if form == chat::Form::Json => format!("{}\n", json::envelope(&failure)),
+        true => chat::usage_error(format, &failure),
+        false if format == chat::OutputFormat::Json => format!("{}\n", json::envelope(&failure)),
         false => String::new(),
     };
     // A stderr that has gone takes no complaint, nor a stdout; the exit code has to do.

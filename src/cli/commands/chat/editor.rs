@@ -1,7 +1,7 @@
-//! The line editor of a conversation. The only home of rustyline.
+//! The line editor of a conversation.
 //!
-//! It reads on a thread of its own, so that a signal can end the program while nobody types, and it
-//! remembers lines in memory only: what is to be kept is kept by the history, and forgotten by it.
+//! It reads on its own thread, so that a signal can end the program during input. Its list of earlier lines is in memory
+//! only; the history saves questions.
 
 use std::sync::mpsc;
 use std::thread;
@@ -13,36 +13,36 @@ use tokio::sync::mpsc as answers;
 
 use crate::cli::error::{CliError, Result};
 
-/// How many lines can be called back.
+/// How many earlier lines the editor offers.
 const REMEMBERED: usize = 200;
 
-/// What stands before a line that goes on with another.
-const FURTHER: &str = ". ";
+/// The prompt of a continued line.
+const CONTINUED: &str = ". ";
 
-/// What a person did with a line.
+/// What the user did with a line.
 pub(super) enum Line {
-    /// Sent it.
+    /// Entered it.
     Text(String),
     /// Pressed Ctrl-C.
     Cleared,
-    /// Pressed Ctrl-D, or went away.
+    /// Pressed Ctrl-D, or closed the terminal.
     End,
 }
 
-/// Reads lines, of which each may have several.
+/// Reads entries, each of one or more lines.
 pub(super) struct LineEditor {
     prompts: mpsc::Sender<&'static str>,
     lines: answers::UnboundedReceiver<std::result::Result<Line, String>>,
 }
 
 impl LineEditor {
-    /// How many earlier lines are of use to it.
+    /// How many earlier lines the editor offers.
     pub(super) const REMEMBERED: usize = REMEMBERED;
 
-    /// An editor that remembers these lines, the latest last.
+    /// An editor that offers these lines, the latest last.
     ///
     /// # Errors
-    /// [`CliError::System`] where there is no terminal or no thread.
+    /// [`CliError::System`] without a terminal or a thread.
     pub(super) fn open(earlier: Vec<String>) -> Result<Self> {
         let failed = |why: String| CliError::System { message: format!("opening the line editor: {why}") };
         let (prompts, asked) = mpsc::channel();
@@ -62,9 +62,9 @@ impl LineEditor {
     /// Waits for the next line.
     ///
     /// # Errors
-    /// [`CliError::System`] where the terminal cannot be read.
+    /// [`CliError::System`] if the terminal cannot be read.
     pub(super) async fn read(&mut self, prompt: &'static str) -> Result<Line> {
-        // An editor that is gone answers nothing, which is told below.
+        // If the thread has ended, there is no answer below.
         let _ = self.prompts.send(prompt);
         let line = self.lines.recv().await.unwrap_or_else(|| Err("the line editor ended".into()));
         line.map_err(CliError::system("reading the terminal"))
@@ -98,9 +98,9 @@ fn line(editor: &mut Editor<(), MemHistory>, prompt: &str) -> std::result::Resul
         }
         text.pop();
         text.push('\n');
-        prompt = FURTHER;
+        prompt = CONTINUED;
     }
-    // A line that cannot be remembered is sent all the same.
+    // A line that cannot be remembered is still a line.
     let _ = editor.add_history_entry(text.as_str());
     Ok(Line::Text(text))
 }

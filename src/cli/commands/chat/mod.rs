@@ -1,222 +1,299 @@
-//! `nexus chat`: settle what is asked, look at the session, ask, print what comes.
-//!
-//! One command in several files: [`asked`] is what is asked ([`input`] what is said, [`template`] what
-//! it is said in, [`attachment`] what is sent along), [`settle`] whom and how, [`output`] what becomes
-//! of the answer, [`shown`] how a person sees it, [`object`] what programs are told, [`schema`] what
-//! the answer is held against, [`spent`] what it cost, [`keep`] what the history is told. A
-//! conversation at a terminal is a [`talk`], its lines read by an [`editor`], some with a [`slash`] in
-//! front. [`batch`] does it with many questions.
+//! `nexus chat`: ask a question, or hold a conversation at a terminal.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::commands::Done;
-use crate::cli::commands::chat::asked::Asked;
 use crate::cli::context::Context;
-use crate::cli::error::Result;
-use nexus::internal::time;
-use nexus::{Client, Session};
+use crate::cli::error::{CliError, Result, json};
+use crate::cli::question::answer_state::AnswerState;
+use crate::cli::question::{PromptFrame, PromptInput, model};
+use nexus::internal::provider::host;
+use nexus::internal::{api, time};
+use nexus::{Answer, Client, Delta, Dialect, ProgressEvent, ProgressFn, Question, RetryPolicy, Session, Usage};
 
-pub(crate) use object::Form;
-
-mod asked;
-mod attachment;
-mod batch;
+mod args;
+mod conversation;
 mod editor;
-mod input;
-mod keep;
-mod object;
-mod output;
+mod prompt;
+mod recorder;
 mod schema;
-mod settle;
-mod shown;
+mod sink;
 mod slash;
-mod spent;
-mod talk;
-mod template;
+mod usage;
 
-/// Ask a question and stream the answer
-///
-/// What is piped in follows the words after a blank line: `nexus chat "why does this fail?" <
-/// build.log`. Without a question, a terminal gets a conversation.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The question, its words joined by spaces; `-` alone reads it from stdin
-    prompt: Vec<String>,
+pub(crate) use args::Args;
+use recorder::{Recorder, Resumed};
+use schema::Schema;
+pub(crate) use sink::OutputFormat;
+use sink::Sink;
+use usage::Stopwatch;
 
-    /// What the model is told before the question
-    #[arg(long, short, value_name = "TEXT")]
-    system: Option<String>,
+/// How long an answer may pause before a note says so.
+const SILENCE: Duration = Duration::from_secs(20);
 
-    /// The same, kept in a file
-    #[arg(long, value_name = "FILE", conflicts_with = "system")]
-    system_file: Option<PathBuf>,
-
-    /// Send a file along: text, PNG, JPEG, GIF, WebP or PDF, by its content; `-` is stdin
-    #[arg(long, short, value_name = "FILE")]
-    attach: Vec<PathBuf>,
-
-    /// Ask with templates/NAME.toml, which lies beside config.toml
-    ///
-    /// It may have `prompt`, `system`, `model`, `max_tokens` and, under [vars], defaults for its variables. In its
-    /// texts {{name}} stands for a variable, and {{input}} for the words and what is piped in, which else
-    /// follow the prompt. Flags beat it.
-    #[arg(long, short, value_name = "NAME")]
-    template: Option<String>,
-
-    /// Give a variable of the template its value
-    #[arg(long = "var", value_name = "NAME=VALUE", requires = "template", value_parser = template::variable)]
-    vars: Vec<(String, String)>,
-
-    /// The model or an alias of one; else the template's, else the configured one, else the newest that the session may use
-    #[arg(long, short, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    model: Option<String>,
-
-    /// The longest answer, in tokens
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_tokens: Option<u32>,
-
-    /// Use this provider of config.toml; else a conversation goes on with its own
-    #[arg(long, short, value_name = "NAME")]
-    provider: Option<String>,
-
-    /// Go on with the conversation that was used last
-    #[arg(long = "continue", short = 'c', conflicts_with = "conversation")]
-    goes_on: bool,
-
-    /// Go on with this conversation: its id, or the beginning of it
-    #[arg(long, value_name = "ID")]
-    conversation: Option<String>,
-
-    /// Keep this in the history, also where stdout is no terminal
-    #[arg(long)]
-    history: bool,
-
-    /// Keep nothing of this in the history
-    #[arg(long, conflicts_with_all = ["history", "goes_on", "conversation"])]
-    no_history: bool,
-
-    /// Leave stdin alone, whatever it is
-    #[arg(long)]
-    no_stdin: bool,
-
-    /// How often to ask again when the service is busy or out of reach
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    retries: u32,
-
-    /// How long all of it may take until the answer begins (90s, 5m, 1h)
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = time::parse_duration)]
-    deadline: Duration,
-
-    /// Show the answer as it was written, without laying out its Markdown; in a pipe it always is
-    #[arg(long)]
-    raw: bool,
-
-    /// Tell on stderr what the answer cost: tokens and time
-    #[arg(long)]
-    usage: bool,
-
-    /// Show on stderr what the model thinks, where the service tells
-    #[arg(long)]
-    thinking: bool,
-
-    /// How much the model should do for the answer
-    #[arg(long, value_name = "LEVEL", value_parser = ["low", "medium", "high", "xhigh", "max"])]
-    effort: Option<String>,
-
-    /// A JSON Schema, or the file of one, that the answer must fit
-    #[arg(long, value_name = "SCHEMA")]
-    schema: Option<String>,
-
-    /// What stdout gets
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
-    output: Form,
-
-    /// The same as --output json
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
-
-    #[command(flatten)]
-    batch: batch::Batch,
-}
-
-/// Asks, or talks.
+/// Asks a question, or holds a conversation.
 ///
 /// # Errors
-/// Why there is no answer, or no whole one.
-pub(crate) fn run(mut args: Args, context: &Context) -> Done {
-    if let Some(input) = args.batch.input()? {
-        return batch::run(&args, input, context);
+/// Why there is no answer, or no complete one.
+pub(crate) fn run(args: Args, context: &Context) -> Done {
+    let format = args.format();
+    let is_conversation = format == OutputFormat::Text && args.schema.is_none() && prompt::is_absent(&args, context);
+    let mut chat = Chat::new(&args, context);
+    if is_conversation {
+        let client = chat.connect()?;
+        return conversation::run(&mut chat, &client);
     }
-    let form = if args.json { Form::Json } else { args.output };
-    let mut output = output::Output::new(form, &args, context);
-    if form == Form::Text && args.schema.is_none() && input::is_conversation(&args, context) {
-        let client = settled(&args, form, &mut output, context)?;
-        return talk::run(&mut args, &client, &mut output, context);
-    }
-    once(&args, form, &mut output, context)
-}
-
-fn once(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Context) -> Done {
-    let mut settled = || -> Result<_> {
-        output.schema = args.schema.as_deref().map(schema::Schema::read).transpose()?;
-        let asked = asked::settle(args, context)?;
-        let client = settled(args, form, output, context)?;
-        let seen = context.session(&client)?;
-        Ok((asked, client, seen))
-    };
-    let (asked, client, seen) = match settled() {
-        Ok(settled) => settled,
-        Err(failure) => return output.end_unasked(failure),
+    let (input, client, session) = match chat.prepare() {
+        Ok(prepared) => prepared,
+        Err(error) => return chat.fail(error),
     };
     context.attend(async |signals| {
         let done = tokio::select! {
-            done = ask(args, asked, &client, seen, output) => done,
+            done = chat.ask(input, &client, session) => done,
             signal = signals.next() => Err(signal.into()),
         };
         tokio::select! {
-            ended = output.end(done) => ended,
+            ended = chat.end(done) => ended,
             signal = signals.next() => Err(signal.into()),
         }
     })
 }
 
-/// Whose account is asked, and how far the conversation is.
-fn settled(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Context) -> Result<Client> {
-    let kept = keep::Kept::named(args, context)?;
-    let provider = args.provider.as_deref().or(kept.as_ref().map(keep::Kept::provider));
-    let (client, keeps) = context.client_and_history(provider)?;
-    output.keep = keep::Keep::settle(args, kept, &client.provider().name, keeps, context)?;
-    let retry_policy = settle::retry_policy(args, form, &client, context);
-    Ok(client.with_retry_policy(retry_policy))
+/// The state of a chat: what is asked next, and what is known of the answer.
+struct Chat<'a> {
+    args: &'a Args,
+    context: &'a Context,
+    /// The model and the system prompt that the conversation uses, unless a flag or a template says otherwise.
+    model: Option<String>,
+    system: Option<String>,
+    schema: Option<Schema>,
+    recorder: Recorder,
+    answer: AnswerState,
+    sink: Sink<'a>,
+    /// With `--usage`.
+    stopwatch: Option<Stopwatch>,
+    noted_silence: bool,
 }
 
-async fn ask(
-    args: &Args,
-    mut asked: Asked,
-    client: &Client,
-    seen: Session,
-    output: &mut output::Output<'_>,
-) -> Result<()> {
-    asked.model = asked.model.or(output.keep.model.take());
-    asked.system = asked.system.or(output.keep.system.take());
-    let named = settle::is_named(args, &asked, client);
-    let mut question = settle::question(args, asked, output.schema.as_ref(), (client, &seen), output.context).await?;
-    output.keep.ask(&mut question, &client.provider().name);
-    let answer = match client.ask("", seen, &question).await {
-        Err(failure) if !named && settle::is_gone(&failure) => {
-            let question = settle::anew(client, question, failure).await?;
-            client.ask("", client.load("").await?, &question).await?
+impl<'a> Chat<'a> {
+    fn new(args: &'a Args, context: &'a Context) -> Self {
+        Self {
+            args,
+            context,
+            model: None,
+            system: None,
+            schema: None,
+            recorder: Recorder::off(context),
+            answer: AnswerState::default(),
+            sink: Sink::new(args, context),
+            stopwatch: args.usage.then(Stopwatch::start),
+            noted_silence: false,
         }
-        answered => answered.map_err(|failure| settle::misnamed(failure, &question.model, client))?,
-    };
-    output.follow(answer).await
+    }
+
+    /// Everything that a question needs, read and checked before the network is used.
+    fn prepare(&mut self) -> Result<(PromptInput, Client, Session)> {
+        self.schema = self.args.schema.as_deref().map(Schema::read).transpose()?;
+        let frame = PromptFrame::read(&self.args.question, self.context)?;
+        let input = prompt::read(self.args, &frame, self.context)?;
+        let client = self.connect()?;
+        let session = self.context.session(&client)?;
+        Ok((input, client, session))
+    }
+
+    /// The client of the provider, and with `--continue` or `--conversation` the conversation that goes on.
+    fn connect(&mut self) -> Result<Client> {
+        let resumed = Resumed::find(self.args, self.context)?;
+        let provider = self.args.question.provider.as_deref().or(resumed.as_ref().map(Resumed::provider));
+        let (client, saves_history) = self.context.client_and_history(provider)?;
+        let name = &client.provider().name;
+        if let Some(resumed) = &resumed {
+            self.system = resumed.system();
+            self.model = resumed.model(name);
+        }
+        self.recorder = Recorder::new(self.args, resumed, name, saves_history, self.context)?;
+        let policy = RetryPolicy {
+            retries: self.args.question.retries,
+            deadline: self.args.question.deadline,
+            progress: self.sink.progress_callback(&client),
+            ..RetryPolicy::default()
+        };
+        Ok(client.with_retry_policy(policy))
+    }
+
+    /// Asks, and streams the answer into the sink.
+    async fn ask(&mut self, mut input: PromptInput, client: &Client, session: Session) -> Result<()> {
+        input.model = input.model.or(self.model.take());
+        input.system = input.system.or(self.system.take());
+        let named = input.model.is_some() || client.provider().api.model.is_some();
+        let mut question = self.question(input, client, &session).await?;
+        self.recorder.ask(&mut question, &client.provider().name);
+        let answer = match client.ask("", session, &question).await {
+            // The saved list of models is out of date.
+            Err(error) if !named && model::is_unknown_model(&error) => {
+                let question = model::with_newest(client, question, error).await?;
+                client.ask("", client.load("").await?, &question).await?
+            }
+            answered => answered.map_err(|error| model::suggest(error, &question.model, client))?,
+        };
+        self.follow(answer).await
+    }
+
+    /// The question as it is sent.
+    ///
+    /// # Errors
+    /// [`CliError::NoModel`] and [`ApiError::UnsupportedByModel`](nexus::ApiError::UnsupportedByModel).
+    async fn question(&self, input: PromptInput, client: &Client, session: &Session) -> Result<Question> {
+        let models = model::models(input.model.is_some(), client, session).await?;
+        let question = model::question(input, client, &models, self.context)?;
+        // Older models refuse a request for adaptive thinking.
+        let thinks = models.iter().any(|listed| listed.id == question.model && listed.thinks_adaptively);
+        if self.args.thinking && !thinks && client.provider().api.dialect == Dialect::Anthropic {
+            let model = &question.model;
+            self.context.note(&format!("{model} is not listed as supporting thinking; ignoring --thinking"));
+        }
+        let question = Question {
+            effort: self.args.effort.clone(),
+            thinking: self.args.thinking && thinks,
+            schema: self.schema.as_ref().map(Schema::value),
+            ..question
+        };
+        model::check_capabilities(&question, &models)?;
+        Ok(question)
+    }
+
+    /// Streams an answer into the sink, to its end.
+    async fn follow(&mut self, mut answer: Answer) -> Result<()> {
+        self.answer.meta = answer.meta().clone();
+        if self.sink.needs_conversation_id() {
+            self.answer.conversation = self.recorder.id_if_soon_known().await;
+        }
+        self.sink.begin(&self.answer).await?;
+        let streamed = self.stream(&mut answer).await;
+        self.answer.meta = answer.meta().clone();
+        self.sink.close(streamed.is_ok()).await?;
+        streamed?;
+        if let Some(schema) = &self.schema {
+            let cut = self.answer.meta.stop_reason.as_deref() == Some("max_tokens");
+            schema.check(&self.answer.text).map_err(|reason| CliError::SchemaMismatch { reason, cut })?;
+        }
+        Ok(())
+    }
+
+    async fn stream(&mut self, answer: &mut Answer) -> Result<()> {
+        while let Some(delta) = self.next(answer).await? {
+            if let Delta::Text(text) = &delta {
+                if let Some(stopwatch) = &mut self.stopwatch {
+                    stopwatch.first_text();
+                }
+                if self.sink.collects() {
+                    answer.collect(&mut self.answer.text, text)?;
+                }
+                self.recorder.record(text);
+            }
+            self.sink.delta(&delta).await?;
+        }
+        Ok(())
+    }
+
+    /// The next delta. A long pause within the text is noted once, unless the text is visible on a terminal.
+    async fn next(&mut self, answer: &mut Answer) -> Result<Option<Delta>> {
+        let has_begun = self.sink.has_printed() || !self.answer.text.is_empty();
+        if !has_begun || self.noted_silence || self.context.stdout_is_terminal() {
+            return Ok(answer.next().await?);
+        }
+        let new_line = if self.sink.has_open_line() && self.context.streams_are_one() { "\n" } else { "" };
+        let mut next = std::pin::pin!(answer.next());
+        tokio::select! {
+            biased;
+            next = &mut next => return Ok(next?),
+            () = tokio::time::sleep(SILENCE) => {}
+        }
+        self.noted_silence = true;
+        self.context.say(&format!(
+            "{new_line}note: no text for {} seconds; the answer is given up after {} seconds without any data",
+            SILENCE.as_secs(),
+            api::SILENCE.as_secs(),
+        ));
+        Ok(next.await?)
+    }
+
+    /// Saves what came of a question and ends its output.
+    ///
+    /// # Errors
+    /// The error in `done`, or a stdout that cannot be written.
+    async fn end(&mut self, done: Result<()>) -> Done {
+        self.sink.hide_progress();
+        self.recorder.end(&done, &self.answer.meta).await;
+        self.answer.conversation = self.recorder.id().await;
+        match &done {
+            Ok(()) => self.sink.finish(&self.answer).await?,
+            // An interrupted command does not wait for the reader of stdout.
+            Err(error @ CliError::Interrupted(_)) => self.sink.interrupt(&self.answer, error),
+            Err(error) => self.sink.fail(&self.answer, error).await,
+        }
+        self.conclude(done)
+    }
+
+    /// Ends the output for an error that came before the question was asked.
+    fn fail(&mut self, error: CliError) -> Done {
+        self.sink.hide_progress();
+        self.answer.conversation = self.recorder.known_id();
+        self.sink.fail_at_once(&self.answer, &error);
+        self.conclude(Err(error))
+    }
+
+    /// Prints what is to be said about the answer besides the answer.
+    fn conclude(&self, done: Result<()>) -> Done {
+        let meta = &self.answer.meta;
+        if let Some(stopwatch) = &self.stopwatch
+            && (done.is_ok() || meta.usage != Usage::default())
+        {
+            self.context.say(&stopwatch.line(&meta.usage));
+        }
+        let Err(error) = done else {
+            if let Some(note) = self.sink.stop_note(meta.stop_reason.as_deref().unwrap_or_default()) {
+                self.context.say(&format!("note: the answer is incomplete: {note}"));
+            }
+            return Ok(0);
+        };
+        if self.sink.has_printed() {
+            match &error {
+                CliError::Interrupted(_) | CliError::Stdout(_) => {}
+                error if error.is_declined() => self.context.say("note: the text above is not an answer"),
+                _ => self.context.say("note: the answer above is incomplete"),
+            }
+        }
+        Err(error)
+    }
+
+    /// Prepares for the next question of a conversation.
+    fn reset(&mut self) {
+        (self.answer, self.noted_silence) = (AnswerState::default(), false);
+        self.stopwatch = self.args.usage.then(Stopwatch::start);
+        self.sink = Sink::new(self.args, self.context);
+    }
 }
 
-/// What programs are told of words that make no sense.
-pub(crate) fn misunderstood(form: Form, error: &serde_json::Value) -> String {
-    match form {
-        Form::Text => String::new(),
-        form => object::Known::default().told(form, Some(error)),
+/// The JSON object of a usage error, if the command line asks for JSON.
+pub(crate) fn usage_error(format: OutputFormat, error: &CliError) -> String {
+    sink::last_object(format, &AnswerState::default(), Some(&json::object(error)))
+}
+
+/// Shows what is waited for, if a terminal shows it.
+fn progress(waiting_for: &'static str, client: &Client, context: &Context) -> Option<ProgressFn> {
+    if !context.shows_progress() {
+        return None;
     }
+    let (context, host) = (context.clone(), client.provider().api.url.as_ref().map(host).unwrap_or_default());
+    Some(Arc::new(move |event| match event {
+        ProgressEvent::WaitingForToken => context.waiting("refreshing the token"),
+        ProgressEvent::WaitingForAnswer => context.waiting(format_args!("waiting for {host}")),
+        ProgressEvent::WaitingForText => context.waiting(waiting_for),
+        ProgressEvent::Retrying(retry) => {
+            context.waiting(format_args!("retrying {host} in {}", time::wait(retry.wait)));
+            context.say(&format!("note: {retry}"));
+        }
+    }))
 }

@@ -1,4 +1,4 @@
-//! A JSON Schema that the answer must fit: read before anything is asked, and held against what comes.
+//! The JSON Schema of `--schema`: read before the question is sent, checked against the answer.
 
 use std::error::Error;
 use std::fs;
@@ -11,23 +11,23 @@ use crate::cli::error::{CliError, Result};
 use nexus::Ordered;
 use nexus::internal::clean::clean;
 
-/// What the schema is called in complaints about its references.
+/// The schema's name in errors about its references.
 const NAME: &str = "schema:/";
 
-/// A schema that makes sense.
+/// A valid JSON Schema.
 pub(super) struct Schema {
-    /// As it was written.
+    /// The schema as it was written.
     value: Ordered,
     compiled: Schemas,
     index: SchemaIndex,
 }
 
-/// Loads nothing: what an answer is held against is what was said, not what lies elsewhere.
-struct Nothing;
+/// Refuses references to other documents.
+struct NoLoader;
 
-impl UrlLoader for Nothing {
+impl UrlLoader for NoLoader {
     fn load(&self, _: &str) -> std::result::Result<Value, Box<dyn Error>> {
-        Err("nothing is loaded from elsewhere".into())
+        Err("references to other documents are not supported".into())
     }
 }
 
@@ -35,37 +35,37 @@ impl Schema {
     /// Reads a schema: the JSON itself if it begins as an object does, else the file of that name.
     ///
     /// # Errors
-    /// [`CliError::Usage`] where there is no such file, or what it holds is no JSON Schema.
-    pub(super) fn read(said: &str) -> Result<Self> {
+    /// [`CliError::Usage`] if the file cannot be read or does not hold a JSON Schema.
+    pub(super) fn read(argument: &str) -> Result<Self> {
         let unusable = |why: &str| CliError::usage("chat", format!("--schema cannot be used: {why}"));
-        let inline = said.trim_start().starts_with('{');
+        let inline = argument.trim_start().starts_with('{');
         let (text, name) = match inline {
-            true => (said.to_owned(), "it"),
-            false => (text_of(said).map_err(|error| unusable(&format!("{said}: {error}")))?, said),
+            true => (argument.to_owned(), "it"),
+            false => (text_of(argument).map_err(|error| unusable(&format!("{argument}: {error}")))?, argument),
         };
         let value: Value =
-            serde_json::from_str(&text).map_err(|error| unusable(&format!("{name} is no JSON: {error}")))?;
-        let written = text.parse().map_err(|error| unusable(&format!("{name} is no JSON: {error}")))?;
+            serde_json::from_str(&text).map_err(|error| unusable(&format!("{name} is not valid JSON: {error}")))?;
+        let written = text.parse().map_err(|error| unusable(&format!("{name} is not valid JSON: {error}")))?;
         let (mut compiler, mut compiled) = (Compiler::new(), Schemas::new());
-        compiler.use_loader(Box::new(Nothing));
+        compiler.use_loader(Box::new(NoLoader));
         compiler.enable_format_assertions();
-        let no_schema = |error| unusable(&format!("{name} is no JSON Schema: {}", why(&error)));
+        let no_schema = |error| unusable(&format!("{name} is not a JSON Schema: {}", why(&error)));
         compiler.add_resource(NAME, value).map_err(no_schema)?;
         let index = compiler.compile(NAME, &mut compiled).map_err(no_schema)?;
         Ok(Self { value: written, compiled, index })
     }
 
-    /// As it was written.
+    /// The schema as it was written.
     pub(super) fn value(&self) -> Ordered {
         self.value.clone()
     }
 
-    /// Holds an answer against it.
+    /// Checks an answer.
     ///
     /// # Errors
     /// The first place that does not fit, and why.
     pub(super) fn check(&self, answer: &str) -> std::result::Result<(), String> {
-        let value: Value = serde_json::from_str(answer).map_err(|error| format!("it is no JSON: {error}"))?;
+        let value: Value = serde_json::from_str(answer).map_err(|error| format!("not valid JSON: {error}"))?;
         self.compiled.validate(&value, self.index).map_err(|error| first(&error))
     }
 }
@@ -82,7 +82,7 @@ fn text_of(path: &str) -> io::Result<String> {
     const LARGEST: u64 = 1024 * 1024;
     let found = fs::metadata(path)?;
     if !found.is_file() || found.len() > LARGEST {
-        return Err(io::Error::other("this is no file, or one of more than 1 MiB"));
+        return Err(io::Error::other("not a file, or larger than 1 MiB"));
     }
     fs::read_to_string(path)
 }
@@ -103,39 +103,39 @@ fn first(error: &ValidationError<'_, '_>) -> String {
 mod tests {
     use super::*;
 
-    fn read(said: &str) -> std::result::Result<Schema, String> {
-        Schema::read(said).map_err(|failure| failure.to_string())
+    fn read(argument: &str) -> std::result::Result<Schema, String> {
+        Schema::read(argument).map_err(|failure| failure.to_string())
     }
 
     #[test]
-    fn a_schema_that_makes_no_sense_is_said_wrongly() {
-        for (said, why) in [
-            ("{", "it is no JSON: EOF while parsing an object at line 1 column 1"),
-            ("{\"type\":\"thing\"}", "it is no JSON Schema: at `/type`, "),
-            ("{\"properties\":7}", "it is no JSON Schema: at `/properties`, want object, but got number"),
-            ("{\"$ref\":\"#/$defs/gone\"}", "it is no JSON Schema: "),
-            ("{\"$ref\":\"file:///etc/hostname\"}", "it is no JSON Schema: "),
+    fn an_invalid_schema_is_a_usage_error() {
+        for (argument, why) in [
+            ("{", "it is not valid JSON: EOF while parsing an object at line 1 column 1"),
+            ("{\"type\":\"thing\"}", "it is not a JSON Schema: at `/type`, "),
+            ("{\"properties\":7}", "it is not a JSON Schema: at `/properties`, want object, but got number"),
+            ("{\"$ref\":\"#/$defs/gone\"}", "it is not a JSON Schema: "),
+            ("{\"$ref\":\"file:///etc/hostname\"}", "it is not a JSON Schema: "),
             ("no-such-file.json", "no-such-file.json: No such file or directory (os error 2)"),
         ] {
-            let complaint = read(said).err().unwrap_or_default();
-            assert!(complaint.starts_with(&format!("--schema cannot be used: {why}")), "{said}: {complaint}");
+            let complaint = read(argument).err().unwrap_or_default();
+            assert!(complaint.starts_with(&format!("--schema cannot be used: {why}")), "{argument}: {complaint}");
         }
     }
 
     #[test]
     fn an_answer_fits_or_the_place_is_named() {
-        let said = r#"{ "type": "object", "properties": { "age": { "type": "integer" }, "on": { "format": "date" } },
+        let text = r#"{ "type": "object", "properties": { "age": { "type": "integer" }, "on": { "format": "date" } },
             "required": ["age"], "additionalProperties": false }"#;
-        let schema = read(said).unwrap();
+        let schema = read(text).unwrap();
         for (answer, why) in [
             (r#"{"age":7,"on":"2026-11-25"}"#, None),
             (r#"{"age":"7"}"#, Some("at `/age`, want integer, but got string")),
             (r#"{"age":7,"on":"today"}"#, Some("at `/on`, ")),
             (r#"{"on":"2026-11-25"}"#, Some("at the top, missing properties 'age'")),
             (r#"{"age":7,"x":1}"#, Some("at the top, additionalProperties 'x' not allowed")),
-            ("Seven.", Some("it is no JSON: expected value at line 1 column 1")),
-            (r#"{"age":7"#, Some("it is no JSON: EOF while parsing")),
-            ("", Some("it is no JSON: EOF while parsing")),
+            ("Seven.", Some("not valid JSON: expected value at line 1 column 1")),
+            (r#"{"age":7"#, Some("not valid JSON: EOF while parsing")),
+            ("", Some("not valid JSON: EOF while parsing")),
         ] {
             let failed = schema.check(answer).err();
             match (failed, why) {

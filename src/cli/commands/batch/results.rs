@@ -1,14 +1,16 @@
-//! Where the results of a batch go, and the count of them.
+//! The results of a batch: written to a file or stdout, and counted.
 
 use std::fs::Metadata;
 use std::path::Path;
 
-use crate::cli::commands::chat::batch::answers::Answers;
-use crate::cli::commands::chat::batch::ledger::Ledger;
-use crate::cli::commands::chat::batch::prompts::Id;
-use crate::cli::commands::chat::object::Known;
+use serde::Serialize;
+
+use super::answers::Answers;
+use super::ledger::Ledger;
+use super::prompts::Id;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, json};
+use crate::cli::question::answer_state::{AnswerObject, AnswerState};
 use nexus::{ErrorClass, ErrorInfo as _};
 
 /// The results: in a file, or on stdout.
@@ -18,16 +20,16 @@ pub(super) struct Results {
     tally: Tally,
 }
 
-/// What has come of the lines so far.
+/// The number of lines by their result.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Tally {
     pub(super) answered: u64,
     pub(super) answered_before: u64,
     pub(super) repeated: u64,
     pub(super) failed: u64,
-    /// Of those that failed, how many may be answered later as they are.
+    /// How many of the failed ones failed transiently.
     pub(super) temporarily: u64,
-    /// Answers that end where they had to.
+    /// Answers that reached the maximum length.
     pub(super) cut_short: u64,
     pub(super) tokens_in: u64,
     pub(super) tokens_out: u64,
@@ -41,7 +43,7 @@ impl Tally {
 }
 
 impl Results {
-    /// Opens the file, if there is to be one, and says what stood in it.
+    /// Opens the output file, if there is one, and notes what it has already.
     ///
     /// # Errors
     /// Those of [`Answers::open`].
@@ -54,53 +56,49 @@ impl Results {
         let mut file = None;
         if let Some(out) = out {
             let (answers, found) = Answers::open(out, input, ledger)?;
-            if found.mended {
-                context
-                    .say("note: the last line of the file was broken off; it is asked again if the input still has it");
+            if found.repaired {
+                context.say("note: removed an incomplete last line; asking it again if the input has it");
             }
             if found.failed > 0 {
-                let (they_are, them) = if found.failed == 1 { ("it is", "it") } else { ("they are", "them") };
                 let failed = lines(found.failed as u64);
-                context.say(&format!(
-                    "note: {failed} failed earlier; {they_are} asked again if the input still has {them}"
-                ));
+                context.say(&format!("note: {failed} failed before; asking again if in the input"));
             }
             file = Some(answers);
         }
         Ok(Self { file, context: context.clone(), tally: Tally::default() })
     }
 
-    /// An answer came.
+    /// Writes an answer.
     ///
     /// # Errors
-    /// A file or a stdout that takes nothing.
-    pub(super) async fn answered(&mut self, id: &Id, known: &Known) -> Result<()> {
-        self.write(&known.result(Some(id), None)).await?;
+    /// A file or a stdout that cannot be written.
+    pub(super) async fn answered(&mut self, id: &Id, answer: &AnswerState) -> Result<()> {
+        self.write(&line(Some(id), answer, None)).await?;
         self.tally.answered += 1;
-        self.tally.cut_short += u64::from(known.ending.stop_reason.as_deref() == Some("max_tokens"));
-        self.tally.tokens_in += known.ending.usage.input_tokens.unwrap_or(0);
-        self.tally.tokens_out += known.ending.usage.output_tokens.unwrap_or(0);
+        self.tally.cut_short += u64::from(answer.meta.stop_reason.as_deref() == Some("max_tokens"));
+        self.tally.tokens_in += answer.meta.usage.input_tokens.unwrap_or(0);
+        self.tally.tokens_out += answer.meta.usage.output_tokens.unwrap_or(0);
         Ok(())
     }
 
-    /// A line came to nothing before it was asked.
+    /// Writes the error of a line that was not asked.
     ///
     /// # Errors
-    /// A file or a stdout that takes nothing.
+    /// A file or a stdout that cannot be written.
     pub(super) async fn failed(&mut self, id: Option<&Id>, failure: &CliError) -> Result<()> {
-        self.fail(id, &Known::default(), failure).await
+        self.fail(id, &AnswerState::default(), failure).await
     }
 
-    /// A question came to nothing, or to half an answer.
+    /// Writes the error of a question, with the incomplete answer.
     ///
     /// # Errors
-    /// A file or a stdout that takes nothing.
-    pub(super) async fn failed_after(&mut self, id: &Id, known: &Known, failure: &CliError) -> Result<()> {
-        self.fail(Some(id), known, failure).await
+    /// A file or a stdout that cannot be written.
+    pub(super) async fn failed_after(&mut self, id: &Id, answer: &AnswerState, failure: &CliError) -> Result<()> {
+        self.fail(Some(id), answer, failure).await
     }
 
-    async fn fail(&mut self, id: Option<&Id>, known: &Known, failure: &CliError) -> Result<()> {
-        self.write(&known.result(id, Some(&json::object(failure)))).await?;
+    async fn fail(&mut self, id: Option<&Id>, answer: &AnswerState, failure: &CliError) -> Result<()> {
+        self.write(&line(id, answer, Some(failure))).await?;
         self.tally.failed += 1;
         self.tally.temporarily += u64::from(failure.class() == ErrorClass::Temporary);
         Ok(())
@@ -122,14 +120,14 @@ impl Results {
         &mut self.tally
     }
 
-    /// Brings what was written to the disk, without waiting for it.
+    /// Syncs the output file, without waiting for it.
     pub(super) fn sync(&mut self) {
         if let Some(sync) = self.file.as_mut().and_then(Answers::sync) {
             drop(tokio::task::spawn_blocking(sync));
         }
     }
 
-    /// Brings what was written to the disk.
+    /// Syncs the output file.
     pub(super) fn sync_now(&mut self) {
         if let Some(sync) = self.file.as_mut().and_then(Answers::sync) {
             sync();
@@ -140,7 +138,7 @@ impl Results {
     pub(super) fn summary(&self) -> String {
         let Tally { answered, answered_before, failed, cut_short, tokens_in, tokens_out, .. } = self.tally;
         let mut said = format!("{} answered", lines(answered));
-        let also = [(answered_before, "answered before"), (failed, "failed"), (cut_short, "cut short by --max-tokens")];
+        let also = [(answered_before, "already answered"), (failed, "failed"), (cut_short, "cut off by --max-tokens")];
         for (count, what) in also.into_iter().filter(|(count, _)| *count > 0) {
             said += &format!(", {count} {what}");
         }
@@ -153,13 +151,13 @@ impl Results {
     /// The last message of a run that was interrupted.
     pub(super) fn stopped(&self) -> String {
         let onwards = match self.file {
-            Some(_) => "the same command goes on from here",
-            None => "with --out FILE the same command could go on from here",
+            Some(_) => "run the same command to resume",
+            None => "with --out FILE, the same command would resume",
         };
         format!("stopped: {}; {onwards}", self.summary())
     }
 
-    /// Whether every line has its answer.
+    /// Checks that every line has its answer.
     ///
     /// # Errors
     /// [`CliError::Incomplete`].
@@ -170,6 +168,20 @@ impl Results {
             missing => Err(CliError::Incomplete { missing, temporary: temporarily == failed }),
         }
     }
+}
+
+/// A result as a line of the output.
+fn line(id: Option<&Id>, answer: &AnswerState, error: Option<&CliError>) -> String {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        version: u8,
+        id: Option<&'a Id>,
+        #[serde(flatten)]
+        answer: AnswerObject<'a>,
+    }
+    let error = error.map(json::object);
+    // Text, numbers and an object can always be written.
+    serde_json::to_string(&Line { version: 1, id, answer: answer.object(error.as_ref()) }).unwrap_or_default() + "\n"
 }
 
 fn lines(count: u64) -> String {

@@ -1,12 +1,10 @@
-//! The file of results: one object a line, written by one call each, and what stands in it already.
+//! The output file of a batch: one JSON object per line, each written by one call.
 //!
-//! A line is in the file as soon as its write returns, so `kill -9` loses nothing that was counted as
-//! done. Whoever keeps [`sync`](Answers::sync) company, once a second and at the end, loses no more
-//! than that second to a power cut. A file that is begun anew is complete before it takes the old
-//! one's name.
+//! A line is in the file once its write returns, so `kill -9` loses no counted result. With a [`sync`](Answers::sync) each
+//! second, a power failure loses at most that second. A rewritten file is complete before it gets the name.
 //!
-//! The lock is on the file itself, so that nothing is left lying beside it: a new file is locked
-//! before it takes the name, and who waited for the old one looks whether it still has the name.
+//! The lock is on the file itself, so there is no lock file: a new file is locked before it gets the name, and a process
+//! that waited for the old one checks whether that still has the name.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -22,33 +20,33 @@ use super::prompts::Id;
 use crate::cli::error::{CliError, Result};
 use nexus::internal::private_fs::survive_file_limit;
 
-/// How every line of ours begins. A last line that breaks off is known by it.
+/// The beginning of each result, by which an incomplete last line is recognised.
 const BEGINNING: &[u8] = br#"{"version":1,"id":"#;
 
-/// The file, locked as long as this lives.
+/// The locked file.
 #[derive(Debug)]
-pub(crate) struct Answers {
+pub(super) struct Answers {
     file: File,
     path: PathBuf,
-    /// Where the last whole line ends; none where that means nothing (a pipe, a device).
+    /// The end of the last complete line. None for a pipe or a device.
     end: Option<u64>,
     dirty: bool,
 }
 
-/// What stood in the file.
+/// What the file had already.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// Ids that have their answer.
+pub(super) struct Found {
+    /// Ids with an answer.
     pub answered: usize,
-    /// Failures, which are gone from the file now.
+    /// Errors, which were removed from the file.
     pub failed: usize,
-    /// Whether the last line had been broken off.
-    pub mended: bool,
+    /// Whether an incomplete last line was removed.
+    pub repaired: bool,
 }
 
-/// A line as far as it matters here.
+/// The fields of a line that matter here.
 #[derive(Deserialize)]
-struct Known {
+struct ResultLine {
     #[serde(rename = "version")]
     _version: u32,
     id: Option<Id>,
@@ -62,19 +60,19 @@ struct Known {
 enum Verdict {
     Answer(Id),
     Failure,
-    Foreign,
+    Unknown,
 }
 
 impl Answers {
-    /// Opens the file, or makes it, and looks through it: what is answered goes into the ledger, what
-    /// failed is taken out, and a last line that was broken off is cut off.
+    /// Opens or creates the file and reads it: answers are noted in the ledger, errors and an incomplete last line are
+    /// removed.
     ///
     /// # Errors
-    /// [`CliError::OutputBusy`] while another process writes it, [`CliError::File`] where it cannot be
-    /// written, is what is being read, or holds something else than results.
-    pub(crate) fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
+    /// [`CliError::OutputBusy`] while another process writes it, [`CliError::File`] if it cannot be written, is the input,
+    /// or has anything but results.
+    pub(super) fn open(path: &Path, input: Option<&Metadata>, ledger: &mut Ledger) -> Result<(Self, Found)> {
         survive_file_limit();
-        // A link stays one: it is the file behind it that is replaced.
+        // A symbolic link is kept, and its target is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let file = locked(&path)?;
         let refused = |error: io::Error| unwritable(&path, &error);
@@ -82,7 +80,7 @@ impl Answers {
         if input.is_some_and(|input| is_same(input, &metadata)) {
             return Err(CliError::File {
                 path,
-                reason: "this is the file with the prompts".into(),
+                reason: "this is the input file".into(),
                 hint: "name another file with --out".into(),
             });
         }
@@ -90,18 +88,18 @@ impl Answers {
             return Ok((Self { file, path, end: None, dirty: false }, Found::default()));
         }
         let mut answers = Self { file, path, end: Some(0), dirty: false };
-        let found = answers.take_stock(ledger)?;
+        let found = answers.scan(ledger)?;
         Ok((answers, found))
     }
 
     /// Writes one line, the newline included.
     ///
     /// # Errors
-    /// [`CliError::File`]; what was written of the line is taken back.
-    pub(crate) fn append(&mut self, line: &[u8]) -> Result<()> {
+    /// [`CliError::File`]. An incomplete line is removed again.
+    pub(super) fn append(&mut self, line: &[u8]) -> Result<()> {
         if let Err(error) = self.file.write_all(line) {
             if let Some(end) = self.end {
-                // Where even that fails, the next run cuts it off.
+                // If this fails, the next run removes it.
                 let _ = self.file.set_len(end);
             }
             return Err(unwritable(&self.path, &error));
@@ -111,24 +109,24 @@ impl Answers {
         Ok(())
     }
 
-    /// What brings the lines to the disk, if there are any that may not be there; it may take a while.
-    pub(crate) fn sync(&mut self) -> Option<impl FnOnce() + Send + use<>> {
+    /// A function that syncs the file, if there are lines to sync. It may block.
+    pub(super) fn sync(&mut self) -> Option<impl FnOnce() + Send + use<>> {
         if !std::mem::take(&mut self.dirty) || self.end.is_none() {
             return None;
         }
         let file = self.file.try_clone().ok()?;
-        // A disk that will not is asked again in a second; the lines themselves were taken.
+        // After an error, the next sync tries again; the lines are written.
         Some(move || drop(file.sync_data()))
     }
 
-    fn take_stock(&mut self, ledger: &mut Ledger) -> Result<Found> {
+    fn scan(&mut self, ledger: &mut Ledger) -> Result<Found> {
         let path = self.path.clone();
         let unreadable = |error: io::Error| unwritable(&path, &error);
         let mut found = Found::default();
-        // What is kept, as few pieces as possible.
+        // The pieces of the file that are kept.
         let mut kept: Vec<Range<u64>> = Vec::new();
         let (mut start, mut number, mut line) = (0, 0, Vec::new());
-        // A whole line that lacks its newline alone: a disk that was full, or an editor.
+        // A complete line without its newline, as a full disk or an editor leaves it.
         let mut open_end = None;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         reader.seek(SeekFrom::Start(0)).map_err(unreadable)?;
@@ -141,8 +139,8 @@ impl Answers {
             number += 1;
             let end = start + length as u64;
             if line.last() != Some(&b'\n') {
-                if is_torn(&line) && verdict(&line) == Verdict::Foreign {
-                    found.mended = true;
+                if is_torn(&line) && verdict(&line) == Verdict::Unknown {
+                    found.repaired = true;
                     break;
                 }
                 open_end = Some(end);
@@ -157,11 +155,11 @@ impl Answers {
                 }
                 Verdict::Answer(_) => {}
                 Verdict::Failure => found.failed += 1,
-                Verdict::Foreign => {
+                Verdict::Unknown => {
                     return Err(CliError::File {
                         path: self.path.clone(),
-                        reason: format!("line {number} is no result of `nexus chat --batch`; nothing was changed"),
-                        hint: "name another file with --out, or take that line out".into(),
+                        reason: format!("line {number} is not a result of `nexus batch`; nothing was changed"),
+                        hint: "name another file with --out, or remove that line".into(),
                     });
                 }
             }
@@ -171,7 +169,7 @@ impl Answers {
         match &kept[..] {
             [] if start == 0 => self.cut(0)?,
             [all] if *all == (0..start) => self.cut(start)?,
-            kept => self.begin_anew(kept)?,
+            kept => self.rewrite(kept)?,
         }
         if open_end.is_some() && open_end == kept.last().map(|last| last.end) {
             self.append(b"\n")?;
@@ -186,15 +184,15 @@ impl Answers {
         cut.map_err(|error| unwritable(&self.path, &error))
     }
 
-    /// Puts a file with these pieces of the old one in its place.
-    fn begin_anew(&mut self, kept: &[Range<u64>]) -> Result<()> {
+    /// Replaces the file by one with only these pieces.
+    fn rewrite(&mut self, kept: &[Range<u64>]) -> Result<()> {
         let mut name = OsString::from(".");
         name.push(self.path.file_name().unwrap_or_default());
         name.push(".new");
         let beside = self.path.with_file_name(name);
         let mut old = &self.file;
         let written = (|| {
-            // Left behind by a run that was killed at this very moment.
+            // A run that was killed at this point leaves the file behind.
             if let Err(error) = fs::remove_file(&beside)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -216,7 +214,7 @@ impl Answers {
                 self.file = new;
                 self.end = Some(kept.iter().map(|piece| piece.end - piece.start).sum());
                 if let Some(folder) = self.path.parent().filter(|_| cfg!(unix)) {
-                    // The name is as good as the folder it stands in; the old file has all the same answers.
+                    // Without this the old file may reappear after a power failure; it has the same answers.
                     let _ = File::open(folder).and_then(|folder| folder.sync_all());
                 }
                 Ok(())
@@ -229,10 +227,10 @@ impl Answers {
     }
 }
 
-/// Opens and locks the file that has this name now.
+/// Opens and locks the file with this name.
 fn locked(path: &Path) -> Result<File> {
     let refused = |error: io::Error| unwritable(path, &error);
-    // The other process may be putting a new file in its place; then there is one more turn.
+    // Another process may replace the file in between; then the new one is tried.
     for _ in 0..10 {
         let existing = fs::metadata(path).ok();
         let file = if existing.as_ref().is_none_or(Metadata::is_file) {
@@ -257,7 +255,7 @@ fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        // Some network file systems have no locks; then it is up to the person.
+        // Some network file systems have no locks.
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -266,11 +264,10 @@ fn lock(file: &File) -> io::Result<()> {
 #[cfg(unix)]
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    // A pipe or a device may well be both.
+    // A pipe or a device may be input and output.
     one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Elsewhere there is no telling.
 #[cfg(not(unix))]
 fn is_same(_: &Metadata, _: &Metadata) -> bool {
     false
@@ -278,14 +275,14 @@ fn is_same(_: &Metadata, _: &Metadata) -> bool {
 
 fn verdict(line: &[u8]) -> Verdict {
     match serde_json::from_slice(line) {
-        Ok(Known { id: Some(id), answer: Some(_), error: None, .. }) => Verdict::Answer(id),
-        Ok(Known { error: Some(_), .. }) => Verdict::Failure,
-        _ => Verdict::Foreign,
+        Ok(ResultLine { id: Some(id), answer: Some(_), error: None, .. }) => Verdict::Answer(id),
+        Ok(ResultLine { error: Some(_), .. }) => Verdict::Failure,
+        _ => Verdict::Unknown,
     }
 }
 
-/// Whether a last line without an end is one of ours that was broken off, or what a file system leaves
-/// of it after a power cut.
+/// Whether a last line without a newline is an incomplete result, or the zeros that a file system leaves after a power
+/// failure.
 fn is_torn(line: &[u8]) -> bool {
     let length = line.len().min(BEGINNING.len());
     line[..length] == BEGINNING[..length] || line.iter().all(|byte| *byte == 0)
@@ -294,9 +291,9 @@ fn is_torn(line: &[u8]) -> bool {
 fn unwritable(path: &Path, error: &io::Error) -> CliError {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space, then run the same command again: it goes on where it stopped"
+            "free some space, then run the same command to resume"
         }
-        io::ErrorKind::NotFound => "make the folder first",
+        io::ErrorKind::NotFound => "create the folder first",
         io::ErrorKind::IsADirectory => "name a file",
         _ => "make it writable, or name another file with --out",
     };
@@ -336,7 +333,7 @@ mod tests {
     fn answers_stay_and_everything_else_makes_room() {
         let (a, b, c) = (answer("a"), answer("b"), answer("c"));
         let torn = &c[..c.len() - 9];
-        for (text, left, answered, failed, mended) in [
+        for (text, left, answered, failed, repaired) in [
             (String::new(), String::new(), 0, 0, false),
             (format!("{a}{b}"), format!("{a}{b}"), 2, 0, false),
             (format!("{a}{}{b}{}", failure("f"), failure("g")), format!("{a}{b}"), 2, 2, false),
@@ -356,7 +353,7 @@ mod tests {
             let (folder, path) = file(&text);
             let mut ledger = Ledger::default();
             let (mut answers, found) = Answers::open(&path, None, &mut ledger).unwrap();
-            assert_eq!(found, Found { answered, failed, mended }, "{text}");
+            assert_eq!(found, Found { answered, failed, repaired }, "{text}");
             assert_eq!(ledger.len(), answered);
             assert_eq!(fs::read_to_string(&path).unwrap(), left, "{text}");
             answers.append(answer("new").as_bytes()).unwrap();
@@ -436,6 +433,6 @@ mod tests {
         let (_folder, path) = file("");
         let input = fs::metadata(&path).unwrap();
         let refused = Answers::open(&path, Some(&input), &mut Ledger::default()).unwrap_err();
-        assert!(refused.to_string().contains("this is the file with the prompts"), "{refused}");
+        assert!(refused.to_string().contains("this is the input file"), "{refused}");
     }
 }

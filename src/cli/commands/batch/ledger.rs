@@ -1,4 +1,4 @@
-//! Which ids are answered, and which have been met: 24 bytes each, however long they are.
+//! The ids that were seen, and which of them have an answer. Each takes 24 bytes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,60 +7,60 @@ use sha2::{Digest as _, Sha256};
 
 use super::prompts::{Id, Prompt};
 
-/// Everything that is known of ids.
+/// The ids that were seen.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    /// The id's hash, and what was asked under it.
-    ids: HashMap<[u8; 16], Asked>,
+pub(super) struct Ledger {
+    /// The hash of an id, and its question.
+    ids: HashMap<[u8; 16], Seen>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Asked {
-    /// An earlier run did, and has the answer.
+enum Seen {
+    /// Answered by an earlier run.
     Earlier,
-    /// This run met it, with this hash of its question.
+    /// Seen by this run, with this hash of its question.
     Now([u8; 8]),
 }
 
-/// What an id calls for.
+/// What to do with an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// To be asked.
+pub(super) enum Standing {
+    /// Ask it.
     New,
-    /// There is an answer from an earlier run.
+    /// An earlier run has its answer.
     Answered,
-    /// The same question stood in an earlier line.
+    /// An earlier line has the same question.
     Repeated,
-    /// Another question stood in an earlier line.
-    Taken,
+    /// An earlier line has another question.
+    Conflict,
 }
 
 impl Ledger {
-    /// Notes that an id has its answer. Says whether that is new.
-    pub(crate) fn answered(&mut self, id: &Id) -> bool {
-        self.ids.insert(name(id), Asked::Earlier).is_none()
+    /// Notes that an id has an answer. Returns whether that is new.
+    pub(super) fn answered(&mut self, id: &Id) -> bool {
+        self.ids.insert(name(id), Seen::Earlier).is_none()
     }
 
     /// The number of known ids.
     #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Meets an id in the input, with its question or, where its line has none, without.
-    pub(crate) fn meet(&mut self, id: &Id, prompt: Option<&Prompt>) -> Standing {
-        let asked = Asked::Now(question(prompt));
+    /// Looks up and notes an id of the input, with its question if its line has one.
+    pub(super) fn see(&mut self, id: &Id, prompt: Option<&Prompt>) -> Standing {
+        let asked = Seen::Now(question(prompt));
         match self.ids.entry(name(id)) {
             Entry::Vacant(new) => {
                 new.insert(asked);
                 Standing::New
             }
-            Entry::Occupied(mut known) if *known.get() == Asked::Earlier => {
+            Entry::Occupied(mut known) if *known.get() == Seen::Earlier => {
                 known.insert(asked);
                 Standing::Answered
             }
             Entry::Occupied(known) if *known.get() == asked => Standing::Repeated,
-            Entry::Occupied(_) => Standing::Taken,
+            Entry::Occupied(_) => Standing::Conflict,
         }
     }
 }
@@ -69,7 +69,7 @@ fn name(id: &Id) -> [u8; 16] {
     let mut hash = Sha256::new();
     match id {
         Id::Text(text) => hash.update(text),
-        // No text has this byte.
+        // UTF-8 text never has this byte.
         Id::Number(number) => hash.update([&[0xff], &number.to_le_bytes()[..]].concat()),
     }
     first(&hash.finalize())
@@ -86,7 +86,7 @@ fn question(prompt: Option<&Prompt>) -> [u8; 8] {
     first(&hash.finalize())
 }
 
-/// The first bytes of a hash, which has more than enough.
+/// The first bytes of a hash.
 fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
     hash.first_chunk().copied().unwrap_or([0; N])
 }
@@ -108,17 +108,17 @@ mod tests {
         for (id, asked, standing) in [
             (text("a"), Some(prompt("x")), Standing::New),
             (text("a"), Some(prompt("x")), Standing::Repeated),
-            (text("a"), Some(prompt("y")), Standing::Taken),
-            (text("a"), None, Standing::Taken),
+            (text("a"), Some(prompt("y")), Standing::Conflict),
+            (text("a"), None, Standing::Conflict),
             (text("done"), Some(prompt("x")), Standing::Answered),
             (text("done"), Some(prompt("x")), Standing::Repeated),
-            (text("done"), Some(prompt("y")), Standing::Taken),
+            (text("done"), Some(prompt("y")), Standing::Conflict),
             (text("7"), Some(prompt("x")), Standing::New),
             (Id::Number(7), Some(prompt("x")), Standing::New),
             (Id::Number(-7), None, Standing::New),
-            (Id::Number(-7), Some(prompt("x")), Standing::Taken),
+            (Id::Number(-7), Some(prompt("x")), Standing::Conflict),
         ] {
-            assert_eq!(ledger.meet(&id, asked.as_ref()), standing, "{id:?} {asked:?}");
+            assert_eq!(ledger.see(&id, asked.as_ref()), standing, "{id:?} {asked:?}");
         }
         assert_eq!(ledger.len(), 5);
     }

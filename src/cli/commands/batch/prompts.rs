@@ -1,52 +1,50 @@
-//! The lines of the input: JSON objects with `id` and `prompt`, and what is wrong with those that are
-//! none.
+//! The lines of the input: JSON objects with `id` and `prompt`.
 
 use std::io::{self, BufRead};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The longest line, in bytes: what the Messages API takes as a whole request, written in JSON's
-/// longest way of writing text.
-pub(crate) const LONGEST_LINE: usize = 64 << 20;
+/// The longest line, in bytes: the largest request of the Messages API, with every character escaped.
+pub(super) const LONGEST_LINE: usize = 64 << 20;
 
-/// What a result is told apart by: a text or a whole number, given back as it came.
+/// The id of a line: text or an integer, repeated in its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Id {
-    /// A text.
+pub(super) enum Id {
+    /// Text.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Number(i64),
 }
 
-/// What a line asks. What it leaves open is settled as for a single question.
+/// The question of a line. Missing members have the same defaults as in `nexus chat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Prompt {
+pub(super) struct Prompt {
     /// The question.
     pub prompt: String,
     /// The system prompt.
     pub system: Option<String>,
-    /// Who is asked.
+    /// The model.
     pub model: Option<String>,
-    /// The longest answer, in tokens.
+    /// The maximum length of the answer, in tokens.
     pub max_tokens: Option<u32>,
 }
 
-/// A line that says something.
+/// A line that is not empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(super) struct Line {
     /// Its number in the input; the first is 1.
     pub number: u64,
-    /// Its id, as far as it has one.
+    /// Its id, if it has a valid one.
     pub id: Option<Id>,
-    /// What it asks, or why that cannot be told.
+    /// Its question, or what is wrong with it.
     pub prompt: Result<Prompt, String>,
 }
 
-/// Reads the lines of an input, one at a time; empty ones are passed over.
+/// Reads lines, without the empty ones.
 #[derive(Debug)]
-pub(crate) struct Lines<R> {
+pub(super) struct Lines<R> {
     input: R,
     number: u64,
     longest: usize,
@@ -54,7 +52,7 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// The lines of this input.
-    pub(crate) fn of(input: R) -> Self {
+    pub(super) fn of(input: R) -> Self {
         Self { input, number: 0, longest: LONGEST_LINE }
     }
 
@@ -62,7 +60,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// An input that cannot be read.
-    pub(crate) fn read(&mut self) -> io::Result<Option<Line>> {
+    pub(super) fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
             let read = read_line(&mut self.input, &mut bytes, self.longest)?;
@@ -92,7 +90,7 @@ enum Read {
     Nothing,
 }
 
-/// Reads to the end of a line, and keeps no more of it than is allowed.
+/// Reads a line, but keeps at most `longest` bytes.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, longest: usize) -> io::Result<Read> {
     let mut read = Read::Nothing;
     loop {
@@ -119,23 +117,23 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, longest: usize) -> io
     }
 }
 
-/// What a line says.
+/// Parses a line.
 fn read_prompt(line: &[u8]) -> (Option<Id>, Result<Prompt, String>) {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
-        Err(error) => return (None, Err(format!("it is not UTF-8: byte {} begins no character", error.valid_up_to()))),
+        Err(error) => return (None, Err(format!("invalid UTF-8 at byte {}", error.valid_up_to()))),
     };
     let mut members: Map<String, Value> = match serde_json::from_str(text) {
         Ok(members) => members,
-        Err(error) if error.is_data() => return (None, Err("it is no JSON object".into())),
-        Err(error) => return (None, Err(format!("it is not JSON: {}", in_column(&error)))),
+        Err(error) if error.is_data() => return (None, Err("not a JSON object".into())),
+        Err(error) => return (None, Err(format!("not valid JSON: {}", in_column(&error)))),
     };
     let id = match members.remove("id") {
         None => return (None, Err("`id` is missing".into())),
         Some(id) => match serde_json::from_value(id) {
             Ok(Id::Text(text)) if text.is_empty() => return (None, Err("`id` is empty".into())),
             Ok(id) => id,
-            Err(_) => return (None, Err("`id` must be a text or a whole number".into())),
+            Err(_) => return (None, Err("`id` must be text or an integer".into())),
         },
     };
     let prompt = read_members(members);
@@ -146,7 +144,7 @@ fn read_members(mut members: Map<String, Value>) -> Result<Prompt, String> {
     let mut text = |name: &str| match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("`{name}` must be a text")),
+        Some(_) => Err(format!("`{name}` must be text")),
     };
     let prompt = text("prompt")?.ok_or("`prompt` is missing")?;
     if prompt.trim().is_empty() {
@@ -197,19 +195,19 @@ mod tests {
             (whole, text("a"), Ok(asks)),
             (r#"{"prompt":"p","id":"ü"}"#, text("ü"), Ok(bare.clone())),
             (r#"{"id":-5,"prompt":"p","system":null,"model":null,"max_tokens":null}"#, Some(Id::Number(-5)), Ok(bare)),
-            ("nonsense", None, Err("it is not JSON: expected ident in column 2")),
-            (r#"{"id":"a","prompt":"p"} x"#, None, Err("it is not JSON: trailing characters in column 25")),
-            (r#"{"id":"a","prompt":"#, None, Err("it is not JSON: EOF while parsing a value in column 19")),
-            ("[1]", None, Err("it is no JSON object")),
-            ("\"text\"", None, Err("it is no JSON object")),
+            ("nonsense", None, Err("not valid JSON: expected ident in column 2")),
+            (r#"{"id":"a","prompt":"p"} x"#, None, Err("not valid JSON: trailing characters in column 25")),
+            (r#"{"id":"a","prompt":"#, None, Err("not valid JSON: EOF while parsing a value in column 19")),
+            ("[1]", None, Err("not a JSON object")),
+            ("\"text\"", None, Err("not a JSON object")),
             ("{}", None, Err("`id` is missing")),
             (r#"{"id":"","prompt":"p"}"#, None, Err("`id` is empty")),
-            (r#"{"id":1.5,"prompt":"p"}"#, None, Err("`id` must be a text or a whole number")),
-            (r#"{"id":null,"prompt":"p"}"#, None, Err("`id` must be a text or a whole number")),
+            (r#"{"id":1.5,"prompt":"p"}"#, None, Err("`id` must be text or an integer")),
+            (r#"{"id":null,"prompt":"p"}"#, None, Err("`id` must be text or an integer")),
             (r#"{"id":"a"}"#, text("a"), Err("`prompt` is missing")),
-            (r#"{"id":"a","prompt":7}"#, text("a"), Err("`prompt` must be a text")),
+            (r#"{"id":"a","prompt":7}"#, text("a"), Err("`prompt` must be text")),
             (r#"{"id":"a","prompt":" \n"}"#, text("a"), Err("`prompt` is empty")),
-            (r#"{"id":"a","prompt":"p","model":[]}"#, text("a"), Err("`model` must be a text")),
+            (r#"{"id":"a","prompt":"p","model":[]}"#, text("a"), Err("`model` must be text")),
             (
                 r#"{"id":"a","prompt":"p","max_tokens":0}"#,
                 text("a"),
@@ -225,7 +223,7 @@ mod tests {
             assert_eq!(read, (id, asks.map_err(String::from)), "{line}");
         }
         let (id, prompt) = read_prompt(b"{\"id\":\"a\xff\",\"prompt\":\"p\"}");
-        assert_eq!((id, prompt), (None, Err("it is not UTF-8: byte 8 begins no character".into())));
+        assert_eq!((id, prompt), (None, Err("invalid UTF-8 at byte 8".into())));
     }
 
     #[test]

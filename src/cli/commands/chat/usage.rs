@@ -1,21 +1,21 @@
-//! What an answer cost: tokens, and time.
+//! The line of `--usage`: tokens and time.
 
 use std::time::{Duration, Instant};
 
 use nexus::Usage;
 
-/// A watch that starts with the question.
-pub(super) struct Watch {
+/// Measures the time of an answer.
+pub(super) struct Stopwatch {
     started: Instant,
     first: Option<Duration>,
 }
 
-impl Watch {
+impl Stopwatch {
     pub(super) fn start() -> Self {
         Self { started: Instant::now(), first: None }
     }
 
-    /// The first text is there.
+    /// The first text arrived.
     pub(super) fn first_text(&mut self) {
         self.first.get_or_insert_with(|| self.started.elapsed());
     }
@@ -29,7 +29,7 @@ impl Watch {
 
 fn tokens(usage: &Usage) -> String {
     let count = |count: Option<u64>| count.map_or_else(|| "?".into(), |count| count.to_string());
-    // What the service counts as the question is only what the cache had no part in.
+    // The API's input tokens exclude those of the cache.
     let cached = [(usage.cache_read_input_tokens, "from"), (usage.cache_creation_input_tokens, "to")]
         .into_iter()
         .filter_map(|(count, way)| count.filter(|count| *count > 0).map(|count| format!(" + {count} {way} the cache")))

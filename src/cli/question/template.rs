@@ -1,7 +1,6 @@
-//! Questions that are asked again and again: `templates/NAME.toml` beside `config.toml`.
+//! Templates: `templates/NAME.toml` beside `config.toml`.
 //!
-//! Filled in one pass: what is put in place of a placeholder is never searched for others, so that
-//! whatever is piped in stays what it is.
+//! They are filled in one pass: a value is never searched for placeholders, so piped input stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,13 +13,13 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::internal::clean;
 
-/// The placeholder for the words and what is piped in.
+/// The placeholder for the prompt and piped input.
 const INPUT: &str = "input";
 
-/// The largest template, in bytes: a question is not a book.
+/// The largest template, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// The file as it is written.
+/// The file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -32,20 +31,18 @@ struct File {
     vars: BTreeMap<String, toml::Value>,
 }
 
-/// A template whose variables are settled; only its input is open.
+/// A template whose variables have values. Only its input is missing.
 #[derive(Debug)]
 pub(super) struct Template {
     name: String,
     system: Option<String>,
     prompt: Option<String>,
-    /// The model that it names.
     pub(super) model: Option<String>,
-    /// The longest answer that it allows, in tokens.
     pub(super) max_tokens: Option<u32>,
     values: BTreeMap<String, String>,
 }
 
-/// A template and its input as one question.
+/// A template with its input.
 #[derive(Debug, PartialEq)]
 pub(super) struct Filled {
     pub(super) system: Option<String>,
@@ -55,22 +52,21 @@ pub(super) struct Filled {
 /// One `NAME=VALUE` of the command line.
 ///
 /// # Errors
-/// What is wrong with it, for clap to say.
+/// What is wrong with it, for clap.
 pub(super) fn variable(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
-        Some((INPUT, _)) => Err("`input` is what is said and piped in, and no variable".into()),
+        Some((INPUT, _)) => Err("`input` is the prompt and piped input, not a variable".into()),
         Some((name, value)) if is_name(name) => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".into()),
     }
 }
 
-/// Reads a template, and gives its placeholders the values of the command line or else its own
-/// defaults.
+/// Reads a template. Its placeholders get the given values, or its own defaults.
 ///
 /// # Errors
-/// [`CliError::Configuration`], naming the template and what it wants or lacks.
+/// [`CliError::Configuration`], naming the template and what is wrong.
 pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Result<Template> {
-    // A name and no path, so that it leads nowhere else.
+    // A path would lead to another folder.
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':']);
     let path = folder.join(format!("{name}.toml"));
     let text = match if plain { read(&path) } else { Err(io::ErrorKind::NotFound.into()) } {
@@ -86,12 +82,12 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
         let line = text.lines().nth(number).unwrap_or_default();
         let why =
             expected(line, error.message()).unwrap_or_else(|| format!(": {}", error.message().replace('\n', ", ")));
-        wrong(format!("{}, line {}{why}", path.display(), number + 1), "mend that line")
+        wrong(format!("{}, line {}{why}", path.display(), number + 1), "fix that line")
     })?;
     if file.max_tokens == Some(0) {
         return Err(wrong(
             format!("`max_tokens` in {} is 0", path.display()),
-            "write how long an answer may be, in tokens",
+            "write the maximum length of an answer, in tokens",
         ));
     }
     let values = values(name, &path, &file, given)?;
@@ -99,8 +95,7 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
     Ok(Template { name: name.to_owned(), system, prompt, model, max_tokens, values })
 }
 
-/// What the value on this line must be, where the parser says that it is of another kind: not in its words, which
-/// tell how nexus is written.
+/// What the value on this line must be, if the parser found another type. Its own message names Rust types.
 fn expected(line: &str, message: &str) -> Option<String> {
     let other_kind = ["invalid type", "invalid value"].iter().any(|begin| message.starts_with(begin));
     let key = line.split_once('=').filter(|_| other_kind)?.0.trim();
@@ -113,19 +108,17 @@ fn expected(line: &str, message: &str) -> Option<String> {
 }
 
 impl Template {
-    /// The question, with this as its input.
+    /// Fills the template.
     ///
     /// # Errors
-    /// [`CliError::Usage`] where the template wants input and there is none.
+    /// [`CliError::Usage`] if the template needs input and there is none.
     pub(super) fn fill(&self, input: &str) -> Result<Filled> {
         let texts = [&self.system, &self.prompt].into_iter().flatten();
         let wanted = texts.clone().any(|text| placeholders(text).any(|name| name == INPUT));
         let given = !input.trim().is_empty();
         if wanted && !given {
             let name = &self.name;
-            let message = format!(
-                "the template {name} asks about {{{{input}}}}: write it behind `nexus chat -t {name}`, or pipe it in"
-            );
+            let message = format!("the template {name} needs {{{{input}}}}: pass it as an argument or pipe it in");
             return Err(CliError::usage("chat", message));
         }
         let value = |name: &str| if name == INPUT { Some(input) } else { self.values.get(name).map(String::as_str) };
@@ -143,12 +136,12 @@ impl Template {
 fn read(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     if !found.is_file() || found.len() > MAX_BYTES {
-        return Err(io::Error::other("it is no file, or a very large one"));
+        return Err(io::Error::other("not a file, or larger than 1 MiB"));
     }
     fs::read_to_string(path)
 }
 
-/// A value for every placeholder, and none for anything else.
+/// A value for each placeholder, and for nothing else.
 fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> Result<BTreeMap<String, String>> {
     let texts = [&file.system, &file.prompt].into_iter().flatten();
     let wanted: BTreeSet<&str> = texts.flat_map(|text| placeholders(text)).filter(|name| *name != INPUT).collect();
@@ -158,16 +151,13 @@ fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> R
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(truth) => truth.to_string(),
-            _ => return Err(wrong(format!("`vars.{key}` in {} is no text", path.display()), "write it in quotes")),
+            _ => return Err(wrong(format!("`vars.{key}` in {} is not text", path.display()), "write it in quotes")),
         };
         values.insert(key.clone(), value);
     }
     if let Some(unused) = values.keys().find(|key| !wanted.contains(key.as_str())) {
-        let message = format!("`vars.{unused}` in {} stands for no {{{{{unused}}}}} in its texts", path.display());
-        return Err(wrong(
-            message,
-            did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "take it out".into()),
-        ));
+        let message = format!("`vars.{unused}` in {} is not used: there is no {{{{{unused}}}}}", path.display());
+        return Err(wrong(message, did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "remove it".into())));
     }
     for (key, value) in given {
         if !wanted.contains(key.as_str()) {
@@ -225,8 +215,8 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
-/// The next placeholder: where it begins, its name, and where it ends. Double braces around anything
-/// but a name are text: other languages write them too.
+/// The next placeholder: its start, name and end. Double braces around anything else are text, as other languages use
+/// them too.
 fn next(text: &str, from: usize) -> Option<(usize, &str, usize)> {
     let mut at = from;
     loop {
@@ -298,14 +288,11 @@ mod tests {
         let filled = template("system = 'About {{input}}.'\nprompt = 'Go.'", &[]).unwrap().fill("x").unwrap();
         assert_eq!(filled, Filled { system: Some("About x.".into()), prompt: "Go.".into() });
         let missing = template("prompt = '{{input}}'", &[]).unwrap().fill("\n").unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "the template review asks about {{input}}: write it behind `nexus chat -t review`, or pipe it in"
-        );
+        assert_eq!(missing.to_string(), "the template review needs {{input}}: pass it as an argument or pipe it in");
     }
 
     #[test]
-    fn complaints_name_what_is_wrong_and_the_nearest_name() {
+    fn errors_name_what_is_wrong_and_the_nearest_name() {
         let file = "prompt = '{{lang}} {{tone}}'\n[vars]\ntone = 'kind'";
         for (toml, given, said) in [
             (
@@ -322,19 +309,19 @@ mod tests {
             (
                 "prompt = '{{lang}}'\n[vars]\nlagn = 'x'",
                 &[],
-                "`vars.lagn` in DIR/review.toml stands for no {{lagn}} in its texts | did you mean `lang`?",
+                "`vars.lagn` in DIR/review.toml is not used: there is no {{lagn}} | did you mean `lang`?",
             ),
-            ("prompt = '{{a}}'\n[vars]\na = []", &[], "`vars.a` in DIR/review.toml is no text | write it in quotes"),
+            ("prompt = '{{a}}'\n[vars]\na = []", &[], "`vars.a` in DIR/review.toml is not text | write it in quotes"),
             (
                 "max_tokens = 0",
                 &[],
-                "`max_tokens` in DIR/review.toml is 0 | write how long an answer may be, in tokens",
+                "`max_tokens` in DIR/review.toml is 0 | write the maximum length of an answer, in tokens",
             ),
             (
                 "\npromt = 'x'",
                 &[],
                 "DIR/review.toml, line 2: unknown field `promt`, expected one of `system`, `prompt`, `model`, `max_tokens`, \
-                 `vars` | mend that line",
+                 `vars` | fix that line",
             ),
         ] {
             assert_eq!(template(toml, given).unwrap_err(), said);
@@ -368,7 +355,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_a_panic_and_what_has_no_place_stays(text in "[{} a-zA-Z\u{fc}]{0,40}") {
+        fn no_text_panics_and_unknown_placeholders_stay(text in "[{} a-zA-Z\u{fc}]{0,40}") {
             let names: Vec<_> = placeholders(&text).collect();
             let same = filled(&text, |_| None);
             prop_assert_eq!(&same, &text);

@@ -1,5 +1,5 @@
-//! Files that are sent along: what each is, by its content and never by its name, and whether it may
-//! be sent at all. All of it is settled before the network, and nothing is read without bound.
+//! Attachments: files whose type is recognised by their content. They are read, with a limit, and checked before the
+//! network is used.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -13,12 +13,9 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::terminal::pipe;
 use nexus::Part;
 
-mod pdf;
-mod picture;
-
 const MIB: usize = 1024 * 1024;
 
-/// The largest request, and so the largest of everything, in bytes: that of the Messages API.
+/// The largest request of the Messages API, in bytes.
 const MAX_REQUEST: usize = 32 * MIB;
 
 /// The largest image as it is sent, in bytes of base64.
@@ -27,18 +24,15 @@ const MAX_IMAGE: usize = 10 * MIB;
 /// The longest side of an image, in pixels.
 const MAX_SIDE: usize = 8_000;
 
-/// The most pictures and pages of PDFs in one request.
-const MAX_PAGES: usize = 600;
-
 const READABLE: &str = "models read text, PNG, JPEG, GIF, WebP and PDF";
 
-/// The files as parts of the question, in their order.
+/// The files as parts of a question, in their order.
 ///
 /// # Errors
 /// [`CliError::Attachment`], naming the file and what is wrong with it.
-pub(super) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Result<Vec<Part>> {
+pub(crate) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Result<Vec<Part>> {
     let mut parts = Vec::with_capacity(files.len());
-    let (mut sent, mut pages) = (prompt.len(), 0_usize);
+    let mut sent = prompt.len();
     for path in files {
         let attached = Attached { path };
         let bytes = if is_stdin(path) {
@@ -46,41 +40,30 @@ pub(super) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Resul
         } else {
             attached.read(context)?
         };
-        // Encoded, it says nothing any more.
-        let counted = if bytes.starts_with(b"%PDF") { pdf::pages(&bytes) } else { None };
         let part = attached.part(bytes)?;
         sent += match &part {
             Part::Text(text) | Part::Document { text, .. } => text.len(),
             Part::Image { data, .. } | Part::Pdf { data, .. } => data.len(),
         };
         if sent > MAX_REQUEST {
-            let why = format!("with it the question is {}, and may be {}", size(sent), size(MAX_REQUEST));
+            let why = format!("the question would be {}; the limit is {}", size(sent), size(MAX_REQUEST));
             return Err(attached.refused(why, "send fewer or smaller files"));
-        }
-        pages = pages.saturating_add(match &part {
-            Part::Text(_) | Part::Document { .. } => 0,
-            Part::Image { .. } => 1,
-            Part::Pdf { .. } => counted.unwrap_or(1),
-        });
-        if pages > MAX_PAGES {
-            let why = format!("with it the question has {pages} pictures and pages, and may have {MAX_PAGES}");
-            return Err(attached.refused(why, "send fewer of them, or a part of it"));
         }
         parts.push(part);
     }
     Ok(parts)
 }
 
-/// A system prompt that is kept in a file.
+/// Reads a system prompt from a file.
 ///
 /// # Errors
 /// [`CliError::Configuration`], naming the file and what is wrong with it.
-pub(super) fn system_prompt(path: &Path, context: &Context) -> Result<String> {
+pub(crate) fn system_prompt(path: &Path, context: &Context) -> Result<String> {
     let attached = Attached { path };
     let hint = "name a file of UTF-8 text";
     let text = attached
         .read(context)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is no text", hint)));
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is not UTF-8 text", hint)));
     text.map_err(|failure| match failure {
         CliError::Attachment { file, reason: why, hint: own } => CliError::Configuration {
             message: format!("the system prompt {file} cannot be used: {why}"),
@@ -90,18 +73,18 @@ pub(super) fn system_prompt(path: &Path, context: &Context) -> Result<String> {
     })
 }
 
-/// Whether stdin is meant.
-pub(super) fn is_stdin(path: &Path) -> bool {
+/// Whether the path stands for stdin.
+pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// A file on its way into the question.
+/// A file to attach.
 struct Attached<'a> {
     path: &'a Path,
 }
 
 impl Attached<'_> {
-    /// What a model is told that the file is called: nothing of where it lies.
+    /// The file's name, without its folder, as the model sees it.
     fn title(&self) -> String {
         match self.path.file_name() {
             _ if is_stdin(self.path) => "stdin".into(),
@@ -127,19 +110,19 @@ impl Attached<'_> {
             return self.bound(context.pipe(path, MAX_REQUEST + 1).map_err(unreadable)?);
         }
         if !found.is_file() {
-            return Err(self.refused("it is no file that ends", "pipe it in and attach `-`"));
+            return Err(self.refused("it is not a regular file", "pipe it in and attach `-`"));
         }
         if found.len() > MAX_REQUEST as u64 {
             return Err(self.too_large(&size(usize::try_from(found.len()).unwrap_or(usize::MAX))));
         }
         let mut bytes = Vec::new();
-        // It may grow while it is read.
+        // The file may grow while it is read.
         let file = File::open(path).map_err(unreadable)?;
         file.take(MAX_REQUEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         self.bound(bytes)
     }
 
-    /// What was read up to one byte more than may be sent.
+    /// Refuses bytes that exceed the limit; reading stops one byte after it.
     fn bound(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
         if bytes.len() > MAX_REQUEST {
             Err(self.too_large(&format!("more than {}", size(MAX_REQUEST))))
@@ -149,7 +132,7 @@ impl Attached<'_> {
     }
 
     fn too_large(&self, size_of_it: &str) -> CliError {
-        let why = format!("it is {size_of_it}, and a question may be {}", size(MAX_REQUEST));
+        let why = format!("it is {size_of_it}; the limit for a question is {}", size(MAX_REQUEST));
         self.refused(why, "send a part of it")
     }
 
@@ -169,20 +152,15 @@ impl Attached<'_> {
     fn image(&self, media_type: &'static str, bytes: &[u8]) -> Result<Part> {
         match imagesize::blob_size(bytes) {
             Ok(found) if found.width.max(found.height) > MAX_SIDE => {
-                let why =
-                    format!("it is {} x {} pixels, and an image may have {MAX_SIDE} a side", found.width, found.height);
+                let why = format!("it is {} x {} pixels; the limit is {MAX_SIDE} per side", found.width, found.height);
                 return Err(self.refused(why, "scale it down"));
             }
-            // Of the other kinds not every header is known; those are for the service to judge.
+            // The crate does not know every header of the other types; the API judges those.
             Err(_) if matches!(media_type, "image/png" | "image/jpeg") => {
-                let why = format!("it begins as {media_type} does, and breaks off before it says how large it is");
+                let why = format!("it begins as {media_type} and ends before its size");
                 return Err(self.refused(why, "copy or download it again"));
             }
             _ => {}
-        }
-        if !picture::is_whole(media_type, bytes) {
-            let why = format!("it begins as {media_type} does, and breaks off before its end");
-            return Err(self.refused(why, "copy or download it again"));
         }
         Ok(Part::Image { media_type, data: self.encoded(bytes, MAX_IMAGE, "an image")? })
     }
@@ -191,13 +169,13 @@ impl Attached<'_> {
         let length = bytes.len().div_ceil(3) * 4;
         if length > limit {
             let (bytes, length) = (size(bytes.len()), size(length));
-            let why = format!("it is {bytes}, {length} as it is sent, and {what} may be {}", size(limit));
+            let why = format!("it is {bytes}, {length} in base64; the limit for {what} is {}", size(limit));
             return Err(self.refused(why, if limit == MAX_IMAGE { "scale it down" } else { "send a part of it" }));
         }
         Ok(BASE64_STANDARD.encode(bytes))
     }
 
-    /// What is none of the others is text, or nothing that a model reads.
+    /// Any other file has to be UTF-8 text.
     fn text(&self, bytes: Vec<u8>, found: Option<&str>) -> Result<Part> {
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(self.refused("it looks like UTF-16 text", "convert it: `iconv -f UTF-16 -t UTF-8`"));
@@ -210,9 +188,7 @@ impl Attached<'_> {
             }
             (Err(error), None) if !nul => {
                 let at = error.utf8_error().valid_up_to();
-                let why = format!(
-                    "it is neither of the kinds that models read nor UTF-8 text: byte {at} begins no character"
-                );
+                let why = format!("it is not UTF-8 text (invalid at byte {at}); {READABLE}");
                 return Err(self.refused(why, "convert it: `iconv -t UTF-8` reads many encodings"));
             }
             _ => {
@@ -222,13 +198,13 @@ impl Attached<'_> {
             }
         };
         if text.trim().is_empty() {
-            return Err(self.refused("there is nothing in it", "leave it out"));
+            return Err(self.refused("it is empty", "leave it out"));
         }
         Ok(Part::Document { title: self.title(), text })
     }
 }
 
-/// A size for people, never less than it is.
+/// A size in MiB, rounded up to a tenth.
 fn size(bytes: usize) -> String {
     let tenths = bytes.saturating_mul(10).div_ceil(MIB);
     match tenths % 10 {
@@ -272,27 +248,19 @@ mod tests {
     }
 
     #[test]
-    fn what_no_model_reads_is_refused_by_what_it_looks_like() {
+    fn other_files_are_refused_by_their_type() {
         for (bytes, why) in [
             (&b"PK\x03\x04\x14\0\0\0\x08\0\xff"[..], "it looks like application/zip; "),
             (&[&b"\x7fELF\x02\x01\x01"[..], &[0; 60]].concat(), "it looks like application/x-executable; "),
             (b"II*\0\x10\0\0\0\xff\xff\xff\xff", "it looks like image/tiff; "),
             (b"\xff\xfeh\0i\0", "it looks like UTF-16 text"),
             (b"a\0b", "it looks like binary data; "),
-            (
-                b"caf\xe9 au lait",
-                "it is neither of the kinds that models read nor UTF-8 text: byte 3 begins no character",
-            ),
-            (b"", "there is nothing in it"),
-            (b" \n\t", "there is nothing in it"),
-            (&png(1, 1)[..8], "it begins as image/png does, and breaks off before it says how large it is"),
-            (
-                b"\xff\xd8\xff\xe0\0\x10JF",
-                "it begins as image/jpeg does, and breaks off before it says how large it is",
-            ),
-            (&png(1, 1)[..33], "it begins as image/png does, and breaks off before its end"),
-            (b"GIF89a\x01\0\x01\0\0\0\0", "it begins as image/gif does, and breaks off before its end"),
-            (&png(8_001, 5), "it is 8001 x 5 pixels, and an image may have 8000 a side"),
+            (b"caf\xe9 au lait", "it is not UTF-8 text (invalid at byte 3); "),
+            (b"", "it is empty"),
+            (b" \n\t", "it is empty"),
+            (&png(1, 1)[..8], "it begins as image/png and ends before its size"),
+            (b"\xff\xd8\xff\xe0\0\x10JF", "it begins as image/jpeg and ends before its size"),
+            (&png(8_001, 5), "it is 8001 x 5 pixels; the limit is 8000 per side"),
         ] {
             let said = part(bytes).unwrap_err();
             assert!(said.starts_with(&format!("cannot attach f: {why}")), "{said}, not {why}");
@@ -300,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_exact_and_sizes_never_look_smaller() {
+    fn limits_are_exact_and_sizes_are_rounded_up() {
         let image = |bytes: usize| {
             let mut image = png(1, 1);
             image.resize(bytes, 0);
             part(&image).map(drop)
         };
         assert_eq!(image(MAX_IMAGE / 4 * 3), Ok(()));
-        let said = "cannot attach f: it is 7.6 MiB, 10.1 MiB as it is sent, and an image may be 10 MiB";
+        let said = "cannot attach f: it is 7.6 MiB, 10.1 MiB in base64; the limit for an image is 10 MiB";
         assert_eq!(image(MAX_IMAGE / 4 * 3 + 1), Err(said.into()));
         assert_eq!((size(MIB), size(MIB + 1), size(0)), ("1 MiB".into(), "1.1 MiB".into(), "0 MiB".into()));
     }

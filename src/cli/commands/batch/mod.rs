@@ -1,0 +1,345 @@
+//! `nexus batch`: a file of questions in, a file of answers out, as fast as the API allows.
+//!
+//! [`prompts`] reads the lines, [`asking`] asks one question, [`pace`] learns how many the API takes, [`answers`] is the
+//! output file, [`results`] writes and counts the results, [`ledger`] knows which ids are done.
+//!
+//! No answer in the file is ever lost, not even by `kill -9`: a line is written by one call and never changed, and a
+//! file with earlier errors is replaced by a complete one. So the same command can be run until every line has its
+//! answer. In memory it needs 24 bytes per id.
+
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::question::{PromptFrame, PromptInput, QuestionArgs, model};
+use nexus::{Client, ErrorInfo as _, Question, RetryPolicy};
+
+mod answers;
+mod asking;
+mod ledger;
+mod pace;
+mod progress;
+mod prompts;
+mod results;
+
+use asking::{Asked, Job, Meaning};
+use ledger::{Ledger, Standing};
+use pace::{Pace, Ticket, Turn};
+use progress::Progress;
+use prompts::{Line, Lines, Prompt};
+use results::Results;
+
+/// How often the progress is drawn.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
+
+/// How often the output file is synced to disk.
+const SYNCED_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a pause must be for a note, if no progress is visible.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Answer every line of a file, as fast as the API allows
+///
+/// Each line of the input is a JSON object with `id` and `prompt`, and optionally `system`, `model` and `max_tokens`. Each
+/// line of the output is the result for one id. Run again with the same --out, it asks only for what has no answer yet.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES, help_template = TEMPLATE)]
+pub(crate) struct Args {
+    /// Input file; `-` is stdin
+    #[arg(value_name = "FILE")]
+    input: PathBuf,
+
+    /// Write the results to a file, and resume from the answers in it
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    question: QuestionArgs,
+
+    /// Maximum number of concurrent requests
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(help_heading = "Network")]
+    jobs: u16,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nexus batch prompts.jsonl --out answers.jsonl
+  nexus batch prompts.jsonl --system \"Translate to French.\" -m fast > answers.jsonl
+  jq -c '{id: .n, prompt: .text}' texts.jsonl | nexus batch - --out answers.jsonl
+";
+
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// Answers the lines of the input.
+///
+/// # Errors
+/// Why it could not begin or had to stop; [`CliError::Incomplete`] if some lines have no answer.
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let frame = PromptFrame::read(&args.question, context)?;
+    let (reader, metadata) = open(&args.input, context)?;
+    let QuestionArgs { retries, deadline, .. } = args.question;
+    // The batch retries by itself.
+    let policy = RetryPolicy { retries: 0, deadline, ..RetryPolicy::default() };
+    let client = context.client(args.question.provider.as_deref())?.with_retry_policy(policy);
+    let session = context.session(&client)?;
+    let mut ledger = Ledger::default();
+    let mut results = Results::open(args.out.as_deref(), metadata.as_ref(), &mut ledger, context)?;
+    let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(&args.input));
+    let progress = Progress::begin(context, total);
+    let done = context.wait(async {
+        let models = match model::models(frame.model().is_some(), &client, &session).await {
+            // Each line may name a model.
+            Err(CliError::NoModel { .. }) => Vec::new(),
+            models => models?,
+        };
+        drop(session);
+        let question = |line: Prompt| {
+            let input = frame.input(line.prompt, |_| Ok(Vec::new()))?;
+            let input = PromptInput {
+                model: line.model.or(input.model),
+                max_tokens: line.max_tokens.or(input.max_tokens),
+                system: line.system.or(input.system).filter(|system| !system.trim().is_empty()),
+                ..input
+            };
+            model::question(input, &client, &models, context)
+        };
+        let mut run = Run {
+            client: &client,
+            question,
+            retries,
+            deadline,
+            pace: Pace::new(args.jobs.into()),
+            start: Instant::now(),
+            failing_since: None,
+            stopped_by: None,
+            noted_pause: Duration::ZERO,
+            waiting: VecDeque::new(),
+            in_flight: JoinSet::new(),
+            results: &mut results,
+            progress: &progress,
+            context,
+        };
+        run.all(read(reader, &args.input)?, &mut ledger).await
+    });
+    progress.end();
+    results.sync_now();
+    if done.as_ref().is_err_and(|error| matches!(error, CliError::Interrupted(_))) {
+        context.say(&results.stopped());
+    } else {
+        context.say(&results.summary());
+    }
+    done?;
+    results.verdict()?;
+    Ok(0)
+}
+
+/// A run through the lines.
+struct Run<'a, Q> {
+    client: &'a Client,
+    question: Q,
+    retries: u32,
+    deadline: Duration,
+    pace: Pace,
+    start: Instant,
+    /// Since when every response was a transient failure.
+    failing_since: Option<Duration>,
+    /// Why no more questions are asked; those in flight are still awaited.
+    stopped_by: Option<CliError>,
+    /// The end of the last pause that was noted.
+    noted_pause: Duration,
+    /// Questions to be asked again.
+    waiting: VecDeque<Job>,
+    in_flight: JoinSet<(Ticket, Asked)>,
+    results: &'a mut Results,
+    progress: &'a Progress<'a>,
+    context: &'a Context,
+}
+
+impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
+    /// Asks until every line is done.
+    ///
+    /// # Errors
+    /// An error that would fail every further question.
+    async fn all(&mut self, mut lines: mpsc::Receiver<Result<Line>>, ledger: &mut Ledger) -> Result<()> {
+        let (mut next, mut ended) = (None::<Job>, false);
+        let mut draw = interval(DRAWN_EVERY);
+        draw.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut synced = self.start;
+        loop {
+            if self.stopped_by.is_some() {
+                self.waiting.clear();
+                (next, ended) = (None, true);
+            }
+            next = next.or_else(|| self.waiting.pop_front());
+            let mut wake = None;
+            if let Some(job) = next.take() {
+                let now = self.start.elapsed();
+                match self.pace.turn(now) {
+                    Turn::Now(ticket) => {
+                        let client = self.client.clone();
+                        self.in_flight.spawn(async move { (ticket, job.ask(&client).await) });
+                        continue;
+                    }
+                    Turn::At(at) => {
+                        self.note_pause(now, at);
+                        wake = Some(self.start + at);
+                    }
+                    Turn::Full => {}
+                }
+                next = Some(job);
+            } else if ended && self.in_flight.is_empty() {
+                return self.stopped_by.take().map_or(Ok(()), Err);
+            }
+            tokio::select! {
+                Some(back) = self.in_flight.join_next() => {
+                    let (ticket, asked) = back.map_err(|_| CliError::System { message: "a question was abandoned".into() })?;
+                    self.handle(ticket, asked).await?;
+                }
+                line = lines.recv(), if next.is_none() && !ended => match line {
+                    Some(Ok(line)) => next = self.prepare(line, ledger).await?,
+                    Some(Err(failure)) => self.stopped_by = Some(failure),
+                    None => ended = true,
+                },
+                () = sleep_until(wake.unwrap_or(self.start)), if wake.is_some() => {}
+                at = draw.tick() => {
+                    let now = self.start.elapsed();
+                    let pause = self.pace.paused_until(now).map(|until| until.saturating_sub(now));
+                    self.progress.draw(self.results.tally(), pause);
+                    if at - synced >= SYNCED_EVERY {
+                        synced = at;
+                        self.results.sync();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Turns a line into a question to ask. Writes its result at once if there is nothing to ask.
+    async fn prepare(&mut self, line: Line, ledger: &mut Ledger) -> Result<Option<Job>> {
+        let Line { number, id, prompt } = line;
+        let standing = id.as_ref().map(|id| ledger.see(id, prompt.as_ref().ok()));
+        let bad = |why: String| CliError::BadLine { number, reason: why };
+        match (standing, id, prompt) {
+            (Some(Standing::Conflict), _, _) => {
+                self.results
+                    .failed(None, &bad("an earlier line has the same `id` and another question".into()))
+                    .await?;
+            }
+            (Some(Standing::Answered), ..) => self.results.tally_mut().answered_before += 1,
+            (Some(Standing::Repeated), ..) => self.results.tally_mut().repeated += 1,
+            (_, id, Err(why)) => self.results.failed(id.as_ref(), &bad(why)).await?,
+            (_, None, Ok(_)) => {}
+            (_, Some(id), Ok(prompt)) => match (self.question)(prompt) {
+                Ok(question) => return Ok(Some(Job::new(id, question))),
+                Err(failure) => self.results.failed(Some(&id), &failure).await?,
+            },
+        }
+        Ok(None)
+    }
+
+    /// Handles the response to a question: writes its result, or asks it again later.
+    async fn handle(&mut self, ticket: Ticket, asked: Asked) -> Result<()> {
+        let now = self.start.elapsed();
+        let Asked { mut job, answer, failure } = asked;
+        let Some(failure) = failure else {
+            self.pace.answered(ticket);
+            self.failing_since = None;
+            return self.results.answered(&job.id, &answer).await;
+        };
+        let meaning = asking::meaning(&failure);
+        let wait = failure.retry_after();
+        match meaning {
+            Meaning::Fatal => {
+                self.pace.answered(ticket);
+                self.stopped_by.get_or_insert(failure.into());
+                return Ok(());
+            }
+            Meaning::Throttled => self.pace.throttled(ticket, now, wait),
+            Meaning::Overloaded => self.pace.overloaded(ticket, now, wait),
+            Meaning::Cut | Meaning::Permanent => {
+                self.pace.answered(ticket);
+                self.failing_since = None;
+            }
+        }
+        if matches!(meaning, Meaning::Throttled | Meaning::Overloaded) {
+            let since = *self.failing_since.get_or_insert(now);
+            let hopeless = self.in_flight.is_empty() && now.saturating_sub(since) > self.deadline;
+            if hopeless || wait.is_some_and(|wait| wait > self.deadline) {
+                self.stopped_by.get_or_insert(failure.into());
+                return Ok(());
+            }
+        }
+        // A rate limit does not count as a failure of this question.
+        job.tries += u32::from(meaning != Meaning::Throttled);
+        if meaning == Meaning::Throttled || (meaning != Meaning::Permanent && job.tries <= self.retries) {
+            self.waiting.push_back(job);
+            return Ok(());
+        }
+        self.results.failed_after(&job.id, &answer, &failure.into()).await
+    }
+
+    /// Notes a long pause that the API asked for.
+    fn note_pause(&mut self, now: Duration, until: Duration) {
+        if until > self.noted_pause && until - now >= LONG_PAUSE && self.in_flight.is_empty() {
+            self.noted_pause = until;
+            self.context.say(&format!("note: pausing for {} seconds, as the API asks", (until - now).as_secs()));
+        }
+    }
+}
+
+/// Opens the input. A file comes with its metadata.
+fn open(input: &Path, context: &Context) -> Result<(Box<dyn Read + Send>, Option<Metadata>)> {
+    if input.as_os_str() == "-" {
+        return Ok((context.stdin_reader(), None));
+    }
+    let opened = File::open(input).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    match opened {
+        Ok((_, metadata)) if metadata.is_dir() => Err(misnamed(input, &io::ErrorKind::IsADirectory.into())),
+        Ok((file, metadata)) => Ok((Box::new(file), Some(metadata))),
+        Err(error) => Err(misnamed(input, &error)),
+    }
+}
+
+const HINT: &str = "name a file with one JSON object per line, or - for stdin";
+
+/// A file that cannot be opened is a usage error, as with every other file that an argument names.
+fn misnamed(input: &Path, error: &io::Error) -> CliError {
+    let message = format!("the input cannot be read: {}: {error}", input.display());
+    CliError::Usage { message, hint: HINT.into() }
+}
+
+fn unreadable(input: &Path, error: &io::Error) -> CliError {
+    CliError::File { path: input.to_owned(), reason: error.to_string(), hint: HINT.into() }
+}
+
+/// Reads the lines on their own thread, as they are needed, so that a slow writer of a pipe holds nothing up.
+fn read(input: Box<dyn Read + Send>, path: &Path) -> Result<mpsc::Receiver<Result<Line>>> {
+    let (send, receive) = mpsc::channel(4);
+    let path = path.to_owned();
+    let thread = std::thread::Builder::new().name("lines".into()).spawn(move || {
+        let mut lines = Lines::of(BufReader::with_capacity(1 << 16, input));
+        loop {
+            let line = match lines.read() {
+                Ok(None) => return,
+                Ok(Some(line)) => Ok(line),
+                Err(error) => Err(unreadable(&path, &error)),
+            };
+            let broken = line.is_err();
+            if send.blocking_send(line).is_err() || broken {
+                return;
+            }
+        }
+    });
+    thread.map_err(CliError::system("starting a thread"))?;
+    Ok(receive)
+}

@@ -1,0 +1,88 @@
+//! The grammar of `nexus chat`.
+
+use std::path::PathBuf;
+
+use super::sink::OutputFormat;
+use crate::cli::question::QuestionArgs;
+
+/// Three typical uses, at the top of `nexus chat --help`.
+const EXAMPLES: &str = "\
+Examples:
+  nexus chat \"why does this fail?\" < build.log
+  nexus chat -a report.pdf \"what does this say about costs?\"
+  nexus chat                 (a conversation, at a terminal)
+";
+
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// Ask a question and stream the answer
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES, help_template = TEMPLATE)]
+pub(crate) struct Args {
+    /// The question; its words are joined by spaces, `-` alone reads it from stdin
+    ///
+    /// Piped input is appended after a blank line.
+    pub(super) prompt: Vec<String>,
+
+    #[command(flatten)]
+    pub(super) question: QuestionArgs,
+
+    /// Attach a file, recognised by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin
+    #[arg(long, short, value_name = "FILE", help_heading = "Prompt")]
+    pub(super) attach: Vec<PathBuf>,
+
+    /// Do not read stdin
+    #[arg(long, help_heading = "Prompt")]
+    pub(super) no_stdin: bool,
+
+    /// Effort to put into the answer
+    #[arg(long, value_name = "LEVEL", value_parser = ["low", "medium", "high", "xhigh", "max"], help_heading = "Model")]
+    pub(super) effort: Option<String>,
+
+    /// Show the model's thinking on stderr, if the API returns it
+    #[arg(long, help_heading = "Model")]
+    pub(super) thinking: bool,
+
+    /// Continue the most recent conversation
+    #[arg(long = "continue", short = 'c', conflicts_with = "conversation", help_heading = "Conversation")]
+    pub(super) continues: bool,
+
+    /// Continue the conversation with this id, or a prefix of one
+    #[arg(long, value_name = "ID", help_heading = "Conversation")]
+    pub(super) conversation: Option<String>,
+
+    /// Save to the history even if stdout is not a terminal
+    #[arg(long, help_heading = "Conversation")]
+    pub(super) history: bool,
+
+    /// Do not save to the history
+    #[arg(long, conflicts_with_all = ["history", "continues", "conversation"], help_heading = "Conversation")]
+    pub(super) no_history: bool,
+
+    /// Output format
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text, help_heading = "Output")]
+    pub(super) output: OutputFormat,
+
+    /// Alias for --output json
+    #[arg(long, conflicts_with = "output", help_heading = "Output")]
+    pub(super) json: bool,
+
+    /// JSON Schema, or a file with one, that the answer must match
+    #[arg(long, value_name = "SCHEMA", help_heading = "Output")]
+    pub(super) schema: Option<String>,
+
+    /// Do not render Markdown; piped output never is rendered
+    #[arg(long, help_heading = "Output")]
+    pub(super) raw: bool,
+
+    /// Print tokens and time to stderr
+    #[arg(long, help_heading = "Output")]
+    pub(super) usage: bool,
+}
+
+impl Args {
+    /// The format of the output.
+    pub(super) fn format(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { self.output }
+    }
+}

@@ -1,0 +1,176 @@
+//! A conversation at a terminal: questions and answers until the user leaves.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::editor::{self, LineEditor};
+use super::slash::{self, HELP, Line};
+use super::{Chat, model};
+use crate::cli::commands::Done;
+use crate::cli::error::{CliError, Interrupted, Result};
+use crate::cli::history::{Conversation, State, Turn, telling};
+use crate::cli::question::{PromptFrame, PromptInput};
+use crate::cli::terminal::Signals;
+use nexus::internal::private_fs;
+use nexus::{Client, Role};
+
+const PROMPT: &str = "> ";
+
+/// Holds a conversation. An answer that fails or is stopped does not end it.
+///
+/// # Errors
+/// A session or a model that is missing, a terminal that cannot be read, or a signal that ends the program.
+pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
+    let context = chat.context;
+    let session = context.session(client)?;
+    let frame = PromptFrame::read(&chat.args.question, context)?;
+    chat.recorder.keep_turns();
+    context.attend(async |signals| {
+        // Settings that cannot be used are reported before the first question.
+        let input = empty_input(&frame, chat)?;
+        chat.system.clone_from(&input.system);
+        let question = tokio::select! {
+            question = chat.question(input, client, &session) => question?,
+            signal = signals.next() => return Err(signal.into()),
+        };
+        chat.model = Some(question.model);
+        drop(session);
+        chat.sink.hide_progress();
+        greet(chat, client);
+        let _restored = context.terminal_mode();
+        let mut editor = LineEditor::open(chat.recorder.earlier_questions(LineEditor::REMEMBERED))?;
+        loop {
+            let line = tokio::select! {
+                line = editor.read(PROMPT) => line?,
+                signal = signals.next() => {
+                    // Ends the line that was begun.
+                    context.say("");
+                    return Err(signal.into());
+                }
+            };
+            let line = match line {
+                editor::Line::Text(line) => line,
+                editor::Line::Cleared => {
+                    context.say("(Ctrl-D or /exit leaves)");
+                    continue;
+                }
+                editor::Line::End => return Ok(0),
+            };
+            match slash::read(&line) {
+                Line::Question(question) => answer(question, chat, &frame, client, signals).await?,
+                Line::Exit => return Ok(0),
+                line => obey(line, chat, client),
+            }
+        }
+    })
+}
+
+/// The settings of the next question, without its text.
+fn empty_input(frame: &PromptFrame, chat: &Chat<'_>) -> Result<PromptInput> {
+    let input = frame.input(String::new(), |_| Ok(Vec::new()))?;
+    Ok(PromptInput {
+        model: input.model.or_else(|| chat.model.clone()),
+        system: input.system.or_else(|| chat.system.clone()),
+        ..input
+    })
+}
+
+fn greet(chat: &Chat<'_>, client: &Client) {
+    let begun = match chat.recorder.title() {
+        Some(title) => format!("Continuing \"{title}\""),
+        None if chat.recorder.is_on() => "New conversation".to_owned(),
+        None => "New conversation (not saved)".to_owned(),
+    };
+    let model = chat.model.as_deref().unwrap_or_default();
+    chat.context.say(&format!("{begun}: {model} at {}. /help lists commands, Ctrl-D leaves.", client.provider().name));
+}
+
+/// Asks, and prints the answer until it ends or Ctrl-C stops it.
+async fn answer(
+    question: &str,
+    chat: &mut Chat<'_>,
+    frame: &PromptFrame,
+    client: &Client,
+    signals: &mut Signals,
+) -> Result<()> {
+    chat.reset();
+    let (model, system) = (chat.model.clone(), chat.system.clone());
+    let asking = async {
+        let session = client.load("").await?;
+        let input = frame.input(question.to_owned(), |_| Ok(Vec::new()))?;
+        chat.ask(PromptInput { model: model.clone(), system: system.clone(), ..input }, client, session).await
+    };
+    let done = tokio::select! {
+        done = asking => done,
+        signal = signals.next() => Err(signal.into()),
+    };
+    (chat.model, chat.system) = (model, system);
+    let Err(error) = chat.end(done).await else { return Ok(()) };
+    match error {
+        CliError::Interrupted(Interrupted::CTRL_C) => {
+            // Ends the answer's last line, and the terminal's `^C`.
+            chat.context.say("\n(stopped)");
+            Ok(())
+        }
+        CliError::Interrupted(_) | CliError::Stdout(_) => Err(error),
+        _ => {
+            chat.context.fail(&error);
+            Ok(())
+        }
+    }
+}
+
+fn obey(line: Line<'_>, chat: &mut Chat<'_>, client: &Client) {
+    let context = chat.context;
+    match line {
+        Line::Model(None) => {
+            context.say(&format!("{} (`nexus models` lists others)", chat.model.as_deref().unwrap_or_default()));
+        }
+        Line::Model(Some(model)) => {
+            chat.model = Some(model.to_owned());
+            context.say(&format!("Switched to {model}{}", model::remark(model, client)));
+        }
+        Line::System(None) => match &chat.system {
+            Some(system) => context.say(system),
+            None => context.say("No system prompt; /system TEXT sets one"),
+        },
+        Line::System(Some("-")) => {
+            chat.system = None;
+            context.say("System prompt removed");
+        }
+        Line::System(Some(system)) => {
+            chat.system = Some(system.to_owned());
+            context.say("System prompt set");
+        }
+        Line::Save(None) => context.say("/save needs a file name: /save notes.md"),
+        Line::Save(Some(file)) => context.say(&save(file, chat, client)),
+        Line::Help => context.say(HELP),
+        Line::Unknown(word) => context.say(&format!("Unknown command /{word}; /help lists commands")),
+        Line::Empty | Line::Question(_) | Line::Exit => {}
+    }
+}
+
+/// Writes the conversation to a new file that only this user can read.
+fn save(file: &str, chat: &Chat<'_>, client: &Client) -> String {
+    let turns = chat.recorder.turns();
+    let Some(first) = turns.first() else { return "Nothing to save yet".into() };
+    let answered = |pair: &&[Turn]| pair[1].role == Role::Assistant && pair[1].state == State::Whole;
+    let titled = turns.windows(2).find(answered).map_or(first, |pair| &pair[0]);
+    let conversation = Conversation {
+        id: chat.recorder.known_id().unwrap_or_default(),
+        title: Conversation::title_of(&titled.text),
+        provider: client.provider().name.clone(),
+        model: client.provider().api.model_called(chat.model.as_deref().unwrap_or_default()),
+        system: chat.system.clone(),
+        created_at: first.at,
+        updated_at: nexus::now(),
+    };
+    let text = telling::markdown(&conversation, turns);
+    match private_fs::create(Path::new(file)).and_then(|mut made| made.write_all(text.as_bytes())) {
+        Ok(()) => format!("Saved to {file}"),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            format!("{file} already exists; name another file")
+        }
+        Err(error) => format!("{file} cannot be written: {error}"),
+    }
+}

@@ -1,0 +1,131 @@
+//! What `nexus chat` and `nexus batch` have in common: the flags that shape a question, and how a question is put
+//! together from them, a template and the configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::paths::Paths;
+use nexus::Part;
+use nexus::internal::time;
+
+pub(crate) mod answer_state;
+pub(crate) mod attachment;
+pub(crate) mod model;
+mod template;
+
+use template::{Filled, Template};
+
+/// The flags that `nexus chat` and `nexus batch` share.
+#[derive(Debug, clap::Args)]
+pub(crate) struct QuestionArgs {
+    /// System prompt
+    #[arg(long, short, value_name = "TEXT", help_heading = "Prompt")]
+    pub(crate) system: Option<String>,
+
+    /// Read the system prompt from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "system", help_heading = "Prompt")]
+    pub(crate) system_file: Option<PathBuf>,
+
+    /// Use templates/NAME.toml, beside config.toml
+    ///
+    /// A template has `prompt`, `system`, `model`, `max_tokens` and, under [vars], defaults for its variables. {{name}}
+    /// in its texts stands for a variable, {{input}} for the prompt and piped input, which otherwise follow the
+    /// template's prompt. Flags override the template.
+    #[arg(long, short, value_name = "NAME", help_heading = "Prompt")]
+    pub(crate) template: Option<String>,
+
+    /// Set a variable of the template
+    #[arg(long = "var", value_name = "NAME=VALUE", requires = "template", value_parser = template::variable)]
+    #[arg(help_heading = "Prompt")]
+    vars: Vec<(String, String)>,
+
+    /// Model id or alias [default: the template's, the configured, or the newest available model]
+    #[arg(long, short, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(help_heading = "Model")]
+    pub(crate) model: Option<String>,
+
+    /// Maximum length of the answer, in tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Model")]
+    max_tokens: Option<u32>,
+
+    /// Provider of config.toml to use
+    #[arg(long, short, value_name = "NAME", help_heading = "Model")]
+    pub(crate) provider: Option<String>,
+
+    /// Number of retries after transient failures
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Network")]
+    pub(crate) retries: u32,
+
+    /// Maximum time until an answer begins, retries included (90s, 5m, 1h)
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = time::parse_duration)]
+    #[arg(help_heading = "Network")]
+    pub(crate) deadline: Duration,
+}
+
+/// A question before its model is known.
+#[derive(Debug)]
+pub(crate) struct PromptInput {
+    pub(crate) model: Option<String>,
+    pub(crate) max_tokens: Option<u32>,
+    pub(crate) system: Option<String>,
+    /// The attachments, then the prompt.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// The parts of a question that do not depend on its prompt: the template and the system prompt.
+pub(crate) struct PromptFrame {
+    template: Option<Template>,
+    system: Option<String>,
+    model: Option<String>,
+    max_tokens: Option<u32>,
+}
+
+impl PromptFrame {
+    /// Reads the files that the flags name.
+    ///
+    /// # Errors
+    /// [`CliError::Configuration`](crate::cli::error::CliError) for a template or a system prompt that cannot be used.
+    pub(crate) fn read(args: &QuestionArgs, context: &Context) -> Result<Self> {
+        let template = match &args.template {
+            Some(name) => {
+                let folder = Paths::find()?.config.with_file_name("templates");
+                Some(template::load(name, &args.vars, &folder)?)
+            }
+            None => None,
+        };
+        let system = match (&args.system, &args.system_file) {
+            (Some(text), _) => Some(text.clone()),
+            (None, Some(path)) => Some(attachment::system_prompt(path, context)?),
+            (None, None) => None,
+        };
+        let named = template.as_ref().map_or((None, None), |template| (template.model.clone(), template.max_tokens));
+        let (model, max_tokens) = (args.model.clone().or(named.0), args.max_tokens.or(named.1));
+        Ok(Self { template, system, model, max_tokens })
+    }
+
+    /// The model that a flag or the template names.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// A question with this prompt. `attachments` are read once the prompt is known.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`](crate::cli::error::CliError) for a template without its input, or what `attachments` returns.
+    pub(crate) fn input(
+        &self,
+        prompt: String,
+        attachments: impl FnOnce(&str) -> Result<Vec<Part>>,
+    ) -> Result<PromptInput> {
+        let Filled { system, prompt } = match &self.template {
+            Some(template) => template.fill(&prompt)?,
+            None => Filled { system: None, prompt },
+        };
+        let mut parts = attachments(&prompt)?;
+        parts.push(Part::Text(prompt));
+        let system = self.system.clone().or(system).filter(|system| !system.trim().is_empty());
+        Ok(PromptInput { model: self.model.clone(), max_tokens: self.max_tokens, system, parts })
+    }
+}
