@@ -191,7 +191,7 @@ fn an_answer_that_does_not_fit_is_none() {
     for (text, why) in [
         ("{\"age\":\"7\"}", "at `/age`, want integer, but got string"),
         ("{}", "at the top, missing properties 'age'"),
-        ("Seven.", "it is not valid JSON: expected value at line 1 column 1"),
+        ("Seven.", "not valid JSON: expected value at line 1 column 1"),
     ] {
         script(&sandbox, [delta(text)]);
         assert_output!(
