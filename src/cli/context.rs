@@ -335,11 +335,7 @@ impl Context {
     /// # Errors
     /// As [`stdin`](Self::stdin).
     pub(crate) fn piped(&self) -> Result<Option<String>> {
-        if self.stdin_is_terminal() {
-            Ok(None)
-        } else {
-            stdin::text(complain, "; --no-stdin leaves it alone").map(Some)
-        }
+        if self.stdin_is_terminal() { Ok(None) } else { stdin::text(complain, "; --no-stdin ignores it").map(Some) }
     }
 
     /// So many bytes of stdin, or as many as there are.
@@ -397,14 +393,13 @@ fn notice(provider: String) -> NoticeFn {
 fn in_words(notice: &Notice, provider: &str) -> String {
     match notice {
         Notice::NotSaved { error } => format!(
-            "the refreshed session could not be saved and is lost with the next refresh or the end of this command: \
-             {error}; {}, then {}",
+            "the refreshed session could not be saved and will be lost when this command ends: {error}; {}, then {}",
             session_hint(error),
             start(provider)
         ),
         Notice::EarlierSession { provider, host, end: EarlierSession::PerhapsShared } => format!(
-            "the earlier session stays at {host} until it expires; where this server keeps sign-ins apart, \
-             `revoke_replaced = true` under [provider.{provider}] revokes it next time"
+            "the earlier session stays valid at {host} until it expires; if revoking it does not end the new one there, \
+             set `revoke_replaced = true` under [provider.{provider}] to revoke it next time"
         ),
         other => other.to_string(),
     }
@@ -414,8 +409,8 @@ fn in_words(notice: &Notice, provider: &str) -> String {
 pub(crate) fn key_mismatch((configured, found): (KeyBackend, KeyBackend)) -> String {
     let (configured, found) = (configured.as_str(), found.as_str());
     format!(
-        "config.toml says `key = \"{configured}\"`, but the key is kept by `{found}`, and that is used: run `nexus key \
-         move {configured}`, or write `key = \"{found}\"`"
+        "config.toml has `key = \"{configured}\"`, but the key is in `{found}`, which is used: run `nexus key move \
+         {configured}`, or set `key = \"{found}\"`"
     )
 }
 

@@ -19,10 +19,10 @@ pub(crate) mod terminal;
 
 use commands::{chat, completions, demo, help, key, models, oauth};
 
-/// Sign in once with OAuth, then let every shell, script and tool on this account talk to Claude.
+/// Sign in once with OAuth, then use Claude from every shell, script and tool on this account
 ///
-/// A person: `nexus oauth start`, then `nexus chat "why does this fail?" < build.log`. A script: the
-/// same, deciding by the exit code. Another program: `nexus oauth token`.
+/// Start with `nexus oauth start`, then ask: `nexus chat "why does this fail?" < build.log`. Scripts can
+/// rely on the exit codes below. Other programs get an access token from `nexus oauth token`.
 #[derive(Debug, Parser)]
 #[command(name = "nexus", version, after_help = EXIT_CODES, propagate_version = true)]
 #[command(disable_help_subcommand = true)]
@@ -31,7 +31,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Tell on stderr what happens on the wire, with secrets masked
+    /// Log HTTP requests and responses to stderr, with secrets masked
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
 }
@@ -40,20 +40,20 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one, and it is read once")]
 pub(crate) enum Command {
-    /// Sign in and out, look at the session, hand out its token
+    /// Sign in and out, show the session, print its access token
     #[command(subcommand)]
     Oauth(Deferred<oauth::Command>),
     /// Ask a question and stream the answer
     Chat(Deferred<chat::Args>),
-    /// List, show, search, export and delete the conversations that were kept
+    /// List, show, search, export and delete saved conversations
     #[command(subcommand)]
     History(Deferred<commands::history::Command>),
-    /// List the models that the session may use, one id a line
+    /// List the available models, one id per line
     Models(Deferred<models::Args>),
-    /// Tell and choose where the key to the stored session is kept
+    /// Show or choose where the key to the stored sessions is kept
     #[command(subcommand)]
     Key(Deferred<key::Command>),
-    /// Watch the whole job happen with nothing configured and no network
+    /// Try nexus against a built-in sandbox, without configuration or network
     Demo(Deferred<demo::Args>),
     /// Print the completion script for a shell
     Completions(Deferred<completions::Args>),
@@ -62,16 +62,20 @@ pub(crate) enum Command {
 /// The exit codes, as every help text and the README tell them.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0      done (also: the reader of stdout went away)
-  1      failed, and trying again as is won't help
-  2      said wrongly: usage, configuration, client id, redirect URI, no model known
-  4      sign in (again): `nexus oauth start`
-  75     temporary: the same command may work later
+  0      success (including a closed pipe)
+  1      failure; retrying unchanged will not help
+  2      usage or configuration error
+  4      not signed in: run `nexus oauth start`
+  75     temporary failure; retry later
   128+n  ended by signal n
 
-Settings: see `nexus help config` for config.toml. CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET
-and CLAUDE_CODE_REDIRECT_URI describe the client of the built-in provider, NEXUS_PROVIDER chooses a
-provider, and NEXUS_HOME puts everything in one folder.";
+Environment:
+  CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET, CLAUDE_CODE_REDIRECT_URI
+                  the OAuth client of the built-in provider
+  NEXUS_PROVIDER  the provider to use
+  NEXUS_HOME      the folder for configuration, data and state
+
+`nexus help config` lists the keys of config.toml.";
 
 /// The commands that have subcommands.
 const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];

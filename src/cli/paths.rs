@@ -25,7 +25,7 @@ impl Paths {
         }
         let found = directories::ProjectDirs::from("", "", "nexus").ok_or_else(|| CliError::Configuration {
             message: "this account has no home folder".into(),
-            hint: "set HOME, or NEXUS_HOME to a folder for nexus alone".into(),
+            hint: "set HOME, or set NEXUS_HOME to a folder for nexus".into(),
         })?;
         let state = found.state_dir().unwrap_or_else(|| found.data_local_dir()).to_owned();
         let folders = Folders { data: found.data_local_dir().to_owned(), key: state.join("key"), state };

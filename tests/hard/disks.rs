@@ -251,7 +251,10 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
     disk.remount("ro");
     let output = disk.run(&["oauth", "logout"]);
     assert!(output.code == Some(1) && output.stderr.contains("the session could not be forgotten here: "), "{output}");
-    assert!(output.stderr.contains("Revoked at [SERVER]\n") && sandbox.counts().revocations == 1, "{output}");
+    assert!(
+        output.stderr.contains("Revoked the session at [SERVER]\n") && sandbox.counts().revocations == 1,
+        "{output}"
+    );
 }
 
 #[test]
@@ -266,8 +269,7 @@ fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_abo
     gate.open();
     let output = nexus.finish(child);
     assert!(output.code == Some(0) && output.stdout.starts_with("sandbox-access-"), "this request is served: {output}");
-    let said = "note: the refreshed session could not be saved and is lost with the next refresh or the end of this \
-                command: [HOME]/data/sessions.db: ";
+    let said = "note: the refreshed session could not be saved and will be lost when this command ends: [HOME]/data/sessions.db: ";
     assert!(output.stderr.contains(said), "{output}");
     disk.remount("rw");
     let next = disk.run(&["oauth", "token"]);

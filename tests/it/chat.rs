@@ -80,8 +80,7 @@ fn a_prompt_that_is_none_is_refused_before_anything_else() {
     let empty =
         "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus chat --help`\n";
     let dash = "error: `-` reads the question from stdin and stands alone\n  see `nexus chat --help`\n";
-    let utf8 = "error: stdin is not UTF-8 text: byte 2 begins no character\n  a picture or a PDF is sent along with `-a -` \
-                and a question in words; text is converted by `iconv -t UTF-8`\n";
+    let utf8 = "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass the question as an argument; convert text with `iconv -t UTF-8`\n";
     for (words, stdin, said) in [
         (&["chat"][..], &b""[..], empty),
         (&["chat", ""], b"", empty),
@@ -144,7 +143,7 @@ fn half_an_answer_never_passes_for_a_whole_one() {
         assert_eq!((output.code, &*output.stdout), (Some(1), "half"), "{output}");
         let said = format!(
             "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: \
-             {why}\n  the same question may be answered whole another time\n"
+             {why}\n  ask again\n"
         );
         assert_eq!(output.stderr, said);
     }
@@ -235,13 +234,13 @@ fn refusals_have_their_sentence_and_code() {
         (
             json(400, &own("invalid_request_error", "max_tokens: too many")),
             "answered 400 invalid_request_error: max_tokens: too many (request req_1)",
-            "the server's message above says why",
+            "see the server's message above",
             1,
         ),
         (
             json(404, &own("not_found_error", "model: x")),
             "answered 404 not_found_error: model: x (request req_1)",
-            "`nexus models` lists the models; check `api_url` if that fails too",
+            "run `nexus models` to list the models; if that fails too, check `api_url`",
             1,
         ),
         (
@@ -250,7 +249,7 @@ fn refusals_have_their_sentence_and_code() {
             "this account may not do that: try another --model, or ask whoever runs the account",
             1,
         ),
-        (json(413, &json!({ "detail": "too big" })), "answered 413: too big", "send less text", 1),
+        (json(413, &json!({ "detail": "too big" })), "answered 413: too big", "shorten the input", 1),
         (
             json(429, &own("billing_error", "no credit")),
             "answered 429 billing_error: no credit (request req_1)",
@@ -391,8 +390,7 @@ fn without_a_known_model_nothing_is_asked() {
     nexus.sign_in();
     assert_output!(
         nexus.run(&["chat", "x"]), 2, stdout: "",
-        stderr: "error: no model is named and none is known for work\n  `nexus models` lists them: name \
-                 one with --model, or as `model = \"...\"` in config.toml\n",
+        stderr: "error: no model is set for work, and it lists none\n  run `nexus models` to list the models, then pass --model, or set `model = \"...\"` in config.toml\n",
     );
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
     nexus.run(&["models"]).ok();
@@ -477,6 +475,6 @@ fn no_more_is_read_than_a_question_may_hold() {
     let asked = sandbox.requests().len();
     let output = nexus.run_with(&["chat", "-"], vec![b'x'; 32 * 1024 * 1024 + 1]);
     assert_output!(output, 2, stdout: "",
-        stderr: "error: stdin holds more than 32 MB, which is more than a request may\n  see `nexus chat --help`\n");
+        stderr: "error: stdin has more than 32 MB, the limit of a request\n  see `nexus chat --help`\n");
     assert_eq!(sandbox.requests().len(), asked);
 }

@@ -102,7 +102,7 @@ fn what_a_model_is_known_not_to_do_is_not_asked_of_it() {
             nexus.run(&[&["chat", "x", "-m", "sandbox-small"], words].concat()), 2, stdout: "",
             stderr: format!(
                 "error: the model sandbox-small cannot be asked with {wanted}: its provider's list of models says so\n  \
-                 leave that out, or name another model with -m; `nexus models` lists them and asks anew what they can\n"
+                 drop that option, or choose another model with --model; `nexus models` refreshes the list\n"
             ),
         );
         let object = nexus.run(&[&["chat", "x", "-m", "sandbox-small", "--json"], words].concat()).json();
@@ -196,8 +196,7 @@ fn an_answer_that_does_not_fit_is_none() {
         script(&sandbox, [delta(text)]);
         assert_output!(
             nexus.run(&["chat", "x", "--schema", SCHEMA]), 1, stdout: "",
-            stderr: format!("error: the answer does not fit the schema: {why}\n  ask again, or differently; `--json` \
-                             tells what came\n"),
+            stderr: format!("error: the answer does not match the schema: {why}\n  ask again, or rephrase the question; --json prints the answer as it came\n"),
         );
         script(&sandbox, [delta(text)]);
         let output = nexus.run(&["chat", "x", "--schema", SCHEMA, "--json"]);
@@ -214,9 +213,8 @@ fn an_answer_that_was_cut_is_said_to_be_cut_and_not_only_not_to_fit() {
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
     assert_output!(
         nexus.run(&["chat", "x", "--schema", SCHEMA]), 1, stdout: "",
-        stderr: "error: the answer reached --max-tokens and was cut, so it does not fit the schema: it is no JSON: EOF \
-                 while parsing a value at line 1 column 7\n  give it more room with --max-tokens; `--json` tells what \
-                 came\n",
+        stderr: "error: the answer was cut off at --max-tokens and does not match the schema: it is no JSON: EOF \
+                 while parsing a value at line 1 column 7\n  raise --max-tokens; --json prints the answer as it came\n",
     );
 }
 

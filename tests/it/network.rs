@@ -100,7 +100,7 @@ fn signed_in(nexus: &Nexus) -> Output {
     started.line_that(|line| line.starts_with("Waiting"));
     visit(&approve(&url));
     let output = started.finish();
-    let said = output.stderr.split_once("(Ctrl-C ends it).\n").unwrap().1.to_owned();
+    let said = output.stderr.split_once("(Ctrl-C cancels).\n").unwrap().1.to_owned();
     Output { stderr: said, ..output }
 }
 
@@ -117,7 +117,7 @@ fn assert_all_works(nexus: &Nexus) {
     assert_output!(nexus.run(&["models"]), 0, stdout: "sandbox-large\nsandbox-small\nsandbox-old\n", stderr: "");
     let token = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
     assert!(token.stdout.starts_with("sandbox-access-") && token.code == Some(0), "{token}");
-    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked the session at [SERVER]\nDeleted the local session\n");
 }
 
 fn trust(nexus: &mut Nexus, authority: &Authority) {
@@ -270,7 +270,7 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
     assert_output!(nexus.run(&["models"]), 1, stdout: "", stderr: &*untrusted);
 
     trust(&mut nexus, &authority);
-    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked the session at [SERVER]\nDeleted the local session\n");
 }
 
 #[test]
@@ -379,8 +379,8 @@ fn nobody_at_home_is_temporary() {
     let note = "note: the token was not refreshed ([SERVER] could not be reached (Connection refused (os error 111)))";
     assert!(output.stderr.starts_with(note), "{output}");
     assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr:
-        "Not revoked: [SERVER] could not be reached (Connection refused (os error 111)); its tokens live until they \
-         expire\nForgotten here\n");
+        "Not revoked: [SERVER] could not be reached (Connection refused (os error 111)); its tokens stay valid until they \
+         expire\nDeleted the local session\n");
 }
 
 #[test]
@@ -426,7 +426,7 @@ fn no_redirect_of_a_token_endpoint_is_followed() {
 
     asked.script(Endpoint::Revoke, [redirect(307), redirect(307)]);
     assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "",
-        stderr: "Not revoked: [SERVER] answered 307; its tokens live until they expire\nForgotten here\n");
+        stderr: "Not revoked: [SERVER] answered 307; its tokens stay valid until they expire\nDeleted the local session\n");
     assert!(other.requests().is_empty(), "{:?}", other.requests());
 }
 

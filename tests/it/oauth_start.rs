@@ -13,8 +13,8 @@ use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sand
 /// What `start` says before it waits, with the parts that differ each time named.
 fn invitation(url: &str, redirect_uri: &str) -> String {
     format!(
-        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the answer at {redirect_uri} \
-         for 10 minutes (Ctrl-C ends it).\n"
+        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to {redirect_uri} \
+         for 10 minutes (Ctrl-C cancels).\n"
     )
 }
 
@@ -41,7 +41,7 @@ fn answered(nexus: &Nexus, answer: impl Fn(&str) -> String) -> (Output, (u16, St
 
 /// The last lines of stderr, behind the invitation.
 fn verdict(output: &Output) -> &str {
-    output.stderr.split_once("(Ctrl-C ends it).\n").unwrap_or_else(|| panic!("{output}")).1
+    output.stderr.split_once("(Ctrl-C cancels).\n").unwrap_or_else(|| panic!("{output}")).1
 }
 
 #[test]
@@ -389,8 +389,7 @@ fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
         nexus.sign_in();
         let first = nexus.run(&["oauth", "token"]).ok();
         let (output, ..) = signed_in(&nexus);
-        let note = "note: the earlier session stays at [SERVER] until it expires; where this server keeps sign-ins \
-                    apart, `revoke_replaced = true` under [provider.work] revokes it next time\nSigned in as ";
+        let note = "note: the earlier session stays valid at [SERVER] until it expires; if revoking it does not end the new one there, set `revoke_replaced = true` under [provider.work] to revoke it next time\nSigned in as ";
         assert!(verdict(&output).starts_with(note), "{output}");
         assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
         assert_eq!(revoked(&sandbox), Vec::<String>::new());
@@ -504,7 +503,7 @@ fn a_denial_is_told_and_keeps_the_old_session() {
     assert_eq!(output.code, Some(4));
     let said = verdict(&output);
     assert!(said.starts_with("error: work refused the sign-in (access_denied)"), "{said}");
-    assert!(said.ends_with("\n  run `nexus oauth start` again to allow it\n"), "{said}");
+    assert!(said.ends_with("\n  run `nexus oauth start` again and approve the request\n"), "{said}");
     assert_eq!(status, 200);
     assert!(page.contains("Sign-in failed") && !address.contains('?'), "{address} {page}");
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
@@ -552,8 +551,7 @@ fn nobody_comes_and_both_settings_are_named() {
 #[test]
 fn every_refusal_of_the_code_has_its_sentence() {
     let start = "run `nexus oauth start`";
-    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] with the registered \
-                  client, then run `nexus oauth start`";
+    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, then run `nexus oauth start`";
     for (answer, sentence, hint, code) in [
         (
             Scripted::json(401, &json!({ "error": "invalid_client", "error_description": "who?" })),
@@ -594,8 +592,7 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
             "the authorization code could not be redeemed: [SERVER] answered 400: unsupported_grant_type",
-            "the server's message above says why; `scopes`, `client_auth`, `code_request` and `code_params` \
-             under [provider.work] in config.toml set what is sent, and how",
+            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under [provider.work] in config.toml control the request",
             1,
         ),
         (
@@ -619,7 +616,7 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::text(500, "text/html", "<html>"),
             "the authorization code could not be redeemed: [SERVER] gave no usable answer (status 500)",
-            "in a minute, run `nexus oauth start` again",
+            "wait a minute, then run `nexus oauth start` again",
             75,
         ),
         (
@@ -733,7 +730,7 @@ fn what_is_odd_about_a_configuration_is_told_where_somebody_attends_to_the_sessi
     let nexus = Nexus::at_with(&sandbox, "client_secret = 's'");
     std::fs::set_permissions(nexus.path("config.toml"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let warning =
-        "warning: [HOME]/config.toml holds a secret and others may read it: run `chmod 600 [HOME]/config.toml`\n";
+        "warning: [HOME]/config.toml contains a secret and others can read it: run `chmod 600 [HOME]/config.toml`\n";
     let (output, ..) = signed_in(&nexus);
     assert!(output.code == Some(0) && output.stderr.starts_with(warning), "{output}");
     for (words, told) in [

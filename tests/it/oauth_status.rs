@@ -184,8 +184,7 @@ fn where_another_provider_is_signed_in_to_it_is_named() {
     let whole = crate::nexus::config(&sandbox, "");
     nexus.sign_in();
     nexus.configure(&whole.replace("default = \"work\"\n", ""));
-    let hint = "you are signed in to work: say `--provider work`, or write `default = \"work\"` at the top of \
-                config.toml; or run `nexus oauth start`\n";
+    let hint = "to use work, pass `--provider work`, or set `default = \"work\"` at the top of config.toml; otherwise run `nexus oauth start`\n";
     let line = "Not signed in: run nexus oauth start\n";
     assert_output!(nexus.run(&["oauth", "status"]), 4, stdout: line, stderr: format!("note: {hint}"));
     let stderr = format!("error: not signed in to claude_code\n  {hint}");

@@ -195,7 +195,7 @@ fn a_field_that_is_refused_by_name_is_written_differently_once() {
     sandbox.script(Endpoint::Completions, [limit(), limit()]);
     assert_output!(nexus.run(&["chat", "x"]), 1, stdout: "", stderr:
         "error: [SERVER] answered 400 invalid_request_error: max_tokens: Unsupported parameter. Use \
-         'max_completion_tokens' instead\n  the server's message above says why\n");
+         'max_completion_tokens' instead\n  see the server's message above\n");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 /// Print the completion script for a shell
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The shell
+    /// Shell to print the script for
     shell: Shell,
 }
 

@@ -37,13 +37,13 @@ const KEPT_VARIABLES: &[&str] = &[
     "XDG_RUNTIME_DIR",
 ];
 
-/// Watch the whole job happen with nothing configured and no network
+/// Try nexus against a built-in sandbox, without configuration or network
 ///
-/// A sandbox inside nexus plays the authorization server and the model, so the answers are the
-/// sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.
+/// The sandbox acts as the authorization server and the model, so the answers come from the sandbox, not
+/// from Claude. Nothing leaves this machine, and nothing is left on it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to ask the sandbox
+    /// Question to ask the sandbox
     #[arg(default_value = "Hello, Claude!")]
     prompt: String,
 
@@ -67,7 +67,7 @@ enum Approval {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     // A hyphen alone means stdin to the chat, and that gets none here.
     if matches!(args.prompt.trim(), "" | "-") {
-        return Err(CliError::usage("demo", "there is no question: write one behind `nexus demo`, or nothing at all"));
+        return Err(CliError::usage("demo", "no question: pass one as an argument, or no argument at all"));
     }
     context.wait(async {
         let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| homeless(&error))?;
@@ -87,19 +87,19 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             false => Approval::ByDemo("no browser here"),
         };
         context.say(&format!(
-            "nexus demo: a sandbox on {} plays the authorization server and the model.\n\
-             The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.",
+            "nexus demo: a sandbox on {} acts as the authorization server and the model.\n\
+             The answers come from the sandbox, not from Claude. Nothing leaves this machine, and nothing is left on it.",
             sandbox.origin()
         ));
         if let Approval::ByDemo(why) = approval {
-            context.say(&format!("There is nothing for you to do: the demo approves the sign-in by itself ({why})."));
+            context.say(&format!("The demo approves the sign-in itself ({why})."));
         }
         // `--` keeps a prompt that begins with a hyphen a prompt.
         let hyphen = args.prompt.starts_with('-').then_some("--");
         let steps = [
-            ("Sign in, once", vec!["oauth", "start"]),
-            ("Ask something", ["chat"].into_iter().chain(hyphen).chain([&*args.prompt]).collect()),
-            ("Look at the session", vec!["oauth", "status"]),
+            ("Sign in", vec!["oauth", "start"]),
+            ("Ask a question", ["chat"].into_iter().chain(hyphen).chain([&*args.prompt]).collect()),
+            ("Show the session", vec!["oauth", "status"]),
             ("Sign out", vec!["oauth", "logout"]),
         ];
         for (number, (title, words)) in (1..).zip(steps) {
@@ -107,12 +107,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             let code = step(&words, home.path(), approval, &sandbox, context).await?;
             if code != 0 {
                 // The step named its own way out, but its sandbox and its home are about to be gone.
-                context.say("\nThe demo ends here: run `nexus demo` to begin it anew.");
+                context.say("\nThe demo stops here. Run `nexus demo` to start again.");
                 return Ok(code);
             }
         }
         home.close().map_err(CliError::system("removing the throw-away home"))?;
-        context.say("\nThat was all of it. To do the same with Claude, see the README: install, then sign in.");
+        context.say("\nDone. To use Claude, register an OAuth client (see the README), then run `nexus oauth start`.");
         Ok(0)
     })
 }
@@ -120,11 +120,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 /// There is no folder for a throw-away home.
 fn homeless(error: &io::Error) -> CliError {
     let why = match error.kind() {
-        io::ErrorKind::NotFound => "this folder for temporary files does not exist".to_owned(),
+        io::ErrorKind::NotFound => "the folder for temporary files does not exist".to_owned(),
         // Without the name that was tried, which is no folder of anybody's.
-        kind => format!("no temporary folder can be made here: {kind}"),
+        kind => format!("cannot create a temporary folder: {kind}"),
     };
-    let hint = "set TMPDIR to a folder that can be written to, then run `nexus demo` again".into();
+    let hint = "set TMPDIR to a writable folder, then run `nexus demo` again".into();
     CliError::File { path: std::env::temp_dir(), reason: why, hint }
 }
 
@@ -200,7 +200,7 @@ async fn approve(
         } else if text.starts_with("Waiting")
             && let Some(url) = url.take()
         {
-            context.say(&format!("({why}: the demo approves this now)"));
+            context.say(&format!("(approving the sign-in: {why})"));
             let back = Sandbox::approve(&url).await.map_err(CliError::system("approving"))?;
             // `start` is still talking while it answers the browser, so both happen at once; what
             // came of it, it says itself.

@@ -5,14 +5,14 @@ use serde_json::json;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
-/// List the models that the session may use, one id a line
+/// List the available models, one id per line
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Use this provider of config.toml
+    /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let seen = context.session(&client)?;
     let models = context.wait(async {
         let _seen = context.progress();
-        context.waiting("asking which models there are");
+        context.waiting("listing the models");
         Ok(client.models("", seen).await?)
     })?;
     match args.json {

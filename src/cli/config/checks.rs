@@ -65,7 +65,7 @@ pub(super) fn not_a_client_id(id: &str) -> Option<&'static str> {
     } else if dots || (id.starts_with('<') && id.ends_with('>')) {
         Some("is a placeholder")
     } else if id.trim() != id || id.chars().any(char::is_control) {
-        Some("has white space around it or a line break in it")
+        Some("has white space around it or a control character in it")
     } else {
         None
     }
@@ -94,11 +94,11 @@ pub(super) fn headers<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[
     for entry in entries {
         let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
         let (why, hint) = if entry.name.is_empty() || !entry.name.bytes().all(token) {
-            ("is not a header name: those have letters, digits and hyphens", "fix or remove it")
+            ("is not a valid header name", "fix or remove it")
         } else if is_one_of(FRAMING) || is_one_of(reserved) {
             (SET_BY_NEXUS, if is_one_of(&[AUTHORIZATION]) { USE_ANOTHER_HEADER } else { "remove it" })
         } else if !entry.value.bytes().all(printable) {
-            ("has characters that a header cannot contain", "fix or remove it")
+            ("has characters that are not allowed in a header", "fix or remove it")
         } else {
             continue;
         };
@@ -114,7 +114,7 @@ pub(super) fn warn_if_readable(path: &Path, warnings: &mut Vec<String>) {
         use std::os::unix::fs::PermissionsExt as _;
         if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0) {
             let path = path.display();
-            warnings.push(format!("{path} holds a secret and others may read it: run `chmod 600 {path}`"));
+            warnings.push(format!("{path} contains a secret and others can read it: run `chmod 600 {path}`"));
         }
     }
     #[cfg(not(unix))]

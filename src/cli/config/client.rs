@@ -38,17 +38,17 @@ impl Section {
         let Some(id) = client_id else {
             if secret.is_some() {
                 let key = if self.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
-                return Err(source.invalid(key, "needs a `client_id`", "write the `client_id` too"));
+                return Err(source.invalid(key, "requires `client_id`", "add `client_id`"));
             }
             return Ok(provider);
         };
         if auth == ClientAuth::None && secret.is_some() {
-            let hint = "remove one of the two; a secret is sent with basic or post";
+            let hint = "remove the secret, or set `client_auth` to \"basic\" or \"post\"";
             return Err(source.invalid("client_auth", "is none, but there is a client secret", hint));
         }
         if auth != ClientAuth::None && secret.is_none() && provider.name != *BUILT_IN {
             let why = format!("is {}, but there is no client secret", auth.as_str());
-            return Err(source.invalid("client_auth", &why, "write a `client_secret` or `client_secret_file`"));
+            return Err(source.invalid("client_auth", &why, "add `client_secret` or `client_secret_file`"));
         }
         provider.client = Some(OAuthClient { id, secret, auth });
         Ok(provider)
@@ -59,15 +59,15 @@ impl Section {
         let Self { source, provider, .. } = self;
         let asks = !provider.scopes.is_empty() || !source.has("scopes");
         if asks && provider.authorize_params.contains_key("scope") {
-            let why = "has a `scope`, which is set by `scopes`";
-            return Err(source.invalid("authorize_params", why, "write it in `scopes`"));
+            let why = "contains `scope`, which belongs in `scopes`";
+            return Err(source.invalid("authorize_params", why, "move it to `scopes`"));
         }
         if auth != ClientAuth::Basic {
             return Ok(());
         }
         for (key, style) in [("code_headers", &provider.code), ("refresh_headers", &provider.refresh)] {
             if style.headers.keys().any(|name| name.eq_ignore_ascii_case(checks::AUTHORIZATION)) {
-                let why = "has an `Authorization`, which nexus sends the client secret in";
+                let why = "contains `Authorization`, which carries the client secret";
                 return Err(source.invalid(key, why, checks::USE_ANOTHER_HEADER));
             }
         }
@@ -88,9 +88,9 @@ impl Section {
         }
         let path = self.source.beside(file);
         let text = fs::read_to_string(&path).map_err(|error| {
-            let why = format!("names {}, which cannot be read: {error}", path.display());
+            let why = format!("points to {}, which cannot be read: {error}", path.display());
             let hint = match error.kind() {
-                io::ErrorKind::NotFound => "create it, with the secret and nothing else in it",
+                io::ErrorKind::NotFound => "create the file with only the secret in it",
                 _ => "make the file readable",
             };
             self.source.invalid("client_secret_file", &why, hint)
@@ -136,8 +136,8 @@ pub(super) fn apply_variables(
         }
         Some(file) if file.secret.is_some() && secret.is_none() => {
             warning = Some(format!(
-                "CLAUDE_CODE_CLIENT_ID names another client than `provider.{BUILT_IN}.client_id` in {}, whose secret is \
-                 not sent for it: if this one has a secret, set CLAUDE_CODE_CLIENT_SECRET",
+                "CLAUDE_CODE_CLIENT_ID differs from `provider.{BUILT_IN}.client_id` in {}, so the secret there is not \
+                 used; if this client has a secret, set CLAUDE_CODE_CLIENT_SECRET",
                 path.display()
             ));
         }

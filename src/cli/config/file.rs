@@ -52,10 +52,10 @@ pub(super) fn read(path: &Path) -> Result<File> {
 fn text(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
-        return Err(io::Error::other("this is no file"));
+        return Err(io::Error::other("not a regular file"));
     }
     if found.len() > LARGEST {
-        return Err(io::Error::other("this is larger than 1 MiB"));
+        return Err(io::Error::other("larger than 1 MiB"));
     }
     fs::read_to_string(path)
 }
@@ -182,7 +182,7 @@ fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> CliError {
         Some((key, must_be)) => format!("`{key}` in {path}, line {number}, {must_be}"),
         // The parser may quote the value, which may be a secret.
         None if line.contains("secret") || line.contains("pass") => {
-            format!("{path}, line {number}: the value is not text in quotes")
+            format!("{path}, line {number}: the value is not a quoted string")
         }
         // `message` alone: the error's own text would quote the line.
         None => format!("{path}, line {number}: {}", error.message().trim().replace('\n', ", ")),

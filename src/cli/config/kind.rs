@@ -114,14 +114,14 @@ impl<T> Kind<T> {
     /// What the value is, as it has to be written.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Text(_) | Self::ClientId(_) | Self::Secret(_) => "text in quotes".into(),
-            Self::Path(_) => "a path in quotes".into(),
-            Self::Url(_) => "a URL in quotes".into(),
+            Self::Text(_) | Self::ClientId(_) | Self::Secret(_) => "a quoted string".into(),
+            Self::Path(_) => "a quoted path".into(),
+            Self::Url(_) => "a quoted URL".into(),
             Self::Bool(_) => "true or false, without quotes".into(),
             Self::Count(_) => format!("a whole number from 1 to {}, without quotes", u32::MAX),
-            Self::List(_) => "a list of texts in quotes: [\"one\", \"two\"]".into(),
+            Self::List(_) => "a list of quoted strings: [\"one\", \"two\"]".into(),
             Self::Table(_) | Self::Params(..) | Self::Headers(..) => {
-                "a table of texts in quotes: { name = \"value\" }".into()
+                "a table of quoted strings: { name = \"value\" }".into()
             }
             Self::Choice(choices) => {
                 let choices: Vec<_> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();

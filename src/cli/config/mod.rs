@@ -150,13 +150,17 @@ impl Settings {
             (None, Some(command)) => {
                 let words: Vec<String> = command.split_whitespace().map(String::from).collect();
                 if words.is_empty() {
-                    return Err(source.invalid("passphrase_command", "is empty", "write a program and its arguments"));
+                    return Err(source.invalid(
+                        "passphrase_command",
+                        "is empty",
+                        "set it to a program and its arguments",
+                    ));
                 }
                 Some(PassphraseSource::Command(words))
             }
             (None, None) if self.key == Some(KeyBackend::Passphrase) => {
-                let why = "is passphrase, but nothing says where the passphrase comes from";
-                let hint = "write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it";
+                let why = "is \"passphrase\", but neither `passphrase_file` nor `passphrase_command` is set";
+                let hint = "set one of the two";
                 return Err(source.invalid("key", why, hint));
             }
             (None, None) => None,
@@ -168,12 +172,12 @@ impl Settings {
 fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> CliError {
     let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
     let name = nexus::internal::clean::clean(name);
-    let write = format!("write a section [provider.{name}] in {}", path.display());
+    let add = format!("add a section [provider.{name}] to {}", path.display());
     invalid(
-        format!("no provider is called `{name}`; known are: {}", known.join(", ")),
+        format!("unknown provider `{name}`; configured: {}", known.join(", ")),
         match nearest(&name, known.iter().map(String::as_str)) {
-            Some(nearest) => format!("did you mean `{nearest}`? If not, {write}"),
-            None => write,
+            Some(nearest) => format!("did you mean `{nearest}`? Otherwise {add}"),
+            None => add,
         },
     )
 }

@@ -7,8 +7,8 @@ use nexus::{ProviderConfig, Url};
 
 /// What stands before the keys.
 const INTRODUCTION: &str = "The keys of config.toml, which is in ~/.config/nexus/ on Linux and in the platform's config directory \
-    elsewhere. NEXUS_HOME=/folder moves it, and everything else that nexus stores, to that folder. Without the \
-    file, the defaults hold. A key that is not listed here is an error.";
+    elsewhere. NEXUS_HOME=/folder moves it, and everything else that nexus stores, to that folder. All keys \
+    are optional; a key that is not listed here is an error.";
 
 /// What stands before the keys of a provider.
 const PROVIDERS: &str = "A section [provider.NAME] describes an authorization server, the client that is registered \
@@ -28,9 +28,9 @@ pub(crate) fn text(columns: usize) -> String {
     page.heading("The built-in provider");
     page.paragraph(
         0,
-        "Without a section, there is the provider claude_code. A section [provider.claude_code] replaces single values \
-         of it. CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and CLAUDE_CODE_REDIRECT_URI win over that section. \
-         Its defaults differ from those above in:",
+        "The provider claude_code needs no section. A section [provider.claude_code] overrides single values of it; \
+         CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and CLAUDE_CODE_REDIRECT_URI override that section. Its \
+         defaults that differ from those above:",
     );
     page.text.push('\n');
     for line in built_in() {

@@ -75,7 +75,7 @@ fn command_line() -> Vec<CliError> {
         NoConversation { wanted: text("1w"), several: 2 },
         NoConversation { wanted: String::new(), several: 0 },
         SchemaMismatch { reason: text("at `/age`, want integer, but got string"), cut: false },
-        SchemaMismatch { reason: text("it is no JSON: EOF while parsing an object"), cut: true },
+        SchemaMismatch { reason: text("not valid JSON: EOF while parsing an object"), cut: true },
         File { path: path("answers.jsonl"), reason: text("Permission denied"), hint: text("make it writable") },
         OutputBusy { path: path("answers.jsonl") },
         BadLine { number: 7, reason: text("`prompt` is missing") },
@@ -251,7 +251,7 @@ fn api() -> Vec<CliError> {
     let not_found = || Box::new(refusal(Some(404), Some("not_found_error")));
     let mut all = vec![
         NoApiUrl { provider: work() },
-        UnusableHeader { provider: work(), name: text("x y"), reason: "no header is called so" },
+        UnusableHeader { provider: work(), name: text("x y"), reason: "not a valid header name" },
         UnusableToken,
         ReservedField { field: text("model") },
         UnwritableQuestion { reason: text("a float that is not finite") },

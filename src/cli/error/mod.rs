@@ -41,7 +41,7 @@ fn wait(retry_after: Option<Duration>) -> String {
 
 /// What to do about the history's file.
 const AFTER_HISTORY: session::After =
-    session::After { otherwise: ", or use --no-history", if_damaged: "move it away to begin a new history" };
+    session::After { otherwise: ", or use --no-history", if_damaged: "move it away to start a new history" };
 
 /// The exit code of a class of errors, from the table in the README.
 pub(crate) fn exit_code(class: ErrorClass) -> u8 {
@@ -125,7 +125,7 @@ pub(crate) enum CliError {
         hint: String,
     },
     /// Another process writes the output file.
-    #[error("{}: another nexus is writing it", path.display())]
+    #[error("{}: another nexus process is writing this file", path.display())]
     OutputBusy {
         /// The file.
         path: PathBuf,
@@ -156,7 +156,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     History(StoreError),
     /// A session was to be deleted and is still in the store.
-    #[error("the session could not be deleted here: {0}")]
+    #[error("the local session could not be deleted: {0}")]
     NotDeleted(Error),
     /// The library failed.
     #[error(transparent)]
@@ -171,23 +171,23 @@ pub(crate) enum CliError {
 
 fn no_model(provider: &str, unlisted: Option<&Refusal>) -> String {
     match unlisted {
-        None => format!("no model is named and none is known for {provider}"),
-        Some(refusal) => format!("no model is named, and {provider} has no list of them: {refusal}"),
+        None => format!("no model is set for {provider}, and it lists none"),
+        Some(refusal) => format!("no model is set for {provider}, and it has no list of models: {refusal}"),
     }
 }
 
 fn no_conversation(wanted: &str, several: usize) -> String {
     match (wanted, several) {
-        ("", _) => "no conversation is kept yet".into(),
-        (wanted, 0) => format!("no conversation is called `{wanted}`"),
-        (wanted, several) => format!("{several} conversations begin with `{wanted}`"),
+        ("", _) => "there are no saved conversations".into(),
+        (wanted, 0) => format!("no conversation has the id `{wanted}`"),
+        (wanted, several) => format!("{several} conversation ids begin with `{wanted}`"),
     }
 }
 
 fn schema_mismatch(reason: &str, cut: bool) -> String {
     match cut {
-        false => format!("the answer does not fit the schema: {reason}"),
-        true => format!("the answer reached --max-tokens and was cut, so it does not fit the schema: {reason}"),
+        false => format!("the answer does not match the schema: {reason}"),
+        true => format!("the answer was cut off at --max-tokens and does not match the schema: {reason}"),
     }
 }
 
@@ -247,24 +247,24 @@ impl CliError {
             Self::NoClientId { error, others } => sign_in::provider_hint(error, others),
             Self::NoModel { provider, unlisted: Some(_) } => api::no_list(provider),
             Self::NoModel { provider, unlisted: None } => format!(
-                "`nexus models{}` lists them: name one with --model, or as `model = \"...\"` in config.toml",
+                "run `nexus models{}` to list the models, then pass --model, or set `model = \"...\"` in config.toml",
                 provider::option_for(provider)
             ),
             Self::NoConversation { wanted, .. } if wanted.is_empty() => {
-                "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
+                "start one with `nexus chat`; outside a terminal, pass --history to save it".into()
             }
-            Self::NoConversation { .. } => "`nexus history list` lists them".into(),
-            Self::SchemaMismatch { cut: true, .. } => {
-                "give it more room with --max-tokens; `--json` tells what came".into()
+            Self::NoConversation { .. } => "run `nexus history list` to see the ids".into(),
+            Self::SchemaMismatch { cut: true, .. } => "raise --max-tokens; --json prints the answer as it came".into(),
+            Self::SchemaMismatch { .. } => {
+                "ask again, or rephrase the question; --json prints the answer as it came".into()
             }
-            Self::SchemaMismatch { .. } => "ask again, or differently; `--json` tells what came".into(),
-            Self::OutputBusy { .. } => "wait until it is done, or name another file with --out".into(),
+            Self::OutputBusy { .. } => "wait until it is done, or pass another file with --out".into(),
             Self::BadLine { .. } => "fix the line, then run the same command again".into(),
             Self::Incomplete { temporary: true, .. } => {
-                "run the same command again: it asks only what has no answer yet".into()
+                "run the same command again: it asks only the lines without an answer".into()
             }
             Self::Incomplete { .. } => {
-                "each of their results says why: fix that, then run the same command again".into()
+                "see the error in each of their results, fix it, then run the same command again".into()
             }
             Self::System { .. } | Self::Stdout(_) => FIX_AND_REPEAT.into(),
             Self::Interrupted(_) => String::new(),

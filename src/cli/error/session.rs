@@ -20,9 +20,9 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::RefreshFailed { failure, .. } if failure.temporary => {
             format!("try again in {}", wait(failure.retry_after))
         }
-        SessionError::RefreshFailed { provider, .. } => format!("if it stays so, {}", start(provider)),
+        SessionError::RefreshFailed { provider, .. } => format!("if it keeps failing, {}", start(provider)),
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
-        SessionError::DoesNotOpen { .. } => format!("put the right key back, or {}", sign_in_again()),
+        SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
         SessionError::Store(error) => store_hint(error, AFTER_SESSIONS),
         SessionError::Key(error) => key_hint(error),
         SessionError::NotSent(error) => {
@@ -38,9 +38,8 @@ pub(crate) fn not_signed_in(provider: &str, others: &[String]) -> String {
     match others {
         [] => start(provider),
         [other, ..] => format!(
-            "you are signed in to {}: say `--provider {other}`, or write `default = \"{other}\"` at the top of \
-             config.toml; or {}",
-            others.join(", "),
+            "to use {}, pass `--provider {other}`, or set `default = \"{other}\"` at the top of config.toml; otherwise {}",
+            others.join(" or "),
             start(provider)
         ),
     }
@@ -69,7 +68,7 @@ pub(super) const AFTER_SESSIONS: After = After {
 /// What to do about a store's error.
 pub(crate) fn store_hint(error: &StoreError, after: After) -> String {
     match error {
-        StoreError::Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),
+        StoreError::Busy { .. } => "try again; if it keeps failing, look for a hung nexus process".into(),
         StoreError::File { problem, .. } => file_hint(problem, after),
         StoreError::Superseded | StoreError::LockLost | StoreError::Unavailable(_) => "try again".into(),
         _ => format!("fix that{}", after.otherwise),
@@ -79,21 +78,21 @@ pub(crate) fn store_hint(error: &StoreError, after: After) -> String {
 fn file_hint(problem: &FileProblem, after: After) -> String {
     let cure = match problem {
         FileProblem::DiskFull => "free some space",
-        FileProblem::QuotaExceeded => "remove files of yours",
-        FileProblem::FileTooLarge { .. } => "raise the limit on the size of files (`ulimit -f`)",
+        FileProblem::QuotaExceeded => "delete some of your files",
+        FileProblem::FileTooLarge { .. } => "raise the file size limit (`ulimit -f`)",
         FileProblem::NotWritable => "make both writable",
-        FileProblem::Locked => "wait for that program, or end it",
+        FileProblem::Locked => "wait for that program, or stop it",
         FileProblem::Damaged => return after.if_damaged.into(),
         FileProblem::NewerVersion { .. } => return "upgrade nexus".into(),
-        FileProblem::Journal(_) => return "find out who put it there, and take it away if it is not yours".into(),
+        FileProblem::Journal(_) => return "remove that file if it is not yours, then run the command again".into(),
         FileProblem::Lock(_) => return "make the folder writable, then run the command again".into(),
         FileProblem::Folder { existing, .. } => {
             return format!(
-                "make {} a folder of yours that can be written to, or set NEXUS_HOME to another one",
+                "make {} a folder that you can write to, or set NEXUS_HOME to another folder",
                 existing.display()
             );
         }
-        FileProblem::Refused(_) => "make the file and its folder yours and writable",
+        FileProblem::Refused(_) => "make sure that you own the file and its folder and can write to them",
         _ => "fix that",
     };
     format!("{cure}{}", after.otherwise)
@@ -103,12 +102,12 @@ fn file_hint(problem: &FileProblem, after: After) -> String {
 fn key_hint(error: &KeyError) -> String {
     let start_anew = |path: &Path| format!("remove {} and {}", path.display(), sign_in_again());
     match error {
-        KeyError::Missing { .. } => format!("put the key file back, or {}", sign_in_again()),
+        KeyError::Missing { .. } => format!("restore the key file, or {}", sign_in_again()),
         KeyError::Unreadable { path, .. } | KeyError::NotAKey { path } | KeyError::KeyringEntryMissing { path, .. } => {
-            format!("put the right key back, or {}", start_anew(path))
+            format!("restore the right key, or {}", start_anew(path))
         }
         KeyError::NoPassphrase => {
-            "write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
+            "set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
         }
         KeyError::PassphraseMissing { .. } => {
             "fix `passphrase_file` or `passphrase_command` in config.toml, then run the command again".into()
@@ -118,21 +117,21 @@ fn key_hint(error: &KeyError) -> String {
             start_anew(path)
         ),
         KeyError::KeyringUnusable { path, .. } => {
-            format!("{WAY_IN} (`nexus key move file` there takes the key out of it), or {}", start_anew(path))
+            format!("{WAY_IN}, then run `nexus key move file`; or {}", start_anew(path))
         }
-        KeyError::KeyringRefused { .. } => format!("{WAY_IN}, or choose `nexus key move passphrase`"),
+        KeyError::KeyringRefused { .. } => format!("{WAY_IN}, or run `nexus key move passphrase`"),
         KeyError::Unwritable { problem: FileProblem::Refused(_), .. } => {
-            "make its folder yours and writable, then run the command again".into()
+            "make sure that you own its folder and can write to it, then run the command again".into()
         }
         KeyError::Unwritable { problem, .. } | KeyError::Folder { problem, .. } => file_hint(problem, AFTER_SESSIONS),
-        KeyError::Lock { .. } => "look for a hanging nexus process, then run the command again".into(),
+        KeyError::Lock { .. } => "look for a hung nexus process, then run the command again".into(),
         _ => FIX_AND_REPEAT.into(),
     }
 }
 
 /// What to do where the keyring cannot be used.
 const WAY_IN: &str = if cfg!(feature = "keyring") {
-    "run this in a session with an unlocked keyring"
+    "unlock the keyring, then run the command again"
 } else {
     "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source"
 };

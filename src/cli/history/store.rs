@@ -159,10 +159,7 @@ impl History {
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
         // "None is kept" would not be true of it.
         if nexus::internal::clean::clean(wanted).is_empty() {
-            return Err(CliError::usage(
-                "history",
-                "a conversation's id is not empty; `nexus history list` lists them",
-            ));
+            return Err(CliError::usage("history", "the conversation id is empty; `nexus history list` shows the ids"));
         }
         let mut found = match id::typed(wanted) {
             Some(id) => self.rows(&query, params![id], conversation)?,
@@ -223,7 +220,7 @@ impl History {
         if phrases.is_empty() && running_on.is_empty() {
             return Err(CliError::usage(
                 "history search",
-                "there is no word to search for: write one behind `nexus history search`",
+                "no word to search for: pass at least one to `nexus history search`",
             ));
         }
         let limit = limit.map_or(-1, i64::from);

@@ -63,9 +63,7 @@ impl Context {
 
     fn tell_of_settling(&self, told: bool) -> bool {
         if !told {
-            self.say(
-                "note: waiting until the refreshed session is saved; ending that with a second Ctrl-C may cost it",
-            );
+            self.say("note: saving the refreshed session; a second Ctrl-C quits at once and may lose the session");
         }
         true
     }

@@ -7,7 +7,7 @@ use super::complain;
 pub(crate) fn hush_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |place| format!(" ({}:{})", place.file(), place.line()));
-        complain(&format!("error: this is a defect of nexus{place}\n  please report it, with what you did"));
+        complain(&format!("error: this is a bug in nexus{place}\n  please report it, with the command you ran"));
     }));
 }
 
@@ -32,7 +32,7 @@ mod tests {
         let ran = Command::new(std::env::current_exe().unwrap()).args(words).env(SECOND, "1").output().unwrap();
         let said = String::from_utf8(ran.stderr).unwrap();
         assert!(!ran.status.success());
-        assert!(said.contains("error: this is a defect of nexus (src/cli/terminal/hush.rs:"), "{said}");
+        assert!(said.contains("error: this is a bug in nexus (src/cli/terminal/hush.rs:"), "{said}");
         assert!(!said.contains("4711"), "{said}");
     }
 }

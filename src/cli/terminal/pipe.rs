@@ -34,7 +34,7 @@ impl Context {
             Err(RecvTimeoutError::Disconnected) => Err(gone()),
             Err(RecvTimeoutError::Timeout) => {
                 let name = path.display();
-                complain(&format!("note: still reading {name}, which has not ended; Ctrl-C ends this"));
+                complain(&format!("note: still reading {name}; Ctrl-C cancels"));
                 read.recv().map_err(|_| gone())?
             }
         }

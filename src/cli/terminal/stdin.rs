@@ -21,13 +21,13 @@ const SILENCE: Duration = Duration::from_secs(2);
 pub(crate) fn text(say: impl Fn(&str), instead: &str) -> Result<String> {
     let bytes = read(LARGEST + 1, say, instead)?;
     if bytes.len() > LARGEST {
-        return Err(CliError::usage("chat", "stdin holds more than 32 MB, which is more than a request may"));
+        return Err(CliError::usage("chat", "stdin has more than 32 MB, the limit of a request"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         CliError::Usage {
-            message: format!("stdin is not UTF-8 text: byte {at} begins no character"),
-            hint: "a picture or a PDF is sent along with `-a -` and a question in words; text is converted by \
+            message: format!("stdin is not text: invalid UTF-8 at byte {at}"),
+            hint: "attach an image or a PDF with `-a -` and pass the question as an argument; convert text with \
                    `iconv -t UTF-8`"
                 .into(),
         }
@@ -42,13 +42,13 @@ pub(crate) fn read(most: usize, say: impl Fn(&str), instead: &str) -> Result<Vec
     let mut input = io::stdin().lock();
     let mut told = input.is_terminal();
     if told {
-        say("note: reading the question from the terminal; Ctrl-D on a line of its own ends it");
+        say("note: reading the question from the terminal; end it with Ctrl-D on an empty line");
     }
     let mut bytes = Vec::new();
     loop {
         if !told && is_silent() {
             told = true;
-            say(&format!("note: still reading stdin, which has not ended{instead}; Ctrl-C ends this"));
+            say(&format!("note: still reading stdin{instead}; Ctrl-C cancels"));
         }
         let read = match input.fill_buf() {
             Ok([]) => return Ok(bytes),

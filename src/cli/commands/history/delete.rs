@@ -11,15 +11,15 @@ use nexus::internal::time;
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Args {
-    /// Which ones: their ids, or the beginnings of them
+    /// Ids of the conversations, or unique prefixes
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 
-    /// Everything that is kept
+    /// Delete all conversations
     #[arg(long)]
     all: bool,
 
-    /// Those in which nothing was said for so long (90s, 5m, 1h, 30d)
+    /// Delete conversations not used for this long (90s, 5m, 1h, 30d)
     #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
     older_than: Option<Duration>,
 }

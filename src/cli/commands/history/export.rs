@@ -7,11 +7,11 @@ use crate::cli::history::telling;
 /// What `nexus history export` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How it is written
+    /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Json)]
     format: Format,
 
-    /// The same as --format json
+    /// Short for --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
@@ -19,9 +19,9 @@ pub(crate) struct Args {
 /// How a history is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// One object, as `nexus history show --json` has it for each conversation
+    /// One object with all conversations, each as in `nexus history show --json`
     Json,
-    /// One document, a chapter a conversation
+    /// One document, with a section per conversation
     Markdown,
 }
 

@@ -10,11 +10,11 @@ use nexus::internal::time;
 /// What `nexus history list` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// So many at most
+    /// Maximum number of results
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         .collect();
     context.print(&lines)?;
     if listed.is_empty() {
-        context.say("No conversations are kept");
+        context.say("No saved conversations");
     }
     Ok(0)
 }

@@ -11,15 +11,15 @@ use nexus::internal::time;
 /// What `nexus history search` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What was said; all of it
+    /// Words to search for; all must occur
     #[arg(required = true, value_name = "WORD")]
     words: Vec<String>,
 
-    /// So many at most
+    /// Maximum number of results
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         .collect();
     context.print(&lines)?;
     if found.is_empty() {
-        context.say("Nothing found");
+        context.say("No matches");
     }
     Ok(0)
 }

@@ -10,10 +10,10 @@ use crate::cli::history::telling;
 /// What `nexus history show` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which one: its id, or the beginning of it; else the last used
+    /// Id of the conversation, or a unique prefix; the most recently used one if omitted
     id: Option<String>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,4 +1,4 @@
-//! `nexus key show`: who keeps the key, and whether it opens what is stored.
+//! `nexus key show`: where the key is kept, and whether it opens the stored sessions.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use nexus::{KeyBackend, KeyConfig};
 /// What `nexus key show` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 fn message(found: Option<&KeyLocation>, config: &KeyConfig) -> String {
     let Some(found) = found else {
         let backend = config.backend.unwrap_or(KeyBackend::File).as_str();
-        return format!("none yet: the first sign-in makes one ({backend})");
+        return format!("no key yet: the first sign-in creates one ({backend})");
     };
     let backend = found.backend.as_str();
     match &found.entry {

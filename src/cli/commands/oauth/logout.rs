@@ -5,10 +5,10 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, exit_code};
 use nexus::{Client, ErrorClass, Revocation, SignedOut};
 
-/// Revoke the session at the server where that can be done, and forget it here
+/// Sign out: revoke the session if `revoke_url` is set, then delete it locally
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Sign out of this provider of config.toml
+    /// Provider to sign out of, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
     provider: Option<String>,
 
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     }
     let stored = context.providers()?;
     if stored.is_empty() {
-        context.say("Nothing to forget");
+        context.say("Not signed in");
     }
     let mut codes = Vec::new();
     for provider in stored {
@@ -54,33 +54,38 @@ fn worst(codes: &[u8]) -> u8 {
 
 fn sign_out(client: &Client, context: &Context) -> Done {
     if matches!(context.found(client), Ok(None)) {
-        context.say("Nothing to forget");
+        context.say("Not signed in");
         // A configuration that no longer names a provider leaves its session where it is.
         let others = context.providers().unwrap_or_default();
         if !others.is_empty() {
-            context.say(&format!("note: you are signed in to {}: say --provider NAME, or --all", others.join(", ")));
+            context.say(&format!(
+                "note: signed in to {}; sign out there with --provider NAME or --all",
+                others.join(", ")
+            ));
         }
         return Ok(0);
     }
     let signed_out = context.wait(async { Ok(client.sign_out("").await?) })?;
     let Some(SignedOut { revocation, remains }) = signed_out else {
-        context.say("Nothing to forget");
+        context.say("Not signed in");
         return Ok(0);
     };
     context.say(&match revocation {
-        Revocation::Revoked { host } => format!("Revoked at {host}"),
-        Revocation::Failed { host, why } => format!("Not revoked: {host} {why}; its tokens live until they expire"),
+        Revocation::Revoked { host } => format!("Revoked the session at {host}"),
+        Revocation::Failed { host, why } => {
+            format!("Not revoked: {host} {why}; its tokens stay valid until they expire")
+        }
         Revocation::Unsupported => {
-            "Not revoked: this provider has no revocation endpoint; its tokens live until they expire".to_owned()
+            "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire".to_owned()
         }
         Revocation::Unreadable(error) => {
-            format!("Not revoked, because it cannot be read: {error}; its tokens live until they expire")
+            format!("Not revoked: the stored session cannot be read: {error}; its tokens stay valid until they expire")
         }
     });
     if let Some(error) = remains {
         return Err(CliError::NotDeleted(error));
     }
-    context.say("Forgotten here");
+    context.say("Deleted the local session");
     Ok(0)
 }
 

@@ -13,13 +13,13 @@ pub(crate) mod token;
 /// What can be done with a session.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign in: opens the browser and waits for the approval
+    /// Sign in: open the browser and wait for approval
     Start(start::Args),
-    /// Tell whether there is a session and how long its token lives, without the network
+    /// Show the session and when its token expires, without network access
     Status(status::Args),
-    /// Revoke the session at the server where that can be done, and forget it here
+    /// Sign out: revoke the session if `revoke_url` is set, then delete it locally
     Logout(logout::Args),
-    /// Print a fresh access token and nothing else
+    /// Print a fresh access token
     Token(token::Args),
 }
 

@@ -13,18 +13,18 @@ use nexus::internal::oauth::page::Outcome;
 use nexus::internal::time;
 use nexus::{AuthorizationRequest, Client, ProviderError, Session};
 
-/// Sign in: opens the browser and waits for the approval
+/// Sign in: open the browser and wait for approval
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Sign in to this provider of config.toml
+    /// Provider to sign in to, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Print the URL and open no browser
+    /// Print the URL instead of opening a browser
     #[arg(long)]
     no_browser: bool,
 
-    /// How long to wait for the approval (90s, 5m, 1h)
+    /// How long to wait for approval (90s, 5m, 1h)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = time::parse_wait)]
     timeout: Duration,
 }
@@ -79,7 +79,7 @@ fn invite(args: &Args, context: &Context, listener: &RedirectListener, request: 
     });
     context.say(&format!("\n{}\n", request.url()));
     context.say(&format!(
-        "Waiting for the answer at {} for {} (Ctrl-C ends it).",
+        "Waiting for the redirect to {}, for up to {} (Ctrl-C cancels).",
         listener.redirect_uri(),
         time::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
     ));

@@ -9,14 +9,14 @@ use crate::cli::error::start;
 use nexus::Session;
 use nexus::internal::time;
 
-/// Tell whether there is a session and how long its token lives, without the network
+/// Show the session and when its token expires, without network access
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Look at this provider of config.toml
+    /// Provider to show, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -9,21 +9,21 @@ use crate::cli::context::Context;
 use nexus::internal::time;
 use nexus::{Freshness, Session};
 
-/// Print a fresh access token and nothing else
+/// Print a fresh access token
 ///
-/// It has at least 330 seconds or half its lifetime left, whichever is less; it is refreshed once if
-/// it has to be.
+/// The token has at least 330 seconds or half its lifetime left, whichever is less. It is refreshed
+/// first if necessary.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Use this provider of config.toml
+    /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Ask for a token that lives at least so long (90s, 5m, 1h)
+    /// Minimum remaining lifetime of the token (90s, 5m, 1h)
     #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
     min_ttl: Option<Duration>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -54,10 +54,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         && (session.generation != generation || !refreshable)
     {
         let why = match refreshable {
-            true => "the server gives none that lives longer",
-            false => "there is no refresh token to get another one with",
+            true => "the server issues no longer-lived token",
+            false => "there is no refresh token to get a new one",
         };
-        context.say(&format!("note: the token lives for {} only; {why}", time::span(left)));
+        context.say(&format!("note: the token expires in {}; {why}", time::span(left)));
     }
     match args.json {
         true => context.print_object(&object(&client.provider().name, &session))?,
