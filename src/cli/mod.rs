@@ -1,5 +1,4 @@
-//! The top of the grammar. What each command takes stands at the top of its own file, where its
-//! doc comment is the help text. Nothing here reads the world.
+//! The command line. Each command declares its arguments in its own file, where doc comments are the help texts.
 
 use std::ffi::OsString;
 
@@ -27,7 +26,6 @@ use commands::{chat, completions, demo, help, key, models, oauth};
 #[command(name = "nexus", version, after_help = EXIT_CODES, propagate_version = true)]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 
@@ -36,9 +34,8 @@ pub(crate) struct Cli {
     pub(crate) verbose: bool,
 }
 
-/// What nexus can do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is read once")]
+#[expect(clippy::large_enum_variant, reason = "there is only one value")]
 pub(crate) enum Command {
     /// Sign in and out, show the session, print its access token
     #[command(subcommand)]
@@ -59,7 +56,7 @@ pub(crate) enum Command {
     Completions(Deferred<completions::Args>),
 }
 
-/// The exit codes, as every help text and the README tell them.
+/// The end of the help text. The README has the same exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0      success (including a closed pipe)
@@ -78,49 +75,48 @@ Environment:
 `nexus help config` lists the keys of config.toml.";
 
 /// The commands that have subcommands.
-const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];
+const GROUPS: &[&str] = &["history", "key", "oauth"];
 
-/// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own;
-/// likewise `nexus oauth help`.
-pub(crate) fn asked_for_help(mut words: Vec<OsString>) -> Vec<OsString> {
-    let is_help = |at: usize| words.get(at).is_some_and(|word| word == "help");
-    let in_two_words = words.get(1).is_some_and(|word| IN_TWO_WORDS.iter().any(|first| word == first));
-    let at = if is_help(1) { Some(1) } else { Some(2).filter(|at| in_two_words && is_help(*at)) };
+/// Turns `nexus help COMMAND` into `nexus COMMAND --help`, and `nexus oauth help` into `nexus oauth --help`.
+pub(crate) fn rewrite_help(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_help = |at: usize| args.get(at).is_some_and(|word| word == "help");
+    let has_group = args.get(1).is_some_and(|word| GROUPS.iter().any(|group| word == group));
+    let at = if is_help(1) { Some(1) } else { Some(2).filter(|at| has_group && is_help(*at)) };
     if let Some(at) = at {
-        words.remove(at);
-        words.push("--help".into());
+        args.remove(at);
+        args.push("--help".into());
     }
-    words
+    args
 }
 
-/// A command whose own grammar is not built before it is its turn: the grammar of all of them costs
-/// more than most commands' work.
+/// A command whose arguments are built only when it is used. Building those of all commands takes longer than most
+/// commands run.
 #[derive(Debug)]
 pub(crate) struct Deferred<T>(pub(crate) T);
 
-/// Adds a grammar and keeps the description that the command had in its list.
-fn described(command: clap::Command, add: fn(clap::Command) -> clap::Command) -> clap::Command {
+/// Adds arguments and keeps the description that the command has in the list of commands.
+fn keep_about(command: clap::Command, add: fn(clap::Command) -> clap::Command) -> clap::Command {
     let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
     add(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
 }
 
 impl<T: Args> Args for Deferred<T> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_args))
+        command.defer(|command| keep_about(command, T::augment_args))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_args_for_update))
+        command.defer(|command| keep_about(command, T::augment_args_for_update))
     }
 }
 
 impl<T: Subcommand> Subcommand for Deferred<T> {
     fn augment_subcommands(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_subcommands))
+        command.defer(|command| keep_about(command, T::augment_subcommands))
     }
 
     fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_subcommands_for_update))
+        command.defer(|command| keep_about(command, T::augment_subcommands_for_update))
     }
 
     fn has_subcommand(name: &str) -> bool {
@@ -146,18 +142,18 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     }
 }
 
-/// Does what the words say, the program's name first, and gives the process's exit code.
-pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
+/// Runs a command line, which begins with the name of the program. Returns the exit code.
+pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     context::hide_memory();
-    terminal::hush_panics();
-    let words: Vec<_> = words.into_iter().collect();
-    if help::is_config(&words) {
+    terminal::install_panic_hook();
+    let args: Vec<_> = args.into_iter().collect();
+    if help::is_config(&args) {
         return commands::help_config();
     }
-    let words = asked_for_help(words);
-    match Cli::try_parse_from(&words) {
+    let args = rewrite_help(args);
+    match Cli::try_parse_from(&args) {
         Ok(cli) => commands::run(cli),
-        Err(error) => commands::misunderstood(error, &words),
+        Err(error) => commands::report_usage_error(error, &args),
     }
 }
 
@@ -174,6 +170,6 @@ mod tests {
         let with_subcommands = grammar.get_subcommands().filter(|command| command.has_subcommands());
         let mut names: Vec<_> = with_subcommands.map(|command| command.get_name()).collect();
         names.sort_unstable();
-        assert_eq!(names, IN_TWO_WORDS);
+        assert_eq!(names, GROUPS);
     }
 }

@@ -201,8 +201,7 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
     assert_eq!(told, expected);
     assert_eq!(
         output.stderr,
-        "3 lines answered, 6 failed; 3 tokens in, 39 out\nerror: 6 lines have no answer\n  each of their results \
-         says why: fix that, then run the same command again\n"
+        "3 lines answered, 6 failed; 3 tokens in, 39 out\nerror: 6 lines have no answer\n  see the error in each of their results, fix it, then run the same command again\n"
     );
     assert_eq!((output.code, sandbox.counts().messages), (Some(1), 3));
 }
@@ -219,8 +218,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 75, stdout: "",
-        stderr: "2 lines answered, 2 failed; 2 tokens in, 26 out\nerror: 2 lines have no answer\n  run the same \
-                 command again: it asks only what has no answer yet\n",
+        stderr: "2 lines answered, 2 failed; 2 tokens in, 26 out\nerror: 2 lines have no answer\n  run the same command again: it asks only the lines without an answer\n",
     );
     let reasons = |answers: &BTreeMap<String, Value>| -> Vec<Value> {
         answers.values().map(|result| result["error"]["reason"].clone()).collect()
@@ -232,8 +230,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     assert_output!(
         output, 1, stdout: "",
         stderr: "note: 2 lines failed earlier; they are asked again if the input still has them\n0 lines answered, 2 answered before, 2 failed\n\
-                 error: 2 lines have no answer\n  each of their results says why: fix that, then run the same \
-                 command again\n",
+                 error: 2 lines have no answer\n  see the error in each of their results, fix it, then run the same command again\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, "overloaded".into(), Value::Null, "refused".into()]);
 
@@ -333,8 +330,7 @@ fn two_never_write_the_same_file() {
     block_on(gate.arrived(1));
     assert_output!(
         nexus.run(&BATCH), 75, stdout: "",
-        stderr: "error: [HOME]/answers.jsonl: another nexus is writing it\n  wait until it is done, or name another \
-                 file with --out\n",
+        stderr: "error: [HOME]/answers.jsonl: another nexus process is writing this file\n  wait until it is done, or pass another file with --out\n",
     );
     gate.open();
     assert_eq!(first.finish().code, Some(0));

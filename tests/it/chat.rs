@@ -80,7 +80,8 @@ fn a_prompt_that_is_none_is_refused_before_anything_else() {
     let empty =
         "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus chat --help`\n";
     let dash = "error: `-` reads the question from stdin and stands alone\n  see `nexus chat --help`\n";
-    let utf8 = "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass the question as an argument; convert text with `iconv -t UTF-8`\n";
+    let utf8 = "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass the \
+                question as an argument; convert text with `iconv -t UTF-8`\n";
     for (words, stdin, said) in [
         (&["chat"][..], &b""[..], empty),
         (&["chat", ""], b"", empty),
@@ -188,14 +189,13 @@ fn how_an_answer_ends_is_told_apart() {
         ("max_tokens", "note: the answer stops here because it reached --max-tokens\n", 0),
         (
             "refusal",
-            "note: what was printed is not an answer\nerror: the model declined to answer\n  ask differently, or another \
-             --model\n",
+            "note: what was printed is not an answer\nerror: the model declined to answer\n  rephrase the question, or \
+             try another --model\n",
             1,
         ),
         (
             "model_context_window_exceeded",
-            "note: what was printed is not the whole answer\nerror: the conversation no longer fits into the model's context\n  ask with less text, or a model with a \
-             larger context\n",
+            "note: what was printed is not the whole answer\nerror: the conversation no longer fits into the model's context\n  shorten the input, or use a model with a larger context\n",
             1,
         ),
     ] {
@@ -246,20 +246,20 @@ fn refusals_have_their_sentence_and_code() {
         (
             json(403, &json!({ "error": { "message": "no access", "type": "insufficient_scope", "code": null } })),
             "answered 403 insufficient_scope: no access",
-            "this account may not do that: try another --model, or ask whoever runs the account",
+            "the account lacks this permission: try another --model, or ask its administrator",
             1,
         ),
         (json(413, &json!({ "detail": "too big" })), "answered 413: too big", "shorten the input", 1),
         (
             json(429, &own("billing_error", "no credit")),
             "answered 429 billing_error: no credit (request req_1)",
-            "raise the limit with whoever pays for the account",
+            "check the credit and the spend limit of the account",
             1,
         ),
         (
             json(400, &own("invalid_request_error", "prompt is too long: 212000 tokens > 200000 maximum")),
             "answered 400 invalid_request_error: prompt is too long: 212000 tokens > 200000 maximum (request req_1)",
-            "ask with less text, or a model with a larger context",
+            "shorten the input, or use a model with a larger context",
             1,
         ),
         (
@@ -268,7 +268,7 @@ fn refusals_have_their_sentence_and_code() {
                 &json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "cap", "details": { "error_code": "enforced_spend_limit_reached" } } }),
             ),
             "answered 429 enforced_spend_limit_reached: cap",
-            "raise the limit with whoever pays for the account",
+            "check the credit and the spend limit of the account",
             1,
         ),
     ] {
@@ -390,7 +390,8 @@ fn without_a_known_model_nothing_is_asked() {
     nexus.sign_in();
     assert_output!(
         nexus.run(&["chat", "x"]), 2, stdout: "",
-        stderr: "error: no model is set for work, and it lists none\n  run `nexus models` to list the models, then pass --model, or set `model = \"...\"` in config.toml\n",
+        stderr: "error: no model is set for work, and it lists none\n  run `nexus models` to list the models, then \
+                 pass --model, or set `model = \"...\"` in config.toml\n",
     );
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
     nexus.run(&["models"]).ok();

@@ -196,7 +196,8 @@ fn an_answer_that_does_not_fit_is_none() {
         script(&sandbox, [delta(text)]);
         assert_output!(
             nexus.run(&["chat", "x", "--schema", SCHEMA]), 1, stdout: "",
-            stderr: format!("error: the answer does not match the schema: {why}\n  ask again, or rephrase the question; --json prints the answer as it came\n"),
+            stderr: format!("error: the answer does not match the schema: {why}\n  ask again, or rephrase the \
+                             question; --json prints the answer as it came\n"),
         );
         script(&sandbox, [delta(text)]);
         let output = nexus.run(&["chat", "x", "--schema", SCHEMA, "--json"]);

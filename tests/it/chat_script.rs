@@ -301,8 +301,7 @@ fn the_deadline_ends_the_wait_for_an_answer_but_not_the_answer() {
     sandbox.script(Endpoint::Messages, [Scripted::Hang]);
     assert_output!(
         nexus.run(&["chat", "x", "--deadline", "1"]), 75, stdout: "",
-        stderr: "error: [SERVER] did not begin to answer within 1 second\n  give it longer with --deadline, or try again \
-                 later\n",
+        stderr: "error: [SERVER] did not begin to answer within 1 second\n  raise --deadline, or try again later\n",
     );
     sandbox.script(Endpoint::Messages, [Scripted::stream([Piece::Hang])]);
     assert_eq!(nexus.run(&["chat", "x", "--deadline", "1s"]).code, Some(75));

@@ -41,7 +41,7 @@ fn the_whole_job_happens() {
          [URL]\n\
          \n\
          Waiting for the redirect to http://127.0.0.1:[PORT]/callback for 10 minutes (Ctrl-C cancels).\n\
-         (no browser here: the demo approves this now)\n\
+         (approving the sign-in: no browser here)\n\
          Signed in as you@sandbox.example, token expires in 8.0 hours\n\
          \n\
          2. Ask a question\n\
@@ -80,12 +80,11 @@ fn a_prompt_is_a_prompt_whatever_it_looks_like() {
 
 #[test]
 fn a_folder_for_temporary_files_that_takes_none_is_named() {
-    let (mut nexus, cure) =
-        (Nexus::new(), "set TMPDIR to a folder that can be written to, then run `nexus demo` again");
+    let (mut nexus, cure) = (Nexus::new(), "set TMPDIR to a writable folder, then run `nexus demo` again");
     std::fs::write(nexus.path("file"), "").unwrap();
     for (name, why) in [
-        ("nowhere", "this folder for temporary files does not exist"),
-        ("file", "no temporary folder can be made here: not a directory"),
+        ("nowhere", "the folder for temporary files does not exist"),
+        ("file", "cannot create a temporary folder: not a directory"),
     ] {
         nexus.set("TMPDIR", &nexus.path(name).to_string_lossy());
         let stderr = format!("error: [HOME]/{name}: {why}\n  {cure}\n");
@@ -128,7 +127,7 @@ fn nobodys_configuration_reaches_into_the_demo() {
 #[test]
 fn who_approves_and_why_is_said_truthfully() {
     let (output, _) = demo(&["demo", "--yes"]);
-    assert!(output.stderr.contains("\n(--yes: the demo approves this now)\n"), "{output}");
+    assert!(output.stderr.contains("\n(approving the sign-in: --yes)\n"), "{output}");
     assert_eq!(output.code, Some(0));
 }
 

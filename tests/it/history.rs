@@ -70,7 +70,8 @@ fn two() -> Nexus {
 #[test]
 fn without_a_history_nothing_is_made_and_every_command_says_so() {
     let nexus = Nexus::new();
-    let none = "error: there are no saved conversations\n  start one with `nexus chat`; outside a terminal, pass --history to save it\n";
+    let none = "error: there are no saved conversations\n  start one with `nexus chat`; outside a terminal, pass \
+                --history to save it\n";
     assert_output!(nexus.run(&["history", "list"]), 0, stdout: "", stderr: "No saved conversations\n");
     assert_output!(
         nexus.run(&["history", "list", "--json"]), 0,
@@ -123,7 +124,8 @@ fn a_conversation_is_shown_whole_by_the_beginning_of_its_id() {
     assert_output!(nexus.run(&["history", "show", &SECOND[..6].to_uppercase()]), 0, stdout: TWO, stderr: "");
     assert_output!(
         nexus.run(&["history", "show", &FIRST[..1]]), 1, stdout: "",
-        stderr: format!("error: 2 conversation ids begin with `{}`\n  run `nexus history list` to see the ids\n", &FIRST[..1]),
+        stderr: format!("error: 2 conversation ids begin with `{}`\n  run `nexus history list` to see the \
+                         ids\n", &FIRST[..1]),
     );
     assert_output!(
         nexus.run(&["history", "show", "zzz\u{1b}"]), 1, stdout: "",
@@ -178,7 +180,8 @@ fn words_are_found_however_they_are_written() {
     }
     assert_output!(
         nexus.run(&["history", "search", "?!"]), 2, stdout: "",
-        stderr: "error: there is no word to search for: write one behind `nexus history search`\n  see `nexus history search --help`\n",
+        stderr: "error: no word to search for: pass at least one to `nexus history search`\n  see `nexus history \
+                 search --help`\n",
     );
     assert_eq!(
         nexus.run(&["history", "search", "--json", "caf"]).json(),
@@ -245,7 +248,8 @@ fn an_empty_id_is_said_to_be_one() {
     for words in [&["history", "show", ""][..], &["history", "show", " "], &["chat", "x", "--conversation", ""]] {
         assert_output!(
             nexus.run(words), 2, stdout: "",
-            stderr: "error: the conversation id is empty; `nexus history list` shows the ids\n  see `nexus history --help`\n",
+            stderr: "error: the conversation id is empty; `nexus history list` shows the ids\n  see `nexus history \
+                     --help`\n",
         );
     }
 }
@@ -397,7 +401,8 @@ fn a_file_that_is_damaged_or_newer_is_left_alone() {
     fs::write(&path, b"this is no database, and it is long enough to be looked at as one").unwrap();
     assert_output!(
         nexus.run(&["history", "list"]), 1, stdout: "",
-        stderr: "error: [HOME]/data/history.db: this file is damaged; nothing in it was changed\n  move it away to start a new history\n",
+        stderr: "error: [HOME]/data/history.db: this file is damaged; nothing in it was changed\n  move it away to \
+                 start a new history\n",
     );
 }
 

@@ -33,7 +33,8 @@ fn a_session_is_forgotten_whatever_the_server_says() {
         sandbox.script(Endpoint::Revoke, [answer]);
         assert_output!(
             nexus.run(&["oauth", "logout"]), 0, stdout: "",
-            stderr: format!("Not revoked: [SERVER] {said}; its tokens stay valid until they expire\nDeleted the local session\n"),
+            stderr: format!("Not revoked: [SERVER] {said}; its tokens stay valid until they expire\nDeleted the local \
+                             session\n"),
         );
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
     }

@@ -13,8 +13,8 @@ use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sand
 /// What `start` says before it waits, with the parts that differ each time named.
 fn invitation(url: &str, redirect_uri: &str) -> String {
     format!(
-        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to {redirect_uri} \
-         for 10 minutes (Ctrl-C cancels).\n"
+        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to \
+         {redirect_uri} for 10 minutes (Ctrl-C cancels).\n"
     )
 }
 
@@ -389,7 +389,9 @@ fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
         nexus.sign_in();
         let first = nexus.run(&["oauth", "token"]).ok();
         let (output, ..) = signed_in(&nexus);
-        let note = "note: the earlier session stays valid at [SERVER] until it expires; if revoking it does not end the new one there, set `revoke_replaced = true` under [provider.work] to revoke it next time\nSigned in as ";
+        let note = "note: the earlier session stays valid at [SERVER] until it expires; if revoking it does not end \
+                    the new one there, set `revoke_replaced = true` under [provider.work] to revoke it next \
+                    time\nSigned in as ";
         assert!(verdict(&output).starts_with(note), "{output}");
         assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
         assert_eq!(revoked(&sandbox), Vec::<String>::new());
@@ -460,8 +462,7 @@ fn what_cannot_work_is_said_before_the_browser_opens() {
         (without("token_url"), "the provider work has no `token_url`"),
         (
             format!("{whole}code_headers = {{ 'x y' = 'z' }}"),
-            "`provider.work.code_headers.x y` in [HOME]/config.toml, line 10, is not a header name: those have letters, \
-             digits and hyphens",
+            "`provider.work.code_headers.x y` in [HOME]/config.toml, line 10, is not a valid header name",
         ),
         (
             format!("{whole}authorize_params = {{ code_challenge = 'x' }}"),
@@ -486,9 +487,8 @@ fn a_folder_that_takes_nothing_is_named() {
         let place = if folder == "state" { "state/locks" } else { folder };
         let said = format!("error: [HOME]/{place}: this folder cannot be made: ");
         assert!(output.stderr.starts_with(&said), "{output}");
-        let cure = format!(
-            "\n  make [HOME]/{folder} a folder of yours that can be written to, or set NEXUS_HOME to another one\n"
-        );
+        let cure =
+            format!("\n  make [HOME]/{folder} a folder that you can write to, or set NEXUS_HOME to another folder\n");
         assert!(output.stderr.ends_with(&cure), "{output}");
         assert_eq!(output.code, Some(1));
     }
@@ -551,7 +551,8 @@ fn nobody_comes_and_both_settings_are_named() {
 #[test]
 fn every_refusal_of_the_code_has_its_sentence() {
     let start = "run `nexus oauth start`";
-    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, then run `nexus oauth start`";
+    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] in config.toml with the \
+                  registered client, then run `nexus oauth start`";
     for (answer, sentence, hint, code) in [
         (
             Scripted::json(401, &json!({ "error": "invalid_client", "error_description": "who?" })),
@@ -568,7 +569,7 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": "redirect_uri mismatch" })),
             "[SERVER] does not accept the redirect URI `[REDIRECT]`: redirect_uri mismatch",
-            "register exactly this redirect URI with the client, or configure the registered one",
+            "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one",
             2,
         ),
         (
@@ -586,13 +587,14 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::json(400, &json!({ "error": "invalid_request", "error_description": "Bad Redirect URI" })),
             "[SERVER] does not accept the redirect URI `[REDIRECT]`: Bad Redirect URI",
-            "register exactly this redirect URI with the client, or configure the registered one",
+            "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one",
             2,
         ),
         (
             Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
             "the authorization code could not be redeemed: [SERVER] answered 400: unsupported_grant_type",
-            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under [provider.work] in config.toml control the request",
+            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under \
+             [provider.work] in config.toml control the request",
             1,
         ),
         (
@@ -663,8 +665,8 @@ fn a_taken_port_is_refused_with_its_cure() {
     nexus.name(&port.to_string(), "[PORT]");
     assert_output!(
         nexus.run(&["oauth", "start", "--no-browser"]), 1, stdout: "",
-        stderr: "error: another program is listening on 127.0.0.1:[PORT]\n  end that program, or register another \
-                 redirect URI and set CLAUDE_CODE_REDIRECT_URI\n",
+        stderr: "error: another program is listening on 127.0.0.1:[PORT]\n  stop that program, or register another \
+                 redirect URI and set CLAUDE_CODE_REDIRECT_URI to it\n",
     );
 }
 

@@ -184,8 +184,8 @@ fn a_refused_client_is_no_ended_session() {
     assert_output!(
         output, 2, stdout: "",
         stderr: "error: [SERVER] does not accept the client id `sandbox-client`: unknown\n  compare `client_id`, \
-                 `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, then run `nexus \
-                 oauth start`\n",
+                 `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, \
+                 then run `nexus oauth start`\n",
     );
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "refreshable");
 }
@@ -221,7 +221,7 @@ fn a_token_without_another_behind_it_is_told_of_so() {
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
-    assert!(output.stderr.ends_with(" only; there is no refresh token to get another one with\n"), "{output}");
+    assert!(output.stderr.ends_with("; there is no refresh token to get a new one\n"), "{output}");
     assert_eq!((output.code, output.stderr.lines().count()), (Some(0), 1));
 }
 

@@ -134,8 +134,7 @@ fn how_an_answer_ends_is_told_apart() {
         (
             vec![delta("text"), finish("content_filter"), done()],
             1,
-            "note: what was printed is not an answer\nerror: the model declined to answer\n  ask differently, or another \
-             --model\n",
+            "note: what was printed is not an answer\nerror: the model declined to answer\n  rephrase the question, or try another --model\n",
         ),
         (
             vec![delta("text"), error()],

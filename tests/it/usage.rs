@@ -278,7 +278,8 @@ fn an_empty_question_is_refused_before_any_network() {
     assert_output!(nexus.run_with(&["chat", "-", "x"], "y"), 2, stdout: "",
         stderr: "error: `-` reads the question from stdin and stands alone\n  see `nexus chat --help`\n");
     assert_output!(nexus.run_with(&["chat", "x"], b"ab\xff"), 2, stdout: "",
-        stderr: "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass the question as an argument; convert text with `iconv -t UTF-8`\n");
+        stderr: "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass \
+                 the question as an argument; convert text with `iconv -t UTF-8`\n");
     assert_eq!(sandbox.requests().len(), asked);
 }
 
@@ -379,7 +380,7 @@ fn a_provider_that_may_only_sign_in_says_what_it_lacks() {
     ));
     nexus.sign_in();
     let stderr = "error: the provider work has no `api_url`\n  \
-        write `api_url = \"https://...\"` under [provider.work] in config.toml\n";
+        set `api_url = \"https://...\"` under [provider.work] in config.toml\n";
     assert_output!(nexus.run(&["chat", "--model", "m", "x"]), 2, stdout: "", stderr: stderr);
     assert_output!(nexus.run(&["models"]), 2, stdout: "", stderr: stderr);
 }

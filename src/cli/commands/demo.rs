@@ -1,6 +1,5 @@
-//! `nexus demo`: the whole job with nothing configured and no network. A sandbox on loopback plays
-//! the authorization server and the model; everything else is the program's own commands, run one
-//! after the other in a throw-away home.
+//! `nexus demo`: runs nexus commands in a temporary home folder, against a sandbox on loopback that acts as the
+//! authorization server and the model.
 
 use std::io;
 use std::path::Path;
@@ -15,8 +14,8 @@ use crate::cli::environment;
 use crate::cli::error::{CliError, Result};
 use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 
-/// What a browser and a terminal need of the environment; the commands get nothing else, so that
-/// nobody's configuration can reach into the demo.
+/// The variables that a browser and a terminal need. The commands get no others, so that the user's configuration does
+/// not affect the demo.
 const KEPT_VARIABLES: &[&str] = &[
     "BROWSER",
     "COLUMNS",
@@ -52,25 +51,21 @@ pub(crate) struct Args {
     yes: bool,
 }
 
-/// Who approves the sign-in.
 #[derive(Clone, Copy)]
 enum Approval {
-    ByPerson,
-    /// Why.
+    ByUser,
+    /// With the reason.
     ByDemo(&'static str),
 }
 
-/// Runs start, chat, status and logout against the sandbox.
-///
-/// # Errors
-/// What the machine would not do. A command that fails has said why itself; its exit code is ours.
+/// Runs start, chat, status and logout. Stops at the first command that fails, with its exit code.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    // A hyphen alone means stdin to the chat, and that gets none here.
+    // `nexus chat -` would read stdin, which is empty here.
     if matches!(args.prompt.trim(), "" | "-") {
         return Err(CliError::usage("demo", "no question: pass one as an argument, or no argument at all"));
     }
-    context.wait(async {
-        let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| homeless(&error))?;
+    context.block_on(async {
+        let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| no_home(&error))?;
         let sandbox = Sandbox::start(Settings {
             client_id: "nexus-demo".into(),
             redirect: RedirectRule::AnyPort("http://127.0.0.1/callback".into()),
@@ -83,18 +78,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 
         let approval = match args.yes {
             true => Approval::ByDemo("--yes"),
-            false if context.is_attended() && context.has_browser() => Approval::ByPerson,
+            false if context.is_attended() && context.has_browser() => Approval::ByUser,
             false => Approval::ByDemo("no browser here"),
         };
         context.say(&format!(
             "nexus demo: a sandbox on {} acts as the authorization server and the model.\n\
-             The answers come from the sandbox, not from Claude. Nothing leaves this machine, and nothing is left on it.",
+             The answers come from the sandbox, not from Claude. Nothing leaves this machine, and nothing is left on \
+             it.",
             sandbox.origin()
         ));
         if let Approval::ByDemo(why) = approval {
             context.say(&format!("The demo approves the sign-in itself ({why})."));
         }
-        // `--` keeps a prompt that begins with a hyphen a prompt.
         let hyphen = args.prompt.starts_with('-').then_some("--");
         let steps = [
             ("Sign in", vec!["oauth", "start"]),
@@ -106,29 +101,29 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             context.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&words)));
             let code = step(&words, home.path(), approval, &sandbox, context).await?;
             if code != 0 {
-                // The step named its own way out, but its sandbox and its home are about to be gone.
+                // The hint of the failed command does not help once its sandbox is gone.
                 context.say("\nThe demo stops here. Run `nexus demo` to start again.");
                 return Ok(code);
             }
         }
-        home.close().map_err(CliError::system("removing the throw-away home"))?;
+        home.close().map_err(CliError::system("removing the temporary home"))?;
         context.say("\nDone. To use Claude, register an OAuth client (see the README), then run `nexus oauth start`.");
         Ok(0)
     })
 }
 
-/// There is no folder for a throw-away home.
-fn homeless(error: &io::Error) -> CliError {
+/// The error of a home folder that cannot be created.
+fn no_home(error: &io::Error) -> CliError {
     let why = match error.kind() {
         io::ErrorKind::NotFound => "the folder for temporary files does not exist".to_owned(),
-        // Without the name that was tried, which is no folder of anybody's.
+        // The error's own text names the folder that does not exist.
         kind => format!("cannot create a temporary folder: {kind}"),
     };
     let hint = "set TMPDIR to a writable folder, then run `nexus demo` again".into();
     CliError::File { path: std::env::temp_dir(), reason: why, hint }
 }
 
-/// The configuration a person would write for this sandbox.
+/// The configuration for this sandbox.
 fn config(sandbox: &Sandbox) -> String {
     format!(
         "default = \"sandbox\"\n\n\
@@ -147,7 +142,7 @@ fn config(sandbox: &Sandbox) -> String {
     )
 }
 
-/// A command line as a person types it.
+/// A command line as it is typed, with quotes where necessary.
 fn typed(words: &[&str]) -> String {
     let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
     let quoted =
@@ -155,9 +150,9 @@ fn typed(words: &[&str]) -> String {
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs one of the program's own commands and gives its exit code.
+/// Runs a nexus command. Returns its exit code.
 async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, context: &Context) -> Result<u8> {
-    let program = std::env::current_exe().map_err(CliError::system("finding nexus itself"))?;
+    let program = std::env::current_exe().map_err(CliError::system("finding the nexus program"))?;
     let mut command = Command::new(program);
     if context.verbose {
         command.arg("--verbose");
@@ -175,24 +170,23 @@ async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox
     if approves.is_some() {
         command.arg("--no-browser").stderr(Stdio::piped());
     }
-    let mut child = command.spawn().map_err(CliError::system("starting nexus itself"))?;
+    let mut child = command.spawn().map_err(CliError::system("starting nexus"))?;
     if let (Some(stderr), Some(why)) = (child.stderr.take(), approves) {
         approve(BufReader::new(stderr), why, sandbox, context).await?;
     }
-    let status = child.wait().await.map_err(CliError::system("waiting for nexus itself"))?;
+    let status = child.wait().await.map_err(CliError::system("waiting for nexus"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// Passes on what `nexus oauth start` says and, when it names the URL, does what a person at a
-/// browser would do: approve, and follow the redirects to the page that tells the outcome.
+/// Copies the output of `nexus oauth start`, and approves the sign-in at the URL that it prints.
 async fn approve(
-    mut said: BufReader<tokio::process::ChildStderr>,
+    mut output: BufReader<tokio::process::ChildStderr>,
     why: &str,
     sandbox: &Sandbox,
     context: &Context,
 ) -> Result<()> {
     let (mut line, mut url) = (String::new(), None);
-    while said.read_line(&mut line).await.map_err(CliError::system("listening to nexus itself"))? > 0 {
+    while output.read_line(&mut line).await.map_err(CliError::system("reading the output of nexus"))? > 0 {
         let text = line.trim_end();
         context.say(text);
         if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
@@ -202,8 +196,7 @@ async fn approve(
         {
             context.say(&format!("(approving the sign-in: {why})"));
             let back = Sandbox::approve(&url).await.map_err(CliError::system("approving"))?;
-            // `start` is still talking while it answers the browser, so both happen at once; what
-            // came of it, it says itself.
+            // `nexus oauth start` answers this request and prints its outcome at the same time.
             tokio::spawn(async move { Sandbox::visit(&back).await });
         }
         line.clear();

@@ -1,4 +1,4 @@
-//! `nexus models`: which models the session may use.
+//! `nexus models`: lists the available models.
 
 use serde_json::json;
 
@@ -17,15 +17,11 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// Lists them, newest first.
-///
-/// # Errors
-/// Why they cannot be listed.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let client = context.client(args.provider.as_deref())?;
     let seen = context.session(&client)?;
-    let models = context.wait(async {
-        let _seen = context.progress();
+    let models = context.block_on(async {
+        let _progress = context.progress();
         context.waiting("listing the models");
         Ok(client.models("", seen).await?)
     })?;
@@ -40,7 +36,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     Ok(0)
 }
 
-/// An id that would begin a line of its own would pass for two.
+/// Makes line breaks in an id visible: each line of the output is one id.
 fn on_one_line(id: &str) -> String {
     id.replace('\n', "\u{240a}").replace('\r', "\u{240d}")
 }

@@ -1,5 +1,5 @@
-//! The OAuth client of a provider: put together from the keys of its section and, for the built-in
-//! provider, from the three `CLAUDE_CODE_*` variables.
+//! The OAuth client of a provider, from the keys of its section and, for the built-in provider, from the three
+//! `CLAUDE_CODE_*` variables.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,7 @@ use crate::cli::error::Result;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{ClientAuth, ClientSecret, OAuthClient, ProviderConfig};
 
-/// The Console takes a secret in the body; elsewhere Basic is what every server must support
-/// (RFC 6749, section 2.3.1).
+/// The Claude Console takes the secret in the body. Other servers must support Basic (RFC 6749, section 2.3.1).
 fn default_auth(provider: &str, secret: bool) -> ClientAuth {
     match (secret, provider) {
         (false, _) => ClientAuth::None,
@@ -23,10 +22,6 @@ fn default_auth(provider: &str, secret: bool) -> ClientAuth {
 }
 
 impl Section {
-    /// The provider that the section describes.
-    ///
-    /// # Errors
-    /// [`CliError::Configuration`](crate::cli::error::CliError), naming the key and its place.
     pub(super) fn into_provider(mut self, warnings: &mut Vec<String>) -> Result<ProviderConfig> {
         if let Some(failure) = self.unusable.take() {
             return Err(failure);
@@ -54,7 +49,7 @@ impl Section {
         Ok(provider)
     }
 
-    /// Refuses what another key of the section says already.
+    /// Rejects a parameter or header that another key sets.
     fn check_duplicates(&self, auth: ClientAuth) -> Result<()> {
         let Self { source, provider, .. } = self;
         let asks = !provider.scopes.is_empty() || !source.has("scopes");
@@ -100,11 +95,7 @@ impl Section {
     }
 }
 
-/// Lets the three variables replace what the file says, for the built-in provider alone. Gives a warning
-/// where that leaves the file's secret unused.
-///
-/// # Errors
-/// [`CliError::Configuration`](crate::cli::error::CliError), naming the variable.
+/// Applies the three variables to the built-in provider. Returns a warning if they make the secret in the file unused.
 pub(super) fn apply_variables(
     variables: Variables<'_>,
     path: &Path,

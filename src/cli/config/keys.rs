@@ -1,8 +1,7 @@
-//! The keys of `config.toml`, one row each: what a person may write and which field it sets. The parser,
-//! "did you mean", the error messages and `nexus help config` read this table.
+//! The keys of `config.toml`, one row each. The parser, its errors and `nexus help config` use this table. Rows are
+//! applied in the order of the table, not of the file.
 //!
-//! To add a key, add a row here and the field that it sets. Rows are applied in the order of the table,
-//! whatever the order in the file.
+//! To add a key, add a row here and the field that it sets.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,15 +16,13 @@ use nexus::{ClientAuth, ClientSecret, Dialect, Encoding, KeyBackend, ProviderCon
 /// A key of the file.
 pub(super) struct Key<T: 'static> {
     pub(super) name: &'static str,
-    /// What its value is, and how it gets into a `T`.
     pub(super) kind: Kind<T>,
-    /// What holds without it, as the reference and the README show it.
+    /// As the reference and the README show it.
     pub(super) default: &'static str,
-    /// One or two sentences for the reference.
     pub(super) help: &'static str,
 }
 
-/// The keys at the top of the file, read.
+/// The values of the keys at the top of the file.
 #[derive(Default)]
 pub(super) struct Settings {
     pub(super) source: Source,
@@ -37,8 +34,8 @@ pub(super) struct Settings {
     pub(super) passphrase_command: Option<String>,
 }
 
-/// A section `[provider.NAME]`, read. Most keys go straight into the provider; the client is put together
-/// from several of them in the end.
+/// The values of a section `[provider.NAME]`. Most keys set a field of the provider; the client is built later from
+/// several keys.
 pub(super) struct Section {
     pub(super) source: Source,
     pub(super) provider: ProviderConfig,
@@ -46,12 +43,11 @@ pub(super) struct Section {
     pub(super) client_secret: Option<ClientSecret>,
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
-    /// The first value that cannot be used. It is no failure unless the provider is chosen.
+    /// The first unusable value. It is an error only if the provider is used.
     pub(super) unusable: Option<CliError>,
 }
 
 impl Section {
-    /// A section without a key.
     pub(super) fn of(provider: ProviderConfig) -> Self {
         Self {
             source: Source::default(),
@@ -161,7 +157,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "redirect_uri",
         kind: Text(|section, uri| section.provider.redirect_uri = uri),
         default: "\"http://127.0.0.1:0/callback\"",
-        help: "The redirect URI as it is registered with the client. It must be on loopback; port 0 means any free port.",
+        help: "The redirect URI as it is registered with the client. It must be on loopback; port 0 means any free \
+               port.",
     },
     Key {
         name: "scopes",
@@ -171,7 +168,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "issuer",
-        // Compared letter by letter (RFC 9207, section 2.4), so kept as it was written.
+        // The text is kept because issuers are compared as strings (RFC 9207, section 2.4).
         kind: Url(|section, text, _| section.provider.issuer = Some(text.to_owned())),
         default: "none",
         help: "The issuer identifier of the authorization server. It is compared with `iss` in the redirect (RFC 9207); \
@@ -267,8 +264,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
             headers.iter().for_each(|(name, value)| section.provider.api.set_header(name, value));
         }),
         default: "{}",
-        help: "Additional headers of every API request, such as { x-team = \"7\" }. An empty value removes a header that \
-               nexus sends by default: { anthropic-beta = \"\" }.",
+        help: "Additional headers of every API request, such as { x-team = \"7\" }. An empty value removes a header \
+               that nexus sends by default: { anthropic-beta = \"\" }.",
     },
     Key {
         name: "model",

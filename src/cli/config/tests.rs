@@ -51,8 +51,8 @@ fn variables_beat_the_file_for_the_built_in_provider() {
         warnings.into_iter().filter(|warning| !warning.contains("chmod")).collect::<Vec<_>>()
     };
     let other = ("CLAUDE_CODE_CLIENT_ID", "env");
-    let [said] = &warnings(&[other])[..] else { panic!("the secret is dropped without a word") };
-    assert!(said.starts_with("CLAUDE_CODE_CLIENT_ID differs from `provider.claude_code.client_id` in "));
+    let [error] = &warnings(&[other])[..] else { panic!("the secret is dropped without a word") };
+    assert!(error.starts_with("CLAUDE_CODE_CLIENT_ID differs from `provider.claude_code.client_id` in "));
     assert_eq!(warnings(&[other, ("CLAUDE_CODE_CLIENT_SECRET", "x")]), [""; 0]);
 
     let client = provider(file, &[("CLAUDE_CODE_CLIENT_ID", "file")]).client.unwrap();
@@ -77,9 +77,9 @@ fn a_client_id_that_is_none_is_refused_where_it_stands() {
         (" c", "has white space around it or a control character in it"),
         ("c\n", "has white space around it or a control character in it"),
     ] {
-        let said = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
+        let error = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
         let hint = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
-        assert_eq!(said, format!("CLAUDE_CODE_CLIENT_ID {why} | {hint}"), "{id:?}");
+        assert_eq!(error, format!("CLAUDE_CODE_CLIENT_ID {why} | {hint}"), "{id:?}");
     }
     assert!(configured("", &[("CLAUDE_CODE_CLIENT_ID", "a.b<c>...d e")], None).is_ok());
 }
@@ -356,8 +356,8 @@ fn no_error_quotes_a_secret() {
         "passphrase_command = ['hush']",
         "passphrase = 'hush'",
     ] {
-        let said = configured(toml, &[], None).unwrap_err();
-        assert!(!said.contains("hush") && !said.contains("4711"), "{said}");
+        let error = configured(toml, &[], None).unwrap_err();
+        assert!(!error.contains("hush") && !error.contains("4711"), "{error}");
     }
 }
 

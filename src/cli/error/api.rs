@@ -2,11 +2,10 @@
 
 use nexus::{ApiError, Refusal, RefusalReason};
 
-use super::provider::{start, start_current};
+use super::provider::{run_start, run_start_current};
 use super::sign_in::http_hint;
-use super::{FIX_AND_REPEAT, wait};
+use super::{FIX_AND_REPEAT, wait_time};
 
-/// What to do about an error of the API.
 pub(super) fn api_hint(error: &ApiError) -> String {
     match error {
         ApiError::NoApiUrl { provider } => {
@@ -21,9 +20,10 @@ pub(super) fn api_hint(error: &ApiError) -> String {
         }
         ApiError::NoModelList { provider, .. } => no_list(provider),
         ApiError::NoSuchModel { nearest, .. } => format!(
-            "did you mean `{nearest}`? Otherwise run `nexus models` to list the models; if that fails too, check `api_url`"
+            "did you mean `{nearest}`? Otherwise run `nexus models` to list the models; if that fails too, check \
+             `api_url`"
         ),
-        ApiError::TokenRejected { provider, .. } => start(provider),
+        ApiError::TokenRejected { provider, .. } => run_start(provider),
         ApiError::Refused(refusal) => refused(refusal),
         ApiError::AnswerCut { .. } => "ask again".into(),
         ApiError::Declined { .. } => "rephrase the question, or try another --model".into(),
@@ -36,7 +36,7 @@ pub(super) fn api_hint(error: &ApiError) -> String {
     }
 }
 
-/// What to do where there is no list to choose a model from.
+/// The hint if there is no list of models.
 pub(super) fn no_list(provider: &str) -> String {
     format!(
         "pass --model, or set `model = \"...\"` under [provider.{provider}] in config.toml; if that fails too, check \
@@ -48,7 +48,7 @@ const SHORTER: &str = "shorten the input, or use a model with a larger context";
 
 fn refused(refusal: &Refusal) -> String {
     match refusal.reason() {
-        RefusalReason::Unauthorized => start_current(),
+        RefusalReason::Unauthorized => run_start_current(),
         RefusalReason::NotFound => "run `nexus models` to list the models; if that fails too, check `api_url`".into(),
         RefusalReason::TooLarge => "shorten the input".into(),
         RefusalReason::ContextExceeded => SHORTER.into(),
@@ -56,7 +56,7 @@ fn refused(refusal: &Refusal) -> String {
         | RefusalReason::Overloaded
         | RefusalReason::ServerError
         | RefusalReason::Timeout
-        | RefusalReason::Conflict => format!("try again in {}", wait(refusal.retry_after)),
+        | RefusalReason::Conflict => format!("try again in {}", wait_time(refusal.retry_after)),
         RefusalReason::Redirected => {
             "check `api_url`: nexus follows no redirects, so that a token goes to the configured address only".into()
         }

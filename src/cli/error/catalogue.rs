@@ -1,5 +1,4 @@
-//! Every error with its code, class, exit code, sentence and hint, kept as one text for people to review:
-//! `tests/it/failures.txt`.
+//! Every error with its code, class, exit code, message and hint, as a text to review: `tests/it/failures.txt`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,15 +103,14 @@ fn provider() -> Vec<CliError> {
 
 fn sign_in() -> Vec<CliError> {
     use SignInError::*;
-    let said = |description: &str| text(description);
     let mut all = vec![
-        ClientRefused { provider: built_in(), client_id: text("c"), host: host(), description: said("unknown client") },
+        ClientRefused { provider: built_in(), client_id: text("c"), host: host(), description: text("unknown client") },
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: String::new() },
         RedirectUnusable { uri: text("https://localhost/"), reason: text("it is https") },
-        RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: said("not registered") },
+        RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: text("not registered") },
         IssuerMismatch { expected: text("https://id.example.com"), got: text("https://evil.example.com") },
         IssuerMismatch { expected: text("https://id.example.com"), got: String::new() },
-        CodeRefused { provider: work(), host: host(), description: said("answered 400: invalid_grant: used before") },
+        CodeRefused { provider: work(), host: host(), description: text("answered 400: invalid_grant: used before") },
         PortTaken { address: text("127.0.0.1:4000"), provider: built_in() },
         PortTaken { address: text("127.0.0.1:4000"), provider: work() },
         WrongAnswer { reason: "the answer has no `state`" },
@@ -123,7 +121,7 @@ fn sign_in() -> Vec<CliError> {
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
     for error in ["access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"] {
-        all.push(Refused { provider: work(), error: text(error), description: said("the server's words") });
+        all.push(Refused { provider: work(), error: text(error), description: text("the server's words") });
     }
     for turned_away in [0, 1, 2] {
         all.push(TimedOut {
@@ -305,7 +303,7 @@ fn entry(error: &CliError) -> String {
     format!("{variants}: {code}, {class:?}, exit {exit_code}\n  error: {error}\n  {hint}\n")
 }
 
-/// `NEXUS_WRITE_FAILURES=1 cargo test --bin nexus catalogue` writes the file anew, for a person to review what changed.
+/// `NEXUS_WRITE_FAILURES=1 cargo test --bin nexus catalogue` writes the file.
 // With the keyring built in, two hints differ.
 #[cfg(not(feature = "keyring"))]
 #[test]

@@ -3,10 +3,9 @@
 use nexus::internal::provider::BUILT_IN;
 use nexus::{CertificateProblem, HttpError, ProviderError, SignInError};
 
-use super::provider::start;
-use super::wait;
+use super::provider::{run_start, run_start_current};
+use super::wait_time;
 
-/// What to do about a sign-in that brought no tokens.
 pub(crate) fn sign_in_hint(error: &SignInError) -> String {
     match error {
         SignInError::ClientRefused { provider, .. } => client_hint(provider),
@@ -20,33 +19,39 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::Refused { provider, error, .. } => match error.as_str() {
             "invalid_scope" => {
-                format!("fix `scopes` under [provider.{provider}] in config.toml, then {}", start(provider))
+                format!("fix `scopes` under [provider.{provider}] in config.toml, then {}", run_start(provider))
             }
-            "server_error" | "temporarily_unavailable" => format!("wait a while, then {} again", start(provider)),
+            "server_error" | "temporarily_unavailable" => format!("wait a while, then {} again", run_start(provider)),
             "invalid_request" | "unsupported_response_type" => format!(
                 "compare `client_id`, `redirect_uri` and `authorize_params` under [provider.{provider}] in config.toml \
                  with the registered client, then {}",
-                start(provider)
+                run_start(provider)
             ),
-            _ => format!("{} again and approve the request", start(provider)),
+            _ => format!("{} again and approve the request", run_start(provider)),
         },
         SignInError::TimedOut { provider, .. } => {
-            format!("compare both with the registered client, then {}", start(provider))
+            format!("compare both with the registered client, then {}", run_start(provider))
         }
-        SignInError::IssuerMismatch { .. } => {
-            "if both are the same server, set `issuer` in config.toml to the one that answered; otherwise start again"
-                .into()
+        SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
+            format!(
+                "if the server never sends `iss`, remove `issuer` from config.toml; then {} again",
+                run_start_current()
+            )
         }
-        SignInError::CodeRefused { provider, .. } => start(provider),
+        SignInError::IssuerMismatch { .. } => format!(
+            "if both are the same server, set `issuer` in config.toml to the one that answered; then {} again",
+            run_start_current()
+        ),
+        SignInError::CodeRefused { provider, .. } => run_start(provider),
         SignInError::ExchangeFailed { provider, failure, .. } if failure.temporary => {
-            format!("wait {}, then {} again", wait(failure.retry_after), start(provider))
+            format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
         SignInError::ExchangeFailed { provider, failure, .. } if matches!(failure.status, Some(400 | 422)) => format!(
             "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under \
              [provider.{provider}] in config.toml control the request"
         ),
         SignInError::ExchangeFailed { provider, .. } => {
-            format!("check `token_url` under [provider.{provider}] in config.toml, then {}", start(provider))
+            format!("check `token_url` under [provider.{provider}] in config.toml, then {}", run_start(provider))
         }
         SignInError::PortTaken { provider, .. } if provider == BUILT_IN => {
             "stop that program, or register another redirect URI and set CLAUDE_CODE_REDIRECT_URI to it".into()
@@ -55,7 +60,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             "stop that program, or register another redirect URI and set `redirect_uri` under [provider.{provider}] in \
              config.toml to it; port 0 means any free port"
         ),
-        SignInError::WrongAnswer { .. } => "see `nexus oauth start --help`".into(),
+        SignInError::WrongAnswer { .. } => format!("{} again", run_start_current()),
         SignInError::ReservedParameter { provider, .. } => {
             format!("remove it from `authorize_url` and `authorize_params` under [provider.{provider}] in config.toml")
         }
@@ -66,7 +71,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
     }
 }
 
-/// What to do about a client that the server does not accept.
+/// The hint for a client that the server does not accept.
 pub(crate) fn client_hint(provider: &str) -> String {
     match provider {
         BUILT_IN => "compare CLAUDE_CODE_CLIENT_ID and CLAUDE_CODE_CLIENT_SECRET with the registered client, then run \
@@ -75,18 +80,17 @@ pub(crate) fn client_hint(provider: &str) -> String {
         provider => format!(
             "compare `client_id`, `client_secret` and `client_auth` under [provider.{provider}] in config.toml with \
              the registered client, then {}",
-            start(provider)
+            run_start(provider)
         ),
     }
 }
 
-/// What to do about a provider's configuration. `others` are the other configured providers, one of which may be
-/// meant.
+/// `others` are the other configured providers, one of which may be meant.
 pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String {
     match error {
         ProviderError::NoClientId { provider } if provider == BUILT_IN => {
-            let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` under \
-                            [provider.claude_code] in config.toml";
+            let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
+                            under [provider.claude_code] in config.toml";
             match others {
                 [] => format!("{register}; `nexus demo` works without one"),
                 [other, ..] => format!(
@@ -106,7 +110,6 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
     }
 }
 
-/// What to do about a request without a response.
 pub(crate) fn http_hint(error: &HttpError) -> String {
     match error {
         HttpError::Unreachable { .. } => {
@@ -122,7 +125,7 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
                 .into()
         }
         HttpError::NotTls { .. } => {
-            "check the URL and its port in config.toml; a server on this machine may be reached without TLS by an \
+            "check the URL and its port in config.toml; for a server on this machine without TLS, use an \
              `http://` URL"
                 .into()
         }

@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Row<&str>] = &[
         "error: work refused the sign-in (<script>alert(1)</script>): <img src=x>\n",
         4,
     ),
-    row("a scope that is not given", "error=invalid_scope&state={state}", "(invalid_scope)\n  check `scopes` under", 2),
+    row("a scope that is not given", "error=invalid_scope&state={state}", "(invalid_scope)\n  fix `scopes` under", 2),
     row(
         "a request it does not understand",
         "error=invalid_request&state={state}",

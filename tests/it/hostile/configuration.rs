@@ -127,7 +127,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "a header with another behind it",
         |good| and(good, "api_headers = { x-a = \"b\\r\\nx-evil: c\" }"),
         CHAT,
-        "`provider.work.api_headers.x-a` in [HOME]/config.toml, line 11, has characters that a header cannot contain",
+        "`provider.work.api_headers.x-a` in [HOME]/config.toml, line 11, has characters that are not allowed in a header",
         2,
     ),
     row(

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::cli::commands::chat::Args;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::history::store::{Asked, History};
+use crate::cli::history::store::{History, NewQuestion};
 use crate::cli::history::{self, Conversation, State, Turn};
 use nexus::internal::clean::clean;
 use nexus::{AnswerMeta, Part, Question, Role};
@@ -175,14 +175,14 @@ impl Keep {
         let (text, words) = (kept(parts), words(parts));
         self.answer.clear();
         self.too_long = false;
-        self.asked = Some(Turn::asked(&text, at));
+        self.asked = Some(Turn::question(&text, at));
         self.title.get_or_insert_with(|| Conversation::title_of(&words));
-        history::precede(&self.turns, &mut question.messages);
+        history::prepend_turns(&self.turns, &mut question.messages);
         let Some(history) = self.history.clone() else { return };
         let (model, system) = (question.model.clone(), question.system.clone());
-        let asked = Asked { provider: provider.to_owned(), model, system, text, words, at };
+        let question = NewQuestion { provider: provider.to_owned(), model, system, text, prompt: words, at };
         let id = self.id.clone();
-        self.writing = self.aside(move || history.ask(id.as_deref(), &asked));
+        self.writing = self.aside(move || history.save_question(id.as_deref(), &question));
     }
 
     /// The next piece of the answer.
@@ -263,7 +263,7 @@ impl Keep {
             self.turns.extend([asked, turn]);
         }
         if let (Some(history), Some(id)) = (self.history.clone(), id)
-            && let Some(written) = self.aside(move || history.answer(&id, &kept))
+            && let Some(written) = self.aside(move || history.save_answer(&id, &kept))
         {
             match written.await {
                 Ok(Ok(())) => {}

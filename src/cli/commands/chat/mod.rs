@@ -169,7 +169,7 @@ fn once(args: &Args, form: Form, output: &mut output::Output<'_>, context: &Cont
         Ok(settled) => settled,
         Err(failure) => return output.end_unasked(failure),
     };
-    context.attend(async |signals| {
+    context.block_on_with_signals(async |signals| {
         let done = tokio::select! {
             done = ask(args, asked, &client, seen, output) => done,
             signal = signals.next() => Err(signal.into()),

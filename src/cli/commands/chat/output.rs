@@ -16,7 +16,7 @@ use crate::cli::context::Context;
 use crate::cli::error::json;
 use crate::cli::error::{CliError, Result};
 use crate::cli::terminal::Progress;
-use crate::cli::terminal::aside::Aside;
+use crate::cli::terminal::thinking::ThinkingSink;
 use nexus::internal::api;
 use nexus::internal::provider::host;
 use nexus::internal::time;
@@ -99,7 +99,7 @@ impl<'w> Output<'w> {
     /// Writes the text piece by piece.
     async fn print(&mut self, answer: &mut Answer) -> Result<()> {
         let mut out = Shown::begin(self.raw, self.context);
-        let mut aside = Aside::default();
+        let mut aside = ThinkingSink::default();
         let ended = loop {
             let open = out.is_open();
             match self.next(answer, open).await {
@@ -136,7 +136,7 @@ impl<'w> Output<'w> {
             self.known.conversation = self.keep.id_by_now().await;
             self.context.send_json(&self.known.start()).await?;
         }
-        let mut aside = Aside::default();
+        let mut aside = ThinkingSink::default();
         while let Some(piece) = self.next(answer, false).await? {
             let (kind, text) = match &piece {
                 Delta::Text(text) => {

@@ -12,7 +12,7 @@ use crate::cli::commands::chat::{Args, ask, attachment, settle};
 use crate::cli::context::Context;
 use crate::cli::error::Interrupted;
 use crate::cli::error::{CliError, Result};
-use crate::cli::history::{Conversation, State, Turn, telling};
+use crate::cli::history::{Conversation, State, Turn, export};
 use crate::cli::terminal::Signals;
 use nexus::internal::private_fs;
 use nexus::{Client, Part, Role};
@@ -33,7 +33,7 @@ pub(super) fn run(args: &mut Args, client: &Client, output: &mut Output<'_>, con
     args.system = args.system.take().or(output.keep.system.take());
     args.model = args.model.take().or(output.keep.model.take());
     output.keep.remember();
-    context.attend(async |signals| {
+    context.block_on_with_signals(async |signals| {
         let unasked = tokio::select! {
             unasked = settle::question(args, asked(args, ""), None, (client, &seen), context) => unasked?,
             signal = signals.next() => return Err(signal.into()),
@@ -167,7 +167,7 @@ fn save(file: &str, args: &Args, client: &Client, output: &mut Output<'_>) -> St
         created_at: first.at,
         updated_at: nexus::now(),
     };
-    let text = telling::markdown(&conversation, turns);
+    let text = export::markdown(&conversation, turns);
     match private_fs::create(Path::new(file)).and_then(|mut made| made.write_all(text.as_bytes())) {
         Ok(()) => format!("Saved in {file}"),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,10 +1,9 @@
-//! `nexus history export`: everything that is kept, to take along.
+//! `nexus history export`: prints all conversations.
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::telling;
+use crate::cli::history::export;
 
-/// What `nexus history export` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Output format
@@ -16,7 +15,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// How a history is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     /// One object with all conversations, each as in `nexus history show --json`
@@ -26,20 +24,17 @@ enum Format {
 }
 
 impl Args {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         self.json || self.format == Format::Json
     }
 }
 
-/// Exports it, one conversation in memory at a time.
-///
-/// # Errors
-/// A history that cannot be read, or a stdout that takes nothing.
+/// Prints them, with one conversation in memory at a time.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let history = context.history()?;
     let json = args.wants_json();
-    // The eldest first: to be read in order.
+    // Oldest first.
     let conversations = history.list(None)?.into_iter().rev().enumerate();
     if json {
         context.print("{\"conversations\":[")?;
@@ -52,8 +47,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             (_, false) => "\n",
         };
         match json {
-            true => context.print_json(&format!("{separator}{}", telling::object(&conversation, &turns)))?,
-            false => context.print(&format!("{separator}{}", telling::markdown(&conversation, &turns)))?,
+            true => context.print_json(&format!("{separator}{}", export::object(&conversation, &turns)))?,
+            false => context.print(&format!("{separator}{}", export::markdown(&conversation, &turns)))?,
         }
     }
     if json {

@@ -1,13 +1,12 @@
-//! `nexus history list`: one conversation a line.
+//! `nexus history list`: lists conversations, one per line.
 
 use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::telling;
+use crate::cli::history::export;
 use nexus::internal::time;
 
-/// What `nexus history list` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Maximum number of results
@@ -19,17 +18,13 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// Lists them.
-///
-/// # Errors
-/// A history that cannot be read.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let listed = context.history()?.list(args.limit)?;
     if args.json {
         let conversations: Vec<_> = listed
             .iter()
             .map(|(conversation, turns)| {
-                let mut object = telling::summary(conversation);
+                let mut object = export::summary(conversation);
                 object["turns"] = (*turns).into();
                 object
             })

@@ -1,4 +1,4 @@
-//! `nexus history ...`: the conversations that were kept.
+//! `nexus history ...`: saved conversations.
 
 use clap::Subcommand;
 
@@ -11,7 +11,6 @@ pub(crate) mod list;
 pub(crate) mod search;
 pub(crate) mod show;
 
-/// What can be done with the history.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List conversations, most recently used first
@@ -31,7 +30,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::List(args) => args.json,
@@ -43,10 +42,6 @@ impl Command {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// Whatever the command meets.
 pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::List(args) => list::run(&args, context),

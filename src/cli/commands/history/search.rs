@@ -1,14 +1,13 @@
-//! `nexus history search`: the turns in which words were said.
+//! `nexus history search`: searches the text of conversations.
 
 use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::telling;
+use crate::cli::history::export;
 use nexus::Role;
 use nexus::internal::time;
 
-/// What `nexus history search` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Words to search for; all must occur
@@ -24,14 +23,11 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// Searches, the latest first.
-///
-/// # Errors
-/// No word to search for, or a history that cannot be read.
+/// Prints the matches, latest first.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let found = context.history()?.search(&args.words, args.limit)?;
     if args.json {
-        let found: Vec<_> = found.iter().map(telling::found).collect();
+        let found: Vec<_> = found.iter().map(export::found).collect();
         context.print_object(&json!({ "version": 1, "found": found }))?;
         return Ok(0);
     }

@@ -1,4 +1,4 @@
-//! `nexus key ...`: where the key to the stored sessions is kept.
+//! `nexus key ...`: the key to the stored sessions.
 
 use clap::Subcommand;
 
@@ -8,7 +8,6 @@ use crate::cli::context::Context;
 pub(crate) mod r#move;
 pub(crate) mod show;
 
-/// What can be done with the key.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show where the key is kept, and check that it opens the stored sessions
@@ -29,7 +28,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Show(args) => args.json,
@@ -38,10 +37,6 @@ impl Command {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// Whatever the command meets.
 pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::Show(args) => show::run(&args, context),

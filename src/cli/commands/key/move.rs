@@ -7,7 +7,6 @@ use crate::cli::context::Context;
 use nexus::KeyBackend;
 use nexus::internal::session::key::Moved;
 
-/// What `nexus key move` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where to keep the key
@@ -16,13 +15,9 @@ pub(crate) struct Args {
     backend: KeyBackend,
 }
 
-/// Moves it.
-///
-/// # Errors
-/// A key that is missing or does not open what is stored, or a backend that refuses it.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
-    // Where sessions are stored, a missing key must not be hidden by a new one.
+    // If sessions are stored, a missing key is an error instead of a reason to create one.
     if sessions.keystore().find()?.is_none() {
         context.check_readable(&sessions)?;
     }

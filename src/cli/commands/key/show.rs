@@ -7,7 +7,6 @@ use crate::cli::context::{Context, key_mismatch};
 use nexus::internal::session::key::KeyLocation;
 use nexus::{KeyBackend, KeyConfig};
 
-/// What `nexus key show` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print JSON
@@ -15,10 +14,6 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// Tells it.
-///
-/// # Errors
-/// A key that is missing or does not open what is stored.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
     if let Some(mismatch) = sessions.keystore().mismatch() {

@@ -1,4 +1,4 @@
-//! `nexus oauth ...`: the session's life.
+//! `nexus oauth ...`: the session.
 
 use clap::Subcommand;
 
@@ -10,7 +10,6 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod token;
 
-/// What can be done with a session.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Sign in: open the browser and wait for approval
@@ -24,7 +23,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Start(_) | Self::Logout(_) => false,
@@ -34,10 +33,6 @@ impl Command {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// Whatever the command meets.
 pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::Start(args) => start::run(&args, context),

@@ -1,5 +1,4 @@
-//! `nexus oauth start`: bind, begin, open, wait, redeem, keep, tell. Each step needs the value the
-//! last one gave.
+//! `nexus oauth start`: signs in.
 
 use std::time::Duration;
 
@@ -29,18 +28,15 @@ pub(crate) struct Args {
     timeout: Duration,
 }
 
-/// Signs in.
-///
-/// # Errors
-/// Why the sign-in failed. An earlier session is kept.
+/// Signs in. If that fails, an earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let client = context.telling().client(args.provider.as_deref())?;
-    client.provider().client().map_err(beside_others)?;
-    context.wait(async {
+    let client = context.with_config_warnings().client(args.provider.as_deref())?;
+    client.provider().client().map_err(with_other_providers)?;
+    context.block_on(async {
         client.check_writable().await?;
         let mut listener = RedirectListener::bind(client.provider()).await?;
         let request = AuthorizationRequest::begin(client.provider(), listener.redirect_uri())?;
-        invite(args, context, &listener, &request);
+        open_browser(args, context, &listener, &request);
         let signed_in = match listener.wait(&request, args.timeout).await {
             Ok(code) => client.redeem("", request, code).await,
             Err(error) => Err(error.into()),
@@ -62,16 +58,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     })
 }
 
-/// Who has another provider configured most likely means that one.
-fn beside_others(error: ProviderError) -> CliError {
+/// Adds the other configured providers to the error, one of which may be meant.
+fn with_other_providers(error: ProviderError) -> CliError {
     let ProviderError::NoClientId { provider } = &error else { return error.into() };
     let names = Paths::find().and_then(|paths| config::names(&paths.config)).unwrap_or_default();
     let others = names.into_iter().filter(|name| name != provider).collect();
     CliError::NoClientId { error, others }
 }
 
-/// Says what happens now, and opens the browser.
-fn invite(args: &Args, context: &Context, listener: &RedirectListener, request: &AuthorizationRequest) {
+/// Opens the browser and prints the URL.
+fn open_browser(args: &Args, context: &Context, listener: &RedirectListener, request: &AuthorizationRequest) {
     let opened = !args.no_browser && context.browse(request.url().as_str());
     context.say(match opened {
         true => "Opening your browser to sign in. If it does not open, go to:",
@@ -85,7 +81,6 @@ fn invite(args: &Args, context: &Context, listener: &RedirectListener, request: 
     ));
 }
 
-/// Who signed in, and for how long, as far as either is known.
 fn greeting(session: &Session, client: &Client) -> String {
     let who = match session.account() {
         Some(account) => format!("Signed in as {}", nexus::internal::clean::clean(account)),

@@ -1,4 +1,4 @@
-//! `nexus oauth token`: a credential helper for other programs.
+//! `nexus oauth token`: prints an access token for other programs.
 
 use std::time::Duration;
 
@@ -28,10 +28,6 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// Prints the token.
-///
-/// # Errors
-/// Why there is none.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let client = context.client(args.provider.as_deref())?;
     let freshness = match args.min_ttl {
@@ -42,13 +38,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (generation, refreshable) = (seen.generation, seen.refreshable);
     let session = match seen.serves(freshness, seen.now()) {
         true => seen,
-        false => context.wait(async {
-            let _seen = context.progress();
+        false => context.block_on(async {
+            let _progress = context.progress();
             context.waiting("refreshing the token");
             Ok(client.ensure_fresh("", freshness, seen).await?)
         })?,
     };
-    // Where the refresh failed, that was said already.
+    // A failed refresh has printed its own note.
     if let (Some(wanted), Some(left)) = (args.min_ttl, left(&session))
         && left < i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)
         && (session.generation != generation || !refreshable)

@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args, input: &Path, context: &Context) -> Done {
     let mut results = Results::open(args.batch.out.as_deref(), metadata.as_ref(), &mut ledger, context)?;
     let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(input));
     let progress = Progress::begin(context, total);
-    let done = context.wait(async {
+    let done = context.block_on(async {
         let named = args.model.is_some() || frame.names_a_model();
         let models = settle::models_for_batch(named, &client, &seen).await?;
         drop(seen);
