@@ -85,8 +85,8 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --json 'Print JSON'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
         }
@@ -236,8 +236,8 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -y 'Approve the sign-in without a browser'
             cand --yes 'Approve the sign-in without a browser'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
         }

@@ -61,7 +61,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Minimum remaining lifetime of the token (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'What the model is told before the question' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'The same, kept in a file' -r -F
@@ -149,7 +149,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcomm
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s y -l yes -d 'Approve the sign-in without a browser'
-complete -c nexus -n "__fish_nexus_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand completions" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand completions" -s h -l help -d 'Print help'

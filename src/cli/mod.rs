@@ -41,6 +41,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Oauth(Deferred<oauth::Command>),
     /// Ask a question and stream the answer
+    ///
+    /// Piped input is added to the question after a blank line: `nexus chat "why does this fail?" <
+    /// build.log`. Without a question, a conversation starts on a terminal.
     Chat(Deferred<chat::Args>),
     /// List, show, search, export and delete saved conversations
     #[command(subcommand)]
@@ -51,6 +54,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Key(Deferred<key::Command>),
     /// Try nexus against a built-in sandbox, without configuration or network
+    ///
+    /// The sandbox acts as the authorization server and the model, so the answers come from the sandbox, not
+    /// from Claude. Nothing leaves this machine, and nothing is left on it.
     Demo(Deferred<demo::Args>),
     /// Print the completion script for a shell
     Completions(Deferred<completions::Args>),

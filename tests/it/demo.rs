@@ -40,7 +40,7 @@ fn the_whole_job_happens() {
          \n\
          [URL]\n\
          \n\
-         Waiting for the redirect to http://127.0.0.1:[PORT]/callback for 10 minutes (Ctrl-C cancels).\n\
+         Waiting for the redirect to http://127.0.0.1:[PORT]/callback, for up to 10 minutes (Ctrl-C cancels).\n\
          (approving the sign-in: no browser here)\n\
          Signed in as you@sandbox.example, token expires in 8.0 hours\n\
          \n\

@@ -13,8 +13,8 @@ use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sand
 /// What `start` says before it waits, with the parts that differ each time named.
 fn invitation(url: &str, redirect_uri: &str) -> String {
     format!(
-        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to \
-         {redirect_uri} for 10 minutes (Ctrl-C cancels).\n"
+        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to {redirect_uri}, \
+         for up to 10 minutes (Ctrl-C cancels).\n"
     )
 }
 

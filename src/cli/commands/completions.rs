@@ -5,7 +5,6 @@ use clap::ValueEnum;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
-/// Print the completion script for a shell
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Shell to print the script for

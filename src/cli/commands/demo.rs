@@ -36,10 +36,6 @@ const KEPT_VARIABLES: &[&str] = &[
     "XDG_RUNTIME_DIR",
 ];
 
-/// Try nexus against a built-in sandbox, without configuration or network
-///
-/// The sandbox acts as the authorization server and the model, so the answers come from the sandbox, not
-/// from Claude. Nothing leaves this machine, and nothing is left on it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Question to ask the sandbox
@@ -97,9 +93,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             ("Show the session", vec!["oauth", "status"]),
             ("Sign out", vec!["oauth", "logout"]),
         ];
-        for (number, (title, words)) in (1..).zip(steps) {
-            context.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&words)));
-            let code = step(&words, home.path(), approval, &sandbox, context).await?;
+        for (number, (title, args)) in (1..).zip(steps) {
+            context.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&args)));
+            let code = step(&args, home.path(), approval, &sandbox, context).await?;
             if code != 0 {
                 // The hint of the failed command does not help once its sandbox is gone.
                 context.say("\nThe demo stops here. Run `nexus demo` to start again.");
@@ -143,28 +139,28 @@ fn config(sandbox: &Sandbox) -> String {
 }
 
 /// A command line as it is typed, with quotes where necessary.
-fn typed(words: &[&str]) -> String {
+fn typed(args: &[&str]) -> String {
     let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
     let quoted =
         |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) };
-    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    args.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs a nexus command. Returns its exit code.
-async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, context: &Context) -> Result<u8> {
+async fn step(args: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, context: &Context) -> Result<u8> {
     let program = std::env::current_exe().map_err(CliError::system("finding the nexus program"))?;
     let mut command = Command::new(program);
     if context.verbose {
         command.arg("--verbose");
     }
-    command.args(words).env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(args).env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
     for name in KEPT_VARIABLES {
         if let Some(value) = environment::variable(name) {
             command.env(name, value);
         }
     }
     let approves = match approval {
-        Approval::ByDemo(why) if words == ["oauth", "start"] => Some(why),
+        Approval::ByDemo(why) if args == ["oauth", "start"] => Some(why),
         _ => None,
     };
     if approves.is_some() {

@@ -10,8 +10,8 @@ use crate::cli::context::Context;
 const WIDEST: usize = 100;
 
 /// Whether the command line is `nexus help config`.
-pub(crate) fn is_config(words: &[OsString]) -> bool {
-    matches!(words, [_, help, config] if help == "help" && config == "config")
+pub(crate) fn is_config(args: &[OsString]) -> bool {
+    matches!(args, [_, help, config] if help == "help" && config == "config")
 }
 
 /// Prints the reference, which needs no configuration and no home folder.

@@ -5,7 +5,6 @@ use serde_json::json;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
-/// List the available models, one id per line
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml

@@ -44,7 +44,7 @@ fn refusal(status: Option<u16>, kind: Option<&str>) -> Refusal {
         host: text("llm.example.com"),
         status,
         kind: kind.map(text),
-        message: text("its own words"),
+        message: text("the details"),
         request_id: Some(text("req_1")),
         ..Refusal::default()
     }
@@ -121,7 +121,7 @@ fn sign_in() -> Vec<CliError> {
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
     for error in ["access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"] {
-        all.push(Refused { provider: work(), error: text(error), description: text("the server's words") });
+        all.push(Refused { provider: work(), error: text(error), description: text("the reason") });
     }
     for turned_away in [0, 1, 2] {
         all.push(TimedOut {

@@ -42,18 +42,18 @@ pub(super) fn read(text: &str, (before, after): (char, char), base: Style, colou
     let whole = format!("x{before}{text}");
     let skipped = whole.len() - text.len();
     let mut reader = Reader { bits: Bits::default(), styles: vec![base], links: Vec::new(), coloured };
-    let mut waiting = Waiting { whole: &whole, after, brackets: 0 };
+    let mut markup = OpenMarkup { whole: &whole, after, brackets: 0 };
     let mut open = false;
     for (event, range) in Parser::new_ext(&whole, Options::ENABLE_STRIKETHROUGH).into_offset_iter() {
         if let Event::Text(words) = event {
-            open |= waiting.in_piece(range.start.max(skipped), range.end.max(skipped));
+            open |= markup.is_open_in(range.start.max(skipped), range.end.max(skipped));
             let words = words.get(skipped.saturating_sub(range.start)..).unwrap_or_default();
             reader.text(words, None);
         } else if !reader.take(event) {
             return Parsed { bits: literal(text, base), open: false };
         }
     }
-    Parsed { bits: reader.bits.end(), open: open || waiting.brackets > 0 }
+    Parsed { bits: reader.bits.end(), open: open || markup.brackets > 0 }
 }
 
 /// Text without markup.
@@ -64,14 +64,14 @@ pub(super) fn literal(text: &str, style: Style) -> Vec<Bit> {
 }
 
 /// Finds markup that was parsed as text and could still be closed.
-struct Waiting<'a> {
+struct OpenMarkup<'a> {
     whole: &'a str,
     after: char,
     brackets: usize,
 }
 
-impl Waiting<'_> {
-    fn in_piece(&mut self, start: usize, end: usize) -> bool {
+impl OpenMarkup<'_> {
+    fn is_open_in(&mut self, start: usize, end: usize) -> bool {
         let before = &self.whole[..start];
         let escaped = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
         let mut before = before.chars().next_back().unwrap_or(' ');
@@ -85,7 +85,7 @@ impl Waiting<'_> {
             at += run;
             let after = self.whole[at..].chars().next().unwrap_or(self.after);
             let opens = !after.is_whitespace() && (plain(after) || !plain(before));
-            let waits = match c {
+            let is_open = match c {
                 '`' => true,
                 '[' => {
                     self.brackets += 1;
@@ -105,7 +105,7 @@ impl Waiting<'_> {
                 '~' => opens && run > 1,
                 _ => false,
             };
-            if waits {
+            if is_open {
                 return true;
             }
             before = c;

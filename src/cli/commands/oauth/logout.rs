@@ -5,7 +5,6 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, exit_code};
 use nexus::{Client, ErrorClass, Revocation, SignedOut};
 
-/// Sign out: revoke the session if `revoke_url` is set, then delete it locally
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Provider to sign out of, as named in config.toml

@@ -19,6 +19,9 @@ pub(crate) enum Command {
     /// Sign out: revoke the session if `revoke_url` is set, then delete it locally
     Logout(logout::Args),
     /// Print a fresh access token
+    ///
+    /// The token has at least 330 seconds or half its lifetime left, whichever is less. It is refreshed
+    /// first if necessary.
     Token(token::Args),
 }
 

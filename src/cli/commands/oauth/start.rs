@@ -12,7 +12,6 @@ use nexus::internal::oauth::page::Outcome;
 use nexus::internal::time;
 use nexus::{AuthorizationRequest, Client, ProviderError, Session};
 
-/// Sign in: open the browser and wait for approval
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Provider to sign in to, as named in config.toml

@@ -9,7 +9,6 @@ use crate::cli::error::session::not_signed_in_hint;
 use nexus::Session;
 use nexus::internal::time;
 
-/// Show the session and when its token expires, without network access
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Provider to show, as named in config.toml

@@ -9,10 +9,6 @@ use crate::cli::context::Context;
 use nexus::internal::time;
 use nexus::{Freshness, Session};
 
-/// Print a fresh access token
-///
-/// The token has at least 330 seconds or half its lifetime left, whichever is less. It is refreshed
-/// first if necessary.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
