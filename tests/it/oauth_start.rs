@@ -108,7 +108,7 @@ fn every_client_authentication_works() {
         nexus.sign_in();
         nexus.run(&["oauth", "token"]).ok();
         assert_eq!(sandbox.refreshes(), 1, "{auth:?}");
-        assert!(nexus.run(&["oauth", "logout"]).stderr.starts_with("Revoked at"), "{auth:?}");
+        assert!(nexus.run(&["oauth", "logout"]).stderr.starts_with("Revoked the session at"), "{auth:?}");
     }
 }
 
@@ -539,7 +539,7 @@ fn nobody_comes_and_both_settings_are_named() {
     let output = started.finish();
     assert_eq!(output.code, Some(4));
     assert_eq!(
-        output.stderr.split_once("ends it).\n").unwrap().1,
+        output.stderr.split_once("cancels).\n").unwrap().1,
         format!(
             "error: nobody signed in within 1 second (1 answer with a wrong state was turned away); a server that \
              dislikes the client id or the redirect URI cannot tell nexus so. Sent were client id `sandbox-client` and \
@@ -612,7 +612,7 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::text(429, "text/plain", "").header("retry-after", "120"),
             "the authorization code could not be redeemed: [SERVER] answered 429",
-            "in 2 minutes, run `nexus oauth start` again",
+            "wait 2 minutes, then run `nexus oauth start` again",
             75,
         ),
         (
