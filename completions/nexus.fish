@@ -24,145 +24,133 @@ function __fish_nexus_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c nexus -n "__fish_nexus_needs_command" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_needs_command" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_needs_command" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "oauth" -d 'Sign in and out, look at the session, hand out its token'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "oauth" -d 'Sign in and out, show the session, print its access token'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "chat" -d 'Ask a question and stream the answer'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "batch" -d 'Answer every line of a file, as fast as the API allows'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "history" -d 'List, show, search, export and delete the conversations that were kept'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "models" -d 'List the models that the session may use, one id a line'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "key" -d 'Tell and choose where the key to the stored session is kept'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Watch the whole job happen with nothing configured and no network'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "history" -d 'List, show, search, export and delete saved conversations'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "models" -d 'List the available models, one id per line'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "key" -d 'Show or choose where the key to the stored sessions is kept'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Try nexus against a built-in sandbox, without configuration or network'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "start" -d 'Sign in: opens the browser and waits for the approval'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "status" -d 'Tell whether there is a session and how long its token lives, without the network'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "logout" -d 'Revoke the session at the server where that can be done, and forget it here'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "token" -d 'Print a fresh access token and nothing else'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Sign in to this provider of config.toml' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l timeout -d 'How long to wait for the approval (90s, 5m, 1h)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l no-browser -d 'Print the URL and open no browser'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "start" -d 'Sign in: open the browser and wait for approval'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "status" -d 'Show the session and when its token expires, without network access'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "logout" -d 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start status logout token" -f -a "token" -d 'Print a fresh access token'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Provider to sign in to, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l no-browser -d 'Print the URL instead of opening a browser'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s p -l provider -d 'Look at this provider of config.toml' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -l json -d 'Print an object for programs'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s p -l provider -d 'Provider to show, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s p -l provider -d 'Sign out of this provider of config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s p -l provider -d 'Provider to sign out of, as named in config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -l all -d 'Sign out of every provider'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s p -l provider -d 'Use this provider of config.toml' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Ask for a token that lives at least so long (90s, 5m, 1h)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l json -d 'Print an object for programs'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Minimum remaining lifetime of the token (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'System prompt' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'Read the system prompt from a file' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Set a variable of the template' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Provider of config.toml to use' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'Number of retries after transient failures' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Attach a file, recognised by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'Effort to put into the answer' -r -f -a "low\t''
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'What the model is told before the question' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'The same, kept in a file' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Send a file along: text, PNG, JPEG, GIF, WebP or PDF, by its content; `-` is stdin' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Ask with templates/NAME.toml, which lies beside config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Give a variable of the template its value' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model or an alias of one; else the template\'s, else the configured one, else the newest that the session may use' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The longest answer, in tokens' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml; else a conversation goes on with its own' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l conversation -d 'Go on with this conversation: its id, or the beginning of it' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'How often to ask again when the service is busy or out of reach' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'How long all of it may take until the answer begins (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'How much the model should do for the answer' -r -f -a "low\t''
 medium\t''
 high\t''
 xhigh\t''
 max\t''"
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l conversation -d 'Continue the conversation with this id, or a prefix of one' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'Output format' -r -f -a "text\t'The text as it arrives'
-json\t'One object at the end'
-stream-json\t'One object per line as it happens; the last is a result or an error'"
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l schema -d 'JSON Schema, or a file with one, that the answer must match' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Do not read stdin'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l thinking -d 'Show the model\'s thinking on stderr, if the API returns it'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s c -l continue -d 'Continue the most recent conversation'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l history -d 'Save to the history even if stdout is not a terminal'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-history -d 'Do not save to the history'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'Alias for --output json'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Do not render Markdown; piped output never is rendered'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Print tokens and time to stderr'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l schema -d 'A JSON Schema, or the file of one, that the answer must fit' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'What stdout gets' -r -f -a "text\t'The text, as it comes'
+json\t'One object, at the end'
+stream-json\t'One object a line, as it happens; the last is a result or an error'"
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l batch -d 'Answer every line of a file (- for stdin): objects with id, prompt and, if need be, system, model, max_tokens' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l out -d 'Where the results of --batch go, one a line; run again, it asks only what has no answer there' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l jobs -d 'The most questions of --batch that are on their way at once [default: 16]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s c -l continue -d 'Go on with the conversation that was used last'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l history -d 'Keep this in the history, also where stdout is no terminal'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-history -d 'Keep nothing of this in the history'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Leave stdin alone, whatever it is'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Show the answer as it was written, without laying out its Markdown; in a pipe it always is'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Tell on stderr what the answer cost: tokens and time'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l thinking -d 'Show on stderr what the model thinks, where the service tells'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'The same as --output json'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l out -d 'Write the results to a file, and resume from the answers in it' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s s -l system -d 'System prompt' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l system-file -d 'Read the system prompt from a file' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l var -d 'Set a variable of the template' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s p -l provider -d 'Provider of config.toml to use' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l retries -d 'Number of retries after transient failures' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l jobs -d 'Maximum number of concurrent requests' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "list" -d 'List the conversations, the last used first'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "list" -d 'List conversations, most recently used first'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "show" -d 'Print a conversation as Markdown'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "search" -d 'Find what was said, by its words'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "delete" -d 'Delete conversations for good, from the search index too'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "export" -d 'Print every conversation whole'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s n -l limit -d 'So many at most' -r
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -l json -d 'Print an object for programs'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "search" -d 'Search the text of conversations'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "delete" -d 'Delete conversations permanently'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "export" -d 'Print all conversations'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s n -l limit -d 'Maximum number of results' -r
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -l json -d 'Print an object for programs'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -s n -l limit -d 'So many at most' -r
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -l json -d 'Print an object for programs'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -s n -l limit -d 'Maximum number of results' -r
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -l older-than -d 'Those in which nothing was said for so long (90s, 5m, 1h, 30d)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -l all -d 'Everything that is kept'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -l older-than -d 'Delete conversations not used for this long (90s, 5m, 1h, 30d)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -l all -d 'Delete all conversations'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -l format -d 'How it is written' -r -f -a "json\t'One object, as `nexus history show --json` has it for each conversation'
-markdown\t'One document, a chapter a conversation'"
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -l json -d 'The same as --format json'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -l format -d 'Output format' -r -f -a "json\t'One object with all conversations, each as in `nexus history show --json`'
+markdown\t'One document, with a section per conversation'"
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -l json -d 'Short for --format json'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand models" -s p -l provider -d 'Use this provider of config.toml' -r
-complete -c nexus -n "__fish_nexus_using_subcommand models" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand models" -l json -d 'Print an object for programs'
+complete -c nexus -n "__fish_nexus_using_subcommand models" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand models" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand models" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -f -a "show" -d 'Tell who keeps the key, and make sure that it opens what is stored'
-complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -f -a "move" -d 'Hand the key to another keeper, losing nothing'
-complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Print an object for programs'
-complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -f -a "show" -d 'Show where the key is kept, and check that it opens the stored sessions'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -f -a "move" -d 'Move the key to another backend'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand demo" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand demo" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s y -l yes -d 'Approve the sign-in without a browser'
-complete -c nexus -n "__fish_nexus_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand completions" -s v -l verbose -d 'Tell on stderr what happens on the wire, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand completions" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand completions" -s V -l version -d 'Print version'

@@ -1,4 +1,4 @@
-//! The process: words in, exit code out.
+//! The `nexus` program.
 
 use std::process::ExitCode;
 

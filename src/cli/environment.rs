@@ -1,4 +1,4 @@
-//! The environment variables of the process. Everything else is handed their values.
+//! The only place that reads environment variables.
 
 /// The value of an environment variable. An empty one counts as unset.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]

@@ -1,5 +1,4 @@
-//! The top of the grammar. What each command takes stands at the top of its own file, where its
-//! doc comment is the help text. Nothing here reads the world.
+//! The command line. Each command declares its arguments in its own file, where doc comments are the help texts.
 
 use std::ffi::OsString;
 
@@ -20,106 +19,113 @@ pub(crate) mod terminal;
 
 use commands::{batch, chat, completions, demo, help, key, models, oauth};
 
-/// Sign in once with OAuth, then let every shell, script and tool on this account talk to Claude.
+/// Sign in once with OAuth, then use Claude from every shell, script and tool on this account
 ///
-/// A person: `nexus oauth start`, then `nexus chat "why does this fail?" < build.log`. A script: the
-/// same, deciding by the exit code. Another program: `nexus oauth token`.
+/// Start with `nexus oauth start`, then ask: `nexus chat "why does this fail?" < build.log`. Scripts can
+/// rely on the exit codes below. Other programs get an access token from `nexus oauth token`.
 #[derive(Debug, Parser)]
 #[command(name = "nexus", version, after_help = EXIT_CODES, propagate_version = true)]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Tell on stderr what happens on the wire, with secrets masked
+    /// Log HTTP requests and responses to stderr, with secrets masked
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
 }
 
-/// What nexus can do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is read once")]
+#[expect(clippy::large_enum_variant, reason = "there is only one value")]
 pub(crate) enum Command {
-    /// Sign in and out, look at the session, hand out its token
+    /// Sign in and out, show the session, print its access token
     #[command(subcommand)]
     Oauth(Deferred<oauth::Command>),
     /// Ask a question and stream the answer
+    ///
+    /// Piped input is added to the question after a blank line: `nexus chat "why does this fail?" <
+    /// build.log`. Without a question, a conversation starts on a terminal.
     Chat(Deferred<chat::Args>),
     /// Answer every line of a file, as fast as the API allows
     Batch(Deferred<batch::Args>),
-    /// List, show, search, export and delete the conversations that were kept
+    /// List, show, search, export and delete saved conversations
     #[command(subcommand)]
     History(Deferred<commands::history::Command>),
-    /// List the models that the session may use, one id a line
+    /// List the available models, one id per line
     Models(Deferred<models::Args>),
-    /// Tell and choose where the key to the stored session is kept
+    /// Show or choose where the key to the stored sessions is kept
     #[command(subcommand)]
     Key(Deferred<key::Command>),
-    /// Watch the whole job happen with nothing configured and no network
+    /// Try nexus against a built-in sandbox, without configuration or network
+    ///
+    /// The sandbox acts as the authorization server and the model, so the answers come from the sandbox, not
+    /// from Claude. Nothing leaves this machine, and nothing is left on it.
     Demo(Deferred<demo::Args>),
     /// Print the completion script for a shell
     Completions(Deferred<completions::Args>),
 }
 
-/// The exit codes, as every help text and the README tell them.
+/// The end of the help text. The README has the same exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0      done (also: the reader of stdout went away)
-  1      failed, and trying again as is won't help
-  2      said wrongly: usage, configuration, client id, redirect URI, no model known
-  4      sign in (again): `nexus oauth start`
-  75     temporary: the same command may work later
+  0      success (including a closed pipe)
+  1      failure; retrying unchanged will not help
+  2      usage or configuration error
+  4      not signed in: run `nexus oauth start`
+  75     temporary failure; retry later
   128+n  ended by signal n
 
-Settings: see `nexus help config` for config.toml. CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET
-and CLAUDE_CODE_REDIRECT_URI describe the client of the built-in provider, NEXUS_PROVIDER chooses a
-provider, and NEXUS_HOME puts everything in one folder.";
+Environment:
+  CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET, CLAUDE_CODE_REDIRECT_URI
+                  the OAuth client of the built-in provider
+  NEXUS_PROVIDER  the provider to use
+  NEXUS_HOME      the folder for configuration, data and state
+
+`nexus help config` lists the keys of config.toml.";
 
 /// The commands that have subcommands.
-const IN_TWO_WORDS: &[&str] = &["history", "key", "oauth"];
+const GROUPS: &[&str] = &["history", "key", "oauth"];
 
-/// `nexus help COMMAND` as `nexus COMMAND --help`, which is the same and needs no grammar of its own;
-/// likewise `nexus oauth help`.
-pub(crate) fn asked_for_help(mut words: Vec<OsString>) -> Vec<OsString> {
-    let is_help = |at: usize| words.get(at).is_some_and(|word| word == "help");
-    let in_two_words = words.get(1).is_some_and(|word| IN_TWO_WORDS.iter().any(|first| word == first));
-    let at = if is_help(1) { Some(1) } else { Some(2).filter(|at| in_two_words && is_help(*at)) };
+/// Turns `nexus help COMMAND` into `nexus COMMAND --help`, and `nexus oauth help` into `nexus oauth --help`.
+pub(crate) fn rewrite_help(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_help = |at: usize| args.get(at).is_some_and(|word| word == "help");
+    let has_group = args.get(1).is_some_and(|word| GROUPS.iter().any(|group| word == group));
+    let at = if is_help(1) { Some(1) } else { Some(2).filter(|at| has_group && is_help(*at)) };
     if let Some(at) = at {
-        words.remove(at);
-        words.push("--help".into());
+        args.remove(at);
+        args.push("--help".into());
     }
-    words
+    args
 }
 
-/// A command whose own grammar is not built before it is its turn: the grammar of all of them costs
-/// more than most commands' work.
+/// A command whose arguments are built only when it is used. Building those of all commands takes longer than most
+/// commands run.
 #[derive(Debug)]
 pub(crate) struct Deferred<T>(pub(crate) T);
 
-/// Adds a grammar and keeps the description that the command had in its list.
-fn described(command: clap::Command, add: fn(clap::Command) -> clap::Command) -> clap::Command {
+/// Adds arguments and keeps the description that the command has in the list of commands.
+fn keep_about(command: clap::Command, add: fn(clap::Command) -> clap::Command) -> clap::Command {
     let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
     add(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
 }
 
 impl<T: Args> Args for Deferred<T> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_args))
+        command.defer(|command| keep_about(command, T::augment_args))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_args_for_update))
+        command.defer(|command| keep_about(command, T::augment_args_for_update))
     }
 }
 
 impl<T: Subcommand> Subcommand for Deferred<T> {
     fn augment_subcommands(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_subcommands))
+        command.defer(|command| keep_about(command, T::augment_subcommands))
     }
 
     fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
-        command.defer(|command| described(command, T::augment_subcommands_for_update))
+        command.defer(|command| keep_about(command, T::augment_subcommands_for_update))
     }
 
     fn has_subcommand(name: &str) -> bool {
@@ -145,18 +151,18 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     }
 }
 
-/// Does what the words say, the program's name first, and gives the process's exit code.
-pub(crate) fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
+/// Runs a command line, which begins with the name of the program. Returns the exit code.
+pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     context::hide_memory();
-    terminal::hush_panics();
-    let words: Vec<_> = words.into_iter().collect();
-    if help::is_config(&words) {
+    terminal::install_panic_hook();
+    let args: Vec<_> = args.into_iter().collect();
+    if help::is_config(&args) {
         return commands::help_config();
     }
-    let words = asked_for_help(words);
-    match Cli::try_parse_from(&words) {
+    let args = rewrite_help(args);
+    match Cli::try_parse_from(&args) {
         Ok(cli) => commands::run(cli),
-        Err(error) => commands::misunderstood(error, &words),
+        Err(error) => commands::report_usage_error(error, &args),
     }
 }
 
@@ -173,6 +179,6 @@ mod tests {
         let with_subcommands = grammar.get_subcommands().filter(|command| command.has_subcommands());
         let mut names: Vec<_> = with_subcommands.map(|command| command.get_name()).collect();
         names.sort_unstable();
-        assert_eq!(names, IN_TWO_WORDS);
+        assert_eq!(names, GROUPS);
     }
 }

@@ -1,9 +1,9 @@
-//! "Did you mean": the known word that a mistyped one is nearest to.
+//! "Did you mean" suggestions.
 
-/// How near is near enough, of 1 for the same word.
+/// The least similarity of a suggestion; 1 is equality.
 const NEAR: f64 = 0.7;
 
-/// The known word that is nearest to this one, if any is near.
+/// The known word most similar to this one, if any is similar.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let rated = known.into_iter().map(|known| (strsim::jaro_winkler(word, known), known));
     let (nearness, nearest) = rated.max_by(|one, other| one.0.total_cmp(&other.0))?;

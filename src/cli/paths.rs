@@ -1,4 +1,4 @@
-//! Where the configuration, the data and the state of this account are.
+//! The paths of the configuration, data and state.
 
 use std::path::PathBuf;
 
@@ -7,17 +7,13 @@ use nexus::Folders;
 use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result};
 
-/// The configuration file and the folders of this account.
 pub(crate) struct Paths {
     pub(crate) config: PathBuf,
     pub(crate) folders: Folders,
 }
 
 impl Paths {
-    /// All under `NEXUS_HOME` if that is set, else where this system keeps such files.
-    ///
-    /// # Errors
-    /// [`CliError::Configuration`] without a home folder.
+    /// Under `NEXUS_HOME` if that is set, else in the platform's directories.
     pub(crate) fn find() -> Result<Self> {
         if let Some(home) = variable("NEXUS_HOME") {
             let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
@@ -25,7 +21,7 @@ impl Paths {
         }
         let found = directories::ProjectDirs::from("", "", "nexus").ok_or_else(|| CliError::Configuration {
             message: "this account has no home folder".into(),
-            hint: "set HOME, or NEXUS_HOME to a folder for nexus alone".into(),
+            hint: "set HOME, or set NEXUS_HOME to a folder for nexus".into(),
         })?;
         let state = found.state_dir().unwrap_or_else(|| found.data_local_dir()).to_owned();
         let folders = Folders { data: found.data_local_dir().to_owned(), key: state.join("key"), state };

@@ -135,8 +135,8 @@ fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
         return std::io::stderr().write_all(said.as_bytes()).unwrap();
     };
     disk.fill();
-    let said = "error: [HOME]/data/sessions.db: your share of the disk is used up\n  remove files of yours, then run the \
-                command again\n";
+    let said = "error: [HOME]/data/sessions.db: your share of the disk is used up\n  delete some of your files, then \
+                run the command again\n";
     assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: said);
     assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
     assert_eq!(sandbox.refreshes_asked(), 0);
@@ -251,7 +251,10 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
     disk.remount("ro");
     let output = disk.run(&["oauth", "logout"]);
     assert!(output.code == Some(1) && output.stderr.contains("the session could not be forgotten here: "), "{output}");
-    assert!(output.stderr.contains("Revoked at [SERVER]\n") && sandbox.counts().revocations == 1, "{output}");
+    assert!(
+        output.stderr.contains("Revoked the session at [SERVER]\n") && sandbox.counts().revocations == 1,
+        "{output}"
+    );
 }
 
 #[test]
@@ -266,8 +269,8 @@ fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_abo
     gate.open();
     let output = nexus.finish(child);
     assert!(output.code == Some(0) && output.stdout.starts_with("sandbox-access-"), "this request is served: {output}");
-    let said = "note: the refreshed session could not be saved and is lost with the next refresh or the end of this \
-                command: [HOME]/data/sessions.db: ";
+    let said = "note: the refreshed session could not be saved and will be lost when this command ends: \
+                [HOME]/data/sessions.db: ";
     assert!(output.stderr.contains(said), "{output}");
     disk.remount("rw");
     let next = disk.run(&["oauth", "token"]);

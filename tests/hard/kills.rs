@@ -167,11 +167,11 @@ fn a_sign_out_that_is_killed() {
         let logout = match there {
             true => {
                 assert_eq!(nexus.run(&["oauth", "token"]).code, Some(0), "{at}");
-                "Revoked at [SERVER]\nForgotten here\n"
+                "Revoked the session at [SERVER]\nDeleted the local session\n"
             }
             false => {
                 assert!(status.stdout.starts_with("Not signed in"), "{at}\n{status}");
-                "Nothing to forget\n"
+                "Not signed in\n"
             }
         };
         let said = nexus.run(&["oauth", "logout"]);

@@ -77,10 +77,11 @@ fn a_prompt_that_is_none_is_refused_before_anything_else() {
     let (sandbox, nexus) = signed_in();
     sandbox.expire_access();
     let before = sandbox.requests().len();
-    let empty = "error: no question: pass one as an argument or pipe it in\n  see `nexus chat --help`\n";
+    let empty =
+        "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus chat --help`\n";
     let dash = "error: `-` reads the question from stdin and must be the only argument\n  see `nexus chat --help`\n";
-    let utf8 = "error: stdin is not UTF-8 text: byte 2 begins no character\n  a picture or a PDF is sent along with `-a -` \
-                and a question in words; text is converted by `iconv -t UTF-8`\n";
+    let utf8 = "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass the \
+                question as an argument; convert text with `iconv -t UTF-8`\n";
     for (words, stdin, said) in [
         (&["chat"][..], &b""[..], empty),
         (&["chat", ""], b"", empty),
@@ -142,8 +143,8 @@ fn half_an_answer_never_passes_for_a_whole_one() {
         let output = nexus.run(&["chat", "x"]);
         assert_eq!((output.code, &*output.stdout), (Some(1), "half"), "{output}");
         let said = format!(
-            "note: the answer above is incomplete\nerror: [SERVER] stopped in the middle of its answer: \
-             {why}\n  the same question may be answered whole another time\n"
+            "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: \
+             {why}\n  ask again\n"
         );
         assert_eq!(output.stderr, said);
     }
@@ -166,7 +167,7 @@ fn an_error_event_fails_whenever_it_comes() {
         sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
         let output = nexus.run(&["chat", "x", "--retries", "0"]);
         assert_eq!((output.code, &*output.stdout), (Some(code), stdout), "{output}");
-        let note = if stdout.is_empty() { "" } else { "note: the answer above is incomplete\n" };
+        let note = if stdout.is_empty() { "" } else { "note: what was printed is not the whole answer\n" };
         let said = format!("{note}error: [SERVER] answered {kind} in the middle of its answer: Overloaded\n");
         assert!(output.stderr.starts_with(&said), "{output}");
     }
@@ -178,24 +179,23 @@ fn how_an_answer_ends_is_told_apart() {
     for (reason, said, code) in [
         ("end_turn", "", 0),
         ("stop_sequence", "", 0),
-        ("something_new", "note: the answer is incomplete: unknown stop reason `something_new`\n", 0),
+        ("something_new", "note: the answer stops here because of `something_new`, which nexus does not know\n", 0),
         (
             "tool_use",
-            "note: the answer is incomplete: the model wants to use a tool (tool_use), and nexus offers none\n",
+            "note: the answer stops here because the model wants to use a tool (tool_use), and is offered none here\n",
             0,
         ),
-        ("pause_turn", "note: the answer is incomplete: the API paused it (pause_turn); ask it to continue\n", 0),
-        ("max_tokens", "note: the answer is incomplete: it reached --max-tokens\n", 0),
+        ("pause_turn", "note: the answer stops here because the service paused it (pause_turn); ask it to go on\n", 0),
+        ("max_tokens", "note: the answer stops here because it reached --max-tokens\n", 0),
         (
             "refusal",
-            "note: the text above is not an answer\nerror: the model declined to answer\n  ask differently, or another \
-             --model\n",
+            "note: what was printed is not an answer\nerror: the model declined to answer\n  rephrase the question, or \
+             try another --model\n",
             1,
         ),
         (
             "model_context_window_exceeded",
-            "note: the answer above is incomplete\nerror: the conversation no longer fits into the model's context\n  ask with less text, or a model with a \
-             larger context\n",
+            "note: what was printed is not the whole answer\nerror: the conversation no longer fits into the model's context\n  shorten the input, or use a model with a larger context\n",
             1,
         ),
     ] {
@@ -234,32 +234,32 @@ fn refusals_have_their_sentence_and_code() {
         (
             json(400, &own("invalid_request_error", "max_tokens: too many")),
             "answered 400 invalid_request_error: max_tokens: too many (request req_1)",
-            "the server's message above says why",
+            "see the server's message above",
             1,
         ),
         (
             json(404, &own("not_found_error", "model: x")),
             "answered 404 not_found_error: model: x (request req_1)",
-            "`nexus models` lists the models; check `api_url` if that fails too",
+            "run `nexus models` to list the models; if that fails too, check `api_url`",
             1,
         ),
         (
             json(403, &json!({ "error": { "message": "no access", "type": "insufficient_scope", "code": null } })),
             "answered 403 insufficient_scope: no access",
-            "this account may not do that: try another --model, or ask whoever runs the account",
+            "the account lacks this permission: try another --model, or ask its administrator",
             1,
         ),
-        (json(413, &json!({ "detail": "too big" })), "answered 413: too big", "send less text", 1),
+        (json(413, &json!({ "detail": "too big" })), "answered 413: too big", "shorten the input", 1),
         (
             json(429, &own("billing_error", "no credit")),
             "answered 429 billing_error: no credit (request req_1)",
-            "raise the limit with whoever pays for the account",
+            "check the credit and the spend limit of the account",
             1,
         ),
         (
             json(400, &own("invalid_request_error", "prompt is too long: 212000 tokens > 200000 maximum")),
             "answered 400 invalid_request_error: prompt is too long: 212000 tokens > 200000 maximum (request req_1)",
-            "ask with less text, or a model with a larger context",
+            "shorten the input, or use a model with a larger context",
             1,
         ),
         (
@@ -268,7 +268,7 @@ fn refusals_have_their_sentence_and_code() {
                 &json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "cap", "details": { "error_code": "enforced_spend_limit_reached" } } }),
             ),
             "answered 429 enforced_spend_limit_reached: cap",
-            "raise the limit with whoever pays for the account",
+            "check the credit and the spend limit of the account",
             1,
         ),
     ] {
@@ -390,8 +390,8 @@ fn without_a_known_model_nothing_is_asked() {
     nexus.sign_in();
     assert_output!(
         nexus.run(&["chat", "x"]), 2, stdout: "",
-        stderr: "error: no model is named and none is known for work\n  `nexus models` lists them: name \
-                 one with --model, or as `model = \"...\"` in config.toml\n",
+        stderr: "error: no model is set for work, and it lists none\n  run `nexus models` to list the models, then \
+                 pass --model, or set `model = \"...\"` in config.toml\n",
     );
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
     nexus.run(&["models"]).ok();
@@ -476,6 +476,6 @@ fn no_more_is_read_than_a_question_may_hold() {
     let asked = sandbox.requests().len();
     let output = nexus.run_with(&["chat", "-"], vec![b'x'; 32 * 1024 * 1024 + 1]);
     assert_output!(output, 2, stdout: "",
-        stderr: "error: stdin holds more than 32 MB, which is more than a request may\n  see `nexus chat --help`\n");
+        stderr: "error: stdin has more than 32 MB, the limit of a request\n  see `nexus chat --help`\n");
     assert_eq!(sandbox.requests().len(), asked);
 }

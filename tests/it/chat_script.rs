@@ -301,8 +301,7 @@ fn the_deadline_ends_the_wait_for_an_answer_but_not_the_answer() {
     sandbox.script(Endpoint::Messages, [Scripted::Hang]);
     assert_output!(
         nexus.run(&["chat", "x", "--deadline", "1"]), 75, stdout: "",
-        stderr: "error: [SERVER] did not begin to answer within 1 second\n  give it longer with --deadline, or try again \
-                 later\n",
+        stderr: "error: [SERVER] did not begin to answer within 1 second\n  raise --deadline, or try again later\n",
     );
     sandbox.script(Endpoint::Messages, [Scripted::stream([Piece::Hang])]);
     assert_eq!(nexus.run(&["chat", "x", "--deadline", "1s"]).code, Some(75));
@@ -426,7 +425,7 @@ fn a_model_without_a_name_is_none() {
 fn a_silent_stdin_is_told_of_and_waited_for() {
     use std::io::{Read as _, Write as _};
 
-    const NOTE: &str = "note: still reading stdin, which has not ended; --no-stdin leaves it alone; Ctrl-C ends this\n";
+    const NOTE: &str = "note: still reading stdin; --no-stdin ignores it; Ctrl-C cancels\n";
 
     let (sandbox, nexus) = signed_in();
     let started = || {
@@ -489,6 +488,6 @@ fn whatever_stdin_is_words_are_asked() {
     let too_much = vec![b'x'; 32 * 1024 * 1024 + 1];
     assert_output!(
         nexus.run_with(&["chat", "x"], &too_much), 2, stdout: "",
-        stderr: "error: stdin holds more than 32 MB, which is more than a request may\n  see `nexus chat --help`\n",
+        stderr: "error: stdin has more than 32 MB, the limit of a request\n  see `nexus chat --help`\n",
     );
 }

@@ -103,8 +103,7 @@ fn a_signal_after_the_answer_leaves_the_renewal_its_time_and_a_second_one_does_n
     }
 }
 
-const SETTLING: &str =
-    "note: waiting until the refreshed session is saved; ending that with a second Ctrl-C may cost it\n";
+const SETTLING: &str = "note: saving the refreshed session; a second Ctrl-C quits at once and may lose the session\n";
 
 #[test]
 fn a_clock_that_was_set_back_keeps_no_token_alive_and_does_not_spin() {

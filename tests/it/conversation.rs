@@ -124,8 +124,8 @@ fn what_is_piped_is_kept_only_when_that_is_asked_for() {
     nexus.run(&["chat", "x"]).ok();
     nexus.run(&["chat", "--no-history", "x"]).ok();
     assert!(!nexus.path("data/history.db").exists());
-    let none = "error: no conversation is kept yet\n  begin one with `nexus chat`; at a terminal it is kept, elsewhere \
-                with --history\n";
+    let none = "error: there are no saved conversations\n  start one with `nexus chat`; outside a terminal, pass \
+                --history to save it\n";
     assert_output!(nexus.run(&["chat", "-c", "x"]), 1, stdout: "", stderr: none);
     for words in [&["--no-history", "--history"][..], &["--no-history", "-c"], &["-c", "--conversation", "1"]] {
         assert_eq!(nexus.run(&[&["chat"], words, &["x"]].concat()).code, Some(2), "{words:?}");

@@ -30,32 +30,32 @@ fn the_whole_job_happens() {
     let stderr: Vec<_> = output.stderr.lines().map(steady).collect();
     assert_eq!(
         stderr.join("\n"),
-        "nexus demo: a sandbox on http://127.0.0.1:[PORT] plays the authorization server and the model.\n\
-         The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.\n\
-         There is nothing for you to do: the demo approves the sign-in by itself (no browser here).\n\
+        "nexus demo: a sandbox on http://127.0.0.1:[PORT] acts as the authorization server and the model.\n\
+         The answers come from the sandbox, not from Claude. Nothing leaves this machine, and nothing is left on it.\n\
+         The demo approves the sign-in itself (no browser here).\n\
          \n\
-         1. Sign in, once\n\
+         1. Sign in\n\
          $ nexus oauth start\n\
          To sign in, open this URL in a browser on this machine:\n\
          \n\
          [URL]\n\
          \n\
-         Waiting for the answer at http://127.0.0.1:[PORT]/callback for 10 minutes (Ctrl-C ends it).\n\
-         (no browser here: the demo approves this now)\n\
+         Waiting for the redirect to http://127.0.0.1:[PORT]/callback, for up to 10 minutes (Ctrl-C cancels).\n\
+         (approving the sign-in: no browser here)\n\
          Signed in as you@sandbox.example, token expires in 8.0 hours\n\
          \n\
-         2. Ask something\n\
+         2. Ask a question\n\
          $ nexus chat 'Hello, Claude!'\n\
          \n\
-         3. Look at the session\n\
+         3. Show the session\n\
          $ nexus oauth status\n\
          \n\
          4. Sign out\n\
          $ nexus oauth logout\n\
-         Revoked at 127.0.0.1:[PORT]\n\
-         Forgotten here\n\
+         Revoked the session at 127.0.0.1:[PORT]\n\
+         Deleted the local session\n\
          \n\
-         That was all of it. To do the same with Claude, see the README: install, then sign in."
+         Done. To use Claude, register an OAuth client (see the README), then run `nexus oauth start`."
     );
     assert_eq!(
         (output.stdout.as_str(), output.code),
@@ -80,12 +80,11 @@ fn a_prompt_is_a_prompt_whatever_it_looks_like() {
 
 #[test]
 fn a_folder_for_temporary_files_that_takes_none_is_named() {
-    let (mut nexus, cure) =
-        (Nexus::new(), "set TMPDIR to a folder that can be written to, then run `nexus demo` again");
+    let (mut nexus, cure) = (Nexus::new(), "set TMPDIR to a writable folder, then run `nexus demo` again");
     std::fs::write(nexus.path("file"), "").unwrap();
     for (name, why) in [
-        ("nowhere", "this folder for temporary files does not exist"),
-        ("file", "no temporary folder can be made here: not a directory"),
+        ("nowhere", "the folder for temporary files does not exist"),
+        ("file", "cannot create a temporary folder: not a directory"),
     ] {
         nexus.set("TMPDIR", &nexus.path(name).to_string_lossy());
         let stderr = format!("error: [HOME]/{name}: {why}\n  {cure}\n");
@@ -106,12 +105,12 @@ fn who_says_no_is_told_how_to_begin_the_demo_again() {
     let url = RefCell::new(String::new());
     at_terminal.until(|screen| {
         *url.borrow_mut() = screen.lines().find(|line| line.contains("/authorize?")).unwrap_or_default().to_owned();
-        screen.contains("Waiting for the answer at ")
+        screen.contains("Waiting for the redirect to ")
     });
     visit(&deny(url.borrow().trim()));
     let left = at_terminal.finish();
     assert_eq!(left.code, 4, "{}", left.screen);
-    let end = "\nThe demo ends here: run `nexus demo` to begin it anew.";
+    let end = "\nThe demo stops here. Run `nexus demo` to start again.";
     assert!(left.screen.trim_end().ends_with(end), "{}", left.screen);
 }
 
@@ -128,7 +127,7 @@ fn nobodys_configuration_reaches_into_the_demo() {
 #[test]
 fn who_approves_and_why_is_said_truthfully() {
     let (output, _) = demo(&["demo", "--yes"]);
-    assert!(output.stderr.contains("\n(--yes: the demo approves this now)\n"), "{output}");
+    assert!(output.stderr.contains("\n(approving the sign-in: --yes)\n"), "{output}");
     assert_eq!(output.code, Some(0));
 }
 
@@ -137,7 +136,7 @@ fn an_empty_question_is_refused_before_anybody_signs_in() {
     for question in ["", " ", "-"] {
         let (output, nexus) = demo(&["demo", question]);
         assert_output!(output, 2, stdout: "",
-            stderr: "error: there is no question: write one behind `nexus demo`, or nothing at all\n  see `nexus demo --help`\n");
+            stderr: "error: no question: pass one as an argument, or no argument at all\n  see `nexus demo --help`\n");
         assert_eq!(std::fs::read_dir(nexus.path("tmp")).unwrap().count(), 0);
     }
 }

@@ -53,9 +53,7 @@ fn a_limit_on_the_size_of_files_sends_nobody_to_sign_in_and_loses_no_key() {
         let output = limited(&nexus, bytes, &["oauth", "start", "--no-browser"]);
         assert_eq!(output.code, Some(1), "{bytes}: {output}");
         assert!(output.stderr.contains("files may not grow large enough in [HOME]/"), "{bytes}: {output}");
-        assert!(
-            output.stderr.ends_with("raise the limit on the size of files (`ulimit -f`), then run the command again\n")
-        );
+        assert!(output.stderr.ends_with("raise the file size limit (`ulimit -f`), then run the command again\n"));
         assert_eq!(sandbox.requests().len(), 0);
         // What was begun is no hindrance.
         nexus.sign_in();

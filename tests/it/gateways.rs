@@ -20,9 +20,8 @@ fn message(text: &str) -> Value {
 /// An answer to a question, and what comes of it: the exit code, stdout, and stderr.
 #[test]
 fn every_strange_answer_works_or_is_named() {
-    const ITS_WORDS: &str = "  the server's message above says why\n";
-    const NOTHING: &str =
-        "error: [SERVER] answered with nothing at all\n  the same question may be answered whole another time\n";
+    const ITS_WORDS: &str = "  see the server's message above\n";
+    const NOTHING: &str = "error: [SERVER] answered with nothing at all\n  ask again\n";
     const LATER: &str = "  try again in a minute\n";
     const URLS: &str = "  check the provider's URLs in config.toml\n";
     let page = |title: &str| format!("<!DOCTYPE html><html><head><title>{title}</title></head><p>x</p></html>");
@@ -73,11 +72,16 @@ fn every_strange_answer_works_or_is_named() {
             openai(400, "Authentication Error, Invalid proxy server token passed", "None"),
             1,
             "",
-            format!("error: [SERVER] answered 400: Authentication Error, Invalid proxy server token passed\n{ITS_WORDS}"),
+            format!(
+                "error: [SERVER] answered 400: Authentication Error, Invalid proxy server token passed\n{ITS_WORDS}"
+            ),
         ),
         (
             "FastAPI's detail",
-            Scripted::json(422, &json!({ "detail": [{ "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted" }] })),
+            Scripted::json(
+                422,
+                &json!({ "detail": [{ "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted" }] }),
+            ),
             1,
             "",
             format!("error: [SERVER] answered 422: body.top_k: Extra inputs are not permitted\n{ITS_WORDS}"),
@@ -87,8 +91,8 @@ fn every_strange_answer_works_or_is_named() {
             Scripted::json(404, &json!({ "message": "no Route matched with those values", "request_id": "k1" })),
             1,
             "",
-            "error: [SERVER] answered 404: no Route matched with those values (request k1)\n  `nexus models` lists the \
-             models; check `api_url` if that fails too\n"
+            "error: [SERVER] answered 404: no Route matched with those values (request k1)\n  run `nexus models` to \
+             list the models; if that fails too, check `api_url`\n"
                 .into(),
         ),
         (
@@ -103,8 +107,8 @@ fn every_strange_answer_works_or_is_named() {
             Scripted::text(403, "text/plain", ""),
             1,
             "",
-            "error: [SERVER] answered 403\n  this account may not do that: try another --model, or ask whoever runs the \
-             account\n"
+            "error: [SERVER] answered 403\n  the account lacks this permission: try another --model, or ask its \
+             administrator\n"
                 .into(),
         ),
         (
@@ -119,8 +123,8 @@ fn every_strange_answer_works_or_is_named() {
             openai(429, "You exceeded your current quota", "insufficient_quota"),
             1,
             "",
-            "error: [SERVER] answered 429 insufficient_quota: You exceeded your current quota\n  raise the limit with \
-             whoever pays for the account\n"
+            "error: [SERVER] answered 429 insufficient_quota: You exceeded your current quota\n  check the credit and \
+             the spend limit of the account\n"
                 .into(),
         ),
         // What a 200 is not always.
@@ -129,7 +133,9 @@ fn every_strange_answer_works_or_is_named() {
             Scripted::text(200, "text/html; charset=utf-8", &page("Sign in to Example")),
             1,
             "",
-            format!("error: [SERVER] answered with text/html where the API would send JSON or events: Sign in to Example\n{URLS}"),
+            format!(
+                "error: [SERVER] answered with text/html where the API would send JSON or events: Sign in to Example\n{URLS}"
+            ),
         ),
         (
             "plain words",
@@ -164,7 +170,9 @@ fn every_strange_answer_works_or_is_named() {
         ),
         (
             "the other dialect",
-            Scripted::stream([Piece::text("data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n")]),
+            Scripted::stream([Piece::text(
+                "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n",
+            )]),
             1,
             "",
             format!(
@@ -227,8 +235,8 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
 
 #[test]
 fn a_gateway_without_a_list_of_models_names_the_cure() {
-    let cure = "  name a model with --model, or write `model = \"...\"` under [provider.work] in config.toml; check \
-        `api_url` if chat fails all the same\n";
+    let cure = "  pass --model, or set `model = \"...\"` under [provider.work] in config.toml; if that fails too, \
+                check `api_url`\n";
     for status in [404, 405, 501] {
         let sandbox = sandbox(Settings::default());
         let nexus = Nexus::at(&sandbox);
@@ -238,7 +246,8 @@ fn a_gateway_without_a_list_of_models_names_the_cure() {
         assert_output!(nexus.run(&["models"]), 1, stdout: "",
             stderr: format!("error: work has no list of models: [SERVER] answered {status}: Nothing here\n{cure}"));
         assert_output!(nexus.run(&["chat", "x"]), 2, stdout: "", stderr: format!(
-            "error: no model is named, and work has no list of them: [SERVER] answered {status}: Nothing here\n{cure}"));
+            "error: no model is set for work, and it has no list of models: [SERVER] answered {status}: Nothing \
+             here\n{cure}"));
         let object = nexus.run(&["models", "--json"]).json();
         assert_eq!(
             (&object["error"]["reason"], &object["error"]["http_status"]),

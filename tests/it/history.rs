@@ -70,15 +70,15 @@ fn two() -> Nexus {
 #[test]
 fn without_a_history_nothing_is_made_and_every_command_says_so() {
     let nexus = Nexus::new();
-    let none = "error: no conversation is kept yet\n  begin one with `nexus chat`; at a terminal it is kept, elsewhere \
-                with --history\n";
-    assert_output!(nexus.run(&["history", "list"]), 0, stdout: "", stderr: "No conversations are kept\n");
+    let none = "error: there are no saved conversations\n  start one with `nexus chat`; outside a terminal, pass \
+                --history to save it\n";
+    assert_output!(nexus.run(&["history", "list"]), 0, stdout: "", stderr: "No saved conversations\n");
     assert_output!(
         nexus.run(&["history", "list", "--json"]), 0,
         stdout: "{\"conversations\":[],\"version\":1}\n", stderr: "",
     );
     assert_output!(nexus.run(&["history", "show"]), 1, stdout: "", stderr: none);
-    assert_output!(nexus.run(&["history", "search", "x"]), 0, stdout: "", stderr: "Nothing found\n");
+    assert_output!(nexus.run(&["history", "search", "x"]), 0, stdout: "", stderr: "No matches\n");
     assert_output!(nexus.run(&["history", "delete", "--all"]), 0, stdout: "", stderr: "Nothing to delete\n");
     assert_output!(
         nexus.run(&["history", "export"]), 0,
@@ -124,11 +124,12 @@ fn a_conversation_is_shown_whole_by_the_beginning_of_its_id() {
     assert_output!(nexus.run(&["history", "show", &SECOND[..6].to_uppercase()]), 0, stdout: TWO, stderr: "");
     assert_output!(
         nexus.run(&["history", "show", &FIRST[..1]]), 1, stdout: "",
-        stderr: format!("error: 2 conversations begin with `{}`\n  `nexus history list` lists them\n", &FIRST[..1]),
+        stderr: format!("error: 2 conversation ids begin with `{}`\n  run `nexus history list` to see the \
+                         ids\n", &FIRST[..1]),
     );
     assert_output!(
         nexus.run(&["history", "show", "zzz\u{1b}"]), 1, stdout: "",
-        stderr: "error: no conversation is called `zzz`\n  `nexus history list` lists them\n",
+        stderr: "error: no conversation has the id `zzz`\n  run `nexus history list` to see the ids\n",
     );
     let shown = nexus.run(&["history", "show", "--json", SECOND]).json();
     assert_eq!(
@@ -174,12 +175,13 @@ fn words_are_found_however_they_are_written() {
         (&["it."], answer_one),
     ] {
         let words: Vec<&str> = ["history", "search", "--"].into_iter().chain(words.iter().copied()).collect();
-        let said = if lines.is_empty() { "Nothing found\n" } else { "" };
+        let said = if lines.is_empty() { "No matches\n" } else { "" };
         assert_output!(nexus.run(&words), 0, stdout: lines, stderr: said);
     }
     assert_output!(
         nexus.run(&["history", "search", "?!"]), 2, stdout: "",
-        stderr: "error: there is no word to search for: write one behind `nexus history search`\n  see `nexus history search --help`\n",
+        stderr: "error: no word to search for: pass at least one to `nexus history search`\n  see `nexus history \
+                 search --help`\n",
     );
     assert_eq!(
         nexus.run(&["history", "search", "--json", "caf"]).json(),
@@ -246,7 +248,8 @@ fn an_empty_id_is_said_to_be_one() {
     for words in [&["history", "show", ""][..], &["history", "show", " "], &["chat", "x", "--conversation", ""]] {
         assert_output!(
             nexus.run(words), 2, stdout: "",
-            stderr: "error: a conversation's id is not empty; `nexus history list` lists them\n  see `nexus history --help`\n",
+            stderr: "error: the conversation id is empty; `nexus history list` shows the ids\n  see `nexus history \
+                     --help`\n",
         );
     }
 }
@@ -325,7 +328,7 @@ fn what_is_deleted_is_gone_from_the_file_and_its_index() {
     assert!(holds(&after, "Trillianesque"), "the others are there");
     assert!(nexus.run(&["history", "search", "trillianesque"]).ok().contains("Trillianesque"));
     assert!(nexus.run(&["history", "search", "question39"]).ok().contains("question39"));
-    assert_output!(nexus.run(&["history", "search", "zaphodical"]), 0, stdout: "", stderr: "Nothing found\n");
+    assert_output!(nexus.run(&["history", "search", "zaphodical"]), 0, stdout: "", stderr: "No matches\n");
 
     assert_output!(
         nexus.run(&["history", "delete", "--all"]), 0, stdout: "", stderr: "Deleted 39 conversations\n",
@@ -341,7 +344,7 @@ fn a_deletion_with_an_id_that_is_none_deletes_nothing() {
     let nexus = two();
     assert_output!(
         nexus.run(&["history", "delete", FIRST, "zzz"]), 1, stdout: "",
-        stderr: "error: no conversation is called `zzz`\n  `nexus history list` lists them\n",
+        stderr: "error: no conversation has the id `zzz`\n  run `nexus history list` to see the ids\n",
     );
     assert_eq!(nexus.run(&["history", "list"]).ok().lines().count(), 2);
     assert_output!(
@@ -398,8 +401,8 @@ fn a_file_that_is_damaged_or_newer_is_left_alone() {
     fs::write(&path, b"this is no database, and it is long enough to be looked at as one").unwrap();
     assert_output!(
         nexus.run(&["history", "list"]), 1, stdout: "",
-        stderr: "error: [HOME]/data/history.db: this file is damaged; nothing in it was changed\n  move it away to begin a \
-                 new history\n",
+        stderr: "error: [HOME]/data/history.db: this file is damaged; nothing in it was changed\n  move it away to \
+                 start a new history\n",
     );
 }
 

@@ -52,7 +52,7 @@ fn key_line(nexus: &Nexus) -> String {
 fn the_key_is_in_a_file_unless_somebody_says_otherwise() {
     let nexus = Nexus::new();
     assert_output!(
-        nexus.run(SHOW), 0, stdout: "none yet: the first sign-in makes one (file)\n", stderr: "",
+        nexus.run(SHOW), 0, stdout: "no key yet: the first sign-in creates one (file)\n", stderr: "",
     );
     let (_sandbox, nexus) = signed_in();
     assert_output!(nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: "");
@@ -79,7 +79,7 @@ fn a_session_survives_the_moves_between_file_and_passphrase() {
     assert_output!(
         nexus.run(&to("passphrase")), 0, stdout: "",
         stderr: "The key is now in [HOME]/key/session.key, wrapped with the passphrase\n\
-                 Write `key = \"passphrase\"` at the top of config.toml\n",
+                 Set `key = \"passphrase\"` at the top of config.toml\n",
     );
     assert!(!key_line(&nexus).contains(plain.split(' ').nth(1).unwrap().trim()), "the key is no longer plain");
     assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
@@ -87,8 +87,8 @@ fn a_session_survives_the_moves_between_file_and_passphrase() {
     let wrapped = key_line(&nexus);
     assert_output!(
         nexus.run(&to("passphrase")), 0, stdout: "",
-        stderr: "The key is in [HOME]/key/session.key, wrapped with the passphrase already\n\
-                 Write `key = \"passphrase\"` at the top of config.toml\n",
+        stderr: "The key is already in [HOME]/key/session.key, wrapped with the passphrase\n\
+                 Set `key = \"passphrase\"` at the top of config.toml\n",
     );
     assert_eq!(key_line(&nexus), wrapped);
     assert_output!(
@@ -114,8 +114,8 @@ fn a_first_sign_in_makes_the_key_where_the_configuration_says() {
 fn a_configuration_that_says_something_else_is_told_so() {
     let (sandbox, nexus) = signed_in();
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_file = \"pass\"");
-    let warning = "warning: config.toml says `key = \"passphrase\"`, but the key is kept by `file`, and that is used: \
-                   run `nexus key move passphrase`, or write `key = \"file\"`\n";
+    let warning = "warning: config.toml has `key = \"passphrase\"`, but the key is in `file`, which is used: run \
+                   `nexus key move passphrase`, or set `key = \"file\"`\n";
     let output = nexus.run(&["oauth", "status"]);
     assert_eq!((output.code, &*output.stderr), (Some(0), warning));
     assert_output!(nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: warning);
@@ -131,8 +131,8 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
     let status = |nexus: &Nexus| nexus.run(&["oauth", "status"]);
 
     fs::remove_file(&path).unwrap();
-    let missing = "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, \
-                   or run `nexus oauth start` to sign in again\n";
+    let missing = "error: [HOME]/key/session.key: the key to the stored session is missing\n  restore the key file, or \
+                   run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: missing);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: missing);
     assert_output!(nexus.run(&to("passphrase")), 1, stdout: "", stderr: missing);
@@ -140,12 +140,12 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 
     private(&path, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
     let wrong = "error: [HOME]/data/sessions.db: the stored session does not open with the key of \
-                 [HOME]/key/session.key\n  put the right key back, or run `nexus oauth start` to sign in again\n";
+                 [HOME]/key/session.key\n  restore the right key, or run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
 
     private(&path, "nonsense\n");
-    let nonsense = "error: [HOME]/key/session.key: this is no nexus key\n  put the right key back, or remove \
+    let nonsense = "error: [HOME]/key/session.key: this is no nexus key\n  restore the right key, or remove \
                     [HOME]/key/session.key and run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
     let object = nexus.run(&["key", "show", "--json"]);
@@ -155,9 +155,9 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
     let configured = fs::read_to_string(nexus.path("config.toml")).unwrap();
     private(&nexus.path("config.toml"), &configured.replace("default = \"work\"", ""));
     for (line, cure) in [
-        (Some("nonsense\n"), "put the right key back, or remove [HOME]/key/session.key and run"),
-        (Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"), "put the right key back, or run"),
-        (None, "put the key file back, or run"),
+        (Some("nonsense\n"), "restore the right key, or remove [HOME]/key/session.key and run"),
+        (Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"), "restore the right key, or run"),
+        (None, "restore the key file, or run"),
     ] {
         match line {
             Some(line) => private(&path, line),
@@ -218,7 +218,7 @@ fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
     assert_output!(
         nexus.run(&["oauth", "status"]), 2, stdout: "",
         stderr: "error: the key is wrapped with a passphrase, and the configuration does not say where that comes from\n  \
-                 write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml\n",
+                 set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml\n",
     );
 }
 
@@ -236,7 +236,7 @@ fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
         (output.code, &*output.stderr),
         (
             Some(0),
-            "told you\nThere was no key yet; a new one is in [HOME]/key/session.key, wrapped with the passphrase\n"
+            "told you\nThere was no key; created a new one in [HOME]/key/session.key, wrapped with the passphrase\n"
         )
     );
     let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
@@ -356,15 +356,16 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     let said = "error: [HOME]/key/session.key: the key was not moved: the operating system's keyring ";
     assert!(output.stderr.starts_with(said), "{output}");
     let cure = match cfg!(feature = "keyring") {
-        true => "run this in a session with an unlocked keyring",
+        true => "unlock the keyring, then run the command again",
         false => {
-            "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source"
+            "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source, \
+             then run the command again"
         }
     };
-    let cure = format!("\n  {cure}, or choose `nexus key move passphrase`\n");
+    let cure = format!("\n  {cure}; or run `nexus key move passphrase`\n");
     assert!(output.stderr.ends_with(&cure), "{output}");
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
-    assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is in [HOME]/key/session.key already\n");
+    assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is already in [HOME]/key/session.key\n");
     if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {
         // `tests/real/keyring.sh` brings all of it, and takes no excuse.
         assert!(!wanted(), "there is no keyring to test with");
@@ -431,8 +432,7 @@ fn a_keyring_that_is_stuck_is_not_waited_for() {
     assert_output!(
         nexus.run(&["oauth", "token"]), 1, stdout: "",
         stderr: "error: [HOME]/key/session.key: the operating system's keyring keeps the key and gave no answer within \
-                 5 seconds; it may be locked, or asking for its password\n  run this in a session with an unlocked \
-                 keyring (`nexus key move file` there takes the key out of it), or remove [HOME]/key/session.key and \
-                 run `nexus oauth start` to sign in again\n",
+                 5 seconds; it may be locked, or asking for its password\n  unlock the keyring, then run the command \
+                 again; or remove [HOME]/key/session.key and run `nexus oauth start` to sign in again\n",
     );
 }

@@ -59,8 +59,8 @@ fn a_sign_out_waits_for_a_refresh_and_revokes_what_it_brought() {
     gate.open();
     let token = nexus.finish(refresh).ok();
     let output = logout.finish();
-    assert!(output.code == Some(0) && output.stderr.ends_with("Forgotten here\n"), "{output}");
-    assert!(output.stderr.contains("Revoked at [SERVER]\n"), "{output}");
+    assert!(output.code == Some(0) && output.stderr.ends_with("Deleted the local session\n"), "{output}");
+    assert!(output.stderr.contains("Revoked the session at [SERVER]\n"), "{output}");
     assert_eq!(token.trim(), last(&sandbox, "access"), "the refresh was finished first");
     let revoked = sandbox.requests_to(Endpoint::Revoke)[0].field("token");
     assert_eq!(revoked, Some(last(&sandbox, "refresh")), "the new token was revoked, not the spent one");
@@ -80,7 +80,7 @@ fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
     gate.open();
     // The lock is fair, but who of the two came first nobody promises: either way there is one end.
     let (waited, forgotten) = (waiting.finish(), logout.finish());
-    assert!(forgotten.code == Some(0) && forgotten.stderr.ends_with("Forgotten here\n"), "{forgotten}");
+    assert!(forgotten.code == Some(0) && forgotten.stderr.ends_with("Deleted the local session\n"), "{forgotten}");
     assert_eq!(waited.code, Some(4), "its answer was lost, or the session is gone: {waited}");
     assert!(nexus.run(&["oauth", "status"]).stdout.starts_with("Not signed in: "));
 }

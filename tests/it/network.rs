@@ -100,15 +100,15 @@ fn signed_in(nexus: &Nexus) -> Output {
     started.line_that(|line| line.starts_with("Waiting"));
     visit(&approve(&url));
     let output = started.finish();
-    let said = output.stderr.split_once("(Ctrl-C ends it).\n").unwrap().1.to_owned();
+    let said = output.stderr.split_once("(Ctrl-C cancels).\n").unwrap().1.to_owned();
     Output { stderr: said, ..output }
 }
 
 const SIGNED_IN: &str = "Signed in as you@sandbox.example, token expires in 8.0 hours\n";
 const ANSWER: &str = "You said: x (This is the nexus sandbox: no model is behind it.)\n";
-const CHECK_NETWORK: &str = "  check the network, the proxy variables and the address in config.toml, then try again\n";
-const CHECK_CERTIFICATE: &str = "  if an authority of your own signed it, set SSL_CERT_FILE to a file with that \
-    authority's certificate; if not, have the server's fixed, or check the address in config.toml\n";
+const CHECK_NETWORK: &str = "  check the network, the proxy variables and the URL in config.toml, then try again\n";
+const CHECK_CERTIFICATE: &str = "  for a private authority, set SSL_CERT_FILE to a file with its certificate; \
+                                 otherwise fix the server's certificate, or check the URL in config.toml\n";
 
 /// A whole life: every request that there is.
 fn assert_all_works(nexus: &Nexus) {
@@ -117,7 +117,7 @@ fn assert_all_works(nexus: &Nexus) {
     assert_output!(nexus.run(&["models"]), 0, stdout: "sandbox-large\nsandbox-small\nsandbox-old\n", stderr: "");
     let token = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
     assert!(token.stdout.starts_with("sandbox-access-") && token.code == Some(0), "{token}");
-    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked the session at [SERVER]\nDeleted the local session\n");
 }
 
 fn trust(nexus: &mut Nexus, authority: &Authority) {
@@ -238,7 +238,7 @@ fn a_proxy_that_cannot_be_used_is_not_passed_by() {
         trust(&mut nexus, &Authority::new());
         nexus.set(variable, value);
         let sentence = format!("error: {variable} names {what}, which nexus cannot use\n");
-        let hint = format!("  write {variable} as `http://HOST:PORT`, or name the server in NO_PROXY\n");
+        let hint = format!("  set {variable} to `http://HOST:PORT`, or add the server to NO_PROXY\n");
         assert_output!(signed_in(&nexus), 2, stdout: "", stderr: sentence + &hint);
         // Who needs no proxy is not troubled with it.
         nexus.set("NO_PROXY", "invalid");
@@ -270,7 +270,7 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
     assert_output!(nexus.run(&["models"]), 1, stdout: "", stderr: &*untrusted);
 
     trust(&mut nexus, &authority);
-    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked the session at [SERVER]\nDeleted the local session\n");
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn nobody_at_home_is_temporary() {
         json!({
             "reason": "unreachable",
             "message": "cannot reach [SERVER]: Connection refused (os error 111)",
-            "hint": "check the network, the proxy variables and the address in config.toml, then try again",
+            "hint": "check the network, the proxy variables and the URL in config.toml, then try again",
             "exit_code": 75,
         })
     );
@@ -379,8 +379,8 @@ fn nobody_at_home_is_temporary() {
     let note = "note: the token was not refreshed ([SERVER] could not be reached (Connection refused (os error 111)))";
     assert!(output.stderr.starts_with(note), "{output}");
     assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr:
-        "Not revoked: [SERVER] could not be reached (Connection refused (os error 111)); its tokens live until they \
-         expire\nForgotten here\n");
+        "Not revoked: [SERVER] could not be reached (Connection refused (os error 111)); its tokens stay valid until \
+         they expire\nDeleted the local session\n");
 }
 
 #[test]
@@ -388,9 +388,8 @@ fn https_where_http_is_spoken_is_told_as_that_and_not_tried_again() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = home_at(&sandbox, &sandbox.origin().replace("http:", "https:"));
     trust(&mut nexus, &Authority::new());
-    let said = "error: [SERVER] does not speak TLS, as an https:// address wants it to\n  check the address and its port \
-                in config.toml; a server on this machine that speaks http is written as `http://`, which is \
-                allowed on loopback only\n";
+    let said = "error: [SERVER] does not speak TLS, as an https:// address wants it to\n  check the URL and its port \
+                in config.toml; for a server on this machine without TLS, use an `http://` URL\n";
     let output = signed_in(&nexus);
     assert_eq!(output.code, Some(1), "{output}");
     assert!(output.stderr.ends_with(said), "{output}");
@@ -426,7 +425,8 @@ fn no_redirect_of_a_token_endpoint_is_followed() {
 
     asked.script(Endpoint::Revoke, [redirect(307), redirect(307)]);
     assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "",
-        stderr: "Not revoked: [SERVER] answered 307; its tokens live until they expire\nForgotten here\n");
+        stderr: "Not revoked: [SERVER] answered 307; its tokens stay valid until they expire\nDeleted the local \
+                 session\n");
     assert!(other.requests().is_empty(), "{:?}", other.requests());
 }
 
@@ -439,7 +439,7 @@ fn no_redirect_of_the_api_is_followed() {
     for status in [301, 302, 303, 307, 308] {
         let stderr = format!(
             "error: [SERVER] answered {status}: redirects to [OTHER]; not followed\n  \
-             check `api_url`: nexus sends a token to no other address than the configured one\n"
+             check `api_url`: nexus follows no redirects, so that a token goes to the configured address only\n"
         );
         for (endpoint, words) in [(Endpoint::Messages, &["chat", "x"][..]), (Endpoint::Models, &["models"])] {
             let redirect = Scripted::text(status, "text/plain", "").header("location", &other.url(endpoint));

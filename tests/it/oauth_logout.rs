@@ -11,14 +11,14 @@ fn a_session_is_revoked_and_forgotten() {
     nexus.sign_in();
     let token = nexus.run(&["oauth", "token"]).ok();
     assert_output!(
-        nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n",
+        nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked the session at [SERVER]\nDeleted the local session\n",
     );
     assert_eq!(sandbox.counts().revocations, 1, "the refresh token takes its family along");
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
     let database = std::fs::read(nexus.path("data/sessions.db")).unwrap();
     let nothing_of = |text: &str| !database.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(nothing_of(token.trim()) && nothing_of("sandbox-client"), "what is deleted does not linger");
-    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Nothing to forget\n");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Not signed in\n");
 }
 
 #[test]
@@ -33,7 +33,8 @@ fn a_session_is_forgotten_whatever_the_server_says() {
         sandbox.script(Endpoint::Revoke, [answer]);
         assert_output!(
             nexus.run(&["oauth", "logout"]), 0, stdout: "",
-            stderr: format!("Not revoked: [SERVER] {said}; its tokens live until they expire\nForgotten here\n"),
+            stderr: format!("Not revoked: [SERVER] {said}; its tokens stay valid until they expire\nDeleted the local \
+                             session\n"),
         );
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
     }
@@ -54,7 +55,7 @@ fn killed_before_it_is_revoked_a_session_is_forgotten_and_nobody_says_otherwise(
     assert_output!(
         nexus.run(&["oauth", "status"]), 4, stdout: "Not signed in: run nexus oauth start\n", stderr: "",
     );
-    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Nothing to forget\n");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Not signed in\n");
     nexus.sign_in();
     nexus.run(&["chat", "x"]).ok();
 }
@@ -68,8 +69,8 @@ fn without_a_revocation_endpoint_the_person_is_told() {
     nexus.sign_in();
     assert_output!(
         nexus.run(&["oauth", "logout"]), 0, stdout: "",
-        stderr: "Not revoked: this provider has no revocation endpoint; its tokens live until they expire\n\
-                 Forgotten here\n",
+        stderr: "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire\n\
+                 Deleted the local session\n",
     );
 }
 
@@ -77,11 +78,11 @@ fn without_a_revocation_endpoint_the_person_is_told() {
 fn all_providers_are_signed_out_at_once() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Nothing to forget\n");
+    assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Not signed in\n");
     nexus.sign_in();
     assert_output!(
         nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "",
-        stderr: "work:\nRevoked at [SERVER]\nForgotten here\n",
+        stderr: "work:\nRevoked the session at [SERVER]\nDeleted the local session\n",
     );
     assert_eq!(nexus.run(&["oauth", "logout", "--all", "--provider", "work"]).code, Some(2));
 }
@@ -97,7 +98,7 @@ fn a_session_is_ended_whatever_the_configuration_says() {
         ("work", "", ""),
         ("play", "", ""),
         ("play", "default = 'play'", ""),
-        ("play", "default = ", "warning: `default` in [HOME]/config.toml, line 1, must be text in quotes\n"),
+        ("play", "default = ", "warning: `default` in [HOME]/config.toml, line 1, must be a quoted string\n"),
         (
             "play",
             "[provider.play]\ntoken_ulr = 'x'",
@@ -117,7 +118,7 @@ fn a_session_is_ended_whatever_the_configuration_says() {
         nexus.configure(broken);
         let output = nexus.run(&["oauth", "logout", "--provider", name]);
         assert!(output.stderr.starts_with(warning), "{output}");
-        assert!(output.stderr.ends_with("Revoked at [SERVER]\nForgotten here\n"), "{output}");
+        assert!(output.stderr.ends_with("Revoked the session at [SERVER]\nDeleted the local session\n"), "{output}");
         assert_eq!(
             (output.code, output.stderr.matches("warning").count()),
             (Some(0), usize::from(!warning.is_empty()))
@@ -126,7 +127,10 @@ fn a_session_is_ended_whatever_the_configuration_says() {
         let output = nexus.run(&["oauth", "logout", "--all"]);
         assert!(!output.stderr.contains(":\nwarning"), "{output}");
         let left = if name == "work" { "play" } else { "work" };
-        assert!(output.stderr.ends_with(&format!("{left}:\nRevoked at [SERVER]\nForgotten here\n")), "{output}");
+        assert!(
+            output.stderr.ends_with(&format!("{left}:\nRevoked the session at [SERVER]\nDeleted the local session\n")),
+            "{output}"
+        );
         assert_eq!((output.code, sandbox.counts().revocations), (Some(0), 2));
     }
 }
@@ -137,10 +141,7 @@ fn a_provider_that_nobody_knows_is_not_taken_for_one_without_a_session() {
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let output = nexus.run(&["oauth", "logout", "--provider", "wrok"]);
-    assert!(
-        output.stderr.starts_with("error: no provider is called `wrok`; known are: claude_code, work\n"),
-        "{output}"
-    );
+    assert!(output.stderr.starts_with("error: unknown provider `wrok`; configured: claude_code, work\n"), "{output}");
     assert_eq!(output.code, Some(2));
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
 }
@@ -159,7 +160,7 @@ fn one_session_that_cannot_be_ended_does_not_save_the_others() {
     std::fs::create_dir(lock).unwrap();
     let output = nexus.run(&["oauth", "logout", "--all"]);
     assert!(output.stderr.starts_with("play:\nerror: [HOME]/state/locks/session-"), "{output}");
-    assert!(output.stderr.ends_with("work:\nRevoked at [SERVER]\nForgotten here\n"), "{output}");
+    assert!(output.stderr.ends_with("work:\nRevoked the session at [SERVER]\nDeleted the local session\n"), "{output}");
     assert_eq!(output.code, Some(1), "{output}");
 }
 
@@ -179,14 +180,14 @@ fn what_cannot_be_forgotten_is_revoked_all_the_same() {
     let output = nexus.run_after(&full, &["oauth", "logout"]);
     assert_eq!(output.code, Some(1), "{output}");
     assert!(
-        output.stderr.starts_with("Revoked at [SERVER]\nerror: the session could not be deleted here: "),
+        output.stderr.starts_with("Revoked the session at [SERVER]\nerror: the local session could not be deleted: "),
         "{output}"
     );
     assert!(output.stderr.contains("sessions.db: "), "{output}");
     assert!(!output.stderr.contains("Forgotten"), "{output}");
     assert_eq!(sandbox.counts().revocations, 1);
     assert_output!(
-        nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n",
+        nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked the session at [SERVER]\nDeleted the local session\n",
     );
 }
 
@@ -197,8 +198,14 @@ fn a_session_whose_key_is_gone_is_forgotten_and_the_rest_is_said() {
     nexus.sign_in();
     std::fs::remove_file(nexus.path("key/session.key")).unwrap();
     let output = nexus.run(&["oauth", "logout"]);
-    assert!(output.stderr.starts_with("Not revoked, because it cannot be read: [HOME]/key/session.key: "), "{output}");
-    assert!(output.stderr.ends_with("; its tokens live until they expire\nForgotten here\n"), "{output}");
+    assert!(
+        output.stderr.starts_with("Not revoked: the stored session cannot be read: [HOME]/key/session.key: "),
+        "{output}"
+    );
+    assert!(
+        output.stderr.ends_with("; its tokens stay valid until they expire\nDeleted the local session\n"),
+        "{output}"
+    );
     assert_eq!(output.code, Some(0));
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
 }

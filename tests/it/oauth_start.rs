@@ -13,8 +13,8 @@ use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sand
 /// What `start` says before it waits, with the parts that differ each time named.
 fn invitation(url: &str, redirect_uri: &str) -> String {
     format!(
-        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the answer at {redirect_uri} \
-         for 10 minutes (Ctrl-C ends it).\n"
+        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to {redirect_uri}, \
+         for up to 10 minutes (Ctrl-C cancels).\n"
     )
 }
 
@@ -41,7 +41,7 @@ fn answered(nexus: &Nexus, answer: impl Fn(&str) -> String) -> (Output, (u16, St
 
 /// The last lines of stderr, behind the invitation.
 fn verdict(output: &Output) -> &str {
-    output.stderr.split_once("(Ctrl-C ends it).\n").unwrap_or_else(|| panic!("{output}")).1
+    output.stderr.split_once("(Ctrl-C cancels).\n").unwrap_or_else(|| panic!("{output}")).1
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_client_authentication_works() {
         nexus.sign_in();
         nexus.run(&["oauth", "token"]).ok();
         assert_eq!(sandbox.refreshes(), 1, "{auth:?}");
-        assert!(nexus.run(&["oauth", "logout"]).stderr.starts_with("Revoked at"), "{auth:?}");
+        assert!(nexus.run(&["oauth", "logout"]).stderr.starts_with("Revoked the session at"), "{auth:?}");
     }
 }
 
@@ -389,8 +389,9 @@ fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
         nexus.sign_in();
         let first = nexus.run(&["oauth", "token"]).ok();
         let (output, ..) = signed_in(&nexus);
-        let note = "note: the earlier session stays at [SERVER] until it expires; where this server keeps sign-ins \
-                    apart, `revoke_replaced = true` under [provider.work] revokes it next time\nSigned in as ";
+        let note = "note: the earlier session stays valid at [SERVER] until it expires; if revoking it does not end \
+                    the new one there, set `revoke_replaced = true` under [provider.work] to revoke it next \
+                    time\nSigned in as ";
         assert!(verdict(&output).starts_with(note), "{output}");
         assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
         assert_eq!(revoked(&sandbox), Vec::<String>::new());
@@ -461,8 +462,7 @@ fn what_cannot_work_is_said_before_the_browser_opens() {
         (without("token_url"), "the provider work has no `token_url`"),
         (
             format!("{whole}code_headers = {{ 'x y' = 'z' }}"),
-            "`provider.work.code_headers.x y` in [HOME]/config.toml, line 10, is not a header name: those have letters, \
-             digits and hyphens",
+            "`provider.work.code_headers.x y` in [HOME]/config.toml, line 10, is not a valid header name",
         ),
         (
             format!("{whole}authorize_params = {{ code_challenge = 'x' }}"),
@@ -487,9 +487,8 @@ fn a_folder_that_takes_nothing_is_named() {
         let place = if folder == "state" { "state/locks" } else { folder };
         let said = format!("error: [HOME]/{place}: this folder cannot be made: ");
         assert!(output.stderr.starts_with(&said), "{output}");
-        let cure = format!(
-            "\n  make [HOME]/{folder} a folder of yours that can be written to, or set NEXUS_HOME to another one\n"
-        );
+        let cure =
+            format!("\n  make [HOME]/{folder} a folder that you can write to, or set NEXUS_HOME to another folder\n");
         assert!(output.stderr.ends_with(&cure), "{output}");
         assert_eq!(output.code, Some(1));
     }
@@ -504,7 +503,7 @@ fn a_denial_is_told_and_keeps_the_old_session() {
     assert_eq!(output.code, Some(4));
     let said = verdict(&output);
     assert!(said.starts_with("error: work refused the sign-in (access_denied)"), "{said}");
-    assert!(said.ends_with("\n  run `nexus oauth start` again to allow it\n"), "{said}");
+    assert!(said.ends_with("\n  run `nexus oauth start` again and approve the request\n"), "{said}");
     assert_eq!(status, 200);
     assert!(page.contains("Sign-in failed") && !address.contains('?'), "{address} {page}");
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
@@ -540,7 +539,7 @@ fn nobody_comes_and_both_settings_are_named() {
     let output = started.finish();
     assert_eq!(output.code, Some(4));
     assert_eq!(
-        output.stderr.split_once("ends it).\n").unwrap().1,
+        output.stderr.split_once("cancels).\n").unwrap().1,
         format!(
             "error: nobody signed in within 1 second (1 answer with a wrong state was turned away); a server that \
              dislikes the client id or the redirect URI cannot tell nexus so. Sent were client id `sandbox-client` and \
@@ -552,8 +551,8 @@ fn nobody_comes_and_both_settings_are_named() {
 #[test]
 fn every_refusal_of_the_code_has_its_sentence() {
     let start = "run `nexus oauth start`";
-    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] with the registered \
-                  client, then run `nexus oauth start`";
+    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] in config.toml with the \
+                  registered client, then run `nexus oauth start`";
     for (answer, sentence, hint, code) in [
         (
             Scripted::json(401, &json!({ "error": "invalid_client", "error_description": "who?" })),
@@ -570,7 +569,7 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": "redirect_uri mismatch" })),
             "[SERVER] does not accept the redirect URI `[REDIRECT]`: redirect_uri mismatch",
-            "register exactly this redirect URI with the client, or configure the registered one",
+            "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one",
             2,
         ),
         (
@@ -588,14 +587,14 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::json(400, &json!({ "error": "invalid_request", "error_description": "Bad Redirect URI" })),
             "[SERVER] does not accept the redirect URI `[REDIRECT]`: Bad Redirect URI",
-            "register exactly this redirect URI with the client, or configure the registered one",
+            "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one",
             2,
         ),
         (
             Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
             "the authorization code could not be redeemed: [SERVER] answered 400: unsupported_grant_type",
-            "the server's message above says why; `scopes`, `client_auth`, `code_request` and `code_params` \
-             under [provider.work] in config.toml set what is sent, and how",
+            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under \
+             [provider.work] in config.toml control the request",
             1,
         ),
         (
@@ -613,13 +612,13 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::text(429, "text/plain", "").header("retry-after", "120"),
             "the authorization code could not be redeemed: [SERVER] answered 429",
-            "in 2 minutes, run `nexus oauth start` again",
+            "wait 2 minutes, then run `nexus oauth start` again",
             75,
         ),
         (
             Scripted::text(500, "text/html", "<html>"),
             "the authorization code could not be redeemed: [SERVER] gave no usable answer (status 500)",
-            "in a minute, run `nexus oauth start` again",
+            "wait a minute, then run `nexus oauth start` again",
             75,
         ),
         (
@@ -666,8 +665,8 @@ fn a_taken_port_is_refused_with_its_cure() {
     nexus.name(&port.to_string(), "[PORT]");
     assert_output!(
         nexus.run(&["oauth", "start", "--no-browser"]), 1, stdout: "",
-        stderr: "error: another program is listening on 127.0.0.1:[PORT]\n  end that program, or register another \
-                 redirect URI and set CLAUDE_CODE_REDIRECT_URI\n",
+        stderr: "error: another program is listening on 127.0.0.1:[PORT]\n  stop that program, or register another \
+                 redirect URI and set CLAUDE_CODE_REDIRECT_URI to it\n",
     );
 }
 
@@ -733,7 +732,7 @@ fn what_is_odd_about_a_configuration_is_told_where_somebody_attends_to_the_sessi
     let nexus = Nexus::at_with(&sandbox, "client_secret = 's'");
     std::fs::set_permissions(nexus.path("config.toml"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let warning =
-        "warning: [HOME]/config.toml holds a secret and others may read it: run `chmod 600 [HOME]/config.toml`\n";
+        "warning: [HOME]/config.toml contains a secret and others can read it: run `chmod 600 [HOME]/config.toml`\n";
     let (output, ..) = signed_in(&nexus);
     assert!(output.code == Some(0) && output.stderr.starts_with(warning), "{output}");
     for (words, told) in [

@@ -142,7 +142,7 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
         (
             "default = 'work'\n[provider.work]\nclient_id = 'sandbox-client'\nclient_auth = 'basic'",
             "warning: `provider.work.client_auth` in [HOME]/config.toml, line 4, is basic, but there is no client secret\n  \
-             write a `client_secret` or `client_secret_file`\n",
+             add `client_secret` or `client_secret_file`\n",
         ),
         ("default = 'work'", ""),
         (
@@ -184,8 +184,8 @@ fn where_another_provider_is_signed_in_to_it_is_named() {
     let whole = crate::nexus::config(&sandbox, "");
     nexus.sign_in();
     nexus.configure(&whole.replace("default = \"work\"\n", ""));
-    let hint = "you are signed in to work: say `--provider work`, or write `default = \"work\"` at the top of \
-                config.toml; or run `nexus oauth start`\n";
+    let hint = "to use work, pass `--provider work`, or set `default = \"work\"` at the top of config.toml; otherwise \
+                run `nexus oauth start`\n";
     let line = "Not signed in: run nexus oauth start\n";
     assert_output!(nexus.run(&["oauth", "status"]), 4, stdout: line, stderr: format!("note: {hint}"));
     let stderr = format!("error: not signed in to claude_code\n  {hint}");

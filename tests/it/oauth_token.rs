@@ -33,7 +33,7 @@ fn a_token_below_its_minimum_is_refreshed_once() {
     assert_output!(
         nexus.run(&["oauth", "token", "--min-ttl", "2h"]), 0,
         stdout: format!("{}\n", newest_after(&sandbox, 1)),
-        stderr: "note: the token lives for 5 minutes only; the server gives none that lives longer\n",
+        stderr: "note: the token expires in 5 minutes; the server issues no longer-lived token\n",
     );
     assert_eq!(sandbox.refreshes(), 1);
     nexus.run(&["oauth", "token"]).ok();
@@ -135,7 +135,7 @@ fn only_invalid_grant_ends_a_session() {
 fn no_other_answer_costs_the_session() {
     let text = |status, body| Scripted::text(status, "text/html", body);
     let later = "  try again in a minute\n";
-    let start = "  if it stays so, run `nexus oauth start`\n";
+    let start = "  if it keeps failing, run `nexus oauth start`\n";
     for (answer, why, hint, code) in [
         (text(500, "<html>"), "gave no usable answer (status 500)", later, 75),
         (text(503, ""), "gave no usable answer (status 503)", later, 75),
@@ -184,8 +184,8 @@ fn a_refused_client_is_no_ended_session() {
     assert_output!(
         output, 2, stdout: "",
         stderr: "error: [SERVER] does not accept the client id `sandbox-client`: unknown\n  compare `client_id`, \
-                 `client_secret` and `client_auth` under [provider.work] with the registered client, then run `nexus \
-                 oauth start`\n",
+                 `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, \
+                 then run `nexus oauth start`\n",
     );
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "refreshable");
 }
@@ -221,7 +221,7 @@ fn a_token_without_another_behind_it_is_told_of_so() {
     let nexus = Nexus::at(&sandbox);
     nexus.sign_in();
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
-    assert!(output.stderr.ends_with(" only; there is no refresh token to get another one with\n"), "{output}");
+    assert!(output.stderr.ends_with("; there is no refresh token to get a new one\n"), "{output}");
     assert_eq!((output.code, output.stderr.lines().count()), (Some(0), 1));
 }
 

@@ -114,7 +114,8 @@ fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
             assert_output!(output, 0, stdout: "text\n", stderr: "");
         } else {
             assert_eq!((output.code, &*output.stdout), (Some(1), "text"), "{said}: {output}");
-            let said = "note: the answer above is incomplete\nerror: [SERVER] stopped in the middle of its answer: ";
+            let said =
+                "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: ";
             assert!(output.stderr.starts_with(said), "{output}");
         }
     }
@@ -125,17 +126,20 @@ fn how_an_answer_ends_is_told_apart() {
     let (sandbox, nexus) = signed_in();
     let error = || chunk(&json!({ "error": { "message": "Slow down", "type": "rate_limit_exceeded" } }));
     for (pieces, code, said) in [
-        (vec![delta("text"), finish("length"), done()], 0, "note: the answer is incomplete: it reached --max-tokens\n"),
+        (
+            vec![delta("text"), finish("length"), done()],
+            0,
+            "note: the answer stops here because it reached --max-tokens\n",
+        ),
         (
             vec![delta("text"), finish("content_filter"), done()],
             1,
-            "note: the text above is not an answer\nerror: the model declined to answer\n  ask differently, or another \
-             --model\n",
+            "note: what was printed is not an answer\nerror: the model declined to answer\n  rephrase the question, or try another --model\n",
         ),
         (
             vec![delta("text"), error()],
             75,
-            "note: the answer above is incomplete\nerror: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
+            "note: what was printed is not the whole answer\nerror: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
         ),
     ] {
         sandbox.script(Endpoint::Completions, [Scripted::stream(pieces)]);
@@ -190,7 +194,7 @@ fn a_field_that_is_refused_by_name_is_written_differently_once() {
     sandbox.script(Endpoint::Completions, [limit(), limit()]);
     assert_output!(nexus.run(&["chat", "x"]), 1, stdout: "", stderr:
         "error: [SERVER] answered 400 invalid_request_error: max_tokens: Unsupported parameter. Use \
-         'max_completion_tokens' instead\n  the server's message above says why\n");
+         'max_completion_tokens' instead\n  see the server's message above\n");
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_file_without_words_is_asked_about() {
     let (sandbox, nexus) = signed_in();
     fs::write(nexus.path("notes.txt"), "the notes").unwrap();
     let mut terminal = Terminal::open(&nexus, &["chat", "-a", "notes.txt"], COLUMNS);
-    terminal.until(|screen| screen.contains("note: reading the question from the terminal; Ctrl-D"));
+    terminal.until(|screen| screen.contains("note: reading the question from the terminal; end it with Ctrl-D"));
     terminal.press("what is this?\r\u{4}");
     let left = terminal.finish();
     assert_eq!(left.code, 0, "{}", left.screen);

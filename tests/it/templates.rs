@@ -150,11 +150,11 @@ fn an_alias_stands_for_a_model_wherever_one_is_named() {
 fn a_mistyped_model_is_answered_with_the_name_that_is_near() {
     let (sandbox, nexus) = signed_in();
     nexus.configure(&format!("{}[aliases]\nfast = 'sandbox-small'\n", config(&sandbox, "")));
-    let anyway = "If not, `nexus models` lists the models; check `api_url` if that fails too";
+    let anyway = "Otherwise run `nexus models` to list the models; if that fails too, check `api_url`";
     for (model, hint) in [
         ("fsat", format!("did you mean `fast`? {anyway}")),
         ("sandbox-lagre", format!("did you mean `sandbox-large`? {anyway}")),
-        ("gpt", "`nexus models` lists the models; check `api_url` if that fails too".to_owned()),
+        ("gpt", "run `nexus models` to list the models; if that fails too, check `api_url`".to_owned()),
     ] {
         let output = nexus.run(&["chat", "--json", "-m", model, "x"]);
         let error = &output.json()["error"];

@@ -23,8 +23,8 @@ const COMMANDS: &[&[&str]] = &[
     &["completions"],
 ];
 
-const NO_CLIENT: &str = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` \
-    under [provider.claude_code] in config.toml; `nexus demo` shows the whole job without any";
+const NO_CLIENT: &str = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
+    under [provider.claude_code] in config.toml; `nexus demo` works without one";
 
 const NO_QUESTION: &str = "error: no question: pass one as an argument or pipe it in\n  \
     see `nexus chat --help`\n";
@@ -64,11 +64,11 @@ fn every_command_has_help() {
 #[test]
 fn the_help_at_the_top_lists_the_exit_codes() {
     const TABLE: &str = "\nExit codes:\n\
-        \x20 0      done (also: the reader of stdout went away)\n\
-        \x20 1      failed, and trying again as is won't help\n\
-        \x20 2      said wrongly: usage, configuration, client id, redirect URI, no model known\n\
-        \x20 4      sign in (again): `nexus oauth start`\n\
-        \x20 75     temporary: the same command may work later\n\
+        \x20 0      success (including a closed pipe)\n\
+        \x20 1      failure; retrying unchanged will not help\n\
+        \x20 2      usage or configuration error\n\
+        \x20 4      not signed in: run `nexus oauth start`\n\
+        \x20 75     temporary failure; retry later\n\
         \x20 128+n  ended by signal n\n";
     for flag in ["--help", "-h"] {
         let help = Nexus::new().run(&[flag]).ok();
@@ -205,8 +205,8 @@ fn a_fresh_home_says_how_to_begin() {
     assert_output!(nexus.run(&["models"]), 4, stdout: "", stderr: sign_in);
     assert_output!(nexus.run(&["oauth", "status"]), 4,
         stdout: "Not signed in: run nexus oauth start\n", stderr: "");
-    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Nothing to forget\n");
-    assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Nothing to forget\n");
+    assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Not signed in\n");
+    assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Not signed in\n");
     assert_output!(nexus.run(&["oauth", "start"]), 2,
         stdout: "", stderr: format!("error: no client id is configured for claude_code\n  {NO_CLIENT}\n"));
     let left = fs::read_dir(nexus.home()).unwrap().count();
@@ -245,7 +245,8 @@ fn who_configured_another_provider_is_told_of_it() {
     let nexus = Nexus::new();
     nexus.configure("[provider.gw]\n[provider.play]\n[provider.claude_code]\nmodel = 'm'\n");
     let register = NO_CLIENT.split_once("; `nexus demo`").unwrap().0;
-    let hint = "config.toml has gw, play: say `--provider gw`, or write `default = \"gw\"` at its top; or";
+    let hint =
+        "to use gw or play, pass `--provider gw`, or set `default = \"gw\"` at the top of config.toml; otherwise";
     assert_output!(nexus.run(&["oauth", "start"]), 2,
         stdout: "", stderr: format!("error: no client id is configured for claude_code\n  {hint} {register}\n"));
 }
@@ -277,8 +278,8 @@ fn an_empty_question_is_refused_before_any_network() {
     assert_output!(nexus.run_with(&["chat", "-", "x"], "y"), 2, stdout: "",
         stderr: "error: `-` reads the question from stdin and must be the only argument\n  see `nexus chat --help`\n");
     assert_output!(nexus.run_with(&["chat", "x"], b"ab\xff"), 2, stdout: "",
-        stderr: "error: stdin is not UTF-8 text: byte 2 begins no character\n  a picture or a PDF is sent along with `-a -` and a \
-         question in words; text is converted by `iconv -t UTF-8`\n");
+        stderr: "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass \
+                 the question as an argument; convert text with `iconv -t UTF-8`\n");
     assert_eq!(sandbox.requests().len(), asked);
 }
 
@@ -286,8 +287,8 @@ fn an_empty_question_is_refused_before_any_network() {
 fn an_unknown_provider_is_named_beside_the_known_ones() {
     let mut nexus = Nexus::new();
     nexus.configure("[provider.work]\n[provider.home]\n");
-    let stderr = "error: no provider is called `gone`; known are: claude_code, home, work\n  \
-        write a section [provider.gone] in [HOME]/config.toml\n";
+    let stderr = "error: unknown provider `gone`; configured: claude_code, home, work\n  \
+        add a section [provider.gone] to [HOME]/config.toml\n";
     for words in [
         &["chat", "x", "--provider", "gone"][..],
         &["models", "-p", "gone"],
@@ -305,8 +306,8 @@ fn an_unknown_provider_is_named_beside_the_known_ones() {
         output.json(),
         json!({ "version": 1, "error": {
             "reason": "configuration",
-            "message": "no provider is called `gone`; known are: claude_code, home, work",
-            "hint": "write a section [provider.gone] in [HOME]/config.toml",
+            "message": "unknown provider `gone`; configured: claude_code, home, work",
+            "hint": "add a section [provider.gone] to [HOME]/config.toml",
             "exit_code": 2,
         }})
     );
@@ -379,7 +380,7 @@ fn a_provider_that_may_only_sign_in_says_what_it_lacks() {
     ));
     nexus.sign_in();
     let stderr = "error: the provider work has no `api_url`\n  \
-        write `api_url = \"https://...\"` under [provider.work] in config.toml\n";
+        set `api_url = \"https://...\"` under [provider.work] in config.toml\n";
     assert_output!(nexus.run(&["chat", "--model", "m", "x"]), 2, stdout: "", stderr: stderr);
     assert_output!(nexus.run(&["models"]), 2, stdout: "", stderr: stderr);
 }
@@ -432,11 +433,11 @@ fn a_configuration_is_a_file_of_bounded_size() {
         (
             (|path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()))
                 as fn(&std::path::Path),
-            "this is no file",
+            "not a regular file",
         ),
-        (|path| symlink("/dev/zero", path).unwrap(), "this is no file"),
-        (|path| std::fs::create_dir(path).unwrap(), "this is no file"),
-        (|path| std::fs::write(path, vec![b'#'; 1024 * 1024 + 1]).unwrap(), "this is larger than 1 MiB"),
+        (|path| symlink("/dev/zero", path).unwrap(), "not a regular file"),
+        (|path| std::fs::create_dir(path).unwrap(), "not a regular file"),
+        (|path| std::fs::write(path, vec![b'#'; 1024 * 1024 + 1]).unwrap(), "larger than 1 MiB"),
     ] {
         let nexus = Nexus::new();
         make(&nexus.path("config.toml"));

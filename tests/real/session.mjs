@@ -14,7 +14,7 @@ export async function nobody({ gateway, nexus, server, status }) {
   }
   const out = await nexus.run(['oauth', 'logout']);
   equal('nexus oauth logout is content', out.code, 0);
-  contains('and says so', out.stderr, 'Nothing to forget');
+  contains('and says so', out.stderr, 'Not signed in');
   equal('no server was asked', [server.log.grants.length, gateway.log.length], [0, 0]);
 }
 
@@ -150,8 +150,8 @@ export async function signOut({ gateway, nexus, server, status }) {
   const { accessToken, refreshToken } = server.log.grants.findLast(({ client }) => client === PUBLIC.id);
   const out = await nexus.run(['oauth', 'logout']);
   equal('oauth logout ends well, stdout empty', [out.code, out.stdout], [0, '']);
-  contains('it says what the server did', out.stderr, `Revoked at ${server.host}`);
-  contains('and what is gone here', out.stderr, 'Forgotten here');
+  contains('it says what the server did', out.stderr, `Revoked the session at ${server.host}`);
+  contains('and what is gone here', out.stderr, 'Deleted the local session');
   for (const [name, token] of [['access', accessToken], ['refresh', refreshToken]]) {
     equal(`the ${name} token is no longer good`, (await server.introspect(token)).active, false);
   }

@@ -1,18 +1,16 @@
-//! `nexus completions SHELL`: the scripts of `completions/`, which a test keeps equal to the grammar.
+//! `nexus completions SHELL`: prints a script of `completions/`. A test compares these with the commands.
 
 use clap::ValueEnum;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
-/// Print the completion script for a shell
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The shell
+    /// Shell to print the script for
     shell: Shell,
 }
 
-/// The shells that have a script.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Shell {
     Bash,
@@ -22,10 +20,6 @@ pub(crate) enum Shell {
     Zsh,
 }
 
-/// Prints it.
-///
-/// # Errors
-/// A stdout that takes nothing.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     context.print(match args.shell {
         Shell::Bash => include_str!("../../../completions/nexus.bash"),
@@ -46,7 +40,7 @@ mod tests {
 
     use crate::cli::Cli;
 
-    /// Each shell's script: its file, and what draws it.
+    /// The file and the generator of each script.
     const SCRIPTS: [(&str, clap_complete::Shell); 5] = [
         ("_nexus", clap_complete::Shell::Zsh),
         ("_nexus.ps1", clap_complete::Shell::PowerShell),
@@ -59,7 +53,7 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("completions").join(file)
     }
 
-    /// With `NEXUS_WRITE_COMPLETIONS` set, it writes the scripts instead of complaining about them.
+    /// With `NEXUS_WRITE_COMPLETIONS` set, it writes the scripts.
     #[test]
     fn the_committed_scripts_match_the_grammar() {
         let write = crate::cli::environment::variable("NEXUS_WRITE_COMPLETIONS").is_some();

@@ -1,6 +1,5 @@
-//! `nexus demo`: the whole job with nothing configured and no network. A sandbox on loopback plays
-//! the authorization server and the model; everything else is the program's own commands, run one
-//! after the other in a throw-away home.
+//! `nexus demo`: runs nexus commands in a temporary home folder, against a sandbox on loopback that acts as the
+//! authorization server and the model.
 
 use std::io;
 use std::path::Path;
@@ -15,8 +14,8 @@ use crate::cli::environment;
 use crate::cli::error::{CliError, Result};
 use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 
-/// What a browser and a terminal need of the environment; the commands get nothing else, so that
-/// nobody's configuration can reach into the demo.
+/// The variables that a browser and a terminal need. The commands get no others, so that the user's configuration does
+/// not affect the demo.
 const KEPT_VARIABLES: &[&str] = &[
     "BROWSER",
     "COLUMNS",
@@ -37,13 +36,9 @@ const KEPT_VARIABLES: &[&str] = &[
     "XDG_RUNTIME_DIR",
 ];
 
-/// Watch the whole job happen with nothing configured and no network
-///
-/// A sandbox inside nexus plays the authorization server and the model, so the answers are the
-/// sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to ask the sandbox
+    /// Question to ask the sandbox
     #[arg(default_value = "Hello, Claude!")]
     prompt: String,
 
@@ -52,25 +47,21 @@ pub(crate) struct Args {
     yes: bool,
 }
 
-/// Who approves the sign-in.
 #[derive(Clone, Copy)]
 enum Approval {
-    ByPerson,
-    /// Why.
+    ByUser,
+    /// With the reason.
     ByDemo(&'static str),
 }
 
-/// Runs start, chat, status and logout against the sandbox.
-///
-/// # Errors
-/// What the machine would not do. A command that fails has said why itself; its exit code is ours.
+/// Runs start, chat, status and logout. Stops at the first command that fails, with its exit code.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    // A hyphen alone means stdin to the chat, and that gets none here.
+    // `nexus chat -` would read stdin, which is empty here.
     if matches!(args.prompt.trim(), "" | "-") {
-        return Err(CliError::usage("demo", "there is no question: write one behind `nexus demo`, or nothing at all"));
+        return Err(CliError::usage("demo", "no question: pass one as an argument, or no argument at all"));
     }
-    context.wait(async {
-        let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| homeless(&error))?;
+    context.block_on(async {
+        let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| no_home(&error))?;
         let sandbox = Sandbox::start(Settings {
             client_id: "nexus-demo".into(),
             redirect: RedirectRule::AnyPort("http://127.0.0.1/callback".into()),
@@ -83,52 +74,52 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 
         let approval = match args.yes {
             true => Approval::ByDemo("--yes"),
-            false if context.is_attended() && context.has_browser() => Approval::ByPerson,
+            false if context.is_attended() && context.has_browser() => Approval::ByUser,
             false => Approval::ByDemo("no browser here"),
         };
         context.say(&format!(
-            "nexus demo: a sandbox on {} plays the authorization server and the model.\n\
-             The answers are the sandbox's, not Claude's. Nothing leaves this machine, and nothing stays on it.",
+            "nexus demo: a sandbox on {} acts as the authorization server and the model.\n\
+             The answers come from the sandbox, not from Claude. Nothing leaves this machine, and nothing is left on \
+             it.",
             sandbox.origin()
         ));
         if let Approval::ByDemo(why) = approval {
-            context.say(&format!("There is nothing for you to do: the demo approves the sign-in by itself ({why})."));
+            context.say(&format!("The demo approves the sign-in itself ({why})."));
         }
-        // `--` keeps a prompt that begins with a hyphen a prompt.
         let hyphen = args.prompt.starts_with('-').then_some("--");
         let steps = [
-            ("Sign in, once", vec!["oauth", "start"]),
-            ("Ask something", ["chat"].into_iter().chain(hyphen).chain([&*args.prompt]).collect()),
-            ("Look at the session", vec!["oauth", "status"]),
+            ("Sign in", vec!["oauth", "start"]),
+            ("Ask a question", ["chat"].into_iter().chain(hyphen).chain([&*args.prompt]).collect()),
+            ("Show the session", vec!["oauth", "status"]),
             ("Sign out", vec!["oauth", "logout"]),
         ];
-        for (number, (title, words)) in (1..).zip(steps) {
-            context.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&words)));
-            let code = step(&words, home.path(), approval, &sandbox, context).await?;
+        for (number, (title, args)) in (1..).zip(steps) {
+            context.say(&format!("\n{number}. {title}\n$ nexus {}", typed(&args)));
+            let code = step(&args, home.path(), approval, &sandbox, context).await?;
             if code != 0 {
-                // The step named its own way out, but its sandbox and its home are about to be gone.
-                context.say("\nThe demo ends here: run `nexus demo` to begin it anew.");
+                // The hint of the failed command does not help once its sandbox is gone.
+                context.say("\nThe demo stops here. Run `nexus demo` to start again.");
                 return Ok(code);
             }
         }
-        home.close().map_err(CliError::system("removing the throw-away home"))?;
-        context.say("\nThat was all of it. To do the same with Claude, see the README: install, then sign in.");
+        home.close().map_err(CliError::system("removing the temporary home"))?;
+        context.say("\nDone. To use Claude, register an OAuth client (see the README), then run `nexus oauth start`.");
         Ok(0)
     })
 }
 
-/// There is no folder for a throw-away home.
-fn homeless(error: &io::Error) -> CliError {
+/// The error of a home folder that cannot be created.
+fn no_home(error: &io::Error) -> CliError {
     let why = match error.kind() {
-        io::ErrorKind::NotFound => "this folder for temporary files does not exist".to_owned(),
-        // Without the name that was tried, which is no folder of anybody's.
-        kind => format!("no temporary folder can be made here: {kind}"),
+        io::ErrorKind::NotFound => "the folder for temporary files does not exist".to_owned(),
+        // The error's own text names the folder that does not exist.
+        kind => format!("cannot create a temporary folder: {kind}"),
     };
-    let hint = "set TMPDIR to a folder that can be written to, then run `nexus demo` again".into();
+    let hint = "set TMPDIR to a writable folder, then run `nexus demo` again".into();
     CliError::File { path: std::env::temp_dir(), reason: why, hint }
 }
 
-/// The configuration a person would write for this sandbox.
+/// The configuration for this sandbox.
 fn config(sandbox: &Sandbox) -> String {
     format!(
         "default = \"sandbox\"\n\n\
@@ -147,52 +138,51 @@ fn config(sandbox: &Sandbox) -> String {
     )
 }
 
-/// A command line as a person types it.
-fn typed(words: &[&str]) -> String {
+/// A command line as it is typed, with quotes where necessary.
+fn typed(args: &[&str]) -> String {
     let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
     let quoted =
         |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) };
-    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    args.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs one of the program's own commands and gives its exit code.
-async fn step(words: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, context: &Context) -> Result<u8> {
-    let program = std::env::current_exe().map_err(CliError::system("finding nexus itself"))?;
+/// Runs a nexus command. Returns its exit code.
+async fn step(args: &[&str], home: &Path, approval: Approval, sandbox: &Sandbox, context: &Context) -> Result<u8> {
+    let program = std::env::current_exe().map_err(CliError::system("finding the nexus program"))?;
     let mut command = Command::new(program);
     if context.verbose {
         command.arg("--verbose");
     }
-    command.args(words).env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(args).env_clear().env("NEXUS_HOME", home).stdin(Stdio::null()).kill_on_drop(true);
     for name in KEPT_VARIABLES {
         if let Some(value) = environment::variable(name) {
             command.env(name, value);
         }
     }
     let approves = match approval {
-        Approval::ByDemo(why) if words == ["oauth", "start"] => Some(why),
+        Approval::ByDemo(why) if args == ["oauth", "start"] => Some(why),
         _ => None,
     };
     if approves.is_some() {
         command.arg("--no-browser").stderr(Stdio::piped());
     }
-    let mut child = command.spawn().map_err(CliError::system("starting nexus itself"))?;
+    let mut child = command.spawn().map_err(CliError::system("starting nexus"))?;
     if let (Some(stderr), Some(why)) = (child.stderr.take(), approves) {
         approve(BufReader::new(stderr), why, sandbox, context).await?;
     }
-    let status = child.wait().await.map_err(CliError::system("waiting for nexus itself"))?;
+    let status = child.wait().await.map_err(CliError::system("waiting for nexus"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// Passes on what `nexus oauth start` says and, when it names the URL, does what a person at a
-/// browser would do: approve, and follow the redirects to the page that tells the outcome.
+/// Copies the output of `nexus oauth start`, and approves the sign-in at the URL that it prints.
 async fn approve(
-    mut said: BufReader<tokio::process::ChildStderr>,
+    mut output: BufReader<tokio::process::ChildStderr>,
     why: &str,
     sandbox: &Sandbox,
     context: &Context,
 ) -> Result<()> {
     let (mut line, mut url) = (String::new(), None);
-    while said.read_line(&mut line).await.map_err(CliError::system("listening to nexus itself"))? > 0 {
+    while output.read_line(&mut line).await.map_err(CliError::system("reading the output of nexus"))? > 0 {
         let text = line.trim_end();
         context.say(text);
         if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
@@ -200,10 +190,9 @@ async fn approve(
         } else if text.starts_with("Waiting")
             && let Some(url) = url.take()
         {
-            context.say(&format!("({why}: the demo approves this now)"));
+            context.say(&format!("(approving the sign-in: {why})"));
             let back = Sandbox::approve(&url).await.map_err(CliError::system("approving"))?;
-            // `start` is still talking while it answers the browser, so both happen at once; what
-            // came of it, it says itself.
+            // `nexus oauth start` answers this request and prints its outcome at the same time.
             tokio::spawn(async move { Sandbox::visit(&back).await });
         }
         line.clear();

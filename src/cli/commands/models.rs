@@ -1,32 +1,27 @@
-//! `nexus models`: which models the session may use.
+//! `nexus models`: lists the available models.
 
 use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
-/// List the models that the session may use, one id a line
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Use this provider of config.toml
+    /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Lists them, newest first.
-///
-/// # Errors
-/// Why they cannot be listed.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let client = context.client(args.provider.as_deref())?;
     let seen = context.session(&client)?;
-    let models = context.wait(async {
-        let _seen = context.progress();
-        context.waiting("asking which models there are");
+    let models = context.block_on(async {
+        let _progress = context.progress();
+        context.waiting("listing the models");
         Ok(client.models("", seen).await?)
     })?;
     match args.json {
@@ -40,7 +35,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     Ok(0)
 }
 
-/// An id that would begin a line of its own would pass for two.
+/// Makes line breaks in an id visible: each line of the output is one id.
 fn on_one_line(id: &str) -> String {
     id.replace('\n', "\u{240a}").replace('\r', "\u{240d}")
 }

@@ -1,20 +1,18 @@
-//! What a value of the right kind may still not be: a placeholder, a parameter that nexus sets itself, a
-//! header that no request can carry.
-//!
-//! All of it would otherwise fail only after the user has approved the sign-in in the browser.
+//! Checks of values, such as placeholders, reserved parameters and invalid headers. Without them, a mistake would show up
+//! only after the user has approved the sign-in in the browser.
 
 use std::path::Path;
 
-/// What a sign-in puts into the authorization URL itself (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
+/// The parameters of the authorization URL that nexus sets (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
 pub(super) const AUTHORIZATION_REQUEST: &[&str] =
     &["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
 
-/// What the two token requests contain themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636,
+/// The parameters of token requests that nexus sets (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636,
 /// section 4.5).
 pub(super) const TOKEN_REQUEST: &[&str] =
     &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
 
-/// The headers that every request to the API has.
+/// The headers of API requests that nexus sets.
 pub(super) const API_REQUEST: &[&str] = &["accept", AUTHORIZATION];
 
 /// The header of the access token, and of a client that authenticates with Basic (RFC 6749, section 2.3.1).
@@ -23,15 +21,13 @@ pub(super) const AUTHORIZATION: &str = "authorization";
 /// The headers that frame a message, which the HTTP client sets.
 const FRAMING: &[&str] = &["connection", "content-length", "content-type", "host", "transfer-encoding"];
 
-/// Why a header or parameter is refused.
 pub(super) const SET_BY_NEXUS: &str = "is set by nexus itself";
 
-/// What to do instead of setting `Authorization`.
 pub(super) const USE_ANOTHER_HEADER: &str = "remove it; send a gateway's own key in another header";
 
-/// Why a value cannot be used, as the end of a message that begins with its key.
+/// Why a value cannot be used. `why` follows the key in the message.
 pub(super) struct Unusable {
-    /// The entry of a table that is meant, and its offset in the file.
+    /// The entry of a table, with its offset in the file.
     pub(super) entry: Option<(String, usize)>,
     pub(super) why: String,
     pub(super) hint: &'static str,
@@ -47,7 +43,6 @@ impl Unusable {
     }
 }
 
-/// An entry of a table of texts.
 pub(super) struct Entry<'a> {
     /// Its offset in the file.
     pub(super) at: usize,
@@ -55,9 +50,8 @@ pub(super) struct Entry<'a> {
     pub(super) value: &'a str,
 }
 
-/// Why a text is not a client id, as the end of a message: a placeholder that was pasted from instructions
-/// would make the user wait until the sign-in times out. A space may be part of a client id (RFC 6749,
-/// appendix A.1), but one at either end was copied by mistake.
+/// Why a text cannot be a client id. With a placeholder, the sign-in would time out. A client id may contain spaces
+/// (RFC 6749, appendix A.1), but at either end they were copied by mistake.
 pub(super) fn not_a_client_id(id: &str) -> Option<&'static str> {
     let dots = !id.is_empty() && id.chars().all(|c| matches!(c, '.' | '\u{2026}'));
     if id.is_empty() {
@@ -65,16 +59,13 @@ pub(super) fn not_a_client_id(id: &str) -> Option<&'static str> {
     } else if dots || (id.starts_with('<') && id.ends_with('>')) {
         Some("is a placeholder")
     } else if id.trim() != id || id.chars().any(char::is_control) {
-        Some("has white space around it or a line break in it")
+        Some("has white space around it or a control character in it")
     } else {
         None
     }
 }
 
-/// Checks parameters of a request that sets the reserved ones itself.
-///
-/// # Errors
-/// The first that is reserved.
+/// Rejects parameters that nexus sets.
 pub(super) fn params<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[&str]) -> Result<(), Unusable> {
     for entry in entries {
         if reserved.contains(&entry.name) {
@@ -84,21 +75,18 @@ pub(super) fn params<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[&
     Ok(())
 }
 
-/// Checks headers of a request that sets the reserved ones itself (RFC 9110, sections 5.1 and 5.5).
-///
-/// # Errors
-/// The first that cannot be sent.
+/// Rejects headers that nexus sets, and invalid ones (RFC 9110, sections 5.1 and 5.5).
 pub(super) fn headers<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[&str]) -> Result<(), Unusable> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let printable = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
     for entry in entries {
         let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
         let (why, hint) = if entry.name.is_empty() || !entry.name.bytes().all(token) {
-            ("is not a header name: those have letters, digits and hyphens", "fix or remove it")
+            ("is not a valid header name", "fix or remove it")
         } else if is_one_of(FRAMING) || is_one_of(reserved) {
             (SET_BY_NEXUS, if is_one_of(&[AUTHORIZATION]) { USE_ANOTHER_HEADER } else { "remove it" })
         } else if !entry.value.bytes().all(printable) {
-            ("has characters that a header cannot contain", "fix or remove it")
+            ("has characters that are not allowed in a header", "fix or remove it")
         } else {
             continue;
         };
@@ -107,14 +95,14 @@ pub(super) fn headers<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[
     Ok(())
 }
 
-/// Adds a warning if other accounts may read a file that contains a secret.
+/// Adds a warning if other users can read a file that contains a secret.
 pub(super) fn warn_if_readable(path: &Path, warnings: &mut Vec<String>) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0) {
             let path = path.display();
-            warnings.push(format!("{path} holds a secret and others may read it: run `chmod 600 {path}`"));
+            warnings.push(format!("{path} contains a secret and others can read it: run `chmod 600 {path}`"));
         }
     }
     #[cfg(not(unix))]

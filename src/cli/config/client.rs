@@ -1,5 +1,5 @@
-//! The OAuth client of a provider: put together from the keys of its section and, for the built-in
-//! provider, from the three `CLAUDE_CODE_*` variables.
+//! The OAuth client of a provider, from the keys of its section and, for the built-in provider, from the three
+//! `CLAUDE_CODE_*` variables.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,7 @@ use crate::cli::error::Result;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{ClientAuth, ClientSecret, OAuthClient, ProviderConfig};
 
-/// The Console takes a secret in the body; elsewhere Basic is what every server must support
-/// (RFC 6749, section 2.3.1).
+/// The Claude Console takes the secret in the body. Other servers must support Basic (RFC 6749, section 2.3.1).
 fn default_auth(provider: &str, secret: bool) -> ClientAuth {
     match (secret, provider) {
         (false, _) => ClientAuth::None,
@@ -23,10 +22,6 @@ fn default_auth(provider: &str, secret: bool) -> ClientAuth {
 }
 
 impl Section {
-    /// The provider that the section describes.
-    ///
-    /// # Errors
-    /// [`CliError::Configuration`](crate::cli::error::CliError), naming the key and its place.
     pub(super) fn into_provider(mut self, warnings: &mut Vec<String>) -> Result<ProviderConfig> {
         if let Some(failure) = self.unusable.take() {
             return Err(failure);
@@ -38,36 +33,36 @@ impl Section {
         let Some(id) = client_id else {
             if secret.is_some() {
                 let key = if self.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
-                return Err(source.invalid(key, "needs a `client_id`", "write the `client_id` too"));
+                return Err(source.invalid(key, "requires `client_id`", "add `client_id`"));
             }
             return Ok(provider);
         };
         if auth == ClientAuth::None && secret.is_some() {
-            let hint = "remove one of the two; a secret is sent with basic or post";
+            let hint = "remove the secret, or set `client_auth` to \"basic\" or \"post\"";
             return Err(source.invalid("client_auth", "is none, but there is a client secret", hint));
         }
         if auth != ClientAuth::None && secret.is_none() && provider.name != *BUILT_IN {
             let why = format!("is {}, but there is no client secret", auth.as_str());
-            return Err(source.invalid("client_auth", &why, "write a `client_secret` or `client_secret_file`"));
+            return Err(source.invalid("client_auth", &why, "add `client_secret` or `client_secret_file`"));
         }
         provider.client = Some(OAuthClient { id, secret, auth });
         Ok(provider)
     }
 
-    /// Refuses what another key of the section says already.
+    /// Rejects a parameter or header that another key sets.
     fn check_duplicates(&self, auth: ClientAuth) -> Result<()> {
         let Self { source, provider, .. } = self;
         let asks = !provider.scopes.is_empty() || !source.has("scopes");
         if asks && provider.authorize_params.contains_key("scope") {
-            let why = "has a `scope`, which is set by `scopes`";
-            return Err(source.invalid("authorize_params", why, "write it in `scopes`"));
+            let why = "contains `scope`, which belongs in `scopes`";
+            return Err(source.invalid("authorize_params", why, "move it to `scopes`"));
         }
         if auth != ClientAuth::Basic {
             return Ok(());
         }
         for (key, style) in [("code_headers", &provider.code), ("refresh_headers", &provider.refresh)] {
             if style.headers.keys().any(|name| name.eq_ignore_ascii_case(checks::AUTHORIZATION)) {
-                let why = "has an `Authorization`, which nexus sends the client secret in";
+                let why = "contains `Authorization`, which carries the client secret";
                 return Err(source.invalid(key, why, checks::USE_ANOTHER_HEADER));
             }
         }
@@ -88,9 +83,9 @@ impl Section {
         }
         let path = self.source.beside(file);
         let text = fs::read_to_string(&path).map_err(|error| {
-            let why = format!("names {}, which cannot be read: {error}", path.display());
+            let why = format!("points to {}, which cannot be read: {error}", path.display());
             let hint = match error.kind() {
-                io::ErrorKind::NotFound => "create it, with the secret and nothing else in it",
+                io::ErrorKind::NotFound => "create the file with only the secret in it",
                 _ => "make the file readable",
             };
             self.source.invalid("client_secret_file", &why, hint)
@@ -100,11 +95,7 @@ impl Section {
     }
 }
 
-/// Lets the three variables replace what the file says, for the built-in provider alone. Gives a warning
-/// where that leaves the file's secret unused.
-///
-/// # Errors
-/// [`CliError::Configuration`](crate::cli::error::CliError), naming the variable.
+/// Applies the three variables to the built-in provider. Returns a warning if they make the secret in the file unused.
 pub(super) fn apply_variables(
     variables: Variables<'_>,
     path: &Path,
@@ -136,8 +127,8 @@ pub(super) fn apply_variables(
         }
         Some(file) if file.secret.is_some() && secret.is_none() => {
             warning = Some(format!(
-                "CLAUDE_CODE_CLIENT_ID names another client than `provider.{BUILT_IN}.client_id` in {}, whose secret is \
-                 not sent for it: if this one has a secret, set CLAUDE_CODE_CLIENT_SECRET",
+                "CLAUDE_CODE_CLIENT_ID differs from `provider.{BUILT_IN}.client_id` in {}, so the secret there is not \
+                 used; if this client has a secret, set CLAUDE_CODE_CLIENT_SECRET",
                 path.display()
             ));
         }

@@ -1,4 +1,4 @@
-//! Reads the configuration file into [`Settings`] and [`Section`]s, by the table of keys.
+//! Parses the configuration file by the table of keys.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,18 +23,13 @@ const LARGEST: u64 = 1024 * 1024;
 /// The key at the top of the file that holds the sections of the providers.
 const SECTIONS: &str = "provider";
 
-/// The file, read.
 #[derive(Default)]
 pub(super) struct File {
     pub(super) settings: Settings,
     pub(super) providers: BTreeMap<String, Section>,
 }
 
-/// Reads the file; without one, nothing is set.
-///
-/// # Errors
-/// [`CliError::Configuration`], naming the key and the line. It never quotes the line, which may hold a
-/// secret.
+/// Reads the file. A missing one is empty.
 pub(super) fn read(path: &Path) -> Result<File> {
     let text = match text(path) {
         Ok(text) => text,
@@ -48,19 +43,18 @@ pub(super) fn read(path: &Path) -> Result<File> {
     Reader { path, text: &text }.file(table.get_ref())
 }
 
-/// The text of a regular file: reading a device or a pipe might never end.
+/// The text of a regular file. Reading a device or a pipe might never end.
 fn text(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
-        return Err(io::Error::other("this is no file"));
+        return Err(io::Error::other("not a regular file"));
     }
     if found.len() > LARGEST {
-        return Err(io::Error::other("this is larger than 1 MiB"));
+        return Err(io::Error::other("larger than 1 MiB"));
     }
     fs::read_to_string(path)
 }
 
-/// Reads a file whose text is TOML.
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
@@ -98,11 +92,8 @@ impl Reader<'_> {
         Ok(section)
     }
 
-    /// Applies the keys of the table. Gives the error of the first value that is of the right kind, but
-    /// cannot be used.
-    ///
-    /// # Errors
-    /// An unknown key, or a value that is not of its key's kind.
+    /// Applies the keys of a table. An unknown key or a value of the wrong kind is an error. An unusable value of the
+    /// right kind is returned: it matters only if the section is used.
     fn apply<T>(
         &self,
         table: &DeTable<'_>,
@@ -152,13 +143,12 @@ impl Reader<'_> {
         invalid(format!("{path}, line {line}: unknown key `{}` {place}", clean(key)), hint)
     }
 
-    /// The line that this offset is in, from 1.
+    /// The line of an offset, from 1.
     fn line(&self, at: usize) -> usize {
         line(self.text, at)
     }
 }
 
-/// The hint where no better one is known.
 const FIX: &str = "fix that line";
 
 fn did_you_mean(word: &str) -> String {
@@ -173,24 +163,24 @@ fn line(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// The error of a text that is not TOML.
+/// The error of a file that is not TOML.
 fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> CliError {
     let number = line(text, error.span().map_or(0, |span| span.start));
     let line = text.lines().nth(number - 1).unwrap_or_default();
     let path = path.display();
     let what = match value_expected(line, error.message()) {
         Some((key, must_be)) => format!("`{key}` in {path}, line {number}, {must_be}"),
-        // The parser may quote the value, which may be a secret.
+        // The message of the parser may quote the value, which may be a secret.
         None if line.contains("secret") || line.contains("pass") => {
-            format!("{path}, line {number}: the value is not text in quotes")
+            format!("{path}, line {number}: the value is not a quoted string")
         }
-        // `message` alone: the error's own text would quote the line.
+        // Unlike the error's `Display`, its `message` does not quote the line.
         None => format!("{path}, line {number}: {}", error.message().trim().replace('\n', ", ")),
     };
     invalid(what, FIX)
 }
 
-/// The key of a line whose value is not a TOML value, such as a word without quotes, and what it must be.
+/// For a line whose value is not TOML, such as an unquoted word: its key, and what the value must be.
 fn value_expected<'l>(line: &'l str, message: &str) -> Option<(&'l str, String)> {
     let not_a_value = [
         "string values must be quoted",

@@ -1,8 +1,7 @@
-//! The keys of `config.toml`, one row each: what a person may write and which field it sets. The parser,
-//! "did you mean", the error messages and `nexus help config` read this table.
+//! The keys of `config.toml`, one row each. The parser, its errors and `nexus help config` use this table. Rows are
+//! applied in the order of the table, not of the file.
 //!
-//! To add a key, add a row here and the field that it sets. Rows are applied in the order of the table,
-//! whatever the order in the file.
+//! To add a key, add a row here and the field that it sets.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,15 +16,13 @@ use nexus::{ClientAuth, ClientSecret, Dialect, Encoding, KeyBackend, ProviderCon
 /// A key of the file.
 pub(super) struct Key<T: 'static> {
     pub(super) name: &'static str,
-    /// What its value is, and how it gets into a `T`.
     pub(super) kind: Kind<T>,
-    /// What holds without it, as the reference and the README show it.
+    /// As the reference and the README show it.
     pub(super) default: &'static str,
-    /// One or two sentences for the reference.
     pub(super) help: &'static str,
 }
 
-/// The keys at the top of the file, read.
+/// The values of the keys at the top of the file.
 #[derive(Default)]
 pub(super) struct Settings {
     pub(super) source: Source,
@@ -37,8 +34,8 @@ pub(super) struct Settings {
     pub(super) passphrase_command: Option<String>,
 }
 
-/// A section `[provider.NAME]`, read. Most keys go straight into the provider; the client is put together
-/// from several of them in the end.
+/// The values of a section `[provider.NAME]`. Most keys set a field of the provider; the client is built later from
+/// several keys.
 pub(super) struct Section {
     pub(super) source: Source,
     pub(super) provider: ProviderConfig,
@@ -46,12 +43,11 @@ pub(super) struct Section {
     pub(super) client_secret: Option<ClientSecret>,
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
-    /// The first value that cannot be used. It is no failure unless the provider is chosen.
+    /// The first unusable value. It is an error only if the provider is used.
     pub(super) unusable: Option<CliError>,
 }
 
 impl Section {
-    /// A section without a key.
     pub(super) fn of(provider: ProviderConfig) -> Self {
         Self {
             source: Source::default(),
@@ -77,14 +73,14 @@ pub(super) const TOP: &[Key<Settings>] = &[
         name: "aliases",
         kind: Table(|settings, aliases| settings.aliases = aliases),
         default: "{}",
-        help: "Short names for models. They work with --model, in templates and as `model` of a provider.",
+        help: "Short names for models, for use with --model, in templates and as `model` of a provider.",
     },
     Key {
         name: "history",
         kind: Bool(|settings, keep| settings.no_history = !keep),
         default: "true",
-        help: "Whether conversations at a terminal are saved. With false, only --history, -c and --conversation save \
-               them.",
+        help: "Whether conversations at a terminal are saved. With false, they are saved only with --history, -c or \
+               --conversation.",
     },
     Key {
         name: "key",
@@ -94,21 +90,21 @@ pub(super) const TOP: &[Key<Settings>] = &[
             ("passphrase", |settings| settings.key = Some(KeyBackend::Passphrase)),
         ]),
         default: "\"file\"",
-        help: "Where a new key to the stored sessions is kept. `nexus key move` moves one that exists.",
+        help: "Where a new key to the stored sessions is created. `nexus key move` moves an existing one.",
     },
     Key {
         name: "passphrase_file",
         kind: Path(|settings, path| settings.passphrase_file = Some(path)),
         default: "none",
-        help: "The file with the passphrase for `key = \"passphrase\"`. A relative path starts at the folder of \
-               config.toml.",
+        help: "The file with the passphrase for `key = \"passphrase\"`. A relative path is relative to the folder \
+               of config.toml.",
     },
     Key {
         name: "passphrase_command",
         kind: Text(|settings, command| settings.passphrase_command = Some(command)),
         default: "none",
         help: "A command that prints the passphrase for `key = \"passphrase\"`, instead of passphrase_file. It is split \
-               at spaces and started without a shell.",
+               at spaces and run without a shell.",
     },
 ];
 
@@ -137,14 +133,14 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "client_secret",
         kind: Secret(|section, secret| section.client_secret = Some(secret)),
         default: "none",
-        help: "The secret of the client, if it has one. Make config.toml readable by you alone then: `chmod 600`.",
+        help: "The secret of the client, if it has one. Then make config.toml readable by you alone: `chmod 600`.",
     },
     Key {
         name: "client_secret_file",
         kind: Path(|section, path| section.client_secret_file = Some(path)),
         default: "none",
-        help: "A file that contains the client secret, instead of client_secret. A relative path starts at the folder \
-               of config.toml.",
+        help: "A file that contains the client secret, instead of client_secret. A relative path is relative to the \
+               folder of config.toml.",
     },
     Key {
         name: "client_auth",
@@ -161,7 +157,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "redirect_uri",
         kind: Text(|section, uri| section.provider.redirect_uri = uri),
         default: "\"http://127.0.0.1:0/callback\"",
-        help: "The redirect URI as it is registered. It leads to this machine; port 0 stands for any free port.",
+        help: "The redirect URI as it is registered with the client. It must be on loopback; port 0 means any free \
+               port.",
     },
     Key {
         name: "scopes",
@@ -171,7 +168,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "issuer",
-        // Compared letter by letter (RFC 9207, section 2.4), so kept as it was written.
+        // The text is kept because issuers are compared as strings (RFC 9207, section 2.4).
         kind: Url(|section, text, _| section.provider.issuer = Some(text.to_owned())),
         default: "none",
         help: "The issuer identifier of the authorization server. It is compared with `iss` in the redirect (RFC 9207); \
@@ -186,22 +183,22 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "revoke_replaced",
         kind: Bool(|section, revoke| section.provider.revoke_replaced = Some(revoke)),
-        default: "only where it cannot end the new session",
+        default: "only if that cannot end the new session",
         help: "Whether signing in again revokes the session that it replaces: true always, false never. Without it, the \
-               old session is revoked if it is another account's or if the server gives each sign-in a grant_id of its \
-               own.",
+               old session is revoked if it belongs to another account or if the server gives each sign-in its own \
+               grant_id.",
     },
     Key {
         name: "device_url",
         kind: Url(|section, _, url| section.provider.device_url = Some(url)),
         default: "none",
-        help: "The device authorization endpoint (RFC 8628). It is checked, but not used yet.",
+        help: "The device authorization endpoint (RFC 8628). Not used yet.",
     },
     Key {
         name: "authorize_params",
         kind: Params(AUTHORIZATION_REQUEST, |section, params| section.provider.authorize_params = params),
         default: "{}",
-        help: "Further parameters of the authorization URL, such as { audience = \"llm\" }.",
+        help: "Additional parameters of the authorization URL, such as { audience = \"llm\" }.",
     },
     Key {
         name: "code_request",
@@ -216,13 +213,13 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "code_params",
         kind: Params(TOKEN_REQUEST, |section, params| section.provider.code.params = params),
         default: "{}",
-        help: "Further parameters of the code exchange.",
+        help: "Additional parameters of the code exchange.",
     },
     Key {
         name: "code_headers",
         kind: Headers(&[], |section, headers| section.provider.code.headers = headers),
         default: "{}",
-        help: "Further headers of the code exchange.",
+        help: "Additional headers of the code exchange.",
     },
     Key {
         name: "refresh_request",
@@ -231,19 +228,19 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
             ("json", |section| section.provider.refresh.encoding = Encoding::Json),
         ]),
         default: "\"form\"",
-        help: "How the body of a refresh is encoded: as for code_request.",
+        help: "How the body of a refresh is encoded, like code_request.",
     },
     Key {
         name: "refresh_params",
         kind: Params(TOKEN_REQUEST, |section, params| section.provider.refresh.params = params),
         default: "{}",
-        help: "Further parameters of a refresh.",
+        help: "Additional parameters of a refresh.",
     },
     Key {
         name: "refresh_headers",
         kind: Headers(&[], |section, headers| section.provider.refresh.headers = headers),
         default: "{}",
-        help: "Further headers of a refresh.",
+        help: "Additional headers of a refresh.",
     },
     Key {
         name: "api_url",
@@ -267,21 +264,21 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
             headers.iter().for_each(|(name, value)| section.provider.api.set_header(name, value));
         }),
         default: "{}",
-        help: "Further headers of every API request, such as { x-team = \"7\" }. An empty value removes a header that \
-               nexus sends by default: { anthropic-beta = \"\" }.",
+        help: "Additional headers of every API request, such as { x-team = \"7\" }. An empty value removes a header \
+               that nexus sends by default: { anthropic-beta = \"\" }.",
     },
     Key {
         name: "model",
         kind: Text(|section, model| section.provider.api.model = Some(model).filter(|id| !id.is_empty())),
         default: "the newest model listed",
-        help: "The model, or an alias of one, to use when neither --model nor a template names one. A gateway without \
-               /v1/models needs it.",
+        help: "The model, or an alias of one, to use when neither --model nor a template names one. Required with a \
+               gateway that has no /v1/models.",
     },
     Key {
         name: "max_tokens",
         kind: Count(|section, tokens| section.provider.api.max_tokens = Some(tokens)),
-        default: "the model's limit where it is listed, else 8192",
-        help: "The longest answer, in tokens, when --max-tokens is not given.",
+        default: "the model's limit if it is listed, else 8192",
+        help: "Maximum length of an answer in tokens, when --max-tokens is not given.",
     },
 ];
 

@@ -1,4 +1,4 @@
-//! What the value of a key is: how it is read, and how it is described to a person.
+//! The kinds of values: how they are parsed and described.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,43 +11,39 @@ use crate::cli::nearest::nearest;
 use nexus::internal::provider;
 use nexus::{ClientSecret, Url};
 
-/// A table of texts.
 type Texts = BTreeMap<String, String>;
 
-/// A word, and what choosing it does.
 type Choose<T> = (&'static str, fn(&mut T));
 
-/// A kind of value, with the function that puts one into a `T`.
+/// A kind of value, with the function that sets it in a `T`.
 pub(super) enum Kind<T: 'static> {
     Text(fn(&mut T, String)),
     ClientId(fn(&mut T, String)),
     Secret(fn(&mut T, ClientSecret)),
     Path(fn(&mut T, PathBuf)),
-    /// An endpoint, as it was written and parsed.
+    /// An endpoint, as written and as parsed.
     Url(fn(&mut T, &str, Url)),
     Bool(fn(&mut T, bool)),
     /// A whole number, at least 1.
     Count(fn(&mut T, u32)),
     List(fn(&mut T, Vec<String>)),
     Table(fn(&mut T, Texts)),
-    /// Parameters of a request, but for the reserved ones.
+    /// Parameters of a request, except these.
     Params(&'static [&'static str], fn(&mut T, Texts)),
-    /// Headers of a request, but for the reserved ones.
+    /// Headers of a request, except these.
     Headers(&'static [&'static str], fn(&mut T, Texts)),
     /// One of a few words.
     Choice(&'static [Choose<T>]),
 }
 
-/// Why a value was not taken.
+/// Why a value was rejected.
 pub(super) enum Fault {
-    /// It is not of its key's kind.
+    /// It is of the wrong kind.
     Kind {
-        /// The offset of the part that is wrong, where that is not the whole value.
+        /// The offset of the wrong item, unless the whole value is wrong.
         at: Option<usize>,
-        /// The word that was probably meant.
         meant: Option<&'static str>,
     },
-    /// It is of the right kind, but cannot be used.
     Unusable(Unusable),
 }
 
@@ -60,10 +56,7 @@ impl From<Unusable> for Fault {
 const NOT_OF_THIS_KIND: Fault = Fault::Kind { at: None, meant: None };
 
 impl<T> Kind<T> {
-    /// Puts the value into the target.
-    ///
-    /// # Errors
-    /// Why it was not taken; the target is unchanged then.
+    /// Sets the value in the target, which is unchanged on error.
     pub(super) fn apply(&self, value: &DeValue<'_>, target: &mut T) -> Result<(), Fault> {
         match self {
             Self::Text(set) => set(target, text(value)?.to_owned()),
@@ -111,17 +104,17 @@ impl<T> Kind<T> {
         Ok(())
     }
 
-    /// What the value is, as it has to be written.
+    /// How the value is written.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Text(_) | Self::ClientId(_) | Self::Secret(_) => "text in quotes".into(),
-            Self::Path(_) => "a path in quotes".into(),
-            Self::Url(_) => "a URL in quotes".into(),
+            Self::Text(_) | Self::ClientId(_) | Self::Secret(_) => "a quoted string".into(),
+            Self::Path(_) => "a quoted path".into(),
+            Self::Url(_) => "a quoted URL".into(),
             Self::Bool(_) => "true or false, without quotes".into(),
             Self::Count(_) => format!("a whole number from 1 to {}, without quotes", u32::MAX),
-            Self::List(_) => "a list of texts in quotes: [\"one\", \"two\"]".into(),
+            Self::List(_) => "a list of quoted strings: [\"one\", \"two\"]".into(),
             Self::Table(_) | Self::Params(..) | Self::Headers(..) => {
-                "a table of texts in quotes: { name = \"value\" }".into()
+                "a table of quoted strings: { name = \"value\" }".into()
             }
             Self::Choice(choices) => {
                 let choices: Vec<_> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
@@ -135,7 +128,7 @@ fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Fault> {
     value.as_str().ok_or(NOT_OF_THIS_KIND)
 }
 
-/// A text inside a list or a table.
+/// A text in a list or table.
 fn item<'v>(value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Fault> {
     let not_text = Fault::Kind { at: Some(value.span().start), meant: None };
     value.get_ref().as_str().ok_or(not_text)
@@ -159,7 +152,6 @@ fn texts(table: &DeTable<'_>) -> Result<Texts, Fault> {
     table.iter().map(|(name, value)| Ok((name.get_ref().to_string(), item(value)?.to_owned()))).collect()
 }
 
-/// Offset, name and value of each entry that is a text.
 fn entries<'v>(table: &'v DeTable<'_>) -> impl Iterator<Item = checks::Entry<'v>> {
     table.iter().filter_map(|(name, value)| {
         Some(checks::Entry { at: name.span().start, name: name.get_ref(), value: value.get_ref().as_str()? })

@@ -1,8 +1,7 @@
-//! From the configuration file and the environment to a [`ProviderConfig`].
+//! Builds a [`ProviderConfig`] from the configuration file and the environment.
 //!
-//! The file is read if it is there. [`keys`] says what it may contain; a key that is not there is an error
-//! that names the nearest one, because a misspelt key that is ignored is hard to find. An error never
-//! quotes a line of the file, which may hold a secret.
+//! [`keys`] lists the keys of the file. Unknown keys are errors, because an ignored typo is hard to find. Errors never
+//! quote a line of the file, which may contain a secret.
 
 use std::path::Path;
 
@@ -24,37 +23,28 @@ mod source;
 use file::{File, read};
 use keys::Settings;
 
-/// The environment as far as the configuration asks for it. An empty variable counts as unset.
+/// Reads an environment variable. An empty one counts as unset.
 pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
 
-/// A provider, and what the person should know about how it was configured.
+/// A provider and its settings.
 #[derive(Debug)]
 pub(crate) struct Configured {
-    /// The provider.
     pub(crate) provider: ProviderConfig,
-    /// How the key to the stored sessions is to be kept.
     pub(crate) key_config: KeyConfig,
     /// Whether conversations at a terminal are saved.
     pub(crate) history: bool,
-    /// Sentences for stderr.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Every provider that is configured, the built-in one first.
-///
-/// # Errors
-/// [`CliError::Configuration`], naming the key and its place.
 pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let mut names = vec![BUILT_IN.to_owned()];
     names.extend(read(path)?.providers.into_keys().filter(|name| name != BUILT_IN));
     Ok(names)
 }
 
-/// The provider that was asked for: `chosen` on the command line, else `NEXUS_PROVIDER`, else
-/// `default` in the file, else the built-in one.
-///
-/// # Errors
-/// [`CliError::Configuration`], naming the key or the variable and its place.
+/// Loads a provider: `chosen` on the command line, else `NEXUS_PROVIDER`, else `default` in the file, else the built-in
+/// one.
 pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
     let File { settings, mut providers } = read(path)?;
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
@@ -78,12 +68,9 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     Ok(Configured { provider, key_config, history: !settings.no_history, warnings })
 }
 
-/// [`load`] for a command that needs only the session of a provider: the session brings its client and its
-/// endpoints along, so it can be shown and ended whatever the file says. `stored` names the providers that
-/// there is a session with. An error in the file comes back beside the result.
-///
-/// # Errors
-/// A provider that neither the file nor the store knows.
+/// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
+/// lists the providers with a session. An error in the file is returned beside the result, unless neither the file nor
+/// the store knows the provider.
 pub(crate) fn load_stored(
     path: &Path,
     variables: Variables<'_>,
@@ -101,7 +88,7 @@ pub(crate) fn load_stored(
         None => variables("NEXUS_PROVIDER"),
     };
     let named = chosen.map(str::to_owned).or_else(|| default.clone());
-    // A session whose section was removed is no error.
+    // A session whose section was removed from the file is not an error.
     let removed =
         |name: &String| name != BUILT_IN && file.as_ref().is_some_and(|file| !file.providers.contains_key(name));
     let removed = named.as_ref().is_some_and(removed);
@@ -119,15 +106,11 @@ pub(crate) fn load_stored(
     ))
 }
 
-/// The provider to use where a command names none.
 fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<String> {
     variables("NEXUS_PROVIDER").or_else(|| settings.default.clone())
 }
 
-/// How the key to the stored sessions is to be kept, and warnings about that.
-///
-/// # Errors
-/// [`CliError::Configuration`], naming the key and its place.
+/// The configuration of the key to the stored sessions, and warnings.
 pub(crate) fn key_config(path: &Path) -> Result<(KeyConfig, Vec<String>)> {
     let mut warnings = Vec::new();
     let key_config = read(path)?.settings.key_config(&mut warnings)?;
@@ -150,13 +133,17 @@ impl Settings {
             (None, Some(command)) => {
                 let words: Vec<String> = command.split_whitespace().map(String::from).collect();
                 if words.is_empty() {
-                    return Err(source.invalid("passphrase_command", "is empty", "write a program and its arguments"));
+                    return Err(source.invalid(
+                        "passphrase_command",
+                        "is empty",
+                        "set it to a program and its arguments",
+                    ));
                 }
                 Some(PassphraseSource::Command(words))
             }
             (None, None) if self.key == Some(KeyBackend::Passphrase) => {
-                let why = "is passphrase, but nothing says where the passphrase comes from";
-                let hint = "write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it";
+                let why = "is \"passphrase\", but neither `passphrase_file` nor `passphrase_command` is set";
+                let hint = "set one of the two";
                 return Err(source.invalid("key", why, hint));
             }
             (None, None) => None,
@@ -168,17 +155,16 @@ impl Settings {
 fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> CliError {
     let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
     let name = nexus::internal::clean::clean(name);
-    let write = format!("write a section [provider.{name}] in {}", path.display());
+    let add = format!("add a section [provider.{name}] to {}", path.display());
     invalid(
-        format!("no provider is called `{name}`; known are: {}", known.join(", ")),
+        format!("unknown provider `{name}`; configured: {}", known.join(", ")),
         match nearest(&name, known.iter().map(String::as_str)) {
-            Some(nearest) => format!("did you mean `{nearest}`? If not, {write}"),
-            None => write,
+            Some(nearest) => format!("did you mean `{nearest}`? Otherwise {add}"),
+            None => add,
         },
     )
 }
 
-/// The error of everything that is wrong with the configuration.
 fn invalid(message: impl Into<String>, hint: impl Into<String>) -> CliError {
     CliError::Configuration { message: message.into(), hint: hint.into() }
 }

@@ -1,4 +1,4 @@
-//! What holds of any configuration file, whatever its bytes are.
+//! Properties that hold for any configuration file.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,10 @@ use tempfile::TempDir;
 
 use super::load;
 
-/// What stands for a secret.
 const SECRET: &str = "hush-4711";
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 
-/// What files are made of.
 const PIECES: &[&str] = &[
     "default = 'work'\n",
     "[provider.work]\n",
@@ -48,9 +46,8 @@ const PIECES: &[&str] = &[
     "#",
 ];
 
-/// A configuration file. What is made of it is safe to use; what is said of one that cannot be used
-/// names the file and the way out, on one line, and no secret.
-fn holds(input: &[u8]) {
+/// A provider that is loaded has safe values. An error is one line that names the file and contains no secret.
+fn check(input: &[u8]) {
     let path = FOLDER.path().join(format!("{:?}.toml", std::thread::current().id()));
     fs::write(&path, input).unwrap();
     match load(&path, &|_| None, Some("work")).or_else(|_| load(&path, &|_| None, None)) {
@@ -70,18 +67,18 @@ fn holds(input: &[u8]) {
             assert_ne!(provider.api.max_tokens, Some(0));
         }
         Err(failure) => {
-            let said = format!("{failure} | {}", failure.hint());
-            assert_eq!(failure.exit_code(), 2, "{said}");
-            assert!(said.contains(".toml") && !said.contains('\n'), "{said}");
-            // A secret that stands where no secret belongs is a word like any other.
+            let error = format!("{failure} | {}", failure.hint());
+            assert_eq!(failure.exit_code(), 2, "{error}");
+            assert!(error.contains(".toml") && !error.contains('\n'), "{error}");
+            // A secret in a place where none belongs may be quoted.
             let text = String::from_utf8_lossy(input);
             let in_its_place = |line: &str| line.find(SECRET).is_none_or(|at| line[..at].contains("client_secret = '"));
-            assert!(!text.lines().all(in_its_place) || !said.contains(SECRET), "{said}");
+            assert!(!text.lines().all(in_its_place) || !error.contains(SECRET), "{error}");
         }
     }
 }
 
-/// The pieces in any order, with any bytes between them.
+/// The pieces in any order, with other bytes between them.
 fn files() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => prop::sample::select(PIECES).prop_map(|piece| piece.as_bytes().to_vec()),
@@ -93,7 +90,7 @@ fn files() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn of_any_file(input in files()) {
-        holds(&input);
+        check(&input);
     }
 }
 
@@ -104,7 +101,7 @@ fn of_every_file_of_the_corpus() {
     assert!(!files.is_empty());
     for path in files {
         let input = fs::read(&path).unwrap();
-        let held = std::panic::catch_unwind(|| holds(&input));
-        assert!(held.is_ok(), "it does not hold of {}", path.display());
+        let held = std::panic::catch_unwind(|| check(&input));
+        assert!(held.is_ok(), "{} breaks a property", path.display());
     }
 }

@@ -5,12 +5,10 @@ use std::fmt::Write as _;
 use super::keys::{Key, PROVIDER, TOP};
 use nexus::{ProviderConfig, Url};
 
-/// What stands before the keys.
 const INTRODUCTION: &str = "The keys of config.toml, which is in ~/.config/nexus/ on Linux and in the platform's config directory \
-    elsewhere. NEXUS_HOME=/folder moves it, and everything else that nexus stores, to that folder. Without the \
-    file, the defaults hold. A key that is not listed here is an error.";
+    elsewhere. NEXUS_HOME=/folder moves it, and everything else that nexus stores, to that folder. All keys \
+    are optional; a key that is not listed here is an error.";
 
-/// What stands before the keys of a provider.
 const PROVIDERS: &str = "A section [provider.NAME] describes an authorization server, the client that is registered \
     there, and the API. --provider NAME, NEXUS_PROVIDER=NAME or `default` chooses it. URLs are https; plain http is \
     allowed on loopback only.";
@@ -28,9 +26,9 @@ pub(crate) fn text(columns: usize) -> String {
     page.heading("The built-in provider");
     page.paragraph(
         0,
-        "Without a section, there is the provider claude_code. A section [provider.claude_code] replaces single values \
-         of it. CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and CLAUDE_CODE_REDIRECT_URI win over that section. \
-         Its defaults differ from those above in:",
+        "The provider claude_code needs no section. A section [provider.claude_code] overrides single values of it; \
+         CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and CLAUDE_CODE_REDIRECT_URI override that section. Its \
+         defaults that differ from those above:",
     );
     page.text.push('\n');
     for line in built_in() {
@@ -39,7 +37,7 @@ pub(crate) fn text(columns: usize) -> String {
     page.text
 }
 
-/// The values of the built-in provider, as they would be written in its section.
+/// The values of the built-in provider, as written in a section.
 fn built_in() -> Vec<String> {
     let provider = ProviderConfig::claude_code();
     let url = |url: &Option<Url>| url.as_ref().map(Url::to_string).unwrap_or_default();
@@ -54,7 +52,6 @@ fn built_in() -> Vec<String> {
     ]
 }
 
-/// Text that is wrapped as it is written.
 struct Page {
     columns: usize,
     text: String,
@@ -77,7 +74,7 @@ impl Page {
         }
     }
 
-    /// Writes the words, broken where the line would get too long.
+    /// Writes wrapped text.
     fn paragraph(&mut self, indent: usize, words: &str) {
         let mut column = 0;
         for word in words.split(' ') {

@@ -51,8 +51,8 @@ fn variables_beat_the_file_for_the_built_in_provider() {
         warnings.into_iter().filter(|warning| !warning.contains("chmod")).collect::<Vec<_>>()
     };
     let other = ("CLAUDE_CODE_CLIENT_ID", "env");
-    let [said] = &warnings(&[other])[..] else { panic!("the secret is dropped without a word") };
-    assert!(said.starts_with("CLAUDE_CODE_CLIENT_ID names another client than `provider.claude_code.client_id` in "));
+    let [error] = &warnings(&[other])[..] else { panic!("the secret is dropped without a word") };
+    assert!(error.starts_with("CLAUDE_CODE_CLIENT_ID differs from `provider.claude_code.client_id` in "));
     assert_eq!(warnings(&[other, ("CLAUDE_CODE_CLIENT_SECRET", "x")]), [""; 0]);
 
     let client = provider(file, &[("CLAUDE_CODE_CLIENT_ID", "file")]).client.unwrap();
@@ -74,12 +74,12 @@ fn a_client_id_that_is_none_is_refused_where_it_stands() {
         ("...", "is a placeholder"),
         ("\u{2026}", "is a placeholder"),
         ("<client id>", "is a placeholder"),
-        (" c", "has white space around it or a line break in it"),
-        ("c\n", "has white space around it or a line break in it"),
+        (" c", "has white space around it or a control character in it"),
+        ("c\n", "has white space around it or a control character in it"),
     ] {
-        let said = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
+        let error = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
         let hint = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
-        assert_eq!(said, format!("CLAUDE_CODE_CLIENT_ID {why} | {hint}"), "{id:?}");
+        assert_eq!(error, format!("CLAUDE_CODE_CLIENT_ID {why} | {hint}"), "{id:?}");
     }
     assert!(configured("", &[("CLAUDE_CODE_CLIENT_ID", "a.b<c>...d e")], None).is_ok());
 }
@@ -190,118 +190,17 @@ fn errors_name_the_key_its_place_and_the_cure() {
             "FILE, line 2: unknown key `token_ulr` in [provider.w] | did you mean `token_url`?",
         ),
         (
-            "[provider.w]\nmax_tokens = 'x'",
-            "`provider.w.max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | fix that line",
-        ),
-        (
-            "[provider.w]\nmax_tokens = 8k",
-            "`max_tokens` in FILE, line 2, must be a whole number from 1 to 4294967295, without quotes | fix that line",
-        ),
-        (
-            "[provider.w]\nscopes = 'a b'",
-            "`provider.w.scopes` in FILE, line 2, must be a list of texts in quotes: [\"one\", \"two\"] | fix that line",
-        ),
-        (
-            "[provider.w]\napi_headers = { a = 1 }",
-            "`provider.w.api_headers` in FILE, line 2, must be a table of texts in quotes: { name = \"value\" } | fix that line",
-        ),
-        (
-            "[provider.w]\nrevoke_replaced = yes",
-            "`revoke_replaced` in FILE, line 2, must be true or false, without quotes | fix that line",
-        ),
-        (
             "[provider.w]\ndialect = 'antropic'",
             "`provider.w.dialect` in FILE, line 2, must be one of \"anthropic\", \"openai\" | did you mean `anthropic`?",
-        ),
-        ("provider.w = 3", "`provider.w` in FILE, line 1, must be a section: [provider.NAME] | fix that line"),
-        ("default = 3", "`default` in FILE, line 1, must be text in quotes | fix that line"),
-        (
-            "default = 'w'\n[provider.w]\ntoken_url = 'id.example.com/token'",
-            "`provider.w.token_url` in FILE, line 3, does not begin with `https://` | write it as `https://...`",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_id = '<your client>'",
-            "`provider.w.client_id` in FILE, line 3, is a placeholder | set it to the id of the registered client",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_id = 'c '",
-            "`provider.w.client_id` in FILE, line 3, has white space around it or a line break in it | set it to the id of the registered client",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret_file = '/none/secret'",
-            "`provider.w.client_secret_file` in FILE, line 4, names /none/secret, which cannot be read: No such file or directory (os error 2) | create it, with the secret and nothing else in it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\ntoken_url = 'http://id.example.com/'",
-            "`provider.w.token_url` in FILE, line 3, is http, which nexus speaks on loopback only; use https | write it as `https://...`",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_id = ''",
-            "`provider.w.client_id` in FILE, line 3, is empty | set it to the id of the registered client",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_secret = 'x'",
-            "`provider.w.client_secret` in FILE, line 3, needs a `client_id` | write the `client_id` too",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_id = 'x'\nclient_auth = 'basic'",
-            "`provider.w.client_auth` in FILE, line 4, is basic, but there is no client secret | write a `client_secret` or `client_secret_file`",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nauthorize_params = { audience = 'x', state = 'y' }",
-            "`provider.w.authorize_params.state` in FILE, line 3, is set by nexus itself | remove it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nauthorize_params = { scope = 'x' }",
-            "`provider.w.authorize_params` in FILE, line 3, has a `scope`, which is set by `scopes` | write it in `scopes`",
-        ),
-        (
-            "default = 'w'\n[provider.w]\ncode_params = { code_verifier = 'x' }",
-            "`provider.w.code_params.code_verifier` in FILE, line 3, is set by nexus itself | remove it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nrefresh_params = { scope = 's', grant_type = 'x' }",
-            "`provider.w.refresh_params.grant_type` in FILE, line 3, is set by nexus itself | remove it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\napi_headers = { 'x key' = 'v' }",
-            "`provider.w.api_headers.x key` in FILE, line 3, is not a header name: those have letters, digits and hyphens | fix or remove it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\ncode_headers = { x-key = \"one\\ntwo\" }",
-            "`provider.w.code_headers.x-key` in FILE, line 3, has characters that a header cannot contain | fix or remove it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nrefresh_headers = { Content-Type = 'text/plain' }",
-            "`provider.w.refresh_headers.Content-Type` in FILE, line 3, is set by nexus itself | remove it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\napi_headers = { Authorization = 'Bearer x' }",
-            "`provider.w.api_headers.Authorization` in FILE, line 3, is set by nexus itself | remove it; send a gateway's own key in another header",
-        ),
-        (
-            "default = 'w'\n[provider.w]\napi_headers = { accept = '*/*' }",
-            "`provider.w.api_headers.accept` in FILE, line 3, is set by nexus itself | remove it",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret = 's'\ncode_headers = { authorization = 'x' }",
-            "`provider.w.code_headers` in FILE, line 5, has an `Authorization`, which nexus sends the client secret in | remove it; send a gateway's own key in another header",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nclient_id = 'c'\nclient_secret = 's'\nclient_auth = 'none'",
-            "`provider.w.client_auth` in FILE, line 5, is none, but there is a client secret | remove one of the two; a secret is sent with basic or post",
-        ),
-        (
-            "default = 'w'\n[provider.w]\nmax_tokens = 0",
-            "`provider.w.max_tokens` in FILE, line 3, must be a whole number from 1 to 4294967295, without quotes | fix that line",
         ),
         (
             "key = 'cloud'",
             "`key` in FILE, line 1, must be one of \"file\", \"keyring\", \"passphrase\" | fix that line",
         ),
+        ("provider.w = 3", "`provider.w` in FILE, line 1, must be a section: [provider.NAME] | fix that line"),
         (
             "key = 'passphrase'",
-            "`key` in FILE, line 1, is passphrase, but nothing says where the passphrase comes from | write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` beside it",
+            "`key` in FILE, line 1, is \"passphrase\", but neither `passphrase_file` nor `passphrase_command` is set | set one of the two",
         ),
         (
             "passphrase_file = 'a'\npassphrase_command = 'b'",
@@ -309,23 +208,92 @@ fn errors_name_the_key_its_place_and_the_cure() {
         ),
         (
             "passphrase_command = ' '",
-            "`passphrase_command` in FILE, line 1, is empty | write a program and its arguments",
+            "`passphrase_command` in FILE, line 1, is empty | set it to a program and its arguments",
         ),
-        ("passphrase = 'hush'", "FILE, line 1: unknown key `passphrase` at the top | did you mean `passphrase_file`?"),
         (
             "default = 'gone'\n[provider.w]",
-            "no provider is called `gone`; known are: claude_code, w | write a section [provider.gone] in FILE",
+            "unknown provider `gone`; configured: claude_code, w | add a section [provider.gone] to FILE",
         ),
         (
             "default = 'wrok'\n[provider.work]",
-            "no provider is called `wrok`; known are: claude_code, work | did you mean `work`? If not, write a section [provider.wrok] in FILE",
-        ),
-        (
-            "default = 'claude-code'",
-            "no provider is called `claude-code`; known are: claude_code | did you mean `claude_code`? If not, write a section [provider.claude-code] in FILE",
+            "unknown provider `wrok`; configured: claude_code, work | did you mean `work`? Otherwise add a section [provider.wrok] to FILE",
         ),
     ] {
         assert_eq!(configured(toml, &[], None).err().as_deref(), Some(error), "{toml}");
+    }
+    // Line 3 is the first line of the provider's section.
+    for (lines, key, error) in [
+        ("max_tokens = 0", "max_tokens", "must be a whole number from 1 to 4294967295, without quotes | fix that line"),
+        (
+            "token_url = 'id.example.com/token'",
+            "token_url",
+            "does not begin with `https://` | write it as `https://...`",
+        ),
+        (
+            "token_url = 'http://id.example.com/'",
+            "token_url",
+            "is http, which nexus speaks on loopback only; use https | write it as `https://...`",
+        ),
+        ("client_id = '<your client>'", "client_id", "is a placeholder | set it to the id of the registered client"),
+        ("client_id = ''", "client_id", "is empty | set it to the id of the registered client"),
+        ("client_secret = 'x'", "client_secret", "requires `client_id` | add `client_id`"),
+        (
+            "client_secret_file = '/none/secret'",
+            "client_secret_file",
+            "points to /none/secret, which cannot be read: No such file or directory (os error 2) | create the file with only the secret in it",
+        ),
+        (
+            "client_auth = 'basic'\nclient_id = 'x'",
+            "client_auth",
+            "is basic, but there is no client secret | add `client_secret` or `client_secret_file`",
+        ),
+        (
+            "client_auth = 'none'\nclient_id = 'c'\nclient_secret = 's'",
+            "client_auth",
+            "is none, but there is a client secret | remove the secret, or set `client_auth` to \"basic\" or \"post\"",
+        ),
+        (
+            "authorize_params = { audience = 'x', state = 'y' }",
+            "authorize_params.state",
+            "is set by nexus itself | remove it",
+        ),
+        (
+            "authorize_params = { scope = 'x' }",
+            "authorize_params",
+            "contains `scope`, which belongs in `scopes` | move it to `scopes`",
+        ),
+        ("code_params = { code_verifier = 'x' }", "code_params.code_verifier", "is set by nexus itself | remove it"),
+        (
+            "refresh_params = { scope = 's', grant_type = 'x' }",
+            "refresh_params.grant_type",
+            "is set by nexus itself | remove it",
+        ),
+        ("api_headers = { 'x key' = 'v' }", "api_headers.x key", "is not a valid header name | fix or remove it"),
+        (
+            "code_headers = { x-key = \"one\\ntwo\" }",
+            "code_headers.x-key",
+            "has characters that are not allowed in a header | fix or remove it",
+        ),
+        (
+            "refresh_headers = { Content-Type = 'text/plain' }",
+            "refresh_headers.Content-Type",
+            "is set by nexus itself | remove it",
+        ),
+        (
+            "api_headers = { Authorization = 'Bearer x' }",
+            "api_headers.Authorization",
+            "is set by nexus itself | remove it; send a gateway's own key in another header",
+        ),
+        ("api_headers = { accept = '*/*' }", "api_headers.accept", "is set by nexus itself | remove it"),
+        (
+            "code_headers = { authorization = 'x' }\nclient_id = 'c'\nclient_secret = 's'",
+            "code_headers",
+            "contains `Authorization`, which carries the client secret | remove it; send a gateway's own key in another header",
+        ),
+    ] {
+        let toml = format!("default = 'w'\n[provider.w]\n{lines}");
+        let error = format!("`provider.w.{key}` in FILE, line 3, {error}");
+        assert_eq!(configured(&toml, &[], None).err(), Some(error), "{toml}");
     }
 }
 
@@ -388,8 +356,8 @@ fn no_error_quotes_a_secret() {
         "passphrase_command = ['hush']",
         "passphrase = 'hush'",
     ] {
-        let said = configured(toml, &[], None).unwrap_err();
-        assert!(!said.contains("hush") && !said.contains("4711"), "{said}");
+        let error = configured(toml, &[], None).unwrap_err();
+        assert!(!error.contains("hush") && !error.contains("4711"), "{error}");
     }
 }
 

@@ -1,5 +1,4 @@
-//! Every error with its code, class, exit code, sentence and hint, kept as one text for people to review:
-//! `tests/it/failures.txt`.
+//! Every error with its code, class, exit code, message and hint, as a text to review: `tests/it/failures.txt`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,7 +44,7 @@ fn refusal(status: Option<u16>, kind: Option<&str>) -> Refusal {
         host: text("llm.example.com"),
         status,
         kind: kind.map(text),
-        message: text("its own words"),
+        message: text("the details"),
         request_id: Some(text("req_1")),
         ..Refusal::default()
     }
@@ -75,7 +74,7 @@ fn command_line() -> Vec<CliError> {
         NoConversation { wanted: text("1w"), several: 2 },
         NoConversation { wanted: String::new(), several: 0 },
         SchemaMismatch { reason: text("at `/age`, want integer, but got string"), cut: false },
-        SchemaMismatch { reason: text("it is no JSON: EOF while parsing an object"), cut: true },
+        SchemaMismatch { reason: text("not valid JSON: EOF while parsing an object"), cut: true },
         File { path: path("answers.jsonl"), reason: text("Permission denied"), hint: text("make it writable") },
         OutputBusy { path: path("answers.jsonl") },
         BadLine { number: 7, reason: text("`prompt` is missing") },
@@ -104,15 +103,14 @@ fn provider() -> Vec<CliError> {
 
 fn sign_in() -> Vec<CliError> {
     use SignInError::*;
-    let said = |description: &str| text(description);
     let mut all = vec![
-        ClientRefused { provider: built_in(), client_id: text("c"), host: host(), description: said("unknown client") },
+        ClientRefused { provider: built_in(), client_id: text("c"), host: host(), description: text("unknown client") },
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: String::new() },
         RedirectUnusable { uri: text("https://localhost/"), reason: text("it is https") },
-        RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: said("not registered") },
+        RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: text("not registered") },
         IssuerMismatch { expected: text("https://id.example.com"), got: text("https://evil.example.com") },
         IssuerMismatch { expected: text("https://id.example.com"), got: String::new() },
-        CodeRefused { provider: work(), host: host(), description: said("answered 400: invalid_grant: used before") },
+        CodeRefused { provider: work(), host: host(), description: text("answered 400: invalid_grant: used before") },
         PortTaken { address: text("127.0.0.1:4000"), provider: built_in() },
         PortTaken { address: text("127.0.0.1:4000"), provider: work() },
         WrongAnswer { reason: "the answer has no `state`" },
@@ -123,7 +121,7 @@ fn sign_in() -> Vec<CliError> {
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
     for error in ["access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"] {
-        all.push(Refused { provider: work(), error: text(error), description: said("the server's words") });
+        all.push(Refused { provider: work(), error: text(error), description: text("the reason") });
     }
     for turned_away in [0, 1, 2] {
         all.push(TimedOut {
@@ -251,7 +249,7 @@ fn api() -> Vec<CliError> {
     let not_found = || Box::new(refusal(Some(404), Some("not_found_error")));
     let mut all = vec![
         NoApiUrl { provider: work() },
-        UnusableHeader { provider: work(), name: text("x y"), reason: "no header is called so" },
+        UnusableHeader { provider: work(), name: text("x y"), reason: "not a valid header name" },
         UnusableToken,
         ReservedField { field: text("model") },
         UnwritableQuestion { reason: text("a float that is not finite") },
@@ -305,7 +303,7 @@ fn entry(error: &CliError) -> String {
     format!("{variants}: {code}, {class:?}, exit {exit_code}\n  error: {error}\n  {hint}\n")
 }
 
-/// `NEXUS_WRITE_FAILURES=1 cargo test --bin nexus catalogue` writes the file anew, for a person to review what changed.
+/// `NEXUS_WRITE_FAILURES=1 cargo test --bin nexus catalogue` writes the file.
 // With the keyring built in, two hints differ.
 #[cfg(not(feature = "keyring"))]
 #[test]

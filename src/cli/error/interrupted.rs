@@ -1,6 +1,6 @@
 //! The end of a command by a signal.
 
-/// A signal that ended the command, by its number.
+/// The number of the signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("ended by signal {0}")]
 pub(crate) struct Interrupted(pub(crate) u8);

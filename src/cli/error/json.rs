@@ -1,4 +1,4 @@
-//! Errors as programs read them.
+//! Errors as JSON.
 
 use nexus::ErrorInfo as _;
 use nexus::internal::time;
@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use super::CliError;
 
-/// The object that a command prints: the error in a member of its own.
+/// The object that a command prints for an error.
 pub(crate) fn envelope(error: &CliError) -> Value {
     json!({ "version": 1, "error": object(error) })
 }
 
-/// An error as an object.
 pub(crate) fn object(error: &CliError) -> Value {
     let mut object = json!({
         "reason": error.code(),

@@ -1,7 +1,7 @@
-//! What went wrong, as a person and a script meet it: the sentence, the stable code, the exit code, the hint.
+//! Errors of the command line: message, stable code, exit code and hint.
 //!
-//! The library's errors bring sentence, code and class along. Exit codes and hints are the command line's own, and
-//! are decided here and in the files beside: one function for each family of library errors.
+//! The library's errors bring message, code and class. This module adds exit codes and hints, with one file of hints for
+//! each family of library errors.
 
 use std::fmt::Display;
 use std::io;
@@ -26,22 +26,21 @@ pub(crate) mod session;
 mod sign_in;
 
 pub(crate) use interrupted::Interrupted;
-pub(crate) use provider::{set_providers, start};
+pub(crate) use provider::{run_start, set_providers};
 
-/// What the command line's functions return.
 pub(crate) type Result<T> = std::result::Result<T, CliError>;
 
-/// The hint where the machine itself failed.
+/// The hint for failures of the operating system.
 const FIX_AND_REPEAT: &str = "fix that, then run the command again";
 
-/// How long to wait before another try: what the server asks for, or a minute.
-fn wait(retry_after: Option<Duration>) -> String {
+/// How long to wait before another attempt: what the server asks for, or a minute.
+fn wait_time(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(|| "a minute".into(), |wait| time::span(time::rounded_up(wait)))
 }
 
-/// What to do about the history's file.
-const AFTER_HISTORY: session::After =
-    session::After { otherwise: ", or use --no-history", if_damaged: "move it away to begin a new history" };
+/// Hints about the history file.
+const HISTORY_FILE: session::FileHints =
+    session::FileHints { then: ", or use --no-history", if_damaged: "move it away to start a new history" };
 
 /// The exit code of a class of errors, from the table in the README.
 pub(crate) fn exit_code(class: ErrorClass) -> u8 {
@@ -56,112 +55,73 @@ pub(crate) fn exit_code(class: ErrorClass) -> u8 {
 /// Why a command failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum CliError {
-    /// The command line makes no sense.
+    /// The arguments are wrong.
     #[error("{message}")]
-    Usage {
-        /// What is wrong with it.
-        message: String,
-        /// What to type instead, or where that is explained.
-        hint: String,
-    },
+    Usage { message: String, hint: String },
     /// A setting cannot be used.
     #[error("{message}")]
-    Configuration {
-        /// Which setting, where it stands, and what is wrong with it.
-        message: String,
-        /// What to write instead.
-        hint: String,
-    },
+    Configuration { message: String, hint: String },
     /// A file cannot be sent with a question.
     #[error("cannot attach {file}: {reason}")]
-    Attachment {
-        /// Its name.
-        file: String,
-        /// What is wrong with it.
-        reason: String,
-        /// What to do about it.
-        hint: String,
-    },
+    Attachment { file: String, reason: String, hint: String },
     /// No client id is configured, but other providers are.
     #[error("{error}")]
-    NoClientId {
-        /// The library's error.
-        error: ProviderError,
-        /// The other providers.
-        others: Vec<String>,
-    },
-    /// No model was named, and none is known.
+    NoClientId { error: ProviderError, others: Vec<String> },
+    /// No model was given, configured or listed.
     #[error("{}", no_model(provider, unlisted.as_deref()))]
     NoModel {
-        /// The provider's name.
         provider: String,
-        /// What the API answered, if it has no list of models.
+        /// The response of an API without a list of models.
         unlisted: Option<Box<Refusal>>,
     },
-    /// No stored conversation is meant, or several are.
+    /// No stored conversation has this id or prefix, or several have.
     #[error("{}", no_conversation(wanted, *several))]
     NoConversation {
-        /// The id as typed, made harmless; empty if the last conversation was meant.
+        /// The id as typed, without control characters. Empty if the last conversation was meant.
         wanted: String,
         /// How many ids begin with it.
         several: usize,
     },
-    /// The answer does not fit the JSON Schema.
+    /// The answer does not match the JSON Schema.
     #[error("{}", schema_mismatch(reason, *cut))]
     SchemaMismatch {
-        /// Where it does not.
         reason: String,
-        /// Whether it reached its maximum length.
+        /// Whether it was cut off at the maximum length.
         cut: bool,
     },
-    /// A file that was named cannot be used.
+    /// A file cannot be used.
     #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        reason: String,
-        /// What to do about it.
-        hint: String,
-    },
+    File { path: PathBuf, reason: String, hint: String },
     /// Another process writes the output file.
-    #[error("{}: another nexus is writing it", path.display())]
-    OutputBusy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A line of a batch asks nothing that can be understood.
+    #[error("{}: another nexus process is writing this file", path.display())]
+    OutputBusy { path: PathBuf },
+    /// A line of a batch is not a valid request.
     #[error("line {number} of the input: {reason}")]
     BadLine {
-        /// Its number; the first is 1.
+        /// From 1.
         number: u64,
-        /// What is wrong with it.
         reason: String,
     },
     /// Some lines of a batch have no answer.
     #[error("{}", incomplete(*missing))]
     Incomplete {
-        /// How many lines.
         missing: u64,
-        /// Whether all of them may be answered later as they are.
+        /// Whether all of them may succeed later without a change.
         temporary: bool,
     },
     /// The operating system failed.
     #[error("{message}")]
-    System {
-        /// What was attempted, and what happened.
-        message: String,
-    },
-    /// The history's file cannot be read or written.
+    System { message: String },
+    /// The history file cannot be read or written.
     #[error(transparent)]
     History(StoreError),
-    /// A session was to be deleted and is still in the store.
-    #[error("the session could not be deleted here: {0}")]
+    /// The session could not be deleted from the store.
+    #[error("the local session could not be deleted: {0}")]
     NotDeleted(Error),
     /// The library failed.
     #[error(transparent)]
     Library(Error),
-    /// Stdout takes no more.
+    /// Writing to stdout failed.
     #[error("writing to stdout: {0}")]
     Stdout(Arc<io::Error>),
     /// A signal ended the command.
@@ -171,23 +131,23 @@ pub(crate) enum CliError {
 
 fn no_model(provider: &str, unlisted: Option<&Refusal>) -> String {
     match unlisted {
-        None => format!("no model is named and none is known for {provider}"),
-        Some(refusal) => format!("no model is named, and {provider} has no list of them: {refusal}"),
+        None => format!("no model is set for {provider}, and it lists none"),
+        Some(refusal) => format!("no model is set for {provider}, and it has no list of models: {refusal}"),
     }
 }
 
 fn no_conversation(wanted: &str, several: usize) -> String {
     match (wanted, several) {
-        ("", _) => "no conversation is kept yet".into(),
-        (wanted, 0) => format!("no conversation is called `{wanted}`"),
-        (wanted, several) => format!("{several} conversations begin with `{wanted}`"),
+        ("", _) => "there are no saved conversations".into(),
+        (wanted, 0) => format!("no conversation has the id `{wanted}`"),
+        (wanted, several) => format!("{several} conversation ids begin with `{wanted}`"),
     }
 }
 
 fn schema_mismatch(reason: &str, cut: bool) -> String {
     match cut {
-        false => format!("the answer does not fit the schema: {reason}"),
-        true => format!("the answer reached --max-tokens and was cut, so it does not fit the schema: {reason}"),
+        false => format!("the answer does not match the schema: {reason}"),
+        true => format!("the answer was cut off at --max-tokens and does not match the schema: {reason}"),
     }
 }
 
@@ -214,7 +174,7 @@ impl From<BrowserError> for CliError {
 }
 
 impl CliError {
-    /// An error of the command line's words. `command` is the one whose help explains them: `chat`, `oauth start`.
+    /// A usage error, with the help of `command` as the hint.
     pub(crate) fn usage(command: &str, message: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: format!("see `nexus {command} --help`") }
     }
@@ -224,12 +184,11 @@ impl CliError {
         move |error| Self::System { message: format!("{action}: {error}") }
     }
 
-    /// Stdout takes no more.
+    /// Writing to stdout failed.
     pub(crate) fn stdout(error: io::Error) -> Self {
         Self::Stdout(Arc::new(error))
     }
 
-    /// The process's exit code, by the class of the error.
     pub(crate) fn exit_code(&self) -> u8 {
         if let Self::Interrupted(Interrupted(signal)) = self {
             return 128 + signal;
@@ -237,7 +196,7 @@ impl CliError {
         exit_code(self.class())
     }
 
-    /// What to type or change next.
+    /// What to type or change next, as the line after the message.
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::Usage { hint, .. }
@@ -247,28 +206,28 @@ impl CliError {
             Self::NoClientId { error, others } => sign_in::provider_hint(error, others),
             Self::NoModel { provider, unlisted: Some(_) } => api::no_list(provider),
             Self::NoModel { provider, unlisted: None } => format!(
-                "`nexus models{}` lists them: name one with --model, or as `model = \"...\"` in config.toml",
-                provider::option_for(provider)
+                "run `nexus models{}` to list the models, then pass --model, or set `model = \"...\"` in config.toml",
+                provider::provider_option(provider)
             ),
             Self::NoConversation { wanted, .. } if wanted.is_empty() => {
-                "begin one with `nexus chat`; at a terminal it is kept, elsewhere with --history".into()
+                "start one with `nexus chat`; outside a terminal, pass --history to save it".into()
             }
-            Self::NoConversation { .. } => "`nexus history list` lists them".into(),
-            Self::SchemaMismatch { cut: true, .. } => {
-                "give it more room with --max-tokens; `--json` tells what came".into()
+            Self::NoConversation { .. } => "run `nexus history list` to see the ids".into(),
+            Self::SchemaMismatch { cut: true, .. } => "raise --max-tokens; --json prints the answer as it came".into(),
+            Self::SchemaMismatch { .. } => {
+                "ask again, or rephrase the question; --json prints the answer as it came".into()
             }
-            Self::SchemaMismatch { .. } => "ask again, or differently; `--json` tells what came".into(),
-            Self::OutputBusy { .. } => "wait until it is done, or name another file with --out".into(),
+            Self::OutputBusy { .. } => "wait until it is done, or pass another file with --out".into(),
             Self::BadLine { .. } => "fix the line, then run the same command again".into(),
             Self::Incomplete { temporary: true, .. } => {
-                "run the same command again: it asks only what has no answer yet".into()
+                "run the same command again: it asks only the lines without an answer".into()
             }
             Self::Incomplete { .. } => {
-                "each of their results says why: fix that, then run the same command again".into()
+                "see the error in each of their results, fix it, then run the same command again".into()
             }
             Self::System { .. } | Self::Stdout(_) => FIX_AND_REPEAT.into(),
             Self::Interrupted(_) => String::new(),
-            Self::History(error) => session::store_hint(error, AFTER_HISTORY),
+            Self::History(error) => session::store_hint(error, HISTORY_FILE),
             Self::Library(error) | Self::NotDeleted(error) => match error {
                 Error::Api(error) => api::api_hint(error),
                 Error::SignIn(error) => sign_in::sign_in_hint(error),
@@ -280,7 +239,7 @@ impl CliError {
         }
     }
 
-    /// The refusal inside, for the fields that only an HTTP response has.
+    /// The HTTP response that refused a request.
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::NoModel { unlisted, .. } => unlisted.as_deref(),
@@ -289,7 +248,7 @@ impl CliError {
         }
     }
 
-    /// The HTTP status inside, if a server answered.
+    /// The status of the HTTP response, if there was one.
     pub(crate) fn http_status(&self) -> Option<u16> {
         match self {
             Self::Library(Error::SignIn(SignInError::ExchangeFailed { failure, .. })) => failure.status,

@@ -4,28 +4,28 @@ use std::sync::{Mutex, PoisonError};
 
 use nexus::internal::provider::BUILT_IN;
 
-/// The provider of this command, for errors that name none, and the one that a command uses if none is named.
+/// The provider of this command, and the default one.
 static PROVIDERS: Mutex<Option<(String, String)>> = Mutex::new(None);
 
-/// Sets the provider that this command is about, and the one that a command uses if none is named. Hints then say
-/// `--provider` only where it is needed.
+/// Sets the provider of this command, for errors that name none, and the default one, for which hints need no
+/// `--provider`.
 pub(crate) fn set_providers(current: &str, default: &str) {
     *PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner) = Some((current.to_owned(), default.to_owned()));
 }
 
-/// What to do to sign in to this provider.
-pub(crate) fn start(provider: &str) -> String {
-    format!("run `nexus oauth start{}`", option_for(provider))
+/// "run `nexus oauth start`", with a provider if necessary.
+pub(crate) fn run_start(provider: &str) -> String {
+    format!("run `nexus oauth start{}`", provider_option(provider))
 }
 
-/// What to do to sign in to the provider of this command.
-pub(super) fn start_current() -> String {
+/// [`run_start`] for the provider of this command.
+pub(super) fn run_start_current() -> String {
     let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    start(providers.as_ref().map_or(BUILT_IN, |(current, _)| current))
+    run_start(providers.as_ref().map_or(BUILT_IN, |(current, _)| current))
 }
 
-/// What a command needs so that this provider is meant: ` --provider NAME`, or nothing.
-pub(super) fn option_for(provider: &str) -> String {
+/// The option that selects this provider: ` --provider NAME`, or nothing for the default one.
+pub(super) fn provider_option(provider: &str) -> String {
     let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
     let default = providers.as_ref().map_or(BUILT_IN, |(_, default)| default);
     if provider == default { String::new() } else { format!(" --provider {provider}") }

@@ -5,25 +5,25 @@ use std::path::Path;
 use nexus::store::{FileProblem, StoreError};
 use nexus::{HttpError, KeyError, SessionError};
 
-use super::provider::{start, start_current};
+use super::provider::{run_start, run_start_current};
 use super::sign_in::{client_hint, http_hint};
-use super::{FIX_AND_REPEAT, wait};
+use super::{FIX_AND_REPEAT, wait_time};
 
-/// What to do about a session error.
 pub(crate) fn session_hint(error: &SessionError) -> String {
     match error {
-        SessionError::NotSignedIn { provider, others } => not_signed_in(provider, others),
-        SessionError::Ended { provider, .. } | SessionError::NoRefreshToken { provider, .. } => start(provider),
+        SessionError::NotSignedIn { provider, others } => not_signed_in_hint(provider, others),
+        SessionError::Ended { provider, .. } | SessionError::NoRefreshToken { provider, .. } => run_start(provider),
         SessionError::BoundElsewhere { provider, .. } => {
-            format!("undo the change, or {} to sign in there", start(provider))
+            format!("undo the change, or {} to sign in there", run_start(provider))
         }
         SessionError::RefreshFailed { failure, .. } if failure.temporary => {
-            format!("try again in {}", wait(failure.retry_after))
+            format!("try again in {}", wait_time(failure.retry_after))
         }
-        SessionError::RefreshFailed { provider, .. } => format!("if it stays so, {}", start(provider)),
+        SessionError::RefreshFailed { provider, .. } => format!("if it keeps failing, {}", run_start(provider)),
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
-        SessionError::DoesNotOpen { .. } => format!("put the right key back, or {}", sign_in_again()),
-        SessionError::Store(error) => store_hint(error, AFTER_SESSIONS),
+        SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
+        SessionError::Abandoned(_) => "run the command again".into(),
+        SessionError::Store(error) => store_hint(error, SESSION_FILE),
         SessionError::Key(error) => key_hint(error),
         SessionError::NotSent(error) => {
             let error: &(dyn std::error::Error + 'static) = &**error;
@@ -33,106 +33,101 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
     }
 }
 
-/// What to type where there is no session. `others` are the providers that there is one with.
-pub(crate) fn not_signed_in(provider: &str, others: &[String]) -> String {
+/// The hint if there is no session. `others` are the providers with a session.
+pub(crate) fn not_signed_in_hint(provider: &str, others: &[String]) -> String {
     match others {
-        [] => start(provider),
+        [] => run_start(provider),
         [other, ..] => format!(
-            "you are signed in to {}: say `--provider {other}`, or write `default = \"{other}\"` at the top of \
-             config.toml; or {}",
-            others.join(", "),
-            start(provider)
+            "to use {}, pass `--provider {other}`, or set `default = \"{other}\"` at the top of config.toml; otherwise \
+             {}",
+            others.join(" or "),
+            run_start(provider)
         ),
     }
 }
 
-/// What to do to sign in again to the provider of this command.
 fn sign_in_again() -> String {
-    format!("{} to sign in again", start_current())
+    format!("{} to sign in again", run_start_current())
 }
 
-/// What to do about a store once the reason is gone, and if its file is damaged.
+/// The parts of a hint about a store that depend on what is stored.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct After {
-    /// The end of "free some space".
-    pub(crate) otherwise: &'static str,
-    /// What to do with a damaged file.
+pub(crate) struct FileHints {
+    /// What follows "free some space".
+    pub(crate) then: &'static str,
     pub(crate) if_damaged: &'static str,
 }
 
-/// For the sessions' file.
-pub(super) const AFTER_SESSIONS: After = After {
-    otherwise: ", then run the command again",
+const SESSION_FILE: FileHints = FileHints {
+    then: ", then run the command again",
     if_damaged: "move it away, then run `nexus oauth start` to sign in again",
 };
 
-/// What to do about a store's error.
-pub(crate) fn store_hint(error: &StoreError, after: After) -> String {
+pub(crate) fn store_hint(error: &StoreError, hints: FileHints) -> String {
     match error {
-        StoreError::Busy { .. } => "try again; if it stays so, look for a hanging nexus process".into(),
-        StoreError::File { problem, .. } => file_hint(problem, after),
+        StoreError::Busy { .. } => "try again; if it keeps failing, look for a hung nexus process".into(),
+        StoreError::File { problem, .. } => file_hint(problem, hints),
         StoreError::Superseded | StoreError::LockLost | StoreError::Unavailable(_) => "try again".into(),
-        _ => format!("fix that{}", after.otherwise),
+        _ => format!("fix that{}", hints.then),
     }
 }
 
-fn file_hint(problem: &FileProblem, after: After) -> String {
+fn file_hint(problem: &FileProblem, hints: FileHints) -> String {
     let cure = match problem {
         FileProblem::DiskFull => "free some space",
-        FileProblem::QuotaExceeded => "remove files of yours",
-        FileProblem::FileTooLarge { .. } => "raise the limit on the size of files (`ulimit -f`)",
+        FileProblem::QuotaExceeded => "delete some of your files",
+        FileProblem::FileTooLarge { .. } => "raise the file size limit (`ulimit -f`)",
         FileProblem::NotWritable => "make both writable",
-        FileProblem::Locked => "wait for that program, or end it",
-        FileProblem::Damaged => return after.if_damaged.into(),
+        FileProblem::Locked => "wait for that program, or stop it",
+        FileProblem::Damaged => return hints.if_damaged.into(),
         FileProblem::NewerVersion { .. } => return "upgrade nexus".into(),
-        FileProblem::Journal(_) => return "find out who put it there, and take it away if it is not yours".into(),
+        FileProblem::Journal(_) => return "remove that file if it is not yours, then run the command again".into(),
         FileProblem::Lock(_) => return "make the folder writable, then run the command again".into(),
         FileProblem::Folder { existing, .. } => {
             return format!(
-                "make {} a folder of yours that can be written to, or set NEXUS_HOME to another one",
+                "make {} a folder that you can write to, or set NEXUS_HOME to another folder",
                 existing.display()
             );
         }
-        FileProblem::Refused(_) => "make the file and its folder yours and writable",
+        FileProblem::Refused(_) => "make sure that you own the file and its folder and can write to them",
         _ => "fix that",
     };
-    format!("{cure}{}", after.otherwise)
+    format!("{cure}{}", hints.then)
 }
 
-/// What to do about an error of the key.
 fn key_hint(error: &KeyError) -> String {
-    let start_anew = |path: &Path| format!("remove {} and {}", path.display(), sign_in_again());
+    let replace = |path: &Path| format!("remove {} and {}", path.display(), sign_in_again());
     match error {
-        KeyError::Missing { .. } => format!("put the key file back, or {}", sign_in_again()),
+        KeyError::Missing { .. } => format!("restore the key file, or {}", sign_in_again()),
         KeyError::Unreadable { path, .. } | KeyError::NotAKey { path } | KeyError::KeyringEntryMissing { path, .. } => {
-            format!("put the right key back, or {}", start_anew(path))
+            format!("restore the right key, or {}", replace(path))
         }
         KeyError::NoPassphrase => {
-            "write `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
+            "set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
         }
         KeyError::PassphraseMissing { .. } => {
             "fix `passphrase_file` or `passphrase_command` in config.toml, then run the command again".into()
         }
         KeyError::WrongPassphrase { path } => format!(
             "fix `passphrase_file` or `passphrase_command` in config.toml; if the passphrase is lost, {}",
-            start_anew(path)
+            replace(path)
         ),
         KeyError::KeyringUnusable { path, .. } => {
-            format!("{WAY_IN} (`nexus key move file` there takes the key out of it), or {}", start_anew(path))
+            format!("{USE_KEYRING}; or {}", replace(path))
         }
-        KeyError::KeyringRefused { .. } => format!("{WAY_IN}, or choose `nexus key move passphrase`"),
+        KeyError::KeyringRefused { .. } => format!("{USE_KEYRING}; or run `nexus key move passphrase`"),
         KeyError::Unwritable { problem: FileProblem::Refused(_), .. } => {
-            "make its folder yours and writable, then run the command again".into()
+            "make sure that you own its folder and can write to it, then run the command again".into()
         }
-        KeyError::Unwritable { problem, .. } | KeyError::Folder { problem, .. } => file_hint(problem, AFTER_SESSIONS),
-        KeyError::Lock { .. } => "look for a hanging nexus process, then run the command again".into(),
+        KeyError::Unwritable { problem, .. } | KeyError::Folder { problem, .. } => file_hint(problem, SESSION_FILE),
+        KeyError::Lock { .. } => "look for a hung nexus process, then run the command again".into(),
         _ => FIX_AND_REPEAT.into(),
     }
 }
 
-/// What to do where the keyring cannot be used.
-const WAY_IN: &str = if cfg!(feature = "keyring") {
-    "run this in a session with an unlocked keyring"
+const USE_KEYRING: &str = if cfg!(feature = "keyring") {
+    "unlock the keyring, then run the command again"
 } else {
-    "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source"
+    "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source, then run \
+     the command again"
 };

@@ -3,60 +3,66 @@
 use nexus::internal::provider::BUILT_IN;
 use nexus::{CertificateProblem, HttpError, ProviderError, SignInError};
 
-use super::provider::start;
-use super::wait;
+use super::provider::{run_start, run_start_current};
+use super::wait_time;
 
-/// What to do about a sign-in that brought no tokens.
 pub(crate) fn sign_in_hint(error: &SignInError) -> String {
     match error {
         SignInError::ClientRefused { provider, .. } => client_hint(provider),
         SignInError::RedirectUnusable { .. } => {
             "use one like `http://localhost:4000/oauth/claude/callback` or `http://127.0.0.1:0/callback`, and register \
-             the same"
+             it with the client"
                 .into()
         }
         SignInError::RedirectMismatch { .. } => {
-            "register exactly this redirect URI with the client, or configure the registered one".into()
+            "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one".into()
         }
         SignInError::Refused { provider, error, .. } => match error.as_str() {
-            "invalid_scope" => format!("check `scopes` under [provider.{provider}] in config.toml"),
-            "server_error" | "temporarily_unavailable" => format!("later, {} again", start(provider)),
+            "invalid_scope" => {
+                format!("fix `scopes` under [provider.{provider}] in config.toml, then {}", run_start(provider))
+            }
+            "server_error" | "temporarily_unavailable" => format!("wait a while, then {} again", run_start(provider)),
             "invalid_request" | "unsupported_response_type" => format!(
                 "compare `client_id`, `redirect_uri` and `authorize_params` under [provider.{provider}] in config.toml \
-                 with what the server's operator registered, then {}",
-                start(provider)
+                 with the registered client, then {}",
+                run_start(provider)
             ),
-            _ => format!("{} again to allow it", start(provider)),
+            _ => format!("{} again and approve the request", run_start(provider)),
         },
         SignInError::TimedOut { provider, .. } => {
-            format!("compare both with the registered client, then {}", start(provider))
+            format!("compare both with the registered client, then {}", run_start(provider))
         }
-        SignInError::IssuerMismatch { .. } => {
-            "if both are the same server, write the one that answers as `issuer` in config.toml; if not, two sign-ins \
-             were mixed up: start again"
-                .into()
+        SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
+            format!(
+                "if the server never sends `iss`, remove `issuer` from config.toml; then {} again",
+                run_start_current()
+            )
         }
-        SignInError::CodeRefused { provider, .. } => start(provider),
+        SignInError::IssuerMismatch { .. } => format!(
+            "if both are the same server, set `issuer` in config.toml to the one that answered; then {} again",
+            run_start_current()
+        ),
+        SignInError::CodeRefused { provider, .. } => run_start(provider),
         SignInError::ExchangeFailed { provider, failure, .. } if failure.temporary => {
-            format!("in {}, {} again", wait(failure.retry_after), start(provider))
+            format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
         SignInError::ExchangeFailed { provider, failure, .. } if matches!(failure.status, Some(400 | 422)) => format!(
-            "the server's message above says why; `scopes`, `client_auth`, `code_request` and `code_params` under \
-             [provider.{provider}] in config.toml set what is sent, and how"
+            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under \
+             [provider.{provider}] in config.toml control the request"
         ),
         SignInError::ExchangeFailed { provider, .. } => {
-            format!("check `token_url` under [provider.{provider}] in config.toml, then {}", start(provider))
+            format!("check `token_url` under [provider.{provider}] in config.toml, then {}", run_start(provider))
         }
         SignInError::PortTaken { provider, .. } if provider == BUILT_IN => {
-            "end that program, or register another redirect URI and set CLAUDE_CODE_REDIRECT_URI".into()
+            "stop that program, or register another redirect URI and set CLAUDE_CODE_REDIRECT_URI to it".into()
         }
         SignInError::PortTaken { provider, .. } => format!(
-            "end that program, or register another redirect URI and write it as `redirect_uri` under \
-             [provider.{provider}]; port 0 takes any free one"
+            "stop that program, or register another redirect URI and set `redirect_uri` under [provider.{provider}] in \
+             config.toml to it; port 0 means any free port"
         ),
-        SignInError::WrongAnswer { .. } => "see `nexus oauth start --help`".into(),
+        SignInError::WrongAnswer { .. } => format!("{} again", run_start_current()),
         SignInError::ReservedParameter { provider, .. } => {
-            format!("take it out of `authorize_url` and `authorize_params` under [provider.{provider}]")
+            format!("remove it from `authorize_url` and `authorize_params` under [provider.{provider}] in config.toml")
         }
         SignInError::InvalidResponse { .. } => "check the provider's URLs in config.toml".into(),
         SignInError::Http(error) => http_hint(error),
@@ -65,69 +71,67 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
     }
 }
 
-/// What to do about a client that the server does not accept.
+/// The hint for a client that the server does not accept.
 pub(crate) fn client_hint(provider: &str) -> String {
     match provider {
         BUILT_IN => "compare CLAUDE_CODE_CLIENT_ID and CLAUDE_CODE_CLIENT_SECRET with the registered client, then run \
                      `nexus oauth start`"
             .into(),
         provider => format!(
-            "compare `client_id`, `client_secret` and `client_auth` under [provider.{provider}] with the registered \
-             client, then {}",
-            start(provider)
+            "compare `client_id`, `client_secret` and `client_auth` under [provider.{provider}] in config.toml with \
+             the registered client, then {}",
+            run_start(provider)
         ),
     }
 }
 
-/// What to do about a provider's configuration. `others` are the other configured providers, one of which may be
-/// meant.
+/// `others` are the other configured providers, one of which may be meant.
 pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String {
     match error {
         ProviderError::NoClientId { provider } if provider == BUILT_IN => {
-            let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or write `client_id = \"...\"` \
+            let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
                             under [provider.claude_code] in config.toml";
             match others {
-                [] => format!("{register}; `nexus demo` shows the whole job without any"),
+                [] => format!("{register}; `nexus demo` works without one"),
                 [other, ..] => format!(
-                    "config.toml has {}: say `--provider {other}`, or write `default = \"{other}\"` at its top; or \
-                     {register}",
-                    others.join(", ")
+                    "to use {}, pass `--provider {other}`, or set `default = \"{other}\"` at the top of config.toml; \
+                     otherwise {register}",
+                    others.join(" or ")
                 ),
             }
         }
         ProviderError::NoClientId { provider } => {
-            format!("write `client_id = \"...\"` under [provider.{provider}] in config.toml")
+            format!("set `client_id = \"...\"` under [provider.{provider}] in config.toml")
         }
         ProviderError::MissingUrl { provider, setting } => {
-            format!("write `{setting} = \"https://...\"` under [provider.{provider}] in config.toml")
+            format!("set `{setting} = \"https://...\"` under [provider.{provider}] in config.toml")
         }
         _ => "write it as `https://...`".into(),
     }
 }
 
-/// What to do about a request without a response.
 pub(crate) fn http_hint(error: &HttpError) -> String {
     match error {
         HttpError::Unreachable { .. } => {
-            "check the network, the proxy variables and the address in config.toml, then try again".into()
+            "check the network, the proxy variables and the URL in config.toml, then try again".into()
         }
         HttpError::Untrusted { problem: CertificateProblem::AuthorityCertificate, .. } => {
-            "have a certificate made for the server and signed by that authority; SSL_CERT_FILE names the authority's"
+            "give the server a certificate that the authority has signed, and set SSL_CERT_FILE to the authority's own"
                 .into()
         }
         HttpError::Untrusted { .. } => {
-            "if an authority of your own signed it, set SSL_CERT_FILE to a file with that authority's certificate; if \
-             not, have the server's fixed, or check the address in config.toml"
+            "for a private authority, set SSL_CERT_FILE to a file with its certificate; otherwise fix the server's \
+             certificate, or check the URL in config.toml"
                 .into()
         }
         HttpError::NotTls { .. } => {
-            "check the address and its port in config.toml; a server on this machine that speaks http is written as \
-             `http://`, which is allowed on loopback only"
+            "check the URL and its port in config.toml; for a server on this machine without TLS, use an \
+             `http://` URL"
                 .into()
         }
         HttpError::InvalidUrl { .. } => "write it as `https://...`".into(),
         HttpError::UnusableProxy { variable, .. } => {
-            format!("write {variable} as `http://HOST:PORT`, or name the server in NO_PROXY")
+            format!("set {variable} to `http://HOST:PORT`, or add the server to NO_PROXY")
         }
         HttpError::NoRoots { .. } => "install the system's CA certificates, or set SSL_CERT_FILE".into(),
         _ => super::FIX_AND_REPEAT.into(),

@@ -1,72 +1,64 @@
-//! The history: conversations that were kept, to be read, searched, gone on with and deleted.
+//! Saved conversations.
 //!
-//! [`store`] is what is kept in its file, [`telling`] how a conversation is told to people and programs. Only text is
-//! kept, so that a conversation can go on with another model. Every answer is kept as far as it came;
-//! but one that was cut or refused is no answer, and is never sent back as one.
+//! [`store`] saves them, [`export`] prints them. Only text is saved, so that a conversation can continue with another
+//! model. An incomplete answer is saved too, but never sent to the model again.
 
 use nexus::{Message, Role};
 
+pub(crate) mod export;
 mod id;
 mod schema;
 pub(crate) mod store;
-pub(crate) mod telling;
 
-/// How much of a first question is a title, in characters.
+/// The maximum length of a title, in characters.
 const TITLE: usize = 60;
 
-/// A conversation, without what was said in it.
+/// A conversation, without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Conversation {
-    /// Eight letters and digits; sorted by it is sorted by age.
+    /// Eight letters and digits that sort by age.
     pub id: String,
     /// The beginning of the first question, on one line.
     pub title: String,
-    /// With whose account.
     pub provider: String,
-    /// Who was asked last.
+    /// The model of the last question.
     pub model: String,
     /// The system prompt of the last question.
     pub system: Option<String>,
-    /// When it began, in Unix seconds.
+    /// In Unix seconds.
     pub created_at: i64,
-    /// When the last turn was taken, in Unix seconds.
+    /// The time of the last turn, in Unix seconds.
     pub updated_at: i64,
 }
 
-/// What one side said at once.
+/// A question or an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Turn {
-    /// Who.
     pub role: Role,
-    /// What.
     pub text: String,
-    /// Whether that is all of it.
     pub state: State,
     /// The model that answered.
     pub model: Option<String>,
-    /// Why it stopped.
     pub stop_reason: Option<String>,
-    /// What the answer used up, as the API counts it.
+    /// The usage of the answer, as the API reports it.
     pub usage: Option<serde_json::Value>,
-    /// The service's name for the exchange, for support.
     pub request_id: Option<String>,
-    /// When it was taken, in Unix seconds.
+    /// In Unix seconds.
     pub at: i64,
 }
 
-/// What a turn is worth.
+/// Whether a turn is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// All of it, as it was meant.
     Whole,
-    /// It ended before its end: a connection that broke, a full context, Ctrl-C.
+    /// Cut off: by a broken connection, a full context or Ctrl-C.
     Cut,
-    /// The model declined; what came until then is no answer.
+    /// The model declined to answer; the text is what came before.
     Refused,
 }
 
 impl Conversation {
-    /// A question's first words, on one line.
+    /// The beginning of the question, on one line.
     pub(crate) fn title_of(question: &str) -> String {
         let line = question.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -78,15 +70,13 @@ impl Conversation {
 }
 
 impl Turn {
-    /// What a person asked.
-    pub(crate) fn asked(text: &str, at: i64) -> Self {
+    pub(crate) fn question(text: &str, at: i64) -> Self {
         let (role, state, text) = (Role::User, State::Whole, text.to_owned());
         Self { role, text, state, model: None, stop_reason: None, usage: None, request_id: None, at }
     }
 }
 
 impl State {
-    /// The word for it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Whole => "whole",
@@ -104,22 +94,21 @@ impl State {
     }
 }
 
-/// Puts what was said before in front of a question, as far as it is sent again.
+/// Puts the earlier turns in front of the messages of a question.
 ///
-/// That is questions and their whole answers. An exchange whose answer was cut or refused is left out, question
-/// and all: half an answer is none, one that was refused would be refused again, and a question without its
-/// answer, joined to the next, would be answered once more with it. So the two sides take turns, as some
-/// services want it.
-pub(crate) fn precede(turns: &[Turn], question: &mut Vec<Message>) {
-    let exchanges = turns.iter().zip(turns.iter().skip(1)).filter(|(asked, answer)| {
-        (asked.role, answer.role) == (Role::User, Role::Assistant)
+/// Only questions with a whole answer are sent again. A refused question would be refused again, and an unanswered one
+/// would be answered along with the next. Some services require that questions and answers alternate.
+pub(crate) fn prepend_turns(turns: &[Turn], messages: &mut Vec<Message>) {
+    let exchanges = turns.iter().zip(turns.iter().skip(1)).filter(|(question, answer)| {
+        (question.role, answer.role) == (Role::User, Role::Assistant)
             && answer.state == State::Whole
             && !answer.text.trim().is_empty()
     });
-    // Some services want no space at the end of an answer that they are sent.
-    let messages = exchanges
-        .flat_map(|(asked, answer)| [Message::user(asked.text.trim_end()), Message::assistant(answer.text.trim_end())]);
-    question.splice(0..0, messages);
+    // Some services reject answers that end in white space.
+    let earlier = exchanges.flat_map(|(question, answer)| {
+        [Message::user(question.text.trim_end()), Message::assistant(answer.text.trim_end())]
+    });
+    messages.splice(0..0, earlier);
 }
 
 #[cfg(test)]
@@ -149,7 +138,7 @@ mod tests {
             user("six, never answered"),
         ];
         let mut question = vec![Message::user("seven")];
-        precede(&turns, &mut question);
+        prepend_turns(&turns, &mut question);
         assert_eq!(
             question,
             [

@@ -1,13 +1,13 @@
-//! The shape of the history's database, as numbered steps.
+//! The schema of the history database, as migration steps.
 
 use nexus::internal::store::database::Kind;
 
-/// The history's database ("nexh").
+/// The application id is "nexh".
 pub(super) static HISTORY: Kind =
     Kind { application_id: 0x6e65_7868, steps: STEPS, writing: "PRAGMA secure_delete = ON" };
 
-/// `word` is the search index over the turns' text, which it does not hold a second time; the triggers
-/// keep the two alike. Times are Unix seconds. `state` is `whole`, `cut` or `refused`, `usage` JSON.
+/// `word` is the full-text index of `turn`, without a copy of the text; the triggers keep it up to date. Times are Unix
+/// seconds. `state` is `whole`, `cut` or `refused`; `usage` is JSON.
 const STEPS: &[&str] = &["
 CREATE TABLE conversation(
     id TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,

@@ -1,7 +1,7 @@
-//! What is kept and asked for: conversations, their turns, and the index to search them by.
+//! The database of conversations, with a full-text index.
 //!
-//! What is deleted is gone: `secure_delete` overwrites the rows, and the index, which only marks what
-//! was deleted, is written anew without it.
+//! Deleted text is gone from the file: `secure_delete` overwrites rows, and the index, which only marks deleted entries,
+//! is rewritten.
 
 use std::path::Path;
 
@@ -15,122 +15,105 @@ use nexus::internal::store::database::{Database, Params, Row, Rows, Transaction,
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
     conversation.system, conversation.created_at, conversation.updated_at";
 
-/// What the index shows of a turn: some words around those that were found.
+/// An excerpt from the full-text index.
 const SNIPPET: &str = "snippet(word, '', '', '...', 0, 12)";
 
-/// How much is shown on either side of what was found without the index, in characters.
+/// The characters of an excerpt on either side of a match that was found without the index.
 const AROUND: usize = 24;
 
-/// Where conversations are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
     database: Database,
 }
 
-/// A question to be kept.
+/// A question to save.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
-    /// With whose account.
+pub(crate) struct NewQuestion {
     pub provider: String,
-    /// Who is asked.
     pub model: String,
-    /// The system prompt.
     pub system: Option<String>,
-    /// The question, with the files' texts.
+    /// The question, with the text of attached files.
     pub text: String,
-    /// What of it the person said; a new conversation's title is its beginning.
-    pub words: String,
-    /// When, in Unix seconds.
+    /// The question without attached files. Its beginning is the title of a new conversation.
+    pub prompt: String,
+    /// In Unix seconds.
     pub at: i64,
 }
 
-/// Where words were found.
+/// A turn that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// In which conversation.
     pub conversation: Conversation,
-    /// Who said them.
     pub role: Role,
-    /// When, in Unix seconds.
+    /// In Unix seconds.
     pub at: i64,
-    /// Some words around them.
+    /// The text around the first match.
     pub excerpt: String,
 }
 
-/// What is to be deleted.
+/// Conversations to delete.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Which<'a> {
-    /// Conversations by their ids, which may be abbreviated.
+pub(crate) enum Selection<'a> {
+    /// By ids or prefixes of ids.
     Ids(&'a [String]),
-    /// Those in which nothing was said since this time, in Unix seconds.
+    /// Not used since this time, in Unix seconds.
     Before(i64),
-    /// Everything.
     All,
 }
 
 impl History {
-    /// A history in this folder; `closed` is called for files that were open to others. Nothing is read
-    /// or made yet.
+    /// A history in this folder. `closed` is called for files that other users could read until now. Opens nothing yet.
     pub(crate) fn new(data: &Path, closed: ClosedFn) -> Self {
         Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::reporting(closed)) }
     }
 
-    /// Keeps a question: as the next of a conversation, or the first of a new one. Gives the
-    /// conversation's id. A conversation that somebody has deleted meanwhile begins anew.
-    ///
-    /// # Errors
-    /// [`CliError::History`] where it cannot be kept.
-    pub(crate) fn ask(&self, conversation: Option<&str>, asked: &Asked) -> Result<String> {
-        let mut named = conversation.map(str::to_owned);
+    /// Saves a question in a conversation, or in a new one. Returns the id of the conversation. If it was deleted
+    /// meanwhile, it is created again.
+    pub(crate) fn save_question(&self, conversation: Option<&str>, question: &NewQuestion) -> Result<String> {
+        let mut wanted = conversation.map(str::to_owned);
         loop {
-            let id = match named.take() {
+            let id = match wanted.take() {
                 Some(id) => id,
-                None => id::draw(asked.at)?,
+                None => id::generate(question.at)?,
             };
-            let kept = self.write(|transaction| {
-                let known = conversation.is_some()
+            let saved = self.write(|transaction| {
+                let exists = conversation.is_some()
                     && transaction.execute(
                         "UPDATE conversation SET provider = ?2, model = ?3, system = ?4, updated_at = ?5 WHERE id = ?1",
-                        params![id, asked.provider, asked.model, asked.system, asked.at],
+                        params![id, question.provider, question.model, question.system, question.at],
                     )? == 1;
-                // Another may have drawn the same name in the same second.
-                let begun = || {
-                    let title = Conversation::title_of(&asked.words);
+                // Another process may have generated the same id.
+                let create = || {
+                    let title = Conversation::title_of(&question.prompt);
                     transaction.execute(
                         "INSERT OR IGNORE INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-                        params![id, title, asked.provider, asked.model, asked.system, asked.at],
+                        params![id, title, question.provider, question.model, question.system, question.at],
                     )
                 };
-                let kept = known || begun()? == 1;
-                if kept {
-                    insert(transaction, &id, &Turn::asked(&asked.text, asked.at))?;
+                let saved = exists || create()? == 1;
+                if saved {
+                    insert(transaction, &id, &Turn::question(&question.text, question.at))?;
                 }
-                Ok(kept)
+                Ok(saved)
             })?;
-            if kept {
+            if saved {
                 return Ok(id);
             }
         }
     }
 
-    /// Keeps an answer, unless its conversation has been deleted.
-    ///
-    /// # Errors
-    /// [`CliError::History`] where it cannot be kept.
-    pub(crate) fn answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
+    /// Saves an answer, unless its conversation was deleted.
+    pub(crate) fn save_answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
         self.write(|transaction| {
-            let known = transaction.execute(
+            let updated = transaction.execute(
                 "UPDATE conversation SET updated_at = max(updated_at, ?2) WHERE id = ?1",
                 params![conversation, turn.at],
             )?;
-            if known == 1 { insert(transaction, conversation, turn) } else { Ok(()) }
+            if updated == 1 { insert(transaction, conversation, turn) } else { Ok(()) }
         })
     }
 
-    /// The conversations, the last used first, and how many turns each has; so many at most.
-    ///
-    /// # Errors
-    /// [`CliError::History`] where they cannot be read.
+    /// At most `limit` conversations, most recently used first, with their numbers of turns.
     pub(crate) fn list(&self, limit: Option<u32>) -> Result<Vec<(Conversation, i64)>> {
         let query = format!(
             "SELECT {CONVERSATION}, (SELECT count(*) FROM turn WHERE conversation = id)
@@ -141,30 +124,20 @@ impl History {
         self.rows(&query, params![limit], |row| Ok((conversation(row)?, row.get(7)?)))
     }
 
-    /// The conversation that was used last, if there is any.
-    ///
-    /// # Errors
-    /// [`CliError::History`] where that cannot be read.
+    /// The most recently used conversation.
     pub(crate) fn newest(&self) -> Result<Option<Conversation>> {
         Ok(self.list(Some(1))?.pop().map(|(conversation, _)| conversation))
     }
 
-    /// The conversation that an id, or the beginning of one, stands for.
-    ///
-    /// # Errors
-    /// [`CliError::NoConversation`] where that is none or several, [`CliError::Usage`] where it is empty,
-    /// [`CliError::History`] where it cannot be read.
+    /// The conversation with this id or prefix of an id.
     pub(crate) fn find(&self, wanted: &str) -> Result<Conversation> {
         let query =
             format!("SELECT {CONVERSATION} FROM conversation WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC");
-        // "None is kept" would not be true of it.
+        // `NoConversation` with an empty id means that the history is empty.
         if nexus::internal::clean::clean(wanted).is_empty() {
-            return Err(CliError::usage(
-                "history",
-                "a conversation's id is not empty; `nexus history list` lists them",
-            ));
+            return Err(CliError::usage("history", "the conversation id is empty; `nexus history list` shows the ids"));
         }
-        let mut found = match id::typed(wanted) {
+        let mut found = match id::normalized(wanted) {
             Some(id) => self.rows(&query, params![id], conversation)?,
             None => Vec::new(),
         };
@@ -174,10 +147,7 @@ impl History {
         }
     }
 
-    /// What was said in a conversation, in order.
-    ///
-    /// # Errors
-    /// [`CliError::History`] where it cannot be read.
+    /// The turns of a conversation, in order.
     pub(crate) fn turns(&self, conversation: &str) -> Result<Vec<Turn>> {
         let query = "SELECT role, text, state, model, stop_reason, usage, request_id, at
             FROM turn WHERE conversation = ?1 ORDER BY number";
@@ -196,10 +166,7 @@ impl History {
         })
     }
 
-    /// The last questions, whatever the conversation, the latest last; so many at most.
-    ///
-    /// # Errors
-    /// [`CliError::History`] where they cannot be read.
+    /// The last `limit` questions of all conversations, latest last.
     pub(crate) fn questions(&self, limit: usize) -> Result<Vec<String>> {
         let query = "SELECT text FROM turn WHERE role = 'user' ORDER BY number DESC LIMIT ?1";
         let mut questions = self.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
@@ -207,32 +174,28 @@ impl History {
         Ok(questions)
     }
 
-    /// The turns that hold all of these, the latest first; so many at most. Each word stands for all
-    /// that begin with it, however they are accented or capitalised, and several words in one stand
-    /// for themselves, one after the other. What is written in a script without spaces between words is
-    /// found wherever it stands, without the index, which would take a whole message for one word.
-    ///
-    /// # Errors
-    /// [`CliError::Usage`] where there is no word, [`CliError::History`] where they cannot be searched.
+    /// At most `limit` turns that contain all of these words, latest first. A word matches longer ones that begin with
+    /// it, regardless of case and accents. Several words in one argument are a phrase. Text in a script without spaces is
+    /// searched without the index, which takes a whole sentence for one word.
     pub(crate) fn search(&self, words: &[String], limit: Option<u32>) -> Result<Vec<Found>> {
-        let (running_on, words): (Vec<&String>, Vec<_>) = words.iter().partition(|word| word.chars().any(runs_on));
-        // What stands in quotes is one text here as it is for the index, and the quotes are no part of it.
-        let running_on = running_on.into_iter().flat_map(|word| word.split('"')).map(str::trim);
-        let running_on: Vec<&str> = running_on.filter(|word| !word.is_empty()).collect();
+        let (unspaced, words): (Vec<&String>, Vec<_>) = words.iter().partition(|word| word.chars().any(is_unspaced));
+        // Quotes are not part of the text.
+        let unspaced = unspaced.into_iter().flat_map(|word| word.split('"')).map(str::trim);
+        let unspaced: Vec<&str> = unspaced.filter(|word| !word.is_empty()).collect();
         let phrases: Vec<String> = words.into_iter().filter_map(|word| phrase(word)).collect();
-        if phrases.is_empty() && running_on.is_empty() {
+        if phrases.is_empty() && unspaced.is_empty() {
             return Err(CliError::usage(
                 "history search",
-                "there is no word to search for: write one behind `nexus history search`",
+                "no word to search for: pass at least one to `nexus history search`",
             ));
         }
         let limit = limit.map_or(-1, i64::from);
-        let (indexed, excerpt) = match (phrases.is_empty(), running_on.is_empty()) {
+        let (indexed, excerpt) = match (phrases.is_empty(), unspaced.is_empty()) {
             (true, _) => ("turn WHERE ", "turn.text"),
             (false, true) => ("word JOIN turn ON number = docid WHERE word MATCH ? AND ", SNIPPET),
             (false, false) => ("word JOIN turn ON number = docid WHERE word MATCH ? AND ", "turn.text"),
         };
-        let holds = "turn.text LIKE ? ESCAPE '\\' AND ".repeat(running_on.len());
+        let holds = "turn.text LIKE ? ESCAPE '\\' AND ".repeat(unspaced.len());
         let query = format!(
             "SELECT {CONVERSATION}, found.role, found.at, found.excerpt
              FROM (SELECT turn.number, turn.conversation, turn.role, turn.at, {excerpt} AS excerpt
@@ -240,10 +203,10 @@ impl History {
              JOIN conversation ON conversation.id = found.conversation ORDER BY found.number DESC"
         );
         let index = (!phrases.is_empty()).then(|| phrases.join(" "));
-        let values = index.into_iter().chain(running_on.iter().map(|word| anywhere(word)));
+        let values = index.into_iter().chain(unspaced.iter().map(|word| like_pattern(word)));
         self.rows(&query, params_from_iter(values), |row| {
             let text: String = row.get(9)?;
-            let excerpt = running_on.first().map_or_else(|| text.clone(), |word| around(word, &text));
+            let excerpt = unspaced.first().map_or_else(|| text.clone(), |word| excerpt_around(word, &text));
             Ok(Found {
                 conversation: conversation(row)?,
                 role: role(row.get(7)?),
@@ -253,23 +216,19 @@ impl History {
         })
     }
 
-    /// Deletes conversations, and whatever the index knows of them. Gives how many there were.
-    ///
-    /// # Errors
-    /// [`CliError::NoConversation`] where an id is none, and then nothing is deleted;
-    /// [`CliError::History`] where they cannot be deleted.
-    pub(crate) fn delete(&self, which: Which<'_>) -> Result<usize> {
+    /// Deletes conversations. Returns how many. If an id is unknown, none is deleted.
+    pub(crate) fn delete(&self, which: Selection<'_>) -> Result<usize> {
         let ids: Vec<String> = match which {
-            Which::Ids(ids) => {
+            Selection::Ids(ids) => {
                 let mut found = ids.iter().map(|id| Ok(self.find(id)?.id)).collect::<Result<Vec<_>>>()?;
                 found.sort();
                 found.dedup();
                 found
             }
-            Which::Before(time) => {
+            Selection::Before(time) => {
                 self.rows("SELECT id FROM conversation WHERE updated_at < ?1", params![time], |row| row.get(0))?
             }
-            Which::All => self.rows("SELECT id FROM conversation", params![], |row| row.get(0))?,
+            Selection::All => self.rows("SELECT id FROM conversation", params![], |row| row.get(0))?,
         };
         if ids.is_empty() {
             return Ok(0);
@@ -329,24 +288,24 @@ fn role(word: String) -> Role {
     if word == "user" { Role::User } else { Role::Assistant }
 }
 
-/// Whether a character belongs to a script whose words stand without spaces between them, or grow endings: Thai, Lao,
+/// Whether a character belongs to a script without spaces between words or with endings attached to them: Thai, Lao,
 /// Burmese, Khmer, Japanese, Chinese, Korean.
-fn runs_on(c: char) -> bool {
+fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
         | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}'
         | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// The pattern of a text that holds this one somewhere.
-fn anywhere(word: &str) -> String {
+/// The LIKE pattern of texts that contain this one.
+fn like_pattern(word: &str) -> String {
     let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }
 
-/// Some of a text around the first place that holds this.
-fn around(word: &str, text: &str) -> String {
-    // As LIKE compares; no letter changes its length by it.
+/// The text around the first occurrence of a word.
+fn excerpt_around(word: &str, text: &str) -> String {
+    // LIKE ignores the case of ASCII letters only.
     let at = text.to_ascii_lowercase().find(&word.to_ascii_lowercase()).unwrap_or(0);
     let (before, after) = text.split_at(at);
     let start = before.char_indices().rev().nth(AROUND - 1).map_or(0, |(start, _)| start);
@@ -355,8 +314,7 @@ fn around(word: &str, text: &str) -> String {
     format!("{}{}{shown}{}", dots(start > 0), &before[start..], dots(shown.len() < after.len()))
 }
 
-/// Words as the index is asked for them: one after the other, the last one as the beginning of one.
-/// What means something to the index itself is left out.
+/// A phrase in the query syntax of the index, whose last word is a prefix. Operators of the syntax are removed.
 fn phrase(words: &str) -> Option<String> {
     let words: String = words.chars().map(|c| if matches!(c, '"' | '*' | '^') { ' ' } else { c }).collect();
     let words = words.trim_matches(|c: char| !c.is_alphanumeric());
@@ -375,26 +333,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history =
             History::new(&folder.path().join("data"), Arc::new(|path, mode| panic!("{} {mode:o}", path.display())));
-        let asked = |text: &str| Asked {
+        let question = |text: &str| NewQuestion {
             provider: "work".into(),
             model: "large".into(),
             system: None,
             text: text.into(),
-            words: text.into(),
+            prompt: text.into(),
             at: 1_767_225_600,
         };
         let together = Barrier::new(8);
         thread::scope(|scope| {
-            for talker in 0..8 {
-                let (history, together, asked) = (&history, &together, &asked);
+            for writer in 0..8 {
+                let (history, together, question) = (&history, &together, &question);
                 scope.spawn(move || {
                     together.wait();
-                    // All ask in the same second, so that ids must not collide either.
-                    let id = history.ask(None, &asked(&format!("talker{talker}"))).unwrap();
+                    // All in the same second, so that ids could collide.
+                    let id = history.save_question(None, &question(&format!("writer{writer}"))).unwrap();
                     for turn in 0..5 {
-                        let answer = Turn { role: Role::Assistant, ..Turn::asked(&format!("answer{turn}"), 0) };
-                        history.answer(&id, &answer).unwrap();
-                        history.ask(Some(&id), &asked("on")).unwrap();
+                        let answer = Turn { role: Role::Assistant, ..Turn::question(&format!("answer{turn}"), 0) };
+                        history.save_answer(&id, &answer).unwrap();
+                        history.save_question(Some(&id), &question("on")).unwrap();
                     }
                 });
             }

@@ -1,21 +1,19 @@
-//! What a line is: which containers it stays in, which it opens, and what its text begins or goes on
-//! with (CommonMark, "Block structure"; tables from GitHub's extension). Pure: it says, and
-//! [`super::Rendered`] does.
+//! Classifies a line: the containers it stays in and opens, and the block that it begins or continues (CommonMark, "Block
+//! structure"; tables from GitHub's extension).
 
-use super::marks::{self, BLANK, Cursor, Item, More, NAME};
+use super::marks::{self, BLANK, Cursor, Item, NAME, NeedMore};
 
-/// A container that is open.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Container {
     Quote,
     Item(Item),
 }
 
-/// The innermost block that is open, as far as the next line needs to know it.
+/// What the classification of a line needs to know about the innermost open block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Leaf {
     None,
-    /// Whether its last line could be the head of a table.
+    /// `pipes`: whether its last line could be the head of a table.
     Paragraph {
         pipes: bool,
     },
@@ -25,12 +23,12 @@ pub(super) enum Leaf {
         indent: usize,
     },
     Indented,
-    /// A block of HTML, and what its last line holds; a blank line ends those without.
+    /// An HTML block, and the text that ends it; else a blank line does.
     Html(Option<&'static str>),
     Table,
 }
 
-/// What a line's text is.
+/// What a line begins or continues.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Start {
     Blank,
@@ -43,60 +41,60 @@ pub(super) enum Start {
         indent: usize,
     },
     FenceEnd,
-    /// A line of the code block that is open, or of a new one that is indented.
+    /// A line of the open code block, or of a new indented one.
     Code,
     Html(Option<&'static str>),
-    /// A row of a table, or what could be one.
+    /// A row of a table, or a line that could be one.
     Row,
     /// The delimiter row below a paragraph's last line.
     Delimiter,
-    /// The underline that makes a heading of the paragraph above it.
+    /// The underline that makes the paragraph above it a heading.
     Underline(char),
-    /// A link's or a footnote's definition.
+    /// The definition of a link or a footnote.
     Definition,
 }
 
-/// A line that was understood.
+/// A classified line.
 #[derive(Debug, PartialEq)]
 pub(super) struct Line {
-    /// How many of the open containers it stays in.
+    /// The number of open containers that it stays in.
     pub(super) keep: usize,
     pub(super) opened: Vec<Container>,
     pub(super) start: Start,
-    /// Whether the innermost item is a task, and done.
+    /// If the innermost item is a task, whether it is done.
     pub(super) task: Option<bool>,
-    /// What is left of the line.
+    /// The rest of the line.
     pub(super) text: String,
 }
 
-/// How deep containers may lie in each other; markers further in are text.
+/// The maximum depth of containers. Deeper markers are text.
 const DEPTH: usize = 24;
 
-/// Understands a line, or as much of it as has come.
-pub(super) fn understand(line: &str, complete: bool, containers: &[Container], leaf: Leaf) -> Result<Line, More> {
-    let whole = || if complete { Ok(()) } else { Err(More::WholeLine) };
+/// Classifies a line, or the beginning of one.
+pub(super) fn classify(line: &str, complete: bool, containers: &[Container], leaf: Leaf) -> Result<Line, NeedMore> {
+    let whole = || if complete { Ok(()) } else { Err(NeedMore::WholeLine) };
     let mut cursor = Cursor::new(line);
     let keep = containers.iter().take_while(|container| stays(container, &mut cursor)).count();
     let all = keep == containers.len();
-    let understood = |start: Start, text: String| Line { keep, opened: Vec::new(), start, task: None, text };
+    let classified = |start: Start, text: String| Line { keep, opened: Vec::new(), start, task: None, text };
 
     match leaf {
         Leaf::Fenced { fence, length, indent } if all => {
             whole()?;
             if cursor.indent() < 4 && marks::ends_fence(cursor.rest(), fence, length) {
-                return Ok(understood(Start::FenceEnd, String::new()));
+                return Ok(classified(Start::FenceEnd, String::new()));
             }
             cursor.eat_columns(indent.min(cursor.indent()));
-            return Ok(understood(Start::Code, cursor.text()));
+            return Ok(classified(Start::Code, cursor.text()));
         }
         Leaf::Html(end) if all && !(end.is_none() && cursor.is_blank()) => {
             whole()?;
-            return Ok(understood(Start::Html(end), cursor.text()));
+            return Ok(classified(Start::Html(end), cursor.text()));
         }
         _ => {}
     }
 
-    // A paragraph whose containers the line left goes on all the same, if the line is nothing else.
+    // Lazy continuation: plain text continues a paragraph even without the markers of its containers.
     let lazy = matches!(leaf, Leaf::Paragraph { .. });
     let mut opened: Vec<Container> = Vec::new();
     let start = loop {
@@ -127,7 +125,7 @@ pub(super) fn understand(line: &str, complete: bool, containers: &[Container], l
         }
         if let Some((fence, length)) = marks::fence(rest) {
             whole()?;
-            // Backticks behind backticks are code in a line.
+            // With more backticks, it is inline code.
             if fence != '`' || !rest[length..].contains('`') {
                 break Start::Fence { fence, length, indent: cursor.indent() };
             }
@@ -169,14 +167,14 @@ pub(super) fn understand(line: &str, complete: bool, containers: &[Container], l
             break Start::Row;
         }
         if rest.starts_with('[') && !complete && !rest.contains(']') && rest.len() < NAME {
-            return Err(More::Character);
+            return Err(NeedMore::Character);
         }
         if rest.starts_with('[') && !complete && rest.ends_with(']') {
-            return Err(More::Character);
+            return Err(NeedMore::Character);
         }
         break if marks::is_definition(rest) { Start::Definition } else { Start::Text };
     };
-    let going_on = lazy && !all && opened.is_empty() && start == Start::Text;
+    let continued = lazy && !all && opened.is_empty() && start == Start::Text;
     let mut text = match start {
         Start::Code | Start::Html(_) => cursor.text(),
         _ => cursor.rest().to_owned(),
@@ -189,10 +187,10 @@ pub(super) fn understand(line: &str, complete: bool, containers: &[Container], l
         task = Some(done);
         text = rest;
     }
-    Ok(Line { keep: if going_on { containers.len() } else { keep }, opened, start, task, text })
+    Ok(Line { keep: if continued { containers.len() } else { keep }, opened, start, task, text })
 }
 
-/// Eats what keeps a line in a container.
+/// Whether the line stays in the container. Consumes the marker that says so.
 fn stays(container: &Container, cursor: &mut Cursor<'_>) -> bool {
     match container {
         Container::Quote if cursor.indent() < 4 && cursor.rest().starts_with('>') => {

@@ -1,6 +1,5 @@
-//! The lines of a code block, in the terminal's own colours, so that they fit a dark and a light
-//! theme. The only home of the highlighter; nothing of it is loaded before the first block in a
-//! language that it knows.
+//! Code blocks, highlighted with the terminal's own colours, which fit dark and light themes. The syntaxes are loaded with
+//! the first block in a known language.
 
 use std::sync::OnceLock;
 
@@ -10,17 +9,15 @@ use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet
 use super::page::{Page, Span};
 use nexus::internal::clean;
 
-/// The longest line that is highlighted, in bytes: what is longer was written by no person, and costs
-/// more than it gives.
+/// The longest line that is highlighted, in bytes. Longer ones are machine-made, and slow to highlight.
 const HIGHLIGHTED: usize = 2_000;
 
-/// What a tab is worth.
+/// The distance of tab stops.
 const TAB: usize = 4;
 
-/// What a block's first and last line begin with.
 const EDGE: &str = "──";
 
-/// Names in use for languages that the syntaxes go by another name.
+/// Other names of languages, and the name that the syntaxes know.
 const ALIASES: &[(&str, &str)] = &[
     ("c#", "cs"),
     ("console", "sh"),
@@ -43,7 +40,6 @@ const ALIASES: &[(&str, &str)] = &[
     ("zsh", "sh"),
 ];
 
-/// A code block that is being written.
 pub(super) struct Code {
     highlighter: Option<Highlighter>,
 }
@@ -52,11 +48,11 @@ struct Highlighter {
     syntaxes: &'static SyntaxSet,
     state: ParseState,
     stack: ScopeStack,
-    looks: &'static [(Scope, Style)],
+    theme: &'static [(Scope, Style)],
 }
 
 impl Code {
-    /// Begins a block of this language, as far as its fence tells.
+    /// Begins a block with the text after its fence.
     pub(super) fn begin(info: &str, page: &mut Page) -> Self {
         let shown = clean::visible(info).replace('\t', " ");
         let text = if shown.is_empty() { EDGE.to_owned() } else { format!("{EDGE} {shown}") };
@@ -66,7 +62,7 @@ impl Code {
         Self { highlighter: language.and_then(Highlighter::of) }
     }
 
-    /// The next line, without its end.
+    /// Prints a line, without its line break.
     pub(super) fn line(&mut self, line: &str, page: &mut Page) {
         let line = untabbed(&clean::visible(line));
         let spans = match &mut self.highlighter {
@@ -76,13 +72,12 @@ impl Code {
         page.line(&spans);
     }
 
-    /// Ends the block.
     pub(super) fn end(self, page: &mut Page) {
         page.line(&[Span { text: EDGE.to_owned(), style: page.dim() }]);
     }
 }
 
-/// Tabs as the spaces they stand for, so that an indent before them does not change the shape.
+/// Replaces tabs by spaces: the text is indented further, which would move the tab stops.
 pub(super) fn untabbed(line: &str) -> String {
     if !line.contains('\t') {
         return line.to_owned();
@@ -107,12 +102,12 @@ impl Highlighter {
         let known = ALIASES.iter().find(|(name, _)| *name == language).map_or(&*language, |(_, known)| known);
         let syntaxes = syntaxes();
         let syntax: &SyntaxReference = syntaxes.find_syntax_by_token(known)?;
-        Some(Self { syntaxes, state: ParseState::new(syntax), stack: ScopeStack::new(), looks: looks() })
+        Some(Self { syntaxes, state: ParseState::new(syntax), stack: ScopeStack::new(), theme: theme() })
     }
 
     fn line(&mut self, line: &str) -> Vec<Span> {
         let whole = format!("{line}\n");
-        // A syntax that stumbles colours no more of this line.
+        // On an error of the syntax, the rest of the line has no colours.
         let operations = self.state.parse_line(&whole, self.syntaxes).unwrap_or_default();
         let mut spans: Vec<Span> = Vec::new();
         let mut from = 0;
@@ -139,14 +134,13 @@ impl Highlighter {
         }
     }
 
-    /// What the innermost scope that has a look, looks like.
+    /// The style of the innermost scope that has one.
     fn style(&self) -> Style {
-        let look = |scope: &Scope| self.looks.iter().find(|(known, _)| known.is_prefix_of(*scope));
-        self.stack.as_slice().iter().rev().find_map(look).map_or(Style::new(), |(_, style)| *style)
+        let style = |scope: &Scope| self.theme.iter().find(|(known, _)| known.is_prefix_of(*scope));
+        self.stack.as_slice().iter().rev().find_map(style).map_or(Style::new(), |(_, style)| *style)
     }
 }
 
-/// Whether code of this language is highlighted.
 #[cfg(test)]
 pub(super) fn knows(language: &str) -> bool {
     Highlighter::of(language).is_some()
@@ -157,12 +151,12 @@ fn syntaxes() -> &'static SyntaxSet {
     SYNTAXES.get_or_init(two_face::syntax::extra_newlines)
 }
 
-/// How the scopes of the syntaxes look; of two that fit the first.
-fn looks() -> &'static [(Scope, Style)] {
+/// The styles of scopes. The first match applies.
+fn theme() -> &'static [(Scope, Style)] {
     const fn colour(colour: AnsiColor) -> Style {
         Style::new().fg_color(Some(Color::Ansi(colour)))
     }
-    const LOOKS: &[(&str, Style)] = &[
+    const THEME: &[(&str, Style)] = &[
         ("comment", Style::new().dimmed()),
         ("punctuation.definition.comment", Style::new().dimmed()),
         ("constant.character.escape", colour(AnsiColor::Yellow)),
@@ -196,5 +190,5 @@ fn looks() -> &'static [(Scope, Style)] {
         ("markup.raw", colour(AnsiColor::Cyan)),
     ];
     static SCOPES: OnceLock<Vec<(Scope, Style)>> = OnceLock::new();
-    SCOPES.get_or_init(|| LOOKS.iter().filter_map(|(name, style)| Some((Scope::new(name).ok()?, *style))).collect())
+    SCOPES.get_or_init(|| THEME.iter().filter_map(|(name, style)| Some((Scope::new(name).ok()?, *style))).collect())
 }

@@ -1,4 +1,4 @@
-//! What a line means for the page: blocks end, go on and begin, containers are left and entered.
+//! Applies a classified line to the page.
 
 use anstyle::Style;
 
@@ -11,15 +11,14 @@ use super::table::Table;
 use super::{Block, Rendered};
 use nexus::internal::clean;
 
-/// Marks of the items of lists without numbers, by how deep they lie.
+/// The markers of unnumbered lists, by depth.
 const BULLETS: [&str; 3] = ["• ", "◦ ", "▪ "];
 
 impl Rendered {
-    /// Does what a line says.
-    pub(super) fn take(&mut self, line: Line) {
+    pub(super) fn apply(&mut self, line: Line) {
         self.line.clear();
         let inside = line.keep == self.containers.len() && line.opened.is_empty();
-        let start = if inside { self.go_on(line.start, &line.text) } else { Some(line.start) };
+        let start = if inside { self.continue_block(line.start, &line.text) } else { Some(line.start) };
         let Some(start) = start else { return };
         self.close();
         self.leave(line.keep);
@@ -27,14 +26,14 @@ impl Rendered {
             self.blank = true;
             return;
         }
-        let airy = self.is_airy(&start);
-        let due = self.blank || self.airy;
-        // Whether there is a table at all is known only when it has ended.
+        let spaced = self.is_spaced(&start);
+        let due = self.blank || self.spaced;
+        // Whether this is a table is known only at its end.
         let later = start == Start::Row && line.opened.is_empty();
-        if (due || airy) && !later {
+        if (due || spaced) && !later {
             self.page.gap();
         }
-        (self.blank, self.airy) = (false, airy && !matches!(start, Start::Heading(_)));
+        (self.blank, self.spaced) = (false, spaced && !matches!(start, Start::Heading(_)));
         line.opened.into_iter().for_each(|container| self.enter(container));
         if let Some(done) = line.task {
             let mark = match (self.page.is_coloured(), done) {
@@ -43,7 +42,7 @@ impl Rendered {
                 (false, false) => "[ ] ",
                 (false, true) => "[x] ",
             };
-            self.page.remark(mark);
+            self.page.replace_marker(mark);
         }
         let depth = self.containers.len();
         if start != Start::Blank {
@@ -58,7 +57,7 @@ impl Rendered {
         }
     }
 
-    /// The items that are open have text now.
+    /// Marks the open items as not empty.
     fn fill(&mut self) {
         for container in &mut self.containers {
             if let Container::Item(item) = container {
@@ -67,8 +66,8 @@ impl Rendered {
         }
     }
 
-    /// Goes on with the innermost block, if that is what the line does; else gives back what it begins.
-    fn go_on(&mut self, start: Start, text: &str) -> Option<Start> {
+    /// Continues the innermost block. If the line begins another, returns that.
+    fn continue_block(&mut self, start: Start, text: &str) -> Option<Start> {
         match (&mut self.block, start) {
             (Block::Paragraph(flow), Start::Text) => {
                 flow.begin_line();
@@ -153,14 +152,14 @@ impl Rendered {
         flow.finish(&mut self.page);
     }
 
-    /// A line that is shown as it stands.
+    /// Prints a line as it is.
     fn verbatim(&mut self, text: &str) {
         let text = untabbed(&clean::visible(text));
         self.page.line(&[Span { text, style: Style::new() }]);
     }
 
-    /// Whether a block wants a blank line around it even where the answer has none.
-    fn is_airy(&self, start: &Start) -> bool {
+    /// Whether a block has blank lines around it even if the source has none.
+    fn is_spaced(&self, start: &Start) -> bool {
         match start {
             Start::Heading(_) | Start::Rule => true,
             Start::Fence { .. } | Start::Code => self.containers.is_empty(),
@@ -183,7 +182,7 @@ impl Rendered {
                     self.page.gap();
                 }
                 table.print(&mut self.page);
-                self.airy = true;
+                self.spaced = true;
             }
             Block::Table(table, due) => {
                 if due {
@@ -221,7 +220,7 @@ impl Rendered {
         BULLETS[bullets.count() % BULLETS.len()].to_owned()
     }
 
-    /// Leaves all but the outermost containers.
+    /// Leaves all containers except the `kept` outermost ones.
     pub(super) fn leave(&mut self, kept: usize) {
         self.page.leave(kept);
         self.containers.truncate(kept);

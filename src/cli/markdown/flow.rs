@@ -1,5 +1,4 @@
-//! A paragraph on its way to the page. Its text is read as far as it has come, at the end of every
-//! word; once no markup in it waits for its other end, its words go out.
+//! Paragraphs. At the end of every word the text so far is parsed, and printed once no markup in it is open.
 
 use anstyle::Style;
 
@@ -7,28 +6,26 @@ use super::inline::{Bit, literal, parts, read};
 use super::marks::BLANK;
 use super::page::Page;
 
-/// How much text may wait for the other end of its markup, in bytes. What is longer was not meant
-/// as markup.
+/// The maximum length of text in open markup, in bytes. Longer text was not meant as markup.
 const HELD: usize = 2_048;
 
-/// A paragraph that is being written.
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// What waits for its end, or for the end of its markup.
+    /// Text that is not printed yet.
     pending: String,
-    /// What stood in front of that.
+    /// The character before it.
     before: char,
     last: char,
     base: Style,
-    /// A space is due before the next word.
+    /// Whether a space is due before the next word.
     space: bool,
-    /// How many spaces came since the last word.
+    /// The number of spaces since the last word.
     spaces: usize,
-    /// A line break is due before the next word; the text that made it, should there be none.
+    /// If a line break is due before the next word: its source, which is printed if no word follows.
     hard: Option<&'static str>,
-    /// Nothing came since the text was read last that could be the other end of its markup.
+    /// Whether nothing that could close markup has come since the text was last parsed.
     idle: bool,
-    /// The source's line holds what could separate the cells of a table.
+    /// Whether the source line contains a `|`.
     pub(super) pipes: bool,
 }
 
@@ -47,7 +44,6 @@ impl Flow {
         }
     }
 
-    /// The next character of the line.
     pub(super) fn feed(&mut self, c: char, page: &mut Page) {
         self.pipes |= c == '|';
         if matches!(c, ' ' | '\t') {
@@ -74,7 +70,7 @@ impl Flow {
         self.last = c;
     }
 
-    /// The source's line has ended, and the paragraph goes on or not.
+    /// Ends a source line.
     pub(super) fn end_line(&mut self, page: &mut Page) {
         let slashes = self.pending.bytes().rev().take_while(|byte| *byte == b'\\').count();
         if slashes % 2 == 1 {
@@ -96,16 +92,16 @@ impl Flow {
         self.last = ' ';
     }
 
-    /// The line to come is a new one of the source.
+    /// Begins a source line.
     pub(super) fn begin_line(&mut self) {
         self.pipes = false;
     }
 
-    /// The paragraph has ended: what waits for its other end waits no more.
+    /// Ends the paragraph. Open markup becomes text.
     pub(super) fn finish(&mut self, page: &mut Page) {
         let pending = std::mem::take(&mut self.pending);
-        let reading = read(pending.trim_end_matches(BLANK), (self.before, ' '), self.base, page.is_coloured());
-        self.print(reading.bits, page);
+        let parsed = read(pending.trim_end_matches(BLANK), (self.before, ' '), self.base, page.is_coloured());
+        self.print(parsed.bits, page);
         if let Some(mark) = self.hard.take().filter(|mark| !mark.is_empty()) {
             self.space = false;
             self.print(literal(mark, self.base), page);
@@ -113,7 +109,7 @@ impl Flow {
         page.end_line();
     }
 
-    /// Lets the text up to here go, if nothing in it is open.
+    /// Prints the text up to here, unless markup in it is open.
     fn release(&mut self, length: usize, page: &mut Page, (last, next): (char, char)) {
         let text = self.pending[..length].trim_end_matches(BLANK);
         if text.is_empty() {
@@ -127,13 +123,13 @@ impl Flow {
         if self.idle && !last_try {
             return;
         }
-        let reading = read(text, (self.before, next), self.base, page.is_coloured());
-        self.idle = reading.open && !last_try;
+        let parsed = read(text, (self.before, next), self.base, page.is_coloured());
+        self.idle = parsed.open && !last_try;
         if self.idle {
             return;
         }
         self.pending.drain(..length);
-        self.print(reading.bits, page);
+        self.print(parsed.bits, page);
         self.before = last;
         self.space = last == ' ';
     }

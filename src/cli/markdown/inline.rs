@@ -1,5 +1,4 @@
-//! Running text: its markup, and the words of it. It says too whether some of the markup could still
-//! find its other end in what is to come.
+//! Parses running text into styled words, and finds out whether markup in it is still open.
 
 use anstyle::{AnsiColor, Color, Style};
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag};
@@ -11,98 +10,68 @@ use nexus::internal::clean;
 
 const CODE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
 
-/// A piece of running text.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Bit {
     Word(Vec<Span>),
     Space(Style),
     Break,
 }
 
-/// A text that was read.
-pub(super) struct Reading {
+/// Parsed text.
+pub(super) struct Parsed {
     pub(super) bits: Vec<Bit>,
-    /// Some markup in it may have its other end in what is still to come.
+    /// Whether markup in it may be closed by text to come.
     pub(super) open: bool,
 }
 
-/// Whether a line may end between these two characters though no space is there: beside wide
-/// characters, but not in front of what closes or behind what opens.
+/// Whether a line may break between two characters without a space: beside wide characters, but not before closing or
+/// after opening punctuation.
 pub(super) fn parts(one: char, other: char) -> bool {
     let wide = |c: char| c.width() == Some(2);
-    let opens =
-        |c| matches!(c, '(' | '[' | '{' | '（' | '［' | '｛' | '「' | '『' | '【' | '《' | '〈' | '〔' | '“' | '‘');
+    let opens = |c| "([{（［｛「『【《〈〔“‘".contains(c);
+    let closes = |c| "、。，．・：；？！）］｝」』】》〉〕ー々…”’～".contains(c);
     let joins = |c: char| c.width() == Some(0) || ('\u{1f3fb}'..='\u{1f3ff}').contains(&c);
     (wide(one) || wide(other))
         && !(opens(one) || joins(other) || one == '\u{200d}')
         && (other.is_alphanumeric() || opens(other) || (wide(other) && !closes(other)))
 }
 
-fn closes(c: char) -> bool {
-    matches!(
-        c,
-        '、' | '。'
-            | '，'
-            | '．'
-            | '・'
-            | '：'
-            | '；'
-            | '？'
-            | '！'
-            | '）'
-            | '］'
-            | '｝'
-            | '」'
-            | '』'
-            | '】'
-            | '》'
-            | '〉'
-            | '〕'
-            | 'ー'
-            | '々'
-            | '…'
-            | '”'
-            | '’'
-            | '～'
-    )
-}
-
-/// Reads running text that stands between these two characters.
-pub(super) fn read(text: &str, (before, after): (char, char), base: Style, coloured: bool) -> Reading {
-    // No text begins a block behind a letter, and what stands before it decides what markup may be.
+/// Parses running text between these two characters.
+pub(super) fn read(text: &str, (before, after): (char, char), base: Style, coloured: bool) -> Parsed {
+    // The letter prevents that the text begins a block; the character before it decides what is markup.
     let whole = format!("x{before}{text}");
     let skipped = whole.len() - text.len();
     let mut reader = Reader { bits: Bits::default(), styles: vec![base], links: Vec::new(), coloured };
-    let mut waiting = Waiting { whole: &whole, after, brackets: 0 };
+    let mut markup = OpenMarkup { whole: &whole, after, brackets: 0 };
     let mut open = false;
     for (event, range) in Parser::new_ext(&whole, Options::ENABLE_STRIKETHROUGH).into_offset_iter() {
         if let Event::Text(words) = event {
-            open |= waiting.in_piece(range.start.max(skipped), range.end.max(skipped));
+            open |= markup.is_open_in(range.start.max(skipped), range.end.max(skipped));
             let words = words.get(skipped.saturating_sub(range.start)..).unwrap_or_default();
             reader.text(words, None);
         } else if !reader.take(event) {
-            return Reading { bits: literal(text, base), open: false };
+            return Parsed { bits: literal(text, base), open: false };
         }
     }
-    Reading { bits: reader.bits.end(), open: open || waiting.brackets > 0 }
+    Parsed { bits: reader.bits.end(), open: open || markup.brackets > 0 }
 }
 
-/// The text as it stands.
+/// Text without markup.
 pub(super) fn literal(text: &str, style: Style) -> Vec<Bit> {
     let mut bits = Bits::default();
     bits.push(&clean::visible(text), style);
     bits.end()
 }
 
-/// Looks for markup that was read as plain text and could still find its other end.
-struct Waiting<'a> {
+/// Finds markup that was parsed as text and could still be closed.
+struct OpenMarkup<'a> {
     whole: &'a str,
     after: char,
     brackets: usize,
 }
 
-impl Waiting<'_> {
-    fn in_piece(&mut self, start: usize, end: usize) -> bool {
+impl OpenMarkup<'_> {
+    fn is_open_in(&mut self, start: usize, end: usize) -> bool {
         let before = &self.whole[..start];
         let escaped = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
         let mut before = before.chars().next_back().unwrap_or(' ');
@@ -116,7 +85,7 @@ impl Waiting<'_> {
             at += run;
             let after = self.whole[at..].chars().next().unwrap_or(self.after);
             let opens = !after.is_whitespace() && (plain(after) || !plain(before));
-            let waits = match c {
+            let is_open = match c {
                 '`' => true,
                 '[' => {
                     self.brackets += 1;
@@ -124,7 +93,7 @@ impl Waiting<'_> {
                 }
                 ']' => {
                     self.brackets = self.brackets.saturating_sub(1);
-                    // An address may follow, and a title in it.
+                    // The address may be incomplete.
                     after == '(' && !balanced(&self.whole[at..])
                 }
                 '<' => {
@@ -132,11 +101,11 @@ impl Waiting<'_> {
                 }
                 '*' => opens,
                 '_' => opens && !plain(before),
-                // One alone means "about" far more often than it strikes out.
+                // A single tilde mostly means "about".
                 '~' => opens && run > 1,
                 _ => false,
             };
-            if waits {
+            if is_open {
                 return true;
             }
             before = c;
@@ -145,7 +114,7 @@ impl Waiting<'_> {
     }
 }
 
-/// Whether the bracket that a text begins with is closed.
+/// Whether the bracket at the beginning of the text is closed.
 fn balanced(text: &str) -> bool {
     let mut depth = 0_usize;
     text.chars().any(|c| {
@@ -162,7 +131,7 @@ fn is_punctuation(c: char) -> bool {
     c.is_ascii_punctuation() || (!c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace())
 }
 
-/// Makes words of what the parser says.
+/// Turns the events of the parser into words.
 struct Reader {
     bits: Bits,
     styles: Vec<Style>,
@@ -174,7 +143,7 @@ struct Link {
     address: String,
     title: String,
     text: String,
-    /// The address is the text.
+    /// Whether the text is the address.
     bare: bool,
     image: bool,
 }
@@ -192,7 +161,7 @@ impl Reader {
         self.bits.push(&clean::visible(words), style);
     }
 
-    /// Takes what is not text; false where running text can hold no such thing.
+    /// Handles an event other than text. False if it does not belong in running text.
     fn take(&mut self, event: Event<'_>) -> bool {
         match event {
             Event::Start(Tag::Paragraph) | Event::End(pulldown_cmark::TagEnd::Paragraph) => {}
@@ -229,7 +198,7 @@ impl Reader {
         true
     }
 
-    /// A mark that tells without colour what colour would.
+    /// Prints a mark that replaces a style if there are no colours.
     fn unless_coloured(&mut self, mark: &str) {
         if !self.coloured {
             self.text(mark, None);
@@ -251,7 +220,7 @@ impl Reader {
         self.styles.push(self.style().underline());
     }
 
-    /// The address behind the text of a link, unless the text says it.
+    /// Prints the address after the text of a link, unless they are the same.
     fn address(&mut self) {
         let Some(link) = self.links.pop() else { return };
         if link.image && link.text.is_empty() {
@@ -265,7 +234,6 @@ impl Reader {
     }
 }
 
-/// Words, gathered.
 #[derive(Default)]
 struct Bits {
     done: Vec<Bit>,

@@ -1,108 +1,47 @@
-//! The marks at the beginning of a line, each recognised by itself (CommonMark, "Leaf blocks" and
-//! "Container blocks").
+//! The markers at the beginning of a line (CommonMark, "Leaf blocks" and "Container blocks").
 
-/// What separates words and is nothing itself; other white space of Unicode is text.
+/// White space of Markdown. Other white space of Unicode is text.
 pub(super) const BLANK: [char; 3] = [' ', '\t', '\n'];
 
-/// Whether a character may be part of what marks a block; with any other the line's kind is known.
+/// Whether a character may be part of a marker. Any other decides the kind of the line.
 pub(super) fn is_mark(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '\t' | '>' | '#' | '*' | '+' | '-' | '_' | '=' | '`' | '~' | '|' | '0'
-            ..='9' | '.' | ')' | '[' | '<' | ':'
-    )
+    c.is_ascii_digit() || " \t>#*+-_=`~|.)[<:".contains(c)
 }
 
-/// How long the name in brackets at the start of a line may be for a definition.
+/// The maximum length of a name in brackets at the beginning of a definition.
 pub(super) const NAME: usize = 200;
 
-/// Names whose tags begin a block that a blank line ends (CommonMark, HTML blocks, condition 6).
-const HTML_BLOCKS: &[&str] = &[
-    "address",
-    "article",
-    "aside",
-    "blockquote",
-    "body",
-    "caption",
-    "center",
-    "col",
-    "colgroup",
-    "dd",
-    "details",
-    "dialog",
-    "dir",
-    "div",
-    "dl",
-    "dt",
-    "fieldset",
-    "figcaption",
-    "figure",
-    "footer",
-    "form",
-    "frame",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "head",
-    "header",
-    "hr",
-    "html",
-    "iframe",
-    "legend",
-    "li",
-    "link",
-    "main",
-    "menu",
-    "menuitem",
-    "nav",
-    "ol",
-    "optgroup",
-    "option",
-    "p",
-    "param",
-    "search",
-    "section",
-    "summary",
-    "table",
-    "tbody",
-    "td",
-    "tfoot",
-    "th",
-    "thead",
-    "title",
-    "tr",
-    "track",
-    "ul",
-];
+/// Tags that begin a block which ends at a blank line (CommonMark, HTML blocks, condition 6).
+const HTML_BLOCKS: &str = "address article aside blockquote body caption center col colgroup dd details dialog dir div dl dt fieldset \
+    figcaption figure footer form frame h1 h2 h3 h4 h5 h6 head header hr html iframe legend li link main menu \
+    menuitem nav ol optgroup option p param search section summary table tbody td tfoot th thead title tr track \
+    ul";
 
 /// An item of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
-    /// The columns that its other lines are indented by.
+    /// The indentation of its other lines.
     pub(super) indent: usize,
-    /// What marks it; items marked alike are of one list.
+    /// Its marker. Items of one list have the same.
     pub(super) mark: char,
     /// Its number, in an ordered list.
     pub(super) number: Option<u64>,
-    /// It has no text yet.
+    /// Whether it has no text yet.
     pub(super) empty: bool,
 }
 
-/// What more a line needs to be understood.
+/// What is needed to classify a line.
 #[derive(Debug, PartialEq)]
-pub(super) enum More {
+pub(super) enum NeedMore {
     Character,
     WholeLine,
 }
 
-/// A place in a line; tabs count to the next column that is a multiple of four.
+/// A position in a line. Tab stops are every four columns.
 pub(super) struct Cursor<'a> {
     text: &'a str,
     column: usize,
-    /// Columns left of a tab that was eaten in part.
+    /// The remaining columns of a partly consumed tab.
     spare: usize,
 }
 
@@ -143,7 +82,7 @@ impl<'a> Cursor<'a> {
         self.eat_columns(self.indent());
     }
 
-    /// Eats what is no white space, all of it one column wide.
+    /// Consumes the indentation and this many characters, each one column wide.
     pub(super) fn eat(&mut self, length: usize) {
         self.eat_indent();
         self.text = &self.text[length..];
@@ -189,12 +128,12 @@ pub(super) fn is_rule(rest: &str) -> bool {
     }) && count > 2
 }
 
-/// The row that makes a table of the row above it.
+/// Whether a line is the delimiter row of a table.
 pub(super) fn is_delimiter(line: &str) -> bool {
     line.contains('|') && line.contains('-') && line.chars().all(|c| matches!(c, '|' | ':' | '-' | ' ' | '\t'))
 }
 
-/// The marker of an item, and how wide it is.
+/// The width of the marker of a list item, and the item.
 pub(super) fn item(rest: &str) -> Option<(usize, Item)> {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let mark = rest[digits..].chars().next()?;
@@ -208,11 +147,11 @@ pub(super) fn item(rest: &str) -> Option<(usize, Item)> {
     ends.then_some((width, Item { indent: 0, mark, number, empty: false }))
 }
 
-/// What ends the block of HTML that begins here, if one does.
-pub(super) fn html(rest: &str, in_paragraph: bool, complete: bool) -> Result<Option<Option<&'static str>>, More> {
+/// If an HTML block begins here, the text that ends it; else a blank line does.
+pub(super) fn html(rest: &str, in_paragraph: bool, complete: bool) -> Result<Option<Option<&'static str>>, NeedMore> {
     let Some(tag) = rest.strip_prefix('<') else { return Ok(None) };
     if !complete && tag.len() < 12 && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '!' | '-')) {
-        return Err(More::Character);
+        return Err(NeedMore::Character);
     }
     let lower: String = tag.chars().take(12).collect::<String>().to_ascii_lowercase();
     let begins = |name: &str| {
@@ -230,24 +169,24 @@ pub(super) fn html(rest: &str, in_paragraph: bool, complete: bool) -> Result<Opt
     let named = lower.strip_prefix('/').unwrap_or(&lower);
     let name: String = named.chars().take_while(char::is_ascii_alphanumeric).collect();
     let after = &named[name.len()..];
-    // Words that only begin like a tag are text (CommonMark 0.31.2, section 4.6).
+    // A word that only begins like a tag is text (CommonMark 0.31.2, section 4.6).
     let ends = after.is_empty() || after.starts_with(BLANK) || after.starts_with(['>', '/']);
-    if ends && HTML_BLOCKS.contains(&&*name) {
+    if ends && HTML_BLOCKS.split(' ').any(|block| block == name) {
         return Ok(Some(None));
     }
     if in_paragraph || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || tag.len() > NAME {
         return Ok(None);
     }
-    // Any other tag, if it stands alone: not the address in brackets, which has a colon in it.
+    // Any other tag that is alone on its line. An autolink is none: it contains a colon.
     if !complete {
-        return if tag.contains('>') && !tag.ends_with('>') { Ok(None) } else { Err(More::Character) };
+        return if tag.contains('>') && !tag.ends_with('>') { Ok(None) } else { Err(NeedMore::Character) };
     }
     let alone = tag.trim_end_matches(BLANK).strip_suffix('>').is_some_and(|inner| !inner.contains(['<', '>']));
     let is_tag = tag.trim_start_matches('/').chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-');
     Ok((alone && is_tag.is_some_and(|c| matches!(c, '>' | ' ' | '\t' | '/'))).then_some(None))
 }
 
-/// A name in brackets with a colon behind it.
+/// Whether a line begins with a name in brackets and a colon.
 pub(super) fn is_definition(rest: &str) -> bool {
     let name = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     name.is_some_and(|(name, after)| !name.trim().is_empty() && name.len() < NAME && after.starts_with(':'))

@@ -1,10 +1,9 @@
-//! An answer's Markdown, laid out for a terminal while it comes.
+//! Renders Markdown for a terminal while it arrives.
 //!
-//! Text goes in as pieces, terminal text comes out; what came out stands. A line's kind is settled as
-//! soon as its first letter tells it (`block`), and from then on its words go out one by one
-//! (`inline`). What cannot be told so early is held: a word until it ends, markup until it closes, a
-//! line of code until it is whole, a table until its last row. What never closes is shown as it was
-//! written, and whatever the pieces, the output is the same.
+//! Output is never revised. The kind of a line is decided as early as possible (`block`); its words are then printed one
+//! by one (`inline`). The rest is held back: a word until it ends, markup until it closes, a line of code until it ends,
+//! a table until its last row. Markup that never closes is printed as text. The output does not depend on how the input
+//! is split.
 
 mod block;
 mod code;
@@ -18,39 +17,38 @@ mod table;
 use block::{Container, Leaf, Line};
 use code::Code;
 use flow::Flow;
-use marks::More;
+use marks::NeedMore;
 use page::Page;
 use table::Table;
 
-/// Markdown that is laid out as it comes.
 pub(crate) struct Rendered {
     page: Page,
-    /// What has come of the line whose kind is not known yet, or that is used as a whole.
+    /// The current line, until its kind is known.
     line: String,
-    reading: Reading,
-    /// A carriage return has come, which is nothing if a newline follows.
+    state: LineState,
+    /// The last character was a carriage return, which is ignored before a newline.
     returned: bool,
     containers: Vec<Container>,
-    /// By depth: the mark and the number of the item that came last there.
+    /// The marker and the number of the last item, by depth.
     lists: Vec<Option<(char, u64)>>,
     block: Block,
-    /// A blank line has come since the last block.
+    /// Whether a blank line has come since the last block.
     blank: bool,
-    /// The last block wants a blank line below it.
-    airy: bool,
+    /// Whether the last block needs a blank line below it.
+    spaced: bool,
 }
 
-/// What is done with the characters of the line.
+/// How far the current line is understood.
 #[derive(Debug, PartialEq)]
-enum Reading {
-    /// They are held until something else than marks comes.
-    Marks,
-    /// They are held, and looked at with every new one.
-    Closely,
-    /// They are held until the line is whole.
+enum LineState {
+    /// It has only characters of markers so far.
+    Markers,
+    /// Its kind is undecided, and every character may decide it.
+    Undecided,
+    /// Its kind is known only when it is complete.
     WholeLine,
-    /// They are words of the paragraph.
-    Words,
+    /// It is text of the paragraph.
+    Text,
 }
 
 /// The innermost block.
@@ -63,44 +61,43 @@ enum Block {
         indent: usize,
         code: Code,
     },
-    /// Code that is told by its indent, and the blank lines that belong to it if more of it follows.
+    /// Code by indentation, and the number of blank lines that belong to it if more code follows.
     Indented {
         code: Code,
         blank: usize,
     },
     Html(Option<&'static str>),
-    /// A table, and whether a blank line is due above what turns out to be none.
+    /// A table, and whether a blank line is due above it if it turns out to be text.
     Table(Table, bool),
 }
 
 impl std::fmt::Debug for Rendered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rendered").field("line", &self.line).field("reading", &self.reading).finish_non_exhaustive()
+        f.debug_struct("Rendered").field("line", &self.line).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 impl Rendered {
-    /// Nothing yet, on a terminal of so many columns, that shows colours and the like or does not.
     pub(crate) fn new(width: usize, coloured: bool) -> Self {
         Self {
             page: Page::new(width, coloured),
             line: String::new(),
-            reading: Reading::Marks,
+            state: LineState::Markers,
             returned: false,
             containers: Vec::new(),
             lists: Vec::new(),
             block: Block::None,
             blank: false,
-            airy: false,
+            spaced: false,
         }
     }
 
-    /// What comes from here on is laid out for so many columns.
+    /// Sets the width of further output.
     pub(crate) fn resize(&mut self, width: usize) {
         self.page.resize(width);
     }
 
-    /// The next piece of the answer; gives what can be shown now.
+    /// Adds input. Returns further output.
     pub(crate) fn push(&mut self, piece: &str) -> String {
         for c in piece.chars() {
             self.feed(c);
@@ -108,12 +105,12 @@ impl Rendered {
         self.page.take()
     }
 
-    /// The answer has ended; gives what was held, and the end of its last line.
+    /// Ends the input. Returns the rest of the output.
     pub(crate) fn finish(&mut self) -> String {
         if std::mem::take(&mut self.returned) {
             self.read('\r');
         }
-        if self.reading == Reading::Words || !self.line.is_empty() {
+        if self.state == LineState::Text || !self.line.is_empty() {
             self.end_line();
         }
         self.close();
@@ -134,44 +131,44 @@ impl Rendered {
     }
 
     fn read(&mut self, c: char) {
-        if self.reading == Reading::Words {
+        if self.state == LineState::Text {
             if let Block::Paragraph(flow) = &mut self.block {
                 flow.feed(c, &mut self.page);
             }
             return;
         }
         self.line.push(c);
-        let tells = match self.reading {
-            Reading::Marks => !marks::is_mark(c),
-            Reading::Closely => true,
-            Reading::WholeLine | Reading::Words => false,
+        let decides = match self.state {
+            LineState::Markers => !marks::is_mark(c),
+            LineState::Undecided => true,
+            LineState::WholeLine | LineState::Text => false,
         };
-        if tells {
-            match self.understand(false) {
+        if decides {
+            match self.classify(false) {
                 Ok(line) => {
-                    self.take(line);
-                    self.reading = Reading::Words;
+                    self.apply(line);
+                    self.state = LineState::Text;
                 }
-                Err(More::Character) => self.reading = Reading::Closely,
-                Err(More::WholeLine) => self.reading = Reading::WholeLine,
+                Err(NeedMore::Character) => self.state = LineState::Undecided,
+                Err(NeedMore::WholeLine) => self.state = LineState::WholeLine,
             }
         }
     }
 
     fn end_line(&mut self) {
-        if self.reading != Reading::Words
-            && let Ok(line) = self.understand(true)
+        if self.state != LineState::Text
+            && let Ok(line) = self.classify(true)
         {
-            self.take(line);
+            self.apply(line);
         }
         if let Block::Paragraph(flow) = &mut self.block {
             flow.end_line(&mut self.page);
         }
         self.line.clear();
-        self.reading = Reading::Marks;
+        self.state = LineState::Markers;
     }
 
-    fn understand(&self, complete: bool) -> Result<Line, More> {
+    fn classify(&self, complete: bool) -> Result<Line, NeedMore> {
         let leaf = match &self.block {
             Block::None => Leaf::None,
             Block::Paragraph(flow) => Leaf::Paragraph { pipes: flow.pipes },
@@ -182,7 +179,7 @@ impl Rendered {
             Block::Html(end) => Leaf::Html(*end),
             Block::Table(..) => Leaf::Table,
         };
-        block::understand(&self.line, complete, &self.containers, leaf)
+        block::classify(&self.line, complete, &self.containers, leaf)
     }
 }
 

@@ -1,57 +1,54 @@
-//! The page: lines with the indents of what they stand in, and words that are wrapped to the width.
-//! It only ever adds to its end, so what was handed out is never touched again.
+//! The output: lines with the indentation of their containers, and words that are wrapped to the width.
 
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-/// The longest line of running text. On a wider terminal the eye loses the next line's beginning.
+/// The longest line of running text. Longer lines are hard to read.
 const MEASURE: usize = 100;
 
-/// What indents the lines of a quotation.
+/// The indentation of a quotation.
 const QUOTE: &str = "│ ";
 
-/// A part of a word, and how it looks.
+/// A part of a word with its style.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Span {
     pub(super) text: String,
     pub(super) style: Style,
 }
 
-/// What stands around the lines of a container.
+/// The indentation of a container.
 #[derive(Debug)]
 enum Frame {
     Quote,
-    /// A marker in front of the item's first line, and as much space in front of the others.
+    /// A marker before the first line of the item, and spaces before the others.
     Item {
         marker: String,
         printed: bool,
     },
 }
 
-/// Text as it is laid out.
 #[derive(Debug)]
 pub(super) struct Page {
     out: String,
     width: usize,
     coloured: bool,
     frames: Vec<Frame>,
-    /// Columns of the line that has begun; none has where `open` is false.
+    /// The width of the current line so far.
     column: usize,
+    /// Whether a line has begun.
     open: bool,
-    /// Where the text of the line begins, behind its indents.
+    /// The width of the indentation of the current line.
     margin: usize,
-    /// Anything stands on the page.
+    /// Whether there is any output.
     begun: bool,
-    /// The width of the line that ended last, without its indents.
+    /// The width of the last line, without its indentation.
     last: usize,
 }
 
-/// How many columns a text takes.
 pub(super) fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// How many columns a word takes.
 pub(super) fn word_columns(word: &[Span]) -> usize {
     word.iter().map(|span| columns(&span.text)).sum()
 }
@@ -71,12 +68,11 @@ impl Page {
         }
     }
 
-    /// What has come since this was last asked.
+    /// Takes the output since the last call.
     pub(super) fn take(&mut self) -> String {
         std::mem::take(&mut self.out)
     }
 
-    /// The terminal was made wider or narrower.
     pub(super) fn resize(&mut self, width: usize) {
         self.width = width.max(1);
     }
@@ -85,17 +81,17 @@ impl Page {
         self.coloured
     }
 
-    /// Columns for what may use the whole width, such as a table.
+    /// The width inside the containers.
     pub(super) fn room(&self) -> usize {
         self.width.saturating_sub(self.indent()).max(1)
     }
 
-    /// Columns for running text.
+    /// The width of running text.
     pub(super) fn measure(&self) -> usize {
         self.room().min(MEASURE)
     }
 
-    /// The width of the line that ended last, without its indents.
+    /// The width of the last line, without its indentation.
     pub(super) fn last(&self) -> usize {
         self.last
     }
@@ -116,14 +112,14 @@ impl Page {
         self.frames.push(Frame::Item { marker, printed: false });
     }
 
-    /// Another marker for an item that has no line yet.
-    pub(super) fn remark(&mut self, other: &str) {
+    /// Replaces the marker of an item that has no line yet.
+    pub(super) fn replace_marker(&mut self, other: &str) {
         if let Some(Frame::Item { marker, printed: false }) = self.frames.last_mut() {
             other.clone_into(marker);
         }
     }
 
-    /// Leaves all but the outermost containers.
+    /// Leaves all containers except the `kept` outermost ones.
     pub(super) fn leave(&mut self, kept: usize) {
         self.end_line();
         if self.frames.iter().skip(kept).any(|frame| matches!(frame, Frame::Item { printed: false, .. })) {
@@ -133,7 +129,7 @@ impl Page {
         self.frames.truncate(kept);
     }
 
-    /// A blank line, but for the bars of quotations; none above the first line.
+    /// Writes a blank line with the bars of quotations, unless it would be the first line.
     pub(super) fn gap(&mut self) {
         self.end_line();
         if !self.begun {
@@ -153,7 +149,7 @@ impl Page {
         self.out.push('\n');
     }
 
-    /// Begins a line, where none has.
+    /// Begins a line, unless one has begun.
     pub(super) fn begin_line(&mut self) {
         if self.open {
             return;
@@ -176,7 +172,7 @@ impl Page {
         self.margin = self.column;
     }
 
-    /// Ends the line, where one has begun.
+    /// Ends the line, if one has begun.
     pub(super) fn end_line(&mut self) {
         if !self.open {
             return;
@@ -189,14 +185,14 @@ impl Page {
         self.column = 0;
     }
 
-    /// Writes text as it is, wherever it ends.
+    /// Writes text without wrapping it.
     pub(super) fn write(&mut self, text: &str, style: Style) {
         self.begin_line();
         self.put(text, style);
         self.column += columns(text);
     }
 
-    /// A line of its own, as it is.
+    /// Writes a line without wrapping it.
     pub(super) fn line(&mut self, spans: &[Span]) {
         self.end_line();
         self.begin_line();
@@ -206,8 +202,7 @@ impl Page {
         self.end_line();
     }
 
-    /// The next word of running text, with a space in front of it where one is due; on a line of its
-    /// own if the line has no room. A word is never cut.
+    /// Writes a word after a space, or on a new line if it does not fit. A word is never broken.
     pub(super) fn word(&mut self, mut word: &[Span], space: Option<Style>) {
         self.begin_line();
         let begun = self.column > self.margin;
@@ -231,18 +226,18 @@ impl Page {
         }
     }
 
-    /// For what frames the text and is not of it.
+    /// The style of borders.
     pub(super) fn dim(&self) -> Style {
         self.style(Style::new().dimmed())
     }
 
-    /// A style, where there are any.
+    /// The style, or none without colours.
     pub(super) fn style(&self, style: Style) -> Style {
         if self.coloured { style } else { Style::new() }
     }
 
-    /// Puts text into the output, with its style begun and ended: whenever the program is stopped, the
-    /// terminal is as it was.
+    /// Writes text, with its style reset at its end, so that the terminal is not left coloured when the program is
+    /// killed.
     fn put(&mut self, text: &str, style: Style) {
         let style = self.style(style);
         if text.is_empty() || style == Style::new() {

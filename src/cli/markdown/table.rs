@@ -1,5 +1,4 @@
-//! Tables: their columns fitted into the width, their cells wrapped; where the columns cannot
-//! stand side by side, each row is told cell by cell.
+//! Tables. Columns are fitted into the width and cells are wrapped. If that is too narrow, each cell is a line.
 
 use anstyle::Style;
 
@@ -7,7 +6,6 @@ use super::inline::{self, Bit};
 use super::marks::BLANK;
 use super::page::{Page, Span, columns, word_columns};
 
-/// Between two columns.
 const BAR: &str = " │ ";
 const CROSS: &str = "─┼─";
 
@@ -18,7 +16,7 @@ enum Side {
     Right,
 }
 
-/// A table that is being read: nothing of it is written before its widths are known.
+/// A table, which is held until it is complete.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     head: Option<String>,
@@ -28,16 +26,16 @@ pub(super) struct Table {
 
 type Cell = Vec<Bit>;
 
-/// A line of a cell, and the columns that it takes.
+/// A line of a cell, with its width.
 type CellLine = (Vec<Span>, usize);
 
 impl Table {
-    /// What may be the head of a table; its delimiter row decides.
+    /// A line that is the head of a table if a delimiter row follows.
     pub(super) fn candidate(head: &str) -> Self {
         Self { head: Some(head.to_owned()), ..Self::default() }
     }
 
-    /// A table whose head was written already, and its delimiter row.
+    /// A table whose head was already printed as text.
     pub(super) fn headless(delimiter: &str) -> Self {
         let mut table = Self::default();
         table.confirm(delimiter);
@@ -48,12 +46,11 @@ impl Table {
         !self.sides.is_empty()
     }
 
-    /// The head stands above it already.
+    /// Whether the head was already printed.
     pub(super) fn is_headless(&self) -> bool {
         self.head.is_none()
     }
 
-    /// The head of what turned out to be no table.
     pub(super) fn head(&self) -> &str {
         self.head.as_deref().unwrap_or_default()
     }
@@ -71,7 +68,6 @@ impl Table {
         self.rows.push(row.to_owned());
     }
 
-    /// Writes it.
     pub(super) fn print(self, page: &mut Page) {
         let bold = page.style(Style::new().bold());
         let read = |row: &str, style: Style| -> Vec<Cell> {
@@ -87,7 +83,7 @@ impl Table {
     }
 }
 
-/// The cells of a row. A bar behind a backslash is one in the text.
+/// The cells of a row. A bar after a backslash is text.
 fn cells(row: &str) -> Vec<String> {
     let row = row.trim_matches(BLANK);
     let row = row.strip_prefix('|').unwrap_or(row);
@@ -109,8 +105,7 @@ fn cells(row: &str) -> Vec<String> {
     cells
 }
 
-/// How wide each column is to be, in columns of the terminal; none if not even their longest words
-/// have room.
+/// The width of each column. None if the longest words do not fit.
 fn widths<'a>(rows: impl Iterator<Item = &'a Vec<Cell>>, count: usize, room: usize) -> Option<Vec<usize>> {
     let (mut wanted, mut least) = (vec![1; count], vec![1; count]);
     for row in rows {
@@ -145,7 +140,7 @@ fn widths<'a>(rows: impl Iterator<Item = &'a Vec<Cell>>, count: usize, room: usi
     Some(widths)
 }
 
-/// A cell's lines of at most this width.
+/// The lines of a cell, wrapped to this width.
 fn wrap(cell: &Cell, width: usize) -> Vec<CellLine> {
     let mut lines: Vec<CellLine> = vec![(Vec::new(), 0)];
     let mut space = None;
@@ -184,7 +179,7 @@ fn side_by_side(head: Option<&[Cell]>, rows: &[Vec<Cell>], widths: &[usize], sid
         (0..widths.len()).map(|at| wrap(row.get(at).unwrap_or(&empty), widths[at])).collect()
     };
     let rows: Vec<_> = rows.iter().map(|row| wrapped(row)).collect();
-    // Where cells have more than one line, only a line between the rows tells where one ends.
+    // If cells have several lines, rules separate the rows.
     let ruled = rows.iter().flatten().any(|lines| lines.len() > 1);
     if let Some(head) = head {
         row(&wrapped(head), widths, sides, page);
@@ -227,7 +222,7 @@ fn row(cells: &[Vec<CellLine>], widths: &[usize], sides: &[Side], page: &mut Pag
     }
 }
 
-/// Each row as its cells, one below the other, behind the names of their columns.
+/// Prints each cell on a line, after the name of its column.
 fn one_by_one(head: &[Cell], rows: &[Vec<Cell>], page: &mut Page) {
     let dim = page.dim();
     if rows.is_empty() {
@@ -244,13 +239,7 @@ fn one_by_one(head: &[Cell], rows: &[Vec<Cell>], page: &mut Page) {
                 page.write(":", dim);
             }
             if let Some(cell) = row.get(column) {
-                let mut words = vec![Bit::Space(Style::new())];
-                words.extend(cell.iter().map(|bit| match bit {
-                    Bit::Word(word) => Bit::Word(word.clone()),
-                    Bit::Space(style) => Bit::Space(*style),
-                    Bit::Break => Bit::Break,
-                }));
-                print_words(&words, page);
+                print_words(&[&[Bit::Space(Style::new())][..], cell].concat(), page);
             }
             page.end_line();
         }

@@ -1,4 +1,4 @@
-//! What Markdown looks like, case by case, and what holds whatever comes.
+//! Rendered examples, and properties that hold for any input.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn plain(source: &str) -> String {
     rendered(&[source], 40, false)
 }
 
-/// Without what colours it.
+/// Removes colours.
 fn bare(shown: &str) -> String {
     let mut parts = shown.split('\u{1b}');
     let mut bare = parts.next().unwrap_or_default().to_owned();
@@ -170,49 +170,9 @@ fn what_can_be_shown_is_shown() {
 
 #[test]
 fn usual_languages_are_highlighted() {
-    let usual = [
-        "bash",
-        "c",
-        "cpp",
-        "csharp",
-        "css",
-        "diff",
-        "dockerfile",
-        "go",
-        "haskell",
-        "html",
-        "java",
-        "javascript",
-        "json",
-        "jsx",
-        "kotlin",
-        "lua",
-        "makefile",
-        "markdown",
-        "perl",
-        "php",
-        "python",
-        "ruby",
-        "rust",
-        "scala",
-        "sh",
-        "shell",
-        "sql",
-        "swift",
-        "toml",
-        "ts",
-        "tsx",
-        "typescript",
-        "xml",
-        "yaml",
-        "yml",
-        "zig",
-        "elixir",
-        "hcl",
-        "ini",
-        "nix",
-    ];
-    let unknown: Vec<_> = usual.iter().filter(|language| !super::code::knows(language)).collect();
+    let usual = "bash c cpp csharp css diff dockerfile go haskell html java javascript json jsx kotlin lua makefile markdown perl php \
+                 python ruby rust scala sh shell sql swift toml ts tsx typescript xml yaml yml zig elixir hcl ini nix";
+    let unknown: Vec<_> = usual.split(' ').filter(|language| !super::code::knows(language)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
     assert!(!super::code::knows("nosuchlanguage"));
 }
@@ -249,7 +209,7 @@ fn what_is_long_takes_no_long() {
     }
 }
 
-/// Markup, words and what is neither, in any order.
+/// Markup, words and other characters in any order.
 fn markdown() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         4 => "[A-Z]{1,9}",
@@ -271,10 +231,10 @@ fn letters(text: &str) -> Vec<char> {
     letters
 }
 
-/// As many columns as the marks of lists and quotations may take in front of a word there.
+/// The maximum width of the markers of lists and quotations before a word.
 const MARKS: usize = 12;
 
-/// Markdown of words that fit into any of these widths, its markup put together at random.
+/// Random Markdown of words that fit into any of the widths.
 fn wordy() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         "[a-z]{1,7}",
@@ -327,7 +287,7 @@ proptest! {
         prop_assert_eq!(rendered(&pieces, width, true), rendered(&[&source], width, true));
     }
 
-    /// What cannot be broken anywhere is the rest of the story: a word, a block of code, a table of very many columns.
+    /// Exceptions are a long word, a code block and a table of very many columns.
     #[test]
     fn no_line_is_wider_than_the_terminal(source in wordy(), width in 24_usize..100, coloured: bool) {
         for line in bare(&rendered(&[&source], width, coloured)).lines() {
@@ -335,7 +295,7 @@ proptest! {
         }
     }
 
-    /// The same of whatever characters there are, but for tables, code, HTML, and words that are too long where they stand.
+    /// Text of any characters, without tables, code, HTML and words that are too long.
     #[test]
     fn no_line_of_any_characters_is_wider_either(lines in prop::collection::vec("(\\PC{1,6} ){0,20}", 0..8), width in 24_usize..100) {
         let source = lines.join("\n").replace(['|', '`', '~', '<', '\t'], "x").replace("  ", " ");
@@ -353,7 +313,7 @@ proptest! {
         let bare = bare(&shown);
         prop_assert_eq!(&*nexus::internal::clean::visible(&bare), &*bare);
         prop_assert!(!bare.contains('\t'));
-        // Of a name in front of every row there may be more.
+        // The name of a column may be printed with every row.
         let mut there = letters(&bare);
         for letter in letters(&nexus::internal::clean::visible(&source.replace('\r', ""))) {
             let at = there.iter().position(|other| *other == letter);

@@ -1,20 +1,16 @@
-//! What `$BROWSER` says.
+//! The `BROWSER` variable.
 
 use std::process::Command;
 
-/// The commands of a `$BROWSER` list: separated by colons, `%s` for the URL or the URL appended,
-/// and no shell to reinterpret either.
+/// The commands of a `BROWSER` list: separated by colons, and run without a shell. `%s` stands for the URL, which is
+/// appended to a command without one.
 pub(crate) fn browsers(list: &str, url: &str) -> Vec<Command> {
     list.split(':')
         .filter_map(|entry| {
             let mut words = entry.split_whitespace();
             let mut command = Command::new(words.next()?);
-            let mut placed = false;
-            for word in words {
-                placed |= word.contains("%s");
-                command.arg(word.replace("%s", url));
-            }
-            if !placed {
+            command.args(words.map(|word| word.replace("%s", url)));
+            if !entry.contains("%s") {
                 command.arg(url);
             }
             Some(command)
@@ -28,12 +24,12 @@ mod tests {
 
     #[test]
     fn browsers_are_read_without_a_shell() {
-        let said: Vec<_> = browsers("firefox --new-window %s::lynx:x --url=%s;reboot", "http://h/?a&b")
+        let commands: Vec<_> = browsers("firefox --new-window %s::lynx:x --url=%s;reboot", "http://h/?a&b")
             .iter()
             .map(|command| format!("{command:?}"))
             .collect();
         assert_eq!(
-            said,
+            commands,
             [
                 r#""firefox" "--new-window" "http://h/?a&b""#,
                 r#""lynx" "http://h/?a&b""#,

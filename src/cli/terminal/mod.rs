@@ -4,23 +4,23 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use nexus::internal::clean;
 
-pub(crate) mod aside;
-mod attending;
+mod block_on;
 pub(crate) mod browser;
-mod hush;
+mod panic_hook;
 pub(crate) mod pipe;
 pub(crate) mod progress;
 pub(crate) mod screen;
 mod signals;
 pub(crate) mod stdin;
 pub(crate) mod stdout;
+pub(crate) mod thinking;
 
-pub(crate) use hush::hush_panics;
+pub(crate) use panic_hook::install_panic_hook;
 pub(crate) use progress::Progress;
 pub(crate) use signals::Signals;
 
-/// Writes a line to stderr, where nothing can be done about a reader who has gone.
-pub(crate) fn complain(line: &str) {
+/// Writes a line to stderr and ignores errors.
+pub(crate) fn write_stderr(line: &str) {
     let line = if io::stderr().is_terminal() { clean::visible(line) } else { line.into() };
     let _ = progress::above(|| writeln!(io::stderr(), "{line}"));
 }

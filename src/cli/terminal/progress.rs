@@ -1,5 +1,5 @@
-//! A line at the bottom of a terminal that tells what is waited for, until there is something better
-//! to see. It comes only after a while, goes without a trace, and never gets between other lines.
+//! The progress line: the last line of a terminal, which says what nexus is waiting for. It appears after a delay, and
+//! is erased before anything else is written.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
@@ -12,52 +12,52 @@ use tokio::task::JoinHandle;
 use crate::cli::environment::variable;
 use nexus::internal::clean;
 
-/// How long a wait may be before it is worth a word.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long a wait takes before the line appears.
+const DELAY: Duration = Duration::from_millis(300);
 
-/// Back to the beginning of the line, and nothing left of it.
+/// Erases the line.
 const ERASE: &str = "\r\x1b[K";
 
-/// What stands at the bottom of stderr's terminal. There is one stderr, so there is one of these.
-static MARK: Mutex<Mark> = Mutex::new(Mark { wanted: false, said: None, connecting: 0, shown: false, timer: None });
+static LINE: Mutex<Line> = Mutex::new(Line { enabled: false, status: None, connecting: 0, shown: false, timer: None });
 
-struct Mark {
-    /// A person sees stderr, and waits.
-    wanted: bool,
-    /// What is waited for.
-    said: Option<Said>,
-    /// How many connections are being made for it.
+struct Line {
+    /// Whether there is a [`Progress`] and a terminal to show it.
+    enabled: bool,
+    status: Option<Status>,
+    /// The number of connections that are being made.
     connecting: usize,
-    /// Whether the terminal shows it.
+    /// Whether the terminal shows the line now.
     shown: bool,
     timer: Option<JoinHandle<()>>,
 }
 
-enum Said {
-    /// In words that may be anybody's.
-    Words(String),
-    /// In our own, given how many columns there are.
-    Within(Box<dyn Fn(usize) -> String + Send>),
+enum Status {
+    /// A text that may contain names from elsewhere.
+    Text(String),
+    /// A function of the available columns.
+    Fitted(Box<dyn Fn(usize) -> String + Send>),
 }
 
-impl Said {
-    /// As it is shown. A line that is wrapped could not be erased.
-    fn shown(&self, connecting: bool, room: usize) -> String {
-        let fits = |said: &str| said.chars().count() <= room;
-        match self {
-            Self::Within(said) => said(room).chars().take(room).collect(),
-            Self::Words(said) => {
-                let said = clean::clean(said);
-                let connects = format!("{said} (connecting)");
-                if connecting && fits(&connects) { connects } else { said.chars().take(room).collect() }
+impl Status {
+    /// The text as shown in this many columns. It is cut to them, because a line that wraps cannot be erased.
+    fn shown(&self, connecting: bool, columns: usize) -> String {
+        let text = match self {
+            Self::Fitted(text) => text(columns),
+            Self::Text(text) => clean::clean(text),
+        };
+        if connecting && matches!(self, Self::Text(_)) {
+            let longer = format!("{text} (connecting)");
+            if longer.chars().count() <= columns {
+                return longer;
             }
         }
+        text.chars().take(columns).collect()
     }
 }
 
-impl Mark {
-    fn held() -> MutexGuard<'static, Self> {
-        MARK.lock().unwrap_or_else(PoisonError::into_inner)
+impl Line {
+    fn lock() -> MutexGuard<'static, Self> {
+        LINE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn erase(&mut self, err: &mut impl Write) {
@@ -67,96 +67,95 @@ impl Mark {
     }
 
     fn draw(&mut self, err: &mut impl Write) {
-        let Some(said) = &self.said else { return };
-        let said = said.shown(self.connecting > 0, super::screen::width_of(&io::stderr()).saturating_sub(5));
+        let Some(status) = &self.status else { return };
+        let text = status.shown(self.connecting > 0, super::screen::width_of(&io::stderr()).saturating_sub(5));
         let coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
         let look = if coloured { anstyle::Style::new().dimmed() } else { anstyle::Style::new() };
-        // In one piece, and nothing is erased that is not written anew: else it flickers.
-        let line = format!("\r{look}{said} ...{look:#}\x1b[K");
+        // One write that erases only what follows the text: anything else flickers.
+        let line = format!("\r{look}{text} ...{look:#}\x1b[K");
         let _ = err.write_all(line.as_bytes()).and_then(|()| err.flush());
         self.shown = true;
     }
 }
 
-/// Writes other lines to stderr, above the mark if there is one.
+/// Writes other lines to stderr, above the progress line.
 pub(crate) fn above(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let mut mark = Mark::held();
-    let drawn = mark.shown;
-    mark.erase(&mut io::stderr());
+    let mut line = Line::lock();
+    let shown = line.shown;
+    line.erase(&mut io::stderr());
     let written = write();
-    if drawn {
-        mark.draw(&mut io::stderr());
+    if shown {
+        line.draw(&mut io::stderr());
     }
     written
 }
 
-/// Whether there is a terminal that could show a mark.
-pub(crate) fn could_be_seen() -> bool {
+/// Whether stderr can show a progress line.
+pub(crate) fn is_supported() -> bool {
     io::stderr().is_terminal() && variable("TERM").is_some_and(|term| term != "dumb")
 }
 
-/// Whether a connection is being made; what is waited for stays the same.
+/// Counts a connection that is being made, or that is made.
 pub(crate) fn connecting(begun: bool) {
-    let mut mark = Mark::held();
-    mark.connecting = if begun { mark.connecting + 1 } else { mark.connecting.saturating_sub(1) };
-    if mark.shown {
-        mark.draw(&mut io::stderr());
+    let mut line = Line::lock();
+    line.connecting = if begun { line.connecting + 1 } else { line.connecting.saturating_sub(1) };
+    if line.shown {
+        line.draw(&mut io::stderr());
     }
 }
 
-/// A wait that a person sees; dropped, it is gone from the terminal.
+/// Shows the progress line until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress(());
 
 impl Progress {
-    /// From now on a person sees what is waited for, if one is there.
     pub(crate) fn begin() -> Self {
-        Mark::held().wanted = could_be_seen();
+        Line::lock().enabled = is_supported();
         Self(())
     }
 }
 
-/// Whether a person sees what is waited for.
-pub(crate) fn is_wanted() -> bool {
-    Mark::held().wanted
+/// Whether a [`Progress`] shows the line.
+pub(crate) fn is_enabled() -> bool {
+    Line::lock().enabled
 }
 
-/// From now on this is waited for.
-pub(crate) fn waiting(what: impl Display) {
-    wait_for(|| Said::Words(what.to_string()));
+/// Sets the text of the line.
+pub(crate) fn waiting(text: impl Display) {
+    set_status(|| Status::Text(text.to_string()));
 }
 
-/// From now on this is waited for, in words of our own that are told how many columns they have.
-pub(crate) fn waiting_within(what: impl Fn(usize) -> String + Send + 'static) {
-    wait_for(|| Said::Within(Box::new(what)));
+/// Sets the text of the line to a function of the available columns.
+pub(crate) fn waiting_within(text: impl Fn(usize) -> String + Send + 'static) {
+    set_status(|| Status::Fitted(Box::new(text)));
 }
 
-fn wait_for(said: impl FnOnce() -> Said) {
-    let mut mark = Mark::held();
-    if !mark.wanted {
+fn set_status(status: impl FnOnce() -> Status) {
+    let mut line = Line::lock();
+    if !line.enabled {
         return;
     }
-    mark.said = Some(said());
-    if mark.shown {
-        mark.draw(&mut io::stderr());
-    } else if mark.timer.is_none()
+    line.status = Some(status());
+    if line.shown {
+        line.draw(&mut io::stderr());
+    } else if line.timer.is_none()
         && let Ok(runtime) = Handle::try_current()
     {
-        mark.timer = Some(runtime.spawn(async {
-            tokio::time::sleep(PATIENCE).await;
-            Mark::held().draw(&mut io::stderr());
+        line.timer = Some(runtime.spawn(async {
+            tokio::time::sleep(DELAY).await;
+            Line::lock().draw(&mut io::stderr());
         }));
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        let mut mark = Mark::held();
-        (mark.wanted, mark.said) = (false, None);
-        if let Some(timer) = mark.timer.take() {
+        let mut line = Line::lock();
+        (line.enabled, line.status) = (false, None);
+        if let Some(timer) = line.timer.take() {
             timer.abort();
         }
-        mark.erase(&mut io::stderr());
+        line.erase(&mut io::stderr());
     }
 }
 
@@ -164,7 +163,6 @@ impl Drop for Progress {
 mod tests {
     use super::*;
 
-    /// What was written, write by write.
     #[derive(Default)]
     struct Writes(Vec<String>);
 
@@ -180,22 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_drawn_by_one_write_that_erases_nothing_but_what_is_behind_it() {
-        let said = Some(Said::Within(Box::new(|_| "[=   ] 1/4".into())));
-        let mut mark = Mark { wanted: true, said, connecting: 0, shown: false, timer: None };
+    fn the_line_is_drawn_by_one_write_that_erases_only_what_follows_it() {
+        let status = Some(Status::Fitted(Box::new(|_| "[=   ] 1/4".into())));
+        let mut line = Line { enabled: true, status, connecting: 0, shown: false, timer: None };
         let mut writes = Writes::default();
-        mark.draw(&mut writes);
+        line.draw(&mut writes);
         let [written] = &writes.0[..] else { panic!("{:?}", writes.0) };
         assert!(written.starts_with('\r') && written.ends_with("\x1b[K"), "{written:?}");
         assert!(written.contains("[=   ] 1/4 ...") && !written[1..].contains('\r'), "{written:?}");
     }
 
     #[test]
-    fn what_is_least_important_goes_first_where_there_is_no_room() {
-        let said = Said::Words("waiting for\x1b[2J a.example".into());
-        assert_eq!(said.shown(true, 80), "waiting for [2J a.example (connecting)");
-        assert_eq!(said.shown(true, 30), "waiting for [2J a.example");
-        assert_eq!(said.shown(false, 13), "waiting for [");
-        assert_eq!(Said::Within(Box::new(|room| "=".repeat(room * 2))).shown(true, 7), "=".repeat(7));
+    fn text_that_does_not_fit_is_dropped_from_its_end() {
+        let status = Status::Text("waiting for\x1b[2J a.example".into());
+        assert_eq!(status.shown(true, 80), "waiting for [2J a.example (connecting)");
+        assert_eq!(status.shown(true, 30), "waiting for [2J a.example");
+        assert_eq!(status.shown(false, 13), "waiting for [");
+        assert_eq!(Status::Fitted(Box::new(|columns| "=".repeat(columns * 2))).shown(true, 7), "=".repeat(7));
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal that stdout may be: how wide it is, and whether it shows colours.
+//! The size and the colours of the terminal.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use terminal_size::{Height, Width};
 
 use crate::cli::environment::variable;
 
-/// How wide a terminal is taken to be that does not say.
+/// The width of a terminal that does not report one.
 const COLUMNS: usize = 80;
 
 /// Whether stdout shows colours, bold and the like: not under `NO_COLOR` or `TERM=dumb`.
@@ -26,12 +26,12 @@ pub(crate) fn width_of(stream: &impl std::os::windows::io::AsHandle) -> usize {
 }
 
 fn width(ask: impl FnOnce() -> Option<(Width, Height)>) -> usize {
-    let said = variable("COLUMNS").and_then(|columns| columns.parse().ok());
-    let width = said.or_else(|| ask().map(|(width, _)| usize::from(width.0)));
+    let configured = variable("COLUMNS").and_then(|columns| columns.parse().ok());
+    let width = configured.or_else(|| ask().map(|(width, _)| usize::from(width.0)));
     width.filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }
 
-/// Whether both streams lead to one terminal, pipe or file.
+/// Whether stdout and stderr are the same terminal, pipe or file.
 #[cfg(unix)]
 pub(crate) fn stdout_is_stderr() -> bool {
     use std::os::fd::AsFd as _;

@@ -1,14 +1,14 @@
-//! The signals that end a program.
+//! SIGINT, SIGTERM and SIGHUP; on Windows Ctrl-C.
 
 use crate::cli::error::{CliError, Interrupted, Result};
 
-/// The signals that end a program.
+/// Listens to the signals that end a program.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    /// Not listened to where whoever started this program wants it overheard, as `nohup` does.
+    /// None if the process was started with SIGHUP ignored, as `nohup` does.
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
 }
@@ -25,7 +25,6 @@ impl Signals {
         })
     }
 
-    /// The next of them.
     pub(crate) async fn next(&mut self) -> Interrupted {
         let hangup = async {
             match &mut self.hangup {
@@ -41,8 +40,8 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored, which listening to it would undo. Linux tells (proc(5),
-/// `SigIgn`); elsewhere nobody does without unsafe code.
+/// Whether this process was started with SIGHUP ignored, which listening to it would undo. Known on Linux only (proc(5),
+/// `SigIgn`); other systems need unsafe code to find out.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -56,9 +55,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// The next of them.
     pub(crate) async fn next(&mut self) -> Interrupted {
-        // Where Ctrl-C cannot be heard, nothing will ever come.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

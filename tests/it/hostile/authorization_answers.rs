@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Row<&str>] = &[
         "error: work refused the sign-in (<script>alert(1)</script>): <img src=x>\n",
         4,
     ),
-    row("a scope that is not given", "error=invalid_scope&state={state}", "(invalid_scope)\n  check `scopes` under", 2),
+    row("a scope that is not given", "error=invalid_scope&state={state}", "(invalid_scope)\n  fix `scopes` under", 2),
     row(
         "a request it does not understand",
         "error=invalid_request&state={state}",
@@ -54,8 +54,18 @@ pub(super) const ROWS: &[Row<&str>] = &[
         "error: [SERVER] does not accept the redirect URI `http://127.0.0.1:",
         2,
     ),
-    row("it is down", "error=server_error&state={state}", "(server_error)\n  later, run `nexus oauth start", 75),
-    row("it is busy", "error=temporarily_unavailable&state={state}", "(temporarily_unavailable)\n  later, run", 75),
+    row(
+        "it is down",
+        "error=server_error&state={state}",
+        "(server_error)\n  wait a while, then run `nexus oauth start",
+        75,
+    ),
+    row(
+        "it is busy",
+        "error=temporarily_unavailable&state={state}",
+        "(temporarily_unavailable)\n  wait a while, then run",
+        75,
+    ),
     row(
         "the right code in somebody else's name",
         "code={code}&state={state}&iss=https://evil.example",

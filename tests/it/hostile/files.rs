@@ -220,7 +220,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         "no key",
         READ,
         |home| aside(&home.join(KEY)),
-        "error: [HOME]/key/session.key: the key to the stored session is missing\n  put the key file back, or run \
+        "error: [HOME]/key/session.key: the key to the stored session is missing\n  restore the key file, or run \
          `nexus oauth start` to sign in again",
         1,
     ),

@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let mut results = Results::open(args.out.as_deref(), metadata.as_ref(), &mut ledger, context)?;
     let total = || metadata.as_ref().filter(|file| file.is_file()).and_then(|_| progress::lines(&args.input));
     let progress = Progress::begin(context, total);
-    let done = context.wait(async {
+    let done = context.block_on(async {
         let models = match model::models(frame.model().is_some(), &client, &session).await {
             // Each line may name a model.
             Err(CliError::NoModel { .. }) => Vec::new(),

@@ -8,7 +8,7 @@ use super::slash::{self, HELP, Line};
 use super::{Chat, model};
 use crate::cli::commands::Done;
 use crate::cli::error::{CliError, Interrupted, Result};
-use crate::cli::history::{Conversation, State, Turn, telling};
+use crate::cli::history::{Conversation, State, Turn, export};
 use crate::cli::question::{PromptFrame, PromptInput};
 use crate::cli::terminal::Signals;
 use nexus::internal::private_fs;
@@ -25,7 +25,7 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
     let session = context.session(client)?;
     let frame = PromptFrame::read(&chat.args.question, context)?;
     chat.recorder.keep_turns();
-    context.attend(async |signals| {
+    context.block_on_with_signals(async |signals| {
         // Settings that cannot be used are reported before the first question.
         let input = empty_input(&frame, chat)?;
         chat.system.clone_from(&input.system);
@@ -165,7 +165,7 @@ fn save(file: &str, chat: &Chat<'_>, client: &Client) -> String {
         created_at: first.at,
         updated_at: nexus::now(),
     };
-    let text = telling::markdown(&conversation, turns);
+    let text = export::markdown(&conversation, turns);
     match private_fs::create(Path::new(file)).and_then(|mut made| made.write_all(text.as_bytes())) {
         Ok(()) => format!("Saved to {file}"),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

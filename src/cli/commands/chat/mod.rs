@@ -48,7 +48,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Done {
         Ok(prepared) => prepared,
         Err(error) => return chat.fail(error),
     };
-    context.attend(async |signals| {
+    context.block_on_with_signals(async |signals| {
         let done = tokio::select! {
             done = chat.ask(input, &client, session) => done,
             signal = signals.next() => Err(signal.into()),

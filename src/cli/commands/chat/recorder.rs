@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::Args;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::history::store::{Asked, History};
+use crate::cli::history::store::{History, NewQuestion};
 use crate::cli::history::{self, Conversation, State, Turn};
 use nexus::internal::clean::clean;
 use nexus::{AnswerMeta, Part, Question, Role};
@@ -167,14 +167,14 @@ impl Recorder {
         let (text, words) = (saved_text(parts), prompt_text(parts));
         self.answer.clear();
         self.too_long = false;
-        self.question = Some(Turn::asked(&text, at));
+        self.question = Some(Turn::question(&text, at));
         self.title.get_or_insert_with(|| Conversation::title_of(&words));
-        history::precede(&self.turns, &mut question.messages);
+        history::prepend_turns(&self.turns, &mut question.messages);
         let Some(history) = self.history.clone() else { return };
         let (model, system) = (question.model.clone(), question.system.clone());
-        let asked = Asked { provider: provider.to_owned(), model, system, text, words, at };
+        let question = NewQuestion { provider: provider.to_owned(), model, system, text, prompt: words, at };
         let id = self.id.clone();
-        self.writing = self.on_thread(move || history.ask(id.as_deref(), &asked));
+        self.writing = self.on_thread(move || history.save_question(id.as_deref(), &question));
     }
 
     /// Records the next piece of the answer.
@@ -255,7 +255,7 @@ impl Recorder {
             self.turns.extend([question, turn]);
         }
         if let (Some(history), Some(id)) = (self.history.clone(), id)
-            && let Some(written) = self.on_thread(move || history.answer(&id, &saved))
+            && let Some(written) = self.on_thread(move || history.save_answer(&id, &saved))
         {
             match written.await {
                 Ok(Ok(())) => {}

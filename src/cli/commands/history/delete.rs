@@ -1,38 +1,34 @@
-//! `nexus history delete`: conversations that are to be gone.
+//! `nexus history delete`: deletes conversations.
 
 use std::time::Duration;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::store::Which;
+use crate::cli::history::store::Selection;
 use nexus::internal::time;
 
-/// What `nexus history delete` takes.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Args {
-    /// Which ones: their ids, or the beginnings of them
+    /// Ids of the conversations, or unique prefixes
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 
-    /// Everything that is kept
+    /// Delete all conversations
     #[arg(long)]
     all: bool,
 
-    /// Those in which nothing was said for so long (90s, 5m, 1h, 30d)
+    /// Delete conversations not used for this long (90s, 5m, 1h, 30d)
     #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
     older_than: Option<Duration>,
 }
 
-/// Deletes them.
-///
-/// # Errors
-/// No such conversation, and then none is deleted; a history that cannot be written.
+/// Deletes them. If an id is unknown, none is deleted.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let which = match args.older_than {
-        Some(age) => Which::Before(nexus::now().saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX))),
-        None if args.all => Which::All,
-        None => Which::Ids(&args.ids),
+        Some(age) => Selection::Before(nexus::now().saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX))),
+        None if args.all => Selection::All,
+        None => Selection::Ids(&args.ids),
     };
     context.say(&match context.history()?.delete(which)? {
         0 => "Nothing to delete".to_owned(),

@@ -1,45 +1,40 @@
-//! `nexus history export`: everything that is kept, to take along.
+//! `nexus history export`: prints all conversations.
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::telling;
+use crate::cli::history::export;
 
-/// What `nexus history export` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How it is written
+    /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Json)]
     format: Format,
 
-    /// The same as --format json
+    /// Short for --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
 
-/// How a history is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// One object, as `nexus history show --json` has it for each conversation
+    /// One object with all conversations, each as in `nexus history show --json`
     Json,
-    /// One document, a chapter a conversation
+    /// One document, with a section per conversation
     Markdown,
 }
 
 impl Args {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         self.json || self.format == Format::Json
     }
 }
 
-/// Exports it, one conversation in memory at a time.
-///
-/// # Errors
-/// A history that cannot be read, or a stdout that takes nothing.
+/// Prints them, with one conversation in memory at a time.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let history = context.history()?;
     let json = args.wants_json();
-    // The eldest first: to be read in order.
+    // Oldest first.
     let conversations = history.list(None)?.into_iter().rev().enumerate();
     if json {
         context.print("{\"conversations\":[")?;
@@ -52,8 +47,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             (_, false) => "\n",
         };
         match json {
-            true => context.print_json(&format!("{separator}{}", telling::object(&conversation, &turns)))?,
-            false => context.print(&format!("{separator}{}", telling::markdown(&conversation, &turns)))?,
+            true => context.print_json(&format!("{separator}{}", export::object(&conversation, &turns)))?,
+            false => context.print(&format!("{separator}{}", export::markdown(&conversation, &turns)))?,
         }
     }
     if json {

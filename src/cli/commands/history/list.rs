@@ -1,35 +1,30 @@
-//! `nexus history list`: one conversation a line.
+//! `nexus history list`: lists conversations, one per line.
 
 use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::telling;
+use crate::cli::history::export;
 use nexus::internal::time;
 
-/// What `nexus history list` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// So many at most
+    /// Maximum number of results
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Lists them.
-///
-/// # Errors
-/// A history that cannot be read.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let listed = context.history()?.list(args.limit)?;
     if args.json {
         let conversations: Vec<_> = listed
             .iter()
             .map(|(conversation, turns)| {
-                let mut object = telling::summary(conversation);
+                let mut object = export::summary(conversation);
                 object["turns"] = (*turns).into();
                 object
             })
@@ -46,7 +41,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         .collect();
     context.print(&lines)?;
     if listed.is_empty() {
-        context.say("No conversations are kept");
+        context.say("No saved conversations");
     }
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! `nexus history ...`: the conversations that were kept.
+//! `nexus history ...`: saved conversations.
 
 use clap::Subcommand;
 
@@ -11,27 +11,26 @@ pub(crate) mod list;
 pub(crate) mod search;
 pub(crate) mod show;
 
-/// What can be done with the history.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the conversations, the last used first
+    /// List conversations, most recently used first
     List(list::Args),
     /// Print a conversation as Markdown
     Show(show::Args),
-    /// Find what was said, by its words
+    /// Search the text of conversations
     ///
-    /// Every word has to be there, in any order; each stands for all words that begin with it, accents
-    /// and capitals aside. Words in quotes are a phrase: `nexus history search "port taken"`. What
-    /// is written without spaces between words, such as Chinese, is found wherever it stands.
+    /// All words must occur, in any order. A word also matches longer words that begin with it; case and
+    /// accents are ignored. Quote a phrase: `nexus history search "port taken"`. Text in scripts without
+    /// spaces between words, such as Chinese, matches anywhere.
     Search(search::Args),
-    /// Delete conversations for good, from the search index too
+    /// Delete conversations permanently
     Delete(delete::Args),
-    /// Print every conversation whole
+    /// Print all conversations
     Export(export::Args),
 }
 
 impl Command {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::List(args) => args.json,
@@ -43,10 +42,6 @@ impl Command {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// Whatever the command meets.
 pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::List(args) => list::run(&args, context),

@@ -1,37 +1,33 @@
-//! `nexus history search`: the turns in which words were said.
+//! `nexus history search`: searches the text of conversations.
 
 use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::telling;
+use crate::cli::history::export;
 use nexus::Role;
 use nexus::internal::time;
 
-/// What `nexus history search` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What was said; all of it
+    /// Words to search for; all must occur
     #[arg(required = true, value_name = "WORD")]
     words: Vec<String>,
 
-    /// So many at most
+    /// Maximum number of results
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Searches, the latest first.
-///
-/// # Errors
-/// No word to search for, or a history that cannot be read.
+/// Prints the matches, latest first.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let found = context.history()?.search(&args.words, args.limit)?;
     if args.json {
-        let found: Vec<_> = found.iter().map(telling::found).collect();
+        let found: Vec<_> = found.iter().map(export::found).collect();
         context.print_object(&json!({ "version": 1, "found": found }))?;
         return Ok(0);
     }
@@ -48,7 +44,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         .collect();
     context.print(&lines)?;
     if found.is_empty() {
-        context.say("Nothing found");
+        context.say("No matches");
     }
     Ok(0)
 }

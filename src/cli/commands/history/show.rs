@@ -1,27 +1,22 @@
-//! `nexus history show`: one conversation, whole.
+//! `nexus history show`: prints one conversation.
 
 use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::history::telling;
+use crate::cli::history::export;
 
-/// What `nexus history show` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which one: its id, or the beginning of it; else the last used
+    /// Id of the conversation, or a unique prefix; the most recently used one if omitted
     id: Option<String>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Shows it.
-///
-/// # Errors
-/// No such conversation, or a history that cannot be read.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let history = context.history()?;
     let conversation = match &args.id {
@@ -31,9 +26,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let turns = history.turns(&conversation.id)?;
     match args.json {
         true => {
-            context.print_object(&json!({ "version": 1, "conversation": telling::object(&conversation, &turns) }))?
+            context.print_object(&json!({ "version": 1, "conversation": export::object(&conversation, &turns) }))?
         }
-        false => context.print(&telling::markdown(&conversation, &turns))?,
+        false => context.print(&export::markdown(&conversation, &turns))?,
     }
     Ok(0)
 }

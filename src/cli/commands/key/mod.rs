@@ -1,4 +1,4 @@
-//! `nexus key ...`: where the key to the stored sessions is kept.
+//! `nexus key ...`: the key to the stored sessions.
 
 use clap::Subcommand;
 
@@ -8,27 +8,27 @@ use crate::cli::context::Context;
 pub(crate) mod r#move;
 pub(crate) mod show;
 
-/// What can be done with the key.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Tell who keeps the key, and make sure that it opens what is stored
+    /// Show where the key is kept, and check that it opens the stored sessions
     ///
-    /// The key is in a file of its own by default; `key = "keyring"` or `key = "passphrase"` at the
-    /// top of config.toml says where a new one goes, and `nexus key move` moves one that exists.
+    /// By default the key is in a file. `key = "keyring"` or `key = "passphrase"` at the top of config.toml
+    /// decides where a new key is created; `nexus key move` moves an existing one.
     Show(show::Args),
-    /// Hand the key to another keeper, losing nothing
+    /// Move the key to another backend
     ///
-    /// `file` is a file that only you may read; `keyring` is the operating system's; `passphrase`
-    /// wraps the key with what `passphrase_file` or `passphrase_command` at the top of config.toml
-    /// gives. The keyring costs every command that reads the session some milliseconds, the
-    /// passphrase some tenths of a second. Killed midway, nothing is lost: run it again.
+    /// `file` is a file that only you can read. `keyring` is the operating system's keyring. `passphrase`
+    /// is a file that is encrypted with the passphrase from `passphrase_file` or `passphrase_command` at
+    /// the top of config.toml. Every command that reads a session takes a few milliseconds longer with
+    /// `keyring`, and some tenths of a second longer with `passphrase`. An interrupted move loses nothing:
+    /// run it again.
     ///
-    /// A new passphrase: move to `file`, change the configuration, move back.
+    /// To change the passphrase, move the key to `file`, change the configuration, and move it back.
     Move(r#move::Args),
 }
 
 impl Command {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Show(args) => args.json,
@@ -37,10 +37,6 @@ impl Command {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// Whatever the command meets.
 pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::Show(args) => show::run(&args, context),

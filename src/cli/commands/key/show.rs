@@ -1,4 +1,4 @@
-//! `nexus key show`: who keeps the key, and whether it opens what is stored.
+//! `nexus key show`: where the key is kept, and whether it opens the stored sessions.
 
 use serde_json::json;
 
@@ -7,18 +7,13 @@ use crate::cli::context::{Context, key_mismatch};
 use nexus::internal::session::key::KeyLocation;
 use nexus::{KeyBackend, KeyConfig};
 
-/// What `nexus key show` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Tells it.
-///
-/// # Errors
-/// A key that is missing or does not open what is stored.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
     if let Some(mismatch) = sessions.keystore().mismatch() {
@@ -36,7 +31,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 fn message(found: Option<&KeyLocation>, config: &KeyConfig) -> String {
     let Some(found) = found else {
         let backend = config.backend.unwrap_or(KeyBackend::File).as_str();
-        return format!("none yet: the first sign-in makes one ({backend})");
+        return format!("no key yet: the first sign-in creates one ({backend})");
     };
     let backend = found.backend.as_str();
     match &found.entry {

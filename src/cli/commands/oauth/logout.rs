@@ -1,14 +1,13 @@
-//! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
+//! `nexus oauth logout`: revokes the session and deletes it locally.
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, exit_code};
 use nexus::{Client, ErrorClass, Revocation, SignedOut};
 
-/// Revoke the session at the server where that can be done, and forget it here
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Sign out of this provider of config.toml
+    /// Provider to sign out of, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
     provider: Option<String>,
 
@@ -17,17 +16,14 @@ pub(crate) struct Args {
     all: bool,
 }
 
-/// Signs out, whatever the configuration says: a session knows its client and its servers.
-///
-/// # Errors
-/// A store that cannot be written.
+/// Signs out, even with a broken configuration: a session contains its client and its endpoints.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     if !args.all {
         return sign_out(&context.stored_client(args.provider.as_deref())?, context);
     }
-    let stored = context.providers()?;
+    let stored = context.signed_in_providers()?;
     if stored.is_empty() {
-        context.say("Nothing to forget");
+        context.say("Not signed in");
     }
     let mut codes = Vec::new();
     for provider in stored {
@@ -35,7 +31,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         context.say(&format!("{provider}:"));
         codes.push(match sign_out(&client, context) {
             Ok(code) => code,
-            // The others are signed out all the same.
             Err(error @ (CliError::Interrupted(_) | CliError::Stdout(_))) => return Err(error),
             Err(error) => {
                 context.fail(&error);
@@ -46,41 +41,46 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     Ok(worst(&codes))
 }
 
-/// What can be mended by trying again is the least of it.
+/// The most severe exit code: a permanent failure before a temporary one, and the smaller of two.
 fn worst(codes: &[u8]) -> u8 {
     let severity = |code: &u8| (*code != 0, *code != exit_code(ErrorClass::Temporary), u8::MAX - *code);
     codes.iter().copied().max_by_key(severity).unwrap_or(0)
 }
 
 fn sign_out(client: &Client, context: &Context) -> Done {
-    if matches!(context.found(client), Ok(None)) {
-        context.say("Nothing to forget");
-        // A configuration that no longer names a provider leaves its session where it is.
-        let others = context.providers().unwrap_or_default();
-        if !others.is_empty() {
-            context.say(&format!("note: you are signed in to {}: say --provider NAME, or --all", others.join(", ")));
-        }
-        return Ok(0);
-    }
-    let signed_out = context.wait(async { Ok(client.sign_out("").await?) })?;
+    // A session that cannot be read is deleted all the same.
+    let signed_out = match context.find_session(client) {
+        Ok(None) => None,
+        _ => context.block_on(async { Ok(client.sign_out("").await?) })?,
+    };
     let Some(SignedOut { revocation, remains }) = signed_out else {
-        context.say("Nothing to forget");
+        context.say("Not signed in");
+        // A session may belong to a provider that was removed from the configuration.
+        let others = context.signed_in_providers().unwrap_or_default();
+        if !others.is_empty() {
+            context.say(&format!(
+                "note: signed in to {}; sign out there with --provider NAME or --all",
+                others.join(", ")
+            ));
+        }
         return Ok(0);
     };
     context.say(&match revocation {
-        Revocation::Revoked { host } => format!("Revoked at {host}"),
-        Revocation::Failed { host, why } => format!("Not revoked: {host} {why}; its tokens live until they expire"),
+        Revocation::Revoked { host } => format!("Revoked the session at {host}"),
+        Revocation::Failed { host, why } => {
+            format!("Not revoked: {host} {why}; its tokens stay valid until they expire")
+        }
         Revocation::Unsupported => {
-            "Not revoked: this provider has no revocation endpoint; its tokens live until they expire".to_owned()
+            "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire".to_owned()
         }
         Revocation::Unreadable(error) => {
-            format!("Not revoked, because it cannot be read: {error}; its tokens live until they expire")
+            format!("Not revoked: the stored session cannot be read: {error}; its tokens stay valid until they expire")
         }
     });
     if let Some(error) = remains {
         return Err(CliError::NotDeleted(error));
     }
-    context.say("Forgotten here");
+    context.say("Deleted the local session");
     Ok(0)
 }
 
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_code_is_the_one_that_wants_most_doing() {
+    fn a_permanent_failure_is_worse_than_a_temporary_one() {
         for (codes, code) in [(&[][..], 0), (&[0, 0], 0), (&[0, 75], 75), (&[75, 1, 0], 1), (&[2, 75], 2), (&[2, 1], 1)]
         {
             assert_eq!(worst(codes), code, "{codes:?}");

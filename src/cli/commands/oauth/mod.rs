@@ -1,4 +1,4 @@
-//! `nexus oauth ...`: the session's life.
+//! `nexus oauth ...`: the session.
 
 use clap::Subcommand;
 
@@ -10,21 +10,23 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod token;
 
-/// What can be done with a session.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign in: opens the browser and waits for the approval
+    /// Sign in: open the browser and wait for approval
     Start(start::Args),
-    /// Tell whether there is a session and how long its token lives, without the network
+    /// Show the session and when its token expires, without network access
     Status(status::Args),
-    /// Revoke the session at the server where that can be done, and forget it here
+    /// Sign out: revoke the session if `revoke_url` is set, then delete it locally
     Logout(logout::Args),
-    /// Print a fresh access token and nothing else
+    /// Print a fresh access token
+    ///
+    /// The token has at least 330 seconds or half its lifetime left, whichever is less. It is refreshed
+    /// first if necessary.
     Token(token::Args),
 }
 
 impl Command {
-    /// Whether failures are wanted as an object on stdout too.
+    /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Start(_) | Self::Logout(_) => false,
@@ -34,10 +36,6 @@ impl Command {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// Whatever the command meets.
 pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::Start(args) => start::run(&args, context),

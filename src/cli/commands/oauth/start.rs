@@ -1,5 +1,4 @@
-//! `nexus oauth start`: bind, begin, open, wait, redeem, keep, tell. Each step needs the value the
-//! last one gave.
+//! `nexus oauth start`: signs in.
 
 use std::time::Duration;
 
@@ -13,34 +12,30 @@ use nexus::internal::oauth::page::Outcome;
 use nexus::internal::time;
 use nexus::{AuthorizationRequest, Client, ProviderError, Session};
 
-/// Sign in: opens the browser and waits for the approval
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Sign in to this provider of config.toml
+    /// Provider to sign in to, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Print the URL and open no browser
+    /// Print the URL instead of opening a browser
     #[arg(long)]
     no_browser: bool,
 
-    /// How long to wait for the approval (90s, 5m, 1h)
+    /// How long to wait for approval (90s, 5m, 1h)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = time::parse_wait)]
     timeout: Duration,
 }
 
-/// Signs in.
-///
-/// # Errors
-/// Why the sign-in failed. An earlier session is kept.
+/// Signs in. If that fails, an earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let client = context.telling().client(args.provider.as_deref())?;
-    client.provider().client().map_err(beside_others)?;
-    context.wait(async {
+    let client = context.with_config_warnings().client(args.provider.as_deref())?;
+    client.provider().client().map_err(with_other_providers)?;
+    context.block_on(async {
         client.check_writable().await?;
         let mut listener = RedirectListener::bind(client.provider()).await?;
         let request = AuthorizationRequest::begin(client.provider(), listener.redirect_uri())?;
-        invite(args, context, &listener, &request);
+        open_browser(args, context, &listener, &request);
         let signed_in = match listener.wait(&request, args.timeout).await {
             Ok(code) => client.redeem("", request, code).await,
             Err(error) => Err(error.into()),
@@ -62,16 +57,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     })
 }
 
-/// Who has another provider configured most likely means that one.
-fn beside_others(error: ProviderError) -> CliError {
+/// Adds the other configured providers to the error, one of which may be meant.
+fn with_other_providers(error: ProviderError) -> CliError {
     let ProviderError::NoClientId { provider } = &error else { return error.into() };
     let names = Paths::find().and_then(|paths| config::names(&paths.config)).unwrap_or_default();
     let others = names.into_iter().filter(|name| name != provider).collect();
     CliError::NoClientId { error, others }
 }
 
-/// Says what happens now, and opens the browser.
-fn invite(args: &Args, context: &Context, listener: &RedirectListener, request: &AuthorizationRequest) {
+/// Opens the browser and prints the URL.
+fn open_browser(args: &Args, context: &Context, listener: &RedirectListener, request: &AuthorizationRequest) {
     let opened = !args.no_browser && context.browse(request.url().as_str());
     context.say(match opened {
         true => "Opening your browser to sign in. If it does not open, go to:",
@@ -79,13 +74,12 @@ fn invite(args: &Args, context: &Context, listener: &RedirectListener, request: 
     });
     context.say(&format!("\n{}\n", request.url()));
     context.say(&format!(
-        "Waiting for the answer at {} for {} (Ctrl-C ends it).",
+        "Waiting for the redirect to {}, for up to {} (Ctrl-C cancels).",
         listener.redirect_uri(),
         time::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
     ));
 }
 
-/// Who signed in, and for how long, as far as either is known.
 fn greeting(session: &Session, client: &Client) -> String {
     let who = match session.account() {
         Some(account) => format!("Signed in as {}", nexus::internal::clean::clean(account)),

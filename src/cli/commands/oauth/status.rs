@@ -1,27 +1,25 @@
-//! `nexus oauth status`: who, until when; from the store alone.
+//! `nexus oauth status`: shows the stored session.
 
 use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::error::session::not_signed_in;
-use crate::cli::error::start;
+use crate::cli::error::run_start;
+use crate::cli::error::session::not_signed_in_hint;
 use nexus::Session;
 use nexus::internal::time;
 
-/// Tell whether there is a session and how long its token lives, without the network
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Look at this provider of config.toml
+    /// Provider to show, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What a session is good for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Active,
@@ -60,25 +58,21 @@ impl State {
     }
 }
 
-/// Looks.
-///
-/// # Errors
-/// A store that cannot be read. A session that is no longer good is no error here: the exit code says
-/// it; nor is a configuration that cannot be used, of which a warning tells.
+/// Shows it. A broken configuration is a warning, and an expired session an exit code.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let client = context.telling().stored_client(args.provider.as_deref())?;
+    let client = context.with_config_warnings().stored_client(args.provider.as_deref())?;
     let provider = &client.provider().name;
-    let session = context.found(&client)?;
+    let session = context.find_session(&client)?;
     match &session {
         Some(session) => {
             if let Err(elsewhere) = session.check_binding(client.provider()) {
-                context.warn_of(&elsewhere.into());
+                context.warn_error(&elsewhere.into());
             }
         }
         None => {
-            let others = context.providers()?;
+            let others = context.signed_in_providers()?;
             if !others.is_empty() {
-                context.say(&format!("note: {}", not_signed_in(provider, &others)));
+                context.say(&format!("note: {}", not_signed_in_hint(provider, &others)));
             }
         }
     }
@@ -92,10 +86,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 }
 
 fn message(provider: &str, session: Option<&Session>, state: State, now: i64) -> String {
-    let start = start(provider).replace('`', "");
+    let start = run_start(provider).replace('`', "");
     let Some(session) = session else { return format!("Not signed in: {start}") };
     let past = match session.expires_at {
-        // A clock that was set back behind the token's birth proves nothing about its age.
+        // The clock was set back to before the token was issued.
         Some(at) if at > now => "dated ahead of this machine's clock".to_owned(),
         at => format!("expired {} ago", time::span(now.saturating_sub(at.unwrap_or(now)))),
     };

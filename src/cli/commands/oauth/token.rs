@@ -1,4 +1,4 @@
-//! `nexus oauth token`: a credential helper for other programs.
+//! `nexus oauth token`: prints an access token for other programs.
 
 use std::time::Duration;
 
@@ -9,29 +9,21 @@ use crate::cli::context::Context;
 use nexus::internal::time;
 use nexus::{Freshness, Session};
 
-/// Print a fresh access token and nothing else
-///
-/// It has at least 330 seconds or half its lifetime left, whichever is less; it is refreshed once if
-/// it has to be.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Use this provider of config.toml
+    /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
-    /// Ask for a token that lives at least so long (90s, 5m, 1h)
+    /// Minimum remaining lifetime of the token (90s, 5m, 1h)
     #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
     min_ttl: Option<Duration>,
 
-    /// Print an object for programs
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Prints the token.
-///
-/// # Errors
-/// Why there is none.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let client = context.client(args.provider.as_deref())?;
     let freshness = match args.min_ttl {
@@ -42,22 +34,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (generation, refreshable) = (seen.generation, seen.refreshable);
     let session = match seen.serves(freshness, seen.now()) {
         true => seen,
-        false => context.wait(async {
-            let _seen = context.progress();
+        false => context.block_on(async {
+            let _progress = context.progress();
             context.waiting("refreshing the token");
             Ok(client.ensure_fresh("", freshness, seen).await?)
         })?,
     };
-    // Where the refresh failed, that was said already.
+    // A failed refresh has printed its own note.
     if let (Some(wanted), Some(left)) = (args.min_ttl, left(&session))
         && left < i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)
         && (session.generation != generation || !refreshable)
     {
         let why = match refreshable {
-            true => "the server gives none that lives longer",
-            false => "there is no refresh token to get another one with",
+            true => "the server issues no longer-lived token",
+            false => "there is no refresh token to get a new one",
         };
-        context.say(&format!("note: the token lives for {} only; {why}", time::span(left)));
+        context.say(&format!("note: the token expires in {}; {why}", time::span(left)));
     }
     match args.json {
         true => context.print_object(&object(&client.provider().name, &session))?,

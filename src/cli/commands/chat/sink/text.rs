@@ -4,7 +4,7 @@ use super::super::Args;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::markdown::Rendered;
-use crate::cli::terminal::aside::Aside;
+use crate::cli::terminal::thinking::ThinkingSink;
 use nexus::Delta;
 use nexus::internal::clean::Lines;
 
@@ -13,7 +13,7 @@ pub(super) struct TextSink<'a> {
     context: &'a Context,
     page: Page<'a>,
     /// With `--thinking`.
-    thinking: Option<Aside>,
+    thinking: Option<ThinkingSink>,
     /// The text is printed at the end, if it matches the schema.
     held: bool,
     printed: bool,
@@ -24,7 +24,7 @@ impl<'a> TextSink<'a> {
         Self {
             context,
             page: Page::new(args.raw, context),
-            thinking: args.thinking.then(Aside::default),
+            thinking: args.thinking.then(ThinkingSink::default),
             held: args.schema.is_some(),
             printed: false,
         }

@@ -1,4 +1,4 @@
-//! How a conversation is told: as an object to programs, as Markdown to people.
+//! Conversations as JSON and as Markdown.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{Conversation, State, Turn};
 use nexus::Role;
 use nexus::internal::time;
 
-/// A conversation for programs, without what was said in it.
+/// A conversation as JSON, without its turns.
 pub(crate) fn summary(conversation: &Conversation) -> Value {
     json!({
         "id": conversation.id,
@@ -20,7 +20,7 @@ pub(crate) fn summary(conversation: &Conversation) -> Value {
     })
 }
 
-/// A conversation for programs, whole.
+/// A conversation as JSON, with its turns.
 pub(crate) fn object(conversation: &Conversation, turns: &[Turn]) -> Value {
     let mut object = summary(conversation);
     object["turns"] = turns
@@ -41,7 +41,7 @@ pub(crate) fn object(conversation: &Conversation, turns: &[Turn]) -> Value {
     object
 }
 
-/// Where words were found, for programs.
+/// A match as JSON.
 pub(crate) fn found(found: &Found) -> Value {
     json!({
         "conversation": found.conversation.id,
@@ -52,7 +52,7 @@ pub(crate) fn found(found: &Found) -> Value {
     })
 }
 
-/// A conversation for people.
+/// A conversation as Markdown.
 pub(crate) fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
     let Conversation { id, title, provider, model, system, created_at, .. } = conversation;
     let id = if id.is_empty() { String::new() } else { format!("{id}, ") };
