@@ -251,9 +251,9 @@ impl Context {
         progress::waiting(what);
     }
 
-    /// Sets the status to a function of the available columns.
-    pub(crate) fn waiting_within(&self, what: impl Fn(usize) -> String + Send + 'static) {
-        progress::waiting_within(what);
+    /// Sets the status to how far the work is, such as "3/9".
+    pub(crate) fn working(&self, what: impl Display) {
+        progress::working(what);
     }
 
     /// Whether stdout and stderr are the same terminal, pipe (`2>&1`) or file.

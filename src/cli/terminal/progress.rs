@@ -31,25 +31,19 @@ struct Line {
     timer: Option<JoinHandle<()>>,
 }
 
-enum Status {
-    /// A text that may contain names from elsewhere.
-    Text(String),
-    /// A function of the available columns.
-    Fitted(Box<dyn Fn(usize) -> String + Send>),
+struct Status {
+    text: String,
+    /// Whether it is a wait for a server, so that " (connecting)" may follow.
+    is_wait: bool,
 }
 
 impl Status {
     /// The text as shown in this many columns. It is cut to them, because a line that wraps cannot be erased.
     fn shown(&self, connecting: bool, columns: usize) -> String {
-        let text = match self {
-            Self::Fitted(text) => text(columns),
-            Self::Text(text) => clean::clean(text),
-        };
-        if connecting && matches!(self, Self::Text(_)) {
-            let longer = format!("{text} (connecting)");
-            if longer.chars().count() <= columns {
-                return longer;
-            }
+        let text = clean::clean(&self.text);
+        let longer = format!("{text} (connecting)");
+        if connecting && self.is_wait && longer.chars().count() <= columns {
+            return longer;
         }
         text.chars().take(columns).collect()
     }
@@ -120,14 +114,14 @@ pub(crate) fn is_enabled() -> bool {
     Line::lock().enabled
 }
 
-/// Sets the text of the line.
+/// Shows what is waited for.
 pub(crate) fn waiting(text: impl Display) {
-    set_status(|| Status::Text(text.to_string()));
+    set_status(|| Status { text: text.to_string(), is_wait: true });
 }
 
-/// Sets the text of the line to a function of the available columns.
-pub(crate) fn waiting_within(text: impl Fn(usize) -> String + Send + 'static) {
-    set_status(|| Status::Fitted(Box::new(text)));
+/// Shows how far the work is.
+pub(crate) fn working(text: impl Display) {
+    set_status(|| Status { text: text.to_string(), is_wait: false });
 }
 
 fn set_status(status: impl FnOnce() -> Status) {
@@ -179,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_line_is_drawn_by_one_write_that_erases_only_what_follows_it() {
-        let status = Some(Status::Fitted(Box::new(|_| "[=   ] 1/4".into())));
+        let status = Some(Status { text: "[=   ] 1/4".into(), is_wait: false });
         let mut line = Line { enabled: true, status, connecting: 0, shown: false, timer: None };
         let mut writes = Writes::default();
         line.draw(&mut writes);
@@ -190,10 +184,11 @@ mod tests {
 
     #[test]
     fn text_that_does_not_fit_is_dropped_from_its_end() {
-        let status = Status::Text("waiting for\x1b[2J a.example".into());
+        let status = Status { text: "waiting for\x1b[2J a.example".into(), is_wait: true };
         assert_eq!(status.shown(true, 80), "waiting for [2J a.example (connecting)");
         assert_eq!(status.shown(true, 30), "waiting for [2J a.example");
         assert_eq!(status.shown(false, 13), "waiting for [");
-        assert_eq!(Status::Fitted(Box::new(|columns| "=".repeat(columns * 2))).shown(true, 7), "=".repeat(7));
+        let work = Status { text: "=".repeat(9), is_wait: false };
+        assert_eq!((work.shown(true, 7), work.shown(true, 80)), ("=".repeat(7), "=".repeat(9)));
     }
 }

@@ -32,8 +32,7 @@ impl<'w> Progress<'w> {
     /// Draws the line.
     pub(super) fn draw(&self, tally: &Tally, pause: Option<Duration>) {
         if self.shown.is_some() {
-            let line = line(tally, self.total, pause, self.start.elapsed());
-            self.context.waiting_within(move |_| line.clone());
+            self.context.working(line(tally, self.total, pause, self.start.elapsed()));
         }
     }
 
