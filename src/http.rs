@@ -127,9 +127,9 @@ impl Http {
                 Ok(Some(format!("{}:{port}", proxy.host_str().unwrap_or_default())))
             }
             Ok(proxy) if proxy.host_str().is_some() => {
-                Err(unusable_proxy(name, &format!("a {} proxy", proxy.scheme())))
+                Err(unusable_proxy(name, &format!("{} proxies are not supported", proxy.scheme())))
             }
-            _ => Err(unusable_proxy(name, "no proxy")),
+            _ => Err(unusable_proxy(name, "not a proxy URL")),
         }
     }
 
@@ -160,19 +160,19 @@ impl Http {
             Err(error) => {
                 let unsent = match (send_error(error), self.proxy(&url)) {
                     (SendError::NeverSent(why), Ok(Some(proxy))) => {
-                        SendError::NeverSent(format!("by way of the proxy {proxy}: {why}"))
+                        SendError::NeverSent(format!("through the proxy {proxy}: {why}"))
                     }
                     (SendError::NotTls, Ok(Some(proxy))) => {
-                        SendError::NeverSent(format!("by way of the proxy {proxy}: what answers does not speak TLS"))
+                        SendError::NeverSent(format!("through the proxy {proxy}: the server does not speak TLS"))
                     }
                     (unsent, _) => unsent,
                 };
                 self.tell(|| match &unsent {
-                    SendError::Untrusted(problem) => format!("* never sent: {problem}"),
-                    SendError::NeverSent(why) => format!("* never sent: {why}"),
-                    SendError::NotTls => "* never sent: what answers does not speak TLS".into(),
-                    SendError::PerhapsSent(why) => format!("* no answer: {why}"),
-                    SendError::TooLate => "* no answer in time".into(),
+                    SendError::Untrusted(problem) => format!("* not sent: {problem}"),
+                    SendError::NeverSent(why) => format!("* not sent: {why}"),
+                    SendError::NotTls => "* not sent: the server does not speak TLS".into(),
+                    SendError::PerhapsSent(why) => format!("* no response: {why}"),
+                    SendError::TooLate => "* no response in time".into(),
                 });
                 Err(unsent)
             }
@@ -291,8 +291,8 @@ fn roots(from: Roots) -> Result<rustls::RootCertStore> {
     Ok(store)
 }
 
-fn unusable_proxy(variable: &str, proxy: &str) -> HttpError {
-    HttpError::UnusableProxy { variable: variable.into(), proxy: proxy.into() }
+fn unusable_proxy(variable: &str, reason: &str) -> HttpError {
+    HttpError::UnusableProxy { variable: variable.into(), reason: reason.into() }
 }
 
 fn system(action: &'static str, error: &dyn Error) -> HttpError {

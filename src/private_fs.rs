@@ -57,7 +57,7 @@ impl Privacy {
     /// # Errors
     /// What it does not do, and why.
     fn prove_folder(&self, path: &Path) -> Result<(), String> {
-        let what = if path.is_dir() { "used" } else { "made" };
+        let what = if path.is_dir() { "used" } else { "created" };
         self.folder(path).map_err(|error| format!("this folder cannot be {what}: {error}"))?;
         let probe = path.join(format!("probe-{}", std::process::id()));
         // One that somebody of this number left behind proves nothing.
@@ -92,7 +92,7 @@ impl Privacy {
         file.sync_all()?;
         let read = Zeroizing::new(fs::read_to_string(draft)?);
         if read.trim_end() != line {
-            return Err(io::Error::other("what was written is not what can be read"));
+            return Err(io::Error::other("the file does not read back as written"));
         }
         fs::rename(draft, path)?;
         sync_folder(folder)
@@ -112,10 +112,10 @@ impl Privacy {
         use std::os::unix::fs::MetadataExt as _;
         let found = fs::symlink_metadata(path)?;
         if found.file_type().is_symlink() {
-            return refused("this is a symbolic link, which could lead to somebody else's file");
+            return refused("this is a symbolic link, which could point to another user's file");
         }
         if !found.is_file() {
-            return refused("this is no file");
+            return refused("this is not a regular file");
         }
         if found.uid() != rustix::process::geteuid().as_raw() {
             return refused("this file belongs to another user");
@@ -136,7 +136,7 @@ impl Privacy {
         match found.mode() & 0o022 {
             0 if found.uid() == 0 => Ok(()),
             0 => refused(&format!("its folder {} belongs to another user", path.display())),
-            _ => refused(&format!("others can put files into its folder {}", path.display())),
+            _ => refused(&format!("other users can write to its folder {}", path.display())),
         }
     }
 

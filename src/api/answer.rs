@@ -214,7 +214,7 @@ impl Answer {
             };
             if chunk.is_some() && self.quiet_until.is_some_and(|until| until <= Instant::now()) {
                 let minutes = QUIET.as_secs() / 60;
-                let reason = format!("nothing but signs of life came for {minutes} minutes");
+                let reason = format!("only keep-alives came for {minutes} minutes");
                 return Poll::Ready(Err(self.exchange.cut(reason)));
             }
             match (&mut self.form, chunk) {

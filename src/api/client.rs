@@ -119,7 +119,7 @@ impl<'a> ApiClient<'a> {
         }
         Err(ApiError::InvalidResponse {
             host: provider::host(self.base),
-            description: format!("with a list of models that goes on after {MAX_PAGES} pages"),
+            description: format!("with a list of models with more than {MAX_PAGES} pages"),
         })
     }
 
@@ -173,13 +173,13 @@ pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let mut headers: HeaderMap = defaults.collect();
     for (name, value) in &provider.api.headers {
         let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| unusable(name, "a header's name is letters, digits and hyphens"))?;
+            .map_err(|_| unusable(name, "a header name has only letters, digits and hyphens"))?;
         if value.is_empty() {
             headers.remove(key);
             continue;
         }
         let mut value = HeaderValue::from_str(value)
-            .map_err(|_| unusable(name, "its value has characters that no header can carry"))?;
+            .map_err(|_| unusable(name, "its value has characters that are not allowed in a header"))?;
         value.set_sensitive(true);
         headers.insert(key, value);
     }

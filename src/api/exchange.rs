@@ -66,7 +66,7 @@ impl Exchange {
 
     /// The error for a body that is larger than [`MAX_WHOLE`].
     pub(super) fn too_large(&self) -> ApiError {
-        self.invalid(format!("more than {} MiB at once", MAX_WHOLE / 1024 / 1024))
+        self.invalid(format!("with more than {} MiB in one piece", MAX_WHOLE / 1024 / 1024))
     }
 
     /// Reads a body that is not a stream to its end.

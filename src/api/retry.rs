@@ -120,7 +120,7 @@ impl fmt::Display for Retry {
             Some(refusal) => f.write_str(&refusal.summary())?,
             None => self.error.fmt(f)?,
         }
-        write!(f, "; trying again in {} ({} of {})", time::wait(self.wait), self.number, self.of)
+        write!(f, "; retrying in {} ({} of {})", time::wait(self.wait), self.number, self.of)
     }
 }
 
@@ -230,12 +230,12 @@ mod tests {
         let asked = Some(Duration::from_secs(4));
         let failure = refused(Refusal { kind, message, retry_after: asked, ..refusal(529) });
         let retry = RetryPolicy::default().retry(&failure, 0, AGES, 0.0).unwrap();
-        let said = "llm.example.com answered 529 overloaded_error; trying again in 4 seconds (1 of 2)";
+        let said = "llm.example.com answered 529 overloaded_error; retrying in 4 seconds (1 of 2)";
         assert_eq!(retry.to_string(), said);
         let (host, reason) = ("llm.example.com".into(), "Connection refused".into());
         let lost = HttpError::Unreachable { host, reason }.into();
         let retry = RetryPolicy::default().retry(&lost, 1, AGES, 1.0).unwrap();
-        let said = "cannot reach llm.example.com: Connection refused; trying again in 750 ms (2 of 2)";
+        let said = "cannot reach llm.example.com: Connection refused; retrying in 750 ms (2 of 2)";
         assert_eq!(retry.to_string(), said);
     }
 }

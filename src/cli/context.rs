@@ -403,7 +403,7 @@ fn in_words(notice: &Notice, provider: &str) -> String {
             start(provider)
         ),
         Notice::EarlierSession { provider, host, end: EarlierSession::PerhapsShared } => format!(
-            "the earlier session stays at {host} until it expires; where this server keeps sign-ins apart, \
+            "the earlier session stays valid at {host} until it expires; where this server keeps sign-ins apart, \
              `revoke_replaced = true` under [provider.{provider}] revokes it next time"
         ),
         other => other.to_string(),

@@ -29,7 +29,7 @@ pub enum HttpError {
         problem: CertificateProblem,
     },
     /// An https URL leads to a server that does not speak TLS. Nothing was sent.
-    #[error("{host} does not speak TLS, as an https:// address wants it to")]
+    #[error("{host} does not speak TLS, which https:// requires")]
     NotTls {
         /// The server's host.
         host: String,
@@ -44,15 +44,15 @@ pub enum HttpError {
         reason: String,
     },
     /// The environment names a proxy that cannot be used.
-    #[error("{variable} names {proxy}, which nexus cannot use")]
+    #[error("cannot use the proxy in {variable}: {reason}")]
     UnusableProxy {
         /// The environment variable.
         variable: String,
-        /// What it names: "no proxy", or "a socks5 proxy". Never its value, which may hold a password.
-        proxy: String,
+        /// What is wrong with it. Never its value, which may hold a password.
+        reason: String,
     },
     /// The system has no CA certificates to check a server's certificate with.
-    #[error("no certificate authorities to check https with ({reason})")]
+    #[error("no CA certificates to verify https with ({reason})")]
     NoRoots {
         /// What happened when they were looked for.
         reason: String,
@@ -82,11 +82,11 @@ pub enum CertificateProblem {
 impl fmt::Display for CertificateProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownIssuer => f.write_str("its certificate is from an authority that this machine does not know"),
-            Self::AuthorityCertificate => f.write_str(
-                "its certificate is an authority's own, and must be one that the authority signed for this server",
-            ),
-            Self::Other(problem) => write!(f, "its certificate: {problem}"),
+            Self::UnknownIssuer => f.write_str("its certificate was issued by an unknown certificate authority"),
+            Self::AuthorityCertificate => {
+                f.write_str("it presents a certificate authority's own certificate instead of a server certificate")
+            }
+            Self::Other(problem) => write!(f, "its certificate is invalid: {problem}"),
         }
     }
 }

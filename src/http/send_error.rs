@@ -30,7 +30,7 @@ impl SendError {
             Self::Untrusted(problem) => HttpError::Untrusted { host, problem },
             Self::NotTls => HttpError::NotTls { host },
             Self::NeverSent(reason) | Self::PerhapsSent(reason) => HttpError::Unreachable { host, reason },
-            Self::TooLate => HttpError::Unreachable { host, reason: "no answer in time".into() },
+            Self::TooLate => HttpError::Unreachable { host, reason: "no response in time".into() },
         }
     }
 }

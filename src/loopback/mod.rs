@@ -85,8 +85,7 @@ impl Listener {
         if !host.eq_ignore_ascii_case("localhost") {
             let literal = host.trim_start_matches('[').trim_end_matches(']');
             let address = literal.parse::<IpAddr>().ok().filter(IpAddr::is_loopback);
-            let address =
-                address.ok_or_else(|| BindError::Unusable(format!("`{host}` is not this machine's loopback")))?;
+            let address = address.ok_or_else(|| BindError::Unusable(format!("`{host}` is not a loopback address")))?;
             let socket = listen(address, port).map_err(|error| refused(address, port, error))?;
             return Ok(match address {
                 IpAddr::V4(_) => Self::new(Some(socket), None)?,

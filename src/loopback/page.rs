@@ -116,13 +116,13 @@ pub(crate) fn redirect(status: StatusCode, to: &str) -> Response<Full<Bytes>> {
             response.headers_mut().insert(LOCATION, location);
             response
         }
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "this address does not fit into a header\n"),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "this URL does not fit into a header\n"),
     }
 }
 
 /// The answer to a method that a path does not know.
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed} is understood here\n"));
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed} is allowed here\n"));
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -126,8 +126,8 @@ impl AuthorizationRequest {
         };
         match &answer.state {
             Some(state) if same(state, &self.state) => {}
-            Some(_) => return Verdict::NotOurs("this answer belongs to another sign-in"),
-            None => return Verdict::NotOurs("this answer has no state"),
+            Some(_) => return Verdict::NotOurs("this response belongs to another sign-in"),
+            None => return Verdict::NotOurs("this response has no `state`"),
         }
         if let Err(mismatch) = self.check_issuer(answer.issuer.as_deref()) {
             return Verdict::Refused(mismatch);
@@ -136,7 +136,7 @@ impl AuthorizationRequest {
             // A parameter without a value counts as left out (RFC 6749, section 3.1).
             (Some(error), None) if !error.is_empty() => Verdict::Refused(self.refused(&error, answer.description)),
             (None, Some(code)) if !code.is_empty() => Verdict::Granted(AuthorizationCode::new(code)),
-            _ => Verdict::Unclear("this answer has neither a code nor an error"),
+            _ => Verdict::Unclear("this response has neither `code` nor `error`"),
         }
     }
 
@@ -287,7 +287,7 @@ impl Answer {
         let mut names = HashSet::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if !names.insert(name.clone()) {
-                return Err("this answer says something twice");
+                return Err("this response repeats a parameter");
             }
             let slot = match &*name {
                 "code" => &mut answer.code,

@@ -18,7 +18,7 @@ pub(super) type Result<T> = std::result::Result<T, SignInError>;
 #[non_exhaustive]
 pub enum SignInError {
     /// The authorization server does not know the client, or the client's authentication failed.
-    #[error("{host} does not accept the client id `{client_id}`{}", quoted(description))]
+    #[error("{host} rejected the client id `{client_id}`{}", quoted(description))]
     ClientRefused {
         /// The provider's name.
         provider: String,
@@ -38,7 +38,7 @@ pub enum SignInError {
         reason: String,
     },
     /// The server says that the redirect URI is not the registered one.
-    #[error("{host} does not accept the redirect URI `{uri}`{}", quoted(description))]
+    #[error("{host} rejected the redirect URI `{uri}`{}", quoted(description))]
     RedirectMismatch {
         /// The URI exactly as sent.
         uri: String,
@@ -80,7 +80,7 @@ pub enum SignInError {
         got: String,
     },
     /// The server did not redeem the authorization code: it has expired or was redeemed before.
-    #[error("{host} would not redeem the authorization code{}", quoted(description))]
+    #[error("{host} rejected the authorization code{}", quoted(description))]
     CodeRefused {
         /// The provider's name.
         provider: String,
@@ -90,7 +90,7 @@ pub enum SignInError {
         description: String,
     },
     /// The token endpoint did not redeem the authorization code, and the code is not the reason.
-    #[error("the authorization code could not be redeemed: {host} {}", failure.description)]
+    #[error("the authorization code could not be exchanged: {host} {}", failure.description)]
     ExchangeFailed {
         /// The provider's name.
         provider: String,
@@ -114,15 +114,15 @@ pub enum SignInError {
         reason: &'static str,
     },
     /// The provider's configuration sets a parameter of the authorization URL that every sign-in draws anew.
-    #[error("the provider {provider} sets `{parameter}` of the authorization URL itself")]
+    #[error("the provider {provider} sets the reserved authorization parameter `{parameter}`")]
     ReservedParameter {
         /// The provider's name.
         provider: String,
         /// The parameter's name.
         parameter: String,
     },
-    /// The token endpoint answered something that is not a token response (RFC 6749, section 5).
-    #[error("{host} answered {description}")]
+    /// The token endpoint sent something that is not a token response (RFC 6749, section 5).
+    #[error("{host} sent an invalid token response: {description}")]
     InvalidResponse {
         /// The server's host.
         host: String,
@@ -151,25 +151,21 @@ fn quoted(description: &str) -> String {
 fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, turned_away: u32) -> String {
     let wrong = match turned_away {
         0 => String::new(),
-        1 => " (1 answer with a wrong state was turned away)".into(),
-        _ => format!(" ({turned_away} answers with a wrong state were turned away)"),
+        1 => " (1 response with a wrong `state` was rejected)".into(),
+        count => format!(" ({count} responses with a wrong `state` were rejected)"),
     };
     format!(
-        "nobody signed in within {}{wrong}; a server that dislikes the client id or the redirect URI cannot tell nexus \
-         so. Sent were client id `{client_id}` and redirect URI `{redirect_uri}`",
-        time::span(whole_seconds(waited))
+        "timed out after {}{wrong}; if the browser showed an error, the server may have rejected client id \
+         `{client_id}` or redirect URI `{redirect_uri}`",
+        time::span(time::rounded_up(waited))
     )
 }
 
 fn issuer_mismatch(expected: &str, got: &str) -> String {
     match got {
-        "" => format!("the answer to the sign-in names no issuer, but {expected} promises to"),
-        got => format!("the answer to the sign-in comes from `{got}`, but `{expected}` was asked"),
+        "" => format!("the authorization response names no issuer; expected `{expected}`"),
+        got => format!("the authorization response is from issuer `{got}`; expected `{expected}`"),
     }
-}
-
-fn whole_seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl ErrorInfo for SignInError {

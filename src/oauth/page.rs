@@ -7,7 +7,7 @@ use hyper::{Response, StatusCode};
 use crate::clean::{clean, visible};
 use crate::loopback::page::{self, Page, Tone, escape, sentence};
 
-const FOOT: &str = "This page comes from nexus on your own machine and holds no script, no tracker and no secret.";
+const FOOT: &str = "This page is served by nexus on your own machine. It contains no scripts, trackers or secrets.";
 
 /// How a sign-in ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,14 +34,14 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
                 Some(account) => format!("Signed in as <strong>{}</strong>.", escape(&clean(account))),
                 None => "The session is stored.".into(),
             };
-            let body = format!("<p>{who}</p>\n<p>You can close this tab and go back to the terminal.</p>");
+            let body = format!("<p>{who}</p>\n<p>You can close this tab and return to the terminal.</p>");
             Page { title: "Signed in", tone: Tone::Done, label: "", body, foot: FOOT }
         }
         Outcome::Failed { message, next_step } => {
             // As a list, since a sentence that begins with a host or a name must keep its small letter.
             let body = format!(
                 "<dl>\n<div><dt>What happened</dt><dd>{}</dd></div>\n<div class=\"way-out\"><dt>What to do \
-                 next</dt><dd>{}</dd></div>\n</dl>\n<p>The terminal says the same. You can close this tab.</p>",
+                 next</dt><dd>{}</dd></div>\n</dl>\n<p>The terminal shows this message too. You can close this tab.</p>",
                 sentence(&visible(message)),
                 sentence(&visible(next_step)),
             );
@@ -66,8 +66,8 @@ pub(super) fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
 /// The page for an answer that is not the one waited for.
 pub(super) fn not_ours(why: &str) -> Response<Full<Bytes>> {
     let body = format!(
-        "<p>{}. It changed nothing.</p>\n<p>This may be an old tab. Go on in the newest one, or open the address again \
-         that the terminal shows.</p>",
+        "<p>{}. It was ignored.</p>\n<p>This may be an old tab. Use the newest one, or open the URL in the terminal \
+         again.</p>",
         sentence(&capitalized(why)),
     );
     let page = Page { title: "Not this sign-in", tone: Tone::Notice, label: "", body, foot: FOOT };

@@ -30,7 +30,7 @@ pub fn challenge(verifier: &Verifier) -> String {
 pub fn random_text() -> Result<String> {
     let mut bytes = Zeroizing::new([0; RANDOM_BYTES]);
     SysRng.try_fill_bytes(bytes.as_mut()).map_err(|error| SignInError::System {
-        description: format!("the operating system gave no random numbers: {error}"),
+        description: format!("the operating system returned no random bytes: {error}"),
     })?;
     Ok(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
 }

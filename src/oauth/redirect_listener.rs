@@ -154,7 +154,7 @@ impl RedirectListener {
         self.arrivals.close();
         while let Ok(late) = self.arrivals.try_recv() {
             let ours = self.desk.is_the_answer(&late.query);
-            let _ = late.reply.send(ours.then_some(()).ok_or("this sign-in has its answer already"));
+            let _ = late.reply.send(ours.then_some(()).ok_or("this sign-in already has a response"));
         }
         verdict
     }
@@ -179,7 +179,7 @@ impl RedirectListener {
             let _ = reply.send(Ok(()));
             return verdict;
         }
-        Err(SignInError::System { description: "the listener for the sign-in is gone".into() })
+        Err(SignInError::System { description: "the redirect listener has stopped".into() })
     }
 
     /// Tells the browsers that are held how it ended, and closes the listener. It waits for them to
@@ -204,17 +204,17 @@ impl Drop for RedirectListener {
 impl Desk {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if !loopback::addressed_to_us(&request, self.port) {
-            return page::text(StatusCode::MISDIRECTED_REQUEST, "this is not the host you asked for\n");
+            return page::text(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n");
         }
         let path = request.uri().path();
         if ![&self.path, &self.page_path, SHORT_PATH].contains(&path) {
-            return page::text(StatusCode::NOT_FOUND, "there is nothing here\n");
+            return page::text(StatusCode::NOT_FOUND, "not found\n");
         }
         if request.method() != Method::GET {
             return page::method_not_allowed("GET");
         }
         if speculative(request.headers()) {
-            return page::text(StatusCode::SERVICE_UNAVAILABLE, "this address is for a person to open\n");
+            return page::text(StatusCode::SERVICE_UNAVAILABLE, "prefetching is not supported\n");
         }
         if path == self.path {
             self.take_in(request.uri().query().unwrap_or_default(), wants_page(request.headers())).await
@@ -229,7 +229,7 @@ impl Desk {
     async fn take_in(&self, query: &str, browser: bool) -> Response<Full<Bytes>> {
         let held = browser.then(|| PendingBrowser::new(&self.browsers));
         let ours = match self.answer.get() {
-            Some(_) => self.is_the_answer(query).then_some(()).ok_or("this sign-in has its answer already"),
+            Some(_) => self.is_the_answer(query).then_some(()).ok_or("this sign-in already has a response"),
             None => self.judged(query).await,
         };
         if let Err(why) = ours {
@@ -256,7 +256,7 @@ impl Desk {
         {
             return judgement;
         }
-        if self.is_the_answer(query) { Ok(()) } else { Err("nobody is waiting for this answer any more") }
+        if self.is_the_answer(query) { Ok(()) } else { Err("this sign-in is over") }
     }
 
     fn is_the_answer(&self, query: &str) -> bool {
@@ -266,7 +266,7 @@ impl Desk {
     fn show_outcome(&self) -> Response<Full<Bytes>> {
         let outcome = self.outcome.borrow();
         let Some(outcome) = &*outcome else {
-            return page::text(StatusCode::NOT_FOUND, "there is nothing here yet\n");
+            return page::text(StatusCode::NOT_FOUND, "the sign-in has not ended yet\n");
         };
         self.browsers.send_modify(|browsers| browsers.told += 1);
         pages::outcome(outcome)
@@ -282,7 +282,7 @@ impl Desk {
         }
         let mut authorize = self.authorize.subscribe();
         let Ok(url) = authorize.wait_for(Option::is_some).await.map(|url| url.clone().unwrap_or_default()) else {
-            return page::text(StatusCode::SERVICE_UNAVAILABLE, "no sign-in is under way\n");
+            return page::text(StatusCode::SERVICE_UNAVAILABLE, "no sign-in is in progress\n");
         };
         if wants_page(headers) {
             page::redirect(StatusCode::FOUND, &url)
@@ -337,11 +337,11 @@ fn wants_page(headers: &HeaderMap) -> bool {
 fn listenable(uri: &str) -> std::result::Result<Url, String> {
     let url = Url::parse(uri).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => "it does not begin with `http://`".to_owned(),
-        error => format!("it is no URL ({error})"),
+        error => format!("it is not a URL ({error})"),
     })?;
     let why = match url.scheme() {
-        "https" => "it is https, for which nexus would need a certificate; write it with http",
-        "http" if !provider::is_loopback(&url) => "it leads to another machine than this one",
+        "https" => "it is https, which needs a certificate; use http",
+        "http" if !provider::is_loopback(&url) => "it points to another machine",
         "http" if !url.username().is_empty() || url.password().is_some() => "it contains a user name or password",
         "http" if url.query().is_some() => "it contains a query",
         "http" if url.fragment().is_some() => "it contains a fragment",

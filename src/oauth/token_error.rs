@@ -13,13 +13,13 @@ use crate::http::HttpError;
 #[non_exhaustive]
 pub(crate) enum TokenError {
     /// The request could not be sent, and another try fails too until something is fixed.
-    #[error("was not asked ({0})")]
+    #[error("was not contacted ({0})")]
     Unsendable(HttpError),
     /// The server did not receive the request, so the credential is unused.
     #[error("could not be reached ({0})")]
     NeverSent(String),
     /// The response was lost. The server may have spent the credential.
-    #[error("gave no usable answer ({reason})")]
+    #[error("sent no usable response ({reason})")]
     PerhapsSpent {
         /// What happened.
         reason: String,
@@ -32,7 +32,7 @@ pub(crate) enum TokenError {
     #[error("did not answer within {} seconds", .0.as_secs())]
     TooLate(Duration),
     /// The response is not one that RFC 6749 knows. The server may have spent the credential.
-    #[error("gave no usable answer ({0})")]
+    #[error("sent no usable response ({0})")]
     InvalidResponse(String),
     /// The server refused (RFC 6749, section 5.2).
     #[error("{}", refused(*status, error, description))]
@@ -151,7 +151,7 @@ mod tests {
         for (error, message, temporary) in [
             (TokenError::TooLate(Duration::from_secs(30)), "did not answer within 30 seconds", true),
             (TokenError::NeverSent("refused".into()), "could not be reached (refused)", true),
-            (TokenError::lost("cut"), "gave no usable answer (cut)", true),
+            (TokenError::lost("cut"), "sent no usable response (cut)", true),
             (refused, "answered 404: no", false),
         ] {
             let failure = error.failure();

@@ -47,23 +47,23 @@ impl TokenResponse {
     /// What is wrong with the body. It quotes nothing of it, because it may be a token.
     pub fn parse(body: &[u8], dated: Option<i64>) -> Result<Self, String> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
-            return Err("no JSON object".into());
+            return Err("not a JSON object".into());
         };
         let mut text = |name: &str| match fields.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
-        let access_token = text("access_token").filter(|token| !token.is_empty()).ok_or("no access_token")?;
+        let access_token = text("access_token").filter(|token| !token.is_empty()).ok_or("no `access_token`")?;
         if access_token.len() > LONGEST_TOKEN || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("an access_token that fits into no header".into());
+            return Err("an `access_token` that does not fit into a header".into());
         }
         let refresh_token = text("refresh_token").filter(|token| !token.is_empty());
         if refresh_token.as_ref().is_some_and(|token| token.len() > LONGEST_TOKEN) {
-            return Err("a refresh_token beyond 16 KiB".into());
+            return Err("a `refresh_token` of more than 16 KiB".into());
         }
         let token_type = text("token_type").unwrap_or_else(|| "Bearer".into());
         if !token_type.eq_ignore_ascii_case("bearer") {
-            return Err("a token_type other than Bearer".into());
+            return Err("a `token_type` other than Bearer".into());
         }
         let scopes = text("scope").filter(|scopes| scopes.len() <= LONGEST_SCOPES);
         let scopes = scopes.map(|scopes| scopes.split_whitespace().map(String::from).collect());
@@ -294,12 +294,12 @@ mod tests {
             ("", "no JSON object"),
             ("<html>tok</html>", "no JSON object"),
             ("[]", "no JSON object"),
-            ("{}", "no access_token"),
-            (r#"{"access_token":""}"#, "no access_token"),
-            (r#"{"access_token":7}"#, "no access_token"),
-            (r#"{"access_token":"two words"}"#, "an access_token that fits into no header"),
-            (r#"{"access_token":"line\nbreak"}"#, "an access_token that fits into no header"),
-            (r#"{"access_token":"t","token_type":"DPoP"}"#, "a token_type other than Bearer"),
+            ("{}", "no `access_token`"),
+            (r#"{"access_token":""}"#, "no `access_token`"),
+            (r#"{"access_token":7}"#, "no `access_token`"),
+            (r#"{"access_token":"two words"}"#, "an `access_token` that does not fit into a header"),
+            (r#"{"access_token":"line\nbreak"}"#, "an `access_token` that does not fit into a header"),
+            (r#"{"access_token":"t","token_type":"DPoP"}"#, "a `token_type` other than Bearer"),
         ] {
             assert_eq!(TokenResponse::parse(body.as_bytes(), None).err().as_deref(), Some(why), "{body}");
         }

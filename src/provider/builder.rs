@@ -140,7 +140,7 @@ mod tests {
         let refused = ProviderConfig::named("work").with_token_url("http://id.example.com/token").unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "the `token_url` of the provider work is http, which nexus speaks on loopback only; use https"
+            "the `token_url` of the provider work is http; plain http is allowed on loopback only"
         );
     }
 }

@@ -241,15 +241,15 @@ pub fn endpoint_url(text: &str) -> Result<Url, String> {
     if !text.contains("://") {
         return Err("does not begin with `https://`".into());
     }
-    let url = Url::parse(text).map_err(|error| format!("is no URL ({error})"))?;
+    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
-        "http" => return Err("is http, which nexus speaks on loopback only; use https".into()),
+        "http" => return Err("is http; plain http is allowed on loopback only".into()),
         other => return Err(format!("is {other}, but must be https")),
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err("names no host".into());
+        return Err("has no host".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not contain a user name or password".into());
@@ -295,8 +295,8 @@ mod tests {
             assert!(endpoint_url(good).is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("http://id.example.com/token", "is http, which nexus speaks on loopback only; use https"),
-            ("http://localhost.example.com/", "is http, which nexus speaks on loopback only; use https"),
+            ("http://id.example.com/token", "is http; plain http is allowed on loopback only"),
+            ("http://localhost.example.com/", "is http; plain http is allowed on loopback only"),
             ("ftp://id.example.com/", "is ftp, but must be https"),
             ("https://user:pw@id.example.com/", "must not contain a user name or password"),
             ("https://id.example.com/#part", "must not contain a fragment"),

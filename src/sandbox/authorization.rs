@@ -11,8 +11,8 @@ use super::{Issuer, Seen, State};
 use crate::loopback::page::{self, Page, Tone, escape};
 
 const LABEL: &str = "Sandbox: part of nexus demo, not a real account";
-const FOOT: &str = "This page comes from a program on this machine. No password is asked for, and nothing leaves it.";
-const DENIED: &str = "the person said no";
+const FOOT: &str = "This page is served on this machine. It asks for no password and sends nothing elsewhere.";
+const DENIED: &str = "the user denied the request";
 
 /// What is granted when no scope is asked for.
 const USUAL_SCOPE: &str = "model.request model.read";
@@ -43,11 +43,11 @@ pub(super) fn decide(state: &mut State, seen: &Seen) -> Response<Full<Bytes>> {
     // A form on a page that says `no-referrer` is sent with the origin `null`, ours among them; what
     // keeps others out then is the ticket.
     if seen.header("origin").is_some_and(|origin| origin != "null" && origin != state.origin) {
-        return refuse("this decision was sent by another page");
+        return refuse("this decision was sent by another site");
     }
     let ticket = seen.field("ticket").unwrap_or_default();
     let Some(asked) = state.grants.take_ticket(&ticket) else {
-        return refuse("this page was answered already, or never asked");
+        return refuse("this decision was already made, or its page has expired");
     };
     let (uri, sent) = (asked.redirect_uri.clone(), asked.state.clone());
     match seen.field("decision").as_deref() {
@@ -84,7 +84,7 @@ fn check(state: &State, seen: &Seen) -> Result<Asked, Wrong> {
     let required =
         |name| only(&parameters, name).map_err(invalid)?.ok_or_else(|| invalid(format!("{name} is missing")));
     if required("response_type")? != "code" {
-        return Err(wrong("unsupported_response_type", "only response_type code is known here".into()));
+        return Err(wrong("unsupported_response_type", "only the response_type `code` is supported".into()));
     }
     required("state")?;
     let challenge = required("code_challenge")?;
@@ -92,12 +92,12 @@ fn check(state: &State, seen: &Seen) -> Result<Asked, Wrong> {
         return Err(invalid("code_challenge_method must be S256".into()));
     }
     if challenge.len() != 43 || !challenge.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
-        return Err(invalid("code_challenge is no S256 challenge".into()));
+        return Err(invalid("code_challenge is not an S256 challenge".into()));
     }
     let scope = only(&parameters, "scope").map_err(invalid)?.unwrap_or(USUAL_SCOPE);
     let unknown = |scope: &&str| settings.scopes.as_ref().is_some_and(|known| !known.iter().any(|one| one == scope));
     if let Some(scope) = scope.split(' ').find(unknown) {
-        return Err(wrong("invalid_scope", format!("the scope {scope} is not known here")));
+        return Err(wrong("invalid_scope", format!("the scope {scope} is not supported")));
     }
     Ok(Asked {
         redirect_uri: redirect_uri.into(),
@@ -110,7 +110,7 @@ fn check(state: &State, seen: &Seen) -> Result<Asked, Wrong> {
 /// Leads the browser back to the client. 303, so that the form's body is not sent on (RFC 9700,
 /// section 4.12).
 fn lead_back(state: &State, redirect_uri: &str, sent: Option<&str>, said: &[(&str, &str)]) -> Response<Full<Bytes>> {
-    let Ok(mut to) = Url::parse(redirect_uri) else { return refuse("the redirect URI is none") };
+    let Ok(mut to) = Url::parse(redirect_uri) else { return refuse("the redirect URI is not a URL") };
     {
         let mut query = to.query_pairs_mut();
         query.extend_pairs(said);
@@ -128,8 +128,8 @@ fn lead_back(state: &State, redirect_uri: &str, sent: Option<&str>, said: &[(&st
 
 fn refuse(why: &str) -> Response<Full<Bytes>> {
     let body = format!(
-        "<p>{}.</p>\n<p>For your safety you are not sent back to the program that asked. Close this tab, compare its \
-         settings with what is registered, and start again.</p>",
+        "<p>{}.</p>\n<p>For your safety, this page does not redirect back to the program. Close this tab, compare the \
+         program's settings with the registered client, and start again.</p>",
         page::sentence(&capitalized(why))
     );
     let page = Page { title: "This request cannot be trusted", tone: Tone::Failed, label: LABEL, body, foot: FOOT };
@@ -149,10 +149,10 @@ fn consent(state: &mut State, asked: Asked) -> Response<Full<Bytes>> {
     let ticket = state.grants.ticket(asked);
     let settings = &state.settings;
     let body = format!(
-        "<p><strong>{client}</strong> wants to talk to the sandbox's models in your name, until you sign out.</p>\n\
+        "<p><strong>{client}</strong> wants to use the sandbox's models on your behalf until you sign out.</p>\n\
          <dl>\n<div><dt>Account</dt><dd>{account}, {organization}</dd></div>\n\
-         <div><dt>It may</dt><dd>{scopes}</dd></div>\n\
-         <div><dt>You are sent back to</dt><dd><code>{back_shown}</code></dd></div>\n</dl>\n\
+         <div><dt>Scopes</dt><dd>{scopes}</dd></div>\n\
+         <div><dt>Redirects to</dt><dd><code>{back_shown}</code></dd></div>\n</dl>\n\
          <form method=\"post\" action=\"authorize/decision\">\n\
          <input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\
          <button name=\"decision\" value=\"allow\">Allow</button>\n\

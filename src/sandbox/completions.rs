@@ -66,7 +66,7 @@ fn admit(state: &mut State, seen: &Seen) -> Result<String, Answer> {
         return Err(refusal(401, "invalid_api_key", why, Value::Null).header("x-request-id", &request_id));
     }
     match seen.headers.iter().find(|(name, _)| name.starts_with("anthropic-")) {
-        Some((name, _)) => Err(invalid("this header is none of this API's", json!(name))),
+        Some((name, _)) => Err(invalid("this header does not belong to this API", json!(name))),
         None => Ok(request_id),
     }
 }
@@ -94,7 +94,7 @@ fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
     let json_sent = seen.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
     let body = seen.json();
     let members = body.as_object().filter(|_| json_sent);
-    let members = members.ok_or_else(|| invalid("the body is no JSON object", Value::Null))?;
+    let members = members.ok_or_else(|| invalid("the body is not a JSON object", Value::Null))?;
     if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
         return Err(invalid(&format!("Unrecognized request argument supplied: {unknown}"), Value::Null));
     }

@@ -123,7 +123,7 @@ fn invalid(message: &str) -> Answer {
 fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
     let json_sent = seen.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
     let body = seen.json();
-    let members = body.as_object().filter(|_| json_sent).ok_or_else(|| invalid("the body is no JSON object"))?;
+    let members = body.as_object().filter(|_| json_sent).ok_or_else(|| invalid("the body is not a JSON object"))?;
     if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
         return Err(invalid(&format!("{unknown}: Extra inputs are not permitted")));
     }

@@ -307,11 +307,11 @@ async fn serve(listener: Listener, shared: Arc<Shared>) {
 /// Keeps what was asked, follows the script if there is one, and does the work.
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Option<Response<AnyBody>> {
     if !loopback::addressed_to_us(&request, shared.port) {
-        return Some(boxed(page::text(StatusCode::MISDIRECTED_REQUEST, "this is not the host you asked for\n")));
+        return Some(boxed(page::text(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n")));
     }
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_BYTES).collect().await else {
-        return Some(boxed(page::text(StatusCode::PAYLOAD_TOO_LARGE, "this body is too large or was cut\n")));
+        return Some(boxed(page::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete\n")));
     };
     let (seen, script) = {
         let mut state = shared.state();
@@ -362,7 +362,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Option<Respo
 /// Does what an endpoint does.
 fn work(state: &mut State, seen: &Seen, method: &Method) -> Reply {
     let Some(endpoint) = seen.endpoint else {
-        return Reply::Data(messages::refusal(404, "not_found_error", "there is nothing at this path"));
+        return Reply::Data(messages::refusal(404, "not_found_error", "not found"));
     };
     if *method != endpoint.method() {
         return Reply::Page(page::method_not_allowed(match endpoint.method() {

@@ -23,7 +23,7 @@ pub enum BrowserError {
         description: String,
     },
     /// The address is not a URL.
-    #[error("`{address}` is no URL ({reason})")]
+    #[error("`{address}` is not a URL ({reason})")]
     InvalidUrl {
         /// The address.
         address: String,
@@ -91,7 +91,7 @@ impl Sandbox {
                 }
             }
         }
-        Err(unexpected(&url, "with one redirect after the other".into()))
+        Err(unexpected(&url, "with too many redirects".into()))
     }
 }
 

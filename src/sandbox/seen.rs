@@ -84,7 +84,7 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
 pub(super) fn only<'a>(fields: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, String> {
     let mut values = fields.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
     match (values.next(), values.next()) {
-        (Some(_), Some(_)) => Err(format!("`{name}` comes twice")),
+        (Some(_), Some(_)) => Err(format!("`{name}` is repeated")),
         // RFC 6749 treats a parameter without a value as if it were omitted.
         (first, _) => Ok(first.filter(|value| !value.is_empty())),
     }

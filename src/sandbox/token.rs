@@ -20,7 +20,7 @@ pub(super) fn token(state: &mut State, seen: &Seen) -> Answer {
         match required(&fields, "grant_type")? {
             "authorization_code" => exchange(state, &fields),
             "refresh_token" => refresh(state, &fields),
-            other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not known here"))),
+            other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not supported"))),
         }
     });
     worked.unwrap_or_else(|refusal| refusal)
@@ -42,29 +42,29 @@ fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     let presented = required(fields, "code")?;
     let (redirect_uri, verifier) = (required(fields, "redirect_uri")?, required(fields, "code_verifier")?);
     let Some(code) = state.grants.find_code(presented) else {
-        return Err(invalid_grant("this code was never issued"));
+        return Err(invalid_grant("unknown code"));
     };
     if let Some(family) = code.spent_on {
         // RFC 6749, section 4.1.2: what was bought with it is revoked.
         state.grants.end(family);
-        return Err(invalid_grant("this code was used before"));
+        return Err(invalid_grant("this code was already used"));
     }
     let asked = code.asked.clone();
     if code.issued.elapsed() > state.settings.code_lifetime {
         return Err(invalid_grant("this code has expired"));
     }
     if asked.redirect_uri != redirect_uri {
-        return Err(invalid_grant("redirect_uri is not the one of the authorization request"));
+        return Err(invalid_grant("redirect_uri differs from the authorization request"));
     }
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
-        return Err(refusal(400, "invalid_request", "code_verifier is none (RFC 7636, section 4.1)"));
+        return Err(refusal(400, "invalid_request", "code_verifier is malformed (RFC 7636, section 4.1)"));
     }
     if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != asked.challenge {
         return Err(invalid_grant("code_verifier does not match the code_challenge"));
     }
     if state.settings.state_at_exchange && one(fields, "state")? != Some(asked.state.as_str()) {
-        return Err(refusal(400, "oauth_request_parse_error", "state is missing or another"));
+        return Err(refusal(400, "oauth_request_parse_error", "state is missing or wrong"));
     }
     let family = state.grants.spend_code(presented, state.settings.one_grant);
     state.counts.exchanges += 1;
@@ -76,8 +76,8 @@ fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     let presented = required(fields, "refresh_token")?;
     let (rotate, grace) = (state.settings.rotate, state.settings.grace);
     match state.grants.use_refresh(presented, rotate, grace) {
-        Use::Unknown => Err(invalid_grant("this refresh token is not good")),
-        Use::Reused => Err(invalid_grant("this refresh token was used before; the session is ended")),
+        Use::Unknown => Err(invalid_grant("unknown refresh token")),
+        Use::Reused => Err(invalid_grant("this refresh token was already used; the session has ended")),
         Use::Granted { family, scope } => {
             state.counts.refreshes += 1;
             let next = rotate.then(|| state.grants.refresh_token(family, &scope));
@@ -130,7 +130,9 @@ fn authenticate(settings: &Settings, seen: &Seen, fields: &Fields) -> Result<(),
     let header = seen.header("authorization").map(basic);
     let (id, secret) = (one(fields, "client_id")?, one(fields, "client_secret")?);
     let way = match (&header, secret) {
-        (Some(_), Some(_)) => return Err(refusal(400, "invalid_request", "the client authenticates in two ways")),
+        (Some(_), Some(_)) => {
+            return Err(refusal(400, "invalid_request", "the client uses two authentication methods"));
+        }
         (Some(_), None) => ClientAuth::Basic,
         (None, Some(_)) => ClientAuth::Post,
         (None, None) => ClientAuth::None,
@@ -147,7 +149,7 @@ fn authenticate(settings: &Settings, seen: &Seen, fields: &Fields) -> Result<(),
         let why = format!("this client must authenticate by {}", settings.client_auth.as_str());
         return Err(invalid_client(&why));
     }
-    if known { Ok(()) } else { Err(invalid_client("no such client, or the wrong secret")) }
+    if known { Ok(()) } else { Err(invalid_client("unknown client or wrong secret")) }
 }
 
 /// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1).

@@ -49,8 +49,8 @@ pub enum SessionError {
     },
     /// The session belongs to another client or server than the configuration names.
     #[error(
-        "the session with {provider} belongs to {setting} `{bound}`, but the configuration now says `{configured}`; it \
-         was not sent there"
+        "the session with {provider} belongs to {setting} `{bound}`, but the configuration now \
+         names `{configured}`; the token was not sent"
     )]
     BoundElsewhere {
         /// The provider's name.
@@ -73,7 +73,7 @@ pub enum SessionError {
         failure: TokenFailure,
     },
     /// The authorization server does not know the client, or its authentication failed.
-    #[error("{host} does not accept the client id `{client_id}`{}", after_colon(description))]
+    #[error("{host} rejected the client id `{client_id}`{}", after_colon(description))]
     ClientRefused {
         /// The provider's name.
         provider: String,
@@ -85,7 +85,7 @@ pub enum SessionError {
         description: String,
     },
     /// The stored session does not open with the key.
-    #[error("{store}: the stored session does not open with the key of {}", key.display())]
+    #[error("{store}: the stored session cannot be decrypted with the key in {}", key.display())]
     DoesNotOpen {
         /// The store, such as its path.
         store: String,
@@ -111,14 +111,14 @@ pub enum SessionError {
 
 fn interrupted(cut_off: Option<i64>) -> String {
     cut_off.map_or_else(String::new, |at| {
-        format!(", probably because a refresh at {} was cut off before its answer could be saved", time::rfc3339(at))
+        format!(", probably because a refresh at {} was cut off before its response was saved", time::rfc3339(at))
     })
 }
 
 fn expired(expired_at: i64, now: i64) -> String {
     // Rejected, or of unknown age because the clock was set back.
     match expired_at > now {
-        true => "is no longer good".to_owned(),
+        true => "is no longer valid".to_owned(),
         false => format!("expired {} ago", time::span(now.saturating_sub(expired_at))),
     }
 }

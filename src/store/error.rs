@@ -17,7 +17,7 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 #[non_exhaustive]
 pub enum StoreError {
     /// The session's lock was not free within the time given.
-    #[error("another nexus has been renewing this session for {} and is not done", time::span(time::rounded_up(*waited)))]
+    #[error("another nexus process has been refreshing this session for {}", time::span(time::rounded_up(*waited)))]
     Busy {
         /// How long was waited.
         waited: Duration,
@@ -38,7 +38,7 @@ pub enum StoreError {
         problem: FileProblem,
     },
     /// The store does not answer; the same call may succeed later. For stores over a network.
-    #[error("the session store does not answer: {0}")]
+    #[error("the session store is unavailable: {0}")]
     Unavailable(#[source] Cause),
     /// The store refuses; repeating the call does not help.
     #[error("the session store failed: {0}")]
@@ -60,25 +60,25 @@ pub enum FileProblem {
     #[error("the disk is full")]
     DiskFull,
     /// The user's quota is used up.
-    #[error("your share of the disk is used up")]
+    #[error("the disk quota is used up")]
     QuotaExceeded,
     /// The limit on the size of files (`RLIMIT_FSIZE`) is too low.
-    #[error("files may not grow large enough in {}", file.display())]
+    #[error("the limit on file sizes is too low for {}", file.display())]
     FileTooLarge {
         /// The file that has to grow.
         file: PathBuf,
     },
     /// The file, its folder or its file system is read-only for this user.
-    #[error("this file or its folder cannot be written")]
+    #[error("the file or its folder is not writable")]
     NotWritable,
     /// Another program keeps the database locked. Temporary.
-    #[error("another program keeps this file locked")]
+    #[error("the file is locked by another process")]
     Locked,
     /// The database is damaged.
-    #[error("this file is damaged; nothing in it was changed")]
+    #[error("the file is damaged; it was not changed")]
     Damaged,
     /// A newer version of this program wrote the database.
-    #[error("a newer nexus wrote this file (version {version}); this one leaves it alone")]
+    #[error("the file was written by a newer nexus (version {version}); it was not changed")]
     NewerVersion {
         /// The version of its schema.
         version: i64,
@@ -87,7 +87,7 @@ pub enum FileProblem {
     #[error("{0}")]
     Journal(#[source] Arc<io::Error>),
     /// A lock file that cannot be used.
-    #[error("the lock cannot be taken: {0}")]
+    #[error("the lock cannot be acquired: {0}")]
     Lock(#[source] Arc<io::Error>),
     /// A folder that cannot be made or written.
     #[error("{problem}")]

@@ -111,7 +111,7 @@ fn an_answer_object_by_object() {
     let output = nexus.run(&["chat", "--output", "stream-json", "x"]);
     assert_eq!(output.code, Some(0), "{output}");
     let said = "[SERVER] answered 529 overloaded_error";
-    assert_eq!(output.stderr, format!("note: {said}; trying again in 1 ms (1 of 2)\n"));
+    assert_eq!(output.stderr, format!("note: {said}; retrying in 1 ms (1 of 2)\n"));
     assert_eq!(
         lines(&output),
         [
@@ -230,7 +230,7 @@ fn what_passes_is_asked_again_before_the_first_byte() {
         assert_eq!((output.code, asked(&sandbox) - before), (Some(0), 3), "{output}");
         let notes: Vec<_> = output.stderr.lines().collect();
         assert!(notes[0].starts_with("note: [SERVER] answered ") && notes[0].ends_with(" (1 of 2)"), "{output}");
-        assert!(notes[1].ends_with("; trying again in 1 ms (2 of 2)") && notes.len() == 2, "{output}");
+        assert!(notes[1].ends_with("; retrying in 1 ms (2 of 2)") && notes.len() == 2, "{output}");
     }
 }
 

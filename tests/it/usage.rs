@@ -432,10 +432,10 @@ fn a_configuration_is_a_file_of_bounded_size() {
         (
             (|path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success()))
                 as fn(&std::path::Path),
-            "this is no file",
+            "this is not a regular file",
         ),
-        (|path| symlink("/dev/zero", path).unwrap(), "this is no file"),
-        (|path| std::fs::create_dir(path).unwrap(), "this is no file"),
+        (|path| symlink("/dev/zero", path).unwrap(), "this is not a regular file"),
+        (|path| std::fs::create_dir(path).unwrap(), "this is not a regular file"),
         (|path| std::fs::write(path, vec![b'#'; 1024 * 1024 + 1]).unwrap(), "this is larger than 1 MiB"),
     ] {
         let nexus = Nexus::new();

@@ -85,7 +85,7 @@ async fn signs_of_life_alone_are_no_answer_for_ever() {
     let start = Instant::now();
     let mut thinking = answer(Dialect::Anthropic, (0..1_000).map(|_| (10, PING)).collect());
     let why = cut(thinking.text().await.expect_err("it says nothing"));
-    assert_eq!(why, "nothing but signs of life came for 60 minutes");
+    assert_eq!(why, "only keep-alives came for 60 minutes");
     assert_eq!(start.elapsed(), QUIET);
 
     let mut spaces = answer(Dialect::Anthropic, (0..1_000).map(|_| (10, " ")).collect());

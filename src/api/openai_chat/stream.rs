@@ -36,7 +36,7 @@ pub(super) struct Parser {
 }
 
 /// The description of an answer of the other API.
-const FOREIGN: &str = "in the words of the Messages API: write `dialect = \"anthropic\"` for this provider";
+const FOREIGN: &str = "in the format of the Messages API: set `dialect = \"anthropic\"` for this provider";
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -83,7 +83,7 @@ impl StreamParser for Parser {
             return match self.recognized {
                 true => Ok(StreamEvent::Stop),
                 false if self.skipped => Err(self.cut(true, exchange)),
-                false => Err(exchange.cut("it ended before it began")),
+                false => Err(exchange.cut("it ended before its first chunk")),
             };
         }
         let chunk = match serde_json::from_str::<Chunk>(event.data) {
@@ -91,7 +91,7 @@ impl StreamParser for Parser {
             Err(_) if event.name == "error" => return Err(self.refused(event.data, exchange)),
             // The events of this API have no names: one with a name is an addition of the service.
             Err(_) if !event.name.is_empty() => return Ok(self.skip()),
-            Err(_) => return Err(exchange.invalid("with an event that is not what the Chat Completions API sends")),
+            Err(_) => return Err(exchange.invalid("with an event that is not of the Chat Completions API")),
         };
         if chunk.error.is_some() || event.name == "error" {
             return Err(self.refused(event.data, exchange));
@@ -103,7 +103,7 @@ impl StreamParser for Parser {
         self.recognized = true;
         let choice = self.take(chunk, exchange);
         if choice.as_ref().and_then(|choice| choice.finish_reason.as_ref()).is_some_and(|reason| reason == "error") {
-            return Err(exchange.cut("it gave up with the finish_reason error"));
+            return Err(exchange.cut("its finish_reason is `error`"));
         }
         Ok(self.content(choice.and_then(|choice| choice.delta).unwrap_or_default()))
     }
@@ -114,7 +114,7 @@ impl StreamParser for Parser {
             return Err(exchange.empty());
         }
         let chunk: Chunk = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
-            true => exchange.cut("its JSON is not complete"),
+            true => exchange.cut("its JSON is incomplete"),
             false => invalid(),
         })?;
         if chunk.error.is_some() {
@@ -152,9 +152,7 @@ impl Parser {
     fn cut(&self, between_events: bool, exchange: &Exchange) -> ApiError {
         match (self.recognized, self.skipped, between_events) {
             (false, true, _) if self.foreign => exchange.invalid(FOREIGN),
-            (false, true, true) => {
-                exchange.invalid("with a stream of events that are none of the Chat Completions API's")
-            }
+            (false, true, true) => exchange.invalid("with a stream that has no event of the Chat Completions API"),
             (false, false, true) => exchange.empty(),
             (_, _, true) => exchange.cut("it ended without a finish_reason and without [DONE]"),
             (_, _, false) => exchange.cut("it ended inside an event"),

@@ -130,10 +130,10 @@ fn done_alone_ends_an_answer_that_has_begun() {
     };
     assert_eq!(cut(&format!("{text}\n\n")), "it ended without a finish_reason and without [DONE]");
     assert_eq!(cut(&format!("{text}\n\ndata: [DO")), "it ended inside an event");
-    assert_eq!(cut("data: [DONE]\n\n"), "it ended before it began");
+    assert_eq!(cut("data: [DONE]\n\n"), "it ended before its first chunk");
     assert_eq!(cut(""), "");
     let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
-    assert_eq!(cut(&format!("{text}\n\n{gave_up}\n\n")), "it gave up with the finish_reason error");
+    assert_eq!(cut(&format!("{text}\n\n{gave_up}\n\n")), "its finish_reason is `error`");
 }
 
 #[test]
@@ -221,10 +221,10 @@ fn a_completion_in_one_piece_is_whole_or_a_failure() {
         assert!(matches!(cut, Err(ApiError::AnswerCut { .. })), "cut at {at}: {cut:?}");
     }
     for (body, said) in [
-        (r#"{"choices":[]}"#, "with JSON that is no chat completion"),
-        (r#"{"choices":[{}]}"#, "with JSON that is no chat completion"),
-        (r#"{"content":[]}"#, "with JSON that is no chat completion"),
-        (r#"{"detail":"Try sk-token later."}"#, "with JSON that is no chat completion: Try (secret) later"),
+        (r#"{"choices":[]}"#, "with JSON that is not a chat completion"),
+        (r#"{"choices":[{}]}"#, "with JSON that is not a chat completion"),
+        (r#"{"content":[]}"#, "with JSON that is not a chat completion"),
+        (r#"{"detail":"Try sk-token later."}"#, "with JSON that is not a chat completion: Try (secret) later"),
     ] {
         let read = Parser::default().whole(body.as_bytes(), &exchange());
         let Err(ApiError::InvalidResponse { description: what, .. }) = read else { panic!("{body}: {read:?}") };

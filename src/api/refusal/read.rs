@@ -85,7 +85,7 @@ pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
             refusal.message = exchange.words(&placed(&body, words(&body).unwrap_or_default()));
             refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| exchange.words(id));
         }
-        Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "JSON that cannot be read".into(),
+        Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "invalid JSON".into(),
         Err(_) => refusal.message = html(body, exchange).unwrap_or_else(|| exchange.words(body)),
     }
     refusal
@@ -164,7 +164,7 @@ fn redirect(response: &Response, exchange: &Exchange) -> String {
         Ok(url) if response.headers().contains_key("location") => {
             format!("redirects to {}; not followed", exchange.words(&crate::provider::host(&url)))
         }
-        _ => "redirects to nowhere".into(),
+        _ => "redirects without a location".into(),
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
             (r#"{"secret_looking":"value"}"#, None, ""),
             (r#""quoted""#, None, "quoted"),
             ("null", None, ""),
-            (r#"{"error":{"message":"cut o"#, None, "JSON that cannot be read"),
+            (r#"{"error":{"message":"cut o"#, None, "invalid JSON"),
             ("upstream connect error", None, "upstream connect error"),
             (" plain\r\n\x1b[2Jtext \u{202e}x", None, "plain [2Jtext x"),
             ("<html><head><TITLE lang=en> 502 Bad\nGateway </TITLE></head>", None, "502 Bad Gateway"),

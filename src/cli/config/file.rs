@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path) -> Result<File> {
 fn text(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
-        return Err(io::Error::other("this is no file"));
+        return Err(io::Error::other("this is not a regular file"));
     }
     if found.len() > LARGEST {
         return Err(io::Error::other("this is larger than 1 MiB"));

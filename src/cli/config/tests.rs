@@ -233,7 +233,7 @@ fn errors_name_the_key_its_place_and_the_cure() {
         ),
         (
             "default = 'w'\n[provider.w]\ntoken_url = 'http://id.example.com/'",
-            "`provider.w.token_url` in FILE, line 3, is http, which nexus speaks on loopback only; use https | write it as `https://...`",
+            "`provider.w.token_url` in FILE, line 3, is http; plain http is allowed on loopback only | write it as `https://...`",
         ),
         (
             "default = 'w'\n[provider.w]\nclient_id = ''",

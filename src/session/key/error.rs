@@ -26,16 +26,16 @@ pub enum KeyError {
         source: Arc<io::Error>,
     },
     /// The key file does not hold a key.
-    #[error("{}: this is no nexus key", path.display())]
+    #[error("{}: this is not a nexus key", path.display())]
     NotAKey {
         /// The key file.
         path: PathBuf,
     },
     /// The key is wrapped with a passphrase, and none is configured.
-    #[error("the key is wrapped with a passphrase, and the configuration does not say where that comes from")]
+    #[error("the key is wrapped with a passphrase, and no passphrase source is configured")]
     NoPassphrase,
     /// The passphrase could not be read from its file or command.
-    #[error("{}: the key's passphrase is missing: {description}", path.display())]
+    #[error("{}: cannot get the key's passphrase: {description}", path.display())]
     PassphraseMissing {
         /// The key file.
         path: PathBuf,
@@ -43,13 +43,13 @@ pub enum KeyError {
         description: String,
     },
     /// The passphrase does not open the key.
-    #[error("{}: the passphrase does not open the key", path.display())]
+    #[error("{}: the passphrase is wrong", path.display())]
     WrongPassphrase {
         /// The key file.
         path: PathBuf,
     },
     /// The operating system's keyring holds the key and cannot be used.
-    #[error("{}: the operating system's keyring keeps the key and {description}", path.display())]
+    #[error("{}: the key is in the operating system's keyring, which {description}", path.display())]
     KeyringUnusable {
         /// The key file.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum KeyError {
     },
     /// The keyring has no entry for the key.
     #[error(
-        "{}: the operating system's keyring has no such key (service `{service}`, user `{user}`)",
+        "{}: the operating system's keyring has no entry for the key (service `{service}`, user `{user}`)",
         path.display()
     )]
     KeyringEntryMissing {
@@ -115,8 +115,8 @@ pub enum KeyError {
 
 fn lock_problem(source: Option<&io::Error>) -> String {
     source.map_or_else(
-        || "another nexus is making or moving the key and is not done".to_owned(),
-        |error| format!("the lock cannot be taken: {error}"),
+        || "another nexus process is creating or moving the key".to_owned(),
+        |error| format!("the lock cannot be acquired: {error}"),
     )
 }
 

@@ -184,7 +184,8 @@ impl Keystore {
     }
 
     fn make(&self, backend: KeyBackend) -> Result<DataKey> {
-        let key = DataKey::random().map_err(|description| KeyError::System { attempt: "making a key", description })?;
+        let key =
+            DataKey::random().map_err(|description| KeyError::System { attempt: "creating a key", description })?;
         self.put(&self.lay_down(backend, &key)?)?;
         Ok(key)
     }
@@ -237,7 +238,7 @@ impl Keystore {
                     Some(_) => Ok(KeyFile::Wrapped(wrapped)),
                     None => Err(KeyError::System {
                         attempt: "wrapping the key",
-                        description: "it did not open again".into(),
+                        description: "it cannot be unwrapped".into(),
                     }),
                 }
             }
@@ -248,12 +249,12 @@ impl Keystore {
         let id = key.id();
         // A keyring that cannot even be read will hold no entry that would have to be noted.
         os_keyring::load(&id)?;
-        self.note_entry(&id).map_err(|failure| format!("was not asked: {failure}"))?;
+        self.note_entry(&id).map_err(|failure| format!("was not used: {failure}"))?;
         os_keyring::save(&id, &key.line())?;
         let kept = os_keyring::load(&id)?.and_then(|text| DataKey::from_line(&text));
         match kept.is_some_and(|kept| kept.id() == id) {
             true => Ok(KeyFile::Keyring(id)),
-            false => Err("gave something else back than it was given".into()),
+            false => Err("returned something else than was saved".into()),
         }
     }
 

@@ -64,7 +64,7 @@ mod ask {
         static INSIDE: LazyLock<Inside> = LazyLock::new(Inside::default);
         let seconds = LIMIT.as_secs();
         with_deadline(&INSIDE, LIMIT, work).unwrap_or_else(|| {
-            Err(format!("gave no answer within {seconds} seconds; it may be locked, or asking for its password"))
+            Err(format!("did not answer within {seconds} seconds; it may be locked or asking for its password"))
         })
     }
 
@@ -99,6 +99,6 @@ mod ask {
     }
 
     fn absent() -> String {
-        "was left out when this nexus was built (cargo feature `keyring`)".into()
+        "is not supported by this build (cargo feature `keyring`)".into()
     }
 }

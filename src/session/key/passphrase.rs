@@ -76,7 +76,7 @@ impl Wrapped {
         let mut salt = vec![0; SALT];
         SysRng
             .try_fill_bytes(&mut salt)
-            .map_err(|error| KeyError::System { attempt: "making a salt", description: error.to_string() })?;
+            .map_err(|error| KeyError::System { attempt: "creating a salt", description: error.to_string() })?;
         let mut wrapped = Self { id: key.id(), cost: COST, salt, sealed: Vec::new() };
         let no_memory = || "Argon2 found no memory".to_owned();
         let failed = |description| KeyError::System { attempt: "stretching the passphrase", description };
@@ -133,7 +133,7 @@ pub(super) fn ask(source: &PassphraseSource) -> Result<Passphrase, String> {
         }
     };
     if bytes.len() as u64 > LONGEST {
-        return Err(format!("{whose} gives more than {LONGEST} bytes, which is no passphrase"));
+        return Err(format!("{whose} gives more than {LONGEST} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{whose} gives no UTF-8 text"))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -164,7 +164,7 @@ fn run(words: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> 
         let mut bytes = Zeroizing::new(Vec::with_capacity(256));
         if let Some(stdout) = child.stdout.take() {
             let read = stdout.take(LONGEST + 1).read_to_end(&mut bytes).await;
-            read.map_err(|error| format!("cannot be listened to: {error}"))?;
+            read.map_err(|error| format!("has unreadable output: {error}"))?;
         }
         let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
         match status.success() {
@@ -177,7 +177,7 @@ fn run(words: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot be waited for: {error}"))?;
         let done = runtime.block_on(async { tokio::time::timeout(limit, waited).await });
-        done.unwrap_or_else(|_| Err(format!("printed nothing within {} seconds and was ended", limit.as_secs())))
+        done.unwrap_or_else(|_| Err(format!("did not finish within {} seconds", limit.as_secs())))
     });
     let waiting = waiting.map_err(|error| format!("cannot be waited for: {error}"))?;
     waiting.join().unwrap_or_else(|_| Err("was abandoned".into()))

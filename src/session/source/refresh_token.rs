@@ -42,7 +42,7 @@ impl TokenSource for RefreshTokenSource {
 
 /// `can_renew` says no before this happens.
 fn no_refresh_token() -> SourceError {
-    let description = "was not asked (there is no refresh token)".to_owned();
+    let description = "was not contacted (there is no refresh token)".to_owned();
     let failure = TokenFailure { description, temporary: false, status: None, retry_after: None };
     SourceError { fate: Fate::NotReached, failure, client_refused: None }
 }

@@ -45,13 +45,13 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row(
         "a client it does not know",
         "error=unauthorized_client&state={state}",
-        "error: [SERVER] does not accept the client id `sandbox-client`\n",
+        "error: [SERVER] rejected the client id `sandbox-client`\n",
         2,
     ),
     row(
         "a redirect URI it does not know",
         "error=redirect_uri_mismatch&state={state}",
-        "error: [SERVER] does not accept the redirect URI `http://127.0.0.1:",
+        "error: [SERVER] rejected the redirect URI `http://127.0.0.1:",
         2,
     ),
     row("it is down", "error=server_error&state={state}", "(server_error)\n  later, run `nexus oauth start", 75),
@@ -59,7 +59,7 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row(
         "the right code in somebody else's name",
         "code={code}&state={state}&iss=https://evil.example",
-        "error: the answer to the sign-in comes from `https://evil.example`, but `[ORIGIN]` was asked\n",
+        "error: the authorization response is from issuer `https://evil.example`; expected `[ORIGIN]`\n",
         4,
     ),
     row(
@@ -72,18 +72,18 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row(
         "a refusal in somebody else's name",
         "error=access_denied&state={state}&iss=https://evil.example",
-        "comes from `https://evil.example`, but `[ORIGIN]` was asked\n",
+        "is from issuer `https://evil.example`; expected `[ORIGIN]`\n",
         4,
     ),
-    row("a code that is none", "code=forged&state={state}", "would not redeem the authorization code: answered 400", 4),
-    row("the code and more", "code={code}x&state={state}", "would not redeem the authorization code: answered 400", 4),
+    row("a code that is none", "code=forged&state={state}", "rejected the authorization code: answered 400", 4),
+    row("the code and more", "code={code}x&state={state}", "rejected the authorization code: answered 400", 4),
     row(
         "a code that would be another field",
         "code=forged%26code%3D{code}&state={state}",
-        "would not redeem the authorization code: answered 400",
+        "rejected the authorization code: answered 400",
         4,
     ),
-    row("a code of control characters", "code=%00%0a%1b&state={state}", "would not redeem the authorization code", 4),
+    row("a code of control characters", "code=%00%0a%1b&state={state}", "rejected the authorization code", 4),
 ];
 
 /// Each is the answer as far as the state goes, so each ends the wait.

@@ -28,7 +28,7 @@ const fn row(name: &'static str, does: &'static str, says: &'static str) -> Row<
     Row { name, does, says, code: 0, left: Replaced }
 }
 
-const HOST: &str = "this is not the host you asked for";
+const HOST: &str = "this host is not served here";
 const OTHER: &str = "This answer belongs to another sign-in. It changed nothing.";
 const STATELESS: &str = "This answer has no state. It changed nothing.";
 const TWICE: &str = "This answer says something twice. It changed nothing.";

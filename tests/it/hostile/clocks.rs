@@ -83,7 +83,7 @@ pub(super) const ROWS: &[Row<Told>] = &[
         "a server whose clock is years behind",
         r#"{"expires_in":3600}"#,
         LONG_AGO,
-        " days ahead of that of [SERVER]: set it, or the times shown are wrong by as much\nactive; 0 refreshes",
+        " days ahead of that of [SERVER]; displayed times are wrong by as much\nactive; 0 refreshes",
     ),
     dated(
         "a server whose clock is years ahead",
