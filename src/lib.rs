@@ -132,7 +132,7 @@ pub mod internal {
         pub use crate::http::{Http, Roots, Trace};
     }
     pub mod loopback {
-        pub use crate::loopback::addressed_to_us;
+        pub use crate::loopback::is_for_this_host;
     }
     pub mod oauth {
         pub use crate::oauth::{RedirectListener, TokenResponse, account, page, pkce};

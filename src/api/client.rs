@@ -139,10 +139,10 @@ impl<'a> ApiClient<'a> {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
         request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
-        let exchange = Exchange::new(request.url(), token, self.limits.body).hiding(&self.headers);
+        let exchange = Exchange::new(request.url(), token, &self.headers, self.limits.body);
         let client = self.http.client(request.url())?;
         let sent = timeout(self.limits.head, self.http.send(client, request)).await;
-        let silent = || SendError::PerhapsSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
+        let silent = || SendError::MaybeSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
         let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|error| error.at(self.base))?;
         if response.status().is_success() {
             return Ok((response, exchange));

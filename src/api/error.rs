@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::refusal::Refusal;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error::{ErrorClass, ErrorInfo, detail};
 use crate::http::HttpError;
 use crate::time;
 
@@ -91,7 +91,7 @@ pub enum ApiError {
         reason: String,
     },
     /// The model declined to answer (`stop_reason` `refusal`).
-    #[error("the model declined to answer{}", quoted(description))]
+    #[error("the model declined to answer{}", detail(description))]
     Declined {
         /// The service's explanation. Empty if it gave none.
         description: String,
@@ -133,11 +133,6 @@ fn cut(host: &str, reason: &str) -> String {
         "" => format!("{host} sent an empty answer"),
         reason => format!("the answer from {host} was cut off: {reason}"),
     }
-}
-
-/// The server's words as the end of a sentence.
-fn quoted(description: &str) -> String {
-    if description.is_empty() { String::new() } else { format!(": {description}") }
 }
 
 impl ApiError {

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -10,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::client::{bearer, headers};
 use super::dialect::v1;
 use super::error::Result;
+use super::exchange::Exchange;
 use super::*;
 use crate::http::{Http, HttpError};
 use crate::provider::{ProviderConfig, Url};
@@ -81,6 +83,12 @@ pub(super) fn provider(url: &str) -> ProviderConfig {
     let mut provider = ProviderConfig::named("work");
     provider.api.url = Some(Url::parse(url).expect("a URL"));
     provider
+}
+
+/// An exchange with `llm.example.com` and the token `sk-token`.
+pub(super) fn exchange() -> Exchange {
+    let url = Url::parse("https://llm.example.com/").expect("a URL");
+    Exchange::new(&url, &token(), &HeaderMap::new(), Duration::from_secs(90))
 }
 
 pub(super) fn token() -> AccessToken {

@@ -1,24 +1,24 @@
-//! What can go wrong between the start of a sign-in and its tokens.
+//! Errors of a sign-in.
 //!
-//! Text that came from a server was made harmless and cut ([`clean`](crate::clean::clean)) before it entered a variant.
-//! No variant holds a secret, the query of a URL or the body of a response.
+//! Text from a server is cleaned and shortened ([`clean`](crate::clean::clean)) before it enters a variant. No variant
+//! contains a secret, the query of a URL or the body of a response.
 
 use std::time::Duration;
 
 use super::token_failure::TokenFailure;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error::{ErrorClass, ErrorInfo, detail};
 use crate::http::HttpError;
 use crate::provider::ProviderError;
 use crate::time;
 
 pub(super) type Result<T> = std::result::Result<T, SignInError>;
 
-/// Why a sign-in brought no tokens.
+/// Why a sign-in failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignInError {
     /// The authorization server does not know the client, or the client's authentication failed.
-    #[error("{host} rejected the client id `{client_id}`{}", quoted(description))]
+    #[error("{host} rejected the client id `{client_id}`{}", detail(description))]
     ClientRefused {
         /// The provider's name.
         provider: String,
@@ -38,7 +38,7 @@ pub enum SignInError {
         reason: String,
     },
     /// The server says that the redirect URI is not the registered one.
-    #[error("{host} rejected the redirect URI `{uri}`{}", quoted(description))]
+    #[error("{host} rejected the redirect URI `{uri}`{}", detail(description))]
     RedirectMismatch {
         /// The URI exactly as sent.
         uri: String,
@@ -48,7 +48,7 @@ pub enum SignInError {
         description: String,
     },
     /// The user or the authorization server refused (RFC 6749, section 4.1.2.1).
-    #[error("{provider} refused the sign-in ({error}){}", quoted(description))]
+    #[error("{provider} refused the sign-in ({error}){}", detail(description))]
     Refused {
         /// The provider's name.
         provider: String,
@@ -68,19 +68,19 @@ pub enum SignInError {
         client_id: String,
         /// The redirect URI exactly as sent.
         redirect_uri: String,
-        /// How many answers with a wrong or missing `state` were rejected meanwhile.
+        /// How many responses with a wrong or missing `state` were rejected meanwhile.
         turned_away: u32,
     },
-    /// The answer names another issuer than the one that was asked (RFC 9207, section 2.4).
+    /// The authorization response is from another issuer (RFC 9207, section 2.4).
     #[error("{}", issuer_mismatch(expected, got))]
     IssuerMismatch {
-        /// The issuer that was asked.
+        /// The issuer of the request.
         expected: String,
-        /// The issuer that the answer names. Empty if it names none.
+        /// The issuer in the response. Empty if it names none.
         got: String,
     },
-    /// The server did not redeem the authorization code: it has expired or was redeemed before.
-    #[error("{host} rejected the authorization code{}", quoted(description))]
+    /// The server rejected the authorization code: it has expired or was already used.
+    #[error("{host} rejected the authorization code{}", detail(description))]
     CodeRefused {
         /// The provider's name.
         provider: String,
@@ -89,7 +89,7 @@ pub enum SignInError {
         /// What the server answered.
         description: String,
     },
-    /// The token endpoint did not redeem the authorization code, and the code is not the reason.
+    /// The token endpoint did not exchange the authorization code, for another reason than the code.
     #[error("the authorization code could not be exchanged: {host} {}", failure.description)]
     ExchangeFailed {
         /// The provider's name.
@@ -113,7 +113,7 @@ pub enum SignInError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The provider's configuration sets a parameter of the authorization URL that every sign-in draws anew.
+    /// The provider's configuration sets an authorization parameter that every request sets itself.
     #[error("the provider {provider} sets the reserved authorization parameter `{parameter}`")]
     ReservedParameter {
         /// The provider's name.
@@ -126,7 +126,7 @@ pub enum SignInError {
     InvalidResponse {
         /// The server's host.
         host: String,
-        /// What came instead.
+        /// What is wrong with it.
         description: String,
     },
     /// The operating system failed.
@@ -135,17 +135,12 @@ pub enum SignInError {
         /// What was attempted, and what happened.
         description: String,
     },
-    /// The token endpoint could not be asked.
+    /// The token request could not be sent.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The provider's configuration does not allow a sign-in.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-}
-
-/// The server's words as the end of a sentence.
-fn quoted(description: &str) -> String {
-    if description.is_empty() { String::new() } else { format!(": {description}") }
 }
 
 fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, turned_away: u32) -> String {

@@ -1,4 +1,4 @@
-//! What happened beside the work and needs no answer: a program writes it into its log.
+//! Notices: events for a program's log.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use crate::oauth::TokenFailure;
 use crate::private_fs::ClosedFn;
 use crate::time;
 
-/// Something worth a line in a log. It holds no secret and names no owner; `Display` gives a sentence.
+/// An event for a log. It contains no secret and no owner. `Display` gives a sentence.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Notice {
-    /// Another process or task is renewing the session, and is waited for.
+    /// Another process or task is refreshing the session. The call waits for it.
     WaitingForOtherProcess,
     /// The token endpoint issued no token; the old token is used.
     NotRefreshed {
         /// The token endpoint's host.
         host: String,
-        /// What it did.
+        /// What happened.
         failure: TokenFailure,
-        /// How long the old token lives, if that is known.
+        /// How long the old token is valid, if known.
         left: Option<Duration>,
     },
     /// The token was not refreshed, because the result could not be saved; the old token is used.
@@ -68,7 +68,7 @@ pub enum Notice {
     },
     /// A request to the API is sent again.
     Retrying {
-        /// Why, when, and how often that was done.
+        /// The failure, the wait and the number of the retry.
         description: String,
     },
 }
@@ -79,13 +79,13 @@ pub enum Notice {
 pub enum EarlierSession {
     /// It was revoked.
     Revoked,
-    /// The server did not revoke it; the end of "HOST ...".
+    /// The server did not revoke it. The text completes a sentence that begins with the host.
     NotRevoked(String),
     /// The provider has no revocation endpoint.
     NoEndpoint,
     /// The configuration says not to revoke it.
     KeptByConfiguration,
-    /// Revoking it might have revoked the new session, too.
+    /// It was not revoked, because that might have revoked the new session too.
     PerhapsShared,
 }
 

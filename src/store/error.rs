@@ -1,4 +1,4 @@
-//! What can go wrong in a store.
+//! Errors of a store.
 
 use std::error::Error;
 use std::io;
@@ -12,7 +12,7 @@ use crate::time;
 /// Any other error as a cause. Shared, so that errors can be cloned.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why a store did not do what it was asked for.
+/// Why an operation of a store failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -22,7 +22,7 @@ pub enum StoreError {
         /// How long was waited.
         waited: Duration,
     },
-    /// The session's generation is not the one that the write names. Nothing was written.
+    /// The stored session has another generation than the write expects. Nothing was written.
     #[error("the stored session was replaced by another process")]
     Superseded,
     /// The lock was lost before the write. Nothing was written.
@@ -37,10 +37,10 @@ pub enum StoreError {
         #[source]
         problem: FileProblem,
     },
-    /// The store does not answer; the same call may succeed later. For stores over a network.
+    /// The store is unavailable, and the same call may succeed later. For stores over a network.
     #[error("the session store is unavailable: {0}")]
     Unavailable(#[source] Cause),
-    /// The store refuses; repeating the call does not help.
+    /// The store failed, and repeating the call does not help.
     #[error("the session store failed: {0}")]
     Failed(#[source] Cause),
 }
@@ -68,10 +68,10 @@ pub enum FileProblem {
         /// The file that has to grow.
         file: PathBuf,
     },
-    /// The file, its folder or its file system is read-only for this user.
+    /// The file, its folder or its file system is not writable.
     #[error("the file or its folder is not writable")]
     NotWritable,
-    /// Another program keeps the database locked. Temporary.
+    /// The database is locked by another process. Retrying may help.
     #[error("the file is locked by another process")]
     Locked,
     /// The database is damaged.
@@ -89,7 +89,7 @@ pub enum FileProblem {
     /// A lock file that cannot be used.
     #[error("the lock cannot be acquired: {0}")]
     Lock(#[source] Arc<io::Error>),
-    /// A folder that cannot be made or written.
+    /// A folder that cannot be created or written.
     #[error("{problem}")]
     Folder {
         /// The nearest folder that exists.
@@ -106,14 +106,14 @@ pub enum FileProblem {
 }
 
 impl FileProblem {
-    /// What an error of the operating system means for a disk: no room, no permission, or neither.
-    /// `file` is the file that has to grow.
+    /// Classifies an error of the operating system, if it is about disk space or permissions. `file` is the file that
+    /// has to grow.
     pub fn of_disk(error: &io::Error, file: &Path) -> Option<Self> {
         match error.kind() {
             io::ErrorKind::StorageFull => Some(Self::DiskFull),
             io::ErrorKind::QuotaExceeded => Some(Self::QuotaExceeded),
             io::ErrorKind::FileTooLarge => Some(Self::FileTooLarge { file: file.to_owned() }),
-            // What this program itself refuses has no number.
+            // Errors of this library have no number.
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
                 Some(Self::NotWritable)
             }

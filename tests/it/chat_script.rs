@@ -255,7 +255,7 @@ fn what_does_not_pass_is_asked_once() {
         sandbox.script(Endpoint::Messages, [script]);
         let output = nexus.run(&["chat", "x"]);
         assert_eq!((output.code, asked(&sandbox) - before), (Some(code), 1), "{output}");
-        assert!(!output.stderr.contains("trying again"), "{output}");
+        assert!(!output.stderr.contains("retrying in"), "{output}");
     }
 }
 
@@ -267,7 +267,7 @@ fn retries_are_counted() {
         sandbox.script(Endpoint::Messages, vec![soon(503, "api_error"); tries]);
         let output = nexus.run(&["chat", "x", "--retries", retries]);
         assert_eq!((output.code, asked(&sandbox) - before), (Some(75), tries), "{output}");
-        assert_eq!(output.stderr.matches("trying again").count(), tries - 1, "{output}");
+        assert_eq!(output.stderr.matches("retrying in").count(), tries - 1, "{output}");
     }
 }
 

@@ -151,8 +151,8 @@ fn no_other_answer_costs_the_session() {
             start,
             1,
         ),
-        (text(200, "<html>"), "sent no usable response (no JSON object)", later, 75),
-        (Scripted::json(200, &json!({})), "sent no usable response (no access_token)", later, 75),
+        (text(200, "<html>"), "sent no usable response (not a JSON object)", later, 75),
+        (Scripted::json(200, &json!({})), "sent no usable response (no `access_token`)", later, 75),
         (
             Scripted::json(200, &json!({ "access_token": "a", "token_type": "mac" })),
             "sent no usable response (a `token_type` other than Bearer)",
@@ -169,7 +169,8 @@ fn no_other_answer_costs_the_session() {
         (Scripted::Close, "sent no usable response (connection closed before message completed)", later, 75),
     ] {
         let (sandbox, nexus, output) = failing_refresh(answer);
-        let sentence = format!("error: the token could not be refreshed: [SERVER] {why}; the session is kept\n{hint}");
+        let sentence =
+            format!("error: the access token could not be refreshed: [SERVER] {why}; the session is kept\n{hint}");
         assert_output!(output, code, stdout: "", stderr: sentence);
         assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "refreshable", "{why}");
         nexus.run(&["oauth", "token"]).ok();
@@ -198,7 +199,7 @@ fn while_the_old_token_lives_a_failed_refresh_is_only_a_note() {
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
     assert_eq!((output.code, &*output.stdout), (Some(0), &*format!("{token}\n")));
     let note = "note: the token was not refreshed ([SERVER] sent no usable response (status 503)); using the old token, \
-                good for ";
+                valid for ";
     assert!(output.stderr.starts_with(note), "{output}");
     assert_eq!(output.stderr.lines().count(), 1, "nothing is said of a token that the server did not give: {output}");
 }

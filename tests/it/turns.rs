@@ -122,7 +122,7 @@ fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
         sandbox.script(Endpoint::Token, [Scripted::Answer(late)]);
         let all = a_hundred(&nexus, &gate);
         gate.open();
-        let said = format!("error: the token could not be refreshed: [SERVER] {why}; the session is kept\n");
+        let said = format!("error: the access token could not be refreshed: [SERVER] {why}; the session is kept\n");
         let outputs: Vec<_> = all.into_iter().map(|child| nexus.finish(child)).collect();
         assert!(outputs.iter().all(|output| output.code == Some(75)), "{outputs:?}");
         // What the one who asked says is read elsewhere.
@@ -155,7 +155,7 @@ fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
     for child in waiting.drain(..) {
         let output = nexus.finish(child);
         assert_eq!(output.code, Some(75), "{output}");
-        let said = "\nerror: the token could not be refreshed: [SERVER] sent no usable response (status 503); the session \
+        let said = "\nerror: the access token could not be refreshed: [SERVER] sent no usable response (status 503); the session \
                     is kept\n  try again in 2 minutes\n";
         assert_eq!(output.stderr, said);
     }

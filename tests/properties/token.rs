@@ -6,7 +6,7 @@ use nexus::internal::oauth::account;
 pub(crate) fn holds(input: &[u8]) {
     const LONGEST: usize = 16 * 1024;
     const COMPLAINTS: &[&str] = &[
-        "no JSON object",
+        "not a JSON object",
         "no `access_token`",
         "an `access_token` that does not fit into a header",
         "a `refresh_token` of more than 16 KiB",

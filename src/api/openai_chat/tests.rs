@@ -1,17 +1,13 @@
 //! The parser of completions, without a network.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::stream::Parser;
 use crate::api::dialect::StreamParser as _;
 use crate::api::error::ApiError;
-use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Decoder;
-use crate::provider::Url;
-use crate::secret::AccessToken;
+use crate::api::tests::exchange;
 
 const STREAM: &str = concat!(
     ": a comment\r\n\r\n",
@@ -36,11 +32,6 @@ const STREAM: &str = concat!(
     "\n\n",
     "data: [DONE]\n\n",
 );
-
-fn exchange() -> Exchange {
-    let url = Url::parse("https://llm.example.com/").expect("a URL");
-    Exchange::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
-}
 
 #[derive(Default)]
 struct Outcome {

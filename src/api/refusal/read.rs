@@ -179,13 +179,7 @@ mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;
-    use crate::provider::Url;
-    use crate::secret::AccessToken;
-
-    fn exchange() -> Exchange {
-        let url = Url::parse("https://llm.example.com/v1/messages").expect("a URL");
-        Exchange::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
-    }
+    use crate::api::tests::exchange;
 
     #[test]
     fn every_shape_of_body_becomes_one_line() {

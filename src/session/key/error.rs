@@ -1,4 +1,4 @@
-//! What can go wrong with the key.
+//! Errors of the key.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub enum KeyError {
         /// Where the key file belongs.
         path: PathBuf,
     },
-    /// The key file cannot be read, or must not be trusted.
+    /// The key file cannot be read, or another user could have written it.
     #[error("{}: {source}", path.display())]
     Unreadable {
         /// The key file.
@@ -42,7 +42,7 @@ pub enum KeyError {
         /// What happened.
         description: String,
     },
-    /// The passphrase does not open the key.
+    /// The passphrase is wrong.
     #[error("{}: the passphrase is wrong", path.display())]
     WrongPassphrase {
         /// The key file.
@@ -53,7 +53,7 @@ pub enum KeyError {
     KeyringUnusable {
         /// The key file.
         path: PathBuf,
-        /// What the keyring did.
+        /// What happened, as the end of a sentence.
         description: String,
     },
     /// The keyring has no entry for the key.
@@ -69,7 +69,7 @@ pub enum KeyError {
         /// The entry's user name.
         user: String,
     },
-    /// The keyring did not take the key.
+    /// The keyring did not accept the key.
     #[error("{}: the key was not moved: the operating system's keyring {description}", path.display())]
     KeyringRefused {
         /// The key file.
@@ -100,10 +100,10 @@ pub enum KeyError {
     Lock {
         /// The lock file.
         path: PathBuf,
-        /// What happened; none if another process holds it for too long.
+        /// What happened. `None` if another process holds the lock for too long.
         source: Option<Arc<io::Error>>,
     },
-    /// The operating system lacks what cryptography needs: random bytes, or memory.
+    /// The operating system returned no random bytes or no memory.
     #[error("{attempt}: {description}")]
     System {
         /// What was attempted.

@@ -65,10 +65,15 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row(
         "the right code in the name of a neighbour",
         "code={code}&state={state}&iss=http://127.0.0.1:1",
-        "comes from `http://127.0.0.1:1`, but `[ORIGIN]` was asked\n",
+        "is from issuer `http://127.0.0.1:1`; expected `[ORIGIN]`\n",
         4,
     ),
-    row("the right code in a name that is none", "code={code}&state={state}&iss=%0aroot", "comes from `root`, but", 4),
+    row(
+        "the right code in a name that is none",
+        "code={code}&state={state}&iss=%0aroot",
+        "is from issuer `root`; expected",
+        4,
+    ),
     row(
         "a refusal in somebody else's name",
         "error=access_denied&state={state}&iss=https://evil.example",
@@ -90,7 +95,7 @@ pub(super) const ROWS: &[Row<&str>] = &[
 #[test]
 fn no_answer_of_the_authorization_server_costs_the_session_that_is_there() {
     every_row(ROWS, |row| {
-        let (nexus, sandbox) = signed_in(Settings { issuer: Issuer::Unsaid, ..Settings::default() }, "");
+        let (nexus, sandbox) = signed_in(Settings { issuer: Issuer::Absent, ..Settings::default() }, "");
         let (started, url) = waiting(&nexus);
         let mut answer = Url::parse(&approve(&url)).unwrap();
         let part = |name: &str| answer.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();

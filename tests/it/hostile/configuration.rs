@@ -88,7 +88,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "answers to every machine of the network",
         |good| and(good, "redirect_uri = 'http://0.0.0.0:4000/callback'"),
         START,
-        "nexus cannot listen on the redirect URI `http://0.0.0.0:4000/callback`: it leads to another machine",
+        "nexus cannot listen on the redirect URI `http://0.0.0.0:4000/callback`: it points to another machine",
         2,
     ),
     row(

@@ -39,17 +39,17 @@ const fn lost(name: &'static str, does: fn() -> Scripted, says: &'static str) ->
 const ENDED: &str = "error: the session with work was ended by the server at ";
 
 pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
-    nonsense("a page where JSON was asked for", || Scripted::text(200, "text/html", "<html>"), "(no JSON object)"),
-    nonsense("nothing at all", || Scripted::text(204, "text/plain", ""), "(no JSON object)"),
-    nonsense("a list", || Scripted::text(200, "application/json", "[{}]"), "(no JSON object)"),
+    nonsense("a page where JSON was asked for", || Scripted::text(200, "text/html", "<html>"), "(not a JSON object)"),
+    nonsense("nothing at all", || Scripted::text(204, "text/plain", ""), "(not a JSON object)"),
+    nonsense("a list", || Scripted::text(200, "application/json", "[{}]"), "(not a JSON object)"),
     nonsense(
         "brackets without end",
         || Scripted::text(200, "application/json", &"[".repeat(500_000)),
-        "(no JSON object)",
+        "(not a JSON object)",
     ),
     nonsense("more than anybody wants to read", || Scripted::text(200, "", &" ".repeat(3 << 20)), "(more than 1 MiB)"),
-    nonsense("no access token", || grant(&json!({ "access_token": null })), "(no access_token)"),
-    nonsense("an empty access token", || grant(&json!({ "access_token": "" })), "(no access_token)"),
+    nonsense("no access token", || grant(&json!({ "access_token": null })), "(no `access_token`)"),
+    nonsense("an empty access token", || grant(&json!({ "access_token": "" })), "(no `access_token`)"),
     nonsense(
         "an access token that begins another header",
         || grant(&json!({ "access_token": "x\r\nx-evil: 1" })),
@@ -78,7 +78,7 @@ pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
     nonsense("a closed connection", || Scripted::Close, "(connection closed before message completed)"),
     lost("an answer that is lost on its way", || Scripted::Lose, "(connection closed before message completed)"),
     lost("an answer that breaks off", || Scripted::Break(1), "(the connection broke)"),
-    lost("half an answer that ends as if it were whole", || Scripted::Cut(0), "(no JSON object)"),
+    lost("half an answer that ends as if it were whole", || Scripted::Cut(0), "(not a JSON object)"),
     nonsense("a server that is down", || Scripted::text(503, "text/html", "<html>"), "(status 503)"),
     nonsense("a refusal to hurry", || refusal(429, "rate_limited"), "answered 429: rate_limited"),
     Row { name: "the end of the session", does: || refusal(400, "invalid_grant"), says: ENDED, code: 4, left: Dead },

@@ -33,8 +33,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         KeyBackend::Passphrase => format!("in {}, wrapped with the passphrase", sessions.keystore().path().display()),
     };
     context.say(&match moved {
-        Moved::Made => format!("There was no key yet; a new one is {place}"),
-        Moved::Already => format!("The key is {place} already"),
+        Moved::Created => format!("There was no key yet; a new one is {place}"),
+        Moved::AlreadyThere => format!("The key is {place} already"),
         Moved::From(_) => format!("The key is now {place}"),
     });
     if let Some(left) = left {

@@ -63,13 +63,15 @@ fn sign_out(client: &Client, context: &Context) -> Done {
         return Ok(0);
     }
     let signed_out = context.wait(async { Ok(client.sign_out("").await?) })?;
-    let Some(SignedOut { revocation, remains }) = signed_out else {
+    let Some(SignedOut { revocation, not_deleted }) = signed_out else {
         context.say("Nothing to forget");
         return Ok(0);
     };
     context.say(&match revocation {
         Revocation::Revoked { host } => format!("Revoked at {host}"),
-        Revocation::Failed { host, why } => format!("Not revoked: {host} {why}; its tokens live until they expire"),
+        Revocation::Failed { host, description } => {
+            format!("Not revoked: {host} {description}; its tokens live until they expire")
+        }
         Revocation::Unsupported => {
             "Not revoked: this provider has no revocation endpoint; its tokens live until they expire".to_owned()
         }
@@ -77,7 +79,7 @@ fn sign_out(client: &Client, context: &Context) -> Done {
             format!("Not revoked, because it cannot be read: {error}; its tokens live until they expire")
         }
     });
-    if let Some(error) = remains {
+    if let Some(error) = not_deleted {
         return Err(CliError::NotDeleted(error));
     }
     context.say("Forgotten here");

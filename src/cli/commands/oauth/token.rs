@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     };
     let seen = context.session(&client)?;
     let (generation, refreshable) = (seen.generation, seen.refreshable);
-    let session = match seen.serves(freshness, seen.now()) {
+    let session = match seen.is_fresh(freshness, seen.now()) {
         true => seen,
         false => context.wait(async {
             let _seen = context.progress();
