@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn spans_change_unit_where_the_table_says() {
-        for (seconds, said) in [
+        for (seconds, expected) in [
             (-5, "0 seconds"),
             (0, "0 seconds"),
             (1, "1 second"),
@@ -128,13 +128,13 @@ mod tests {
             (172_800, "2 days"),
             (30 * 86_400, "30 days"),
         ] {
-            assert_eq!(span(seconds), said, "{seconds}");
+            assert_eq!(span(seconds), expected, "{seconds}");
         }
     }
 
     #[test]
     fn waits_are_never_said_to_be_shorter_than_they_are() {
-        for (millis, said) in [
+        for (millis, expected) in [
             (0, "0 ms"),
             (999, "999 ms"),
             (1_000, "1 second"),
@@ -142,7 +142,7 @@ mod tests {
             (4_000, "4 seconds"),
             (90_000, "2 minutes"),
         ] {
-            assert_eq!(wait(Duration::from_millis(millis)), said, "{millis}");
+            assert_eq!(wait(Duration::from_millis(millis)), expected, "{millis}");
         }
         assert_eq!(rounded_up(Duration::MAX), i64::MAX);
     }

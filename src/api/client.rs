@@ -1,7 +1,7 @@
 //! The client of one provider's API. It is given a token and does not know where tokens come from.
 //!
-//! It does not retry, except with another spelling of the question after a refusal that asks for it: only the caller
-//! knows whether a new token or another try is due.
+//! It does not retry, except with another spelling of the question after a refusal that asks for it. The caller retries
+//! and refreshes tokens.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl<'a> ApiClient<'a> {
         for _ in 0..MAX_PAGES {
             let page = self.page(token, after.as_deref()).await?;
             models.extend(page.models);
-            // A page that leads to itself would lead there for ever.
+            // A page that points to itself is the last one.
             if page.next.is_none() || page.next == after {
                 return Ok(models);
             }

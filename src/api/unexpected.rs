@@ -1,4 +1,4 @@
-//! The error for a response that is not what the API sends, with what it says for a person.
+//! The error for a response in another format than the API's, with the message in it.
 
 use reqwest::Response;
 
@@ -6,8 +6,7 @@ use super::error::ApiError;
 use super::exchange::{Exchange, content_type};
 use super::refusal::read;
 
-/// The error for a response of another content type than was asked for. It is often a sign-in page or a proxy's
-/// complaint, whose words say more than its type does.
+/// The error for a response with another content type. It is often a sign-in page or an error of a proxy.
 pub(super) async fn content(response: Response, exchange: &Exchange) -> ApiError {
     let untyped = content_type(&response).is_empty();
     let description = match content_type(&response) {

@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn lifetimes_are_read_as_servers_write_them() {
-        for (said, seconds) in [
+        for (text, seconds) in [
             (r#"3600"#, Some(3_600)),
             (r#""3600""#, Some(3_600)),
             (r#"" 3600 ""#, Some(3_600)),
@@ -215,14 +215,14 @@ mod tests {
             (r#"[3600]"#, None),
             (r#"true"#, None),
         ] {
-            assert_eq!(lifetime(&serde_json::from_str(said).unwrap()), seconds, "{said}");
+            assert_eq!(lifetime(&serde_json::from_str(text).unwrap()), seconds, "{text}");
         }
     }
 
     #[test]
     fn an_end_by_the_servers_clock_is_counted_from_the_servers_date() {
         const DATED: i64 = 1_700_000_000;
-        for (said, dated, seconds) in [
+        for (text, dated, seconds) in [
             (r#""expires_at":1700003600"#, Some(DATED), Some(3_600)),
             (r#""expires_on":"1700003600""#, Some(DATED), Some(3_600)),
             (r#""expires_at":"2023-11-14T23:13:20Z""#, Some(DATED), Some(3_600)),
@@ -235,8 +235,8 @@ mod tests {
             (r#""expires_in":60,"expires_at":1700003600"#, Some(DATED), Some(60)),
             (r#""expires_in":"soon","expires_at":1700003600"#, Some(DATED), Some(3_600)),
         ] {
-            let body = format!(r#"{{"access_token":"a",{said}}}"#);
-            assert_eq!(TokenResponse::parse(body.as_bytes(), dated).unwrap().lifetime, seconds, "{said}, {dated:?}");
+            let body = format!(r#"{{"access_token":"a",{text}}}"#);
+            assert_eq!(TokenResponse::parse(body.as_bytes(), dated).unwrap().lifetime, seconds, "{text}, {dated:?}");
         }
     }
 

@@ -122,11 +122,11 @@ fn read(state: &State, request: &RecordedRequest) -> Result<ChatRequest, Answer>
     let (mut prompt, mut system) = (String::new(), String::new());
     for (at, turn) in turns.ok_or_else(|| invalid("empty array", json!("messages")))?.iter().enumerate() {
         let place = format!("messages[{at}]");
-        let said = text_of(&turn["content"]).filter(|said| !said.trim().is_empty());
-        let said = said.ok_or_else(|| invalid("invalid content", json!(format!("{place}.content"))))?;
+        let text = text_of(&turn["content"]).filter(|text| !text.trim().is_empty());
+        let text = text.ok_or_else(|| invalid("invalid content", json!(format!("{place}.content"))))?;
         match turn["role"].as_str() {
-            Some("system" | "developer") if at == 0 => system = said,
-            Some("user") => prompt = said,
+            Some("system" | "developer") if at == 0 => system = text,
+            Some("user") => prompt = text,
             Some("assistant") => {}
             _ => return Err(invalid("invalid role", json!(format!("{place}.role")))),
         }

@@ -143,11 +143,11 @@ fn read(state: &State, request: &RecordedRequest) -> Result<ChatRequest, Answer>
     for (at, message) in messages.iter().enumerate() {
         let role = message["role"].as_str().filter(|role| matches!(*role, "user" | "assistant"));
         let role = role.ok_or_else(|| invalid(&format!("messages.{at}.role: must be user or assistant")))?;
-        let said = text_of(&message["content"])
-            .filter(|said| !said.trim().is_empty())
+        let text = text_of(&message["content"])
+            .filter(|text| !text.trim().is_empty())
             .ok_or_else(|| invalid(&format!("messages.{at}.content: text content must be non-empty")))?;
         if role == "user" {
-            prompt = said;
+            prompt = text;
         }
     }
     let system = match members.get("system") {

@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn a_command_that_never_prints_is_ended() {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
-        let said = run(&words("sleep 600"), Duration::from_millis(100)).unwrap_err();
-        assert!(said.starts_with("did not finish within"), "{said}");
+        let error = run(&words("sleep 600"), Duration::from_millis(100)).unwrap_err();
+        assert!(error.starts_with("did not finish within"), "{error}");
         assert_eq!(run(&words("echo hush"), COMMAND_LIMIT).unwrap().as_slice(), b"hush\n");
         assert_eq!(run(&words("false"), COMMAND_LIMIT).unwrap_err(), "failed (exit status: 1)");
         assert!(run(&words("/nowhere/at/all"), COMMAND_LIMIT).unwrap_err().starts_with("cannot be started"));

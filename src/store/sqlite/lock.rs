@@ -28,7 +28,7 @@ pub(super) struct SessionLock {
     _file: File,
     _permit: tokio::sync::OwnedMutexGuard<()>,
     // Keeps the entry in the queue.
-    _line: Arc<Waiters>,
+    _waiters: Arc<Waiters>,
 }
 
 /// The tasks of this process that wait, by session.
@@ -113,14 +113,14 @@ impl SessionLock {
         privacy.folder(folder).map_err(broken)?;
         let file = privacy.open_or_create(&path).map_err(broken)?;
         match file.try_lock() {
-            Ok(()) => return Ok(Self { _file: file, _permit: permit, _line: waiters }),
+            Ok(()) => return Ok(Self { _file: file, _permit: permit, _waiters: waiters }),
             Err(std::fs::TryLockError::WouldBlock) if wait.is_zero() => return Err(busy()),
             Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
         }
         let receive = waiters.wait_for(&name, file).map_err(broken)?;
         match tokio::time::timeout_at(until, receive).await {
-            Ok(Ok(Ok(file))) => Ok(Self { _file: file, _permit: permit, _line: waiters }),
+            Ok(Ok(Ok(file))) => Ok(Self { _file: file, _permit: permit, _waiters: waiters }),
             Ok(Ok(Err(error))) => Err(broken(error)),
             Ok(Err(_)) => Err(broken(io::Error::other("the thread that waits for the lock ended"))),
             Err(_) => Err(busy()),
