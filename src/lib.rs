@@ -135,7 +135,9 @@ pub mod internal {
         pub use crate::loopback::is_for_this_host;
     }
     pub mod oauth {
-        pub use crate::oauth::{RedirectListener, TokenResponse, account, page, pkce};
+        pub use crate::oauth::{
+            AUTHORIZATION_PARAMETERS, RedirectListener, TOKEN_REQUEST_FIELDS, TokenResponse, account, page, pkce,
+        };
     }
     pub mod private_fs {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit};

@@ -1,5 +1,6 @@
 //! An answer that is being received.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
@@ -67,6 +68,12 @@ enum Form {
     Whole(Vec<u8>),
     /// An answer in one piece that was parsed.
     Read,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).field("meta", self.meta()).finish_non_exhaustive()
+    }
 }
 
 impl Answer {

@@ -8,7 +8,7 @@ use crate::api::{ApiError, RetryPolicy};
 use crate::http::Http;
 use crate::provider::ProviderConfig;
 use crate::session::{
-    Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey,
+    Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey, TokenSource,
 };
 
 mod ask;
@@ -47,7 +47,7 @@ impl Client {
         notice: NoticeFn,
     ) -> Self {
         let (provider, http) = (Arc::new(provider), Arc::new(Http::default()));
-        let source = Arc::new(RefreshTokenSource { http: http.clone(), provider: provider.clone() });
+        let source = token_source(&http, &provider);
         let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
         Self { refresher, http, clock, retry_policy: RetryPolicy::default() }
     }
@@ -58,7 +58,7 @@ impl Client {
     pub fn with_http(mut self, http: Http) -> Self {
         self.http = Arc::new(http);
         let provider = self.refresher.provider.clone();
-        self.refresher.source = Arc::new(RefreshTokenSource { http: self.http.clone(), provider });
+        self.refresher.source = token_source(&self.http, &provider);
         self
     }
 
@@ -68,6 +68,11 @@ impl Client {
     pub fn with_pending_saves(mut self, pending_saves: PendingSaves) -> Self {
         self.refresher.pending_saves = pending_saves;
         self
+    }
+
+    /// Whether this client can renew the session without its owner, such as with a refresh token.
+    pub fn can_renew(&self, session: &Session) -> bool {
+        session.ended_at.is_none() && self.refresher.source.can_renew(session)
     }
 
     /// The provider.
@@ -166,7 +171,7 @@ impl Client {
     /// Refreshes a token that expires soon, in the background. Errors are ignored;
     /// [`wait_for_saves`](Self::wait_for_saves) waits for it.
     fn refresh_ahead(&self, owner: &str, loaded: &Session) {
-        if !loaded.refreshable || loaded.is_fresh(Freshness::Proactive, loaded.now()) {
+        if !self.can_renew(loaded) || loaded.is_fresh(Freshness::Proactive, loaded.now()) {
             return;
         }
         let (refresher, key) = (self.refresher.clone(), self.key(owner));
@@ -182,7 +187,7 @@ impl Client {
     /// The session for another try after the API rejected this one's token. It is refreshed unless another call has done
     /// that meanwhile.
     async fn after_rejection(&self, owner: &str, session: Session, rejection: ApiError) -> Result<Session> {
-        if !session.refreshable {
+        if !self.can_renew(&session) {
             // The owner may have signed in again meanwhile.
             let now = self.load(owner).await?;
             return if now.generation == session.generation {
@@ -213,6 +218,11 @@ impl Client {
     pub fn key(&self, owner: &str) -> SessionKey {
         SessionKey { provider: self.provider().name.clone(), owner: owner.to_owned() }
     }
+}
+
+/// The source of new tokens that the provider's configuration asks for.
+fn token_source(http: &Arc<Http>, provider: &Arc<ProviderConfig>) -> Arc<dyn TokenSource> {
+    Arc::new(RefreshTokenSource { http: http.clone(), provider: provider.clone() })
 }
 
 #[cfg(test)]

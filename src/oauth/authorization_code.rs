@@ -12,15 +12,15 @@ use zeroize::Zeroizing;
 use super::error::{Result, SignInError};
 use super::pkce;
 use super::token::Endpoint;
-use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
+use super::token_error::{is_client_error, is_redirect_mismatch};
 use super::token_response::TokenResponse;
 use crate::clean::clean;
-use crate::http::{Http, HttpError};
+use crate::http::Http;
 use crate::provider::{self, ProviderConfig, Url};
 use crate::secret::{AuthorizationCode, Verifier, constant_time_eq};
 
 /// The parameters that every request sets. If one were sent twice, the server could use either.
-const RESERVED: &[&str] =
+pub const AUTHORIZATION_PARAMETERS: &[&str] =
     &["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
 
 /// An authorization request that waits for its response.
@@ -61,7 +61,9 @@ impl AuthorizationRequest {
         provider.required(provider.token_url.as_ref(), "token_url")?;
         let configured = provider.authorize_params.keys().map(String::as_str);
         let asked: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        if let Some(name) = configured.chain(asked.iter().map(String::as_str)).find(|name| RESERVED.contains(name)) {
+        if let Some(name) =
+            configured.chain(asked.iter().map(String::as_str)).find(|name| AUTHORIZATION_PARAMETERS.contains(name))
+        {
             let (provider, parameter) = (provider.name.clone(), name.to_owned());
             return Err(SignInError::ReservedParameter { provider, parameter });
         }
@@ -230,26 +232,8 @@ impl AuthorizationRequest {
         if provider.code.with_state {
             fields.push(("state", &*self.state));
         }
-        let host = provider::host(endpoint.url);
-        let name = provider.name.clone();
-        endpoint.request(http, fields, &provider.code).await.map_err(|token_error| match token_error {
-            TokenError::NotSent(error) => error.into(),
-            TokenError::Unreachable(reason) => HttpError::Unreachable { host, reason }.into(),
-            TokenError::InvalidResponse(description) => SignInError::InvalidResponse { host, description },
-            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
-                SignInError::ClientRefused { provider: name, client_id: client.id.clone(), host, description }
-            }
-            TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
-                SignInError::RedirectMismatch { uri: self.redirect_uri.clone(), host, description }
-            }
-            // Only the code is no longer good, so another sign-in helps.
-            TokenError::Refused { .. } if token_error.is_final() => {
-                SignInError::CodeRefused { provider: name, description: token_error.to_string(), host }
-            }
-            TokenError::Refused { .. } | TokenError::ResponseLost { .. } | TokenError::TimedOut(_) => {
-                SignInError::ExchangeFailed { provider: name, host, failure: token_error.failure() }
-            }
-        })
+        let response = endpoint.request(http, fields, &provider.code).await;
+        response.map_err(|error| SignInError::of_token_request(error, provider, &endpoint, &self.redirect_uri))
     }
 }
 

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use super::token::Endpoint;
+use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
 use super::token_failure::TokenFailure;
 use crate::error::{ErrorClass, ErrorInfo, detail};
 use crate::http::HttpError;
-use crate::provider::ProviderError;
+use crate::provider::{self, ProviderConfig, ProviderError};
 use crate::time;
 
 pub(super) type Result<T> = std::result::Result<T, SignInError>;
@@ -160,6 +162,37 @@ fn issuer_mismatch(expected: &str, got: &str) -> String {
     match got {
         "" => format!("the authorization response names no issuer; expected `{expected}`"),
         got => format!("the authorization response is from issuer `{got}`; expected `{expected}`"),
+    }
+}
+
+impl SignInError {
+    /// The error of a sign-in whose token request failed with `error`.
+    pub(super) fn of_token_request(
+        error: TokenError,
+        provider: &ProviderConfig,
+        endpoint: &Endpoint<'_>,
+        redirect_uri: &str,
+    ) -> Self {
+        let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        match error {
+            TokenError::NotSent(error) => error.into(),
+            TokenError::Unreachable(reason) => HttpError::Unreachable { host, reason }.into(),
+            TokenError::InvalidResponse(description) => Self::InvalidResponse { host, description },
+            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+                let client_id = endpoint.client_id.to_owned();
+                Self::ClientRefused { provider: name, client_id, host, description }
+            }
+            TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
+                Self::RedirectMismatch { uri: redirect_uri.to_owned(), host, description }
+            }
+            // Only the code is no longer valid, so another sign-in helps.
+            TokenError::Refused { .. } if error.is_final() => {
+                Self::CodeRefused { provider: name, description: error.to_string(), host }
+            }
+            TokenError::Refused { .. } | TokenError::ResponseLost { .. } | TokenError::TimedOut(_) => {
+                Self::ExchangeFailed { provider: name, host, failure: error.failure() }
+            }
+        }
     }
 }
 

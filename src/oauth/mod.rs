@@ -14,11 +14,12 @@ mod token_error;
 mod token_failure;
 mod token_response;
 
-pub use authorization_code::{AuthorizationRequest, Verdict};
+pub use authorization_code::{AUTHORIZATION_PARAMETERS, AuthorizationRequest, Verdict};
 pub use error::SignInError;
 pub use redirect_listener::RedirectListener;
 pub(crate) use token::Endpoint;
-pub(crate) use token_error::TokenError;
+pub use token::TOKEN_REQUEST_FIELDS;
+pub(crate) use token_error::{TokenError, is_client_error};
 pub use token_failure::TokenFailure;
 pub use token_response::{TokenResponse, account};
 pub(crate) use token_response::{accounts_differ, grant_id, merge_metadata};

@@ -25,8 +25,12 @@ use crate::time;
 /// How long a token request may take, connecting included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The fields whose values are redacted in messages.
-const CREDENTIALS: &[&str] = &["code", "code_verifier", "refresh_token", "token"];
+/// The fields of token and revocation requests that may appear in messages. The values of all others are redacted.
+const PUBLIC_FIELDS: &[&str] = &["grant_type", "redirect_uri", "scope", "state", "token_type_hint"];
+
+/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636, section 4.5).
+pub const TOKEN_REQUEST_FIELDS: &[&str] =
+    &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
 
 /// The longest response that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -95,9 +99,9 @@ impl Endpoint<'_> {
         }
     }
 
-    /// A redactor of the credentials in these fields. A server may quote them in a refusal, which is shown and stored.
+    /// A redactor of the fields that are not public. A server may quote them in a refusal, which is shown and stored.
     pub(super) fn redactor(&self, fields: &[(&str, &str)]) -> Redactor {
-        let credentials = fields.iter().filter(|(name, _)| CREDENTIALS.contains(name)).map(|(_, value)| *value);
+        let credentials = fields.iter().filter(|(name, _)| !PUBLIC_FIELDS.contains(name)).map(|(_, value)| *value);
         Redactor::new(credentials).with_client(self.client_id, self.secret.map(ClientSecret::expose))
     }
 

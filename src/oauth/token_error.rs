@@ -123,7 +123,7 @@ impl ErrorInfo for TokenError {
 }
 
 /// Whether an error code is about the client or its authentication (RFC 6749, sections 4.1.2.1 and 5.2).
-pub(super) fn is_client_error(error: &str) -> bool {
+pub(crate) fn is_client_error(error: &str) -> bool {
     matches!(error, "invalid_client" | "unauthorized_client")
 }
 

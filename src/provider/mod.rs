@@ -61,8 +61,7 @@ pub struct OAuthClient {
 }
 
 /// How a client authenticates at the token endpoint (RFC 6749, section 2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
     /// It does not: a public client sends only its `client_id` in the body.
     None,
@@ -102,8 +101,7 @@ pub struct RequestStyle {
 }
 
 /// The encoding of a token request's body.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// `application/x-www-form-urlencoded`, as RFC 6749 requires.
     #[default]
@@ -113,8 +111,8 @@ pub enum Encoding {
 }
 
 /// The API that a provider implements. The library gives the same answers and errors for each.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Dialect {
     /// The Messages API.
     #[default]

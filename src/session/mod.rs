@@ -29,6 +29,6 @@ pub(crate) use refresh::Refresher;
 pub use seal::SealError;
 pub use sealed::SealedSessions;
 pub(crate) use sealed::{LockedLoad, LockedSession};
-pub(crate) use source::RefreshTokenSource;
+pub(crate) use source::{RefreshTokenSource, TokenSource};
 pub(crate) use stored::StoredSession;
 pub use stored::{Session, SessionBinding, StoreTime};

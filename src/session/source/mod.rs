@@ -2,8 +2,9 @@
 
 mod refresh_token;
 
-use crate::oauth::TokenFailure;
-use crate::oauth::TokenResponse;
+use std::sync::Arc;
+
+use crate::oauth::{TokenError, TokenFailure, TokenResponse, is_client_error};
 use crate::session::error::SharedError;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
@@ -43,4 +44,23 @@ pub(crate) enum CredentialState {
     Valid,
     /// The server no longer accepts it: the session has ended.
     Invalid,
+}
+
+impl From<TokenError> for SourceError {
+    fn from(error: TokenError) -> Self {
+        let failure = error.failure();
+        let is_final = error.is_final();
+        let (credential, client_refused) = match error {
+            _ if is_final => (CredentialState::Invalid, None),
+            TokenError::NotSent(error) => (CredentialState::NotSent(Arc::new(error)), None),
+            TokenError::Unreachable(_) => (CredentialState::NotReceived, None),
+            TokenError::ResponseLost { .. } | TokenError::TimedOut(_) | TokenError::InvalidResponse(_) => {
+                (CredentialState::Unknown, None)
+            }
+            TokenError::Refused { error, description, .. } => {
+                (CredentialState::Valid, is_client_error(&error).then_some(description))
+            }
+        };
+        Self { credential, failure, client_refused }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{CredentialState, SourceError, TokenSource};
 use crate::http::Http;
 use crate::oauth::TokenFailure;
-use crate::oauth::{Endpoint, TokenError, TokenResponse};
+use crate::oauth::{Endpoint, TokenResponse};
 use crate::provider::ProviderConfig;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
@@ -45,24 +45,4 @@ fn no_refresh_token() -> SourceError {
     let description = "was not contacted (there is no refresh token)".to_owned();
     let failure = TokenFailure { description, temporary: false, status: None, retry_after: None };
     SourceError { credential: CredentialState::NotReceived, failure, client_refused: None }
-}
-
-impl From<TokenError> for SourceError {
-    fn from(error: TokenError) -> Self {
-        let failure = error.failure();
-        let is_final = error.is_final();
-        let (credential, client_refused) = match error {
-            _ if is_final => (CredentialState::Invalid, None),
-            TokenError::NotSent(error) => (CredentialState::NotSent(Arc::new(error)), None),
-            TokenError::Unreachable(_) => (CredentialState::NotReceived, None),
-            TokenError::ResponseLost { .. } | TokenError::TimedOut(_) | TokenError::InvalidResponse(_) => {
-                (CredentialState::Unknown, None)
-            }
-            TokenError::Refused { error, description, .. } => {
-                let client = matches!(&*error, "invalid_client" | "unauthorized_client");
-                (CredentialState::Valid, client.then_some(description))
-            }
-        };
-        Self { credential, failure, client_refused }
-    }
 }
