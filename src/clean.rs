@@ -1,26 +1,25 @@
-//! What may reach a person's terminal: cleaning of foreign text, and where its lines end.
+//! Makes foreign text safe to print on a terminal.
 //!
-//! Text from servers, models and files is data. On a terminal an escape sequence in it could move
-//! the cursor, rewrite what was printed or answer for the person, and a bidirectional override
-//! could make a host name read as another; so control characters never get there raw.
+//! An escape sequence in text from a server, a model or a file could move the cursor, rewrite printed text or send
+//! input, and a bidirectional override could disguise a host name.
 
 use std::borrow::Cow;
 
-/// How much of a server's own words is worth showing.
+/// The most characters of a server's message that are shown.
 const SERVER_WORDS: usize = 300;
 
-/// Whether a character would act on a terminal instead of being seen: C0, DEL, C1 and the
-/// bidirectional controls (Unicode Standard Annex 9). Newline and tab act as everyone expects.
-fn acts(c: char) -> bool {
+/// Whether a character controls a terminal: C0, DEL, C1 and the bidirectional controls (Unicode Standard Annex 9), except
+/// newline and tab.
+fn is_control(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A server's words, fit to stand inside a sentence: on one line, without controls, cut to a
-/// readable length.
+/// A server's text for the inside of a sentence: on one line, without controls, at most 300 characters.
 pub fn clean(words: &str) -> String {
     let mut cleaned = String::new();
-    for (count, word) in words.split(|c: char| c.is_whitespace() || acts(c)).filter(|w| !w.is_empty()).enumerate() {
+    for (count, word) in words.split(|c: char| c.is_whitespace() || is_control(c)).filter(|w| !w.is_empty()).enumerate()
+    {
         if count > 0 {
             cleaned.push(' ');
         }
@@ -33,58 +32,48 @@ pub fn clean(words: &str) -> String {
     cleaned.trim_end_matches(['.', ' ']).to_owned()
 }
 
-/// Text for a terminal, with every character that would act made visible: controls as the
-/// Unicode control pictures (`␛`), the others as `<U+202E>`.
+/// Text for a terminal, with controls made visible: as Unicode control pictures (`␛`) or as `<U+202E>`.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(acts) {
+    replace_controls(text, |c| match c {
+        '\u{7f}' => "\u{2421}".into(),
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}').into(),
+        c => format!("<U+{:04X}>", u32::from(c)),
+    })
+}
+
+/// JSON for a terminal: the same value, with controls escaped. JSON has controls only inside strings.
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    // All controls are below U+10000, so one escape is enough.
+    replace_controls(json, |c| format!("\\u{:04x}", u32::from(c)))
+}
+
+fn replace_controls(text: &str, replacement: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !text.chars().any(is_control) {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len());
+    let mut replaced = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            c if !acts(c) => shown.push(c),
-            '\u{7f}' => shown.push('\u{2421}'),
-            c @ '\0'..='\u{1f}' => shown.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
-            c => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
-        }
+        if is_control(c) { replaced.push_str(&replacement(c)) } else { replaced.push(c) }
     }
-    Cow::Owned(shown)
+    Cow::Owned(replaced)
 }
 
-/// JSON for a terminal: the same value, with every character that would act escaped. Outside of its
-/// strings JSON has none, so escaping is all there is to it.
-pub fn visible_json(json: &str) -> Cow<'_, str> {
-    // A newline between two objects is no part of either.
-    if !json.chars().any(acts) {
-        return Cow::Borrowed(json);
-    }
-    let mut shown = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            // All of them are below U+10000, so one escape holds each.
-            c if acts(c) => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
-}
-
-/// Follows text that is written piece by piece, and knows what its last line lacks.
+/// Tracks whether text that is written piece by piece ends with a newline.
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// The last line has begun and has no end yet.
+    /// The last line has no newline yet.
     open: bool,
 }
 
 impl Lines {
-    /// The next piece is written.
+    /// Adds a piece that was written.
     pub fn follow(&mut self, text: &str) {
         if !text.is_empty() {
             self.open = !text.ends_with('\n');
         }
     }
 
-    /// What ends the last line, if there is one without an end.
+    /// A newline if the last line needs one, otherwise nothing.
     pub fn end(&self) -> &'static str {
         if self.open { "\n" } else { "" }
     }
@@ -127,7 +116,7 @@ mod tests {
     fn json_keeps_its_value_and_acts_on_no_terminal() {
         let value = serde_json::json!({ "a\u{202e}": "\x1b[2J\x7f\u{9b}2J\u{85}\u{2066}\n\t ü \\u0041 \u{1f600}" });
         let (plain, shown) = (value.to_string(), visible_json(&value.to_string()).into_owned());
-        assert!(plain.chars().any(acts) && !shown.chars().any(acts), "{shown:?}");
+        assert!(plain.chars().any(is_control) && !shown.chars().any(is_control), "{shown:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
         assert_eq!(visible_json(r#"{"a":"ü"}"#), r#"{"a":"ü"}"#);
     }

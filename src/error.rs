@@ -1,4 +1,4 @@
-//! What every error of this library can be asked: its stable code, its class, and how long to wait.
+//! The interface of all errors: a stable code, a class, and how long to wait.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// The call makes no sense as it is.
+    /// The arguments of the call are wrong.
     Usage,
     /// The provider's configuration, or the client's registration, has to change.
     Configuration,
@@ -16,6 +16,11 @@ pub enum ErrorClass {
     Temporary,
     /// Repeating the call does not help.
     Permanent,
+}
+
+/// The text as the end of a sentence, after a colon if it is not empty.
+pub(crate) fn detail(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 /// What the error types of this library have in common.

@@ -1,10 +1,9 @@
-//! The one HTTP client: TLS, roots, proxies, and what `--verbose` tells of the wire.
+//! The HTTP client: TLS, CA certificates, proxies and tracing.
 //!
-//! A client is built when a request is about to be made and not before, and only as heavy as that
-//! request needs: certificate roots are read for https alone, because reading them costs more than
-//! everything else at start-up together. Proxies and private certificate authorities are found as
-//! curl finds them (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`); loopback bypasses
-//! proxies. No redirect is ever followed: a token goes where the configuration says or nowhere.
+//! The client is built at the first request. CA certificates are read for https only, because reading them takes longer
+//! than the rest of the start-up. Proxies and private certificate authorities are configured as for curl
+//! (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`). Loopback bypasses proxies. Redirects are not followed,
+//! so a token is sent to configured URLs only.
 
 mod connecting;
 mod error;
@@ -18,7 +17,6 @@ use std::time::Duration;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Request, Response, redirect};
-use zeroize::Zeroizing;
 
 pub(crate) use connecting::Connecting;
 use error::Result;
@@ -28,58 +26,56 @@ use send_error::{send_error, unknown_issuer};
 
 use crate::clean;
 use crate::provider::{self, Url};
+use crate::redact::Redactor;
 use crate::time;
 
-/// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What nexus calls itself.
 pub(crate) const USER_AGENT: &str = concat!("nexus/", env!("CARGO_PKG_VERSION"));
 
-/// A variable of the environment, if it is set and not empty.
+/// Reads an environment variable. `None` if it is not set or empty.
 pub(crate) type Variable = fn(&'static str) -> Option<String>;
 
-/// Receives one line per thing that happens on the wire, secrets already masked.
+/// Receives one line for each step of a request, with secrets masked.
 pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Which certificate roots an https request is checked with.
+/// Which CA certificates are read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Roots {
-    /// Everything the system has, or exactly what `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    /// All of the system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
     #[default]
     All,
-    /// The system's bundle file first. The directory beside it holds the same certificates at ten
-    /// times the cost, and is read only when the bundle does not know an issuer.
+    /// The system's bundle file. The certificate directory takes ten times as long, and is read only if the bundle does
+    /// not contain an issuer.
     Bundle,
 }
 
-/// Sends requests. Cheap to make: nothing is built before the first request needs it.
+/// Sends requests. Creating it does no work.
 #[derive(Default)]
 pub struct Http {
     plain: OnceLock<Client>,
     secure: OnceLock<Client>,
     secure_local: OnceLock<Client>,
     roots: Roots,
-    /// Where a proxy is named, so that it can be named where it fails.
+    /// Reads the proxy variables, to name the proxy in errors.
     variable: Option<Variable>,
     trace: Option<Trace>,
     connecting: Option<Connecting>,
 }
 
 impl Http {
-    /// A client with these roots that tells `trace` what happens on the wire, if there is one.
-    /// `variable` reads the environment, which names the proxies.
+    /// A client with these CA certificates. `variable` reads the proxy variables; `trace` receives the trace.
     pub fn new(roots: Roots, variable: Variable, trace: Option<Trace>) -> Self {
         Self { roots, variable: Some(variable), trace, ..Self::default() }
     }
 
-    /// The same client, which tells when it makes a connection.
+    /// Reports connection attempts to `observer`.
     #[must_use]
-    pub fn with_connecting(self, told: Connecting) -> Self {
-        Self { connecting: Some(told), ..self }
+    pub fn with_connecting(self, observer: Connecting) -> Self {
+        Self { connecting: Some(observer), ..self }
     }
 
-    /// The client for a URL, as heavy as this URL needs.
+    /// The client for a URL.
     ///
     /// # Errors
     /// [`HttpError::InvalidUrl`] for a URL that must not carry a secret, such as http to another machine,
@@ -95,7 +91,7 @@ impl Http {
             (_, false) => (&self.secure, true),
         };
         if !local {
-            // One that cannot be used would be passed by without a word.
+            // reqwest ignores an unusable proxy.
             self.proxy(url)?;
         }
         if let Some(client) = slot.get() {
@@ -106,7 +102,7 @@ impl Http {
         Ok(slot.get_or_init(|| client))
     }
 
-    /// The proxy on the way to a URL, as host and port, found as the client finds it.
+    /// The host and port of the proxy for a URL, by the same rules as reqwest.
     fn proxy(&self, url: &Url) -> Result<Option<String>> {
         let Some(variable) = self.variable else { return Ok(None) };
         let first = |names: [&'static str; 2]| {
@@ -119,7 +115,6 @@ impl Http {
         if passed_by || provider::is_loopback(url) {
             return Ok(None);
         }
-        // Not quoted in complaints: it may hold a password.
         let proxy = if value.contains("://") { Url::parse(&value) } else { Url::parse(&format!("http://{value}")) };
         match proxy {
             Ok(proxy) if matches!(proxy.scheme(), "http" | "https") && proxy.host_str().is_some() => {
@@ -127,26 +122,26 @@ impl Http {
                 Ok(Some(format!("{}:{port}", proxy.host_str().unwrap_or_default())))
             }
             Ok(proxy) if proxy.host_str().is_some() => {
-                Err(unusable_proxy(name, &format!("a {} proxy", proxy.scheme())))
+                Err(unusable_proxy(name, &format!("{} proxies are not supported", proxy.scheme())))
             }
-            _ => Err(unusable_proxy(name, "no proxy")),
+            _ => Err(unusable_proxy(name, "not a proxy URL")),
         }
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the response.
     ///
     /// # Errors
-    /// What is known of whether the server has seen it.
+    /// The variant tells whether the server may have received the request.
     pub async fn send(&self, client: &Client, request: Request) -> std::result::Result<Response, SendError> {
         self.trace_request(&request);
-        let credentials = if self.trace.is_some() { credentials(&request) } else { Vec::new() };
+        let credentials = if self.trace.is_some() { credentials(&request) } else { Redactor::default() };
         let again = request.try_clone();
         let url = request.url().clone();
         let local = provider::is_loopback(&url);
         let mut sent = client.execute(request).await;
         if let (Err(error), Some(again)) = (&sent, again)
             && unknown_issuer(error)
-            // The bundle did not know the issuer; the certificate directory may. Nothing was sent yet.
+            // The certificate directory may contain the issuer. Nothing was sent yet.
             && self.roots == Roots::Bundle
             && let Ok(client) = roots(Roots::All).and_then(|roots| self.build(roots, local))
         {
@@ -159,20 +154,20 @@ impl Http {
             }
             Err(error) => {
                 let unsent = match (send_error(error), self.proxy(&url)) {
-                    (SendError::NeverSent(why), Ok(Some(proxy))) => {
-                        SendError::NeverSent(format!("by way of the proxy {proxy}: {why}"))
+                    (SendError::NotSent(why), Ok(Some(proxy))) => {
+                        SendError::NotSent(format!("through the proxy {proxy}: {why}"))
                     }
                     (SendError::NotTls, Ok(Some(proxy))) => {
-                        SendError::NeverSent(format!("by way of the proxy {proxy}: what answers does not speak TLS"))
+                        SendError::NotSent(format!("through the proxy {proxy}: the server does not speak TLS"))
                     }
                     (unsent, _) => unsent,
                 };
-                self.tell(|| match &unsent {
-                    SendError::Untrusted(problem) => format!("* never sent: {problem}"),
-                    SendError::NeverSent(why) => format!("* never sent: {why}"),
-                    SendError::NotTls => "* never sent: what answers does not speak TLS".into(),
-                    SendError::PerhapsSent(why) => format!("* no answer: {why}"),
-                    SendError::TooLate => "* no answer in time".into(),
+                self.log(|| match &unsent {
+                    SendError::Untrusted(problem) => format!("* not sent: {problem}"),
+                    SendError::NotSent(why) => format!("* not sent: {why}"),
+                    SendError::NotTls => "* not sent: the server does not speak TLS".into(),
+                    SendError::MaybeSent(why) => format!("* no response: {why}"),
+                    SendError::TimedOut => "* no response in time".into(),
                 });
                 Err(unsent)
             }
@@ -180,8 +175,7 @@ impl Http {
     }
 
     fn build(&self, roots: rustls::RootCertStore, local: bool) -> Result<Client> {
-        // The provider is handed over explicitly: with a second one anywhere in the tree, rustls's
-        // process-wide default would panic.
+        // Explicit, because rustls's process-wide default panics if two crypto providers are linked.
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| system("setting up TLS", &error))?
@@ -194,57 +188,55 @@ impl Http {
             .connect_timeout(CONNECT_TIMEOUT);
         let builder = if local { builder.no_proxy() } else { builder };
         let builder = match &self.connecting {
-            Some(told) => builder.connector_layer(connecting::Tells(told.clone())),
+            Some(observer) => builder.connector_layer(connecting::ConnectingLayer(observer.clone())),
             None => builder,
         };
         builder.build().map_err(|error| system("building the HTTP client", &error.without_url()))
     }
 
-    fn tell(&self, line: impl FnOnce() -> String) {
+    fn log(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = &self.trace {
             trace(&clean::visible(&line()));
         }
     }
 
     fn trace_request(&self, request: &Request) {
-        self.tell(|| format!("> {} {}", request.method(), shown(request.url())));
+        self.log(|| format!("> {} {}", request.method(), without_query_values(request.url())));
         for (name, value) in request.headers() {
-            self.tell(|| format!("> {name}: {}", masked(name.as_str(), value.to_str().unwrap_or("(not text)"))));
+            self.log(|| format!("> {name}: {}", masked(name.as_str(), value.to_str().unwrap_or("(not text)"))));
         }
     }
 
-    fn trace_response(&self, response: &Response, credentials: &[Zeroizing<String>]) {
-        self.tell(|| format!("< {}", response.status().as_u16()));
+    fn trace_response(&self, response: &Response, credentials: &Redactor) {
+        self.log(|| format!("< {}", response.status().as_u16()));
         for (name, value) in response.headers() {
             let value = masked(name.as_str(), value.to_str().unwrap_or("(not text)"));
-            // A server that repeats what it was sent does so in headers, too.
-            let value = credentials.iter().fold(value.to_owned(), |value, secret| value.replace(&**secret, "(masked)"));
-            self.tell(|| format!("< {name}: {value}"));
+            // A server may repeat a credential.
+            let value = credentials.redact(value);
+            self.log(|| format!("< {name}: {value}"));
         }
     }
 }
 
-/// What a request's sensitive headers prove, as far as it is long enough to be told from other text.
-fn credentials(request: &Request) -> Vec<Zeroizing<String>> {
+/// Redacts the credentials in a request's sensitive headers. Short ones are skipped: they could be words.
+fn credentials(request: &Request) -> Redactor {
     let sensitive = request.headers().values().filter(|value| value.is_sensitive());
-    let texts =
-        sensitive.filter_map(|value| value.to_str().ok()).map(|value| value.split(' ').next_back().unwrap_or(value));
-    texts.filter(|text| text.len() >= 16).map(|text| Zeroizing::new(text.to_owned())).collect()
+    let texts = sensitive.filter_map(|value| value.to_str().ok()?.split(' ').next_back());
+    Redactor::new(texts.filter(|text| text.len() >= 16))
 }
 
-/// A URL without its query's values: an API's may carry keys.
-fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
+/// A URL without the values of its query, which may be keys.
+fn without_query_values(url: &Url) -> String {
+    let mut without_query_values = url.clone();
     if url.query().is_some() {
         let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        shown.set_query(None);
-        return format!("{shown}?{}", names.join("&"));
+        without_query_values.set_query(None);
+        return format!("{without_query_values}?{}", names.join("&"));
     }
-    shown.into()
+    without_query_values.into()
 }
 
-/// Header values that are known to be no secret are shown, all others are not: a gateway's key may
-/// travel under any name.
+/// Masks the values of all headers that are not known to be harmless: a gateway's key may be in any header.
 fn masked<'a>(name: &str, value: &'a str) -> &'a str {
     const SHOWN: &[&str] = &[
         "accept",
@@ -291,16 +283,16 @@ fn roots(from: Roots) -> Result<rustls::RootCertStore> {
     Ok(store)
 }
 
-fn unusable_proxy(variable: &str, proxy: &str) -> HttpError {
-    HttpError::UnusableProxy { variable: variable.into(), proxy: proxy.into() }
+fn unusable_proxy(variable: &str, reason: &str) -> HttpError {
+    HttpError::UnusableProxy { variable: variable.into(), reason: reason.into() }
 }
 
 fn system(action: &'static str, error: &dyn Error) -> HttpError {
     HttpError::System { action, reason: clean::clean(&root_cause(error)) }
 }
 
-/// How long a server asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP
-/// date, which is compared with the server's own clock.
+/// How long a server asks to wait: `retry-after-ms`, else `retry-after` as seconds or as an HTTP date, relative to the
+/// response's `date`.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let after = header("retry-after");
@@ -321,21 +313,21 @@ mod tests {
 
     #[tokio::test]
     async fn silence_beyond_the_limit_is_told_from_a_broken_connection() {
-        // A connection that is taken by the system, and by nobody else.
+        // The kernel accepts the connection; the program does not.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let http = Http::default();
         let client = http.client(&url).unwrap();
         let request = client.get(url.clone()).timeout(Duration::from_millis(1)).build().unwrap();
         let error = http.send(client, request).await.unwrap_err();
-        assert!(matches!(error, SendError::TooLate), "{error:?}");
+        assert!(matches!(error, SendError::TimedOut), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_found_no_connection_was_never_sent_whether_somebody_watches_or_not() {
         use std::sync::atomic::{AtomicUsize, Ordering};
 
-        // Says no word of TLS.
+        // Does not answer the TLS handshake.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
         let told = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
@@ -346,7 +338,7 @@ mod tests {
         for http in [Http::default(), watched] {
             let client = http.client(&url).unwrap();
             let error = http.send(client, client.get(url.clone()).build().unwrap()).await.unwrap_err();
-            assert_eq!(error, SendError::NeverSent("no connection within 10 seconds".into()));
+            assert_eq!(error, SendError::NotSent("no connection within 10 seconds".into()));
         }
         let told = told.each_ref().map(|count| count.load(Ordering::Relaxed));
         assert_eq!(told, [1, 1]);

@@ -132,10 +132,12 @@ pub mod internal {
         pub use crate::http::{Http, Roots, Trace};
     }
     pub mod loopback {
-        pub use crate::loopback::addressed_to_us;
+        pub use crate::loopback::is_for_this_host;
     }
     pub mod oauth {
-        pub use crate::oauth::{RedirectListener, TokenResponse, account, page, pkce};
+        pub use crate::oauth::{
+            AUTHORIZATION_PARAMETERS, RedirectListener, TOKEN_REQUEST_FIELDS, TokenResponse, account, page, pkce,
+        };
     }
     pub mod private_fs {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit};

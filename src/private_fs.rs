@@ -1,21 +1,22 @@
-//! Files and folders that are nobody else's business: born private whatever the umask, and looked
-//! at before they are trusted.
+//! Private files and folders: created with mode 0600 or 0700 whatever the umask, and checked before use.
 //!
-//! What is ours and merely open to others is closed, with a word about it. What is somebody else's,
-//! or leads to somewhere else, is refused: whoever put it there chose what we would read.
+//! A file of this user that is open to others is made private and reported. A file of another user, or a symbolic link,
+//! is refused, because another user could choose its contents.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::Once;
 
 use zeroize::Zeroizing;
 
-/// Called after a file or folder that others could open was made private: with its path, and the mode it had.
+/// Called with the path and the former mode of a file or folder that was made private.
 pub type ClosedFn = Arc<dyn Fn(&Path, u32) + Send + Sync>;
 
-/// Checks that files and folders are private, and makes them so.
+/// Makes files and folders private.
 #[derive(Clone, Default)]
 pub struct Privacy(Option<ClosedFn>);
 
@@ -26,13 +27,13 @@ impl fmt::Debug for Privacy {
 }
 
 impl Privacy {
-    /// Reports each file and folder that it makes private.
+    /// Calls `closed` for each file and folder that is made private.
     pub fn reporting(closed: ClosedFn) -> Self {
         Self(Some(closed))
     }
 
-    /// Creates a folder and its missing parents, open to nobody else. One that is there must be ours,
-    /// or root's and not open to be changed by anybody else.
+    /// Creates a private folder and its missing parents. An existing folder must belong to this user, or to root and not
+    /// be writable by others.
     pub fn folder(&self, path: &Path) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -52,15 +53,11 @@ impl Privacy {
         Some((existing.to_owned(), problem))
     }
 
-    /// Makes sure that a folder is there and takes files.
-    ///
-    /// # Errors
-    /// What it does not do, and why.
+    /// Creates a folder if necessary, and checks that it is writable.
     fn prove_folder(&self, path: &Path) -> Result<(), String> {
-        let what = if path.is_dir() { "used" } else { "made" };
+        let what = if path.is_dir() { "used" } else { "created" };
         self.folder(path).map_err(|error| format!("this folder cannot be {what}: {error}"))?;
         let probe = path.join(format!("probe-{}", std::process::id()));
-        // One that somebody of this number left behind proves nothing.
         let probed = remove(&probe).and_then(|()| create(&probe)).and_then(|_| fs::remove_file(&probe));
         probed.map_err(|error| format!("this folder cannot be written to: {error}"))
     }
@@ -70,7 +67,7 @@ impl Privacy {
         match create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.check(path).and_then(|()| options().open(path)) {
-                    // Whoever made it has just removed it again.
+                    // It was removed in the meantime.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
                     opened => opened,
                 }
@@ -79,8 +76,7 @@ impl Privacy {
         }
     }
 
-    /// Writes a file whole under another name, reads it back, and renames it into place, so that it is
-    /// never seen half-written.
+    /// Replaces a file atomically: writes `draft`, reads it back, and renames it.
     pub fn replace(&self, path: &Path, draft: &Path, line: &str) -> io::Result<()> {
         survive_file_limit();
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
@@ -92,30 +88,29 @@ impl Privacy {
         file.sync_all()?;
         let read = Zeroizing::new(fs::read_to_string(draft)?);
         if read.trim_end() != line {
-            return Err(io::Error::other("what was written is not what can be read"));
+            return Err(io::Error::other("the file does not read back as written"));
         }
         fs::rename(draft, path)?;
         sync_folder(folder)
     }
 
-    /// Refuses a file that somebody else could have put there, and closes one that others can read, and
-    /// its folder.
+    /// Refuses a file that another user could have created, and makes the file and its folder private.
     #[cfg(unix)]
     pub fn check(&self, path: &Path) -> io::Result<()> {
         path.parent().map_or(Ok(()), |folder| self.check_folder(folder))?;
         self.check_file(path)
     }
 
-    /// The same of the file alone.
+    /// Refuses a file that another user could have created, and makes it private. Does not check its folder.
     #[cfg(unix)]
     pub fn check_file(&self, path: &Path) -> io::Result<()> {
         use std::os::unix::fs::MetadataExt as _;
         let found = fs::symlink_metadata(path)?;
         if found.file_type().is_symlink() {
-            return refused("this is a symbolic link, which could lead to somebody else's file");
+            return refused("this is a symbolic link, which could point to another user's file");
         }
         if !found.is_file() {
-            return refused("this is no file");
+            return refused("this is not a regular file");
         }
         if found.uid() != rustix::process::geteuid().as_raw() {
             return refused("this file belongs to another user");
@@ -136,7 +131,7 @@ impl Privacy {
         match found.mode() & 0o022 {
             0 if found.uid() == 0 => Ok(()),
             0 => refused(&format!("its folder {} belongs to another user", path.display())),
-            _ => refused(&format!("others can put files into its folder {}", path.display())),
+            _ => refused(&format!("other users can write to its folder {}", path.display())),
         }
     }
 
@@ -147,7 +142,7 @@ impl Privacy {
             return Ok(());
         }
         match fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {
-            // Nobody puts anything there, and what could be read was read by now.
+            // Nothing can be written there, and what could be read was read.
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(()),
             closed => closed?,
         }
@@ -157,7 +152,7 @@ impl Privacy {
         Ok(())
     }
 
-    /// Elsewhere the folder of the user's profile is the protection.
+    /// Checks that the file exists. Other systems than Unix protect the folder of the user's profile.
     #[cfg(not(unix))]
     pub fn check(&self, path: &Path) -> io::Result<()> {
         fs::symlink_metadata(path).map(drop)
@@ -179,7 +174,7 @@ fn refused(why: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
-/// Removes a file; that there is none is as good.
+/// Removes a file if it exists.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -187,7 +182,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Creates a file that must not exist yet, for reading and writing by nobody else.
+/// Creates a private file that must not exist yet.
 pub fn create(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
@@ -203,22 +198,18 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Makes a new name in a folder survive a power cut.
+/// Makes the creation or renaming of a file in this folder durable.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-/// Lets a write beyond a limit on the size of files (`ulimit -f`) fail as any other write does. The
-/// kernel tells of it by a signal first, and that ends a process that does not listen: between "sent"
-/// and "saved" it would take the new tokens along. Whoever writes asks for it; it is done once.
+/// Makes a write above the limit on file sizes (`ulimit -f`) fail with an error. Without a handler, SIGXFSZ would end the
+/// process, and new tokens would be lost between the request and the save.
 pub fn survive_file_limit() {
-    static LISTENING: Once = Once::new();
     #[cfg(unix)]
-    LISTENING.call_once(|| {
-        // That it came is of no interest: the write says so, too. Where nobody may listen, the limit is
-        // as deadly as it was.
+    static HANDLED: Once = Once::new();
+    #[cfg(unix)]
+    HANDLED.call_once(|| {
         let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     });
-    #[cfg(not(unix))]
-    LISTENING.call_once(|| {});
 }

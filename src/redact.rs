@@ -1,50 +1,53 @@
-//! Removes credentials from the words of a server: a refusal may quote what the request authenticated with, in any
-//! encoding.
+//! Removes credentials from text of a server, which may quote them in any encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// Replaces secrets in a text. The longest comes first: a secret that is part of another must not split it.
+/// Replaces secrets in a text, the longest first: one secret may be part of another.
 #[derive(Default)]
 pub(crate) struct Redactor(Vec<Zeroizing<String>>);
 
 impl Redactor {
-    /// Redacts these credentials and the client's secret.
-    pub(crate) fn new<'a>(
-        credentials: impl Iterator<Item = &'a str>,
-        client_id: &str,
-        client_secret: Option<&'a str>,
-    ) -> Self {
-        let client_secret = client_secret.filter(|secret| !secret.is_empty());
-        let plain = credentials.chain(client_secret).filter(|secret| !secret.is_empty());
-        let mut secrets: Vec<_> = plain.flat_map(quoted).collect();
-        for pair in client_secret.iter().flat_map(|secret| basic_pairs(client_id, secret)) {
-            let text = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-            // A quotation may leave out the padding.
-            secrets.push(Zeroizing::new(text.trim_end_matches('=').to_owned()));
-        }
-        // Two encodings may give the same text. It is replaced once, because "(secret)" may contain it.
-        secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        secrets.dedup();
-        Self(secrets)
+    /// Redacts these secrets.
+    pub(crate) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
+        Self::default().with(secrets.flat_map(encodings))
     }
 
-    /// The text with each of them replaced by `(secret)`.
+    /// Redacts the secret of this client as well, alone and in HTTP Basic.
+    pub(crate) fn with_client(self, id: &str, secret: Option<&str>) -> Self {
+        let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { return self };
+        let basic = basic_pairs(id, secret).map(|pair| {
+            let text = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+            // A quotation may omit the padding.
+            Zeroizing::new(text.trim_end_matches('=').to_owned())
+        });
+        self.with(encodings(secret).into_iter().chain(basic))
+    }
+
+    fn with(mut self, texts: impl Iterator<Item = Zeroizing<String>>) -> Self {
+        self.0.extend(texts.filter(|text| !text.is_empty()));
+        // Two encodings may give the same text. It is replaced once, because "(secret)" may contain it.
+        self.0.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.0.dedup();
+        self
+    }
+
+    /// The text with each secret replaced by `(secret)`.
     pub(crate) fn redact(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "(secret)"))
     }
 
-    /// Whether a text is one of them.
-    pub(crate) fn is(&self, text: &str) -> bool {
+    /// Whether a text is one of the secrets.
+    pub(crate) fn contains(&self, text: &str) -> bool {
         self.0.iter().any(|secret| secret.as_str() == text)
     }
 }
 
-/// A secret as it is, and as a form, a URL and JSON write it.
-fn quoted(secret: &str) -> [Zeroizing<String>; 6] {
-    // RFC 3986, section 2.1: the digits of an escape may be of either case.
+/// A secret in plain, form, URL and JSON encoding.
+fn encodings(secret: &str) -> [Zeroizing<String>; 6] {
+    // RFC 3986, section 2.1: escapes may use either case.
     let percent = |escape: fn(u8) -> String| {
         let written = |byte: u8| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
@@ -60,7 +63,7 @@ fn quoted(secret: &str) -> [Zeroizing<String>; 6] {
         percent(|byte| format!("%{byte:02X}")),
         percent(|byte| format!("%{byte:02x}")),
         json.to_owned(),
-        // PHP escapes slashes, too.
+        // PHP escapes slashes.
         json.replace('/', "\\/"),
     ]
     .map(Zeroizing::new)
@@ -70,8 +73,7 @@ fn form_encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// The id and the secret of HTTP Basic: form-encoded as in RFC 6749, section 2.3.1, and not encoded, as many clients
-/// write them.
+/// The credentials of HTTP Basic: form-encoded (RFC 6749, section 2.3.1), and not encoded, as many clients send them.
 pub(crate) fn basic_pairs(id: &str, secret: &str) -> [Zeroizing<String>; 2] {
     let encoded = Zeroizing::new(form_encoded(secret));
     [Zeroizing::new(format!("{}:{}", form_encoded(id), *encoded)), Zeroizing::new(format!("{id}:{secret}"))]
@@ -82,9 +84,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_request_proved_itself_with_is_hidden_however_it_is_quoted() {
-        let redactor = Redactor::new(["r/1 \"+"].into_iter(), "my client", Some("s/c r\"t"));
-        for (said, shown) in [
+    fn credentials_are_redacted_in_every_encoding() {
+        let redactor = Redactor::new(["r/1 \"+"].into_iter()).with_client("my client", Some("s/c r\"t"));
+        for (text, redacted) in [
             ("r/1 \"+ of s/c r\"t", "(secret) of (secret)"),
             ("refresh_token=r%2F1+%22%2B&scope=one", "refresh_token=(secret)&scope=one"),
             ("?refresh_token=r%2F1%20%22%2B&scope=one", "?refresh_token=(secret)&scope=one"),
@@ -98,9 +100,9 @@ mod tests {
             ("Basic bXkrY2xpZW50OnMlMkZjK3IlMjJ0", "Basic (secret)"),
             ("Basic bXkgY2xpZW50OnMvYyByInQ=", "Basic (secret)="),
         ] {
-            assert_eq!(redactor.redact(said), shown);
+            assert_eq!(redactor.redact(text), redacted);
         }
-        let nested = Redactor::new(["abc", "xabcx"].into_iter(), "c", None);
+        let nested = Redactor::new(["abc", "xabcx"].into_iter());
         assert_eq!(nested.redact("xabcx abc"), "(secret) (secret)");
     }
 }

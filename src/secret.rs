@@ -1,8 +1,7 @@
-//! The one type for everything that must not be seen.
+//! The type of tokens, codes and other secrets.
 //!
-//! A [`Secret`] can be made, exposed and compared; it cannot be printed, cloned or serialized, and
-//! its memory is wiped when it goes. The kind is part of the type, so a refresh token cannot be
-//! handed in where an access token is asked for:
+//! A [`Secret`] can be exposed and compared, but not printed, cloned or serialized, and its memory is zeroed on drop. The
+//! kind is part of the type, so a refresh token cannot be used as an access token:
 //!
 //! ```compile_fail
 //! use nexus::internal::secret::{AccessToken, RefreshToken};
@@ -10,7 +9,7 @@
 //! let access: AccessToken = refresh;
 //! ```
 //!
-//! There is nothing to print it with:
+//! It does not implement `Display`, and `Debug` does not show it:
 //!
 //! ```compile_fail
 //! println!("{}", nexus::AccessToken::new("t".into()));
@@ -28,64 +27,57 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A text that must not be seen. What it is for is its kind `K`.
+/// A secret text of the kind `K`.
 pub struct Secret<K> {
     text: Zeroizing<String>,
     kind: PhantomData<fn() -> K>,
 }
 
-/// The kinds of secret. They are never made, only named.
+/// The kinds of secret.
 pub(crate) mod kind {
-    /// Lets its bearer use the API (RFC 6749, section 1.4).
     pub enum Access {}
-    /// Buys a new access token (RFC 6749, section 1.5).
     pub enum Refresh {}
-    /// What the authorization server hands to the redirect URI (RFC 6749, section 4.1.2).
     pub enum Code {}
-    /// The secret half of PKCE (RFC 7636, section 4.1).
     pub enum Verifier {}
-    /// What a confidential client authenticates with (RFC 6749, section 2.3.1).
     pub enum Client {}
-    /// What the key to the stored sessions is wrapped with.
     pub(crate) enum Pass {}
 }
 
-/// An access token.
+/// An access token (RFC 6749, section 1.4).
 pub type AccessToken = Secret<kind::Access>;
-/// A refresh token.
+/// A refresh token (RFC 6749, section 1.5).
 pub type RefreshToken = Secret<kind::Refresh>;
-/// An authorization code.
+/// An authorization code (RFC 6749, section 4.1.2).
 pub type AuthorizationCode = Secret<kind::Code>;
-/// A PKCE code verifier.
+/// A PKCE code verifier (RFC 7636, section 4.1).
 pub type Verifier = Secret<kind::Verifier>;
-/// A client secret.
+/// A client secret (RFC 6749, section 2.3.1).
 pub type ClientSecret = Secret<kind::Client>;
-/// A passphrase.
+/// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 
-/// The variables of the environment that hold secrets; no child process inherits them.
+/// The environment variables that contain secrets. Child processes do not inherit them.
 pub const VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
 
 impl<K> Secret<K> {
-    /// Takes the text in; from here on it shows itself only through [`expose`](Self::expose).
+    /// Wraps a text. Only [`expose`](Self::expose) returns it.
     pub fn new(text: String) -> Self {
         Self { text: Zeroizing::new(text), kind: PhantomData }
     }
 
-    /// The text itself. Every call of this is a place where a secret could leak, which is why a
-    /// test lists the files that contain one.
+    /// The text itself. A test lists all files that call this.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// Whether both hold the same text, in time that depends on the length alone.
+    /// Whether both have the same text. The time depends only on the length.
     pub fn matches(&self, other: &Self) -> bool {
-        same(&self.text, &other.text)
+        constant_time_eq(&self.text, &other.text)
     }
 }
 
-/// Compares two texts in time that depends on their length alone.
-pub(crate) fn same(one: &str, other: &str) -> bool {
+/// Compares two texts. The time depends only on their length.
+pub(crate) fn constant_time_eq(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 

@@ -1,14 +1,13 @@
-//! Times and durations as people and programs write them. The only home of jiff.
+//! Formats and parses times and durations. The only module that uses jiff.
 //!
-//! Inside the program a time is a count of Unix seconds and a duration a count of seconds, both
-//! `i64`: nothing here is finer than a second, and the store keeps them as they are.
+//! A time is a number of Unix seconds, as the store saves it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
-/// The system's time in Unix seconds: the clock of a program that has no other.
-#[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
+/// The system's time in Unix seconds.
+#[expect(clippy::disallowed_methods, reason = "all other code is given this clock")]
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
@@ -20,7 +19,7 @@ pub fn rfc3339(at: i64) -> String {
     Timestamp::from_second(at).unwrap_or(end).to_string()
 }
 
-/// A time in a list: to a person to the minute, `2026-11-23 08:00 UTC`, else as [`rfc3339`].
+/// A time in a list: `2026-11-23 08:00 UTC` for a person, otherwise as [`rfc3339`].
 pub fn listed(at: i64, to_person: bool) -> String {
     let text = rfc3339(at);
     match text.split_once('T') {
@@ -39,12 +38,11 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
     jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp().as_second())
 }
 
-/// A span as a person says it: seconds below 90, minutes below 90, hours with one decimal below
-/// 48, then days. A negative span is no time at all.
+/// A duration in words: up to 89 seconds, up to 89 minutes, up to 47.9 hours, then days. A negative one counts as 0.
 pub fn span(seconds: i64) -> String {
-    // The end keeps the sums below inside an i64.
+    // The maximum prevents overflows below.
     let seconds = seconds.clamp(0, i64::MAX - 43_200);
-    // Rounding must not cross into the next unit's territory: 89.6 minutes is not "90 minutes".
+    // The unit depends on the rounded value: 89.6 minutes are "1.5 hours", not "90 minutes".
     let (minutes, tenths) = ((seconds + 30) / 60, (seconds + 180) / 360);
     if seconds < 90 {
         counted(seconds, "second")
@@ -61,7 +59,7 @@ fn counted(count: i64, unit: &str) -> String {
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
-/// A wait as a person who waits for it says it: milliseconds below a second, then as [`span`] does.
+/// A wait in words: milliseconds below a second, otherwise as [`span`], rounded up.
 pub fn wait(wait: Duration) -> String {
     match wait.as_millis() {
         millis @ ..1_000 => format!("{millis} ms"),
@@ -69,22 +67,21 @@ pub fn wait(wait: Duration) -> String {
     }
 }
 
-/// Whole seconds that are at least as long.
+/// A duration in seconds, rounded up.
 pub fn rounded_up(wait: Duration) -> i64 {
     let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
     seconds.saturating_add((wait.subsec_nanos() > 0).into())
 }
 
-/// As [`parse_duration`], for a wait in which something is to happen.
+/// Parses a duration that must not be zero, in the format of [`parse_duration`].
 pub fn parse_wait(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("nothing can happen in no time".into()),
+        Duration::ZERO => Err("must be more than 0".into()),
         wait => Ok(wait),
     }
 }
 
-/// Reads a duration as the command line and the configuration write it: `90s`, `5m`, `1h`, `2d`;
-/// a bare number is seconds.
+/// Parses a duration: `90s`, `5m`, `1h`, `2d`. A number without a unit is in seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
@@ -101,7 +98,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(factor))
-        // A hundred years is more than any wait, and keeps every sum with a time inside an i64.
+        // At most a hundred years, so that no sum with a time overflows.
         .filter(|seconds| *seconds <= 100 * 366 * 86_400)
         .map(Duration::from_secs)
         .ok_or_else(|| "write it as 90s, 5m, 1h or 2d".into())
@@ -113,7 +110,7 @@ mod tests {
 
     #[test]
     fn spans_change_unit_where_the_table_says() {
-        for (seconds, said) in [
+        for (seconds, expected) in [
             (-5, "0 seconds"),
             (0, "0 seconds"),
             (1, "1 second"),
@@ -131,13 +128,13 @@ mod tests {
             (172_800, "2 days"),
             (30 * 86_400, "30 days"),
         ] {
-            assert_eq!(span(seconds), said, "{seconds}");
+            assert_eq!(span(seconds), expected, "{seconds}");
         }
     }
 
     #[test]
     fn waits_are_never_said_to_be_shorter_than_they_are() {
-        for (millis, said) in [
+        for (millis, expected) in [
             (0, "0 ms"),
             (999, "999 ms"),
             (1_000, "1 second"),
@@ -145,7 +142,7 @@ mod tests {
             (4_000, "4 seconds"),
             (90_000, "2 minutes"),
         ] {
-            assert_eq!(wait(Duration::from_millis(millis)), said, "{millis}");
+            assert_eq!(wait(Duration::from_millis(millis)), expected, "{millis}");
         }
         assert_eq!(rounded_up(Duration::MAX), i64::MAX);
     }

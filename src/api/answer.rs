@@ -1,5 +1,6 @@
-//! One answer as it comes in.
+//! An answer that is being received.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
@@ -21,11 +22,10 @@ use super::unexpected;
 /// How long a complete answer waits for its usage figures, or for the end of its stream.
 const AFTERWARDS: Duration = Duration::from_secs(5);
 
-/// How long an answer may consist of signs of life alone: longer than the longest thinking that is not shown, as 128
-/// thousand tokens at 40 a second are 53 minutes of pings.
+/// How long an answer may consist of keep-alives only. Hidden thinking of 128,000 tokens at 40 a second takes 53 minutes.
 const QUIET: Duration = Duration::from_secs(3_600);
 
-/// The most text of one answer that is collected in memory, in bytes: many times what any model writes at once.
+/// The most text of one answer that is collected in memory, in bytes.
 const MAX_COLLECTED: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ pub enum Delta {
     Thinking(String),
 }
 
-/// An answer on its way. Dropping it closes the connection.
+/// An answer that is being received. Dropping it closes the connection.
 ///
 /// It is a [`Stream`] of [`Delta`]s. The stream ends with `None` only if the answer is complete; an error before that is
 /// its last item. [`next`](Self::next) gives the same items without a stream library, [`text`](Self::text) all of the
@@ -52,22 +52,28 @@ pub struct Answer {
     exchange: Exchange,
     form: Form,
     parser: Box<dyn StreamParser>,
-    /// When an answer that sends only signs of life has failed. Set while the next delta is waited for.
+    /// When the answer fails unless a delta comes. Set while the next delta is waited for.
     quiet_until: Option<Instant>,
-    /// The first delta, from [`begin`](Self::begin) until it is asked for.
+    /// The first delta, between [`begin`](Self::begin) and [`next`](Self::next).
     first: Option<Delta>,
     end: Option<Result<()>>,
-    /// The stream has given its last item.
+    /// The stream has returned its last item.
     drained: bool,
 }
 
-/// How the answer comes.
+/// The format of the response.
 enum Form {
     Events(Decoder),
-    /// In one piece, as far as it has come: some gateways do not stream, whatever they are asked.
+    /// The received part of an answer in one piece. Some gateways do not stream.
     Whole(Vec<u8>),
-    /// It came in one piece and has been read.
+    /// An answer in one piece that was parsed.
     Read,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).field("meta", self.meta()).finish_non_exhaustive()
+    }
 }
 
 impl Answer {
@@ -98,20 +104,18 @@ impl Answer {
         })
     }
 
-    /// Waits for the next delta, at most 90 seconds from one byte to the next, and at most an hour if these are signs of
-    /// life alone. `None` only if the answer is complete: after an error, every further call returns that error, so
-    /// that half an answer never passes for a whole one.
+    /// Waits for the next delta: at most 90 seconds for the next byte, and at most an hour if only keep-alives come.
+    /// `None` means that the answer is complete. After an error, every further call returns that error.
     ///
     /// # Errors
-    /// [`ApiError::AnswerCut`] if it ends too early, [`ApiError::Refused`] if the service gives up,
-    /// [`ApiError::Declined`] and [`ApiError::ContextFull`] if what came does not answer the question,
-    /// [`ApiError::InvalidResponse`] if it is not the API's.
+    /// [`ApiError::AnswerCut`] if it ends too early, [`ApiError::Refused`] if the service fails,
+    /// [`ApiError::Declined`] and [`ApiError::ContextFull`] if the model does not answer the question,
+    /// [`ApiError::InvalidResponse`] if it is not in the API's format.
     pub async fn next(&mut self) -> Result<Option<Delta>> {
         poll_fn(|context| self.poll_delta(context)).await
     }
 
-    /// Waits for the first bytes of a stream, whatever they will mean. An answer in one piece is not a stream: its head
-    /// is all that comes before it is whole.
+    /// Waits for the first bytes of a stream. Does not wait for an answer in one piece.
     pub(crate) async fn wait_for_bytes(&mut self) {
         if let Form::Events(decoder) = &mut self.form {
             match self.incoming.chunk().await {
@@ -158,8 +162,8 @@ impl Answer {
         Ok(())
     }
 
-    /// Gives the connection back, so that the next question can use it. For that the response is read to its very end:
-    /// a stream's last event is not its last byte. Waits no longer than `limit`.
+    /// Releases the connection for the next question. Waits at most `limit` for the end of the response, which is after
+    /// the last event.
     pub async fn release(mut self, limit: Duration) {
         let rest = async { while let Ok(Some(_)) = self.incoming.chunk().await {} };
         let _ = timeout(limit, rest).await;
@@ -170,7 +174,7 @@ impl Answer {
         self.parser.meta()
     }
 
-    /// The one state machine behind [`next`](Self::next) and the stream.
+    /// Polls for the next delta, for [`next`](Self::next) and the stream.
     fn poll_delta(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Delta>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Ok(Some(first)));
@@ -208,13 +212,13 @@ impl Answer {
             }
             let chunk = match ready!(self.incoming.poll_chunk(context)) {
                 Ok(chunk) => chunk,
-                // What follows a complete answer is usage figures at best.
+                // Only usage figures may be missing.
                 Err(_) if self.parser.is_finished() => return Poll::Ready(Ok(StreamEvent::Stop)),
                 Err(reason) => return Poll::Ready(Err(self.exchange.cut(reason))),
             };
             if chunk.is_some() && self.quiet_until.is_some_and(|until| until <= Instant::now()) {
                 let minutes = QUIET.as_secs() / 60;
-                let reason = format!("nothing but signs of life came for {minutes} minutes");
+                let reason = format!("only keep-alives came for {minutes} minutes");
                 return Poll::Ready(Err(self.exchange.cut(reason)));
             }
             match (&mut self.form, chunk) {
@@ -222,7 +226,7 @@ impl Answer {
                 (Form::Events(decoder), None) => {
                     return Poll::Ready(self.parser.ended(decoder.is_between_events(), &self.exchange));
                 }
-                // A gateway may send spaces until it has something to say.
+                // A gateway may send spaces as keep-alives.
                 (Form::Whole(body), Some(bytes)) if body.len() + bytes.len() <= MAX_WHOLE => {
                     body.extend_from_slice(&bytes);
                 }
@@ -240,7 +244,7 @@ impl Answer {
     /// Reads an answer that came in one piece.
     fn whole(&mut self, body: &[u8]) -> Result<StreamEvent> {
         self.parser.whole(body, &self.exchange).map_err(|error| match error {
-            // It came instead of an answer, not in the middle of one.
+            // An error in one piece has a status, unlike one inside a stream.
             ApiError::Refused(mut refusal) => {
                 refusal.status = refusal.status.or(Some(self.status));
                 ApiError::Refused(refusal)

@@ -1,7 +1,7 @@
 //! The client of one provider's API. It is given a token and does not know where tokens come from.
 //!
-//! It does not retry, except with another spelling of the question after a refusal that asks for it: only the caller
-//! knows whether a new token or another try is due.
+//! It does not retry, except with another spelling of the question after a refusal that asks for it. The caller retries
+//! and refreshes tokens.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl<'a> ApiClient<'a> {
         for _ in 0..MAX_PAGES {
             let page = self.page(token, after.as_deref()).await?;
             models.extend(page.models);
-            // A page that leads to itself would lead there for ever.
+            // A page that points to itself is the last one.
             if page.next.is_none() || page.next == after {
                 return Ok(models);
             }
@@ -119,7 +119,7 @@ impl<'a> ApiClient<'a> {
         }
         Err(ApiError::InvalidResponse {
             host: provider::host(self.base),
-            description: format!("with a list of models that goes on after {MAX_PAGES} pages"),
+            description: format!("with a list of models with more than {MAX_PAGES} pages"),
         })
     }
 
@@ -139,10 +139,10 @@ impl<'a> ApiClient<'a> {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
         request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
-        let exchange = Exchange::new(request.url(), token, self.limits.body).hiding(&self.headers);
+        let exchange = Exchange::new(request.url(), token, &self.headers, self.limits.body);
         let client = self.http.client(request.url())?;
         let sent = timeout(self.limits.head, self.http.send(client, request)).await;
-        let silent = || SendError::PerhapsSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
+        let silent = || SendError::MaybeSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
         let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|error| error.at(self.base))?;
         if response.status().is_success() {
             return Ok((response, exchange));
@@ -173,13 +173,13 @@ pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let mut headers: HeaderMap = defaults.collect();
     for (name, value) in &provider.api.headers {
         let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| unusable(name, "a header's name is letters, digits and hyphens"))?;
+            .map_err(|_| unusable(name, "a header name has only letters, digits and hyphens"))?;
         if value.is_empty() {
             headers.remove(key);
             continue;
         }
         let mut value = HeaderValue::from_str(value)
-            .map_err(|_| unusable(name, "its value has characters that no header can carry"))?;
+            .map_err(|_| unusable(name, "its value has characters that are not allowed in a header"))?;
         value.set_sensitive(true);
         headers.insert(key, value);
     }

@@ -1,4 +1,4 @@
-//! The seam between the client and the APIs it speaks. Each API is one folder beside this file, and one arm in
+//! The interface between the client and the formats of the APIs. Each API is a folder beside this file and an arm in
 //! [`client::dialect`](super::client::dialect).
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::provider::Url;
 #[cfg(test)]
 mod tests;
 
-/// How one API writes questions and answers.
+/// The format of an API.
 pub(super) trait Dialect: Send + Sync {
     /// Headers of every request, unless the configuration replaces or removes them.
     fn default_headers(&self) -> &'static [(&'static str, &'static str)] {
@@ -47,13 +47,13 @@ pub(super) trait Dialect: Send + Sync {
     /// The URL of a page of the list of models. `after` is the [`Page::next`] of the page before.
     fn models_url(&self, base: &Url, after: Option<&str>) -> Url;
 
-    /// Reads a page of the list of models. `None` if it is no such list.
+    /// Reads a page of the list of models. `None` if it is not such a page.
     fn models_page(&self, body: &[u8]) -> Option<Page> {
         models::page(body)
     }
 }
 
-/// Reads one answer.
+/// The parser of one answer.
 pub(super) trait StreamParser: Send {
     /// What is known about the answer so far.
     fn meta(&self) -> &AnswerMeta;
@@ -71,15 +71,15 @@ pub(super) trait StreamParser: Send {
     /// [`ApiError::InvalidResponse`] if it is not the API's.
     fn whole(&mut self, body: &[u8], exchange: &Exchange) -> Result<StreamEvent>;
 
-    /// What the last event, or the whole answer, brought besides what it was read as.
+    /// The text of an event or answer that was read as thinking first.
     fn held(&mut self) -> Option<StreamEvent>;
 
-    /// Whether the answer is complete although the stream goes on.
+    /// Whether the answer is complete before the stream ends.
     fn is_finished(&self) -> bool {
         false
     }
 
-    /// What it means that the stream ended here.
+    /// The meaning of the end of the stream.
     ///
     /// # Errors
     /// [`ApiError::AnswerCut`] and [`ApiError::InvalidResponse`] if it ended too early.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::refusal::Refusal;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error::{ErrorClass, ErrorInfo, detail};
 use crate::http::HttpError;
 use crate::time;
 
@@ -33,22 +33,22 @@ pub enum ApiError {
         reason: &'static str,
     },
     /// The access token cannot be sent.
-    #[error("the access token has characters that no header can carry")]
+    #[error("the access token has characters that are not allowed in a header")]
     UnusableToken,
     /// [`Question::extra`](super::Question::extra) has a field that the question itself already has.
-    #[error("the extra field `{field}` is already set by the question itself")]
+    #[error("the extra field `{field}` is already set by the question")]
     ReservedField {
         /// The field's name.
         field: String,
     },
     /// The question cannot be written as JSON.
-    #[error("writing the question: {reason}")]
+    #[error("the question cannot be written as JSON: {reason}")]
     UnwritableQuestion {
         /// What happened.
         reason: String,
     },
     /// The model does not support what the question asks for, by the provider's list of models.
-    #[error("the model {model} cannot be asked with {wanted}: its provider's list of models says so")]
+    #[error("the model {model} does not support {wanted}, according to the provider's list of models")]
     UnsupportedByModel {
         /// The model's id.
         model: String,
@@ -72,7 +72,7 @@ pub enum ApiError {
         refusal: Box<Refusal>,
     },
     /// The API rejects even a fresh access token.
-    #[error("a fresh access token was refused: {refusal}")]
+    #[error("the API rejected a fresh access token: {refusal}")]
     TokenRejected {
         /// The provider's name.
         provider: String,
@@ -91,16 +91,16 @@ pub enum ApiError {
         reason: String,
     },
     /// The model declined to answer (`stop_reason` `refusal`).
-    #[error("the model declined to answer{}", quoted(description))]
+    #[error("the model declined to answer{}", detail(description))]
     Declined {
         /// The service's explanation. Empty if it gave none.
         description: String,
     },
     /// The conversation does not fit into the model's context.
-    #[error("the conversation no longer fits into the model's context")]
+    #[error("the conversation exceeds the model's context window")]
     ContextFull,
     /// The text of an answer is longer than what is collected in memory.
-    #[error("the answer of {host} has more than {limit} MiB of text, which is more than is kept in memory")]
+    #[error("the answer from {host} has more than {limit} MiB of text, the most that is kept in memory")]
     TooLong {
         /// The server's host.
         host: String,
@@ -130,14 +130,9 @@ pub enum ApiError {
 
 fn cut(host: &str, reason: &str) -> String {
     match reason {
-        "" => format!("{host} answered with nothing at all"),
-        reason => format!("{host} stopped in the middle of its answer: {reason}"),
+        "" => format!("{host} sent an empty answer"),
+        reason => format!("the answer from {host} was cut off: {reason}"),
     }
-}
-
-/// The server's words as the end of a sentence.
-fn quoted(description: &str) -> String {
-    if description.is_empty() { String::new() } else { format!(": {description}") }
 }
 
 impl ApiError {

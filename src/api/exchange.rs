@@ -1,4 +1,4 @@
-//! One exchange with a server: its name in messages, and what must not appear when its words are repeated.
+//! One request and its response: the host for messages, and the redaction of secrets.
 
 use std::time::Duration;
 
@@ -10,45 +10,38 @@ use super::error::{ApiError, Result};
 use super::incoming::Incoming;
 use crate::clean::clean;
 use crate::provider::{self, Url};
+use crate::redact::Redactor;
 use crate::secret::AccessToken;
 
 /// The largest response body that is not a stream, in bytes.
 pub(super) const MAX_WHOLE: usize = 64 * 1024 * 1024;
 
-/// Whether a value may be a key: shorter ones are words and versions.
+/// Whether a value may be a key. Shorter ones are words and versions.
 fn is_long(value: &str) -> bool {
     value.len() >= 20
 }
 
-/// One exchange with a server.
+/// One request and its response.
 pub(super) struct Exchange {
     pub(super) host: String,
-    token: AccessToken,
-    /// A gateway's own keys, which travel in headers and in the query.
-    keys: Vec<Zeroizing<String>>,
+    redactor: Redactor,
     /// How long the server may be silent.
     pub(super) silence: Duration,
 }
 
 impl Exchange {
-    pub(super) fn new(url: &Url, token: &AccessToken, silence: Duration) -> Self {
-        let keys = url.query_pairs().map(|(_, value)| value.into_owned()).filter(|value| is_long(value));
-        let keys = keys.map(Zeroizing::new).collect();
-        Self { host: provider::host(url), token: AccessToken::new(token.expose().to_owned()), keys, silence }
+    /// An exchange whose messages contain neither the token nor a gateway's keys in the query and these headers.
+    pub(super) fn new(url: &Url, token: &AccessToken, headers: &HeaderMap, silence: Duration) -> Self {
+        let query: Vec<_> = url.query_pairs().map(|(_, value)| Zeroizing::new(value.into_owned())).collect();
+        let headers = headers.values().filter_map(|value| value.to_str().ok());
+        let keys = query.iter().map(|value| value.as_str()).chain(headers).filter(|value| is_long(value));
+        let redactor = Redactor::new([token.expose()].into_iter().chain(keys));
+        Self { host: provider::host(url), redactor, silence }
     }
 
-    /// Hides the values of these headers, too.
-    pub(super) fn hiding(mut self, headers: &HeaderMap) -> Self {
-        let values = headers.values().filter_map(|value| value.to_str().ok()).filter(|value| is_long(value));
-        self.keys.extend(values.map(|value| Zeroizing::new(value.to_owned())));
-        self
-    }
-
-    /// The server's words, fit to be shown. The token goes first: cut to length, half of it might remain.
+    /// Text of the server for a message. Redacts before shortening, which could leave a part of a secret.
     pub(super) fn words(&self, text: &str) -> String {
-        let token = Some(self.token.expose()).filter(|token| !token.is_empty());
-        let hidden = token.into_iter().chain(self.keys.iter().map(|key| key.as_str()));
-        clean(&hidden.fold(text.to_owned(), |text, secret| text.replace(secret, "(secret)")))
+        clean(&self.redactor.redact(text))
     }
 
     pub(super) fn invalid(&self, description: impl Into<String>) -> ApiError {
@@ -66,7 +59,7 @@ impl Exchange {
 
     /// The error for a body that is larger than [`MAX_WHOLE`].
     pub(super) fn too_large(&self) -> ApiError {
-        self.invalid(format!("more than {} MiB at once", MAX_WHOLE / 1024 / 1024))
+        self.invalid(format!("with more than {} MiB in one piece", MAX_WHOLE / 1024 / 1024))
     }
 
     /// Reads a body that is not a stream to its end.

@@ -1,4 +1,4 @@
-//! The body of a response as it comes in. A server that is silent for too long has ended it.
+//! The body of a response, with a time limit for each read.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ use crate::http;
 /// The body of a response.
 pub(super) struct Incoming {
     body: Body,
-    /// How long it may take until the next bytes come.
+    /// The time limit until the next bytes.
     pub(super) silence: Duration,
     /// Runs while bytes are waited for.
     timer: Option<Pin<Box<Sleep>>>,
@@ -60,7 +60,7 @@ impl Incoming {
     }
 }
 
-/// Why a body broke off. In which part of a chunk that happened helps no one.
+/// Why a body broke off.
 fn broken_off(error: &(dyn Error + 'static)) -> String {
     let mut causes = std::iter::successors(Some(error), |error| (*error).source());
     let is_end = |cause: &(dyn Error + 'static)| {

@@ -1,5 +1,4 @@
-//! The client of the Messages API, and of other APIs in their own dialects: asks a model, lists models, reads the
-//! answers, and says what a failure means.
+//! The client of the Messages API and of the Chat Completions API.
 
 mod answer;
 mod error;

@@ -120,7 +120,7 @@ impl fmt::Display for Retry {
             Some(refusal) => f.write_str(&refusal.summary())?,
             None => self.error.fmt(f)?,
         }
-        write!(f, "; trying again in {} ({} of {})", time::wait(self.wait), self.number, self.of)
+        write!(f, "; retrying in {} ({} of {})", time::wait(self.wait), self.number, self.of)
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_server_decides_but_not_over_money() {
-        for (status, kind, said, again) in [
+        for (status, kind, should_retry, again) in [
             (503, None, Some(false), false),
             (400, None, Some(true), true),
             (429, Some("enforced_spend_limit_reached"), None, false),
@@ -178,8 +178,8 @@ mod tests {
             (402, Some("billing_error"), Some(true), false),
         ] {
             let kind = kind.map(String::from);
-            let failure = refused(Refusal { kind, should_retry: said, ..refusal(status) });
-            assert_eq!(wait(&failure, 0, AGES, 0.0).is_some(), again, "{status} {said:?}");
+            let failure = refused(Refusal { kind, should_retry, ..refusal(status) });
+            assert_eq!(wait(&failure, 0, AGES, 0.0).is_some(), again, "{status} {should_retry:?}");
         }
     }
 
@@ -230,12 +230,12 @@ mod tests {
         let asked = Some(Duration::from_secs(4));
         let failure = refused(Refusal { kind, message, retry_after: asked, ..refusal(529) });
         let retry = RetryPolicy::default().retry(&failure, 0, AGES, 0.0).unwrap();
-        let said = "llm.example.com answered 529 overloaded_error; trying again in 4 seconds (1 of 2)";
-        assert_eq!(retry.to_string(), said);
+        let expected = "llm.example.com answered 529 overloaded_error; retrying in 4 seconds (1 of 2)";
+        assert_eq!(retry.to_string(), expected);
         let (host, reason) = ("llm.example.com".into(), "Connection refused".into());
         let lost = HttpError::Unreachable { host, reason }.into();
         let retry = RetryPolicy::default().retry(&lost, 1, AGES, 1.0).unwrap();
-        let said = "cannot reach llm.example.com: Connection refused; trying again in 750 ms (2 of 2)";
-        assert_eq!(retry.to_string(), said);
+        let expected = "cannot reach llm.example.com: Connection refused; retrying in 750 ms (2 of 2)";
+        assert_eq!(retry.to_string(), expected);
     }
 }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -10,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::client::{bearer, headers};
 use super::dialect::v1;
 use super::error::Result;
+use super::exchange::Exchange;
 use super::*;
 use crate::http::{Http, HttpError};
 use crate::provider::{ProviderConfig, Url};
@@ -81,6 +83,12 @@ pub(super) fn provider(url: &str) -> ProviderConfig {
     let mut provider = ProviderConfig::named("work");
     provider.api.url = Some(Url::parse(url).expect("a URL"));
     provider
+}
+
+/// An exchange with `llm.example.com` and the token `sk-token`.
+pub(super) fn exchange() -> Exchange {
+    let url = Url::parse("https://llm.example.com/").expect("a URL");
+    Exchange::new(&url, &token(), &HeaderMap::new(), Duration::from_secs(90))
 }
 
 pub(super) fn token() -> AccessToken {
@@ -274,11 +282,8 @@ async fn a_message_in_one_piece_is_an_answer_too() {
 #[tokio::test]
 async fn another_kind_of_content_is_nonsense() {
     for (headers, said) in [
-        (
-            "content-type: text/html; charset=utf-8\r\n",
-            "with text/html where the API would send JSON or events: Sign in, (secret)",
-        ),
-        ("", "without saying what kind of content it sends: Sign in, (secret)"),
+        ("content-type: text/html; charset=utf-8\r\n", "with text/html instead of JSON or events: Sign in, (secret)"),
+        ("", "without a content type: Sign in, (secret)"),
     ] {
         let (_, ending) = chat_with(reply("200 OK", headers, "<html><title>Sign in, sk-token</title>")).await;
         let Err(ApiError::InvalidResponse { description: what, .. }) = ending else { panic!("{ending:?}") };

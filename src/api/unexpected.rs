@@ -1,4 +1,4 @@
-//! The error for a response that is not what the API sends, with what it says for a person.
+//! The error for a response in another format than the API's, with the message in it.
 
 use reqwest::Response;
 
@@ -6,13 +6,12 @@ use super::error::ApiError;
 use super::exchange::{Exchange, content_type};
 use super::refusal::read;
 
-/// The error for a response of another content type than was asked for. It is often a sign-in page or a proxy's
-/// complaint, whose words say more than its type does.
+/// The error for a response with another content type. It is often a sign-in page or an error of a proxy.
 pub(super) async fn content(response: Response, exchange: &Exchange) -> ApiError {
     let untyped = content_type(&response).is_empty();
     let description = match content_type(&response) {
-        "" => "without saying what kind of content it sends".to_owned(),
-        kind => format!("with {} where the API would send JSON or events", exchange.words(kind)),
+        "" => "without a content type".to_owned(),
+        kind => format!("with {} instead of JSON or events", exchange.words(kind)),
     };
     let body = read::body(response, exchange).await;
     if untyped && body.trim().is_empty() {
@@ -23,7 +22,7 @@ pub(super) async fn content(response: Response, exchange: &Exchange) -> ApiError
 
 /// The error for JSON that is not `expected`.
 pub(super) fn json(expected: &str, body: &[u8], exchange: &Exchange) -> ApiError {
-    with_message(format!("with JSON that is no {expected}"), &String::from_utf8_lossy(body), exchange)
+    with_message(format!("with JSON that is not a {expected}"), &String::from_utf8_lossy(body), exchange)
 }
 
 fn with_message(description: String, body: &str, exchange: &Exchange) -> ApiError {

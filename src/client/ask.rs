@@ -25,8 +25,8 @@ impl Client {
     /// [`ApiError::TokenRejected`](api::ApiError::TokenRejected) if it rejects even a fresh token,
     /// [`ApiError::DeadlineExceeded`](api::ApiError::DeadlineExceeded) if it does not begin to answer in time.
     pub async fn chat(&self, owner: &str, question: &Question) -> Result<Answer> {
-        let seen = self.load(owner).await?;
-        self.ask(owner, seen, question).await
+        let loaded = self.load(owner).await?;
+        self.ask(owner, loaded, question).await
     }
 
     /// [`chat`](Self::chat) with a session that was loaded before. It is refreshed if its token is about to expire, and
@@ -34,10 +34,10 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`chat`](Self::chat).
-    pub async fn ask(&self, owner: &str, seen: Session, question: &Question) -> Result<Answer> {
+    pub async fn ask(&self, owner: &str, loaded: Session, question: &Question) -> Result<Answer> {
         let api = api::ApiClient::new(&self.http, self.provider())?.without_head_limit();
         let mut tries = Tries::within_deadline(self, owner);
-        let mut session = tries.first_session(seen).await?;
+        let mut session = tries.first_session(loaded).await?;
         loop {
             self.report(&ProgressEvent::WaitingForAnswer);
             let beginning = async {
@@ -59,7 +59,7 @@ impl Client {
             session = match tries.after(session, error).await? {
                 Ok(session) => session,
                 // An answer that failed returns its error on every call, and knows its metadata.
-                Err(error) => return answer.ok_or_else(|| self.rejected_afresh(error)),
+                Err(error) => return answer.ok_or_else(|| self.fresh_token_rejected(error)),
             };
         }
     }

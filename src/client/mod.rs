@@ -1,4 +1,4 @@
-//! The library's entry point: a client of one provider, which joins sessions with the API.
+//! The library's entry point: a client of one provider.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::api::{ApiError, RetryPolicy};
 use crate::http::Http;
 use crate::provider::ProviderConfig;
 use crate::session::{
-    Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey,
+    Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey, TokenSource,
 };
 
 mod ask;
@@ -47,7 +47,7 @@ impl Client {
         notice: NoticeFn,
     ) -> Self {
         let (provider, http) = (Arc::new(provider), Arc::new(Http::default()));
-        let source = Arc::new(RefreshTokenSource { http: http.clone(), provider: provider.clone() });
+        let source = token_source(&http, &provider);
         let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
         Self { refresher, http, clock, retry_policy: RetryPolicy::default() }
     }
@@ -58,11 +58,11 @@ impl Client {
     pub fn with_http(mut self, http: Http) -> Self {
         self.http = Arc::new(http);
         let provider = self.refresher.provider.clone();
-        self.refresher.source = Arc::new(RefreshTokenSource { http: self.http.clone(), provider });
+        self.refresher.source = token_source(&self.http, &provider);
         self
     }
 
-    /// Counts what is being saved here, so that one wait is enough for several clients.
+    /// Shares the count of pending saves with other clients.
     #[doc(hidden)]
     #[must_use]
     pub fn with_pending_saves(mut self, pending_saves: PendingSaves) -> Self {
@@ -70,40 +70,46 @@ impl Client {
         self
     }
 
+    /// Whether this client can renew the session without its owner, such as with a refresh token.
+    pub fn can_renew(&self, session: &Session) -> bool {
+        session.ended_at.is_none() && self.refresher.source.can_renew(session)
+    }
+
     /// The provider.
     pub fn provider(&self) -> &ProviderConfig {
         &self.refresher.provider
     }
 
-    /// A session whose access token is good for a request that is about to be sent, refreshed first if need be.
+    /// A session whose access token is valid for a request that is sent now. It is refreshed if necessary.
     ///
     /// # Errors
     /// [`Error::Session`]; its [class](crate::ErrorInfo::class) says whether to sign in, to try again later, or to change
     /// the configuration.
     pub async fn get_valid(&self, owner: &str) -> Result<Session> {
-        let seen = self.load(owner).await?;
-        self.ensure_fresh(owner, Freshness::Request, seen).await
+        let loaded = self.load(owner).await?;
+        self.ensure_fresh(owner, Freshness::Request, loaded).await
     }
 
-    /// A session that has been refreshed, by this call or by another since.
+    /// A session that was refreshed since this call began, by this process or another.
     ///
     /// # Errors
     /// Those of [`get_valid`](Self::get_valid).
     pub async fn refresh(&self, owner: &str) -> Result<Session> {
         // Not `get_valid`: it would refresh an expired token, and that one would be refreshed again.
-        let seen = self.load(owner).await?;
-        self.ensure_fresh(owner, Freshness::NotGeneration(seen.generation), seen).await
+        let loaded = self.load(owner).await?;
+        self.ensure_fresh(owner, Freshness::NotGeneration(loaded.generation), loaded).await
     }
 
-    /// The stored session, without the network.
+    /// The stored session. Does not use the network.
     ///
     /// # Errors
-    /// Not signed in, ended, bound elsewhere, or a store that cannot be read.
+    /// [`Error::Session`] if there is none, if it has ended, if it belongs to another client or server, or if the store
+    /// cannot be read.
     pub async fn load(&self, owner: &str) -> Result<Session> {
         Ok(self.refresher.load(&self.key(owner)).await?)
     }
 
-    /// Like [`load`](Self::load), if the store can answer at once. It reads the disk, so it may block for a moment.
+    /// [`load`](Self::load) without waiting. `None` if the store cannot answer at once. May block on disk reads.
     ///
     /// # Errors
     /// Those of [`load`](Self::load).
@@ -111,7 +117,7 @@ impl Client {
         Some(self.refresher.try_load(&self.key(owner))?.map_err(Error::from))
     }
 
-    /// The stored session whatever its state, without the network; none if there is none.
+    /// The stored session in any state, if there is one. Does not use the network.
     ///
     /// # Errors
     /// A store that cannot be read.
@@ -119,7 +125,7 @@ impl Client {
         Ok(self.refresher.sessions.load(&self.key(owner)).await?)
     }
 
-    /// Like [`find`](Self::find), if the store can answer at once. It reads the disk, so it may block for a moment.
+    /// [`find`](Self::find) without waiting. `None` if the store cannot answer at once. May block on disk reads.
     ///
     /// # Errors
     /// A store that cannot be read.
@@ -140,11 +146,11 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`get_valid`](Self::get_valid).
-    pub async fn ensure_fresh(&self, owner: &str, freshness: Freshness, seen: Session) -> Result<Session> {
-        Ok(self.refresher.ensure_fresh(&self.key(owner), freshness, seen).await?)
+    pub async fn ensure_fresh(&self, owner: &str, freshness: Freshness, loaded: Session) -> Result<Session> {
+        Ok(self.refresher.ensure_fresh(&self.key(owner), freshness, loaded).await?)
     }
 
-    /// Makes sure that a session could be saved. Call it before a user is sent to sign in.
+    /// Checks that a session could be saved. Call it before a sign-in.
     ///
     /// # Errors
     /// A store or a key that cannot be written, or a damaged store.
@@ -154,46 +160,47 @@ impl Client {
         Ok(sessions.check_writable().await?)
     }
 
-    // Two steps instead of one function that takes the work: a future that holds a caller's async closure is not
-    // `Send` for every lifetime, and web frameworks require `Send`.
-
-    async fn serving(&self, owner: &str, seen: Session) -> Result<Session> {
-        if seen.serves(Freshness::Request, seen.now()) {
-            self.renew_ahead(owner, &seen);
-            return Ok(seen);
+    async fn fresh_for_request(&self, owner: &str, loaded: Session) -> Result<Session> {
+        if loaded.is_fresh(Freshness::Request, loaded.now()) {
+            self.refresh_ahead(owner, &loaded);
+            return Ok(loaded);
         }
-        self.ensure_fresh(owner, Freshness::Request, seen).await
+        self.ensure_fresh(owner, Freshness::Request, loaded).await
     }
 
-    /// Renews a token that still serves but is near its end, beside the request that uses it. Errors are left for the
-    /// request that needs the token; [`wait_for_saves`](Self::wait_for_saves) waits for it.
-    fn renew_ahead(&self, owner: &str, seen: &Session) {
-        if !seen.refreshable || seen.serves(Freshness::Proactive, seen.now()) {
+    /// Refreshes a token that expires soon, in the background. Errors are ignored;
+    /// [`wait_for_saves`](Self::wait_for_saves) waits for it.
+    fn refresh_ahead(&self, owner: &str, loaded: &Session) {
+        if !self.can_renew(loaded) || loaded.is_fresh(Freshness::Proactive, loaded.now()) {
             return;
         }
         let (refresher, key) = (self.refresher.clone(), self.key(owner));
         let pending = refresher.pending_saves.track_save();
         tokio::spawn(async move {
-            if let Ok(seen) = refresher.load(&key).await {
-                let _ = refresher.ensure_fresh(&key, Freshness::Proactive, seen).await;
+            if let Ok(loaded) = refresher.load(&key).await {
+                let _ = refresher.ensure_fresh(&key, Freshness::Proactive, loaded).await;
             }
             drop(pending);
         });
     }
 
-    /// The session to try with after the API rejected this one's token: refreshed, unless another call has refreshed
-    /// it meanwhile.
+    /// The session for another try after the API rejected this one's token. It is refreshed unless another call has done
+    /// that meanwhile.
     async fn after_rejection(&self, owner: &str, session: Session, rejection: ApiError) -> Result<Session> {
-        if !session.refreshable {
+        if !self.can_renew(&session) {
             // The owner may have signed in again meanwhile.
             let now = self.load(owner).await?;
-            return if now.generation == session.generation { Err(self.rejected_afresh(rejection)) } else { Ok(now) };
+            return if now.generation == session.generation {
+                Err(self.fresh_token_rejected(rejection))
+            } else {
+                Ok(now)
+            };
         }
         self.ensure_fresh(owner, Freshness::NotGeneration(session.generation), session).await
     }
 
-    /// The error if there is no fresher token than the one that was rejected.
-    fn rejected_afresh(&self, error: ApiError) -> Error {
+    /// The error if the API rejected a fresh token.
+    fn fresh_token_rejected(&self, error: ApiError) -> Error {
         match error {
             ApiError::Refused(refusal) if refusal.is_unauthorized() => {
                 ApiError::TokenRejected { provider: self.provider().name.clone(), refusal }.into()
@@ -202,8 +209,7 @@ impl Client {
         }
     }
 
-    /// Waits until no token is requested or saved. Await this before the runtime is dropped: the new tokens exist
-    /// nowhere else until they are saved.
+    /// Waits until all requested tokens are saved. Await this before the runtime is dropped, or new tokens may be lost.
     pub async fn wait_for_saves(&self) {
         self.refresher.pending_saves.wait_for_saves().await;
     }
@@ -212,6 +218,11 @@ impl Client {
     pub fn key(&self, owner: &str) -> SessionKey {
         SessionKey { provider: self.provider().name.clone(), owner: owner.to_owned() }
     }
+}
+
+/// The source of new tokens that the provider's configuration asks for.
+fn token_source(http: &Arc<Http>, provider: &Arc<ProviderConfig>) -> Arc<dyn TokenSource> {
+    Arc::new(RefreshTokenSource { http: http.clone(), provider: provider.clone() })
 }
 
 #[cfg(test)]
@@ -223,10 +234,10 @@ mod tests {
 
     /// Compiled, not run: a web framework takes no handler whose future is not `Send`.
     #[expect(dead_code, reason = "that it compiles is the test")]
-    fn a_handler_may_await_all_of_it(client: &Client, owner: &str, question: &Question, seen: fn() -> Session) {
+    fn a_handler_may_await_all_of_it(client: &Client, owner: &str, question: &Question, loaded: fn() -> Session) {
         is_send(async move { client.chat(owner, question).await });
-        is_send(async move { client.ask(owner, seen(), question).await });
-        is_send(async move { client.models(owner, seen()).await });
+        is_send(async move { client.ask(owner, loaded(), question).await });
+        is_send(async move { client.models(owner, loaded()).await });
         is_send(async move { client.get_valid(owner).await });
         is_send(async move { client.refresh(owner).await });
         is_send(async move { client.exchange_code(owner, client.authorization_url()?, "").await });

@@ -1,4 +1,4 @@
-//! The models that an owner may use. The list is saved with the session, so that a chat need not ask for it.
+//! The list of models. It is saved with the session, so that a chat does not request it.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::store::StoreError;
 /// How long the list of models may take after a sign-in, when it is not needed yet.
 const MODELS_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long to wait for another process that renews the session, before the list is not saved.
+/// How long to wait for the session's lock. If another process holds it for longer, the list is not saved.
 const LOCK_LIMIT: Duration = Duration::from_secs(1);
 
-/// How much of the list is saved, in bytes of JSON: it is written with the session, for which disk space is reserved.
+/// How much of the list is saved, in bytes of JSON. A session has a largest size, for which disk space is reserved.
 const LONGEST_LIST: usize = 64 * 1024;
 
 impl Client {
@@ -24,29 +24,29 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`chat`](Self::chat); [`ApiError::NoModelList`] if the API has no such list.
-    pub async fn models(&self, owner: &str, seen: Session) -> Result<Vec<Model>> {
+    pub async fn models(&self, owner: &str, loaded: Session) -> Result<Vec<Model>> {
         let api = api::ApiClient::new(&self.http, self.provider())?;
         let mut tries = Tries::unbounded(self, owner);
-        let mut session = tries.first_session(seen).await?;
+        let mut session = tries.first_session(loaded).await?;
         loop {
             let error = match api.models(&session.access_token).await {
                 Ok(models) => {
-                    self.keep_models(owner, session.generation, &models).await;
+                    self.try_save_models(owner, session.generation, &models).await;
                     return Ok(models);
                 }
-                Err(error) => self.unlisted(error),
+                Err(error) => self.no_model_list(error),
             };
             session = match tries.after(session, error).await? {
                 Ok(session) => session,
-                Err(error) => return Err(self.rejected_afresh(error)),
+                Err(error) => return Err(self.fresh_token_rejected(error)),
             };
         }
     }
 
-    /// The error if there is nothing where the list should be.
-    fn unlisted(&self, error: ApiError) -> ApiError {
+    /// The error if the API has no list of models.
+    fn no_model_list(&self, error: ApiError) -> ApiError {
         match error {
-            // Not found, not allowed at all, not implemented: the answers of gateways that only pass questions on.
+            // Gateways without a list answer "not found", "method not allowed" or "not implemented".
             ApiError::Refused(refusal)
                 if matches!(refusal.status, Some(404 | 405 | 501)) && !refusal.is_unauthorized() =>
             {
@@ -56,20 +56,19 @@ impl Client {
         }
     }
 
-    /// Fetches the list of models after a sign-in, so that a chat need not name one. It takes at most five seconds, and
-    /// errors are ignored: the chat reports them.
-    pub async fn learn_models(&self, owner: &str, session: &Session) {
+    /// Fetches and saves the list of models, in at most five seconds. Errors are ignored.
+    pub async fn fetch_models(&self, owner: &str, session: &Session) {
         let Ok(api) = api::ApiClient::new(&self.http, self.provider()) else { return };
         if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, api.models(&session.access_token)).await {
-            self.keep_models(owner, session.generation, &models).await;
+            self.try_save_models(owner, session.generation, &models).await;
         }
     }
 
-    async fn keep_models(&self, owner: &str, generation: i64, models: &[Model]) {
+    async fn try_save_models(&self, owner: &str, generation: i64, models: &[Model]) {
         // The newest come first.
         let mut size = 0;
         let fit = models.iter().take_while(|model| {
-            // As it is in the sealed record: a text inside of JSON.
+            // In the sealed record, the list is a JSON string.
             let text = serde_json::to_string(model).and_then(|model| serde_json::to_string(&model));
             size += text.map_or(0, |text| text.len());
             size < LONGEST_LIST

@@ -13,25 +13,25 @@ use crate::session::{
 impl Client {
     /// Begins a sign-in with the provider's redirect URI; [`AuthorizationRequest::url`] is where to send the user.
     ///
-    /// Keep the request where only this user's browser leads to it; otherwise `state` gives no protection (RFC 6749, section
-    /// 10.12). Limit how many are kept, because anyone may begin a sign-in.
+    /// Bind the request to the user's browser, for example with a cookie; otherwise `state` does not protect (RFC 6749,
+    /// section 10.12). Limit how many are kept, because anyone may begin a sign-in.
     ///
     /// # Errors
-    /// As [`AuthorizationRequest::begin`].
+    /// Those of [`AuthorizationRequest::begin`].
     pub fn authorization_url(&self) -> std::result::Result<AuthorizationRequest, SignInError> {
         AuthorizationRequest::begin(self.provider(), &self.provider().redirect_uri)
     }
 
-    /// Finishes a sign-in with the query that came to the redirect URI, and stores the session under its owner. It
-    /// replaces an earlier session of the owner, which is then revoked if that is sure to leave the new one alone
+    /// Finishes a sign-in with the query that came to the redirect URI, and saves the session of this owner. An earlier
+    /// session of the owner is replaced. It is revoked if that is sure not to revoke the new one
     /// ([`Session::is_apart_from`], [`provider::ProviderConfig::revoke_replaced`]).
     ///
-    /// The request is spent, whatever comes of it. Call [`AuthorizationRequest::judge`] first to keep it when a query
-    /// does not answer it.
+    /// The request is consumed even if this fails. To keep it when a query does not answer it, call
+    /// [`AuthorizationRequest::judge`] first.
     ///
     /// # Errors
-    /// [`SignInError::WrongAnswer`] if the query does not answer this request, [`SignInError::Refused`] and others if the
-    /// answer is a refusal or the code could not be redeemed, and [`SessionError::Store`] if the session could not be stored.
+    /// [`SignInError::WrongAnswer`] if the query does not answer this request, another [`SignInError`] if the user or the
+    /// server refused, and [`SessionError::Store`] if the session could not be saved.
     pub async fn exchange_code(&self, owner: &str, request: AuthorizationRequest, query: &str) -> Result<Session> {
         match request.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, request, code).await,
@@ -40,10 +40,10 @@ impl Client {
         }
     }
 
-    /// Redeems a code and stores the session. It runs in a task of its own, so that dropping this future loses no token.
+    /// Exchanges a code and saves the session. It runs in its own task, so dropping this future loses no token.
     ///
     /// # Errors
-    /// Why the code was not redeemed, or why the session could not be stored.
+    /// The code was not exchanged, or the session could not be saved.
     pub async fn redeem(&self, owner: &str, request: AuthorizationRequest, code: AuthorizationCode) -> Result<Session> {
         let (this, owner) = (self.clone(), owner.to_owned());
         let signed_in = tokio::spawn(async move {
@@ -55,9 +55,9 @@ impl Client {
         signed_in.await.map_err(|_| SessionError::Abandoned("sign-in"))?
     }
 
-    /// Does everything that can fail before new tokens exist: locks the owner's session, proves that the store can be
-    /// written and reserves disk space. Every way to sign in calls this before the request whose response brings the
-    /// tokens, because they exist nowhere else until [`PreparedSignIn::finish`] has saved them.
+    /// Does everything that can fail before new tokens exist: locks the owner's session, checks that the store is
+    /// writable and reserves disk space. Every way to sign in calls this before it requests the tokens, which are lost
+    /// unless [`PreparedSignIn::finish`] saves them.
     ///
     /// # Errors
     /// The configuration does not allow a sign-in, another process holds the lock, or the store cannot be written.
@@ -83,13 +83,13 @@ impl Client {
         Ok(PreparedSignIn { client, binding, client_secret, locked, time, generation, replaced, _pending: pending })
     }
 
-    /// What became of a session that another one replaced; no revocation if it was left alone.
+    /// The notice about a replaced session. `revocation` is `None` if it was not revoked.
     fn replacement(&self, replaced: &Session, revocation: Option<Revocation>) -> Notice {
         let provider = self.provider();
         let binding = &replaced.binding;
         let end = match revocation {
             Some(Revocation::Revoked { .. }) => EarlierSession::Revoked,
-            Some(Revocation::Failed { why, .. }) => EarlierSession::NotRevoked(why),
+            Some(Revocation::Failed { description, .. }) => EarlierSession::NotRevoked(description),
             _ if binding.revoke_url.is_none() => EarlierSession::NoEndpoint,
             _ if provider.revoke_replaced == Some(false) => EarlierSession::KeptByConfiguration,
             _ => EarlierSession::PerhapsShared,
@@ -99,7 +99,7 @@ impl Client {
     }
 }
 
-/// A sign-in that lacks only its tokens. It holds the lock of the owner's session.
+/// A sign-in that needs only its tokens. It holds the lock of the owner's session.
 pub(super) struct PreparedSignIn {
     client: Client,
     binding: SessionBinding,
@@ -111,7 +111,7 @@ pub(super) struct PreparedSignIn {
     generation: i64,
     /// The session that the new one replaces, if it could be opened.
     replaced: Option<StoredSession>,
-    /// An interrupted process waits until the tokens are saved and those that they replace are revoked.
+    /// The process ends only after the tokens are saved and the replaced ones are revoked.
     _pending: PendingSave,
 }
 
@@ -121,12 +121,11 @@ impl PreparedSignIn {
         self.time.now()
     }
 
-    /// Saves the tokens as the owner's session. Then the session that it replaces is revoked, if that is sure to leave
-    /// the new one alone. `requested_at` is the time before the token request was sent, in Unix seconds: the lifetime of
-    /// the token begins no earlier on the server.
+    /// Saves the tokens as the owner's session. The replaced session is revoked if that is sure not to revoke the new
+    /// one. `requested_at` is the time before the token request, in Unix seconds; the token's lifetime starts later.
     ///
     /// # Errors
-    /// The session could not be saved. Its tokens are then revoked as far as that is possible.
+    /// The session could not be saved. Its tokens are then revoked if possible.
     pub(super) async fn finish(self, response: TokenResponse, requested_at: i64) -> Result<Session> {
         let Self { client, binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
         let (provider, refresher) = (client.provider(), &client.refresher);
@@ -163,7 +162,7 @@ impl PreparedSignIn {
     }
 }
 
-/// Whether a session's tokens are good for anything.
+/// Whether a session's tokens can still be used.
 fn is_usable(stored: &StoredSession, now: i64) -> bool {
-    stored.session.ended_at.is_none() && (stored.refresh_token.is_some() || stored.session.alive(now))
+    stored.session.ended_at.is_none() && (stored.refresh_token.is_some() || stored.session.is_valid(now))
 }

@@ -1,4 +1,4 @@
-//! The end of a session: revoked there where that can be done, and forgotten here.
+//! Sign-out: revokes a session at the server and deletes it from the store.
 
 use super::Client;
 use crate::client::error::{Error, Result};
@@ -9,13 +9,13 @@ use crate::session::{SessionError, StoredSession};
 /// A session that was signed out.
 #[derive(Debug)]
 pub struct SignedOut {
-    /// What became of it at the server.
+    /// Whether the server revoked it.
     pub revocation: Revocation,
-    /// Why it could not be forgotten here, if it could not.
-    pub remains: Option<Error>,
+    /// Why it could not be deleted from the store, if it could not.
+    pub not_deleted: Option<Error>,
 }
 
-/// What became of a session at the server.
+/// The result of a revocation.
 #[derive(Debug)]
 pub enum Revocation {
     /// The server has revoked it.
@@ -23,32 +23,32 @@ pub enum Revocation {
         /// Which server.
         host: String,
     },
-    /// The server could not or would not.
+    /// The server did not revoke it.
     Failed {
         /// Which server.
         host: String,
-        /// What it did instead, as the end of "HOST ...".
-        why: String,
+        /// What it did instead, as the end of a sentence that begins with the host.
+        description: String,
     },
-    /// The provider has no revocation endpoint; the tokens live on until they expire.
+    /// The provider has no revocation endpoint. The tokens stay valid until they expire.
     Unsupported,
-    /// The stored tokens could not be read, so nobody can revoke them.
+    /// The stored tokens could not be read, so they cannot be revoked.
     Unreadable(Error),
 }
 
 impl Client {
-    /// Forgets a session here, and revokes it at the server where that can be done. Each is done
-    /// whatever becomes of the other. None was stored: nothing to say.
+    /// Deletes the session from the store, and revokes it if the provider has a revocation endpoint. One is done even if
+    /// the other fails. `None` if no session is stored.
     ///
     /// # Errors
-    /// A lock that another process holds or nobody can take.
+    /// The session's lock could not be acquired.
     pub async fn sign_out(&self, owner: &str) -> Result<Option<SignedOut>> {
         let (this, key) = (self.clone(), self.key(owner));
-        // In a task of its own: once the session is forgotten, nobody else can revoke its tokens.
+        // In its own task: once the session is deleted, no other process can revoke its tokens.
         let signed_out = tokio::spawn(async move {
             let mut locked = this.refresher.lock(&key).await?;
-            // An interrupted process waits until it is revoked, and a sign-in meanwhile waits, too: a server may
-            // revoke the new session together with this one.
+            // The process ends after the revocation. The lock is held until then, because the server may revoke a new
+            // session together with this one.
             let _pending = this.refresher.pending_saves.track_save();
             let readable = locked.load().await.and_then(|loaded| loaded.session);
             let deleted = if matches!(readable, Ok(None)) { Ok(()) } else { locked.delete().await };
@@ -58,20 +58,19 @@ impl Client {
                 Err(error) => Revocation::Unreadable(error.into()),
             };
             drop(locked);
-            let remains = deleted.err().map(Error::from);
-            Ok(Some(SignedOut { revocation, remains }))
+            let not_deleted = deleted.err().map(Error::from);
+            Ok(Some(SignedOut { revocation, not_deleted }))
         });
         signed_out.await.map_err(|_| SessionError::Abandoned("sign-out"))?
     }
 
-    /// Revokes the refresh token, which ends the whole session at a server that follows RFC 7009,
-    /// section 2.1, and then the access token for those that do not.
+    /// Revokes the refresh token, which should end the whole session (RFC 7009, section 2.1), and then the access token,
+    /// because some servers do not end it.
     pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
         let StoredSession { session, refresh_token, client_secret, .. } = stored;
         let Some(url) = &session.binding.revoke_url else { return Revocation::Unsupported };
         let host = provider::host(url);
-        // As for a refresh, a rotated secret is in the configuration first; but one that belongs to
-        // another client or server by now is not shown to this one.
+        // A rotated secret is in the configuration first. It is not sent to another client's server.
         let configured = self.provider().client.as_ref().filter(|_| session.check_binding(self.provider()).is_ok());
         let configured = configured.and_then(|client| client.secret.as_ref());
         let endpoint = Endpoint {
@@ -86,11 +85,10 @@ impl Client {
             None => Ok(()),
         };
         let access = endpoint.revoke(http, session.access_token.expose(), "access_token").await;
-        // The refresh token is the session; an access token alone must go itself.
         let decisive = if refresh_token.is_some() { refresh } else { access };
         match decisive {
             Ok(()) => Revocation::Revoked { host },
-            Err(error) => Revocation::Failed { host, why: error.to_string() },
+            Err(error) => Revocation::Failed { host, description: error.to_string() },
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The tries of one request: once more with a fresh token if the API rejects the token, and again after transient
-//! failures.
+//! The retries of one request: once with a fresh token if the API rejects the token, and after transient failures.
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -34,9 +33,9 @@ impl<'a> Tries<'a> {
     }
 
     /// The session that was loaded, or a refreshed one if its token is about to expire.
-    pub(super) async fn first_session(&self, seen: Session) -> Result<Session> {
+    pub(super) async fn first_session(&self, loaded: Session) -> Result<Session> {
         self.client.report(&ProgressEvent::WaitingForToken);
-        self.token(self.client.serving(self.owner, seen)).await
+        self.token(self.client.fresh_for_request(self.owner, loaded)).await
     }
 
     /// Prepares another try after an error: refreshes the token once if it was rejected, or waits.
@@ -70,7 +69,7 @@ impl<'a> Tries<'a> {
         work: impl Future<Output = std::result::Result<T, ApiError>>,
     ) -> std::result::Result<T, ApiError> {
         let ended = timeout_at(self.until, work).await;
-        ended.unwrap_or_else(|_| Err(self.overdue(self.client.provider().api.url.as_ref())))
+        ended.unwrap_or_else(|_| Err(self.deadline_exceeded(self.client.provider().api.url.as_ref())))
     }
 
     /// Waits for a token until the deadline. A refresh that has been sent is finished all the same.
@@ -79,10 +78,10 @@ impl<'a> Tries<'a> {
             return work.await;
         }
         let ended = timeout_at(self.until, work).await;
-        ended.unwrap_or_else(|_| Err(self.overdue(self.client.provider().token_url.as_ref()).into()))
+        ended.unwrap_or_else(|_| Err(self.deadline_exceeded(self.client.provider().token_url.as_ref()).into()))
     }
 
-    fn overdue(&self, url: Option<&Url>) -> ApiError {
+    fn deadline_exceeded(&self, url: Option<&Url>) -> ApiError {
         let host = url.map_or_else(|| self.client.provider().name.clone(), provider::host);
         ApiError::DeadlineExceeded { host, waited: self.client.retry_policy.deadline }
     }

@@ -1,5 +1,4 @@
-//! Tells when a connection is being made, so that a person who waits can see that it is the network
-//! that is slow, and not the server.
+//! Reports when the HTTP client connects, so that a user can tell a slow network from a slow server.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,29 +8,29 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Told `true` when a connection is begun, and `false` when it stands or was given up.
+/// Called with `true` when a connection attempt starts, and with `false` when it succeeds, fails or is cancelled.
 pub(crate) type Connecting = Arc<dyn Fn(bool) + Send + Sync>;
 
-/// Stands around the client's connector.
+/// Wraps the client's connector.
 #[derive(Clone)]
-pub(super) struct Tells(pub(super) Connecting);
+pub(super) struct ConnectingLayer(pub(super) Connecting);
 
-/// A connector that tells of itself.
+/// A connector that reports its attempts.
 #[derive(Clone)]
-pub(super) struct Telling<S> {
+pub(super) struct ConnectingService<S> {
     connector: S,
-    told: Connecting,
+    observer: Connecting,
 }
 
-impl<S> Layer<S> for Tells {
-    type Service = Telling<S>;
+impl<S> Layer<S> for ConnectingLayer {
+    type Service = ConnectingService<S>;
 
     fn layer(&self, connector: S) -> Self::Service {
-        Telling { connector, told: self.0.clone() }
+        ConnectingService { connector, observer: self.0.clone() }
     }
 }
 
-impl<S, R> Service<R> for Telling<S>
+impl<S, R> Service<R> for ConnectingService<S>
 where
     S: Service<R>,
     S::Future: Send + 'static,
@@ -45,20 +44,20 @@ where
     }
 
     fn call(&mut self, destination: R) -> Self::Future {
-        let over = Over(self.told.clone());
-        (over.0)(true);
+        let attempt = Attempt(self.observer.clone());
+        (attempt.0)(true);
         let connection = self.connector.call(destination);
         Box::pin(async move {
-            let _over = over;
+            let _over = attempt;
             connection.await
         })
     }
 }
 
-/// However it ends: the client drops a connection that it finds no use for any more.
-struct Over(Connecting);
+/// A connection attempt. The client drops its future to cancel it.
+struct Attempt(Connecting);
 
-impl Drop for Over {
+impl Drop for Attempt {
     fn drop(&mut self) {
         (self.0)(false);
     }

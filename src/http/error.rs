@@ -1,4 +1,4 @@
-//! Why a server could not be asked.
+//! Errors of an HTTP request.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ pub(super) type Result<T> = std::result::Result<T, HttpError>;
 
 /// No request could be sent, or no response came.
 ///
-/// No variant holds a secret, the query of a URL or the body of a response.
+/// No variant contains a secret, the query of a URL or the body of a response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
@@ -20,7 +20,7 @@ pub enum HttpError {
         /// What happened.
         reason: String,
     },
-    /// The server's certificate does not prove who it is. Nothing was sent.
+    /// The server's certificate is not valid. Nothing was sent.
     #[error("{host} is not trusted: {problem}")]
     Untrusted {
         /// The server's host.
@@ -28,14 +28,13 @@ pub enum HttpError {
         /// What is wrong with the certificate.
         problem: CertificateProblem,
     },
-    /// An https URL leads to a server that does not speak TLS. Nothing was sent.
-    #[error("{host} does not speak TLS, as an https:// address wants it to")]
+    /// The server of an https URL does not speak TLS. Nothing was sent.
+    #[error("{host} does not speak TLS, which https:// requires")]
     NotTls {
         /// The server's host.
         host: String,
     },
-    /// The URL must not carry a secret: it is neither https nor on loopback, or it has a user name, a password or a
-    /// fragment.
+    /// The URL is neither https nor on loopback, or it has a user name, a password or a fragment.
     #[error("the URL of {host} {reason}")]
     InvalidUrl {
         /// The URL's host.
@@ -43,18 +42,18 @@ pub enum HttpError {
         /// What is wrong with it, as the end of the sentence.
         reason: String,
     },
-    /// The environment names a proxy that cannot be used.
-    #[error("{variable} names {proxy}, which nexus cannot use")]
+    /// An environment variable names a proxy that cannot be used.
+    #[error("cannot use the proxy in {variable}: {reason}")]
     UnusableProxy {
         /// The environment variable.
         variable: String,
-        /// What it names: "no proxy", or "a socks5 proxy". Never its value, which may hold a password.
-        proxy: String,
+        /// What is wrong with it. Never its value, which may hold a password.
+        reason: String,
     },
-    /// The system has no CA certificates to check a server's certificate with.
-    #[error("no certificate authorities to check https with ({reason})")]
+    /// The system has no CA certificates.
+    #[error("no CA certificates to verify https with ({reason})")]
     NoRoots {
-        /// What happened when they were looked for.
+        /// What happened.
         reason: String,
     },
     /// The HTTP client could not be built.
@@ -71,9 +70,9 @@ pub enum HttpError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateProblem {
-    /// It was issued by an authority that this machine does not know.
+    /// It was issued by an unknown certificate authority.
     UnknownIssuer,
-    /// It is an authority's own certificate, which must not be a server's (RFC 5280, section 4.2.1.9).
+    /// It is the certificate of a certificate authority, which a server must not use (RFC 5280, section 4.2.1.9).
     AuthorityCertificate,
     /// Anything else, in the words of the TLS library.
     Other(String),
@@ -82,11 +81,11 @@ pub enum CertificateProblem {
 impl fmt::Display for CertificateProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownIssuer => f.write_str("its certificate is from an authority that this machine does not know"),
-            Self::AuthorityCertificate => f.write_str(
-                "its certificate is an authority's own, and must be one that the authority signed for this server",
-            ),
-            Self::Other(problem) => write!(f, "its certificate: {problem}"),
+            Self::UnknownIssuer => f.write_str("its certificate was issued by an unknown certificate authority"),
+            Self::AuthorityCertificate => {
+                f.write_str("it presents a certificate authority's own certificate instead of a server certificate")
+            }
+            Self::Other(problem) => write!(f, "its certificate is invalid: {problem}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a request brought no response, read from reqwest's errors and those of rustls inside them.
+//! Why a request got no response, read from the errors of reqwest and rustls.
 
 use std::error::Error;
 
@@ -7,40 +7,40 @@ use super::error::{CertificateProblem, HttpError};
 use crate::clean;
 use crate::provider::{self, Url};
 
-/// Why a request brought no response.
+/// Why a request got no response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SendError {
-    /// The server could not prove who it is, so it was sent nothing.
+    /// The server's certificate is invalid. Nothing was sent.
     Untrusted(CertificateProblem),
-    /// What answered there does not speak TLS, so it was sent nothing.
+    /// The server does not speak TLS. Nothing was sent.
     NotTls,
-    /// No connection came about, so the server has seen nothing of it.
-    NeverSent(String),
-    /// The connection was there; what the server has seen is unknown.
-    PerhapsSent(String),
-    /// There was no answer in the time that the request had.
-    TooLate,
+    /// No connection could be made. Nothing was sent.
+    NotSent(String),
+    /// The connection failed later. The server may have received the request.
+    MaybeSent(String),
+    /// There was no response within the request's timeout.
+    TimedOut,
 }
 
 impl SendError {
-    /// The error for a request to this URL, without the difference between sent and not sent.
+    /// The error for callers that need not know whether the request was sent.
     pub fn at(self, url: &Url) -> HttpError {
         let host = provider::host(url);
         match self {
             Self::Untrusted(problem) => HttpError::Untrusted { host, problem },
             Self::NotTls => HttpError::NotTls { host },
-            Self::NeverSent(reason) | Self::PerhapsSent(reason) => HttpError::Unreachable { host, reason },
-            Self::TooLate => HttpError::Unreachable { host, reason: "no answer in time".into() },
+            Self::NotSent(reason) | Self::MaybeSent(reason) => HttpError::Unreachable { host, reason },
+            Self::TimedOut => HttpError::Unreachable { host, reason: "no response in time".into() },
         }
     }
 }
 
-/// What is known about a request that failed. reqwest's own text would show the URL.
+/// Converts reqwest's error, whose own message would show the URL.
 pub(super) fn send_error(error: reqwest::Error) -> SendError {
     let error = error.without_url();
     if error.is_connect() || error.is_builder() {
         if error.is_timeout() {
-            return SendError::NeverSent(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()));
+            return SendError::NotSent(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()));
         }
         if matches!(tls(&error), Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) {
             return SendError::NotTls;
@@ -54,16 +54,16 @@ pub(super) fn send_error(error: reqwest::Error) -> SendError {
             Some(certificate) => {
                 SendError::Untrusted(CertificateProblem::Other(clean::clean(&certificate.to_string())))
             }
-            None => SendError::NeverSent(clean::clean(&root_cause(&error))),
+            None => SendError::NotSent(clean::clean(&root_cause(&error))),
         }
     } else if error.is_timeout() {
-        SendError::TooLate
+        SendError::TimedOut
     } else {
-        SendError::PerhapsSent(clean::clean(&root_cause(&error)))
+        SendError::MaybeSent(clean::clean(&root_cause(&error)))
     }
 }
 
-/// The innermost cause, which is the one that says what happened ("Connection refused").
+/// The message of the innermost cause, such as "Connection refused".
 pub(crate) fn root_cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
@@ -76,7 +76,7 @@ pub(super) fn unknown_issuer(error: &(dyn Error + 'static)) -> bool {
     matches!(bad_certificate(error), Some(rustls::CertificateError::UnknownIssuer))
 }
 
-/// What is wrong with the server's certificate, if that is what is wrong.
+/// The certificate error, if it is one.
 fn bad_certificate<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::CertificateError> {
     match tls(error) {
         Some(rustls::Error::InvalidCertificate(certificate)) => Some(certificate),
@@ -84,13 +84,12 @@ fn bad_certificate<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::C
     }
 }
 
-/// What went wrong with TLS, if that is what went wrong.
+/// The TLS error, if it is one.
 fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(error) = error.downcast_ref() {
         return Some(error);
     }
-    // rustls's error travels inside one io::Error inside another, and the `source` of each skips the
-    // one it holds.
+    // rustls's error is inside nested `io::Error`s, whose `source` skips the error they hold.
     let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     held.and_then(|held| tls(held)).or_else(|| error.source().and_then(tls))
 }

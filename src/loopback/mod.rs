@@ -1,9 +1,7 @@
-//! Listening safely on loopback. The only home of hyper's server.
+//! An HTTP server on loopback. The only module that uses hyper's server.
 //!
-//! Whoever can open a web page here can also make it connect to our port, and so can every program
-//! of every account on the machine. So a [`Listener`] is bounded in every direction, connections
-//! that say nothing cannot keep out one that does, and [`addressed_to_us`] tells a request that
-//! means this machine from one that a rebound name (DNS rebinding) led here.
+//! Every web page in a local browser and every program on the machine can connect to it. So sizes and times are limited,
+//! idle connections cannot block a request, and [`is_for_this_host`] rejects requests of DNS rebinding attacks.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -24,36 +22,32 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
+mod hardened_stream;
 pub(crate) mod page;
-mod wire;
 
-use wire::Wire;
+use hardened_stream::HardenedStream;
 
-/// How long the head of a request may take.
+/// The time limit for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest head, in bytes. A browser sends along every cookie that anything on `localhost` ever
-/// set, whatever its port, and a genuine answer must not be refused for them.
+/// The longest head, in bytes. A browser sends all cookies of `localhost`, whatever the port that set them.
 const HEAD_BYTES: usize = 64 * 1024;
 /// The most header fields.
 const HEAD_FIELDS: usize = 64;
-/// The most connections at a time: half of the open files that each system allows, as signing in
-/// needs a few for itself.
+/// The most concurrent connections: half of the usual limit on open files.
 const CONNECTIONS: usize = if cfg!(target_os = "linux") { 512 } else { 128 };
-/// How many connections may wait to be taken in; the system may have a smaller number. One that comes
-/// when there is no room is tried again by its own side after a whole second.
+/// The listen backlog. A client whose connection does not fit retries only after a second.
 const BACKLOG: u32 = 4_096;
-/// How long a connection may at least be silent before another may push it out, so that a flood
-/// cannot end a genuine request between its connect and its first byte. With as many connections as
-/// there may be, that still takes in a hundred thousand a second, more than this machine can make.
-const LEAST_SILENCE: Duration = Duration::from_millis(5);
-/// The pause after an `accept` that failed, usually for want of file descriptors.
+/// How long an idle connection is kept before a new one may replace it. Without it, a flood could close a genuine
+/// connection before its first byte.
+const MIN_IDLE: Duration = Duration::from_millis(5);
+/// The pause after a failed `accept`, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-/// How long answers in flight may take once the listener is told to stop.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How many ports are tried until one is free on both families.
+/// The time limit for responses in flight when the listener stops.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
+/// How many ports are tried until one is free for both IPv4 and IPv6.
 const PORT_TRIES: usize = 32;
 
-/// One port of this machine, on one or both families of its loopback.
+/// A port on loopback, for IPv4, IPv6 or both.
 #[derive(Debug)]
 pub(crate) struct Listener {
     v4: Option<TcpListener>,
@@ -66,28 +60,26 @@ pub(crate) struct Listener {
 /// Why a port cannot be listened on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BindError {
-    /// Another program has this address.
+    /// Another program listens on this address.
     Taken(String),
-    /// It is no loopback address, or this machine or account may not listen on it.
+    /// The address is not on loopback, or may not be bound.
     Unusable(String),
 }
 
 impl Listener {
-    /// Binds a loopback address; port 0 takes any free one.
+    /// Binds a loopback address. Port 0 binds any free port.
     ///
-    /// `localhost` means 127.0.0.1 and ::1, as browsers try either first, so both are bound to the
-    /// same port: were one left to another program, that one would be sent the answers meant for
-    /// us. On a machine without IPv6 it is 127.0.0.1 alone. A literal address is bound as it is.
+    /// `localhost` binds the same port of 127.0.0.1 and ::1, because browsers try either first: if another program had
+    /// one of them, it would receive the authorization code. Without IPv6, only 127.0.0.1 is bound.
     ///
     /// # Errors
-    /// The address is taken, is none of loopback's, or may not be bound.
+    /// The address is in use, is not on loopback, or may not be bound.
     pub(crate) async fn bind(host: &str, port: u16) -> Result<Self, BindError> {
         if !host.eq_ignore_ascii_case("localhost") {
             let literal = host.trim_start_matches('[').trim_end_matches(']');
             let address = literal.parse::<IpAddr>().ok().filter(IpAddr::is_loopback);
-            let address =
-                address.ok_or_else(|| BindError::Unusable(format!("`{host}` is not this machine's loopback")))?;
-            let socket = listen(address, port).map_err(|error| refused(address, port, error))?;
+            let address = address.ok_or_else(|| BindError::Unusable(format!("`{host}` is not a loopback address")))?;
+            let socket = listen(address, port).map_err(|error| bind_error(address, port, error))?;
             return Ok(match address {
                 IpAddr::V4(_) => Self::new(Some(socket), None)?,
                 IpAddr::V6(_) => Self::new(None, Some(socket))?,
@@ -97,16 +89,16 @@ impl Listener {
         loop {
             tries -= 1;
             let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
-            let bound = listen(v4, port).map_err(|error| refused(v4, port, error))?;
-            let port = bound.local_addr().map_err(unusable)?.port();
+            let bound = listen(v4, port).map_err(|error| bind_error(v4, port, error))?;
+            let port = bound.local_addr().map_err(io_error)?.port();
             match listen(v6, port) {
                 Ok(both) => return Self::new(Some(bound), Some(both)),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-                // In use, or, as Windows says it, not allowed: another program has it.
+                // Windows reports an address in use as not permitted.
                 Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
                     return Err(BindError::Taken(SocketAddr::new(v6, port).to_string()));
                 }
-                // The same port could be bound a moment ago, so it is ::1 that this machine lacks.
+                // This machine has no ::1.
                 Err(_) => return Self::new(Some(bound), None),
             }
         }
@@ -114,21 +106,20 @@ impl Listener {
 
     fn new(v4: Option<TcpListener>, v6: Option<TcpListener>) -> Result<Self, BindError> {
         let address = v4.as_ref().or(v6.as_ref()).map(TcpListener::local_addr);
-        let port = address.transpose().map_err(unusable)?.map_or(0, |address| address.port());
+        let port = address.transpose().map_err(io_error)?.map_or(0, |address| address.port());
         Ok(Self { v4, v6, port, head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS })
     }
 
-    /// The port, also where any free one was asked for.
+    /// The bound port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Answers requests until `end` is there; then the answers under way get half a second to be
-    /// sent. Dropped before that, it drops its connections with it.
+    /// Answers requests until `end` completes. Responses in flight then have half a second. Dropping the future closes
+    /// all connections.
     ///
-    /// Each connection has a task of its own and carries one request. An answer of `None` hangs up
-    /// without a word. While an answer is under way its future is dropped as soon as the other side
-    /// has gone.
+    /// Each connection has its own task and carries one request. If `answer` returns `None`, the connection is closed
+    /// without a response. The future of `answer` is dropped when the client disconnects.
     pub(crate) async fn serve<A, F, B>(self, answer: A, end: impl Future<Output = ()> + Send)
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -140,34 +131,35 @@ impl Listener {
         let mut connections = Connections { most: self.connections, ..Connections::default() };
         tokio::pin!(end);
         loop {
-            let room = connections.room();
+            let has_room = connections.has_room();
             let accepted = tokio::select! {
                 biased;
                 () = &mut end => break,
                 Some(ended) = connections.tasks.join_next_with_id() => {
-                    connections.forget(ended);
+                    connections.remove(ended);
                     continue;
                 }
-                accepted = self.accept(), if room => accepted,
+                accepted = self.accept(), if has_room => accepted,
             };
             let Ok(stream) = accepted else {
-                // Out of descriptors: what says nothing goes first. Without the pause this would spin.
-                connections.drop_oldest_silent();
+                // Probably out of file descriptors. Without the pause, this would spin.
+                connections.drop_oldest_idle();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            if let Some(since) = connections.oldest_silence_at_the_limit() {
-                tokio::time::sleep_until(since + LEAST_SILENCE).await;
-                connections.drop_oldest_silent();
+            if let Some(since) = connections.oldest_idle_at_the_limit() {
+                tokio::time::sleep_until(since + MIN_IDLE).await;
+                connections.drop_oldest_idle();
             }
-            let silent = Arc::new(AtomicBool::new(true));
-            let task = connections.tasks.spawn(converse(stream, answer.clone(), silent.clone(), self.head_timeout));
-            connections.open.push_back(Connection { task, silent, since: Instant::now() });
-            // Lets the connections already here be read before the next one can push them out.
+            let idle = Arc::new(AtomicBool::new(true));
+            let task =
+                connections.tasks.spawn(serve_connection(stream, answer.clone(), idle.clone(), self.head_timeout));
+            connections.open.push_back(Connection { task, idle, since: Instant::now() });
+            // Lets the open connections read before the next one can replace them.
             tokio::task::yield_now().await;
         }
         drop(self);
-        connections.finish().await;
+        connections.shut_down().await;
     }
 
     async fn accept(&self) -> io::Result<TcpStream> {
@@ -177,7 +169,7 @@ impl Listener {
                 None => pending().await,
             }
         }
-        // Whichever is ready, in random order: neither family can keep the other waiting.
+        // In random order, so neither family starves the other.
         tokio::select! {
             accepted = next(self.v4.as_ref()) => accepted,
             accepted = next(self.v6.as_ref()) => accepted,
@@ -186,18 +178,18 @@ impl Listener {
     }
 }
 
-/// Whether a request means this machine: exactly one `Host`, naming loopback and our port. A page
-/// whose name was rebound to 127.0.0.1 still sends its own name.
-pub fn addressed_to_us<B>(request: &Request<B>, port: u16) -> bool {
+/// Whether a request has exactly one `Host`, and it names loopback and this port. A page of a DNS rebinding attack sends
+/// its own name.
+pub fn is_for_this_host<B>(request: &Request<B>, port: u16) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
-    let ours = |authority: &str| is_our_authority(authority, port);
+    let ours = |authority: &str| is_loopback_authority(authority, port);
     host.to_str().is_ok_and(ours) && request.uri().authority().is_none_or(|authority| ours(authority.as_str()))
 }
 
-fn is_our_authority(authority: &str, port: u16) -> bool {
-    // Behind `]` begins the port of an IPv6 literal; elsewhere a colon can only begin a port.
-    let (name, said) = match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
+fn is_loopback_authority(authority: &str, port: u16) -> bool {
+    // A colon before `]` belongs to an IPv6 address.
+    let (name, named_port) = match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
         Some(at) => (&authority[..at], authority[at + 1..].parse().ok()),
         None => (authority, Some(80)),
     };
@@ -208,7 +200,7 @@ fn is_our_authority(authority: &str, port: u16) -> bool {
                 || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
         }
     };
-    loopback && said == Some(port)
+    loopback && named_port == Some(port)
 }
 
 fn listen(address: IpAddr, port: u16) -> io::Result<TcpListener> {
@@ -216,64 +208,63 @@ fn listen(address: IpAddr, port: u16) -> io::Result<TcpListener> {
         IpAddr::V4(_) => TcpSocket::new_v4()?,
         IpAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // A connection that has just ended keeps no port; on Windows the same word would mean to share it.
+    // Windows would share the port instead of reusing it.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::new(address, port))?;
     socket.listen(BACKLOG)
 }
 
-fn refused(address: IpAddr, port: u16, error: io::Error) -> BindError {
+fn bind_error(address: IpAddr, port: u16, error: io::Error) -> BindError {
     match error.kind() {
         io::ErrorKind::AddrInUse => BindError::Taken(SocketAddr::new(address, port).to_string()),
         io::ErrorKind::PermissionDenied => BindError::Unusable(format!("this account may not listen on port {port}")),
-        _ => unusable(error),
+        _ => io_error(error),
     }
 }
 
-fn unusable(error: io::Error) -> BindError {
+fn io_error(error: io::Error) -> BindError {
     BindError::Unusable(error.to_string())
 }
 
-/// One connection: one request, one answer.
-async fn converse<A, F, B>(stream: TcpStream, answer: A, silent: Arc<AtomicBool>, head_timeout: Duration)
+/// Serves one request.
+async fn serve_connection<A, F, B>(stream: TcpStream, answer: A, idle: Arc<AtomicBool>, head_timeout: Duration)
 where
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = Option<Response<B>>>,
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let wire = Wire::new(TokioIo::new(stream), silent.clone());
+    let stream = HardenedStream::new(TokioIo::new(stream), idle.clone());
     let answered = service_fn(|request| {
-        silent.store(false, Ordering::Relaxed);
+        idle.store(false, Ordering::Relaxed);
         let answer = answer(request);
-        // hyper hangs up when a service fails, which is what no answer means.
-        async move { answer.await.ok_or(HungUp) }
+        // hyper closes the connection when a service fails.
+        async move { answer.await.ok_or(NoResponse) }
     });
-    // How a connection ends is nobody's concern: whoever waits for something waits for its answer.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS)
         .keep_alive(false)
-        .serve_connection(wire, answered)
+        .serve_connection(stream, answered)
         .await;
 }
 
-/// Nothing is to be answered.
+/// The connection is closed without a response.
 #[derive(Debug)]
-struct HungUp;
+struct NoResponse;
 
-impl std::fmt::Display for HungUp {
+impl std::fmt::Display for NoResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("hung up without an answer")
+        f.write_str("closed without a response")
     }
 }
 
-impl Error for HungUp {}
+impl Error for NoResponse {}
 
-/// The connections there are, oldest first. Dropped, it ends them all.
+/// The open connections, oldest first. Dropping it closes them.
 #[derive(Default)]
 struct Connections {
     most: usize,
@@ -283,49 +274,45 @@ struct Connections {
 
 struct Connection {
     task: AbortHandle,
-    /// Whether it has yet to deliver the whole head of a request.
-    silent: Arc<AtomicBool>,
+    /// Whether no complete request head has arrived yet.
+    idle: Arc<AtomicBool>,
     since: Instant,
 }
 
 impl Connections {
-    fn oldest_silent(&self) -> Option<usize> {
-        self.open.iter().position(|connection| connection.silent.load(Ordering::Relaxed))
+    fn oldest_idle(&self) -> Option<usize> {
+        self.open.iter().position(|connection| connection.idle.load(Ordering::Relaxed))
     }
 
-    /// Whether one more can be taken in: at the limit only in place of a silent one.
-    fn room(&self) -> bool {
-        self.open.len() < self.most || self.oldest_silent().is_some()
+    /// Whether a connection can be accepted: below the limit, or in place of an idle one.
+    fn has_room(&self) -> bool {
+        self.open.len() < self.most || self.oldest_idle().is_some()
     }
 
-    /// Since when the one that would have to go has been here, if one has to go.
-    fn oldest_silence_at_the_limit(&self) -> Option<Instant> {
+    /// The start of the idle connection that the next one replaces, if there are as many as allowed.
+    fn oldest_idle_at_the_limit(&self) -> Option<Instant> {
         if self.open.len() < self.most {
             return None;
         }
-        self.oldest_silent().and_then(|at| self.open.get(at)).map(|connection| connection.since)
+        self.oldest_idle().and_then(|at| self.open.get(at)).map(|connection| connection.since)
     }
 
-    fn drop_oldest_silent(&mut self) {
-        if let Some(connection) = self.oldest_silent().and_then(|at| self.open.remove(at)) {
-            connection.task.abort();
-        }
+    /// Closes the connection that has been idle for longest. Returns whether there was one.
+    fn drop_oldest_idle(&mut self) -> bool {
+        let oldest = self.oldest_idle().and_then(|at| self.open.remove(at));
+        oldest.map(|connection| connection.task.abort()).is_some()
     }
 
-    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+    fn remove(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
         self.open.retain(|connection| connection.task.id() != id);
     }
 
-    /// Lets answers under way be sent, within a bound.
-    async fn finish(mut self) {
-        while let Some(at) = self.oldest_silent() {
-            if let Some(connection) = self.open.remove(at) {
-                connection.task.abort();
-            }
-        }
+    /// Closes idle connections and waits for responses in flight.
+    async fn shut_down(mut self) {
+        while self.drop_oldest_idle() {}
         let sent = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(LAST_WORDS, sent).await;
+        let _ = tokio::time::timeout(SHUTDOWN_LIMIT, sent).await;
     }
 }
 

@@ -1,7 +1,7 @@
-//! The pages that a person sees in a browser, and the headers of every answer on loopback.
+//! HTML pages, and the security headers of every response on loopback.
 //!
-//! A page has no script and fetches nothing. Text from elsewhere reaches it through [`escape`]
-//! alone, and should that ever fail, the content security policy lets nothing run or load.
+//! A page has no scripts and loads nothing. Foreign text goes through [`escape`]; the content security policy is the
+//! second line of defense.
 
 use std::sync::LazyLock;
 
@@ -25,32 +25,32 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!("default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action ")
 });
 
-/// What a page is about, which decides its sign and its colour.
+/// The kind of a page, which decides its icon and color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// It worked.
+    /// Success.
     Done,
-    /// It did not.
+    /// Failure.
     Failed,
-    /// Something is to be decided.
+    /// A decision to make.
     #[cfg(feature = "sandbox")]
     Asking,
-    /// Something is to be known.
+    /// Information.
     Notice,
 }
 
-/// A page. Everything in it is HTML already.
+/// A page.
 #[derive(Debug)]
 pub(crate) struct Page<'a> {
-    /// The window's title and the headline, as text: it is escaped here.
+    /// The window's title and the headline, as text.
     pub title: &'a str,
-    /// What it is about.
+    /// The kind of page.
     pub tone: Tone,
-    /// A line above the headline, such as whose page this is; empty for none.
+    /// A line above the headline, as text. Empty for none.
     pub label: &'a str,
-    /// What stands below the headline.
+    /// The content below the headline, as HTML.
     pub body: String,
-    /// The last line.
+    /// The last line, as HTML.
     pub foot: &'a str,
 }
 
@@ -68,7 +68,7 @@ impl Page<'_> {
             "" => String::new(),
             label => format!("<p class=\"label\">{}</p>\n", escape(label)),
         };
-        // Each part is put in once and never searched again, so no part can name another's place.
+        // Inserted parts are not searched, so none can contain another's placeholder.
         let mut html = String::with_capacity(SHELL.len() + STYLE.len() + self.body.len() + 512);
         let title = escape(self.title);
         for (at, piece) in SHELL.split("{{").enumerate() {
@@ -91,7 +91,7 @@ impl Page<'_> {
         html
     }
 
-    /// The answer that shows this page.
+    /// The response with this page.
     pub(crate) fn answer(&self, status: StatusCode) -> Response<Full<Bytes>> {
         let mut response = text(status, &self.html());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -99,7 +99,7 @@ impl Page<'_> {
     }
 }
 
-/// An answer of plain text.
+/// A plain text response.
 pub(crate) fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
     *response.status_mut() = status;
@@ -108,7 +108,7 @@ pub(crate) fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     response
 }
 
-/// An answer that leads elsewhere.
+/// A redirect.
 pub(crate) fn redirect(status: StatusCode, to: &str) -> Response<Full<Bytes>> {
     match HeaderValue::from_str(to) {
         Ok(location) => {
@@ -116,19 +116,19 @@ pub(crate) fn redirect(status: StatusCode, to: &str) -> Response<Full<Bytes>> {
             response.headers_mut().insert(LOCATION, location);
             response
         }
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "this address does not fit into a header\n"),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "this URL does not fit into a header\n"),
     }
 }
 
-/// The answer to a method that a path does not know.
+/// The response to another method than the allowed one.
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed} is understood here\n"));
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed} is allowed here\n"));
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
-/// Sets the headers that every answer to a browser carries: it may run, load, frame and keep
-/// nothing, and tells nobody where it came from. A form may be sent to `form_action` alone.
+/// Sets the security headers: no scripts, no loading, no framing, no caching, no referrer. A form may be sent only to
+/// `form_action`.
 pub(crate) fn harden<B>(response: &mut Response<B>, form_action: Option<&str>) {
     let policy = format!("{}{}", *POLICY, form_action.unwrap_or("'none'"));
     let headers = response.headers_mut();
@@ -141,14 +141,14 @@ pub(crate) fn harden<B>(response: &mut Response<B>, form_action: Option<&str>) {
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        // The server says so itself to HTTP/1.1 alone.
+        // hyper sets it for HTTP/1.1 only.
         (CONNECTION, "close"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
 }
 
-/// Text as it may stand in HTML, inside an element or a quoted attribute.
+/// Escapes text for HTML, inside an element or a quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -164,7 +164,13 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A sentence with its commands between backticks, as HTML.
+/// The text with its first letter in upper case.
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Text as HTML, with the parts between backticks as code.
 pub(crate) fn sentence(text: &str) -> String {
     let mut html = String::new();
     let parts: Vec<_> = text.split('`').collect();

@@ -219,7 +219,7 @@ fn only_names_of_this_machine_with_our_port_mean_us() {
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        addressed_to_us(&request.body(()).expect("a request"), 4000)
+        is_for_this_host(&request.body(()).expect("a request"), 4000)
     };
     for host in ["localhost:4000", "LocalHost:4000", "127.0.0.1:4000", "127.0.0.2:4000", "[::1]:4000"] {
         assert!(asked("/", &[host]), "{host}");

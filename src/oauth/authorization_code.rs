@@ -1,7 +1,7 @@
-//! The authorization code flow (RFC 6749, section 4.1): begin, send the user to the URL, judge the answer, redeem.
+//! The authorization code flow (RFC 6749, section 4.1): begin, send the user to the URL, judge the response, redeem.
 //!
-//! Only the request knows the `state` and the verifier, so only it can say whether an answer belongs to it. It does not
-//! matter what received the answer: the redirect listener, a pasted line or a web framework.
+//! Only the request knows the `state` and the verifier, so only it can tell whether a response answers it. Any code may
+//! receive the response: the redirect listener, a pasted URL or a web framework.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,18 +12,18 @@ use zeroize::Zeroizing;
 use super::error::{Result, SignInError};
 use super::pkce;
 use super::token::Endpoint;
-use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
+use super::token_error::{is_client_error, is_redirect_mismatch};
 use super::token_response::TokenResponse;
 use crate::clean::clean;
-use crate::http::{Http, HttpError};
+use crate::http::Http;
 use crate::provider::{self, ProviderConfig, Url};
-use crate::secret::{AuthorizationCode, Verifier, same};
+use crate::secret::{AuthorizationCode, Verifier, constant_time_eq};
 
-/// The parameters that every sign-in sets. If one came twice, the server could use either.
-const OURS: &[&str] =
+/// The parameters that every request sets. If one were sent twice, the server could use either.
+pub const AUTHORIZATION_PARAMETERS: &[&str] =
     &["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
 
-/// A sign-in that has begun and waits for its answer.
+/// An authorization request that waits for its response.
 #[derive(Debug)]
 pub struct AuthorizationRequest {
     provider: String,
@@ -35,33 +35,35 @@ pub struct AuthorizationRequest {
     url: Url,
 }
 
-/// What [`AuthorizationRequest::judge`] says of an answer.
+/// The result of [`AuthorizationRequest::judge`].
 #[derive(Debug)]
 pub enum Verdict {
-    /// It answers another sign-in: keep waiting. The reason is for the sender.
+    /// The response has another `state`, or none: keep waiting. The reason is for the sender.
     NotOurs(&'static str),
-    /// It cannot be read: keep waiting. The reason is for the sender.
+    /// The response cannot be read: keep waiting. The reason is for the sender.
     Unclear(&'static str),
-    /// It is the answer, and it is a refusal.
+    /// The response is a refusal.
     Refused(SignInError),
-    /// It is the answer, and it grants this code.
+    /// The response grants this code.
     Granted(AuthorizationCode),
 }
 
 impl AuthorizationRequest {
-    /// Draws a fresh state and verifier and writes the authorization URL (RFC 6749, section 4.1.1).
+    /// Generates a `state` and a verifier, and builds the authorization URL (RFC 6749, section 4.1.1).
     ///
     /// # Errors
-    /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`, [`SignInError::ReservedParameter`],
-    /// and [`SignInError::System`] without random numbers.
+    /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`; [`SignInError::ReservedParameter`]
+    /// if the configuration sets a parameter that this sets; [`SignInError::System`] without random bytes.
     pub fn begin(provider: &ProviderConfig, redirect_uri: &str) -> Result<Self> {
         let client = provider.client()?;
         let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
-        // The user is not asked to approve what could not be redeemed.
+        // Fail before the user approves.
         provider.required(provider.token_url.as_ref(), "token_url")?;
         let configured = provider.authorize_params.keys().map(String::as_str);
         let asked: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        if let Some(name) = configured.chain(asked.iter().map(String::as_str)).find(|name| OURS.contains(name)) {
+        if let Some(name) =
+            configured.chain(asked.iter().map(String::as_str)).find(|name| AUTHORIZATION_PARAMETERS.contains(name))
+        {
             let (provider, parameter) = (provider.name.clone(), name.to_owned());
             return Err(SignInError::ReservedParameter { provider, parameter });
         }
@@ -116,31 +118,30 @@ impl AuthorizationRequest {
         &self.redirect_uri
     }
 
-    /// Reads the query that came to the redirect URI (RFC 6749, section 4.1.2). The state is
-    /// compared, in constant time, before anything else is believed, `error` included; then the
-    /// issuer (RFC 9207, section 2.4).
+    /// Checks the query that came to the redirect URI (RFC 6749, section 4.1.2). The `state` is compared first, in
+    /// constant time, then the issuer (RFC 9207, section 2.4). Nothing else, not even `error`, counts before that.
     pub fn judge(&self, query: &str) -> Verdict {
-        let answer = match Answer::read(query) {
+        let answer = match AuthorizationResponse::read(query) {
             Ok(answer) => answer,
             Err(why) => return Verdict::Unclear(why),
         };
         match &answer.state {
-            Some(state) if same(state, &self.state) => {}
-            Some(_) => return Verdict::NotOurs("this answer belongs to another sign-in"),
-            None => return Verdict::NotOurs("this answer has no state"),
+            Some(state) if constant_time_eq(state, &self.state) => {}
+            Some(_) => return Verdict::NotOurs("this response belongs to another sign-in"),
+            None => return Verdict::NotOurs("this response has no `state`"),
         }
         if let Err(mismatch) = self.check_issuer(answer.issuer.as_deref()) {
             return Verdict::Refused(mismatch);
         }
         match (answer.error, answer.code) {
-            // A parameter without a value counts as left out (RFC 6749, section 3.1).
+            // A parameter without a value counts as omitted (RFC 6749, section 3.1).
             (Some(error), None) if !error.is_empty() => Verdict::Refused(self.refused(&error, answer.description)),
             (None, Some(code)) if !code.is_empty() => Verdict::Granted(AuthorizationCode::new(code)),
-            _ => Verdict::Unclear("this answer has neither a code nor an error"),
+            _ => Verdict::Unclear("this response has neither `code` nor `error`"),
         }
     }
 
-    /// Without a configured issuer, one that is sent must at least live where the person was sent.
+    /// Without a configured issuer, the response's issuer must have the origin of the authorization URL.
     fn check_issuer(&self, got: Option<&str>) -> Result<()> {
         let Some(got) = got else { return Ok(()) };
         let (expected, same) = match &self.issuer {
@@ -167,9 +168,9 @@ impl AuthorizationRequest {
         }
     }
 
-    /// The request as bytes, for an application that keeps it elsewhere than in memory between the redirect and its
-    /// answer. They hold the code verifier in the clear: encrypt them or store them where only the application can read
-    /// them, and delete them after the first [`from_bytes`](Self::from_bytes) whose request was redeemed.
+    /// The request as bytes, for an application that does not keep it in memory between the redirect and the response.
+    /// They contain the code verifier in plain text: encrypt them or store them where only the application can read
+    /// them, and delete them once the request is redeemed.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let record = Record {
             version: VERSION,
@@ -204,11 +205,11 @@ impl AuthorizationRequest {
         })
     }
 
-    /// Redeems the code (RFC 6749, section 4.1.3; RFC 7636, section 4.5). Request and code are spent, whatever comes of
-    /// it.
+    /// Exchanges the code for tokens (RFC 6749, section 4.1.3; RFC 7636, section 4.5). The code is used up even if this
+    /// fails.
     ///
     /// # Errors
-    /// Why the server refused, or that it could not be reached.
+    /// The server refused the code or could not be reached.
     pub async fn redeem(
         self,
         code: AuthorizationCode,
@@ -231,26 +232,8 @@ impl AuthorizationRequest {
         if provider.code.with_state {
             fields.push(("state", &*self.state));
         }
-        let host = provider::host(endpoint.url);
-        let name = provider.name.clone();
-        endpoint.request(http, fields, &provider.code).await.map_err(|token_error| match token_error {
-            TokenError::Unsendable(error) => error.into(),
-            TokenError::NeverSent(reason) => HttpError::Unreachable { host, reason }.into(),
-            TokenError::InvalidResponse(description) => SignInError::InvalidResponse { host, description },
-            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
-                SignInError::ClientRefused { provider: name, client_id: client.id.clone(), host, description }
-            }
-            TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
-                SignInError::RedirectMismatch { uri: self.redirect_uri.clone(), host, description }
-            }
-            // Only the code is no longer good, so another sign-in helps.
-            TokenError::Refused { .. } if token_error.is_final() => {
-                SignInError::CodeRefused { provider: name, description: token_error.to_string(), host }
-            }
-            TokenError::Refused { .. } | TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) => {
-                SignInError::ExchangeFailed { provider: name, host, failure: token_error.failure() }
-            }
-        })
+        let response = endpoint.request(http, fields, &provider.code).await;
+        response.map_err(|error| SignInError::of_token_request(error, provider, &endpoint, &self.redirect_uri))
     }
 }
 
@@ -271,7 +254,7 @@ struct Record<'a> {
 
 /// The parameters of an authorization response. Others are ignored, as RFC 6749 asks.
 #[derive(Default)]
-struct Answer {
+struct AuthorizationResponse {
     code: Option<String>,
     state: Option<String>,
     error: Option<String>,
@@ -279,15 +262,14 @@ struct Answer {
     issuer: Option<String>,
 }
 
-impl Answer {
-    /// A parameter that comes twice is refused (RFC 6749, section 3.1): two readers could believe
-    /// different ones.
+impl AuthorizationResponse {
+    /// Refuses a repeated parameter (RFC 6749, section 3.1): two parsers could use different ones.
     fn read(query: &str) -> std::result::Result<Self, &'static str> {
         let mut answer = Self::default();
         let mut names = HashSet::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if !names.insert(name.clone()) {
-                return Err("this answer says something twice");
+                return Err("this response repeats a parameter");
             }
             let slot = match &*name {
                 "code" => &mut answer.code,

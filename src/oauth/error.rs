@@ -1,24 +1,26 @@
-//! What can go wrong between the start of a sign-in and its tokens.
+//! Errors of a sign-in.
 //!
-//! Text that came from a server was made harmless and cut ([`clean`](crate::clean::clean)) before it entered a variant.
-//! No variant holds a secret, the query of a URL or the body of a response.
+//! Text from a server is cleaned and shortened ([`clean`](crate::clean::clean)) before it enters a variant. No variant
+//! contains a secret, the query of a URL or the body of a response.
 
 use std::time::Duration;
 
+use super::token::Endpoint;
+use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
 use super::token_failure::TokenFailure;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error::{ErrorClass, ErrorInfo, detail};
 use crate::http::HttpError;
-use crate::provider::ProviderError;
+use crate::provider::{self, ProviderConfig, ProviderError};
 use crate::time;
 
 pub(super) type Result<T> = std::result::Result<T, SignInError>;
 
-/// Why a sign-in brought no tokens.
+/// Why a sign-in failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignInError {
     /// The authorization server does not know the client, or the client's authentication failed.
-    #[error("{host} does not accept the client id `{client_id}`{}", quoted(description))]
+    #[error("{host} rejected the client id `{client_id}`{}", detail(description))]
     ClientRefused {
         /// The provider's name.
         provider: String,
@@ -38,7 +40,7 @@ pub enum SignInError {
         reason: String,
     },
     /// The server says that the redirect URI is not the registered one.
-    #[error("{host} does not accept the redirect URI `{uri}`{}", quoted(description))]
+    #[error("{host} rejected the redirect URI `{uri}`{}", detail(description))]
     RedirectMismatch {
         /// The URI exactly as sent.
         uri: String,
@@ -48,7 +50,7 @@ pub enum SignInError {
         description: String,
     },
     /// The user or the authorization server refused (RFC 6749, section 4.1.2.1).
-    #[error("{provider} refused the sign-in ({error}){}", quoted(description))]
+    #[error("{provider} refused the sign-in ({error}){}", detail(description))]
     Refused {
         /// The provider's name.
         provider: String,
@@ -68,19 +70,19 @@ pub enum SignInError {
         client_id: String,
         /// The redirect URI exactly as sent.
         redirect_uri: String,
-        /// How many answers with a wrong or missing `state` were rejected meanwhile.
+        /// How many responses with a wrong or missing `state` were rejected meanwhile.
         turned_away: u32,
     },
-    /// The answer names another issuer than the one that was asked (RFC 9207, section 2.4).
+    /// The authorization response is from another issuer (RFC 9207, section 2.4).
     #[error("{}", issuer_mismatch(expected, got))]
     IssuerMismatch {
-        /// The issuer that was asked.
+        /// The issuer of the request.
         expected: String,
-        /// The issuer that the answer names. Empty if it names none.
+        /// The issuer in the response. Empty if it names none.
         got: String,
     },
-    /// The server did not redeem the authorization code: it has expired or was redeemed before.
-    #[error("{host} would not redeem the authorization code{}", quoted(description))]
+    /// The server rejected the authorization code: it has expired or was already used.
+    #[error("{host} rejected the authorization code{}", detail(description))]
     CodeRefused {
         /// The provider's name.
         provider: String,
@@ -89,8 +91,8 @@ pub enum SignInError {
         /// What the server answered.
         description: String,
     },
-    /// The token endpoint did not redeem the authorization code, and the code is not the reason.
-    #[error("the authorization code could not be redeemed: {host} {}", failure.description)]
+    /// The token endpoint did not exchange the authorization code, for another reason than the code.
+    #[error("the authorization code could not be exchanged: {host} {}", failure.description)]
     ExchangeFailed {
         /// The provider's name.
         provider: String,
@@ -113,20 +115,20 @@ pub enum SignInError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The provider's configuration sets a parameter of the authorization URL that every sign-in draws anew.
-    #[error("the provider {provider} sets `{parameter}` of the authorization URL itself")]
+    /// The provider's configuration sets an authorization parameter that every request sets itself.
+    #[error("the provider {provider} sets the reserved authorization parameter `{parameter}`")]
     ReservedParameter {
         /// The provider's name.
         provider: String,
         /// The parameter's name.
         parameter: String,
     },
-    /// The token endpoint answered something that is not a token response (RFC 6749, section 5).
-    #[error("{host} answered {description}")]
+    /// The token endpoint sent something that is not a token response (RFC 6749, section 5).
+    #[error("{host} sent an invalid token response: {description}")]
     InvalidResponse {
         /// The server's host.
         host: String,
-        /// What came instead.
+        /// What is wrong with it.
         description: String,
     },
     /// The operating system failed.
@@ -135,7 +137,7 @@ pub enum SignInError {
         /// What was attempted, and what happened.
         description: String,
     },
-    /// The token endpoint could not be asked.
+    /// The token request could not be sent.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The provider's configuration does not allow a sign-in.
@@ -143,33 +145,55 @@ pub enum SignInError {
     Provider(#[from] ProviderError),
 }
 
-/// The server's words as the end of a sentence.
-fn quoted(description: &str) -> String {
-    if description.is_empty() { String::new() } else { format!(": {description}") }
-}
-
 fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, turned_away: u32) -> String {
     let wrong = match turned_away {
         0 => String::new(),
-        1 => " (1 answer with a wrong state was turned away)".into(),
-        _ => format!(" ({turned_away} answers with a wrong state were turned away)"),
+        1 => " (1 response with a wrong `state` was rejected)".into(),
+        count => format!(" ({count} responses with a wrong `state` were rejected)"),
     };
     format!(
-        "nobody signed in within {}{wrong}; a server that dislikes the client id or the redirect URI cannot tell nexus \
-         so. Sent were client id `{client_id}` and redirect URI `{redirect_uri}`",
-        time::span(whole_seconds(waited))
+        "timed out after {}{wrong}; if the browser showed an error, the server may have rejected client id \
+         `{client_id}` or redirect URI `{redirect_uri}`",
+        time::span(time::rounded_up(waited))
     )
 }
 
 fn issuer_mismatch(expected: &str, got: &str) -> String {
     match got {
-        "" => format!("the answer to the sign-in names no issuer, but {expected} promises to"),
-        got => format!("the answer to the sign-in comes from `{got}`, but `{expected}` was asked"),
+        "" => format!("the authorization response names no issuer; expected `{expected}`"),
+        got => format!("the authorization response is from issuer `{got}`; expected `{expected}`"),
     }
 }
 
-fn whole_seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+impl SignInError {
+    /// The error of a sign-in whose token request failed with `error`.
+    pub(super) fn of_token_request(
+        error: TokenError,
+        provider: &ProviderConfig,
+        endpoint: &Endpoint<'_>,
+        redirect_uri: &str,
+    ) -> Self {
+        let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        match error {
+            TokenError::NotSent(error) => error.into(),
+            TokenError::Unreachable(reason) => HttpError::Unreachable { host, reason }.into(),
+            TokenError::InvalidResponse(description) => Self::InvalidResponse { host, description },
+            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+                let client_id = endpoint.client_id.to_owned();
+                Self::ClientRefused { provider: name, client_id, host, description }
+            }
+            TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
+                Self::RedirectMismatch { uri: redirect_uri.to_owned(), host, description }
+            }
+            // Only the code is no longer valid, so another sign-in helps.
+            TokenError::Refused { .. } if error.is_final() => {
+                Self::CodeRefused { provider: name, description: error.to_string(), host }
+            }
+            TokenError::Refused { .. } | TokenError::ResponseLost { .. } | TokenError::TimedOut(_) => {
+                Self::ExchangeFailed { provider: name, host, failure: error.failure() }
+            }
+        }
+    }
 }
 
 impl ErrorInfo for SignInError {

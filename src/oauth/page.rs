@@ -5,43 +5,42 @@ use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 
 use crate::clean::{clean, visible};
-use crate::loopback::page::{self, Page, Tone, escape, sentence};
+use crate::loopback::page::{self, Page, Tone, capitalized, escape, sentence};
 
-const FOOT: &str = "This page comes from nexus on your own machine and holds no script, no tracker and no secret.";
+const FOOT: &str = "This page is served by nexus on your own machine. It contains no scripts, trackers or secrets.";
 
 /// How a sign-in ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The session is stored.
+    /// The session was saved.
     SignedIn {
-        /// The name of the account, if the server names it.
+        /// The account's name, if the server returned it.
         account: Option<String>,
     },
     /// The sign-in failed.
     Failed {
-        /// What happened. The terminal shows it too.
+        /// What happened.
         message: String,
-        /// What the user can do next.
+        /// What the user can do next. Backticks mark commands.
         next_step: String,
     },
 }
 
-/// The page that says how the sign-in ended.
+/// The page that shows the outcome.
 pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
     let page = match outcome {
         Outcome::SignedIn { account } => {
             let who = match account {
                 Some(account) => format!("Signed in as <strong>{}</strong>.", escape(&clean(account))),
-                None => "The session is stored.".into(),
+                None => "The session was saved.".into(),
             };
-            let body = format!("<p>{who}</p>\n<p>You can close this tab and go back to the terminal.</p>");
+            let body = format!("<p>{who}</p>\n<p>You can close this tab and return to the terminal.</p>");
             Page { title: "Signed in", tone: Tone::Done, label: "", body, foot: FOOT }
         }
         Outcome::Failed { message, next_step } => {
-            // As a list, since a sentence that begins with a host or a name must keep its small letter.
             let body = format!(
                 "<dl>\n<div><dt>What happened</dt><dd>{}</dd></div>\n<div class=\"way-out\"><dt>What to do \
-                 next</dt><dd>{}</dd></div>\n</dl>\n<p>The terminal says the same. You can close this tab.</p>",
+                 next</dt><dd>{}</dd></div>\n</dl>\n<p>The terminal shows this message too. You can close this tab.</p>",
                 sentence(&visible(message)),
                 sentence(&visible(next_step)),
             );
@@ -51,8 +50,8 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
     page.answer(StatusCode::OK)
 }
 
-/// How the sign-in ended, as text for a client that is not a browser.
-pub(super) fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
+/// The outcome as text for a client that is not a browser.
+pub(super) fn outcome_text(outcome: &Outcome) -> Response<Full<Bytes>> {
     let text = match outcome {
         Outcome::SignedIn { account: Some(account) } => format!("Signed in as {}\n", visible(account)),
         Outcome::SignedIn { account: None } => "Signed in\n".into(),
@@ -63,18 +62,13 @@ pub(super) fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
     page::text(StatusCode::OK, &text)
 }
 
-/// The page for an answer that is not the one waited for.
+/// The page for a query that does not answer the authorization request.
 pub(super) fn not_ours(why: &str) -> Response<Full<Bytes>> {
     let body = format!(
-        "<p>{}. It changed nothing.</p>\n<p>This may be an old tab. Go on in the newest one, or open the address again \
-         that the terminal shows.</p>",
+        "<p>{}. It was ignored.</p>\n<p>This may be an old tab. Use the newest one, or open the URL in the terminal \
+         again.</p>",
         sentence(&capitalized(why)),
     );
     let page = Page { title: "Not this sign-in", tone: Tone::Notice, label: "", body, foot: FOOT };
     page.answer(StatusCode::BAD_REQUEST)
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -1,8 +1,8 @@
 //! Requests to the token endpoint (RFC 6749, section 3.2).
 //!
-//! Every request to it and to the revocation endpoint goes through `Endpoint::post`, the one place where the client
-//! authenticates. Redirects are not followed, a response is read to 1 MiB at most, and only its parsed `error` and its
-//! cleaned `error_description` leave this file in a message.
+//! Every request to the token and the revocation endpoint goes through `Endpoint::post`, the only place where the client
+//! authenticates. Redirects are not followed. A response may have 1 MiB. Messages contain only its `error` and its
+//! cleaned `error_description`.
 
 use std::time::Duration;
 
@@ -25,13 +25,17 @@ use crate::time;
 /// How long a token request may take, connecting included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The fields whose values are redacted in messages.
-const CREDENTIALS: &[&str] = &["code", "code_verifier", "refresh_token", "token"];
+/// The fields of token and revocation requests that may appear in messages. The values of all others are redacted.
+const PUBLIC_FIELDS: &[&str] = &["grant_type", "redirect_uri", "scope", "state", "token_type_hint"];
+
+/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636, section 4.5).
+pub const TOKEN_REQUEST_FIELDS: &[&str] =
+    &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
 
 /// The longest response that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Where a client sends its token requests, and as whom.
+/// A token or revocation endpoint, and the client that uses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint<'a> {
     /// The token or revocation URL.
@@ -44,14 +48,14 @@ pub(crate) struct Endpoint<'a> {
     pub auth: ClientAuth,
 }
 
-/// The status, the header, and the body as far as it came.
+/// The status, the headers, and the body or why it is incomplete.
 pub(super) type Exchanged = (StatusCode, HeaderMap, Result<Vec<u8>, TokenError>);
 
 impl Endpoint<'_> {
-    /// Spends a refresh token (RFC 6749, section 6).
+    /// Exchanges a refresh token for new tokens (RFC 6749, section 6).
     ///
     /// # Errors
-    /// What is known of the refresh token's fate.
+    /// The variant tells whether the refresh token may have been used up.
     pub(crate) async fn refresh(
         &self,
         http: &Http,
@@ -76,34 +80,33 @@ impl Endpoint<'_> {
         match status.as_u16() {
             status @ 200..=299 => TokenResponse::parse(&body, dated).map_err(|what| {
                 match refusal(status, retry_after, &body, &redactor) {
-                    // Some servers say no under a status that says yes (GitHub's).
+                    // GitHub sends errors with status 200.
                     refused @ TokenError::Refused { .. } if refused.names_an_error() => refused,
                     _ => TokenError::InvalidResponse(what),
                 }
             }),
-            // A redirect is followed nowhere; whoever gave it may have read the credential.
+            // Not followed. The redirecting server may have used the credential.
             300..=399 => Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed"))),
             status @ 400..=499 => Err(refusal(status, retry_after, &body, &redactor)),
             status => match refusal(status, retry_after, &body, &redactor) {
-                // Some gateways wrap a plain refusal into a 5xx.
+                // Some gateways turn a refusal into a 5xx.
                 refused @ TokenError::Refused { .. } if refused.is_final() => Err(refused),
                 _ => {
                     let reason = format!("status {status}");
-                    Err(TokenError::PerhapsSpent { reason, status: Some(status), retry_after })
+                    Err(TokenError::ResponseLost { reason, status: Some(status), retry_after })
                 }
             },
         }
     }
 
-    /// Redacts the credentials of a request with these fields. A server may quote them in its refusal, and a refusal is
-    /// shown and stored.
+    /// A redactor of the fields that are not public. A server may quote them in a refusal, which is shown and stored.
     pub(super) fn redactor(&self, fields: &[(&str, &str)]) -> Redactor {
-        let credentials = fields.iter().filter(|(name, _)| CREDENTIALS.contains(name)).map(|(_, value)| *value);
-        Redactor::new(credentials, self.client_id, self.secret.map(ClientSecret::expose))
+        let credentials = fields.iter().filter(|(name, _)| !PUBLIC_FIELDS.contains(name)).map(|(_, value)| *value);
+        Redactor::new(credentials).with_client(self.client_id, self.secret.map(ClientSecret::expose))
     }
 
-    /// Sends a request and reads its answer. The limit looks at the answer before the clock: a process
-    /// that was stopped for a while must not throw away the tokens that have come meanwhile.
+    /// Sends a request and reads the response. `timeout` polls the response before the clock, so a process that was
+    /// suspended does not lose tokens that arrived meanwhile.
     pub(super) async fn exchange(
         &self,
         http: &Http,
@@ -116,7 +119,7 @@ impl Endpoint<'_> {
             let (status, headers) = (response.status(), response.headers().clone());
             Ok((status, headers, body(response).await))
         };
-        tokio::time::timeout(limit, answered).await.unwrap_or(Err(TokenError::TooLate(limit)))
+        tokio::time::timeout(limit, answered).await.unwrap_or(Err(TokenError::TimedOut(limit)))
     }
 
     async fn post(
@@ -125,7 +128,7 @@ impl Endpoint<'_> {
         mut fields: Vec<(&str, &str)>,
         style: &RequestStyle,
     ) -> Result<Response, TokenError> {
-        let unsent = |why: &str| TokenError::NeverSent(why.to_owned());
+        let unsent = |why: &str| TokenError::Unreachable(why.to_owned());
         let secret = self.secret.map(ClientSecret::expose).unwrap_or_default();
         match self.auth {
             ClientAuth::None => fields.push(("client_id", self.client_id)),
@@ -134,7 +137,7 @@ impl Endpoint<'_> {
         }
         fields.extend(style.params.iter().map(|(name, value)| (&**name, &**value)));
         let (content_type, body) = written(&fields, style.encoding);
-        let client = http.client(self.url).map_err(TokenError::Unsendable)?;
+        let client = http.client(self.url).map_err(TokenError::NotSent)?;
         let mut request = client
             .post(self.url.clone())
             .header(CONTENT_TYPE, content_type)
@@ -151,16 +154,15 @@ impl Endpoint<'_> {
             request.headers_mut().insert(name, value);
         }
         http.send(client, request).await.map_err(|error| match error {
-            unsent @ (SendError::Untrusted(_) | SendError::NotTls) => TokenError::Unsendable(unsent.at(self.url)),
-            SendError::NeverSent(why) => TokenError::NeverSent(why),
-            SendError::PerhapsSent(why) => TokenError::lost(why),
-            SendError::TooLate => TokenError::TooLate(TIME_LIMIT),
+            unsent @ (SendError::Untrusted(_) | SendError::NotTls) => TokenError::NotSent(unsent.at(self.url)),
+            SendError::NotSent(why) => TokenError::Unreachable(why),
+            SendError::MaybeSent(why) => TokenError::lost(why),
+            SendError::TimedOut => TokenError::TimedOut(TIME_LIMIT),
         })
     }
 }
 
-/// HTTP Basic as RFC 6749, section 2.3.1 wants it: id and secret are form-encoded first, so that a
-/// colon or a non-ASCII letter in either survives.
+/// HTTP Basic with form-encoded id and secret (RFC 6749, section 2.3.1).
 fn basic(id: &str, secret: &str) -> HeaderValue {
     let [pair, _] = redact::basic_pairs(id, secret);
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
@@ -169,8 +171,7 @@ fn basic(id: &str, secret: &str) -> HeaderValue {
     value
 }
 
-/// The fields as a body; a later field of the same name wins, so that the configuration can
-/// replace what nexus would send.
+/// The fields as a body. A later field replaces one of the same name, so the configuration can replace any field.
 fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String) {
     let mut kept: Vec<(&str, &str)> = Vec::with_capacity(fields.len());
     for (name, value) in fields {
@@ -207,20 +208,19 @@ async fn body(mut response: Response) -> Result<Vec<u8>, TokenError> {
     }
 }
 
-/// A refusal in RFC 6749's shape or in the service's own envelope
-/// (`{"type":"error","error":{"type":"...","message":"..."}}`), without what it must not repeat.
+/// Reads a refusal in the format of RFC 6749 or of the Messages API
+/// (`{"type":"error","error":{"type":"...","message":"..."}}`), with credentials redacted.
 pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], redactor: &Redactor) -> TokenError {
-    // Redactor before it is cut to length, or half of it might remain.
+    // Redact before shortening, which could leave a part of a secret.
     let words = |text: &str| clean(&redactor.redact(text));
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let (error, description) = match &body["error"] {
         Value::String(code) => (Some(&**code), body["error_description"].as_str()),
         envelope => (envelope["type"].as_str(), envelope["message"].as_str()),
     };
-    // A code is a word of the protocol, and is understood before anything is redacted in it: a secret of
-    // one letter must not tear `invalid_grant` apart.
+    // An error code is not redacted: a one-letter secret would change `invalid_grant`.
     let code = |error: &str| match error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-        true if !redactor.is(error) => clean(error),
+        true if !redactor.contains(error) => clean(error),
         _ => words(error),
     };
     TokenError::Refused {
@@ -277,10 +277,10 @@ mod tests {
         let body = br#"{"error":"invalid_grant","error_description":"no such token r-1 of s-2"}"#;
         let expected = "answered 400: invalid_grant: no such token (secret) of (secret)";
         assert_eq!(
-            refusal(400, None, body, &Redactor::new(["r-1"].into_iter(), "c", Some("s-2"))).to_string(),
+            refusal(400, None, body, &Redactor::new(["r-1"].into_iter()).with_client("c", Some("s-2"))).to_string(),
             expected
         );
-        let short = refusal(400, None, body, &Redactor::new(["a", "grant"].into_iter(), "c", None));
+        let short = refusal(400, None, body, &Redactor::new(["a", "grant"].into_iter()));
         assert!(short.is_final(), "a secret of one letter tears no code apart: {short:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Why a token request brought no tokens.
+//! Errors of a token request.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::token_failure::TokenFailure;
 use crate::error::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
 
-/// Why a token request brought no tokens. Its message is the end of a sentence that begins with the server's host.
+/// Why a token request failed. The message completes a sentence that begins with the server's host.
 ///
-/// The variants differ in what became of the credential in the request, because a refresh token may be single-use.
+/// The variants tell whether the credential in the request may be used up, because a refresh token may be single-use.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum TokenError {
-    /// The request could not be sent, and another try fails too until something is fixed.
-    #[error("was not asked ({0})")]
-    Unsendable(HttpError),
+    /// The request cannot be sent until the configuration or the server is fixed.
+    #[error("was not contacted ({0})")]
+    NotSent(HttpError),
     /// The server did not receive the request, so the credential is unused.
     #[error("could not be reached ({0})")]
-    NeverSent(String),
-    /// The response was lost. The server may have spent the credential.
-    #[error("gave no usable answer ({reason})")]
-    PerhapsSpent {
+    Unreachable(String),
+    /// The response was lost. The credential may be used up.
+    #[error("sent no usable response ({reason})")]
+    ResponseLost {
         /// What happened.
         reason: String,
         /// The HTTP status, if there was one.
@@ -28,11 +28,11 @@ pub(crate) enum TokenError {
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
-    /// No response came within this time. The server may have spent the credential.
+    /// No response came within this time. The credential may be used up.
     #[error("did not answer within {} seconds", .0.as_secs())]
-    TooLate(Duration),
-    /// The response is not one that RFC 6749 knows. The server may have spent the credential.
-    #[error("gave no usable answer ({0})")]
+    TimedOut(Duration),
+    /// The response is not a token response. The credential may be used up.
+    #[error("sent no usable response ({0})")]
     InvalidResponse(String),
     /// The server refused (RFC 6749, section 5.2).
     #[error("{}", refused(*status, error, description))]
@@ -41,7 +41,7 @@ pub(crate) enum TokenError {
         status: u16,
         /// The `error` code. Empty if none could be read.
         error: String,
-        /// The `error_description`, made harmless and cut. Empty if there is none.
+        /// The cleaned `error_description`. Empty if there is none.
         description: String,
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
@@ -55,13 +55,13 @@ fn refused(status: u16, error: &str, description: &str) -> String {
 
 impl TokenError {
     pub(super) fn lost(reason: impl Into<String>) -> Self {
-        Self::PerhapsSpent { reason: reason.into(), status: None, retry_after: None }
+        Self::ResponseLost { reason: reason.into(), status: None, retry_after: None }
     }
 
-    /// The error as it is stored and reported, without what became of the credential.
+    /// The error as it is stored and reported.
     pub(crate) fn failure(&self) -> TokenFailure {
         let status = match self {
-            Self::PerhapsSpent { status, .. } => *status,
+            Self::ResponseLost { status, .. } => *status,
             Self::Refused { status, .. } => Some(*status),
             _ => None,
         };
@@ -69,8 +69,8 @@ impl TokenError {
         TokenFailure { description: self.to_string(), temporary, status, retry_after }
     }
 
-    /// Whether the grant itself is no longer good, which ends a session (RFC 6749, section 5.2). Some servers use a 401
-    /// for it. Under any other status the code may come from a proxy, or from a server in trouble.
+    /// Whether the grant is invalid, which ends a session (RFC 6749, section 5.2). Some servers send it with a 401. With
+    /// any other status, it may come from a proxy or a failing server.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Refused { status: 400 | 401, error, .. } if error == "invalid_grant")
     }
@@ -81,8 +81,8 @@ impl TokenError {
 
     fn is_temporary(&self) -> bool {
         match self {
-            Self::Unsendable(_) => false,
-            Self::NeverSent(_) | Self::InvalidResponse(_) | Self::TooLate(_) | Self::PerhapsSpent { .. } => true,
+            Self::NotSent(_) => false,
+            Self::Unreachable(_) | Self::InvalidResponse(_) | Self::TimedOut(_) | Self::ResponseLost { .. } => true,
             // Error codes of the authorization endpoint (RFC 6749, section 4.1.2.1) that some servers use here, too.
             Self::Refused { status, error, .. } => {
                 let passing = matches!(&**error, "temporarily_unavailable" | "server_error");
@@ -95,10 +95,10 @@ impl TokenError {
 impl ErrorInfo for TokenError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Unsendable(error) => error.code(),
-            Self::NeverSent(_) => "unreachable",
-            Self::PerhapsSpent { .. } | Self::InvalidResponse(_) => "nonsense",
-            Self::TooLate(_) => "overdue",
+            Self::NotSent(error) => error.code(),
+            Self::Unreachable(_) => "unreachable",
+            Self::ResponseLost { .. } | Self::InvalidResponse(_) => "nonsense",
+            Self::TimedOut(_) => "overdue",
             Self::Refused { error, .. } if is_client_error(error) => "invalid_client",
             Self::Refused { .. } => "token_refused",
         }
@@ -106,7 +106,7 @@ impl ErrorInfo for TokenError {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Unsendable(error) => error.class(),
+            Self::NotSent(error) => error.class(),
             Self::Refused { error, .. } if is_client_error(error) => ErrorClass::Configuration,
             _ if self.is_final() => ErrorClass::SignIn,
             _ if self.is_temporary() => ErrorClass::Temporary,
@@ -116,14 +116,14 @@ impl ErrorInfo for TokenError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::PerhapsSpent { retry_after, .. } | Self::Refused { retry_after, .. } => *retry_after,
+            Self::ResponseLost { retry_after, .. } | Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 }
 
 /// Whether an error code is about the client or its authentication (RFC 6749, sections 4.1.2.1 and 5.2).
-pub(super) fn is_client_error(error: &str) -> bool {
+pub(crate) fn is_client_error(error: &str) -> bool {
     matches!(error, "invalid_client" | "unauthorized_client")
 }
 
@@ -149,9 +149,9 @@ mod tests {
         let description = "no".into();
         let refused = TokenError::Refused { status: 404, error: String::new(), description, retry_after: None };
         for (error, message, temporary) in [
-            (TokenError::TooLate(Duration::from_secs(30)), "did not answer within 30 seconds", true),
-            (TokenError::NeverSent("refused".into()), "could not be reached (refused)", true),
-            (TokenError::lost("cut"), "gave no usable answer (cut)", true),
+            (TokenError::TimedOut(Duration::from_secs(30)), "did not answer within 30 seconds", true),
+            (TokenError::Unreachable("refused".into()), "could not be reached (refused)", true),
+            (TokenError::lost("cut"), "sent no usable response (cut)", true),
             (refused, "answered 404: no", false),
         ] {
             let failure = error.failure();

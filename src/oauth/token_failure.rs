@@ -1,19 +1,18 @@
-//! What a token endpoint did instead of issuing a token.
+//! A failed token request, as it is stored.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a token endpoint did instead of issuing a token. It is stored with the session, for the processes that wait for
-/// the same refresh.
+/// A failed token request. It is stored with the session, for the processes that wait for the same refresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenFailure {
-    /// What it did, as the end of "HOST ...".
+    /// What the token endpoint did, as the end of a sentence that begins with its host.
     #[serde(rename = "why")]
     pub description: String,
     /// Whether the same request may succeed later.
     pub temporary: bool,
-    /// The HTTP status, if it answered.
+    /// The HTTP status of the response, if there was one.
     #[serde(default)]
     pub status: Option<u16>,
     /// `Retry-After` (RFC 9110, section 10.2.3).

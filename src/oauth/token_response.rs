@@ -1,5 +1,4 @@
-//! The response of a token endpoint (RFC 6749, section 5.1). Reading it is lenient where servers differ, and strict
-//! where a mistake would be stored for days.
+//! The response of a token endpoint (RFC 6749, section 5.1). Parsing is lenient where servers differ.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,56 +25,56 @@ const LARGEST_METADATA: usize = 64 * 1024;
 pub struct TokenResponse {
     /// The new access token.
     pub access_token: AccessToken,
-    /// The new refresh token; none means that the old one stays good (RFC 6749, section 6).
+    /// The new refresh token. `None` means that the old one stays valid (RFC 6749, section 6).
     pub refresh_token: Option<RefreshToken>,
     /// `Bearer`, as the server spells it.
     pub token_type: String,
-    /// Seconds until the access token expires; none where the server does not say.
+    /// Seconds until the access token expires. `None` if the server does not say.
     pub lifetime: Option<i64>,
-    /// The granted scopes; none means those asked for (RFC 6749, section 5.1).
+    /// The granted scopes. `None` means those that were requested (RFC 6749, section 5.1).
     pub scopes: Option<Vec<String>>,
-    /// Whatever else the server said: account, organisation.
+    /// All other members, such as account and organization.
     pub metadata: Map<String, Value>,
-    /// What time it was by the server's clock (the `Date` of the answer), in Unix seconds.
+    /// The `Date` of the response, in Unix seconds.
     pub dated: Option<i64>,
 }
 
 impl TokenResponse {
-    /// Reads the body of a 2xx response. `dated` is its `Date` in Unix seconds, from which an absolute time in it is counted.
+    /// Parses the body of a 2xx response. `dated` is its `Date` in Unix seconds. An absolute expiry is relative to it.
     ///
     /// # Errors
-    /// What is wrong with the body. It quotes nothing of it, because it may be a token.
+    /// What is wrong with the body, without quoting it: it may contain a token.
     pub fn parse(body: &[u8], dated: Option<i64>) -> Result<Self, String> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
-            return Err("no JSON object".into());
+            return Err("not a JSON object".into());
         };
         let mut text = |name: &str| match fields.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
-        let access_token = text("access_token").filter(|token| !token.is_empty()).ok_or("no access_token")?;
+        let access_token = text("access_token").filter(|token| !token.is_empty()).ok_or("no `access_token`")?;
         if access_token.len() > LONGEST_TOKEN || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("an access_token that fits into no header".into());
+            return Err("an `access_token` that does not fit into a header".into());
         }
         let refresh_token = text("refresh_token").filter(|token| !token.is_empty());
         if refresh_token.as_ref().is_some_and(|token| token.len() > LONGEST_TOKEN) {
-            return Err("a refresh_token beyond 16 KiB".into());
+            return Err("a `refresh_token` of more than 16 KiB".into());
         }
         let token_type = text("token_type").unwrap_or_else(|| "Bearer".into());
         if !token_type.eq_ignore_ascii_case("bearer") {
-            return Err("a token_type other than Bearer".into());
+            return Err("a `token_type` other than Bearer".into());
         }
         let scopes = text("scope").filter(|scopes| scopes.len() <= LONGEST_SCOPES);
         let scopes = scopes.map(|scopes| scopes.split_whitespace().map(String::from).collect());
         let id_token = text("id_token");
-        let lifetime = match fields.remove("expires_in").and_then(|said| lifetime(&said)) {
+        let lifetime = match fields.remove("expires_in").and_then(|value| lifetime(&value)) {
             Some(seconds) => Some(seconds),
             None => life_until(&fields, dated),
         };
         if let Some(claims) = id_token.as_deref().and_then(claims) {
             fields.entry("id").or_insert(claims);
         }
-        if fields.iter().map(|(name, value)| written(name, value)).sum::<usize>() > LARGEST_METADATA {
+        if fields.iter().map(|(name, value)| json_size(name, value)).sum::<usize>() > LARGEST_METADATA {
             fields.clear();
         }
         Ok(Self {
@@ -90,16 +89,15 @@ impl TokenResponse {
     }
 }
 
-/// What is known of a session after its server has said something more: for a name that is known, its
-/// latest word, and beside it what is new, as long as both have room together. A server that thinks of
-/// another name at every refresh grows nothing without end, and what the sign-in said stays.
-pub(crate) fn joined(mut known: Map<String, Value>, said: Map<String, Value>) -> Map<String, Value> {
-    let mut size: usize = known.iter().map(|(name, value)| written(name, value)).sum();
-    let (again, new): (Vec<_>, Vec<_>) = said.into_iter().partition(|(name, _)| known.contains_key(name));
-    for (name, value) in again.into_iter().chain(new) {
-        let replaced = known.get(&name).map_or(0, |value| written(&name, value));
-        let grown = size - replaced + written(&name, &value);
-        // What an earlier nexus kept may be more already, and must not stop the news for that.
+/// Merges the metadata of a refresh into that of the session. Known members are replaced first, then new ones are added
+/// while they fit, so that metadata does not grow without limit and that of the sign-in stays.
+pub(crate) fn merge_metadata(mut known: Map<String, Value>, received: Map<String, Value>) -> Map<String, Value> {
+    let mut size: usize = known.iter().map(|(name, value)| json_size(name, value)).sum();
+    let (replaced, added): (Vec<_>, Vec<_>) = received.into_iter().partition(|(name, _)| known.contains_key(name));
+    for (name, value) in replaced.into_iter().chain(added) {
+        let old = known.get(&name).map_or(0, |value| json_size(&name, value));
+        let grown = size - old + json_size(&name, &value);
+        // Metadata of an earlier version may be above the limit already.
         if grown <= LARGEST_METADATA.max(size) {
             known.insert(name, value);
             size = grown;
@@ -108,29 +106,25 @@ pub(crate) fn joined(mut known: Map<String, Value>, said: Map<String, Value>) ->
     known
 }
 
-/// What a member takes in an object, in bytes of JSON.
-fn written(name: &str, value: &Value) -> usize {
+/// The size of a member of an object, in bytes of JSON.
+fn json_size(name: &str, value: &Value) -> usize {
     Value::from(name).to_string().len() + value.to_string().len() + ":,".len()
 }
 
-/// `expires_in` is a number by RFC 6749, and a numeric string, a fraction or nonsense by
-/// experience. What is negative has expired; what is no number is unknown.
-fn lifetime(said: &Value) -> Option<i64> {
-    let seconds = match said {
+/// Reads `expires_in`. RFC 6749 says a number; servers also send numeric strings, fractions and other values. A negative
+/// number means expired.
+fn lifetime(expires_in: &Value) -> Option<i64> {
+    let seconds = match expires_in {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
-    // The cast saturates, and the clamp bounds: neither a NaN nor an infinity gets past them.
     seconds.is_finite().then(|| (seconds as i64).clamp(0, LONGEST_LIFE))
 }
 
-/// The life of a token whose server names the end of it and no lifetime. That end is a time by the
-/// server's clock, so it is counted from the server's `Date`, never from ours; without one it says
-/// nothing.
+/// The lifetime from an absolute expiry. It is relative to the server's `Date`, because this machine's clock may differ.
 fn life_until(fields: &Map<String, Value>, dated: Option<i64>) -> Option<i64> {
-    let said = ["expires_at", "expires_on"].iter().find_map(|name| fields.get(*name))?;
-    let end = match said {
+    let end = match ["expires_at", "expires_on"].iter().find_map(|name| fields.get(*name))? {
         Value::Number(number) => number.as_f64()? as i64,
         Value::String(text) => text.trim().parse().ok().or_else(|| time::parse_rfc3339(text.trim()))?,
         _ => return None,
@@ -138,9 +132,8 @@ fn life_until(fields: &Map<String, Value>, dated: Option<i64>) -> Option<i64> {
     Some(end.saturating_sub(dated?).clamp(0, LONGEST_LIFE))
 }
 
-/// The few claims of an id_token that say who somebody is. It came straight from the token
-/// endpoint over TLS, so its signature need not be checked (OpenID Connect Core, section 3.1.3.7);
-/// it is read here and not kept.
+/// The claims of an ID token that name the user. It comes from the token endpoint over TLS, so its signature need not be
+/// checked (OpenID Connect Core, section 3.1.3.7).
 fn claims(id_token: &str) -> Option<Value> {
     let payload = id_token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
@@ -153,7 +146,7 @@ fn claims(id_token: &str) -> Option<Value> {
     (!kept.is_empty()).then_some(Value::Object(kept))
 }
 
-/// Who signed in, as far as the server said: the best name there is in the metadata.
+/// The name of the account in the metadata. An e-mail address is preferred.
 pub fn account(metadata: &Map<String, Value>) -> Option<&str> {
     const PLACES: &[(&str, &str)] = &[
         ("account", "email_address"),
@@ -172,9 +165,9 @@ pub fn account(metadata: &Map<String, Value>) -> Option<&str> {
         .or_else(|| ["email", "account"].iter().find_map(|name| metadata.get(*name)?.as_str()))
 }
 
-/// Whether two people signed in, by the first thing that the server said of both: an identifier of its
-/// own, which stays, before an address, which people change and write in more than one way.
-pub(crate) fn are_two_people(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+/// Whether the metadata of two sessions name different accounts. The first member that both have decides: an identifier
+/// before an address, which users change and write in more than one way.
+pub(crate) fn accounts_differ(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     const PLACES: &[&str] = &[
         "/account/uuid",
         "/id/sub",
@@ -185,17 +178,16 @@ pub(crate) fn are_two_people(one: &Map<String, Value>, other: &Map<String, Value
         "/email",
         "/account",
     ];
-    let said = |metadata: &Map<String, Value>, place: &str| {
+    let text = |metadata: &Map<String, Value>, place: &str| {
         let mut names = place.split('/').skip(1);
         let first = metadata.get(names.next()?)?;
         let name = names.try_fold(first, |value, name| value.get(name))?.as_str()?.to_lowercase();
         (!name.is_empty()).then_some(name)
     };
-    PLACES.iter().find_map(|place| said(one, place).zip(said(other, place))).is_some_and(|(one, other)| one != other)
+    PLACES.iter().find_map(|place| text(one, place).zip(text(other, place))).is_some_and(|(one, other)| one != other)
 }
 
-/// The authorization grant that the tokens belong to, where the server names it (`grant_id` of
-/// Grant Management for OAuth 2.0).
+/// The grant that the tokens belong to, if the server names it (`grant_id` of Grant Management for OAuth 2.0).
 pub(crate) fn grant_id(metadata: &Map<String, Value>) -> Option<&str> {
     metadata.get("grant_id")?.as_str().filter(|id| !id.is_empty())
 }
@@ -206,7 +198,7 @@ mod tests {
 
     #[test]
     fn lifetimes_are_read_as_servers_write_them() {
-        for (said, seconds) in [
+        for (text, seconds) in [
             (r#"3600"#, Some(3_600)),
             (r#""3600""#, Some(3_600)),
             (r#"" 3600 ""#, Some(3_600)),
@@ -223,14 +215,14 @@ mod tests {
             (r#"[3600]"#, None),
             (r#"true"#, None),
         ] {
-            assert_eq!(lifetime(&serde_json::from_str(said).unwrap()), seconds, "{said}");
+            assert_eq!(lifetime(&serde_json::from_str(text).unwrap()), seconds, "{text}");
         }
     }
 
     #[test]
     fn an_end_by_the_servers_clock_is_counted_from_the_servers_date() {
         const DATED: i64 = 1_700_000_000;
-        for (said, dated, seconds) in [
+        for (text, dated, seconds) in [
             (r#""expires_at":1700003600"#, Some(DATED), Some(3_600)),
             (r#""expires_on":"1700003600""#, Some(DATED), Some(3_600)),
             (r#""expires_at":"2023-11-14T23:13:20Z""#, Some(DATED), Some(3_600)),
@@ -243,8 +235,8 @@ mod tests {
             (r#""expires_in":60,"expires_at":1700003600"#, Some(DATED), Some(60)),
             (r#""expires_in":"soon","expires_at":1700003600"#, Some(DATED), Some(3_600)),
         ] {
-            let body = format!(r#"{{"access_token":"a",{said}}}"#);
-            assert_eq!(TokenResponse::parse(body.as_bytes(), dated).unwrap().lifetime, seconds, "{said}, {dated:?}");
+            let body = format!(r#"{{"access_token":"a",{text}}}"#);
+            assert_eq!(TokenResponse::parse(body.as_bytes(), dated).unwrap().lifetime, seconds, "{text}, {dated:?}");
         }
     }
 
@@ -262,14 +254,14 @@ mod tests {
         let mut known = object(r#"{"account":{"email":"ada@example.com"},"plan":"small"}"#.into());
         let long = "x".repeat(LARGEST_METADATA / 8);
         for number in 0..100 {
-            known = joined(known, object(format!(r#"{{"note-{number}":"{long}"}}"#)));
+            known = merge_metadata(known, object(format!(r#"{{"note-{number}":"{long}"}}"#)));
         }
         assert!(Value::Object(known.clone()).to_string().len() <= LARGEST_METADATA);
         assert!(known.contains_key("note-0") && !known.contains_key("note-99"), "the oldest stay");
-        let known = joined(known, object(format!(r#"{{"plan":"large","account":"{long}{long}"}}"#)));
+        let known = merge_metadata(known, object(format!(r#"{{"plan":"large","account":"{long}{long}"}}"#)));
         assert_eq!(known["plan"], "large", "what has room is news");
         assert_eq!(account(&known), Some("ada@example.com"), "what has none does not push out what is known");
-        let shrunk = joined(known, object(r#"{"note-0":"","more":"x"}"#.into()));
+        let shrunk = merge_metadata(known, object(r#"{"note-0":"","more":"x"}"#.into()));
         assert_eq!(shrunk["more"], "x", "room that was given back is used");
     }
 
@@ -291,15 +283,15 @@ mod tests {
     #[test]
     fn what_could_not_be_used_is_refused_without_quoting_it() {
         for (body, why) in [
-            ("", "no JSON object"),
-            ("<html>tok</html>", "no JSON object"),
-            ("[]", "no JSON object"),
-            ("{}", "no access_token"),
-            (r#"{"access_token":""}"#, "no access_token"),
-            (r#"{"access_token":7}"#, "no access_token"),
-            (r#"{"access_token":"two words"}"#, "an access_token that fits into no header"),
-            (r#"{"access_token":"line\nbreak"}"#, "an access_token that fits into no header"),
-            (r#"{"access_token":"t","token_type":"DPoP"}"#, "a token_type other than Bearer"),
+            ("", "not a JSON object"),
+            ("<html>tok</html>", "not a JSON object"),
+            ("[]", "not a JSON object"),
+            ("{}", "no `access_token`"),
+            (r#"{"access_token":""}"#, "no `access_token`"),
+            (r#"{"access_token":7}"#, "no `access_token`"),
+            (r#"{"access_token":"two words"}"#, "an `access_token` that does not fit into a header"),
+            (r#"{"access_token":"line\nbreak"}"#, "an `access_token` that does not fit into a header"),
+            (r#"{"access_token":"t","token_type":"DPoP"}"#, "a `token_type` other than Bearer"),
         ] {
             assert_eq!(TokenResponse::parse(body.as_bytes(), None).err().as_deref(), Some(why), "{body}");
         }

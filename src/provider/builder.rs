@@ -1,10 +1,9 @@
-//! A provider written in code, for programs that use this library: every value goes through the
-//! same checks as one from the configuration file.
+//! Builds a [`ProviderConfig`] in code, with checked URLs.
 
 use crate::provider::{Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Url, endpoint_url};
 use crate::secret::ClientSecret;
 
-/// Begin with [`ProviderConfig::named`], or with [`ProviderConfig::claude_code`] to change single values of it.
+/// Start with [`ProviderConfig::named`], or with [`ProviderConfig::claude_code`] to change single values.
 ///
 /// ```
 /// use nexus::{OAuthClient, ProviderConfig};
@@ -23,82 +22,81 @@ use crate::secret::ClientSecret;
 /// # }
 /// ```
 impl ProviderConfig {
-    /// The client that is registered with the authorization server.
+    /// Sets the client that is registered with the authorization server.
     #[must_use]
     pub fn with_client(mut self, client: OAuthClient) -> Self {
         self.client = Some(client);
         self
     }
 
-    /// Where the authorization server sends the browser back to, byte for byte as registered.
+    /// Sets the redirect URI, byte for byte as registered.
     #[must_use]
     pub fn with_redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uri = uri.into();
         self
     }
 
-    /// What is asked for, instead of what was.
+    /// Replaces the requested scopes.
     #[must_use]
     pub fn with_scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Where a person approves (RFC 6749, section 3.1).
+    /// Sets the authorization endpoint (RFC 6749, section 3.1).
     ///
     /// # Errors
-    /// [`ProviderError::InvalidUrl`] where that is no URL that may carry a secret: https, or http on
-    /// loopback. So it is for the other three.
+    /// [`ProviderError::InvalidUrl`] if the URL is neither https nor on loopback, or has a user name, a password or a
+    /// fragment.
     pub fn with_authorize_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.authorize_url = Some(self.checked("authorize_url", url)?);
         Ok(self)
     }
 
-    /// Where codes and refresh tokens are redeemed (RFC 6749, section 3.2).
+    /// Sets the token endpoint (RFC 6749, section 3.2).
     ///
     /// # Errors
-    /// As [`with_authorize_url`](Self::with_authorize_url).
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
     pub fn with_token_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.token_url = Some(self.checked("token_url", url)?);
         Ok(self)
     }
 
-    /// Where tokens are revoked (RFC 7009).
+    /// Sets the revocation endpoint (RFC 7009).
     ///
     /// # Errors
-    /// As [`with_authorize_url`](Self::with_authorize_url).
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
     pub fn with_revoke_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.revoke_url = Some(self.checked("revoke_url", url)?);
         Ok(self)
     }
 
-    /// Whether a session that another replaces is always revoked or never, whatever the two show. The
-    /// server must keep the sign-ins of one person apart for the first, or it ends the new one, too.
+    /// Sets whether a session is always or never revoked when another one replaces it. Use `true` only if the server
+    /// keeps the sign-ins of one user apart; otherwise the revocation ends the new session too.
     #[must_use]
     pub fn with_revoke_replaced(mut self, revoke: bool) -> Self {
         self.revoke_replaced = Some(revoke);
         self
     }
 
-    /// The base of the Messages endpoint; `/v1/messages` and `/v1/models` are appended.
+    /// Sets the base URL of the API. `/v1/messages` and `/v1/models` are appended.
     ///
     /// # Errors
-    /// As [`with_authorize_url`](Self::with_authorize_url).
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
     pub fn with_api_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.api.url = Some(self.checked("api_url", url)?);
         Ok(self)
     }
 
-    /// The API that is spoken there.
+    /// Sets the format of the API.
     #[must_use]
     pub fn with_dialect(mut self, dialect: Dialect) -> Self {
         self.api.dialect = dialect;
         self
     }
 
-    /// A header of every request to the API, in place of the one of that name. An empty value removes it: some gateways
-    /// refuse a header they do not know. `accept` and `authorization`, where the
-    /// token travels, stay as they are.
+    /// Sets a header of every request to the API, replacing one of that name. An empty value removes the header, because
+    /// some gateways refuse unknown ones. `accept` and `authorization` cannot be changed.
     #[must_use]
     pub fn with_api_header(mut self, name: &str, value: &str) -> Self {
         self.api.set_header(name, value);
@@ -111,7 +109,7 @@ impl ProviderConfig {
 }
 
 impl Api {
-    /// Sets a header in place of the one of that name, in any case (RFC 9110, section 5.1).
+    /// Sets a header, replacing one of that name in any case (RFC 9110, section 5.1).
     pub fn set_header(&mut self, name: &str, value: &str) {
         self.headers.retain(|known, _| !known.eq_ignore_ascii_case(name));
         self.headers.insert(name.to_owned(), value.to_owned());
@@ -119,13 +117,13 @@ impl Api {
 }
 
 impl OAuthClient {
-    /// A client without a secret, which PKCE protects instead (RFC 6749, section 2.1).
+    /// A client without a secret (RFC 6749, section 2.1).
     pub fn public(id: impl Into<String>) -> Self {
         Self { id: id.into(), secret: None, auth: ClientAuth::None }
     }
 
-    /// A client with a secret. [`ClientAuth::Basic`] is what every server must understand (RFC
-    /// 6749, section 2.3.1); the Claude Console wants [`ClientAuth::Post`].
+    /// A client with a secret. Every server must support [`ClientAuth::Basic`] (RFC 6749, section 2.3.1); the Claude
+    /// Console requires [`ClientAuth::Post`].
     pub fn confidential(id: impl Into<String>, secret: ClientSecret, auth: ClientAuth) -> Self {
         Self { id: id.into(), secret: Some(secret), auth }
     }
@@ -140,7 +138,7 @@ mod tests {
         let refused = ProviderConfig::named("work").with_token_url("http://id.example.com/token").unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "the `token_url` of the provider work is http, which nexus speaks on loopback only; use https"
+            "the `token_url` of the provider work is http; plain http is allowed on loopback only"
         );
     }
 }

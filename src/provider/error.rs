@@ -1,8 +1,8 @@
-//! What is wrong with the configuration of a provider.
+//! Errors in the configuration of a provider.
 
 use crate::error::{ErrorClass, ErrorInfo};
 
-/// The provider's configuration does not allow what was asked.
+/// What is wrong with the configuration of a provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProviderError {
@@ -16,7 +16,7 @@ pub enum ProviderError {
         /// What is wrong with it, as the end of the sentence.
         reason: String,
     },
-    /// The URL of an endpoint is needed and not configured.
+    /// The URL of a required endpoint is not configured.
     #[error("the provider {provider} has no `{setting}`")]
     MissingUrl {
         /// The provider's name.

@@ -1,5 +1,5 @@
-//! What a provider is: an authorization server, the client registered there, and the Messages
-//! endpoint its tokens are good for. Plain checked values; reading them is [`config`]'s work.
+//! The configuration of a provider: an authorization server, the client registered there, and the API that its tokens
+//! are valid for.
 
 use std::collections::BTreeMap;
 
@@ -12,40 +12,40 @@ mod error;
 
 pub use error::ProviderError;
 
-/// The name of the provider that needs no configuration file.
+/// The name of [`ProviderConfig::claude_code`].
 pub const BUILT_IN: &str = "claude_code";
 
-/// Everything nexus knows about one provider before anybody has signed in.
+/// An authorization server, its registered client and its API.
 #[derive(Debug)]
 pub struct ProviderConfig {
-    /// What `--provider` calls it.
+    /// The name, unique in a session store.
     pub name: String,
     /// The authorization server's issuer identifier (RFC 8414, section 2), if configured.
     pub issuer: Option<String>,
-    /// Where a person approves (RFC 6749, section 3.1).
+    /// The authorization endpoint (RFC 6749, section 3.1).
     pub authorize_url: Option<Url>,
-    /// Where codes and refresh tokens are redeemed (RFC 6749, section 3.2).
+    /// The token endpoint (RFC 6749, section 3.2).
     pub token_url: Option<Url>,
-    /// Where tokens are revoked (RFC 7009), if the server can.
+    /// The revocation endpoint (RFC 7009), if the server has one.
     pub revoke_url: Option<Url>,
-    /// Whether a session that another one replaces is always revoked, as the server is known to keep
-    /// sign-ins apart, or never; none goes by what the two sessions show.
+    /// Whether a session is revoked when another one replaces it: always, never, or (`None`) if that is sure not to
+    /// revoke the new one.
     pub revoke_replaced: Option<bool>,
-    /// Where a device asks for a code (RFC 8628). Read and checked, not used yet.
+    /// The device authorization endpoint (RFC 8628). Not used yet.
     pub device_url: Option<Url>,
-    /// The registered client. No id: no sign-in, but a stored session still works.
+    /// The registered client. Without one, users cannot sign in, but stored sessions work.
     pub client: Option<OAuthClient>,
-    /// Where the authorization server sends the browser back to.
+    /// The redirect URI (RFC 6749, section 3.1.2).
     pub redirect_uri: String,
-    /// What is asked for; empty leaves it to the server.
+    /// The requested scopes. If empty, the server chooses.
     pub scopes: Vec<String>,
-    /// Further parameters of the authorization request.
+    /// Additional parameters of the authorization request.
     pub authorize_params: BTreeMap<String, String>,
-    /// How the code exchange is written.
+    /// The format of the code exchange.
     pub code: RequestStyle,
-    /// How the refresh is written.
+    /// The format of the refresh request.
     pub refresh: RequestStyle,
-    /// The Messages endpoint.
+    /// The API.
     pub api: Api,
 }
 
@@ -60,20 +60,19 @@ pub struct OAuthClient {
     pub auth: ClientAuth,
 }
 
-/// OAuthClient authentication at the token endpoint (RFC 6749, section 2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// How a client authenticates at the token endpoint (RFC 6749, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// A public client: only `client_id` in the body.
+    /// It does not: a public client sends only its `client_id` in the body.
     None,
-    /// Id and secret, each form-encoded first, in a Basic header.
+    /// Form-encoded id and secret in an HTTP Basic header.
     Basic,
     /// Id and secret in the body.
     Post,
 }
 
 impl ClientAuth {
-    /// The word the configuration and the store use.
+    /// The name in the configuration and the store: `none`, `basic` or `post`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -88,89 +87,76 @@ impl ClientAuth {
     }
 }
 
-/// How one of the two token requests is written, for servers that want more than RFC 6749.
+/// The format of a token request, for servers that deviate from RFC 6749.
 #[derive(Debug, Default, Clone)]
 pub struct RequestStyle {
     /// The body's encoding.
     pub encoding: Encoding,
-    /// Further fields of the body.
+    /// Additional fields of the body.
     pub params: BTreeMap<String, String>,
-    /// Further headers.
+    /// Additional headers.
     pub headers: BTreeMap<String, String>,
-    /// Whether the code exchange repeats `state`, as the Console demands and RFC 6749 does not know.
+    /// Whether the code exchange includes `state`, as the Claude Console requires.
     pub with_state: bool,
 }
 
 /// The encoding of a token request's body.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// `application/x-www-form-urlencoded`, as RFC 6749 says.
+    /// `application/x-www-form-urlencoded`, as RFC 6749 requires.
     #[default]
     Form,
-    /// `application/json`, as some servers want it.
+    /// `application/json`, which some servers require.
     Json,
 }
 
-/// Which API a provider's endpoint speaks. The commands and what they print are the same.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The API that a provider implements. The library gives the same answers and errors for each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Dialect {
     /// The Messages API.
     #[default]
     Anthropic,
-    /// The Chat Completions API, which OpenAI began and most gateways speak.
+    /// OpenAI's Chat Completions API, which most gateways implement.
     Openai,
 }
 
-/// The endpoint of a provider that answers questions.
-#[derive(Debug, Clone)]
+/// The API of a provider.
+#[derive(Debug, Clone, Default)]
 pub struct Api {
-    /// The base; `/v1/messages` (or `/v1/chat/completions`) and `/v1/models` are appended, a path
-    /// prefix is kept. The built-in provider always has one, another may only sign in.
+    /// The base URL. `/v1/messages` (or `/v1/chat/completions`) and `/v1/models` are appended to its path. A provider
+    /// without one can only sign in.
     pub url: Option<Url>,
-    /// What is spoken there.
+    /// The API's format.
     pub dialect: Dialect,
-    /// Headers of every request, besides those of the dialect. An empty value removes a header of the dialect.
+    /// Headers of every request, in addition to those of the dialect. An empty value removes a header of the dialect.
     pub headers: BTreeMap<String, String>,
-    /// The model when the command line names none.
+    /// The default model. For the caller; the library does not read it.
     pub model: Option<String>,
-    /// The longest answer when the command line names none, in tokens.
+    /// The default limit of an answer, in tokens. For the caller; the library does not read it.
     pub max_tokens: Option<u32>,
-    /// A person's own names for models; a question is sent with what they stand for.
+    /// Short names for models.
     pub aliases: BTreeMap<String, String>,
 }
 
 impl Api {
-    /// The model that a person calls so: what the alias stands for, or the name itself. An alias for
-    /// nothing is none, as an empty `model` is none.
+    /// The model for an alias, or the name itself. An alias for an empty name counts as none.
     pub fn model_called(&self, name: &str) -> String {
         self.aliases.get(name).filter(|model| !model.is_empty()).map_or(name, String::as_str).to_owned()
     }
 }
 
 impl ProviderConfig {
-    /// The built-in provider: the Claude Console's endpoints, without a client, which only the
-    /// person can register.
+    /// The endpoints of the Claude Console. The client is yours to register.
     pub fn claude_code() -> Self {
         let beta = ("anthropic-beta".to_owned(), "oauth-2025-04-20".to_owned());
         Self {
-            name: BUILT_IN.into(),
-            issuer: None,
             authorize_url: Url::parse("https://platform.claude.com/oauth/authorize").ok(),
             token_url: Url::parse("https://api.anthropic.com/v1/oauth/token").ok(),
-            revoke_url: None,
-            revoke_replaced: None,
-            device_url: None,
-            client: None,
             redirect_uri: "http://localhost:4000/oauth/claude/callback".into(),
             scopes: ["openai.user.read", "model.request", "model.read"].map(String::from).into(),
-            authorize_params: BTreeMap::new(),
-            code: RequestStyle {
-                // Without it the Console answers 400 oauth_request_parse_error.
-                with_state: true,
-                ..RequestStyle::default()
-            },
+            // Without `state` the Console answers 400 oauth_request_parse_error.
+            code: RequestStyle { with_state: true, ..RequestStyle::default() },
             refresh: RequestStyle {
                 encoding: Encoding::Json,
                 headers: BTreeMap::from([beta.clone()]),
@@ -178,16 +164,14 @@ impl ProviderConfig {
             },
             api: Api {
                 url: Url::parse("https://api.anthropic.com").ok(),
-                dialect: Dialect::Anthropic,
                 headers: BTreeMap::from([beta]),
-                model: None,
-                max_tokens: None,
-                aliases: BTreeMap::new(),
+                ..Api::default()
             },
+            ..Self::named(BUILT_IN)
         }
     }
 
-    /// A provider with nothing but a name, for the configuration to fill.
+    /// A provider with a name and no endpoints.
     pub fn named(name: &str) -> Self {
         Self {
             name: name.into(),
@@ -203,14 +187,7 @@ impl ProviderConfig {
             authorize_params: BTreeMap::new(),
             code: RequestStyle::default(),
             refresh: RequestStyle::default(),
-            api: Api {
-                url: None,
-                dialect: Dialect::Anthropic,
-                headers: BTreeMap::new(),
-                model: None,
-                max_tokens: None,
-                aliases: BTreeMap::new(),
-            },
+            api: Api::default(),
         }
     }
 
@@ -222,7 +199,7 @@ impl ProviderConfig {
         self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
     }
 
-    /// The URL of an endpoint that the caller cannot do without. `setting` is what the configuration calls it.
+    /// The URL of a required endpoint. `setting` is its name for the error, such as `token_url`.
     ///
     /// # Errors
     /// [`ProviderError::MissingUrl`] if there is none.
@@ -231,25 +208,25 @@ impl ProviderConfig {
     }
 }
 
-/// Reads the URL of an endpoint and refuses what must not carry a secret: http is for loopback
-/// alone, and a user name, password or fragment belongs into no endpoint (RFC 6749, section 3.2).
+/// Parses the URL of an endpoint. It must be https, or http on loopback, without user name, password and fragment (RFC
+/// 6749, section 3.2).
 ///
 /// # Errors
-/// A sentence's end that says what is wrong with it.
+/// What is wrong with it, as the end of a sentence.
 pub fn endpoint_url(text: &str) -> Result<Url, String> {
-    // Without it, `id.example.com:443` would be taken for a scheme and its rest.
+    // `Url::parse` takes `id.example.com:443` for a scheme and a path.
     if !text.contains("://") {
         return Err("does not begin with `https://`".into());
     }
-    let url = Url::parse(text).map_err(|error| format!("is no URL ({error})"))?;
+    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
-        "http" => return Err("is http, which nexus speaks on loopback only; use https".into()),
+        "http" => return Err("is http; plain http is allowed on loopback only".into()),
         other => return Err(format!("is {other}, but must be https")),
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err("names no host".into());
+        return Err("has no host".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not contain a user name or password".into());
@@ -260,7 +237,7 @@ pub fn endpoint_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Whether a URL leads to this machine and nowhere else.
+/// Whether a URL's host is on loopback.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
@@ -270,7 +247,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A URL's host and, where it is not the scheme's own, its port: how messages name a server.
+/// A URL's host, and its port unless it is the scheme's default. Messages name servers by it.
 pub fn host(url: &Url) -> String {
     match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
@@ -295,8 +272,8 @@ mod tests {
             assert!(endpoint_url(good).is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("http://id.example.com/token", "is http, which nexus speaks on loopback only; use https"),
-            ("http://localhost.example.com/", "is http, which nexus speaks on loopback only; use https"),
+            ("http://id.example.com/token", "is http; plain http is allowed on loopback only"),
+            ("http://localhost.example.com/", "is http; plain http is allowed on loopback only"),
             ("ftp://id.example.com/", "is ftp, but must be https"),
             ("https://user:pw@id.example.com/", "must not contain a user name or password"),
             ("https://id.example.com/#part", "must not contain a fragment"),

@@ -1,80 +1,81 @@
-//! The page that asks a person, and what comes of the answer (RFC 6749, section 4.1).
+//! The authorization endpoint and its consent page (RFC 6749, section 4.1).
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 use url::Url;
 
-use super::grants::Asked;
-use super::seen::only;
-use super::{Issuer, Seen, State};
-use crate::loopback::page::{self, Page, Tone, escape};
+use super::grants::ApprovalRequest;
+use super::request::only;
+use super::{Issuer, RecordedRequest, State};
+use crate::loopback::page::{self, Page, Tone, capitalized, escape};
 
 const LABEL: &str = "Sandbox: part of nexus demo, not a real account";
-const FOOT: &str = "This page comes from a program on this machine. No password is asked for, and nothing leaves it.";
-const DENIED: &str = "the person said no";
+const FOOT: &str = "This page is served on this machine. It asks for no password and sends nothing elsewhere.";
+const DENIED: &str = "the user denied the request";
 
-/// What is granted when no scope is asked for.
+/// The scopes that are granted if the request names none.
 const USUAL_SCOPE: &str = "model.request model.read";
 
-/// What is wrong with an authorization request.
-enum Wrong {
-    /// Nobody can be told but the person: the client or the redirect URI cannot be trusted (RFC
-    /// 6749, section 4.1.2.1).
+/// An error in an authorization request.
+enum RequestError {
+    /// The client or the redirect URI is invalid, so the error is shown to the user (RFC 6749, section 4.1.2.1).
     Page(String),
-    /// The client is told.
+    /// The error is sent to the redirect URI.
     Redirect { uri: String, state: Option<String>, error: &'static str, description: String },
 }
 
 /// `GET /authorize`.
-pub(super) fn ask(state: &mut State, seen: &Seen) -> Response<Full<Bytes>> {
-    match check(state, seen) {
-        Ok(asked) => consent(state, asked),
-        Err(Wrong::Page(why)) => refuse(&why),
-        Err(Wrong::Redirect { uri, state: sent, error, description }) => {
-            let said = [("error", error), ("error_description", description.as_str())];
-            lead_back(state, &uri, sent.as_deref(), &said)
+pub(super) fn ask(state: &mut State, request: &RecordedRequest) -> Response<Full<Bytes>> {
+    match check(state, request) {
+        Ok(approval) => consent(state, approval),
+        Err(RequestError::Page(why)) => refuse(&why),
+        Err(RequestError::Redirect { uri, state: sent, error, description }) => {
+            let parameters = [("error", error), ("error_description", description.as_str())];
+            redirect_back(state, &uri, sent.as_deref(), &parameters)
         }
     }
 }
 
 /// `POST /authorize/decision`.
-pub(super) fn decide(state: &mut State, seen: &Seen) -> Response<Full<Bytes>> {
-    // A form on a page that says `no-referrer` is sent with the origin `null`, ours among them; what
-    // keeps others out then is the ticket.
-    if seen.header("origin").is_some_and(|origin| origin != "null" && origin != state.origin) {
-        return refuse("this decision was sent by another page");
+pub(super) fn decide(state: &mut State, request: &RecordedRequest) -> Response<Full<Bytes>> {
+    // Browsers send `null` as the origin of a form on a page with `no-referrer`. The ticket protects against other sites.
+    if request.header("origin").is_some_and(|origin| origin != "null" && origin != state.origin) {
+        return refuse("this decision was sent by another site");
     }
-    let ticket = seen.field("ticket").unwrap_or_default();
-    let Some(asked) = state.grants.take_ticket(&ticket) else {
-        return refuse("this page was answered already, or never asked");
+    let ticket = request.field("ticket").unwrap_or_default();
+    let Some(approval) = state.grants.take_ticket(&ticket) else {
+        return refuse("this decision was already made, or its page has expired");
     };
-    let (uri, sent) = (asked.redirect_uri.clone(), asked.state.clone());
-    match seen.field("decision").as_deref() {
+    let (uri, sent) = (approval.redirect_uri.clone(), approval.state.clone());
+    match request.field("decision").as_deref() {
         Some("allow") => {
-            let code = state.grants.code(asked);
-            lead_back(state, &uri, Some(&sent), &[("code", &code)])
+            let code = state.grants.code(approval);
+            redirect_back(state, &uri, Some(&sent), &[("code", &code)])
         }
-        _ => lead_back(state, &uri, Some(&sent), &[("error", "access_denied"), ("error_description", DENIED)]),
+        _ => redirect_back(state, &uri, Some(&sent), &[("error", "access_denied"), ("error_description", DENIED)]),
     }
 }
 
-fn check(state: &State, seen: &Seen) -> Result<Asked, Wrong> {
-    let parameters = seen.parameters();
+fn check(state: &State, request: &RecordedRequest) -> Result<ApprovalRequest, RequestError> {
+    let parameters = request.parameters();
     let settings = &state.settings;
-    let trusted =
-        |name| only(&parameters, name).map_err(Wrong::Page)?.ok_or_else(|| Wrong::Page(format!("`{name}` is missing")));
+    let trusted = |name| {
+        only(&parameters, name)
+            .map_err(RequestError::Page)?
+            .ok_or_else(|| RequestError::Page(format!("`{name}` is missing")))
+    };
     let client_id = trusted("client_id")?;
     if client_id != settings.client_id {
-        return Err(Wrong::Page(format!("no client `{client_id}` is registered")));
+        return Err(RequestError::Page(format!("no client `{client_id}` is registered")));
     }
     let redirect_uri = trusted("redirect_uri")?;
     if !settings.redirect.allows(redirect_uri) {
-        return Err(Wrong::Page(format!("the redirect URI `{redirect_uri}` is not registered for this client")));
+        return Err(RequestError::Page(format!("the redirect URI `{redirect_uri}` is not registered for this client")));
     }
-    // From here on the client can be told.
+    // Further errors are sent to the redirect URI.
     let sent = only(&parameters, "state").ok().flatten();
-    let wrong = |error, description: String| Wrong::Redirect {
+    let wrong = |error, description: String| RequestError::Redirect {
         uri: redirect_uri.to_owned(),
         state: sent.map(str::to_owned),
         error,
@@ -84,7 +85,7 @@ fn check(state: &State, seen: &Seen) -> Result<Asked, Wrong> {
     let required =
         |name| only(&parameters, name).map_err(invalid)?.ok_or_else(|| invalid(format!("{name} is missing")));
     if required("response_type")? != "code" {
-        return Err(wrong("unsupported_response_type", "only response_type code is known here".into()));
+        return Err(wrong("unsupported_response_type", "only the response_type `code` is supported".into()));
     }
     required("state")?;
     let challenge = required("code_challenge")?;
@@ -92,14 +93,14 @@ fn check(state: &State, seen: &Seen) -> Result<Asked, Wrong> {
         return Err(invalid("code_challenge_method must be S256".into()));
     }
     if challenge.len() != 43 || !challenge.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
-        return Err(invalid("code_challenge is no S256 challenge".into()));
+        return Err(invalid("code_challenge is not an S256 challenge".into()));
     }
     let scope = only(&parameters, "scope").map_err(invalid)?.unwrap_or(USUAL_SCOPE);
     let unknown = |scope: &&str| settings.scopes.as_ref().is_some_and(|known| !known.iter().any(|one| one == scope));
     if let Some(scope) = scope.split(' ').find(unknown) {
-        return Err(wrong("invalid_scope", format!("the scope {scope} is not known here")));
+        return Err(wrong("invalid_scope", format!("the scope {scope} is not supported")));
     }
-    Ok(Asked {
+    Ok(ApprovalRequest {
         redirect_uri: redirect_uri.into(),
         state: sent.unwrap_or_default().into(),
         challenge: challenge.into(),
@@ -107,18 +108,22 @@ fn check(state: &State, seen: &Seen) -> Result<Asked, Wrong> {
     })
 }
 
-/// Leads the browser back to the client. 303, so that the form's body is not sent on (RFC 9700,
-/// section 4.12).
-fn lead_back(state: &State, redirect_uri: &str, sent: Option<&str>, said: &[(&str, &str)]) -> Response<Full<Bytes>> {
-    let Ok(mut to) = Url::parse(redirect_uri) else { return refuse("the redirect URI is none") };
+/// Redirects the browser to the client. With 303, the body of the form is not sent again (RFC 9700, section 4.12).
+fn redirect_back(
+    state: &State,
+    redirect_uri: &str,
+    sent: Option<&str>,
+    parameters: &[(&str, &str)],
+) -> Response<Full<Bytes>> {
+    let Ok(mut to) = Url::parse(redirect_uri) else { return refuse("the redirect URI is not a URL") };
     {
         let mut query = to.query_pairs_mut();
-        query.extend_pairs(said);
+        query.extend_pairs(parameters);
         if let Some(sent) = sent {
             query.append_pair("state", sent);
         }
         match &state.settings.issuer {
-            Issuer::Unsaid => {}
+            Issuer::Absent => {}
             Issuer::Own => drop(query.append_pair("iss", &state.origin)),
             Issuer::Other(issuer) => drop(query.append_pair("iss", issuer)),
         }
@@ -128,31 +133,26 @@ fn lead_back(state: &State, redirect_uri: &str, sent: Option<&str>, said: &[(&st
 
 fn refuse(why: &str) -> Response<Full<Bytes>> {
     let body = format!(
-        "<p>{}.</p>\n<p>For your safety you are not sent back to the program that asked. Close this tab, compare its \
-         settings with what is registered, and start again.</p>",
+        "<p>{}.</p>\n<p>For your safety, this page does not redirect back to the program. Close this tab, compare the \
+         program's settings with the registered client, and start again.</p>",
         page::sentence(&capitalized(why))
     );
     let page = Page { title: "This request cannot be trusted", tone: Tone::Failed, label: LABEL, body, foot: FOOT };
     page.answer(StatusCode::BAD_REQUEST)
 }
 
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-fn consent(state: &mut State, asked: Asked) -> Response<Full<Bytes>> {
+fn consent(state: &mut State, approval: ApprovalRequest) -> Response<Full<Bytes>> {
     // Browsers apply `form-action` to the redirect that follows the form as well.
-    let back = Url::parse(&asked.redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-    let scopes: Vec<_> = asked.scope.split(' ').map(|scope| format!("<code>{}</code>", escape(scope))).collect();
+    let back = Url::parse(&approval.redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let scopes: Vec<_> = approval.scope.split(' ').map(|scope| format!("<code>{}</code>", escape(scope))).collect();
     let (scopes, back_shown) = (scopes.join(" "), escape(&back));
-    let ticket = state.grants.ticket(asked);
+    let ticket = state.grants.ticket(approval);
     let settings = &state.settings;
     let body = format!(
-        "<p><strong>{client}</strong> wants to talk to the sandbox's models in your name, until you sign out.</p>\n\
+        "<p><strong>{client}</strong> wants to use the sandbox's models on your behalf until you sign out.</p>\n\
          <dl>\n<div><dt>Account</dt><dd>{account}, {organization}</dd></div>\n\
-         <div><dt>It may</dt><dd>{scopes}</dd></div>\n\
-         <div><dt>You are sent back to</dt><dd><code>{back_shown}</code></dd></div>\n</dl>\n\
+         <div><dt>Scopes</dt><dd>{scopes}</dd></div>\n\
+         <div><dt>Redirects to</dt><dd><code>{back_shown}</code></dd></div>\n</dl>\n\
          <form method=\"post\" action=\"authorize/decision\">\n\
          <input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\
          <button name=\"decision\" value=\"allow\">Allow</button>\n\

@@ -1,13 +1,12 @@
-//! The Chat Completions endpoint: the same echo in the other dialect, as strict in its own way. A
-//! header of Anthropic's is refused: it has no business here.
+//! The Chat Completions endpoint. Its answer echoes the prompt. Headers of the Messages API are refused.
 
 use serde_json::{Value, json};
 
 use super::script::{Answer, Piece};
 use super::settings::model_created;
-use super::{Seen, State, messages};
+use super::{RecordedRequest, State, messages};
 
-/// Members that the API knows. Others are refused, as it refuses them.
+/// The members that the API accepts. It refuses others.
 const MEMBERS: &[&str] = &[
     "frequency_penalty",
     "logit_bias",
@@ -36,22 +35,22 @@ const MEMBERS: &[&str] = &[
 ];
 
 /// `POST /v1/chat/completions`: the answer, or the refusal.
-pub(super) fn answer(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
-    let request_id = admit(state, seen)?;
-    let asked = read(state, seen).map_err(|refusal| refusal.header("x-request-id", &request_id))?;
+pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Result<Answer, Answer> {
+    let request_id = admit(state, request)?;
+    let chat = read(state, request).map_err(|refusal| refusal.header("x-request-id", &request_id))?;
     state.counts.messages += 1;
-    let answer = if asked.stream {
-        Answer::stream(asked.chunks(state.settings.word_pause))
+    let answer = if chat.stream {
+        Answer::stream(chat.chunks(state.settings.word_pause))
     } else {
-        super::json(200, &asked.whole())
+        super::json(200, &chat.whole())
     };
     Ok(answer.header("x-request-id", &request_id))
 }
 
 /// `GET /v1/models` in OpenAI's shape, which has no pages.
-pub(super) fn models(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
-    let request_id = admit(state, seen)?;
-    if !seen.query.is_empty() {
+pub(super) fn models(state: &mut State, request: &RecordedRequest) -> Result<Answer, Answer> {
+    let request_id = admit(state, request)?;
+    if !request.query.is_empty() {
         return Err(invalid("the list takes no parameters", Value::Null));
     }
     state.counts.models += 1;
@@ -60,13 +59,13 @@ pub(super) fn models(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
     Ok(super::json(200, &json!({ "object": "list", "data": data })).header("x-request-id", &request_id))
 }
 
-fn admit(state: &mut State, seen: &Seen) -> Result<String, Answer> {
+fn admit(state: &mut State, request: &RecordedRequest) -> Result<String, Answer> {
     let request_id = messages::request_id(state);
-    if let Err(why) = messages::authorize(state, seen) {
+    if let Err(why) = messages::authorize(state, request) {
         return Err(refusal(401, "invalid_api_key", why, Value::Null).header("x-request-id", &request_id));
     }
-    match seen.headers.iter().find(|(name, _)| name.starts_with("anthropic-")) {
-        Some((name, _)) => Err(invalid("this header is none of this API's", json!(name))),
+    match request.headers.iter().find(|(name, _)| name.starts_with("anthropic-")) {
+        Some((name, _)) => Err(invalid("this header does not belong to this API", json!(name))),
         None => Ok(request_id),
     }
 }
@@ -80,8 +79,8 @@ fn invalid(message: &str, param: Value) -> Answer {
     refusal(400, "invalid_value", message, param)
 }
 
-/// A request as far as the sandbox reads it.
-struct Asked {
+/// The parts of a request that matter for the answer.
+struct ChatRequest {
     model: String,
     stream: bool,
     include_usage: bool,
@@ -90,11 +89,11 @@ struct Asked {
     input: usize,
 }
 
-fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
-    let json_sent = seen.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
-    let body = seen.json();
+fn read(state: &State, request: &RecordedRequest) -> Result<ChatRequest, Answer> {
+    let json_sent = request.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    let body = request.json();
     let members = body.as_object().filter(|_| json_sent);
-    let members = members.ok_or_else(|| invalid("the body is no JSON object", Value::Null))?;
+    let members = members.ok_or_else(|| invalid("the body is not a JSON object", Value::Null))?;
     if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
         return Err(invalid(&format!("Unrecognized request argument supplied: {unknown}"), Value::Null));
     }
@@ -123,17 +122,17 @@ fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
     let (mut prompt, mut system) = (String::new(), String::new());
     for (at, turn) in turns.ok_or_else(|| invalid("empty array", json!("messages")))?.iter().enumerate() {
         let place = format!("messages[{at}]");
-        let said = text_of(&turn["content"]).filter(|said| !said.trim().is_empty());
-        let said = said.ok_or_else(|| invalid("invalid content", json!(format!("{place}.content"))))?;
+        let text = text_of(&turn["content"]).filter(|text| !text.trim().is_empty());
+        let text = text.ok_or_else(|| invalid("invalid content", json!(format!("{place}.content"))))?;
         match turn["role"].as_str() {
-            Some("system" | "developer") if at == 0 => system = said,
-            Some("user") => prompt = said,
+            Some("system" | "developer") if at == 0 => system = text,
+            Some("user") => prompt = text,
             Some("assistant") => {}
             _ => return Err(invalid("invalid role", json!(format!("{place}.role")))),
         }
     }
     let (words, cut) = messages::echo(&prompt, &system, longest);
-    Ok(Asked {
+    Ok(ChatRequest {
         model: model.into(),
         stream,
         include_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
@@ -143,7 +142,7 @@ fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
     })
 }
 
-/// The text of a content, which is a text or an array of parts; parts of other kinds are named.
+/// The text of a string or of an array of parts. Images and files are replaced by their type.
 fn text_of(content: &Value) -> Option<String> {
     if let Some(text) = content.as_str() {
         return Some(text.to_owned());
@@ -162,7 +161,7 @@ fn text_of(content: &Value) -> Option<String> {
     Some(texts.join("\n"))
 }
 
-impl Asked {
+impl ChatRequest {
     fn object(&self, kind: &str, choices: &Value, usage: Option<Value>) -> Value {
         json!({
             "id": "chatcmpl-sandbox",

@@ -1,4 +1,4 @@
-//! What was granted and what has become of it: tickets, codes, tokens and their families.
+//! The state of the authorization server: tickets, codes, tokens and token families.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,11 +11,11 @@ use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
 use super::script::{Answer, Piece};
-use super::{Endpoint, Seen};
+use super::{Endpoint, RecordedRequest};
 
-/// An authorization request that passed all checks, as far as the rest of the way needs it.
+/// A valid authorization request.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct ApprovalRequest {
     pub(super) redirect_uri: String,
     pub(super) state: String,
     pub(super) challenge: String,
@@ -24,9 +24,9 @@ pub(super) struct Asked {
 
 #[derive(Debug)]
 pub(super) struct Code {
-    pub(super) asked: Asked,
+    pub(super) approval: ApprovalRequest,
     pub(super) issued: Instant,
-    /// The family of the tokens that were bought with it, once it is spent.
+    /// The family of its tokens, once it was exchanged.
     pub(super) spent_on: Option<Family>,
 }
 
@@ -43,10 +43,10 @@ struct Refresh {
 
 #[derive(Debug)]
 pub(super) struct Grants {
-    /// Everything that nobody may guess is derived from this.
+    /// All codes, tokens and tickets are derived from this.
     seed: [u8; 32],
     drawn: u64,
-    tickets: HashMap<String, Asked>,
+    tickets: HashMap<String, ApprovalRequest>,
     codes: HashMap<String, Code>,
     access: HashMap<String, Family>,
     refresh: HashMap<String, Refresh>,
@@ -62,7 +62,7 @@ pub(super) enum Use {
         scope: String,
     },
     Unknown,
-    /// It was used before, so one of the two users stole it: the family is dead now.
+    /// It was used before, so it may be stolen. The family was revoked.
     Reused,
 }
 
@@ -82,7 +82,7 @@ impl Grants {
         })
     }
 
-    /// Text that nobody can guess and that is never drawn twice.
+    /// A unique random text.
     pub(super) fn draw(&mut self, what: &str) -> String {
         self.drawn += 1;
         let digest = Sha256::new().chain_update(self.seed).chain_update(self.drawn.to_be_bytes()).finalize();
@@ -96,19 +96,19 @@ impl Grants {
     }
 
     /// A single-use ticket for the decision about this request.
-    pub(super) fn ticket(&mut self, asked: Asked) -> String {
+    pub(super) fn ticket(&mut self, approval: ApprovalRequest) -> String {
         let ticket = self.draw("ticket");
-        self.tickets.insert(ticket.clone(), asked);
+        self.tickets.insert(ticket.clone(), approval);
         ticket
     }
 
-    pub(super) fn take_ticket(&mut self, ticket: &str) -> Option<Asked> {
+    pub(super) fn take_ticket(&mut self, ticket: &str) -> Option<ApprovalRequest> {
         self.tickets.remove(ticket)
     }
 
-    pub(super) fn code(&mut self, asked: Asked) -> String {
+    pub(super) fn code(&mut self, approval: ApprovalRequest) -> String {
         let code = self.draw_secret("code");
-        self.codes.insert(code.clone(), Code { asked, issued: Instant::now(), spent_on: None });
+        self.codes.insert(code.clone(), Code { approval, issued: Instant::now(), spent_on: None });
         code
     }
 
@@ -116,7 +116,7 @@ impl Grants {
         self.codes.get(code)
     }
 
-    /// Spends a code: the tokens that are bought with it are a new family, or join the only one.
+    /// Uses up a code. Its tokens form a new family, or join the only one.
     pub(super) fn spend_code(&mut self, code: &str, one_grant: bool) -> Family {
         if !one_grant || self.families == 0 {
             self.families += 1;
@@ -139,7 +139,7 @@ impl Grants {
         token
     }
 
-    /// Uses a refresh token. Reuse beyond the grace ends its family (RFC 9700, section 4.14.2).
+    /// Uses a refresh token. Reuse beyond the grace revokes its family (RFC 9700, section 4.14.2).
     pub(super) fn use_refresh(&mut self, token: &str, rotate: bool, grace: u32) -> Use {
         let Some(refresh) = self.refresh.get_mut(token) else { return Use::Unknown };
         let family = refresh.family;
@@ -164,8 +164,7 @@ impl Grants {
         self.secrets.iter().any(|known| known == secret)
     }
 
-    /// Revokes one token, or with a refresh token its whole family (RFC 7009, section 2.1). Says
-    /// whether it was known.
+    /// Revokes an access token, or the family of a refresh token (RFC 7009, section 2.1). Returns whether it was known.
     pub(super) fn revoke(&mut self, token: &str) -> bool {
         let known_refresh = self.refresh.get(token).map(|refresh| refresh.family);
         if let Some(family) = known_refresh {
@@ -188,18 +187,18 @@ impl Grants {
         self.refresh.clear();
     }
 
-    /// Keeps the secrets that a request brought.
-    pub(super) fn notice(&mut self, seen: &Seen) {
-        if !matches!(seen.endpoint, Some(Endpoint::Token | Endpoint::Revoke)) {
+    /// Records the secrets in a request.
+    pub(super) fn record_secrets(&mut self, request: &RecordedRequest) {
+        if !matches!(request.endpoint, Some(Endpoint::Token | Endpoint::Revoke)) {
             return;
         }
         for name in ["code", "code_verifier", "refresh_token", "client_secret", "token"] {
-            self.keep(seen.field(name));
+            self.keep(request.field(name));
         }
     }
 
-    /// Keeps the tokens that a scripted answer gives out.
-    pub(super) fn notice_tokens(&mut self, answer: &Answer) {
+    /// Records the tokens in a scripted answer.
+    pub(super) fn record_tokens(&mut self, answer: &Answer) {
         for piece in &answer.body {
             let Piece::Bytes(bytes) = piece else { continue };
             let Ok(body) = serde_json::from_slice::<serde_json::Value>(bytes) else { continue };

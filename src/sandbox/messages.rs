@@ -1,13 +1,13 @@
-//! The Messages endpoint: it answers with an echo and says that it is the sandbox.
+//! The Messages endpoint. Its answer echoes the prompt.
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::script::{Answer, Piece};
-use super::{Seen, State};
+use super::{RecordedRequest, State};
 
-/// Members that the Messages API knows. Others are refused, as it refuses them.
+/// The members that the Messages API accepts. It refuses others.
 const MEMBERS: &[&str] = &[
     "cache_control",
     "container",
@@ -32,8 +32,8 @@ const MEMBERS: &[&str] = &[
     "top_p",
 ];
 
-/// A request as far as the sandbox reads it.
-struct Asked {
+/// The parts of a request that matter for the answer.
+struct ChatRequest {
     model: String,
     max_tokens: usize,
     prompt: String,
@@ -42,17 +42,17 @@ struct Asked {
 }
 
 /// `POST /v1/messages`: the answer, or the refusal.
-pub(super) fn answer(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
-    let request_id = admit(state, seen)?;
+pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Result<Answer, Answer> {
+    let request_id = admit(state, request)?;
     if !state.limit.take(state.settings.messages_per_second, Instant::now()) {
         state.counts.throttled += 1;
         let message = "Number of requests has exceeded your rate limit";
         return Err(refusal_of(429, "rate_limit_error", message, &request_id).header("retry-after", "1"));
     }
-    let asked = read(state, seen).map_err(|refusal| refusal.header("request-id", &request_id))?;
+    let chat = read(state, request).map_err(|refusal| refusal.header("request-id", &request_id))?;
     state.counts.messages += 1;
-    let message = Message::new(asked, &request_id);
-    let answer = if message.asked.stream {
+    let message = Message::new(chat, &request_id);
+    let answer = if message.chat.stream {
         Answer::stream(message.events(state.settings.word_pause))
     } else {
         super::json(200, &message.whole())
@@ -60,14 +60,14 @@ pub(super) fn answer(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
     Ok(answer.header("request-id", &request_id))
 }
 
-/// Checks what every call of the API needs, and gives its request id.
-pub(super) fn admit(state: &mut State, seen: &Seen) -> Result<String, Answer> {
+/// Checks the headers of a request and returns its id.
+pub(super) fn admit(state: &mut State, request: &RecordedRequest) -> Result<String, Answer> {
     let request_id = request_id(state);
     let refused = |status, kind, message| Err(refusal_of(status, kind, message, &request_id));
-    if let Err(why) = authorize(state, seen) {
+    if let Err(why) = authorize(state, request) {
         return refused(401, "authentication_error", why);
     }
-    if seen.header("anthropic-version").is_none() {
+    if request.header("anthropic-version").is_none() {
         return refused(400, "invalid_request_error", "anthropic-version: header is required");
     }
     Ok(request_id)
@@ -77,9 +77,9 @@ pub(super) fn request_id(state: &mut State) -> String {
     state.grants.draw("request").replacen("sandbox-request-", "req_sandbox_", 1)
 }
 
-/// Whether the bearer of a request is good, or why not.
-pub(super) fn authorize(state: &State, seen: &Seen) -> Result<(), &'static str> {
-    let mut schemes = seen.headers.iter().filter(|(name, _)| name == "authorization");
+/// Checks the access token of a request.
+pub(super) fn authorize(state: &State, request: &RecordedRequest) -> Result<(), &'static str> {
+    let mut schemes = request.headers.iter().filter(|(name, _)| name == "authorization");
     let (Some((_, header)), None) = (schemes.next(), schemes.next()) else {
         return Err("exactly one authorization header is needed");
     };
@@ -92,7 +92,7 @@ pub(super) fn authorize(state: &State, seen: &Seen) -> Result<(), &'static str> 
     }
 }
 
-/// What the sandbox says to a prompt, word by word, and how it ended.
+/// The words of the answer to a prompt, and whether it was cut at the limit.
 pub(super) fn echo(prompt: &str, system: &str, longest: usize) -> (Vec<String>, bool) {
     let mut text = format!("You said: {prompt}");
     if !system.is_empty() {
@@ -120,10 +120,10 @@ fn invalid(message: &str) -> Answer {
     refusal(400, "invalid_request_error", message)
 }
 
-fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
-    let json_sent = seen.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
-    let body = seen.json();
-    let members = body.as_object().filter(|_| json_sent).ok_or_else(|| invalid("the body is no JSON object"))?;
+fn read(state: &State, request: &RecordedRequest) -> Result<ChatRequest, Answer> {
+    let json_sent = request.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    let body = request.json();
+    let members = body.as_object().filter(|_| json_sent).ok_or_else(|| invalid("the body is not a JSON object"))?;
     if let Some(unknown) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
         return Err(invalid(&format!("{unknown}: Extra inputs are not permitted")));
     }
@@ -143,18 +143,18 @@ fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
     for (at, message) in messages.iter().enumerate() {
         let role = message["role"].as_str().filter(|role| matches!(*role, "user" | "assistant"));
         let role = role.ok_or_else(|| invalid(&format!("messages.{at}.role: must be user or assistant")))?;
-        let said = text_of(&message["content"])
-            .filter(|said| !said.trim().is_empty())
+        let text = text_of(&message["content"])
+            .filter(|text| !text.trim().is_empty())
             .ok_or_else(|| invalid(&format!("messages.{at}.content: text content must be non-empty")))?;
         if role == "user" {
-            prompt = said;
+            prompt = text;
         }
     }
     let system = match members.get("system") {
         None => String::new(),
         Some(system) => text_of(system).ok_or_else(|| invalid("system: must be text or text blocks"))?,
     };
-    Ok(Asked {
+    Ok(ChatRequest {
         model: model.into(),
         max_tokens: usize::try_from(max_tokens).unwrap_or(usize::MAX),
         prompt,
@@ -163,7 +163,7 @@ fn read(state: &State, seen: &Seen) -> Result<Asked, Answer> {
     })
 }
 
-/// The text of a content, which is a text or an array of blocks; blocks of other kinds are named.
+/// The text of a string or of an array of blocks. Other blocks than text are replaced by their type.
 fn text_of(content: &Value) -> Option<String> {
     if let Some(text) = content.as_str() {
         return Some(text.to_owned());
@@ -178,9 +178,9 @@ fn text_of(content: &Value) -> Option<String> {
     Some(texts.join("\n"))
 }
 
-/// An answer before it is written one way or the other.
+/// An answer, for a stream or one piece.
 struct Message {
-    asked: Asked,
+    chat: ChatRequest,
     id: String,
     words: Vec<String>,
     stop_reason: &'static str,
@@ -188,11 +188,11 @@ struct Message {
 }
 
 impl Message {
-    fn new(asked: Asked, request_id: &str) -> Self {
-        let (words, cut) = echo(&asked.prompt, &asked.system, asked.max_tokens);
-        let input = [&asked.prompt, &asked.system].iter().map(|text| text.split_whitespace().count()).sum();
+    fn new(chat: ChatRequest, request_id: &str) -> Self {
+        let (words, cut) = echo(&chat.prompt, &chat.system, chat.max_tokens);
+        let input = [&chat.prompt, &chat.system].iter().map(|text| text.split_whitespace().count()).sum();
         let stop_reason = if cut { "max_tokens" } else { "end_turn" };
-        Self { id: request_id.replacen("req_", "msg_", 1), asked, words, stop_reason, input }
+        Self { id: request_id.replacen("req_", "msg_", 1), chat, words, stop_reason, input }
     }
 
     fn head(&self, content: &Value, stop_reason: Option<&str>, output: usize) -> Value {
@@ -200,7 +200,7 @@ impl Message {
             "id": self.id,
             "type": "message",
             "role": "assistant",
-            "model": self.asked.model,
+            "model": self.chat.model,
             "content": content,
             "stop_reason": stop_reason,
             "stop_sequence": null,

@@ -1,9 +1,9 @@
-//! An authorization server and a Messages endpoint (Chat Completions too) on loopback, for `nexus demo` and the tests.
+//! An authorization server and API on loopback, for tests and demonstrations.
 //!
-//! It is strict where real servers differ in strictness (S256 verified, exact redirect, single-use
-//! codes, rotation, the whole family revoked when a spent refresh token comes again), so that what
-//! works here works there. Every misbehaviour that a test needs is a setting or a script of it, and
-//! everything it was asked is kept for assertions. No model is behind it, and it says so.
+//! It implements the Messages and the Chat Completions API without a model: it echoes the prompt. It is as strict as the
+//! strictest real servers: S256 is verified, redirect URIs match exactly, codes and refresh tokens are single-use, and a
+//! reused refresh token revokes all tokens of its sign-in. Tests configure misbehavior with [`Settings`] and
+//! [`Scripted`], and inspect the recorded requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
@@ -21,20 +21,20 @@ use tokio::task::AbortHandle;
 use crate::loopback::{self, BindError, Listener, page};
 
 mod authorization;
+mod browser;
 mod completions;
 mod grants;
-mod limit;
 mod messages;
 mod models;
-mod person;
+mod rate_limit;
+mod request;
 mod script;
-mod seen;
 mod settings;
 mod token;
 
-pub use person::BrowserError;
+pub use browser::BrowserError;
+pub use request::RecordedRequest;
 pub use script::{Answer, Gate, Piece, Scripted};
-pub use seen::Seen;
 pub use settings::{Issuer, RedirectRule, Settings};
 
 use grants::Grants;
@@ -43,19 +43,19 @@ use script::{AnyBody, boxed};
 /// The largest request body, as the Messages API documents it: 32 MB.
 const BODY_BYTES: usize = 32 << 20;
 
-/// A running sandbox. Dropped, it is gone with its connections.
+/// A running sandbox. Dropping it closes the port and all connections.
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
     running: Running,
 }
 
-/// What the sandbox answers at.
+/// An endpoint of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `GET /authorize`: the page that asks for approval.
     Authorize,
-    /// `POST /authorize/decision`: what its buttons send.
+    /// `POST /authorize/decision`: the form of that page.
     Decision,
     /// `POST /token`.
     Token,
@@ -69,20 +69,20 @@ pub enum Endpoint {
     Models,
 }
 
-/// How often the sandbox did its work. What was merely asked is in [`Sandbox::requests`].
+/// The number of successful operations. [`Sandbox::requests`] has all requests.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Authorization codes redeemed.
     pub exchanges: usize,
     /// Refresh tokens redeemed.
     pub refreshes: usize,
-    /// Tokens revoked that were known.
+    /// Known tokens revoked.
     pub revocations: usize,
     /// Messages answered, completions included.
     pub messages: usize,
-    /// Messages turned away because there were too many.
+    /// Messages refused with 429.
     pub throttled: usize,
-    /// Lists of models given out.
+    /// Lists of models answered.
     pub models: usize,
 }
 
@@ -96,7 +96,7 @@ enum Running {
 struct Shared {
     port: u16,
     state: Mutex<State>,
-    /// Ticks whenever something was asked or done.
+    /// Notified after every request and every operation.
     changed: watch::Sender<()>,
 }
 
@@ -105,37 +105,37 @@ struct State {
     origin: String,
     settings: Settings,
     grants: Grants,
-    limit: limit::Limit,
+    limit: rate_limit::RateLimit,
     scripts: HashMap<Endpoint, VecDeque<Scripted>>,
-    requests: Vec<Seen>,
+    requests: Vec<RecordedRequest>,
     counts: Counts,
 }
 
-/// What an endpoint gives back: a page for a person, or data for a program.
+/// The response of an endpoint: a page for a browser, or data for a program.
 enum Reply {
     Page(Response<Full<Bytes>>),
     Data(Answer),
 }
 
 impl Sandbox {
-    /// Starts on a free port of 127.0.0.1, as a task of the runtime that this is called on.
+    /// Starts on a free port of 127.0.0.1, as a task of the current runtime.
     ///
     /// # Errors
-    /// No port, or no random numbers.
+    /// No free port, or no random bytes.
     pub async fn start(settings: Settings) -> io::Result<Self> {
         let (listener, shared) = open(settings).await?;
         let task = tokio::spawn(serve(listener, shared.clone())).abort_handle();
         Ok(Self { shared, running: Running::Task(task) })
     }
 
-    /// Starts on a thread and runtime of its own, for callers that block.
+    /// Starts on its own thread and runtime, for blocking callers.
     ///
     /// # Errors
-    /// No port, no thread, or no random numbers.
+    /// No free port, no thread, or no random bytes.
     pub fn start_on_thread(settings: Settings) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        // Bound on the new thread: a runtime must not be entered from within another one.
+        // Bound on the new thread, because a runtime must not be entered inside another one.
         let (opened, ready) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("sandbox".into()).spawn(move || {
             runtime.block_on(async {
@@ -157,12 +157,12 @@ impl Sandbox {
         Ok(Self { shared, running: Running::Thread { stop: Some(stop), thread: Some(thread) } })
     }
 
-    /// `http://127.0.0.1:PORT`; the endpoints are [`Endpoint::path`]s below it.
+    /// The origin, `http://127.0.0.1:PORT`.
     pub fn origin(&self) -> String {
         self.shared.state().origin.clone()
     }
 
-    /// The URL of an endpoint, below the prefix if there is one.
+    /// The URL of an endpoint, with the prefix if there is one.
     pub fn url(&self, endpoint: Endpoint) -> String {
         let state = self.shared.state();
         format!("{}{}{}", state.origin, state.settings.prefix, endpoint.path())
@@ -173,56 +173,54 @@ impl Sandbox {
         change(&mut self.shared.state().settings);
     }
 
-    /// Everything that was asked so far, in order of arrival.
-    pub fn requests(&self) -> Vec<Seen> {
+    /// All requests so far, in order of arrival.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.shared.state().requests.clone()
     }
 
-    /// What was asked of one endpoint.
-    pub fn requests_to(&self, endpoint: Endpoint) -> Vec<Seen> {
-        self.shared.state().requests.iter().filter(|seen| seen.endpoint == Some(endpoint)).cloned().collect()
+    /// The requests to one endpoint.
+    pub fn requests_to(&self, endpoint: Endpoint) -> Vec<RecordedRequest> {
+        self.shared.state().requests.iter().filter(|request| request.endpoint == Some(endpoint)).cloned().collect()
     }
 
-    /// What was done so far.
+    /// The operations so far.
     pub fn counts(&self) -> Counts {
         self.shared.state().counts
     }
 
-    /// How many refresh tokens were redeemed.
+    /// The number of successful refreshes.
     pub fn refreshes(&self) -> usize {
         self.counts().refreshes
     }
 
-    /// How many refreshes were asked for, whatever came of them.
+    /// The number of refresh requests, successful or not.
     pub fn refreshes_asked(&self) -> usize {
-        let refresh = |seen: &Seen| seen.field("grant_type").as_deref() == Some("refresh_token");
-        self.requests_to(Endpoint::Token).iter().filter(|seen| refresh(seen)).count()
+        let refresh = |request: &RecordedRequest| request.field("grant_type").as_deref() == Some("refresh_token");
+        self.requests_to(Endpoint::Token).iter().filter(|request| refresh(request)).count()
     }
 
-    /// Every secret that was issued or received: codes, tokens, verifiers, the client secret. For
-    /// tests that look for leaks.
+    /// Every secret that was issued or received: codes, tokens, verifiers, the client secret.
     pub fn issued(&self) -> Vec<String> {
         let state = self.shared.state();
         state.settings.client_secret.iter().cloned().chain(state.grants.secrets().map(str::to_owned)).collect()
     }
 
-    /// Makes the API refuse every access token that is out there.
+    /// Invalidates all access tokens.
     pub fn expire_access(&self) {
         self.shared.state().grants.expire_access();
     }
 
-    /// Ends every session: its tokens are no longer good for anything.
+    /// Invalidates all tokens.
     pub fn end_session(&self) {
         self.shared.state().grants.end_all();
     }
 
-    /// What the next requests to an endpoint get, in order; after that it works normally again.
+    /// Scripts the responses to the next requests to an endpoint, in order.
     pub fn script(&self, endpoint: Endpoint, answers: impl IntoIterator<Item = Scripted>) {
         self.shared.state().scripts.entry(endpoint).or_default().extend(answers);
     }
 
-    /// Waits until something holds true of this sandbox. It is looked at after every request and
-    /// every piece of work, so nothing has to sleep; the limit is the caller's.
+    /// Waits until a condition holds. It is checked after every request and every operation.
     pub async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
         let mut changes = self.shared.changed.subscribe();
         while !holds(self) {
@@ -270,7 +268,7 @@ impl Endpoint {
         }
     }
 
-    /// The endpoint of a path, which may or may not carry the prefix.
+    /// The endpoint of a path, with or without the prefix.
     fn of(path: &str, prefix: &str) -> Option<Self> {
         let bare = path.strip_prefix(prefix).filter(|bare| bare.starts_with('/')).unwrap_or(path);
         Self::ALL.into_iter().find(|endpoint| endpoint.path() == bare)
@@ -291,7 +289,7 @@ async fn open(settings: Settings) -> io::Result<(Listener, Arc<Shared>)> {
         origin: format!("http://127.0.0.1:{}", listener.port()),
         settings,
         grants: Grants::new()?,
-        limit: limit::Limit::default(),
+        limit: rate_limit::RateLimit::default(),
         scripts: HashMap::new(),
         requests: Vec::new(),
         counts: Counts::default(),
@@ -304,35 +302,35 @@ async fn serve(listener: Listener, shared: Arc<Shared>) {
     listener.serve(move |request| answer(shared.clone(), request), pending()).await;
 }
 
-/// Keeps what was asked, follows the script if there is one, and does the work.
+/// Records the request, follows the script if there is one, and performs the operation.
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Option<Response<AnyBody>> {
-    if !loopback::addressed_to_us(&request, shared.port) {
-        return Some(boxed(page::text(StatusCode::MISDIRECTED_REQUEST, "this is not the host you asked for\n")));
+    if !loopback::is_for_this_host(&request, shared.port) {
+        return Some(boxed(page::text(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n")));
     }
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_BYTES).collect().await else {
-        return Some(boxed(page::text(StatusCode::PAYLOAD_TOO_LARGE, "this body is too large or was cut\n")));
+        return Some(boxed(page::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete\n")));
     };
-    let (seen, script) = {
+    let (request, script) = {
         let mut state = shared.state();
         let endpoint = Endpoint::of(head.uri.path(), &state.settings.prefix);
-        let seen = Seen::new(endpoint, &head, &body.to_bytes());
-        state.grants.notice(&seen);
+        let request = RecordedRequest::new(endpoint, &head, &body.to_bytes());
+        state.grants.record_secrets(&request);
         if state.settings.keep_requests {
-            state.requests.push(seen.clone());
+            state.requests.push(request.clone());
         }
-        (seen, endpoint.and_then(|endpoint| state.scripts.get_mut(&endpoint)?.pop_front()))
+        (request, endpoint.and_then(|endpoint| state.scripts.get_mut(&endpoint)?.pop_front()))
     };
     shared.changed.send_replace(());
     let done = || {
-        let reply = work(&mut shared.state(), &seen, &head.method);
+        let reply = work(&mut shared.state(), &request, &head.method);
         shared.changed.send_replace(());
         reply
     };
     let reply = match script.unwrap_or(Scripted::Normal) {
         Scripted::Normal => done(),
         Scripted::Answer(answer) => {
-            shared.state().grants.notice_tokens(&answer);
+            shared.state().grants.record_tokens(&answer);
             Reply::Data(answer)
         }
         Scripted::Wait(gate) => {
@@ -359,10 +357,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Option<Respo
     })
 }
 
-/// Does what an endpoint does.
-fn work(state: &mut State, seen: &Seen, method: &Method) -> Reply {
-    let Some(endpoint) = seen.endpoint else {
-        return Reply::Data(messages::refusal(404, "not_found_error", "there is nothing at this path"));
+/// Performs the operation of an endpoint.
+fn work(state: &mut State, request: &RecordedRequest, method: &Method) -> Reply {
+    let Some(endpoint) = request.endpoint else {
+        return Reply::Data(messages::refusal(404, "not_found_error", "not found"));
     };
     if *method != endpoint.method() {
         return Reply::Page(page::method_not_allowed(match endpoint.method() {
@@ -371,13 +369,13 @@ fn work(state: &mut State, seen: &Seen, method: &Method) -> Reply {
         }));
     }
     match endpoint {
-        Endpoint::Authorize => Reply::Page(authorization::ask(state, seen)),
-        Endpoint::Decision => Reply::Page(authorization::decide(state, seen)),
-        Endpoint::Token => Reply::Data(token::token(state, seen)),
-        Endpoint::Revoke => Reply::Data(token::revoke(state, seen)),
-        Endpoint::Messages => Reply::Data(messages::answer(state, seen).unwrap_or_else(|refusal| refusal)),
-        Endpoint::Completions => Reply::Data(completions::answer(state, seen).unwrap_or_else(|refusal| refusal)),
-        Endpoint::Models => Reply::Data(models::list(state, seen).unwrap_or_else(|refusal| refusal)),
+        Endpoint::Authorize => Reply::Page(authorization::ask(state, request)),
+        Endpoint::Decision => Reply::Page(authorization::decide(state, request)),
+        Endpoint::Token => Reply::Data(token::token(state, request)),
+        Endpoint::Revoke => Reply::Data(token::revoke(state, request)),
+        Endpoint::Messages => Reply::Data(messages::answer(state, request).unwrap_or_else(|refusal| refusal)),
+        Endpoint::Completions => Reply::Data(completions::answer(state, request).unwrap_or_else(|refusal| refusal)),
+        Endpoint::Models => Reply::Data(models::list(state, request).unwrap_or_else(|refusal| refusal)),
     }
 }
 

@@ -3,21 +3,21 @@
 use serde_json::{Value, json};
 
 use super::messages::{admit, refusal};
+use super::request::only;
 use super::script::Answer;
-use super::seen::only;
 use super::settings::model_created;
-use super::{Seen, State, completions};
+use super::{RecordedRequest, State, completions};
 use crate::time;
 
-/// `GET /v1/models`: newest first, `limit` (1 to 1000, usually 20) and `after_id` honoured. Without
-/// `anthropic-version` it is OpenAI's list, as it is with gateways that serve both dialects.
-pub(super) fn list(state: &mut State, seen: &Seen) -> Result<Answer, Answer> {
-    if seen.header("anthropic-version").is_none() {
-        return completions::models(state, seen);
+/// `GET /v1/models`: newest first, with `limit` (1 to 1000, default 20) and `after_id`. Without `anthropic-version`, the
+/// list has OpenAI's format, as at gateways that serve both APIs.
+pub(super) fn list(state: &mut State, request: &RecordedRequest) -> Result<Answer, Answer> {
+    if request.header("anthropic-version").is_none() {
+        return completions::models(state, request);
     }
-    let request_id = admit(state, seen)?;
+    let request_id = admit(state, request)?;
     let invalid = |message: &str| refusal(400, "invalid_request_error", message).header("request-id", &request_id);
-    let parameters = seen.parameters();
+    let parameters = request.parameters();
     let parameter = |name| only(&parameters, name).map_err(|why| invalid(&why));
     let limit = match parameter("limit")? {
         None => 20,

@@ -1,4 +1,4 @@
-//! Answers, and how they can go wrong: what a test scripts instead of waiting for bad weather.
+//! Scripted responses and failures.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,31 +13,30 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
-/// What one request gets.
+/// How one request is handled.
 #[derive(Debug, Clone)]
 pub enum Scripted {
-    /// What it would have got anyway.
+    /// As without a script.
     Normal,
-    /// This, whatever it asked; nothing is done for it.
+    /// With this answer. Nothing else is done.
     Answer(Answer),
-    /// What it would have got, once the gate is open; until then nothing is done for it.
+    /// Normally, but only once the gate is open.
     Wait(Gate),
-    /// It is done at once, but answered once the gate is open.
+    /// At once, but the response is sent only once the gate is open.
     Held(Gate),
-    /// It is done, but the answer gets lost: the connection is dropped in its place.
+    /// Normally, but the connection is closed without the response.
     Lose,
-    /// Nothing, ever.
+    /// Not at all: the connection stays open.
     Hang,
-    /// The connection is dropped and nothing is done.
+    /// Not at all: the connection is closed.
     Close,
-    /// It is done and answered, but the answer ends after so many pieces (of a stream: events) as
-    /// if it were whole.
+    /// Normally, but the response ends after this many pieces (of a stream: events) as if it were complete.
     Cut(usize),
-    /// It is done and answered, but after so many pieces the connection breaks off inside the body.
+    /// Normally, but the connection breaks after this many pieces of the body.
     Break(usize),
 }
 
-/// An answer. A body of more than one piece is sent in chunks, each on its own.
+/// An answer. A body of several pieces is sent in chunks.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
@@ -48,27 +47,27 @@ pub struct Answer {
     pub body: Vec<Piece>,
 }
 
-/// A part of a body, or what happens between two.
+/// A part of a body, or an event between two parts.
 #[derive(Debug, Clone)]
 pub enum Piece {
-    /// These bytes, at once.
+    /// Sends these bytes.
     Bytes(Vec<u8>),
     /// Waits until the gate is open.
     Wait(Gate),
-    /// Waits for a while: for people to look at, not for tests.
+    /// Waits for this time.
     Pause(Duration),
-    /// Breaks the connection off.
+    /// Breaks the connection.
     Break,
-    /// Sends nothing more and keeps the connection.
+    /// Sends nothing more and keeps the connection open.
     Hang,
 }
 
-/// Something that requests wait at until a test lets them through.
+/// A gate that requests wait at until a test opens it.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<watch::Sender<Passage>>);
+pub struct Gate(Arc<watch::Sender<GateState>>);
 
 #[derive(Debug, Default)]
-struct Passage {
+struct GateState {
     open: bool,
     arrived: usize,
 }
@@ -82,23 +81,22 @@ impl Default for Gate {
 impl Gate {
     /// A closed gate.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Passage::default())))
+        Self(Arc::new(watch::Sender::new(GateState::default())))
     }
 
-    /// Lets everybody through from now on.
+    /// Opens the gate for good.
     pub fn open(&self) {
-        self.0.send_modify(|passage| passage.open = true);
+        self.0.send_modify(|state| state.open = true);
     }
 
-    /// Waits until so many have come to it, through or not.
+    /// Waits until this many requests have arrived at the gate.
     pub async fn arrived(&self, count: usize) {
-        // The sender is in our own hands, so this can only end well.
-        let _ = self.0.subscribe().wait_for(|passage| passage.arrived >= count).await;
+        let _ = self.0.subscribe().wait_for(|state| state.arrived >= count).await;
     }
 
     pub(super) async fn pass(&self) {
-        self.0.send_modify(|passage| passage.arrived += 1);
-        let _ = self.0.subscribe().wait_for(|passage| passage.open).await;
+        self.0.send_modify(|state| state.arrived += 1);
+        let _ = self.0.subscribe().wait_for(|state| state.open).await;
     }
 }
 
@@ -118,7 +116,7 @@ impl Scripted {
         Self::Answer(Answer::stream(body))
     }
 
-    /// The same with one more header field, where it is an answer.
+    /// Adds a header field to an answer.
     #[must_use]
     pub fn header(self, name: &str, value: &str) -> Self {
         match self {
@@ -158,14 +156,14 @@ impl Answer {
             .header("cache-control", "no-cache")
     }
 
-    /// The same with one more header field.
+    /// Adds a header field.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The same, ended after so many pieces of bytes, and how.
+    /// Keeps this many pieces of bytes, and adds an end.
     pub(super) fn cut(mut self, pieces: usize, end: Option<Piece>) -> Self {
         let mut left = pieces;
         self.body.retain(|piece| {
@@ -193,7 +191,7 @@ impl Answer {
     }
 }
 
-/// Whatever body an answer has.
+/// The type of all bodies.
 pub(super) type AnyBody = UnsyncBoxBody<Bytes, Broken>;
 
 pub(super) fn boxed(response: Response<Full<Bytes>>) -> Response<AnyBody> {
@@ -219,7 +217,7 @@ impl Pieces {
     fn of(pieces: Vec<Piece>) -> Self {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
-            // Ends with the last piece, or as soon as nobody listens any more.
+            // Ends with the last piece, or when the client disconnects.
             tokio::select! {
                 () = sender.closed() => {}
                 () = feed(pieces, &sender) => {}

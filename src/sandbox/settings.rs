@@ -1,4 +1,4 @@
-//! What a sandbox can be told to be.
+//! The settings of a sandbox.
 
 use std::time::Duration;
 
@@ -13,28 +13,27 @@ pub struct Settings {
     pub client_id: String,
     /// The secret of a confidential client.
     pub client_secret: Option<String>,
-    /// How the client must authenticate; any other way is refused.
+    /// How the client must authenticate. Any other method is refused.
     pub client_auth: ClientAuth,
     /// The redirect URI that is registered for the client.
     pub redirect: RedirectRule,
-    /// The scopes that may be asked for; none means any.
+    /// The scopes that may be requested. `None` allows any.
     pub scopes: Option<Vec<String>>,
-    /// How long a code is good for.
+    /// How long a code is valid.
     pub code_lifetime: Duration,
-    /// What is said as `expires_in`, or nothing. It is only said: access tokens end by
+    /// The `expires_in` of token responses. Access tokens stay valid until
     /// [`Sandbox::expire_access`](super::Sandbox::expire_access), so that no test waits for a clock.
     pub token_lifetime: Option<Value>,
-    /// Whether there is a refresh token at all.
+    /// Whether refresh tokens are issued.
     pub refresh_tokens: bool,
     /// Whether a refresh token is replaced when it is used.
     pub rotate: bool,
-    /// How often a spent refresh token is honoured once more before its reuse ends the family.
-    /// Stands for the grace time of real servers, without a clock.
+    /// How often a used refresh token is accepted again before its reuse revokes all tokens of the sign-in. It replaces
+    /// the grace period of real servers.
     pub grace: u32,
-    /// Whether all sign-ins are one grant, as many servers count those of one person: then one token's end
-    /// is the end of all.
+    /// Whether all sign-ins are one grant, as on many servers. Revoking one token then revokes all.
     pub one_grant: bool,
-    /// Whether the code exchange must repeat the `state`, as the Claude Console wants it.
+    /// Whether the code exchange must include the `state`, as at the Claude Console.
     pub state_at_exchange: bool,
     /// The `iss` of authorization responses (RFC 9207).
     pub issuer: Issuer,
@@ -42,19 +41,19 @@ pub struct Settings {
     pub account: String,
     /// The account's organisation.
     pub organization: String,
-    /// What token answers say as their `Date`, where that is not the truth.
+    /// The `Date` of token responses. `None` for the correct one.
     pub date: Option<String>,
-    /// Further members of every token answer.
+    /// Additional members of every token response.
     pub token_extra: Map<String, Value>,
     /// The models, newest first.
     pub models: Vec<String>,
     /// The pause before each word of a streamed answer.
     pub word_pause: Duration,
-    /// How many messages it answers in a second; above that it says 429. None means any number.
+    /// How many messages are answered in a second. Others get a 429. `None` for no limit.
     pub messages_per_second: Option<u32>,
-    /// Whether what is asked is kept for [`Sandbox::requests`](super::Sandbox::requests).
+    /// Whether requests are recorded for [`Sandbox::requests`](super::Sandbox::requests).
     pub keep_requests: bool,
-    /// A path below which everything stands as well, such as `/gateway`; empty for none.
+    /// A path prefix below which all endpoints are available too, such as `/gateway`. Empty for none.
     pub prefix: String,
 }
 
@@ -63,18 +62,18 @@ pub struct Settings {
 pub enum RedirectRule {
     /// This one, byte for byte.
     Exact(String),
-    /// This one, written without a port, with any port (RFC 8252, section 7.3).
+    /// This one, which has no port, with any port (RFC 8252, section 7.3).
     AnyPort(String),
 }
 
-/// Who the server says it is.
+/// The `iss` parameter of authorization responses.
 #[derive(Debug, Clone)]
 pub enum Issuer {
-    /// It does not say.
-    Unsaid,
-    /// Its own origin.
+    /// None.
+    Absent,
+    /// The sandbox's origin.
     Own,
-    /// Somebody else.
+    /// Another issuer.
     Other(String),
 }
 

@@ -6,30 +6,30 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::grants::{Family, Use};
+use super::request::only;
 use super::script::Answer;
-use super::seen::only;
-use super::{Seen, Settings, State};
+use super::{RecordedRequest, Settings, State};
 use crate::provider::ClientAuth;
 
 type Fields = [(String, String)];
 
 /// `POST /token`.
-pub(super) fn token(state: &mut State, seen: &Seen) -> Answer {
-    let worked = fields(seen).and_then(|fields| {
-        authenticate(&state.settings, seen, &fields)?;
+pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
+    let worked = fields(request).and_then(|fields| {
+        authenticate(&state.settings, request, &fields)?;
         match required(&fields, "grant_type")? {
             "authorization_code" => exchange(state, &fields),
             "refresh_token" => refresh(state, &fields),
-            other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not known here"))),
+            other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not supported"))),
         }
     });
     worked.unwrap_or_else(|refusal| refusal)
 }
 
-/// `POST /revoke`. An unknown token is as good as revoked (RFC 7009, section 2.2).
-pub(super) fn revoke(state: &mut State, seen: &Seen) -> Answer {
-    let worked = fields(seen).and_then(|fields| {
-        authenticate(&state.settings, seen, &fields)?;
+/// `POST /revoke`. An unknown token counts as revoked (RFC 7009, section 2.2).
+pub(super) fn revoke(state: &mut State, request: &RecordedRequest) -> Answer {
+    let worked = fields(request).and_then(|fields| {
+        authenticate(&state.settings, request, &fields)?;
         if state.grants.revoke(required(&fields, "token")?) {
             state.counts.revocations += 1;
         }
@@ -42,42 +42,42 @@ fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     let presented = required(fields, "code")?;
     let (redirect_uri, verifier) = (required(fields, "redirect_uri")?, required(fields, "code_verifier")?);
     let Some(code) = state.grants.find_code(presented) else {
-        return Err(invalid_grant("this code was never issued"));
+        return Err(invalid_grant("unknown code"));
     };
     if let Some(family) = code.spent_on {
-        // RFC 6749, section 4.1.2: what was bought with it is revoked.
+        // RFC 6749, section 4.1.2: the tokens of the code are revoked.
         state.grants.end(family);
-        return Err(invalid_grant("this code was used before"));
+        return Err(invalid_grant("this code was already used"));
     }
-    let asked = code.asked.clone();
+    let approval = code.approval.clone();
     if code.issued.elapsed() > state.settings.code_lifetime {
         return Err(invalid_grant("this code has expired"));
     }
-    if asked.redirect_uri != redirect_uri {
-        return Err(invalid_grant("redirect_uri is not the one of the authorization request"));
+    if approval.redirect_uri != redirect_uri {
+        return Err(invalid_grant("redirect_uri differs from the authorization request"));
     }
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
-        return Err(refusal(400, "invalid_request", "code_verifier is none (RFC 7636, section 4.1)"));
+        return Err(refusal(400, "invalid_request", "code_verifier is malformed (RFC 7636, section 4.1)"));
     }
-    if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != asked.challenge {
+    if URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != approval.challenge {
         return Err(invalid_grant("code_verifier does not match the code_challenge"));
     }
-    if state.settings.state_at_exchange && one(fields, "state")? != Some(asked.state.as_str()) {
-        return Err(refusal(400, "oauth_request_parse_error", "state is missing or another"));
+    if state.settings.state_at_exchange && one(fields, "state")? != Some(approval.state.as_str()) {
+        return Err(refusal(400, "oauth_request_parse_error", "state is missing or wrong"));
     }
     let family = state.grants.spend_code(presented, state.settings.one_grant);
     state.counts.exchanges += 1;
-    let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &asked.scope));
-    Ok(tokens(state, family, refresh, &asked.scope))
+    let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &approval.scope));
+    Ok(tokens(state, family, refresh, &approval.scope))
 }
 
 fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     let presented = required(fields, "refresh_token")?;
     let (rotate, grace) = (state.settings.rotate, state.settings.grace);
     match state.grants.use_refresh(presented, rotate, grace) {
-        Use::Unknown => Err(invalid_grant("this refresh token is not good")),
-        Use::Reused => Err(invalid_grant("this refresh token was used before; the session is ended")),
+        Use::Unknown => Err(invalid_grant("unknown refresh token")),
+        Use::Reused => Err(invalid_grant("this refresh token was already used; the session has ended")),
         Use::Granted { family, scope } => {
             state.counts.refreshes += 1;
             let next = rotate.then(|| state.grants.refresh_token(family, &scope));
@@ -86,8 +86,8 @@ fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     }
 }
 
-/// A successful answer (RFC 6749, section 5.1), with the members the Claude Console adds, and the grant
-/// that it belongs to (`grant_id` of Grant Management for OAuth 2.0).
+/// A successful response (RFC 6749, section 5.1), with the members of the Claude Console and the `grant_id` of Grant
+/// Management for OAuth 2.0.
 fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &str) -> Answer {
     let mut body = json!({
         "access_token": state.grants.access_token(family),
@@ -113,8 +113,8 @@ fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &st
     }
 }
 
-fn fields(seen: &Seen) -> Result<Vec<(String, String)>, Answer> {
-    seen.fields().ok_or_else(|| refusal(400, "invalid_request", "the body is neither a form nor a flat JSON object"))
+fn fields(request: &RecordedRequest) -> Result<Vec<(String, String)>, Answer> {
+    request.fields().ok_or_else(|| refusal(400, "invalid_request", "the body is neither a form nor a flat JSON object"))
 }
 
 fn one<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, Answer> {
@@ -125,12 +125,14 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
     one(fields, name)?.ok_or_else(|| refusal(400, "invalid_request", &format!("{name} is missing")))
 }
 
-/// Client authentication (RFC 6749, section 2.3): in the configured way and in no other.
-fn authenticate(settings: &Settings, seen: &Seen, fields: &Fields) -> Result<(), Answer> {
-    let header = seen.header("authorization").map(basic);
+/// Client authentication (RFC 6749, section 2.3), with the configured method only.
+fn authenticate(settings: &Settings, request: &RecordedRequest, fields: &Fields) -> Result<(), Answer> {
+    let header = request.header("authorization").map(basic);
     let (id, secret) = (one(fields, "client_id")?, one(fields, "client_secret")?);
     let way = match (&header, secret) {
-        (Some(_), Some(_)) => return Err(refusal(400, "invalid_request", "the client authenticates in two ways")),
+        (Some(_), Some(_)) => {
+            return Err(refusal(400, "invalid_request", "the client uses two authentication methods"));
+        }
         (Some(_), None) => ClientAuth::Basic,
         (None, Some(_)) => ClientAuth::Post,
         (None, None) => ClientAuth::None,
@@ -147,7 +149,7 @@ fn authenticate(settings: &Settings, seen: &Seen, fields: &Fields) -> Result<(),
         let why = format!("this client must authenticate by {}", settings.client_auth.as_str());
         return Err(invalid_client(&why));
     }
-    if known { Ok(()) } else { Err(invalid_client("no such client, or the wrong secret")) }
+    if known { Ok(()) } else { Err(invalid_client("unknown client or wrong secret")) }
 }
 
 /// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1).
@@ -181,7 +183,7 @@ fn refusal(status: u16, error: &str, description: &str) -> Answer {
     super::json(status, &body)
 }
 
-/// Somebody else is somebody else by the identifier, too.
+/// The id of an account.
 fn uuid(account: &str) -> String {
     let number = account.bytes().fold(0_u64, |number, byte| (number * 31 + u64::from(byte)) % (1 << 48));
     format!("5a2d6b0e-0000-4000-8000-{number:012x}")

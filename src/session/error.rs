@@ -1,4 +1,4 @@
-//! What can go wrong with a session.
+//! Errors of a session.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::key::KeyError;
 use super::seal::SealError;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error::{ErrorClass, ErrorInfo, detail};
 use crate::oauth::TokenFailure;
 use crate::store::StoreError;
 use crate::time;
@@ -31,26 +31,26 @@ pub enum SessionError {
     Ended {
         /// The provider's name.
         provider: String,
-        /// When that was found out, in Unix seconds.
+        /// When the server refused the refresh token, in Unix seconds.
         at: i64,
-        /// When an earlier refresh was sent whose answer was never saved, in Unix seconds: most likely the server
-        /// accepts only the token in that answer.
+        /// When an earlier refresh was sent whose response was never saved, in Unix seconds. Most likely the server
+        /// accepts only the token in that response.
         cut_off: Option<i64>,
     },
     /// The access token has expired or was rejected, and there is no refresh token.
-    #[error("the token {} and there is no refresh token", expired(*expired_at, *now))]
+    #[error("the access token {} and there is no refresh token", expired(*expired_at, *now))]
     NoRefreshToken {
         /// The provider's name.
         provider: String,
         /// When it expired, in Unix seconds.
         expired_at: i64,
-        /// The time when that was found out, in Unix seconds.
+        /// The time of the check, in Unix seconds.
         now: i64,
     },
     /// The session belongs to another client or server than the configuration names.
     #[error(
-        "the session with {provider} belongs to {setting} `{bound}`, but the configuration now says `{configured}`; it \
-         was not sent there"
+        "the session with {provider} belongs to {setting} `{bound}`, but the configuration now \
+         names `{configured}`; the token was not sent"
     )]
     BoundElsewhere {
         /// The provider's name.
@@ -63,17 +63,17 @@ pub enum SessionError {
         configured: String,
     },
     /// The token endpoint issued no token. The session is kept.
-    #[error("the token could not be refreshed: {host} {}; the session is kept", failure.description)]
+    #[error("the access token could not be refreshed: {host} {}; the session is kept", failure.description)]
     RefreshFailed {
         /// The provider's name.
         provider: String,
         /// The token endpoint's host.
         host: String,
-        /// What it did.
+        /// What happened.
         failure: TokenFailure,
     },
     /// The authorization server does not know the client, or its authentication failed.
-    #[error("{host} does not accept the client id `{client_id}`{}", after_colon(description))]
+    #[error("{host} rejected the client id `{client_id}`{}", detail(description))]
     ClientRefused {
         /// The provider's name.
         provider: String,
@@ -81,11 +81,11 @@ pub enum SessionError {
         client_id: String,
         /// The token endpoint's host.
         host: String,
-        /// The server's own words.
+        /// The server's message. Empty if it gave none.
         description: String,
     },
-    /// The stored session does not open with the key.
-    #[error("{store}: the stored session does not open with the key of {}", key.display())]
+    /// The stored session cannot be decrypted with the key.
+    #[error("{store}: the stored session cannot be decrypted with the key in {}", key.display())]
     DoesNotOpen {
         /// The store, such as its path.
         store: String,
@@ -111,20 +111,16 @@ pub enum SessionError {
 
 fn interrupted(cut_off: Option<i64>) -> String {
     cut_off.map_or_else(String::new, |at| {
-        format!(", probably because a refresh at {} was cut off before its answer could be saved", time::rfc3339(at))
+        format!(", probably because a refresh at {} was cut off before its response was saved", time::rfc3339(at))
     })
 }
 
 fn expired(expired_at: i64, now: i64) -> String {
-    // Rejected, or of unknown age because the clock was set back.
+    // The API rejected it, or the clock was set back.
     match expired_at > now {
-        true => "is no longer good".to_owned(),
+        true => "is no longer valid".to_owned(),
         false => format!("expired {} ago", time::span(now.saturating_sub(expired_at))),
     }
-}
-
-fn after_colon(description: &str) -> String {
-    if description.is_empty() { String::new() } else { format!(": {description}") }
 }
 
 impl ErrorInfo for SessionError {

@@ -1,11 +1,11 @@
-//! A refresh that failed, as it is stored: processes that waited for it use its result, and a server in trouble is
-//! not asked again by each of a hundred programs that start one after the other.
+//! A failed refresh, as it is stored. Processes that waited for it use its result instead of asking a failing server
+//! again.
 
 use serde::{Deserialize, Serialize};
 
 use crate::oauth::TokenFailure;
 
-/// How long a server that failed twice to refresh a session is not asked again, in seconds.
+/// How long a server that failed twice is not asked again, in seconds.
 const PAUSE: i64 = 5;
 
 /// A failed refresh, with what decides whether another process tries again.
@@ -20,7 +20,7 @@ pub struct FailedRefresh {
     /// Whether the server was reached.
     #[serde(default)]
     pub reached: bool,
-    /// Whether the refresh before it failed a moment ago, too.
+    /// Whether the refresh before it failed a moment ago as well.
     #[serde(default)]
     pub again: bool,
 }

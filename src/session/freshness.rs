@@ -1,13 +1,12 @@
 //! How fresh an access token has to be.
 //!
-//! Times are the store's. A lifetime is a span, so two clocks that differ do no harm as long as each counts by
-//! itself: `expires_at` is the store's time from before the request was sent, plus the seconds that the server named.
-//! What can go wrong is a clock that jumps:
+//! Times are the store's: `expires_at` is the time before the token request plus the lifetime that the server named. The
+//! server's clock does not matter. A store's clock that jumps has these effects:
 //!
-//! - forward: the token seems older than it is. It is refreshed too early, once;
-//! - back behind `issued_at`: the token's age is unknown, so it counts as expired, and is refreshed once;
-//! - back within the token's life: the token seems younger than it is. The API then answers 401, and the session is
-//!   refreshed whatever the clock says ([`Freshness::NotGeneration`]).
+//! - forward: the token is refreshed too early, once;
+//! - back before `issued_at`: the token's age is unknown, so it counts as expired and is refreshed once;
+//! - back within the lifetime: the token seems younger than it is. The API answers 401, and the session is refreshed
+//!   whatever the clock says ([`Freshness::NotGeneration`]).
 
 use super::stored::Session;
 
@@ -15,28 +14,28 @@ use super::stored::Session;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Freshness {
-    /// For a request that is about to be sent: it lives for min(30 s, 5 % of its lifetime).
+    /// For a request that is sent now: valid for another 30 s or 5 % of its lifetime, whichever is less.
     Request,
-    /// To be handed to another program: it lives for min(330 s, half its lifetime).
+    /// For another program: valid for another 330 s or half its lifetime, whichever is less.
     Export,
-    /// It lives for at least this many seconds.
+    /// Valid for at least this many seconds.
     AtLeast(i64),
-    /// Renewed ahead of time, beside a request: it lives for min(5 min, a tenth of its lifetime).
+    /// For a refresh ahead of time: valid for another 5 min or a tenth of its lifetime, whichever is less.
     Proactive,
-    /// It is not of this generation, which the API has rejected.
+    /// Valid and not of this generation, whose token the API has rejected.
     NotGeneration(i64),
 }
 
-/// Seconds by which a clock may run behind `issued_at` before it counts as set back.
+/// How many seconds the clock may be behind `issued_at` before it counts as set back.
 const CLOCK_TOLERANCE: i64 = 60;
 
 impl Session {
     /// Whether the access token is fresh enough at this time, in Unix seconds.
-    pub fn serves(&self, freshness: Freshness, now: i64) -> bool {
+    pub fn is_fresh(&self, freshness: Freshness, now: i64) -> bool {
         if let Freshness::NotGeneration(generation) = freshness {
-            return self.generation != generation && self.alive(now);
+            return self.generation != generation && self.is_valid(now);
         }
-        let Some(expires_at) = self.expires_at else { return self.alive(now) };
+        let Some(expires_at) = self.expires_at else { return self.is_valid(now) };
         let (left, life) = (expires_at.saturating_sub(now), expires_at.saturating_sub(self.issued_at));
         let wanted = match freshness {
             Freshness::Request => (life / 20).min(30),
@@ -45,12 +44,12 @@ impl Session {
             Freshness::Proactive => (life / 10).min(300),
             Freshness::NotGeneration(_) => 0,
         };
-        self.alive(now) && left >= wanted
+        self.is_valid(now) && left >= wanted
     }
 
-    /// Whether the access token has not expired at this time, in Unix seconds. If the clock was set back behind
-    /// `issued_at`, the token counts as expired.
-    pub fn alive(&self, now: i64) -> bool {
+    /// Whether the session has not ended and its access token has not expired at this time, in Unix seconds. A token
+    /// that is issued later than that counts as expired: the clock was set back.
+    pub fn is_valid(&self, now: i64) -> bool {
         let expires_at = self.expires_at.unwrap_or(i64::MAX);
         self.ended_at.is_none() && expires_at > now && now >= self.issued_at.saturating_sub(CLOCK_TOLERANCE)
     }
@@ -93,22 +92,22 @@ mod tests {
         ] {
             let session = session(1_000_000, Some(1_000_000 + life));
             let now = 1_000_000 + life - left;
-            assert_eq!(session.serves(need, now), serves, "life {life}, left {left}, {need:?}");
+            assert_eq!(session.is_fresh(need, now), serves, "life {life}, left {left}, {need:?}");
         }
     }
 
     #[test]
     fn without_an_expiry_a_token_serves_until_it_is_rejected() {
         let session = session(1_000, None);
-        assert!(session.serves(Freshness::Request, 1_000_000));
-        assert!(session.serves(Freshness::Export, 1_000_000));
-        assert!(!session.serves(Freshness::NotGeneration(3), 1_000_000));
+        assert!(session.is_fresh(Freshness::Request, 1_000_000));
+        assert!(session.is_fresh(Freshness::Export, 1_000_000));
+        assert!(!session.is_fresh(Freshness::NotGeneration(3), 1_000_000));
     }
 
     #[test]
     fn a_clock_that_was_set_back_keeps_no_token_alive() {
         let session = session(1_000_000, Some(1_003_600));
-        assert!(session.alive(1_000_000 - 60), "a little skew between machines is no jump");
-        assert!(!session.alive(1_000_000 - 61));
+        assert!(session.is_valid(1_000_000 - 60), "a little skew between machines is no jump");
+        assert!(!session.is_valid(1_000_000 - 61));
     }
 }

@@ -1,15 +1,15 @@
-//! Sessions as versions before the sealed record stored them: each secret a sealed value of its own, with its column
-//! as associated data, and the rest in plain. Read once, when the database is opened first.
+//! Reads sessions of earlier versions, which sealed each secret separately, with its column as associated data, and
+//! stored the rest in plain text.
 
 use super::key::Keystore;
 use super::record;
-use super::seal::Seal;
+use super::seal::{Seal, associated_data};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::store::{Record, SessionKey};
 
-/// A row's columns, in the order in which the database's schema puts them into one value.
+/// A row's columns, in the order in which the schema joins them.
 struct Columns([Option<Vec<u8>>; 13]);
 
 impl Columns {
@@ -26,7 +26,7 @@ fn plain(column: Option<Vec<u8>>) -> Option<String> {
     String::from_utf8(column?).ok()
 }
 
-/// Seals a row of an earlier version anew; none if it does not open with the key.
+/// Seals a row of an earlier version as a record. `None` if it does not open with the key.
 pub(super) fn reseal(keys: &Keystore, key: &SessionKey, record: &Record) -> Option<Vec<u8>> {
     let seal = keys.open().ok()??;
     let stored = open(&seal, key, record)?;
@@ -83,13 +83,10 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
 }
 
 fn associated(key: &SessionKey, column: &str, generation: i64) -> Vec<u8> {
-    let mut bytes = b"nexus session 1".to_vec();
-    for part in [&*key.provider, &*key.owner, column] {
-        bytes.extend((part.len() as u64).to_le_bytes());
-        bytes.extend(part.as_bytes());
-    }
-    bytes.extend(generation.to_le_bytes());
-    bytes
+    let parts = [&*key.provider, &*key.owner, column].map(str::as_bytes);
+    let mut data = associated_data(b"nexus session 1", &parts);
+    data.extend(generation.to_le_bytes());
+    data
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -1,8 +1,8 @@
-//! Sessions: what a sign-in leaves behind, how it is sealed, and how it stays alive.
+//! Sessions: how they are sealed, stored and refreshed.
 //!
-//! A [`SealedSessions`] joins a [store](crate::store) with the key. [`Refresher`] answers with a session whose access
-//! token is fresh enough, and renews it from a [`source::TokenSource`] if it is not. The refresh token is readable only through
-//! a [`LockedSession`].
+//! [`SealedSessions`] combines a [store](crate::store) with the key. [`Refresher`] returns a session whose access token is
+//! fresh enough, with a new token of a [`source::TokenSource`] if necessary. The refresh token is readable only through a
+//! [`LockedSession`].
 
 mod error;
 mod failed_refresh;
@@ -29,6 +29,6 @@ pub(crate) use refresh::Refresher;
 pub use seal::SealError;
 pub use sealed::SealedSessions;
 pub(crate) use sealed::{LockedLoad, LockedSession};
-pub(crate) use source::RefreshTokenSource;
+pub(crate) use source::{RefreshTokenSource, TokenSource};
 pub(crate) use stored::StoredSession;
 pub use stored::{Session, SessionBinding, StoreTime};

@@ -1,4 +1,4 @@
-//! What happened beside the work and needs no answer: a program writes it into its log.
+//! Notices: events for a program's log.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use crate::oauth::TokenFailure;
 use crate::private_fs::ClosedFn;
 use crate::time;
 
-/// Something worth a line in a log. It holds no secret and names no owner; `Display` gives a sentence.
+/// An event for a log. It contains no secret and no owner. `Display` gives a sentence.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Notice {
-    /// Another process or task is renewing the session, and is waited for.
+    /// Another process or task is refreshing the session. The call waits for it.
     WaitingForOtherProcess,
     /// The token endpoint issued no token; the old token is used.
     NotRefreshed {
         /// The token endpoint's host.
         host: String,
-        /// What it did.
+        /// What happened.
         failure: TokenFailure,
-        /// How long the old token lives, if that is known.
+        /// How long the old token is valid, if known.
         left: Option<Duration>,
     },
     /// The token was not refreshed, because the result could not be saved; the old token is used.
@@ -68,7 +68,7 @@ pub enum Notice {
     },
     /// A request to the API is sent again.
     Retrying {
-        /// Why, when, and how often that was done.
+        /// The failure, the wait and the number of the retry.
         description: String,
     },
 }
@@ -79,13 +79,13 @@ pub enum Notice {
 pub enum EarlierSession {
     /// It was revoked.
     Revoked,
-    /// The server did not revoke it; the end of "HOST ...".
+    /// The server did not revoke it. The text completes a sentence that begins with the host.
     NotRevoked(String),
     /// The provider has no revocation endpoint.
     NoEndpoint,
     /// The configuration says not to revoke it.
     KeptByConfiguration,
-    /// Revoking it might have revoked the new session, too.
+    /// It was not revoked, because that might have revoked the new session too.
     PerhapsShared,
 }
 
@@ -111,10 +111,12 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WaitingForOtherProcess => f.write_str("waiting for another nexus that is renewing this session"),
+            Self::WaitingForOtherProcess => {
+                f.write_str("waiting for another nexus process that is refreshing this session")
+            }
             Self::NotRefreshed { host, failure, left } => {
-                write!(f, "the token was not refreshed ({host} {}); using the old one", failure.description)?;
-                left.map_or(Ok(()), |left| write!(f, ", good for {}", time::span(time::rounded_up(left))))
+                write!(f, "the token was not refreshed ({host} {}); using the old token", failure.description)?;
+                left.map_or(Ok(()), |left| write!(f, ", valid for {}", time::span(time::rounded_up(left))))
             }
             Self::NotWritable { error } => {
                 write!(f, "the token was not refreshed, because the result could not be saved: {error}")
@@ -127,12 +129,9 @@ impl fmt::Display for Notice {
             Self::ClockDiffers { host, by, ahead } => {
                 let way = if *ahead { "ahead of" } else { "behind" };
                 let by = time::span(time::rounded_up(*by));
-                write!(
-                    f,
-                    "this machine's clock is {by} {way} that of {host}: set it, or the times shown are wrong by as much"
-                )
+                write!(f, "this machine's clock is {by} {way} that of {host}; displayed times are wrong by as much")
             }
-            Self::ModelsNotKept { error } => write!(f, "the list of models could not be kept: {error}"),
+            Self::ModelsNotKept { error } => write!(f, "the list of models could not be saved: {error}"),
             Self::PermissionsClosed { path, mode } => {
                 write!(f, "{} was open to other users (mode {mode:o}); it is private now", path.display())
             }
@@ -140,13 +139,13 @@ impl fmt::Display for Notice {
                 write!(f, "the earlier session was revoked at {host}")
             }
             Self::EarlierSession { host, end, .. } => {
-                write!(f, "the earlier session stays at {host} until it expires")?;
+                write!(f, "the earlier session stays valid at {host} until it expires")?;
                 match end {
                     EarlierSession::NotRevoked(description) => write!(f, ": not revoked, {host} {description}"),
                     EarlierSession::NoEndpoint => f.write_str(": this provider has no revocation endpoint"),
-                    EarlierSession::KeptByConfiguration => f.write_str(", as `revoke_replaced` wants it"),
+                    EarlierSession::KeptByConfiguration => f.write_str(", as `revoke_replaced` says"),
                     EarlierSession::PerhapsShared => {
-                        f.write_str("; where this server keeps sign-ins apart, `revoke_replaced` lets it be revoked")
+                        f.write_str("; set `revoke_replaced` if this server keeps sign-ins apart")
                     }
                     EarlierSession::Revoked => Ok(()),
                 }

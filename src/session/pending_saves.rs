@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// The tokens that are being requested. Clones share the count.
+/// The number of tokens that are being requested. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct PendingSaves(Arc<watch::Sender<usize>>);
 

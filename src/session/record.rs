@@ -1,8 +1,8 @@
 //! A session as one sealed record.
 //!
 //! The bytes are a layout version, the session's random id, and the sealed JSON object. The associated data holds the
-//! provider, the owner, the generation and the id, so a record opens in its own place only. What is inside decides
-//! where a token is sent, so none of it can be changed without the key.
+//! provider, the owner, the generation and the id, so a record cannot be moved to another place. The URLs that tokens are
+//! sent to are inside, so they cannot be changed without the key.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::failed_refresh::FailedRefresh;
-use super::seal::{Seal, SealError};
+use super::seal::{Seal, SealError, associated_data};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
@@ -22,7 +22,7 @@ const VERSION: u8 = 2;
 /// The length of a session's id, in bytes.
 const ID: usize = 16;
 
-/// What is inside, as it is written.
+/// The JSON object, for writing.
 #[derive(Serialize)]
 struct Written<'a> {
     access_token: &'a str,
@@ -42,7 +42,7 @@ struct Written<'a> {
     models: Option<&'a str>,
 }
 
-/// What is inside, as it is read, with the refresh token and the client secret or without.
+/// The JSON object, for reading, with or without the refresh token (`R`) and the client secret (`S`).
 #[derive(Deserialize)]
 struct Read<R, S> {
     access_token: AccessToken,
@@ -62,22 +62,17 @@ struct Read<R, S> {
     models: Option<String>,
 }
 
-/// A failed refresh, and which attempt it was: a later attempt makes it obsolete, without the record being sealed anew.
+/// A failed refresh and the number of its attempt. A later attempt makes it obsolete.
 #[derive(Serialize, Deserialize)]
 struct Failed<T> {
     attempt: i64,
     refresh: T,
 }
 
-/// Every part with its length before it, so that no two places give the same bytes.
 fn associated(key: &SessionKey, generation: i64, id: &[u8]) -> Vec<u8> {
-    let mut bytes = b"nexus session 2".to_vec();
-    for part in [key.provider.as_bytes(), key.owner.as_bytes(), id] {
-        bytes.extend((part.len() as u64).to_le_bytes());
-        bytes.extend(part);
-    }
-    bytes.extend(generation.to_le_bytes());
-    bytes
+    let mut data = associated_data(b"nexus session 2", &[key.provider.as_bytes(), key.owner.as_bytes(), id]);
+    data.extend(generation.to_le_bytes());
+    data
 }
 
 /// Seals a session.
@@ -101,7 +96,7 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         failed: session.failed.as_ref().map(|refresh| Failed { attempt: session.attempts, refresh }),
         models: session.models.as_deref(),
     };
-    // Large enough that it need not grow, which would leave a copy of the tokens in memory.
+    // Large enough never to grow, which would leave a copy of the tokens in memory.
     let mut plain = Zeroizing::new(Vec::with_capacity(512 * 1024));
     serde_json::to_writer(&mut *plain, &written).map_err(SealError::of)?;
     let mut bytes = vec![VERSION];
@@ -111,7 +106,7 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
     Ok(SealedSession { generation, issued_at, expires_at, bytes })
 }
 
-/// Opens a record without its secrets but the access token, if it belongs here and makes sense.
+/// Opens a record without the refresh token and the client secret. `None` if it does not open or is invalid.
 pub(super) fn open(seal: &Seal, key: &SessionKey, record: &Record, time: StoreTime) -> Option<Session> {
     let (_, read) = read::<IgnoredAny, IgnoredAny>(seal, key, record)?;
     read.into_session(record, time).map(|(session, ..)| session)
@@ -168,7 +163,7 @@ impl<R, S> Read<R, S> {
     }
 }
 
-/// A time that can be calculated with, whatever a store returns: up to the end of the year 9999.
+/// Limits a time from a store to the years up to 9999, so that no sum overflows.
 fn within_time(at: i64) -> i64 {
     const END: i64 = 253_402_300_799;
     at.clamp(-END, END)

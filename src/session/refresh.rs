@@ -1,9 +1,9 @@
-//! The refresh algorithm: look, lock, look again.
+//! The refresh algorithm: load, lock, load again.
 //!
-//! Load the session; if its token is fresh enough, use it, without a lock or a write. Otherwise lock the session and
-//! load it again: a process that waited finds what the others did. Only then is the refresh token readable. Before it
-//! is spent, "refresh in flight" is committed, which proves that the store can be written; after it was spent, nothing
-//! happens before the save. Only the server's word that the token is no longer good ends a session.
+//! If the loaded token is fresh enough, it is used without a lock or a write. Otherwise the session is locked and loaded
+//! again, because another process may have refreshed it. Only then is the refresh token readable. Before it is sent, the
+//! refresh in flight is committed, which proves that the store is writable. After the response, the new tokens are
+//! saved first. Only an `invalid_grant` of the server ends a session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,26 +14,25 @@ use super::freshness::Freshness;
 use super::notice::{Notice, NoticeFn};
 use super::pending_saves::PendingSaves;
 use super::sealed::{LockedSession, SealedSessions};
-use super::source::{Fate, SourceError, TokenSource};
+use super::source::{CredentialState, SourceError, TokenSource};
 use super::stored::{Session, StoredSession};
 use crate::oauth::TokenFailure;
 use crate::provider::{self, ProviderConfig};
-use crate::store::{SessionKey, StoreError};
+use crate::store::{Listed, SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
-/// How long to wait for the lock: its holder may use up the limit of a token request, and another process may be
-/// ahead in the queue.
+/// How long to wait for the lock: longer than a token request of its holder and of another waiting process.
 const WAIT: Duration = Duration::from_secs(90);
 
 /// How long to wait for another process before a notice says so.
 const WAIT_BEFORE_NOTICE: Duration = Duration::from_secs(1);
 
-/// How often a save is tried after a token was spent, and the pause between: the new tokens exist nowhere else.
+/// How often a save of new tokens is tried, and the pause between two tries.
 const SAVES: u32 = 5;
 const SAVE_PAUSE: Duration = Duration::from_millis(200);
 
-/// How often a refresh starts over because its lock was lost before the token was spent.
+/// How often a refresh starts over because its lock was lost before the token was sent.
 const LOST_LOCKS: u32 = 3;
 
 /// Keeps the sessions of one provider alive. Clones share everything.
@@ -45,9 +44,9 @@ pub(crate) struct Refresher {
     pub source: Arc<dyn TokenSource>,
     /// The provider.
     pub provider: Arc<ProviderConfig>,
-    /// Receives notices of waiting and of trouble.
+    /// Receives notices.
     pub notice: NoticeFn,
-    /// The tokens that are requested and not saved yet.
+    /// Counts the tokens that are requested and not saved yet.
     pub pending_saves: PendingSaves,
 }
 
@@ -59,54 +58,51 @@ impl Refresher {
     pub(crate) async fn load(&self, key: &SessionKey) -> Result<Session> {
         match self.sessions.load(key).await? {
             Some(session) => self.usable(session),
-            None => {
-                let others = match &*key.owner {
-                    "" => self.sessions.list("").await.unwrap_or_default(),
-                    _ => Vec::new(),
-                };
-                Err(self.not_signed_in(others.into_iter().map(|listed| listed.key.provider).collect()))
-            }
+            None if key.owner.is_empty() => Err(self.not_signed_in(self.sessions.list("").await.unwrap_or_default())),
+            None => Err(self.not_signed_in(Vec::new())),
         }
     }
 
-    /// Like [`load`](Self::load), if the store can answer at once. May block for a moment.
+    /// [`load`](Self::load) without waiting. `None` if the store cannot answer at once. May block on disk reads.
     ///
     /// # Errors
     /// Why there is no usable session.
     pub(crate) fn try_load(&self, key: &SessionKey) -> Option<Result<Session>> {
         Some(match self.sessions.try_load(key)? {
             Ok(Some(session)) => self.usable(session),
-            Ok(None) => {
-                let others = match &*key.owner {
-                    "" => self.sessions.try_list("")?.unwrap_or_default(),
-                    _ => Vec::new(),
-                };
-                Err(self.not_signed_in(others.into_iter().map(|listed| listed.key.provider).collect()))
+            Ok(None) if key.owner.is_empty() => {
+                Err(self.not_signed_in(self.sessions.try_list("")?.unwrap_or_default()))
             }
+            Ok(None) => Err(self.not_signed_in(Vec::new())),
             Err(error) => Err(error),
         })
     }
 
-    /// A session whose access token is fresh enough, or as fresh as the server issues them: refreshed once if need be.
-    /// `seen` is the session as it was loaded before.
+    /// A session whose access token is fresh enough, or as fresh as the server issues them. `loaded` is the session as it
+    /// was loaded before; it is refreshed if necessary.
     ///
     /// The refresh runs in its own task, so dropping this future loses no token.
     ///
     /// # Errors
     /// Why there is no usable session, or why it could not be refreshed.
-    pub(crate) async fn ensure_fresh(&self, key: &SessionKey, freshness: Freshness, seen: Session) -> Result<Session> {
-        if seen.serves(freshness, seen.now()) {
-            return Ok(seen);
+    pub(crate) async fn ensure_fresh(
+        &self,
+        key: &SessionKey,
+        freshness: Freshness,
+        loaded: Session,
+    ) -> Result<Session> {
+        if loaded.is_fresh(freshness, loaded.now()) {
+            return Ok(loaded);
         }
-        if !self.source.can_renew(&seen) {
-            return self.without_renewal(seen, freshness);
+        if !self.source.can_renew(&loaded) {
+            return self.without_renewal(loaded, freshness);
         }
         let (this, key) = (self.clone(), key.clone());
-        let renewed = tokio::spawn(async move { this.renew(&key, freshness, &seen).await });
+        let renewed = tokio::spawn(async move { this.renew(&key, freshness, &loaded).await });
         renewed.await.map_err(|_| SessionError::Abandoned("refresh"))?
     }
 
-    /// Waits for the session's lock; after a second a notice says so.
+    /// Waits for the session's lock. Sends a notice after a second.
     ///
     /// # Errors
     /// [`StoreError::Busy`] after 90 seconds, or if the store cannot be used.
@@ -120,14 +116,14 @@ impl Refresher {
         locked.await
     }
 
-    /// Saves tokens that exist nowhere else, and tries again for a second.
+    /// Saves new tokens, with retries for a second: they exist nowhere else.
     ///
     /// # Errors
     /// If they could not be saved.
-    pub(crate) async fn save(&self, locked: &mut LockedSession, spent: i64, stored: &StoredSession) -> Result<()> {
+    pub(crate) async fn save(&self, locked: &mut LockedSession, expected: i64, stored: &StoredSession) -> Result<()> {
         let mut attempt = 1;
         loop {
-            match locked.commit(spent, stored).await {
+            match locked.commit(expected, stored).await {
                 Err(error) if attempt < SAVES && !is_lock_lost(&error) => {}
                 saved => return saved,
             }
@@ -158,20 +154,20 @@ impl Refresher {
         saved
     }
 
-    async fn renew(&self, key: &SessionKey, freshness: Freshness, seen: &Session) -> Result<Session> {
-        // A failure from before this call is no answer to it, so what counts is the store's time now.
+    async fn renew(&self, key: &SessionKey, freshness: Freshness, loaded: &Session) -> Result<Session> {
+        // Only failures since now, by the store's time, count for this call.
         let since = match self.sessions.load(key).await? {
             Some(session) => session.now(),
-            None => seen.now(),
+            None => loaded.now(),
         };
         let mut losses = 0;
         loop {
             let locked = match freshness {
-                // Nothing waits for this: if another process is renewing the session, so much the better.
+                // Another process that holds the lock is refreshing the session already.
                 Freshness::Proactive => self.sessions.lock(key, Duration::ZERO).await?,
                 _ => self.lock(key).await?,
             };
-            match self.renew_locked(locked, freshness, seen, since).await {
+            match self.renew_locked(locked, freshness, loaded, since).await {
                 Err(error) if is_lock_lost(&error) && losses < LOST_LOCKS => losses += 1,
                 renewed => return renewed,
             }
@@ -182,23 +178,22 @@ impl Refresher {
         &self,
         mut locked: LockedSession,
         freshness: Freshness,
-        seen: &Session,
+        loaded: &Session,
         since: i64,
     ) -> Result<Session> {
         let current = locked.load().await?.session?.ok_or_else(|| self.not_signed_in(Vec::new()))?;
         self.check_usable(&current.session)?;
         let now = current.session.now();
-        // A newer generation is as fresh as the server issues them. Without this, each process that waited would
-        // refresh again where a short-lived token is less fresh than it asked for.
-        let renewed = current.session.generation != seen.generation && current.session.alive(now);
-        if renewed || current.session.serves(freshness, now) {
+        // A newer generation is as fresh as the server issues them. Otherwise each waiting process would refresh again
+        // if the server issues short-lived tokens.
+        let renewed = current.session.generation != loaded.generation && current.session.is_valid(now);
+        if renewed || current.session.is_fresh(freshness, now) {
             return Ok(current.session);
         }
-        // Either a refresh was begun since, or the one that was in flight has failed since (`seen` may be old by now),
-        // or a second one has failed just now: many programs that start one after the other must not all ask a server
-        // in trouble.
+        // Use the failure of another process: a refresh that was begun or has failed since `loaded`, or the second
+        // failure within seconds. Many programs that start one after the other must not all ask a failing server.
         if let Some(failed) = &current.session.failed
-            && (failed.at >= since && (current.session.attempts != seen.attempts || seen.failed.is_none())
+            && (failed.at >= since && (current.session.attempts != loaded.attempts || loaded.failed.is_none())
                 || failed.again && failed.is_recent(now))
         {
             let failure = failed.failure.clone();
@@ -220,42 +215,41 @@ impl Refresher {
             }
             let begun_at = current.session.now();
             if let Err(error) = locked.begin_refresh(&mut current.session).await {
-                // The token was not spent: while the old one lives, nothing is lost.
+                // The refresh token was not sent.
                 if self.may_use_old(&current.session, freshness) && !is_lock_lost(&error) {
                     (self.notice)(&Notice::NotWritable { error });
                     return Ok(current.session);
                 }
                 return Err(error);
             }
-            // From before the request is sent: the server's clock for the token starts no earlier.
+            // Before the request: the token's lifetime on the server starts later.
             let issued_at = current.session.now();
             let error = match self.source.next_token(&current).await {
                 Ok(token) => {
                     let spent = current.session.generation;
                     let renewed = current.renewed(token, issued_at);
                     if let Err(error) = self.save(locked, spent, &renewed).await {
-                        // It can still be used by this process.
+                        // This process can still use it.
                         (self.notice)(&Notice::NotSaved { error });
                     }
                     return Ok(renewed.session);
                 }
                 Err(error) => error,
             };
-            if !matches!(error.fate, Fate::Ended) {
+            if !matches!(error.credential, CredentialState::Invalid) {
                 return self.failed(locked, current, freshness, begun_at, error).await;
             }
-            // A process without our lock (a copy of the store, another machine) may have renewed it: then the token in
-            // the store is the one that is good now. It takes another such renewal during the next request to get here
-            // again.
+            // A process without this lock (a copy of the store, another machine) may have refreshed the session. Then
+            // the store has a newer token.
             current = self.newer_or_ended(locked, current.session).await?;
             self.check_usable(&current.session)?;
-            if current.session.alive(current.session.now()) {
+            if current.session.is_valid(current.session.now()) {
                 return Ok(current.session);
             }
         }
     }
 
-    /// The session of another generation, if one is in the store by now; otherwise the session has ended.
+    /// The session of another generation if the store has one by now. Otherwise ends the session.
     async fn newer_or_ended(&self, locked: &mut LockedSession, session: Session) -> Result<StoredSession> {
         let loaded = locked.load().await.and_then(|loaded| loaded.session);
         if let Ok(Some(newer)) = loaded
@@ -263,16 +257,16 @@ impl Refresher {
         {
             return Ok(newer);
         }
-        // An earlier answer that was never saved: the token in it is the one that is good now.
+        // If an earlier response was never saved, the valid token was in it.
         let (at, cut_off) = (session.now(), session.refreshing_since);
         match locked.end(session.generation, at, cut_off).await {
             Err(error) if is_lock_lost(&error) => Err(error),
-            // The server's word stands, whether it could be saved or not.
+            // The session has ended even if that could not be saved.
             _ => Err(SessionError::Ended { provider: self.provider.name.clone(), at, cut_off }),
         }
     }
 
-    /// Saves that a refresh failed, and decides what the caller gets.
+    /// Saves that a refresh failed. Returns the old session if it can still be used.
     async fn failed(
         &self,
         locked: &mut LockedSession,
@@ -281,25 +275,25 @@ impl Refresher {
         begun_at: i64,
         error: SourceError,
     ) -> Result<Session> {
-        let SourceError { fate, failure, client_refused } = error;
+        let SourceError { credential, failure, client_refused } = error;
         let session = &mut current.session;
-        let in_doubt = matches!(fate, Fate::InDoubt).then_some(begun_at);
+        let in_doubt = matches!(credential, CredentialState::Unknown).then_some(begun_at);
         let in_doubt = session.refreshing_since.or(in_doubt);
         let again = session.failed.as_ref().is_some_and(|before| before.is_recent(begun_at));
-        // If nothing was there to be asked, the next process may reach it.
-        let reached = !matches!(fate, Fate::NotReached | Fate::NotSent(_));
-        session.failed = match fate {
-            Fate::NotSent(_) => None,
+        // If the server was unreachable, the next process tries again.
+        let reached = !matches!(credential, CredentialState::NotReceived | CredentialState::NotSent(_));
+        session.failed = match credential {
+            CredentialState::NotSent(_) => None,
             _ => Some(FailedRefresh { failure: failure.clone(), at: session.now(), reached, again: reached && again }),
         };
-        // If it cannot be saved, the processes that wait try for themselves.
+        // If this fails, waiting processes send their own requests.
         let _ = locked.fail(&current, in_doubt).await;
         let session = current.session;
         if self.may_use_old(&session, freshness) {
             return self.fall_back(session, freshness, failure);
         }
-        match (fate, client_refused) {
-            (Fate::NotSent(error), _) => Err(SessionError::NotSent(error)),
+        match (credential, client_refused) {
+            (CredentialState::NotSent(error), _) => Err(SessionError::NotSent(error)),
             (_, Some(description)) => Err(SessionError::ClientRefused {
                 provider: self.provider.name.clone(),
                 client_id: session.binding.client_id,
@@ -310,7 +304,7 @@ impl Refresher {
         }
     }
 
-    /// The old token while it lives, with a notice; the failure when it does not.
+    /// The old session with a notice if its token can still be used. Otherwise the failure.
     fn fall_back(&self, session: Session, freshness: Freshness, failure: TokenFailure) -> Result<Session> {
         let host = provider::host(&session.binding.token_url);
         if self.may_use_old(&session, freshness) {
@@ -333,9 +327,9 @@ impl Refresher {
         Err(SessionError::NoRefreshToken { provider: self.provider.name.clone(), expired_at, now })
     }
 
-    /// Whether a token that is not fresh enough is better than none.
+    /// Whether a token that is not fresh enough may be used.
     fn may_use_old(&self, session: &Session, freshness: Freshness) -> bool {
-        session.alive(session.now()) && !matches!(freshness, Freshness::NotGeneration(_))
+        session.is_valid(session.now()) && !matches!(freshness, Freshness::NotGeneration(_))
     }
 
     fn usable(&self, session: Session) -> Result<Session> {
@@ -350,12 +344,13 @@ impl Refresher {
         session.check_binding(&self.provider)
     }
 
-    fn not_signed_in(&self, others: Vec<String>) -> SessionError {
+    fn not_signed_in(&self, others: Vec<Listed>) -> SessionError {
+        let others = others.into_iter().map(|listed| listed.key.provider).collect();
         SessionError::NotSignedIn { provider: self.provider.name.clone(), others }
     }
 }
 
-/// Whether a write failed because another process has the lock, or had it and wrote.
+/// Whether a write failed because another process got the lock.
 fn is_lock_lost(error: &SessionError) -> bool {
     matches!(error, SessionError::Store(StoreError::LockLost | StoreError::Superseded))
 }

@@ -1,7 +1,5 @@
-//! Encryption at rest. The only file that names the cipher.
-//!
-//! XChaCha20-Poly1305 with a new random nonce for every value. The associated data says what the value belongs to, so
-//! a value that was copied to another place does not open there.
+//! Encryption at rest: XChaCha20-Poly1305 with a random nonce for every value. The associated data names the value's
+//! place, so a value cannot be moved to another one.
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -28,25 +26,34 @@ impl SealError {
     }
 }
 
+/// Associated data: a label and parts, each part with its length before it, so that the encoding is unambiguous.
+pub(super) fn associated_data(label: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut data = label.to_vec();
+    for part in parts {
+        data.extend((part.len() as u64).to_le_bytes());
+        data.extend(*part);
+    }
+    data
+}
+
 /// Seals and opens values with one key.
 pub(super) struct Seal {
     cipher: XChaCha20Poly1305,
 }
 
 impl Seal {
-    /// With this key.
     pub(super) fn new(key: &DataKey) -> Self {
         Self { cipher: XChaCha20Poly1305::new(&Key::from(*key.bytes())) }
     }
 
-    /// Random bytes, as many as the array has.
+    /// Random bytes.
     pub(super) fn random<const N: usize>() -> Result<[u8; N], SealError> {
         let mut bytes = [0; N];
         SysRng.try_fill_bytes(&mut bytes).map_err(|error| SealError(error.to_string()))?;
         Ok(bytes)
     }
 
-    /// Seals a value with its associated data.
+    /// Encrypts a value. `associated` must be the same for [`open`](Self::open).
     pub(super) fn seal(&self, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce = Self::random::<NONCE>()?;
         let payload = Payload { msg: plain, aad: associated };
@@ -55,7 +62,7 @@ impl Seal {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// Opens a value, if it was sealed with this key and this associated data.
+    /// Decrypts a value. `None` if it was sealed with another key or associated data.
     pub(super) fn open(&self, associated: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, text) = sealed.split_at_checked(NONCE)?;
         let nonce = XNonce::try_from(nonce).ok()?;

@@ -1,4 +1,4 @@
-//! The sessions of a store, opened with the key. The only place where a record becomes a session.
+//! A session store and the key that seals its sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::key::Keystore;
 #[cfg(feature = "sqlite")]
 use super::legacy;
 use super::record;
-use super::seal::Seal;
+use super::seal::{Seal, associated_data};
 use super::stored::{Session, StoreTime, StoredSession};
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
@@ -33,7 +33,7 @@ impl SealedSessions {
     }
 
     #[cfg(feature = "sqlite")]
-    /// The sessions of a SQLite store. What an earlier version stored is sealed anew when it is read first.
+    /// The sessions of a SQLite store. Sessions of an earlier version are sealed anew when they are first read.
     pub fn in_sqlite(store: SqliteStore, keys: Keystore) -> Self {
         let resealing = keys.clone();
         let store = store.resealing(Arc::new(move |key, record| legacy::reseal(&resealing, key, record)));
@@ -59,8 +59,8 @@ impl SealedSessions {
         self.opened(key, loaded, record::open).await.map(|(_, session)| session)
     }
 
-    /// Like [`load`](Self::load), if the store can answer at once. May block for a moment: it reads the disk, and the
-    /// key from where it is kept. None too if the record does not open; `load` then says why.
+    /// [`load`](Self::load) without waiting. `None` if the store cannot answer at once or the record does not open; then
+    /// `load` says why. May block on reads of the disk and the key.
     ///
     /// # Errors
     /// If the store or the key cannot be used.
@@ -86,7 +86,7 @@ impl SealedSessions {
         Ok(self.store.list(Some(owner)).await?)
     }
 
-    /// Like [`list`](Self::list), if the store can answer at once.
+    /// [`list`](Self::list) without waiting. `None` if the store cannot answer at once.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -103,10 +103,10 @@ impl SealedSessions {
         Ok(LockedSession { sessions: self.clone(), key: key.clone(), locked })
     }
 
-    /// Checks that the key opens what is stored; of many sessions the first hundred.
+    /// Checks that the key opens the stored sessions, at most a hundred of them.
     ///
     /// # Errors
-    /// If the key is missing or another one.
+    /// If the key is missing or does not open a session.
     pub async fn check_readable(&self) -> Result<()> {
         let keys = self.keys.clone();
         off_thread(move || Ok(keys.check()?)).await?;
@@ -116,10 +116,10 @@ impl SealedSessions {
         Ok(())
     }
 
-    /// Checks that a session could be saved. Creates the store and the key if need be.
+    /// Checks that a session could be saved. Creates the store and the key if necessary.
     ///
     /// # Errors
-    /// If one could not.
+    /// If the store or the key cannot be written.
     pub async fn check_writable(&self) -> Result<()> {
         self.store.check_writable().await?;
         let keys = self.keys.clone();
@@ -133,7 +133,7 @@ impl SealedSessions {
     /// If it could not be saved.
     pub async fn put_pending(&self, key: &SessionKey, state: &str, value: &[u8], lifetime: Duration) -> Result<()> {
         let keys = self.keys.clone();
-        let seal = off_thread(move || Ok(keys.open_or_make()?)).await?;
+        let seal = off_thread(move || Ok(keys.open_or_create()?)).await?;
         let hash = <[u8; 32]>::from(Sha256::digest(state));
         let sealed = seal.seal(&pending_data(key, &hash), value)?;
         let now = self.store.load(key).await?.now;
@@ -170,35 +170,30 @@ impl SealedSessions {
         if let Some(session) = open(&seal, key, record, time) {
             return Ok((time, Some(session)));
         }
-        // Damage, or a newer version, is the better reason.
+        // Damage or a newer version explains it better.
         self.store.check().await?;
         Err(SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() })
     }
 }
 
-/// What a pending sign-in is bound to: each part with its length before it.
+/// The associated data of a pending sign-in.
 fn pending_data(key: &SessionKey, state_hash: &[u8; 32]) -> Vec<u8> {
-    let mut data = b"nexus pending sign-in 1".to_vec();
-    for part in [key.provider.as_bytes(), key.owner.as_bytes(), state_hash] {
-        data.extend((part.len() as u64).to_le_bytes());
-        data.extend(part);
-    }
-    data
+    associated_data(b"nexus pending sign-in 1", &[key.provider.as_bytes(), key.owner.as_bytes(), state_hash])
 }
 
-/// A session while its lock is held: the only way to its refresh token, and to changing it.
+/// A locked session. Only its holder can read the refresh token and change the session.
 pub struct LockedSession {
     sessions: SealedSessions,
     key: SessionKey,
     locked: Box<dyn LockedRecord>,
 }
 
-/// What is stored under a lock.
+/// The result of [`LockedSession::load`].
 #[derive(Debug)]
 pub struct LockedLoad {
     /// The store's time.
     pub time: StoreTime,
-    /// The generation, or 0 where nothing is stored.
+    /// The generation, or 0 if nothing is stored.
     pub generation: i64,
     /// The session, if there is one, or why it cannot be opened.
     pub session: Result<Option<StoredSession>>,
@@ -217,36 +212,36 @@ impl LockedSession {
         Ok(LockedLoad { time, generation, session })
     }
 
-    /// Reserves what a commit needs.
+    /// Reserves the disk space for a commit.
     ///
     /// # Errors
-    /// If there is no room.
+    /// If there is not enough space.
     pub async fn reserve(&mut self) -> Result<()> {
         Ok(self.locked.reserve().await?)
     }
 
-    /// Commits that the session's refresh token is about to be spent.
+    /// Records that the session's refresh token is about to be sent.
     ///
     /// # Errors
-    /// If the store cannot be written; then the token must not be spent.
+    /// If the store cannot be written. Then the token must not be sent.
     pub async fn begin_refresh(&mut self, session: &mut Session) -> Result<()> {
         self.locked.begin_refresh(session.generation, session.now()).await?;
         session.attempts += 1;
         Ok(())
     }
 
-    /// Saves a session in place of the generation that was spent, or of none (0).
+    /// Saves a session in place of the generation `expected`, or of none (0).
     ///
     /// # Errors
     /// If it could not be saved.
-    pub async fn commit(&mut self, spent: i64, stored: &StoredSession) -> Result<()> {
+    pub async fn commit(&mut self, expected: i64, stored: &StoredSession) -> Result<()> {
         let keys = self.sessions.keys.clone();
-        let seal = off_thread(move || Ok(keys.open_or_make()?)).await?;
+        let seal = off_thread(move || Ok(keys.open_or_create()?)).await?;
         let sealed = record::seal(&seal, &self.key, stored)?;
-        Ok(self.locked.commit(spent, &sealed).await?)
+        Ok(self.locked.commit(expected, &sealed).await?)
     }
 
-    /// Saves that a refresh failed; with `failed` none, nothing was sent.
+    /// Saves that a refresh failed. If `failed` is `None`, nothing was sent.
     ///
     /// # Errors
     /// If it could not be saved.
@@ -267,7 +262,7 @@ impl LockedSession {
         Ok(self.locked.amend(stored.session.generation, bytes).await?)
     }
 
-    /// Saves that the authorization server ended the session. It is not deleted, so that no program asks again.
+    /// Saves that the authorization server ended the session. It is not deleted, so that no process sends the token again.
     ///
     /// # Errors
     /// If it could not be saved.

@@ -1,4 +1,4 @@
-//! A session: what a sign-in leaves behind.
+//! A session: the tokens of a sign-in.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::oauth::{self, TokenResponse};
 use crate::provider::{ClientAuth, ProviderConfig, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
-/// The store's time when a session was loaded, measured on by the monotonic clock of this process.
+/// The store's time. It advances with the monotonic clock of this process.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreTime {
     read: i64,
@@ -19,7 +19,7 @@ pub struct StoreTime {
 }
 
 impl StoreTime {
-    /// The store's time as it was read just now, in Unix seconds.
+    /// The store's time that was read just now, in Unix seconds.
     pub fn read_now(read: i64) -> Self {
         Self { read, at: Instant::now() }
     }
@@ -33,7 +33,7 @@ impl StoreTime {
 /// A session without its refresh token.
 #[derive(Debug)]
 pub struct Session {
-    /// Incremented by every renewal. Tells whether the session was renewed without comparing secrets.
+    /// Incremented by every refresh. Tells whether the session was refreshed, without comparing secrets.
     pub generation: i64,
     /// The access token (RFC 6749, section 1.4).
     pub access_token: AccessToken,
@@ -43,21 +43,21 @@ pub struct Session {
     pub scopes: Vec<String>,
     /// When the access token was requested, in Unix seconds of the store's time.
     pub issued_at: i64,
-    /// When it expires, in Unix seconds of the store's time; none if the server does not say.
+    /// When it expires, in Unix seconds of the store's time. `None` if the server does not say.
     pub expires_at: Option<i64>,
-    /// Further members of the token response.
+    /// The other members of the token response.
     pub metadata: Map<String, Value>,
     /// The client and servers it belongs to.
     pub binding: SessionBinding,
     /// Whether there is a refresh token.
     pub refreshable: bool,
-    /// When the authorization server ended it, in Unix seconds, if it did.
+    /// When the authorization server ended the session, in Unix seconds.
     pub ended_at: Option<i64>,
-    /// How many refreshes were begun.
+    /// The number of refreshes that were begun.
     pub attempts: i64,
-    /// Why the last refresh failed, if it did.
+    /// The failure of the last refresh, if it failed.
     pub failed: Option<FailedRefresh>,
-    /// Since when a refresh is in flight, or its answer lost, in Unix seconds.
+    /// Since when a refresh is in flight, or its response lost, in Unix seconds.
     pub refreshing_since: Option<i64>,
     /// The list of models that was saved with the session, as JSON.
     pub models: Option<String>,
@@ -69,7 +69,7 @@ pub struct Session {
 /// readable only while the session is locked.
 #[derive(Debug)]
 pub struct StoredSession {
-    /// Random; stays the same from the sign-in to the end of the session.
+    /// Random. It stays the same from the sign-in to the end of the session.
     pub(super) id: [u8; 16],
     /// The session.
     pub session: Session,
@@ -82,15 +82,15 @@ pub struct StoredSession {
 /// The client and servers that a session belongs to. Its tokens are sent nowhere else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionBinding {
-    /// The client it was issued to.
+    /// The client that the tokens were issued to.
     pub client_id: String,
     /// How that client authenticates.
     pub client_auth: ClientAuth,
-    /// Where it is renewed.
+    /// The token endpoint.
     pub token_url: Url,
-    /// Where it is revoked, if anywhere.
+    /// The revocation endpoint, if there is one.
     pub revoke_url: Option<Url>,
-    /// Where its access token is good, if the provider has an API.
+    /// The API, if there is one.
     pub api_url: Option<Url>,
 }
 
@@ -105,24 +105,23 @@ impl Session {
         oauth::account(&self.metadata)
     }
 
-    /// Whether revoking one of the two sessions is sure not to revoke the other: their servers have different names,
-    /// or they belong to different clients, different grants by the server's `grant_id`, or different accounts.
+    /// Whether revoking one of the two sessions is sure not to revoke the other: they have different servers, clients,
+    /// grants (the server's `grant_id`) or accounts.
     ///
-    /// A server may count everything that one user granted to one client as one grant, and revoke all its sessions
-    /// with any of its tokens (RFC 7009, section 2.1). Keycloak's `session_state` proves nothing: until 2025 it
-    /// ended all sessions of a user with a client at once.
+    /// A server may treat all sign-ins of one user with one client as one grant, and revoke it with any of its tokens
+    /// (RFC 7009, section 2.1). Keycloak's `session_state` proves nothing: until 2025, Keycloak ended all sessions of a
+    /// user with a client at once.
     pub fn is_apart_from(&self, other: &Self) -> bool {
         let (mine, others) = (oauth::grant_id(&self.metadata), oauth::grant_id(&other.metadata));
         self.binding.token_url.host() != other.binding.token_url.host()
             || self.binding.client_id != other.binding.client_id
             || match mine.zip(others) {
                 Some((mine, others)) => mine != others,
-                None => oauth::are_two_people(&self.metadata, &other.metadata),
+                None => oauth::accounts_differ(&self.metadata, &other.metadata),
             }
     }
 
-    /// Refuses a session that belongs to another client or server than the configuration names. What the
-    /// configuration leaves open is taken from the session.
+    /// Checks that the session belongs to the configured client and servers. What the configuration omits is not checked.
     ///
     /// # Errors
     /// [`SessionError::BoundElsewhere`], naming the setting.
@@ -159,7 +158,7 @@ impl StoredSession {
     /// generation of the session that it replaces, or 0.
     ///
     /// # Errors
-    /// Without random numbers.
+    /// [`SessionError::Seal`] without random bytes.
     pub fn signed_in(
         response: TokenResponse,
         issued_at: i64,
@@ -189,8 +188,8 @@ impl StoredSession {
         Ok(Self { id: Seal::random()?, session, refresh_token: response.refresh_token, client_secret })
     }
 
-    /// The next generation of this session. What the token response does not repeat stays: the refresh token (RFC
-    /// 6749, section 6), the scopes, the metadata.
+    /// The next generation of this session. A refresh token (RFC 6749, section 6), scopes and metadata that are not in
+    /// the token response stay.
     pub fn renewed(self, response: TokenResponse, issued_at: i64) -> Self {
         let Self { id, session, refresh_token, client_secret } = self;
         let refresh_token = response.refresh_token.or(refresh_token);
@@ -201,7 +200,7 @@ impl StoredSession {
             scopes: response.scopes.unwrap_or(session.scopes),
             issued_at,
             expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
-            metadata: oauth::joined(session.metadata, response.metadata),
+            metadata: oauth::merge_metadata(session.metadata, response.metadata),
             refreshable: refresh_token.is_some(),
             ended_at: None,
             failed: None,

@@ -1,4 +1,4 @@
-//! Shows that a store keeps the [contract](super). Run it in a test of the store, against an empty store:
+//! Checks that a store keeps the [contract](super). Run it in a test, against an empty store:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,7 +32,7 @@ pub trait Subject: Send + Sync {
     /// Opens another handle on the same data, as another process would.
     fn open(&self) -> Arc<dyn SessionStore>;
 
-    /// Makes the store lose every lock that is held, and tells whether it can: `false` where locks are never lost.
+    /// Makes the store lose all locks. Returns `false` if its locks cannot be lost.
     fn lose_locks(&self) -> bool {
         false
     }

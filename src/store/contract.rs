@@ -10,7 +10,7 @@ use super::error::StoreError;
 /// A boxed future, which keeps the traits object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What the operations of a store return.
+/// The result of an operation of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Which session: a provider and an owner.
@@ -18,7 +18,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub struct SessionKey {
     /// The provider's name.
     pub provider: String,
-    /// The owner: a web application's user, or empty on the command line.
+    /// The owner, such as a user of a web application. The command line uses the empty text.
     pub owner: String,
 }
 
@@ -88,10 +88,10 @@ pub trait SessionStore: Send + Sync {
         "the session store".into()
     }
 
-    /// The session and the store's time. Takes no lock.
+    /// The session and the store's time. Does not lock the session.
     fn load<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Loaded>>;
 
-    /// Like `load`, if the store can answer at once and without a runtime.
+    /// `load` without waiting and without a runtime. `None` if the store cannot do that.
     fn try_load(&self, key: &SessionKey) -> Option<Result<Loaded>> {
         let _ = key;
         None
@@ -100,7 +100,7 @@ pub trait SessionStore: Send + Sync {
     /// The sessions of one owner, or of all owners where none is given, ordered by owner and provider.
     fn list<'a>(&'a self, owner: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Listed>>>;
 
-    /// Like `list`, if the store can answer at once and without a runtime.
+    /// `list` without waiting and without a runtime. `None` if the store cannot do that.
     fn try_list(&self, owner: Option<&str>) -> Option<Result<Vec<Listed>>> {
         let _ = owner;
         None
@@ -121,8 +121,7 @@ pub trait SessionStore: Send + Sync {
         expires_at: i64,
     ) -> BoxFuture<'a, Result<()>>;
 
-    /// Removes a pending sign-in and returns it. Of several concurrent calls exactly one gets it. An expired one is
-    /// as good as none.
+    /// Removes a pending sign-in and returns it, unless it has expired. Exactly one of several concurrent calls gets it.
     fn take_pending<'a>(&'a self, owner: &'a str, state_hash: [u8; 32]) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 
     /// The registered client (RFC 7591) for an issuer and exactly this redirect URI, if one is kept.
@@ -156,9 +155,9 @@ pub trait LockedSession: Send {
     /// it is set. Reserves what the commit needs. Must be durable before it returns.
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>>;
 
-    /// Replaces the session if its generation is still `spent`, lock or not; `spent` is 0 where there was none.
-    /// Clears `refreshing_since` and `ended_at`.
-    fn commit<'a>(&'a mut self, spent: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>>;
+    /// Replaces the session if its generation is still `expected`, even if the lock was lost. `expected` is 0 if there is
+    /// no session. Clears `refreshing_since` and `ended_at`.
+    fn commit<'a>(&'a mut self, expected: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>>;
 
     /// Records that a refresh failed: sets `refreshing_since`, and replaces the sealed bytes if any are given.
     fn fail(
@@ -174,6 +173,6 @@ pub trait LockedSession: Send {
     /// Records that the authorization server ended the session: sets `ended_at` and `refreshing_since`.
     fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>>;
 
-    /// Deletes the session, whatever its generation. That there is none is no error.
+    /// Deletes the session if it exists, whatever its generation.
     fn delete(&mut self) -> BoxFuture<'_, Result<()>>;
 }

@@ -1,5 +1,4 @@
-//! Opens, migrates and writes the program's SQLite files. The only file that names rusqlite; other files write
-//! their statements with what is re-exported here.
+//! Opens, migrates and writes SQLite files. The only file that uses rusqlite.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,25 +13,25 @@ use crate::private_fs::{self, Privacy};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-/// One of our files while it is open.
+/// An open database.
 pub type Connection = rusqlite::Connection;
 
-/// How long one process waits for another's write, or for a program that looks into the file.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for a database that another process has locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What sets one of our databases apart from the others.
+/// The schema and settings of a database.
 #[derive(Debug)]
 pub struct Kind {
-    /// What marks the file as ours.
+    /// SQLite's `application_id`.
     pub application_id: i64,
-    /// Step n leads from version n to n + 1; `user_version` counts those done. A released step is
-    /// never edited, only followed.
+    /// The migrations: step n leads from version n to n + 1, and `user_version` is the version. A released step must not
+    /// be changed.
     pub steps: &'static [&'static str],
-    /// Pragmas that are set before a write.
+    /// Pragmas for writing.
     pub writing: &'static str,
 }
 
-/// A database, opened anew for everything that is done with it.
+/// A database. It is opened for each operation.
 #[derive(Debug, Clone)]
 pub struct Database {
     path: PathBuf,
@@ -46,15 +45,14 @@ impl Kind {
         i64::try_from(self.steps.len()).unwrap_or(i64::MAX)
     }
 
-    /// Brings a database to the current version, step by step in one transaction. A version from the
-    /// future is left alone.
+    /// Migrates a database to the current version in one transaction. A newer version is not changed.
     pub fn migrate(&self, connection: &mut Connection) -> Rows<i64> {
         let found = version(connection)?;
         if found >= self.current() {
             return Ok(found);
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Somebody else may have been faster.
+        // Another process may have migrated it meanwhile.
         let found = version(&transaction)?;
         if found >= self.current() {
             return Ok(found);
@@ -74,13 +72,13 @@ fn version(connection: &Connection) -> Rows<i64> {
 }
 
 impl Database {
-    /// A database at this path. Nothing is read or made yet.
+    /// A database at this path. Nothing is read or created yet.
     pub fn new(path: PathBuf, kind: &'static Kind, privacy: Privacy) -> Self {
         Self { path, kind, privacy }
     }
 
-    /// Checks its files with another [`Privacy`].
-    pub fn guarded(self, privacy: Privacy) -> Self {
+    /// Sets how its files are checked.
+    pub fn with_privacy(self, privacy: Privacy) -> Self {
         Self { privacy, ..self }
     }
 
@@ -88,8 +86,7 @@ impl Database {
         &self.path
     }
 
-    /// Runs `work` in a transaction that has the write lock from its beginning, so that it never fails midway for
-    /// another writer.
+    /// Runs `work` in a transaction that has the write lock from the start, so that another writer cannot make it fail.
     pub fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Rows<T>) -> Result<T> {
         let mut connection = self.open_for_writing()?;
         let done = || {
@@ -98,67 +95,66 @@ impl Database {
             transaction.commit()?;
             Ok(value)
         };
-        done().map_err(|error| self.broken(&error))
+        done().map_err(|error| self.sqlite_error(&error))
     }
 
-    /// Runs one statement, which is a transaction of its own. Returns how many rows it changed.
+    /// Runs one statement. Returns the number of changed rows.
     pub fn execute(&self, statement: &str, values: impl Params) -> Result<usize> {
-        self.open_for_writing()?.execute(statement, values).map_err(|error| self.broken(&error))
+        self.open_for_writing()?.execute(statement, values).map_err(|error| self.sqlite_error(&error))
     }
 
-    /// The rows of a query; none where nothing was ever written.
+    /// The rows of a query. Empty if the database does not exist.
     pub fn rows<T>(&self, query: &str, values: impl Params, read: impl Fn(&Row<'_>) -> Rows<T>) -> Result<Vec<T>> {
         let Some(connection) = self.open_existing()? else { return Ok(Vec::new()) };
-        match version(&connection).map_err(|error| self.broken(&error))? {
-            0 => return self.sound(&connection).map(|()| Vec::new()),
-            version => self.check_version(version)?,
+        match version(&connection).map_err(|error| self.sqlite_error(&error))? {
+            0 => return self.check_integrity(&connection).map(|()| Vec::new()),
+            version => self.reject_newer(version)?,
         }
         let rows =
             connection.prepare(query).and_then(|mut statement| statement.query_map(values, |row| read(row))?.collect());
-        rows.map_err(|error| self.broken(&error))
+        rows.map_err(|error| self.sqlite_error(&error))
     }
 
-    /// Writes the header once more, which proves that it can be written.
-    pub fn prove_writable(&self) -> Result<()> {
+    /// Checks that the database is writable by rewriting its header.
+    pub fn check_writable(&self) -> Result<()> {
         let written = self.open_for_writing()?.pragma_update(None, "user_version", self.kind.current());
-        written.map_err(|error| self.broken(&error))
+        written.map_err(|error| self.sqlite_error(&error))
     }
 
-    /// Makes sure that the file is whole.
-    pub fn sound(&self, connection: &Connection) -> Result<()> {
+    /// Checks the integrity of the file.
+    pub fn check_integrity(&self, connection: &Connection) -> Result<()> {
         match connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
             Ok(found) if found == "ok" => Ok(()),
             Ok(_) => Err(self.damaged()),
-            Err(error) => Err(self.broken(&error)),
+            Err(error) => Err(self.sqlite_error(&error)),
         }
     }
 
-    /// Why a query was not understood. Asked only when one was not: the hot path pays nothing for it.
-    /// An older shape is brought up to date, and nothing is said; nor of a file whose first shape
-    /// never got committed.
-    pub fn misunderstood(&self, connection: &Connection, error: &rusqlite::Error) -> Result<Older> {
+    /// Handles a failed query: migrates a database of an older version, or returns the error. The version is checked only
+    /// here, which keeps successful queries fast.
+    pub fn query_failed(&self, connection: &Connection, error: &rusqlite::Error) -> Result<Found> {
         match version(connection) {
-            Ok(0) if is_missing_table(error) => self.sound(connection).map(|()| Older::Empty),
-            Ok(version) if version > self.kind.current() => self.check_version(version).map(|()| Older::Empty),
+            Ok(0) if is_missing_table(error) => self.check_integrity(connection).map(|()| Found::Empty),
+            Ok(version) if version > self.kind.current() => self.reject_newer(version).map(|()| Found::Empty),
             Ok(version) if (1..self.kind.current()).contains(&version) => {
-                self.open_for_writing().map(|_| Older::Mended)
+                self.open_for_writing().map(|_| Found::Migrated)
             }
             Ok(_) if is_missing_table(error) => Err(self.damaged()),
-            _ => Err(self.broken(error)),
+            _ => Err(self.sqlite_error(error)),
         }
     }
 
     /// Refuses a database that a newer version of this program wrote.
-    pub fn known_version(&self, connection: &Connection) -> Result<()> {
-        let version = version(connection).map_err(|error| self.broken(&error))?;
-        self.check_version(version)
+    pub fn check_version(&self, connection: &Connection) -> Result<()> {
+        let version = version(connection).map_err(|error| self.sqlite_error(&error))?;
+        self.reject_newer(version)
     }
 
     pub fn open_existing(&self) -> Result<Option<Connection>> {
         match self.privacy.check(&self.path) {
             Ok(()) => self.check_journals().and_then(|()| self.connect()).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unusable(error)),
+            Err(error) => Err(self.io_error(error)),
         }
     }
 
@@ -166,30 +162,27 @@ impl Database {
         let made = || {
             private_fs::survive_file_limit();
             self.path.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
-            // SQLite gives its journal the database's mode, so the database must be born private. A
-            // database that is there is not opened here: to close it would, by the rules of POSIX,
-            // free every lock that another thread of this process has on it through SQLite.
+            // SQLite gives its journal the mode of the database, so the database is created private. An existing
+            // database is not opened here: closing it would release the POSIX locks of SQLite in this process.
             match private_fs::create(&self.path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
                 _ => self.privacy.check(&self.path),
             }
         };
-        made().map_err(|error| self.unusable(error))?;
+        made().map_err(|error| self.io_error(error))?;
         self.check_journals()?;
         let mut connection = self.connect()?;
         let prepared = connection.execute_batch(self.kind.writing).and_then(|()| self.kind.migrate(&mut connection));
-        let version = prepared.map_err(|error| self.broken(&error))?;
-        self.check_version(version).map(|()| connection)
+        let version = prepared.map_err(|error| self.sqlite_error(&error))?;
+        self.reject_newer(version).map(|()| connection)
     }
 
-    /// What a journal holds is played back into the database, so it must be ours as well: the one that we
-    /// write, and the two of the other kind, which SQLite believes wherever it finds them.
+    /// Checks the journals, which SQLite plays back into the database: the rollback journal and those of WAL mode.
     fn check_journals(&self) -> Result<()> {
         for ending in ["-journal", "-wal", "-shm"] {
             let mut journal = self.path.clone().into_os_string();
             journal.push(ending);
             let journal = PathBuf::from(journal);
-            // The folder was looked at with the database.
             match self.privacy.check_file(&journal) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(StoreError::file(&journal, FileProblem::Journal(Arc::new(error))));
@@ -201,16 +194,16 @@ impl Database {
     }
 
     fn connect(&self) -> Result<Connection> {
-        // No SQLITE_OPEN_URI: a path that begins with `file:` is a path. No CREATE: see above.
+        // Without SQLITE_OPEN_URI, because a path may begin with `file:`, and without SQLITE_OPEN_CREATE.
         let open = |access| Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX);
         open(OpenFlags::SQLITE_OPEN_READ_WRITE)
-            // A folder that cannot be written to can still be read from.
+            // The folder may be read-only.
             .or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_ONLY))
-            .and_then(|connection| connection.busy_timeout(PATIENCE).map(|()| connection))
-            .map_err(|error| self.broken(&error))
+            .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection))
+            .map_err(|error| self.sqlite_error(&error))
     }
 
-    fn check_version(&self, version: i64) -> Result<()> {
+    fn reject_newer(&self, version: i64) -> Result<()> {
         if version <= self.kind.current() {
             return Ok(());
         }
@@ -222,19 +215,19 @@ impl Database {
     }
 
     /// An error of the operating system about this file.
-    pub fn unusable(&self, error: io::Error) -> StoreError {
-        self.unusable_beside(&self.path, error)
+    pub fn io_error(&self, error: io::Error) -> StoreError {
+        self.io_error_at(&self.path, error)
     }
 
     /// An error about a file beside this one. A lack of disk space is reported for this file, which has to grow.
-    pub fn unusable_beside(&self, path: &Path, error: io::Error) -> StoreError {
+    pub fn io_error_at(&self, path: &Path, error: io::Error) -> StoreError {
         match FileProblem::of_disk(&error, &self.path) {
             Some(problem) => StoreError::file(&self.path, problem),
             None => StoreError::file(path, FileProblem::Refused(Arc::new(error))),
         }
     }
 
-    pub fn broken(&self, error: &rusqlite::Error) -> StoreError {
+    pub fn sqlite_error(&self, error: &rusqlite::Error) -> StoreError {
         let problem = match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => FileProblem::Damaged,
             Some(ErrorCode::DiskFull) => FileProblem::DiskFull,
@@ -247,13 +240,13 @@ impl Database {
     }
 }
 
-/// What became of a file of an older shape.
+/// What [`Database::query_failed`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Older {
-    /// There is nothing in it yet.
+pub enum Found {
+    /// The database is empty.
     Empty,
-    /// It has its current shape now: ask again.
-    Mended,
+    /// The database was migrated. Repeat the query.
+    Migrated,
 }
 
 fn is_missing_table(error: &rusqlite::Error) -> bool {
@@ -295,7 +288,7 @@ mod tests {
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         own.busy_timeout(Duration::ZERO).unwrap();
         let locked = own.query_row("SELECT 1 FROM sqlite_schema", [], |_| Ok(())).unwrap_err();
-        let error = Database::new(path, &KIND, Privacy::default()).broken(&locked);
+        let error = Database::new(path, &KIND, Privacy::default()).sqlite_error(&locked);
         assert!(matches!(error, StoreError::File { problem: FileProblem::Locked, .. }), "{error:?}");
         assert_eq!(error.class(), ErrorClass::Temporary);
     }
@@ -315,18 +308,18 @@ mod tests {
         let path = home.path().join("it.db");
         let database = Database::new(path.clone(), &KIND, Privacy::default());
         let ask = |connection: &Connection| connection.query_row("SELECT y FROM first", [], |row| row.get::<_, i64>(0));
-        let asked = || -> Result<Older> {
+        let asked = || -> Result<Found> {
             let connection = database.open_existing()?.unwrap();
             let error = ask(&connection).unwrap_err();
-            database.misunderstood(&connection, &error)
+            database.query_failed(&connection, &error)
         };
         private_fs::create(&path).unwrap();
-        assert_eq!(asked().unwrap(), Older::Empty);
+        assert_eq!(asked().unwrap(), Found::Empty);
         let connection = Connection::open(&path).unwrap();
         connection
             .execute_batch("CREATE TABLE first(x); INSERT INTO first VALUES (1); PRAGMA user_version = 1")
             .unwrap();
-        assert_eq!(asked().unwrap(), Older::Mended);
+        assert_eq!(asked().unwrap(), Found::Migrated);
         connection.execute("UPDATE first SET y = 2", []).unwrap();
         assert_eq!(ask(&connection).unwrap(), 2);
         connection.execute_batch("DROP TABLE first").unwrap();

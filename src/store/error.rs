@@ -1,4 +1,4 @@
-//! What can go wrong in a store.
+//! Errors of a store.
 
 use std::error::Error;
 use std::io;
@@ -12,17 +12,17 @@ use crate::time;
 /// Any other error as a cause. Shared, so that errors can be cloned.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why a store did not do what it was asked for.
+/// Why an operation of a store failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The session's lock was not free within the time given.
-    #[error("another nexus has been renewing this session for {} and is not done", time::span(time::rounded_up(*waited)))]
+    #[error("another nexus process has been refreshing this session for {}", time::span(time::rounded_up(*waited)))]
     Busy {
         /// How long was waited.
         waited: Duration,
     },
-    /// The session's generation is not the one that the write names. Nothing was written.
+    /// The stored session has another generation than the write expects. Nothing was written.
     #[error("the stored session was replaced by another process")]
     Superseded,
     /// The lock was lost before the write. Nothing was written.
@@ -37,10 +37,10 @@ pub enum StoreError {
         #[source]
         problem: FileProblem,
     },
-    /// The store does not answer; the same call may succeed later. For stores over a network.
-    #[error("the session store does not answer: {0}")]
+    /// The store is unavailable, and the same call may succeed later. For stores over a network.
+    #[error("the session store is unavailable: {0}")]
     Unavailable(#[source] Cause),
-    /// The store refuses; repeating the call does not help.
+    /// The store failed, and repeating the call does not help.
     #[error("the session store failed: {0}")]
     Failed(#[source] Cause),
 }
@@ -60,25 +60,25 @@ pub enum FileProblem {
     #[error("the disk is full")]
     DiskFull,
     /// The user's quota is used up.
-    #[error("your share of the disk is used up")]
+    #[error("the disk quota is used up")]
     QuotaExceeded,
     /// The limit on the size of files (`RLIMIT_FSIZE`) is too low.
-    #[error("files may not grow large enough in {}", file.display())]
+    #[error("the limit on file sizes is too low for {}", file.display())]
     FileTooLarge {
         /// The file that has to grow.
         file: PathBuf,
     },
-    /// The file, its folder or its file system is read-only for this user.
-    #[error("this file or its folder cannot be written")]
+    /// The file, its folder or its file system is not writable.
+    #[error("the file or its folder is not writable")]
     NotWritable,
-    /// Another program keeps the database locked. Temporary.
-    #[error("another program keeps this file locked")]
+    /// The database is locked by another process. Retrying may help.
+    #[error("the file is locked by another process")]
     Locked,
     /// The database is damaged.
-    #[error("this file is damaged; nothing in it was changed")]
+    #[error("the file is damaged; it was not changed")]
     Damaged,
     /// A newer version of this program wrote the database.
-    #[error("a newer nexus wrote this file (version {version}); this one leaves it alone")]
+    #[error("the file was written by a newer nexus (version {version}); it was not changed")]
     NewerVersion {
         /// The version of its schema.
         version: i64,
@@ -87,9 +87,9 @@ pub enum FileProblem {
     #[error("{0}")]
     Journal(#[source] Arc<io::Error>),
     /// A lock file that cannot be used.
-    #[error("the lock cannot be taken: {0}")]
+    #[error("the lock cannot be acquired: {0}")]
     Lock(#[source] Arc<io::Error>),
-    /// A folder that cannot be made or written.
+    /// A folder that cannot be created or written.
     #[error("{problem}")]
     Folder {
         /// The nearest folder that exists.
@@ -106,14 +106,14 @@ pub enum FileProblem {
 }
 
 impl FileProblem {
-    /// What an error of the operating system means for a disk: no room, no permission, or neither.
-    /// `file` is the file that has to grow.
+    /// Classifies an error of the operating system, if it is about disk space or permissions. `file` is the file that
+    /// has to grow.
     pub fn of_disk(error: &io::Error, file: &Path) -> Option<Self> {
         match error.kind() {
             io::ErrorKind::StorageFull => Some(Self::DiskFull),
             io::ErrorKind::QuotaExceeded => Some(Self::QuotaExceeded),
             io::ErrorKind::FileTooLarge => Some(Self::FileTooLarge { file: file.to_owned() }),
-            // What this program itself refuses has no number.
+            // Errors of this library have no number.
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
                 Some(Self::NotWritable)
             }

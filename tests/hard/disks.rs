@@ -135,7 +135,7 @@ fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
         return std::io::stderr().write_all(said.as_bytes()).unwrap();
     };
     disk.fill();
-    let said = "error: [HOME]/data/sessions.db: your share of the disk is used up\n  delete some of your files, then \
+    let said = "error: [HOME]/data/sessions.db: the disk quota is used up\n  delete some of your files, then \
                 run the command again\n";
     assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: said);
     assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
@@ -241,7 +241,7 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
     sandbox.expire_access();
     let output = disk.run(&["chat", "x"]);
     assert_eq!(output.code, Some(1), "{output}");
-    let said = "error: [HOME]/data/sessions.db: this file or its folder cannot be written\n  make both writable, ";
+    let said = "error: [HOME]/data/sessions.db: the file or its folder is not writable\n  make both writable, ";
     assert!(output.stderr.starts_with(said), "{output}");
     assert_eq!(sandbox.refreshes_asked(), 0);
     disk.remount("rw");
@@ -274,7 +274,7 @@ fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_abo
     assert!(output.stderr.contains(said), "{output}");
     disk.remount("rw");
     let next = disk.run(&["oauth", "token"]);
-    assert!(next.code == Some(4) && next.stderr.contains(" was cut off before its answer could be saved\n"), "{next}");
+    assert!(next.code == Some(4) && next.stderr.contains(" was cut off before its response was saved\n"), "{next}");
 }
 
 #[test]

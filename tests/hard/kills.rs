@@ -114,10 +114,7 @@ fn refreshed_or_told(nexus: &Nexus, sandbox: Sandbox, at: &str) {
     let next = nexus.run(&["oauth", "token"]);
     if spent && !saved {
         assert_eq!(next.code, Some(4), "{at}\n{next}");
-        assert!(
-            next.stderr.contains(" was cut off before its answer could be saved\n  run `nexus oauth start"),
-            "{next}"
-        );
+        assert!(next.stderr.contains(" was cut off before its response was saved\n  run `nexus oauth start"), "{next}");
     } else {
         assert_eq!(next.code, Some(0), "{at}\n{next}");
         assert_eq!(sandbox.refreshes(), 1, "{at}\nonce and not again");

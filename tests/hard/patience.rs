@@ -50,7 +50,7 @@ fn nobody_waits_for_ever_for_a_process_that_does_not_go_on() {
     // As if somebody had pressed Ctrl-Z at the wrong moment.
     assert!(std::process::Command::new("kill").args(["-STOP", &stopped.id().to_string()]).status().unwrap().success());
     let output = nexus.run(&["oauth", "token"]);
-    let said = "error: another nexus has been renewing this session for 2 minutes and is not done\n";
+    let said = "error: another nexus process has been refreshing this session for 2 minutes\n";
     assert!(output.code == Some(75) && output.stderr.contains(said), "{output}");
     stopped.kill().unwrap();
     stopped.wait().unwrap();

@@ -143,8 +143,7 @@ fn half_an_answer_never_passes_for_a_whole_one() {
         let output = nexus.run(&["chat", "x"]);
         assert_eq!((output.code, &*output.stdout), (Some(1), "half"), "{output}");
         let said = format!(
-            "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: \
-             {why}\n  ask again\n"
+            "note: what was printed is not the whole answer\nerror: the answer from [SERVER] was cut off: {why}\n  ask again\n"
         );
         assert_eq!(output.stderr, said);
     }
@@ -195,7 +194,7 @@ fn how_an_answer_ends_is_told_apart() {
         ),
         (
             "model_context_window_exceeded",
-            "note: what was printed is not the whole answer\nerror: the conversation no longer fits into the model's context\n  shorten the input, or use a model with a larger context\n",
+            "note: what was printed is not the whole answer\nerror: the conversation exceeds the model's context window\n  shorten the input, or use a model with a larger context\n",
             1,
         ),
     ] {
@@ -305,7 +304,7 @@ fn a_second_401_is_a_clear_failure() {
     sandbox.script(Endpoint::Messages, [Scripted::json(401, &refusal), Scripted::json(401, &refusal)]);
     assert_output!(
         nexus.run(&["chat", "x"]), 4, stdout: "",
-        stderr: "error: a fresh access token was refused: [SERVER] answered 401 authentication_error: Invalid bearer \
+        stderr: "error: the API rejected a fresh access token: [SERVER] answered 401 authentication_error: Invalid bearer \
                  token\n  run `nexus oauth start`\n",
     );
     assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "nothing loops");
@@ -365,7 +364,7 @@ fn a_list_of_models_is_asked_for_again_where_that_may_help() {
     let (sandbox, nexus) = signed_in();
     let busy = || Scripted::text(503, "text/plain", "").header("retry-after-ms", "1");
     sandbox.script(Endpoint::Models, [busy(), busy()]);
-    let note = |number| format!("note: [SERVER] answered 503; trying again in 1 ms ({number} of 2)\n");
+    let note = |number| format!("note: [SERVER] answered 503; retrying in 1 ms ({number} of 2)\n");
     let listed = "sandbox-large\nsandbox-small\nsandbox-old\n";
     assert_output!(nexus.run(&["models"]), 0, stdout: listed, stderr: note(1) + &note(2));
     sandbox.script(Endpoint::Models, [busy(), busy(), busy()]);

@@ -101,7 +101,7 @@ fn what_a_model_is_known_not_to_do_is_not_asked_of_it() {
         assert_output!(
             nexus.run(&[&["chat", "x", "-m", "sandbox-small"], words].concat()), 2, stdout: "",
             stderr: format!(
-                "error: the model sandbox-small cannot be asked with {wanted}: its provider's list of models says so\n  \
+                "error: the model sandbox-small does not support {wanted}, according to the provider's list of models\n  \
                  drop that option, or choose another model with --model; `nexus models` refreshes the list\n"
             ),
         );
@@ -113,7 +113,7 @@ fn what_a_model_is_known_not_to_do_is_not_asked_of_it() {
         assert_eq!(asked(), before + 1, "{sent}");
     }
     let output = nexus.run(&["chat", "x", "--effort", "max"]);
-    assert!(output.stderr.contains("sandbox-large cannot be asked with --effort max: "), "{output}");
+    assert!(output.stderr.contains("sandbox-large does not support --effort max, "), "{output}");
     nexus.run(&["chat", "x", "--effort", "low", "-a", "a.pdf"]).ok();
     nexus.run(&["chat", "x", "--effort", "high"]).ok();
 }

@@ -111,7 +111,7 @@ fn an_answer_object_by_object() {
     let output = nexus.run(&["chat", "--output", "stream-json", "x"]);
     assert_eq!(output.code, Some(0), "{output}");
     let said = "[SERVER] answered 529 overloaded_error";
-    assert_eq!(output.stderr, format!("note: {said}; trying again in 1 ms (1 of 2)\n"));
+    assert_eq!(output.stderr, format!("note: {said}; retrying in 1 ms (1 of 2)\n"));
     assert_eq!(
         lines(&output),
         [
@@ -230,7 +230,7 @@ fn what_passes_is_asked_again_before_the_first_byte() {
         assert_eq!((output.code, asked(&sandbox) - before), (Some(0), 3), "{output}");
         let notes: Vec<_> = output.stderr.lines().collect();
         assert!(notes[0].starts_with("note: [SERVER] answered ") && notes[0].ends_with(" (1 of 2)"), "{output}");
-        assert!(notes[1].ends_with("; trying again in 1 ms (2 of 2)") && notes.len() == 2, "{output}");
+        assert!(notes[1].ends_with("; retrying in 1 ms (2 of 2)") && notes.len() == 2, "{output}");
     }
 }
 
@@ -255,7 +255,7 @@ fn what_does_not_pass_is_asked_once() {
         sandbox.script(Endpoint::Messages, [script]);
         let output = nexus.run(&["chat", "x"]);
         assert_eq!((output.code, asked(&sandbox) - before), (Some(code), 1), "{output}");
-        assert!(!output.stderr.contains("trying again"), "{output}");
+        assert!(!output.stderr.contains("retrying in"), "{output}");
     }
 }
 
@@ -267,7 +267,7 @@ fn retries_are_counted() {
         sandbox.script(Endpoint::Messages, vec![soon(503, "api_error"); tries]);
         let output = nexus.run(&["chat", "x", "--retries", retries]);
         assert_eq!((output.code, asked(&sandbox) - before), (Some(75), tries), "{output}");
-        assert_eq!(output.stderr.matches("trying again").count(), tries - 1, "{output}");
+        assert_eq!(output.stderr.matches("retrying in").count(), tries - 1, "{output}");
     }
 }
 

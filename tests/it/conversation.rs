@@ -179,7 +179,7 @@ fn a_history_that_cannot_be_kept_costs_no_answer() {
     assert_output!(
         nexus.run(&["chat", "--history", "x"]), 0,
         stdout: format!("You said: x {NOTE}\n"),
-        stderr: "note: not saved in the history: [HOME]/data/history.db: this is no file\n",
+        stderr: "note: not saved in the history: [HOME]/data/history.db: this is not a regular file\n",
     );
     let answer = nexus.run(&["chat", "--json", "--history", "x"]).json();
     assert_eq!((&answer["conversation"], &answer["error"]), (&json!(null), &json!(null)));

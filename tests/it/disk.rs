@@ -36,7 +36,7 @@ fn a_limit_on_the_size_of_files_kills_no_refresh_and_costs_no_token() {
             // While an old token lives it is used, with a word; the first time there is none.
             Some(0 | 1) => {
                 refused += 1;
-                assert!(output.stderr.contains("files may not grow large enough in [HOME]/"), "{bytes}: {output}");
+                assert!(output.stderr.contains("the limit on file sizes is too low for [HOME]/"), "{bytes}: {output}");
                 assert_eq!(sandbox.refreshes_asked(), asked, "{bytes}: nothing was spent");
             }
             _ => panic!("{bytes}: {output}"),
@@ -52,7 +52,7 @@ fn a_limit_on_the_size_of_files_sends_nobody_to_sign_in_and_loses_no_key() {
         let nexus = Nexus::at(&sandbox);
         let output = limited(&nexus, bytes, &["oauth", "start", "--no-browser"]);
         assert_eq!(output.code, Some(1), "{bytes}: {output}");
-        assert!(output.stderr.contains("files may not grow large enough in [HOME]/"), "{bytes}: {output}");
+        assert!(output.stderr.contains("the limit on file sizes is too low for [HOME]/"), "{bytes}: {output}");
         assert!(output.stderr.ends_with("raise the file size limit (`ulimit -f`), then run the command again\n"));
         assert_eq!(sandbox.requests().len(), 0);
         // What was begun is no hindrance.
@@ -68,7 +68,7 @@ fn a_limit_on_the_size_of_files_stops_a_key_on_its_way_and_it_stays_where_it_was
     let config = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
     nexus.configure(&format!("passphrase_file = \"pass\"\n{config}"));
     let output = limited(&nexus, 20, &["key", "move", "passphrase"]);
-    assert!(output.code == Some(1) && output.stderr.contains("files may not grow large enough"), "{output}");
+    assert!(output.code == Some(1) && output.stderr.contains("the limit on file sizes is too low"), "{output}");
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(0));
     assert_eq!(limited(&nexus, 4_096, &["key", "move", "passphrase"]).code, Some(0));
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(0));

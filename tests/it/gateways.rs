@@ -21,7 +21,7 @@ fn message(text: &str) -> Value {
 #[test]
 fn every_strange_answer_works_or_is_named() {
     const ITS_WORDS: &str = "  see the server's message above\n";
-    const NOTHING: &str = "error: [SERVER] answered with nothing at all\n  ask again\n";
+    const NOTHING: &str = "error: [SERVER] sent an empty answer\n  ask again\n";
     const LATER: &str = "  try again in a minute\n";
     const URLS: &str = "  check the provider's URLs in config.toml\n";
     let page = |title: &str| format!("<!DOCTYPE html><html><head><title>{title}</title></head><p>x</p></html>");
@@ -133,23 +133,21 @@ fn every_strange_answer_works_or_is_named() {
             Scripted::text(200, "text/html; charset=utf-8", &page("Sign in to Example")),
             1,
             "",
-            format!(
-                "error: [SERVER] answered with text/html where the API would send JSON or events: Sign in to Example\n{URLS}"
-            ),
+            format!("error: [SERVER] answered with text/html instead of JSON or events: Sign in to Example\n{URLS}"),
         ),
         (
             "plain words",
             Scripted::text(200, "text/plain", "OK"),
             1,
             "",
-            format!("error: [SERVER] answered with text/plain where the API would send JSON or events: OK\n{URLS}"),
+            format!("error: [SERVER] answered with text/plain instead of JSON or events: OK\n{URLS}"),
         ),
         (
             "nothing at all",
             Scripted::text(200, "text/plain", ""),
             1,
             "",
-            format!("error: [SERVER] answered with text/plain where the API would send JSON or events\n{URLS}"),
+            format!("error: [SERVER] answered with text/plain instead of JSON or events\n{URLS}"),
         ),
         (
             "an error that calls itself a success",
@@ -166,7 +164,7 @@ fn every_strange_answer_works_or_is_named() {
             Scripted::json(200, &json!({ "status": "error", "detail": "tenant unknown" })),
             1,
             "",
-            format!("error: [SERVER] answered with JSON that is no message: tenant unknown\n{URLS}"),
+            format!("error: [SERVER] answered with JSON that is not a message: tenant unknown\n{URLS}"),
         ),
         (
             "the other dialect",
@@ -176,7 +174,7 @@ fn every_strange_answer_works_or_is_named() {
             1,
             "",
             format!(
-                "error: [SERVER] answered in the words of the Chat Completions API: write `dialect = \"openai\"` for this \
+                "error: [SERVER] answered in the format of the Chat Completions API: set `dialect = \"openai\"` for this \
                  provider\n{URLS}"
             ),
         ),
@@ -186,7 +184,7 @@ fn every_strange_answer_works_or_is_named() {
             1,
             "",
             format!(
-                "error: [SERVER] answered in the words of the Chat Completions API: write `dialect = \"openai\"` for this \
+                "error: [SERVER] answered in the format of the Chat Completions API: set `dialect = \"openai\"` for this \
                  provider\n{URLS}"
             ),
         ),
@@ -220,7 +218,7 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "{status}");
         sandbox.script(Endpoint::Messages, [challenge(status, dead), challenge(status, dead)]);
         assert_output!(nexus.run(&["chat", "x"]), 4, stdout: "", stderr: format!(
-            "error: a fresh access token was refused: [SERVER] answered {status}: Unauthorized\n  run `nexus oauth start`\n"));
+            "error: the API rejected a fresh access token: [SERVER] answered {status}: Unauthorized\n  run `nexus oauth start`\n"));
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (2, 4), "nothing loops");
         sandbox.script(Endpoint::Models, [challenge(status, dead)]);
         nexus.run(&["models"]).ok();

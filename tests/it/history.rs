@@ -395,13 +395,13 @@ fn a_file_that_is_damaged_or_newer_is_left_alone() {
     fs::write(&path, &newer).unwrap();
     assert_output!(
         nexus.run(&["history", "delete", "--all"]), 1, stdout: "",
-        stderr: "error: [HOME]/data/history.db: a newer nexus wrote this file (version 99); this one leaves it alone\n  \
+        stderr: "error: [HOME]/data/history.db: the file was written by a newer nexus (version 99); it was not changed\n  \
                  upgrade nexus\n",
     );
     fs::write(&path, b"this is no database, and it is long enough to be looked at as one").unwrap();
     assert_output!(
         nexus.run(&["history", "list"]), 1, stdout: "",
-        stderr: "error: [HOME]/data/history.db: this file is damaged; nothing in it was changed\n  move it away to \
+        stderr: "error: [HOME]/data/history.db: the file is damaged; it was not changed\n  move it away to \
                  start a new history\n",
     );
 }

@@ -139,13 +139,13 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
     assert!(!path.exists(), "no new key hides that the old one is missing");
 
     private(&path, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
-    let wrong = "error: [HOME]/data/sessions.db: the stored session does not open with the key of \
+    let wrong = "error: [HOME]/data/sessions.db: the stored session cannot be decrypted with the key in \
                  [HOME]/key/session.key\n  restore the right key, or run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
 
     private(&path, "nonsense\n");
-    let nonsense = "error: [HOME]/key/session.key: this is no nexus key\n  restore the right key, or remove \
+    let nonsense = "error: [HOME]/key/session.key: this is not a nexus key\n  restore the right key, or remove \
                     [HOME]/key/session.key and run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
     let object = nexus.run(&["key", "show", "--json"]);
@@ -178,7 +178,7 @@ fn a_wrong_passphrase_is_told_with_its_cure() {
     let (_sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
     private(&nexus.path("pass"), "wrong horse\n");
-    let said = "error: [HOME]/key/session.key: the passphrase does not open the key\n  fix `passphrase_file` or \
+    let said = "error: [HOME]/key/session.key: the passphrase is wrong\n  fix `passphrase_file` or \
                 `passphrase_command` in config.toml; if the passphrase is lost, remove [HOME]/key/session.key and run \
                 `nexus oauth start` to sign in again\n";
     for words in [&["oauth", "status"][..], &["oauth", "token"], SHOW, &to("file")] {
@@ -209,7 +209,7 @@ fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
         assert_output!(
             nexus.run(&["oauth", "status"]), 1, stdout: "",
             stderr: format!(
-                "error: [HOME]/key/session.key: the key's passphrase is missing: {why}\n  fix `passphrase_file` or \
+                "error: [HOME]/key/session.key: cannot get the key's passphrase: {why}\n  fix `passphrase_file` or \
                  `passphrase_command` in config.toml, then run the command again\n"
             ),
         );
@@ -217,7 +217,7 @@ fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
     configure(&nexus, &sandbox, "");
     assert_output!(
         nexus.run(&["oauth", "status"]), 2, stdout: "",
-        stderr: "error: the key is wrapped with a passphrase, and the configuration does not say where that comes from\n  \
+        stderr: "error: the key is wrapped with a passphrase, and no passphrase source is configured\n  \
                  set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml\n",
     );
 }
@@ -386,7 +386,7 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     // Outside of the session the keyring is missed, and nothing is lost by that.
     let output = nexus.run(&["oauth", "token"]);
     assert_eq!(output.code, Some(1));
-    let said = "error: [HOME]/key/session.key: the operating system's keyring keeps the key and cannot be used: ";
+    let said = "error: [HOME]/key/session.key: the key is in the operating system's keyring, which cannot be used: ";
     assert!(output.stderr.starts_with(said), "{output}");
 
     // And back by way of the third keeper.
@@ -407,7 +407,7 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     private(&nexus.path("key/session.key"), &line);
     let output = in_session(&nexus, &[], &["oauth", "status"]);
     let said = format!(
-        "error: [HOME]/key/session.key: the operating system's keyring has no such key (service `nexus`, user `{id}`)\n"
+        "error: [HOME]/key/session.key: the operating system's keyring has no entry for the key (service `nexus`, user `{id}`)\n"
     );
     assert!(output.code == Some(1) && output.stderr.contains(&said), "{output}");
     private(&nexus.path("key/session.key"), &plain);
@@ -431,8 +431,8 @@ fn a_keyring_that_is_stuck_is_not_waited_for() {
     nexus.set("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={}", socket.display()));
     assert_output!(
         nexus.run(&["oauth", "token"]), 1, stdout: "",
-        stderr: "error: [HOME]/key/session.key: the operating system's keyring keeps the key and gave no answer within \
-                 5 seconds; it may be locked, or asking for its password\n  unlock the keyring, then run the command \
+        stderr: "error: [HOME]/key/session.key: the key is in the operating system's keyring, which did not answer within 5 \
+                 seconds; it may be locked or asking for its password\n  unlock the keyring, then run the command \
                  again; or remove [HOME]/key/session.key and run `nexus oauth start` to sign in again\n",
     );
 }

@@ -37,7 +37,7 @@ fn approved(nexus: &Nexus) -> Running {
 }
 
 fn waits(line: &str) -> bool {
-    line == "note: waiting for another nexus that is renewing this session"
+    line == "note: waiting for another nexus process that is refreshing this session"
 }
 
 fn generation(nexus: &Nexus) -> i64 {

@@ -200,7 +200,7 @@ fn a_proxy_that_refuses_is_temporary_and_keeps_its_password() {
     let output = signed_in(&nexus);
     assert_output!(output, 75, stdout: "",
     stderr: format!(
-        "error: cannot reach [SERVER]: by way of the proxy 127.0.0.1:{}: tunnel error: unsuccessful\n{CHECK_NETWORK}",
+        "error: cannot reach [SERVER]: through the proxy 127.0.0.1:{}: tunnel error: unsuccessful\n{CHECK_NETWORK}",
         proxy.port
     ));
     assert_eq!(proxy.asked(), [format!("CONNECT {FAR}:443 HTTP/1.1")]);
@@ -220,7 +220,7 @@ fn a_proxy_that_is_not_there_is_named() {
     trust(&mut nexus, &Authority::new());
     let port = nobody.local_addr().unwrap().port();
     nexus.set("HTTPS_PROXY", &format!("http://ada:hush@127.0.0.1:{port}"));
-    let said = format!("error: cannot reach [SERVER]: by way of the proxy 127.0.0.1:{port}: ");
+    let said = format!("error: cannot reach [SERVER]: through the proxy 127.0.0.1:{port}: ");
     let output = signed_in(&nexus);
     assert!(output.stderr.starts_with(&said) && output.code == Some(75), "{output}");
     assert!(!output.stderr.contains("hush"), "{output}");
@@ -230,14 +230,14 @@ fn a_proxy_that_is_not_there_is_named() {
 fn a_proxy_that_cannot_be_used_is_not_passed_by() {
     let sandbox = sandbox(Settings::default());
     for (variable, value, what) in [
-        ("HTTPS_PROXY", "socks5://ada:hush@127.0.0.1:1080", "a socks5 proxy"),
-        ("all_proxy", "http://", "no proxy"),
-        ("https_proxy", "ada:hush:4711", "no proxy"),
+        ("HTTPS_PROXY", "socks5://ada:hush@127.0.0.1:1080", "socks5 proxies are not supported"),
+        ("all_proxy", "http://", "not a proxy URL"),
+        ("https_proxy", "ada:hush:4711", "not a proxy URL"),
     ] {
         let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
         trust(&mut nexus, &Authority::new());
         nexus.set(variable, value);
-        let sentence = format!("error: {variable} names {what}, which nexus cannot use\n");
+        let sentence = format!("error: cannot use the proxy in {variable}: {what}\n");
         let hint = format!("  set {variable} to `http://HOST:PORT`, or add the server to NO_PROXY\n");
         assert_output!(signed_in(&nexus), 2, stdout: "", stderr: sentence + &hint);
         // Who needs no proxy is not troubled with it.
@@ -255,7 +255,7 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
 
     trust(&mut nexus, &stranger);
     let untrusted = format!(
-        "error: [SERVER] is not trusted: its certificate is from an authority that this machine does not know\n\
+        "error: [SERVER] is not trusted: its certificate was issued by an unknown certificate authority\n\
          {CHECK_CERTIFICATE}"
     );
     assert_output!(signed_in(&nexus), 1, stdout: "", stderr: &*untrusted);
@@ -306,7 +306,7 @@ fn a_certificate_for_another_name_is_refused() {
     trust(&mut nexus, &authority);
     let output = signed_in(&nexus);
     assert_eq!(output.code, Some(1), "{output}");
-    assert!(output.stderr.starts_with("error: [SERVER] is not trusted: its certificate: "), "{output}");
+    assert!(output.stderr.starts_with("error: [SERVER] is not trusted: its certificate is invalid: "), "{output}");
     assert!(output.stderr.ends_with(CHECK_CERTIFICATE), "{output}");
     assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0);
 }
@@ -318,10 +318,7 @@ fn an_ssl_cert_file_without_certificates_is_named() {
     let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
     nexus.set("SSL_CERT_FILE", "/nonexistent/authority.pem");
     let output = signed_in(&nexus);
-    assert!(
-        output.stderr.contains("no certificate authorities") && output.stderr.contains("SSL_CERT_FILE"),
-        "{output}"
-    );
+    assert!(output.stderr.contains("no CA certificates") && output.stderr.contains("SSL_CERT_FILE"), "{output}");
     assert!(output.stderr.contains("/nonexistent/authority.pem"), "{output}");
     // Plain http on loopback needs none, and asks for none.
     configure(&nexus, &sandbox, &sandbox.origin());
@@ -362,7 +359,7 @@ fn nobody_at_home_is_temporary() {
     assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), 75, stdout: "", stderr: &*refused);
     let output = nexus.run(&["models"]);
     assert!(output.code == Some(75) && output.stderr.ends_with(&refused), "{output}");
-    assert_eq!(output.stderr.matches("; trying again in ").count(), 2, "{output}");
+    assert_eq!(output.stderr.matches("; retrying in ").count(), 2, "{output}");
     let output = nexus.run(&["chat", "x", "--json", "--retries", "0"]);
     assert_eq!(
         output.json()["error"],
@@ -388,7 +385,7 @@ fn https_where_http_is_spoken_is_told_as_that_and_not_tried_again() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = home_at(&sandbox, &sandbox.origin().replace("http:", "https:"));
     trust(&mut nexus, &Authority::new());
-    let said = "error: [SERVER] does not speak TLS, as an https:// address wants it to\n  check the URL and its port \
+    let said = "error: [SERVER] does not speak TLS, which https:// requires\n  check the URL and its port \
                 in config.toml; for a server on this machine without TLS, use an `http://` URL\n";
     let output = signed_in(&nexus);
     assert_eq!(output.code, Some(1), "{output}");

@@ -25,7 +25,7 @@ fn a_session_is_revoked_and_forgotten() {
 fn a_session_is_forgotten_whatever_the_server_says() {
     for (answer, said) in [
         (Scripted::text(503, "text/plain", "busy"), "answered 503"),
-        (Scripted::Close, "gave no usable answer (connection closed before message completed)"),
+        (Scripted::Close, "sent no usable response (connection closed before message completed)"),
     ] {
         let sandbox = sandbox(Settings::default());
         let nexus = Nexus::at(&sandbox);

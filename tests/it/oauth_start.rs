@@ -412,7 +412,7 @@ fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
         (
             Settings::default(),
             "revoke_replaced = false",
-            "note: the earlier session stays at [SERVER] until it expires, as `revoke_replaced` wants it\nSigned in as ",
+            "note: the earlier session stays valid at [SERVER] until it expires, as `revoke_replaced` says\nSigned in as ",
             0,
         ),
     ] {
@@ -439,15 +439,15 @@ fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
     nexus.configure(&config.lines().filter(|line| !line.starts_with("revoke_url")).collect::<Vec<_>>().join("\n"));
     nexus.sign_in();
     let (output, ..) = signed_in(&nexus);
-    let note =
-        "note: the earlier session stays at [SERVER] until it expires: this provider has no revocation endpoint\n";
+    let note = "note: the earlier session stays valid at [SERVER] until it expires: this provider has no revocation endpoint\n";
     assert!(verdict(&output).starts_with(note), "{output}");
 
     nexus.configure(&config);
     nexus.sign_in();
     sandbox.script(Endpoint::Revoke, [Scripted::text(503, "text/plain", "")]);
     let (output, ..) = signed_in(&nexus);
-    let note = "note: the earlier session stays at [SERVER] until it expires: not revoked, [SERVER] answered 503\n";
+    let note =
+        "note: the earlier session stays valid at [SERVER] until it expires: not revoked, [SERVER] answered 503\n";
     assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
 }
 
@@ -485,7 +485,7 @@ fn a_folder_that_takes_nothing_is_named() {
         std::fs::write(nexus.path(folder), "").unwrap();
         let output = nexus.run(&["oauth", "start", "--no-browser"]);
         let place = if folder == "state" { "state/locks" } else { folder };
-        let said = format!("error: [HOME]/{place}: this folder cannot be made: ");
+        let said = format!("error: [HOME]/{place}: this folder cannot be created: ");
         assert!(output.stderr.starts_with(&said), "{output}");
         let cure =
             format!("\n  make [HOME]/{folder} a folder that you can write to, or set NEXUS_HOME to another folder\n");
@@ -541,9 +541,8 @@ fn nobody_comes_and_both_settings_are_named() {
     assert_eq!(
         output.stderr.split_once("cancels).\n").unwrap().1,
         format!(
-            "error: nobody signed in within 1 second (1 answer with a wrong state was turned away); a server that \
-             dislikes the client id or the redirect URI cannot tell nexus so. Sent were client id `sandbox-client` and \
-             redirect URI `{redirect_uri}`\n  compare both with the registered client, then run `nexus oauth start`\n"
+            "error: timed out after 1 second (1 response with a wrong `state` was rejected); if the browser showed an \
+             error, the server may have rejected client id `sandbox-client` or redirect URI `{redirect_uri}`\n  compare both with the registered client, then run `nexus oauth start`\n"
         )
     );
 }
@@ -556,74 +555,74 @@ fn every_refusal_of_the_code_has_its_sentence() {
     for (answer, sentence, hint, code) in [
         (
             Scripted::json(401, &json!({ "error": "invalid_client", "error_description": "who?" })),
-            "[SERVER] does not accept the client id `sandbox-client`: who?",
+            "[SERVER] rejected the client id `sandbox-client`: who?",
             client,
             2,
         ),
         (
             Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": "code expired" })),
-            "[SERVER] would not redeem the authorization code: answered 400: invalid_grant: code expired",
+            "[SERVER] rejected the authorization code: answered 400: invalid_grant: code expired",
             start,
             4,
         ),
         (
             Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": "redirect_uri mismatch" })),
-            "[SERVER] does not accept the redirect URI `[REDIRECT]`: redirect_uri mismatch",
+            "[SERVER] rejected the redirect URI `[REDIRECT]`: redirect_uri mismatch",
             "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one",
             2,
         ),
         (
             Scripted::json(401, &json!({ "error": "who are you" })),
-            "[SERVER] does not accept the client id `sandbox-client`",
+            "[SERVER] rejected the client id `sandbox-client`",
             client,
             2,
         ),
         (
             Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": "spent in a redirect" })),
-            "[SERVER] would not redeem the authorization code: answered 400: invalid_grant: spent in a redirect",
+            "[SERVER] rejected the authorization code: answered 400: invalid_grant: spent in a redirect",
             start,
             4,
         ),
         (
             Scripted::json(400, &json!({ "error": "invalid_request", "error_description": "Bad Redirect URI" })),
-            "[SERVER] does not accept the redirect URI `[REDIRECT]`: Bad Redirect URI",
+            "[SERVER] rejected the redirect URI `[REDIRECT]`: Bad Redirect URI",
             "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one",
             2,
         ),
         (
             Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
-            "the authorization code could not be redeemed: [SERVER] answered 400: unsupported_grant_type",
+            "the authorization code could not be exchanged: [SERVER] answered 400: unsupported_grant_type",
             "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under \
              [provider.work] in config.toml control the request",
             1,
         ),
         (
             Scripted::text(404, "text/html", "<html>"),
-            "the authorization code could not be redeemed: [SERVER] answered 404",
+            "the authorization code could not be exchanged: [SERVER] answered 404",
             "check `token_url` under [provider.work] in config.toml, then run `nexus oauth start`",
             1,
         ),
         (
             Scripted::json(403, &json!({ "error": "forbidden", "error_description": "not here" })),
-            "the authorization code could not be redeemed: [SERVER] answered 403: forbidden: not here",
+            "the authorization code could not be exchanged: [SERVER] answered 403: forbidden: not here",
             "check `token_url` under [provider.work] in config.toml, then run `nexus oauth start`",
             1,
         ),
         (
             Scripted::text(429, "text/plain", "").header("retry-after", "120"),
-            "the authorization code could not be redeemed: [SERVER] answered 429",
+            "the authorization code could not be exchanged: [SERVER] answered 429",
             "wait 2 minutes, then run `nexus oauth start` again",
             75,
         ),
         (
             Scripted::text(500, "text/html", "<html>"),
-            "the authorization code could not be redeemed: [SERVER] gave no usable answer (status 500)",
+            "the authorization code could not be exchanged: [SERVER] sent no usable response (status 500)",
             "wait a minute, then run `nexus oauth start` again",
             75,
         ),
         (
             Scripted::text(200, "text/html", "<html>"),
-            "[SERVER] answered no JSON object",
+            "[SERVER] sent an invalid token response: not a JSON object",
             "check the provider's URLs in config.toml",
             1,
         ),
@@ -651,7 +650,7 @@ fn an_answer_from_another_issuer_is_not_believed() {
     let nexus = Nexus::at(&sandbox);
     let (output, _) = answered(&nexus, approve);
     assert_eq!(output.code, Some(4));
-    let said = "error: the answer to the sign-in comes from `https://evil.example.com`, but `[ORIGIN]` was asked\n";
+    let said = "error: the authorization response is from issuer `https://evil.example.com`; expected `[ORIGIN]`\n";
     assert!(verdict(&output).starts_with(said), "{output}");
     assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "its code goes nowhere");
 }
@@ -703,7 +702,7 @@ fn nobody_is_asked_to_approve_what_could_not_be_stored() {
     }
     assert_output!(
         nexus.run(&["oauth", "start", "--no-browser"]), 1, stdout: "",
-        stderr: "error: [HOME]/data/sessions.db: this file is damaged; nothing in it was changed\n  move it away, then \
+        stderr: "error: [HOME]/data/sessions.db: the file is damaged; it was not changed\n  move it away, then \
                  run `nexus oauth start` to sign in again\n",
     );
     let left = std::fs::read_to_string(nexus.path("data/sessions.db")).unwrap();

@@ -136,8 +136,8 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
     for (edited, said) in [
         (
             "default = 'work'\n[provider.work]\nclient_id = 'another'",
-            "warning: the session with work belongs to client_id `sandbox-client`, but the configuration now says \
-             `another`; it was not sent there\n  undo the change, or run `nexus oauth start` to sign in there\n",
+            "warning: the session with work belongs to client_id `sandbox-client`, but the configuration now names \
+             `another`; the token was not sent\n  undo the change, or run `nexus oauth start` to sign in there\n",
         ),
         (
             "default = 'work'\n[provider.work]\nclient_id = 'sandbox-client'\nclient_auth = 'basic'",

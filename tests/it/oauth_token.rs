@@ -137,8 +137,8 @@ fn no_other_answer_costs_the_session() {
     let later = "  try again in a minute\n";
     let start = "  if it keeps failing, run `nexus oauth start`\n";
     for (answer, why, hint, code) in [
-        (text(500, "<html>"), "gave no usable answer (status 500)", later, 75),
-        (text(503, ""), "gave no usable answer (status 503)", later, 75),
+        (text(500, "<html>"), "sent no usable response (status 500)", later, 75),
+        (text(503, ""), "sent no usable response (status 503)", later, 75),
         (text(429, ""), "answered 429", later, 75),
         (text(404, "<html>"), "answered 404", start, 1),
         (Scripted::json(400, &json!({ "error": "invalid_request" })), "answered 400: invalid_request", start, 1),
@@ -151,25 +151,26 @@ fn no_other_answer_costs_the_session() {
             start,
             1,
         ),
-        (text(200, "<html>"), "gave no usable answer (no JSON object)", later, 75),
-        (Scripted::json(200, &json!({})), "gave no usable answer (no access_token)", later, 75),
+        (text(200, "<html>"), "sent no usable response (not a JSON object)", later, 75),
+        (Scripted::json(200, &json!({})), "sent no usable response (no `access_token`)", later, 75),
         (
             Scripted::json(200, &json!({ "access_token": "a", "token_type": "mac" })),
-            "gave no usable answer (a token_type other than Bearer)",
+            "sent no usable response (a `token_type` other than Bearer)",
             later,
             75,
         ),
         (
             text(302, "").header("location", "/elsewhere"),
-            "gave no usable answer (a redirect (302 Found), which is not followed)",
+            "sent no usable response (a redirect (302 Found), which is not followed)",
             later,
             75,
         ),
-        (text(200, &"x".repeat(1_100_000)), "gave no usable answer (more than 1 MiB)", later, 75),
-        (Scripted::Close, "gave no usable answer (connection closed before message completed)", later, 75),
+        (text(200, &"x".repeat(1_100_000)), "sent no usable response (more than 1 MiB)", later, 75),
+        (Scripted::Close, "sent no usable response (connection closed before message completed)", later, 75),
     ] {
         let (sandbox, nexus, output) = failing_refresh(answer);
-        let sentence = format!("error: the token could not be refreshed: [SERVER] {why}; the session is kept\n{hint}");
+        let sentence =
+            format!("error: the access token could not be refreshed: [SERVER] {why}; the session is kept\n{hint}");
         assert_output!(output, code, stdout: "", stderr: sentence);
         assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "refreshable", "{why}");
         nexus.run(&["oauth", "token"]).ok();
@@ -183,7 +184,7 @@ fn a_refused_client_is_no_ended_session() {
     let (_sandbox, nexus, output) = failing_refresh(Scripted::Answer(Answer::json(401, &refusal)));
     assert_output!(
         output, 2, stdout: "",
-        stderr: "error: [SERVER] does not accept the client id `sandbox-client`: unknown\n  compare `client_id`, \
+        stderr: "error: [SERVER] rejected the client id `sandbox-client`: unknown\n  compare `client_id`, \
                  `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, \
                  then run `nexus oauth start`\n",
     );
@@ -197,8 +198,8 @@ fn while_the_old_token_lives_a_failed_refresh_is_only_a_note() {
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
     assert_eq!((output.code, &*output.stdout), (Some(0), &*format!("{token}\n")));
-    let note = "note: the token was not refreshed ([SERVER] gave no usable answer (status 503)); using the old one, \
-                good for ";
+    let note = "note: the token was not refreshed ([SERVER] sent no usable response (status 503)); using the old token, \
+                valid for ";
     assert!(output.stderr.starts_with(note), "{output}");
     assert_eq!(output.stderr.lines().count(), 1, "nothing is said of a token that the server did not give: {output}");
 }

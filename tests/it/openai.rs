@@ -114,8 +114,7 @@ fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
             assert_output!(output, 0, stdout: "text\n", stderr: "");
         } else {
             assert_eq!((output.code, &*output.stdout), (Some(1), "text"), "{said}: {output}");
-            let said =
-                "note: what was printed is not the whole answer\nerror: [SERVER] stopped in the middle of its answer: ";
+            let said = "note: what was printed is not the whole answer\nerror: the answer from [SERVER] was cut off: ";
             assert!(output.stderr.starts_with(said), "{output}");
         }
     }
@@ -167,7 +166,7 @@ fn the_other_dialect_is_recognised() {
     for script in [Scripted::stream([Piece::event(&start), Piece::event(&stop)]), Scripted::json(200, &whole)] {
         sandbox.script(Endpoint::Completions, [script]);
         assert_output!(nexus.run(&["chat", "x"]), 1, stdout: "", stderr:
-            "error: [SERVER] answered in the words of the Messages API: write `dialect = \"anthropic\"` for this \
+            "error: [SERVER] answered in the format of the Messages API: set `dialect = \"anthropic\"` for this \
              provider\n  check the provider's URLs in config.toml\n");
     }
 }

@@ -128,7 +128,7 @@ cases! {
     an_attempt_shows_no_verifier: !format!("{:?}", attempt()).contains("verifier: \"");
     an_attempt_refuses_the_answer_to_another: {
         let (one, other) = (attempt(), attempt());
-        verdict(&one, &format!("code=c&state={}", other.state())) == "not ours: this answer belongs to another sign-in"
+        verdict(&one, &format!("code=c&state={}", other.state())) == "not ours: this response belongs to another sign-in"
     };
     a_configured_issuer_must_match_to_the_letter:
         judged_with_issuer("https://id.example.com", "code=c&state={state}&iss=https://id.example.com/") == "refused: issuer_mismatch (SignIn)";
@@ -143,19 +143,19 @@ answers! {
     the_order_of_parameters_does_not_matter: "state={state}&code=c" => "granted: c";
     a_code_is_decoded: "code=a%2Bb+c%20d%3D&state={state}" => "granted: a+b c d=";
     unknown_parameters_are_ignored: "code=c&state={state}&session_state=x&authuser=0" => "granted: c";
-    an_empty_query_is_not_ours: "" => "not ours: this answer has no state";
-    a_missing_state_is_not_ours: "code=c" => "not ours: this answer has no state";
-    an_empty_state_is_not_ours: "code=c&state=" => "not ours: this answer belongs to another sign-in";
-    a_longer_state_is_not_ours: "code=c&state={state}x" => "not ours: this answer belongs to another sign-in";
-    a_state_in_other_letters_is_not_ours: "code=c&State={state}" => "not ours: this answer has no state";
-    an_error_without_the_state_is_not_ours: "error=access_denied" => "not ours: this answer has no state";
-    an_error_with_a_wrong_state_is_not_ours: "error=access_denied&state=x" => "not ours: this answer belongs to another sign-in";
-    two_codes_are_not_ours: "code=c&code=d&state={state}" => "not ours: this answer says something twice";
-    two_states_are_not_ours: "code=c&state={state}&state={state}" => "not ours: this answer says something twice";
-    two_issuers_are_not_ours: "code=c&state={state}&iss=a&iss=b" => "not ours: this answer says something twice";
-    neither_code_nor_error_is_not_ours: "state={state}" => "not ours: this answer has neither a code nor an error";
-    an_empty_code_is_not_ours: "code=&state={state}" => "not ours: this answer has neither a code nor an error";
-    both_code_and_error_is_not_ours: "code=c&error=e&state={state}" => "not ours: this answer has neither a code nor an error";
+    an_empty_query_is_not_ours: "" => "not ours: this response has no `state`";
+    a_missing_state_is_not_ours: "code=c" => "not ours: this response has no `state`";
+    an_empty_state_is_not_ours: "code=c&state=" => "not ours: this response belongs to another sign-in";
+    a_longer_state_is_not_ours: "code=c&state={state}x" => "not ours: this response belongs to another sign-in";
+    a_state_in_other_letters_is_not_ours: "code=c&State={state}" => "not ours: this response has no `state`";
+    an_error_without_the_state_is_not_ours: "error=access_denied" => "not ours: this response has no `state`";
+    an_error_with_a_wrong_state_is_not_ours: "error=access_denied&state=x" => "not ours: this response belongs to another sign-in";
+    two_codes_are_not_ours: "code=c&code=d&state={state}" => "not ours: this response repeats a parameter";
+    two_states_are_not_ours: "code=c&state={state}&state={state}" => "not ours: this response repeats a parameter";
+    two_issuers_are_not_ours: "code=c&state={state}&iss=a&iss=b" => "not ours: this response repeats a parameter";
+    neither_code_nor_error_is_not_ours: "state={state}" => "not ours: this response has neither `code` nor `error`";
+    an_empty_code_is_not_ours: "code=&state={state}" => "not ours: this response has neither `code` nor `error`";
+    both_code_and_error_is_not_ours: "code=c&error=e&state={state}" => "not ours: this response has neither `code` nor `error`";
     a_denial_is_a_refusal: "error=access_denied&state={state}" => "refused: sign_in_refused (SignIn)";
     an_unknown_client_is_a_refusal: "error=unauthorized_client&state={state}" => "refused: invalid_client (Configuration)";
     a_wrong_redirect_uri_is_a_refusal: "error=redirect_uri_mismatch&state={state}" => "refused: redirect_uri_mismatch (Configuration)";

@@ -54,7 +54,7 @@ fn twelve_chats_on_an_expired_session_are_all_answered() {
 }
 
 /// What a command says once it has waited for a second.
-const WAITS: &[u8] = b"note: waiting for another nexus that is renewing this session";
+const WAITS: &[u8] = b"note: waiting for another nexus process that is refreshing this session";
 
 /// Reads from a command's stderr until it is known to wait for its turn.
 fn until_it_waits(child: &mut Child) {
@@ -113,8 +113,8 @@ fn a_hundred_chats_at_once_are_answered_by_one_refresh() {
 #[test]
 fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
     for (end, why) in [
-        (Piece::text("busy"), "gave no usable answer (status 503)"),
-        (Piece::Break, "gave no usable answer (the connection broke)"),
+        (Piece::text("busy"), "sent no usable response (status 503)"),
+        (Piece::Break, "sent no usable response (the connection broke)"),
     ] {
         let (sandbox, nexus) = expired();
         let gate = Gate::new();
@@ -122,7 +122,7 @@ fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
         sandbox.script(Endpoint::Token, [Scripted::Answer(late)]);
         let all = a_hundred(&nexus, &gate);
         gate.open();
-        let said = format!("error: the token could not be refreshed: [SERVER] {why}; the session is kept\n");
+        let said = format!("error: the access token could not be refreshed: [SERVER] {why}; the session is kept\n");
         let outputs: Vec<_> = all.into_iter().map(|child| nexus.finish(child)).collect();
         assert!(outputs.iter().all(|output| output.code == Some(75)), "{outputs:?}");
         // What the one who asked says is read elsewhere.
@@ -155,7 +155,7 @@ fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
     for child in waiting.drain(..) {
         let output = nexus.finish(child);
         assert_eq!(output.code, Some(75), "{output}");
-        let said = "\nerror: the token could not be refreshed: [SERVER] gave no usable answer (status 503); the session \
+        let said = "\nerror: the access token could not be refreshed: [SERVER] sent no usable response (status 503); the session \
                     is kept\n  try again in 2 minutes\n";
         assert_eq!(output.stderr, said);
     }
@@ -197,7 +197,7 @@ fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
             .strip_prefix("error: the session with work was ended by the server at ")
             .and_then(|said| said.split_once(", probably because a refresh at "))
             .unwrap_or_else(|| panic!("{output}"));
-        let end = " was cut off before its answer could be saved\n  run `nexus oauth start`\n";
+        let end = " was cut off before its response was saved\n  run `nexus oauth start`\n";
         let cut_off = cut_off.strip_suffix(end).unwrap_or_else(|| panic!("{output}"));
         let times = [cut_off, at].map(|time| nexus::internal::time::parse_rfc3339(time).unwrap());
         assert!(times.is_sorted(), "{output}");

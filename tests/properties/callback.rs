@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue};
 use nexus::internal::clean::visible;
-use nexus::internal::loopback::addressed_to_us;
+use nexus::internal::loopback::is_for_this_host;
 use nexus::{AuthorizationRequest, OAuthClient, ProviderConfig, Url, Verdict};
 
 const PORT: u16 = 4_000;
@@ -26,7 +26,7 @@ fn host_holds(host: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(host) else { return };
     let mut request = Request::new(());
     request.headers_mut().insert(HOST, value);
-    if !addressed_to_us(&request, PORT) {
+    if !is_for_this_host(&request, PORT) {
         return;
     }
     // The parser that browsers' rules are written down in reads the same host and port.
@@ -37,7 +37,7 @@ fn host_holds(host: &[u8]) {
     let name = url.host_str().unwrap().trim_start_matches('[').trim_end_matches(']');
     assert!(name == "localhost" || name.parse::<IpAddr>().unwrap().is_loopback(), "{text}");
     request.headers_mut().append(HOST, HeaderValue::from_static("localhost:4000"));
-    assert!(!addressed_to_us(&request, PORT), "two hosts");
+    assert!(!is_for_this_host(&request, PORT), "two hosts");
 }
 
 fn query_holds(template: &str) {

@@ -176,8 +176,8 @@ impl Store {
             Freshness::Proactive,
             Freshness::NotGeneration(now),
         ] {
-            let serves = session.serves(freshness, now);
-            assert!(!serves || session.alive(now), "{freshness:?}");
+            let serves = session.is_fresh(freshness, now);
+            assert!(!serves || session.is_valid(now), "{freshness:?}");
         }
         let told = [Some(session.issued_at), session.expires_at, session.ended_at];
         for at in told.into_iter().flatten() {

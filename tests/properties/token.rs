@@ -6,11 +6,11 @@ use nexus::internal::oauth::account;
 pub(crate) fn holds(input: &[u8]) {
     const LONGEST: usize = 16 * 1024;
     const COMPLAINTS: &[&str] = &[
-        "no JSON object",
-        "no access_token",
-        "an access_token that fits into no header",
-        "a refresh_token beyond 16 KiB",
-        "a token_type other than Bearer",
+        "not a JSON object",
+        "no `access_token`",
+        "an `access_token` that does not fit into a header",
+        "a `refresh_token` of more than 16 KiB",
+        "a `token_type` other than Bearer",
     ];
     let response = match TokenResponse::parse(input, Some(1_761_575_400)) {
         Ok(response) => response,

@@ -91,7 +91,7 @@ export async function judged({ faults, nexus, server, signIn }) {
   for (const status of [408, 409, 429, 500, 502, 503, 504, 529]) {
     const again = await ask([{ type: 'fail', status, retry_after: 1, times: 1 }]);
     equal(`${status} is asked again once, and answered`, [again.code, again.count], [0, 2]);
-    matches(`and says why`, again.said, new RegExp(`^note: 127\\.0\\.0\\.1:\\d+ answered ${status}.*; trying again in .+ \\(1 of 2\\)\\n$`));
+    matches(`and says why`, again.said, new RegExp(`^note: 127\\.0\\.0\\.1:\\d+ answered ${status}.*; retrying in .+ \\(1 of 2\\)\\n$`));
     content(`how ${status} was tried again`, again);
   }
   for (const status of [400, 403, 404, 413, 422]) {

@@ -58,7 +58,7 @@ export async function refusals({ nexus, server, signIn }) {
   const before = server.count('refresh_token');
   const told = await nexus.run(['chat', ...direct, 'hello']);
   equal('nexus chat asks to sign in', [told.code, told.stdout], [4, '']);
-  matches('and names what the API answered', told.stderr, /^error: a fresh access token was refused: 127\.0\.0\.1:\d+ answered 401 \S.*\n {2}run `nexus oauth start --provider direct`\n$/);
+  matches('and names what the API answered', told.stderr, /^error: the API rejected a fresh access token: 127\.0\.0\.1:\d+ answered 401 \S.*\n {2}run `nexus oauth start --provider direct`\n$/);
   equal('after one more token', server.count('refresh_token') - before, 1);
   for (const provider of ['real', 'openai', 'direct']) {
     equal(`nexus oauth logout --provider ${provider}`, (await nexus.run(['oauth', 'logout', '--provider', provider])).code, 0);

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::api::client;
-use crate::provider::{Dialect, Url};
-use crate::secret::AccessToken;
+use crate::api::tests::exchange;
+use crate::provider::Dialect;
 
 const TEXT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
     {\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n";
@@ -42,9 +42,8 @@ fn answer(dialect: Dialect, said: Vec<(u64, &'static str)>) -> Answer {
         }
         send.closed().await;
     });
-    let url = Url::parse("https://llm.example.com/").expect("a URL");
     let response = Response::from(hyper::Response::new(reqwest::Body::wrap(Spoken(receive))));
-    let exchange = Exchange::new(&url, &AccessToken::new("token".into()), Duration::from_secs(90));
+    let exchange = exchange();
     Answer {
         status: 200,
         incoming: Incoming::new(response, exchange.silence),
@@ -85,7 +84,7 @@ async fn signs_of_life_alone_are_no_answer_for_ever() {
     let start = Instant::now();
     let mut thinking = answer(Dialect::Anthropic, (0..1_000).map(|_| (10, PING)).collect());
     let why = cut(thinking.text().await.expect_err("it says nothing"));
-    assert_eq!(why, "nothing but signs of life came for 60 minutes");
+    assert_eq!(why, "only keep-alives came for 60 minutes");
     assert_eq!(start.elapsed(), QUIET);
 
     let mut spaces = answer(Dialect::Anthropic, (0..1_000).map(|_| (10, " ")).collect());

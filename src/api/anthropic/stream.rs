@@ -31,7 +31,7 @@ pub(super) struct Parser {
 }
 
 /// The description of an answer of the other API.
-const FOREIGN: &str = "in the words of the Chat Completions API: write `dialect = \"openai\"` for this provider";
+const FOREIGN: &str = "in the format of the Chat Completions API: set `dialect = \"openai\"` for this provider";
 
 impl Parser {
     pub(super) fn new(request_id: Option<String>) -> Self {
@@ -88,7 +88,7 @@ impl StreamParser for Parser {
             return Err(exchange.empty());
         }
         let message: Message = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
-            true => exchange.cut("its JSON is not complete"),
+            true => exchange.cut("its JSON is incomplete"),
             false => unexpected::json("message", body, exchange),
         })?;
         if message.error.is_some() {
@@ -126,7 +126,7 @@ impl StreamParser for Parser {
     fn ended(&self, between_events: bool, exchange: &Exchange) -> Result<StreamEvent> {
         Err(match (self.recognized, self.skipped, between_events) {
             (false, true, _) if self.foreign => exchange.invalid(FOREIGN),
-            (false, true, true) => exchange.invalid("with a stream of events that are none of the Messages API's"),
+            (false, true, true) => exchange.invalid("with a stream that has no event of the Messages API"),
             (false, false, true) => exchange.empty(),
             (_, _, true) => exchange.cut("it ended without the event message_stop"),
             (_, _, false) => exchange.cut("it ended inside an event"),
@@ -157,7 +157,7 @@ impl Parser {
 }
 
 fn read<'a, T: Deserialize<'a>>(data: &'a str, exchange: &Exchange) -> Result<T> {
-    serde_json::from_str(data).map_err(|_| exchange.invalid("with an event that is not what the Messages API sends"))
+    serde_json::from_str(data).map_err(|_| exchange.invalid("with an event that is not of the Messages API"))
 }
 
 #[derive(Deserialize)]

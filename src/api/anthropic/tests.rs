@@ -1,18 +1,14 @@
 //! The parser of messages, without a network.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::stream::Parser;
 use crate::api::dialect::StreamParser as _;
 use crate::api::error::ApiError;
-use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::refusal;
 use crate::api::sse::{Decoder, Event};
-use crate::provider::Url;
-use crate::secret::AccessToken;
+use crate::api::tests::exchange;
 
 const STREAM: &str = concat!(
     ": a comment\r\n",
@@ -43,11 +39,6 @@ const STREAM: &str = concat!(
     r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15,"input_tokens":null}}"#,
     "\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 );
-
-fn exchange() -> Exchange {
-    let url = Url::parse("https://llm.example.com/").expect("a URL");
-    Exchange::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
-}
 
 struct Outcome {
     text: String,

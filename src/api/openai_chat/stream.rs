@@ -1,7 +1,7 @@
 //! Reads the chunks of a Chat Completions stream, or a completion that comes in one piece. No I/O.
 //!
-//! Hardly two services agree on more than `choices`, `delta`, `content` and `finish_reason`, so nothing else is
-//! required. Stop reasons, usage and errors are translated into the words of the Messages API.
+//! Services agree only on `choices`, `delta`, `content` and `finish_reason`, so nothing else is required. Stop reasons,
+//! usage and errors are translated into those of the Messages API.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -14,14 +14,14 @@ use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Event;
 use crate::api::{refusal, unexpected};
 
-/// The length up to which the words of a model that declines are kept, in bytes.
+/// The limit of the explanation of a model that declines, in bytes.
 const MAX_DECLINED: usize = 4096;
 
 /// A completion as far as it has been read.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     pub(super) meta: AnswerMeta,
-    /// What the model says instead of an answer.
+    /// The explanation of a model that declines.
     declined: String,
     /// The text of an event that also brought thinking.
     held: Option<StreamEvent>,
@@ -36,7 +36,7 @@ pub(super) struct Parser {
 }
 
 /// The description of an answer of the other API.
-const FOREIGN: &str = "in the words of the Messages API: write `dialect = \"anthropic\"` for this provider";
+const FOREIGN: &str = "in the format of the Messages API: set `dialect = \"anthropic\"` for this provider";
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -83,7 +83,7 @@ impl StreamParser for Parser {
             return match self.recognized {
                 true => Ok(StreamEvent::Stop),
                 false if self.skipped => Err(self.cut(true, exchange)),
-                false => Err(exchange.cut("it ended before it began")),
+                false => Err(exchange.cut("it ended before its first chunk")),
             };
         }
         let chunk = match serde_json::from_str::<Chunk>(event.data) {
@@ -91,7 +91,7 @@ impl StreamParser for Parser {
             Err(_) if event.name == "error" => return Err(self.refused(event.data, exchange)),
             // The events of this API have no names: one with a name is an addition of the service.
             Err(_) if !event.name.is_empty() => return Ok(self.skip()),
-            Err(_) => return Err(exchange.invalid("with an event that is not what the Chat Completions API sends")),
+            Err(_) => return Err(exchange.invalid("with an event that is not of the Chat Completions API")),
         };
         if chunk.error.is_some() || event.name == "error" {
             return Err(self.refused(event.data, exchange));
@@ -103,7 +103,7 @@ impl StreamParser for Parser {
         self.recognized = true;
         let choice = self.take(chunk, exchange);
         if choice.as_ref().and_then(|choice| choice.finish_reason.as_ref()).is_some_and(|reason| reason == "error") {
-            return Err(exchange.cut("it gave up with the finish_reason error"));
+            return Err(exchange.cut("its finish_reason is `error`"));
         }
         Ok(self.content(choice.and_then(|choice| choice.delta).unwrap_or_default()))
     }
@@ -114,7 +114,7 @@ impl StreamParser for Parser {
             return Err(exchange.empty());
         }
         let chunk: Chunk = serde_json::from_slice(body).map_err(|error| match error.is_eof() {
-            true => exchange.cut("its JSON is not complete"),
+            true => exchange.cut("its JSON is incomplete"),
             false => invalid(),
         })?;
         if chunk.error.is_some() {
@@ -152,9 +152,7 @@ impl Parser {
     fn cut(&self, between_events: bool, exchange: &Exchange) -> ApiError {
         match (self.recognized, self.skipped, between_events) {
             (false, true, _) if self.foreign => exchange.invalid(FOREIGN),
-            (false, true, true) => {
-                exchange.invalid("with a stream of events that are none of the Chat Completions API's")
-            }
+            (false, true, true) => exchange.invalid("with a stream that has no event of the Chat Completions API"),
             (false, false, true) => exchange.empty(),
             (_, _, true) => exchange.cut("it ended without a finish_reason and without [DONE]"),
             (_, _, false) => exchange.cut("it ended inside an event"),
@@ -166,7 +164,7 @@ impl Parser {
         StreamEvent::Nothing
     }
 
-    /// Takes in how things stand, and gives the choice that was asked for.
+    /// Updates the metadata and returns the first choice.
     fn take(&mut self, chunk: Chunk, exchange: &Exchange) -> Option<Choice> {
         if let Some(model) = chunk.model.filter(|model| !model.is_empty()) {
             self.meta.model = Some(exchange.words(&model));
@@ -178,7 +176,7 @@ impl Parser {
         let reason = choice.finish_reason.as_ref().and_then(Value::as_str).filter(|reason| !reason.is_empty());
         if let Some(reason) = reason {
             self.finished = true;
-            // A model that declined ends with `stop`, as if nothing were.
+            // A model that declined ends with `stop` as well.
             if self.meta.stop_reason.as_deref() != Some("refusal") {
                 self.meta.stop_reason = Some(stop_reason(reason, exchange));
             }
@@ -211,7 +209,7 @@ impl Parser {
     fn refused(&self, data: &str, exchange: &Exchange) -> ApiError {
         let mut refusal = refusal::read::parse(data, exchange);
         refusal.request_id = refusal.request_id.or_else(|| self.meta.request_id.clone());
-        // A bare number is the status that it could no longer send as one.
+        // A number is an HTTP status.
         if refusal.kind.as_ref().is_none_or(|kind| kind.parse::<u16>().is_ok()) {
             refusal.kind = code(data).and_then(kind).map(String::from).or(refusal.kind);
         }
@@ -219,7 +217,7 @@ impl Parser {
     }
 }
 
-/// A `finish_reason` in the words of the Messages API. An unknown one is kept.
+/// The `stop_reason` of the Messages API for a `finish_reason`. An unknown one is kept.
 fn stop_reason(reason: &str, exchange: &Exchange) -> String {
     match reason {
         "stop" => "end_turn".into(),
@@ -230,8 +228,7 @@ fn stop_reason(reason: &str, exchange: &Exchange) -> String {
     }
 }
 
-/// The figures under the names of the Messages API, whose input does not count what came from the
-/// cache.
+/// The usage as in the Messages API, whose `input_tokens` do not include cached tokens.
 fn used(usage: &Value) -> Usage {
     let figure = |path: &str| usage.pointer(path).and_then(Value::as_u64);
     let cached = figure("/prompt_tokens_details/cached_tokens");
@@ -255,7 +252,7 @@ fn words(content: &Value) -> String {
     }
 }
 
-/// The thinking in a list of parts, as Mistral writes it: parts of a part.
+/// The thinking in a list of parts, as Mistral sends it.
 fn thoughts(content: &Value) -> String {
     let parts = content.as_array().map(Vec::as_slice).unwrap_or_default();
     parts.iter().filter(|part| part["type"] == "thinking").map(|part| words(&part["thinking"])).collect()
@@ -268,7 +265,7 @@ fn code(data: &str) -> Option<u64> {
     code.as_u64().or_else(|| code.as_str()?.parse().ok())
 }
 
-/// The Messages API's name for what a status says.
+/// The error type of the Messages API for a status.
 fn kind(status: u64) -> Option<&'static str> {
     Some(match status {
         401 => "authentication_error",

@@ -1,17 +1,13 @@
 //! The parser of completions, without a network.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::stream::Parser;
 use crate::api::dialect::StreamParser as _;
 use crate::api::error::ApiError;
-use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Decoder;
-use crate::provider::Url;
-use crate::secret::AccessToken;
+use crate::api::tests::exchange;
 
 const STREAM: &str = concat!(
     ": a comment\r\n\r\n",
@@ -36,11 +32,6 @@ const STREAM: &str = concat!(
     "\n\n",
     "data: [DONE]\n\n",
 );
-
-fn exchange() -> Exchange {
-    let url = Url::parse("https://llm.example.com/").expect("a URL");
-    Exchange::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
-}
 
 #[derive(Default)]
 struct Outcome {
@@ -130,10 +121,10 @@ fn done_alone_ends_an_answer_that_has_begun() {
     };
     assert_eq!(cut(&format!("{text}\n\n")), "it ended without a finish_reason and without [DONE]");
     assert_eq!(cut(&format!("{text}\n\ndata: [DO")), "it ended inside an event");
-    assert_eq!(cut("data: [DONE]\n\n"), "it ended before it began");
+    assert_eq!(cut("data: [DONE]\n\n"), "it ended before its first chunk");
     assert_eq!(cut(""), "");
     let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
-    assert_eq!(cut(&format!("{text}\n\n{gave_up}\n\n")), "it gave up with the finish_reason error");
+    assert_eq!(cut(&format!("{text}\n\n{gave_up}\n\n")), "its finish_reason is `error`");
 }
 
 #[test]
@@ -221,10 +212,10 @@ fn a_completion_in_one_piece_is_whole_or_a_failure() {
         assert!(matches!(cut, Err(ApiError::AnswerCut { .. })), "cut at {at}: {cut:?}");
     }
     for (body, said) in [
-        (r#"{"choices":[]}"#, "with JSON that is no chat completion"),
-        (r#"{"choices":[{}]}"#, "with JSON that is no chat completion"),
-        (r#"{"content":[]}"#, "with JSON that is no chat completion"),
-        (r#"{"detail":"Try sk-token later."}"#, "with JSON that is no chat completion: Try (secret) later"),
+        (r#"{"choices":[]}"#, "with JSON that is not a chat completion"),
+        (r#"{"choices":[{}]}"#, "with JSON that is not a chat completion"),
+        (r#"{"content":[]}"#, "with JSON that is not a chat completion"),
+        (r#"{"detail":"Try sk-token later."}"#, "with JSON that is not a chat completion: Try (secret) later"),
     ] {
         let read = Parser::default().whole(body.as_bytes(), &exchange());
         let Err(ApiError::InvalidResponse { description: what, .. }) = read else { panic!("{body}: {read:?}") };

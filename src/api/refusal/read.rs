@@ -1,7 +1,5 @@
-//! Reads a refusal, whatever shape its body has.
-//!
-//! Between the client and the model are gateways, proxies and load balancers, and each refuses in its own way:
-//! Anthropic's and OpenAI's JSON, RFC 6750's, FastAPI's, plain text, an HTML page, nothing.
+//! Parses a refusal of the API or of a gateway, proxy or load balancer in front of it. The body may be JSON of Anthropic,
+//! OpenAI, RFC 6750 or FastAPI, plain text, HTML, or empty.
 
 use reqwest::Response;
 use reqwest::header::HeaderMap;
@@ -12,7 +10,7 @@ use super::Refusal;
 use crate::api::exchange::Exchange;
 use crate::http::retry_after;
 
-/// As much of a refusal's body as is worth reading, in bytes.
+/// How much of a refusal's body is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
 /// Reads a refusal.
@@ -21,7 +19,7 @@ pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Ref
     let (request_id, location) = (exchange.request_id(&response), redirect(&response, exchange));
     let mut refusal = parse(&body(response, exchange).await, exchange);
     refusal.status = Some(status.as_u16());
-    // LiteLLM's `code` says the status once more.
+    // LiteLLM repeats the status in `code`.
     refusal.kind = refusal.kind.filter(|kind| kind != status.as_str());
     refusal.request_id = request_id.or(refusal.request_id);
     refusal.retry_after = retry_after(&headers);
@@ -34,14 +32,13 @@ pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Ref
     if status.is_redirection() {
         refusal.message = location;
     } else if refusal.message.is_empty() {
-        // RFC 6750, section 3: where a resource server says what is wrong with a token.
+        // RFC 6750, section 3: the challenge describes an error with the token.
         refusal.message = exchange.words(header(&headers, "www-authenticate"));
     }
     refusal
 }
 
-/// The body to its end or [`MAX_BODY`], as far as it is text. One that breaks off or hangs does not
-/// hide the status.
+/// The text of the body, up to [`MAX_BODY`]. A broken or hanging body gives what was received.
 pub(in crate::api) async fn body(mut response: Response, exchange: &Exchange) -> String {
     let mut body = Vec::new();
     let reading = async {
@@ -52,21 +49,20 @@ pub(in crate::api) async fn body(mut response: Response, exchange: &Exchange) ->
             }
         }
     };
-    // All of it has as long as one silence: a trickling error page is not worth waiting for.
     let _ = timeout(exchange.silence, reading).await;
     body.truncate(MAX_BODY);
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// Whether a challenge says that the token is no good (RFC 6750, section 3.1). The status beside it
-/// should be 401, and with many a gateway is another.
+/// Whether a challenge says that the token is invalid (RFC 6750, section 3.1). Gateways also send it with other statuses
+/// than 401.
 fn invalid_token(headers: &HeaderMap) -> bool {
     let challenges = headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
     challenges.map(str::to_ascii_lowercase).any(|challenge| {
         let says = |error: &str| {
             let value = error.trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
             value.strip_prefix('"').unwrap_or(value).strip_prefix("invalid_token").is_some_and(|rest| {
-                // Nothing longer that begins so.
+                // Not a longer word.
                 !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
             })
         };
@@ -76,7 +72,7 @@ fn invalid_token(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Reads type, message and request id of a body.
+/// Parses the type, message and request id in a body.
 pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
     let mut refusal = Refusal { host: exchange.host.clone(), ..Refusal::default() };
     match serde_json::from_str::<Value>(body) {
@@ -85,14 +81,13 @@ pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
             refusal.message = exchange.words(&placed(&body, words(&body).unwrap_or_default()));
             refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| exchange.words(id));
         }
-        Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "JSON that cannot be read".into(),
+        Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "invalid JSON".into(),
         Err(_) => refusal.message = html(body, exchange).unwrap_or_else(|| exchange.words(body)),
     }
     refusal
 }
 
-/// The words for a person in a JSON body: the first of the usual fields that has any, as deep as it
-/// takes.
+/// The message in a JSON body: the first text in one of the usual fields, at any depth.
 fn words(body: &Value) -> Option<&str> {
     match body {
         Value::String(words) if !words.trim().is_empty() => Some(words),
@@ -104,8 +99,7 @@ fn words(body: &Value) -> Option<&str> {
     }
 }
 
-/// These words, after the name of the field that they complain of where they do not say it: OpenAI's
-/// `param`, or FastAPI's `loc`.
+/// The message, with the name of the field that it is about (OpenAI's `param` or FastAPI's `loc`) if it does not name it.
 fn placed(body: &Value, words: &str) -> String {
     let path = |place: &Value| match place {
         // LiteLLM writes a missing one as the word "None".
@@ -124,11 +118,11 @@ fn placed(body: &Value, words: &str) -> String {
     }
 }
 
-/// The name for programs in a JSON body.
+/// The error type in a JSON body.
 fn kind(body: &Value) -> Option<&str> {
     let error = body.get("error")?;
     if error.is_string() {
-        // RFC 6750 puts the name here and the words elsewhere; others put the words here.
+        // The error code of RFC 6750, which has a separate description. Others put the message here.
         return body.get("error_description").and(error.as_str());
     }
     if let Some(full @ "context_length_exceeded") = error.get("code").and_then(Value::as_str) {
@@ -144,7 +138,7 @@ fn kind(body: &Value) -> Option<&str> {
 
 /// The title of an HTML page. `None` if the text is not HTML.
 fn html(body: &str, exchange: &Exchange) -> Option<String> {
-    // Same length, so that what is found in one is at the same place in the other.
+    // ASCII only, so positions are the same in both.
     let lower = body.to_ascii_lowercase();
     if !["<!doctype html", "<html", "<head", "<title"].iter().any(|mark| lower.trim_start().starts_with(mark)) {
         return None;
@@ -158,13 +152,13 @@ fn html(body: &str, exchange: &Exchange) -> Option<String> {
     Some(title().unwrap_or_else(|| "an HTML page".into()))
 }
 
-/// Where the service would send the question instead, by name only.
+/// The message for a redirect, with only the host of its target.
 fn redirect(response: &Response, exchange: &Exchange) -> String {
     match response.url().join(header(response.headers(), "location")) {
         Ok(url) if response.headers().contains_key("location") => {
             format!("redirects to {}; not followed", exchange.words(&crate::provider::host(&url)))
         }
-        _ => "redirects to nowhere".into(),
+        _ => "redirects without a location".into(),
     }
 }
 
@@ -179,13 +173,7 @@ mod tests {
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;
-    use crate::provider::Url;
-    use crate::secret::AccessToken;
-
-    fn exchange() -> Exchange {
-        let url = Url::parse("https://llm.example.com/v1/messages").expect("a URL");
-        Exchange::new(&url, &AccessToken::new("sk-token".into()), Duration::from_secs(1))
-    }
+    use crate::api::tests::exchange;
 
     #[test]
     fn every_shape_of_body_becomes_one_line() {
@@ -226,7 +214,7 @@ mod tests {
             (r#"{"secret_looking":"value"}"#, None, ""),
             (r#""quoted""#, None, "quoted"),
             ("null", None, ""),
-            (r#"{"error":{"message":"cut o"#, None, "JSON that cannot be read"),
+            (r#"{"error":{"message":"cut o"#, None, "invalid JSON"),
             ("upstream connect error", None, "upstream connect error"),
             (" plain\r\n\x1b[2Jtext \u{202e}x", None, "plain [2Jtext x"),
             ("<html><head><TITLE lang=en> 502 Bad\nGateway </TITLE></head>", None, "502 Bad Gateway"),

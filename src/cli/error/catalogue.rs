@@ -91,7 +91,7 @@ fn command_line() -> Vec<CliError> {
 
 fn provider() -> Vec<CliError> {
     use ProviderError::*;
-    let invalid = text("is http, which is allowed on loopback only; use https");
+    let invalid = text("is http; plain http is allowed on loopback only");
     let errors = [
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
@@ -113,9 +113,9 @@ fn sign_in() -> Vec<CliError> {
         CodeRefused { provider: work(), host: host(), description: text("answered 400: invalid_grant: used before") },
         PortTaken { address: text("127.0.0.1:4000"), provider: built_in() },
         PortTaken { address: text("127.0.0.1:4000"), provider: work() },
-        WrongAnswer { reason: "the answer has no `state`" },
+        WrongAnswer { reason: "this response has no `state`" },
         ReservedParameter { provider: work(), parameter: text("state") },
-        InvalidResponse { host: host(), description: text("with text/html where JSON was asked for") },
+        InvalidResponse { host: host(), description: text("not a JSON object") },
         System { description: text("drawing a random number: Function not implemented (os error 38)") },
         Http(HttpError::NotTls { host: text("127.0.0.1:8080") }),
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
@@ -237,7 +237,7 @@ fn http() -> Vec<CliError> {
         untrusted(CertificateProblem::Other(text("NotValidForName"))),
         NotTls { host: text("127.0.0.1:8080") },
         InvalidUrl { host: host(), reason: text("must not contain a fragment") },
-        UnusableProxy { variable: text("HTTPS_PROXY"), proxy: text("a socks5 proxy") },
+        UnusableProxy { variable: text("HTTPS_PROXY"), reason: text("socks5 proxies are not supported") },
         NoRoots { reason: text("no file was found") },
         System { action: "building the HTTP client", reason: text("out of memory") },
     ];
@@ -249,7 +249,7 @@ fn api() -> Vec<CliError> {
     let not_found = || Box::new(refusal(Some(404), Some("not_found_error")));
     let mut all = vec![
         NoApiUrl { provider: work() },
-        UnusableHeader { provider: work(), name: text("x y"), reason: "not a valid header name" },
+        UnusableHeader { provider: work(), name: text("x y"), reason: "a a name has only letters, digits and hyphens" },
         UnusableToken,
         ReservedField { field: text("model") },
         UnwritableQuestion { reason: text("a float that is not finite") },
@@ -263,7 +263,7 @@ fn api() -> Vec<CliError> {
         Declined { description: String::new() },
         ContextFull,
         TooLong { host: host(), limit: 64 },
-        InvalidResponse { host: host(), description: text("with text/html where JSON was asked for") },
+        InvalidResponse { host: host(), description: text("with text/html instead of JSON or events") },
         DeadlineExceeded { host: host(), waited: MINUTES_2 },
         Http(HttpError::Unreachable { host: host(), reason: text("Connection refused (os error 111)") }),
     ];

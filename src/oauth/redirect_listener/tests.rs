@@ -65,7 +65,7 @@ fn done() -> Outcome {
 #[tokio::test]
 async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on() {
     let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     let right = query(&request, "code=c");
     let twice = query(&request, "code=c&code=d");
     let host = format!("Host: localhost:{port}\r\n");
@@ -146,7 +146,7 @@ fn assert_headers(got: &Got) {
 #[tokio::test]
 async fn the_browser_is_held_until_it_is_known_how_it_ended() {
     let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     let right = query(&request, "code=c%2Bd&scope=x");
     let first = tokio::spawn({
         let right = right.clone();
@@ -160,15 +160,15 @@ async fn the_browser_is_held_until_it_is_known_how_it_ended() {
     let other = get(port, &query(&request, "code=other"), BROWSER).await;
     assert_eq!(other.status, 400);
     let mut second = tokio::spawn(async move { get(port, &right, BROWSER).await });
-    let mut browsers = listener.desk.browsers.subscribe();
+    let mut browsers = listener.shared.browsers.subscribe();
     tokio::select! {
-        both = browsers.wait_for(|browsers| browsers.held == 2) => drop(both.expect("both are held")),
+        both = browsers.wait_for(|browsers| browsers.waiting == 2) => drop(both.expect("both are held")),
         got = &mut second => panic!("not held, but told {got:?}"),
     }
     assert!(!first.is_finished());
 
     let outcome = done();
-    let tell = listener.tell(&outcome);
+    let tell = listener.finish(&outcome);
     let browse = async {
         let (first, second) = (first.await.expect("answered"), second.await.expect("answered"));
         for led in [&first, &second] {
@@ -191,7 +191,7 @@ async fn the_browser_is_held_until_it_is_known_how_it_ended() {
 #[tokio::test]
 async fn a_refusal_ends_the_wait_and_is_told_as_such() {
     let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     let right = query(&request, "error=access_denied&error_description=%3Cb%3Eno%3C/b%3E");
     let browser = tokio::spawn(async move {
         assert_eq!(get(port, &right, BROWSER).await.status, 303);
@@ -199,7 +199,7 @@ async fn a_refusal_ends_the_wait_and_is_told_as_such() {
     });
     let failure = listener.wait(&request, LONG).await.expect_err("refused");
     assert!(matches!(&failure, SignInError::Refused { error, .. } if error == "access_denied"), "{failure:?}");
-    listener.tell(&failed(&failure)).await;
+    listener.finish(&failed(&failure)).await;
     let page = browser.await.expect("answered");
     assert!(page.body.contains("work refused the sign-in (access_denied): &lt;b&gt;no"), "{}", page.body);
     assert!(page.body.contains("<code>nexus oauth start --provider work</code>"), "{}", page.body);
@@ -208,11 +208,11 @@ async fn a_refusal_ends_the_wait_and_is_told_as_such() {
 #[tokio::test]
 async fn a_program_is_answered_but_not_waited_for() {
     let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     let right = query(&request, "code=c");
     let program = tokio::spawn(async move { get(port, &right, "Accept: */*\r\n").await });
     listener.wait(&request, LONG).await.expect("the code");
-    listener.tell(&done()).await;
+    listener.finish(&done()).await;
     // Without a second address that would be gone before a slow one comes to it.
     let got = program.await.expect("answered");
     assert_eq!((got.status, got.body.as_str()), (200, "Signed in as <Ada> & co\n"));
@@ -223,11 +223,11 @@ async fn a_program_is_answered_but_not_waited_for() {
 #[tokio::test]
 async fn a_program_is_told_of_a_failure_too() {
     let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     let right = query(&request, "error=access_denied&error_description=%1b[2Jno");
     let program = tokio::spawn(async move { get(port, &right, "").await });
     let failure = listener.wait(&request, LONG).await.expect_err("a denial");
-    listener.tell(&failed(&failure)).await;
+    listener.finish(&failed(&failure)).await;
     let said = "Sign-in failed: work refused the sign-in (access_denied): [2Jno\n  run `nexus oauth start --provider \
                 work` again to allow it\n";
     assert_eq!(program.await.expect("answered").body, said);
@@ -236,7 +236,7 @@ async fn a_program_is_told_of_a_failure_too() {
 #[tokio::test]
 async fn dropped_without_a_word_it_holds_nobody() {
     let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
     let sent = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{BROWSER}\r\n", query(&request, "code=c"));
     stream.write_all(sent.as_bytes()).await.expect("sends");
@@ -250,7 +250,7 @@ async fn dropped_without_a_word_it_holds_nobody() {
 #[tokio::test]
 async fn the_short_address_knows_who_asks() {
     let (mut listener, request) = begun("http://localhost:0/oauth/claude/callback").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     assert_eq!(listener.short_url(), format!("http://localhost:{port}/oauth/claude/authorize"));
     assert_eq!(listener.redirect_uri(), format!("http://localhost:{port}/oauth/claude/callback"));
     let url = request.url().to_string();
@@ -283,11 +283,11 @@ async fn the_short_address_knows_who_asks() {
 #[tokio::test]
 async fn at_the_short_address_the_callback_wins() {
     let (mut listener, request) = begun("http://127.0.0.1:0/oauth/claude/authorize").await;
-    let port = listener.desk.port;
+    let port = listener.shared.port;
     let target = format!("{SHORT_PATH}?code=c&state={}", request.state());
     let program = tokio::spawn(async move { get(port, &target, "").await });
     assert_eq!(listener.wait(&request, LONG).await.expect("the code").expose(), "c");
-    listener.tell(&done()).await;
+    listener.finish(&done()).await;
     assert_eq!(program.await.expect("answered").body, "Signed in as <Ada> & co\n");
 }
 
@@ -315,7 +315,7 @@ async fn only_plain_loopback_is_listened_on() {
     }
     let (taken, _) = begun("http://127.0.0.1:0/callback").await;
     let expected =
-        SignInError::PortTaken { address: format!("127.0.0.1:{}", taken.desk.port), provider: "work".into() };
+        SignInError::PortTaken { address: format!("127.0.0.1:{}", taken.shared.port), provider: "work".into() };
     assert_eq!(RedirectListener::bind(&provider(taken.redirect_uri())).await.map(|_| ()), Err(expected));
 }
 

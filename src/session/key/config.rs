@@ -1,4 +1,4 @@
-//! Where the key to the stored sessions is to be kept: plain values, as a configuration holds them.
+//! The configuration of the key that seals the sessions.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,11 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyBackend {
-    /// A file of its own, open to nobody else.
+    /// In a private file.
     File,
-    /// The operating system's keyring.
+    /// In the operating system's keyring.
     Keyring,
-    /// In its file, wrapped with a passphrase.
+    /// In a private file, encrypted with a passphrase.
     Passphrase,
 }
 
@@ -20,7 +20,7 @@ impl KeyBackend {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::File, Self::Keyring, Self::Passphrase];
 
-    /// As it is written in the configuration and on the command line.
+    /// The name: `file`, `keyring` or `passphrase`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -35,19 +35,19 @@ impl KeyBackend {
     }
 }
 
-/// Where the passphrase comes from. It is in no argument, variable or log.
+/// Where the passphrase comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PassphraseSource {
-    /// A file's text, without the newline at its end.
+    /// The text of a file, without the newline at its end.
     File(PathBuf),
-    /// What a program prints, started without a shell.
+    /// The output of a program, which is started without a shell.
     Command(Vec<String>),
 }
 
-/// What the configuration says about the key.
+/// The configuration of the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyConfig {
-    /// Where a new key goes; a file if none is named. A key that exists is used where it is.
+    /// Where a new key is kept. `None` means in a file. An existing key is used where it is.
     pub backend: Option<KeyBackend>,
     /// Where the passphrase comes from.
     pub passphrase: Option<PassphraseSource>,

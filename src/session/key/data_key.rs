@@ -1,4 +1,4 @@
-//! The key that seals the sessions. It stays the same wherever it is kept.
+//! The key that seals the sessions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -15,7 +15,10 @@ const PLAIN: &str = "nexus-key-1 ";
 pub(in crate::session) struct DataKey(Zeroizing<[u8; 32]>);
 
 impl DataKey {
-    /// A new key; an error if the operating system gives no random bytes.
+    /// A new key.
+    ///
+    /// # Errors
+    /// The operating system returned no random bytes.
     pub(in crate::session) fn random() -> Result<Self, String> {
         let mut bytes = Zeroizing::new([0; 32]);
         SysRng.try_fill_bytes(bytes.as_mut()).map_err(|error| error.to_string())?;
@@ -30,7 +33,7 @@ impl DataKey {
         &self.0
     }
 
-    /// Which key this is: a hash that reveals nothing of it.
+    /// The id of the key: a hash, which reveals nothing of it.
     pub(super) fn id(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"nexus key id 1");

@@ -1,4 +1,4 @@
-//! What can go wrong with the key.
+//! Errors of the key.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub enum KeyError {
         /// Where the key file belongs.
         path: PathBuf,
     },
-    /// The key file cannot be read, or must not be trusted.
+    /// The key file cannot be read, or another user could have written it.
     #[error("{}: {source}", path.display())]
     Unreadable {
         /// The key file.
@@ -26,39 +26,39 @@ pub enum KeyError {
         source: Arc<io::Error>,
     },
     /// The key file does not hold a key.
-    #[error("{}: this is no nexus key", path.display())]
+    #[error("{}: this is not a nexus key", path.display())]
     NotAKey {
         /// The key file.
         path: PathBuf,
     },
     /// The key is wrapped with a passphrase, and none is configured.
-    #[error("the key is wrapped with a passphrase, and the configuration does not say where that comes from")]
+    #[error("the key is wrapped with a passphrase, and no passphrase source is configured")]
     NoPassphrase,
     /// The passphrase could not be read from its file or command.
-    #[error("{}: the key's passphrase is missing: {description}", path.display())]
+    #[error("{}: cannot get the key's passphrase: {description}", path.display())]
     PassphraseMissing {
         /// The key file.
         path: PathBuf,
         /// What happened.
         description: String,
     },
-    /// The passphrase does not open the key.
-    #[error("{}: the passphrase does not open the key", path.display())]
+    /// The passphrase is wrong.
+    #[error("{}: the passphrase is wrong", path.display())]
     WrongPassphrase {
         /// The key file.
         path: PathBuf,
     },
     /// The operating system's keyring holds the key and cannot be used.
-    #[error("{}: the operating system's keyring keeps the key and {description}", path.display())]
+    #[error("{}: the key is in the operating system's keyring, which {description}", path.display())]
     KeyringUnusable {
         /// The key file.
         path: PathBuf,
-        /// What the keyring did.
+        /// What happened, as the end of a sentence.
         description: String,
     },
     /// The keyring has no entry for the key.
     #[error(
-        "{}: the operating system's keyring has no such key (service `{service}`, user `{user}`)",
+        "{}: the operating system's keyring has no entry for the key (service `{service}`, user `{user}`)",
         path.display()
     )]
     KeyringEntryMissing {
@@ -69,7 +69,7 @@ pub enum KeyError {
         /// The entry's user name.
         user: String,
     },
-    /// The keyring did not take the key.
+    /// The keyring did not accept the key.
     #[error("{}: the key was not moved: the operating system's keyring {description}", path.display())]
     KeyringRefused {
         /// The key file.
@@ -100,10 +100,10 @@ pub enum KeyError {
     Lock {
         /// The lock file.
         path: PathBuf,
-        /// What happened; none if another process holds it for too long.
+        /// What happened. `None` if another process holds the lock for too long.
         source: Option<Arc<io::Error>>,
     },
-    /// The operating system lacks what cryptography needs: random bytes, or memory.
+    /// The operating system returned no random bytes or no memory.
     #[error("{attempt}: {description}")]
     System {
         /// What was attempted.
@@ -115,8 +115,8 @@ pub enum KeyError {
 
 fn lock_problem(source: Option<&io::Error>) -> String {
     source.map_or_else(
-        || "another nexus is making or moving the key and is not done".to_owned(),
-        |error| format!("the lock cannot be taken: {error}"),
+        || "another nexus process is creating or moving the key".to_owned(),
+        |error| format!("the lock cannot be acquired: {error}"),
     )
 }
 

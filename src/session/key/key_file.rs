@@ -1,4 +1,4 @@
-//! The one line of the key file: the key itself, or where it is kept.
+//! The format of the key file. Its one line contains the key or says where it is.
 //!
 //! ```text
 //! nexus-key-1 KEY
@@ -6,7 +6,7 @@
 //! nexus-key-2 passphrase ID argon2id m=65536,t=3,p=1 SALT WRAPPED
 //! ```
 //!
-//! The id is a hash of the key, so a wrong key is recognised before it is used.
+//! The id is a hash of the key, so a wrong key is detected before it is used.
 
 use zeroize::Zeroizing;
 

@@ -1,13 +1,12 @@
 //! Finds, creates and moves the key.
 //!
-//! One data key seals every session, and it stays the same as long as the store lives. One file, `session.key`, leads
-//! to it: it holds the key, or says that the keyring has it, or holds it wrapped with a passphrase (`key_file.rs`).
-//! The configuration only says where a *new* key goes, so a move rewrites no session. A move puts the key into its new
-//! place, proves that it can be read there, switches by renaming one file over another, and only then clears the old
-//! place: whenever it is killed, `session.key` leads to the key.
+//! One key seals all sessions of a store and never changes. The file `session.key` contains the key, contains it wrapped
+//! with a passphrase, or says that it is in the keyring (`key_file.rs`). The configuration says only where a *new* key is
+//! kept, so a move rewrites no session. A move saves the key in its new place, reads it back, replaces `session.key`
+//! atomically, and then removes the key from its old place. If it is killed at any point, `session.key` is valid.
 //!
-//! What a killed move can leave behind is an entry in the keyring that nothing leads to. Before an entry is written
-//! its id is written into `session.key.entry`; the next move reads that and removes the entry.
+//! A killed move can leave an unused entry in the keyring. Before an entry is written, its id is written into
+//! `session.key.entry`; the next move removes the entry.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -27,36 +26,36 @@ use crate::store::FileProblem;
 
 type Result<T> = std::result::Result<T, KeyError>;
 
-/// Where the key is found, made and moved.
+/// The key of a session store.
 #[derive(Clone)]
 pub struct Keystore {
     path: PathBuf,
     lock: PathBuf,
     config: Arc<KeyConfig>,
     privacy: Privacy,
-    /// The key that came from the keyring or was unwrapped, with its id, so that this is done once per process.
+    /// The key from the keyring or the wrapped key, with its id. It is read once per process.
     opened: Arc<Mutex<Option<(String, DataKey)>>>,
 }
 
 /// Where the key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyLocation {
-    /// What keeps it.
+    /// The backend.
     pub backend: KeyBackend,
-    /// The file that leads to it.
+    /// The key file.
     pub path: PathBuf,
-    /// The entry in the keyring, if it is there: its service and user name.
+    /// The service and user name of the keyring entry, if the key is there.
     pub entry: Option<(&'static str, String)>,
 }
 
-/// What a move did.
+/// The result of [`Keystore::move_to`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Moved {
-    /// There was no key; a new one was made there.
-    Made,
+    /// There was no key. A new one was created.
+    Created,
     /// The key was there already.
-    Already,
-    /// It is there now.
+    AlreadyThere,
+    /// The key was moved from this backend.
     From(KeyBackend),
 }
 
@@ -72,19 +71,19 @@ impl Keystore {
         }
     }
 
-    /// Keeps a new key where `config` says, and takes the passphrase from there.
+    /// Sets where a new key is kept and where the passphrase comes from.
     #[must_use]
     pub fn with_config(self, config: KeyConfig) -> Self {
         Self { config: Arc::new(config), ..self }
     }
 
-    /// Reports files that were open to other users, which are closed.
+    /// Calls `closed` for files that were open to other users and were made private.
     #[must_use]
     pub fn reporting(self, closed: ClosedFn) -> Self {
         Self { privacy: Privacy::reporting(closed), ..self }
     }
 
-    /// The file that leads to the key.
+    /// The key file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -105,17 +104,16 @@ impl Keystore {
         Ok(self.key_file()?.map(found))
     }
 
-    /// The configured backend and the one that has the key, if they differ.
+    /// The configured backend and the actual one, if they differ.
     pub fn mismatch(&self) -> Option<(KeyBackend, KeyBackend)> {
         let configured = self.config.backend?;
-        // A key file that cannot be read is an error of the command that needs the key.
         let found = self.key_file().ok()??.backend();
         (found != configured).then_some((configured, found))
     }
 
-    /// Makes sure that a key can be opened, or made where there is none.
+    /// Opens the key, or creates it if there is none.
     pub(in crate::session) fn check_writable(&self) -> Result<()> {
-        self.open_or_make().map(drop).map_err(|error| {
+        self.open_or_create().map(drop).map_err(|error| {
             let folders = [self.path.parent(), self.lock.parent()];
             let unusable = folders.into_iter().flatten().find_map(|folder| {
                 let (existing, problem) = self.privacy.unusable_folder(folder)?;
@@ -125,21 +123,21 @@ impl Keystore {
         })
     }
 
-    /// Makes sure that the key can be opened, if there is one.
+    /// Checks that the key can be opened, if there is one.
     ///
     /// # Errors
-    /// As [`find`](Self::find), and whatever its backend answers.
+    /// Those of [`find`](Self::find) and of the backend.
     pub fn check(&self) -> Result<()> {
         self.open().map(drop)
     }
 
     pub(in crate::session) fn open(&self) -> Result<Option<Seal>> {
         let Some(file) = self.key_file()? else { return Ok(None) };
-        self.follow(file).map(|key| Some(Seal::new(&key)))
+        self.open_key_file(file).map(|key| Some(Seal::new(&key)))
     }
 
-    /// The key that a key file leads to, or led to until another process moved the key after the file was read.
-    fn follow(&self, file: KeyFile) -> Result<DataKey> {
+    /// The key of a key file, even if another process moved the key after the file was read.
+    fn open_key_file(&self, file: KeyFile) -> Result<DataKey> {
         let line = file.line();
         self.unlock(file).or_else(|lost| match self.key_file() {
             Ok(Some(moved)) if moved.line() != line => self.unlock(moved),
@@ -147,45 +145,46 @@ impl Keystore {
         })
     }
 
-    pub(in crate::session) fn open_or_make(&self) -> Result<Seal> {
+    pub(in crate::session) fn open_or_create(&self) -> Result<Seal> {
         if let Some(seal) = self.open()? {
             return Ok(seal);
         }
         let _lock = lock(&self.lock, &self.privacy)?;
         match self.open()? {
             Some(seal) => Ok(seal),
-            None => self.make(self.config.backend.unwrap_or(KeyBackend::File)).map(|key| Seal::new(&key)),
+            None => self.create(self.config.backend.unwrap_or(KeyBackend::File)).map(|key| Seal::new(&key)),
         }
     }
 
-    /// Moves the key to another backend; where there is none, makes it there. Clears up what a killed move left
-    /// behind. Returns what was done, and what could not be cleared up.
+    /// Moves the key to another backend, or creates it there. Removes what a killed move left behind. Returns the result,
+    /// and why the leftovers could not be removed.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and if the new backend does not take the key. Then the key is still where it was,
-    /// or, if only the rename could not be synced, where it was to go.
+    /// Those of [`check`](Self::check), and if the new backend does not accept the key. The key is then in its old
+    /// place, or, if only the sync of the rename failed, in the new one.
     pub fn move_to(&self, backend: KeyBackend) -> Result<(Moved, Option<String>)> {
         let _lock = lock(&self.lock, &self.privacy)?;
         let Some(file) = self.key_file()? else {
-            self.make(backend)?;
-            return Ok((Moved::Made, None));
+            self.create(backend)?;
+            return Ok((Moved::Created, None));
         };
         let was = file.backend();
         if was == backend {
-            return Ok((Moved::Already, self.clear_up()));
+            return Ok((Moved::AlreadyThere, self.remove_leftovers()));
         }
         if let KeyFile::Keyring(id) = &file {
-            // One that came here by a copied file may have been filed by another machine's nexus.
+            // A copied key file may name an entry that this process did not note.
             self.note_entry(id)?;
         }
         let key = self.unlock(file)?;
-        self.put(&self.lay_down(backend, &key)?)?;
-        Ok((Moved::From(was), self.clear_up()))
+        self.write_key_file(&self.store_key(backend, &key)?)?;
+        Ok((Moved::From(was), self.remove_leftovers()))
     }
 
-    fn make(&self, backend: KeyBackend) -> Result<DataKey> {
-        let key = DataKey::random().map_err(|description| KeyError::System { attempt: "making a key", description })?;
-        self.put(&self.lay_down(backend, &key)?)?;
+    fn create(&self, backend: KeyBackend) -> Result<DataKey> {
+        let key =
+            DataKey::random().map_err(|description| KeyError::System { attempt: "creating a key", description })?;
+        self.write_key_file(&self.store_key(backend, &key)?)?;
         Ok(key)
     }
 
@@ -199,7 +198,7 @@ impl Keystore {
         KeyFile::parse(&text).map(Some).ok_or_else(|| KeyError::NotAKey { path: self.path.clone() })
     }
 
-    /// The key that a key file leads to.
+    /// Reads the key of a key file.
     fn unlock(&self, file: KeyFile) -> Result<DataKey> {
         let id = match &file {
             KeyFile::Plain(_) => None,
@@ -214,7 +213,7 @@ impl Keystore {
         }
         let key = match file {
             KeyFile::Plain(key) => return Ok(key),
-            KeyFile::Keyring(id) => self.ask_keyring(&id)?,
+            KeyFile::Keyring(id) => self.load_from_keyring(&id)?,
             KeyFile::Wrapped(wrapped) => wrapped
                 .unwrap(&self.passphrase()?)
                 .ok_or_else(|| KeyError::WrongPassphrase { path: self.path.clone() })?,
@@ -223,12 +222,12 @@ impl Keystore {
         Ok(key)
     }
 
-    /// Puts the key into its new place and proves that it can be read there. Nothing leads there yet.
-    fn lay_down(&self, backend: KeyBackend, key: &DataKey) -> Result<KeyFile> {
+    /// Saves the key in a backend and reads it back. The returned key file is not written yet.
+    fn store_key(&self, backend: KeyBackend, key: &DataKey) -> Result<KeyFile> {
         match backend {
             KeyBackend::File => Ok(KeyFile::Plain(key.clone())),
             KeyBackend::Keyring => self
-                .tell_keyring(key)
+                .save_to_keyring(key)
                 .map_err(|description| KeyError::KeyringRefused { path: self.path.clone(), description }),
             KeyBackend::Passphrase => {
                 let passphrase = self.passphrase()?;
@@ -237,27 +236,27 @@ impl Keystore {
                     Some(_) => Ok(KeyFile::Wrapped(wrapped)),
                     None => Err(KeyError::System {
                         attempt: "wrapping the key",
-                        description: "it did not open again".into(),
+                        description: "it cannot be unwrapped".into(),
                     }),
                 }
             }
         }
     }
 
-    fn tell_keyring(&self, key: &DataKey) -> os_keyring::Asked<KeyFile> {
+    fn save_to_keyring(&self, key: &DataKey) -> os_keyring::Result<KeyFile> {
         let id = key.id();
-        // A keyring that cannot even be read will hold no entry that would have to be noted.
+        // An unusable keyring gets no entry, so nothing has to be noted.
         os_keyring::load(&id)?;
-        self.note_entry(&id).map_err(|failure| format!("was not asked: {failure}"))?;
+        self.note_entry(&id).map_err(|failure| format!("was not used: {failure}"))?;
         os_keyring::save(&id, &key.line())?;
         let kept = os_keyring::load(&id)?.and_then(|text| DataKey::from_line(&text));
         match kept.is_some_and(|kept| kept.id() == id) {
             true => Ok(KeyFile::Keyring(id)),
-            false => Err("gave something else back than it was given".into()),
+            false => Err("returned something else than was saved".into()),
         }
     }
 
-    fn ask_keyring(&self, id: &str) -> Result<DataKey> {
+    fn load_from_keyring(&self, id: &str) -> Result<DataKey> {
         let text = os_keyring::load(id)
             .map_err(|description| KeyError::KeyringUnusable { path: self.path.clone(), description })?;
         let key = text.and_then(|text| DataKey::from_line(&text)).filter(|key| key.id() == id);
@@ -270,19 +269,19 @@ impl Keystore {
 
     fn passphrase(&self) -> Result<Passphrase> {
         let source = self.config.passphrase.as_ref().ok_or(KeyError::NoPassphrase)?;
-        passphrase::ask(source)
+        passphrase::read_from(source)
             .map_err(|description| KeyError::PassphraseMissing { path: self.path.clone(), description })
     }
 
-    /// Writes the key file. Its folder is synced before anything old is cleared away.
-    fn put(&self, file: &KeyFile) -> Result<()> {
-        // A draft can only be what a killed process left behind: this one has the lock.
+    /// Replaces the key file durably.
+    fn write_key_file(&self, file: &KeyFile) -> Result<()> {
+        // The lock is held, so an existing draft is a leftover.
         self.privacy
             .replace(&self.path, &self.beside("draft"), &file.line())
             .map_err(|error| KeyError::unwritable(&self.path, error))
     }
 
-    /// Remembers that the keyring may hold an entry.
+    /// Notes that the keyring may contain an entry.
     fn note_entry(&self, id: &str) -> Result<()> {
         let noted = (|| {
             let note = self.beside("entry");
@@ -297,9 +296,8 @@ impl Keystore {
         noted.map_err(|error: io::Error| KeyError::unwritable(&self.path, error))
     }
 
-    /// Removes what leads nowhere any more: a draft, and an entry in the keyring unless that keeps
-    /// the key. A sentence tells what could not be removed.
-    fn clear_up(&self) -> Option<String> {
+    /// Removes the draft, and the noted keyring entry unless the key is there. Returns why not.
+    fn remove_leftovers(&self) -> Option<String> {
         let cleared = (|| {
             private_fs::remove(&self.beside("draft")).map_err(|error| error.to_string())?;
             let note = self.beside("entry");
@@ -343,12 +341,12 @@ mod tests {
         // Nothing here says where the passphrase comes from, so this leads nowhere by itself.
         let passphrase = Passphrase::new("correct horse".into());
         let wrapped = || KeyFile::Wrapped(passphrase::Wrapped::wrap(&key, &passphrase).unwrap());
-        keystore.put(&wrapped()).unwrap();
-        let seen = keystore.key_file().unwrap().unwrap();
-        keystore.put(&KeyFile::Plain(key.clone())).unwrap();
-        assert_eq!(keystore.follow(seen).unwrap().id(), key.id());
-        let seen = wrapped();
-        keystore.put(&seen).unwrap();
-        assert!(keystore.follow(seen).is_err(), "what was not moved is missing");
+        keystore.write_key_file(&wrapped()).unwrap();
+        let read = keystore.key_file().unwrap().unwrap();
+        keystore.write_key_file(&KeyFile::Plain(key.clone())).unwrap();
+        assert_eq!(keystore.open_key_file(read).unwrap().id(), key.id());
+        let read = wrapped();
+        keystore.write_key_file(&read).unwrap();
+        assert!(keystore.open_key_file(read).is_err(), "what was not moved is missing");
     }
 }

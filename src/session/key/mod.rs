@@ -1,8 +1,8 @@
-//! The key that seals the sessions: where it is kept, how it is made, and how it moves.
+//! The key that seals the sessions, and its backends.
 
-mod bounded;
 mod config;
 pub(super) mod data_key;
+mod deadline;
 mod error;
 mod key_file;
 mod keystore;

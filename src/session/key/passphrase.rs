@@ -1,9 +1,8 @@
-//! The key wrapped with a passphrase. The only home of Argon2.
+//! The key wrapped with a passphrase.
 //!
-//! The passphrase is stretched (Argon2id, RFC 9106) into a key that seals the data key. Opening it
-//! costs every command that reads a session those passes over memory; guessing costs the same each
-//! time. The costs are written beside the wrapped key, so that they can grow later, and bounded
-//! when they are read: a file must not be able to use up the machine.
+//! The passphrase is stretched with Argon2id (RFC 9106) into a key that seals the data key. The cost parameters are stored
+//! beside the wrapped key, so that they can be raised later. They have a maximum, so that a key file cannot exhaust the
+//! machine.
 
 use std::fmt;
 use std::fs;
@@ -25,19 +24,18 @@ use super::error::KeyError;
 use crate::secret::{self, Passphrase};
 use crate::session::seal::Seal;
 
-/// What a new wrapping costs: the memory (in KiB) and passes of RFC 9106's second choice, on one
-/// lane, because a second thread would buy the guesser as much as us.
+/// The cost of a new wrapping: memory (in KiB) and passes of RFC 9106's second recommendation, with one lane.
 const COST: Cost = Cost { memory: 64 * 1024, passes: 3, lanes: 1 };
 
-/// The most that a file may ask for: 1 GiB.
+/// The maximum in a key file: 1 GiB.
 const BOUND: Cost = Cost { memory: 1024 * 1024, passes: 16, lanes: 16 };
 
 const SALT: usize = 16;
 
-/// How long a command may take to print the passphrase; it may be asking a person.
+/// How long a command may take to print the passphrase. It may ask a user.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
-/// No passphrase is longer, in bytes.
+/// The longest passphrase, in bytes.
 const LONGEST: u64 = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +59,9 @@ impl Cost {
     }
 }
 
-/// The data key, wrapped, with all that its passphrase needs to open it.
+/// The wrapped data key.
 pub(super) struct Wrapped {
-    /// Which key is inside.
+    /// The id of the data key.
     pub(super) id: String,
     cost: Cost,
     salt: Vec<u8>,
@@ -76,7 +74,7 @@ impl Wrapped {
         let mut salt = vec![0; SALT];
         SysRng
             .try_fill_bytes(&mut salt)
-            .map_err(|error| KeyError::System { attempt: "making a salt", description: error.to_string() })?;
+            .map_err(|error| KeyError::System { attempt: "creating a salt", description: error.to_string() })?;
         let mut wrapped = Self { id: key.id(), cost: COST, salt, sealed: Vec::new() };
         let no_memory = || "Argon2 found no memory".to_owned();
         let failed = |description| KeyError::System { attempt: "stretching the passphrase", description };
@@ -106,7 +104,7 @@ impl Wrapped {
         DataKey::from_bytes(out.as_ref()).map(|key| Seal::new(&key))
     }
 
-    /// All but the sealed key itself; it opens under no other header.
+    /// Everything but the sealed key, whose associated data it is.
     fn header(&self) -> String {
         let Cost { memory, passes, lanes } = self.cost;
         let salt = STANDARD_NO_PAD.encode(&self.salt);
@@ -120,8 +118,11 @@ impl fmt::Display for Wrapped {
     }
 }
 
-/// The passphrase, or why there is none, as a sentence.
-pub(super) fn ask(source: &PassphraseSource) -> Result<Passphrase, String> {
+/// Reads the passphrase.
+///
+/// # Errors
+/// Why there is none, as a sentence.
+pub(super) fn read_from(source: &PassphraseSource) -> Result<Passphrase, String> {
     let (bytes, whose) = match source {
         PassphraseSource::File(path) => {
             let whose = format!("passphrase_file {}", path.display());
@@ -133,7 +134,7 @@ pub(super) fn ask(source: &PassphraseSource) -> Result<Passphrase, String> {
         }
     };
     if bytes.len() as u64 > LONGEST {
-        return Err(format!("{whose} gives more than {LONGEST} bytes, which is no passphrase"));
+        return Err(format!("{whose} gives more than {LONGEST} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{whose} gives no UTF-8 text"))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -150,8 +151,8 @@ fn read(path: &std::path::Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// What a program prints. A thread with a runtime of its own waits for it, because whoever asks may
-/// be in the middle of another one; a program that outlives the limit is killed.
+/// Runs a program and returns its output. A thread with its own runtime waits for it, because the caller may be inside
+/// another runtime. A program that exceeds the limit is killed.
 fn run(words: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
     let (program, arguments) = words.split_first().ok_or("names no program")?;
     let mut command = tokio::process::Command::new(program);
@@ -164,7 +165,7 @@ fn run(words: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> 
         let mut bytes = Zeroizing::new(Vec::with_capacity(256));
         if let Some(stdout) = child.stdout.take() {
             let read = stdout.take(LONGEST + 1).read_to_end(&mut bytes).await;
-            read.map_err(|error| format!("cannot be listened to: {error}"))?;
+            read.map_err(|error| format!("has unreadable output: {error}"))?;
         }
         let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
         match status.success() {
@@ -172,12 +173,12 @@ fn run(words: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> 
             false => Err(format!("failed ({status})")),
         }
     };
-    // `std::thread::spawn` would panic where there are too many threads.
+    // `std::thread::spawn` panics if the thread cannot be created.
     let waiting = std::thread::Builder::new().spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot be waited for: {error}"))?;
         let done = runtime.block_on(async { tokio::time::timeout(limit, waited).await });
-        done.unwrap_or_else(|_| Err(format!("printed nothing within {} seconds and was ended", limit.as_secs())))
+        done.unwrap_or_else(|_| Err(format!("did not finish within {} seconds", limit.as_secs())))
     });
     let waiting = waiting.map_err(|error| format!("cannot be waited for: {error}"))?;
     waiting.join().unwrap_or_else(|_| Err("was abandoned".into()))
@@ -228,8 +229,8 @@ mod tests {
     #[test]
     fn a_command_that_never_prints_is_ended() {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
-        let said = run(&words("sleep 600"), Duration::from_millis(100)).unwrap_err();
-        assert!(said.starts_with("printed nothing within"), "{said}");
+        let error = run(&words("sleep 600"), Duration::from_millis(100)).unwrap_err();
+        assert!(error.starts_with("did not finish within"), "{error}");
         assert_eq!(run(&words("echo hush"), COMMAND_LIMIT).unwrap().as_slice(), b"hush\n");
         assert_eq!(run(&words("false"), COMMAND_LIMIT).unwrap_err(), "failed (exit status: 1)");
         assert!(run(&words("/nowhere/at/all"), COMMAND_LIMIT).unwrap_err().starts_with("cannot be started"));

@@ -9,8 +9,7 @@ use crate::oauth::TokenResponse;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::session::key::Keystore;
 use crate::session::stored::tests::session;
-use crate::store::BoxFuture;
-use crate::store::leased::LeasedStore;
+use crate::store::{BoxFuture, MemoryStore};
 
 type Answer = Box<dyn FnOnce() -> std::result::Result<TokenResponse, SourceError> + Send>;
 
@@ -44,14 +43,14 @@ fn tokens(name: &str) -> TokenResponse {
     }
 }
 
-fn refusal(fate: Fate) -> SourceError {
+fn refusal(credential: CredentialState) -> SourceError {
     let failure = TokenFailure { description: "said no".into(), temporary: true, status: Some(400), retry_after: None };
-    SourceError { fate, failure, client_refused: None }
+    SourceError { credential, failure, client_refused: None }
 }
 
 struct Setup {
     _home: TempDir,
-    store: LeasedStore,
+    store: MemoryStore,
     script: Arc<Script>,
     notices: Arc<Mutex<Vec<String>>>,
     refresher: Refresher,
@@ -62,7 +61,7 @@ impl Setup {
     /// A session of this age, in seconds, whose token lives for an hour.
     async fn new(age: i64) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let store = LeasedStore::new();
+        let store = MemoryStore::new(|| crate::time::now() + 3_600);
         let keys = Keystore::new(&home.path().join("key"), &home.path().join("state"));
         let (script, notices) = (Arc::new(Script::default()), Arc::new(Mutex::new(Vec::new())));
         let heard = notices.clone();
@@ -141,7 +140,7 @@ async fn a_session_that_another_process_renewed_after_the_lock_was_lost_is_used(
             runtime.block_on(renewed_by_another(&refresher, &key, "other"));
         });
         other.join().unwrap();
-        Err(refusal(Fate::Ended))
+        Err(refusal(CredentialState::Invalid))
     });
     let fresh = setup.fresh().await.unwrap();
     assert_eq!((fresh.generation, fresh.access_token.expose()), (2, "access other"));
@@ -154,9 +153,9 @@ async fn a_refusal_without_the_lock_is_checked_once_more_under_it() {
     let store = setup.store.clone();
     setup.answers(move || {
         store.lose_locks();
-        Err(refusal(Fate::Ended))
+        Err(refusal(CredentialState::Invalid))
     });
-    setup.answers(|| Err(refusal(Fate::Ended)));
+    setup.answers(|| Err(refusal(CredentialState::Invalid)));
     let ended = setup.fresh().await;
     assert!(matches!(&ended, Err(SessionError::Ended { .. })), "{ended:?}");
     let stored = setup.refresher.sessions.load(&setup.key).await.unwrap().unwrap();

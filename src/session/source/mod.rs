@@ -1,46 +1,66 @@
-//! Where a new access token comes from. The refresh algorithm knows only [`TokenSource`]; each source is one file.
+//! The sources of new access tokens, one file each. The refresh algorithm uses them through [`TokenSource`].
 
 mod refresh_token;
 
-use crate::oauth::TokenFailure;
-use crate::oauth::TokenResponse;
+use std::sync::Arc;
+
+use crate::oauth::{TokenError, TokenFailure, TokenResponse, is_client_error};
 use crate::session::error::SharedError;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
 
 pub(crate) use refresh_token::RefreshTokenSource;
 
-/// Where a new access token comes from.
+/// A source of new access tokens.
 pub(crate) trait TokenSource: Send + Sync {
     /// Whether it can renew this session.
     fn can_renew(&self, session: &Session) -> bool;
 
-    /// Requests the next token. Called while the session is locked, after "refresh in flight" was committed.
+    /// Requests a new token. The session is locked, and the refresh in flight is recorded.
     fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>>;
 }
 
-/// Why a source gave no token.
+/// Why a source returned no token.
 #[derive(Debug)]
 pub(crate) struct SourceError {
-    /// What became of the credential that was sent.
-    pub fate: Fate,
-    /// What happened, for the processes that wait.
+    /// Whether the credential is still valid.
+    pub credential: CredentialState,
+    /// What happened, for the processes that wait for the same refresh.
     pub failure: TokenFailure,
-    /// Whether the client itself was refused; the server's own words.
+    /// The server's message if it refused the client itself.
     pub client_refused: Option<String>,
 }
 
-/// What became of the credential. A refresh token may be single-use, so the difference matters.
+/// What is known about the credential after a failed request. A refresh token may be single-use.
 #[derive(Debug, Clone)]
-pub(crate) enum Fate {
-    /// Nothing was sent, for a reason that a retry does not change.
+pub(crate) enum CredentialState {
+    /// It was not sent, and a retry does not help.
     NotSent(SharedError),
-    /// The server was not reached: the credential is as good as before.
-    NotReached,
-    /// The server may have spent it: the answer was lost or unusable.
-    InDoubt,
-    /// The server refused, and may accept it later.
-    Refused,
-    /// The server will never accept it again: the session is over.
-    Ended,
+    /// The server was unreachable, so it is valid.
+    NotReceived,
+    /// The response was lost or invalid, so the server may have used it up.
+    Unknown,
+    /// The server refused the request but may accept the credential later.
+    Valid,
+    /// The server no longer accepts it: the session has ended.
+    Invalid,
+}
+
+impl From<TokenError> for SourceError {
+    fn from(error: TokenError) -> Self {
+        let failure = error.failure();
+        let is_final = error.is_final();
+        let (credential, client_refused) = match error {
+            _ if is_final => (CredentialState::Invalid, None),
+            TokenError::NotSent(error) => (CredentialState::NotSent(Arc::new(error)), None),
+            TokenError::Unreachable(_) => (CredentialState::NotReceived, None),
+            TokenError::ResponseLost { .. } | TokenError::TimedOut(_) | TokenError::InvalidResponse(_) => {
+                (CredentialState::Unknown, None)
+            }
+            TokenError::Refused { error, description, .. } => {
+                (CredentialState::Valid, is_client_error(&error).then_some(description))
+            }
+        };
+        Self { credential, failure, client_refused }
+    }
 }

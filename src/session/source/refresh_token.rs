@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Fate, SourceError, TokenSource};
+use super::{CredentialState, SourceError, TokenSource};
 use crate::http::Http;
 use crate::oauth::TokenFailure;
-use crate::oauth::{Endpoint, TokenError, TokenResponse};
+use crate::oauth::{Endpoint, TokenResponse};
 use crate::provider::ProviderConfig;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
@@ -27,7 +27,7 @@ impl TokenSource for RefreshTokenSource {
         Box::pin(async move {
             let Some(token) = &stored.refresh_token else { return Err(no_refresh_token()) };
             let binding = &stored.session.binding;
-            // A rotated client secret is in the configuration before it is in a stored session.
+            // A rotated client secret is in the configuration first.
             let configured = self.provider.client.as_ref().and_then(|client| client.secret.as_ref());
             let endpoint = Endpoint {
                 url: &binding.token_url,
@@ -40,29 +40,9 @@ impl TokenSource for RefreshTokenSource {
     }
 }
 
-/// `can_renew` says no before this happens.
+/// `can_renew` prevents this.
 fn no_refresh_token() -> SourceError {
-    let description = "was not asked (there is no refresh token)".to_owned();
+    let description = "was not contacted (there is no refresh token)".to_owned();
     let failure = TokenFailure { description, temporary: false, status: None, retry_after: None };
-    SourceError { fate: Fate::NotReached, failure, client_refused: None }
-}
-
-impl From<TokenError> for SourceError {
-    fn from(error: TokenError) -> Self {
-        let failure = error.failure();
-        let is_final = error.is_final();
-        let (fate, client_refused) = match error {
-            _ if is_final => (Fate::Ended, None),
-            TokenError::Unsendable(error) => (Fate::NotSent(Arc::new(error)), None),
-            TokenError::NeverSent(_) => (Fate::NotReached, None),
-            TokenError::PerhapsSpent { .. } | TokenError::TooLate(_) | TokenError::InvalidResponse(_) => {
-                (Fate::InDoubt, None)
-            }
-            TokenError::Refused { error, description, .. } => {
-                let client = matches!(&*error, "invalid_client" | "unauthorized_client");
-                (Fate::Refused, client.then_some(description))
-            }
-        };
-        Self { fate, failure, client_refused }
-    }
+    SourceError { credential: CredentialState::NotReceived, failure, client_refused: None }
 }

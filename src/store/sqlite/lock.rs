@@ -1,12 +1,10 @@
-//! The lock of a session: one holder at a time, in this process and all others.
+//! The lock of a session: a file lock of the operating system.
 //!
-//! It is a lock of the operating system on a file of its own, not SQLite's: waiters are served in order, readers are
-//! not blocked while the holder uses the network, and the kernel releases it when the holder is killed. The file is
-//! never deleted, because a process that waits for a deleted file waits for nothing.
+//! It serves waiting processes in order, does not block readers, and is released when its holder is killed. The lock file
+//! is not deleted, because another process may be waiting for it.
 //!
-//! Tasks of one process wait in memory first ([`Queue`]), so at most one thread waits for each file, however many
-//! tasks do. A task that gives up leaves the waiting thread, and its place in the kernel's queue, to the next task.
-//! There is one empty lock file for each session that was ever refreshed; they may be deleted while nothing runs.
+//! Tasks of one process wait in memory first ([`Queue`]), so at most one thread waits for each file. A task that gives up
+//! leaves the waiting thread to the next task.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,45 +27,45 @@ pub(super) struct SessionLock {
     // Dropped in this order: the next task of this process finds the file unlocked.
     _file: File,
     _permit: tokio::sync::OwnedMutexGuard<()>,
-    // Keeps the line in the queue while the lock is held.
-    _line: Arc<Line>,
+    // Keeps the entry in the queue.
+    _waiters: Arc<Waiters>,
 }
 
 /// The tasks of this process that wait, by session.
 #[derive(Debug, Default)]
-pub(super) struct Queue(Mutex<BTreeMap<String, Weak<Line>>>);
+pub(super) struct Queue(Mutex<BTreeMap<String, Weak<Waiters>>>);
 
 impl Queue {
-    fn of(&self, name: &str) -> Arc<Line> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.get(name).and_then(Weak::upgrade) {
-            return line;
+    fn of(&self, name: &str) -> Arc<Waiters> {
+        let mut by_name = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiters) = by_name.get(name).and_then(Weak::upgrade) {
+            return waiters;
         }
-        lines.retain(|_, line| line.strong_count() > 0);
-        let line = Arc::default();
-        lines.insert(name.to_owned(), Arc::downgrade(&line));
-        line
+        by_name.retain(|_, waiters| waiters.strong_count() > 0);
+        let waiters = Arc::default();
+        by_name.insert(name.to_owned(), Arc::downgrade(&waiters));
+        waiters
     }
 }
 
 /// The tasks of this process that wait for one session.
 #[derive(Debug, Default)]
-struct Line {
+struct Waiters {
     permit: Arc<tokio::sync::Mutex<()>>,
     /// Where the waiting thread sends the locked file; none while no thread waits.
     waiter: Mutex<Option<oneshot::Sender<io::Result<File>>>>,
 }
 
-impl Line {
+impl Waiters {
     /// Receives the locked file. Only the task with the permit may call this.
     fn wait_for(self: &Arc<Self>, name: &str, file: File) -> io::Result<oneshot::Receiver<io::Result<File>>> {
         let (send, receive) = oneshot::channel();
         let mut waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = waiter.replace(send).is_some();
         if !waiting {
-            let line = self.clone();
-            // `std::thread::spawn` would panic where there are too many threads.
-            let spawned = std::thread::Builder::new().name(thread_name(name)).spawn(move || line.lock(file));
+            let waiters = self.clone();
+            // `std::thread::spawn` panics if the thread cannot be created.
+            let spawned = std::thread::Builder::new().name(thread_name(name)).spawn(move || waiters.lock(file));
             if let Err(error) = spawned {
                 *waiter = None;
                 return Err(error);
@@ -80,7 +78,7 @@ impl Line {
         let locked = file.lock().map(|()| file);
         let mut waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiter) = waiter.take() {
-            // Where nobody receives it any more, dropping the file releases the lock.
+            // If the receiver is gone, the dropped file releases the lock.
             let _ = waiter.send(locked);
         }
     }
@@ -89,8 +87,8 @@ impl Line {
 impl SessionLock {
     /// Waits for the lock.
     ///
-    /// A thread of its own waits for another process: a blocking wait is served in order where polling would
-    /// starve, and a thread that is left behind blocks neither the runtime nor its end.
+    /// A thread waits for other processes: unlike polling, a blocking wait is served in order, and a waiting thread
+    /// blocks neither the runtime nor its shutdown.
     ///
     /// # Errors
     /// [`StoreError::Busy`] after `wait`, [`FileProblem::Lock`] if the lock file cannot be used.
@@ -105,24 +103,24 @@ impl SessionLock {
         let path = folder.join(format!("{name}.lock"));
         let busy = || StoreError::Busy { waited: wait };
         let broken = |error: io::Error| StoreError::file(&path, FileProblem::Lock(Arc::new(error)));
-        let line = queue.of(&name);
+        let waiters = queue.of(&name);
         let until = Instant::now() + wait;
-        let permit = match line.permit.clone().try_lock_owned() {
+        let permit = match waiters.permit.clone().try_lock_owned() {
             Ok(permit) => permit,
             Err(_) if wait.is_zero() => return Err(busy()),
-            Err(_) => tokio::time::timeout_at(until, line.permit.clone().lock_owned()).await.map_err(|_| busy())?,
+            Err(_) => tokio::time::timeout_at(until, waiters.permit.clone().lock_owned()).await.map_err(|_| busy())?,
         };
         privacy.folder(folder).map_err(broken)?;
         let file = privacy.open_or_create(&path).map_err(broken)?;
         match file.try_lock() {
-            Ok(()) => return Ok(Self { _file: file, _permit: permit, _line: line }),
+            Ok(()) => return Ok(Self { _file: file, _permit: permit, _waiters: waiters }),
             Err(std::fs::TryLockError::WouldBlock) if wait.is_zero() => return Err(busy()),
             Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(broken(error)),
         }
-        let receive = line.wait_for(&name, file).map_err(broken)?;
+        let receive = waiters.wait_for(&name, file).map_err(broken)?;
         match tokio::time::timeout_at(until, receive).await {
-            Ok(Ok(Ok(file))) => Ok(Self { _file: file, _permit: permit, _line: line }),
+            Ok(Ok(Ok(file))) => Ok(Self { _file: file, _permit: permit, _waiters: waiters }),
             Ok(Ok(Err(error))) => Err(broken(error)),
             Ok(Err(_)) => Err(broken(io::Error::other("the thread that waits for the lock ended"))),
             Err(_) => Err(busy()),
@@ -142,7 +140,7 @@ pub(super) fn name(key: &SessionKey) -> String {
 
 /// The name of the thread that waits for a session's lock. The kernel keeps 15 bytes of it.
 fn thread_name(name: &str) -> String {
-    name.replace("session-", "turn-").chars().take(15).collect()
+    name.replace("session-", "lock-").chars().take(15).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! A store in a SQLite file: one row per session.
+//! A session store in a SQLite file: one row per session.
 //!
-//! Reading takes no lock and one `SELECT`. The file uses a rollback journal, `synchronous=EXTRA` and `secure_delete`:
-//! what was committed survives a power cut, and what was replaced does not remain in free pages. Before a refresh
-//! token is spent, the disk space for its successor is reserved (`reservation.rs`).
+//! A read takes no lock. The file uses a rollback journal, `synchronous=EXTRA` and `secure_delete`: commits survive a
+//! power failure, and replaced tokens do not remain in free pages. Before a refresh token is sent, the disk space for its
+//! successor is reserved (`reservation.rs`).
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::contract::{
     BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore,
 };
-use super::database::{Connection, Database, Older, OptionalExtension as _, Row, Rows, params};
+use super::database::{Connection, Database, Found, OptionalExtension as _, Row, Rows, params};
 use super::error::{FileProblem, StoreError};
 use crate::private_fs::{ClosedFn, Privacy};
 
@@ -25,8 +25,8 @@ use lock::{Queue, SessionLock};
 use reservation::DiskReservation;
 use schema::{SESSIONS, UNSEALED};
 
-/// Seals anew what the database of an earlier version holds; none if it does not open. The record's bytes are
-/// those of its columns, as the schema's third step writes them.
+/// Seals a session of an earlier version anew. `None` if it does not open. The record's bytes are its columns, as the
+/// third step of the schema joins them.
 pub type ResealFn = Arc<dyn Fn(&SessionKey, &Record) -> Option<Vec<u8>> + Send + Sync>;
 
 /// Keeps sessions in `sessions.db`. Clones share the queue for the locks.
@@ -62,14 +62,14 @@ impl SqliteStore {
         }
     }
 
-    /// Reports files that were open to other users, which the store closes.
+    /// Calls `closed` for files that were open to other users and were made private.
     #[must_use]
     pub fn reporting(self, closed: ClosedFn) -> Self {
         let privacy = Privacy::reporting(closed);
-        Self { database: self.database.guarded(privacy.clone()), privacy, ..self }
+        Self { database: self.database.with_privacy(privacy.clone()), privacy, ..self }
     }
 
-    /// Seals anew what an earlier version stored.
+    /// Sets how sessions of an earlier version are sealed anew.
     #[must_use]
     pub fn resealing(self, reseal: ResealFn) -> Self {
         Self { reseal: Some(reseal), ..self }
@@ -84,25 +84,25 @@ impl SqliteStore {
         let now = (self.clock)();
         let Some(connection) = self.database.open_existing()? else { return Ok(Loaded { now, record: None }) };
         let record = match select(&connection, key) {
-            Err(error) => match self.database.misunderstood(&connection, &error)? {
-                Older::Empty => return Ok(Loaded { now, record: None }),
-                Older::Mended => select(&connection, key).map_err(|error| self.database.broken(&error))?,
+            Err(error) => match self.database.query_failed(&connection, &error)? {
+                Found::Empty => return Ok(Loaded { now, record: None }),
+                Found::Migrated => select(&connection, key).map_err(|error| self.database.sqlite_error(&error))?,
             },
             Ok(record) => record,
         };
         let record = match record {
             // Damage can hide a row.
-            None => self.database.sound(&connection).map(|()| None)?,
+            None => self.database.check_integrity(&connection).map(|()| None)?,
             Some(record) if record.session.bytes.first() == Some(&UNSEALED) && self.seal_anew()? => {
-                select(&connection, key).map_err(|error| self.database.broken(&error))?
+                select(&connection, key).map_err(|error| self.database.sqlite_error(&error))?
             }
             Some(record) => Some(record),
         };
         Ok(Loaded { now, record })
     }
 
-    /// Seals the sessions of an earlier version anew, all that open. Returns whether there was one. A process that is
-    /// killed meanwhile leaves each session as it was or sealed anew.
+    /// Seals all sessions of an earlier version anew that open. Returns whether there was one. It is atomic for each
+    /// session.
     fn seal_anew(&self) -> Result<bool> {
         let Some(reseal) = &self.reseal else { return Ok(false) };
         let query = format!("SELECT provider, owner, {COLUMNS} FROM session WHERE substr(sealed, 1, 1) = x'7b'");
@@ -142,16 +142,16 @@ impl SqliteStore {
         })
     }
 
-    fn prove_writable(&self) -> Result<()> {
+    fn check_files_writable(&self) -> Result<()> {
         let path = self.database.path();
         let reserved = || {
             path.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
             DiskReservation::take(path.with_extension("room"), 0, &self.privacy)
         };
-        let proven = reserved().map_err(|error| self.database.unusable(error));
+        let proven = reserved().map_err(|error| self.database.io_error(error));
         let proven = proven.and_then(|reservation| {
             drop(reservation);
-            self.database.prove_writable()
+            self.database.check_writable()
         });
         proven.map_err(|error| self.unusable_folder().unwrap_or(error))
     }
@@ -169,8 +169,8 @@ impl SqliteStore {
         let existing = self.database.open_existing();
         let existing = existing.map_err(|error| self.unusable_folder().unwrap_or(error))?;
         existing.map_or(Ok(()), |connection| {
-            self.database.known_version(&connection)?;
-            self.database.sound(&connection)
+            self.database.check_version(&connection)?;
+            self.database.check_integrity(&connection)
         })
     }
 
@@ -237,8 +237,8 @@ impl SessionStore for SqliteStore {
     fn lock<'a>(&'a self, key: &'a SessionKey, wait: Duration) -> BoxFuture<'a, Result<Box<dyn LockedSession>>> {
         Box::pin(async move {
             let lock = SessionLock::acquire(&self.locks, key, wait, &self.queue, &self.privacy).await?;
-            let held = Held { store: self.clone(), key: key.clone(), reservation: Mutex::default(), _lock: lock };
-            Ok(Box::new(LockedRow(Arc::new(held))) as Box<dyn LockedSession>)
+            let row = Locked { store: self.clone(), key: key.clone(), reservation: Mutex::default(), _lock: lock };
+            Ok(Box::new(LockedRow(Arc::new(row))) as Box<dyn LockedSession>)
         })
     }
 
@@ -300,15 +300,15 @@ impl SessionStore for SqliteStore {
     }
 
     fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
-        self.off_thread(Self::prove_writable)
+        self.off_thread(Self::check_files_writable)
     }
 }
 
-/// A session's row while its lock is held. Shared with the disk work, so that the lock outlives a write whose future
-/// was dropped.
-struct LockedRow(Arc<Held>);
+/// A locked session. It is shared with the blocking work, so that the lock is held until a write ends even if its future
+/// is dropped.
+struct LockedRow(Arc<Locked>);
 
-struct Held {
+struct Locked {
     store: SqliteStore,
     key: SessionKey,
     // Freed before the lock is released.
@@ -316,7 +316,7 @@ struct Held {
     _lock: SessionLock,
 }
 
-impl Held {
+impl Locked {
     fn reserve(&self) -> Result<()> {
         let database = &self.store.database;
         let path = database.path().with_file_name(format!("{}.room", lock::name(&self.key)));
@@ -324,14 +324,14 @@ impl Held {
         let folder = path.parent().map_or(Ok(()), |folder| self.store.privacy.folder(folder));
         let reservation = folder
             .and_then(|()| DiskReservation::take(path.clone(), size, &self.store.privacy))
-            .map_err(|error: io::Error| database.unusable_beside(&path, error))?;
+            .map_err(|error: io::Error| database.io_error_at(&path, error))?;
         *self.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
         Ok(())
     }
 
-    fn commit(&self, spent: i64, session: &SealedSession) -> Result<()> {
+    fn commit(&self, expected: i64, session: &SealedSession) -> Result<()> {
         drop(self.reservation.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let statement = match spent {
+        let statement = match expected {
             0 => {
                 "INSERT OR IGNORE INTO session (provider, owner, generation, issued_at, expires_at, sealed, attempts)
                  VALUES (?1, ?2, ?4, ?5, ?6, ?7, 0)"
@@ -342,7 +342,7 @@ impl Held {
             }
         };
         let SealedSession { generation, issued_at, expires_at, bytes } = session;
-        let values = params![self.key.provider, self.key.owner, spent, generation, issued_at, expires_at, bytes];
+        let values = params![self.key.provider, self.key.owner, expected, generation, issued_at, expires_at, bytes];
         changed(self.store.database.execute(statement, values)?)
     }
 }
@@ -355,36 +355,36 @@ fn changed(rows: usize) -> Result<()> {
 impl LockedRow {
     fn off_thread<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Held) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Locked) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
-        let held = self.0.clone();
-        Box::pin(off_thread(move || work(&held)))
+        let row = self.0.clone();
+        Box::pin(off_thread(move || work(&row)))
     }
 }
 
 impl LockedSession for LockedRow {
     fn load(&mut self) -> BoxFuture<'_, Result<Loaded>> {
-        self.off_thread(|held| held.store.read(&held.key))
+        self.off_thread(|row| row.store.read(&row.key))
     }
 
     fn reserve(&mut self) -> BoxFuture<'_, Result<()>> {
-        self.off_thread(Held::reserve)
+        self.off_thread(Locked::reserve)
     }
 
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>> {
-        self.off_thread(move |held| {
-            held.reserve()?;
-            changed(held.store.database.execute(
+        self.off_thread(move |row| {
+            row.reserve()?;
+            changed(row.store.database.execute(
                 "UPDATE session SET refreshing_since = COALESCE(refreshing_since, ?4), attempts = attempts + 1
                  WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
-                params![held.key.provider, held.key.owner, generation, now],
+                params![row.key.provider, row.key.owner, generation, now],
             )?)
         })
     }
 
-    fn commit<'a>(&'a mut self, spent: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>> {
+    fn commit<'a>(&'a mut self, expected: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>> {
         let session = session.clone();
-        self.off_thread(move |held| held.commit(spent, &session))
+        self.off_thread(move |row| row.commit(expected, &session))
     }
 
     fn fail(
@@ -393,38 +393,38 @@ impl LockedSession for LockedRow {
         bytes: Option<Vec<u8>>,
         refreshing_since: Option<i64>,
     ) -> BoxFuture<'_, Result<()>> {
-        self.off_thread(move |held| {
-            changed(held.store.database.execute(
+        self.off_thread(move |row| {
+            changed(row.store.database.execute(
                 "UPDATE session SET refreshing_since = ?4, sealed = COALESCE(?5, sealed)
                  WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
-                params![held.key.provider, held.key.owner, generation, refreshing_since, bytes],
+                params![row.key.provider, row.key.owner, generation, refreshing_since, bytes],
             )?)
         })
     }
 
     fn amend(&mut self, generation: i64, bytes: Vec<u8>) -> BoxFuture<'_, Result<()>> {
-        self.off_thread(move |held| {
-            changed(held.store.database.execute(
+        self.off_thread(move |row| {
+            changed(row.store.database.execute(
                 "UPDATE session SET sealed = ?4 WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
-                params![held.key.provider, held.key.owner, generation, bytes],
+                params![row.key.provider, row.key.owner, generation, bytes],
             )?)
         })
     }
 
     fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>> {
-        self.off_thread(move |held| {
-            changed(held.store.database.execute(
+        self.off_thread(move |row| {
+            changed(row.store.database.execute(
                 "UPDATE session SET ended_at = ?4, refreshing_since = ?5
                  WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
-                params![held.key.provider, held.key.owner, generation, ended_at, refreshing_since],
+                params![row.key.provider, row.key.owner, generation, ended_at, refreshing_since],
             )?)
         })
     }
 
     fn delete(&mut self) -> BoxFuture<'_, Result<()>> {
-        self.off_thread(|held| {
+        self.off_thread(|row| {
             let statement = "DELETE FROM session WHERE provider = ?1 AND owner = ?2";
-            held.store.database.execute(statement, params![held.key.provider, held.key.owner]).map(drop)
+            row.store.database.execute(statement, params![row.key.provider, row.key.owner]).map(drop)
         })
     }
 }

@@ -1,10 +1,8 @@
-//! Disk space that is reserved before a refresh token is spent, until its successor is saved.
+//! Disk space that is reserved before a refresh token is sent, until its successor is saved.
 //!
-//! That `begin_refresh` could be committed does not prove that the database can grow, nor that the disk does not fill
-//! up while the server answers. So a file is written beside the database, as large as the largest session can make
-//! the database and its journal grow, and removed right before the save. It starts with a hole as long as the
-//! database, so a limit on the size of files is found before the token is spent, too. What a killed process leaves is
-//! reused by the session's next refresh.
+//! A file beside the database is as large as the largest session can make the database and its journal grow. It is
+//! removed right before the save. It starts with a hole as long as the database, so that a limit on file sizes is found
+//! before the token is sent. The next refresh reuses the file of a killed process.
 
 use std::fs;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -31,7 +29,7 @@ impl DiskReservation {
         let reservation = Self(path);
         file.set_len(0)?;
         file.seek(SeekFrom::Start(database))?;
-        // Zeros take no space on a file system that compresses.
+        // Random, because zeros take no space on a compressing file system.
         let mut bytes = vec![0; SIZE];
         SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
         file.write_all(&bytes)?;

@@ -6,17 +6,16 @@ use crate::store::database::Kind;
 pub(super) static SESSIONS: Kind = Kind {
     application_id: 0x6e65_7873,
     steps: STEPS,
-    // EXTRA, because FULL does not sync the folder after the journal is deleted: a power cut could bring
-    // the journal back, and with it the refresh token that was just spent.
+    // EXTRA also syncs the folder after the journal is deleted. Otherwise, a power failure could restore the journal, and
+    // with it a used refresh token.
     writing: "PRAGMA secure_delete = ON; PRAGMA synchronous = EXTRA;",
 };
 
-/// The first byte of a session that step 3 carried over and nobody has sealed anew yet. The columns of version 2 follow
-/// in hexadecimal, with `|` between them and `-` for NULL. (This SQLite is built without JSON.)
+/// The first byte of a session that step 3 migrated and that is not sealed anew yet. The columns of version 2 follow in
+/// hexadecimal, with `|` between them and `-` for NULL.
 pub(super) const UNSEALED: u8 = b'{';
 
-/// SQLite keeps a table's text as it was written and reads it again at every start, which is why these lines are terse
-/// and their comments stand here. Times are Unix seconds.
+/// SQLite parses the text of a table at every start, so the statements are terse. Times are Unix seconds.
 ///
 /// Until version 2 each secret was a sealed column of its own. Step 3 puts a row's columns into one value, which
 /// [`UNSEALED`] marks; the store has it sealed anew when it is first read.
@@ -77,7 +76,7 @@ mod tests {
             drop(written);
             let database = Database::new(path.clone(), &SESSIONS, Privacy::default());
             for again in [false, true] {
-                database.prove_writable().unwrap_or_else(|why| panic!("from version {version}, again {again}: {why}"));
+                database.check_writable().unwrap_or_else(|why| panic!("from version {version}, again {again}: {why}"));
             }
             let kept = "SELECT sealed FROM session WHERE generation = 7 AND owner = 'ada' AND attempts = 0";
             let kept: Vec<Vec<u8>> = database.rows(kept, [], |row| row.get(0)).unwrap();

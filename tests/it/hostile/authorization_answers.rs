@@ -45,13 +45,13 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row(
         "a client it does not know",
         "error=unauthorized_client&state={state}",
-        "error: [SERVER] does not accept the client id `sandbox-client`\n",
+        "error: [SERVER] rejected the client id `sandbox-client`\n",
         2,
     ),
     row(
         "a redirect URI it does not know",
         "error=redirect_uri_mismatch&state={state}",
-        "error: [SERVER] does not accept the redirect URI `http://127.0.0.1:",
+        "error: [SERVER] rejected the redirect URI `http://127.0.0.1:",
         2,
     ),
     row(
@@ -69,38 +69,43 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row(
         "the right code in somebody else's name",
         "code={code}&state={state}&iss=https://evil.example",
-        "error: the answer to the sign-in comes from `https://evil.example`, but `[ORIGIN]` was asked\n",
+        "error: the authorization response is from issuer `https://evil.example`; expected `[ORIGIN]`\n",
         4,
     ),
     row(
         "the right code in the name of a neighbour",
         "code={code}&state={state}&iss=http://127.0.0.1:1",
-        "comes from `http://127.0.0.1:1`, but `[ORIGIN]` was asked\n",
+        "is from issuer `http://127.0.0.1:1`; expected `[ORIGIN]`\n",
         4,
     ),
-    row("the right code in a name that is none", "code={code}&state={state}&iss=%0aroot", "comes from `root`, but", 4),
+    row(
+        "the right code in a name that is none",
+        "code={code}&state={state}&iss=%0aroot",
+        "is from issuer `root`; expected",
+        4,
+    ),
     row(
         "a refusal in somebody else's name",
         "error=access_denied&state={state}&iss=https://evil.example",
-        "comes from `https://evil.example`, but `[ORIGIN]` was asked\n",
+        "is from issuer `https://evil.example`; expected `[ORIGIN]`\n",
         4,
     ),
-    row("a code that is none", "code=forged&state={state}", "would not redeem the authorization code: answered 400", 4),
-    row("the code and more", "code={code}x&state={state}", "would not redeem the authorization code: answered 400", 4),
+    row("a code that is none", "code=forged&state={state}", "rejected the authorization code: answered 400", 4),
+    row("the code and more", "code={code}x&state={state}", "rejected the authorization code: answered 400", 4),
     row(
         "a code that would be another field",
         "code=forged%26code%3D{code}&state={state}",
-        "would not redeem the authorization code: answered 400",
+        "rejected the authorization code: answered 400",
         4,
     ),
-    row("a code of control characters", "code=%00%0a%1b&state={state}", "would not redeem the authorization code", 4),
+    row("a code of control characters", "code=%00%0a%1b&state={state}", "rejected the authorization code", 4),
 ];
 
 /// Each is the answer as far as the state goes, so each ends the wait.
 #[test]
 fn no_answer_of_the_authorization_server_costs_the_session_that_is_there() {
     every_row(ROWS, |row| {
-        let (nexus, sandbox) = signed_in(Settings { issuer: Issuer::Unsaid, ..Settings::default() }, "");
+        let (nexus, sandbox) = signed_in(Settings { issuer: Issuer::Absent, ..Settings::default() }, "");
         let (started, url) = waiting(&nexus);
         let mut answer = Url::parse(&approve(&url)).unwrap();
         let part = |name: &str| answer.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();

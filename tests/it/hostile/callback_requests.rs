@@ -28,11 +28,11 @@ const fn row(name: &'static str, does: &'static str, says: &'static str) -> Row<
     Row { name, does, says, code: 0, left: Replaced }
 }
 
-const HOST: &str = "this is not the host you asked for";
-const OTHER: &str = "This answer belongs to another sign-in. It changed nothing.";
-const STATELESS: &str = "This answer has no state. It changed nothing.";
-const TWICE: &str = "This answer says something twice. It changed nothing.";
-const NEITHER: &str = "This answer has neither a code nor an error. It changed nothing.";
+const HOST: &str = "this host is not served here";
+const OTHER: &str = "This response belongs to another sign-in. It was ignored.";
+const STATELESS: &str = "This response has no <code>state</code>. It was ignored.";
+const TWICE: &str = "This response repeats a parameter. It was ignored.";
+const NEITHER: &str = "This response has neither <code>code</code> nor <code>error</code>. It was ignored.";
 const AHEAD: &str = "503 Service Unavailable";
 const METHOD: &str = "405 Method Not Allowed";
 const PATH: &str = "404 Not Found";

@@ -83,13 +83,13 @@ pub(super) const ROWS: &[Row<Told>] = &[
         "a server whose clock is years behind",
         r#"{"expires_in":3600}"#,
         LONG_AGO,
-        " days ahead of that of [SERVER]: set it, or the times shown are wrong by as much\nactive; 0 refreshes",
+        " days ahead of that of [SERVER]; displayed times are wrong by as much\nactive; 0 refreshes",
     ),
     dated(
         "a server whose clock is years ahead",
         r#"{"expires_in":3600}"#,
         FAR_OFF,
-        " days behind that of [SERVER]: set it, or the times shown are wrong by as much\nactive; 0 refreshes",
+        " days behind that of [SERVER]; displayed times are wrong by as much\nactive; 0 refreshes",
     ),
     dated("a date that is none", r#"{"expires_in":3600}"#, "Sun, 35 Nov 1994 99:99:99 GMT", ACTIVE),
     dated(

@@ -36,7 +36,7 @@ fn and(good: &str, more: &str) -> Vec<u8> {
     format!("{good}\n{more}\n").into_bytes()
 }
 
-const HTTP: &str = "is http, which nexus speaks on loopback only; use https";
+const HTTP: &str = "is http; plain http is allowed on loopback only";
 
 pub(super) const ROWS: &[Row<Does>] = &[
     row("tokens over plain http", |good| with(good, "token_url", "'http://id.example.com/'"), START, HTTP, 2),
@@ -81,21 +81,21 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "a redirect in the authorization URL",
         |good| with(good, "authorize_url", "'https://id.example.com/?redirect_uri=https%3A%2F%2Fevil.example'"),
         START,
-        "the provider work sets `redirect_uri` of the authorization URL itself",
+        "the provider work sets the reserved authorization parameter `redirect_uri`",
         2,
     ),
     row(
         "answers to every machine of the network",
         |good| and(good, "redirect_uri = 'http://0.0.0.0:4000/callback'"),
         START,
-        "nexus cannot listen on the redirect URI `http://0.0.0.0:4000/callback`: it leads to another machine",
+        "nexus cannot listen on the redirect URI `http://0.0.0.0:4000/callback`: it points to another machine",
         2,
     ),
     row(
         "answers to another machine",
         |good| and(good, "redirect_uri = 'http://192.0.2.1:4000/callback'"),
         START,
-        "it leads to another machine than this one",
+        "it points to another machine",
         2,
     ),
     row("a line that is cut", |good| and(good, "client_secret = 'hush-4711"), START, "must be a quoted string", 2),
@@ -148,21 +148,21 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "somebody else's API for the same session",
         |good| with(good, "api_url", "'https://evil.example'"),
         CHAT,
-        "belongs to api_url `[ORIGIN]/`, but the configuration now says `https://evil.example/`; it was not sent there",
+        "belongs to api_url `[ORIGIN]/`, but the configuration now names `https://evil.example/`; the token was not sent",
         4,
     ),
     row(
         "somebody else's token endpoint for the same session",
         |good| with(good, "token_url", "'https://evil.example/token'"),
         TOKEN,
-        "but the configuration now says `https://evil.example/token`; it was not sent there",
+        "but the configuration now names `https://evil.example/token`; the token was not sent",
         4,
     ),
     row(
         "somebody else's client for the same session",
         |good| with(good, "client_id", "'other'"),
         CHAT,
-        "belongs to client_id `sandbox-client`, but the configuration now says `other`; it was not sent there",
+        "belongs to client_id `sandbox-client`, but the configuration now names `other`; the token was not sent",
         4,
     ),
 ];

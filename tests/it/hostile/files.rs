@@ -39,11 +39,11 @@ const fn row(
 
 const DATABASE: &str = "data/sessions.db";
 const KEY: &str = "key/session.key";
-const DAMAGED: &str = "error: [HOME]/data/sessions.db: this file is damaged; nothing in it was changed\n  move it away, \
+const DAMAGED: &str = "error: [HOME]/data/sessions.db: the file is damaged; it was not changed\n  move it away, \
                        then run `nexus oauth start` to sign in again\n";
-const LINK: &str = "this is a symbolic link, which could lead to somebody else's file\n";
+const LINK: &str = "this is a symbolic link, which could point to another user's file\n";
 const CLOSED: &str = "was open to other users (mode 644); it is private now\n";
-const SHUT: &str = "does not open with the key of [HOME]/key/session.key\n";
+const SHUT: &str = "cannot be decrypted with the key in [HOME]/key/session.key\n";
 /// What a command that writes says while the old token lives.
 const UNSAVED: &str = "note: the token was not refreshed, because the result could not be saved: ";
 
@@ -124,7 +124,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
             aside(&home.join(DATABASE));
             fs::create_dir(home.join(DATABASE)).unwrap();
         },
-        "error: [HOME]/data/sessions.db: this is no file\n",
+        "error: [HOME]/data/sessions.db: this is not a regular file\n",
         1,
     ),
     row(
@@ -134,7 +134,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
             aside(&home.join(DATABASE));
             assert!(Command::new("mkfifo").arg(home.join(DATABASE)).status().unwrap().success());
         },
-        "error: [HOME]/data/sessions.db: this is no file\n",
+        "error: [HOME]/data/sessions.db: this is not a regular file\n",
         1,
     ),
     row("a database that others can read", READ, |home| mode(&home.join(DATABASE), 0o644), CLOSED, 0),
@@ -142,14 +142,14 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         "a database of a newer nexus",
         WRITE,
         |home| edited(home, "PRAGMA user_version = 99"),
-        "a newer nexus wrote this file (version 99); this one leaves it alone",
+        "the file was written by a newer nexus (version 99); it was not changed",
         0,
     ),
     row(
         "a database of a newer nexus that calls things differently",
         READ,
         |home| edited(home, "PRAGMA user_version = 99; ALTER TABLE session RENAME COLUMN generation TO generations"),
-        "error: [HOME]/data/sessions.db: a newer nexus wrote this file (version 99); this one leaves it alone\n  upgrade \
+        "error: [HOME]/data/sessions.db: the file was written by a newer nexus (version 99); it was not changed\n  upgrade \
          nexus\n",
         1,
     ),
@@ -205,8 +205,8 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         "a session that leads to another token endpoint",
         WRITE,
         |home| changed(home, "token_url", "http://127.0.0.1:9/token"),
-        "error: the session with work belongs to token_url `http://127.0.0.1:9/token`, but the configuration now says \
-         `[ORIGIN]/token`; it was not sent there\n",
+        "error: the session with work belongs to token_url `http://127.0.0.1:9/token`, but the configuration now names \
+         `[ORIGIN]/token`; the token was not sent\n",
         4,
     ),
     row(
@@ -224,7 +224,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
          `nexus oauth start` to sign in again",
         1,
     ),
-    row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is no nexus key\n", 1),
+    row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is not a nexus key\n", 1),
     row("a key that is a link", READ, |home| linked(&home.join(KEY)), LINK, 1),
     row("a key that others can read", READ, |home| mode(&home.join(KEY), 0o644), CLOSED, 0),
     row(

@@ -39,33 +39,37 @@ const fn lost(name: &'static str, does: fn() -> Scripted, says: &'static str) ->
 const ENDED: &str = "error: the session with work was ended by the server at ";
 
 pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
-    nonsense("a page where JSON was asked for", || Scripted::text(200, "text/html", "<html>"), "(no JSON object)"),
-    nonsense("nothing at all", || Scripted::text(204, "text/plain", ""), "(no JSON object)"),
-    nonsense("a list", || Scripted::text(200, "application/json", "[{}]"), "(no JSON object)"),
+    nonsense("a page where JSON was asked for", || Scripted::text(200, "text/html", "<html>"), "(not a JSON object)"),
+    nonsense("nothing at all", || Scripted::text(204, "text/plain", ""), "(not a JSON object)"),
+    nonsense("a list", || Scripted::text(200, "application/json", "[{}]"), "(not a JSON object)"),
     nonsense(
         "brackets without end",
         || Scripted::text(200, "application/json", &"[".repeat(500_000)),
-        "(no JSON object)",
+        "(not a JSON object)",
     ),
     nonsense("more than anybody wants to read", || Scripted::text(200, "", &" ".repeat(3 << 20)), "(more than 1 MiB)"),
-    nonsense("no access token", || grant(&json!({ "access_token": null })), "(no access_token)"),
-    nonsense("an empty access token", || grant(&json!({ "access_token": "" })), "(no access_token)"),
+    nonsense("no access token", || grant(&json!({ "access_token": null })), "(no `access_token`)"),
+    nonsense("an empty access token", || grant(&json!({ "access_token": "" })), "(no `access_token`)"),
     nonsense(
         "an access token that begins another header",
         || grant(&json!({ "access_token": "x\r\nx-evil: 1" })),
-        "(an access_token that fits into no header)",
+        "(an `access_token` that does not fit into a header)",
     ),
     nonsense(
         "an access token of 20 KiB",
         || grant(&json!({ "access_token": "x".repeat(20 << 10) })),
-        "(an access_token that fits into no header)",
+        "(an `access_token` that does not fit into a header)",
     ),
     nonsense(
         "a refresh token of 20 KiB",
         || grant(&json!({ "refresh_token": "x".repeat(20 << 10) })),
-        "(a refresh_token beyond 16 KiB)",
+        "(a `refresh_token` of more than 16 KiB)",
     ),
-    nonsense("a token of another type", || grant(&json!({ "token_type": "DPoP" })), "(a token_type other than Bearer)"),
+    nonsense(
+        "a token of another type",
+        || grant(&json!({ "token_type": "DPoP" })),
+        "(a `token_type` other than Bearer)",
+    ),
     nonsense(
         "the way to another server",
         || Scripted::text(307, "", "").header("location", "http://127.0.0.1:9/token"),
@@ -74,7 +78,7 @@ pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
     nonsense("a closed connection", || Scripted::Close, "(connection closed before message completed)"),
     lost("an answer that is lost on its way", || Scripted::Lose, "(connection closed before message completed)"),
     lost("an answer that breaks off", || Scripted::Break(1), "(the connection broke)"),
-    lost("half an answer that ends as if it were whole", || Scripted::Cut(0), "(no JSON object)"),
+    lost("half an answer that ends as if it were whole", || Scripted::Cut(0), "(not a JSON object)"),
     nonsense("a server that is down", || Scripted::text(503, "text/html", "<html>"), "(status 503)"),
     nonsense("a refusal to hurry", || refusal(429, "rate_limited"), "answered 429: rate_limited"),
     Row { name: "the end of the session", does: || refusal(400, "invalid_grant"), says: ENDED, code: 4, left: Dead },
@@ -95,7 +99,7 @@ pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
     Row {
         name: "the end of the session under a status that says something else",
         does: || refusal(500, "invalid_grant"),
-        says: "gave no usable answer (status 500); the session is kept",
+        says: "sent no usable response (status 500); the session is kept",
         code: 75,
         left: Kept,
     },
@@ -130,7 +134,7 @@ pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
     Row {
         name: "a client that is not known any more",
         does: || refusal(401, "invalid_client"),
-        says: "does not accept the client id `sandbox-client`",
+        says: "rejected the client id `sandbox-client`",
         code: 2,
         left: Kept,
     },
@@ -194,7 +198,7 @@ fn every_answer_to_a_refresh_has_its_end() {
         let lost = sandbox.refreshes() == 1;
         if output.code != Some(4) && output.code != Some(2) {
             let again = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
-            let cut_off = again.stderr.contains(" was cut off before its answer could be saved\n");
+            let cut_off = again.stderr.contains(" was cut off before its response was saved\n");
             let expected = if lost { Some(4) } else { Some(0) };
             assert!(again.code == expected && cut_off == lost, "{}: {again}", row.name);
         }

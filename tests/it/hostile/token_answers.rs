@@ -30,9 +30,9 @@ fn refused(status: u16, error: &str, said: &str) -> Scripted {
     Scripted::json(status, &json!({ "error": error, "error_description": said }))
 }
 
-const NO_JSON: &str = "[SERVER] answered no JSON object\n";
-const NO_TOKEN: &str = "[SERVER] answered no access_token\n";
-const UNUSABLE: &str = "[SERVER] answered an access_token that fits into no header\n";
+const NO_JSON: &str = "[SERVER] sent an invalid token response: not a JSON object\n";
+const NO_TOKEN: &str = "[SERVER] sent an invalid token response: no `access_token`\n";
+const UNUSABLE: &str = "[SERVER] sent an invalid token response: an `access_token` that does not fit into a header\n";
 
 pub(super) const ROWS: &[Row<Does>] = &[
     row("a page", || html(200), NO_JSON, 1),
@@ -70,32 +70,32 @@ pub(super) const ROWS: &[Row<Does>] = &[
     row(
         "a refresh token beyond all reason",
         || ok(&json!({ "access_token": "a", "refresh_token": "x".repeat(20_000) })),
-        "[SERVER] answered a refresh_token beyond 16 KiB\n",
+        "[SERVER] sent an invalid token response: a `refresh_token` of more than 16 KiB\n",
         1,
     ),
     row(
         "a token of another type",
         || ok(&json!({ "access_token": "a", "token_type": "DPoP" })),
-        "[SERVER] answered a token_type other than Bearer\n",
+        "[SERVER] sent an invalid token response: a `token_type` other than Bearer\n",
         1,
     ),
     row(
         "more than anybody reads",
         || Scripted::text(200, "application/json", &" ".repeat(2 * 1024 * 1024)),
-        "[SERVER] answered more than 1 MiB\n",
+        "[SERVER] sent an invalid token response: more than 1 MiB\n",
         1,
     ),
-    row("half an answer, then silence", || Scripted::Break(0), "gave no usable answer (the connection broke)\n", 75),
+    row("half an answer, then silence", || Scripted::Break(0), "sent no usable response (the connection broke)\n", 75),
     row(
         "a redirect, as if it were a page",
         || Scripted::text(302, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
-        "[SERVER] answered a redirect (302 Found), which is not followed\n",
+        "[SERVER] sent an invalid token response: a redirect (302 Found), which is not followed\n",
         1,
     ),
     row(
         "a redirect that would repeat the code",
         || Scripted::text(307, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
-        "[SERVER] answered a redirect (307 Temporary Redirect), which is not followed\n",
+        "[SERVER] sent an invalid token response: a redirect (307 Temporary Redirect), which is not followed\n",
         1,
     ),
     row(
@@ -107,7 +107,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
     row(
         "a code that was used before",
         || refused(400, "invalid_grant", "used before"),
-        "[SERVER] would not redeem the authorization code: answered 400: invalid_grant: used before\n",
+        "[SERVER] rejected the authorization code: answered 400: invalid_grant: used before\n",
         4,
     ),
     row(
@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "redeemed: [SERVER] answered 404: not_found_error: gone\n",
         1,
     ),
-    row("no, without a reason", || html(403), "could not be redeemed: [SERVER] answered 403\n", 1),
+    row("no, without a reason", || html(403), "could not be exchanged: [SERVER] answered 403\n", 1),
     row(
         "words that would act on a terminal",
         || refused(400, "\u{1b}]0;evil\u{7}", "\u{1b}[2J\u{202e}drow\u{9b}1m\r\nerror: all is lost"),
@@ -129,19 +129,19 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "word word word...\n  run `nexus oauth start`\n",
         4,
     ),
-    row("the client is not known", || refused(401, "invalid_client", ""), "does not accept the client id", 2),
-    row("the server has had enough", || html(429), "could not be redeemed: [SERVER] answered 429\n", 75),
-    row("the server is down", || html(503), "[SERVER] gave no usable answer (status 503)\n", 75),
+    row("the client is not known", || refused(401, "invalid_client", ""), "rejected the client id", 2),
+    row("the server has had enough", || html(429), "could not be exchanged: [SERVER] answered 429\n", 75),
+    row("the server is down", || html(503), "[SERVER] sent no usable response (status 503)\n", 75),
     row(
         "it hangs up",
         || Scripted::Close,
-        "could not be redeemed: [SERVER] gave no usable answer (connection closed",
+        "could not be exchanged: [SERVER] sent no usable response (connection closed",
         75,
     ),
     row(
         "it takes the code and hangs up",
         || Scripted::Lose,
-        "could not be redeemed: [SERVER] gave no usable answer (connection closed",
+        "could not be exchanged: [SERVER] sent no usable response (connection closed",
         75,
     ),
     taken(

@@ -82,7 +82,7 @@ fn text_of(path: &str) -> io::Result<String> {
     const LARGEST: u64 = 1024 * 1024;
     let found = fs::metadata(path)?;
     if !found.is_file() || found.len() > LARGEST {
-        return Err(io::Error::other("not a file, or larger than 1 MiB"));
+        return Err(io::Error::other("not a regular file, or larger than 1 MiB"));
     }
     fs::read_to_string(path)
 }

@@ -28,8 +28,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         KeyBackend::Passphrase => format!("in {}, wrapped with the passphrase", sessions.keystore().path().display()),
     };
     context.say(&match moved {
-        Moved::Made => format!("There was no key; created a new one {place}"),
-        Moved::Already => format!("The key is already {place}"),
+        Moved::Created => format!("There was no key; created a new one {place}"),
+        Moved::AlreadyThere => format!("The key is already {place}"),
         Moved::From(_) => format!("The key is now {place}"),
     });
     if let Some(left) = left {

@@ -53,7 +53,7 @@ fn sign_out(client: &Client, context: &Context) -> Done {
         Ok(None) => None,
         _ => context.block_on(async { Ok(client.sign_out("").await?) })?,
     };
-    let Some(SignedOut { revocation, remains }) = signed_out else {
+    let Some(SignedOut { revocation, not_deleted }) = signed_out else {
         context.say("Not signed in");
         // A session may belong to a provider that was removed from the configuration.
         let others = context.signed_in_providers().unwrap_or_default();
@@ -67,8 +67,8 @@ fn sign_out(client: &Client, context: &Context) -> Done {
     };
     context.say(&match revocation {
         Revocation::Revoked { host } => format!("Revoked the session at {host}"),
-        Revocation::Failed { host, why } => {
-            format!("Not revoked: {host} {why}; its tokens stay valid until they expire")
+        Revocation::Failed { host, description } => {
+            format!("Not revoked: {host} {description}; its tokens stay valid until they expire")
         }
         Revocation::Unsupported => {
             "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire".to_owned()
@@ -77,7 +77,7 @@ fn sign_out(client: &Client, context: &Context) -> Done {
             format!("Not revoked: the stored session cannot be read: {error}; its tokens stay valid until they expire")
         }
     });
-    if let Some(error) = remains {
+    if let Some(error) = not_deleted {
         return Err(CliError::NotDeleted(error));
     }
     context.say("Deleted the local session");

@@ -45,12 +45,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             Ok(session) => {
                 context.say(&greeting(&session, &client));
                 let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
-                tokio::join!(listener.tell(&outcome), client.learn_models("", &session));
+                tokio::join!(listener.finish(&outcome), client.fetch_models("", &session));
                 Ok(0)
             }
             Err(failure) => {
                 let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
-                listener.tell(&outcome).await;
+                listener.finish(&outcome).await;
                 Err(failure)
             }
         }

@@ -34,7 +34,7 @@ impl State {
         match session {
             None => Self::None,
             Some(session) if session.ended_at.is_some() => Self::Dead,
-            Some(session) if session.alive(now) => Self::Active,
+            Some(session) if session.is_valid(now) => Self::Active,
             Some(session) if session.refreshable => Self::Refreshable,
             Some(_) => Self::Expired,
         }

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     };
     let seen = context.session(&client)?;
     let (generation, refreshable) = (seen.generation, seen.refreshable);
-    let session = match seen.serves(freshness, seen.now()) {
+    let session = match seen.is_fresh(freshness, seen.now()) {
         true => seen,
         false => context.block_on(async {
             let _progress = context.progress();

@@ -1,4 +1,4 @@
-//! A person at a browser, without either: presses the buttons of the sandbox's consent page.
+//! A simulated browser that submits the sandbox's consent page.
 
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Response};
@@ -10,11 +10,11 @@ use crate::provider::{self, Url};
 
 type Result<T> = std::result::Result<T, BrowserError>;
 
-/// Why the simulated browser got no further.
+/// Why the simulated browser failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrowserError {
-    /// The server answered something else than a browser expects there.
+    /// The server sent an unexpected response.
     #[error("{host} answered {description}")]
     UnexpectedPage {
         /// The server's host.
@@ -23,14 +23,14 @@ pub enum BrowserError {
         description: String,
     },
     /// The address is not a URL.
-    #[error("`{address}` is no URL ({reason})")]
+    #[error("`{address}` is not a URL ({reason})")]
     InvalidUrl {
         /// The address.
         address: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The server could not be asked.
+    /// The request failed.
     #[error(transparent)]
     Http(#[from] HttpError),
 }
@@ -54,28 +54,26 @@ impl ErrorInfo for BrowserError {
 }
 
 impl Sandbox {
-    /// Opens the authorization URL, presses Allow, and gives the address that the browser is then
-    /// sent to. It is not visited.
+    /// Opens the authorization URL and submits "Allow". Returns the URL of the redirect, without following it.
     ///
     /// # Errors
-    /// The server cannot be reached, or shows something else than its consent page.
+    /// The server cannot be reached, or does not show its consent page.
     pub async fn approve(authorize_url: &str) -> Result<String> {
         decide(authorize_url, "allow").await
     }
 
-    /// The same with Deny.
+    /// Opens the authorization URL and submits "Deny". Returns the URL of the redirect, without following it.
     ///
     /// # Errors
-    /// The server cannot be reached, or shows something else than its consent page.
+    /// The server cannot be reached, or does not show its consent page.
     pub async fn deny(authorize_url: &str) -> Result<String> {
         decide(authorize_url, "deny").await
     }
 
-    /// Goes where a browser was sent, and on where it is sent from there, as a browser does. Gives
-    /// the page that is shown in the end: its status, address and text.
+    /// Opens a URL and follows redirects. Returns the status, URL and text of the last page.
     ///
     /// # Errors
-    /// Nobody is there, or a way without end.
+    /// The server cannot be reached, or there are too many redirects.
     pub async fn visit(address: &str) -> Result<(u16, String, String)> {
         let http = Http::default();
         let mut url = parse(address)?;
@@ -91,11 +89,11 @@ impl Sandbox {
                 }
             }
         }
-        Err(unexpected(&url, "with one redirect after the other".into()))
+        Err(unexpected(&url, "with too many redirects".into()))
     }
 }
 
-/// As many redirects as a browser puts up with.
+/// As many redirects as browsers follow.
 const MOST_REDIRECTS: usize = 20;
 
 async fn decide(authorize_url: &str, decision: &str) -> Result<String> {

@@ -1,14 +1,14 @@
-//! What was asked, as a test wants to read it.
+//! Recorded requests.
 
 use hyper::http::request::Parts;
 use serde_json::Value;
 
 use super::Endpoint;
 
-/// A request that came.
+/// A recorded request.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    /// What it was meant for, if for anything.
+pub struct RecordedRequest {
+    /// The endpoint, if the path is that of one.
     pub endpoint: Option<Endpoint>,
     /// The method.
     pub method: String,
@@ -22,7 +22,7 @@ pub struct Seen {
     pub body: Vec<u8>,
 }
 
-impl Seen {
+impl RecordedRequest {
     pub(super) fn new(endpoint: Option<Endpoint>, head: &Parts, body: &[u8]) -> Self {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         Self {
@@ -50,8 +50,7 @@ impl Seen {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The fields of the body, form or JSON by its content type; `None` if it is neither, or if a
-    /// JSON member is no text.
+    /// The fields of a form or JSON body. `None` if it is neither, or if a JSON member is not a string.
     pub fn fields(&self) -> Option<Vec<(String, String)>> {
         let kind = self.header("content-type")?.split(';').next()?.trim().to_ascii_lowercase();
         match kind.as_str() {
@@ -79,12 +78,11 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-/// The one value of a parameter; a parameter that comes twice, or not, is an error (RFC 6749,
-/// sections 3.1 and 3.2).
+/// The value of a parameter. A repeated parameter is an error (RFC 6749, sections 3.1 and 3.2).
 pub(super) fn only<'a>(fields: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, String> {
     let mut values = fields.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
     match (values.next(), values.next()) {
-        (Some(_), Some(_)) => Err(format!("`{name}` comes twice")),
+        (Some(_), Some(_)) => Err(format!("`{name}` is repeated")),
         // RFC 6749 treats a parameter without a value as if it were omitted.
         (first, _) => Ok(first.filter(|value| !value.is_empty())),
     }

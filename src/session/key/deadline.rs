@@ -1,26 +1,26 @@
-//! Waits for blocking calls that may never return: a lock that another process holds, a keyring that hangs.
+//! A time limit for blocking calls that may never return, such as a file lock or a keyring.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-/// How many threads may be left behind in calls of one kind. A program that keeps trying must not pile them up.
+/// How many threads may be stuck in calls of one kind. A program that keeps trying must not accumulate them.
 const MOST_LEFT_BEHIND: usize = 4;
 
-/// Counts the threads in calls of one kind.
-pub(super) type Inside = Arc<()>;
+/// Counts the threads in calls of one kind by its clones.
+pub(super) type Threads = Arc<()>;
 
-/// Runs `work` on a thread and waits for it until the deadline. A thread that is left behind ends with the process.
+/// Runs `work` on a thread and waits at most `limit` for its result. A stuck thread ends with the process.
 pub(super) fn with_deadline<T: Send + 'static>(
-    inside: &Inside,
+    threads: &Threads,
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    if Arc::strong_count(inside) > MOST_LEFT_BEHIND {
+    if Arc::strong_count(threads) > MOST_LEFT_BEHIND {
         return None;
     }
     let (send, receive) = mpsc::channel();
-    let place = inside.clone();
-    // `std::thread::spawn` would panic where there are too many threads.
+    let place = threads.clone();
+    // `std::thread::spawn` panics if the thread cannot be created.
     let waiting = std::thread::Builder::new().spawn(move || {
         let result = work();
         drop(place);
@@ -39,19 +39,19 @@ mod tests {
 
     #[test]
     fn what_never_ends_keeps_a_few_threads_and_no_more() {
-        let inside = Inside::default();
+        let threads = Threads::default();
         let (release, released) = mpsc::channel::<()>();
         let released = Arc::new(Mutex::new(released));
         for _ in 0..MOST_LEFT_BEHIND {
             let released = released.clone();
             let stuck = move || drop(released.lock().map(|released| released.recv()));
-            assert_eq!(with_deadline(&inside, Duration::from_millis(1), stuck), None);
+            assert_eq!(with_deadline(&threads, Duration::from_millis(1), stuck), None);
         }
-        assert_eq!(with_deadline(&inside, Duration::from_secs(90), || "begun"), None);
+        assert_eq!(with_deadline(&threads, Duration::from_secs(90), || "begun"), None);
         drop(release);
-        while Arc::strong_count(&inside) > 1 {
+        while Arc::strong_count(&threads) > 1 {
             std::thread::yield_now();
         }
-        assert_eq!(with_deadline(&inside, Duration::from_secs(90), || "done"), Some("done"));
+        assert_eq!(with_deadline(&threads, Duration::from_secs(90), || "done"), Some("done"));
     }
 }
