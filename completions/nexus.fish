@@ -29,6 +29,7 @@ complete -c nexus -n "__fish_nexus_needs_command" -s h -l help -d 'Print help (s
 complete -c nexus -n "__fish_nexus_needs_command" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "oauth" -d 'Sign in and out, show the session, print its access token'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "chat" -d 'Ask a question and stream the answer'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "batch" -d 'Answer every line of a file, as fast as the API allows'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "history" -d 'List, show, search, export and delete saved conversations'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "models" -d 'List the available models, one id per line'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "key" -d 'Show or choose where the key to the stored sessions is kept'
@@ -63,40 +64,51 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'What the model is told before the question' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'The same, kept in a file' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Send a file along: text, PNG, JPEG, GIF, WebP or PDF, by its content; `-` is stdin' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Ask with templates/NAME.toml, which lies beside config.toml' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Give a variable of the template its value' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'The model or an alias of one; else the template\'s, else the configured one, else the newest that the session may use' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'The longest answer, in tokens' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Use this provider of config.toml; else a conversation goes on with its own' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l conversation -d 'Go on with this conversation: its id, or the beginning of it' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'How often to ask again when the service is busy or out of reach' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'How long all of it may take until the answer begins (90s, 5m, 1h)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'How much the model should do for the answer' -r -f -a "low\t''
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'System prompt' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'Read the system prompt from a file' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Set a variable of the template' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Provider of config.toml to use' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'Number of retries after transient failures' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Attach a file, recognised by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'Effort to put into the answer' -r -f -a "low\t''
 medium\t''
 high\t''
 xhigh\t''
 max\t''"
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l schema -d 'A JSON Schema, or the file of one, that the answer must fit' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'What stdout gets' -r -f -a "text\t'The text, as it comes'
-json\t'One object, at the end'
-stream-json\t'One object a line, as it happens; the last is a result or an error'"
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l batch -d 'Answer every line of a file (- for stdin): objects with id, prompt and, if need be, system, model, max_tokens' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l out -d 'Where the results of --batch go, one a line; run again, it asks only what has no answer there' -r -F
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l jobs -d 'The most questions of --batch that are on their way at once [default: 16]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l conversation -d 'Continue the conversation with this id, or a prefix of one' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'Output format' -r -f -a "text\t'The text as it arrives'
+json\t'One object at the end'
+stream-json\t'One object per line as it happens; the last is a result or an error'"
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l schema -d 'JSON Schema, or a file with one, that the answer must match' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s c -l continue -d 'Go on with the conversation that was used last'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l history -d 'Keep this in the history, also where stdout is no terminal'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-history -d 'Keep nothing of this in the history'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Leave stdin alone, whatever it is'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Show the answer as it was written, without laying out its Markdown; in a pipe it always is'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Tell on stderr what the answer cost: tokens and time'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l thinking -d 'Show on stderr what the model thinks, where the service tells'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'The same as --output json'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Do not read stdin'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l thinking -d 'Show the model\'s thinking on stderr, if the API returns it'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s c -l continue -d 'Continue the most recent conversation'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l history -d 'Save to the history even if stdout is not a terminal'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-history -d 'Do not save to the history'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'Alias for --output json'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Do not render Markdown; piped output never is rendered'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Print tokens and time to stderr'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l out -d 'Write the results to a file, and resume from the answers in it' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s s -l system -d 'System prompt' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l system-file -d 'Read the system prompt from a file' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l var -d 'Set a variable of the template' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s p -l provider -d 'Provider of config.toml to use' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l retries -d 'Number of retries after transient failures' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l jobs -d 'Maximum number of concurrent requests' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s V -l version -d 'Print version'

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 /// The most characters of a server's message that are shown.
 const SERVER_WORDS: usize = 300;
 
-/// Whether a character controls a terminal: C0, DEL, C1 and the bidirectional controls (Unicode Standard Annex 9), except
-/// newline and tab.
+/// Whether a character controls a terminal: C0, DEL, C1 and the bidirectional controls (Unicode Standard Annex 9),
+/// except newline and tab.
 fn is_control(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

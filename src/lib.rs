@@ -64,19 +64,19 @@
 //! | [`store::MemoryStore`] | tests, and a single process that may forget its sessions |
 //! | your own [`store::SessionStore`] | anything else; [`store::conformance`] checks that it keeps the contract |
 //!
-//! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key lies in a
-//! file, wrapped with a passphrase if [`KeyConfig`] says so, or in the system's keyring (feature `keyring`).
+//! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key is in a file,
+//! optionally wrapped with a passphrase, or in the system's keyring (feature `keyring`); see [`KeyConfig`].
 //!
 //! # Errors and notices
 //!
 //! Every error implements [`ErrorInfo`]: a stable [code](ErrorInfo::code) for programs, and a [class](ErrorClass) that
-//! tells what to do. A [`Notice`] reports what needs no answer, such as a wait for another process. Neither holds a
+//! says what to do. A [`Notice`] reports an event for a log, such as a wait for another process. Neither contains a
 //! secret or an owner.
 //!
 //! # Runtime
 //!
-//! The futures are [`Send`] and need a tokio runtime with I/O and time enabled. They may be dropped at any point: a
-//! token that was requested is saved all the same.
+//! The futures are [`Send`] and need a tokio runtime with I/O and time enabled. Dropping one loses no token: a
+//! requested token is saved anyway.
 
 mod api;
 mod clean;
@@ -119,7 +119,7 @@ pub use session::key::{KeyBackend, KeyConfig, KeyError, Keystore, PassphraseSour
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding, SessionError};
 pub use time::now;
 
-/// What only the command line, the tests and the fuzz targets need. No part of the public interface.
+/// Items for the command line, the tests and the fuzz targets. Not part of the public interface.
 #[doc(hidden)]
 pub mod internal {
     pub mod api {

@@ -32,8 +32,8 @@ impl Privacy {
         Self(Some(closed))
     }
 
-    /// Creates a private folder and its missing parents. An existing folder must belong to this user, or to root and not
-    /// be writable by others.
+    /// Creates a private folder and its missing parents. An existing folder must belong to this user, or to root and
+    /// not be writable by others.
     pub fn folder(&self, path: &Path) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -203,8 +203,8 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-/// Makes a write above the limit on file sizes (`ulimit -f`) fail with an error. Without a handler, SIGXFSZ would end the
-/// process, and new tokens would be lost between the request and the save.
+/// Makes a write above the limit on file sizes (`ulimit -f`) fail with an error. Without a handler, SIGXFSZ would end
+/// the process, and new tokens would be lost between the request and the save.
 pub fn survive_file_limit() {
     #[cfg(unix)]
     static HANDLED: Once = Once::new();

@@ -1,7 +1,7 @@
 //! The type of tokens, codes and other secrets.
 //!
-//! A [`Secret`] can be exposed and compared, but not printed, cloned or serialized, and its memory is zeroed on drop. The
-//! kind is part of the type, so a refresh token cannot be used as an access token:
+//! A [`Secret`] can be exposed and compared, but not printed, cloned or serialized, and its memory is zeroed on drop.
+//! The kind is part of the type, so a refresh token cannot be used as an access token:
 //!
 //! ```compile_fail
 //! use nexus::internal::secret::{AccessToken, RefreshToken};

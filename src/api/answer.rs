@@ -22,7 +22,8 @@ use super::unexpected;
 /// How long a complete answer waits for its usage figures, or for the end of its stream.
 const AFTERWARDS: Duration = Duration::from_secs(5);
 
-/// How long an answer may consist of keep-alives only. Hidden thinking of 128,000 tokens at 40 a second takes 53 minutes.
+/// How long an answer may consist of keep-alives only. Hidden thinking of 128,000 tokens at 40 a second takes 53
+/// minutes.
 const QUIET: Duration = Duration::from_secs(3_600);
 
 /// The most text of one answer that is collected in memory, in bytes.
@@ -42,9 +43,9 @@ pub enum Delta {
 
 /// An answer that is being received. Dropping it closes the connection.
 ///
-/// It is a [`Stream`] of [`Delta`]s. The stream ends with `None` only if the answer is complete; an error before that is
-/// its last item. [`next`](Self::next) gives the same items without a stream library, [`text`](Self::text) all of the
-/// text at once.
+/// It is a [`Stream`] of [`Delta`]s. The stream ends with `None` only if the answer is complete; an error before that
+/// is its last item. [`next`](Self::next) gives the same items without a stream library, [`text`](Self::text) all of
+/// the text at once.
 pub struct Answer {
     incoming: Incoming,
     /// The status of the response.

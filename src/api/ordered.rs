@@ -1,5 +1,5 @@
-//! JSON whose objects keep the order of their members. A model writes its answer in the order of its schema, so a member
-//! for its reasoning helps only if it comes first.
+//! JSON whose objects keep the order of their members. A model writes its answer in the order of its schema, so a
+//! member for its reasoning helps only if it comes first.
 
 use std::fmt;
 use std::str::FromStr;

@@ -9,9 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::client::{bearer, headers};
-use super::dialect::v1;
+use super::dialect::{StreamParser, v1};
 use super::error::Result;
 use super::exchange::Exchange;
+use super::meta::StreamEvent;
 use super::*;
 use crate::http::{Http, HttpError};
 use crate::provider::{ProviderConfig, Url};
@@ -89,6 +90,43 @@ pub(super) fn provider(url: &str) -> ProviderConfig {
 pub(super) fn exchange() -> Exchange {
     let url = Url::parse("https://llm.example.com/").expect("a URL");
     Exchange::new(&url, &token(), &HeaderMap::new(), Duration::from_secs(90))
+}
+
+/// What a parser reads from a stream.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) text: String,
+    pub(super) thinking: String,
+    pub(super) complete: bool,
+    pub(super) failure: Option<ApiError>,
+    pub(super) meta: AnswerMeta,
+    pub(super) verdict: Option<ApiError>,
+}
+
+pub(super) fn parse<'a>(mut parser: impl StreamParser, chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+    let (mut decoder, exchange, mut parsed) = (sse::Decoder::default(), exchange(), Parsed::default());
+    for chunk in chunks {
+        decoder.push(chunk);
+        while let Some(event) = decoder.next_event().expect("no event is too large here") {
+            let mut next = Some(parser.event(event, &exchange));
+            while let Some(event) = next {
+                match event {
+                    Ok(StreamEvent::Text(text)) => parsed.text += &text,
+                    Ok(StreamEvent::Thinking(text)) => parsed.thinking += &text,
+                    Ok(StreamEvent::Stop) => parsed.complete = true,
+                    Ok(StreamEvent::Nothing) => {}
+                    Err(failure) => parsed.failure = Some(failure),
+                }
+                next = parser.held().map(Ok);
+            }
+        }
+    }
+    if !parsed.complete && parsed.failure.is_none() {
+        parsed.failure = parser.ended(decoder.is_between_events(), &exchange).err();
+    }
+    parsed.verdict = parser.verdict(&exchange).err();
+    parsed.meta = parser.meta().clone();
+    parsed
 }
 
 pub(super) fn token() -> AccessToken {

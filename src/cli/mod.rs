@@ -36,7 +36,6 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is only one value")]
 pub(crate) enum Command {
     /// Sign in and out, show the session, print its access token
     #[command(subcommand)]

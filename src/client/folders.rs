@@ -36,7 +36,8 @@ impl Folders {
 }
 
 impl Client {
-    /// A client with sessions in a SQLite store in these folders, and the key in a file. Nothing is read, created or contacted yet; [`check_writable`](Self::check_writable) tells whether a session could be saved.
+    /// A client with sessions in a SQLite store in these folders, and the key in a file. Nothing is read, created or
+    /// contacted yet; [`check_writable`](Self::check_writable) tells whether a session could be saved.
     ///
     /// `clock` gives Unix seconds, as [`now`](crate::now) does; `notice` is for a log.
     pub fn new(provider: ProviderConfig, folders: &Folders, clock: fn() -> i64, notice: NoticeFn) -> Self {

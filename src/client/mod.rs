@@ -83,8 +83,8 @@ impl Client {
     /// A session whose access token is valid for a request that is sent now. It is refreshed if necessary.
     ///
     /// # Errors
-    /// [`Error::Session`]; its [class](crate::ErrorInfo::class) says whether to sign in, to try again later, or to change
-    /// the configuration.
+    /// [`Error::Session`]; its [class](crate::ErrorInfo::class) says whether to sign in, to try again later, or to
+    /// change the configuration.
     pub async fn get_valid(&self, owner: &str) -> Result<Session> {
         let loaded = self.load(owner).await?;
         self.ensure_fresh(owner, Freshness::Request, loaded).await
@@ -184,8 +184,8 @@ impl Client {
         });
     }
 
-    /// The session for another try after the API rejected this one's token. It is refreshed unless another call has done
-    /// that meanwhile.
+    /// The session for another try after the API rejected this one's token. It is refreshed unless another call has
+    /// done that meanwhile.
     async fn after_rejection(&self, owner: &str, session: Session, rejection: ApiError) -> Result<Session> {
         if !self.can_renew(&session) {
             // The owner may have signed in again meanwhile.

@@ -30,8 +30,8 @@ impl Client {
     /// [`AuthorizationRequest::judge`] first.
     ///
     /// # Errors
-    /// [`SignInError::WrongAnswer`] if the query does not answer this request, another [`SignInError`] if the user or the
-    /// server refused, and [`SessionError::Store`] if the session could not be saved.
+    /// [`SignInError::WrongAnswer`] if the query does not answer this request, another [`SignInError`] if the user or
+    /// the server refused, and [`SessionError::Store`] if the session could not be saved.
     pub async fn exchange_code(&self, owner: &str, request: AuthorizationRequest, query: &str) -> Result<Session> {
         match request.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, request, code).await,

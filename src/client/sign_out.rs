@@ -37,8 +37,8 @@ pub enum Revocation {
 }
 
 impl Client {
-    /// Deletes the session from the store, and revokes it if the provider has a revocation endpoint. One is done even if
-    /// the other fails. `None` if no session is stored.
+    /// Deletes the session from the store, and revokes it if the provider has a revocation endpoint. One is done even
+    /// if the other fails. `None` if no session is stored.
     ///
     /// # Errors
     /// The session's lock could not be acquired.
@@ -64,8 +64,8 @@ impl Client {
         signed_out.await.map_err(|_| SessionError::Abandoned("sign-out"))?
     }
 
-    /// Revokes the refresh token, which should end the whole session (RFC 7009, section 2.1), and then the access token,
-    /// because some servers do not end it.
+    /// Revokes the refresh token, which should end the whole session (RFC 7009, section 2.1), and then the access
+    /// token, because some servers do not end it.
     pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
         let StoredSession { session, refresh_token, client_secret, .. } = stored;
         let Some(url) = &session.binding.revoke_url else { return Revocation::Unsupported };

@@ -1,7 +1,8 @@
 //! An HTTP server on loopback. The only module that uses hyper's server.
 //!
-//! Every web page in a local browser and every program on the machine can connect to it. So sizes and times are limited,
-//! idle connections cannot block a request, and [`is_for_this_host`] rejects requests of DNS rebinding attacks.
+//! Every web page in a local browser and every program on the machine can connect to it. So sizes and times are
+//! limited, idle connections cannot block a request, and [`is_for_this_host`] rejects requests of DNS rebinding
+//! attacks.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -178,8 +179,8 @@ impl Listener {
     }
 }
 
-/// Whether a request has exactly one `Host`, and it names loopback and this port. A page of a DNS rebinding attack sends
-/// its own name.
+/// Whether a request has exactly one `Host`, and it names loopback and this port. A page of a DNS rebinding attack
+/// sends its own name.
 pub fn is_for_this_host<B>(request: &Request<B>, port: u16) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };

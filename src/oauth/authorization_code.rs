@@ -52,8 +52,9 @@ impl AuthorizationRequest {
     /// Generates a `state` and a verifier, and builds the authorization URL (RFC 6749, section 4.1.1).
     ///
     /// # Errors
-    /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`; [`SignInError::ReservedParameter`]
-    /// if the configuration sets a parameter that this sets; [`SignInError::System`] without random bytes.
+    /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`;
+    /// [`SignInError::ReservedParameter`] if the configuration sets a parameter that this sets; [`SignInError::System`]
+    /// without random bytes.
     pub fn begin(provider: &ProviderConfig, redirect_uri: &str) -> Result<Self> {
         let client = provider.client()?;
         let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();

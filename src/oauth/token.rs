@@ -1,8 +1,8 @@
 //! Requests to the token endpoint (RFC 6749, section 3.2).
 //!
-//! Every request to the token and the revocation endpoint goes through `Endpoint::post`, the only place where the client
-//! authenticates. Redirects are not followed. A response may have 1 MiB. Messages contain only its `error` and its
-//! cleaned `error_description`.
+//! Every request to the token and the revocation endpoint goes through `Endpoint::post`, the only place where the
+//! client authenticates. Redirects are not followed. A response may have 1 MiB. Messages contain only its `error` and
+//! its cleaned `error_description`.
 
 use std::time::Duration;
 

@@ -69,8 +69,8 @@ impl TokenError {
         TokenFailure { description: self.to_string(), temporary, status, retry_after }
     }
 
-    /// Whether the grant is invalid, which ends a session (RFC 6749, section 5.2). Some servers send it with a 401. With
-    /// any other status, it may come from a proxy or a failing server.
+    /// Whether the grant is invalid, which ends a session (RFC 6749, section 5.2). Some servers send it with a 401.
+    /// With any other status, it may come from a proxy or a failing server.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Refused { status: 400 | 401, error, .. } if error == "invalid_grant")
     }

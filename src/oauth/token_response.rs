@@ -111,8 +111,8 @@ fn json_size(name: &str, value: &Value) -> usize {
     Value::from(name).to_string().len() + value.to_string().len() + ":,".len()
 }
 
-/// Reads `expires_in`. RFC 6749 says a number; servers also send numeric strings, fractions and other values. A negative
-/// number means expired.
+/// Reads `expires_in`. RFC 6749 says a number; servers also send numeric strings, fractions and other values. A
+/// negative number means expired.
 fn lifetime(expires_in: &Value) -> Option<i64> {
     let seconds = match expires_in {
         Value::Number(number) => number.as_f64()?,
@@ -122,7 +122,8 @@ fn lifetime(expires_in: &Value) -> Option<i64> {
     seconds.is_finite().then(|| (seconds as i64).clamp(0, LONGEST_LIFE))
 }
 
-/// The lifetime from an absolute expiry. It is relative to the server's `Date`, because this machine's clock may differ.
+/// The lifetime from an absolute expiry. It is relative to the server's `Date`, because this machine's clock may
+/// differ.
 fn life_until(fields: &Map<String, Value>, dated: Option<i64>) -> Option<i64> {
     let end = match ["expires_at", "expires_on"].iter().find_map(|name| fields.get(*name))? {
         Value::Number(number) => number.as_f64()? as i64,
@@ -132,8 +133,8 @@ fn life_until(fields: &Map<String, Value>, dated: Option<i64>) -> Option<i64> {
     Some(end.saturating_sub(dated?).clamp(0, LONGEST_LIFE))
 }
 
-/// The claims of an ID token that name the user. It comes from the token endpoint over TLS, so its signature need not be
-/// checked (OpenID Connect Core, section 3.1.3.7).
+/// The claims of an ID token that name the user. It comes from the token endpoint over TLS, so its signature need not
+/// be checked (OpenID Connect Core, section 3.1.3.7).
 fn claims(id_token: &str) -> Option<Value> {
     let payload = id_token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;

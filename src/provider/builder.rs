@@ -95,8 +95,8 @@ impl ProviderConfig {
         self
     }
 
-    /// Sets a header of every request to the API, replacing one of that name. An empty value removes the header, because
-    /// some gateways refuse unknown ones. `accept` and `authorization` cannot be changed.
+    /// Sets a header of every request to the API, replacing one of that name. An empty value removes the header,
+    /// because some gateways refuse unknown ones. `accept` and `authorization` cannot be changed.
     #[must_use]
     pub fn with_api_header(mut self, name: &str, value: &str) -> Self {
         self.api.set_header(name, value);

@@ -39,7 +39,8 @@ pub(super) fn ask(state: &mut State, request: &RecordedRequest) -> Response<Full
 
 /// `POST /authorize/decision`.
 pub(super) fn decide(state: &mut State, request: &RecordedRequest) -> Response<Full<Bytes>> {
-    // Browsers send `null` as the origin of a form on a page with `no-referrer`. The ticket protects against other sites.
+    // Browsers send `null` as the origin of a form on a page with `no-referrer`. The ticket protects against other
+    // sites.
     if request.header("origin").is_some_and(|origin| origin != "null" && origin != state.origin) {
         return refuse("this decision was sent by another site");
     }

@@ -1,8 +1,8 @@
 //! An authorization server and API on loopback, for tests and demonstrations.
 //!
-//! It implements the Messages and the Chat Completions API without a model: it echoes the prompt. It is as strict as the
-//! strictest real servers: S256 is verified, redirect URIs match exactly, codes and refresh tokens are single-use, and a
-//! reused refresh token revokes all tokens of its sign-in. Tests configure misbehavior with [`Settings`] and
+//! It implements the Messages and the Chat Completions API without a model: it echoes the prompt. It is as strict as
+//! the strictest real servers: S256 is verified, redirect URIs match exactly, codes and refresh tokens are single-use,
+//! and a reused refresh token revokes all tokens of its sign-in. Tests configure misbehavior with [`Settings`] and
 //! [`Scripted`], and inspect the recorded requests.
 
 use std::collections::{HashMap, VecDeque};

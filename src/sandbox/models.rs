@@ -9,8 +9,8 @@ use super::settings::model_created;
 use super::{RecordedRequest, State, completions};
 use crate::time;
 
-/// `GET /v1/models`: newest first, with `limit` (1 to 1000, default 20) and `after_id`. Without `anthropic-version`, the
-/// list has OpenAI's format, as at gateways that serve both APIs.
+/// `GET /v1/models`: newest first, with `limit` (1 to 1000, default 20) and `after_id`. Without `anthropic-version`,
+/// the list has OpenAI's format, as at gateways that serve both APIs.
 pub(super) fn list(state: &mut State, request: &RecordedRequest) -> Result<Answer, Answer> {
     if request.header("anthropic-version").is_none() {
         return completions::models(state, request);

@@ -1,7 +1,7 @@
 //! How fresh an access token has to be.
 //!
-//! Times are the store's: `expires_at` is the time before the token request plus the lifetime that the server named. The
-//! server's clock does not matter. A store's clock that jumps has these effects:
+//! Times are the store's: `expires_at` is the time before the token request plus the lifetime that the server named.
+//! The server's clock does not matter. A store's clock that jumps has these effects:
 //!
 //! - forward: the token is refreshed too early, once;
 //! - back before `issued_at`: the token's age is unknown, so it counts as expired and is refreshed once;
@@ -83,7 +83,7 @@ mod tests {
             (HOUR, 299, Freshness::Proactive, false),
             (60, 6, Freshness::Proactive, true),
             (60, 5, Freshness::Proactive, false),
-            // A token born dead serves nobody.
+            // A token that expires at once.
             (0, 0, Freshness::Request, false),
             (0, 0, Freshness::Export, false),
             (HOUR, 600, Freshness::NotGeneration(2), true),

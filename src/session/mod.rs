@@ -1,8 +1,8 @@
 //! Sessions: how they are sealed, stored and refreshed.
 //!
-//! [`SealedSessions`] combines a [store](crate::store) with the key. [`Refresher`] returns a session whose access token is
-//! fresh enough, with a new token of a [`source::TokenSource`] if necessary. The refresh token is readable only through a
-//! [`LockedSession`].
+//! [`SealedSessions`] combines a [store](crate::store) with the key. [`Refresher`] returns a session whose access token
+//! is fresh enough, with a new token of a [`source::TokenSource`] if necessary. The refresh token is readable only
+//! through a [`LockedSession`].
 
 mod error;
 mod failed_refresh;

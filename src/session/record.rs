@@ -1,8 +1,8 @@
 //! A session as one sealed record.
 //!
 //! The bytes are a layout version, the session's random id, and the sealed JSON object. The associated data holds the
-//! provider, the owner, the generation and the id, so a record cannot be moved to another place. The URLs that tokens are
-//! sent to are inside, so they cannot be changed without the key.
+//! provider, the owner, the generation and the id, so a record cannot be moved to another place. The URLs that tokens
+//! are sent to are inside, so they cannot be changed without the key.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};

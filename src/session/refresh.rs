@@ -1,9 +1,9 @@
 //! The refresh algorithm: load, lock, load again.
 //!
-//! If the loaded token is fresh enough, it is used without a lock or a write. Otherwise the session is locked and loaded
-//! again, because another process may have refreshed it. Only then is the refresh token readable. Before it is sent, the
-//! refresh in flight is committed, which proves that the store is writable. After the response, the new tokens are
-//! saved first. Only an `invalid_grant` of the server ends a session.
+//! If the loaded token is fresh enough, it is used without a lock or a write. Otherwise the session is locked and
+//! loaded again, because another process may have refreshed it. Only then is the refresh token readable. Before it is
+//! sent, the refresh in flight is committed, which proves that the store is writable. After the response, the new
+//! tokens are saved first. Only an `invalid_grant` of the server ends a session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,8 +78,8 @@ impl Refresher {
         })
     }
 
-    /// A session whose access token is fresh enough, or as fresh as the server issues them. `loaded` is the session as it
-    /// was loaded before; it is refreshed if necessary.
+    /// A session whose access token is fresh enough, or as fresh as the server issues them. `loaded` is the session as
+    /// it was loaded before; it is refreshed if necessary.
     ///
     /// The refresh runs in its own task, so dropping this future loses no token.
     ///

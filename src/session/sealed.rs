@@ -59,8 +59,8 @@ impl SealedSessions {
         self.opened(key, loaded, record::open).await.map(|(_, session)| session)
     }
 
-    /// [`load`](Self::load) without waiting. `None` if the store cannot answer at once or the record does not open; then
-    /// `load` says why. May block on reads of the disk and the key.
+    /// [`load`](Self::load) without waiting. `None` if the store cannot answer at once or the record does not open;
+    /// then `load` says why. May block on reads of the disk and the key.
     ///
     /// # Errors
     /// If the store or the key cannot be used.
@@ -126,8 +126,8 @@ impl SealedSessions {
         off_thread(move || Ok(keys.check_writable()?)).await
     }
 
-    /// Keeps a value for a pending sign-in for `lifetime`, sealed. `state` is the `state` parameter of its authorization
-    /// request (RFC 6749, section 4.1.1); the store sees only its SHA-256.
+    /// Keeps a value for a pending sign-in for `lifetime`, sealed. `state` is the `state` parameter of its
+    /// authorization request (RFC 6749, section 4.1.1); the store sees only its SHA-256.
     ///
     /// # Errors
     /// If it could not be saved.
@@ -262,7 +262,8 @@ impl LockedSession {
         Ok(self.locked.amend(stored.session.generation, bytes).await?)
     }
 
-    /// Saves that the authorization server ended the session. It is not deleted, so that no process sends the token again.
+    /// Saves that the authorization server ended the session. It is not deleted, so that no process sends the token
+    /// again.
     ///
     /// # Errors
     /// If it could not be saved.

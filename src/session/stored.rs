@@ -121,7 +121,8 @@ impl Session {
             }
     }
 
-    /// Checks that the session belongs to the configured client and servers. What the configuration omits is not checked.
+    /// Checks that the session belongs to the configured client and servers. What the configuration omits is not
+    /// checked.
     ///
     /// # Errors
     /// [`SessionError::BoundElsewhere`], naming the setting.

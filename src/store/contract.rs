@@ -121,7 +121,8 @@ pub trait SessionStore: Send + Sync {
         expires_at: i64,
     ) -> BoxFuture<'a, Result<()>>;
 
-    /// Removes a pending sign-in and returns it, unless it has expired. Exactly one of several concurrent calls gets it.
+    /// Removes a pending sign-in and returns it, unless it has expired. Exactly one of several concurrent calls gets
+    /// it.
     fn take_pending<'a>(&'a self, owner: &'a str, state_hash: [u8; 32]) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 
     /// The registered client (RFC 7591) for an issuer and exactly this redirect URI, if one is kept.
@@ -155,8 +156,8 @@ pub trait LockedSession: Send {
     /// it is set. Reserves what the commit needs. Must be durable before it returns.
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>>;
 
-    /// Replaces the session if its generation is still `expected`, even if the lock was lost. `expected` is 0 if there is
-    /// no session. Clears `refreshing_since` and `ended_at`.
+    /// Replaces the session if its generation is still `expected`, even if the lock was lost. `expected` is 0 if there
+    /// is no session. Clears `refreshing_since` and `ended_at`.
     fn commit<'a>(&'a mut self, expected: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>>;
 
     /// Records that a refresh failed: sets `refreshing_since`, and replaces the sealed bytes if any are given.

@@ -24,8 +24,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Kind {
     /// SQLite's `application_id`.
     pub application_id: i64,
-    /// The migrations: step n leads from version n to n + 1, and `user_version` is the version. A released step must not
-    /// be changed.
+    /// The migrations: step n leads from version n to n + 1, and `user_version` is the version. A released step must
+    /// not be changed.
     pub steps: &'static [&'static str],
     /// Pragmas for writing.
     pub writing: &'static str,
@@ -130,8 +130,8 @@ impl Database {
         }
     }
 
-    /// Handles a failed query: migrates a database of an older version, or returns the error. The version is checked only
-    /// here, which keeps successful queries fast.
+    /// Handles a failed query: migrates a database of an older version, or returns the error. The version is checked
+    /// only here, which keeps successful queries fast.
     pub fn query_failed(&self, connection: &Connection, error: &rusqlite::Error) -> Result<Found> {
         match version(connection) {
             Ok(0) if is_missing_table(error) => self.check_integrity(connection).map(|()| Found::Empty),

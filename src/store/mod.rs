@@ -1,7 +1,7 @@
 //! Session stores: the traits that a store implements, and the stores of this library.
 //!
-//! A store sees the key of a session, its generation, a few times and an opaque sealed blob. Sessions are encrypted above
-//! the store, so a store can neither read nor forge one. It can delete a session or restore an older one.
+//! A store sees the key of a session, its generation, a few times and an opaque sealed blob. Sessions are encrypted
+//! above the store, so a store can neither read nor forge one. It can delete a session or restore an older one.
 //!
 //! [`SqliteStore`] keeps sessions in a file, [`MemoryStore`] in memory. Another store implements [`SessionStore`]
 //! and [`LockedSession`], and shows with [`conformance::check`] that it keeps the contract.

@@ -17,7 +17,7 @@ const TEXT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_
 const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
-/// A body that somebody else speaks.
+/// A body from a channel.
 struct Spoken(mpsc::Receiver<&'static str>);
 
 impl HttpBody for Spoken {
@@ -32,7 +32,7 @@ impl HttpBody for Spoken {
     }
 }
 
-/// An answer that says each of these after so many seconds of silence, and then nothing any more.
+/// An answer that sends each of these texts after a pause in seconds, and then stays silent.
 fn answer(dialect: Dialect, said: Vec<(u64, &'static str)>) -> Answer {
     let (send, receive) = mpsc::channel(1);
     tokio::spawn(async move {

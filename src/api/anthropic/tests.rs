@@ -7,8 +7,8 @@ use crate::api::dialect::StreamParser as _;
 use crate::api::error::ApiError;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::refusal;
-use crate::api::sse::{Decoder, Event};
-use crate::api::tests::exchange;
+use crate::api::sse::Event;
+use crate::api::tests::{Parsed, exchange, parse};
 
 const STREAM: &str = concat!(
     ": a comment\r\n",
@@ -40,40 +40,8 @@ const STREAM: &str = concat!(
     "\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 );
 
-struct Outcome {
-    text: String,
-    thinking: String,
-    complete: bool,
-    failure: Option<ApiError>,
-    ending: AnswerMeta,
-}
-
-fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let (mut decoder, mut parser, exchange) = (Decoder::default(), Parser::default(), exchange());
-    let mut outcome = Outcome {
-        text: String::new(),
-        thinking: String::new(),
-        complete: false,
-        failure: None,
-        ending: AnswerMeta::default(),
-    };
-    for chunk in chunks {
-        decoder.push(chunk);
-        while let Some(event) = decoder.next_event().expect("no event is too large here") {
-            match parser.event(event, &exchange) {
-                Ok(StreamEvent::Text(text)) => outcome.text += &text,
-                Ok(StreamEvent::Thinking(text)) => outcome.thinking += &text,
-                Ok(StreamEvent::Stop) => outcome.complete = true,
-                Ok(StreamEvent::Nothing) => {}
-                Err(failure) => outcome.failure = Some(failure),
-            }
-        }
-    }
-    if !outcome.complete && outcome.failure.is_none() {
-        outcome.failure = parser.ended(decoder.is_between_events(), &exchange).err();
-    }
-    outcome.ending = parser.meta;
-    outcome
+fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+    parse(Parser::default(), chunks)
 }
 
 fn failure(stream: &str) -> Option<ApiError> {
@@ -83,7 +51,7 @@ fn failure(stream: &str) -> Option<ApiError> {
 #[test]
 fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
     let stream = STREAM.as_bytes();
-    let check = |outcome: Outcome, at: usize| {
+    let check = |outcome: Parsed, at: usize| {
         assert!(outcome.complete, "cut at {at}");
         assert_eq!(outcome.failure, None, "cut at {at}");
         assert_eq!(outcome.text, "Grüße 😀\u{1b}\n\nend", "cut at {at}");
@@ -95,7 +63,7 @@ fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
             cache_read_input_tokens: Some(3),
         };
         let (model, stop_reason) = (Some("m-1".into()), Some("end_turn".into()));
-        assert_eq!(outcome.ending, AnswerMeta { model, stop_reason, usage, request_id: None }, "cut at {at}");
+        assert_eq!(outcome.meta, AnswerMeta { model, stop_reason, usage, request_id: None }, "cut at {at}");
     };
     for at in 0..=stream.len() {
         check(follow([&stream[..at], &stream[at..]]), at);

@@ -6,8 +6,7 @@ use super::stream::Parser;
 use crate::api::dialect::StreamParser as _;
 use crate::api::error::ApiError;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
-use crate::api::sse::Decoder;
-use crate::api::tests::exchange;
+use crate::api::tests::{Parsed, exchange, parse};
 
 const STREAM: &str = concat!(
     ": a comment\r\n\r\n",
@@ -33,53 +32,20 @@ const STREAM: &str = concat!(
     "data: [DONE]\n\n",
 );
 
-#[derive(Default)]
-struct Outcome {
-    text: String,
-    thinking: String,
-    done: bool,
-    ended: Option<ApiError>,
-    ending: AnswerMeta,
-    verdict: Option<ApiError>,
-}
-
-fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-    let (mut decoder, mut parser, exchange) = (Decoder::default(), Parser::default(), exchange());
-    let mut outcome = Outcome::default();
-    for chunk in chunks {
-        decoder.push(chunk);
-        while let Some(event) = decoder.next_event().expect("no event is too large here") {
-            let mut next = Some(parser.event(event, &exchange));
-            while let Some(step) = next {
-                match step {
-                    Ok(StreamEvent::Text(text)) => outcome.text += &text,
-                    Ok(StreamEvent::Thinking(text)) => outcome.thinking += &text,
-                    Ok(StreamEvent::Stop) => outcome.done = true,
-                    Ok(StreamEvent::Nothing) => {}
-                    Err(failure) => outcome.ended = Some(failure),
-                }
-                next = parser.held().map(Ok);
-            }
-        }
-    }
-    if !outcome.done && outcome.ended.is_none() {
-        outcome.ended = parser.ended(decoder.is_between_events(), &exchange).err();
-    }
-    outcome.verdict = parser.verdict(&exchange).err();
-    outcome.ending = parser.meta;
-    outcome
+fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+    parse(Parser::default(), chunks)
 }
 
 fn ended(stream: &str) -> Option<ApiError> {
-    follow([stream.as_bytes()]).ended
+    follow([stream.as_bytes()]).failure
 }
 
 #[test]
 fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
     let stream = STREAM.as_bytes();
-    let check = |outcome: Outcome, at: usize| {
-        assert!(outcome.done, "cut at {at}");
-        assert_eq!(outcome.ended, None, "cut at {at}");
+    let check = |outcome: Parsed, at: usize| {
+        assert!(outcome.complete, "cut at {at}");
+        assert_eq!(outcome.failure, None, "cut at {at}");
         assert_eq!(outcome.text, "Grüße 😀\u{1b}\n", "cut at {at}");
         assert_eq!(outcome.thinking, "Hmm", "cut at {at}");
         let usage = Usage {
@@ -89,7 +55,7 @@ fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
             ..Usage::default()
         };
         let (model, stop_reason) = (Some("m-1".into()), Some("max_tokens".into()));
-        assert_eq!(outcome.ending, AnswerMeta { model, stop_reason, usage, request_id: None }, "cut at {at}");
+        assert_eq!(outcome.meta, AnswerMeta { model, stop_reason, usage, request_id: None }, "cut at {at}");
     };
     for at in 0..=stream.len() {
         check(follow([&stream[..at], &stream[at..]]), at);
@@ -104,9 +70,9 @@ fn a_stream_is_whole_from_its_finish_reason_on_and_never_before() {
     for at in 0..STREAM.len() {
         let outcome = follow([&STREAM.as_bytes()[..at]]);
         if at < whole {
-            assert!(matches!(outcome.ended, Some(ApiError::AnswerCut { .. })), "cut at {at}: {:?}", outcome.ended);
+            assert!(matches!(outcome.failure, Some(ApiError::AnswerCut { .. })), "cut at {at}: {:?}", outcome.failure);
         } else {
-            assert_eq!(outcome.ended, None, "cut at {at}");
+            assert_eq!(outcome.failure, None, "cut at {at}");
         }
     }
 }
@@ -176,7 +142,7 @@ fn finish_reasons_are_told_in_the_words_of_the_other_dialect() {
         (r#""delta":{"refusal":"I will not."},"finish_reason":"stop""#, "refusal", declined("I will not")),
     ] {
         let outcome = follow([format!("data: {{\"choices\":[{{{choice}}}]}}\n\n").as_bytes()]);
-        assert_eq!((outcome.ending.stop_reason.as_deref(), outcome.verdict), (Some(stop_reason), verdict), "{choice}");
+        assert_eq!((outcome.meta.stop_reason.as_deref(), outcome.verdict), (Some(stop_reason), verdict), "{choice}");
     }
 }
 
@@ -233,7 +199,7 @@ proptest! {
     #[test]
     fn no_bytes_are_a_panic_or_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in ".*") {
         let outcome = follow([&bytes[..], text.as_bytes()]);
-        prop_assert!(outcome.ended.is_some());
+        prop_assert!(outcome.failure.is_some());
         drop(Parser::default().whole(&bytes, &exchange()));
     }
 

@@ -1,5 +1,5 @@
-//! Parses a refusal of the API or of a gateway, proxy or load balancer in front of it. The body may be JSON of Anthropic,
-//! OpenAI, RFC 6750 or FastAPI, plain text, HTML, or empty.
+//! Parses a refusal of the API or of a gateway, proxy or load balancer in front of it. The body may be JSON of
+//! Anthropic, OpenAI, RFC 6750 or FastAPI, plain text, HTML, or empty.
 
 use reqwest::Response;
 use reqwest::header::HeaderMap;
@@ -54,8 +54,8 @@ pub(in crate::api) async fn body(mut response: Response, exchange: &Exchange) ->
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// Whether a challenge says that the token is invalid (RFC 6750, section 3.1). Gateways also send it with other statuses
-/// than 401.
+/// Whether a challenge says that the token is invalid (RFC 6750, section 3.1). Gateways also send it with other
+/// statuses than 401.
 fn invalid_token(headers: &HeaderMap) -> bool {
     let challenges = headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
     challenges.map(str::to_ascii_lowercase).any(|challenge| {
@@ -99,7 +99,8 @@ fn words(body: &Value) -> Option<&str> {
     }
 }
 
-/// The message, with the name of the field that it is about (OpenAI's `param` or FastAPI's `loc`) if it does not name it.
+/// The message, with the name of the field that it is about (OpenAI's `param` or FastAPI's `loc`) if it does not name
+/// it.
 fn placed(body: &Value, words: &str) -> String {
     let path = |place: &Value| match place {
         // LiteLLM writes a missing one as the word "None".

@@ -1,9 +1,10 @@
 //! Finds, creates and moves the key.
 //!
-//! One key seals all sessions of a store and never changes. The file `session.key` contains the key, contains it wrapped
-//! with a passphrase, or says that it is in the keyring (`key_file.rs`). The configuration says only where a *new* key is
-//! kept, so a move rewrites no session. A move saves the key in its new place, reads it back, replaces `session.key`
-//! atomically, and then removes the key from its old place. If it is killed at any point, `session.key` is valid.
+//! One key seals all sessions of a store and never changes. The file `session.key` contains the key, contains it
+//! wrapped with a passphrase, or says that it is in the keyring (`key_file.rs`). The configuration says only where a
+//! *new* key is kept, so a move rewrites no session. A move saves the key in its new place, reads it back, replaces
+//! `session.key` atomically, and then removes the key from its old place. If it is killed at any point, `session.key`
+//! is valid.
 //!
 //! A killed move can leave an unused entry in the keyring. Before an entry is written, its id is written into
 //! `session.key.entry`; the next move removes the entry.
@@ -156,8 +157,8 @@ impl Keystore {
         }
     }
 
-    /// Moves the key to another backend, or creates it there. Removes what a killed move left behind. Returns the result,
-    /// and why the leftovers could not be removed.
+    /// Moves the key to another backend, or creates it there. Removes what a killed move left behind. Returns the
+    /// result, and why the leftovers could not be removed.
     ///
     /// # Errors
     /// Those of [`check`](Self::check), and if the new backend does not accept the key. The key is then in its old

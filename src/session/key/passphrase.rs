@@ -1,8 +1,8 @@
 //! The key wrapped with a passphrase.
 //!
-//! The passphrase is stretched with Argon2id (RFC 9106) into a key that seals the data key. The cost parameters are stored
-//! beside the wrapped key, so that they can be raised later. They have a maximum, so that a key file cannot exhaust the
-//! machine.
+//! The passphrase is stretched with Argon2id (RFC 9106) into a key that seals the data key. The cost parameters are
+//! stored beside the wrapped key, so that they can be raised later. They have a maximum, so that a key file cannot
+//! exhaust the machine.
 
 use std::fmt;
 use std::fs;

@@ -1,10 +1,10 @@
 //! The lock of a session: a file lock of the operating system.
 //!
-//! It serves waiting processes in order, does not block readers, and is released when its holder is killed. The lock file
-//! is not deleted, because another process may be waiting for it.
+//! It serves waiting processes in order, does not block readers, and is released when its holder is killed. The lock
+//! file is not deleted, because another process may be waiting for it.
 //!
-//! Tasks of one process wait in memory first ([`Queue`]), so at most one thread waits for each file. A task that gives up
-//! leaves the waiting thread to the next task.
+//! Tasks of one process wait in memory first ([`Queue`]), so at most one thread waits for each file. A task that gives
+//! up leaves the waiting thread to the next task.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -164,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = SessionKey { provider: "work".into(), owner: "ada".into() };
         let queue = Arc::new(Queue::default());
-        // Held by somebody who is not in the queue, as another process is not.
+        // Held outside of the queue, as by another process.
         let other =
             SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &Privacy::default()).await.unwrap();
         let tasks: Vec<_> = (0..50)
@@ -188,7 +188,7 @@ mod tests {
         for task in tasks {
             task.await.unwrap().unwrap();
         }
-        // The system lets a thread go a moment after its last word.
+        // A thread ends a moment after its last statement.
         while waiting(&key) > 0 {
             tokio::task::yield_now().await;
         }
@@ -221,7 +221,7 @@ mod tests {
         while waiting(&key) > 0 {
             tokio::task::yield_now().await;
         }
-        // A lock that comes when nobody wants it any more is given back.
+        // A lock that no task waits for any more is released.
         let other = SessionLock::acquire(folder.path(), &key, WAIT, &Queue::default(), &privacy).await.unwrap();
         is_busy(waits(soon).await);
         drop(other);

@@ -1,8 +1,8 @@
 //! A session store in a SQLite file: one row per session.
 //!
 //! A read takes no lock. The file uses a rollback journal, `synchronous=EXTRA` and `secure_delete`: commits survive a
-//! power failure, and replaced tokens do not remain in free pages. Before a refresh token is sent, the disk space for its
-//! successor is reserved (`reservation.rs`).
+//! power failure, and replaced tokens do not remain in free pages. Before a refresh token is sent, the disk space for
+//! its successor is reserved (`reservation.rs`).
 
 use std::fmt;
 use std::io;
@@ -304,8 +304,8 @@ impl SessionStore for SqliteStore {
     }
 }
 
-/// A locked session. It is shared with the blocking work, so that the lock is held until a write ends even if its future
-/// is dropped.
+/// A locked session. It is shared with the blocking work, so that the lock is held until a write ends even if its
+/// future is dropped.
 struct LockedRow(Arc<Locked>);
 
 struct Locked {

@@ -6,8 +6,8 @@ use crate::store::database::Kind;
 pub(super) static SESSIONS: Kind = Kind {
     application_id: 0x6e65_7873,
     steps: STEPS,
-    // EXTRA also syncs the folder after the journal is deleted. Otherwise, a power failure could restore the journal, and
-    // with it a used refresh token.
+    // EXTRA also syncs the folder after the journal is deleted. Otherwise, a power failure could restore the journal,
+    // and with it a used refresh token.
     writing: "PRAGMA secure_delete = ON; PRAGMA synchronous = EXTRA;",
 };
 

@@ -119,7 +119,7 @@ fn no_answer_of_the_authorization_server_costs_the_session_that_is_there() {
         let output = started.finish();
         assert_eq!(sandbox.counts().exchanges, exchanges, "{}", row.name);
         let asked = sandbox.requests_to(Endpoint::Token).len() > 1;
-        assert_eq!(asked, row.says.contains("would not redeem"), "{}: nobody else is shown a code", row.name);
+        assert_eq!(asked, row.says.contains("rejected the authorization code"), "{}: nobody else is shown a code", row.name);
         let harmless = |c: char| (!c.is_control() || c == '\n') && c != '\u{202e}';
         assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
         Ended { said: output.stderr, code: output.code, nexus }

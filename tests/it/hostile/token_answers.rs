@@ -101,7 +101,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
     row(
         "no, under a status that says yes",
         || ok(&json!({ "error": "bad_verification_code", "error_description": "The code is expired." })),
-        "redeemed: [SERVER] answered 200: bad_verification_code: The code is expired\n",
+        "exchanged: [SERVER] answered 200: bad_verification_code: The code is expired\n",
         1,
     ),
     row(
@@ -113,14 +113,14 @@ pub(super) const ROWS: &[Row<Does>] = &[
     row(
         "no, in the service's own envelope",
         || Scripted::json(404, &json!({ "type": "error", "error": { "type": "not_found_error", "message": "gone" } })),
-        "redeemed: [SERVER] answered 404: not_found_error: gone\n",
+        "exchanged: [SERVER] answered 404: not_found_error: gone\n",
         1,
     ),
     row("no, without a reason", || html(403), "could not be exchanged: [SERVER] answered 403\n", 1),
     row(
         "words that would act on a terminal",
         || refused(400, "\u{1b}]0;evil\u{7}", "\u{1b}[2J\u{202e}drow\u{9b}1m\r\nerror: all is lost"),
-        "redeemed: [SERVER] answered 400: ]0;evil: [2J drow 1m error: all is lost\n",
+        "exchanged: [SERVER] answered 400: ]0;evil: [2J drow 1m error: all is lost\n",
         1,
     ),
     row(
