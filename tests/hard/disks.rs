@@ -7,10 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, approve, block_on, sandbox, visit};
+use crate::nexus::{Nexus, Output, approve, block_on, lifetime, sandbox, visit};
 
 /// A mount namespace in which a folder of the home is a disk of its own.
 struct Disk<'a> {
@@ -103,19 +103,11 @@ impl Drop for Disk<'_> {
     }
 }
 
-fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    (sandbox, nexus)
-}
-
 const FULL: &str = "error: [HOME]/data/sessions.db: the disk is full\n  free some space, then run the command again\n";
 
 #[test]
 fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.fill();
     assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: FULL);
@@ -128,7 +120,7 @@ fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
 
 #[test]
 fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let Some(disk) = Disk::shared(&nexus, "data", "512K") else {
         // Past the harness, which shows nothing of a test that passes.
         let said = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
@@ -147,7 +139,7 @@ fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
 
 #[test]
 fn a_full_disk_costs_a_warning_while_the_old_token_lives() {
-    let (sandbox, nexus) = signed_in(3_600);
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.fill();
     let output = disk.run(&["oauth", "token", "--min-ttl", "9h"]);
@@ -163,7 +155,7 @@ fn a_full_disk_costs_a_warning_while_the_old_token_lives() {
 fn a_disk_that_fills_up_between_sent_and_saved_has_room_for_the_new_tokens() {
     let large = "x".repeat(16 << 10);
     for tokens in [json!({}), json!({ "access_token": large, "refresh_token": large })] {
-        let (sandbox, nexus) = signed_in(0);
+        let (sandbox, nexus) = Nexus::expired();
         let tokens = tokens.as_object().unwrap().clone();
         sandbox.change(|settings| settings.token_extra = tokens);
         let disk = Disk::under(&nexus, "data", "size=1m");
@@ -182,7 +174,7 @@ fn a_disk_that_fills_up_between_sent_and_saved_has_room_for_the_new_tokens() {
 
 #[test]
 fn a_disk_that_fills_up_while_a_code_is_redeemed_has_room_for_the_session() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
@@ -219,7 +211,7 @@ fn a_full_disk_sends_nobody_to_sign_in() {
 
 #[test]
 fn a_disk_without_inodes_is_found_before_the_refresh_token_is_spent() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m,nr_inodes=2");
     let output = disk.run(&["oauth", "token"]);
     assert_eq!((output.code, &*output.stderr), (Some(1), FULL), "{output}");
@@ -228,7 +220,7 @@ fn a_disk_without_inodes_is_found_before_the_refresh_token_is_spent() {
 
 #[test]
 fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
-    let (sandbox, nexus) = signed_in(3_600);
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.remount("ro");
     assert_eq!(disk.run(&["oauth", "token"]).code, Some(0));
@@ -256,7 +248,7 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
 
 #[test]
 fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_about() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
@@ -276,7 +268,7 @@ fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_abo
 
 #[test]
 fn a_disk_that_can_be_written_again_in_time_gets_the_new_tokens() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);

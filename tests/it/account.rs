@@ -1,4 +1,4 @@
-//! The library's front door, where a program hangs up, runs out of disk or asks twice.
+//! `Client` when its caller gives up, when a session cannot be saved, and when the server fails.
 
 use std::fs;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use nexus::{
-    ApiError, Client, Error, ErrorInfo as _, Folders, Message, Notice, OAuthClient, ProgressEvent, ProviderConfig,
-    Question, RetryPolicy, Session, SessionError,
+    ApiError, Client, Error, ErrorInfo as _, Folders, Message, Notice, ProgressEvent, Question, RetryPolicy, Session,
+    SessionError,
 };
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::nexus::block_on;
+use crate::nexus::{block_on, lifetime, provider, sign_in};
 
 struct Setup {
     home: TempDir,
@@ -37,30 +37,20 @@ async fn setup_at(
     told: impl Fn(&Notice) + Send + Sync + 'static,
 ) -> Setup {
     let sandbox = Sandbox::start(settings).await.unwrap();
-    let provider = ProviderConfig::named("work")
-        .with_client(OAuthClient::public("sandbox-client"))
-        .with_redirect_uri("http://127.0.0.1:1/callback")
-        .with_authorize_url(&sandbox.url(Endpoint::Authorize))
-        .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
-        .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
-        .and_then(|provider| provider.with_api_url(&sandbox.origin()))
-        .unwrap();
-    let client = Client::new(provider, &Folders::under(home.path()), clock, Arc::new(told));
+    let client = Client::new(provider(&sandbox), &Folders::under(home.path()), clock, Arc::new(told));
     Setup { home, sandbox, client }
 }
 
 impl Setup {
     async fn sign_in(&self) -> Result<Session, Error> {
-        let attempt = self.client.authorization_url().unwrap();
-        let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
-        self.client.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await
+        sign_in(&self.client, "ada").await
     }
 }
 
 #[test]
 fn asked_to_refresh_it_refreshes_once() {
     block_on(async {
-        let born_dead = Settings { token_lifetime: Some(json!(0)), ..Settings::default() };
+        let born_dead = lifetime(0);
         let setup = setup(born_dead).await;
         setup.sign_in().await.unwrap();
         let refreshed = setup.client.refresh("ada").await.unwrap();
@@ -73,7 +63,7 @@ fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
     static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
     block_on(async {
         for trouble in [Scripted::text(503, "text/plain", "busy"), Scripted::Close] {
-            let born_dead = Settings { token_lifetime: Some(json!(0)), ..Settings::default() };
+            let born_dead = lifetime(0);
             let home = tempfile::tempdir().unwrap();
             let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, born_dead, |_| {}).await;
             setup.sign_in().await.unwrap();

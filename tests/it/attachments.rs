@@ -5,16 +5,14 @@ use std::fs::{self, File};
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::Nexus;
 
 const PNG: &[u8] =
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\xae\x42\x60\x82";
 const PDF: &[u8] = b"%PDF-1.7\n";
 
 fn signed_in(lines: &str) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at_with(&sandbox, lines);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), lines);
     for (name, bytes) in [("picture.txt", PNG), ("paper", PDF), ("notes.png", "Größe: 5\n".as_bytes())] {
         fs::write(nexus.path(name), bytes).unwrap();
     }

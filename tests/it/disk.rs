@@ -3,18 +3,9 @@
 
 #![cfg(target_os = "linux")]
 
-use nexus::sandbox::{Sandbox, Settings};
-use serde_json::json;
+use nexus::sandbox::Settings;
 
 use crate::nexus::{Nexus, Output, sandbox};
-
-fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    (sandbox, nexus)
-}
 
 /// Runs a command whose files may grow to so many bytes.
 fn limited(nexus: &Nexus, bytes: u64, words: &[&str]) -> Output {
@@ -23,7 +14,7 @@ fn limited(nexus: &Nexus, bytes: u64, words: &[&str]) -> Output {
 
 #[test]
 fn a_limit_on_the_size_of_files_kills_no_refresh_and_costs_no_token() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let (mut refused, mut refreshed) = (0, 0);
     for bytes in [0, 1, 511, 512, 4_096, 8_191, 8_192, 12_288, 65_536, 262_144, 393_216, 409_600, 450_000, 1 << 20] {
         let asked = sandbox.refreshes_asked();
@@ -65,7 +56,7 @@ fn a_limit_on_the_size_of_files_sends_nobody_to_sign_in_and_loses_no_key() {
 
 #[test]
 fn a_limit_on_the_size_of_files_stops_a_key_on_its_way_and_it_stays_where_it_was() {
-    let (_sandbox, nexus) = signed_in(3_600);
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     std::fs::write(nexus.path("pass"), "correct horse").unwrap();
     let config = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
     nexus.configure(&format!("passphrase_file = \"pass\"\n{config}"));

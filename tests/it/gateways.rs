@@ -1,17 +1,10 @@
-//! What gateways do differently: each quirk works, or fails with a sentence that names the gateway's
-//! answer.
+//! Responses of gateways that differ from the Messages API: each works, or fails with a message that names the response.
 
-use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Piece, Scripted, Settings};
 use serde_json::{Value, json};
 
+use crate::chat::{delta, stop};
 use crate::nexus::{Nexus, sandbox};
-
-fn signed_in(lines: &str) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at_with(&sandbox, lines);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
 
 fn message(text: &str) -> Value {
     json!({ "type": "message", "content": [{ "type": "text", "text": text }], "stop_reason": "end_turn" })
@@ -30,11 +23,6 @@ fn every_strange_answer_works_or_is_named() {
         let error = json!({ "message": message, "type": kind, "param": null, "code": status.to_string() });
         Scripted::json(status, &json!({ "error": error }))
     };
-    let delta = |text: &str| {
-        let delta = json!({ "type": "text_delta", "text": text });
-        Piece::event(&json!({ "type": "content_block_delta", "delta": delta }))
-    };
-    let stop = || Piece::event(&json!({ "type": "message_stop" }));
     let table: Vec<(&str, Scripted, i32, &str, String)> = vec![
         // What works.
         ("JSON to a stream request", Scripted::json(200, &message("whole")), 0, "whole\n", String::new()),
@@ -183,7 +171,7 @@ fn every_strange_answer_works_or_is_named() {
             ),
         ),
     ];
-    let (sandbox, nexus) = signed_in("model = 'm'");
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "model = 'm'");
     for (quirk, script, code, stdout, stderr) in table {
         eprintln!("{quirk}");
         sandbox.script(Endpoint::Messages, [script]);
@@ -193,7 +181,7 @@ fn every_strange_answer_works_or_is_named() {
 
 #[test]
 fn an_answer_needs_no_request_id() {
-    let (sandbox, nexus) = signed_in("model = 'm'");
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "model = 'm'");
     sandbox.script(Endpoint::Messages, [Scripted::json(200, &message("whole"))]);
     let object = nexus.run(&["chat", "--json", "x"]).json();
     assert_eq!((&object["answer"], &object["request_id"]), (&json!("whole"), &json!(null)));
@@ -206,7 +194,7 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
     };
     let dead = "Bearer realm=\"x\", error=\"invalid_token\", error_description=\"expired\"";
     for status in [400, 401, 403, 404] {
-        let (sandbox, nexus) = signed_in("");
+        let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "");
         sandbox.script(Endpoint::Messages, [challenge(status, dead)]);
         nexus.run(&["chat", "x"]).ok();
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "{status}");
@@ -217,7 +205,7 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
         sandbox.script(Endpoint::Models, [challenge(status, dead)]);
         nexus.run(&["models"]).ok();
     }
-    let (sandbox, nexus) = signed_in("");
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "");
     for answer in [challenge(403, "Bearer error=\"insufficient_scope\""), challenge(500, dead)] {
         sandbox.script(Endpoint::Messages, [answer]);
         nexus.run(&["chat", "x"]);
@@ -259,7 +247,7 @@ fn headers_are_added_and_taken_out() {
         ("api_headers = { x-bf-vk = 'key' }", &[("anthropic-version", Some("2023-06-01")), ("x-bf-vk", Some("key"))]),
         ("api_headers = { Anthropic-Beta = 'a,b' }", &[("anthropic-beta", Some("a,b"))]),
     ] {
-        let (sandbox, nexus) = signed_in(lines);
+        let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), lines);
         nexus.run(&["chat", "x"]).ok();
         nexus.run(&["models"]).ok();
         for seen in [Endpoint::Messages, Endpoint::Models].map(|endpoint| sandbox.requests_to(endpoint).pop().unwrap())

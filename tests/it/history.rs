@@ -6,7 +6,8 @@ use nexus::sandbox::Settings;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::Nexus;
+use crate::terminal::Terminal;
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600;
@@ -17,9 +18,7 @@ const SECOND: &str = "0y1b1wcd";
 
 /// A history that the program made, with nothing in it yet.
 fn empty() -> (Nexus, Connection) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     nexus.run(&["chat", "--history", "x"]).ok();
     nexus.run(&["history", "delete", "--all"]).ok();
     let history = Connection::open(nexus.path("data/history.db")).unwrap();
@@ -410,25 +409,19 @@ fn at_a_terminal_times_say_whose_they_are() {
         (&["history", "list"][..], "  2026-01-01 01:00 UTC  Why is the port\n"),
         (&["history", "search", "caf"], "  2026-01-01 00:01 UTC  you: Name a café in Größenwahn\n"),
     ] {
-        let left = crate::terminal::Terminal::open(&nexus, words, 100).finish();
+        let left = Terminal::open(&nexus, words, 100).finish();
         assert!(left.screen.contains(seen), "{}", left.screen);
     }
 }
 
 #[test]
-fn what_was_said_acts_on_no_terminal_when_it_is_shown_again() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn control_characters_of_a_conversation_are_escaped_on_a_terminal() {
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     nexus.run(&["chat", "--history", "a\u{1b}[2J\u{9b}1m"]).ok();
     for words in ["history show", "history show --json", "history export --format markdown", "history list"] {
-        let mut script = std::process::Command::new("script");
-        let line = format!("'{}' {words}", env!("CARGO_BIN_EXE_nexus"));
-        script.args(["-qec", &line, "/dev/null"]).env_clear().env("NEXUS_HOME", nexus.home());
-        script.envs([("SHELL", "/bin/sh"), ("TERM", "dumb")]).stdin(std::process::Stdio::null());
-        script.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let seen = nexus.finish(script.spawn().unwrap()).stdout;
-        assert!(!seen.contains(['\u{1b}', '\u{9b}']), "{words}: {seen:?}");
-        assert!(seen.contains("[2J"), "{words}: {seen:?}");
+        let words: Vec<_> = words.split(' ').collect();
+        let seen = Terminal::open_with(&nexus, &words, 100, &[("TERM", "dumb")]).finish().bytes;
+        assert!(!seen.contains(['\u{1b}', '\u{9b}']), "{words:?}: {seen:?}");
+        assert!(seen.contains("[2J"), "{words:?}: {seen:?}");
     }
 }

@@ -1,13 +1,13 @@
-//! `nexus key`: who keeps the key to the stored session, and that it survives every move.
+//! `nexus key`: where the key to the stored session is, and moving it between backends.
 
 use std::fs;
-use std::path::Path;
 
 use nexus::sandbox::{Sandbox, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, config, sandbox};
 
+const KEY: &str = "key/session.key";
 const SHOW: &[&str] = &["key", "show"];
 
 fn to(keeper: &str) -> [&str; 3] {
@@ -18,7 +18,7 @@ fn to(keeper: &str) -> [&str; 3] {
 fn signed_in() -> (Sandbox, Nexus) {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    private(&nexus.path("pass"), "correct horse\n");
+    nexus.write("pass", "correct horse\n", 0o600);
     nexus.configure(&format!("passphrase_file = \"pass\"\n{}", config(&sandbox, "")));
     nexus.sign_in();
     (sandbox, nexus)
@@ -29,15 +29,6 @@ fn configure(nexus: &Nexus, sandbox: &Sandbox, top: &str) {
     nexus.configure(&format!("{top}\n{}", config(sandbox, "")));
 }
 
-fn private(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
-}
-
 #[track_caller]
 fn assert_signed_in(nexus: &Nexus) {
     let output = nexus.run(&["oauth", "status"]);
@@ -45,7 +36,7 @@ fn assert_signed_in(nexus: &Nexus) {
 }
 
 fn key_line(nexus: &Nexus) -> String {
-    fs::read_to_string(nexus.path("key/session.key")).unwrap()
+    fs::read_to_string(nexus.path(KEY)).unwrap()
 }
 
 #[test]
@@ -63,12 +54,6 @@ fn the_key_is_in_a_file_unless_somebody_says_otherwise() {
         })
     );
     assert!(key_line(&nexus).starts_with("nexus-key-1 "));
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = |name| fs::metadata(nexus.path(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode("key"), mode("key/session.key")), (0o700, 0o600));
-    }
 }
 
 #[test]
@@ -102,7 +87,7 @@ fn a_session_survives_the_moves_between_file_and_passphrase() {
 fn a_first_sign_in_makes_the_key_where_the_configuration_says() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    private(&nexus.path("pass"), "correct horse");
+    nexus.write("pass", "correct horse", 0o600);
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"cat pass\"");
     nexus.sign_in();
     assert!(key_line(&nexus).starts_with("nexus-key-2 passphrase "));
@@ -126,7 +111,7 @@ fn a_configuration_that_says_something_else_is_told_so() {
 #[test]
 fn a_missing_or_wrong_key_is_told_with_its_cure() {
     let (_sandbox, nexus) = signed_in();
-    let path = nexus.path("key/session.key");
+    let path = nexus.path(KEY);
     let key = key_line(&nexus);
     let status = |nexus: &Nexus| nexus.run(&["oauth", "status"]);
 
@@ -138,13 +123,13 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
     assert_output!(nexus.run(&to("passphrase")), 1, stdout: "", stderr: missing);
     assert!(!path.exists(), "no new key hides that the old one is missing");
 
-    private(&path, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
+    nexus.write(KEY, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0o600);
     let wrong = "error: [HOME]/data/sessions.db: the stored session does not open with the key of \
                  [HOME]/key/session.key\n  put the right key back, or run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
 
-    private(&path, "nonsense\n");
+    nexus.write(KEY, "nonsense\n", 0o600);
     let nonsense = "error: [HOME]/key/session.key: this is no nexus key\n  put the right key back, or remove \
                     [HOME]/key/session.key and run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
@@ -153,23 +138,23 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 
     // Where another provider is the default, the cure says which one is meant.
     let configured = fs::read_to_string(nexus.path("config.toml")).unwrap();
-    private(&nexus.path("config.toml"), &configured.replace("default = \"work\"", ""));
+    nexus.write("config.toml", &configured.replace("default = \"work\"", ""), 0o600);
     for (line, cure) in [
         (Some("nonsense\n"), "put the right key back, or remove [HOME]/key/session.key and run"),
         (Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"), "put the right key back, or run"),
         (None, "put the key file back, or run"),
     ] {
         match line {
-            Some(line) => private(&path, line),
+            Some(line) => nexus.write(KEY, line, 0o600),
             None => fs::remove_file(&path).unwrap(),
         }
         let output = nexus.run(&["oauth", "status", "--provider", "work"]);
         let cure = format!("\n  {cure} `nexus oauth start --provider work` to sign in again\n");
         assert!(output.stderr.ends_with(&cure), "{output}");
     }
-    private(&nexus.path("config.toml"), &configured);
+    nexus.write("config.toml", &configured, 0o600);
 
-    private(&path, &key);
+    nexus.write(KEY, &key, 0o600);
     assert_signed_in(&nexus);
 }
 
@@ -177,14 +162,14 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 fn a_wrong_passphrase_is_told_with_its_cure() {
     let (_sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
-    private(&nexus.path("pass"), "wrong horse\n");
+    nexus.write("pass", "wrong horse\n", 0o600);
     let said = "error: [HOME]/key/session.key: the passphrase does not open the key\n  fix `passphrase_file` or \
                 `passphrase_command` in config.toml; if the passphrase is lost, remove [HOME]/key/session.key and run \
                 `nexus oauth start` to sign in again\n";
     for words in [&["oauth", "status"][..], &["oauth", "token"], SHOW, &to("file")] {
         assert_output!(nexus.run(words), 1, stdout: "", stderr: said);
     }
-    private(&nexus.path("pass"), "correct horse");
+    nexus.write("pass", "correct horse", 0o600);
     assert_signed_in(&nexus);
 }
 
@@ -229,7 +214,7 @@ fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
     nexus.set("PATH", &search_path());
     nexus.set("CLAUDE_CODE_CLIENT_SECRET", "hush");
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";
-    private(&nexus.path("ask"), script);
+    nexus.write("ask", script, 0o600);
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"sh ask $HOME ;id 'a b'\"");
     let output = nexus.run(&to("passphrase"));
     assert_eq!(
@@ -244,29 +229,6 @@ fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
     assert_eq!(read("input"), "");
     let variables = read("variables");
     assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
-}
-
-#[test]
-fn the_database_alone_reveals_nothing() {
-    let mut settings = Settings { client_secret: Some("client-hush-4711".into()), ..Settings::default() };
-    settings.client_auth = nexus::ClientAuth::Basic;
-    let account = settings.account.clone();
-    let sandbox = sandbox(settings);
-    let nexus = Nexus::at_with(&sandbox, "client_secret = \"client-hush-4711\"");
-    nexus.sign_in();
-    nexus.run(&["oauth", "token", "--min-ttl", "200d"]).ok();
-    let secrets: Vec<String> = sandbox.issued().into_iter().chain([account, "client-hush-4711".into()]).collect();
-    assert!(secrets.len() > 5, "{secrets:?}");
-    let key = key_line(&nexus);
-    let key = key.split(' ').nth(1).unwrap().trim();
-    for file in fs::read_dir(nexus.path("data")).unwrap() {
-        let path = file.unwrap().path();
-        let bytes = fs::read(&path).unwrap();
-        for secret in secrets.iter().map(String::as_str).chain([key]) {
-            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!found, "{} holds {secret}", path.display());
-        }
-    }
 }
 
 /// Where this machine keeps its programs.
@@ -403,13 +365,13 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert!(!nexus.path("key/session.key.entry").exists(), "the keyring's entry is gone");
 
     // An entry that is gone is told from a keyring that is.
-    private(&nexus.path("key/session.key"), &line);
+    nexus.write(KEY, &line, 0o600);
     let output = in_session(&nexus, &[], &["oauth", "status"]);
     let said = format!(
         "error: [HOME]/key/session.key: the operating system's keyring has no such key (service `nexus`, user `{id}`)\n"
     );
     assert!(output.code == Some(1) && output.stderr.contains(&said), "{output}");
-    private(&nexus.path("key/session.key"), &plain);
+    nexus.write(KEY, &plain, 0o600);
 
     assert!(installed("strace") || !wanted(), "there is no strace");
     if installed("strace") {
@@ -423,7 +385,7 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
 #[test]
 fn a_keyring_that_is_stuck_is_not_waited_for() {
     let (_sandbox, mut nexus) = signed_in();
-    private(&nexus.path("key/session.key"), "nexus-key-2 keyring 0011223344556677\n");
+    nexus.write(KEY, "nexus-key-2 keyring 0011223344556677\n", 0o600);
     let socket = nexus.path("bus");
     // It takes calls and never answers.
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();

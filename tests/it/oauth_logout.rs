@@ -6,9 +6,7 @@ use crate::nexus::{Nexus, block_on, config, sandbox};
 
 #[test]
 fn a_session_is_revoked_and_forgotten() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let token = nexus.run(&["oauth", "token"]).ok();
     assert_output!(
         nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked at [SERVER]\nForgotten here\n",
@@ -27,9 +25,7 @@ fn a_session_is_forgotten_whatever_the_server_says() {
         (Scripted::text(503, "text/plain", "busy"), "answered 503"),
         (Scripted::Close, "gave no usable answer (connection closed before message completed)"),
     ] {
-        let sandbox = sandbox(Settings::default());
-        let nexus = Nexus::at(&sandbox);
-        nexus.sign_in();
+        let (sandbox, nexus) = Nexus::signed_in(Settings::default());
         sandbox.script(Endpoint::Revoke, [answer]);
         assert_output!(
             nexus.run(&["oauth", "logout"]), 0, stdout: "",
@@ -41,9 +37,7 @@ fn a_session_is_forgotten_whatever_the_server_says() {
 
 #[test]
 fn killed_before_it_is_revoked_a_session_is_forgotten_and_nobody_says_otherwise() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
     let mut logout = nexus.command(&["oauth", "logout"]).spawn().unwrap();
@@ -132,20 +126,6 @@ fn a_session_is_ended_whatever_the_configuration_says() {
 }
 
 #[test]
-fn a_provider_that_nobody_knows_is_not_taken_for_one_without_a_session() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let output = nexus.run(&["oauth", "logout", "--provider", "wrok"]);
-    assert!(
-        output.stderr.starts_with("error: no provider is called `wrok`; known are: claude_code, work\n"),
-        "{output}"
-    );
-    assert_eq!(output.code, Some(2));
-    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
-}
-
-#[test]
 fn one_session_that_cannot_be_ended_does_not_save_the_others() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
@@ -172,9 +152,7 @@ fn lock_files(nexus: &Nexus) -> Vec<std::path::PathBuf> {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_cannot_be_forgotten_is_revoked_all_the_same() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"].map(String::from);
     let output = nexus.run_after(&full, &["oauth", "logout"]);
     assert_eq!(output.code, Some(1), "{output}");
@@ -192,9 +170,7 @@ fn what_cannot_be_forgotten_is_revoked_all_the_same() {
 
 #[test]
 fn a_session_whose_key_is_gone_is_forgotten_and_the_rest_is_said() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     std::fs::remove_file(nexus.path("key/session.key")).unwrap();
     let output = nexus.run(&["oauth", "logout"]);
     assert!(output.stderr.starts_with("Not revoked, because it cannot be read: [HOME]/key/session.key: "), "{output}");

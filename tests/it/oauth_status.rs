@@ -3,12 +3,8 @@
 use nexus::sandbox::{Endpoint, Settings};
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::{Nexus, lifetime, sandbox};
 use crate::stored::Stored;
-
-fn lifetime(seconds: i64) -> Settings {
-    Settings { token_lifetime: Some(json!(seconds)), ..Settings::default() }
-}
 
 #[test]
 fn nobody_is_signed_in_at_first() {
@@ -29,9 +25,7 @@ fn nobody_is_signed_in_at_first() {
 
 #[test]
 fn a_healthy_session_says_so() {
-    let sandbox = sandbox(lifetime(12_270));
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(12_270));
     let asked = sandbox.requests().len();
     let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
     assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
@@ -53,9 +47,7 @@ fn a_healthy_session_says_so() {
 
 #[test]
 fn a_session_without_a_refresh_token_says_what_follows() {
-    let sandbox = sandbox(Settings { refresh_tokens: false, ..lifetime(12_270) });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings { refresh_tokens: false, ..lifetime(12_270) });
     let line = "Token active, expires in 3.4 hours, no refresh token: sign in again after that\n";
     assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["auto_refresh"], false);
@@ -73,9 +65,7 @@ fn an_expired_session_is_refreshable_or_over() {
         (true, "Token expired # seconds ago, will refresh on next use\n", "refreshable", 0),
         (false, "Token expired # seconds ago, no refresh token: run nexus oauth start\n", "expired", 4),
     ] {
-        let sandbox = sandbox(Settings { refresh_tokens, ..lifetime(0) });
-        let nexus = Nexus::at(&sandbox);
-        nexus.sign_in();
+        let (_sandbox, nexus) = Nexus::signed_in(Settings { refresh_tokens, ..lifetime(0) });
         let output = nexus.run(&["oauth", "status"]);
         assert_eq!((&*without_number(&output.stdout), output.code), (said, Some(code)));
         let output = nexus.run(&["oauth", "status", "--json"]);
@@ -85,9 +75,7 @@ fn an_expired_session_is_refreshable_or_over() {
 
 #[test]
 fn a_session_that_the_server_ended_is_dead_and_stays_so() {
-    let sandbox = sandbox(lifetime(0));
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.end_session();
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(4));
     let output = nexus.run(&["oauth", "status"]);
@@ -108,9 +96,7 @@ fn a_session_that_the_server_ended_is_dead_and_stays_so() {
 
 #[test]
 fn an_unknown_expiry_is_not_guessed() {
-    let sandbox = sandbox(Settings { token_lifetime: None, ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings { token_lifetime: None, ..Settings::default() });
     let line = "Token active, expiry unknown, auto-refresh enabled\n";
     assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
 }
@@ -150,9 +136,7 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
             "warning: [HOME]/config.toml, line 1: unknown key `defualt` at the top\n  did you mean `default`?\n",
         ),
     ] {
-        let sandbox = sandbox(lifetime(12_270));
-        let nexus = Nexus::at(&sandbox);
-        nexus.sign_in();
+        let (sandbox, nexus) = Nexus::signed_in(lifetime(12_270));
         nexus.configure(edited);
         assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: said);
         let output = nexus.run(&["oauth", "status", "--json", "--provider", "work"]);
@@ -207,29 +191,9 @@ fn a_hint_names_the_provider_where_it_has_to_be_typed() {
     }
 }
 
-/// What a server calls somebody acts on no terminal, and reaches a program as it is.
-#[cfg(target_os = "linux")]
-#[test]
-fn an_object_is_the_same_on_a_terminal_and_acts_on_none() {
-    let name = "ada\u{7f}\u{9b}2J\u{202e}\u{1b}[31m@example.com";
-    let sandbox = sandbox(Settings { account: name.into(), ..lifetime(12_270) });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let words = ["oauth", "status", "--json"];
-    let piped = nexus.run(&words);
-    assert!(piped.stdout.contains('\u{202e}') && piped.stdout.contains('\u{9b}'), "{piped}");
-    let terminal = ["sh", "-c", "script -qec \"$*\" /dev/null", "sh"].map(String::from);
-    let shown = nexus.run_after(&terminal, &words);
-    assert_eq!((shown.code, shown.json()["account"].as_str()), (Some(0), Some(name)), "{shown}");
-    assert!(!shown.stdout.contains(|c: char| c.is_control() && !matches!(c, '\r' | '\n')), "{shown:?}");
-    assert!(!shown.stdout.contains('\u{202e}'), "{shown:?}");
-}
-
 #[test]
 fn a_session_that_the_first_nexus_kept_is_read_and_its_file_brought_up_to_date() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     let store = rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();
     Stored::open(nexus.home()).as_version_1("you@sandbox.example is locked");
     assert_output!(

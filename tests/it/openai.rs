@@ -8,9 +8,7 @@ use crate::nexus::{Nexus, sandbox};
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 
 fn signed_in() -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at_with(&sandbox, "dialect = \"openai\"");
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "dialect = \"openai\"");
     (sandbox, nexus)
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Stored {
     home: PathBuf,
     pub(crate) provider: String,
     pub(crate) owner: String,
-    generation: i64,
+    pub(crate) generation: i64,
     /// The layout version and the session's id.
     head: Vec<u8>,
     /// What is sealed.

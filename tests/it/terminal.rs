@@ -15,10 +15,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Scripted, Settings};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::json;
 
+use crate::chat::{delta, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
 
 /// Nothing here takes nearly as long.
@@ -55,7 +56,7 @@ impl Terminal {
         Self::open_with(nexus, words, columns, &[("TERM", "xterm-256color")])
     }
 
-    fn open_with(nexus: &Nexus, words: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn open_with(nexus: &Nexus, words: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let plain = nexus.command(words);
@@ -145,22 +146,8 @@ fn screen(bytes: &[u8], columns: u16) -> String {
     format!("{}\n", rows.join("\n").trim_end())
 }
 
-fn signed_in() -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
-
-fn delta(text: &str) -> Piece {
-    let delta = json!({ "type": "text_delta", "text": text });
-    Piece::event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }))
-}
-
 fn ending() -> [Piece; 2] {
-    let stop =
-        json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": 3 } });
-    [Piece::event(&stop), Piece::event(&json!({ "type": "message_stop" }))]
+    [stop_reason("end_turn"), stop()]
 }
 
 /// A stream of this text in pieces of so many characters.
@@ -187,7 +174,7 @@ fn assert_kept(name: &str, screen: &str) {
 
 #[test]
 fn an_answer_is_laid_out_and_the_same_however_it_comes() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
     for columns in [40, 80, 200] {
         for length in [usize::MAX, 1, 2, 7] {
@@ -200,22 +187,8 @@ fn an_answer_is_laid_out_and_the_same_however_it_comes() {
 }
 
 #[test]
-fn a_stream_that_comes_byte_by_byte_shows_the_same() {
-    let (sandbox, nexus) = signed_in();
-    let text = fs::read_to_string(kept("answer.md")).unwrap();
-    let whole = answer(&text, 16);
-    let bytes =
-        whole.body.iter().flat_map(|piece| if let Piece::Bytes(bytes) = piece { bytes.clone() } else { vec![] });
-    let body = bytes.map(|byte| Piece::Bytes(vec![byte])).collect();
-    sandbox.script(Endpoint::Messages, [Scripted::Answer(Answer { body, ..whole })]);
-    let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
-    assert_eq!(left.code, 0, "{}", left.screen);
-    assert_kept("answer-80.txt", &left.screen);
-}
-
-#[test]
 fn colours_are_kept_too() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
     sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, 5))]);
     let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
@@ -225,7 +198,7 @@ fn colours_are_kept_too() {
 
 #[test]
 fn an_answer_is_plain_where_that_is_wanted() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = "# Title\n\n- *one* `two`\n\n\u{1b}[2Jx\n";
     for (words, variables, shown) in [
         (
@@ -245,7 +218,7 @@ fn an_answer_is_plain_where_that_is_wanted() {
 
 #[test]
 fn a_person_who_says_how_wide_the_terminal_is_has_the_last_word() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     sandbox.script(Endpoint::Messages, [Scripted::Answer(answer("aaaa bbbb cccc", 3))]);
     let left = Terminal::open_with(&nexus, &["chat", "x"], 80, &[("COLUMNS", "10")]).finish();
     assert_eq!(left.screen, "aaaa bbbb\ncccc\n");
@@ -261,7 +234,7 @@ fn the_reference_of_the_configuration_fits_the_terminal() {
 
 #[test]
 fn a_terminal_that_was_made_narrower_is_noticed() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [delta("one two three four\n\n"), Piece::Wait(gate.clone()), delta("one two three four\n")];
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces.into_iter().chain(ending()))]);
@@ -275,7 +248,7 @@ fn a_terminal_that_was_made_narrower_is_noticed() {
 
 #[test]
 fn what_is_waited_for_is_told_until_the_first_words() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let host = sandbox.origin().replace("http://", "");
     let (refreshed, begun, answered) = (Gate::new(), Gate::new(), Gate::new());
     sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
@@ -334,7 +307,7 @@ fn a_connection_that_is_long_in_coming_is_told_from_an_answer_that_is() {
 
 #[test]
 fn other_lines_stand_above_what_is_waited_for() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [Piece::Wait(gate.clone()), Piece::Break];
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
@@ -348,7 +321,7 @@ fn other_lines_stand_above_what_is_waited_for() {
 
 #[test]
 fn what_was_held_back_is_shown_when_somebody_interrupts() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [delta("one **two"), Piece::Wait(gate.clone())];
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
@@ -361,7 +334,7 @@ fn what_was_held_back_is_shown_when_somebody_interrupts() {
 
 #[test]
 fn an_error_begins_on_a_line_of_its_own() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     sandbox.script(Endpoint::Messages, [Scripted::stream([delta("half an"), Piece::Break])]);
     let left = Terminal::open(&nexus, &["chat", "x"], 120).finish();
     assert!(left.screen.starts_with("half an\nnote: ") && left.screen.contains("\nerror: "), "{}", left.screen);

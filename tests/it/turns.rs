@@ -7,50 +7,13 @@ use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings}
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, Output, block_on, sandbox};
+use crate::nexus::{Nexus, Output, block_on, lifetime, signal};
 use crate::stored::Stored;
-
-fn expired() -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
 
 /// Starts so many at once and waits for all.
 fn at_once(nexus: &Nexus, count: usize, words: &[&str]) -> Vec<Output> {
     let started: Vec<_> = (0..count).map(|_| nexus.command(words).spawn().unwrap()).collect();
     started.into_iter().map(|child| nexus.finish(child)).collect()
-}
-
-#[test]
-fn twelve_processes_on_an_expired_session_refresh_once() {
-    let (sandbox, nexus) = expired();
-    for round in 1..=3 {
-        // Long enough for all to find it fresh, and then over for the next round.
-        sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-        let gate = Gate::new();
-        sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-        let started: Vec<_> = (0..12).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
-        block_on(gate.arrived(1));
-        gate.open();
-        let outputs: Vec<_> = started.into_iter().map(|child| nexus.finish(child).ok()).collect();
-        assert_eq!(sandbox.refreshes(), 2 * round - 1);
-        assert!(outputs.iter().all(|token| *token == outputs[0]), "all were given the same token");
-        sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
-        nexus.run(&["oauth", "token", "--min-ttl", "2h"]).ok();
-        assert_eq!(sandbox.refreshes(), 2 * round);
-    }
-}
-
-#[test]
-fn twelve_chats_on_an_expired_session_are_all_answered() {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    for output in at_once(&nexus, 12, &["chat", "x"]) {
-        assert_eq!(output.ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
-    }
-    assert_eq!((sandbox.refreshes(), sandbox.counts().messages), (1, 12));
 }
 
 /// What a command says once it has waited for a second.
@@ -89,8 +52,7 @@ fn a_hundred(nexus: &Nexus, gate: &Gate) -> Vec<Child> {
 
 #[test]
 fn a_hundred_processes_share_one_refresh_that_takes_its_time() {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let (sandbox, nexus) = Nexus::expired();
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
     let all = a_hundred(&nexus, &gate);
@@ -102,8 +64,7 @@ fn a_hundred_processes_share_one_refresh_that_takes_its_time() {
 
 #[test]
 fn a_hundred_chats_at_once_are_answered_by_one_refresh() {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let (sandbox, nexus) = Nexus::expired();
     for output in at_once(&nexus, 100, &["chat", "x"]) {
         assert_eq!(output.ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
     }
@@ -116,7 +77,7 @@ fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
         (Piece::text("busy"), "gave no usable answer (status 503)"),
         (Piece::Break, "gave no usable answer (the connection broke)"),
     ] {
-        let (sandbox, nexus) = expired();
+        let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
         let gate = Gate::new();
         let late = Answer { status: 503, headers: Vec::new(), body: vec![Piece::Wait(gate.clone()), end] };
         sandbox.script(Endpoint::Token, [Scripted::Answer(late)]);
@@ -136,7 +97,7 @@ fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
 
 #[test]
 fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
-    let (sandbox, nexus) = expired();
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let gate = Gate::new();
     let refusal = Scripted::text(503, "text/plain", "busy").header("retry-after", "120");
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone()), refusal]);
@@ -164,9 +125,8 @@ fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
 
 #[test]
 fn a_killed_refresh_is_replayed_by_the_next_process() {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), grace: 1, ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) =
+        Nexus::signed_in(Settings { token_lifetime: Some(json!(0)), grace: 1, ..Settings::default() });
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
     let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
@@ -182,7 +142,7 @@ fn a_killed_refresh_is_replayed_by_the_next_process() {
 #[test]
 fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
     // A server that honours no spent token: whose answer got lost has lost the session.
-    let (sandbox, nexus) = expired();
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
     let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
@@ -208,8 +168,7 @@ fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
 /// A copy of the home on another machine shares no lock. While this one's refresh is on its way, the
 /// copy does `first`, its store comes back, and the server says that this one's token is spent.
 fn overtaken(first: impl FnOnce(&Sandbox, &Nexus)) -> (Sandbox, Nexus, Output) {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let (sandbox, nexus) = Nexus::expired();
     let copy = Nexus::at(&sandbox);
     for name in ["data", "key"] {
         let copied = std::process::Command::new("cp").args(["-a"]).arg(nexus.path(name)).arg(copy.home()).status();
@@ -281,7 +240,7 @@ fn a_successor_that_is_no_good_is_not_adopted() {
 
 #[test]
 fn a_refresh_that_was_answered_is_not_blamed_for_what_came_later() {
-    let (sandbox, nexus) = expired();
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     // One answer is lost for certain, then one is known, then the server ends the session.
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(75));
@@ -293,15 +252,13 @@ fn a_refresh_that_was_answered_is_not_blamed_for_what_came_later() {
 
 #[test]
 fn an_interrupted_refresh_is_saved_before_the_process_ends() {
-    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
-        let (sandbox, nexus) = expired();
-        sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let (sandbox, nexus) = Nexus::expired();
         let gate = Gate::new();
         sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
         let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
         block_on(gate.arrived(1));
-        let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        signal(child.id(), name);
         gate.open();
         assert_output!(nexus.finish(child), code, stdout: "", stderr: "");
         nexus.run(&["oauth", "token"]).ok();
@@ -311,7 +268,7 @@ fn an_interrupted_refresh_is_saved_before_the_process_ends() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let (sandbox, nexus) = expired();
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
     let mut child = nexus.command(&["oauth", "token"]).spawn().unwrap();

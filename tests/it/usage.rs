@@ -261,9 +261,7 @@ fn an_empty_variable_counts_as_unset() {
 
 #[test]
 fn an_empty_question_is_refused_before_any_network() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let asked = sandbox.requests().len();
     for (words, stdin) in [
         (&["chat"][..], ""),
@@ -328,9 +326,7 @@ const PRINTING: &[&[&str]] = &[
 #[cfg(unix)]
 #[test]
 fn a_reader_who_has_gone_is_no_failure() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     for words in PRINTING {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -342,9 +338,7 @@ fn a_reader_who_has_gone_is_no_failure() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_behind_stdout_is_exit_1() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     for words in PRINTING {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let child = nexus.command(words).stdout(Stdio::from(full)).spawn().unwrap();

@@ -306,19 +306,6 @@ fn a_person_who_says_no_is_not_signed_in() {
 }
 
 #[test]
-fn two_requests_at_once_refresh_an_expired_token_once() {
-    let (_home, sandbox, app) = setup();
-    let browser = Browser::default();
-    // Born expired; the next one lives.
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
-    browser.sign_in(&app);
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    let answers = block_on(async { tokio::join!(browser.ask(&app, "one"), browser.ask(&app, "two")) });
-    assert_eq!((answers.0.status, answers.1.status), (200, 200));
-    assert_eq!(sandbox.refreshes_asked(), 1);
-}
-
-#[test]
 fn two_requests_that_are_both_rejected_refresh_once() {
     let (_home, sandbox, app) = setup();
     let browser = Browser::default();
@@ -374,17 +361,6 @@ fn a_cookie_that_names_nobody_opens_nothing() {
         browser.cookies.lock().unwrap().insert("user".into(), made_up.into());
         assert_eq!(browser.chat(&app, "let me in").refusal(), (401, "not_signed_in".into()), "{made_up:?}");
     }
-}
-
-#[test]
-fn a_restart_keeps_the_sessions() {
-    let (home, sandbox, app) = setup();
-    let browser = Browser::default();
-    browser.sign_in(&app);
-    drop(app);
-    let app = App::start(home.path(), &sandbox);
-    browser.assert_answered(&app, "still here");
-    assert_eq!(sandbox.counts().exchanges, 1);
 }
 
 #[cfg(unix)]

@@ -1,15 +1,15 @@
-//! What a configuration can say: by mistake, by somebody else's hand, or after somebody moved a server.
-//! Nothing is sent anywhere it does not belong, no secret is quoted, and the session stays.
+//! Configurations that are wrong or that point to another server. No request is sent, no secret is quoted, and the
+//! session is kept.
 
 use std::fs;
 
-use nexus::sandbox::{Sandbox, Settings};
+use nexus::sandbox::Settings;
 
 use super::Left::Kept;
 use super::{Ended, Row, every_row, signed_in};
-use crate::nexus::{Nexus, config};
+use crate::nexus::config;
 
-/// The whole file, given the one that works, and the words of the command.
+/// Makes the file from a valid one; and the command.
 type Does = (fn(&str) -> Vec<u8>, &'static [&'static str]);
 
 const START: &[&str] = &["oauth", "start", "--no-browser"];
@@ -26,7 +26,7 @@ const fn row(
     Row { name, does: (does, words), says, code, left: Kept }
 }
 
-/// The configuration with one key of the provider said anew.
+/// The configuration with another value for a key of the provider.
 fn with(good: &str, key: &str, value: &str) -> Vec<u8> {
     let kept = good.lines().filter(|line| !line.starts_with(&format!("{key} =")));
     and(&kept.collect::<Vec<_>>().join("\n"), &format!("{key} = {value}"))
@@ -61,6 +61,13 @@ pub(super) const ROWS: &[Row<Does>] = &[
         |good| with(good, "api_url", "'file:///etc/passwd'"),
         CHAT,
         "is file, but must be https",
+        2,
+    ),
+    row(
+        "no token endpoint",
+        |good| good.replace("token_url", "# token_url").into_bytes(),
+        START,
+        "the provider work has no `token_url`",
         2,
     ),
     row(
@@ -181,11 +188,7 @@ fn no_configuration_costs_the_session_or_sends_it_elsewhere() {
         assert!(!output.stderr.contains("4711"), "{}: {}", row.name, output.stderr);
         let harmless = |c: char| (!c.is_control() || c == '\n') && c != '\u{202e}';
         assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
-        restore(&nexus, &sandbox);
+        nexus.configure(&good);
         Ended { said: output.stderr, code: output.code, nexus }
     });
-}
-
-fn restore(nexus: &Nexus, sandbox: &Sandbox) {
-    nexus.configure(&config(sandbox, ""));
 }
