@@ -47,6 +47,21 @@ impl Setup {
     }
 }
 
+/// Drops a call when its request to this endpoint has arrived; the gate then lets the server answer.
+async fn hang_up(
+    sandbox: &Sandbox,
+    endpoint: Endpoint,
+    answer: fn(Gate) -> Scripted,
+    call: impl Future<Output = Result<impl Sized, Error>>,
+) -> Gate {
+    let gate = Gate::new();
+    sandbox.script(endpoint, [answer(gate.clone())]);
+    tokio::select! {
+        _ = call => panic!("the server has not answered"),
+        () = gate.arrived(1) => gate,
+    }
+}
+
 #[test]
 fn asked_to_refresh_it_refreshes_once() {
     block_on(async {
@@ -169,12 +184,7 @@ fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
 fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
     block_on(async {
         let setup = setup(Settings::default()).await;
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-        tokio::select! {
-            _ = setup.sign_in() => panic!("the code is not redeemed yet"),
-            () = gate.arrived(1) => {}
-        }
+        let gate = hang_up(&setup.sandbox, Endpoint::Token, Scripted::Held, setup.sign_in()).await;
         gate.open();
         setup.client.wait_for_saves().await;
         assert_eq!(setup.client.load("ada").await.unwrap().generation, 1);
@@ -186,12 +196,7 @@ fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         setup.sign_in().await.unwrap();
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
-        tokio::select! {
-            _ = setup.sign_in() => panic!("nothing is revoked yet"),
-            () = gate.arrived(1) => {}
-        }
+        let gate = hang_up(&setup.sandbox, Endpoint::Revoke, Scripted::Wait, setup.sign_in()).await;
         assert_eq!(setup.client.load("ada").await.unwrap().generation, 2);
         gate.open();
         setup.client.wait_for_saves().await;
@@ -204,12 +209,7 @@ fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         setup.sign_in().await.unwrap();
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
-        tokio::select! {
-            _ = setup.client.sign_out("ada") => panic!("nothing is revoked yet"),
-            () = gate.arrived(1) => {}
-        }
+        let gate = hang_up(&setup.sandbox, Endpoint::Revoke, Scripted::Wait, setup.client.sign_out("ada")).await;
         gate.open();
         setup.sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Revoke).len() == 2).await;
         assert!(matches!(setup.client.load("ada").await, Err(Error::Session(SessionError::NotSignedIn { .. }))));

@@ -84,8 +84,8 @@ fn every_client_authentication_works() {
     }
 }
 
-/// The built-in provider with this sandbox in place of the Console's hosts.
-fn built_in(sandbox: &Sandbox, redirect_uri: &str) -> Nexus {
+/// The built-in provider with the endpoints of this sandbox.
+pub(crate) fn built_in(sandbox: &Sandbox, redirect_uri: &str) -> Nexus {
     let mut nexus = Nexus::new();
     nexus.configure(&format!(
         "[provider.claude_code]\nauthorize_url = '{}'\ntoken_url = '{}'\napi_url = '{}'\n",

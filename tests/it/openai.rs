@@ -214,11 +214,3 @@ fn the_base_may_be_the_whole_url_of_the_questions() {
         assert_eq!(paths(Endpoint::Models), "/gateway/v1/models", "{base}");
     }
 }
-
-#[test]
-fn a_rejected_token_is_renewed_once() {
-    let (sandbox, nexus) = signed_in();
-    sandbox.expire_access();
-    nexus.run(&["chat", "x"]).ok();
-    assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Completions).len()), (1, 2));
-}

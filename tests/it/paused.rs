@@ -1,16 +1,16 @@
-//! A reader of stdout who pauses: it holds up the writing of the answer, and nothing else.
+//! A reader of stdout that pauses: only the output waits for it.
 
 #![cfg(unix)]
 
 use std::io::{PipeReader, PipeWriter, Read as _};
-use std::process::{Child, Command};
+use std::process::Child;
 
-use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::chat::{delta, signed_in, stop, stop_reason};
-use crate::nexus::{Nexus, block_on, sandbox};
+use crate::nexus::{Nexus, block_on, lifetime, signal};
 use crate::stored::Stored;
 
 /// More than a pipe holds, in pieces that one write would not take either.
@@ -43,18 +43,14 @@ fn stuck(nexus: &Nexus, words: &[&str]) -> (Child, PipeReader) {
     (child, reader)
 }
 
-fn kill(signal: &str, child: &Child) {
-    assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
-}
-
 #[test]
 fn a_signal_ends_it_though_nobody_reads() {
     let (sandbox, nexus) = signed_in();
     for form in ["text", "json", "stream-json"] {
-        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        for (name, code) in [("INT", 130), ("TERM", 143)] {
             sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
             let (child, reader) = stuck(&nexus, &["x", "--output", form]);
-            kill(signal, &child);
+            signal(child.id(), name);
             assert_eq!(nexus.finish(child).code, Some(code), "{form}");
             drop(reader);
         }
@@ -63,7 +59,7 @@ fn a_signal_ends_it_though_nobody_reads() {
     std::fs::write(nexus.path("in.jsonl"), lines).unwrap();
     sandbox.script(Endpoint::Messages, vec![Scripted::stream(long_answer()); 9]);
     let (child, _reader) = stuck(&nexus, &["--batch", "in.jsonl"]);
-    kill("INT", &child);
+    signal(child.id(), "INT");
     assert_eq!(nexus.finish(child).code, Some(130), "a batch");
 }
 
@@ -80,9 +76,7 @@ fn a_reader_who_leaves_after_a_pause_ends_it_quietly() {
 
 #[test]
 fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
-    let sandbox: Sandbox = sandbox(Settings { token_lifetime: Some(json!(3_600)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
     Stored::open(nexus.home()).pass(3_500);
     let generation = || store.query_row("SELECT generation FROM session", [], |row| row.get::<_, i64>(0)).unwrap();

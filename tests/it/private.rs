@@ -7,10 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use nexus::ClientAuth;
-use nexus::sandbox::{Endpoint, Settings};
+use nexus::sandbox::Settings;
 use serde_json::json;
 
 use crate::nexus::{Nexus, approve, sandbox, visit};
+use crate::oauth_start::built_in;
 
 const CLIENT_SECRET: &str = "hush-hush-end";
 
@@ -81,13 +82,7 @@ fn the_browser_is_given_no_secret() {
         state_at_exchange: true,
         ..Settings::default()
     });
-    let mut nexus = Nexus::new();
-    nexus.configure(&format!(
-        "[provider.claude_code]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\napi_url = \"{}\"\n",
-        sandbox.url(Endpoint::Authorize),
-        sandbox.url(Endpoint::Token),
-        sandbox.origin(),
-    ));
+    let mut nexus = built_in(&sandbox, "http://127.0.0.1:0/callback");
     let told = nexus.path("told");
     let text = format!(
         "#!/bin/sh\n\
@@ -97,9 +92,7 @@ fn the_browser_is_given_no_secret() {
     nexus.write("browser", &text, 0o700);
     // A pipe with a name: reading it waits for the browser, and ends with it.
     assert!(Command::new("mkfifo").arg(&told).status().unwrap().success());
-    nexus.set("CLAUDE_CODE_CLIENT_ID", "sandbox-client");
     nexus.set("CLAUDE_CODE_CLIENT_SECRET", CLIENT_SECRET);
-    nexus.set("CLAUDE_CODE_REDIRECT_URI", "http://127.0.0.1:0/callback");
     nexus.set("BROWSER", &nexus.path("browser").to_string_lossy());
     nexus.set("PATH", "/usr/bin:/bin");
 

@@ -10,12 +10,6 @@ use serde_json::{Value, json};
 use crate::nexus::{Nexus, Output, block_on, lifetime, signal};
 use crate::stored::Stored;
 
-/// Starts so many at once and waits for all.
-fn at_once(nexus: &Nexus, count: usize, words: &[&str]) -> Vec<Output> {
-    let started: Vec<_> = (0..count).map(|_| nexus.command(words).spawn().unwrap()).collect();
-    started.into_iter().map(|child| nexus.finish(child)).collect()
-}
-
 /// What a command says once it has waited for a second.
 const WAITS: &[u8] = b"note: waiting for another nexus that is renewing this session";
 
@@ -65,8 +59,9 @@ fn a_hundred_processes_share_one_refresh_that_takes_its_time() {
 #[test]
 fn a_hundred_chats_at_once_are_answered_by_one_refresh() {
     let (sandbox, nexus) = Nexus::expired();
-    for output in at_once(&nexus, 100, &["chat", "x"]) {
-        assert_eq!(output.ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
+    let all: Vec<_> = (0..100).map(|_| nexus.command(&["chat", "x"]).spawn().unwrap()).collect();
+    for child in all {
+        assert_eq!(nexus.finish(child).ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
     }
     assert_eq!((sandbox.refreshes_asked(), sandbox.counts().messages), (1, 100));
 }

@@ -83,16 +83,11 @@ fn the_help_at_the_top_lists_the_exit_codes() {
 #[test]
 fn what_is_said_wrongly_is_exit_2_and_nothing_on_stdout() {
     for (words, said) in [
-        (&["chta"][..], "error: unrecognized subcommand 'chta'\n"),
-        (&["oauth", "stat"], "error: unrecognized subcommand 'stat'\n"),
-        (&["models", "more"], "error: unexpected argument 'more' found\n"),
-        (&["chat", "--modle", "x"], "error: unexpected argument '--modle' found\n"),
-        (&["chat", "--model"], "error: a value is required for '--model <ID>' but none was supplied\n"),
+        (&["oauth", "stat"][..], "error: unrecognized subcommand 'stat'\n"),
         (
             &["chat", "x", "--max-tokens", "0"],
             "error: invalid value '0' for '--max-tokens <N>': 0 is not in 1..=4294967295\n",
         ),
-        (&["chat", "x", "--max-tokens", "-1"], "error: unexpected argument '-1' found\n"),
         (
             &["oauth", "start", "--timeout", "soon"],
             "error: invalid value 'soon' for '--timeout <DURATION>': write it as 90s, 5m, 1h or 2d\n",
@@ -105,8 +100,6 @@ fn what_is_said_wrongly_is_exit_2_and_nothing_on_stdout() {
             &["oauth", "logout", "--all", "--provider", "x"],
             "error: the argument '--all' cannot be used with '--provider <NAME>'\n",
         ),
-        (&["completions", "tcsh"], "error: invalid value 'tcsh' for '<SHELL>'\n"),
-        (&["completions"], "error: the following required arguments were not provided:\n  <SHELL>\n"),
     ] {
         let output = said_wrongly(words);
         assert!(output.stderr.starts_with(said), "{said} in {output}");
@@ -229,15 +222,6 @@ fn a_fresh_home_says_so_to_programs() {
         assert_eq!(output.stderr, "error: not signed in to claude_code\n  run `nexus oauth start`\n");
         assert_eq!(output.code, Some(4));
     }
-    let output = nexus.run(&["oauth", "status", "--json"]);
-    assert_eq!(
-        output.json(),
-        json!({
-            "version": 1, "provider": "claude_code", "state": "none", "expires_at": null, "expires_in": null,
-            "auto_refresh": false, "scopes": [], "token_type": null, "account": null,
-        })
-    );
-    assert_eq!((output.code, &*output.stderr), (Some(4), ""));
 }
 
 #[test]

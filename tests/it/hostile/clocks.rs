@@ -51,19 +51,11 @@ const ONE: &str = "refreshable; 1 refreshes for two chats; said: \n";
 
 pub(super) const ROWS: &[Row<Told>] = &[
     row("a number", r#"{"expires_in":3600}"#, ACTIVE),
-    row("a number as text", r#"{"expires_in":" 3600 "}"#, ACTIVE),
-    row("a fraction", r#"{"expires_in":3600.9}"#, ACTIVE),
     row("nothing", r#"{}"#, ACTIVE),
-    row("no number", r#"{"expires_in":"soon"}"#, ACTIVE),
-    row("not a number, officially", r#"{"expires_in":"NaN"}"#, ACTIVE),
     row("for ever", r#"{"expires_in":"inf"}"#, ACTIVE),
-    row("longer than the universe", r#"{"expires_in":1e300}"#, ACTIVE),
     row("the largest number there is", r#"{"expires_in":9223372036854775807}"#, ACTIVE),
-    row("a list", r#"{"expires_in":[3600]}"#, ACTIVE),
     row("zero", r#"{"expires_in":0}"#, ONE),
     row("less than zero", r#"{"expires_in":-5}"#, ONE),
-    row("less than zero as text", r#"{"expires_in":"-1e300"}"#, ONE),
-    row("a breath", r#"{"expires_in":0.5}"#, ONE),
     then("an hour that is over", Then::Pass(3_600), ONE),
     then("a clock that was set forward by a day", Then::Pass(86_400), ONE),
     then("a clock that was set forward by a thousand years", Then::Pass(31_556_952_000), ONE),
@@ -92,18 +84,6 @@ pub(super) const ROWS: &[Row<Told>] = &[
         " days behind that of [SERVER]: set it, or the times shown are wrong by as much\nactive; 0 refreshes",
     ),
     dated("a date that is none", r#"{"expires_in":3600}"#, "Sun, 35 Nov 1994 99:99:99 GMT", ACTIVE),
-    dated(
-        "an end by a clock that is years behind, an hour off",
-        r#"{"expires_at":784115377}"#,
-        LONG_AGO,
-        "active; 0 refreshes",
-    ),
-    dated(
-        "an end by a clock that is years behind, an hour ago",
-        r#"{"expires_at":784108177}"#,
-        LONG_AGO,
-        "refreshable; 1 refreshes",
-    ),
     dated(
         "an end by a clock that is years ahead, which ours would take for years",
         r#"{"expires_at":"2099-12-31T23:00:00Z"}"#,

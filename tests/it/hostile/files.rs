@@ -162,43 +162,9 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         1,
     ),
     row(
-        "a sealed session with another session's id",
-        READ,
-        |home| {
-            edited(
-                home,
-                "UPDATE session SET sealed = CAST(substr(sealed, 1, 16) || x'00' || substr(sealed, 18) AS BLOB)",
-            )
-        },
-        SHUT,
-        1,
-    ),
-    row(
         "a generation turned back",
         READ,
         |home| edited(home, "UPDATE session SET generation = generation + 1"),
-        SHUT,
-        1,
-    ),
-    row(
-        "another provider's session",
-        READ,
-        |home| {
-            let mut stored = Stored::open(home);
-            stored.provider = "play".into();
-            stored.save();
-        },
-        SHUT,
-        1,
-    ),
-    row(
-        "another owner's session",
-        READ,
-        |home| {
-            let mut stored = Stored::open(home);
-            stored.owner = "ada".into();
-            stored.save();
-        },
         SHUT,
         1,
     ),
@@ -235,13 +201,6 @@ pub(super) const ROWS: &[Row<Harm>] = &[
     row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is no nexus key\n", 1),
     row("a key that is a link", READ, |home| linked(&home.join(KEY)), LINK, 1),
     row("a key that others can read", READ, |home| mode(&home.join(KEY), 0o644), CLOSED, 0),
-    row(
-        "another key",
-        READ,
-        |home| fs::write(home.join(KEY), format!("nexus-key-1 {}\n", "A".repeat(43))).unwrap(),
-        SHUT,
-        1,
-    ),
     row("a lock that is a link", WRITE, |home| linked(&lock(home)), LINK, 1),
     row("a lock that others can open", WRITE, |home| mode(&lock(home), 0o644), CLOSED, 0),
     row(

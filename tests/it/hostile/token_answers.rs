@@ -1,7 +1,7 @@
 //! What a token endpoint can answer to an authorization code, when somebody who is signed in signs in
 //! again. Whatever it is, the session that was there stays, unless a better one has come.
 
-use nexus::sandbox::{Answer, Endpoint, Piece, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Scripted, Settings};
 use serde_json::{Value, json};
 
 use super::Left::{Kept, Replaced};
@@ -37,34 +37,8 @@ const UNUSABLE: &str = "[SERVER] answered an access_token that fits into no head
 pub(super) const ROWS: &[Row<Does>] = &[
     row("a page", || html(200), NO_JSON, 1),
     row("nothing", || Scripted::text(200, "application/json", ""), NO_JSON, 1),
-    row(
-        "204 and nothing",
-        || Scripted::Answer(Answer { status: 204, headers: Vec::new(), body: Vec::new() }),
-        NO_JSON,
-        1,
-    ),
     row("a list", || ok(&json!([])), NO_JSON, 1),
-    row("half an object", || Scripted::text(200, "application/json", "{\"access_token\":\"sandb"), NO_JSON, 1),
-    row(
-        "an object in disguise",
-        || Scripted::text(200, "application/json", "\u{feff}{\"access_token\":\"a\"}"),
-        NO_JSON,
-        1,
-    ),
-    row("lists in lists in lists", || Scripted::text(200, "application/json", &"[".repeat(100_000)), NO_JSON, 1),
-    row(
-        "bytes that are no text",
-        || {
-            let body = vec![Piece::Bytes(b"{\"access_token\":\"\xff\xfe\"}".to_vec())];
-            Scripted::Answer(Answer { status: 200, headers: Vec::new(), body })
-        },
-        NO_JSON,
-        1,
-    ),
     row("an empty object", || ok(&json!({})), NO_TOKEN, 1),
-    row("a token that is a number", || ok(&json!({ "access_token": 7 })), NO_TOKEN, 1),
-    row("an empty token", || ok(&json!({ "access_token": "" })), NO_TOKEN, 1),
-    row("a token of two words", || ok(&json!({ "access_token": "two words" })), UNUSABLE, 1),
     row("a token with a header behind it", || ok(&json!({ "access_token": "a\r\nX-Evil: 1" })), UNUSABLE, 1),
     row("a token beyond every header", || ok(&json!({ "access_token": "x".repeat(20_000) })), UNUSABLE, 1),
     row(
