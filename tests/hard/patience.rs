@@ -7,10 +7,7 @@ use crate::nexus::{Nexus, block_on, lifetime, signal};
 #[test]
 fn an_interrupted_refresh_waits_for_a_server_that_hangs_no_longer_than_it_would_have() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-    let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+    let (child, _gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
     signal(child.id(), "TERM");
     assert_eq!(nexus.finish(child).code, Some(143));
     nexus.run(&["oauth", "token"]).ok();
@@ -36,10 +33,7 @@ fn ten_processes_wait_once_for_a_server_that_hangs_and_the_session_is_kept() {
 #[test]
 fn nobody_waits_for_ever_for_a_process_that_does_not_go_on() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-    let mut stopped = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+    let (mut stopped, _gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
     // As if somebody had pressed Ctrl-Z at the wrong moment.
     signal(stopped.id(), "STOP");
     let output = nexus.run(&["oauth", "token"]);

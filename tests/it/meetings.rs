@@ -1,20 +1,9 @@
 //! A refresh, a sign-in and a sign-out at the same time.
 
-use std::process::Child;
-
-use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted};
+use nexus::sandbox::{Endpoint, Gate, Scripted};
 
 use crate::nexus::{Nexus, Running, approve, block_on, newest, visit};
 use crate::stored::Stored;
-
-/// A refresh that the server has done and not yet answered.
-fn refreshing(sandbox: &Sandbox, nexus: &Nexus) -> (Child, Gate) {
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
-    (child, gate)
-}
 
 /// A sign-in whose person has approved.
 fn approved(nexus: &Nexus) -> Running {
@@ -33,7 +22,7 @@ fn waits(line: &str) -> bool {
 #[test]
 fn a_sign_out_waits_for_a_refresh_and_revokes_what_it_brought() {
     let (sandbox, nexus) = Nexus::expired();
-    let (refresh, gate) = refreshing(&sandbox, &nexus);
+    let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut logout = nexus.watch(&mut nexus.command(&["oauth", "logout"]));
     logout.line_that(waits);
     gate.open();
@@ -50,7 +39,7 @@ fn a_sign_out_waits_for_a_refresh_and_revokes_what_it_brought() {
 #[test]
 fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
     let (sandbox, nexus) = Nexus::expired();
-    let (mut refresh, gate) = refreshing(&sandbox, &nexus);
+    let (mut refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut waiting = nexus.watch(&mut nexus.command(&["oauth", "token"]));
     waiting.line_that(waits);
     let mut logout = nexus.watch(&mut nexus.command(&["oauth", "logout"]));
@@ -68,7 +57,7 @@ fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
 #[test]
 fn a_sign_in_waits_for_a_refresh_and_has_the_last_word() {
     let (sandbox, nexus) = Nexus::expired();
-    let (refresh, gate) = refreshing(&sandbox, &nexus);
+    let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut start = approved(&nexus);
     start.line_that(waits);
     assert_eq!(sandbox.counts().exchanges, 1, "the code is not spent before its session has its turn");

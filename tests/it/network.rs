@@ -249,7 +249,7 @@ fn a_proxy_that_cannot_be_used_is_not_passed_by() {
 #[test]
 fn a_private_authority_is_trusted_by_ssl_cert_file() {
     let sandbox = sandbox(Settings::default());
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Authority::new(), Authority::called("a stranger"));
     let front = Front::before(&sandbox, &authority, &["127.0.0.1"]);
     let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
 

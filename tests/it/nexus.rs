@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
 use nexus::{Client, Error, OAuthClient, ProviderConfig, Session};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -162,6 +162,16 @@ impl Nexus {
         self.finish(self.command_after(before, words).spawn().unwrap())
     }
 
+    /// Starts a command, and waits until its request has reached the token endpoint. The server answers when the gate
+    /// opens: with `Held` it has spent the token before, with `Wait` it has not.
+    pub(crate) fn held(&self, sandbox: &Sandbox, answer: fn(Gate) -> Scripted, words: &[&str]) -> (Child, Gate) {
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Token, [answer(gate.clone())]);
+        let child = self.command(words).spawn().unwrap();
+        block_on(gate.arrived(1));
+        (child, gate)
+    }
+
     /// Runs a command with this text on stdin.
     pub(crate) fn run_with(&self, words: &[impl AsRef<OsStr>], stdin: impl AsRef<[u8]>) -> Output {
         let mut child = self.command(words).stdin(Stdio::piped()).spawn().unwrap();
@@ -219,26 +229,23 @@ impl Running {
 
     /// The authorization URL, or nothing if the command ended before it printed one.
     pub(crate) fn url_or_end(&mut self) -> Option<String> {
+        self.line_or_end(|line| line.starts_with("http"))
+    }
+
+    /// Reads up to the first line that matches.
+    pub(crate) fn line_that(&mut self, has: impl Fn(&str) -> bool) -> String {
+        self.line_or_end(has).unwrap_or_else(|| panic!("it ended after saying:\n{}", self.said))
+    }
+
+    fn line_or_end(&mut self, has: impl Fn(&str) -> bool) -> Option<String> {
         loop {
             let mut line = String::new();
             if self.stderr.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
             self.said.push_str(&line);
-            if line.starts_with("http") {
-                return Some(line.trim_end().to_owned());
-            }
-        }
-    }
-
-    /// Reads up to the first line that matches.
-    pub(crate) fn line_that(&mut self, has: impl Fn(&str) -> bool) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "it ended after saying:\n{}", self.said);
-            self.said.push_str(&line);
             if has(line.trim_end()) {
-                return line.trim_end().to_owned();
+                return Some(line.trim_end().to_owned());
             }
         }
     }

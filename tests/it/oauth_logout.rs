@@ -67,19 +67,6 @@ fn without_a_revocation_endpoint_the_person_is_told() {
     );
 }
 
-#[test]
-fn all_providers_are_signed_out_at_once() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Nothing to forget\n");
-    nexus.sign_in();
-    assert_output!(
-        nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "",
-        stderr: "work:\nRevoked at [SERVER]\nForgotten here\n",
-    );
-    assert_eq!(nexus.run(&["oauth", "logout", "--all", "--provider", "work"]).code, Some(2));
-}
-
 /// Another provider at the same sandbox.
 fn play(sandbox: &Sandbox) -> String {
     config(sandbox, "").replace("default = \"work\"\n", "").replace("[provider.work]", "[provider.play]")

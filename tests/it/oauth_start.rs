@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use nexus::sandbox::{Endpoint, Gate, RedirectRule, Sandbox, Scripted, Settings};
 use nexus::{ClientAuth, Url};
@@ -159,6 +160,18 @@ fn requests_are_written_as_configured() {
     assert_eq!((&message.json()["model"], &message.json()["max_tokens"]), (&json!("sandbox-old"), &json!(77)));
 }
 
+/// The lines that the browser writes, perhaps after nexus has ended.
+fn written(path: &Path) -> String {
+    block_on(async {
+        loop {
+            match std::fs::read_to_string(path) {
+                Ok(text) if text.ends_with('\n') => break text,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    })
+}
+
 #[test]
 fn the_browser_is_told_by_its_variable() {
     let sandbox = sandbox(Settings::default());
@@ -174,16 +187,7 @@ fn the_browser_is_told_by_its_variable() {
     visit(&approve(&url));
     let output = started.finish();
     assert!(output.stderr.starts_with("Opening your browser to sign in. If it does not open, go to:\n\n"), "{output}");
-    // The browser is not waited for, so it may write a moment after nexus has ended.
-    let told = block_on(async {
-        loop {
-            match std::fs::read_to_string(&told) {
-                Ok(told) => break told,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        }
-    });
-    assert_eq!(told, format!("--new-window\n{url}\nits own group\n"));
+    assert_eq!(written(&told), format!("--new-window\n{url}\nits own group\n"));
 }
 
 #[test]
@@ -201,15 +205,7 @@ fn the_listener_is_there_before_the_browser_is() {
     let mut started = nexus.start(&[]);
     let url = started.url();
     // A browser that the first one had opened would have had the whole of the second to write this.
-    let opened = block_on(async {
-        loop {
-            match std::fs::read_to_string(&opened) {
-                Ok(opened) if opened.ends_with('\n') => break opened,
-                _ => tokio::task::yield_now().await,
-            }
-        }
-    });
-    assert_eq!(opened, format!("{url}\n"));
+    assert_eq!(written(&opened), format!("{url}\n"));
     started.kill();
 }
 

@@ -95,28 +95,6 @@ fn a_session_that_the_server_ended_is_dead_and_stays_so() {
 }
 
 #[test]
-fn an_unknown_expiry_is_not_guessed() {
-    let (_sandbox, nexus) = Nexus::signed_in(Settings { token_lifetime: None, ..Settings::default() });
-    let line = "Token active, expiry unknown, auto-refresh enabled\n";
-    assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
-}
-
-#[test]
-fn the_sessions_of_two_providers_are_two() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.configure(&format!(
-        "{}[provider.play]\nauthorize_url = '{}'\ntoken_url = '{}'\nclient_id = 'sandbox-client'\n",
-        crate::nexus::config(&sandbox, ""),
-        sandbox.url(Endpoint::Authorize),
-        sandbox.url(Endpoint::Token)
-    ));
-    nexus.sign_in();
-    assert_eq!(nexus.run(&["oauth", "status", "--provider", "work"]).code, Some(0));
-    assert_eq!(nexus.run(&["oauth", "status", "--provider", "play"]).code, Some(4));
-}
-
-#[test]
 fn a_configuration_that_was_edited_does_not_hide_the_session() {
     let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
     for (edited, said) in [

@@ -73,16 +73,6 @@ fn what_a_template_lacks_is_said_before_anything_is_asked() {
             "did you mean `review`?",
         ),
         (
-            &["chat", "-t", "review", "x"],
-            "the template review needs a value for: lang",
-            "add --var lang=..., or a default under [vars] in [HOME]/templates/review.toml",
-        ),
-        (
-            &["chat", "-t", "review", "--var", "lagn=x", "x"],
-            "the template review has no variable `lagn`; it has: lang, tone",
-            "did you mean `lang`?",
-        ),
-        (
             &["chat", "-t", "review", "--var", "lang=x"],
             "the template review asks about {{input}}: write it behind `nexus chat -t review`, or pipe it in",
             "see `nexus chat --help`",

@@ -176,7 +176,7 @@ fn assert_kept(name: &str, screen: &str) {
 fn an_answer_is_laid_out_and_the_same_however_it_comes() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
-    for columns in [40, 80, 200] {
+    for columns in [40, 80] {
         for length in [usize::MAX, 1, 2, 7] {
             sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, length))]);
             let left = Terminal::open(&nexus, &["chat", "x"], columns).finish();
@@ -217,11 +217,16 @@ fn an_answer_is_plain_where_that_is_wanted() {
 }
 
 #[test]
-fn a_person_who_says_how_wide_the_terminal_is_has_the_last_word() {
+fn text_is_as_wide_as_columns_says_and_at_most_100_columns() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     sandbox.script(Endpoint::Messages, [Scripted::Answer(answer("aaaa bbbb cccc", 3))]);
     let left = Terminal::open_with(&nexus, &["chat", "x"], 80, &[("COLUMNS", "10")]).finish();
     assert_eq!(left.screen, "aaaa bbbb\ncccc\n");
+
+    let (line, rest) = ("word ".repeat(20), "word ".repeat(7));
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&format!("{line}{rest}\n\n---"), 3))]);
+    let left = Terminal::open(&nexus, &["chat", "x"], 200).finish();
+    assert_eq!(left.screen, format!("{}\n{}\n\n{}\n", line.trim(), rest.trim(), "─".repeat(100)));
 }
 
 #[test]

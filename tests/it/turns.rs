@@ -122,10 +122,7 @@ fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
 fn a_killed_refresh_is_replayed_by_the_next_process() {
     let (sandbox, nexus) =
         Nexus::signed_in(Settings { token_lifetime: Some(json!(0)), grace: 1, ..Settings::default() });
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     first.kill().unwrap();
     first.wait().unwrap();
     // The server has spent the refresh token, and honours it once more for a moment.
@@ -138,10 +135,7 @@ fn a_killed_refresh_is_replayed_by_the_next_process() {
 fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
     // A server that honours no spent token: whose answer got lost has lost the session.
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     first.kill().unwrap();
     first.wait().unwrap();
     for words in [&["oauth", "token"][..], &["chat", "x"]] {
@@ -169,10 +163,7 @@ fn overtaken(first: impl FnOnce(&Sandbox, &Nexus)) -> (Sandbox, Nexus, Output) {
         let copied = std::process::Command::new("cp").args(["-a"]).arg(nexus.path(name)).arg(copy.home()).status();
         assert!(copied.unwrap().success());
     }
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-    let late = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+    let (late, gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
     first(&sandbox, &copy);
     std::fs::copy(copy.path("data/sessions.db"), nexus.path("data/sessions.db")).unwrap();
     gate.open();
@@ -249,10 +240,7 @@ fn a_refresh_that_was_answered_is_not_blamed_for_what_came_later() {
 fn an_interrupted_refresh_is_saved_before_the_process_ends() {
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let (sandbox, nexus) = Nexus::expired();
-        let gate = Gate::new();
-        sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-        let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-        block_on(gate.arrived(1));
+        let (child, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
         signal(child.id(), name);
         gate.open();
         assert_output!(nexus.finish(child), code, stdout: "", stderr: "");
@@ -264,10 +252,7 @@ fn an_interrupted_refresh_is_saved_before_the_process_ends() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let mut child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+    let (mut child, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     // Signals of one kind merge when they come close together, so they are sent until one ended it.
     while child.try_wait().unwrap().is_none() {
         drop(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status());

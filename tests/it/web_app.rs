@@ -251,6 +251,8 @@ fn a_wrong_state_is_refused_and_the_right_one_still_works() {
     }
     assert_eq!(sandbox.counts().exchanges, 0);
     assert_eq!(browser.get(&back).status, 303);
+    assert_eq!(browser.get(&back).refusal(), (400, "no_such_sign_in".into()), "a response works once");
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 1);
     browser.assert_answered(&app, "signed in after all");
 }
 
@@ -282,17 +284,6 @@ fn strangers_who_begin_without_end_take_no_more_than_a_bounded_place() {
     });
     assert_eq!(first.get(&crate::nexus::approve(&early)).status, 400, "the oldest made place");
     assert_eq!(last.get(&crate::nexus::approve(&late)).status, 303);
-}
-
-#[test]
-fn an_answer_works_once() {
-    let (_home, sandbox, app) = setup();
-    let browser = Browser::default();
-    let back = crate::nexus::approve(&browser.begin(&app));
-    assert_eq!(browser.get(&back).status, 303);
-    assert_eq!(browser.get(&back).refusal(), (400, "no_such_sign_in".into()));
-    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 1, "the code is not even sent again");
-    browser.assert_answered(&app, "still signed in");
 }
 
 #[test]

@@ -2,46 +2,19 @@
 // clients, and mock-ai-api, which sends an error as the first event of a stream. Both take any bearer.
 
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { contains, equal, expect, matches, until } from './check.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** A process and all that it started, and they, whatever groups and sessions they made their own. */
-const family = (pid) => {
-  const parents = new Map();
-  for (const id of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      // The second field is a name in parentheses, which may hold anything.
-      parents.set(Number(id), Number(readFileSync(`/proc/${id}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[1]));
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const children = (parent) => [...parents].filter(([, of]) => of === parent).flatMap(([id]) => [id, ...children(id)]);
-  return [pid, ...children(pid)];
-};
-
-/** Starts both on free ports. mock-ai-api leaves its workers behind, in sessions of their own. */
-export async function start({ freePort, stops }) {
+/** Starts both on free ports. mock-ai-api leaves its workers behind; they end with their process namespace. */
+export async function start({ freePort, children }) {
   const [llmockPort, mockPort, unused] = [await freePort(), await freePort(), await freePort()];
   const run = async (program, args, answers) => {
-    const child = spawn(join(here, 'venv', 'bin', program), args, { detached: true, stdio: 'ignore', env: { PATH: process.env.PATH } });
-    const gone = once(child, 'exit');
-    stops.push(async () => {
-      for (const pid of family(child.pid)) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch (error) {
-          // Who has ended meanwhile is what is wanted.
-          if (error.code !== 'ESRCH') throw error;
-        }
-      }
-      await gone;
-    });
+    const words = ['--pid', '--fork', '--kill-child', join(here, 'venv', 'bin', program), ...args];
+    const child = spawn('unshare', words, { stdio: 'ignore', env: { PATH: process.env.PATH } });
+    children.add(child);
     await until(`${program} to listen`, () => fetch(answers).then(() => true, () => false), { within: 60_000 });
   };
   const llmock = `http://127.0.0.1:${llmockPort}`;

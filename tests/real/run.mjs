@@ -55,10 +55,8 @@ setTimeout(() => giveUp('10 minutes are over'), 600_000).unref();
 mkdirSync(screenshots, { recursive: true });
 const set = await stage.set({ binary, screenshots, folder, children, stops });
 for (const [title, play] of [
-  ['Before anybody has signed in', session.nobody],
   ['Signing in with a public client', signingIn.publicClient],
   ['Using the session', session.use],
-  ['An answer object by object, and what was thought', session.objects],
   ['A server that misbehaves and judges', faults.judged],
   ['An error as the first event', faults.errorEvent],
   ['A token that has expired is renewed before it is used', session.renewal],
@@ -67,7 +65,6 @@ for (const [title, play] of [
   ['A second sign-in replaces the first', signingIn.again],
   ['A confidential client', signingIn.confidentialClient],
   ['The three variables', signingIn.threeVariables],
-  ['What is kept', session.whatIsKept],
   ['A session the server has ended', session.endedByServer],
   ['Signing out', session.signOut],
   ['The other dialect', openai.completions],

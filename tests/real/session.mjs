@@ -1,22 +1,9 @@
 // What a session is good for, how it is renewed, how it is kept, and how it ends.
 
-import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { CONFIDENTIAL, PUBLIC } from './authorization_server.mjs';
 import { contains, equal, expect, leaks, matches } from './check.mjs';
 import { fingerprint } from './gateway.mjs';
-import { ANSWERS, LONG, PREFIX, THOUGHTS } from './stage.mjs';
-
-/** Before anybody has signed in. */
-export async function nobody({ gateway, nexus, server, status }) {
-  for (const args of [['chat', 'hello'], ['oauth', 'status'], ['oauth', 'token'], ['models']]) {
-    equal(`nexus ${args.join(' ')} asks to sign in`, (await nexus.run(args)).code, 4);
-  }
-  const out = await nexus.run(['oauth', 'logout']);
-  equal('nexus oauth logout is content', out.code, 0);
-  contains('and says so', out.stderr, 'Nothing to forget');
-  equal('no server was asked', [server.log.grants.length, gateway.log.length], [0, 0]);
-}
+import { ANSWERS, LONG, PREFIX } from './stage.mjs';
 
 /** Using the session. */
 export async function use({ gateway, lastGrant, nexus, server, status }) {
@@ -58,20 +45,6 @@ export async function use({ gateway, lastGrant, nexus, server, status }) {
   equal('nexus models lists one id a line', [models.code, models.stdout.includes('claude-3-5-sonnet-20241022\n')], [0, true]);
   expect('and nothing but ids', /^(\S+\n)+$/.test(models.stdout), 'ids', models.stdout);
   equal('nothing of this needed a refresh', server.count('refresh_token'), 0);
-}
-
-/** An answer object by object, and what was thought. */
-export async function objects({ nexus }) {
-  const told = await nexus.run(['chat', '--output', 'stream-json', 'think first']);
-  const lines = told.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
-  equal('the stream begins and ends as documented', [told.code, lines[0].type, lines.at(-1).type], [0, 'start', 'result']);
-  const text = (kind) => lines.filter(({ type }) => type === kind).map(({ text }) => text).join('');
-  equal('the thinking is told apart from the answer', [text('thinking'), text('text')], [THOUGHTS['think first'], ANSWERS['think first']]);
-  equal('the result has the whole answer', lines.at(-1).answer, ANSWERS['think first']);
-  const shown = await nexus.run(['chat', '--thinking', '--usage', 'think first']);
-  equal('nexus chat --thinking prints the answer alone', [shown.code, shown.stdout], [0, `${ANSWERS['think first']}\n`]);
-  // The mock's list of models says nothing of what they can do.
-  matches('and on stderr the thinking, then the cost', shown.stderr, new RegExp(`^note: no list says that .* shows what it thinks, .*\\n${THOUGHTS['think first']}\\nusage: .* tokens in, .* out; first text after .* s, all after .* s\\n$`));
 }
 
 /** A token that has expired is renewed before it is used. */
@@ -117,15 +90,6 @@ export async function refusedToken({ gateway, lastGrant, nexus, server, status }
   const answer = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${token}` } });
   await answer.body.cancel();
   equal('another program may use what oauth token prints', answer.status, 200);
-}
-
-/** What is kept. */
-export async function whatIsKept({ home }) {
-  const files = readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const kept = files.map((entry) => join(entry.parentPath, entry.name)).filter((path) => path !== join(home, 'secret'));
-  expect('the store is there', kept.some((path) => path.startsWith(join(home, 'data'))), 'a file under data/', kept.join(' '));
-  equal('no file holds a token or a secret in the clear', kept.filter((path) => leaks(readFileSync(path))), []);
-  equal('nobody else may read any', kept.filter((path) => statSync(path).mode & 0o077), []);
 }
 
 /** A session the server has ended. */

@@ -109,7 +109,7 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   stops.push(gateway.stop);
   const browser = await browsers.start({ screenshots });
   stops.push(browser.stop);
-  const faults = await faulty.start({ freePort, stops });
+  const faults = await faulty.start({ freePort, children });
   const nexus = program({ binary, home, folder, children });
   writeFileSync(join(home, 'secret'), `${CONFIDENTIAL.secret}\n`, { mode: 0o600 });
   writeFileSync(join(home, 'config.toml'), configuration({ issuer: server.issuer, api: gateway.url, mock: mock.url, home, redirectUris, faults }), { mode: 0o600 });

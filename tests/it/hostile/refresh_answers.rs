@@ -52,19 +52,15 @@ const fn granted(name: &'static str, does: fn() -> Scripted) -> Row<fn() -> Scri
 const ENDED: &str = "error: the session with work was ended by the server at ";
 
 pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
-    nonsense("a page where JSON was asked for", || Scripted::text(200, "text/html", "<html>"), "(no JSON object)"),
-    nonsense("nothing at all", || Scripted::text(204, "text/plain", ""), "(no JSON object)"),
+    nonsense("HTML", || Scripted::text(200, "text/html", "<html>"), "(no JSON object)"),
+    nonsense("an empty response", || Scripted::text(204, "text/plain", ""), "(no JSON object)"),
     nonsense("a list", || Scripted::text(200, "application/json", "[{}]"), "(no JSON object)"),
-    nonsense(
-        "brackets without end",
-        || Scripted::text(200, "application/json", &"[".repeat(500_000)),
-        "(no JSON object)",
-    ),
-    nonsense("more than anybody wants to read", || Scripted::text(200, "", &" ".repeat(3 << 20)), "(more than 1 MiB)"),
+    nonsense("nested lists", || Scripted::text(200, "application/json", &"[".repeat(500_000)), "(no JSON object)"),
+    nonsense("a body of 3 MiB", || Scripted::text(200, "", &" ".repeat(3 << 20)), "(more than 1 MiB)"),
     nonsense("no access token", || grant(&json!({ "access_token": null })), "(no access_token)"),
     nonsense("an empty access token", || grant(&json!({ "access_token": "" })), "(no access_token)"),
     nonsense(
-        "an access token that begins another header",
+        "a line break in the access token",
         || grant(&json!({ "access_token": "x\r\nx-evil: 1" })),
         "(an access_token that fits into no header)",
     ),
@@ -80,65 +76,65 @@ pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
     ),
     nonsense("a token of another type", || grant(&json!({ "token_type": "DPoP" })), "(a token_type other than Bearer)"),
     nonsense(
-        "the way to another server",
+        "a redirect",
         || Scripted::text(307, "", "").header("location", "http://127.0.0.1:9/token"),
         "(a redirect (307 Temporary Redirect), which is not followed)",
     ),
     nonsense("a closed connection", || Scripted::Close, "(connection closed before message completed)"),
-    lost("an answer that is lost on its way", || Scripted::Lose, "(connection closed before message completed)"),
-    lost("an answer that breaks off", || Scripted::Break(1), "(the connection broke)"),
-    lost("half an answer that ends as if it were whole", || Scripted::Cut(0), "(no JSON object)"),
-    nonsense("a server that is down", || Scripted::text(503, "text/html", "<html>"), "(status 503)"),
-    nonsense("a refusal to hurry", || refusal(429, "rate_limited"), "answered 429: rate_limited"),
-    ended("the end of the session", || refusal(400, "invalid_grant")),
-    ended("the end of the session, by another status", || refusal(401, "invalid_grant")),
-    ended("the end of the session, in the service's own envelope", || envelope(400, "invalid_grant", "gone")),
+    lost("a lost response", || Scripted::Lose, "(connection closed before message completed)"),
+    lost("a truncated response", || Scripted::Break(1), "(the connection broke)"),
+    lost("half a body", || Scripted::Cut(0), "(no JSON object)"),
+    nonsense("503", || Scripted::text(503, "text/html", "<html>"), "(status 503)"),
+    nonsense("429", || refusal(429, "rate_limited"), "answered 429: rate_limited"),
+    ended("invalid_grant", || refusal(400, "invalid_grant")),
+    ended("invalid_grant with status 401", || refusal(401, "invalid_grant")),
+    ended("invalid_grant in an error of the Messages API", || envelope(400, "invalid_grant", "gone")),
     Row {
-        name: "the end of the session under a status that says something else",
+        name: "invalid_grant with status 500",
         does: || refusal(500, "invalid_grant"),
         says: "gave no usable answer (status 500); the session is kept",
         code: 75,
         left: Kept,
     },
     kept(
-        "a word that only looks like the end",
+        "an error code that begins with invalid_grant",
         || refusal(400, "invalid_grant_type"),
         "answered 400: invalid_grant_type; the session is kept",
         1,
     ),
     kept(
-        "the end of the session, but as a page's text",
+        "invalid_grant in HTML",
         || Scripted::text(400, "text/html", "<html>{\"error\":\"invalid_grant\"}"),
         "answered 400; the session is kept",
         1,
     ),
     kept(
-        "an endpoint that is not there any more",
+        "404",
         || envelope(404, "not_found_error", "no such token"),
         "answered 404: not_found_error: no such token; the session is kept",
         1,
     ),
     kept(
-        "a refusal that would paint the terminal",
+        "terminal escapes",
         || envelope(403, "some_error", "\u{1b}]0;owned\u{7}\u{202e}no\r\n\r\nerror: pay here"),
         "answered 403: some_error: ]0;owned no error: pay here; the session is kept",
         1,
     ),
     Row {
-        name: "a client that is not known any more",
+        name: "invalid_client",
         does: || refusal(401, "invalid_client"),
         says: "does not accept the client id `sandbox-client`",
         code: 2,
         left: Kept,
     },
-    granted("a grant without a refresh token", || grant(&json!({}))),
-    granted("a grant with an empty refresh token", || grant(&json!({ "refresh_token": "" }))),
-    granted("a grant whose refresh token is a number", || grant(&json!({ "refresh_token": 7 }))),
-    granted("a grant that calls its type differently", || grant(&json!({ "token_type": "bEARER" }))),
-    granted("a grant that tells a very long story beside", || {
+    granted("no refresh token", || grant(&json!({}))),
+    granted("an empty refresh token", || grant(&json!({ "refresh_token": "" }))),
+    granted("a refresh token that is a number", || grant(&json!({ "refresh_token": 7 }))),
+    granted("another case of the token type", || grant(&json!({ "token_type": "bEARER" }))),
+    granted("very long metadata", || {
         grant(&json!({ "account": { "email_address": "x".repeat(500_000) }, "scope": "y ".repeat(100_000) }))
     }),
-    granted("a grant under another type of content", || {
+    granted("another content type", || {
         let body = json!({ "access_token": "sandbox-access-x" }).to_string();
         let answer = Answer { status: 200, headers: Vec::new(), body: vec![Piece::text(&body)] };
         Scripted::Answer(answer.header("content-type", "image/png").header("content-encoding", "gzip"))
@@ -146,7 +142,7 @@ pub(super) const ROWS: &[Row<fn() -> Scripted>] = &[
 ];
 
 #[test]
-fn every_answer_to_a_refresh_has_its_end() {
+fn only_invalid_grant_ends_the_session() {
     every_row(ROWS, |row| {
         let (nexus, sandbox) = signed_in(Settings { token_lifetime: Some(json!(0)), ..Settings::default() }, "");
         sandbox.change(|settings| settings.account = BEFORE.into());

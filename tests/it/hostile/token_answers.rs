@@ -1,5 +1,4 @@
-//! What a token endpoint can answer to an authorization code, when somebody who is signed in signs in
-//! again. Whatever it is, the session that was there stays, unless a better one has come.
+//! Responses of the token endpoint to an authorization code. An invalid one keeps the earlier session.
 
 use nexus::sandbox::{Endpoint, Scripted, Settings};
 use serde_json::{Value, json};
@@ -35,14 +34,14 @@ const NO_TOKEN: &str = "[SERVER] answered no access_token\n";
 const UNUSABLE: &str = "[SERVER] answered an access_token that fits into no header\n";
 
 pub(super) const ROWS: &[Row<Does>] = &[
-    row("a page", || html(200), NO_JSON, 1),
-    row("nothing", || Scripted::text(200, "application/json", ""), NO_JSON, 1),
+    row("HTML", || html(200), NO_JSON, 1),
+    row("an empty body", || Scripted::text(200, "application/json", ""), NO_JSON, 1),
     row("a list", || ok(&json!([])), NO_JSON, 1),
     row("an empty object", || ok(&json!({})), NO_TOKEN, 1),
-    row("a token with a header behind it", || ok(&json!({ "access_token": "a\r\nX-Evil: 1" })), UNUSABLE, 1),
-    row("a token beyond every header", || ok(&json!({ "access_token": "x".repeat(20_000) })), UNUSABLE, 1),
+    row("a line break in the token", || ok(&json!({ "access_token": "a\r\nX-Evil: 1" })), UNUSABLE, 1),
+    row("a token of 20 kB", || ok(&json!({ "access_token": "x".repeat(20_000) })), UNUSABLE, 1),
     row(
-        "a refresh token beyond all reason",
+        "a refresh token of 20 kB",
         || ok(&json!({ "access_token": "a", "refresh_token": "x".repeat(20_000) })),
         "[SERVER] answered a refresh_token beyond 16 KiB\n",
         1,
@@ -54,86 +53,86 @@ pub(super) const ROWS: &[Row<Does>] = &[
         1,
     ),
     row(
-        "more than anybody reads",
+        "a body of 2 MiB",
         || Scripted::text(200, "application/json", &" ".repeat(2 * 1024 * 1024)),
         "[SERVER] answered more than 1 MiB\n",
         1,
     ),
-    row("half an answer, then silence", || Scripted::Break(0), "gave no usable answer (the connection broke)\n", 75),
+    row("a truncated response", || Scripted::Break(0), "gave no usable answer (the connection broke)\n", 75),
     row(
-        "a redirect, as if it were a page",
+        "a 302 redirect",
         || Scripted::text(302, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
         "[SERVER] answered a redirect (302 Found), which is not followed\n",
         1,
     ),
     row(
-        "a redirect that would repeat the code",
+        "a 307 redirect",
         || Scripted::text(307, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
         "[SERVER] answered a redirect (307 Temporary Redirect), which is not followed\n",
         1,
     ),
     row(
-        "no, under a status that says yes",
+        "an error with status 200",
         || ok(&json!({ "error": "bad_verification_code", "error_description": "The code is expired." })),
         "redeemed: [SERVER] answered 200: bad_verification_code: The code is expired\n",
         1,
     ),
     row(
-        "a code that was used before",
+        "invalid_grant",
         || refused(400, "invalid_grant", "used before"),
         "[SERVER] would not redeem the authorization code: answered 400: invalid_grant: used before\n",
         4,
     ),
     row(
-        "no, in the service's own envelope",
+        "an error of the Messages API",
         || Scripted::json(404, &json!({ "type": "error", "error": { "type": "not_found_error", "message": "gone" } })),
         "redeemed: [SERVER] answered 404: not_found_error: gone\n",
         1,
     ),
-    row("no, without a reason", || html(403), "could not be redeemed: [SERVER] answered 403\n", 1),
+    row("403 without a reason", || html(403), "could not be redeemed: [SERVER] answered 403\n", 1),
     row(
-        "words that would act on a terminal",
+        "terminal escapes",
         || refused(400, "\u{1b}]0;evil\u{7}", "\u{1b}[2J\u{202e}drow\u{9b}1m\r\nerror: all is lost"),
         "redeemed: [SERVER] answered 400: ]0;evil: [2J drow 1m error: all is lost\n",
         1,
     ),
     row(
-        "words without end",
+        "a very long description",
         || refused(400, "invalid_grant", &"word ".repeat(10_000)),
         "word word word...\n  run `nexus oauth start`\n",
         4,
     ),
-    row("the client is not known", || refused(401, "invalid_client", ""), "does not accept the client id", 2),
-    row("the server has had enough", || html(429), "could not be redeemed: [SERVER] answered 429\n", 75),
-    row("the server is down", || html(503), "[SERVER] gave no usable answer (status 503)\n", 75),
+    row("invalid_client", || refused(401, "invalid_client", ""), "does not accept the client id", 2),
+    row("429", || html(429), "could not be redeemed: [SERVER] answered 429\n", 75),
+    row("503", || html(503), "[SERVER] gave no usable answer (status 503)\n", 75),
     row(
-        "it hangs up",
+        "a closed connection",
         || Scripted::Close,
         "could not be redeemed: [SERVER] gave no usable answer (connection closed",
         75,
     ),
     row(
-        "it takes the code and hangs up",
+        "a connection closed after the code was spent",
         || Scripted::Lose,
         "could not be redeemed: [SERVER] gave no usable answer (connection closed",
         75,
     ),
     taken(
-        "a name that would act on a terminal",
+        "terminal escapes in the account",
         || ok(&json!({ "access_token": "a", "email": "\u{1b}[31mroot\u{1b}[0m\n\u{202e}oot" })),
         "Signed in as [31mroot [0m oot\n",
     ),
-    taken("a name without end", || ok(&json!({ "access_token": "a", "email": "x".repeat(1_000) })), "xxx..."),
-    taken("a name that is none", || ok(&json!({ "access_token": "a", "email": [1, 2] })), "Signed in to work"),
+    taken("a very long account", || ok(&json!({ "access_token": "a", "email": "x".repeat(1_000) })), "xxx..."),
+    taken("an account that is no text", || ok(&json!({ "access_token": "a", "email": [1, 2] })), "Signed in to work"),
     taken(
-        "an identity token that is none",
+        "an invalid identity token",
         || ok(&json!({ "access_token": "a", "id_token": "..%%..", "expires_in": 60 })),
         "Signed in to work, token expires in 60 seconds\n",
     ),
 ];
 
 #[test]
-fn no_answer_to_a_code_costs_the_session_that_is_there() {
+fn an_invalid_token_response_keeps_the_earlier_session() {
     every_row(ROWS, |row| {
         let (nexus, sandbox) = signed_in(Settings::default(), "");
         let (started, url) = waiting(&nexus);
