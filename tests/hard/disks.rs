@@ -1,5 +1,4 @@
-//! Disks without room and disks that nobody may write to: real ones, each a small file system of its
-//! own that only this test and the commands it runs can see.
+//! Full and read-only disks: small file systems in a mount namespace of their own.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::nexus::{Nexus, Output, approve, block_on, lifetime, sandbox, visit};
 
-/// A mount namespace in which a folder of the home is a disk of its own.
+/// A mount namespace in which a folder of the home is a separate file system.
 struct Disk<'a> {
     nexus: &'a Nexus,
     folder: PathBuf,
@@ -20,13 +19,13 @@ struct Disk<'a> {
 }
 
 impl<'a> Disk<'a> {
-    /// With these options, what was in the folder being on it.
+    /// A tmpfs with these options and the folder's files.
     fn under(nexus: &'a Nexus, folder: &str, options: &str) -> Self {
         let mounted = Self::mounted(nexus, folder, "mount -t tmpfs -o \"$1\" disk \"$0\"", options);
         mounted.expect("only root can mount")
     }
 
-    /// A large disk of which this much is one's share, where the kernel has loop devices and Btrfs.
+    /// A Btrfs with this quota, if the kernel has loop devices and Btrfs.
     fn shared(nexus: &'a Nexus, folder: &str, share: &str) -> Option<Self> {
         let mount = "image=$(mktemp); truncate -s 128M \"$image\"; mkfs.btrfs -q \"$image\" >/dev/null 2>&1; \
                      mount -o loop \"$image\" \"$0\"; rm \"$image\"; \
@@ -69,13 +68,13 @@ impl<'a> Disk<'a> {
         self.nexus.command_after(&self.enter(), words).spawn().unwrap()
     }
 
-    /// A path on the disk, as this process sees it.
+    /// A path on the disk, from outside the namespace.
     fn path(&self, name: &str) -> PathBuf {
         let inside = self.folder.join(name);
         PathBuf::from(format!("/proc/{}/root{}", self.keeper.id(), inside.display()))
     }
 
-    /// Uses up every byte that is left.
+    /// Fills the disk to the last byte.
     fn fill(&self) {
         let mut file = fs::File::create(self.path("filler")).unwrap();
         for size in [1 << 16, 4096, 1] {
@@ -119,10 +118,10 @@ fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
 }
 
 #[test]
-fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
+fn a_used_up_quota_is_reported_differently_from_a_full_disk() {
     let (sandbox, nexus) = Nexus::expired();
     let Some(disk) = Disk::shared(&nexus, "data", "512K") else {
-        // Past the harness, which shows nothing of a test that passes.
+        // The harness hides the output of a test that passes.
         let said = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
         return std::io::stderr().write_all(said.as_bytes()).unwrap();
     };
@@ -138,7 +137,7 @@ fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
 }
 
 #[test]
-fn a_full_disk_costs_a_warning_while_the_old_token_lives() {
+fn a_full_disk_is_a_note_while_the_old_token_is_valid() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.fill();
@@ -152,7 +151,7 @@ fn a_full_disk_costs_a_warning_while_the_old_token_lives() {
 }
 
 #[test]
-fn a_disk_that_fills_up_between_sent_and_saved_has_room_for_the_new_tokens() {
+fn a_disk_that_fills_up_during_a_refresh_has_space_for_the_new_tokens() {
     let large = "x".repeat(16 << 10);
     for tokens in [json!({}), json!({ "access_token": large, "refresh_token": large })] {
         let (sandbox, nexus) = Nexus::expired();
@@ -173,7 +172,7 @@ fn a_disk_that_fills_up_between_sent_and_saved_has_room_for_the_new_tokens() {
 }
 
 #[test]
-fn a_disk_that_fills_up_while_a_code_is_redeemed_has_room_for_the_session() {
+fn a_disk_that_fills_up_during_a_sign_in_has_space_for_the_session() {
     let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
@@ -191,7 +190,7 @@ fn a_disk_that_fills_up_while_a_code_is_redeemed_has_room_for_the_session() {
 }
 
 #[test]
-fn a_full_disk_sends_nobody_to_sign_in() {
+fn a_full_disk_fails_before_the_browser_opens() {
     let sandbox = sandbox(Settings::default());
     for folder in ["data", "key"] {
         let nexus = Nexus::at(&sandbox);
@@ -219,7 +218,7 @@ fn a_disk_without_inodes_is_found_before_the_refresh_token_is_spent() {
 }
 
 #[test]
-fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
+fn a_read_only_disk_serves_the_token_and_spends_none() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.remount("ro");
@@ -239,7 +238,7 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
     disk.remount("rw");
     assert_eq!(disk.run(&["chat", "x"]).code, Some(0));
     assert_eq!(sandbox.refreshes_asked(), 1);
-    // What cannot be forgotten is not said to be, and revoked all the same.
+    // A session that cannot be deleted is still revoked.
     disk.remount("ro");
     let output = disk.run(&["oauth", "logout"]);
     assert!(output.code == Some(1) && output.stderr.contains("the session could not be forgotten here: "), "{output}");
@@ -247,7 +246,7 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
 }
 
 #[test]
-fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_about() {
+fn a_disk_that_becomes_read_only_during_a_refresh_is_reported() {
     let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
@@ -267,7 +266,7 @@ fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_abo
 }
 
 #[test]
-fn a_disk_that_can_be_written_again_in_time_gets_the_new_tokens() {
+fn a_disk_that_is_writable_again_in_time_gets_the_new_tokens() {
     let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();

@@ -110,18 +110,18 @@ fn refreshed_or_told(nexus: &Nexus, sandbox: Sandbox, at: &str) {
 }
 
 #[test]
-fn a_refresh_that_is_killed() {
+fn a_killed_refresh() {
     kill_at_every_step("refresh", &["oauth", "token"], expired, refreshed_or_told);
 }
 
 #[test]
-fn a_chat_that_is_killed_while_it_refreshes() {
+fn a_chat_killed_while_it_refreshes() {
     kill_at_every_step("chat", &["chat", "x"], expired, refreshed_or_told);
 }
 
 /// Migrates a database of the first version.
 #[test]
-fn a_migration_that_is_killed() {
+fn a_killed_migration() {
     let prepare = || {
         let (nexus, sandbox) = session(Settings::default());
         let token = nexus.run(&["oauth", "token"]).ok();
@@ -136,7 +136,7 @@ fn a_migration_that_is_killed() {
 }
 
 #[test]
-fn a_sign_out_that_is_killed() {
+fn a_killed_sign_out() {
     let prepare = || session(Settings::default());
     kill_at_every_step("logout", &["oauth", "logout"], prepare, |nexus, _sandbox, at| {
         let status = nexus.run(&["oauth", "status"]);
@@ -162,7 +162,7 @@ fn a_sign_out_that_is_killed() {
 }
 
 #[test]
-fn a_first_sign_in_that_is_killed() {
+fn a_killed_first_sign_in() {
     let prepare = || {
         let sandbox = sandbox(Settings::default());
         (Nexus::at(&sandbox), sandbox)
@@ -177,7 +177,7 @@ fn a_first_sign_in_that_is_killed() {
 }
 
 #[test]
-fn a_sign_in_over_another_that_is_killed() {
+fn a_killed_second_sign_in() {
     let prepare = || session(Settings::default());
     kill_at_every_step("start", &["oauth", "start", "--no-browser"], prepare, |nexus, _sandbox, at| {
         // Either the old or the new session, and it is valid.
@@ -189,7 +189,7 @@ fn a_sign_in_over_another_that_is_killed() {
 }
 
 #[test]
-fn a_key_that_is_killed_on_its_way() {
+fn a_killed_key_move() {
     for (from, to) in [("file", "passphrase"), ("passphrase", "file")] {
         let prepare = || {
             let (nexus, sandbox) = session(Settings::default());

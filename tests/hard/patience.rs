@@ -5,7 +5,7 @@ use nexus::sandbox::{Endpoint, Gate, Scripted};
 use crate::nexus::{Nexus, block_on, lifetime, signal};
 
 #[test]
-fn an_interrupted_refresh_waits_for_a_server_that_hangs_no_longer_than_it_would_have() {
+fn an_interrupted_refresh_still_ends_at_the_timeout() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let (child, _gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
     signal(child.id(), "TERM");
@@ -15,9 +15,9 @@ fn an_interrupted_refresh_waits_for_a_server_that_hangs_no_longer_than_it_would_
 }
 
 #[test]
-fn ten_processes_wait_once_for_a_server_that_hangs_and_the_session_is_kept() {
+fn ten_processes_wait_one_timeout_together_and_the_session_is_kept() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
-    // It hangs before anything is done, so that the refresh token is still good afterwards.
+    // The server has not spent the refresh token.
     sandbox.script(Endpoint::Token, [Scripted::Wait(Gate::new())]);
     let all: Vec<_> = (0..10).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
     for child in all {
@@ -31,10 +31,10 @@ fn ten_processes_wait_once_for_a_server_that_hangs_and_the_session_is_kept() {
 }
 
 #[test]
-fn nobody_waits_for_ever_for_a_process_that_does_not_go_on() {
+fn waiting_for_a_stopped_process_times_out() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let (mut stopped, _gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
-    // As if somebody had pressed Ctrl-Z at the wrong moment.
+    // As Ctrl-Z does.
     signal(stopped.id(), "STOP");
     let output = nexus.run(&["oauth", "token"]);
     let said = "error: another nexus has been renewing this session for 2 minutes and is not done\n";

@@ -25,7 +25,7 @@ async fn setup(settings: Settings) -> Setup {
     setup_telling(tempfile::tempdir().unwrap(), settings, |_| {}).await
 }
 
-/// The same, with somebody who is told of what was mended.
+/// Like [`setup`], with a receiver of notices.
 async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&Notice) + Send + Sync + 'static) -> Setup {
     setup_at(nexus::now, home, settings, told).await
 }
@@ -63,7 +63,7 @@ async fn hang_up(
 }
 
 #[test]
-fn asked_to_refresh_it_refreshes_once() {
+fn refresh_sends_one_request() {
     block_on(async {
         let born_dead = lifetime(0);
         let setup = setup(born_dead).await;
@@ -74,7 +74,7 @@ fn asked_to_refresh_it_refreshes_once() {
 }
 
 #[test]
-fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
+fn after_two_failures_no_request_is_sent_for_a_moment() {
     static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
     block_on(async {
         for trouble in [Scripted::text(503, "text/plain", "busy"), Scripted::Close] {
@@ -83,21 +83,21 @@ fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
             let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, born_dead, |_| {}).await;
             setup.sign_in().await.unwrap();
             setup.sandbox.script(Endpoint::Token, std::iter::repeat_n(trouble, 3));
-            // The second look may find it well again; who comes after that takes its word, and rests.
+            // One failure is retried at once; after two, no request is sent for some seconds.
             for (seconds, asked) in [(0, 1), (0, 2), (0, 2), (4, 2), (1, 3)] {
                 CLOCK.fetch_add(seconds, Ordering::Relaxed);
                 let failed = setup.client.get_valid("ada").await;
                 assert!(matches!(&failed, Err(Error::Session(SessionError::RefreshFailed { .. }))), "{failed:?}");
                 assert_eq!(setup.sandbox.refreshes_asked(), asked);
             }
-            // What was seen once is no reason to wait: the next one finds it well.
+            // After one failure the next call sends a request.
             setup.client.get_valid("ada").await.unwrap();
         }
     });
 }
 
 #[test]
-fn a_failure_that_is_older_than_the_need_is_not_taken_for_an_answer_to_it() {
+fn an_old_failure_does_not_stop_a_new_refresh() {
     static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
     block_on(async {
         let home = tempfile::tempdir().unwrap();
@@ -116,10 +116,10 @@ fn a_failure_that_is_older_than_the_need_is_not_taken_for_an_answer_to_it() {
 }
 
 #[test]
-fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
+fn a_code_is_not_sent_if_the_session_cannot_be_saved() {
     block_on(async {
         let setup = setup(Settings::default()).await;
-        // A file stands where the folder of the databases should be.
+        // A file in place of the data folder.
         fs::write(setup.home.path().join("data"), "").unwrap();
         assert_eq!(setup.sign_in().await.unwrap_err().code(), "store");
         assert_eq!(setup.sandbox.requests_to(Endpoint::Token).len(), 0);
@@ -127,14 +127,14 @@ fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
 }
 
 #[test]
-fn a_session_that_could_not_be_saved_after_all_is_revoked() {
+fn a_session_that_cannot_be_saved_is_revoked() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         let gate = Gate::new();
         setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
         let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
             gate.arrived(1).await;
-            // Too late to be noticed before: the key is no key any more.
+            // The key is damaged after the check before the request.
             fs::write(setup.home.path().join("key/session.key"), "nonsense").unwrap();
             gate.open();
         });
@@ -145,13 +145,13 @@ fn a_session_that_could_not_be_saved_after_all_is_revoked() {
 
 #[test]
 #[cfg(unix)]
-fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
+fn saving_a_session_is_retried() {
     use std::os::unix::fs::PermissionsExt as _;
     block_on(async {
         let home = tempfile::tempdir().unwrap();
         let key = home.path().join("key/session.key");
         let open_to_others = fs::Permissions::from_mode(0o644);
-        // Whoever reads the key says first that it was open to others: each try is met there.
+        // Each attempt reads the key, and first reports that it was open to others: the notice counts attempts.
         let (tries, kept) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(String::new())));
         let met = {
             let (tries, kept, key, open_to_others) = (tries.clone(), kept.clone(), key.clone(), open_to_others.clone());
@@ -181,7 +181,7 @@ fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
 }
 
 #[test]
-fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
+fn a_dropped_sign_in_is_completed() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         let gate = hang_up(&setup.sandbox, Endpoint::Token, Scripted::Held, setup.sign_in()).await;
@@ -192,7 +192,7 @@ fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
 }
 
 #[test]
-fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
+fn a_dropped_second_sign_in_revokes_the_replaced_session() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         setup.sign_in().await.unwrap();
@@ -205,7 +205,7 @@ fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
 }
 
 #[test]
-fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
+fn a_dropped_sign_out_revokes_the_session() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         setup.sign_in().await.unwrap();
@@ -217,7 +217,7 @@ fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
 }
 
 #[test]
-fn a_list_of_models_is_kept_with_the_session_it_was_asked_for() {
+fn models_are_saved_only_with_the_session_that_listed_them() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         let before = setup.sign_in().await.unwrap();
@@ -239,7 +239,7 @@ fn question() -> Question {
 }
 
 #[test]
-fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
+fn an_answer_that_fails_before_its_first_text_is_retried() {
     let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
     let error = Scripted::stream([Piece::event(&json!({ "type": "ping" })), Piece::event(&error)]);
     block_on(async {
@@ -260,7 +260,7 @@ fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
             assert!(text.starts_with("You said: x"), "{text}");
             let mut waited = waited.lock().unwrap();
             assert_eq!(waited.last(), Some(&ProgressEvent::WaitingForText));
-            // Some had begun before they broke.
+            // Some answers begin before they fail.
             waited.retain(|waiting| *waiting != ProgressEvent::WaitingForText);
             let [
                 ProgressEvent::WaitingForToken,

@@ -1,4 +1,4 @@
-//! `nexus chat -a`: what is sent along, and what is refused before anything is asked.
+//! `nexus chat -a`: attachments, and those that are rejected before any request.
 
 use std::fs::{self, File};
 
@@ -24,7 +24,7 @@ fn content(sandbox: &Sandbox, endpoint: Endpoint) -> Value {
 }
 
 #[test]
-fn files_are_sent_before_the_words_as_what_they_contain() {
+fn files_are_sent_before_the_text_with_their_media_types() {
     let (sandbox, nexus) = signed_in("");
     let output =
         nexus.run(&["chat", "-a", "picture.txt", "What", "is", "--attach", "paper", "this?", "-a", "notes.png"]);
@@ -54,7 +54,7 @@ fn files_are_sent_before_the_words_as_what_they_contain() {
 }
 
 #[test]
-fn a_conversation_says_which_files_it_did_not_keep_and_is_called_by_the_words() {
+fn a_conversation_reports_attachments_that_were_not_saved() {
     let (sandbox, nexus) = signed_in("");
     nexus.run(&["chat", "--history", "-a", "notes.png", "-a", "picture.txt", "-a", "paper", "What is this?"]).ok();
     let listed = nexus.run(&["history", "list", "--json"]).json();
@@ -76,14 +76,14 @@ fn a_conversation_says_which_files_it_did_not_keep_and_is_called_by_the_words() 
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_read_to_its_end_or_until_it_is_too_much() {
+fn a_named_pipe_is_read_up_to_the_limit() {
     let (sandbox, nexus) = signed_in("");
     let made = std::process::Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap();
     assert!(made.success());
     let written = |words: &[&str], bytes: Vec<u8>| {
         let child = nexus.command(words).spawn().unwrap();
         let pipe = nexus.path("pipe");
-        // Aside, as nobody may read it, and whoever does has enough at some time.
+        // On a thread: the write blocks until the pipe is read, and fails when the reader stops.
         std::thread::spawn(move || drop(fs::write(pipe, bytes)));
         nexus.finish(child)
     };
@@ -97,7 +97,7 @@ fn a_pipe_is_read_to_its_end_or_until_it_is_too_much() {
 }
 
 #[test]
-fn stdin_may_be_the_file_or_belong_to_the_words() {
+fn stdin_is_an_attachment_or_part_of_the_question() {
     let (sandbox, nexus) = signed_in("");
     nexus.run_with(&["chat", "-a", "-", "What is this?"], PNG).ok();
     let sent = content(&sandbox, Endpoint::Messages);
@@ -120,7 +120,7 @@ fn stdin_may_be_the_file_or_belong_to_the_words() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
+fn invalid_attachments_are_rejected_before_any_request() {
     let (sandbox, nexus) = signed_in("");
     let file = |name: &str, bytes: &[u8]| fs::write(nexus.path(name), bytes).unwrap();
     fs::create_dir(nexus.path("folder")).unwrap();
@@ -179,7 +179,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
     }
     let asked = sandbox.requests().len();
     for (name, why, cure) in &table {
-        // The second half makes it too much.
+        // Two halves exceed the limit.
         let words = ["chat", "x", "-a", "half.pdf", "-a", name];
         let words = if *name == "half.pdf" { &words[..] } else { &["chat", "x", "-a", name] };
         assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: cannot attach {name}: {why}\n  {cure}\n"));
@@ -192,13 +192,13 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
     assert_eq!(sandbox.requests().len(), asked);
     nexus.run(&["chat", "x", "-a", "600.pdf"]).ok();
     let asked = sandbox.requests().len();
-    // The person is told where it lies; a model that is sent one is told its name alone.
+    // Errors show the path; models get the file name only.
     file("folder/b.zip", b"PK\x03\x04\x14\0\0\0\x08\0\xff");
     let output = nexus.run(&["chat", "-a", "folder/b.zip", "x"]);
     assert!(output.stderr.starts_with("error: cannot attach folder/b.zip: "), "{output}");
     let output = nexus.run(&["chat", "--json", "-a", "a.zip", "x"]);
     assert_eq!(output.json()["error"]["reason"], "attachment");
-    // What comes by stdin is bounded too, and the rest of it is not waited for.
+    // stdin has the limit too, and is not read to its end.
     let output = nexus.run_with(&["chat", "-a", "-", "x"], vec![b'x'; 40 << 20]);
     assert_output!(output, 2, stdout: "",
         stderr: "error: cannot attach stdin: it is more than 32 MiB, and a question may be 32 MiB\n  send a part of it\n");

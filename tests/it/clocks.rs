@@ -5,7 +5,7 @@ use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
 use crate::nexus::{Nexus, block_on, lifetime, signal};
 use crate::stored::Stored;
 
-/// Lets so many seconds pass for the stored session; negative, the clock is set back.
+/// Lets this many seconds pass for the stored session; a negative number sets the clock back.
 fn pass(nexus: &Nexus, seconds: i64) {
     Stored::open(nexus.home()).pass(seconds);
 }
@@ -13,15 +13,15 @@ fn pass(nexus: &Nexus, seconds: i64) {
 const ANSWER: &str = "You said: x (This is the nexus sandbox: no model is behind it.)\n";
 
 #[test]
-fn a_token_near_its_end_is_used_at_once_and_renewed_beside_the_request() {
-    // The last tenth of an hour would be six minutes, but it is five at most.
+fn a_token_near_expiry_is_used_and_refreshed_in_the_background() {
+    // A refresh starts in the last tenth of the lifetime, but at most 5 minutes before its end.
     for (passed, refreshes) in [(3_600 - 310, 0), (3_600 - 290, 1)] {
         let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
         pass(&nexus, passed);
         let old = nexus.run(&["oauth", "token", "--min-ttl", "0"]).ok();
         let gate = Gate::new();
         sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-        // The refresh is held back, and the answer comes all the same.
+        // The answer comes before the refresh ends.
         let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
         let mut answer = [0; ANSWER.len()];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut answer).unwrap();
@@ -37,7 +37,7 @@ fn a_token_near_its_end_is_used_at_once_and_renewed_beside_the_request() {
 }
 
 #[test]
-fn a_renewal_ahead_of_time_that_fails_is_nobodys_business() {
+fn a_failed_background_refresh_is_silent() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     pass(&nexus, 3_500);
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
@@ -48,7 +48,7 @@ fn a_renewal_ahead_of_time_that_fails_is_nobodys_business() {
 }
 
 #[test]
-fn an_interrupted_chat_saves_what_it_renewed_ahead_of_time() {
+fn an_interrupted_chat_saves_its_background_refresh() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     pass(&nexus, 3_500);
     let (renewal, answer) = (Gate::new(), Gate::new());
@@ -64,7 +64,7 @@ fn an_interrupted_chat_saves_what_it_renewed_ahead_of_time() {
 }
 
 #[test]
-fn a_signal_after_the_answer_leaves_the_renewal_its_time_and_a_second_one_does_not() {
+fn the_first_signal_waits_for_a_background_refresh_and_the_second_does_not() {
     for (signals, saved) in [(&["INT"][..], true), (&["INT", "TERM"], false)] {
         let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
         pass(&nexus, 3_500);
@@ -73,7 +73,7 @@ fn a_signal_after_the_answer_leaves_the_renewal_its_time_and_a_second_one_does_n
         let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
         let mut answer = [0; ANSWER.len()];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut answer).unwrap();
-        // It waits, and says for what.
+        // It waits, and says why.
         let mut said = [0; SETTLING.len()];
         std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
         assert_eq!(String::from_utf8_lossy(&said), SETTLING);
@@ -83,7 +83,7 @@ fn a_signal_after_the_answer_leaves_the_renewal_its_time_and_a_second_one_does_n
         if saved {
             gate.open();
         }
-        // The answer is whole.
+        // The answer is complete.
         assert_eq!(nexus.finish(child).code, Some(0));
         gate.open();
         assert_eq!(Stored::open(nexus.home()).generation == 2, saved);
@@ -94,19 +94,19 @@ const SETTLING: &str =
     "note: waiting until the refreshed session is saved; ending that with a second Ctrl-C may cost it\n";
 
 #[test]
-fn with_the_clock_set_back_and_no_network_the_truth_is_told_as_far_as_it_is_known() {
+fn a_clock_that_was_set_back_is_reported_without_a_network() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let token = nexus.run(&["oauth", "token"]).ok();
     drop(sandbox);
     let status = || nexus.run(&["oauth", "status"]);
-    // Within its life it seems younger than it is, and nothing here can know.
+    // Within its lifetime the token seems younger than it is.
     pass(&nexus, 1_800);
     pass(&nexus, -900);
     assert_output!(
         status(), 0, stdout: "Token active, expires in 45 minutes, auto-refresh enabled\n", stderr: "",
     );
     assert_output!(nexus.run(&["oauth", "token"]), 0, stdout: token.clone(), stderr: "");
-    // Behind its birth it may be of any age.
+    // If it was issued in the future, its age is unknown.
     pass(&nexus, -900 - 3_600);
     assert_output!(
         status(), 0, stdout: "Token dated ahead of this machine's clock, will refresh on next use\n", stderr: "",
@@ -117,7 +117,7 @@ fn with_the_clock_set_back_and_no_network_the_truth_is_told_as_far_as_it_is_know
         output.stderr.contains("could not be reached") && output.stderr.contains("the session is kept"),
         "{output}"
     );
-    // Set right again, it is what it was.
+    // With the right time again, the token is valid.
     pass(&nexus, 3_600);
     assert_output!(nexus.run(&["oauth", "token"]), 0, stdout: token, stderr: "");
 }

@@ -1,8 +1,8 @@
-//! `nexus demo`: the whole job, with nothing configured and nothing left behind.
+//! `nexus demo`: it needs no configuration and leaves no files.
 
 use crate::nexus::{Nexus, Output, deny, visit};
 
-/// The demo in an empty environment, with its temporary files where they can be counted.
+/// Runs the demo with its temporary files in the home.
 fn demo(words: &[&str]) -> (Output, Nexus) {
     let mut nexus = Nexus::new();
     std::fs::create_dir(nexus.path("tmp")).unwrap();
@@ -10,7 +10,7 @@ fn demo(words: &[&str]) -> (Output, Nexus) {
     (nexus.run(words), nexus)
 }
 
-/// The line with every address and every random value named.
+/// The line with placeholders for addresses and random values.
 fn steady(line: &str) -> String {
     let words = line.split(' ').map(|word| match word.find("127.0.0.1:") {
         _ if word.contains("/authorize?") => "[URL]".to_owned(),
@@ -25,7 +25,7 @@ fn steady(line: &str) -> String {
 }
 
 #[test]
-fn the_whole_job_happens() {
+fn the_demo_signs_in_asks_and_signs_out() {
     let (output, nexus) = demo(&["demo", "Hello, Claude!"]);
     let stderr: Vec<_> = output.stderr.lines().map(steady).collect();
     assert_eq!(
@@ -71,7 +71,7 @@ fn the_whole_job_happens() {
 }
 
 #[test]
-fn a_prompt_is_a_prompt_whatever_it_looks_like() {
+fn a_question_may_look_like_a_flag() {
     let (output, _nexus) = demo(&["demo", "--yes", "--", "--help"]);
     assert_eq!(output.code, Some(0), "{output}");
     assert!(output.stdout.starts_with("You said: --help "), "{output}");
@@ -80,7 +80,7 @@ fn a_prompt_is_a_prompt_whatever_it_looks_like() {
 }
 
 #[test]
-fn a_folder_for_temporary_files_that_takes_none_is_named() {
+fn an_unusable_temporary_folder_is_named() {
     let (mut nexus, cure) =
         (Nexus::new(), "set TMPDIR to a folder that can be written to, then run `nexus demo` again");
     std::fs::write(nexus.path("file"), "").unwrap();
@@ -96,7 +96,7 @@ fn a_folder_for_temporary_files_that_takes_none_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn who_says_no_is_told_how_to_begin_the_demo_again() {
+fn a_denial_says_how_to_run_the_demo_again() {
     use std::cell::RefCell;
 
     use crate::terminal::Terminal;
@@ -117,7 +117,7 @@ fn who_says_no_is_told_how_to_begin_the_demo_again() {
 }
 
 #[test]
-fn nobodys_configuration_reaches_into_the_demo() {
+fn the_demo_ignores_configuration_and_environment() {
     let mut nexus = Nexus::new();
     nexus.configure("this is no TOML");
     nexus.set("NEXUS_PROVIDER", "gone");
@@ -127,7 +127,7 @@ fn nobodys_configuration_reaches_into_the_demo() {
 }
 
 #[test]
-fn an_empty_question_is_refused_before_anybody_signs_in() {
+fn an_empty_question_is_rejected_before_the_sign_in() {
     for question in ["", " ", "-"] {
         let (output, nexus) = demo(&["demo", question]);
         assert_output!(output, 2, stdout: "",

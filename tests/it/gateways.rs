@@ -10,9 +10,9 @@ fn message(text: &str) -> Value {
     json!({ "type": "message", "content": [{ "type": "text", "text": text }], "stop_reason": "end_turn" })
 }
 
-/// An answer to a question, and what comes of it: the exit code, stdout, and stderr.
+/// A response to a question, the exit code, stdout and stderr.
 #[test]
-fn every_strange_answer_works_or_is_named() {
+fn each_unusual_response_works_or_is_reported() {
     const ITS_WORDS: &str = "  the server's message above says why\n";
     const NOTHING: &str =
         "error: [SERVER] answered with nothing at all\n  the same question may be answered whole another time\n";
@@ -24,7 +24,7 @@ fn every_strange_answer_works_or_is_named() {
         Scripted::json(status, &json!({ "error": error }))
     };
     let table: Vec<(&str, Scripted, i32, &str, String)> = vec![
-        // What works.
+        // Responses that work.
         ("JSON to a stream request", Scripted::json(200, &message("whole")), 0, "whole\n", String::new()),
         (
             "a JSON kind of its own",
@@ -111,7 +111,7 @@ fn every_strange_answer_works_or_is_named() {
              whoever pays for the account\n"
                 .into(),
         ),
-        // What a 200 is not always.
+        // Responses with status 200 that are no answers.
         (
             "a sign-in page",
             Scripted::text(200, "text/html; charset=utf-8", &page("Sign in to Example")),
@@ -180,7 +180,7 @@ fn every_strange_answer_works_or_is_named() {
 }
 
 #[test]
-fn an_answer_needs_no_request_id() {
+fn the_request_id_is_optional() {
     let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "model = 'm'");
     sandbox.script(Endpoint::Messages, [Scripted::json(200, &message("whole"))]);
     let object = nexus.run(&["chat", "--json", "x"]).json();
@@ -188,7 +188,7 @@ fn an_answer_needs_no_request_id() {
 }
 
 #[test]
-fn a_challenge_counts_as_a_401_whatever_the_status() {
+fn an_invalid_token_challenge_is_a_401_with_any_status() {
     let challenge = |status, challenge: &str| {
         Scripted::text(status, "text/html", "<title>Unauthorized</title>").header("www-authenticate", challenge)
     };
@@ -214,7 +214,7 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
 }
 
 #[test]
-fn a_gateway_without_a_list_of_models_names_the_cure() {
+fn a_missing_model_list_has_a_hint() {
     let cure = "  name a model with --model, or write `model = \"...\"` under [provider.work] in config.toml; check \
         `api_url` if chat fails all the same\n";
     for status in [404, 405, 501] {
@@ -241,7 +241,7 @@ fn a_gateway_without_a_list_of_models_names_the_cure() {
 }
 
 #[test]
-fn headers_are_added_and_taken_out() {
+fn configured_headers_are_added_and_removed() {
     for (lines, headers) in [
         ("", &[("anthropic-version", Some("2023-06-01")), ("anthropic-beta", None)][..]),
         ("api_headers = { x-bf-vk = 'key' }", &[("anthropic-version", Some("2023-06-01")), ("x-bf-vk", Some("key"))]),
@@ -257,7 +257,7 @@ fn headers_are_added_and_taken_out() {
             }
         }
     }
-    // The built-in provider's, which strict gateways refuse.
+    // The built-in provider's beta header can be removed, because strict gateways reject it.
     let (sandbox, mut nexus) = (sandbox(Settings::default()), Nexus::new());
     nexus.set("CLAUDE_CODE_CLIENT_ID", "sandbox-client");
     nexus.set("CLAUDE_CODE_REDIRECT_URI", "http://127.0.0.1:0/callback");
@@ -270,7 +270,7 @@ fn headers_are_added_and_taken_out() {
 }
 
 #[test]
-fn the_base_may_have_a_prefix_and_be_the_whole_url() {
+fn api_url_may_have_a_prefix_or_be_the_whole_url() {
     let sandbox = sandbox(Settings { prefix: "/gw/anthropic".into(), ..Settings::default() });
     let nexus = Nexus::new();
     for base in ["", "/", "/v1", "/v1/", "/v1/messages"] {

@@ -14,7 +14,7 @@ fn to(keeper: &str) -> [&str; 3] {
     ["key", "move", keeper]
 }
 
-/// A home that is signed in, with the passphrase `correct horse` in a file.
+/// A home that is signed in, with a passphrase in a file.
 fn signed_in() -> (Sandbox, Nexus) {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
@@ -40,7 +40,7 @@ fn key_line(nexus: &Nexus) -> String {
 }
 
 #[test]
-fn the_key_is_in_a_file_unless_somebody_says_otherwise() {
+fn the_key_is_in_a_file_by_default() {
     let nexus = Nexus::new();
     assert_output!(
         nexus.run(SHOW), 0, stdout: "none yet: the first sign-in makes one (file)\n", stderr: "",
@@ -57,7 +57,7 @@ fn the_key_is_in_a_file_unless_somebody_says_otherwise() {
 }
 
 #[test]
-fn a_session_survives_the_moves_between_file_and_passphrase() {
+fn a_session_survives_key_moves_between_file_and_passphrase() {
     let (_sandbox, nexus) = signed_in();
     let token = nexus.run(&["oauth", "token"]).ok();
     let plain = key_line(&nexus);
@@ -84,7 +84,7 @@ fn a_session_survives_the_moves_between_file_and_passphrase() {
 }
 
 #[test]
-fn a_first_sign_in_makes_the_key_where_the_configuration_says() {
+fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.write("pass", "correct horse", 0o600);
@@ -96,7 +96,7 @@ fn a_first_sign_in_makes_the_key_where_the_configuration_says() {
 }
 
 #[test]
-fn a_configuration_that_says_something_else_is_told_so() {
+fn a_key_in_another_backend_than_configured_is_a_warning() {
     let (sandbox, nexus) = signed_in();
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_file = \"pass\"");
     let warning = "warning: config.toml says `key = \"passphrase\"`, but the key is kept by `file`, and that is used: \
@@ -109,7 +109,7 @@ fn a_configuration_that_says_something_else_is_told_so() {
 }
 
 #[test]
-fn a_missing_or_wrong_key_is_told_with_its_cure() {
+fn a_missing_or_wrong_key_has_a_hint() {
     let (_sandbox, nexus) = signed_in();
     let path = nexus.path(KEY);
     let key = key_line(&nexus);
@@ -136,7 +136,7 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
     let object = nexus.run(&["key", "show", "--json"]);
     assert_eq!((object.code, &object.json()["error"]["reason"]), (Some(1), &json!("store")));
 
-    // Where another provider is the default, the cure says which one is meant.
+    // The hint names a provider that is not the default.
     let configured = fs::read_to_string(nexus.path("config.toml")).unwrap();
     nexus.write("config.toml", &configured.replace("default = \"work\"", ""), 0o600);
     for (line, cure) in [
@@ -159,7 +159,7 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
 }
 
 #[test]
-fn a_wrong_passphrase_is_told_with_its_cure() {
+fn a_wrong_passphrase_has_a_hint() {
     let (_sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
     nexus.write("pass", "wrong horse\n", 0o600);
@@ -174,7 +174,7 @@ fn a_wrong_passphrase_is_told_with_its_cure() {
 }
 
 #[test]
-fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
+fn a_missing_passphrase_has_a_hint() {
     let (sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
     for (top, why) in [
@@ -208,7 +208,7 @@ fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
 }
 
 #[test]
-fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
+fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = Nexus::at(&sandbox);
     nexus.set("PATH", &search_path());
@@ -231,13 +231,13 @@ fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
     assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
 }
 
-/// Where this machine keeps its programs.
+/// `PATH` of this process.
 #[expect(clippy::disallowed_methods, reason = "a test finds the programs of the machine it runs on")]
 fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }
 
-/// Whether the tests must not do without a real keyring.
+/// Whether a missing keyring is a failure.
 #[cfg(target_os = "linux")]
 #[expect(clippy::disallowed_methods, reason = "who runs the tests says so")]
 fn wanted() -> bool {
@@ -249,7 +249,7 @@ fn installed(program: &str) -> bool {
     std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file())
 }
 
-/// A command in front of `nexus` that kills it when it comes to call the n-th time.
+/// A command that kills `nexus` at its n-th call of this name.
 #[cfg(target_os = "linux")]
 fn killed_at(call: &str, n: u32) -> Vec<String> {
     ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]
@@ -259,13 +259,12 @@ fn killed_at(call: &str, n: u32) -> Vec<String> {
         .collect()
 }
 
-/// What changes a file; a kill at each is a kill between any two.
+/// Calls that change a file.
 #[cfg(target_os = "linux")]
 const CHANGES: &[&str] = &["write", "fsync", "rename", "unlink", "ftruncate", "mkdir"];
 
-/// Kills a move at each of its steps, and makes sure each time that the session is there and that
-/// the same move succeeds thereafter. Gives how often that was. The other moves are killed by
-/// `tests/hard/kills.rs`, which needs no keyring.
+/// Kills a move at each of its steps; the session stays readable, and the next move succeeds. Returns the number of
+/// kills. `tests/hard/kills.rs` kills the moves that need no keyring.
 #[cfg(target_os = "linux")]
 fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output, from: &str, keeper: &str) -> usize {
     let mut kills = 0;
@@ -294,7 +293,7 @@ fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output,
     kills
 }
 
-/// A session bus with a real Secret Service, for one command. What it keeps stays in the home.
+/// Starts a session bus with a real Secret Service for one command. Its entries stay in the home.
 const SESSION: &str = "printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null; exec \"$@\"";
 
 #[cfg(target_os = "linux")]
@@ -305,7 +304,7 @@ fn in_session(nexus: &Nexus, before: &[String], words: &[&str]) -> Output {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_keyring_keeps_the_key_or_says_why_not() {
+fn the_key_moves_to_the_keyring_and_back() {
     let (_sandbox, mut nexus) = signed_in();
     let token = nexus.run(&["oauth", "token"]).ok();
     let home = nexus.home().to_string_lossy().into_owned();
@@ -328,9 +327,9 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is in [HOME]/key/session.key already\n");
     if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {
-        // `tests/real/keyring.sh` brings all of it, and takes no excuse.
+        // `tests/real/keyring.sh` installs both.
         assert!(!wanted(), "there is no keyring to test with");
-        // Past the harness, which shows nothing of a test that passes.
+        // The harness hides the output of a test that passes.
         let said = "SKIPPED: no keyring was tested, for want of the feature or a daemon: tests/real/keyring.sh does\n";
         std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
         return;
@@ -344,13 +343,13 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(in_session(&nexus, &[], SHOW).stdout, format!("keyring: service nexus, user {id}\n"));
     assert_eq!(in_session(&nexus, &[], &["oauth", "token"]).stdout, token);
 
-    // Outside of the session the keyring is missed, and nothing is lost by that.
+    // Outside of the session the keyring is unreachable, and nothing is lost.
     let output = nexus.run(&["oauth", "token"]);
     assert_eq!(output.code, Some(1));
     let said = "error: [HOME]/key/session.key: the operating system's keyring keeps the key and cannot be used: ";
     assert!(output.stderr.starts_with(said), "{output}");
 
-    // And back by way of the third keeper.
+    // Back by way of the third backend.
     for (keeper, show) in [
         ("passphrase", "passphrase: [HOME]/key/session.key\n"),
         ("keyring", &format!("keyring: service nexus, user {id}\n")),
@@ -364,7 +363,7 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(key_line(&nexus), plain);
     assert!(!nexus.path("key/session.key.entry").exists(), "the keyring's entry is gone");
 
-    // An entry that is gone is told from a keyring that is.
+    // A missing entry is reported differently from a missing keyring.
     nexus.write(KEY, &line, 0o600);
     let output = in_session(&nexus, &[], &["oauth", "status"]);
     let said = format!(
@@ -383,11 +382,11 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
 
 #[cfg(all(target_os = "linux", feature = "keyring"))]
 #[test]
-fn a_keyring_that_is_stuck_is_not_waited_for() {
+fn a_keyring_that_does_not_answer_times_out() {
     let (_sandbox, mut nexus) = signed_in();
     nexus.write(KEY, "nexus-key-2 keyring 0011223344556677\n", 0o600);
     let socket = nexus.path("bus");
-    // It takes calls and never answers.
+    // It accepts calls and never answers.
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     nexus.set("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={}", socket.display()));
     assert_output!(

@@ -5,12 +5,12 @@ use nexus::sandbox::{Endpoint, Gate, Scripted};
 use crate::nexus::{Nexus, Running, approve, block_on, newest, visit};
 use crate::stored::Stored;
 
-/// A sign-in whose person has approved.
+/// A sign-in that was approved.
 fn approved(nexus: &Nexus) -> Running {
     let mut started = nexus.start(&["--no-browser"]);
     let url = started.url();
     let back = approve(&url);
-    // The page comes once the sign-in is over, so it is not waited for.
+    // The page comes when the sign-in has ended.
     std::thread::spawn(move || visit(&back));
     started
 }
@@ -20,7 +20,7 @@ fn waits(line: &str) -> bool {
 }
 
 #[test]
-fn a_sign_out_waits_for_a_refresh_and_revokes_what_it_brought() {
+fn a_sign_out_waits_for_a_refresh_and_revokes_the_new_token() {
     let (sandbox, nexus) = Nexus::expired();
     let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut logout = nexus.watch(&mut nexus.command(&["oauth", "logout"]));
@@ -37,7 +37,7 @@ fn a_sign_out_waits_for_a_refresh_and_revokes_what_it_brought() {
 }
 
 #[test]
-fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
+fn a_refresh_that_waits_fails_after_a_sign_out() {
     let (sandbox, nexus) = Nexus::expired();
     let (mut refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut waiting = nexus.watch(&mut nexus.command(&["oauth", "token"]));
@@ -47,7 +47,7 @@ fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
     refresh.kill().unwrap();
     refresh.wait().unwrap();
     gate.open();
-    // The lock is fair, but who of the two came first nobody promises: either way there is one end.
+    // Either of the two may get the lock first; the result is the same.
     let (waited, forgotten) = (waiting.finish(), logout.finish());
     assert!(forgotten.code == Some(0) && forgotten.stderr.ends_with("Forgotten here\n"), "{forgotten}");
     assert_eq!(waited.code, Some(4), "its answer was lost, or the session is gone: {waited}");
@@ -55,7 +55,7 @@ fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
 }
 
 #[test]
-fn a_sign_in_waits_for_a_refresh_and_has_the_last_word() {
+fn a_sign_in_waits_for_a_refresh_and_replaces_its_session() {
     let (sandbox, nexus) = Nexus::expired();
     let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut start = approved(&nexus);
@@ -93,7 +93,7 @@ fn a_refresh_that_waits_for_a_sign_in_takes_its_token() {
 }
 
 #[test]
-fn of_two_sign_ins_at_once_the_one_that_is_redeemed_last_stays() {
+fn of_two_simultaneous_sign_ins_the_last_exchanged_is_kept() {
     let (sandbox, nexus) = Nexus::expired();
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);

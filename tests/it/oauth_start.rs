@@ -1,4 +1,4 @@
-//! `nexus oauth start`: what the person sees, what is stored, and every way it can end.
+//! `nexus oauth start`: its output, what it saves, and the ways it ends.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::nexus::{Nexus, Output, Running, approve, block_on, config, newest, sandbox, signal, visit};
 
-/// What `start` says before it waits, with the parts that differ each time named.
+/// What `start` prints before it waits.
 fn invitation(url: &str, redirect_uri: &str) -> String {
     format!(
         "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the answer at {redirect_uri} \
@@ -23,7 +23,7 @@ fn parameter(url: &str, name: &str) -> String {
     url.query_pairs().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}")).1.into_owned()
 }
 
-/// Starts, approves, and gives what came of it beside the authorization URL and the page.
+/// Signs in. Returns the output, the authorization URL and the page.
 fn signed_in(nexus: &Nexus) -> (Output, String, (u16, String, String)) {
     let mut started = nexus.start(&["--no-browser"]);
     let url = started.url();
@@ -31,13 +31,13 @@ fn signed_in(nexus: &Nexus) -> (Output, String, (u16, String, String)) {
     (started.finish(), url, page)
 }
 
-/// The last lines of stderr, behind the invitation.
+/// The lines of stderr after the invitation.
 fn verdict(output: &Output) -> &str {
     output.stderr.split_once("(Ctrl-C ends it).\n").unwrap_or_else(|| panic!("{output}")).1
 }
 
 #[test]
-fn a_person_signs_in() {
+fn a_sign_in_prints_the_url_and_the_account() {
     let sandbox = sandbox(Settings { token_lifetime: Some(json!(12_240)), ..Settings::default() });
     let mut nexus = Nexus::at(&sandbox);
     let (output, url, (status, address, page)) = signed_in(&nexus);
@@ -56,7 +56,7 @@ fn a_person_signs_in() {
 }
 
 #[test]
-fn the_models_are_learnt_at_sign_in() {
+fn the_models_are_listed_at_sign_in() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     assert_eq!(sandbox.counts().models, 1);
     nexus.run(&["chat", "x"]).ok();
@@ -99,13 +99,13 @@ pub(crate) fn built_in(sandbox: &Sandbox, redirect_uri: &str) -> Nexus {
     nexus
 }
 
-/// A port that was free a moment ago on both families.
+/// A port that was free a moment ago.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
-fn three_variables_are_enough_for_the_built_in_provider() {
+fn three_variables_configure_the_built_in_provider() {
     let redirect_uri = format!("http://localhost:{}/oauth/claude/callback", free_port());
     let sandbox = sandbox(Settings {
         client_auth: ClientAuth::Post,
@@ -118,7 +118,7 @@ fn three_variables_are_enough_for_the_built_in_provider() {
     let mut nexus = built_in(&sandbox, &redirect_uri);
     nexus.set("CLAUDE_CODE_CLIENT_SECRET", "hush");
     nexus.sign_in();
-    // A cron job has none of the variables: the session brings its client along.
+    // Without the variables, as in a cron job: the session has the client.
     for name in ["CLAUDE_CODE_CLIENT_ID", "CLAUDE_CODE_CLIENT_SECRET", "CLAUDE_CODE_REDIRECT_URI"] {
         nexus.set(name, "");
     }
@@ -173,11 +173,11 @@ fn written(path: &Path) -> String {
 }
 
 #[test]
-fn the_browser_is_told_by_its_variable() {
+fn the_browser_variable_chooses_the_browser() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = Nexus::at(&sandbox);
     let told = nexus.path("told");
-    // Of a group of its own, it outlives a Ctrl-C that was meant for nexus.
+    // In its own process group it survives Ctrl-C.
     let group = "[ ! -e /proc/$$/stat ] || [ \"$(cut -d' ' -f5 /proc/$$/stat)\" = $$ ] && echo its own group";
     let text = format!("#!/bin/sh\n(printf '%s\\n' \"$@\"; {group}) > {0}.part\nmv {0}.part {0}\n", told.display());
     nexus.write("browser", &text, 0o700);
@@ -191,7 +191,7 @@ fn the_browser_is_told_by_its_variable() {
 }
 
 #[test]
-fn the_listener_is_there_before_the_browser_is() {
+fn the_port_is_bound_before_the_browser_opens() {
     let sandbox = sandbox(Settings::default());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -204,18 +204,18 @@ fn the_listener_is_there_before_the_browser_is() {
     drop(taken);
     let mut started = nexus.start(&[]);
     let url = started.url();
-    // A browser that the first one had opened would have had the whole of the second to write this.
+    // If the first command had opened a browser, there would be two lines.
     assert_eq!(written(&opened), format!("{url}\n"));
     started.kill();
 }
 
-/// What was asked to be revoked.
+/// The tokens of the revocation requests.
 fn revoked(sandbox: &Sandbox) -> Vec<String> {
     sandbox.requests_to(Endpoint::Revoke).iter().filter_map(|seen| seen.field("token")).collect()
 }
 
 #[test]
-fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
+fn signing_in_with_another_account_revokes_the_old_session() {
     let token_extra = json!({ "grant_id": null }).as_object().unwrap().clone();
     let (sandbox, nexus) = Nexus::signed_in(Settings { token_extra, ..Settings::default() });
     let first = nexus.run(&["oauth", "token"]).ok();
@@ -231,7 +231,7 @@ fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
 }
 
 #[test]
-fn a_replaced_session_of_a_grant_of_its_own_is_revoked_once_the_new_one_is_stored() {
+fn a_replaced_session_with_its_own_grant_is_revoked_after_the_new_one_is_saved() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let (first, old) = (nexus.run(&["oauth", "token"]).ok(), newest(&sandbox, "refresh"));
     let gate = Gate::new();
@@ -252,7 +252,7 @@ fn a_replaced_session_of_a_grant_of_its_own_is_revoked_once_the_new_one_is_store
 }
 
 #[test]
-fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
+fn a_replaced_session_that_may_share_a_grant_is_not_revoked() {
     let no_name = json!({ "grant_id": null });
     for (one_grant, extra) in [(true, json!({})), (false, no_name.clone()), (true, no_name)] {
         let token_extra = extra.as_object().unwrap().clone();
@@ -269,7 +269,7 @@ fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
 }
 
 #[test]
-fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
+fn revoke_replaced_overrides_the_default() {
     let unnamed = json!({ "grant_id": null }).as_object().unwrap().clone();
     for (settings, line, note, revocations) in [
         (
@@ -294,7 +294,7 @@ fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
 }
 
 #[test]
-fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
+fn a_replaced_session_is_reported_if_it_is_still_valid() {
     let (sandbox, nexus) =
         Nexus::signed_in(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
     let (output, ..) = signed_in(&nexus);
@@ -318,7 +318,7 @@ fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
 }
 
 #[test]
-fn a_folder_that_takes_nothing_is_named() {
+fn an_unusable_folder_is_named() {
     let sandbox = sandbox(Settings::default());
     for folder in ["data", "key", "state"] {
         let nexus = Nexus::at(&sandbox);
@@ -336,7 +336,7 @@ fn a_folder_that_takes_nothing_is_named() {
 }
 
 #[test]
-fn nobody_comes_and_both_settings_are_named() {
+fn a_timeout_names_the_client_id_and_the_redirect_uri() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     let mut started = nexus.start(&["--no-browser", "--timeout", "1s"]);
@@ -355,7 +355,7 @@ fn nobody_comes_and_both_settings_are_named() {
 }
 
 #[test]
-fn every_refusal_of_the_code_has_its_sentence() {
+fn each_rejection_of_the_code_has_its_message() {
     let start = "run `nexus oauth start`";
     let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] with the registered \
                   client, then run `nexus oauth start`";
@@ -465,7 +465,7 @@ fn ctrl_c_ends_the_wait() {
 }
 
 #[test]
-fn what_is_odd_about_a_configuration_is_told_where_somebody_attends_to_the_session() {
+fn configuration_warnings_appear_in_session_commands_only() {
     let sandbox =
         sandbox(Settings { client_auth: ClientAuth::Basic, client_secret: Some("s".into()), ..Settings::default() });
     let nexus = Nexus::at_with(&sandbox, "client_secret = 's'");

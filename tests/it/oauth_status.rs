@@ -1,4 +1,4 @@
-//! `nexus oauth status`: one line, offline, and an exit code.
+//! `nexus oauth status`: one line and an exit code, without a request.
 
 use nexus::sandbox::{Endpoint, Settings};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::nexus::{Nexus, lifetime, sandbox};
 use crate::stored::Stored;
 
 #[test]
-fn nobody_is_signed_in_at_first() {
+fn a_new_home_is_not_signed_in() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     let line = "Not signed in: run nexus oauth start\n";
@@ -24,7 +24,7 @@ fn nobody_is_signed_in_at_first() {
 }
 
 #[test]
-fn a_healthy_session_says_so() {
+fn an_active_session_is_shown() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(12_270));
     let asked = sandbox.requests().len();
     let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
@@ -53,14 +53,14 @@ fn a_session_without_a_refresh_token_says_what_follows() {
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["auto_refresh"], false);
 }
 
-/// The line without its first number, which depends on how long the test takes.
+/// The line with `#` for its number, which depends on the duration of the test.
 fn without_number(line: &str) -> String {
     let line: String = line.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
     line.replace("##", "#").replace("##", "#").replace("second ", "seconds ")
 }
 
 #[test]
-fn an_expired_session_is_refreshable_or_over() {
+fn an_expired_session_is_refreshable_with_a_refresh_token_only() {
     for (refresh_tokens, said, state, code) in [
         (true, "Token expired # seconds ago, will refresh on next use\n", "refreshable", 0),
         (false, "Token expired # seconds ago, no refresh token: run nexus oauth start\n", "expired", 4),
@@ -74,7 +74,7 @@ fn an_expired_session_is_refreshable_or_over() {
 }
 
 #[test]
-fn a_session_that_the_server_ended_is_dead_and_stays_so() {
+fn a_session_that_the_server_ended_stays_dead() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.end_session();
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(4));
@@ -125,7 +125,7 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
 }
 
 #[test]
-fn without_a_configuration_the_store_tells_whose_session_is_meant() {
+fn without_a_configuration_the_only_session_is_shown() {
     let sandbox = sandbox(lifetime(12_270));
     let nexus = Nexus::at(&sandbox);
     let whole = crate::nexus::config(&sandbox, "");
@@ -140,7 +140,7 @@ fn without_a_configuration_the_store_tells_whose_session_is_meant() {
 }
 
 #[test]
-fn where_another_provider_is_signed_in_to_it_is_named() {
+fn a_session_with_another_provider_is_named() {
     let sandbox = sandbox(lifetime(12_270));
     let nexus = Nexus::at(&sandbox);
     let whole = crate::nexus::config(&sandbox, "");
@@ -156,7 +156,7 @@ fn where_another_provider_is_signed_in_to_it_is_named() {
 }
 
 #[test]
-fn a_hint_names_the_provider_where_it_has_to_be_typed() {
+fn a_hint_names_the_provider_if_it_is_not_the_default() {
     let nexus = Nexus::new();
     nexus.configure("default = 'work'\n[provider.work]\n[provider.play]");
     for (words, option) in [
@@ -170,7 +170,7 @@ fn a_hint_names_the_provider_where_it_has_to_be_typed() {
 }
 
 #[test]
-fn a_session_that_the_first_nexus_kept_is_read_and_its_file_brought_up_to_date() {
+fn a_session_of_the_first_version_is_read_and_its_file_migrated() {
     let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     let store = rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();
     Stored::open(nexus.home()).as_version_1("you@sandbox.example is locked");

@@ -1,4 +1,4 @@
-//! `nexus oauth token`: the token and a newline, and nothing else.
+//! `nexus oauth token`: prints the token and a newline.
 
 use nexus::sandbox::{Answer, Endpoint, Sandbox, Scripted, Settings};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::nexus::{Nexus, Output, lifetime, newest};
 
 #[test]
-fn a_fresh_token_is_printed_without_asking_anybody() {
+fn a_fresh_token_is_printed_without_a_request() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let asked = sandbox.requests().len();
     assert_output!(nexus.run(&["oauth", "token"]), 0, stdout: format!("{}\n", newest(&sandbox, "access")), stderr: "");
@@ -15,7 +15,6 @@ fn a_fresh_token_is_printed_without_asking_anybody() {
 
 #[test]
 fn a_token_below_its_minimum_is_refreshed_once() {
-    // An hour's token is lent with 330 s left and no less.
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     sandbox.change(|settings| settings.token_lifetime = Some(json!(300)));
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
@@ -30,7 +29,7 @@ fn a_token_below_its_minimum_is_refreshed_once() {
 }
 
 #[test]
-fn an_object_for_programs() {
+fn json_has_the_token_and_its_expiry() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let mut object = nexus.run(&["oauth", "token", "--json"]).json();
     assert!(object["expires_in"].take().as_i64().unwrap() > 3_000);
@@ -45,20 +44,20 @@ fn an_object_for_programs() {
 }
 
 #[test]
-fn an_expired_session_is_refreshed_and_both_tokens_are_kept() {
+fn an_expired_session_is_refreshed_and_both_tokens_are_saved() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
     let first = nexus.run(&["oauth", "token"]).ok();
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), first);
     assert_eq!(sandbox.refreshes(), 1);
-    // The second refresh needs the rotated refresh token: the first would end the family.
+    // The second refresh needs the rotated refresh token.
     nexus.run(&["oauth", "token", "--min-ttl", "2h"]).ok();
     assert_eq!(sandbox.refreshes(), 2);
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
 }
 
 #[test]
-fn what_a_refresh_does_not_repeat_survives_it() {
+fn values_that_a_refresh_response_omits_are_kept() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let bare = json!({ "access_token": "sandbox-access-bare", "token_type": "bearer", "expires_in": "3600" });
     sandbox.script(Endpoint::Token, [Scripted::json(200, &bare)]);
@@ -76,7 +75,7 @@ fn narrowed_scopes_are_kept_and_shown() {
     sandbox.script(Endpoint::Token, [Scripted::json(200, &narrowed)]);
     nexus.run(&["oauth", "token"]).ok();
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["scopes"], json!(["model.read"]));
-    // What an answer does not repeat stays, which is the narrow one now.
+    // A response without scopes keeps them.
     sandbox.script(Endpoint::Token, [Scripted::json(200, &json!({ "access_token": "sandbox-access-same" }))]);
     nexus.run(&["oauth", "token", "--min-ttl", "9h"]).ok();
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["scopes"], json!(["model.read"]));
@@ -90,7 +89,7 @@ fn failing_refresh(answer: Scripted) -> (Sandbox, Nexus, Output) {
 }
 
 #[test]
-fn no_other_answer_costs_the_session() {
+fn no_other_error_ends_the_session() {
     let text = |status, body| Scripted::text(status, "text/html", body);
     let later = "  try again in a minute\n";
     let start = "  if it stays so, run `nexus oauth start`\n";
@@ -136,7 +135,7 @@ fn no_other_answer_costs_the_session() {
 }
 
 #[test]
-fn a_refused_client_is_no_ended_session() {
+fn a_rejected_client_does_not_end_the_session() {
     let refusal = json!({ "error": "invalid_client", "error_description": "unknown" });
     let (_sandbox, nexus, output) = failing_refresh(Scripted::Answer(Answer::json(401, &refusal)));
     assert_output!(
@@ -149,7 +148,7 @@ fn a_refused_client_is_no_ended_session() {
 }
 
 #[test]
-fn while_the_old_token_lives_a_failed_refresh_is_only_a_note() {
+fn a_failed_refresh_is_a_note_while_the_old_token_is_valid() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let token = newest(&sandbox, "access");
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
@@ -162,7 +161,7 @@ fn while_the_old_token_lives_a_failed_refresh_is_only_a_note() {
 }
 
 #[test]
-fn what_the_token_endpoint_answered_stands_in_the_object() {
+fn json_has_the_status_of_the_token_endpoint() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "").header("retry-after", "120")]);
     let output = nexus.run(&["oauth", "token", "--json"]);
@@ -173,7 +172,7 @@ fn what_the_token_endpoint_answered_stands_in_the_object() {
 }
 
 #[test]
-fn a_token_without_another_behind_it_is_told_of_so() {
+fn a_token_without_a_refresh_token_is_reported() {
     let settings = Settings { refresh_tokens: false, token_lifetime: Some(json!(3_600)), ..Settings::default() };
     let (_sandbox, nexus) = Nexus::signed_in(settings);
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
@@ -182,7 +181,7 @@ fn a_token_without_another_behind_it_is_told_of_so() {
 }
 
 #[test]
-fn without_a_refresh_token_an_expired_session_is_over() {
+fn an_expired_session_without_a_refresh_token_asks_to_sign_in() {
     let (sandbox, nexus) =
         Nexus::signed_in(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
     let output = nexus.run(&["oauth", "token", "--json"]);

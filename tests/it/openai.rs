@@ -1,4 +1,4 @@
-//! A provider that speaks the Chat Completions API: the same commands, the same outputs.
+//! A provider with the Chat Completions API.
 
 use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn an_answer_is_printed_and_nothing_else() {
 }
 
 #[test]
-fn effort_and_schema_go_by_their_names_there() {
+fn effort_and_schema_have_the_names_of_the_api() {
     let (sandbox, nexus) = signed_in();
     for level in ["low", "medium", "high", "xhigh", "max"] {
         nexus.run(&["chat", "x", "--effort", level]).ok();
@@ -95,7 +95,7 @@ fn models_are_listed_with_their_dates() {
 }
 
 #[test]
-fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
+fn an_answer_is_complete_with_a_finish_reason_or_done() {
     let (sandbox, nexus) = signed_in();
     for (pieces, whole) in [
         (vec![delta("text"), finish("stop"), done()], true),
@@ -120,7 +120,7 @@ fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
 }
 
 #[test]
-fn how_an_answer_ends_is_told_apart() {
+fn the_ways_an_answer_ends_are_reported() {
     let (sandbox, nexus) = signed_in();
     let error = || chunk(&json!({ "error": { "message": "Slow down", "type": "rate_limit_exceeded" } }));
     for (pieces, code, said) in [
@@ -150,7 +150,7 @@ fn how_an_answer_ends_is_told_apart() {
 }
 
 #[test]
-fn an_answer_in_one_piece_is_one_too() {
+fn a_json_answer_is_accepted() {
     let (sandbox, nexus) = signed_in();
     let body = json!({ "choices": [{ "message": { "content": "whole" }, "finish_reason": "stop" }] });
     sandbox.script(Endpoint::Completions, [Scripted::json(200, &body)]);
@@ -158,7 +158,7 @@ fn an_answer_in_one_piece_is_one_too() {
 }
 
 #[test]
-fn the_other_dialect_is_recognised() {
+fn the_messages_api_is_recognised() {
     let (sandbox, nexus) = signed_in();
     let start = json!({ "type": "message_start", "message": { "model": "m", "usage": { "input_tokens": 1 } } });
     let stop = json!({ "type": "message_stop" });
@@ -172,7 +172,7 @@ fn the_other_dialect_is_recognised() {
 }
 
 #[test]
-fn a_field_that_is_refused_by_name_is_written_differently_once() {
+fn a_rejected_parameter_is_replaced_once() {
     let (sandbox, nexus) = signed_in();
     let error = |param: &str, message: &str| {
         let error =
@@ -197,7 +197,7 @@ fn a_field_that_is_refused_by_name_is_written_differently_once() {
 }
 
 #[test]
-fn the_base_may_be_the_whole_url_of_the_questions() {
+fn api_url_may_be_the_whole_url_of_completions() {
     let sandbox = sandbox(Settings { prefix: "/gateway".into(), ..Settings::default() });
     let nexus = Nexus::new();
     let config = crate::nexus::config(&sandbox, "dialect = 'openai'");

@@ -13,7 +13,7 @@ use crate::chat::{delta, signed_in, stop, stop_reason};
 use crate::nexus::{Nexus, block_on, lifetime, signal};
 use crate::stored::Stored;
 
-/// More than a pipe holds, in pieces that one write would not take either.
+/// More than a pipe holds.
 const PIECES: usize = 40;
 
 fn piece(number: usize) -> String {
@@ -25,16 +25,16 @@ fn long_answer() -> Vec<Piece> {
     text.chain([stop_reason("end_turn"), stop()]).collect()
 }
 
-/// Waits until a pipe takes nothing more, and lets go of its end.
+/// Waits until a pipe is full.
 fn until_full(writer: PipeWriter) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    // A pipe tells its reader that something came, and nobody that it is full.
+    // Nothing signals that a pipe has become full.
     while poll(&mut [PollFd::new(&writer, PollFlags::OUT)], Some(&Timespec::default())).unwrap() > 0 {
         std::thread::yield_now();
     }
 }
 
-/// A chat that has filled its pipe, and the pipe.
+/// Starts a chat that fills its stdout.
 fn stuck(nexus: &Nexus, words: &[&str]) -> (Child, PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
     let ours = writer.try_clone().unwrap();
@@ -44,7 +44,7 @@ fn stuck(nexus: &Nexus, words: &[&str]) -> (Child, PipeReader) {
 }
 
 #[test]
-fn a_signal_ends_it_though_nobody_reads() {
+fn a_signal_ends_a_command_whose_output_is_not_read() {
     let (sandbox, nexus) = signed_in();
     for form in ["text", "json", "stream-json"] {
         for (name, code) in [("INT", 130), ("TERM", 143)] {
@@ -64,7 +64,7 @@ fn a_signal_ends_it_though_nobody_reads() {
 }
 
 #[test]
-fn a_reader_who_leaves_after_a_pause_ends_it_quietly() {
+fn a_pipe_closed_after_a_pause_is_success() {
     let (sandbox, nexus) = signed_in();
     for form in ["text", "json", "stream-json"] {
         sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
@@ -75,7 +75,7 @@ fn a_reader_who_leaves_after_a_pause_ends_it_quietly() {
 }
 
 #[test]
-fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
+fn a_background_refresh_is_saved_while_the_reader_pauses() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
     Stored::open(nexus.home()).pass(3_500);
@@ -86,7 +86,7 @@ fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
     let (child, mut reader) = stuck(&nexus, &["x"]);
     block_on(renewal.arrived(1));
     renewal.open();
-    // The store is all that can be seen of a process that nobody reads from.
+    // The saved session is the only sign of progress.
     block_on(async {
         while generation() == before {
             tokio::task::yield_now().await;

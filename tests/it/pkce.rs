@@ -100,7 +100,7 @@ fn the_url_has_each_parameter_of_the_standards_once_and_no_other() {
 }
 
 #[test]
-fn the_url_keeps_the_query_of_the_endpoint_and_adds_configured_parameters() {
+fn the_url_keeps_the_endpoints_query_and_adds_configured_parameters() {
     let mut provider = provider();
     provider.authorize_url = Url::parse("https://id.example.com/a?tenant=t%2B1").ok();
     provider.authorize_params = BTreeMap::from([("audience".into(), "llm & co".into())]);
@@ -167,7 +167,7 @@ answers! {
 }
 
 #[test]
-fn a_servers_words_are_cleaned_and_cut() {
+fn an_error_description_is_cleaned_and_cut() {
     let attempt = attempt();
     let query =
         format!("error=access_denied&error_description=No%1b[2J%0athanks{}&state={}", "x".repeat(900), attempt.state());

@@ -56,7 +56,7 @@ fn replaced_and_deleted_tokens_are_erased_from_the_file() {
         || -> Vec<Vec<u8>> { vec![store().query_row("SELECT sealed FROM session", [], |row| row.get(0)).unwrap()] };
     let lie = |values: &[Vec<u8>]| {
         let file = fs::read(nexus.path("data/sessions.db")).unwrap();
-        // The beginning and the end of each: a long one lies on several pages.
+        // The beginning and the end, which are on different pages.
         let parts = values.iter().flat_map(|value| [&value[..24], &value[value.len() - 24..]]);
         parts.filter(|part| file.windows(24).any(|window| window == *part)).count()
     };
@@ -90,7 +90,7 @@ fn the_browser_is_given_no_secret() {
         told.display()
     );
     nexus.write("browser", &text, 0o700);
-    // A pipe with a name: reading it waits for the browser, and ends with it.
+    // A named pipe: reading it waits for the browser.
     assert!(Command::new("mkfifo").arg(&told).status().unwrap().success());
     nexus.set("CLAUDE_CODE_CLIENT_SECRET", CLIENT_SECRET);
     nexus.set("BROWSER", &nexus.path("browser").to_string_lossy());

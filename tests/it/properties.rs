@@ -69,7 +69,7 @@ proptest! {
 }
 
 #[test]
-fn of_everything_that_the_fuzzers_have_kept() {
+fn of_the_corpus() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/properties/corpus");
     for (name, holds) in PROPERTIES {
         let kept: Vec<_> = fs::read_dir(corpus.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -32,7 +32,7 @@ fn signed_in() -> (Sandbox, Nexus) {
     (sandbox, nexus)
 }
 
-/// What the last question asked: model, longest answer, system prompt, prompt.
+/// Model, `max_tokens`, system prompt and prompt of the last request.
 fn asked(sandbox: &Sandbox) -> Value {
     let body = sandbox.requests_to(Endpoint::Messages).last().unwrap().json();
     json!([body["model"], body["max_tokens"], body["system"], body["messages"][0]["content"]])
@@ -63,7 +63,7 @@ fn a_template_is_filled_and_flags_beat_it() {
 }
 
 #[test]
-fn what_a_template_lacks_is_said_before_anything_is_asked() {
+fn missing_values_are_reported_before_any_request() {
     let (sandbox, nexus) = signed_in();
     let before = sandbox.requests().len();
     for (words, said, cure) in [
@@ -122,7 +122,7 @@ fn the_system_prompt_may_be_a_file() {
 }
 
 #[test]
-fn an_alias_stands_for_a_model_wherever_one_is_named() {
+fn an_alias_may_replace_a_model_id() {
     let (sandbox, nexus) = signed_in();
     nexus.run(&["chat", "-m", "quick", "x"]).ok();
     assert_eq!(asked(&sandbox)[0], "sandbox-small");
@@ -141,7 +141,7 @@ fn an_alias_stands_for_a_model_wherever_one_is_named() {
 }
 
 #[test]
-fn a_mistyped_model_is_answered_with_the_name_that_is_near() {
+fn a_mistyped_model_suggests_the_nearest() {
     let (sandbox, nexus) = signed_in();
     nexus.configure(&format!("{}[aliases]\nfast = 'sandbox-small'\n", config(&sandbox, "")));
     let anyway = "If not, `nexus models` lists the models; check `api_url` if that fails too";
@@ -158,7 +158,7 @@ fn a_mistyped_model_is_answered_with_the_name_that_is_near() {
 }
 
 #[test]
-fn a_value_of_another_kind_is_told_in_words() {
+fn a_value_of_the_wrong_type_is_reported() {
     let nexus = Nexus::new();
     fs::create_dir(nexus.path("templates")).unwrap();
     for (toml, said) in [

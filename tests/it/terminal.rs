@@ -1,7 +1,5 @@
-//! The program in a real pseudo-terminal, and the screen a person would see.
-//!
-//! The screens of `snapshots/answer.md` are drawn by `NEXUS_WRITE_SNAPSHOTS=1 cargo test --test it
-//! terminal`; without that variable they are only compared.
+//! The program in a pseudo-terminal, and its screen. `NEXUS_WRITE_SNAPSHOTS=1 cargo test --test it terminal` writes the
+//! snapshots.
 
 #![cfg(unix)]
 
@@ -22,17 +20,17 @@ use serde_json::json;
 use crate::chat::{delta, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
 
-/// Nothing here takes nearly as long.
+/// A program that runs longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Rows enough that nothing scrolls away.
+/// Enough rows that nothing scrolls.
 const ROWS: u16 = 150;
 
 /// A program at a terminal.
 pub(crate) struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
-    /// Held to the end: dropped, it types a line's end.
+    /// Kept open: dropping it sends a newline.
     keys: Box<dyn Write + Send>,
     said: Arc<(Mutex<Said>, Condvar)>,
     columns: u16,
@@ -44,7 +42,7 @@ struct Said {
     ended: bool,
 }
 
-/// All that a program left behind.
+/// The output and the exit code of a program.
 pub(crate) struct Left {
     pub(crate) screen: String,
     pub(crate) bytes: String,
@@ -77,7 +75,7 @@ impl Terminal {
         thread::spawn(move || {
             let mut bytes = [0; 4_096];
             loop {
-                // A terminal that nobody holds any more is an error on some systems, an end on others.
+                // A closed terminal is an error on some systems and an end of file on others.
                 let read = reader.read(&mut bytes).unwrap_or(0);
                 let mut said = heard.0.lock().unwrap();
                 said.bytes.extend_from_slice(&bytes[..read]);
@@ -92,7 +90,7 @@ impl Terminal {
         Self { child, master: pair.master, keys, said, columns }
     }
 
-    /// Waits until the screen has this property.
+    /// Waits until the screen matches.
     pub(crate) fn until(&self, has: impl Fn(&str) -> bool) {
         let said = self.said.0.lock().unwrap();
         let (said, _) = self
@@ -112,7 +110,7 @@ impl Terminal {
         self.child.process_id().unwrap()
     }
 
-    /// Whether the terminal shows what is typed by itself, as it does where nobody edits a line.
+    /// Whether the terminal echoes typed characters.
     #[cfg(unix)]
     pub(crate) fn echoes(&self) -> bool {
         let modes = format!("{:?}", self.master.get_termios().unwrap().local_flags);
@@ -137,7 +135,7 @@ impl Terminal {
     }
 }
 
-/// What a terminal shows of these bytes, without empty lines at the end.
+/// The screen after these bytes, without empty lines at the end.
 fn screen(bytes: &[u8], columns: u16) -> String {
     let size = |lines| NonZeroU16::new(lines).unwrap();
     let mut parser = vt100::Parser::new(size(ROWS), size(columns), 0);
@@ -150,7 +148,7 @@ fn ending() -> [Piece; 2] {
     [stop_reason("end_turn"), stop()]
 }
 
-/// A stream of this text in pieces of so many characters.
+/// A stream of this text in pieces of this many characters.
 fn answer(text: &str, length: usize) -> Answer {
     let characters: Vec<_> = text.chars().collect();
     let pieces = characters.chunks(length).map(|piece| delta(&piece.iter().collect::<String>()));
@@ -173,7 +171,7 @@ fn assert_kept(name: &str, screen: &str) {
 }
 
 #[test]
-fn an_answer_is_laid_out_and_the_same_however_it_comes() {
+fn an_answer_is_laid_out_the_same_in_any_pieces() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
     for columns in [40, 80] {
@@ -187,7 +185,7 @@ fn an_answer_is_laid_out_and_the_same_however_it_comes() {
 }
 
 #[test]
-fn colours_are_kept_too() {
+fn the_colours_match_the_snapshot() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
     sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, 5))]);
@@ -197,7 +195,7 @@ fn colours_are_kept_too() {
 }
 
 #[test]
-fn an_answer_is_plain_where_that_is_wanted() {
+fn no_color_dumb_terminals_and_raw_disable_styles() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = "# Title\n\n- *one* `two`\n\n\u{1b}[2Jx\n";
     for (words, variables, shown) in [
@@ -230,7 +228,7 @@ fn text_is_as_wide_as_columns_says_and_at_most_100_columns() {
 }
 
 #[test]
-fn the_reference_of_the_configuration_fits_the_terminal() {
+fn help_config_fits_the_terminal() {
     let left = Terminal::open(&Nexus::new(), &["help", "config"], 60).finish();
     let longest = left.bytes.lines().filter(|line| line.starts_with("      ")).map(|line| line.chars().count()).max();
     assert!(longest.is_some_and(|columns| (50..=60).contains(&columns)), "{longest:?} in {}", left.bytes);
@@ -238,7 +236,7 @@ fn the_reference_of_the_configuration_fits_the_terminal() {
 }
 
 #[test]
-fn a_terminal_that_was_made_narrower_is_noticed() {
+fn resizing_the_terminal_changes_the_layout() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [delta("one two three four\n\n"), Piece::Wait(gate.clone()), delta("one two three four\n")];
@@ -252,7 +250,7 @@ fn a_terminal_that_was_made_narrower_is_noticed() {
 }
 
 #[test]
-fn what_is_waited_for_is_told_until_the_first_words() {
+fn progress_is_shown_until_the_first_text() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let host = sandbox.origin().replace("http://", "");
     let (refreshed, begun, answered) = (Gate::new(), Gate::new(), Gate::new());
@@ -281,10 +279,10 @@ fn what_is_waited_for_is_told_until_the_first_words() {
 }
 
 #[test]
-fn a_connection_that_is_long_in_coming_is_told_from_an_answer_that_is() {
+fn progress_shows_a_slow_connection() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    // Says no word of TLS: hangs up on the sign-in, which wants the models, and keeps who comes later.
+    // Sends nothing: closes the connection of the sign-in, which lists the models, and keeps later ones.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = mute.local_addr().unwrap().to_string();
     let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
@@ -311,7 +309,7 @@ fn a_connection_that_is_long_in_coming_is_told_from_an_answer_that_is() {
 }
 
 #[test]
-fn other_lines_stand_above_what_is_waited_for() {
+fn other_lines_appear_above_the_progress_line() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [Piece::Wait(gate.clone()), Piece::Break];
@@ -325,7 +323,7 @@ fn other_lines_stand_above_what_is_waited_for() {
 }
 
 #[test]
-fn what_was_held_back_is_shown_when_somebody_interrupts() {
+fn an_interrupt_prints_the_text_that_was_held_back() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [delta("one **two"), Piece::Wait(gate.clone())];

@@ -43,7 +43,7 @@ fn assert_harmless(said: &str) {
 }
 
 #[test]
-fn an_answer_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
+fn an_answer_is_escaped_on_a_terminal_only() {
     let (nexus, sandbox) = acting();
     let ask = &["chat", "--model", "m", "x"];
     sandbox.script(Endpoint::Messages, [answer(ACTS), answer(ACTS)]);
@@ -52,14 +52,14 @@ fn an_answer_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
 }
 
 #[test]
-fn a_list_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
+fn a_list_is_escaped_on_a_terminal_only() {
     let (nexus, _sandbox) = acting();
     assert_eq!(on_a_terminal(&nexus, &["models"]), format!("m{SEEN}n\r\n"));
     assert_eq!(nexus.run(&["models"]).ok(), format!("m{ACTS}n\n"));
 }
 
 #[test]
-fn an_object_is_the_same_object_on_a_terminal_and_does_not_act() {
+fn json_has_the_same_value_on_a_terminal() {
     let (nexus, sandbox) = acting();
     for words in [
         &["oauth", "status", "--json"][..],
@@ -81,7 +81,7 @@ fn an_object_is_the_same_object_on_a_terminal_and_does_not_act() {
 }
 
 #[test]
-fn what_goes_wrong_does_not_act() {
+fn errors_are_escaped() {
     let (nexus, sandbox) = acting();
     let refusal = json!({ "type": "error", "error": { "type": ACTS, "message": format!("no{ACTS}\r\nerror: yes") } });
     let page = format!("<title>{ACTS}</title>");
@@ -102,7 +102,7 @@ fn what_goes_wrong_does_not_act() {
 }
 
 #[test]
-fn what_was_said_wrongly_does_not_act() {
+fn usage_errors_are_escaped() {
     let (nexus, _sandbox) = acting();
     let word = format!("--x{ACTS}");
     for words in [&["chat", &*word][..], &[&word], &["chat", "--provider", ACTS, "x"], &["oauth", "start", "-p", ACTS]]

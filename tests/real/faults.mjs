@@ -1,5 +1,5 @@
-// The chat against two servers from PyPI whose trade is misbehaviour: llmock, which also judges its
-// clients, and mock-ai-api, which sends an error as the first event of a stream. Both take any bearer.
+// Two servers from PyPI that simulate failures: llmock, which also judges its clients, and mock-ai-api, which sends an
+// error as the first event of a stream. Both accept any bearer.
 
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -24,7 +24,6 @@ export async function start({ freePort, children }) {
   return { llmock, mock };
 }
 
-/** What nexus is told of the two. */
 export const configuration = ({ llmock, mock }, client) => `
 [provider.llmock]
 ${client}
@@ -37,7 +36,6 @@ api_url = "${mock}"
 model = "m"
 `;
 
-/** llmock, and its judgement. */
 export async function judged({ faults, nexus, server, signIn }) {
   const { page, ran } = await signIn('ada', ['--provider', 'llmock']);
   await page.context().close();
@@ -47,7 +45,7 @@ export async function judged({ faults, nexus, server, signIn }) {
     const answer = await fetch(`${faults.llmock}/_llmock/${path}`, body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
     return answer.json();
   };
-  /** Asks with these faults waiting: the object that came, what was said, and how often was asked. */
+  /** Asks with these faults. Returns the object, stderr, and the number of requests. */
   const ask = async (behaviors, ...more) => {
     await call('reset', {});
     await call('scenario', { behaviors });
@@ -86,8 +84,7 @@ export async function judged({ faults, nexus, server, signIn }) {
     const cut = await ask([{ type: 'stream_fault', kind, after_chunks: 5 }]);
     equal(`a stream that ends by ${kind} is no answer`, [cut.code, cut.count, cut.object.answer, cut.object.error.reason], [1, 1, null, 'answer_cut']);
     expect('its text is told apart', cut.object.partial?.length > 0, 'some text', cut.object.partial);
-    // It cannot see an exit code, and takes whoever does not ask again for one who noticed nothing.
-    // Half the answer was there, so nexus does not.
+    // llmock cannot see the exit code, and expects a retry; nexus does not retry half an answer.
     if (kind === 'disconnect') content(`how ${kind} was taken`, cut);
     const early = await ask([{ type: 'stream_fault', kind, after_chunks: 2 }]);
     equal(`by ${kind} before any text: asked again, and answered`, [early.code, early.count], [0, 2]);
@@ -102,7 +99,6 @@ export async function judged({ faults, nexus, server, signIn }) {
   equal('what does not begin in time is overdue', [slow.code, slow.object.error.reason], [75, 'overdue']);
 }
 
-/** mock-ai-api, and its error event. */
 export async function errorEvent({ nexus, signIn }) {
   const { page, ran } = await signIn('ada', ['--provider', 'mock']);
   await page.context().close();

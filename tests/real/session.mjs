@@ -1,11 +1,10 @@
-// What a session is good for, how it is renewed, how it is kept, and how it ends.
+// Use, refresh and end of a session.
 
 import { CONFIDENTIAL, PUBLIC } from './authorization_server.mjs';
 import { contains, equal, expect, leaks, matches } from './check.mjs';
 import { fingerprint } from './gateway.mjs';
 import { ANSWERS, LONG, PREFIX } from './stage.mjs';
 
-/** Using the session. */
 export async function use({ gateway, lastGrant, nexus, server, status }) {
   const line = await nexus.run(['oauth', 'status']);
   matches('oauth status', line.stdout, /^Token active, expires in (\d+ minutes|1\.0 hours), auto-refresh enabled\n$/);
@@ -47,7 +46,6 @@ export async function use({ gateway, lastGrant, nexus, server, status }) {
   equal('nothing of this needed a refresh', server.count('refresh_token'), 0);
 }
 
-/** A token that has expired is renewed before it is used. */
 export async function renewal({ expire, gateway, lastGrant, nexus, server, status }) {
   await expire();
   const before = server.count('refresh_token');
@@ -64,7 +62,6 @@ export async function renewal({ expire, gateway, lastGrant, nexus, server, statu
   equal('oauth status', (await status()).state, 'active');
 }
 
-/** Twelve at once renew once. */
 export async function twelveAtOnce({ expire, lastGrant, nexus, server }) {
   await expire();
   const before = server.count('refresh_token');
@@ -76,7 +73,6 @@ export async function twelveAtOnce({ expire, lastGrant, nexus, server }) {
   equal('the server saw no token twice', server.log.errors, []);
 }
 
-/** A token the gateway refuses is renewed once. */
 export async function refusedToken({ gateway, lastGrant, nexus, server, status }) {
   const before = server.count('refresh_token');
   const requests = gateway.log.length;
@@ -92,7 +88,6 @@ export async function refusedToken({ gateway, lastGrant, nexus, server, status }
   equal('another program may use what oauth token prints', answer.status, 200);
 }
 
-/** A session the server has ended. */
 export async function endedByServer({ nexus, server, status }) {
   await server.revokeGrant(server.log.grants.findLast(({ client }) => client === CONFIDENTIAL.id).accessToken);
   const args = ['--provider', 'confidential'];
@@ -108,7 +103,6 @@ export async function endedByServer({ nexus, server, status }) {
   equal('oauth logout forgets it', (await nexus.run(['oauth', 'logout', ...args])).code, 0);
 }
 
-/** Signing out. */
 export async function signOut({ gateway, nexus, server, status }) {
   equal('there is a session', (await status()).state, 'active');
   const { accessToken, refreshToken } = server.log.grants.findLast(({ client }) => client === PUBLIC.id);
@@ -126,7 +120,6 @@ export async function signOut({ gateway, nexus, server, status }) {
   matches('oauth status', (await nexus.run(['oauth', 'status'])).stdout, /^Not signed in: run nexus oauth start( --provider real)?\n$/);
 }
 
-/** Nothing leaked. */
 export async function silence({ nexus }) {
   const spoken = nexus.transcript.filter(({ args, stdout, stderr }) => leaks(stderr) || (args[1] !== 'token' && leaks(stdout)));
   equal('no output holds a token or a secret but that of oauth token', spoken.map(({ args }) => args.join(' ')), []);

@@ -157,7 +157,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
 ];
 
 #[test]
-fn no_configuration_costs_the_session_or_sends_it_elsewhere() {
+fn no_configuration_costs_the_session_or_sends_it_to_another_server() {
     every_row(ROWS, |row| {
         let (nexus, sandbox) = signed_in(Settings::default(), "");
         let asked = sandbox.requests().len();

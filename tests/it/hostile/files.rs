@@ -240,7 +240,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
     row("a link where room is to be made", WRITE, |home| symlink(home.join(DATABASE), room(home)).unwrap(), UNSAVED, 0),
 ];
 
-/// What only root can do to somebody.
+/// Cases that only root can set up.
 const BY_ROOT: &[Row<Harm>] = &[
     row(
         "a database of another user",
@@ -301,7 +301,7 @@ fn no_file_problem_costs_the_session() {
     }
 }
 
-/// Whether this is root, who owns its own entry in /proc.
+/// Whether this process is root: the owner of its entry in /proc.
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
