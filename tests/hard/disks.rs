@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, approve, block_on, lifetime, sandbox, visit};
@@ -104,17 +104,22 @@ impl Drop for Disk<'_> {
 
 const FULL: &str = "error: [HOME]/data/sessions.db: the disk is full\n  free some space, then run the command again\n";
 
-#[test]
-fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
-    let (sandbox, nexus) = Nexus::expired();
-    let disk = Disk::under(&nexus, "data", "size=1m");
+/// Fills the disk: a refresh fails before the token is spent, and works when there is space again.
+fn assert_no_refresh_until_free(sandbox: &Sandbox, disk: &Disk<'_>, message: &str) {
     disk.fill();
-    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: FULL);
-    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
+    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: message);
+    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no space");
     assert_eq!(sandbox.refreshes_asked(), 0);
     disk.free();
     disk.run(&["oauth", "token"]).ok();
     assert_eq!(sandbox.refreshes_asked(), 1);
+}
+
+#[test]
+fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
+    let (sandbox, nexus) = Nexus::expired();
+    let disk = Disk::under(&nexus, "data", "size=1m");
+    assert_no_refresh_until_free(&sandbox, &disk, FULL);
 }
 
 #[test]
@@ -125,15 +130,9 @@ fn a_used_up_quota_is_reported_differently_from_a_full_disk() {
         let said = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
         return std::io::stderr().write_all(said.as_bytes()).unwrap();
     };
-    disk.fill();
     let said = "error: [HOME]/data/sessions.db: your share of the disk is used up\n  remove files of yours, then run the \
                 command again\n";
-    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: said);
-    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
-    assert_eq!(sandbox.refreshes_asked(), 0);
-    disk.free();
-    disk.run(&["oauth", "token"]).ok();
-    assert_eq!(sandbox.refreshes_asked(), 1);
+    assert_no_refresh_until_free(&sandbox, &disk, said);
 }
 
 #[test]

@@ -75,7 +75,7 @@ def main():
         os.execv(program[0], program)
     os.waitpid(child, 0)
     if ptrace(SETOPTIONS, child, 0, OPTIONS) != 0:
-        sys.exit("kill_at.py: this machine lets nobody trace")
+        sys.exit("kill_at.py: this machine does not allow tracing")
     ptrace(CONT_TO_CALL, child)
     count, started, ended, seen = 0, False, None, {child}
     while True:

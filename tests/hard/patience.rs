@@ -2,7 +2,7 @@
 
 use nexus::sandbox::{Endpoint, Gate, Scripted};
 
-use crate::nexus::{Nexus, block_on, lifetime, signal};
+use crate::nexus::{Nexus, lifetime, signal};
 
 #[test]
 fn an_interrupted_refresh_still_ends_at_the_timeout() {

@@ -22,22 +22,17 @@ struct Setup {
 }
 
 async fn setup(settings: Settings) -> Setup {
-    setup_telling(tempfile::tempdir().unwrap(), settings, |_| {}).await
+    setup_with(nexus::now, tempfile::tempdir().unwrap(), settings, |_| {}).await
 }
 
-/// Like [`setup`], with a receiver of notices.
-async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&Notice) + Send + Sync + 'static) -> Setup {
-    setup_at(nexus::now, home, settings, told).await
-}
-
-async fn setup_at(
+async fn setup_with(
     clock: fn() -> i64,
     home: TempDir,
     settings: Settings,
-    told: impl Fn(&Notice) + Send + Sync + 'static,
+    notice: impl Fn(&Notice) + Send + Sync + 'static,
 ) -> Setup {
     let sandbox = Sandbox::start(settings).await.unwrap();
-    let client = Client::new(provider(&sandbox), &Folders::under(home.path()), clock, Arc::new(told));
+    let client = Client::new(provider(&sandbox), &Folders::under(home.path()), clock, Arc::new(notice));
     Setup { home, sandbox, client }
 }
 
@@ -80,7 +75,7 @@ fn after_two_failures_no_request_is_sent_for_a_moment() {
         for trouble in [Scripted::text(503, "text/plain", "busy"), Scripted::Close] {
             let born_dead = lifetime(0);
             let home = tempfile::tempdir().unwrap();
-            let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, born_dead, |_| {}).await;
+            let setup = setup_with(|| CLOCK.load(Ordering::Relaxed), home, born_dead, |_| {}).await;
             setup.sign_in().await.unwrap();
             setup.sandbox.script(Endpoint::Token, std::iter::repeat_n(trouble, 3));
             // One failure is retried at once; after two, no request is sent for some seconds.
@@ -101,7 +96,7 @@ fn an_old_failure_does_not_stop_a_new_refresh() {
     static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
     block_on(async {
         let home = tempfile::tempdir().unwrap();
-        let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, Settings::default(), |_| {}).await;
+        let setup = setup_with(|| CLOCK.load(Ordering::Relaxed), home, Settings::default(), |_| {}).await;
         setup.sign_in().await.unwrap();
         let seen = setup.client.load("ada").await.unwrap();
         setup.sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
@@ -165,7 +160,7 @@ fn saving_a_session_is_retried() {
                 fs::set_permissions(&key, open_to_others.clone()).unwrap();
             }
         };
-        let setup = setup_telling(home, Settings::default(), met).await;
+        let setup = setup_with(nexus::now, home, Settings::default(), met).await;
         let gate = Gate::new();
         setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
         let (signed_in, ()) = tokio::join!(setup.sign_in(), async {

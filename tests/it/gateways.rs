@@ -144,7 +144,7 @@ fn each_unusual_response_works_or_is_reported() {
         ("empty JSON", Scripted::text(200, "application/json", ""), 1, "", NOTHING.into()),
         ("nothing, of no kind", Scripted::text(200, "", ""), 1, "", NOTHING.into()),
         (
-            "JSON of somebody else's",
+            "JSON of another API",
             Scripted::json(200, &json!({ "status": "error", "detail": "tenant unknown" })),
             1,
             "",

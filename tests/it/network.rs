@@ -212,10 +212,10 @@ fn a_proxy_that_refuses_is_temporary_and_its_password_is_hidden() {
 #[test]
 fn an_unreachable_proxy_is_named() {
     let sandbox = sandbox(Settings::default());
-    let nobody = deaf(0).unwrap();
+    let unused = deaf(0).unwrap();
     let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
     trust(&mut nexus, &Authority::new());
-    let port = nobody.local_addr().unwrap().port();
+    let port = unused.local_addr().unwrap().port();
     nexus.set("HTTPS_PROXY", &format!("http://ada:hush@127.0.0.1:{port}"));
     let said = format!("error: cannot reach [SERVER]: by way of the proxy 127.0.0.1:{port}: ");
     let output = signed_in(&nexus);
@@ -256,7 +256,7 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
          {CHECK_CERTIFICATE}"
     );
     assert_output!(signed_in(&nexus), 1, stdout: "", stderr: &*untrusted);
-    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "no code goes to a server that may be anybody");
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "no code is sent to an untrusted server");
 
     trust(&mut nexus, &authority);
     assert_output!(signed_in(&nexus), 0, stdout: "", stderr: SIGNED_IN);
@@ -337,22 +337,22 @@ fn deaf(port: u16) -> std::io::Result<tokio::net::TcpSocket> {
 #[test]
 fn a_refused_connection_is_temporary() {
     let sandbox = sandbox(Settings::default());
-    let nobody = deaf(0).unwrap();
-    let port = nobody.local_addr().unwrap().port();
+    let unused = deaf(0).unwrap();
+    let port = unused.local_addr().unwrap().port();
     let refused = format!("error: cannot reach [SERVER]: Connection refused (os error 111)\n{CHECK_NETWORK}");
 
     let nexus = home_at(&sandbox, &format!("http://127.0.0.1:{port}"));
     assert_output!(signed_in(&nexus), 75, stdout: "", stderr: &*refused);
 
-    let (nexus, _nobody) = loop {
+    let (nexus, _unused) = loop {
         let sandbox = self::sandbox(Settings::default());
         let nexus = home_at(&sandbox, &sandbox.origin());
         nexus.sign_in();
         let port = sandbox.origin().rsplit(':').next().unwrap().parse().unwrap();
         drop(sandbox);
         // Another test may have taken the port.
-        if let Ok(nobody) = deaf(port) {
-            break (nexus, nobody);
+        if let Ok(unused) = deaf(port) {
+            break (nexus, unused);
         }
     };
     assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), 75, stdout: "", stderr: &*refused);

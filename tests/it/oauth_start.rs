@@ -219,7 +219,7 @@ fn signing_in_with_another_account_revokes_the_old_session() {
     let token_extra = json!({ "grant_id": null }).as_object().unwrap().clone();
     let (sandbox, nexus) = Nexus::signed_in(Settings { token_extra, ..Settings::default() });
     let first = nexus.run(&["oauth", "token"]).ok();
-    sandbox.change(|settings| settings.account = "somebody@sandbox.example".into());
+    sandbox.change(|settings| settings.account = "other@sandbox.example".into());
     let (output, ..) = signed_in(&nexus);
     assert!(
         verdict(&output).starts_with("note: the earlier session was revoked at [SERVER]\nSigned in as "),

@@ -92,14 +92,21 @@ impl Terminal {
 
     /// Waits until the screen matches.
     pub(crate) fn until(&self, has: impl Fn(&str) -> bool) {
-        let said = self.said.0.lock().unwrap();
-        let (said, _) = self
-            .said
-            .1
-            .wait_timeout_while(said, LIMIT, |said| !said.ended && !has(&screen(&said.bytes, self.columns)))
-            .unwrap();
-        let screen = screen(&said.bytes, self.columns);
+        let screen = self.wait(|said| said.ended || has(&screen(&said.bytes, self.columns)));
         assert!(has(&screen), "{screen}");
+    }
+
+    /// Waits until the program has ended.
+    pub(crate) fn until_ended(&self) {
+        self.wait(|said| said.ended);
+    }
+
+    fn wait(&self, done: impl Fn(&Said) -> bool) -> String {
+        let said = self.said.0.lock().unwrap();
+        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !done(said)).unwrap();
+        let screen = screen(&said.bytes, self.columns);
+        assert!(!timeout.timed_out(), "{screen} is still shown");
+        screen
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
@@ -117,21 +124,10 @@ impl Terminal {
         modes.split(|c: char| !c.is_alphanumeric()).any(|mode| mode == "ECHO")
     }
 
-    /// Waits until the program has ended.
-    pub(crate) fn until_ended(&self) {
-        let said = self.said.0.lock().unwrap();
-        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !said.ended).unwrap();
-        assert!(!timeout.timed_out(), "{} is still running", screen(&said.bytes, self.columns));
-    }
-
     pub(crate) fn finish(mut self) -> Left {
-        let said = self.said.0.lock().unwrap();
-        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !said.ended).unwrap();
-        assert!(!timeout.timed_out(), "{} is still running", screen(&said.bytes, self.columns));
-        let bytes = String::from_utf8(said.bytes.clone()).unwrap();
-        drop(said);
-        let code = self.child.wait().unwrap().exit_code();
-        Left { screen: screen(bytes.as_bytes(), self.columns), bytes, code }
+        let screen = self.wait(|said| said.ended);
+        let bytes = String::from_utf8(self.said.0.lock().unwrap().bytes.clone()).unwrap();
+        Left { screen, bytes, code: self.child.wait().unwrap().exit_code() }
     }
 }
 

@@ -83,7 +83,7 @@ fn a_hundred_processes_share_one_failure_and_the_session_is_kept() {
         // The stderr of the one that sent the request is not read here.
         let told = outputs.iter().filter(|output| output.stderr.contains(&said)).count();
         assert_eq!(told, 99, "{outputs:?}");
-        assert_eq!(sandbox.refreshes_asked(), 1, "nobody tried again for what the others knew already");
+        assert_eq!(sandbox.refreshes_asked(), 1, "the failure was shared");
         nexus.run(&["oauth", "token"]).ok();
         assert_eq!(sandbox.refreshes(), 1, "the refresh token was kept, and is good");
     }
@@ -150,7 +150,7 @@ fn a_killed_refresh_is_reported_if_the_session_is_lost() {
         let times = [cut_off, at].map(|time| nexus::internal::time::parse_rfc3339(time).unwrap());
         assert!(times.is_sorted(), "{output}");
     }
-    assert_eq!(sandbox.refreshes_asked(), 2, "and nobody knocks any more");
+    assert_eq!(sandbox.refreshes_asked(), 2, "an ended session is not refreshed");
 }
 
 /// A copy of the home has no lock in common with it. While a refresh waits, the copy does `first` and its database is

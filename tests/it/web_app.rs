@@ -200,7 +200,7 @@ fn two_users_have_separate_sessions() {
     assert_eq!(owners.len(), 2);
     for browser in [&ada, &bob] {
         let cookie = &browser.cookies.lock().unwrap()["user"];
-        assert!(!owners.contains(cookie), "whoever reads the database must not find a cookie to use");
+        assert!(!owners.contains(cookie), "the database must not contain a usable cookie");
     }
 }
 
@@ -367,7 +367,7 @@ fn ctrl_c_waits_until_a_refresh_is_saved() {
             // The browser closes the connection before the new tokens arrive.
             let asked = browser.ask(&app, "never mind");
             tokio::select! {
-                _ = asked => panic!("nobody can have answered"),
+                _ = asked => panic!("the server has not answered"),
                 () = gate.arrived(1) => {}
             }
         }

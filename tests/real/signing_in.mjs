@@ -10,7 +10,7 @@ export async function publicClient({ browser, lastGrant, nexus, server, signIn }
   equal('the browser was sent to the authorization endpoint', asked.origin + asked.pathname, `${server.issuer}/auth`);
   equal('with PKCE, S256', asked.searchParams.get('code_challenge_method'), 'S256');
   matches('and a challenge of 256 bits', asked.searchParams.get('code_challenge') ?? '', /^[\w-]{43}$/);
-  matches('a state nobody guesses', asked.searchParams.get('state') ?? '', /^[\w-]{22,}$/);
+  matches('a random state', asked.searchParams.get('state') ?? '', /^[\w-]{22,}$/);
   matches('and any free port', redirectUri, /^http:\/\/127\.0\.0\.1:[1-9]\d*\/callback$/);
   matches('the final page says so', text, /signed in/i);
   equal('the final page made the browser complain of nothing', page.complaints, []);
@@ -28,7 +28,7 @@ export async function publicClient({ browser, lastGrant, nexus, server, signIn }
 export async function again({ lastGrant, nexus, server, signIn, status }) {
   const first = lastGrant();
   const { page, ran } = await signIn('mary');
-  equal('oauth start as somebody else ends well', ran.code, 0);
+  equal('oauth start with another account ends well', ran.code, 0);
   equal('that is who is signed in now', (await status()).account, 'mary@example.test');
   equal('the replaced session was revoked', (await server.introspect(first.refreshToken)).active, false);
   equal('the new one is good', (await server.introspect(lastGrant().accessToken)).active, true);
@@ -95,7 +95,7 @@ export async function refusal({ browser, nexus, server, status }) {
   const ran = await command.done;
   equal('oauth start exits 4, stdout empty', [ran.code, ran.stdout], [4, '']);
   matches('and says that the server was told no', ran.stderr, /access_denied|denied|refused/);
-  equal('nobody is signed in', (await status()).state, 'none');
+  equal('no session is left', (await status()).state, 'none');
 }
 
 export async function unknownClient({ browser, nexus, server }) {

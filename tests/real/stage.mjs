@@ -12,7 +12,7 @@ import { program } from './nexus.mjs';
 
 const { CONFIDENTIAL, PUBLIC } = authorizationServer;
 
-export const UNKNOWN = 'nobody-registered-this';
+export const UNKNOWN = 'unregistered-client';
 
 /** The path of the API at the gateway, before `/v1`. */
 export const PREFIX = '/llm/anthropic';
@@ -30,7 +30,7 @@ export const ANSWERS = {
 };
 
 /** Thinking before an answer. */
-export const THOUGHTS = { 'think first': 'Let me see.' };
+const THOUGHTS = { 'think first': 'Let me see.' };
 
 async function freePort() {
   const probe = createServer();

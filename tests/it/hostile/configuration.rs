@@ -127,13 +127,6 @@ pub(super) const ROWS: &[Row<Does>] = &[
         2,
     ),
     row(
-        "an unknown provider",
-        |good| good.replace("'work'", "'gone'").replace("\"work\"", "\"gone\"").into(),
-        CHAT,
-        "no provider is called `gone`; known are: claude_code, work",
-        2,
-    ),
-    row(
         "another API for the session",
         |good| with(good, "api_url", "'https://evil.example'"),
         CHAT,
