@@ -116,8 +116,8 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   const lastGrant = () => server.log.grants.at(-1);
 
   /**
-   * Opens the URL of a sign-in in Chromium, says yes, and gives the page and what became of nexus.
-   * Somebody who signed in on the page `before` is still logged in there.
+   * Approves a sign-in in Chromium, and returns the page and the result of nexus. On the page `before` the user is
+   * already logged in.
    */
   async function signIn(name, args = [], { env, beforeOpening, before } = {}) {
     const command = await nexus.startWithBrowser(['oauth', 'start', '--timeout', '60s', ...args], { env });

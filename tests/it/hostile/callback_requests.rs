@@ -34,6 +34,8 @@ const fn get(name: &'static str, target: &'static str, says: &'static str) -> Ro
 }
 
 const OURS: &str = "Host: 127.0.0.1:{port}\r\n";
+const PREFLIGHT: &str = "Host: 127.0.0.1:{port}\r\nOrigin: https://evil.example\r\n\
+    Access-Control-Request-Method: GET\r\nAccess-Control-Request-Private-Network: true\r\n";
 
 const HOST: &str = "this is not the host you asked for";
 const OTHER: &str = "This answer belongs to another sign-in. It changed nothing.";
@@ -49,25 +51,8 @@ pub(super) const ROWS: &[Row<Request>] = &[
     row("no host", ("GET", "{right}", ""), HOST),
     row("another host in the request line", ("GET", "http://evil.example:{port}{right}", OURS), HOST),
     row("HEAD", ("HEAD", "{right}", OURS), METHOD),
-    row(
-        "a form that is posted",
-        (
-            "POST",
-            "{path}",
-            "Host: 127.0.0.1:{port}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n",
-        ),
-        METHOD,
-    ),
-    row(
-        "a CORS preflight",
-        (
-            "OPTIONS",
-            "{right}",
-            "Host: 127.0.0.1:{port}\r\nOrigin: https://evil.example\r\n\
-         Access-Control-Request-Method: GET\r\nAccess-Control-Request-Private-Network: true\r\n",
-        ),
-        METHOD,
-    ),
+    row("a form that is posted", ("POST", "{path}", "Host: 127.0.0.1:{port}\r\nContent-Length: 0\r\n"), METHOD),
+    row("a CORS preflight", ("OPTIONS", "{right}", PREFLIGHT), METHOD),
     row("a prefetch", ("GET", "{right}", "Host: 127.0.0.1:{port}\r\nSec-Purpose: prefetch;prerender\r\n"), AHEAD),
     get("the icon", "/favicon.ico", PATH),
     get("a path below", "{path}/?code={code}&state={state}", PATH),
