@@ -148,6 +148,8 @@ fn only_invalid_grant_ends_the_session() {
         sandbox.change(|settings| settings.account = BEFORE.into());
         sandbox.script(Endpoint::Token, [(row.does)()]);
         let output = nexus.run(&["oauth", "token"]);
+        let refreshable = nexus.run(&["oauth", "status", "--json"]).json()["auto_refresh"] == true;
+        assert_eq!(refreshable, row.left == Kept || row.code == 75, "{}: the refresh token is kept", row.name);
         // Refresh again: an unspent refresh token still works; if its successor was lost, the message says so.
         let lost = sandbox.refreshes() == 1;
         if output.code != Some(4) && output.code != Some(2) {
