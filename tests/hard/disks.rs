@@ -1,5 +1,4 @@
-//! Disks without room and disks that nobody may write to: real ones, each a small file system of its
-//! own that only this test and the commands it runs can see.
+//! Full and read-only disks: small file systems in a mount namespace of their own.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, approve, block_on, sandbox, visit};
+use crate::nexus::{Nexus, Output, approve, block_on, lifetime, sandbox, visit};
 
-/// A mount namespace in which a folder of the home is a disk of its own.
+/// A mount namespace in which a folder of the home is a separate file system.
 struct Disk<'a> {
     nexus: &'a Nexus,
     folder: PathBuf,
@@ -20,13 +19,13 @@ struct Disk<'a> {
 }
 
 impl<'a> Disk<'a> {
-    /// With these options, what was in the folder being on it.
+    /// A tmpfs with these options and the folder's files.
     fn under(nexus: &'a Nexus, folder: &str, options: &str) -> Self {
         let mounted = Self::mounted(nexus, folder, "mount -t tmpfs -o \"$1\" disk \"$0\"", options);
         mounted.expect("only root can mount")
     }
 
-    /// A large disk of which this much is one's share, where the kernel has loop devices and Btrfs.
+    /// A Btrfs with this quota, if the kernel has loop devices and Btrfs.
     fn shared(nexus: &'a Nexus, folder: &str, share: &str) -> Option<Self> {
         let mount = "image=$(mktemp); truncate -s 128M \"$image\"; mkfs.btrfs -q \"$image\" >/dev/null 2>&1; \
                      mount -o loop \"$image\" \"$0\"; rm \"$image\"; \
@@ -69,13 +68,13 @@ impl<'a> Disk<'a> {
         self.nexus.command_after(&self.enter(), words).spawn().unwrap()
     }
 
-    /// A path on the disk, as this process sees it.
+    /// A path on the disk, from outside the namespace.
     fn path(&self, name: &str) -> PathBuf {
         let inside = self.folder.join(name);
         PathBuf::from(format!("/proc/{}/root{}", self.keeper.id(), inside.display()))
     }
 
-    /// Uses up every byte that is left.
+    /// Fills the disk to the last byte.
     fn fill(&self) {
         let mut file = fs::File::create(self.path("filler")).unwrap();
         for size in [1 << 16, 4096, 1] {
@@ -103,51 +102,42 @@ impl Drop for Disk<'_> {
     }
 }
 
-fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    (sandbox, nexus)
-}
-
 const FULL: &str = "error: [HOME]/data/sessions.db: the disk is full\n  free some space, then run the command again\n";
+
+/// Fills the disk: a refresh fails before the token is spent, and works when there is space again.
+fn assert_no_refresh_until_free(sandbox: &Sandbox, disk: &Disk<'_>, message: &str) {
+    disk.fill();
+    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: message);
+    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no space");
+    assert_eq!(sandbox.refreshes_asked(), 0);
+    disk.free();
+    disk.run(&["oauth", "token"]).ok();
+    assert_eq!(sandbox.refreshes_asked(), 1);
+}
 
 #[test]
 fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
-    disk.fill();
-    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: FULL);
-    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
-    assert_eq!(sandbox.refreshes_asked(), 0);
-    disk.free();
-    disk.run(&["oauth", "token"]).ok();
-    assert_eq!(sandbox.refreshes_asked(), 1);
+    assert_no_refresh_until_free(&sandbox, &disk, FULL);
 }
 
 #[test]
-fn a_share_of_a_disk_that_is_used_up_is_told_from_a_full_disk() {
-    let (sandbox, nexus) = signed_in(0);
+fn a_used_up_quota_is_reported_differently_from_a_full_disk() {
+    let (sandbox, nexus) = Nexus::expired();
     let Some(disk) = Disk::shared(&nexus, "data", "512K") else {
-        // Past the harness, which shows nothing of a test that passes.
+        // The harness hides the output of a test that passes.
         let said = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
         return std::io::stderr().write_all(said.as_bytes()).unwrap();
     };
-    disk.fill();
     let said = "error: [HOME]/data/sessions.db: the disk quota is used up\n  delete some of your files, then \
                 run the command again\n";
-    assert_output!(disk.run(&["oauth", "token"]), 1, stdout: "", stderr: said);
-    assert_eq!(disk.run(&["oauth", "status"]).code, Some(0), "reading needs no room");
-    assert_eq!(sandbox.refreshes_asked(), 0);
-    disk.free();
-    disk.run(&["oauth", "token"]).ok();
-    assert_eq!(sandbox.refreshes_asked(), 1);
+    assert_no_refresh_until_free(&sandbox, &disk, said);
 }
 
 #[test]
-fn a_full_disk_costs_a_warning_while_the_old_token_lives() {
-    let (sandbox, nexus) = signed_in(3_600);
+fn a_full_disk_is_a_note_while_the_old_token_is_valid() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.fill();
     let output = disk.run(&["oauth", "token", "--min-ttl", "9h"]);
@@ -160,10 +150,10 @@ fn a_full_disk_costs_a_warning_while_the_old_token_lives() {
 }
 
 #[test]
-fn a_disk_that_fills_up_between_sent_and_saved_has_room_for_the_new_tokens() {
+fn a_disk_that_fills_up_during_a_refresh_has_space_for_the_new_tokens() {
     let large = "x".repeat(16 << 10);
     for tokens in [json!({}), json!({ "access_token": large, "refresh_token": large })] {
-        let (sandbox, nexus) = signed_in(0);
+        let (sandbox, nexus) = Nexus::expired();
         let tokens = tokens.as_object().unwrap().clone();
         sandbox.change(|settings| settings.token_extra = tokens);
         let disk = Disk::under(&nexus, "data", "size=1m");
@@ -181,8 +171,8 @@ fn a_disk_that_fills_up_between_sent_and_saved_has_room_for_the_new_tokens() {
 }
 
 #[test]
-fn a_disk_that_fills_up_while_a_code_is_redeemed_has_room_for_the_session() {
-    let (sandbox, nexus) = signed_in(0);
+fn a_disk_that_fills_up_during_a_sign_in_has_space_for_the_session() {
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
@@ -199,7 +189,7 @@ fn a_disk_that_fills_up_while_a_code_is_redeemed_has_room_for_the_session() {
 }
 
 #[test]
-fn a_full_disk_sends_nobody_to_sign_in() {
+fn a_full_disk_fails_before_the_browser_opens() {
     let sandbox = sandbox(Settings::default());
     for folder in ["data", "key"] {
         let nexus = Nexus::at(&sandbox);
@@ -219,7 +209,7 @@ fn a_full_disk_sends_nobody_to_sign_in() {
 
 #[test]
 fn a_disk_without_inodes_is_found_before_the_refresh_token_is_spent() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m,nr_inodes=2");
     let output = disk.run(&["oauth", "token"]);
     assert_eq!((output.code, &*output.stderr), (Some(1), FULL), "{output}");
@@ -227,8 +217,8 @@ fn a_disk_without_inodes_is_found_before_the_refresh_token_is_spent() {
 }
 
 #[test]
-fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
-    let (sandbox, nexus) = signed_in(3_600);
+fn a_read_only_disk_serves_the_token_and_spends_none() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let disk = Disk::under(&nexus, "data", "size=1m");
     disk.remount("ro");
     assert_eq!(disk.run(&["oauth", "token"]).code, Some(0));
@@ -247,10 +237,10 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
     disk.remount("rw");
     assert_eq!(disk.run(&["chat", "x"]).code, Some(0));
     assert_eq!(sandbox.refreshes_asked(), 1);
-    // What cannot be forgotten is not said to be, and revoked all the same.
+    // A session that cannot be deleted is still revoked.
     disk.remount("ro");
     let output = disk.run(&["oauth", "logout"]);
-    assert!(output.code == Some(1) && output.stderr.contains("the session could not be forgotten here: "), "{output}");
+    assert!(output.code == Some(1) && output.stderr.contains("the session could not be deleted here: "), "{output}");
     assert!(
         output.stderr.contains("Revoked the session at [SERVER]\n") && sandbox.counts().revocations == 1,
         "{output}"
@@ -258,8 +248,8 @@ fn a_disk_that_nobody_may_write_to_still_serves_and_spends_nothing() {
 }
 
 #[test]
-fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_about() {
-    let (sandbox, nexus) = signed_in(0);
+fn a_disk_that_becomes_read_only_during_a_refresh_is_reported() {
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
@@ -278,8 +268,8 @@ fn a_disk_that_nobody_may_write_to_any_more_when_the_answer_comes_is_shouted_abo
 }
 
 #[test]
-fn a_disk_that_can_be_written_again_in_time_gets_the_new_tokens() {
-    let (sandbox, nexus) = signed_in(0);
+fn a_disk_that_is_writable_again_in_time_gets_the_new_tokens() {
+    let (sandbox, nexus) = Nexus::expired();
     let disk = Disk::under(&nexus, "data", "size=1m");
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 
-# What writes, syncs, renames, removes, makes, locks, connects, sends or receives.
+# Calls that change a file or use the network.
 CALLS = {
     0xC000003E: {  # x86_64
         1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 74: "fsync", 75: "fdatasync", 76: "truncate",
@@ -32,7 +32,7 @@ CALLS = {
 O_CREAT = 0o100
 
 TRACEME, CONT_TO_CALL, SETOPTIONS, CALL_INFO = 0, 24, 0x4200, 0x420E
-# Calls told from signals; forks, clones and execs followed; all dies with us.
+# Marks system calls, follows forks, clones and execs, and kills the program when the tracer ends.
 OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100000
 ALL_THREADS = 0x40000000
 ENTERED = 1
@@ -75,7 +75,7 @@ def main():
         os.execv(program[0], program)
     os.waitpid(child, 0)
     if ptrace(SETOPTIONS, child, 0, OPTIONS) != 0:
-        sys.exit("kill_at.py: this machine lets nobody trace")
+        sys.exit("kill_at.py: this machine does not allow tracing")
     ptrace(CONT_TO_CALL, child)
     count, started, ended, seen = 0, False, None, {child}
     while True:

@@ -1,39 +1,34 @@
-//! `kill -9` before every system call that writes, syncs, renames, removes, makes, connects, sends or
-//! receives, of every command that changes a session. Afterwards the store opens, and the next command
-//! works or says what was lost and why.
+//! Kills every command that changes a session before each of its system calls that changes a file or uses the
+//! network. Afterwards the store opens, and the next command works or reports what was lost and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use nexus::sandbox::{Endpoint, Sandbox, Settings};
-use nexus::{Client, Folders, OAuthClient, ProviderConfig};
-use serde_json::json;
+use nexus::sandbox::{Sandbox, Settings};
+use nexus::{Client, Folders};
 
-use crate::nexus::{Nexus, Output, approve, block_on, config, sandbox};
+use crate::nexus::{Nexus, Output, approve, block_on, config, lifetime, provider, sandbox, sign_in};
 use crate::stored::Stored;
 
-/// A run that was killed, or not.
 struct Run {
     output: Output,
-    /// The calls it came to that change something, here or there.
+    /// The system calls it reached that change a file or use the network.
     calls: Vec<String>,
 }
 
-/// Runs a command that is killed right before it makes this call for the n-th time; 0 is never.
+/// Runs a command and kills it before its n-th call of this name; 0 is never.
 fn run(nexus: &Nexus, words: &[&str], call: &str, n: usize) -> Run {
     let log = tempfile::NamedTempFile::new().unwrap();
     let tracer = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hard/kill_at.py");
     let before = ["python3", tracer, &log.path().to_string_lossy(), call, &n.to_string()].map(String::from);
     let mut command = nexus.command_after(&before, words);
     let output = match words {
-        // A sign-in wants somebody to approve.
         ["oauth", "start", ..] => {
             let mut started = nexus.watch(&mut command);
             if let Some(url) = started.url_or_end() {
                 let back = approve(&url);
-                // Whoever is killed while the browser waits leaves it without a page.
+                // The browser gets no page if the command is killed now.
                 drop(block_on(Sandbox::visit(&back)));
             }
             started.finish()
@@ -44,7 +39,7 @@ fn run(nexus: &Nexus, words: &[&str], call: &str, n: usize) -> Run {
     Run { output, calls }
 }
 
-/// Kills a command at each of its steps. Each time everything is prepared anew, and looked at after.
+/// Kills a command at each of its steps, each time in a new home.
 fn kill_at_every_step<T>(
     title: &str,
     words: &[&str],
@@ -73,39 +68,25 @@ fn kill_at_every_step<T>(
     assert!(all >= 10, "{title}: {all} points");
 }
 
-/// A session at a server that honours no spent token, made by the library, which is faster.
+/// A session at a server that rejects spent refresh tokens. The library signs in, which is faster.
 fn session(settings: Settings) -> (Nexus, Sandbox) {
     let sandbox = sandbox(settings);
     let nexus = Nexus::at(&sandbox);
     nexus.configure(&format!("passphrase_file = \"pass\"\n{}", config(&sandbox, "")));
-    fs::write(nexus.path("pass"), "correct horse").unwrap();
-    fs::set_permissions(nexus.path("pass"), fs::Permissions::from_mode(0o600)).unwrap();
-    let provider = ProviderConfig::named("work")
-        .with_client(OAuthClient::public("sandbox-client"))
-        .with_redirect_uri("http://127.0.0.1:1/callback")
-        .with_authorize_url(&sandbox.url(Endpoint::Authorize))
-        .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
-        .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
-        .and_then(|provider| provider.with_api_url(&sandbox.origin()))
-        .unwrap();
-    let client = Client::new(provider, &Folders::under(nexus.home()), nexus::now, Arc::new(|_| {}));
-    block_on(async {
-        let attempt = client.authorization_url().unwrap();
-        let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
-        client.exchange_code("", attempt, back.split_once('?').unwrap().1).await.unwrap();
-    });
+    nexus.write("pass", "correct horse", 0o600);
+    let client = Client::new(provider(&sandbox), &Folders::under(nexus.home()), nexus::now, Arc::new(|_| {}));
+    block_on(sign_in(&client, "")).unwrap();
     (nexus, sandbox)
 }
 
-/// One whose access token is dead; from now on the server gives living ones.
+/// A session whose access token has expired; the server issues valid ones from now on.
 fn expired() -> (Nexus, Sandbox) {
-    let (nexus, sandbox) = session(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let (nexus, sandbox) = session(lifetime(0));
+    sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
     (nexus, sandbox)
 }
 
-/// What must be true after a refresh was killed: the session goes on, unless the server has given the
-/// new tokens to nobody, and then that is said.
+/// After a killed refresh the session works, unless the new tokens were lost; then that is reported.
 fn refreshed_or_told(nexus: &Nexus, sandbox: Sandbox, at: &str) {
     let status = nexus.run(&["oauth", "status"]);
     assert_eq!(status.code, Some(0), "{at}\nthe store does not open: {status}");
@@ -120,24 +101,24 @@ fn refreshed_or_told(nexus: &Nexus, sandbox: Sandbox, at: &str) {
         assert_eq!(sandbox.refreshes(), 1, "{at}\nonce and not again");
     }
     let left = fs::read_dir(nexus.path("data")).unwrap().map(|entry| entry.unwrap().file_name());
-    // A journal that was not finished is nothing to SQLite, which removes it with the next one.
+    // SQLite removes an unfinished journal later.
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".room")).collect();
     assert!(left.is_empty() || (spent && !saved), "{at}\nleft behind: {left:?}");
 }
 
 #[test]
-fn a_refresh_that_is_killed() {
+fn a_killed_refresh() {
     kill_at_every_step("refresh", &["oauth", "token"], expired, refreshed_or_told);
 }
 
 #[test]
-fn a_chat_that_is_killed_while_it_refreshes() {
+fn a_chat_killed_while_it_refreshes() {
     kill_at_every_step("chat", &["chat", "x"], expired, refreshed_or_told);
 }
 
-/// The database of the first version becomes a current one, and the session is sealed anew.
+/// Migrates a database of the first version.
 #[test]
-fn a_migration_that_is_killed() {
+fn a_killed_migration() {
     let prepare = || {
         let (nexus, sandbox) = session(Settings::default());
         let token = nexus.run(&["oauth", "token"]).ok();
@@ -152,7 +133,7 @@ fn a_migration_that_is_killed() {
 }
 
 #[test]
-fn a_sign_out_that_is_killed() {
+fn a_killed_sign_out() {
     let prepare = || session(Settings::default());
     kill_at_every_step("logout", &["oauth", "logout"], prepare, |nexus, _sandbox, at| {
         let status = nexus.run(&["oauth", "status"]);
@@ -178,7 +159,7 @@ fn a_sign_out_that_is_killed() {
 }
 
 #[test]
-fn a_first_sign_in_that_is_killed() {
+fn a_killed_first_sign_in() {
     let prepare = || {
         let sandbox = sandbox(Settings::default());
         (Nexus::at(&sandbox), sandbox)
@@ -193,10 +174,10 @@ fn a_first_sign_in_that_is_killed() {
 }
 
 #[test]
-fn a_sign_in_over_another_that_is_killed() {
+fn a_killed_second_sign_in() {
     let prepare = || session(Settings::default());
     kill_at_every_step("start", &["oauth", "start", "--no-browser"], prepare, |nexus, _sandbox, at| {
-        // Either the one before or the new one, and it is good.
+        // Either the old or the new session, and it is valid.
         let chat = nexus.run(&["chat", "x"]);
         assert_eq!(chat.code, Some(0), "{at}\n{chat}");
         nexus.sign_in();
@@ -205,7 +186,7 @@ fn a_sign_in_over_another_that_is_killed() {
 }
 
 #[test]
-fn a_key_that_is_killed_on_its_way() {
+fn a_killed_key_move() {
     for (from, to) in [("file", "passphrase"), ("passphrase", "file")] {
         let prepare = || {
             let (nexus, sandbox) = session(Settings::default());

@@ -1,31 +1,23 @@
-//! A server that takes a refresh and never answers: everybody is told after the one bound there is.
+//! A server that accepts a refresh and never answers: every process fails after one timeout.
 
-use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
-use serde_json::json;
+use nexus::sandbox::{Endpoint, Gate, Scripted};
 
-use crate::nexus::{Nexus, block_on, sandbox};
+use crate::nexus::{Nexus, lifetime, signal};
 
 #[test]
-fn an_interrupted_refresh_waits_for_a_server_that_hangs_no_longer_than_it_would_have() {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-    let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
-    assert!(std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+fn an_interrupted_refresh_still_ends_at_the_timeout() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
+    let (child, _gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
+    signal(child.id(), "TERM");
     assert_eq!(nexus.finish(child).code, Some(143));
     nexus.run(&["oauth", "token"]).ok();
     assert_eq!(sandbox.refreshes(), 1, "the session was kept");
 }
 
 #[test]
-fn ten_processes_wait_once_for_a_server_that_hangs_and_the_session_is_kept() {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    // It hangs before anything is done, so that the refresh token is still good afterwards.
+fn ten_processes_wait_one_timeout_together_and_the_session_is_kept() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
+    // The server has not spent the refresh token.
     sandbox.script(Endpoint::Token, [Scripted::Wait(Gate::new())]);
     let all: Vec<_> = (0..10).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
     for child in all {
@@ -39,16 +31,11 @@ fn ten_processes_wait_once_for_a_server_that_hangs_and_the_session_is_kept() {
 }
 
 #[test]
-fn nobody_waits_for_ever_for_a_process_that_does_not_go_on() {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-    let mut stopped = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
-    // As if somebody had pressed Ctrl-Z at the wrong moment.
-    assert!(std::process::Command::new("kill").args(["-STOP", &stopped.id().to_string()]).status().unwrap().success());
+fn waiting_for_a_stopped_process_times_out() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
+    let (mut stopped, _gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
+    // As Ctrl-Z does.
+    signal(stopped.id(), "STOP");
     let output = nexus.run(&["oauth", "token"]);
     let said = "error: another nexus process has been refreshing this session for 2 minutes\n";
     assert!(output.code == Some(75) && output.stderr.contains(said), "{output}");

@@ -1,4 +1,4 @@
-//! The library's front door, where a program hangs up, runs out of disk or asks twice.
+//! `Client` when its caller gives up, when a session cannot be saved, and when the server fails.
 
 use std::fs;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
 use nexus::{
-    ApiError, Client, Error, ErrorInfo as _, Folders, Message, Notice, OAuthClient, ProgressEvent, ProviderConfig,
-    Question, RetryPolicy, Session, SessionError,
+    ApiError, Client, Error, ErrorInfo as _, Folders, Message, Notice, ProgressEvent, Question, RetryPolicy, Session,
+    SessionError,
 };
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::nexus::block_on;
+use crate::nexus::{block_on, lifetime, provider, sign_in};
 
 struct Setup {
     home: TempDir,
@@ -22,45 +22,45 @@ struct Setup {
 }
 
 async fn setup(settings: Settings) -> Setup {
-    setup_telling(tempfile::tempdir().unwrap(), settings, |_| {}).await
+    setup_with(nexus::now, tempfile::tempdir().unwrap(), settings, |_| {}).await
 }
 
-/// The same, with somebody who is told of what was mended.
-async fn setup_telling(home: TempDir, settings: Settings, told: impl Fn(&Notice) + Send + Sync + 'static) -> Setup {
-    setup_at(nexus::now, home, settings, told).await
-}
-
-async fn setup_at(
+async fn setup_with(
     clock: fn() -> i64,
     home: TempDir,
     settings: Settings,
-    told: impl Fn(&Notice) + Send + Sync + 'static,
+    notice: impl Fn(&Notice) + Send + Sync + 'static,
 ) -> Setup {
     let sandbox = Sandbox::start(settings).await.unwrap();
-    let provider = ProviderConfig::named("work")
-        .with_client(OAuthClient::public("sandbox-client"))
-        .with_redirect_uri("http://127.0.0.1:1/callback")
-        .with_authorize_url(&sandbox.url(Endpoint::Authorize))
-        .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
-        .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
-        .and_then(|provider| provider.with_api_url(&sandbox.origin()))
-        .unwrap();
-    let client = Client::new(provider, &Folders::under(home.path()), clock, Arc::new(told));
+    let client = Client::new(provider(&sandbox), &Folders::under(home.path()), clock, Arc::new(notice));
     Setup { home, sandbox, client }
 }
 
 impl Setup {
     async fn sign_in(&self) -> Result<Session, Error> {
-        let attempt = self.client.authorization_url().unwrap();
-        let back = Sandbox::approve(attempt.url().as_str()).await.unwrap();
-        self.client.exchange_code("ada", attempt, back.split_once('?').unwrap().1).await
+        sign_in(&self.client, "ada").await
+    }
+}
+
+/// Drops a call when its request to this endpoint has arrived; the gate then lets the server answer.
+async fn hang_up(
+    sandbox: &Sandbox,
+    endpoint: Endpoint,
+    answer: fn(Gate) -> Scripted,
+    call: impl Future<Output = Result<impl Sized, Error>>,
+) -> Gate {
+    let gate = Gate::new();
+    sandbox.script(endpoint, [answer(gate.clone())]);
+    tokio::select! {
+        _ = call => panic!("the server has not answered"),
+        () = gate.arrived(1) => gate,
     }
 }
 
 #[test]
-fn asked_to_refresh_it_refreshes_once() {
+fn refresh_sends_one_request() {
     block_on(async {
-        let born_dead = Settings { token_lifetime: Some(json!(0)), ..Settings::default() };
+        let born_dead = lifetime(0);
         let setup = setup(born_dead).await;
         setup.sign_in().await.unwrap();
         let refreshed = setup.client.refresh("ada").await.unwrap();
@@ -69,34 +69,34 @@ fn asked_to_refresh_it_refreshes_once() {
 }
 
 #[test]
-fn a_server_that_fails_twice_is_left_alone_for_a_moment_by_all_who_come() {
+fn after_two_failures_no_request_is_sent_for_a_moment() {
     static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
     block_on(async {
         for trouble in [Scripted::text(503, "text/plain", "busy"), Scripted::Close] {
-            let born_dead = Settings { token_lifetime: Some(json!(0)), ..Settings::default() };
+            let born_dead = lifetime(0);
             let home = tempfile::tempdir().unwrap();
-            let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, born_dead, |_| {}).await;
+            let setup = setup_with(|| CLOCK.load(Ordering::Relaxed), home, born_dead, |_| {}).await;
             setup.sign_in().await.unwrap();
             setup.sandbox.script(Endpoint::Token, std::iter::repeat_n(trouble, 3));
-            // The second look may find it well again; who comes after that takes its word, and rests.
+            // One failure is retried at once; after two, no request is sent for some seconds.
             for (seconds, asked) in [(0, 1), (0, 2), (0, 2), (4, 2), (1, 3)] {
                 CLOCK.fetch_add(seconds, Ordering::Relaxed);
                 let failed = setup.client.get_valid("ada").await;
                 assert!(matches!(&failed, Err(Error::Session(SessionError::RefreshFailed { .. }))), "{failed:?}");
                 assert_eq!(setup.sandbox.refreshes_asked(), asked);
             }
-            // What was seen once is no reason to wait: the next one finds it well.
+            // After one failure the next call sends a request.
             setup.client.get_valid("ada").await.unwrap();
         }
     });
 }
 
 #[test]
-fn a_failure_that_is_older_than_the_need_is_not_taken_for_an_answer_to_it() {
+fn an_old_failure_does_not_stop_a_new_refresh() {
     static CLOCK: AtomicI64 = AtomicI64::new(2_000_000_000);
     block_on(async {
         let home = tempfile::tempdir().unwrap();
-        let setup = setup_at(|| CLOCK.load(Ordering::Relaxed), home, Settings::default(), |_| {}).await;
+        let setup = setup_with(|| CLOCK.load(Ordering::Relaxed), home, Settings::default(), |_| {}).await;
         setup.sign_in().await.unwrap();
         let seen = setup.client.load("ada").await.unwrap();
         setup.sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
@@ -111,10 +111,10 @@ fn a_failure_that_is_older_than_the_need_is_not_taken_for_an_answer_to_it() {
 }
 
 #[test]
-fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
+fn a_code_is_not_sent_if_the_session_cannot_be_saved() {
     block_on(async {
         let setup = setup(Settings::default()).await;
-        // A file stands where the folder of the databases should be.
+        // A file in place of the data folder.
         fs::write(setup.home.path().join("data"), "").unwrap();
         assert_eq!(setup.sign_in().await.unwrap_err().code(), "store");
         assert_eq!(setup.sandbox.requests_to(Endpoint::Token).len(), 0);
@@ -122,14 +122,14 @@ fn a_code_is_not_spent_where_its_session_could_not_be_saved() {
 }
 
 #[test]
-fn a_session_that_could_not_be_saved_after_all_is_revoked() {
+fn a_session_that_cannot_be_saved_is_revoked() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         let gate = Gate::new();
         setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
         let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
             gate.arrived(1).await;
-            // Too late to be noticed before: the key is no key any more.
+            // The key is damaged after the check before the request.
             fs::write(setup.home.path().join("key/session.key"), "nonsense").unwrap();
             gate.open();
         });
@@ -140,13 +140,13 @@ fn a_session_that_could_not_be_saved_after_all_is_revoked() {
 
 #[test]
 #[cfg(unix)]
-fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
+fn saving_a_session_is_retried() {
     use std::os::unix::fs::PermissionsExt as _;
     block_on(async {
         let home = tempfile::tempdir().unwrap();
         let key = home.path().join("key/session.key");
         let open_to_others = fs::Permissions::from_mode(0o644);
-        // Whoever reads the key says first that it was open to others: each try is met there.
+        // Each attempt reads the key, and first reports that it was open to others: the notice counts attempts.
         let (tries, kept) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(String::new())));
         let met = {
             let (tries, kept, key, open_to_others) = (tries.clone(), kept.clone(), key.clone(), open_to_others.clone());
@@ -160,7 +160,7 @@ fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
                 fs::set_permissions(&key, open_to_others.clone()).unwrap();
             }
         };
-        let setup = setup_telling(home, Settings::default(), met).await;
+        let setup = setup_with(nexus::now, home, Settings::default(), met).await;
         let gate = Gate::new();
         setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
         let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
@@ -176,15 +176,10 @@ fn a_session_that_cannot_be_saved_at_once_is_saved_at_the_next_try() {
 }
 
 #[test]
-fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
+fn a_dropped_sign_in_is_completed() {
     block_on(async {
         let setup = setup(Settings::default()).await;
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-        tokio::select! {
-            _ = setup.sign_in() => panic!("the code is not redeemed yet"),
-            () = gate.arrived(1) => {}
-        }
+        let gate = hang_up(&setup.sandbox, Endpoint::Token, Scripted::Held, setup.sign_in()).await;
         gate.open();
         setup.client.wait_for_saves().await;
         assert_eq!(setup.client.load("ada").await.unwrap().generation, 1);
@@ -192,16 +187,11 @@ fn who_hangs_up_during_a_sign_in_is_signed_in_all_the_same() {
 }
 
 #[test]
-fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
+fn a_dropped_second_sign_in_revokes_the_replaced_session() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         setup.sign_in().await.unwrap();
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
-        tokio::select! {
-            _ = setup.sign_in() => panic!("nothing is revoked yet"),
-            () = gate.arrived(1) => {}
-        }
+        let gate = hang_up(&setup.sandbox, Endpoint::Revoke, Scripted::Wait, setup.sign_in()).await;
         assert_eq!(setup.client.load("ada").await.unwrap().generation, 2);
         gate.open();
         setup.client.wait_for_saves().await;
@@ -210,16 +200,11 @@ fn who_hangs_up_after_a_sign_in_leaves_no_replaced_token_alive() {
 }
 
 #[test]
-fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
+fn a_dropped_sign_out_revokes_the_session() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         setup.sign_in().await.unwrap();
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
-        tokio::select! {
-            _ = setup.client.sign_out("ada") => panic!("nothing is revoked yet"),
-            () = gate.arrived(1) => {}
-        }
+        let gate = hang_up(&setup.sandbox, Endpoint::Revoke, Scripted::Wait, setup.client.sign_out("ada")).await;
         gate.open();
         setup.sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Revoke).len() == 2).await;
         assert!(matches!(setup.client.load("ada").await, Err(Error::Session(SessionError::NotSignedIn { .. }))));
@@ -227,7 +212,7 @@ fn who_hangs_up_during_a_sign_out_leaves_no_token_alive() {
 }
 
 #[test]
-fn a_list_of_models_is_kept_with_the_session_it_was_asked_for() {
+fn models_are_saved_only_with_the_session_that_listed_them() {
     block_on(async {
         let setup = setup(Settings::default()).await;
         let before = setup.sign_in().await.unwrap();
@@ -249,7 +234,7 @@ fn question() -> Question {
 }
 
 #[test]
-fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
+fn an_answer_that_fails_before_its_first_text_is_retried() {
     let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
     let error = Scripted::stream([Piece::event(&json!({ "type": "ping" })), Piece::event(&error)]);
     block_on(async {
@@ -270,7 +255,7 @@ fn an_answer_that_breaks_off_before_it_begins_is_asked_for_again() {
             assert!(text.starts_with("You said: x"), "{text}");
             let mut waited = waited.lock().unwrap();
             assert_eq!(waited.last(), Some(&ProgressEvent::WaitingForText));
-            // Some had begun before they broke.
+            // Some answers begin before they fail.
             waited.retain(|waiting| *waiting != ProgressEvent::WaitingForText);
             let [
                 ProgressEvent::WaitingForToken,

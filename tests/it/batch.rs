@@ -96,7 +96,7 @@ fn ten_thousand_questions_are_answered_once_each_though_the_program_is_killed_th
     let asked = sandbox.requests_to(Endpoint::Messages).len();
     assert!((LINES..=LINES + 3 * 16).contains(&asked), "{asked} questions");
     assert_eq!(sandbox.counts().refreshes, 0);
-    assert!(output.stderr.contains(&format!("{before} answered before")), "{output}");
+    assert!(output.stderr.contains(&format!("{before} already answered")), "{output}");
 }
 
 /// How many answers stand in the file; its last line may be broken off.
@@ -148,7 +148,7 @@ fn every_line_becomes_a_result_on_stdout() {
             result("short".into(), "You said: ", "sandbox-old", "max_tokens", usage(3, 2)),
         ]
     );
-    assert_eq!(output.stderr, "3 lines answered, 1 cut short by --max-tokens; 9 tokens in, 38 out\n");
+    assert_eq!(output.stderr, "3 lines answered, 1 cut off by --max-tokens; 9 tokens in, 38 out\n");
     assert_eq!(output.code, Some(0));
 }
 
@@ -188,13 +188,13 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
         "null: bad_line line 2 of the input: not valid JSON: expected ident in column 2".into(),
         "null: bad_line line 3 of the input: `id` is missing".into(),
         "\"empty\": bad_line line 4 of the input: `prompt` is missing".into(),
-        "null: bad_line line 5 of the input: its `id` stands in an earlier line, with another question".into(),
+        "null: bad_line line 5 of the input: an earlier line has the same `id` and another question".into(),
         "\"x\": bad_line line 6 of the input: `max_token` is unknown: there are id, prompt, system, model and \
          max_tokens"
             .into(),
         format!("\"unknown model\": You said: Hello {NOTE}"),
         format!("\"also good\": You said: Hello {NOTE}"),
-        "null: bad_line line 9 of the input: it is not UTF-8: byte 7 begins no character".into(),
+        "null: bad_line line 9 of the input: invalid UTF-8 at byte 7".into(),
     ];
     told.sort();
     expected.sort();
@@ -229,7 +229,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 1, stdout: "",
-        stderr: "note: 2 lines failed earlier; they are asked again if the input still has them\n0 lines answered, 2 answered before, 2 failed\n\
+        stderr: "note: 2 lines failed before; asking again if in the input\n0 lines answered, 2 already answered, 2 failed\n\
                  error: 2 lines have no answer\n  see the error in each of their results, fix it, then run the same command again\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, "overloaded".into(), Value::Null, "refused".into()]);
@@ -241,13 +241,13 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 0, stdout: "",
-        stderr: "note: the last line of the file was broken off; it is asked again if the input still has it\nnote: 1 \
-                 line failed earlier; it is asked again if the input still has it\n2 lines answered, 2 answered before; 2 tokens in, 26 out\n",
+        stderr: "note: removed an incomplete last line; asking it again if the input has it\nnote: 1 \
+                 line failed before; asking again if in the input\n2 lines answered, 2 already answered; 2 tokens in, 26 out\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, Value::Null, Value::Null, Value::Null]);
 
     let asked = sandbox.requests_to(Endpoint::Messages).len();
-    assert_output!(nexus.run(&again), 0, stdout: "", stderr: "0 lines answered, 4 answered before\n");
+    assert_output!(nexus.run(&again), 0, stdout: "", stderr: "0 lines answered, 4 already answered\n");
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), asked);
 }
 
@@ -351,7 +351,7 @@ fn interrupted_it_says_how_to_go_on_and_goes_on() {
     std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
     assert_output!(
         running.finish(), 130, stdout: "",
-        stderr: "stopped: 2 lines answered; 2 tokens in, 26 out; the same command goes on from here\n",
+        stderr: "stopped: 2 lines answered; 2 tokens in, 26 out; run the same command to resume\n",
     );
     gate.open();
     assert_eq!(nexus.run(&BATCH).code, Some(0));
@@ -372,7 +372,7 @@ fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
     // As every other file that the chat cannot read.
     assert_eq!(
         ended(2, "nothing.jsonl", "answers.jsonl"),
-        "error: the questions of --batch cannot be read: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object a line, or \
+        "error: the input cannot be read: nothing.jsonl: No such file or directory (os error 2)\n  name a file with one JSON object per line, or \
          - for stdin\n"
     );
     assert_eq!(Nexus::new().run(&["batch", "nothing.jsonl"]).code, Some(2), "signed in or not");
@@ -380,16 +380,16 @@ fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
     assert!(!nexus.path("answers.jsonl").exists());
     assert_eq!(
         run("prompts.jsonl", "none/answers.jsonl"),
-        "error: none/answers.jsonl: No such file or directory (os error 2)\n  make the folder first\n"
+        "error: none/answers.jsonl: No such file or directory (os error 2)\n  create the folder first\n"
     );
     assert_eq!(
         run("prompts.jsonl", "prompts.jsonl"),
-        "error: [HOME]/prompts.jsonl: this is the file with the prompts\n  name another file with --out\n"
+        "error: [HOME]/prompts.jsonl: this is the input file\n  name another file with --out\n"
     );
     assert_eq!(
         run("prompts.jsonl", "notes.txt"),
-        "error: [HOME]/notes.txt: line 1 is no result of `nexus batch`; nothing was changed\n  name another \
-         file with --out, or take that line out\n"
+        "error: [HOME]/notes.txt: line 1 is not a result of `nexus batch`; nothing was changed\n  name another \
+         file with --out, or remove that line\n"
     );
     assert_eq!(fs::read_to_string(nexus.path("notes.txt")).unwrap(), "my notes");
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);

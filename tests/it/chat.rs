@@ -77,8 +77,7 @@ fn a_prompt_that_is_none_is_refused_before_anything_else() {
     let (sandbox, nexus) = signed_in();
     sandbox.expire_access();
     let before = sandbox.requests().len();
-    let empty =
-        "error: there is no question: write one behind `nexus chat`, or pipe one into it\n  see `nexus chat --help`\n";
+    let empty = "error: no question: pass one as an argument or pipe it in\n  see `nexus chat --help`\n";
     let dash = "error: `-` reads the question from stdin and must be the only argument\n  see `nexus chat --help`\n";
     let utf8 = "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass the \
                 question as an argument; convert text with `iconv -t UTF-8`\n";
@@ -143,7 +142,7 @@ fn half_an_answer_never_passes_for_a_whole_one() {
         let output = nexus.run(&["chat", "x"]);
         assert_eq!((output.code, &*output.stdout), (Some(1), "half"), "{output}");
         let said = format!(
-            "note: what was printed is not the whole answer\nerror: the answer from [SERVER] was cut off: {why}\n  ask again\n"
+            "note: the answer above is incomplete\nerror: the answer from [SERVER] was cut off: {why}\n  ask again\n"
         );
         assert_eq!(output.stderr, said);
     }
@@ -166,7 +165,7 @@ fn an_error_event_fails_whenever_it_comes() {
         sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
         let output = nexus.run(&["chat", "x", "--retries", "0"]);
         assert_eq!((output.code, &*output.stdout), (Some(code), stdout), "{output}");
-        let note = if stdout.is_empty() { "" } else { "note: what was printed is not the whole answer\n" };
+        let note = if stdout.is_empty() { "" } else { "note: the answer above is incomplete\n" };
         let said = format!("{note}error: [SERVER] answered {kind} in the middle of its answer: Overloaded\n");
         assert!(output.stderr.starts_with(&said), "{output}");
     }
@@ -178,23 +177,23 @@ fn how_an_answer_ends_is_told_apart() {
     for (reason, said, code) in [
         ("end_turn", "", 0),
         ("stop_sequence", "", 0),
-        ("something_new", "note: the answer stops here because of `something_new`, which nexus does not know\n", 0),
+        ("something_new", "note: the answer is incomplete: unknown stop reason `something_new`\n", 0),
         (
             "tool_use",
-            "note: the answer stops here because the model wants to use a tool (tool_use), and is offered none here\n",
+            "note: the answer is incomplete: the model wants to use a tool (tool_use), and nexus offers none\n",
             0,
         ),
-        ("pause_turn", "note: the answer stops here because the service paused it (pause_turn); ask it to go on\n", 0),
-        ("max_tokens", "note: the answer stops here because it reached --max-tokens\n", 0),
+        ("pause_turn", "note: the answer is incomplete: the API paused it (pause_turn); ask it to continue\n", 0),
+        ("max_tokens", "note: the answer is incomplete: it reached --max-tokens\n", 0),
         (
             "refusal",
-            "note: what was printed is not an answer\nerror: the model declined to answer\n  rephrase the question, or \
+            "note: the text above is not an answer\nerror: the model declined to answer\n  rephrase the question, or \
              try another --model\n",
             1,
         ),
         (
             "model_context_window_exceeded",
-            "note: what was printed is not the whole answer\nerror: the conversation exceeds the model's context window\n  shorten the input, or use a model with a larger context\n",
+            "note: the answer above is incomplete\nerror: the conversation exceeds the model's context window\n  shorten the input, or use a model with a larger context\n",
             1,
         ),
     ] {

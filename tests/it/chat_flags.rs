@@ -40,8 +40,7 @@ fn the_cost_is_told_where_it_is_asked_for() {
 #[test]
 fn thinking_is_shown_aside_where_it_is_asked_for() {
     let (sandbox, nexus) = signed_in();
-    let told =
-        "note: no list says that sandbox-large shows what it thinks, so it is not asked to (--thinking)\nHm.\nSo.\n";
+    let told = "note: sandbox-large is not listed as supporting thinking; ignoring --thinking\nHm.\nSo.\n";
     for (words, said) in [(&["chat", "x"][..], ""), (&["chat", "x", "--thinking"], told)] {
         script(&sandbox, [thinking("Hm.\n"), thinking("So."), delta("text")]);
         assert_output!(nexus.run(words), 0, stdout: "text\n", stderr: said);
@@ -126,7 +125,8 @@ fn no_more_is_asked_of_a_model_than_it_is_known_to_write() {
     sandbox.script(Endpoint::Models, [Scripted::json(200, &listed)]);
     let nexus = Nexus::at_with(&sandbox, "max_tokens = 8192");
     nexus.sign_in();
-    let note = "note: sandbox-large writes 500 tokens at most, so it is asked for no more; `nexus models` asks anew what it can\n";
+    let note =
+        "note: sandbox-large supports at most 500 tokens; using that (`nexus models` updates the saved limits)\n";
     for (words, max_tokens, said) in [
         (&["--max-tokens", "9999"][..], 500, note),
         (&["--max-tokens", "500"], 500, ""),
@@ -191,7 +191,7 @@ fn an_answer_that_does_not_fit_is_none() {
     for (text, why) in [
         ("{\"age\":\"7\"}", "at `/age`, want integer, but got string"),
         ("{}", "at the top, missing properties 'age'"),
-        ("Seven.", "it is no JSON: expected value at line 1 column 1"),
+        ("Seven.", "not valid JSON: expected value at line 1 column 1"),
     ] {
         script(&sandbox, [delta(text)]);
         assert_output!(
@@ -214,7 +214,7 @@ fn an_answer_that_was_cut_is_said_to_be_cut_and_not_only_not_to_fit() {
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
     assert_output!(
         nexus.run(&["chat", "x", "--schema", SCHEMA]), 1, stdout: "",
-        stderr: "error: the answer was cut off at --max-tokens and does not match the schema: it is no JSON: EOF \
+        stderr: "error: the answer was cut off at --max-tokens and does not match the schema: not valid JSON: EOF \
                  while parsing a value at line 1 column 7\n  raise --max-tokens; --json prints the answer as it came\n",
     );
 }

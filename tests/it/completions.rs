@@ -1,5 +1,4 @@
-//! The completion scripts: what the command prints, and what bash makes of one. A unit test beside the
-//! command compares them with the grammar.
+//! The completion scripts: what the command prints, and what bash completes. A unit test compares them with the grammar.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +15,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("zsh", "_nexus"),
 ];
 
-/// Asks the script what it offers for the words behind its own name, as bash would.
+/// Calls the script's completion function as bash does.
 const ASK: &str = r#"
 source "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
@@ -30,7 +29,7 @@ fn committed(file: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn the_command_prints_exactly_the_file() {
+fn the_command_prints_the_committed_script() {
     for (shell, file) in SCRIPTS {
         let script = fs::read_to_string(committed(file)).unwrap();
         assert!(!script.is_empty(), "{file}");
@@ -39,7 +38,7 @@ fn the_command_prints_exactly_the_file() {
 }
 
 #[test]
-fn bash_completes_with_the_script() {
+fn bash_completes_words_with_the_script() {
     for (words, completed) in [
         (&["nexus", "oauth", "st"][..], "start status"),
         (&["nexus", "oauth", "lo"], "logout"),

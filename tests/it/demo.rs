@@ -1,8 +1,8 @@
-//! `nexus demo`: the whole job, with nothing configured and nothing left behind.
+//! `nexus demo`: it needs no configuration and leaves no files.
 
 use crate::nexus::{Nexus, Output, deny, visit};
 
-/// The demo in an empty environment, with its temporary files where they can be counted.
+/// Runs the demo with its temporary files in the home.
 fn demo(words: &[&str]) -> (Output, Nexus) {
     let mut nexus = Nexus::new();
     std::fs::create_dir(nexus.path("tmp")).unwrap();
@@ -10,7 +10,7 @@ fn demo(words: &[&str]) -> (Output, Nexus) {
     (nexus.run(words), nexus)
 }
 
-/// The line with every address and every random value named.
+/// The line with placeholders for addresses and random values.
 fn steady(line: &str) -> String {
     let words = line.split(' ').map(|word| match word.find("127.0.0.1:") {
         _ if word.contains("/authorize?") => "[URL]".to_owned(),
@@ -25,37 +25,12 @@ fn steady(line: &str) -> String {
 }
 
 #[test]
-fn the_whole_job_happens() {
+fn the_demo_signs_in_asks_and_signs_out() {
     let (output, nexus) = demo(&["demo", "Hello, Claude!"]);
     let stderr: Vec<_> = output.stderr.lines().map(steady).collect();
     assert_eq!(
         stderr.join("\n"),
-        "nexus demo: a sandbox on http://127.0.0.1:[PORT] acts as the authorization server and the model.\n\
-         The answers come from the sandbox, not from Claude. Nothing leaves this machine, and nothing is left on it.\n\
-         The demo approves the sign-in itself (no browser here).\n\
-         \n\
-         1. Sign in\n\
-         $ nexus oauth start\n\
-         To sign in, open this URL in a browser on this machine:\n\
-         \n\
-         [URL]\n\
-         \n\
-         Waiting for the redirect to http://127.0.0.1:[PORT]/callback, for up to 10 minutes (Ctrl-C cancels).\n\
-         (approving the sign-in: no browser here)\n\
-         Signed in as you@sandbox.example, token expires in 8.0 hours\n\
-         \n\
-         2. Ask a question\n\
-         $ nexus chat 'Hello, Claude!'\n\
-         \n\
-         3. Show the session\n\
-         $ nexus oauth status\n\
-         \n\
-         4. Sign out\n\
-         $ nexus oauth logout\n\
-         Revoked the session at 127.0.0.1:[PORT]\n\
-         Deleted the local session\n\
-         \n\
-         Done. To use Claude, register an OAuth client (see the README), then run `nexus oauth start`."
+        "nexus demo: a sandbox on http://127.0.0.1:[PORT] acts as the authorization server and the model.\nThe answers come from the sandbox, not from Claude. Nothing leaves this machine, and nothing is left on it.\nThe demo approves the sign-in itself (no browser here).\n\n1. Sign in\n$ nexus oauth start\nTo sign in, open this URL in a browser on this machine:\n\n[URL]\n\nWaiting for the redirect to http://127.0.0.1:[PORT]/callback, for up to 10 minutes (Ctrl-C cancels).\n(approving the sign-in: no browser here)\nSigned in as you@sandbox.example, token expires in 8.0 hours\n\n2. Ask a question\n$ nexus chat 'Hello, Claude!'\n\n3. Show the session\n$ nexus oauth status\n\n4. Sign out\n$ nexus oauth logout\nRevoked the session at 127.0.0.1:[PORT]\nDeleted the local session\n\nDone. To use Claude, register an OAuth client (see the README), then run `nexus oauth start`."
     );
     assert_eq!(
         (output.stdout.as_str(), output.code),
@@ -71,15 +46,16 @@ fn the_whole_job_happens() {
 }
 
 #[test]
-fn a_prompt_is_a_prompt_whatever_it_looks_like() {
+fn a_question_may_look_like_a_flag() {
     let (output, _nexus) = demo(&["demo", "--yes", "--", "--help"]);
     assert_eq!(output.code, Some(0), "{output}");
     assert!(output.stdout.starts_with("You said: --help "), "{output}");
-    assert!(output.stderr.contains("\n$ nexus chat -- --help\n"), "it is typed as it is run: {output}");
+    assert!(output.stderr.contains("\n$ nexus chat -- --help\n"), "{output}");
+    assert!(output.stderr.contains("\n(approving the sign-in: --yes)\n"), "{output}");
 }
 
 #[test]
-fn a_folder_for_temporary_files_that_takes_none_is_named() {
+fn an_unusable_temporary_folder_is_named() {
     let (mut nexus, cure) = (Nexus::new(), "set TMPDIR to a writable folder, then run `nexus demo` again");
     std::fs::write(nexus.path("file"), "").unwrap();
     for (name, why) in [
@@ -94,7 +70,7 @@ fn a_folder_for_temporary_files_that_takes_none_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn who_says_no_is_told_how_to_begin_the_demo_again() {
+fn a_denial_says_how_to_run_the_demo_again() {
     use std::cell::RefCell;
 
     use crate::terminal::Terminal;
@@ -115,7 +91,7 @@ fn who_says_no_is_told_how_to_begin_the_demo_again() {
 }
 
 #[test]
-fn nobodys_configuration_reaches_into_the_demo() {
+fn the_demo_ignores_configuration_and_environment() {
     let mut nexus = Nexus::new();
     nexus.configure("this is no TOML");
     nexus.set("NEXUS_PROVIDER", "gone");
@@ -125,14 +101,7 @@ fn nobodys_configuration_reaches_into_the_demo() {
 }
 
 #[test]
-fn who_approves_and_why_is_said_truthfully() {
-    let (output, _) = demo(&["demo", "--yes"]);
-    assert!(output.stderr.contains("\n(approving the sign-in: --yes)\n"), "{output}");
-    assert_eq!(output.code, Some(0));
-}
-
-#[test]
-fn an_empty_question_is_refused_before_anybody_signs_in() {
+fn an_empty_question_is_rejected_before_the_sign_in() {
     for question in ["", " ", "-"] {
         let (output, nexus) = demo(&["demo", question]);
         assert_output!(output, 2, stdout: "",

@@ -1,29 +1,19 @@
-//! Limits that any user can set: how large a file may grow. The signal that comes with it must not
-//! end a process between "sent" and "saved".
+//! A limit on the size of files. Its signal (SIGXFSZ) must not end a process between a request and its save.
 
 #![cfg(target_os = "linux")]
 
-use nexus::sandbox::{Sandbox, Settings};
-use serde_json::json;
+use nexus::sandbox::Settings;
 
 use crate::nexus::{Nexus, Output, sandbox};
 
-fn signed_in(lifetime: i64) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    (sandbox, nexus)
-}
-
-/// Runs a command whose files may grow to so many bytes.
+/// Runs a command whose files have at most this many bytes.
 fn limited(nexus: &Nexus, bytes: u64, words: &[&str]) -> Output {
     nexus.run_after(&["prlimit".into(), format!("--fsize={bytes}"), "--".into()], words)
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_kills_no_refresh_and_costs_no_token() {
-    let (sandbox, nexus) = signed_in(0);
+fn a_file_size_limit_stops_a_refresh_before_the_token_is_spent() {
+    let (sandbox, nexus) = Nexus::expired();
     let (mut refused, mut refreshed) = (0, 0);
     for bytes in [0, 1, 511, 512, 4_096, 8_191, 8_192, 12_288, 65_536, 262_144, 393_216, 409_600, 450_000, 1 << 20] {
         let asked = sandbox.refreshes_asked();
@@ -33,7 +23,7 @@ fn a_limit_on_the_size_of_files_kills_no_refresh_and_costs_no_token() {
                 refreshed += 1;
                 assert_eq!(nexus.run(&["oauth", "token"]).stdout, output.stdout, "{bytes}: it was saved");
             }
-            // While an old token lives it is used, with a word; the first time there is none.
+            // A valid old token is printed with a note; the first time there is none.
             Some(0 | 1) => {
                 refused += 1;
                 assert!(output.stderr.contains("the limit on file sizes is too low for [HOME]/"), "{bytes}: {output}");
@@ -46,7 +36,7 @@ fn a_limit_on_the_size_of_files_kills_no_refresh_and_costs_no_token() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_sends_nobody_to_sign_in_and_loses_no_key() {
+fn a_file_size_limit_stops_a_sign_in_before_the_browser_opens() {
     for bytes in [0, 10, 4_096] {
         let sandbox = sandbox(Settings::default());
         let nexus = Nexus::at(&sandbox);
@@ -55,15 +45,15 @@ fn a_limit_on_the_size_of_files_sends_nobody_to_sign_in_and_loses_no_key() {
         assert!(output.stderr.contains("the limit on file sizes is too low for [HOME]/"), "{bytes}: {output}");
         assert!(output.stderr.ends_with("raise the file size limit (`ulimit -f`), then run the command again\n"));
         assert_eq!(sandbox.requests().len(), 0);
-        // What was begun is no hindrance.
+        // The next sign-in works.
         nexus.sign_in();
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
     }
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_stops_a_key_on_its_way_and_it_stays_where_it_was() {
-    let (_sandbox, nexus) = signed_in(3_600);
+fn a_file_size_limit_stops_a_key_move_and_keeps_the_key() {
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     std::fs::write(nexus.path("pass"), "correct horse").unwrap();
     let config = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
     nexus.configure(&format!("passphrase_file = \"pass\"\n{config}"));

@@ -1,25 +1,18 @@
-//! What gateways do differently: each quirk works, or fails with a sentence that names the gateway's
-//! answer.
+//! Responses of gateways that differ from the Messages API: each works, or fails with a message that names the response.
 
-use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Piece, Scripted, Settings};
 use serde_json::{Value, json};
 
+use crate::chat::{delta, stop};
 use crate::nexus::{Nexus, sandbox};
-
-fn signed_in(lines: &str) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at_with(&sandbox, lines);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
 
 fn message(text: &str) -> Value {
     json!({ "type": "message", "content": [{ "type": "text", "text": text }], "stop_reason": "end_turn" })
 }
 
-/// An answer to a question, and what comes of it: the exit code, stdout, and stderr.
+/// A response to a question, the exit code, stdout and stderr.
 #[test]
-fn every_strange_answer_works_or_is_named() {
+fn each_unusual_response_works_or_is_reported() {
     const ITS_WORDS: &str = "  see the server's message above\n";
     const NOTHING: &str = "error: [SERVER] sent an empty answer\n  ask again\n";
     const LATER: &str = "  try again in a minute\n";
@@ -29,13 +22,8 @@ fn every_strange_answer_works_or_is_named() {
         let error = json!({ "message": message, "type": kind, "param": null, "code": status.to_string() });
         Scripted::json(status, &json!({ "error": error }))
     };
-    let delta = |text: &str| {
-        let delta = json!({ "type": "text_delta", "text": text });
-        Piece::event(&json!({ "type": "content_block_delta", "delta": delta }))
-    };
-    let stop = || Piece::event(&json!({ "type": "message_stop" }));
     let table: Vec<(&str, Scripted, i32, &str, String)> = vec![
-        // What works.
+        // Responses that work.
         ("JSON to a stream request", Scripted::json(200, &message("whole")), 0, "whole\n", String::new()),
         (
             "a JSON kind of its own",
@@ -127,7 +115,7 @@ fn every_strange_answer_works_or_is_named() {
              the spend limit of the account\n"
                 .into(),
         ),
-        // What a 200 is not always.
+        // Responses with status 200 that are no answers.
         (
             "a sign-in page",
             Scripted::text(200, "text/html; charset=utf-8", &page("Sign in to Example")),
@@ -160,7 +148,7 @@ fn every_strange_answer_works_or_is_named() {
         ("empty JSON", Scripted::text(200, "application/json", ""), 1, "", NOTHING.into()),
         ("nothing, of no kind", Scripted::text(200, "", ""), 1, "", NOTHING.into()),
         (
-            "JSON of somebody else's",
+            "JSON of another API",
             Scripted::json(200, &json!({ "status": "error", "detail": "tenant unknown" })),
             1,
             "",
@@ -189,7 +177,7 @@ fn every_strange_answer_works_or_is_named() {
             ),
         ),
     ];
-    let (sandbox, nexus) = signed_in("model = 'm'");
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "model = 'm'");
     for (quirk, script, code, stdout, stderr) in table {
         eprintln!("{quirk}");
         sandbox.script(Endpoint::Messages, [script]);
@@ -198,21 +186,21 @@ fn every_strange_answer_works_or_is_named() {
 }
 
 #[test]
-fn an_answer_needs_no_request_id() {
-    let (sandbox, nexus) = signed_in("model = 'm'");
+fn the_request_id_is_optional() {
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "model = 'm'");
     sandbox.script(Endpoint::Messages, [Scripted::json(200, &message("whole"))]);
     let object = nexus.run(&["chat", "--json", "x"]).json();
     assert_eq!((&object["answer"], &object["request_id"]), (&json!("whole"), &json!(null)));
 }
 
 #[test]
-fn a_challenge_counts_as_a_401_whatever_the_status() {
+fn an_invalid_token_challenge_is_a_401_with_any_status() {
     let challenge = |status, challenge: &str| {
         Scripted::text(status, "text/html", "<title>Unauthorized</title>").header("www-authenticate", challenge)
     };
     let dead = "Bearer realm=\"x\", error=\"invalid_token\", error_description=\"expired\"";
     for status in [400, 401, 403, 404] {
-        let (sandbox, nexus) = signed_in("");
+        let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "");
         sandbox.script(Endpoint::Messages, [challenge(status, dead)]);
         nexus.run(&["chat", "x"]).ok();
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "{status}");
@@ -223,7 +211,7 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
         sandbox.script(Endpoint::Models, [challenge(status, dead)]);
         nexus.run(&["models"]).ok();
     }
-    let (sandbox, nexus) = signed_in("");
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "");
     for answer in [challenge(403, "Bearer error=\"insufficient_scope\""), challenge(500, dead)] {
         sandbox.script(Endpoint::Messages, [answer]);
         nexus.run(&["chat", "x"]);
@@ -232,7 +220,7 @@ fn a_challenge_counts_as_a_401_whatever_the_status() {
 }
 
 #[test]
-fn a_gateway_without_a_list_of_models_names_the_cure() {
+fn a_missing_model_list_has_a_hint() {
     let cure = "  pass --model, or set `model = \"...\"` under [provider.work] in config.toml; if that fails too, \
                 check `api_url`\n";
     for status in [404, 405, 501] {
@@ -260,13 +248,13 @@ fn a_gateway_without_a_list_of_models_names_the_cure() {
 }
 
 #[test]
-fn headers_are_added_and_taken_out() {
+fn configured_headers_are_added_and_removed() {
     for (lines, headers) in [
         ("", &[("anthropic-version", Some("2023-06-01")), ("anthropic-beta", None)][..]),
         ("api_headers = { x-bf-vk = 'key' }", &[("anthropic-version", Some("2023-06-01")), ("x-bf-vk", Some("key"))]),
         ("api_headers = { Anthropic-Beta = 'a,b' }", &[("anthropic-beta", Some("a,b"))]),
     ] {
-        let (sandbox, nexus) = signed_in(lines);
+        let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), lines);
         nexus.run(&["chat", "x"]).ok();
         nexus.run(&["models"]).ok();
         for seen in [Endpoint::Messages, Endpoint::Models].map(|endpoint| sandbox.requests_to(endpoint).pop().unwrap())
@@ -276,7 +264,7 @@ fn headers_are_added_and_taken_out() {
             }
         }
     }
-    // The built-in provider's, which strict gateways refuse.
+    // The built-in provider's beta header can be removed, because strict gateways reject it.
     let (sandbox, mut nexus) = (sandbox(Settings::default()), Nexus::new());
     nexus.set("CLAUDE_CODE_CLIENT_ID", "sandbox-client");
     nexus.set("CLAUDE_CODE_REDIRECT_URI", "http://127.0.0.1:0/callback");
@@ -289,7 +277,7 @@ fn headers_are_added_and_taken_out() {
 }
 
 #[test]
-fn the_base_may_have_a_prefix_and_be_the_whole_url() {
+fn api_url_may_have_a_prefix_or_be_the_whole_url() {
     let sandbox = sandbox(Settings { prefix: "/gw/anthropic".into(), ..Settings::default() });
     let nexus = Nexus::new();
     for base in ["", "/", "/v1", "/v1/", "/v1/messages"] {

@@ -1,4 +1,4 @@
-//! `nexus history`: what was kept, found, taken along and deleted.
+//! `nexus history`: saved conversations are listed, shown, searched, exported and deleted.
 
 use std::fs;
 
@@ -6,24 +6,23 @@ use nexus::sandbox::Settings;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::Nexus;
+use crate::terminal::Terminal;
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600;
 
-/// What the first seconds of that day are called, and those of the next minute.
+/// Ids of conversations that began at [`BEGIN`] and a minute later.
 const FIRST: &str = "0y1b00ab";
 const SECOND: &str = "0y1b1wcd";
 
-/// A history that the program made, with nothing in it yet.
+/// An empty history file.
 fn empty() -> (Nexus, Connection) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     nexus.run(&["chat", "--history", "x"]).ok();
     nexus.run(&["history", "delete", "--all"]).ok();
     let history = Connection::open(nexus.path("data/history.db")).unwrap();
-    // As the program writes it: a page that is split leaves nothing behind.
+    // As the program sets it.
     history.execute_batch("PRAGMA secure_delete = ON").unwrap();
     (nexus, history)
 }
@@ -50,7 +49,7 @@ fn answer(history: &Connection, id: &str, text: &str, state: &str, at: i64) {
     history.execute(insert, params![id, text, state, usage, at]).unwrap();
 }
 
-/// Two conversations, the first of which was used last.
+/// Two conversations. The first was used last.
 fn two() -> Nexus {
     let (mut nexus, history) = empty();
     begin(&history, FIRST, "Why is the port", BEGIN);
@@ -68,7 +67,7 @@ fn two() -> Nexus {
 }
 
 #[test]
-fn without_a_history_nothing_is_made_and_every_command_says_so() {
+fn without_a_history_commands_say_so_and_create_no_file() {
     let nexus = Nexus::new();
     let none = "error: there are no saved conversations\n  start one with `nexus chat`; outside a terminal, pass \
                 --history to save it\n";
@@ -88,7 +87,7 @@ fn without_a_history_nothing_is_made_and_every_command_says_so() {
 }
 
 #[test]
-fn conversations_are_listed_the_last_used_first() {
+fn conversations_are_listed_with_the_last_used_first() {
     let nexus = two();
     assert_output!(
         nexus.run(&["history", "list"]), 0,
@@ -117,7 +116,7 @@ const TWO: &str = "# Name a café in Größenwahn\n\n[TWO], 2026-01-01T00:01:00Z
                    Name a café in Größenwahn\n\n## large-1 (declined)\n\nI would ra\n";
 
 #[test]
-fn a_conversation_is_shown_whole_by_the_beginning_of_its_id() {
+fn a_conversation_is_shown_by_a_prefix_of_its_id() {
     let nexus = two();
     assert_output!(nexus.run(&["history", "show"]), 0, stdout: ONE, stderr: "");
     assert_output!(nexus.run(&["history", "show", FIRST]), 0, stdout: ONE, stderr: "");
@@ -147,7 +146,7 @@ fn a_conversation_is_shown_whole_by_the_beginning_of_its_id() {
 }
 
 #[test]
-fn words_are_found_however_they_are_written() {
+fn search_ignores_case_accents_and_operators() {
     let nexus = two();
     let you_one = "[ONE]  2026-01-01T00:00:00Z  you: Why is the port taken?\n";
     let answer_one = "[ONE]  2026-01-01T00:00:01Z  answer: Another program listens on it.\n";
@@ -167,7 +166,7 @@ fn words_are_found_however_they_are_written() {
         (&["prog"], answer_one),
         (&["rogram"], ""),
         (&["port", "listens"], ""),
-        // What means something to the index is text like any other.
+        // Operators of the index are plain text.
         (&["OR"], ""),
         (&["text:port"], ""),
         (&["*port*", "\"why\""], you_one),
@@ -193,7 +192,7 @@ fn words_are_found_however_they_are_written() {
 }
 
 #[test]
-fn what_is_written_without_spaces_is_found_wherever_it_stands() {
+fn search_finds_text_in_scripts_without_spaces() {
     let (nexus, history) = empty();
     begin(&history, FIRST, "東京", BEGIN);
     ask(&history, FIRST, "東京タワーの高さはどのくらいですか", BEGIN);
@@ -233,7 +232,7 @@ fn what_is_written_without_spaces_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn none_at_all_is_no_limit() {
+fn a_limit_of_zero_is_rejected() {
     let nexus = two();
     for words in [&["history", "list", "-n", "0"][..], &["history", "search", "port", "--limit", "0"]] {
         let output = nexus.run(words);
@@ -243,7 +242,7 @@ fn none_at_all_is_no_limit() {
 }
 
 #[test]
-fn an_empty_id_is_said_to_be_one() {
+fn an_empty_id_is_rejected() {
     let nexus = two();
     for words in [&["history", "show", ""][..], &["history", "show", " "], &["chat", "x", "--conversation", ""]] {
         assert_output!(
@@ -255,7 +254,7 @@ fn an_empty_id_is_said_to_be_one() {
 }
 
 #[test]
-fn the_latest_words_are_found_first() {
+fn search_returns_the_latest_first() {
     let (nexus, history) = empty();
     for minute in 0..30 {
         let id = format!("0y1b{minute:04}");
@@ -268,7 +267,7 @@ fn the_latest_words_are_found_first() {
 }
 
 #[test]
-fn everything_is_exported_the_eldest_first() {
+fn export_writes_all_conversations_with_the_oldest_first() {
     let nexus = two();
     assert_output!(
         nexus.run(&["history", "export", "--format", "markdown"]), 0,
@@ -281,7 +280,7 @@ fn everything_is_exported_the_eldest_first() {
     assert_eq!(exported["conversations"][1], shown["conversation"]);
 }
 
-/// What is in the history's file, and beside it.
+/// The bytes of the history file and the files beside it.
 fn bytes(nexus: &Nexus) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in fs::read_dir(nexus.path("data")).unwrap() {
@@ -295,9 +294,9 @@ fn holds(bytes: &[u8], word: &str) -> bool {
 }
 
 #[test]
-fn what_is_deleted_is_gone_from_the_file_and_its_index() {
+fn a_deleted_conversation_is_erased_from_the_file_and_its_index() {
     let (nexus, history) = empty();
-    // Many turns, so that the index has grown levels; and a text that takes pages of its own.
+    // Many turns, so that the index has several levels; and a text of several pages.
     let mut ids = Vec::new();
     for count in 0..40 {
         let id = format!("0y1b{count:04}");
@@ -315,7 +314,7 @@ fn what_is_deleted_is_gone_from_the_file_and_its_index() {
     let lower = ["zaphodical", "slartibartfast", "betelgeusian", "marvinesque"];
     let before = bytes(&nexus);
     assert!(words[..4].iter().chain(&lower).all(|word| holds(&before, word)), "the test looks for the right thing");
-    // An index keeps only the end of a word that begins like the one before.
+    // The index omits the prefix that a word shares with the one before.
     assert!(holds(&before, "trillianesque"));
 
     assert_output!(
@@ -340,7 +339,7 @@ fn what_is_deleted_is_gone_from_the_file_and_its_index() {
 }
 
 #[test]
-fn a_deletion_with_an_id_that_is_none_deletes_nothing() {
+fn a_deletion_with_an_unknown_id_deletes_nothing() {
     let nexus = two();
     assert_output!(
         nexus.run(&["history", "delete", FIRST, "zzz"]), 1, stdout: "",
@@ -356,7 +355,7 @@ fn a_deletion_with_an_id_that_is_none_deletes_nothing() {
 }
 
 #[test]
-fn what_was_not_used_for_long_is_deleted() {
+fn delete_older_than_keeps_recent_conversations() {
     let nexus = two();
     let history = Connection::open(nexus.path("data/history.db")).unwrap();
     begin(&history, "0y2a00ab", "just now", nexus::now());
@@ -373,7 +372,7 @@ fn what_was_not_used_for_long_is_deleted() {
 
 #[cfg(unix)]
 #[test]
-fn the_history_is_nobody_elses_business() {
+fn the_history_file_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let nexus = two();
     let mode = |name: &str| fs::metadata(nexus.path(name)).unwrap().permissions().mode() & 0o777;
@@ -385,7 +384,7 @@ fn the_history_is_nobody_elses_business() {
 }
 
 #[test]
-fn a_file_that_is_damaged_or_newer_is_left_alone() {
+fn a_damaged_or_newer_file_is_not_changed() {
     let nexus = two();
     let path = nexus.path("data/history.db");
     let sound = fs::read(&path).unwrap();
@@ -407,31 +406,25 @@ fn a_file_that_is_damaged_or_newer_is_left_alone() {
 }
 
 #[test]
-fn at_a_terminal_times_say_whose_they_are() {
+fn times_have_a_zone_at_a_terminal() {
     let nexus = two();
     for (words, seen) in [
         (&["history", "list"][..], "  2026-01-01 01:00 UTC  Why is the port\n"),
         (&["history", "search", "caf"], "  2026-01-01 00:01 UTC  you: Name a café in Größenwahn\n"),
     ] {
-        let left = crate::terminal::Terminal::open(&nexus, words, 100).finish();
+        let left = Terminal::open(&nexus, words, 100).finish();
         assert!(left.screen.contains(seen), "{}", left.screen);
     }
 }
 
 #[test]
-fn what_was_said_acts_on_no_terminal_when_it_is_shown_again() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn control_characters_of_a_conversation_are_escaped_on_a_terminal() {
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     nexus.run(&["chat", "--history", "a\u{1b}[2J\u{9b}1m"]).ok();
     for words in ["history show", "history show --json", "history export --format markdown", "history list"] {
-        let mut script = std::process::Command::new("script");
-        let line = format!("'{}' {words}", env!("CARGO_BIN_EXE_nexus"));
-        script.args(["-qec", &line, "/dev/null"]).env_clear().env("NEXUS_HOME", nexus.home());
-        script.envs([("SHELL", "/bin/sh"), ("TERM", "dumb")]).stdin(std::process::Stdio::null());
-        script.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let seen = nexus.finish(script.spawn().unwrap()).stdout;
-        assert!(!seen.contains(['\u{1b}', '\u{9b}']), "{words}: {seen:?}");
-        assert!(seen.contains("[2J"), "{words}: {seen:?}");
+        let words: Vec<_> = words.split(' ').collect();
+        let seen = Terminal::open_with(&nexus, &words, 100, &[("TERM", "dumb")]).finish().bytes;
+        assert!(!seen.contains(['\u{1b}', '\u{9b}']), "{words:?}: {seen:?}");
+        assert!(seen.contains("[2J"), "{words:?}: {seen:?}");
     }
 }

@@ -1,24 +1,24 @@
-//! `nexus key`: who keeps the key to the stored session, and that it survives every move.
+//! `nexus key`: where the key to the stored session is, and moving it between backends.
 
 use std::fs;
-use std::path::Path;
 
 use nexus::sandbox::{Sandbox, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, config, sandbox};
 
+const KEY: &str = "key/session.key";
 const SHOW: &[&str] = &["key", "show"];
 
 fn to(keeper: &str) -> [&str; 3] {
     ["key", "move", keeper]
 }
 
-/// A home that is signed in, with the passphrase `correct horse` in a file.
+/// A home that is signed in, with a passphrase in a file.
 fn signed_in() -> (Sandbox, Nexus) {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    private(&nexus.path("pass"), "correct horse\n");
+    nexus.write("pass", "correct horse\n", 0o600);
     nexus.configure(&format!("passphrase_file = \"pass\"\n{}", config(&sandbox, "")));
     nexus.sign_in();
     (sandbox, nexus)
@@ -29,15 +29,6 @@ fn configure(nexus: &Nexus, sandbox: &Sandbox, top: &str) {
     nexus.configure(&format!("{top}\n{}", config(sandbox, "")));
 }
 
-fn private(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
-}
-
 #[track_caller]
 fn assert_signed_in(nexus: &Nexus) {
     let output = nexus.run(&["oauth", "status"]);
@@ -45,11 +36,11 @@ fn assert_signed_in(nexus: &Nexus) {
 }
 
 fn key_line(nexus: &Nexus) -> String {
-    fs::read_to_string(nexus.path("key/session.key")).unwrap()
+    fs::read_to_string(nexus.path(KEY)).unwrap()
 }
 
 #[test]
-fn the_key_is_in_a_file_unless_somebody_says_otherwise() {
+fn the_key_is_in_a_file_by_default() {
     let nexus = Nexus::new();
     assert_output!(
         nexus.run(SHOW), 0, stdout: "no key yet: the first sign-in creates one (file)\n", stderr: "",
@@ -63,16 +54,10 @@ fn the_key_is_in_a_file_unless_somebody_says_otherwise() {
         })
     );
     assert!(key_line(&nexus).starts_with("nexus-key-1 "));
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = |name| fs::metadata(nexus.path(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode("key"), mode("key/session.key")), (0o700, 0o600));
-    }
 }
 
 #[test]
-fn a_session_survives_the_moves_between_file_and_passphrase() {
+fn a_session_survives_key_moves_between_file_and_passphrase() {
     let (_sandbox, nexus) = signed_in();
     let token = nexus.run(&["oauth", "token"]).ok();
     let plain = key_line(&nexus);
@@ -99,10 +84,10 @@ fn a_session_survives_the_moves_between_file_and_passphrase() {
 }
 
 #[test]
-fn a_first_sign_in_makes_the_key_where_the_configuration_says() {
+fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    private(&nexus.path("pass"), "correct horse");
+    nexus.write("pass", "correct horse", 0o600);
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"cat pass\"");
     nexus.sign_in();
     assert!(key_line(&nexus).starts_with("nexus-key-2 passphrase "));
@@ -111,7 +96,7 @@ fn a_first_sign_in_makes_the_key_where_the_configuration_says() {
 }
 
 #[test]
-fn a_configuration_that_says_something_else_is_told_so() {
+fn a_key_in_another_backend_than_configured_is_a_warning() {
     let (sandbox, nexus) = signed_in();
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_file = \"pass\"");
     let warning = "warning: config.toml has `key = \"passphrase\"`, but the key is in `file`, which is used: run \
@@ -124,9 +109,9 @@ fn a_configuration_that_says_something_else_is_told_so() {
 }
 
 #[test]
-fn a_missing_or_wrong_key_is_told_with_its_cure() {
+fn a_missing_or_wrong_key_has_a_hint() {
     let (_sandbox, nexus) = signed_in();
-    let path = nexus.path("key/session.key");
+    let path = nexus.path(KEY);
     let key = key_line(&nexus);
     let status = |nexus: &Nexus| nexus.run(&["oauth", "status"]);
 
@@ -138,58 +123,58 @@ fn a_missing_or_wrong_key_is_told_with_its_cure() {
     assert_output!(nexus.run(&to("passphrase")), 1, stdout: "", stderr: missing);
     assert!(!path.exists(), "no new key hides that the old one is missing");
 
-    private(&path, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
+    nexus.write(KEY, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0o600);
     let wrong = "error: [HOME]/data/sessions.db: the stored session cannot be decrypted with the key in \
                  [HOME]/key/session.key\n  restore the right key, or run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
     assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
 
-    private(&path, "nonsense\n");
+    nexus.write(KEY, "nonsense\n", 0o600);
     let nonsense = "error: [HOME]/key/session.key: this is not a nexus key\n  restore the right key, or remove \
                     [HOME]/key/session.key and run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
     let object = nexus.run(&["key", "show", "--json"]);
     assert_eq!((object.code, &object.json()["error"]["reason"]), (Some(1), &json!("store")));
 
-    // Where another provider is the default, the cure says which one is meant.
+    // The hint names a provider that is not the default.
     let configured = fs::read_to_string(nexus.path("config.toml")).unwrap();
-    private(&nexus.path("config.toml"), &configured.replace("default = \"work\"", ""));
+    nexus.write("config.toml", &configured.replace("default = \"work\"", ""), 0o600);
     for (line, cure) in [
         (Some("nonsense\n"), "restore the right key, or remove [HOME]/key/session.key and run"),
         (Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"), "restore the right key, or run"),
         (None, "restore the key file, or run"),
     ] {
         match line {
-            Some(line) => private(&path, line),
+            Some(line) => nexus.write(KEY, line, 0o600),
             None => fs::remove_file(&path).unwrap(),
         }
         let output = nexus.run(&["oauth", "status", "--provider", "work"]);
         let cure = format!("\n  {cure} `nexus oauth start --provider work` to sign in again\n");
         assert!(output.stderr.ends_with(&cure), "{output}");
     }
-    private(&nexus.path("config.toml"), &configured);
+    nexus.write("config.toml", &configured, 0o600);
 
-    private(&path, &key);
+    nexus.write(KEY, &key, 0o600);
     assert_signed_in(&nexus);
 }
 
 #[test]
-fn a_wrong_passphrase_is_told_with_its_cure() {
+fn a_wrong_passphrase_has_a_hint() {
     let (_sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
-    private(&nexus.path("pass"), "wrong horse\n");
+    nexus.write("pass", "wrong horse\n", 0o600);
     let said = "error: [HOME]/key/session.key: the passphrase is wrong\n  fix `passphrase_file` or \
                 `passphrase_command` in config.toml; if the passphrase is lost, remove [HOME]/key/session.key and run \
                 `nexus oauth start` to sign in again\n";
     for words in [&["oauth", "status"][..], &["oauth", "token"], SHOW, &to("file")] {
         assert_output!(nexus.run(words), 1, stdout: "", stderr: said);
     }
-    private(&nexus.path("pass"), "correct horse");
+    nexus.write("pass", "correct horse", 0o600);
     assert_signed_in(&nexus);
 }
 
 #[test]
-fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
+fn a_missing_passphrase_has_a_hint() {
     let (sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
     for (top, why) in [
@@ -223,13 +208,13 @@ fn a_passphrase_that_cannot_be_had_is_told_with_its_cure() {
 }
 
 #[test]
-fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
+fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = Nexus::at(&sandbox);
     nexus.set("PATH", &search_path());
     nexus.set("CLAUDE_CODE_CLIENT_SECRET", "hush");
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";
-    private(&nexus.path("ask"), script);
+    nexus.write("ask", script, 0o600);
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"sh ask $HOME ;id 'a b'\"");
     let output = nexus.run(&to("passphrase"));
     assert_eq!(
@@ -246,36 +231,13 @@ fn a_passphrase_command_gets_no_shell_no_stdin_and_no_secret() {
     assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
 }
 
-#[test]
-fn the_database_alone_reveals_nothing() {
-    let mut settings = Settings { client_secret: Some("client-hush-4711".into()), ..Settings::default() };
-    settings.client_auth = nexus::ClientAuth::Basic;
-    let account = settings.account.clone();
-    let sandbox = sandbox(settings);
-    let nexus = Nexus::at_with(&sandbox, "client_secret = \"client-hush-4711\"");
-    nexus.sign_in();
-    nexus.run(&["oauth", "token", "--min-ttl", "200d"]).ok();
-    let secrets: Vec<String> = sandbox.issued().into_iter().chain([account, "client-hush-4711".into()]).collect();
-    assert!(secrets.len() > 5, "{secrets:?}");
-    let key = key_line(&nexus);
-    let key = key.split(' ').nth(1).unwrap().trim();
-    for file in fs::read_dir(nexus.path("data")).unwrap() {
-        let path = file.unwrap().path();
-        let bytes = fs::read(&path).unwrap();
-        for secret in secrets.iter().map(String::as_str).chain([key]) {
-            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!found, "{} holds {secret}", path.display());
-        }
-    }
-}
-
-/// Where this machine keeps its programs.
+/// `PATH` of this process.
 #[expect(clippy::disallowed_methods, reason = "a test finds the programs of the machine it runs on")]
 fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }
 
-/// Whether the tests must not do without a real keyring.
+/// Whether a missing keyring is a failure.
 #[cfg(target_os = "linux")]
 #[expect(clippy::disallowed_methods, reason = "who runs the tests says so")]
 fn wanted() -> bool {
@@ -287,7 +249,7 @@ fn installed(program: &str) -> bool {
     std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file())
 }
 
-/// A command in front of `nexus` that kills it when it comes to call the n-th time.
+/// A command that kills `nexus` at its n-th call of this name.
 #[cfg(target_os = "linux")]
 fn killed_at(call: &str, n: u32) -> Vec<String> {
     ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]
@@ -297,13 +259,12 @@ fn killed_at(call: &str, n: u32) -> Vec<String> {
         .collect()
 }
 
-/// What changes a file; a kill at each is a kill between any two.
+/// Calls that change a file.
 #[cfg(target_os = "linux")]
 const CHANGES: &[&str] = &["write", "fsync", "rename", "unlink", "ftruncate", "mkdir"];
 
-/// Kills a move at each of its steps, and makes sure each time that the session is there and that
-/// the same move succeeds thereafter. Gives how often that was. The other moves are killed by
-/// `tests/hard/kills.rs`, which needs no keyring.
+/// Kills a move at each of its steps; the session stays readable, and the next move succeeds. Returns the number of
+/// kills. `tests/hard/kills.rs` kills the moves that need no keyring.
 #[cfg(target_os = "linux")]
 fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output, from: &str, keeper: &str) -> usize {
     let mut kills = 0;
@@ -332,7 +293,7 @@ fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output,
     kills
 }
 
-/// A session bus with a real Secret Service, for one command. What it keeps stays in the home.
+/// Starts a session bus with a real Secret Service for one command. Its entries stay in the home.
 const SESSION: &str = "printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null; exec \"$@\"";
 
 #[cfg(target_os = "linux")]
@@ -343,7 +304,7 @@ fn in_session(nexus: &Nexus, before: &[String], words: &[&str]) -> Output {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_keyring_keeps_the_key_or_says_why_not() {
+fn the_key_moves_to_the_keyring_and_back() {
     let (_sandbox, mut nexus) = signed_in();
     let token = nexus.run(&["oauth", "token"]).ok();
     let home = nexus.home().to_string_lossy().into_owned();
@@ -367,9 +328,9 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is already in [HOME]/key/session.key\n");
     if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {
-        // `tests/real/keyring.sh` brings all of it, and takes no excuse.
+        // `tests/real/keyring.sh` installs both.
         assert!(!wanted(), "there is no keyring to test with");
-        // Past the harness, which shows nothing of a test that passes.
+        // The harness hides the output of a test that passes.
         let said = "SKIPPED: no keyring was tested, for want of the feature or a daemon: tests/real/keyring.sh does\n";
         std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
         return;
@@ -383,13 +344,13 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(in_session(&nexus, &[], SHOW).stdout, format!("keyring: service nexus, user {id}\n"));
     assert_eq!(in_session(&nexus, &[], &["oauth", "token"]).stdout, token);
 
-    // Outside of the session the keyring is missed, and nothing is lost by that.
+    // Outside of the session the keyring is unreachable, and nothing is lost.
     let output = nexus.run(&["oauth", "token"]);
     assert_eq!(output.code, Some(1));
     let said = "error: [HOME]/key/session.key: the key is in the operating system's keyring, which cannot be used: ";
     assert!(output.stderr.starts_with(said), "{output}");
 
-    // And back by way of the third keeper.
+    // Back by way of the third backend.
     for (keeper, show) in [
         ("passphrase", "passphrase: [HOME]/key/session.key\n"),
         ("keyring", &format!("keyring: service nexus, user {id}\n")),
@@ -403,14 +364,14 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
     assert_eq!(key_line(&nexus), plain);
     assert!(!nexus.path("key/session.key.entry").exists(), "the keyring's entry is gone");
 
-    // An entry that is gone is told from a keyring that is.
-    private(&nexus.path("key/session.key"), &line);
+    // A missing entry is reported differently from a missing keyring.
+    nexus.write(KEY, &line, 0o600);
     let output = in_session(&nexus, &[], &["oauth", "status"]);
     let said = format!(
         "error: [HOME]/key/session.key: the operating system's keyring has no entry for the key (service `nexus`, user `{id}`)\n"
     );
     assert!(output.code == Some(1) && output.stderr.contains(&said), "{output}");
-    private(&nexus.path("key/session.key"), &plain);
+    nexus.write(KEY, &plain, 0o600);
 
     assert!(installed("strace") || !wanted(), "there is no strace");
     if installed("strace") {
@@ -422,11 +383,11 @@ fn a_keyring_keeps_the_key_or_says_why_not() {
 
 #[cfg(all(target_os = "linux", feature = "keyring"))]
 #[test]
-fn a_keyring_that_is_stuck_is_not_waited_for() {
+fn a_keyring_that_does_not_answer_times_out() {
     let (_sandbox, mut nexus) = signed_in();
-    private(&nexus.path("key/session.key"), "nexus-key-2 keyring 0011223344556677\n");
+    nexus.write(KEY, "nexus-key-2 keyring 0011223344556677\n", 0o600);
     let socket = nexus.path("bus");
-    // It takes calls and never answers.
+    // It accepts calls and never answers.
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     nexus.set("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={}", socket.display()));
     assert_output!(

@@ -1,5 +1,5 @@
-//! Everything that nexus says, sends and keeps, searched for every secret there was: codes,
-//! verifiers, tokens, the client's secret, and the headers that carry them.
+//! Searches outputs, request lines and files for every secret of a session: codes, verifiers, tokens, the client
+//! secret, and the headers that carry them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,20 +9,20 @@ use nexus::ClientAuth;
 use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, Output, approve, deny, sandbox, visit};
+use crate::nexus::{Nexus, Output, approve, deny, newest, sandbox, visit};
 
-/// Whose session it is. Nobody's business either, once it lies on the disk.
+/// The account, which must not be readable in any file.
 const ACCOUNT: &str = "you@sandbox.example";
 
-/// Every character of it has a meaning in some encoding.
+/// Has characters that each encoding escapes.
 const CLIENT_SECRET: &str = "hush&hush=%2F+ü:\\\"end";
 
-/// A life with one provider, and everything that was to be heard of it.
+/// All commands with one provider, and their outputs.
 struct Journey {
     sandbox: Sandbox,
     nexus: Nexus,
     verbose: bool,
-    /// What was said, and by what.
+    /// Commands and their outputs.
     heard: Vec<(String, String)>,
 }
 
@@ -42,8 +42,7 @@ impl Journey {
         self.heard.extend(texts.iter().map(|text| (by.to_owned(), (*text).to_owned())));
     }
 
-    /// Runs a command that ends with this code. A token on stdout is what `oauth token` is for; all
-    /// that stands beside it is heard.
+    /// Runs a command that ends with this code. The token that `oauth token` prints is not recorded.
     #[track_caller]
     fn run(&mut self, words: &[&str], code: i32) {
         let mut said = words.to_vec();
@@ -67,7 +66,6 @@ impl Journey {
         }
     }
 
-    /// Signs in with a person who answers so.
     #[track_caller]
     fn sign_in(&mut self, answer: fn(&str) -> String, code: i32) {
         let words = if self.verbose { &["--no-browser", "--verbose"][..] } else { &["--no-browser"] };
@@ -80,22 +78,16 @@ impl Journey {
         self.hear("the browser", &[&address, &page]);
     }
 
-    /// The last secret of this kind that was given out.
-    fn latest(&self, kind: &str) -> String {
-        let is = |secret: &&String| secret.starts_with(&format!("sandbox-{kind}-"));
-        self.sandbox.issued().iter().rfind(is).cloned().unwrap()
-    }
-
-    /// Every text that must not be seen.
+    /// Every text that must not be found.
     fn secrets(&self) -> BTreeSet<String> {
         let headers = self.sandbox.requests().into_iter().filter_map(|seen| {
             let value = seen.header("authorization")?;
             Some(value.split_once(' ').map_or(value, |(_, credential)| credential).to_owned())
         });
         let mut secrets: BTreeSet<_> = self.sandbox.issued().into_iter().chain(headers).collect();
-        assert!(secrets.len() > 10, "there was a life to search: {secrets:?}");
+        assert!(secrets.len() > 10, "{secrets:?}");
         let encoded: Vec<_> = secrets.iter().flat_map(|secret| encodings(secret)).collect();
-        // Half a long secret is enough to be one.
+        // Half of a long secret is a secret too.
         let halves: Vec<_> = secrets
             .iter()
             .filter(|secret| secret.is_ascii() && secret.len() > 48)
@@ -113,7 +105,7 @@ impl Journey {
         }
     }
 
-    /// What stands in a request line or names the program gets into the logs of servers.
+    /// Servers log request lines and some headers.
     fn assert_nothing_gets_into_logs(&self) {
         let secrets = self.secrets();
         for seen in self.sandbox.requests() {
@@ -130,15 +122,13 @@ impl Journey {
         secrets.extend([ACCOUNT.to_owned(), "The nexus sandbox".to_owned()]);
         let mut searched = Vec::new();
         for path in files(self.nexus.home()) {
-            // The person's own file: what stands in it was their choice.
             if path.file_name().is_some_and(|name| name != "config.toml") {
                 let bytes = fs::read(&path).unwrap();
                 assert_none(&secrets, &bytes, &path.to_string_lossy());
                 searched.extend(bytes);
             }
         }
-        // What is no secret is found, so what is one would be.
-        assert!(searched.windows(7).any(|window| window == b"session"), "the database is among them");
+        assert!(searched.windows(7).any(|window| window == b"session"), "the database was searched");
     }
 }
 
@@ -159,16 +149,16 @@ fn assert_none(secrets: &BTreeSet<String>, bytes: &[u8], place: &str) {
     }
 }
 
-/// Every file below a folder, in no particular order.
+/// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// A whole life: every command, and what goes wrong in it.
-fn live(auth: ClientAuth, verbose: bool) {
+/// Runs every command, with and without failures.
+fn run_all_commands(auth: ClientAuth, verbose: bool) {
     let mut journey = Journey::new(auth, verbose);
-    sign_in_at_last(&mut journey);
+    sign_in_after_failures(&mut journey);
     use_it(&mut journey);
     journey.assert_nothing_lies_about();
     be_refused(&mut journey);
@@ -178,11 +168,11 @@ fn live(auth: ClientAuth, verbose: bool) {
     journey.assert_nothing_lies_about();
     journey.assert_nothing_was_heard();
     journey.assert_nothing_gets_into_logs();
-    let told = journey.heard.iter().any(|(_, said)| said.contains("> POST "));
-    assert_eq!(told, verbose, "--verbose tells of the wire, and nothing else does");
+    let logged = journey.heard.iter().any(|(_, said)| said.contains("> POST "));
+    assert_eq!(logged, verbose, "only --verbose logs requests");
 }
 
-fn sign_in_at_last(journey: &mut Journey) {
+fn sign_in_after_failures(journey: &mut Journey) {
     journey.run(&["chat", "x"], 4);
     journey.sign_in(deny, 4);
     let refusals = [
@@ -218,8 +208,8 @@ fn use_it(journey: &mut Journey) {
 }
 
 fn be_refused(journey: &mut Journey) {
-    let token = journey.latest("access");
-    // A service that repeats what it was sent.
+    let token = newest(&journey.sandbox, "access");
+    // A service that echoes the token.
     let echo = json!({ "error": { "type": "some_error", "message": format!("Bearer {token} is not liked") } });
     for (refusal, code) in [
         (Scripted::json(403, &echo), 1),
@@ -242,12 +232,12 @@ fn be_refused(journey: &mut Journey) {
         }
     }
     for words in [&["chat", "x"][..], &["chat", "x", "--json"]] {
-        // Between the two it is renewed, so the second cannot repeat it.
+        // The token is refreshed between the two, so only the first echoes it.
         let refusals = [Scripted::json(401, &echo), Scripted::json(401, &json!({ "error": "expired" }))];
         journey.sandbox.script(Endpoint::Messages, refusals);
         journey.run(words, 4);
     }
-    let token = journey.latest("access");
+    let token = newest(&journey.sandbox, "access");
     let echo = json!({ "error": { "type": "some_error", "message": format!("Bearer {token} is not liked") } });
     let refusal = Scripted::json(500, &echo).header("retry-after-ms", "1");
     journey.sandbox.script(Endpoint::Models, [refusal.clone(), refusal.clone(), refusal]);
@@ -256,8 +246,8 @@ fn be_refused(journey: &mut Journey) {
 }
 
 fn fail_to_refresh(journey: &mut Journey) {
-    let token = journey.latest("refresh");
-    // What went wrong is kept for those who wait, and a server may say with whom.
+    let token = newest(&journey.sandbox, "refresh");
+    // The failure is stored for waiting processes, and a server may echo anything in it.
     let said = format!("the token {token} of {CLIENT_SECRET} for {ACCOUNT} is not liked");
     for (refusal, code) in [
         (Scripted::json(500, &json!({ "error": "server_error", "error_description": said })), 75),
@@ -271,7 +261,7 @@ fn fail_to_refresh(journey: &mut Journey) {
         (Scripted::text(302, "text/plain", "").header("location", &format!("https://elsewhere.invalid/{token}")), 75),
         (Scripted::Close, 75),
     ] {
-        // While the old token lives it is given out, with a word; once the API rejects it, it is not.
+        // While the old token is valid it is printed with a note; once the API rejects it, the command fails.
         if code != 2 {
             journey.sandbox.script(Endpoint::Token, [refusal.clone()]);
             journey.run(&["oauth", "token", "--min-ttl", "9h"], 0);
@@ -280,7 +270,7 @@ fn fail_to_refresh(journey: &mut Journey) {
         journey.sandbox.script(Endpoint::Messages, [unauthorized]);
         journey.sandbox.script(Endpoint::Token, [refusal]);
         journey.run(&["chat", "--json", "x"], code);
-        // A server that failed twice would be left alone for a moment, and not heard again.
+        // After two failures nexus would not ask the server for a moment.
         journey.nexus.forget_failures();
         journey.run(&["oauth", "status"], 0);
         journey.assert_nothing_lies_about();
@@ -289,7 +279,7 @@ fn fail_to_refresh(journey: &mut Journey) {
 }
 
 fn end(journey: &mut Journey) {
-    let token = journey.latest("refresh");
+    let token = newest(&journey.sandbox, "refresh");
     let said = format!("{token} is over");
     let over = Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": said }));
     journey.sandbox.script(Endpoint::Token, [over]);
@@ -297,9 +287,8 @@ fn end(journey: &mut Journey) {
     for words in [&["chat", "x"][..], &["oauth", "token"], &["oauth", "token", "--json"], &["oauth", "status"]] {
         journey.run(words, 4);
     }
-    // The session that is replaced is revoked, then the new one, which fails, then the next.
     journey.sign_in(approve, 0);
-    let token = journey.latest("refresh");
+    let token = newest(&journey.sandbox, "refresh");
     let said = json!({ "error": "server_error", "error_description": format!("{token} cannot be revoked") });
     journey.sandbox.script(Endpoint::Revoke, [Scripted::json(503, &said), Scripted::json(503, &said)]);
     journey.run(&["oauth", "logout"], 0);
@@ -309,32 +298,14 @@ fn end(journey: &mut Journey) {
     journey.run(&["oauth", "logout"], 0);
 }
 
+const CLIENTS: [ClientAuth; 3] = [ClientAuth::None, ClientAuth::Basic, ClientAuth::Post];
+
 #[test]
-fn a_public_client_leaks_nothing() {
-    live(ClientAuth::None, false);
+fn no_client_leaks_a_secret() {
+    CLIENTS.into_iter().for_each(|auth| run_all_commands(auth, false));
 }
 
 #[test]
-fn a_public_client_leaks_nothing_when_verbose() {
-    live(ClientAuth::None, true);
-}
-
-#[test]
-fn a_client_that_authenticates_by_header_leaks_nothing() {
-    live(ClientAuth::Basic, false);
-}
-
-#[test]
-fn a_client_that_authenticates_by_header_leaks_nothing_when_verbose() {
-    live(ClientAuth::Basic, true);
-}
-
-#[test]
-fn a_client_that_authenticates_in_the_body_leaks_nothing() {
-    live(ClientAuth::Post, false);
-}
-
-#[test]
-fn a_client_that_authenticates_in_the_body_leaks_nothing_when_verbose() {
-    live(ClientAuth::Post, true);
+fn no_client_leaks_a_secret_when_verbose() {
+    CLIENTS.into_iter().for_each(|auth| run_all_commands(auth, true));
 }

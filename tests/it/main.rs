@@ -1,5 +1,5 @@
-//! The tests that drive the built program, or the library from outside, against the sandbox on
-//! loopback. One program, so that they link once; this is its table of contents.
+//! Tests that run the built program or the library against the sandbox on loopback. They are one program, so they link
+//! once; this is its table of contents.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -12,38 +12,37 @@ mod attachments;
 mod batch;
 /// `nexus chat` and `nexus models`.
 mod chat;
-/// What `nexus chat` is asked for beside the answer: its cost, its thinking, its effort, its form.
+/// Flags of `nexus chat`: cost, thinking, effort, schema.
 mod chat_flags;
-/// `nexus chat` for scripts: what programs are told, what is asked again, stdin and signals.
+/// `nexus chat` in scripts: JSON, retries, stdin and signals.
 mod chat_script;
-/// Time that passes, jumps and is told differently.
+/// When a token is refreshed, and wrong clocks.
 mod clocks;
-/// The completion scripts: what the command prints, and what bash makes of one.
+/// The completion scripts.
 mod completions;
-/// Conversations: gone on with, and kept while they are had.
+/// Conversations: continued and saved.
 mod conversation;
 /// `nexus demo`.
 mod demo;
-/// Limits on what may be written (Linux).
+/// A limit on the size of files (Linux).
 mod disk;
-/// Every failure: its sentence, exit code, reason and way out.
-/// What gateways do differently.
+/// Responses of gateways that differ from the Messages API.
 mod gateways;
-/// `nexus history`: what was kept, found, taken along and deleted.
+/// `nexus history`.
 mod history;
-/// Servers, pages, programs and files that mean harm.
+/// Misbehaving servers, web pages, programs and files.
 mod hostile;
-/// The plan of the code, as far as a machine can hold it to it.
+/// Rules of the code.
 mod house;
 /// `nexus key`.
 mod key;
-/// No secret anywhere but where it belongs.
+/// No secret in outputs, request lines and files.
 mod leaks;
-/// A refresh, a sign-in and a sign-out that meet.
+/// A refresh, a sign-in and a sign-out at the same time.
 mod meetings;
 /// The memory of a running command (Linux).
 mod memory;
-/// Proxies, certificate authorities, redirects, and nobody at home.
+/// Proxies, certificate authorities, redirects and unreachable servers.
 mod network;
 /// `nexus oauth logout`.
 mod oauth_logout;
@@ -55,31 +54,31 @@ mod oauth_status;
 mod oauth_token;
 /// A provider that speaks the Chat Completions API.
 mod openai;
-/// A reader of stdout who pauses (Unix).
+/// A reader of stdout that pauses (Unix).
 mod paused;
-/// The authorization code flow with PKCE, case by case.
+/// The authorization code flow with PKCE.
 mod pkce;
-/// What other users and programs of this machine can get at.
+/// What other users and programs of this machine can read.
 mod private;
-/// What holds of anything that comes from outside.
+/// Properties of all input from outside.
 mod properties;
-/// The stored session, opened and sealed anew.
+/// Reads and writes the stored session without the program's code.
 mod stored;
-/// A conversation at a terminal: lines, answers, words with the program, and how it ends.
+/// A conversation at a terminal: lines, answers, commands, and how it ends.
 mod talk;
 /// `nexus chat -t`, `--system-file`, and aliases.
 mod templates;
-/// The program in a real pseudo-terminal, and the screen a person would see (Unix).
+/// The program in a pseudo-terminal, and its screen (Unix).
 mod terminal;
-/// What a terminal is shown of text from elsewhere.
+/// Control characters on a terminal.
 mod terminals;
 /// Many processes on one session.
 mod turns;
 
-/// The library's front door, where things go wrong between "sent" and "saved".
+/// `Client` when its caller gives up or a session cannot be saved.
 mod account;
 
-/// What is said wrongly, a fresh home and broken streams.
+/// Usage errors, help, a new home and closed streams.
 mod usage;
-/// The library from outside: the web application of `examples/`, with browsers in front of it.
+/// The web application of `examples/`.
 mod web_app;

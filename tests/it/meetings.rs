@@ -1,37 +1,16 @@
-//! A refresh, a sign-in and a sign-out that meet: whoever comes first, each ends in one state.
+//! A refresh, a sign-in and a sign-out at the same time.
 
-use std::process::Child;
+use nexus::sandbox::{Endpoint, Gate, Scripted};
 
-use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
-use rusqlite::Connection;
-use serde_json::json;
+use crate::nexus::{Nexus, Running, approve, block_on, newest, visit};
+use crate::stored::Stored;
 
-use crate::nexus::{Nexus, Running, approve, block_on, sandbox, visit};
-
-/// A session whose access token is dead, at a server that gives living ones from now on.
-fn expired() -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    (sandbox, nexus)
-}
-
-/// A refresh that the server has done and not yet answered.
-fn refreshing(sandbox: &Sandbox, nexus: &Nexus) -> (Child, Gate) {
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
-    (child, gate)
-}
-
-/// A sign-in whose person has approved.
+/// A sign-in that was approved.
 fn approved(nexus: &Nexus) -> Running {
     let mut started = nexus.start(&["--no-browser"]);
     let url = started.url();
     let back = approve(&url);
-    // The page comes once the sign-in is over, so it is not waited for.
+    // The page comes when the sign-in has ended.
     std::thread::spawn(move || visit(&back));
     started
 }
@@ -40,20 +19,10 @@ fn waits(line: &str) -> bool {
     line == "note: waiting for another nexus process that is refreshing this session"
 }
 
-fn generation(nexus: &Nexus) -> i64 {
-    let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
-    store.query_row("SELECT generation FROM session", [], |row| row.get(0)).unwrap()
-}
-
-fn last(sandbox: &Sandbox, kind: &str) -> String {
-    let is = |secret: &&String| secret.starts_with(&format!("sandbox-{kind}-"));
-    sandbox.issued().iter().rfind(is).cloned().unwrap()
-}
-
 #[test]
-fn a_sign_out_waits_for_a_refresh_and_revokes_what_it_brought() {
-    let (sandbox, nexus) = expired();
-    let (refresh, gate) = refreshing(&sandbox, &nexus);
+fn a_sign_out_waits_for_a_refresh_and_revokes_the_new_token() {
+    let (sandbox, nexus) = Nexus::expired();
+    let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut logout = nexus.watch(&mut nexus.command(&["oauth", "logout"]));
     logout.line_that(waits);
     gate.open();
@@ -61,16 +30,16 @@ fn a_sign_out_waits_for_a_refresh_and_revokes_what_it_brought() {
     let output = logout.finish();
     assert!(output.code == Some(0) && output.stderr.ends_with("Deleted the local session\n"), "{output}");
     assert!(output.stderr.contains("Revoked the session at [SERVER]\n"), "{output}");
-    assert_eq!(token.trim(), last(&sandbox, "access"), "the refresh was finished first");
+    assert_eq!(token.trim(), newest(&sandbox, "access"), "the refresh was finished first");
     let revoked = sandbox.requests_to(Endpoint::Revoke)[0].field("token");
-    assert_eq!(revoked, Some(last(&sandbox, "refresh")), "the new token was revoked, not the spent one");
+    assert_eq!(revoked, Some(newest(&sandbox, "refresh")), "the new token was revoked, not the spent one");
     assert!(nexus.run(&["oauth", "status"]).stdout.starts_with("Not signed in: "));
 }
 
 #[test]
-fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
-    let (sandbox, nexus) = expired();
-    let (mut refresh, gate) = refreshing(&sandbox, &nexus);
+fn a_refresh_that_waits_fails_after_a_sign_out() {
+    let (sandbox, nexus) = Nexus::expired();
+    let (mut refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut waiting = nexus.watch(&mut nexus.command(&["oauth", "token"]));
     waiting.line_that(waits);
     let mut logout = nexus.watch(&mut nexus.command(&["oauth", "logout"]));
@@ -78,7 +47,7 @@ fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
     refresh.kill().unwrap();
     refresh.wait().unwrap();
     gate.open();
-    // The lock is fair, but who of the two came first nobody promises: either way there is one end.
+    // Either of the two may get the lock first; the result is the same.
     let (waited, forgotten) = (waiting.finish(), logout.finish());
     assert!(forgotten.code == Some(0) && forgotten.stderr.ends_with("Deleted the local session\n"), "{forgotten}");
     assert_eq!(waited.code, Some(4), "its answer was lost, or the session is gone: {waited}");
@@ -86,9 +55,9 @@ fn who_waits_to_refresh_a_session_that_is_signed_out_meanwhile_is_told_so() {
 }
 
 #[test]
-fn a_sign_in_waits_for_a_refresh_and_has_the_last_word() {
-    let (sandbox, nexus) = expired();
-    let (refresh, gate) = refreshing(&sandbox, &nexus);
+fn a_sign_in_waits_for_a_refresh_and_replaces_its_session() {
+    let (sandbox, nexus) = Nexus::expired();
+    let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     let mut start = approved(&nexus);
     start.line_that(waits);
     assert_eq!(sandbox.counts().exchanges, 1, "the code is not spent before its session has its turn");
@@ -96,9 +65,9 @@ fn a_sign_in_waits_for_a_refresh_and_has_the_last_word() {
     let refreshed = nexus.finish(refresh).ok();
     let output = start.finish();
     assert!(output.code == Some(0) && output.stderr.contains("Signed in as "), "{output}");
-    assert_eq!(generation(&nexus), 3, "signed in, refreshed, signed in again");
+    assert_eq!(Stored::open(nexus.home()).generation, 3, "signed in, refreshed, signed in again");
     let kept = nexus.run(&["oauth", "token"]).ok();
-    assert!(kept != refreshed && kept.trim() == last(&sandbox, "access"));
+    assert!(kept != refreshed && kept.trim() == newest(&sandbox, "access"));
     assert_eq!((sandbox.refreshes(), sandbox.counts().revocations), (1, 1));
     let replaced = sandbox.requests_to(Endpoint::Revoke).last().unwrap().field("token");
     assert_eq!(
@@ -110,7 +79,7 @@ fn a_sign_in_waits_for_a_refresh_and_has_the_last_word() {
 
 #[test]
 fn a_refresh_that_waits_for_a_sign_in_takes_its_token() {
-    let (sandbox, nexus) = expired();
+    let (sandbox, nexus) = Nexus::expired();
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
     let start = approved(&nexus);
@@ -119,13 +88,13 @@ fn a_refresh_that_waits_for_a_sign_in_takes_its_token() {
     waiting.line_that(waits);
     gate.open();
     assert_eq!(start.finish().code, Some(0));
-    assert_eq!(waiting.finish().ok().trim(), last(&sandbox, "access"));
-    assert_eq!((sandbox.refreshes_asked(), generation(&nexus)), (0, 2));
+    assert_eq!(waiting.finish().ok().trim(), newest(&sandbox, "access"));
+    assert_eq!((sandbox.refreshes_asked(), Stored::open(nexus.home()).generation), (0, 2));
 }
 
 #[test]
-fn of_two_sign_ins_at_once_the_one_that_is_redeemed_last_stays() {
-    let (sandbox, nexus) = expired();
+fn of_two_simultaneous_sign_ins_the_last_exchanged_is_kept() {
+    let (sandbox, nexus) = Nexus::expired();
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
     let first = approved(&nexus);
@@ -137,6 +106,6 @@ fn of_two_sign_ins_at_once_the_one_that_is_redeemed_last_stays() {
         let output = started.finish();
         assert!(output.code == Some(0) && output.stderr.contains("Signed in as "), "{output}");
     }
-    assert_eq!((sandbox.counts().exchanges, generation(&nexus)), (3, 3));
-    assert_eq!(nexus.run(&["oauth", "token"]).ok().trim(), last(&sandbox, "access"));
+    assert_eq!((sandbox.counts().exchanges, Stored::open(nexus.home()).generation), (3, 3));
+    assert_eq!(nexus.run(&["oauth", "token"]).ok().trim(), newest(&sandbox, "access"));
 }

@@ -1,4 +1,4 @@
-//! The memory of a running command: what it hides from the other programs of its user, and how little an answer takes.
+//! The memory of a running command: hidden from other programs of its user, and independent of an answer's length.
 
 use std::fs;
 use std::process::Command;
@@ -8,21 +8,20 @@ use nexus::sandbox::{Endpoint, Gate, Piece, Scripted, Settings};
 use crate::chat::{delta, signed_in, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
 
-/// Whoever owns `/proc/PID/environ` may read it; the kernel gives it to root where a process has
-/// said that its memory is nobody's business.
+/// A process that is not dumpable has files in `/proc/PID` that belong to root.
 #[test]
-fn the_memory_of_a_waiting_sign_in_is_hidden_from_its_own_user() {
+fn the_memory_of_a_sign_in_is_hidden_from_its_user() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
     use std::os::unix::process::CommandExt as _;
 
-    /// A user that no system has.
+    /// A user id that no system uses.
     const STRANGER: u32 = 54_321;
 
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     let root = fs::metadata(format!("/proc/{}", std::process::id())).unwrap().uid() == 0;
     let user = if root { STRANGER } else { fs::metadata(nexus.home()).unwrap().uid() };
-    // A program that its user may not read is hidden by the kernel anyway, which would prove nothing.
+    // A readable copy: the kernel always hides a program that its user cannot read.
     let program = nexus.path("program");
     fs::copy(env!("CARGO_BIN_EXE_nexus"), &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -53,7 +52,6 @@ fn the_memory_of_a_waiting_sign_in_is_hidden_from_its_own_user() {
     started.kill();
 }
 
-/// An answer is written as it comes, so its length is nobody's memory.
 #[test]
 fn a_long_answer_takes_no_more_memory_than_a_short_one() {
     use std::io::Read as _;

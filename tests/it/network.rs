@@ -1,5 +1,4 @@
-//! The way to a server as curl's users expect it, for every request, sign-in included: proxies,
-//! certificate authorities, redirects, and nobody at home.
+//! Proxies, certificate authorities, redirects and unreachable servers, for every request.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,22 +15,21 @@ use crate::nexus::{Nexus, Output, approve, sandbox, visit};
 /// A TLS server in front of a sandbox, with a certificate authority of its own.
 mod tls;
 
-/// The name of a server that no resolver knows: only a proxy leads there.
+/// A host name that does not resolve; only a proxy reaches it.
 const FAR: &str = "id.nexus.invalid";
 
-/// A proxy on loopback. It leads every tunnel to one port, and remembers who asked for what.
+/// A proxy on loopback. It connects every tunnel to one port and records the request lines.
 struct Proxy {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    /// A proxy whose tunnels end at this port; without one it refuses them all.
+    /// Connects tunnels to this port; without one it refuses them.
     fn to(port: Option<u16>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (asked, own) = (Arc::default(), listener.local_addr().unwrap().port());
         let log: Arc<Mutex<Vec<String>>> = Arc::clone(&asked);
-        // It ends with the tests' process, as its connections end with their clients.
         thread::spawn(move || {
             for client in listener.incoming() {
                 let log = log.clone();
@@ -45,13 +43,13 @@ impl Proxy {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The request lines that it was sent.
+    /// The request lines so far.
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-/// One connection to the proxy. That it breaks is its client's right.
+/// One connection to the proxy, which the client may close at any time.
 fn tunnel(client: TcpStream, to: Option<u16>, log: &Mutex<Vec<String>>) -> Option<()> {
     let mut head = BufReader::new(client.try_clone().ok()?);
     let mut first = String::new();
@@ -77,7 +75,7 @@ fn tunnel(client: TcpStream, to: Option<u16>, log: &Mutex<Vec<String>>) -> Optio
     back.join().ok()
 }
 
-/// A home whose provider answers tokens and questions under this origin.
+/// A home whose provider has this origin.
 fn home_at(sandbox: &Sandbox, origin: &str) -> Nexus {
     let mut nexus = Nexus::new();
     nexus.name(origin.split_once("://").unwrap().1, "[SERVER]");
@@ -93,7 +91,7 @@ fn configure(nexus: &Nexus, sandbox: &Sandbox, origin: &str) {
     ));
 }
 
-/// Signs in as a person who approves, whatever comes of it: the sentence is what is left of stderr.
+/// Signs in, or fails to; stderr begins after the invitation.
 fn signed_in(nexus: &Nexus) -> Output {
     let mut started = nexus.start(&["--no-browser"]);
     let url = started.url();
@@ -110,7 +108,7 @@ const CHECK_NETWORK: &str = "  check the network, the proxy variables and the UR
 const CHECK_CERTIFICATE: &str = "  for a private authority, set SSL_CERT_FILE to a file with its certificate; \
                                  otherwise fix the server's certificate, or check the URL in config.toml\n";
 
-/// A whole life: every request that there is.
+/// Every kind of request works.
 fn assert_all_works(nexus: &Nexus) {
     assert_output!(signed_in(nexus), 0, stdout: "", stderr: SIGNED_IN);
     assert_output!(nexus.run(&["chat", "x"]), 0, stdout: ANSWER, stderr: "");
@@ -164,11 +162,10 @@ fn everything_else_goes_through_the_proxy() {
     }
 }
 
-/// `0.0.0.0` is no loopback address and leads to this machine all the same, so that a server
-/// elsewhere can be had without one.
+/// `0.0.0.0` reaches this machine but is not a loopback address.
 #[cfg(target_os = "linux")]
 #[test]
-fn no_proxy_names_who_is_reached_without_one() {
+fn no_proxy_lists_servers_that_bypass_the_proxy() {
     let sandbox = sandbox(Settings::default());
     let authority = Authority::new();
     let front = Front::before(&sandbox, &authority, &["0.0.0.0"]);
@@ -191,7 +188,7 @@ fn no_proxy_names_who_is_reached_without_one() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_temporary_and_keeps_its_password() {
+fn a_proxy_that_refuses_is_temporary_and_its_password_is_hidden() {
     let sandbox = sandbox(Settings::default());
     let proxy = Proxy::to(None);
     let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
@@ -213,12 +210,12 @@ fn a_proxy_that_refuses_is_temporary_and_keeps_its_password() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_named() {
+fn an_unreachable_proxy_is_named() {
     let sandbox = sandbox(Settings::default());
-    let nobody = deaf(0).unwrap();
+    let unused = deaf(0).unwrap();
     let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
     trust(&mut nexus, &Authority::new());
-    let port = nobody.local_addr().unwrap().port();
+    let port = unused.local_addr().unwrap().port();
     nexus.set("HTTPS_PROXY", &format!("http://ada:hush@127.0.0.1:{port}"));
     let said = format!("error: cannot reach [SERVER]: through the proxy 127.0.0.1:{port}: ");
     let output = signed_in(&nexus);
@@ -227,7 +224,7 @@ fn a_proxy_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_not_passed_by() {
+fn an_unsupported_proxy_is_not_bypassed() {
     let sandbox = sandbox(Settings::default());
     for (variable, value, what) in [
         ("HTTPS_PROXY", "socks5://ada:hush@127.0.0.1:1080", "socks5 proxies are not supported"),
@@ -240,7 +237,7 @@ fn a_proxy_that_cannot_be_used_is_not_passed_by() {
         let sentence = format!("error: cannot use the proxy in {variable}: {what}\n");
         let hint = format!("  set {variable} to `http://HOST:PORT`, or add the server to NO_PROXY\n");
         assert_output!(signed_in(&nexus), 2, stdout: "", stderr: sentence + &hint);
-        // Who needs no proxy is not troubled with it.
+        // A request that bypasses the proxy is sent.
         nexus.set("NO_PROXY", "invalid");
         assert_eq!(signed_in(&nexus).code, Some(75));
     }
@@ -259,7 +256,7 @@ fn a_private_authority_is_trusted_by_ssl_cert_file() {
          {CHECK_CERTIFICATE}"
     );
     assert_output!(signed_in(&nexus), 1, stdout: "", stderr: &*untrusted);
-    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "no code goes to a server that may be anybody");
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "no code is sent to an untrusted server");
 
     trust(&mut nexus, &authority);
     assert_output!(signed_in(&nexus), 0, stdout: "", stderr: SIGNED_IN);
@@ -281,14 +278,14 @@ fn a_private_authority_is_trusted_by_ssl_cert_dir() {
     let mut nexus = home_at(&sandbox, &front.origin("127.0.0.1"));
     let folder = nexus.path("certs");
     fs::create_dir(&folder).unwrap();
-    // OpenSSL finds certificates by names of this form.
+    // The form of name that OpenSSL looks up.
     fs::write(folder.join("5ad8a5d6.0"), authority.pem()).unwrap();
     nexus.set("SSL_CERT_DIR", &folder.to_string_lossy());
     assert_all_works(&nexus);
 }
 
 #[test]
-fn without_the_variable_a_private_authority_is_nobody() {
+fn a_private_authority_is_not_trusted_by_default() {
     let sandbox = sandbox(Settings::default());
     let front = Front::before(&sandbox, &Authority::new(), &["127.0.0.1"]);
     let output = signed_in(&home_at(&sandbox, &front.origin("127.0.0.1")));
@@ -320,13 +317,12 @@ fn an_ssl_cert_file_without_certificates_is_named() {
     let output = signed_in(&nexus);
     assert!(output.stderr.contains("no CA certificates") && output.stderr.contains("SSL_CERT_FILE"), "{output}");
     assert!(output.stderr.contains("/nonexistent/authority.pem"), "{output}");
-    // Plain http on loopback needs none, and asks for none.
+    // Plain http on loopback needs no certificates.
     configure(&nexus, &sandbox, &sandbox.origin());
     assert_output!(signed_in(&nexus), 0, stdout: "", stderr: SIGNED_IN);
 }
 
-/// A port that is taken and at which nobody listens, for as long as this lives: a free one is soon
-/// another test's.
+/// Binds a port without listening, so that no other test gets it.
 fn deaf(port: u16) -> std::io::Result<tokio::net::TcpSocket> {
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -336,24 +332,24 @@ fn deaf(port: u16) -> std::io::Result<tokio::net::TcpSocket> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nobody_at_home_is_temporary() {
+fn a_refused_connection_is_temporary() {
     let sandbox = sandbox(Settings::default());
-    let nobody = deaf(0).unwrap();
-    let port = nobody.local_addr().unwrap().port();
+    let unused = deaf(0).unwrap();
+    let port = unused.local_addr().unwrap().port();
     let refused = format!("error: cannot reach [SERVER]: Connection refused (os error 111)\n{CHECK_NETWORK}");
 
     let nexus = home_at(&sandbox, &format!("http://127.0.0.1:{port}"));
     assert_output!(signed_in(&nexus), 75, stdout: "", stderr: &*refused);
 
-    let (nexus, _nobody) = loop {
+    let (nexus, _unused) = loop {
         let sandbox = self::sandbox(Settings::default());
         let nexus = home_at(&sandbox, &sandbox.origin());
         nexus.sign_in();
         let port = sandbox.origin().rsplit(':').next().unwrap().parse().unwrap();
         drop(sandbox);
-        // Another test may be faster.
-        if let Ok(nobody) = deaf(port) {
-            break (nexus, nobody);
+        // Another test may have taken the port.
+        if let Ok(unused) = deaf(port) {
+            break (nexus, unused);
         }
     };
     assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), 75, stdout: "", stderr: &*refused);
@@ -370,7 +366,7 @@ fn nobody_at_home_is_temporary() {
             "exit_code": 75,
         })
     );
-    // The old token lives: it is given out, with a word.
+    // The old token is valid and printed with a note.
     let output = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
     assert!(output.stdout.starts_with("sandbox-access-") && output.code == Some(0), "{output}");
     let note = "note: the token was not refreshed ([SERVER] could not be reached (Connection refused (os error 111)))";
@@ -381,7 +377,7 @@ fn nobody_at_home_is_temporary() {
 }
 
 #[test]
-fn https_where_http_is_spoken_is_told_as_that_and_not_tried_again() {
+fn https_to_an_http_server_is_reported_and_not_retried() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = home_at(&sandbox, &sandbox.origin().replace("http:", "https:"));
     trust(&mut nexus, &Authority::new());
@@ -413,7 +409,7 @@ fn no_redirect_of_a_token_endpoint_is_followed() {
         let output = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
         assert!(output.stderr.contains("which is not followed"), "{output}");
     }
-    // Nor on the same origin: what is configured is asked, and nothing else.
+    // Nor on the same origin.
     let asked_before = asked.requests_to(Endpoint::Revoke).len();
     let elsewhere = Scripted::text(307, "text/plain", "").header("location", &asked.url(Endpoint::Revoke));
     asked.script(Endpoint::Token, [elsewhere]);

@@ -1,5 +1,4 @@
-//! The built program, in a home of its own and an environment with nothing in it but what a test
-//! puts there.
+//! Runs the built program in a home folder of its own, with only the environment variables that a test sets.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,24 +10,25 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use nexus::{Client, Error, OAuthClient, ProviderConfig, Session};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::stored::Stored;
 
-/// No command of these tests takes nearly as long; what does, hangs.
+/// A command that runs longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A home, and the program in it.
+/// A home folder, and the program in it.
 pub(crate) struct Nexus {
     home: TempDir,
     variables: Vec<(String, String)>,
-    /// What a test must not depend on, and what stands for it in outputs.
+    /// Texts that differ from run to run, and the placeholders that replace them in outputs.
     names: Vec<(String, &'static str)>,
 }
 
-/// All that a command left behind.
+/// The output and the exit code of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Output {
     pub(crate) stdout: String,
@@ -36,7 +36,7 @@ pub(crate) struct Output {
     pub(crate) code: Option<i32>,
 }
 
-/// A command that is still running, and what it has said so far.
+/// A command that is still running, and its stderr so far.
 pub(crate) struct Running {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
@@ -45,19 +45,19 @@ pub(crate) struct Running {
 }
 
 impl Nexus {
-    /// A fresh home without any configuration.
+    /// An empty home.
     pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let names = vec![(home.path().to_string_lossy().into_owned(), "[HOME]")];
         Self { home, variables: Vec::new(), names }
     }
 
-    /// A home whose default provider `work` is this sandbox.
+    /// A home whose default provider `work` is this sandbox. No one is signed in.
     pub(crate) fn at(sandbox: &Sandbox) -> Self {
         Self::at_with(sandbox, "")
     }
 
-    /// The same, with further lines in the provider's section.
+    /// Like [`Self::at`], with more lines in the provider's section.
     pub(crate) fn at_with(sandbox: &Sandbox, lines: &str) -> Self {
         let mut nexus = Self::new();
         nexus.names.push((sandbox.origin(), "[ORIGIN]"));
@@ -66,18 +66,45 @@ impl Nexus {
         nexus
     }
 
+    /// A sandbox with these settings, and a home that is signed in there.
+    pub(crate) fn signed_in(settings: Settings) -> (Sandbox, Self) {
+        Self::signed_in_with(settings, "")
+    }
+
+    /// Like [`Self::signed_in`], with more lines in the provider's section.
+    pub(crate) fn signed_in_with(settings: Settings, lines: &str) -> (Sandbox, Self) {
+        let sandbox = sandbox(settings);
+        let nexus = Self::at_with(&sandbox, lines);
+        nexus.sign_in();
+        (sandbox, nexus)
+    }
+
+    /// Signed in with an access token that has expired. The sandbox issues valid ones from now on.
+    pub(crate) fn expired() -> (Sandbox, Self) {
+        let (sandbox, nexus) = Self::signed_in(lifetime(0));
+        sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
+        (sandbox, nexus)
+    }
+
     /// Writes the configuration file.
     pub(crate) fn configure(&self, toml: &str) {
-        let path = self.path("config.toml");
-        fs::write(&path, toml).unwrap();
+        self.write("config.toml", toml, 0o600);
+    }
+
+    /// Writes a file into the home, with this mode on Unix.
+    pub(crate) fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
+        #[cfg(not(unix))]
+        let _ = mode;
     }
 
-    /// Makes the next refresh the first that fails, if it does.
+    /// Removes the stored failure, so that the next refresh is not held back.
     pub(crate) fn forget_failures(&self) {
         let mut stored = Stored::open(self.home());
         stored.session["failed"] = Value::Null;
@@ -90,7 +117,7 @@ impl Nexus {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Lets a name stand for a text in outputs.
+    /// Replaces a text by a placeholder in outputs.
     pub(crate) fn name(&mut self, text: &str, name: &'static str) {
         self.names.push((text.to_owned(), name));
     }
@@ -103,10 +130,23 @@ impl Nexus {
         self.home.path()
     }
 
-    /// The program with these words, about to be started.
+    /// The program with these arguments.
     pub(crate) fn command(&self, words: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
-        command.args(words).env_clear().env("NEXUS_HOME", self.home.path()).current_dir(self.home.path());
+        command.args(words);
+        self.prepared(command)
+    }
+
+    /// The program with these arguments, started by another command.
+    pub(crate) fn command_after(&self, before: &[String], words: &[&str]) -> Command {
+        let Some((program, arguments)) = before.split_first() else { return self.command(words) };
+        let mut command = Command::new(program);
+        command.args(arguments).arg(env!("CARGO_BIN_EXE_nexus")).args(words);
+        self.prepared(command)
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
+        command.env_clear().env("NEXUS_HOME", self.home.path()).current_dir(self.home.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -117,41 +157,39 @@ impl Nexus {
         self.finish(self.command(words).spawn().unwrap())
     }
 
-    /// Runs a command by way of another program's words, which begin it.
+    /// Runs a command that another command starts.
     pub(crate) fn run_after(&self, before: &[String], words: &[&str]) -> Output {
         self.finish(self.command_after(before, words).spawn().unwrap())
     }
 
-    /// The program with these words by way of another program's words, about to be started.
-    pub(crate) fn command_after(&self, before: &[String], words: &[&str]) -> Command {
-        let plain = self.command(words);
-        let Some((program, arguments)) = before.split_first() else { return plain };
-        let mut command = Command::new(program);
-        command.args(arguments).arg(plain.get_program()).args(plain.get_args());
-        command.env_clear().env("NEXUS_HOME", self.home.path()).current_dir(self.home.path());
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+    /// Starts a command, and waits until its request has reached the token endpoint. The server answers when the gate
+    /// opens: with `Held` it has spent the token before, with `Wait` it has not.
+    pub(crate) fn held(&self, sandbox: &Sandbox, answer: fn(Gate) -> Scripted, words: &[&str]) -> (Child, Gate) {
+        let gate = Gate::new();
+        sandbox.script(Endpoint::Token, [answer(gate.clone())]);
+        let child = self.command(words).spawn().unwrap();
+        block_on(gate.arrived(1));
+        (child, gate)
     }
 
-    /// Runs a command with something piped in.
+    /// Runs a command with this text on stdin.
     pub(crate) fn run_with(&self, words: &[impl AsRef<OsStr>], stdin: impl AsRef<[u8]>) -> Output {
         let mut child = self.command(words).stdin(Stdio::piped()).spawn().unwrap();
         let mut pipe = child.stdin.take().unwrap();
         let input = stdin.as_ref().to_vec();
-        // A command that refuses early does not read its stdin, which is no failure of the test.
+        // A command that fails early does not read its stdin.
         let writer = thread::spawn(move || drop(pipe.write_all(&input)));
         let output = self.finish(child);
         writer.join().unwrap();
         output
     }
 
-    /// Waits for the end of a command that was started.
+    /// Waits for a command to end.
     pub(crate) fn finish(&self, child: Child) -> Output {
         collect(child, String::new(), &self.names)
     }
 
-    /// Starts a sign-in, which goes on when somebody visits [`Running::url`].
+    /// Starts a sign-in, which continues when [`Running::url`] is visited.
     pub(crate) fn start(&self, words: &[&str]) -> Running {
         self.watch(&mut self.command(&[&["oauth", "start"], words].concat()))
     }
@@ -163,12 +201,12 @@ impl Nexus {
         Running { child, stderr, said: String::new(), names: self.names.clone() }
     }
 
-    /// Signs in as a person who approves at once.
+    /// Signs in as a user who approves at once.
     pub(crate) fn sign_in(&self) -> Output {
         self.sign_in_with(&["--no-browser"])
     }
 
-    /// The same, to a provider that is not the default.
+    /// Signs in to a provider that is not the default.
     pub(crate) fn sign_in_to(&self, provider: &str) -> Output {
         self.sign_in_with(&["--no-browser", "--provider", provider])
     }
@@ -189,28 +227,25 @@ impl Running {
         self.url_or_end().unwrap_or_else(|| panic!("it ended after saying:\n{}", self.said))
     }
 
-    /// The authorization URL, or nothing if it ended before it came to that.
+    /// The authorization URL, or nothing if the command ended before it printed one.
     pub(crate) fn url_or_end(&mut self) -> Option<String> {
+        self.line_or_end(|line| line.starts_with("http"))
+    }
+
+    /// Reads up to the first line that matches.
+    pub(crate) fn line_that(&mut self, has: impl Fn(&str) -> bool) -> String {
+        self.line_or_end(has).unwrap_or_else(|| panic!("it ended after saying:\n{}", self.said))
+    }
+
+    fn line_or_end(&mut self, has: impl Fn(&str) -> bool) -> Option<String> {
         loop {
             let mut line = String::new();
             if self.stderr.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
             self.said.push_str(&line);
-            if line.starts_with("http") {
-                return Some(line.trim_end().to_owned());
-            }
-        }
-    }
-
-    /// Reads on until a line has this property.
-    pub(crate) fn line_that(&mut self, has: impl Fn(&str) -> bool) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "it ended after saying:\n{}", self.said);
-            self.said.push_str(&line);
             if has(line.trim_end()) {
-                return line.trim_end().to_owned();
+                return Some(line.trim_end().to_owned());
             }
         }
     }
@@ -219,13 +254,11 @@ impl Running {
         self.child.id()
     }
 
-    /// Ends it.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits for its end.
     pub(crate) fn finish(mut self) -> Output {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).unwrap();
@@ -234,14 +267,14 @@ impl Running {
 }
 
 impl Output {
-    /// What a command that succeeded printed.
+    /// The stdout of a command that succeeded.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self}");
         self.stdout
     }
 
-    /// The object that a command printed.
+    /// The JSON object that a command printed.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self}"))
@@ -255,7 +288,7 @@ impl fmt::Display for Output {
     }
 }
 
-/// Compares everything that a command left behind.
+/// Compares stdout, stderr and the exit code of a command.
 #[macro_export]
 macro_rules! assert_output {
     ($output:expr, $code:expr, stdout: $stdout:expr, stderr: $stderr:expr $(,)?) => {
@@ -263,6 +296,41 @@ macro_rules! assert_output {
         let expected = $crate::nexus::Output { stdout: $stdout.into(), stderr: $stderr.into(), code: Some($code) };
         assert!(output == expected, "expected:\n{expected}\ngot:\n{output}");
     };
+}
+
+/// Settings of a sandbox whose access tokens live for this many seconds.
+pub(crate) fn lifetime(seconds: i64) -> Settings {
+    Settings { token_lifetime: Some(seconds.into()), ..Settings::default() }
+}
+
+/// The newest secret of this kind (`access`, `refresh`) that the sandbox issued.
+pub(crate) fn newest(sandbox: &Sandbox, kind: &str) -> String {
+    let prefix = format!("sandbox-{kind}-");
+    sandbox.issued().into_iter().rfind(|secret| secret.starts_with(&prefix)).unwrap()
+}
+
+/// Sends a signal (`TERM`) to a process.
+pub(crate) fn signal(id: u32, name: &str) {
+    assert!(Command::new("kill").args([format!("-{name}"), id.to_string()]).status().unwrap().success());
+}
+
+/// The library's provider `work` at this sandbox.
+pub(crate) fn provider(sandbox: &Sandbox) -> ProviderConfig {
+    ProviderConfig::named("work")
+        .with_client(OAuthClient::public("sandbox-client"))
+        .with_redirect_uri("http://127.0.0.1:1/callback")
+        .with_authorize_url(&sandbox.url(Endpoint::Authorize))
+        .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
+        .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
+        .and_then(|provider| provider.with_api_url(&sandbox.origin()))
+        .unwrap()
+}
+
+/// Signs this owner in with the library.
+pub(crate) async fn sign_in(client: &Client, owner: &str) -> Result<Session, Error> {
+    let request = client.authorization_url().unwrap();
+    let back = Sandbox::approve(request.url().as_str()).await.unwrap();
+    client.exchange_code(owner, request, back.split_once('?').unwrap().1).await
 }
 
 /// The configuration of a provider `work` at this sandbox.
@@ -277,22 +345,22 @@ pub(crate) fn config(sandbox: &Sandbox, lines: &str) -> String {
     )
 }
 
-/// A sandbox for tests that block.
+/// Starts a sandbox on a thread of its own.
 pub(crate) fn sandbox(settings: Settings) -> Sandbox {
     Sandbox::start_on_thread(settings).unwrap()
 }
 
-/// Approves as a person would, and gives the address that the browser is sent back to.
+/// Approves a sign-in, and returns the address that the browser is redirected to.
 pub(crate) fn approve(url: &str) -> String {
     block_on(Sandbox::approve(url)).unwrap()
 }
 
-/// Denies as a person would, and gives the address that the browser is sent back to.
+/// Denies a sign-in, and returns the address that the browser is redirected to.
 pub(crate) fn deny(url: &str) -> String {
     block_on(Sandbox::deny(url)).unwrap()
 }
 
-/// Goes where a browser was sent: the status, address and text of the page it ends up at.
+/// Follows redirects as a browser does. Returns the status, address and text of the last page.
 pub(crate) fn visit(address: &str) -> (u16, String, String) {
     block_on(Sandbox::visit(address)).unwrap()
 }

@@ -1,14 +1,12 @@
-//! `nexus oauth logout`: revoke there, forget here, and say which of the two happened.
+//! `nexus oauth logout`: revokes the session, deletes it here, and reports both.
 
 use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
 
 use crate::nexus::{Nexus, block_on, config, sandbox};
 
 #[test]
-fn a_session_is_revoked_and_forgotten() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_session_is_revoked_and_deleted() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let token = nexus.run(&["oauth", "token"]).ok();
     assert_output!(
         nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Revoked the session at [SERVER]\nDeleted the local session\n",
@@ -22,29 +20,24 @@ fn a_session_is_revoked_and_forgotten() {
 }
 
 #[test]
-fn a_session_is_forgotten_whatever_the_server_says() {
+fn a_session_is_deleted_even_if_revocation_fails() {
     for (answer, said) in [
         (Scripted::text(503, "text/plain", "busy"), "answered 503"),
         (Scripted::Close, "sent no usable response (connection closed before message completed)"),
     ] {
-        let sandbox = sandbox(Settings::default());
-        let nexus = Nexus::at(&sandbox);
-        nexus.sign_in();
+        let (sandbox, nexus) = Nexus::signed_in(Settings::default());
         sandbox.script(Endpoint::Revoke, [answer]);
         assert_output!(
             nexus.run(&["oauth", "logout"]), 0, stdout: "",
-            stderr: format!("Not revoked: [SERVER] {said}; its tokens stay valid until they expire\nDeleted the local \
-                             session\n"),
+            stderr: format!("Not revoked: [SERVER] {said}; its tokens stay valid until they expire\nDeleted the local session\n"),
         );
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
     }
 }
 
 #[test]
-fn killed_before_it_is_revoked_a_session_is_forgotten_and_nobody_says_otherwise() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_sign_out_killed_before_the_revocation_deletes_the_session() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
     let mut logout = nexus.command(&["oauth", "logout"]).spawn().unwrap();
@@ -61,7 +54,7 @@ fn killed_before_it_is_revoked_a_session_is_forgotten_and_nobody_says_otherwise(
 }
 
 #[test]
-fn without_a_revocation_endpoint_the_person_is_told() {
+fn a_missing_revocation_endpoint_is_reported() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     let config = crate::nexus::config(&sandbox, "");
@@ -69,22 +62,8 @@ fn without_a_revocation_endpoint_the_person_is_told() {
     nexus.sign_in();
     assert_output!(
         nexus.run(&["oauth", "logout"]), 0, stdout: "",
-        stderr: "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire\n\
-                 Deleted the local session\n",
+        stderr: "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire\nDeleted the local session\n",
     );
-}
-
-#[test]
-fn all_providers_are_signed_out_at_once() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Not signed in\n");
-    nexus.sign_in();
-    assert_output!(
-        nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "",
-        stderr: "work:\nRevoked the session at [SERVER]\nDeleted the local session\n",
-    );
-    assert_eq!(nexus.run(&["oauth", "logout", "--all", "--provider", "work"]).code, Some(2));
 }
 
 /// Another provider at the same sandbox.
@@ -93,7 +72,7 @@ fn play(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn a_session_is_ended_whatever_the_configuration_says() {
+fn a_session_is_revoked_even_if_the_configuration_is_broken() {
     for (name, broken, warning) in [
         ("work", "", ""),
         ("play", "", ""),
@@ -136,25 +115,14 @@ fn a_session_is_ended_whatever_the_configuration_says() {
 }
 
 #[test]
-fn a_provider_that_nobody_knows_is_not_taken_for_one_without_a_session() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let output = nexus.run(&["oauth", "logout", "--provider", "wrok"]);
-    assert!(output.stderr.starts_with("error: unknown provider `wrok`; configured: claude_code, work\n"), "{output}");
-    assert_eq!(output.code, Some(2));
-    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
-}
-
-#[test]
-fn one_session_that_cannot_be_ended_does_not_save_the_others() {
+fn a_session_that_cannot_be_deleted_does_not_stop_the_others() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.configure(&(config(&sandbox, "") + &play(&sandbox)));
     nexus.sign_in_to("play");
     let before = lock_files(&nexus);
     nexus.sign_in();
-    // Nobody can take the lock of the first one.
+    // The first lock cannot be taken.
     let [lock] = &before[..] else { panic!("{before:?}") };
     std::fs::remove_file(lock).unwrap();
     std::fs::create_dir(lock).unwrap();
@@ -169,13 +137,11 @@ fn lock_files(nexus: &Nexus) -> Vec<std::path::PathBuf> {
     files.filter(|path| path.to_string_lossy().contains("session-")).collect()
 }
 
-/// A limit on the size of files stands in for a disk that takes no more.
+/// A limit on the size of files acts like a full disk.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_cannot_be_forgotten_is_revoked_all_the_same() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_session_that_cannot_be_deleted_is_revoked() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"].map(String::from);
     let output = nexus.run_after(&full, &["oauth", "logout"]);
     assert_eq!(output.code, Some(1), "{output}");
@@ -192,10 +158,8 @@ fn what_cannot_be_forgotten_is_revoked_all_the_same() {
 }
 
 #[test]
-fn a_session_whose_key_is_gone_is_forgotten_and_the_rest_is_said() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_session_without_its_key_is_deleted_and_reported() {
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     std::fs::remove_file(nexus.path("key/session.key")).unwrap();
     let output = nexus.run(&["oauth", "logout"]);
     assert!(

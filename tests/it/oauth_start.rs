@@ -1,20 +1,19 @@
-//! `nexus oauth start`: what the person sees, what is stored, and every way it can end.
+//! `nexus oauth start`: its output, what it saves, and the ways it ends.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use nexus::sandbox::{Endpoint, Gate, Issuer, RedirectRule, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, RedirectRule, Sandbox, Scripted, Settings};
 use nexus::{ClientAuth, Url};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, sandbox, visit};
+use crate::nexus::{Nexus, Output, Running, approve, block_on, config, newest, sandbox, signal, visit};
 
-/// What `start` says before it waits, with the parts that differ each time named.
+/// What `start` prints before it waits.
 fn invitation(url: &str, redirect_uri: &str) -> String {
     format!(
-        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to {redirect_uri}, \
-         for up to 10 minutes (Ctrl-C cancels).\n"
+        "To sign in, open this URL in a browser on this machine:\n\n{url}\n\nWaiting for the redirect to {redirect_uri}, for up to 10 minutes (Ctrl-C cancels).\n"
     )
 }
 
@@ -23,7 +22,7 @@ fn parameter(url: &str, name: &str) -> String {
     url.query_pairs().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}")).1.into_owned()
 }
 
-/// Starts, approves, and gives what came of it beside the authorization URL and the page.
+/// Signs in. Returns the output, the authorization URL and the page.
 fn signed_in(nexus: &Nexus) -> (Output, String, (u16, String, String)) {
     let mut started = nexus.start(&["--no-browser"]);
     let url = started.url();
@@ -31,21 +30,13 @@ fn signed_in(nexus: &Nexus) -> (Output, String, (u16, String, String)) {
     (started.finish(), url, page)
 }
 
-/// Starts, brings this answer to the redirect URI, and gives what came of it.
-fn answered(nexus: &Nexus, answer: impl Fn(&str) -> String) -> (Output, (u16, String, String)) {
-    let mut started = nexus.start(&["--no-browser"]);
-    let url = started.url();
-    let page = visit(&answer(&url));
-    (started.finish(), page)
-}
-
-/// The last lines of stderr, behind the invitation.
+/// The lines of stderr after the invitation.
 fn verdict(output: &Output) -> &str {
     output.stderr.split_once("(Ctrl-C cancels).\n").unwrap_or_else(|| panic!("{output}")).1
 }
 
 #[test]
-fn a_person_signs_in() {
+fn a_sign_in_prints_the_url_and_the_account() {
     let sandbox = sandbox(Settings { token_lifetime: Some(json!(12_240)), ..Settings::default() });
     let mut nexus = Nexus::at(&sandbox);
     let (output, url, (status, address, page)) = signed_in(&nexus);
@@ -64,27 +55,8 @@ fn a_person_signs_in() {
 }
 
 #[test]
-fn what_is_stored_is_private_from_birth() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    for (path, mode) in [
-        ("data", 0o700),
-        ("data/sessions.db", 0o600),
-        ("key", 0o700),
-        ("key/session.key", 0o600),
-        ("state/locks", 0o700),
-    ] {
-        let found = std::fs::metadata(nexus.path(path)).unwrap().permissions().mode() & 0o777;
-        assert_eq!(found, mode, "{path}: {found:o}");
-    }
-}
-
-#[test]
-fn the_models_are_learnt_at_sign_in() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn the_models_are_listed_at_sign_in() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     assert_eq!(sandbox.counts().models, 1);
     nexus.run(&["chat", "x"]).ok();
     let asked = sandbox.requests_to(Endpoint::Messages);
@@ -112,15 +84,8 @@ fn every_client_authentication_works() {
     }
 }
 
-#[test]
-fn with_a_secret_basic_is_the_default() {
-    let sandbox =
-        sandbox(Settings { client_auth: ClientAuth::Basic, client_secret: Some("s".into()), ..Settings::default() });
-    Nexus::at_with(&sandbox, "client_secret = 's'").sign_in();
-}
-
-/// The built-in provider with this sandbox in place of the Console's hosts.
-fn built_in(sandbox: &Sandbox, redirect_uri: &str) -> Nexus {
+/// The built-in provider with the endpoints of this sandbox.
+pub(crate) fn built_in(sandbox: &Sandbox, redirect_uri: &str) -> Nexus {
     let mut nexus = Nexus::new();
     nexus.configure(&format!(
         "[provider.claude_code]\nauthorize_url = '{}'\ntoken_url = '{}'\napi_url = '{}'\n",
@@ -133,13 +98,13 @@ fn built_in(sandbox: &Sandbox, redirect_uri: &str) -> Nexus {
     nexus
 }
 
-/// A port that was free a moment ago on both families.
+/// A port that was free a moment ago.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
-fn three_variables_are_enough_for_the_built_in_provider() {
+fn three_variables_configure_the_built_in_provider() {
     let redirect_uri = format!("http://localhost:{}/oauth/claude/callback", free_port());
     let sandbox = sandbox(Settings {
         client_auth: ClientAuth::Post,
@@ -152,7 +117,7 @@ fn three_variables_are_enough_for_the_built_in_provider() {
     let mut nexus = built_in(&sandbox, &redirect_uri);
     nexus.set("CLAUDE_CODE_CLIENT_SECRET", "hush");
     nexus.sign_in();
-    // A cron job has none of the variables: the session brings its client along.
+    // Without the variables, as in a cron job: the session has the client.
     for name in ["CLAUDE_CODE_CLIENT_ID", "CLAUDE_CODE_CLIENT_SECRET", "CLAUDE_CODE_REDIRECT_URI"] {
         nexus.set(name, "");
     }
@@ -194,158 +159,66 @@ fn requests_are_written_as_configured() {
     assert_eq!((&message.json()["model"], &message.json()["max_tokens"]), (&json!("sandbox-old"), &json!(77)));
 }
 
-#[test]
-fn the_name_localhost_is_served_on_both_families() {
-    let redirect_uri = format!("http://localhost:{}/oauth/claude/callback", free_port());
-    let sandbox = sandbox(Settings { redirect: RedirectRule::Exact(redirect_uri.clone()), ..Settings::default() });
-    for family in ["127.0.0.1", "[::1]"] {
-        if family == "[::1]" && TcpListener::bind("[::1]:0").is_err() {
-            continue;
+/// The lines that the browser writes, perhaps after nexus has ended.
+fn written(path: &Path) -> String {
+    block_on(async {
+        loop {
+            match std::fs::read_to_string(path) {
+                Ok(text) if text.ends_with('\n') => break text,
+                _ => tokio::task::yield_now().await,
+            }
         }
-        let nexus = built_in(&sandbox, &redirect_uri);
-        let (output, (status, ..)) = answered(&nexus, |url| approve(url).replace("localhost", family));
-        assert_eq!((output.code, status), (Some(0), 200), "{family}: {output}");
-    }
+    })
 }
 
 #[test]
-fn while_it_waits_the_listener_hands_out_the_url() {
-    let redirect_uri = format!("http://localhost:{}/oauth/claude/callback", free_port());
-    let sandbox = sandbox(Settings { redirect: RedirectRule::Exact(redirect_uri.clone()), ..Settings::default() });
-    let nexus = built_in(&sandbox, &redirect_uri);
-    let mut started = nexus.start(&["--no-browser"]);
-    let url = started.url();
-    let (status, address, page) = visit(&redirect_uri.replace("callback", "authorize"));
-    assert_eq!(status, 200);
-    assert_eq!(address, url, "a browser is led to it");
-    assert!(page.contains("Sandbox"), "{page}");
-    visit(&approve(&url));
-    assert_eq!(started.finish().code, Some(0));
-}
-
-#[test]
-fn the_browser_is_told_by_its_variable() {
+fn the_browser_variable_chooses_the_browser() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = Nexus::at(&sandbox);
-    let (script, told) = (nexus.path("browser"), nexus.path("told"));
-    // Of a group of its own, it outlives a Ctrl-C that was meant for nexus.
+    let told = nexus.path("told");
+    // In its own process group it survives Ctrl-C.
     let group = "[ ! -e /proc/$$/stat ] || [ \"$(cut -d' ' -f5 /proc/$$/stat)\" = $$ ] && echo its own group";
     let text = format!("#!/bin/sh\n(printf '%s\\n' \"$@\"; {group}) > {0}.part\nmv {0}.part {0}\n", told.display());
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
-    nexus.set("BROWSER", &format!("/nonexistent/browser:{} --new-window %s", script.display()));
+    nexus.write("browser", &text, 0o700);
+    nexus.set("BROWSER", &format!("/nonexistent/browser:{} --new-window %s", nexus.path("browser").display()));
     let mut started = nexus.start(&[]);
     let url = started.url();
     visit(&approve(&url));
     let output = started.finish();
     assert!(output.stderr.starts_with("Opening your browser to sign in. If it does not open, go to:\n\n"), "{output}");
-    // The browser is not waited for, so it may write a moment after nexus has ended.
-    let told = block_on(async {
-        loop {
-            match std::fs::read_to_string(&told) {
-                Ok(told) => break told,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        }
-    });
-    assert_eq!(told, format!("--new-window\n{url}\nits own group\n"));
+    assert_eq!(written(&told), format!("--new-window\n{url}\nits own group\n"));
 }
 
 #[test]
-fn the_listener_is_there_before_the_browser_is() {
+fn the_port_is_bound_before_the_browser_opens() {
     let sandbox = sandbox(Settings::default());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let mut nexus = Nexus::at_with(&sandbox, &format!("redirect_uri = \"http://127.0.0.1:{port}/callback\""));
-    let (script, opened) = (nexus.path("browser"), nexus.path("opened"));
-    std::fs::write(&script, format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display())).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
-    nexus.set("BROWSER", &script.to_string_lossy());
+    let opened = nexus.path("opened");
+    nexus.write("browser", &format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display()), 0o700);
+    nexus.set("BROWSER", &nexus.path("browser").to_string_lossy());
     let output = nexus.run(&["oauth", "start"]);
     assert!(output.code == Some(1) && !output.stderr.contains("browser"), "{output}");
     drop(taken);
     let mut started = nexus.start(&[]);
     let url = started.url();
-    // A browser that the first one had opened would have had the whole of the second to write this.
-    let opened = block_on(async {
-        loop {
-            match std::fs::read_to_string(&opened) {
-                Ok(opened) if opened.ends_with('\n') => break opened,
-                _ => tokio::task::yield_now().await,
-            }
-        }
-    });
-    assert_eq!(opened, format!("{url}\n"));
+    // If the first command had opened a browser, there would be two lines.
+    assert_eq!(written(&opened), format!("{url}\n"));
     started.kill();
 }
 
-/// A request that is on its way to the redirect URI.
-fn asked(address: &str, accept: &str) -> TcpStream {
-    let url = Url::parse(address).unwrap();
-    let host = format!("127.0.0.1:{}", url.port().unwrap());
-    let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-    let mut stream = TcpStream::connect(&host).unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    stream
-}
-
-fn answer(stream: &mut TcpStream) -> String {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-#[test]
-fn whoever_brings_the_answer_is_held_until_it_is_known_how_it_ended() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    for (accept, fails) in [("text/html", true), ("*/*", true), ("text/html", false), ("*/*", false)] {
-        let gate = Gate::new();
-        sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-        let mut started = nexus.start(&["--no-browser"]);
-        let back = approve(&started.url());
-        let mut waiting = asked(&back, accept);
-        block_on(gate.arrived(1));
-        // The code is at the server and not yet redeemed. What the listener would have said by now, it
-        // would have said before it turns this one away.
-        assert!(answer(&mut asked(&back.replace("state=", "state=x"), accept)).starts_with("HTTP/1.1 400 "));
-        waiting.set_nonblocking(true).unwrap();
-        let said = waiting.peek(&mut [0]);
-        assert!(said.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{said:?}");
-        waiting.set_nonblocking(false).unwrap();
-        if fails {
-            sandbox.change(|settings| settings.client_id = "somebody-else".into());
-        }
-        gate.open();
-        let mut page = answer(&mut waiting);
-        if accept == "text/html" {
-            assert!(page.starts_with("HTTP/1.1 303 "), "{page}");
-            page = answer(&mut asked(&back.replace("/callback?", "/callback/done?"), accept));
-        }
-        assert_eq!((page.contains("Sign-in failed"), page.contains("Signed in")), (fails, !fails), "{page}");
-        assert_eq!(started.finish().code, Some(if fails { 2 } else { 0 }));
-        sandbox.change(|settings| settings.client_id = "sandbox-client".into());
-    }
-}
-
-fn last_refresh_token(sandbox: &Sandbox) -> String {
-    sandbox.issued().iter().rfind(|secret| secret.starts_with("sandbox-refresh-")).cloned().unwrap()
-}
-
-/// What was asked to be revoked.
+/// The tokens of the revocation requests.
 fn revoked(sandbox: &Sandbox) -> Vec<String> {
     sandbox.requests_to(Endpoint::Revoke).iter().filter_map(|seen| seen.field("token")).collect()
 }
 
 #[test]
-fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
+fn signing_in_with_another_account_revokes_the_old_session() {
     let token_extra = json!({ "grant_id": null }).as_object().unwrap().clone();
-    let sandbox = sandbox(Settings { token_extra, ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings { token_extra, ..Settings::default() });
     let first = nexus.run(&["oauth", "token"]).ok();
-    sandbox.change(|settings| settings.account = "somebody@sandbox.example".into());
+    sandbox.change(|settings| settings.account = "other@sandbox.example".into());
     let (output, ..) = signed_in(&nexus);
     assert!(
         verdict(&output).starts_with("note: the earlier session was revoked at [SERVER]\nSigned in as "),
@@ -357,11 +230,9 @@ fn signing_in_as_somebody_else_replaces_and_revokes_the_old_session() {
 }
 
 #[test]
-fn a_replaced_session_of_a_grant_of_its_own_is_revoked_once_the_new_one_is_stored() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let (first, old) = (nexus.run(&["oauth", "token"]).ok(), last_refresh_token(&sandbox));
+fn a_replaced_session_with_its_own_grant_is_revoked_after_the_new_one_is_saved() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let (first, old) = (nexus.run(&["oauth", "token"]).ok(), newest(&sandbox, "refresh"));
     let gate = Gate::new();
     sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
     let mut started = nexus.start(&["--no-browser"]);
@@ -380,18 +251,14 @@ fn a_replaced_session_of_a_grant_of_its_own_is_revoked_once_the_new_one_is_store
 }
 
 #[test]
-fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
+fn a_replaced_session_that_may_share_a_grant_is_not_revoked() {
     let no_name = json!({ "grant_id": null });
     for (one_grant, extra) in [(true, json!({})), (false, no_name.clone()), (true, no_name)] {
         let token_extra = extra.as_object().unwrap().clone();
-        let sandbox = sandbox(Settings { one_grant, token_extra, ..Settings::default() });
-        let nexus = Nexus::at(&sandbox);
-        nexus.sign_in();
+        let (sandbox, nexus) = Nexus::signed_in(Settings { one_grant, token_extra, ..Settings::default() });
         let first = nexus.run(&["oauth", "token"]).ok();
         let (output, ..) = signed_in(&nexus);
-        let note = "note: the earlier session stays valid at [SERVER] until it expires; if revoking it does not end \
-                    the new one there, set `revoke_replaced = true` under [provider.work] to revoke it next \
-                    time\nSigned in as ";
+        let note = "note: the earlier session stays valid at [SERVER] until it expires; if revoking it does not end the new one there, set `revoke_replaced = true` under [provider.work] to revoke it next time\nSigned in as ";
         assert!(verdict(&output).starts_with(note), "{output}");
         assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
         assert_eq!(revoked(&sandbox), Vec::<String>::new());
@@ -400,7 +267,7 @@ fn a_replaced_session_that_the_new_one_may_hang_on_is_left_alone() {
 }
 
 #[test]
-fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
+fn revoke_replaced_overrides_the_default() {
     let unnamed = json!({ "grant_id": null }).as_object().unwrap().clone();
     for (settings, line, note, revocations) in [
         (
@@ -416,9 +283,7 @@ fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
             0,
         ),
     ] {
-        let sandbox = sandbox(settings);
-        let nexus = Nexus::at_with(&sandbox, line);
-        nexus.sign_in();
+        let (sandbox, nexus) = Nexus::signed_in_with(settings, line);
         let (output, ..) = signed_in(&nexus);
         assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{line}: {output}");
         assert_eq!(revoked(&sandbox).len(), revocations, "{line}");
@@ -427,10 +292,9 @@ fn the_configuration_knows_better_whether_a_replaced_session_is_revoked() {
 }
 
 #[test]
-fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
-    let sandbox = sandbox(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_replaced_session_is_reported_if_it_is_still_valid() {
+    let (sandbox, nexus) =
+        Nexus::signed_in(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
     let (output, ..) = signed_in(&nexus);
     assert!(verdict(&output).starts_with("Signed in as "), "an expired one is nothing to speak of: {output}");
 
@@ -451,34 +315,8 @@ fn what_was_replaced_is_told_of_as_far_as_it_could_still_be_used() {
     assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
 }
 
-/// Without these nobody is asked to approve what cannot come to a good end.
 #[test]
-fn what_cannot_work_is_said_before_the_browser_opens() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::new();
-    let whole = config(&sandbox, "");
-    let without = |key: &str| whole.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n");
-    for (config, sentence) in [
-        (without("token_url"), "the provider work has no `token_url`"),
-        (
-            format!("{whole}code_headers = {{ 'x y' = 'z' }}"),
-            "`provider.work.code_headers.x y` in [HOME]/config.toml, line 10, is not a valid header name",
-        ),
-        (
-            format!("{whole}authorize_params = {{ code_challenge = 'x' }}"),
-            "`provider.work.authorize_params.code_challenge` in [HOME]/config.toml, line 10, is set by nexus itself",
-        ),
-    ] {
-        nexus.configure(&config);
-        let output = nexus.run(&["oauth", "start", "--no-browser"]);
-        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output}");
-        assert!(output.stderr.starts_with(&format!("error: {sentence}\n  ")), "{output}");
-    }
-    assert_eq!(sandbox.requests().len(), 0);
-}
-
-#[test]
-fn a_folder_that_takes_nothing_is_named() {
+fn an_unusable_folder_is_named() {
     let sandbox = sandbox(Settings::default());
     for folder in ["data", "key", "state"] {
         let nexus = Nexus::at(&sandbox);
@@ -495,42 +333,7 @@ fn a_folder_that_takes_nothing_is_named() {
 }
 
 #[test]
-fn a_denial_is_told_and_keeps_the_old_session() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let (output, (status, address, page)) = answered(&nexus, deny);
-    assert_eq!(output.code, Some(4));
-    let said = verdict(&output);
-    assert!(said.starts_with("error: work refused the sign-in (access_denied)"), "{said}");
-    assert!(said.ends_with("\n  run `nexus oauth start` again and approve the request\n"), "{said}");
-    assert_eq!(status, 200);
-    assert!(page.contains("Sign-in failed") && !address.contains('?'), "{address} {page}");
-    assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
-}
-
-#[test]
-fn a_wrong_state_is_turned_away_and_the_wait_goes_on() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    let mut started = nexus.start(&["--no-browser"]);
-    let url = started.url();
-    let right = approve(&url);
-    let state = parameter(&url, "state");
-    for wrong in [
-        right.replace(&state, "forged"),
-        format!("{}?error=access_denied", parameter(&url, "redirect_uri")),
-        format!("{}?error=access_denied&state=forged", parameter(&url, "redirect_uri")),
-        format!("{right}&code=another"),
-    ] {
-        assert_eq!(visit(&wrong).0, 400, "{wrong}");
-    }
-    assert_eq!(visit(&right).0, 200);
-    assert_eq!(started.finish().code, Some(0));
-}
-
-#[test]
-fn nobody_comes_and_both_settings_are_named() {
+fn a_timeout_names_the_client_id_and_the_redirect_uri() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     let mut started = nexus.start(&["--no-browser", "--timeout", "1s"]);
@@ -541,17 +344,15 @@ fn nobody_comes_and_both_settings_are_named() {
     assert_eq!(
         output.stderr.split_once("cancels).\n").unwrap().1,
         format!(
-            "error: timed out after 1 second (1 response with a wrong `state` was rejected); if the browser showed an \
-             error, the server may have rejected client id `sandbox-client` or redirect URI `{redirect_uri}`\n  compare both with the registered client, then run `nexus oauth start`\n"
+            "error: timed out after 1 second (1 response with a wrong `state` was rejected); if the browser showed an error, the server may have rejected client id `sandbox-client` or redirect URI `{redirect_uri}`\n  compare both with the registered client, then run `nexus oauth start`\n"
         )
     );
 }
 
 #[test]
-fn every_refusal_of_the_code_has_its_sentence() {
+fn each_rejection_of_the_code_has_its_message() {
     let start = "run `nexus oauth start`";
-    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] in config.toml with the \
-                  registered client, then run `nexus oauth start`";
+    let client = "compare `client_id`, `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, then run `nexus oauth start`";
     for (answer, sentence, hint, code) in [
         (
             Scripted::json(401, &json!({ "error": "invalid_client", "error_description": "who?" })),
@@ -592,8 +393,7 @@ fn every_refusal_of_the_code_has_its_sentence() {
         (
             Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
             "the authorization code could not be exchanged: [SERVER] answered 400: unsupported_grant_type",
-            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under \
-             [provider.work] in config.toml control the request",
+            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under [provider.work] in config.toml control the request",
             1,
         ),
         (
@@ -645,87 +445,20 @@ fn every_refusal_of_the_code_has_its_sentence() {
 }
 
 #[test]
-fn an_answer_from_another_issuer_is_not_believed() {
-    let sandbox = sandbox(Settings { issuer: Issuer::Other("https://evil.example.com".into()), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    let (output, _) = answered(&nexus, approve);
-    assert_eq!(output.code, Some(4));
-    let said = "error: the authorization response is from issuer `https://evil.example.com`; expected `[ORIGIN]`\n";
-    assert!(verdict(&output).starts_with(said), "{output}");
-    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0, "its code goes nowhere");
-}
-
-#[test]
-fn a_taken_port_is_refused_with_its_cure() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let sandbox = sandbox(Settings::default());
-    let mut nexus = built_in(&sandbox, &format!("http://localhost:{port}/callback"));
-    nexus.name(&port.to_string(), "[PORT]");
-    assert_output!(
-        nexus.run(&["oauth", "start", "--no-browser"]), 1, stdout: "",
-        stderr: "error: another program is listening on 127.0.0.1:[PORT]\n  stop that program, or register another \
-                 redirect URI and set CLAUDE_CODE_REDIRECT_URI to it\n",
-    );
-}
-
-#[test]
-fn a_redirect_uri_that_cannot_be_listened_on_is_a_configuration_error() {
-    let sandbox = sandbox(Settings::default());
-    for uri in [
-        "https://localhost:4000/callback",
-        "http://example.com/callback",
-        "urn:ietf:wg:oauth:2.0:oob",
-        "callback",
-        "http://127.0.0.1:0/c#x",
-    ] {
-        let nexus = Nexus::at_with(&sandbox, &format!("redirect_uri = '{uri}'"));
-        let output = nexus.run(&["oauth", "start", "--no-browser"]);
-        assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{output}");
-        let said = format!("error: nexus cannot listen on the redirect URI `{uri}`: ");
-        assert!(output.stderr.starts_with(&said), "{output}");
-    }
-}
-
-#[test]
-fn nobody_is_asked_to_approve_what_could_not_be_stored() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    std::fs::create_dir(nexus.path("data")).unwrap();
-    std::fs::write(nexus.path("data/sessions.db"), "this is no database, but somebody's file").unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        for (name, mode) in [("data", 0o700), ("data/sessions.db", 0o600)] {
-            std::fs::set_permissions(nexus.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
-        }
-    }
-    assert_output!(
-        nexus.run(&["oauth", "start", "--no-browser"]), 1, stdout: "",
-        stderr: "error: [HOME]/data/sessions.db: the file is damaged; it was not changed\n  move it away, then \
-                 run `nexus oauth start` to sign in again\n",
-    );
-    let left = std::fs::read_to_string(nexus.path("data/sessions.db")).unwrap();
-    assert_eq!(left, "this is no database, but somebody's file");
-    assert_eq!(sandbox.requests().len(), 0);
-}
-
-#[test]
 fn ctrl_c_ends_the_wait() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let mut started = nexus.start(&["--no-browser"]);
         started.line_that(|line| line.starts_with("Waiting"));
-        let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &started.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        signal(started.id(), name);
         let output = started.finish();
         assert_eq!((output.code, verdict(&output)), (Some(code), ""), "{output}");
     }
 }
 
 #[test]
-fn what_is_odd_about_a_configuration_is_told_where_somebody_attends_to_the_session() {
+fn configuration_warnings_appear_in_session_commands_only() {
     let sandbox =
         sandbox(Settings { client_auth: ClientAuth::Basic, client_secret: Some("s".into()), ..Settings::default() });
     let nexus = Nexus::at_with(&sandbox, "client_secret = 's'");
@@ -745,16 +478,4 @@ fn what_is_odd_about_a_configuration_is_told_where_somebody_attends_to_the_sessi
         let output = nexus.run(words);
         assert_eq!((output.code, output.stderr.contains(warning)), (Some(0), told), "{words:?}: {output}");
     }
-}
-
-#[test]
-fn a_configuration_that_cannot_be_used_is_said_before_anything_happens() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::new();
-    nexus.configure(&config(&sandbox, "token_ulr = 'x'"));
-    assert_output!(
-        nexus.run(&["oauth", "start"]), 2, stdout: "",
-        stderr: "error: [HOME]/config.toml, line 9: unknown key `token_ulr` in [provider.work]\n  did you mean \
-                 `token_url`?\n",
-    );
 }

@@ -1,17 +1,13 @@
-//! `nexus oauth status`: one line, offline, and an exit code.
+//! `nexus oauth status`: one line and an exit code, without a request.
 
 use nexus::sandbox::{Endpoint, Settings};
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, sandbox};
+use crate::nexus::{Nexus, lifetime, sandbox};
 use crate::stored::Stored;
 
-fn lifetime(seconds: i64) -> Settings {
-    Settings { token_lifetime: Some(json!(seconds)), ..Settings::default() }
-}
-
 #[test]
-fn nobody_is_signed_in_at_first() {
+fn a_new_home_is_not_signed_in() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     let line = "Not signed in: run nexus oauth start\n";
@@ -23,15 +19,13 @@ fn nobody_is_signed_in_at_first() {
             "auto_refresh": false, "scopes": [], "token_type": null, "account": null,
         })
     );
-    assert_eq!(sandbox.requests().len(), 0, "status asks nobody");
+    assert_eq!(sandbox.requests().len(), 0, "status sends no request");
     assert!(!nexus.path("data").exists(), "status makes nothing");
 }
 
 #[test]
-fn a_healthy_session_says_so() {
-    let sandbox = sandbox(lifetime(12_270));
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn an_active_session_is_shown() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(12_270));
     let asked = sandbox.requests().len();
     let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
     assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
@@ -48,46 +42,34 @@ fn a_healthy_session_says_so() {
             "account": "you@sandbox.example",
         })
     );
-    assert_eq!(sandbox.requests().len(), asked, "status asks nobody");
+    assert_eq!(sandbox.requests().len(), asked, "status sends no request");
 }
 
-#[test]
-fn a_session_without_a_refresh_token_says_what_follows() {
-    let sandbox = sandbox(Settings { refresh_tokens: false, ..lifetime(12_270) });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let line = "Token active, expires in 3.4 hours, no refresh token: sign in again after that\n";
-    assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
-    assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["auto_refresh"], false);
-}
-
-/// The line without its first number, which depends on how long the test takes.
+/// The line with `#` for its number, which depends on the duration of the test.
 fn without_number(line: &str) -> String {
     let line: String = line.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
     line.replace("##", "#").replace("##", "#").replace("second ", "seconds ")
 }
 
 #[test]
-fn an_expired_session_is_refreshable_or_over() {
+fn an_expired_session_is_refreshable_with_a_refresh_token_only() {
     for (refresh_tokens, said, state, code) in [
         (true, "Token expired # seconds ago, will refresh on next use\n", "refreshable", 0),
         (false, "Token expired # seconds ago, no refresh token: run nexus oauth start\n", "expired", 4),
     ] {
-        let sandbox = sandbox(Settings { refresh_tokens, ..lifetime(0) });
-        let nexus = Nexus::at(&sandbox);
-        nexus.sign_in();
+        let (_sandbox, nexus) = Nexus::signed_in(Settings { refresh_tokens, ..lifetime(0) });
         let output = nexus.run(&["oauth", "status"]);
         assert_eq!((&*without_number(&output.stdout), output.code), (said, Some(code)));
         let output = nexus.run(&["oauth", "status", "--json"]);
-        assert_eq!((&output.json()["state"], output.code), (&Value::from(state), Some(code)));
+        let object = output.json();
+        assert_eq!((&object["state"], output.code), (&Value::from(state), Some(code)));
+        assert_eq!(object["auto_refresh"], refresh_tokens);
     }
 }
 
 #[test]
-fn a_session_that_the_server_ended_is_dead_and_stays_so() {
-    let sandbox = sandbox(lifetime(0));
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_session_that_the_server_ended_stays_dead() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.end_session();
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(4));
     let output = nexus.run(&["oauth", "status"]);
@@ -104,30 +86,6 @@ fn a_session_that_the_server_ended_is_dead_and_stays_so() {
 
     nexus.sign_in();
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0), "signing in again is the way out");
-}
-
-#[test]
-fn an_unknown_expiry_is_not_guessed() {
-    let sandbox = sandbox(Settings { token_lifetime: None, ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let line = "Token active, expiry unknown, auto-refresh enabled\n";
-    assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: "");
-}
-
-#[test]
-fn the_sessions_of_two_providers_are_two() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.configure(&format!(
-        "{}[provider.play]\nauthorize_url = '{}'\ntoken_url = '{}'\nclient_id = 'sandbox-client'\n",
-        crate::nexus::config(&sandbox, ""),
-        sandbox.url(Endpoint::Authorize),
-        sandbox.url(Endpoint::Token)
-    ));
-    nexus.sign_in();
-    assert_eq!(nexus.run(&["oauth", "status", "--provider", "work"]).code, Some(0));
-    assert_eq!(nexus.run(&["oauth", "status", "--provider", "play"]).code, Some(4));
 }
 
 #[test]
@@ -150,9 +108,7 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
             "warning: [HOME]/config.toml, line 1: unknown key `defualt` at the top\n  did you mean `default`?\n",
         ),
     ] {
-        let sandbox = sandbox(lifetime(12_270));
-        let nexus = Nexus::at(&sandbox);
-        nexus.sign_in();
+        let (sandbox, nexus) = Nexus::signed_in(lifetime(12_270));
         nexus.configure(edited);
         assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: said);
         let output = nexus.run(&["oauth", "status", "--json", "--provider", "work"]);
@@ -163,7 +119,7 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
 }
 
 #[test]
-fn without_a_configuration_the_store_tells_whose_session_is_meant() {
+fn without_a_configuration_the_only_session_is_shown() {
     let sandbox = sandbox(lifetime(12_270));
     let nexus = Nexus::at(&sandbox);
     let whole = crate::nexus::config(&sandbox, "");
@@ -178,7 +134,7 @@ fn without_a_configuration_the_store_tells_whose_session_is_meant() {
 }
 
 #[test]
-fn where_another_provider_is_signed_in_to_it_is_named() {
+fn a_session_with_another_provider_is_named() {
     let sandbox = sandbox(lifetime(12_270));
     let nexus = Nexus::at(&sandbox);
     let whole = crate::nexus::config(&sandbox, "");
@@ -194,7 +150,7 @@ fn where_another_provider_is_signed_in_to_it_is_named() {
 }
 
 #[test]
-fn a_hint_names_the_provider_where_it_has_to_be_typed() {
+fn a_hint_names_the_provider_if_it_is_not_the_default() {
     let nexus = Nexus::new();
     nexus.configure("default = 'work'\n[provider.work]\n[provider.play]");
     for (words, option) in [
@@ -207,29 +163,9 @@ fn a_hint_names_the_provider_where_it_has_to_be_typed() {
     }
 }
 
-/// What a server calls somebody acts on no terminal, and reaches a program as it is.
-#[cfg(target_os = "linux")]
 #[test]
-fn an_object_is_the_same_on_a_terminal_and_acts_on_none() {
-    let name = "ada\u{7f}\u{9b}2J\u{202e}\u{1b}[31m@example.com";
-    let sandbox = sandbox(Settings { account: name.into(), ..lifetime(12_270) });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let words = ["oauth", "status", "--json"];
-    let piped = nexus.run(&words);
-    assert!(piped.stdout.contains('\u{202e}') && piped.stdout.contains('\u{9b}'), "{piped}");
-    let terminal = ["sh", "-c", "script -qec \"$*\" /dev/null", "sh"].map(String::from);
-    let shown = nexus.run_after(&terminal, &words);
-    assert_eq!((shown.code, shown.json()["account"].as_str()), (Some(0), Some(name)), "{shown}");
-    assert!(!shown.stdout.contains(|c: char| c.is_control() && !matches!(c, '\r' | '\n')), "{shown:?}");
-    assert!(!shown.stdout.contains('\u{202e}'), "{shown:?}");
-}
-
-#[test]
-fn a_session_that_the_first_nexus_kept_is_read_and_its_file_brought_up_to_date() {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_session_of_the_first_version_is_read_and_its_file_migrated() {
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     let store = rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();
     Stored::open(nexus.home()).as_version_1("you@sandbox.example is locked");
     assert_output!(

@@ -1,38 +1,26 @@
-//! `nexus oauth token`: the token and a newline, and nothing else.
+//! `nexus oauth token`: prints the token and a newline.
 
-use nexus::sandbox::{Answer, Endpoint, Scripted, Settings};
+use nexus::sandbox::{Answer, Endpoint, Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, sandbox};
-
-fn signed_in(lifetime: i64) -> (nexus::sandbox::Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(lifetime)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
-
-/// The token that the server gave out last.
-fn newest(sandbox: &nexus::sandbox::Sandbox) -> String {
-    sandbox.issued().into_iter().rfind(|secret| secret.starts_with("sandbox-access-")).unwrap()
-}
+use crate::nexus::{Nexus, Output, lifetime, newest};
 
 #[test]
-fn a_fresh_token_is_printed_without_asking_anybody() {
-    let (sandbox, nexus) = signed_in(3_600);
+fn a_fresh_token_is_printed_without_a_request() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let asked = sandbox.requests().len();
-    assert_output!(nexus.run(&["oauth", "token"]), 0, stdout: format!("{}\n", newest(&sandbox)), stderr: "");
+    assert_output!(nexus.run(&["oauth", "token"]), 0, stdout: format!("{}\n", newest(&sandbox, "access")), stderr: "");
     assert_eq!(sandbox.requests().len(), asked);
 }
 
 #[test]
 fn a_token_below_its_minimum_is_refreshed_once() {
-    // An hour's token is lent with 330 s left and no less.
-    let (sandbox, nexus) = signed_in(3_600);
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     sandbox.change(|settings| settings.token_lifetime = Some(json!(300)));
+    let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
     assert_output!(
-        nexus.run(&["oauth", "token", "--min-ttl", "2h"]), 0,
-        stdout: format!("{}\n", newest_after(&sandbox, 1)),
+        output, 0,
+        stdout: format!("{}\n", newest(&sandbox, "access")),
         stderr: "note: the token expires in 5 minutes; the server issues no longer-lived token\n",
     );
     assert_eq!(sandbox.refreshes(), 1);
@@ -40,54 +28,37 @@ fn a_token_below_its_minimum_is_refreshed_once() {
     assert_eq!(sandbox.refreshes(), 1, "half of 300 s is left, which is enough");
 }
 
-/// The newest token once so many refreshes are done, which they are when a command has ended.
-fn newest_after(sandbox: &nexus::sandbox::Sandbox, refreshes: usize) -> String {
-    crate::nexus::block_on(sandbox.until(|sandbox| sandbox.refreshes() >= refreshes));
-    newest(sandbox)
-}
-
 #[test]
-fn an_object_for_programs() {
-    let (sandbox, nexus) = signed_in(3_600);
+fn json_has_the_token_and_its_expiry() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let mut object = nexus.run(&["oauth", "token", "--json"]).json();
     assert!(object["expires_in"].take().as_i64().unwrap() > 3_000);
     assert!(object["expires_at"].take().is_string());
     assert_eq!(
         object,
         json!({
-            "version": 1, "provider": "work", "access_token": newest(&sandbox), "token_type": "Bearer",
+            "version": 1, "provider": "work", "access_token": newest(&sandbox, "access"), "token_type": "Bearer",
             "expires_at": null, "expires_in": null,
         })
     );
 }
 
 #[test]
-fn an_expired_session_is_refreshed_and_both_tokens_are_kept() {
-    let (sandbox, nexus) = signed_in(0);
+fn an_expired_session_is_refreshed_and_both_tokens_are_saved() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
     let first = nexus.run(&["oauth", "token"]).ok();
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), first);
     assert_eq!(sandbox.refreshes(), 1);
-    // The second refresh needs the rotated refresh token: the first would end the family.
+    // The second refresh needs the rotated refresh token.
     nexus.run(&["oauth", "token", "--min-ttl", "2h"]).ok();
     assert_eq!(sandbox.refreshes(), 2);
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
 }
 
 #[test]
-fn a_server_that_does_not_rotate_keeps_its_refresh_token() {
-    let sandbox = sandbox(Settings { rotate: false, token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    for refreshes in 1..=3 {
-        nexus.run(&["oauth", "token"]).ok();
-        assert_eq!(sandbox.refreshes(), refreshes);
-    }
-}
-
-#[test]
-fn what_a_refresh_does_not_repeat_survives_it() {
-    let (sandbox, nexus) = signed_in(0);
+fn values_that_a_refresh_response_omits_are_kept() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let bare = json!({ "access_token": "sandbox-access-bare", "token_type": "bearer", "expires_in": "3600" });
     sandbox.script(Endpoint::Token, [Scripted::json(200, &bare)]);
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), "sandbox-access-bare\n");
@@ -99,40 +70,26 @@ fn what_a_refresh_does_not_repeat_survives_it() {
 
 #[test]
 fn narrowed_scopes_are_kept_and_shown() {
-    let (sandbox, nexus) = signed_in(0);
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let narrowed = json!({ "access_token": "sandbox-access-narrow", "expires_in": 3600, "scope": "model.read" });
     sandbox.script(Endpoint::Token, [Scripted::json(200, &narrowed)]);
     nexus.run(&["oauth", "token"]).ok();
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["scopes"], json!(["model.read"]));
-    // What an answer does not repeat stays, which is the narrow one now.
+    // A response without scopes keeps them.
     sandbox.script(Endpoint::Token, [Scripted::json(200, &json!({ "access_token": "sandbox-access-same" }))]);
     nexus.run(&["oauth", "token", "--min-ttl", "9h"]).ok();
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["scopes"], json!(["model.read"]));
 }
 
-fn failing_refresh(answer: Scripted) -> (nexus::sandbox::Sandbox, Nexus, Output) {
-    let (sandbox, nexus) = signed_in(0);
+fn failing_refresh(answer: Scripted) -> (Sandbox, Nexus, Output) {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.script(Endpoint::Token, [answer]);
     let output = nexus.run(&["oauth", "token"]);
     (sandbox, nexus, output)
 }
 
 #[test]
-fn only_invalid_grant_ends_a_session() {
-    let rfc = json!({ "error": "invalid_grant", "error_description": "gone" });
-    let own = json!({ "type": "error", "error": { "type": "invalid_grant", "message": "gone" } });
-    for (status, body) in [(400, &rfc), (401, &rfc), (400, &own)] {
-        let (_sandbox, nexus, output) = failing_refresh(Scripted::json(status, body));
-        let said = output.stderr.split(" at ").next().unwrap();
-        assert_eq!(said, "error: the session with work was ended by the server", "{output}");
-        assert!(output.stderr.ends_with("\n  run `nexus oauth start`\n"), "{output}");
-        assert_eq!(output.code, Some(4));
-        assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "dead");
-    }
-}
-
-#[test]
-fn no_other_answer_costs_the_session() {
+fn no_other_error_ends_the_session() {
     let text = |status, body| Scripted::text(status, "text/html", body);
     let later = "  try again in a minute\n";
     let start = "  if it keeps failing, run `nexus oauth start`\n";
@@ -179,34 +136,31 @@ fn no_other_answer_costs_the_session() {
 }
 
 #[test]
-fn a_refused_client_is_no_ended_session() {
+fn a_rejected_client_does_not_end_the_session() {
     let refusal = json!({ "error": "invalid_client", "error_description": "unknown" });
     let (_sandbox, nexus, output) = failing_refresh(Scripted::Answer(Answer::json(401, &refusal)));
     assert_output!(
         output, 2, stdout: "",
-        stderr: "error: [SERVER] rejected the client id `sandbox-client`: unknown\n  compare `client_id`, \
-                 `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, \
-                 then run `nexus oauth start`\n",
+        stderr: "error: [SERVER] rejected the client id `sandbox-client`: unknown\n  compare `client_id`, `client_secret` and `client_auth` under [provider.work] in config.toml with the registered client, then run `nexus oauth start`\n",
     );
     assert_eq!(nexus.run(&["oauth", "status", "--json"]).json()["state"], "refreshable");
 }
 
 #[test]
-fn while_the_old_token_lives_a_failed_refresh_is_only_a_note() {
-    let (sandbox, nexus) = signed_in(3_600);
-    let token = newest(&sandbox);
+fn a_failed_refresh_is_a_note_while_the_old_token_is_valid() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
+    let token = newest(&sandbox, "access");
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
     assert_eq!((output.code, &*output.stdout), (Some(0), &*format!("{token}\n")));
-    let note = "note: the token was not refreshed ([SERVER] sent no usable response (status 503)); using the old token, \
-                valid for ";
+    let note = "note: the token was not refreshed ([SERVER] sent no usable response (status 503)); using the old token, valid for ";
     assert!(output.stderr.starts_with(note), "{output}");
     assert_eq!(output.stderr.lines().count(), 1, "nothing is said of a token that the server did not give: {output}");
 }
 
 #[test]
-fn what_the_token_endpoint_answered_stands_in_the_object() {
-    let (sandbox, nexus) = signed_in(0);
+fn json_has_the_status_of_the_token_endpoint() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "").header("retry-after", "120")]);
     let output = nexus.run(&["oauth", "token", "--json"]);
     let error = &output.json()["error"];
@@ -216,48 +170,22 @@ fn what_the_token_endpoint_answered_stands_in_the_object() {
 }
 
 #[test]
-fn a_token_without_another_behind_it_is_told_of_so() {
+fn a_token_without_a_refresh_token_is_reported() {
     let settings = Settings { refresh_tokens: false, token_lifetime: Some(json!(3_600)), ..Settings::default() };
-    let sandbox = sandbox(settings);
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+    let (_sandbox, nexus) = Nexus::signed_in(settings);
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
     assert!(output.stderr.ends_with("; there is no refresh token to get a new one\n"), "{output}");
     assert_eq!((output.code, output.stderr.lines().count()), (Some(0), 1));
 }
 
 #[test]
-fn without_a_refresh_token_an_expired_session_is_over() {
-    let sandbox = sandbox(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn an_expired_session_without_a_refresh_token_asks_to_sign_in() {
+    let (sandbox, nexus) =
+        Nexus::signed_in(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
     let output = nexus.run(&["oauth", "token", "--json"]);
     assert_eq!(output.code, Some(4), "{output}");
     let error = &output.json()["error"];
     assert_eq!((&error["reason"], &error["exit_code"]), (&json!("no_refresh_token"), &json!(4)));
     assert!(output.stderr.ends_with("there is no refresh token\n  run `nexus oauth start`\n"), "{output}");
     assert_eq!(sandbox.refreshes_asked(), 0);
-}
-
-#[test]
-fn a_session_is_never_sent_where_the_configuration_leads_now() {
-    let (sandbox, nexus) = signed_in(0);
-    let config = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
-    for (from, to, setting) in [
-        ("sandbox-client", "another-client", "client_id"),
-        ("/token", "/token2", "token_url"),
-        (&*format!("api_url = \"{}", sandbox.origin()), "api_url = \"http://127.0.0.1:9", "api_url"),
-    ] {
-        nexus.configure(&config.replace(from, to));
-        for words in [&["oauth", "token"][..], &["chat", "x"], &["models"]] {
-            let asked = sandbox.requests().len();
-            let output = nexus.run(words);
-            assert_eq!(output.code, Some(4), "{output}");
-            let said = format!("error: the session with work belongs to {setting} `");
-            assert!(output.stderr.starts_with(&said), "{output}");
-            assert_eq!(sandbox.requests().len(), asked, "{setting}");
-        }
-    }
-    nexus.configure(&config);
-    nexus.run(&["oauth", "token"]).ok();
 }

@@ -1,4 +1,4 @@
-//! A provider that speaks the Chat Completions API: the same commands, the same outputs.
+//! A provider with the Chat Completions API.
 
 use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
@@ -8,9 +8,7 @@ use crate::nexus::{Nexus, sandbox};
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 
 fn signed_in() -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at_with(&sandbox, "dialect = \"openai\"");
-    nexus.sign_in();
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "dialect = \"openai\"");
     (sandbox, nexus)
 }
 
@@ -57,7 +55,7 @@ fn an_answer_is_printed_and_nothing_else() {
 }
 
 #[test]
-fn effort_and_schema_go_by_their_names_there() {
+fn effort_and_schema_have_the_names_of_the_api() {
     let (sandbox, nexus) = signed_in();
     for level in ["low", "medium", "high", "xhigh", "max"] {
         nexus.run(&["chat", "x", "--effort", level]).ok();
@@ -97,7 +95,7 @@ fn models_are_listed_with_their_dates() {
 }
 
 #[test]
-fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
+fn an_answer_is_complete_with_a_finish_reason_or_done() {
     let (sandbox, nexus) = signed_in();
     for (pieces, whole) in [
         (vec![delta("text"), finish("stop"), done()], true),
@@ -114,31 +112,27 @@ fn an_answer_is_whole_with_a_reason_or_done_and_else_cut() {
             assert_output!(output, 0, stdout: "text\n", stderr: "");
         } else {
             assert_eq!((output.code, &*output.stdout), (Some(1), "text"), "{said}: {output}");
-            let said = "note: what was printed is not the whole answer\nerror: the answer from [SERVER] was cut off: ";
+            let said = "note: the answer above is incomplete\nerror: the answer from [SERVER] was cut off: ";
             assert!(output.stderr.starts_with(said), "{output}");
         }
     }
 }
 
 #[test]
-fn how_an_answer_ends_is_told_apart() {
+fn the_ways_an_answer_ends_are_reported() {
     let (sandbox, nexus) = signed_in();
     let error = || chunk(&json!({ "error": { "message": "Slow down", "type": "rate_limit_exceeded" } }));
     for (pieces, code, said) in [
-        (
-            vec![delta("text"), finish("length"), done()],
-            0,
-            "note: the answer stops here because it reached --max-tokens\n",
-        ),
+        (vec![delta("text"), finish("length"), done()], 0, "note: the answer is incomplete: it reached --max-tokens\n"),
         (
             vec![delta("text"), finish("content_filter"), done()],
             1,
-            "note: what was printed is not an answer\nerror: the model declined to answer\n  rephrase the question, or try another --model\n",
+            "note: the text above is not an answer\nerror: the model declined to answer\n  rephrase the question, or try another --model\n",
         ),
         (
             vec![delta("text"), error()],
             75,
-            "note: what was printed is not the whole answer\nerror: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
+            "note: the answer above is incomplete\nerror: [SERVER] answered rate_limit_exceeded in the middle of its answer: Slow down\n  ",
         ),
     ] {
         sandbox.script(Endpoint::Completions, [Scripted::stream(pieces)]);
@@ -150,7 +144,7 @@ fn how_an_answer_ends_is_told_apart() {
 }
 
 #[test]
-fn an_answer_in_one_piece_is_one_too() {
+fn a_json_answer_is_accepted() {
     let (sandbox, nexus) = signed_in();
     let body = json!({ "choices": [{ "message": { "content": "whole" }, "finish_reason": "stop" }] });
     sandbox.script(Endpoint::Completions, [Scripted::json(200, &body)]);
@@ -158,7 +152,7 @@ fn an_answer_in_one_piece_is_one_too() {
 }
 
 #[test]
-fn the_other_dialect_is_recognised() {
+fn the_messages_api_is_recognised() {
     let (sandbox, nexus) = signed_in();
     let start = json!({ "type": "message_start", "message": { "model": "m", "usage": { "input_tokens": 1 } } });
     let stop = json!({ "type": "message_stop" });
@@ -172,7 +166,7 @@ fn the_other_dialect_is_recognised() {
 }
 
 #[test]
-fn a_field_that_is_refused_by_name_is_written_differently_once() {
+fn a_rejected_parameter_is_replaced_once() {
     let (sandbox, nexus) = signed_in();
     let error = |param: &str, message: &str| {
         let error =
@@ -197,7 +191,7 @@ fn a_field_that_is_refused_by_name_is_written_differently_once() {
 }
 
 #[test]
-fn the_base_may_be_the_whole_url_of_the_questions() {
+fn api_url_may_be_the_whole_url_of_completions() {
     let sandbox = sandbox(Settings { prefix: "/gateway".into(), ..Settings::default() });
     let nexus = Nexus::new();
     let config = crate::nexus::config(&sandbox, "dialect = 'openai'");
@@ -213,12 +207,4 @@ fn the_base_may_be_the_whole_url_of_the_questions() {
         assert_eq!(paths(Endpoint::Completions), "/gateway/v1/chat/completions", "{base}");
         assert_eq!(paths(Endpoint::Models), "/gateway/v1/models", "{base}");
     }
-}
-
-#[test]
-fn a_rejected_token_is_renewed_once() {
-    let (sandbox, nexus) = signed_in();
-    sandbox.expire_access();
-    nexus.run(&["chat", "x"]).ok();
-    assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Completions).len()), (1, 2));
 }

@@ -1,19 +1,19 @@
-//! A reader of stdout who pauses: it holds up the writing of the answer, and nothing else.
+//! A reader of stdout that pauses: only the output waits for it.
 
 #![cfg(unix)]
 
 use std::io::{PipeReader, PipeWriter, Read as _};
-use std::process::{Child, Command};
+use std::process::Child;
 
-use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::chat::{delta, signed_in, stop, stop_reason};
-use crate::nexus::{Nexus, block_on, sandbox};
+use crate::nexus::{Nexus, block_on, lifetime, signal};
 use crate::stored::Stored;
 
-/// More than a pipe holds, in pieces that one write would not take either.
+/// More than a pipe holds.
 const PIECES: usize = 40;
 
 fn piece(number: usize) -> String {
@@ -25,16 +25,16 @@ fn long_answer() -> Vec<Piece> {
     text.chain([stop_reason("end_turn"), stop()]).collect()
 }
 
-/// Waits until a pipe takes nothing more, and lets go of its end.
+/// Waits until a pipe is full.
 fn until_full(writer: PipeWriter) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    // A pipe tells its reader that something came, and nobody that it is full.
+    // Nothing signals that a pipe has become full.
     while poll(&mut [PollFd::new(&writer, PollFlags::OUT)], Some(&Timespec::default())).unwrap() > 0 {
         std::thread::yield_now();
     }
 }
 
-/// A chat that has filled its pipe, and the pipe.
+/// Starts a chat that fills its stdout.
 fn stuck(nexus: &Nexus, command: &[&str]) -> (Child, PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
     let ours = writer.try_clone().unwrap();
@@ -43,18 +43,14 @@ fn stuck(nexus: &Nexus, command: &[&str]) -> (Child, PipeReader) {
     (child, reader)
 }
 
-fn kill(signal: &str, child: &Child) {
-    assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
-}
-
 #[test]
-fn a_signal_ends_it_though_nobody_reads() {
+fn a_signal_ends_a_command_whose_output_is_not_read() {
     let (sandbox, nexus) = signed_in();
     for form in ["text", "json", "stream-json"] {
-        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        for (name, code) in [("INT", 130), ("TERM", 143)] {
             sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
             let (child, reader) = stuck(&nexus, &["chat", "x", "--output", form]);
-            kill(signal, &child);
+            signal(child.id(), name);
             assert_eq!(nexus.finish(child).code, Some(code), "{form}");
             drop(reader);
         }
@@ -63,12 +59,12 @@ fn a_signal_ends_it_though_nobody_reads() {
     std::fs::write(nexus.path("in.jsonl"), lines).unwrap();
     sandbox.script(Endpoint::Messages, vec![Scripted::stream(long_answer()); 9]);
     let (child, _reader) = stuck(&nexus, &["batch", "in.jsonl"]);
-    kill("INT", &child);
+    signal(child.id(), "INT");
     assert_eq!(nexus.finish(child).code, Some(130), "a batch");
 }
 
 #[test]
-fn a_reader_who_leaves_after_a_pause_ends_it_quietly() {
+fn a_pipe_closed_after_a_pause_is_success() {
     let (sandbox, nexus) = signed_in();
     for form in ["text", "json", "stream-json"] {
         sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
@@ -79,10 +75,8 @@ fn a_reader_who_leaves_after_a_pause_ends_it_quietly() {
 }
 
 #[test]
-fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
-    let sandbox: Sandbox = sandbox(Settings { token_lifetime: Some(json!(3_600)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
+fn a_background_refresh_is_saved_while_the_reader_pauses() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let store = Connection::open(nexus.path("data/sessions.db")).unwrap();
     Stored::open(nexus.home()).pass(3_500);
     let generation = || store.query_row("SELECT generation FROM session", [], |row| row.get::<_, i64>(0)).unwrap();
@@ -92,7 +86,7 @@ fn a_renewal_beside_the_answer_is_saved_and_the_answer_is_whole() {
     let (child, mut reader) = stuck(&nexus, &["chat", "x"]);
     block_on(renewal.arrived(1));
     renewal.open();
-    // The store is all that can be seen of a process that nobody reads from.
+    // The saved session is the only sign of progress.
     block_on(async {
         while generation() == before {
             tokio::task::yield_now().await;

@@ -1,5 +1,4 @@
-//! The authorization code flow with PKCE, case by case: what is drawn, what is sent, what is
-//! believed of the answer.
+//! The authorization code flow with PKCE: random values, the authorization URL, and how a response is judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +26,7 @@ fn query(attempt: &AuthorizationRequest) -> BTreeMap<String, String> {
     attempt.url().query_pairs().into_owned().collect()
 }
 
-/// What an attempt says of a query in which `{state}` stands for its own state.
+/// How a request judges a query in which `{state}` is its own state.
 fn verdict(attempt: &AuthorizationRequest, query: &str) -> String {
     match attempt.judge(&query.replace("{state}", attempt.state())) {
         Verdict::NotOurs(why) | Verdict::Unclear(why) => format!("not ours: {why}"),
@@ -48,94 +47,94 @@ fn judged_with_issuer(issuer: &str, query: &str) -> String {
     verdict(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap(), query)
 }
 
-/// One case a line: a name, and what must hold.
-macro_rules! cases {
-    ($($name:ident: $holds:expr;)*) => { $(#[test] fn $name() { assert!($holds); })* };
-}
-
-/// One answer a line: a name, the query, and what is made of it.
+/// One response a line: the test, the query, and how it is judged.
 macro_rules! answers {
     ($($name:ident: $query:expr => $said:expr;)*) => { $(#[test] fn $name() { assert_eq!(judged($query), $said); })* };
 }
 
-const UNRESERVED: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+#[test]
+fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+    let verifier = Verifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into());
+    assert_eq!(pkce::challenge(&verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+}
 
-cases! {
-    the_challenge_is_that_of_rfc_7636_appendix_b:
-        pkce::challenge(&Verifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into()))
-            == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-    the_challenge_of_nothing_is_the_hash_of_nothing:
-        pkce::challenge(&Verifier::new(String::new())) == "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
-    the_verifier_is_at_least_43_characters_long: pkce::verifier().unwrap().expose().len() >= 43;
-    the_verifier_is_at_most_128_characters_long: pkce::verifier().unwrap().expose().len() <= 128;
-    the_verifier_uses_the_unreserved_alphabet_only:
-        pkce::verifier().unwrap().expose().chars().all(|c| UNRESERVED.contains(c));
-    the_verifier_is_fresh_each_time: {
-        let drawn: BTreeSet<_> = (0..1_000).map(|_| pkce::verifier().unwrap().expose().to_owned()).collect();
-        drawn.len() == 1_000
-    };
-    the_verifier_uses_its_whole_alphabet: {
-        let drawn: BTreeSet<_> = (0..1_000).flat_map(|_| pkce::verifier().unwrap().expose().chars().collect::<Vec<_>>()).collect();
-        drawn.len() == 64
-    };
-    the_challenge_is_43_characters_without_padding: query(&attempt())["code_challenge"].len() == 43;
-    the_challenge_is_fresh_each_time: query(&attempt())["code_challenge"] != query(&attempt())["code_challenge"];
-    the_state_is_fresh_each_time: attempt().state() != attempt().state();
-    the_state_holds_256_bits: attempt().state().len() == 43;
-    the_state_is_not_the_challenge: { let a = attempt(); a.state() != query(&a)["code_challenge"] };
-    the_state_says_nothing_of_the_verifier: {
-        let a = attempt();
-        pkce::challenge(&Verifier::new(a.state().into())) != query(&a)["code_challenge"]
-    };
-    the_url_is_the_authorization_endpoint:
-        attempt().url().as_str().starts_with("https://platform.claude.com/oauth/authorize?");
-    the_url_asks_for_a_code: query(&attempt())["response_type"] == "code";
-    the_url_names_the_client: query(&attempt())["client_id"] == "client &/1";
-    the_url_names_the_redirect_uri_exactly: query(&attempt())["redirect_uri"] == REDIRECT;
-    the_url_asks_for_the_default_scopes:
-        query(&attempt())["scope"] == "openai.user.read model.request model.read";
-    the_url_carries_the_state: { let a = attempt(); query(&a)["state"] == a.state() };
-    the_url_says_s256: query(&attempt())["code_challenge_method"] == "S256";
-    the_url_has_these_parameters_and_no_others: query(&attempt()).keys().collect::<Vec<_>>()
-        == ["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope", "state"];
-    the_url_says_nothing_twice: { let a = attempt(); a.url().query_pairs().count() == query(&a).len() };
-    the_url_writes_a_space_as_percent_20: {
-        let a = attempt();
-        a.url().query().unwrap().contains("scope=openai.user.read%20model.request") && !a.url().query().unwrap().contains('+')
-    };
-    the_url_keeps_what_the_endpoint_already_asks: {
-        let mut provider = provider();
-        provider.authorize_url = Url::parse("https://id.example.com/a?tenant=t%2B1").ok();
-        query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap())["tenant"] == "t+1"
-    };
-    the_url_carries_configured_parameters: {
-        let mut provider = provider();
-        provider.authorize_params = BTreeMap::from([("audience".into(), "llm & co".into())]);
-        query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap())["audience"] == "llm & co"
-    };
-    without_scopes_none_are_asked_for: {
-        let mut provider = provider();
-        provider.scopes.clear();
-        !query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap()).contains_key("scope")
-    };
-    without_a_client_id_nothing_begins: matches!(
-        AuthorizationRequest::begin(&ProviderConfig::claude_code(), REDIRECT), Err(SignInError::Provider(ProviderError::NoClientId { .. })));
-    without_an_authorization_endpoint_nothing_begins: {
-        let mut provider = provider();
-        provider.authorize_url = None;
-        matches!(AuthorizationRequest::begin(&provider, REDIRECT), Err(SignInError::Provider(ProviderError::MissingUrl { .. })))
-    };
-    an_attempt_shows_no_verifier: !format!("{:?}", attempt()).contains("verifier: \"");
-    an_attempt_refuses_the_answer_to_another: {
-        let (one, other) = (attempt(), attempt());
-        verdict(&one, &format!("code=c&state={}", other.state())) == "not ours: this response belongs to another sign-in"
-    };
-    a_configured_issuer_must_match_to_the_letter:
-        judged_with_issuer("https://id.example.com", "code=c&state={state}&iss=https://id.example.com/") == "refused: issuer_mismatch (SignIn)";
-    a_configured_issuer_that_matches_is_believed:
-        judged_with_issuer("https://id.example.com", "code=c&state={state}&iss=https://id.example.com") == "granted: c";
-    an_issuer_that_is_not_sent_is_not_missed:
-        judged_with_issuer("https://id.example.com", "code=c&state={state}") == "granted: c";
+#[test]
+fn verifiers_are_random_and_use_the_whole_unreserved_alphabet_of_base64url() {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let verifiers: BTreeSet<_> = (0..1_000).map(|_| pkce::verifier().unwrap().expose().to_owned()).collect();
+    assert_eq!(verifiers.len(), 1_000);
+    assert!(verifiers.iter().all(|verifier| (43..=128).contains(&verifier.len())));
+    let used: BTreeSet<_> = verifiers.iter().flat_map(|verifier| verifier.chars()).collect();
+    assert_eq!(used, ALPHABET.chars().collect());
+}
+
+#[test]
+fn the_state_is_random_and_says_nothing_of_the_verifier() {
+    let request = attempt();
+    assert_ne!(request.state(), attempt().state());
+    assert_eq!(request.state().len(), 43, "256 bits");
+    let challenge = &query(&request)["code_challenge"];
+    assert_ne!(*challenge, query(&attempt())["code_challenge"]);
+    assert!(request.state() != challenge && pkce::challenge(&Verifier::new(request.state().into())) != *challenge);
+    assert!(!format!("{request:?}").contains("verifier: \""));
+}
+
+#[test]
+fn the_url_has_each_parameter_of_the_standards_once_and_no_other() {
+    let request = attempt();
+    assert!(request.url().as_str().starts_with("https://platform.claude.com/oauth/authorize?"));
+    let mut found = query(&request);
+    assert_eq!(request.url().query_pairs().count(), found.len());
+    assert_eq!(found.remove("code_challenge").unwrap().len(), 43);
+    let expected = [
+        ("client_id", "client &/1"),
+        ("code_challenge_method", "S256"),
+        ("redirect_uri", REDIRECT),
+        ("response_type", "code"),
+        ("scope", "openai.user.read model.request model.read"),
+        ("state", request.state()),
+    ];
+    assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    let text = request.url().query().unwrap();
+    assert!(text.contains("scope=openai.user.read%20model.request") && !text.contains('+'), "{text}");
+}
+
+#[test]
+fn the_url_keeps_the_endpoints_query_and_adds_configured_parameters() {
+    let mut provider = provider();
+    provider.authorize_url = Url::parse("https://id.example.com/a?tenant=t%2B1").ok();
+    provider.authorize_params = BTreeMap::from([("audience".into(), "llm & co".into())]);
+    provider.scopes.clear();
+    let query = query(&AuthorizationRequest::begin(&provider, REDIRECT).unwrap());
+    assert_eq!((&*query["tenant"], &*query["audience"], query.get("scope")), ("t+1", "llm & co", None));
+}
+
+#[test]
+fn a_client_id_and_an_authorization_endpoint_are_required() {
+    let begun = AuthorizationRequest::begin(&ProviderConfig::claude_code(), REDIRECT);
+    assert!(matches!(begun, Err(SignInError::Provider(ProviderError::NoClientId { .. }))));
+    let mut provider = provider();
+    provider.authorize_url = None;
+    let begun = AuthorizationRequest::begin(&provider, REDIRECT);
+    assert!(matches!(begun, Err(SignInError::Provider(ProviderError::MissingUrl { .. }))));
+}
+
+#[test]
+fn a_request_rejects_the_response_to_another() {
+    let (one, other) = (attempt(), attempt());
+    let query = format!("code=c&state={}", other.state());
+    assert_eq!(verdict(&one, &query), judged("code=c&state=x"));
+}
+
+#[test]
+fn a_configured_issuer_must_match_exactly() {
+    for (query, expected) in [
+        ("code=c&state={state}&iss=https://id.example.com/", "refused: issuer_mismatch (SignIn)"),
+        ("code=c&state={state}&iss=https://id.example.com", "granted: c"),
+        ("code=c&state={state}", "granted: c"),
+    ] {
+        assert_eq!(judged_with_issuer("https://id.example.com", query), expected, "{query}");
+    }
 }
 
 answers! {
@@ -168,7 +167,7 @@ answers! {
 }
 
 #[test]
-fn a_servers_words_are_cleaned_and_cut() {
+fn an_error_description_is_cleaned_and_cut() {
     let attempt = attempt();
     let query =
         format!("error=access_denied&error_description=No%1b[2J%0athanks{}&state={}", "x".repeat(900), attempt.state());

@@ -1,18 +1,17 @@
-//! What other users and other programs of this machine can get at: files and their modes, the
-//! browser and its surroundings.
+//! What other users and programs of this machine can read: files, and the environment of the browser.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use nexus::ClientAuth;
-use nexus::sandbox::{Endpoint, Settings};
+use nexus::sandbox::Settings;
 use serde_json::json;
 
 use crate::nexus::{Nexus, approve, sandbox, visit};
+use crate::oauth_start::built_in;
 
 const CLIENT_SECRET: &str = "hush-hush-end";
 
@@ -23,8 +22,11 @@ fn files_and_folders_are_private_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
         let sandbox = sandbox(Settings::default());
         let nexus = Nexus::at(&sandbox);
-        sign_in_under(umask, &nexus);
-        under(umask, &nexus, &["oauth", "token", "--min-ttl", "9h"]);
+        let under = ["sh", "-c", &format!("umask {umask}; exec \"$@\""), "sh"].map(String::from);
+        let mut started = nexus.watch(&mut nexus.command_after(&under, &["oauth", "start", "--no-browser"]));
+        visit(&approve(&started.url()));
+        assert_eq!(started.finish().code, Some(0));
+        nexus.run_after(&under, &["oauth", "token", "--min-ttl", "9h"]).ok();
         let mut seen = Vec::new();
         let mut unvisited = vec![nexus.home().to_owned()];
         while let Some(folder) = unvisited.pop() {
@@ -42,9 +44,9 @@ fn files_and_folders_are_private_whatever_the_umask() {
     }
 }
 
-/// Where a token lay is overwritten, even sealed: a key that is stolen later must open nothing of it.
+/// Free pages are overwritten: with a key that is stolen later, no old token can be decrypted.
 #[test]
-fn tokens_that_were_replaced_or_forgotten_lie_in_no_free_page() {
+fn replaced_and_deleted_tokens_are_erased_from_the_file() {
     let long = "x".repeat(9_000);
     let sandbox = sandbox(Settings::default());
     sandbox.change(|settings| settings.token_extra = json!({ "note": long }).as_object().unwrap().clone());
@@ -54,7 +56,7 @@ fn tokens_that_were_replaced_or_forgotten_lie_in_no_free_page() {
         || -> Vec<Vec<u8>> { vec![store().query_row("SELECT sealed FROM session", [], |row| row.get(0)).unwrap()] };
     let lie = |values: &[Vec<u8>]| {
         let file = fs::read(nexus.path("data/sessions.db")).unwrap();
-        // The beginning and the end of each: a long one lies on several pages.
+        // The beginning and the end, which are on different pages.
         let parts = values.iter().flat_map(|value| [&value[..24], &value[value.len() - 24..]]);
         parts.filter(|part| file.windows(24).any(|window| window == *part)).count()
     };
@@ -70,67 +72,28 @@ fn tokens_that_were_replaced_or_forgotten_lie_in_no_free_page() {
     assert!(journal.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound));
 }
 
-/// The program with these words, begun by a shell that sets the umask.
-#[cfg(unix)]
-fn command_under(umask: &str, nexus: &Nexus, words: &[&str]) -> Command {
-    let command = nexus.command(words);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(command.get_program());
-    shell.args(command.get_args()).env_clear().current_dir(nexus.home());
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    shell
-}
-
-#[cfg(unix)]
-fn under(umask: &str, nexus: &Nexus, words: &[&str]) {
-    let output = nexus.finish(command_under(umask, nexus, words).spawn().unwrap());
-    assert_eq!(output.code, Some(0), "{output}");
-}
-
-#[cfg(unix)]
-fn sign_in_under(umask: &str, nexus: &Nexus) {
-    let mut child = command_under(umask, nexus, &["oauth", "start", "--no-browser"]).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let url = lines.find(|line| line.starts_with("http")).unwrap();
-    visit(&approve(&url));
-    let rest: Vec<_> = lines.collect();
-    let output = nexus.finish(child);
-    assert_eq!(output.code, Some(0), "{rest:?}");
-}
-
-/// What any process of this account can read of the browser, and the browser of us.
+/// The arguments and the environment of the browser are readable by other processes.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_browser_is_given_no_secret() {
-    use std::os::unix::fs::PermissionsExt as _;
     let sandbox = sandbox(Settings {
         client_secret: Some(CLIENT_SECRET.into()),
         client_auth: ClientAuth::Post,
         state_at_exchange: true,
         ..Settings::default()
     });
-    let mut nexus = Nexus::new();
-    nexus.configure(&format!(
-        "[provider.claude_code]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\napi_url = \"{}\"\n",
-        sandbox.url(Endpoint::Authorize),
-        sandbox.url(Endpoint::Token),
-        sandbox.origin(),
-    ));
-    let (script, told) = (nexus.path("browser"), nexus.path("told"));
+    let mut nexus = built_in(&sandbox, "http://127.0.0.1:0/callback");
+    let told = nexus.path("told");
     let text = format!(
         "#!/bin/sh\n\
          {{ printf '%s\\n' \"$@\"; env; tr '\\0' '\\n' </proc/$$/cmdline; tr '\\0' '\\n' </proc/$$/environ; }} >{}\n",
         told.display()
     );
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
-    // A pipe with a name: reading it waits for the browser, and ends with it.
+    nexus.write("browser", &text, 0o700);
+    // A named pipe: reading it waits for the browser.
     assert!(Command::new("mkfifo").arg(&told).status().unwrap().success());
-    nexus.set("CLAUDE_CODE_CLIENT_ID", "sandbox-client");
     nexus.set("CLAUDE_CODE_CLIENT_SECRET", CLIENT_SECRET);
-    nexus.set("CLAUDE_CODE_REDIRECT_URI", "http://127.0.0.1:0/callback");
-    nexus.set("BROWSER", &script.to_string_lossy());
+    nexus.set("BROWSER", &nexus.path("browser").to_string_lossy());
     nexus.set("PATH", "/usr/bin:/bin");
 
     let mut started = nexus.start(&[]);

@@ -1,4 +1,4 @@
-//! The stored session of a home, opened and sealed anew as `src/session/record.rs` describes it, apart from that code.
+//! Reads and writes the stored session as `src/session/record.rs` describes it, without that code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ pub(crate) struct Stored {
     home: PathBuf,
     pub(crate) provider: String,
     pub(crate) owner: String,
-    generation: i64,
+    pub(crate) generation: i64,
     /// The layout version and the session's id.
     head: Vec<u8>,
-    /// What is sealed.
+    /// The sealed record.
     pub(crate) session: Value,
 }
 
@@ -32,7 +32,7 @@ fn database(home: &Path) -> Connection {
     Connection::open(home.join("data/sessions.db")).unwrap()
 }
 
-/// The parts with their lengths before them, then the generation.
+/// The title, each part after its length, and the generation.
 fn associated(title: &[u8], parts: [&[u8]; 3], generation: i64) -> Vec<u8> {
     let mut bytes = title.to_vec();
     for part in parts {
@@ -66,7 +66,7 @@ impl Stored {
         Self { home: home.to_owned(), provider, owner, generation, head: head.to_vec(), session }
     }
 
-    /// Seals the session again, and writes it and its times.
+    /// Seals and writes the record, and its times.
     pub(crate) fn save(&self) {
         let parts = [self.provider.as_bytes(), self.owner.as_bytes(), &self.head[1..]];
         let associated = associated(b"nexus session 2", parts, self.generation);
@@ -77,7 +77,7 @@ impl Stored {
         assert_eq!(database(&self.home).execute(statement, params![issued_at, expires_at, bytes]).unwrap(), 1);
     }
 
-    /// Lets so many seconds pass for the session; negative, the clock is set back.
+    /// Lets this many seconds pass; a negative number sets the clock back.
     pub(crate) fn pass(mut self, seconds: i64) {
         for name in ["issued_at", "expires_at"] {
             if let Some(at) = self.session[name].as_i64() {
@@ -87,7 +87,7 @@ impl Stored {
         self.save();
     }
 
-    /// Puts the database into the shape of its first version, with each secret in a sealed column of its own.
+    /// Converts the database to its first version, which seals each secret in a separate column.
     pub(crate) fn as_version_1(&self, failure: &str) {
         let column = |name: &str, text: &str| {
             let parts = [self.provider.as_bytes(), self.owner.as_bytes(), name.as_bytes()];

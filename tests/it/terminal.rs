@@ -1,7 +1,5 @@
-//! The program in a real pseudo-terminal, and the screen a person would see.
-//!
-//! The screens of `snapshots/answer.md` are drawn by `NEXUS_WRITE_SNAPSHOTS=1 cargo test --test it
-//! terminal`; without that variable they are only compared.
+//! The program in a pseudo-terminal, and its screen. `NEXUS_WRITE_SNAPSHOTS=1 cargo test --test it terminal` writes the
+//! snapshots.
 
 #![cfg(unix)]
 
@@ -15,23 +13,24 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Scripted, Settings};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::json;
 
+use crate::chat::{delta, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
 
-/// Nothing here takes nearly as long.
+/// A program that runs longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Rows enough that nothing scrolls away.
+/// Enough rows that nothing scrolls.
 const ROWS: u16 = 150;
 
 /// A program at a terminal.
 pub(crate) struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
-    /// Held to the end: dropped, it types a line's end.
+    /// Kept open: dropping it sends a newline.
     keys: Box<dyn Write + Send>,
     said: Arc<(Mutex<Said>, Condvar)>,
     columns: u16,
@@ -43,7 +42,7 @@ struct Said {
     ended: bool,
 }
 
-/// All that a program left behind.
+/// The output and the exit code of a program.
 pub(crate) struct Left {
     pub(crate) screen: String,
     pub(crate) bytes: String,
@@ -55,7 +54,7 @@ impl Terminal {
         Self::open_with(nexus, words, columns, &[("TERM", "xterm-256color")])
     }
 
-    fn open_with(nexus: &Nexus, words: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn open_with(nexus: &Nexus, words: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let plain = nexus.command(words);
@@ -76,7 +75,7 @@ impl Terminal {
         thread::spawn(move || {
             let mut bytes = [0; 4_096];
             loop {
-                // A terminal that nobody holds any more is an error on some systems, an end on others.
+                // A closed terminal is an error on some systems and an end of file on others.
                 let read = reader.read(&mut bytes).unwrap_or(0);
                 let mut said = heard.0.lock().unwrap();
                 said.bytes.extend_from_slice(&bytes[..read]);
@@ -91,16 +90,23 @@ impl Terminal {
         Self { child, master: pair.master, keys, said, columns }
     }
 
-    /// Waits until the screen has this property.
+    /// Waits until the screen matches.
     pub(crate) fn until(&self, has: impl Fn(&str) -> bool) {
-        let said = self.said.0.lock().unwrap();
-        let (said, _) = self
-            .said
-            .1
-            .wait_timeout_while(said, LIMIT, |said| !said.ended && !has(&screen(&said.bytes, self.columns)))
-            .unwrap();
-        let screen = screen(&said.bytes, self.columns);
+        let screen = self.wait(|said| said.ended || has(&screen(&said.bytes, self.columns)));
         assert!(has(&screen), "{screen}");
+    }
+
+    /// Waits until the program has ended.
+    pub(crate) fn until_ended(&self) {
+        self.wait(|said| said.ended);
+    }
+
+    fn wait(&self, done: impl Fn(&Said) -> bool) -> String {
+        let said = self.said.0.lock().unwrap();
+        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !done(said)).unwrap();
+        let screen = screen(&said.bytes, self.columns);
+        assert!(!timeout.timed_out(), "{screen} is still shown");
+        screen
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
@@ -111,32 +117,21 @@ impl Terminal {
         self.child.process_id().unwrap()
     }
 
-    /// Whether the terminal shows what is typed by itself, as it does where nobody edits a line.
+    /// Whether the terminal echoes typed characters.
     #[cfg(unix)]
     pub(crate) fn echoes(&self) -> bool {
         let modes = format!("{:?}", self.master.get_termios().unwrap().local_flags);
         modes.split(|c: char| !c.is_alphanumeric()).any(|mode| mode == "ECHO")
     }
 
-    /// Waits until the program has ended.
-    pub(crate) fn until_ended(&self) {
-        let said = self.said.0.lock().unwrap();
-        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !said.ended).unwrap();
-        assert!(!timeout.timed_out(), "{} is still running", screen(&said.bytes, self.columns));
-    }
-
     pub(crate) fn finish(mut self) -> Left {
-        let said = self.said.0.lock().unwrap();
-        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !said.ended).unwrap();
-        assert!(!timeout.timed_out(), "{} is still running", screen(&said.bytes, self.columns));
-        let bytes = String::from_utf8(said.bytes.clone()).unwrap();
-        drop(said);
-        let code = self.child.wait().unwrap().exit_code();
-        Left { screen: screen(bytes.as_bytes(), self.columns), bytes, code }
+        let screen = self.wait(|said| said.ended);
+        let bytes = String::from_utf8(self.said.0.lock().unwrap().bytes.clone()).unwrap();
+        Left { screen, bytes, code: self.child.wait().unwrap().exit_code() }
     }
 }
 
-/// What a terminal shows of these bytes, without empty lines at the end.
+/// The screen after these bytes, without empty lines at the end.
 fn screen(bytes: &[u8], columns: u16) -> String {
     let size = |lines| NonZeroU16::new(lines).unwrap();
     let mut parser = vt100::Parser::new(size(ROWS), size(columns), 0);
@@ -145,25 +140,11 @@ fn screen(bytes: &[u8], columns: u16) -> String {
     format!("{}\n", rows.join("\n").trim_end())
 }
 
-fn signed_in() -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings::default());
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
-
-fn delta(text: &str) -> Piece {
-    let delta = json!({ "type": "text_delta", "text": text });
-    Piece::event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }))
-}
-
 fn ending() -> [Piece; 2] {
-    let stop =
-        json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": 3 } });
-    [Piece::event(&stop), Piece::event(&json!({ "type": "message_stop" }))]
+    [stop_reason("end_turn"), stop()]
 }
 
-/// A stream of this text in pieces of so many characters.
+/// A stream of this text in pieces of this many characters.
 fn answer(text: &str, length: usize) -> Answer {
     let characters: Vec<_> = text.chars().collect();
     let pieces = characters.chunks(length).map(|piece| delta(&piece.iter().collect::<String>()));
@@ -186,10 +167,10 @@ fn assert_kept(name: &str, screen: &str) {
 }
 
 #[test]
-fn an_answer_is_laid_out_and_the_same_however_it_comes() {
-    let (sandbox, nexus) = signed_in();
+fn an_answer_is_laid_out_the_same_in_any_pieces() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
-    for columns in [40, 80, 200] {
+    for columns in [40, 80] {
         for length in [usize::MAX, 1, 2, 7] {
             sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, length))]);
             let left = Terminal::open(&nexus, &["chat", "x"], columns).finish();
@@ -200,22 +181,8 @@ fn an_answer_is_laid_out_and_the_same_however_it_comes() {
 }
 
 #[test]
-fn a_stream_that_comes_byte_by_byte_shows_the_same() {
-    let (sandbox, nexus) = signed_in();
-    let text = fs::read_to_string(kept("answer.md")).unwrap();
-    let whole = answer(&text, 16);
-    let bytes =
-        whole.body.iter().flat_map(|piece| if let Piece::Bytes(bytes) = piece { bytes.clone() } else { vec![] });
-    let body = bytes.map(|byte| Piece::Bytes(vec![byte])).collect();
-    sandbox.script(Endpoint::Messages, [Scripted::Answer(Answer { body, ..whole })]);
-    let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
-    assert_eq!(left.code, 0, "{}", left.screen);
-    assert_kept("answer-80.txt", &left.screen);
-}
-
-#[test]
-fn colours_are_kept_too() {
-    let (sandbox, nexus) = signed_in();
+fn the_colours_match_the_snapshot() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
     sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, 5))]);
     let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
@@ -224,8 +191,8 @@ fn colours_are_kept_too() {
 }
 
 #[test]
-fn an_answer_is_plain_where_that_is_wanted() {
-    let (sandbox, nexus) = signed_in();
+fn no_color_dumb_terminals_and_raw_disable_styles() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = "# Title\n\n- *one* `two`\n\n\u{1b}[2Jx\n";
     for (words, variables, shown) in [
         (
@@ -244,15 +211,20 @@ fn an_answer_is_plain_where_that_is_wanted() {
 }
 
 #[test]
-fn a_person_who_says_how_wide_the_terminal_is_has_the_last_word() {
-    let (sandbox, nexus) = signed_in();
+fn text_is_as_wide_as_columns_says_and_at_most_100_columns() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     sandbox.script(Endpoint::Messages, [Scripted::Answer(answer("aaaa bbbb cccc", 3))]);
     let left = Terminal::open_with(&nexus, &["chat", "x"], 80, &[("COLUMNS", "10")]).finish();
     assert_eq!(left.screen, "aaaa bbbb\ncccc\n");
+
+    let (line, rest) = ("word ".repeat(20), "word ".repeat(7));
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&format!("{line}{rest}\n\n---"), 3))]);
+    let left = Terminal::open(&nexus, &["chat", "x"], 200).finish();
+    assert_eq!(left.screen, format!("{}\n{}\n\n{}\n", line.trim(), rest.trim(), "─".repeat(100)));
 }
 
 #[test]
-fn the_reference_of_the_configuration_fits_the_terminal() {
+fn help_config_fits_the_terminal() {
     let left = Terminal::open(&Nexus::new(), &["help", "config"], 60).finish();
     let longest = left.bytes.lines().filter(|line| line.starts_with("      ")).map(|line| line.chars().count()).max();
     assert!(longest.is_some_and(|columns| (50..=60).contains(&columns)), "{longest:?} in {}", left.bytes);
@@ -260,8 +232,8 @@ fn the_reference_of_the_configuration_fits_the_terminal() {
 }
 
 #[test]
-fn a_terminal_that_was_made_narrower_is_noticed() {
-    let (sandbox, nexus) = signed_in();
+fn resizing_the_terminal_changes_the_layout() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [delta("one two three four\n\n"), Piece::Wait(gate.clone()), delta("one two three four\n")];
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces.into_iter().chain(ending()))]);
@@ -274,8 +246,8 @@ fn a_terminal_that_was_made_narrower_is_noticed() {
 }
 
 #[test]
-fn what_is_waited_for_is_told_until_the_first_words() {
-    let (sandbox, nexus) = signed_in();
+fn progress_is_shown_until_the_first_text() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let host = sandbox.origin().replace("http://", "");
     let (refreshed, begun, answered) = (Gate::new(), Gate::new(), Gate::new());
     sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
@@ -303,10 +275,10 @@ fn what_is_waited_for_is_told_until_the_first_words() {
 }
 
 #[test]
-fn a_connection_that_is_long_in_coming_is_told_from_an_answer_that_is() {
+fn progress_shows_a_slow_connection() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    // Says no word of TLS: hangs up on the sign-in, which wants the models, and keeps who comes later.
+    // Sends nothing: closes the connection of the sign-in, which lists the models, and keeps later ones.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = mute.local_addr().unwrap().to_string();
     let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
@@ -333,8 +305,8 @@ fn a_connection_that_is_long_in_coming_is_told_from_an_answer_that_is() {
 }
 
 #[test]
-fn other_lines_stand_above_what_is_waited_for() {
-    let (sandbox, nexus) = signed_in();
+fn other_lines_appear_above_the_progress_line() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [Piece::Wait(gate.clone()), Piece::Break];
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
@@ -347,8 +319,8 @@ fn other_lines_stand_above_what_is_waited_for() {
 }
 
 #[test]
-fn what_was_held_back_is_shown_when_somebody_interrupts() {
-    let (sandbox, nexus) = signed_in();
+fn an_interrupt_prints_the_text_that_was_held_back() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();
     let pieces = [delta("one **two"), Piece::Wait(gate.clone())];
     sandbox.script(Endpoint::Messages, [Scripted::stream(pieces)]);
@@ -361,7 +333,7 @@ fn what_was_held_back_is_shown_when_somebody_interrupts() {
 
 #[test]
 fn an_error_begins_on_a_line_of_its_own() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     sandbox.script(Endpoint::Messages, [Scripted::stream([delta("half an"), Piece::Break])]);
     let left = Terminal::open(&nexus, &["chat", "x"], 120).finish();
     assert!(left.screen.starts_with("half an\nnote: ") && left.screen.contains("\nerror: "), "{}", left.screen);

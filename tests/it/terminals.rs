@@ -1,56 +1,41 @@
-//! What a terminal is shown of text from elsewhere: nothing that acts. And what a pipe is given of the
-//! same: every byte.
-
-use std::process::{Command, Stdio};
+//! Control characters in text from servers and arguments: escaped on a terminal, unchanged in a pipe.
 
 use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, sandbox};
+use crate::chat::{delta, stop};
+use crate::nexus::Nexus;
+use crate::terminal::Terminal;
 
-/// An escape sequence, a bell, DEL, the C1 form of an escape sequence, an override of the direction.
+/// An escape sequence, a bell, DEL, a C1 escape sequence, and a direction override.
 const ACTS: &str = "\u{1b}[2J\u{7}\u{7f}\u{9b}1m\u{202e}";
-/// The same, to be seen.
+/// [`ACTS`] on a terminal.
 const SEEN: &str = "␛[2J␇␡<U+009B>1m<U+202E>";
-/// The same, inside JSON.
+/// [`ACTS`] in JSON on a terminal.
 const IN_JSON: &str = r"\u001b[2J\u0007\u007f\u009b1m\u202e";
 
-/// Runs a command on a terminal of its own, and gives what that was sent. `script` is part of every
-/// Debian.
 fn on_a_terminal(nexus: &Nexus, words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-    let line = format!("'{}' {}", env!("CARGO_BIN_EXE_nexus"), quoted.join(" "));
-    let mut script = Command::new("script");
-    script.args(["-qec", &line, "/dev/null"]).env_clear().env("NEXUS_HOME", nexus.home());
-    script.envs([("SHELL", "/bin/sh"), ("TERM", "xterm")]).current_dir(nexus.home());
-    script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    nexus.finish(script.spawn().unwrap()).stdout
+    Terminal::open(nexus, words, 200).finish().bytes
 }
 
-/// A home that is signed in where everything is called something that acts.
+fn answer(text: &str) -> Scripted {
+    Scripted::stream([delta(text), stop()])
+}
+
+/// A home that is signed in at a server whose names all have control characters.
 fn acting() -> (Nexus, Sandbox) {
-    let sandbox = sandbox(Settings {
+    let (sandbox, nexus) = Nexus::signed_in(Settings {
         account: format!("a{ACTS}b"),
         models: vec![format!("m{ACTS}n")],
         token_extra: json!({ "email": format!("a{ACTS}b") }).as_object().unwrap().clone(),
         ..Settings::default()
     });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
     (nexus, sandbox)
-}
-
-fn answer(text: &str) -> Scripted {
-    Scripted::stream([
-        Piece::event(&json!({ "type": "message_start", "message": {} })),
-        Piece::event(&json!({ "type": "content_block_delta", "delta": { "type": "text_delta", "text": text } })),
-        Piece::event(&json!({ "type": "message_stop" })),
-    ])
 }
 
 #[track_caller]
 fn assert_harmless(said: &str) {
-    // The label of an error, and the line that tells what is waited for, are all that nexus itself adds.
+    // The escapes of nexus itself: the label of an error, and the progress line.
     let own = ["\u{1b}[1m\u{1b}[31m", "\u{1b}[0m", "\u{1b}[2m", "\r\u{1b}[K"];
     let said = own.iter().fold(said.to_owned(), |said, own| said.replace(own, ""));
     let acting = |c: char| (c.is_control() && !matches!(c, '\r' | '\n' | '\t')) || c == '\u{202e}';
@@ -58,7 +43,7 @@ fn assert_harmless(said: &str) {
 }
 
 #[test]
-fn an_answer_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
+fn an_answer_is_escaped_on_a_terminal_only() {
     let (nexus, sandbox) = acting();
     let ask = &["chat", "--model", "m", "x"];
     sandbox.script(Endpoint::Messages, [answer(ACTS), answer(ACTS)]);
@@ -67,14 +52,14 @@ fn an_answer_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
 }
 
 #[test]
-fn a_list_is_seen_on_a_terminal_and_untouched_in_a_pipe() {
+fn a_list_is_escaped_on_a_terminal_only() {
     let (nexus, _sandbox) = acting();
     assert_eq!(on_a_terminal(&nexus, &["models"]), format!("m{SEEN}n\r\n"));
     assert_eq!(nexus.run(&["models"]).ok(), format!("m{ACTS}n\n"));
 }
 
 #[test]
-fn an_object_is_the_same_object_on_a_terminal_and_does_not_act() {
+fn json_has_the_same_value_on_a_terminal() {
     let (nexus, sandbox) = acting();
     for words in [
         &["oauth", "status", "--json"][..],
@@ -88,7 +73,6 @@ fn an_object_is_the_same_object_on_a_terminal_and_does_not_act() {
         assert!(piped.contains("\u{7f}\u{9b}1m\u{202e}"), "{piped:?}");
         let object = |text: &str| -> serde_json::Value {
             let mut object: serde_json::Value = serde_json::from_str(text).unwrap();
-            // The one thing in them that is not the same a moment later.
             object["expires_in"].take();
             object
         };
@@ -97,7 +81,7 @@ fn an_object_is_the_same_object_on_a_terminal_and_does_not_act() {
 }
 
 #[test]
-fn what_goes_wrong_does_not_act() {
+fn errors_are_escaped() {
     let (nexus, sandbox) = acting();
     let refusal = json!({ "type": "error", "error": { "type": ACTS, "message": format!("no{ACTS}\r\nerror: yes") } });
     let page = format!("<title>{ACTS}</title>");
@@ -118,7 +102,7 @@ fn what_goes_wrong_does_not_act() {
 }
 
 #[test]
-fn what_was_said_wrongly_does_not_act() {
+fn usage_errors_are_escaped() {
     let (nexus, _sandbox) = acting();
     let word = format!("--x{ACTS}");
     for words in [&["chat", &*word][..], &[&word], &["chat", "--provider", ACTS, "x"], &["oauth", "start", "-p", ACTS]]

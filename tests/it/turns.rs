@@ -1,4 +1,4 @@
-//! Many processes on one session: they take turns, and one refresh serves them all.
+//! Many processes use one session: one refresh serves them all.
 
 use std::process::Child;
 use std::time::Duration;
@@ -7,75 +7,31 @@ use nexus::sandbox::{Answer, Endpoint, Gate, Piece, Sandbox, Scripted, Settings}
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, Output, block_on, sandbox};
+use crate::nexus::{Nexus, Output, block_on, lifetime, signal};
 use crate::stored::Stored;
 
-fn expired() -> (Sandbox, Nexus) {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
-
-/// Starts so many at once and waits for all.
-fn at_once(nexus: &Nexus, count: usize, words: &[&str]) -> Vec<Output> {
-    let started: Vec<_> = (0..count).map(|_| nexus.command(words).spawn().unwrap()).collect();
-    started.into_iter().map(|child| nexus.finish(child)).collect()
-}
-
-#[test]
-fn twelve_processes_on_an_expired_session_refresh_once() {
-    let (sandbox, nexus) = expired();
-    for round in 1..=3 {
-        // Long enough for all to find it fresh, and then over for the next round.
-        sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-        let gate = Gate::new();
-        sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-        let started: Vec<_> = (0..12).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
-        block_on(gate.arrived(1));
-        gate.open();
-        let outputs: Vec<_> = started.into_iter().map(|child| nexus.finish(child).ok()).collect();
-        assert_eq!(sandbox.refreshes(), 2 * round - 1);
-        assert!(outputs.iter().all(|token| *token == outputs[0]), "all were given the same token");
-        sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
-        nexus.run(&["oauth", "token", "--min-ttl", "2h"]).ok();
-        assert_eq!(sandbox.refreshes(), 2 * round);
-    }
-}
-
-#[test]
-fn twelve_chats_on_an_expired_session_are_all_answered() {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    for output in at_once(&nexus, 12, &["chat", "x"]) {
-        assert_eq!(output.ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
-    }
-    assert_eq!((sandbox.refreshes(), sandbox.counts().messages), (1, 12));
-}
-
-/// What a command says once it has waited for a second.
+/// The note after a second of waiting.
 const WAITS: &[u8] = b"note: waiting for another nexus process that is refreshing this session";
 
-/// Reads from a command's stderr until it is known to wait for its turn.
+/// Reads stderr until the command says that it waits.
 fn until_it_waits(child: &mut Child) {
     let mut note = [0; WAITS.len()];
     std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut note).unwrap();
     assert_eq!(&note[..], WAITS);
 }
 
-/// A hundred processes that want a token of an expired session: one is with the server, whose answer
-/// waits at the gate, and all others are known to wait for it.
+/// A hundred processes with an expired session: one has sent its request, and all others wait for it.
 fn a_hundred(nexus: &Nexus, gate: &Gate) -> Vec<Child> {
     let mut all: Vec<_> = (0..100).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
     block_on(gate.arrived(1));
-    // Which of them is with the server shows by its silence, so each is read by a thread of its own.
+    // The one that does not wait prints nothing, so each is read on a thread.
     let (send, waiting) = std::sync::mpsc::channel();
     for (at, child) in all.iter_mut().enumerate() {
         let (mut stderr, send) = (child.stderr.take().unwrap(), send.clone());
         std::thread::spawn(move || {
             let mut note = [0; WAITS.len()];
             let waits = std::io::Read::read_exact(&mut stderr, &mut note).is_ok() && &note[..] == WAITS;
-            // Nobody listens to the last one, who never waited.
+            // The last one is not received.
             let _ = send.send((at, waits, stderr));
         });
     }
@@ -88,9 +44,8 @@ fn a_hundred(nexus: &Nexus, gate: &Gate) -> Vec<Child> {
 }
 
 #[test]
-fn a_hundred_processes_share_one_refresh_that_takes_its_time() {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+fn a_hundred_processes_share_one_slow_refresh() {
+    let (sandbox, nexus) = Nexus::expired();
     let gate = Gate::new();
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
     let all = a_hundred(&nexus, &gate);
@@ -101,22 +56,22 @@ fn a_hundred_processes_share_one_refresh_that_takes_its_time() {
 }
 
 #[test]
-fn a_hundred_chats_at_once_are_answered_by_one_refresh() {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    for output in at_once(&nexus, 100, &["chat", "x"]) {
-        assert_eq!(output.ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
+fn a_hundred_chats_share_one_refresh() {
+    let (sandbox, nexus) = Nexus::expired();
+    let all: Vec<_> = (0..100).map(|_| nexus.command(&["chat", "x"]).spawn().unwrap()).collect();
+    for child in all {
+        assert_eq!(nexus.finish(child).ok(), "You said: x (This is the nexus sandbox: no model is behind it.)\n");
     }
     assert_eq!((sandbox.refreshes_asked(), sandbox.counts().messages), (1, 100));
 }
 
 #[test]
-fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
+fn a_hundred_processes_share_one_failure_and_the_session_is_kept() {
     for (end, why) in [
         (Piece::text("busy"), "sent no usable response (status 503)"),
         (Piece::Break, "sent no usable response (the connection broke)"),
     ] {
-        let (sandbox, nexus) = expired();
+        let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
         let gate = Gate::new();
         let late = Answer { status: 503, headers: Vec::new(), body: vec![Piece::Wait(gate.clone()), end] };
         sandbox.script(Endpoint::Token, [Scripted::Answer(late)]);
@@ -125,22 +80,22 @@ fn a_hundred_processes_take_one_failure_for_all_and_the_session_is_kept() {
         let said = format!("error: the access token could not be refreshed: [SERVER] {why}; the session is kept\n");
         let outputs: Vec<_> = all.into_iter().map(|child| nexus.finish(child)).collect();
         assert!(outputs.iter().all(|output| output.code == Some(75)), "{outputs:?}");
-        // What the one who asked says is read elsewhere.
+        // The stderr of the one that sent the request is not read here.
         let told = outputs.iter().filter(|output| output.stderr.contains(&said)).count();
         assert_eq!(told, 99, "{outputs:?}");
-        assert_eq!(sandbox.refreshes_asked(), 1, "nobody tried again for what the others knew already");
+        assert_eq!(sandbox.refreshes_asked(), 1, "the failure was shared");
         nexus.run(&["oauth", "token"]).ok();
         assert_eq!(sandbox.refreshes(), 1, "the refresh token was kept, and is good");
     }
 }
 
 #[test]
-fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
-    let (sandbox, nexus) = expired();
+fn waiting_processes_report_the_failure_instead_of_retrying() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let gate = Gate::new();
     let refusal = Scripted::text(503, "text/plain", "busy").header("retry-after", "120");
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone()), refusal]);
-    // The first is held by the server; it is killed, and its answer lost.
+    // The first process is killed before its response.
     let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
     block_on(gate.arrived(1));
     let mut waiting: Vec<_> = (0..4)
@@ -163,30 +118,23 @@ fn those_who_waited_adopt_a_failure_instead_of_trying_again() {
 }
 
 #[test]
-fn a_killed_refresh_is_replayed_by_the_next_process() {
-    let sandbox = sandbox(Settings { token_lifetime: Some(json!(0)), grace: 1, ..Settings::default() });
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+fn a_killed_refresh_is_repeated_by_the_next_process() {
+    let (sandbox, nexus) =
+        Nexus::signed_in(Settings { token_lifetime: Some(json!(0)), grace: 1, ..Settings::default() });
+    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     first.kill().unwrap();
     first.wait().unwrap();
-    // The server has spent the refresh token, and honours it once more for a moment.
+    // The server accepts the spent refresh token once more.
     nexus.run(&["oauth", "token"]).ok();
     nexus.run(&["oauth", "token"]).ok();
     assert_eq!(nexus.run(&["oauth", "status"]).code, Some(0));
 }
 
 #[test]
-fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
-    // A server that honours no spent token: whose answer got lost has lost the session.
-    let (sandbox, nexus) = expired();
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+fn a_killed_refresh_is_reported_if_the_session_is_lost() {
+    // The server rejects spent refresh tokens.
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
+    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
     first.kill().unwrap();
     first.wait().unwrap();
     for words in [&["oauth", "token"][..], &["chat", "x"]] {
@@ -202,23 +150,19 @@ fn a_refresh_that_was_cut_off_is_named_when_its_session_turns_out_lost() {
         let times = [cut_off, at].map(|time| nexus::internal::time::parse_rfc3339(time).unwrap());
         assert!(times.is_sorted(), "{output}");
     }
-    assert_eq!(sandbox.refreshes_asked(), 2, "and nobody knocks any more");
+    assert_eq!(sandbox.refreshes_asked(), 2, "an ended session is not refreshed");
 }
 
-/// A copy of the home on another machine shares no lock. While this one's refresh is on its way, the
-/// copy does `first`, its store comes back, and the server says that this one's token is spent.
+/// A copy of the home has no lock in common with it. While a refresh waits, the copy does `first` and its database is
+/// copied back; then the refresh gets `invalid_grant`.
 fn overtaken(first: impl FnOnce(&Sandbox, &Nexus)) -> (Sandbox, Nexus, Output) {
-    let (sandbox, nexus) = expired();
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
+    let (sandbox, nexus) = Nexus::expired();
     let copy = Nexus::at(&sandbox);
     for name in ["data", "key"] {
         let copied = std::process::Command::new("cp").args(["-a"]).arg(nexus.path(name)).arg(copy.home()).status();
         assert!(copied.unwrap().success());
     }
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-    let late = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
+    let (late, gate) = nexus.held(&sandbox, Scripted::Wait, &["oauth", "token"]);
     first(&sandbox, &copy);
     std::fs::copy(copy.path("data/sessions.db"), nexus.path("data/sessions.db")).unwrap();
     gate.open();
@@ -226,7 +170,7 @@ fn overtaken(first: impl FnOnce(&Sandbox, &Nexus)) -> (Sandbox, Nexus, Output) {
     (sandbox, nexus, output)
 }
 
-/// Changes what is sealed in the stored session.
+/// Changes the sealed record.
 fn change(nexus: &Nexus, members: &[(&str, Value)]) {
     let mut stored = Stored::open(nexus.home());
     for (name, value) in members {
@@ -241,9 +185,8 @@ fn end(nexus: &Nexus) {
     assert_eq!(store.execute("UPDATE session SET ended_at = 1761575400", []).unwrap(), 1);
 }
 
-/// Whichever of the two refreshes last looks once more before it believes that the session is over.
 #[test]
-fn an_ended_token_whose_successor_is_in_the_store_is_adopted() {
+fn a_newer_stored_session_is_used_after_invalid_grant() {
     let mut token = String::new();
     let (sandbox, nexus, late) = overtaken(|_, copy| token = copy.run(&["oauth", "token"]).ok());
     assert_eq!(late.ok(), token);
@@ -252,9 +195,9 @@ fn an_ended_token_whose_successor_is_in_the_store_is_adopted() {
 }
 
 #[test]
-fn a_successor_that_has_expired_by_then_is_refreshed_in_its_turn() {
+fn a_newer_stored_session_that_has_expired_is_refreshed() {
     let (sandbox, nexus, late) = overtaken(|sandbox, copy| {
-        // Else the reuse of the spent token would end this one, too.
+        // Otherwise the reuse of the spent token would end this session.
         sandbox.end_session();
         copy.sign_in();
         change(copy, &[("issued_at", 1.into()), ("expires_at", 2.into())]);
@@ -265,7 +208,7 @@ fn a_successor_that_has_expired_by_then_is_refreshed_in_its_turn() {
 }
 
 #[test]
-fn a_successor_that_is_no_good_is_not_adopted() {
+fn a_newer_stored_session_that_is_invalid_is_not_used() {
     let elsewhere = "https://elsewhere.example/token";
     let moved = |copy: &Nexus| change(copy, &[("token_url", elsewhere.into())]);
     let ended = "error: the session with work was ended by the server at 2025-10-27T14:30:00Z";
@@ -280,9 +223,9 @@ fn a_successor_that_is_no_good_is_not_adopted() {
 }
 
 #[test]
-fn a_refresh_that_was_answered_is_not_blamed_for_what_came_later() {
-    let (sandbox, nexus) = expired();
-    // One answer is lost for certain, then one is known, then the server ends the session.
+fn an_answered_refresh_is_not_reported_as_cut_off() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
+    // A failed refresh, a successful one, then the server ends the session.
     sandbox.script(Endpoint::Token, [Scripted::text(503, "text/plain", "busy")]);
     assert_eq!(nexus.run(&["oauth", "token"]).code, Some(75));
     nexus.run(&["oauth", "token"]).ok();
@@ -293,15 +236,10 @@ fn a_refresh_that_was_answered_is_not_blamed_for_what_came_later() {
 
 #[test]
 fn an_interrupted_refresh_is_saved_before_the_process_ends() {
-    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
-        let (sandbox, nexus) = expired();
-        sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-        let gate = Gate::new();
-        sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-        let child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-        block_on(gate.arrived(1));
-        let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let (sandbox, nexus) = Nexus::expired();
+        let (child, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+        signal(child.id(), name);
         gate.open();
         assert_output!(nexus.finish(child), code, stdout: "", stderr: "");
         nexus.run(&["oauth", "token"]).ok();
@@ -310,13 +248,10 @@ fn an_interrupted_refresh_is_saved_before_the_process_ends() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
-    let (sandbox, nexus) = expired();
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
-    let mut child = nexus.command(&["oauth", "token"]).spawn().unwrap();
-    block_on(gate.arrived(1));
-    // Signals of one kind merge when they come close together, so they are sent until one ended it.
+fn a_second_signal_ends_a_refresh_at_once() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
+    let (mut child, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    // Pending signals of one kind merge, so they are sent until the process ends.
     while child.try_wait().unwrap().is_none() {
         drop(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status());
         std::thread::sleep(Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! `examples/web_app.rs`, running: browsers with cookies, the sandbox behind it.
+//! Runs `examples/web_app.rs` with browsers and the sandbox.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::nexus::block_on;
 
-/// The application, in a home of its own, at a sandbox that knows its redirect URI.
+/// The running application.
 struct App {
     child: Child,
     origin: String,
@@ -53,8 +53,7 @@ impl Drop for App {
     }
 }
 
-/// The built example. Cargo builds examples for a whole `cargo test` but not for one test program,
-/// so it is asked for here; where it is up to date, that takes no time.
+/// Builds the example, because `cargo test --test it` does not.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -65,8 +64,7 @@ fn program() -> &'static Path {
         cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         cargo.args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }]);
         cargo.arg("--target-dir").arg(profile.parent().unwrap());
-        // What cargo tells a running test about its package, the build scripts of dependencies take for a
-        // change, and rebuild half of everything: now, and again after the test.
+        // Build scripts of dependencies would take these variables of a test for a change, and rebuild.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text == "LD_LIBRARY_PATH" || ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| text.starts_with(own)) {
@@ -84,14 +82,14 @@ fn sandbox() -> Sandbox {
     crate::nexus::sandbox(Settings { redirect, state_at_exchange: true, ..Settings::default() })
 }
 
-/// A browser: cookies, and no more.
+/// A browser with cookies.
 #[derive(Default)]
 struct Browser {
     http: Http,
     cookies: Mutex<BTreeMap<String, String>>,
 }
 
-/// What a browser was shown.
+/// A response to a browser.
 struct Page {
     status: u16,
     location: String,
@@ -104,7 +102,7 @@ impl Page {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
 
-    /// The status and the reason of a refusal.
+    /// The status and the error code.
     fn refusal(&self) -> (u16, String) {
         (self.status, self.json()["error"].as_str().unwrap_or_default().to_owned())
     }
@@ -137,7 +135,7 @@ impl Browser {
         block_on(self.send("GET", address, None))
     }
 
-    /// Begins a sign-in, and gives the authorization URL.
+    /// Starts a sign-in, and returns the authorization URL.
     fn begin(&self, app: &App) -> String {
         let page = self.get(&format!("{}/oauth/claude/authorize", app.origin));
         assert_eq!(page.status, 303, "{}", page.body);
@@ -186,7 +184,7 @@ fn owners(home: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn two_users_chat_each_with_a_session_of_their_own() {
+fn two_users_have_separate_sessions() {
     let (home, sandbox, app) = setup();
     let (ada, bob) = (Browser::default(), Browser::default());
     assert_eq!(ada.chat(&app, "too early").refusal(), (401, "not_signed_in".into()));
@@ -202,14 +200,14 @@ fn two_users_chat_each_with_a_session_of_their_own() {
     assert_eq!(owners.len(), 2);
     for browser in [&ada, &bob] {
         let cookie = &browser.cookies.lock().unwrap()["user"];
-        assert!(!owners.contains(cookie), "whoever reads the database must not find a cookie to use");
+        assert!(!owners.contains(cookie), "the database must not contain a usable cookie");
     }
 }
 
 #[test]
-fn many_may_sign_in_at_once_where_nobody_has_before() {
+fn many_users_sign_in_at_once_in_a_new_home() {
     let (home, sandbox, app) = setup();
-    // The key, the database and its tables do not exist yet: everybody wants to make them.
+    // The key and the database do not exist yet.
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
@@ -223,7 +221,7 @@ fn many_may_sign_in_at_once_where_nobody_has_before() {
 }
 
 #[test]
-fn no_browser_ever_sees_a_token_and_every_cookie_is_out_of_its_scripts_reach() {
+fn browsers_get_no_token_and_only_httponly_cookies() {
     let (_home, sandbox, app) = setup();
     let browser = Browser::default();
     let start = browser.get(&format!("{}/oauth/claude/authorize", app.origin));
@@ -241,7 +239,7 @@ fn no_browser_ever_sees_a_token_and_every_cookie_is_out_of_its_scripts_reach() {
 }
 
 #[test]
-fn a_wrong_state_is_refused_and_the_right_one_still_works() {
+fn a_wrong_state_is_rejected_and_the_right_one_works_once() {
     let (_home, sandbox, app) = setup();
     let browser = Browser::default();
     let back = crate::nexus::approve(&browser.begin(&app));
@@ -251,15 +249,17 @@ fn a_wrong_state_is_refused_and_the_right_one_still_works() {
     }
     assert_eq!(sandbox.counts().exchanges, 0);
     assert_eq!(browser.get(&back).status, 303);
+    assert_eq!(browser.get(&back).refusal(), (400, "no_such_sign_in".into()), "a response works once");
+    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 1);
     browser.assert_answered(&app, "signed in after all");
 }
 
 #[test]
-fn an_answer_is_taken_from_the_browser_that_began() {
+fn a_response_is_accepted_only_from_the_browser_that_started() {
     let (_home, sandbox, app) = setup();
     let (ada, mallory) = (Browser::default(), Browser::default());
     let back = crate::nexus::approve(&ada.begin(&app));
-    // With no sign-in of her own, and with one.
+    // Without a sign-in of her own, and with one.
     for _ in 0..2 {
         assert_eq!(mallory.get(&back).refusal(), (400, "no_such_sign_in".into()));
         mallory.begin(&app);
@@ -270,7 +270,7 @@ fn an_answer_is_taken_from_the_browser_that_began() {
 }
 
 #[test]
-fn strangers_who_begin_without_end_take_no_more_than_a_bounded_place() {
+fn pending_sign_ins_are_limited() {
     let (_home, _sandbox, app) = setup();
     let (first, last) = (Browser::default(), Browser::default());
     let (early, late) = (first.begin(&app), last.begin(&app));
@@ -285,37 +285,13 @@ fn strangers_who_begin_without_end_take_no_more_than_a_bounded_place() {
 }
 
 #[test]
-fn an_answer_works_once() {
-    let (_home, sandbox, app) = setup();
-    let browser = Browser::default();
-    let back = crate::nexus::approve(&browser.begin(&app));
-    assert_eq!(browser.get(&back).status, 303);
-    assert_eq!(browser.get(&back).refusal(), (400, "no_such_sign_in".into()));
-    assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 1, "the code is not even sent again");
-    browser.assert_answered(&app, "still signed in");
-}
-
-#[test]
-fn a_person_who_says_no_is_not_signed_in() {
+fn a_denial_does_not_sign_in() {
     let (_home, sandbox, app) = setup();
     let browser = Browser::default();
     let back = crate::nexus::deny(&browser.begin(&app));
     assert_eq!(browser.get(&back).refusal(), (403, "sign_in_refused".into()));
     assert_eq!(browser.chat(&app, "anyway").status, 401);
     assert_eq!(sandbox.counts().exchanges, 0);
-}
-
-#[test]
-fn two_requests_at_once_refresh_an_expired_token_once() {
-    let (_home, sandbox, app) = setup();
-    let browser = Browser::default();
-    // Born expired; the next one lives.
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
-    browser.sign_in(&app);
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    let answers = block_on(async { tokio::join!(browser.ask(&app, "one"), browser.ask(&app, "two")) });
-    assert_eq!((answers.0.status, answers.1.status), (200, 200));
-    assert_eq!(sandbox.refreshes_asked(), 1);
 }
 
 #[test]
@@ -330,7 +306,7 @@ fn two_requests_that_are_both_rejected_refresh_once() {
     sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
     let answers = block_on(async {
         tokio::join!(browser.ask(&app, "one"), browser.ask(&app, "two"), async {
-            // Both have been told that their token is no good before either gets another.
+            // Both are rejected before either gets another token.
             sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Models).len() == refused + 2).await;
             gate.arrived(1).await;
             gate.open();
@@ -341,7 +317,7 @@ fn two_requests_that_are_both_rejected_refresh_once() {
 }
 
 #[test]
-fn an_ended_session_asks_for_a_sign_in_and_gets_over_it() {
+fn an_ended_session_needs_a_new_sign_in() {
     let (_home, sandbox, app) = setup();
     let browser = Browser::default();
     browser.sign_in(&app);
@@ -352,7 +328,7 @@ fn an_ended_session_asks_for_a_sign_in_and_gets_over_it() {
 }
 
 #[test]
-fn who_signs_in_again_leaves_no_session_behind() {
+fn a_second_sign_in_and_a_logout_leave_no_session() {
     let (home, sandbox, app) = setup();
     let browser = Browser::default();
     browser.sign_in(&app);
@@ -367,7 +343,7 @@ fn who_signs_in_again_leaves_no_session_behind() {
 }
 
 #[test]
-fn a_cookie_that_names_nobody_opens_nothing() {
+fn an_unknown_cookie_is_rejected() {
     let (_home, _sandbox, app) = setup();
     for made_up in ["", "x", "../../etc", "%00"] {
         let browser = Browser::default();
@@ -376,20 +352,9 @@ fn a_cookie_that_names_nobody_opens_nothing() {
     }
 }
 
-#[test]
-fn a_restart_keeps_the_sessions() {
-    let (home, sandbox, app) = setup();
-    let browser = Browser::default();
-    browser.sign_in(&app);
-    drop(app);
-    let app = App::start(home.path(), &sandbox);
-    browser.assert_answered(&app, "still here");
-    assert_eq!(sandbox.counts().exchanges, 1);
-}
-
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_it_but_only_after_a_refresh_is_saved() {
+fn ctrl_c_waits_until_a_refresh_is_saved() {
     let (home, sandbox, mut app) = setup();
     let browser = Browser::default();
     sandbox.change(|settings| settings.token_lifetime = Some(json!(0)));
@@ -399,10 +364,10 @@ fn ctrl_c_ends_it_but_only_after_a_refresh_is_saved() {
     sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
     block_on(async {
         {
-            // The browser hangs up while the old refresh token is spent and the new one not yet here.
+            // The browser closes the connection before the new tokens arrive.
             let asked = browser.ask(&app, "never mind");
             tokio::select! {
-                _ = asked => panic!("nobody can have answered"),
+                _ = asked => panic!("the server has not answered"),
                 () = gate.arrived(1) => {}
             }
         }

@@ -8,11 +8,8 @@ use nexus::{AuthorizationRequest, OAuthClient, ProviderConfig, Url, Verdict};
 
 const PORT: u16 = 4_000;
 
-/// The first line is a `Host`, the rest a query in which `{state}` stands for the right state.
-///
-/// Only a host of this machine's loopback with our port means us. Only one right state makes anything
-/// of a query, and only one code beside it, and no error, is granted. What is said of a refusal is one
-/// readable line.
+/// The first line is a `Host`, the rest a query in which `{state}` is the right state. Only loopback hosts with our
+/// port are accepted. A code is granted only with one right state and no error; an error is one readable line.
 pub(crate) fn holds(input: &[u8]) {
     let (host, query) = match input.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&input[..at], &input[at + 1..]),
@@ -29,7 +26,7 @@ fn host_holds(host: &[u8]) {
     if !is_for_this_host(&request, PORT) {
         return;
     }
-    // The parser that browsers' rules are written down in reads the same host and port.
+    // The URL parser of browsers reads the same host and port.
     let text = std::str::from_utf8(host).unwrap();
     let url = Url::parse(&format!("http://{text}/")).unwrap();
     assert_eq!(url.port_or_known_default(), Some(PORT), "{text}");

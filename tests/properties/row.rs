@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// A store with one row that somebody else writes.
+/// A store whose only row the test writes.
 struct Store {
     _home: TempDir,
     runtime: tokio::runtime::Runtime,
@@ -39,7 +39,7 @@ impl Store {
         Self { _home: home, runtime, sessions, connection, cipher }
     }
 
-    /// Seals as `session/record.rs` describes it, apart from that code.
+    /// Seals as `session/record.rs` describes it, without that code.
     fn sealed(&self, key: &SessionKey, generation: i64, plain: &[u8]) -> Vec<u8> {
         let id = [9; 16];
         let mut aad = b"nexus session 2".to_vec();
@@ -54,7 +54,7 @@ impl Store {
     }
 }
 
-/// Values, one after the other, out of whatever bytes there are.
+/// Makes values from arbitrary bytes.
 struct Values<'a>(&'a [u8]);
 
 impl Values<'_> {
@@ -64,7 +64,7 @@ impl Values<'_> {
         *first
     }
 
-    /// A byte says how long it is.
+    /// As many bytes as the first byte says.
     fn bytes(&mut self) -> Vec<u8> {
         let length = usize::from(self.byte()).min(self.0.len());
         let (bytes, rest) = self.0.split_at(length);
@@ -93,7 +93,7 @@ impl Values<'_> {
     }
 }
 
-/// A session's row. It is read or refused, whatever it holds, and what was sealed for another place does not open.
+/// A row is read or rejected, and a record that was sealed for another place does not open.
 pub(crate) fn holds(input: &[u8]) {
     STORE.with(|store| store.row_holds(&mut Values(input)));
 }
@@ -102,7 +102,7 @@ impl Store {
     fn row_holds(&self, values: &mut Values<'_>) {
         let key = SessionKey { provider: "work".into(), owner: String::new() };
         let generation = values.number();
-        // Of a hundred rows most should get past the seal.
+        // Rare, so that most rows open.
         let misplaced = values.byte() == 255;
         let token = values.text();
         let client_auth = match values.byte() % 4 {
@@ -137,7 +137,7 @@ impl Store {
             "failed": failed,
             "models": values.perhaps(Values::text),
         });
-        // Sometimes no session at all.
+        // Sometimes not a session.
         let plain = values.perhaps(|_| session.to_string().into_bytes()).unwrap_or_else(|| values.bytes());
         let place = SessionKey { provider: if misplaced { "play" } else { "work" }.into(), owner: String::new() };
         self.connection.execute("DELETE FROM session", []).unwrap();

@@ -1,8 +1,7 @@
 use nexus::internal::oauth::TokenResponse;
 use nexus::internal::oauth::account;
 
-/// A token response. What is believed of it fits into a header and into a lifetime; what is said of
-/// one that is not believed quotes not a word of it.
+/// Values of a token response are valid in a header and as a lifetime; an error quotes nothing of the response.
 pub(crate) fn holds(input: &[u8]) {
     const LONGEST: usize = 16 * 1024;
     const COMPLAINTS: &[&str] = &[

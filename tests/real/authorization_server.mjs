@@ -1,5 +1,4 @@
-// The authorization server: npm's oidc-provider, certified by the OpenID Foundation, with its own
-// login and consent pages. Here stands only how it is set up, and a log of what it did.
+// The authorization server: oidc-provider, certified by the OpenID Foundation, with its own login and consent pages.
 
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -8,26 +7,25 @@ import { keepSecret } from './check.mjs';
 
 const random = () => randomBytes(24).toString('base64url');
 
-/** What a public client on a person's machine registers: no secret, any loopback port (RFC 8252, 7.3). */
+/** A native public client: no secret, any loopback port (RFC 8252, 7.3). */
 export const PUBLIC = { id: 'nexus-desktop', redirectUri: 'http://127.0.0.1:0/callback' };
 
 /** A confidential client whose id and secret show whether both are form-encoded in the Basic header (RFC 6749, 2.3.1). */
 export const CONFIDENTIAL = { id: 'team a:nexus+1', secret: `p%41ss: w+rd/&=?~${random()}` };
 
-/** A client as the three CLAUDE_CODE_ variables describe one: its secret goes in the body. */
+/** The client of the CLAUDE_CODE_ variables: its secret is sent in the body. */
 export const BY_VARIABLES = { id: 'nexus-by-variables', secret: random() };
 
-/** The resource server's own client, with which it asks about tokens (RFC 7662). */
+/** The resource server's client, for introspection (RFC 7662). */
 const GATEWAY = { id: 'gateway', secret: random() };
 
-/** The two clients with a secret are no native ones: their redirect URIs are good exactly as registered. */
 export async function start({ redirectUris }) {
   let handle = (_request, response) => response.writeHead(503).end();
   const http = createServer((request, response) => handle(request, response));
   await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${http.address().port}`;
 
-  // How long the next access token lives, in seconds: the run decides when one shall expire.
+  // The lifetime of the next access token in seconds.
   const next = { lifetime: 3_600 };
   const both = {
     grant_types: ['authorization_code', 'refresh_token'],
@@ -105,7 +103,6 @@ export async function start({ redirectUris }) {
   }
   handle = provider.callback();
 
-  /** Asks about a token as a resource server does. */
   async function introspect(token) {
     const credentials = Buffer.from(`${GATEWAY.id}:${GATEWAY.secret}`).toString('base64');
     const answer = await fetch(`${issuer}/token/introspection`, {
@@ -123,13 +120,12 @@ export async function start({ redirectUris }) {
     next,
     log,
     introspect,
-    /** How many grants of this type there were so far. */
     count: (type) => log.grants.filter((grant) => grant.type === type).length,
-    /** Forgets one access token, and nothing else of its session. */
+    /** Deletes one access token of a session. */
     async destroyAccessToken(accessToken) {
       await (await provider.AccessToken.find(accessToken)).destroy();
     },
-    /** Ends a session on the server's side, as an administrator would. */
+    /** Ends a session on the server. */
     async revokeGrant(accessToken) {
       const token = await provider.AccessToken.find(accessToken);
       const { grantId } = token;

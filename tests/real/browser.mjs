@@ -1,5 +1,4 @@
-// The person's browser: Debian's Chromium, headless, driven by playwright-core. It reaches loopback
-// and nothing else.
+// Headless Chromium, driven by playwright-core. It reaches loopback only.
 
 import { join } from 'node:path';
 import axe from 'axe-core';
@@ -28,10 +27,10 @@ export async function start({ screenshots }) {
     handleSIGHUP: false,
   });
 
-  /** Somebody opens this URL: in a browser without cookies, or in the one in which they opened `before`. */
+  /** Opens this URL in a browser without cookies, or in that of the page `before`. */
   async function open(url, before) {
     const context = before?.context() ?? (await browser.newContext({ viewport: { width: 1280, height: 800 } }));
-    // The server's pages ask the internet for a font.
+    // The server's pages request a font from the internet.
     await context.route((address) => !['127.0.0.1', 'localhost', '[::1]'].includes(address.hostname), (route) => route.abort());
     const page = await context.newPage();
     page.setDefaultTimeout(WAIT);
@@ -50,7 +49,7 @@ export async function start({ screenshots }) {
     return page;
   }
 
-  /** What a person sees of a page: at two widths, in light and dark, saved; and what axe says of each. */
+  /** Takes screenshots at two widths in light and dark, and runs axe on each. */
   async function inspect(page, name) {
     for (const colorScheme of ['light', 'dark']) {
       for (const [width, height] of [[360, 740], [1280, 800]]) {
@@ -68,14 +67,13 @@ export async function start({ screenshots }) {
   return { open, inspect, stop: () => browser.close() };
 }
 
-// The protocol's evaluation is not subject to the page's CSP, so the page is judged as it is.
+// evaluate() is not subject to the page's CSP.
 async function violations(page) {
   await page.evaluate(axe.source);
   const found = await page.evaluate(() => window.axe.run(document));
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
 }
 
-/** On oidc-provider's own pages: who one is. */
 export async function logIn(page, name) {
   await page.fill('input[name=login]', name);
   await page.fill('input[name=password]', 'any will do');
@@ -83,17 +81,15 @@ export async function logIn(page, name) {
   await page.waitForSelector('input[name=prompt][value=consent]', { state: 'attached' });
 }
 
-/** On oidc-provider's own pages: yes. */
 export const consent = (page) => page.click('button[type=submit]');
 
-/** On oidc-provider's own pages: no. */
 export const cancel = (page) => page.click('text=[ Cancel ]');
 
-/** The page nexus ends the sign-in with: no longer the server's, and nothing of the answer in its address. */
+/** The text of nexus's last page, whose address has no parameters. */
 export async function finalPage(page, redirectUri) {
   await page.waitForURL((url) => url.origin === new URL(redirectUri).origin, { waitUntil: 'load', timeout: WAIT });
   const address = new URL(page.url());
-  // A script of the page may take the answer out of the address only after it has loaded.
+  // A script of the page may change its address after it has loaded.
   await page.waitForURL((url) => url.search === '', { timeout: 2_000 }).catch(() => {});
   const left = [...new URL(page.url()).searchParams.keys()];
   equal(`the final page's address keeps no parameter (${address.pathname})`, left, []);

@@ -1,4 +1,4 @@
-// Expectations, counted. Each one says what was expected and what came, and none prints a secret.
+// Counts expectations, and prints those that fail without secrets.
 
 import { isDeepStrictEqual } from 'node:util';
 
@@ -6,19 +6,19 @@ const secrets = new Set();
 let passed = 0;
 let failed = 0;
 
-/** From now on this text is never printed, and `leaks` finds it. */
+/** Adds a secret, which `masked` hides and `leaks` finds. */
 export function keepSecret(text) {
   if (text) secrets.add(text);
 }
 
-/** The text with every known secret taken out, and cut to what a person reads. */
+/** The text without known secrets, cut to 2,000 characters. */
 export function masked(text) {
   let shown = String(text);
   for (const secret of secrets) shown = shown.replaceAll(secret, '(secret)');
   return shown.length > 2_000 ? `${shown.slice(0, 2_000)}... (${shown.length} characters)` : shown;
 }
 
-/** Whether one of the known secrets stands in this text or these bytes. */
+/** Whether this text has a known secret. */
 export function leaks(bytes) {
   const haystack = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes);
   return [...secrets].some((secret) => haystack.includes(secret));
@@ -29,7 +29,6 @@ function indented(value) {
   return masked(text ?? 'nothing').trimEnd().replaceAll('\n', '\n             ') || '(empty)';
 }
 
-/** The one place that counts. */
 export function expect(what, holds, expected, came) {
   if (holds) {
     passed += 1;
@@ -45,7 +44,7 @@ export const equal = (what, came, expected) => expect(what, isDeepStrictEqual(ca
 export const matches = (what, came, pattern) => expect(what, pattern.test(came), pattern, came);
 export const contains = (what, came, part) => expect(what, came.includes(part), `... ${part} ...`, came);
 
-/** One part of the run. What breaks it off is a failure of this part and does not stop the others. */
+/** One part of the run. An exception fails this part only. */
 export async function part(title, work) {
   console.log(`\n${title}`);
   try {
@@ -55,7 +54,7 @@ export async function part(title, work) {
   }
 }
 
-/** Waits for what `look` returns to be truthy, a bounded time. */
+/** Waits until `look` returns something truthy. */
 export async function until(what, look, { within = 15_000, every = 50 } = {}) {
   const deadline = performance.now() + within;
   for (;;) {
@@ -66,7 +65,7 @@ export async function until(what, look, { within = 15_000, every = 50 } = {}) {
   }
 }
 
-/** The closing line, in the one shape that counts, and the exit status. */
+/** Prints the last line, and returns the exit status. */
 export function closing() {
   console.log(`\n${passed} passed, ${failed} failed`);
   return failed > 0 || passed === 0 ? 1 : 0;

@@ -1,47 +1,20 @@
-// The chat against two servers from PyPI whose trade is misbehaviour: llmock, which also judges its
-// clients, and mock-ai-api, which sends an error as the first event of a stream. Both take any bearer.
+// Two servers from PyPI that simulate failures: llmock, which also judges its clients, and mock-ai-api, which sends an
+// error as the first event of a stream. Both accept any bearer.
 
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { contains, equal, expect, matches, until } from './check.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** A process and all that it started, and they, whatever groups and sessions they made their own. */
-const family = (pid) => {
-  const parents = new Map();
-  for (const id of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      // The second field is a name in parentheses, which may hold anything.
-      parents.set(Number(id), Number(readFileSync(`/proc/${id}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[1]));
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const children = (parent) => [...parents].filter(([, of]) => of === parent).flatMap(([id]) => [id, ...children(id)]);
-  return [pid, ...children(pid)];
-};
-
-/** Starts both on free ports. mock-ai-api leaves its workers behind, in sessions of their own. */
-export async function start({ freePort, stops }) {
+/** Starts both on free ports. mock-ai-api leaves its workers behind; they end with their process namespace. */
+export async function start({ freePort, children }) {
   const [llmockPort, mockPort, unused] = [await freePort(), await freePort(), await freePort()];
   const run = async (program, args, answers) => {
-    const child = spawn(join(here, 'venv', 'bin', program), args, { detached: true, stdio: 'ignore', env: { PATH: process.env.PATH } });
-    const gone = once(child, 'exit');
-    stops.push(async () => {
-      for (const pid of family(child.pid)) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch (error) {
-          // Who has ended meanwhile is what is wanted.
-          if (error.code !== 'ESRCH') throw error;
-        }
-      }
-      await gone;
-    });
+    const words = ['--pid', '--fork', '--kill-child', join(here, 'venv', 'bin', program), ...args];
+    const child = spawn('unshare', words, { stdio: 'ignore', env: { PATH: process.env.PATH } });
+    children.add(child);
     await until(`${program} to listen`, () => fetch(answers).then(() => true, () => false), { within: 60_000 });
   };
   const llmock = `http://127.0.0.1:${llmockPort}`;
@@ -51,7 +24,6 @@ export async function start({ freePort, stops }) {
   return { llmock, mock };
 }
 
-/** What nexus is told of the two. */
 export const configuration = ({ llmock, mock }, client) => `
 [provider.llmock]
 ${client}
@@ -64,7 +36,6 @@ api_url = "${mock}"
 model = "m"
 `;
 
-/** llmock, and its judgement. */
 export async function judged({ faults, nexus, server, signIn }) {
   const { page, ran } = await signIn('ada', ['--provider', 'llmock']);
   await page.context().close();
@@ -74,7 +45,7 @@ export async function judged({ faults, nexus, server, signIn }) {
     const answer = await fetch(`${faults.llmock}/_llmock/${path}`, body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
     return answer.json();
   };
-  /** Asks with these faults waiting: the object that came, what was said, and how often was asked. */
+  /** Asks with these faults. Returns the object, stderr, and the number of requests. */
   const ask = async (behaviors, ...more) => {
     await call('reset', {});
     await call('scenario', { behaviors });
@@ -113,8 +84,7 @@ export async function judged({ faults, nexus, server, signIn }) {
     const cut = await ask([{ type: 'stream_fault', kind, after_chunks: 5 }]);
     equal(`a stream that ends by ${kind} is no answer`, [cut.code, cut.count, cut.object.answer, cut.object.error.reason], [1, 1, null, 'answer_cut']);
     expect('its text is told apart', cut.object.partial?.length > 0, 'some text', cut.object.partial);
-    // It cannot see an exit code, and takes whoever does not ask again for one who noticed nothing.
-    // Half the answer was there, so nexus does not.
+    // llmock cannot see the exit code, and expects a retry; nexus does not retry half an answer.
     if (kind === 'disconnect') content(`how ${kind} was taken`, cut);
     const early = await ask([{ type: 'stream_fault', kind, after_chunks: 2 }]);
     equal(`by ${kind} before any text: asked again, and answered`, [early.code, early.count], [0, 2]);
@@ -129,7 +99,6 @@ export async function judged({ faults, nexus, server, signIn }) {
   equal('what does not begin in time is overdue', [slow.code, slow.object.error.reason], [75, 'overdue']);
 }
 
-/** mock-ai-api, and its error event. */
 export async function errorEvent({ nexus, signIn }) {
   const { page, ran } = await signIn('ada', ['--provider', 'mock']);
   await page.context().close();

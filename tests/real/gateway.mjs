@@ -1,6 +1,4 @@
-// The Messages endpoint: npm's aimock, behind the kind of gateway an organisation puts in front of a
-// model. The gateway asks the authorization server about every bearer (RFC 7662), takes it off, puts
-// its own key on and passes the stream through as it comes.
+// The Messages endpoint: aimock behind a gateway, which introspects every bearer (RFC 7662) and replaces it by its own key.
 
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -10,7 +8,6 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { keepSecret } from './check.mjs';
 
-/** What may be compared and printed of a bearer. */
 export const fingerprint = (token) => createHash('sha256').update(token).digest('hex').slice(0, 12);
 
 /** Starts aimock on a free port with answers to these prompts. */

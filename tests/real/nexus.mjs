@@ -1,12 +1,10 @@
-// The program under test, run as a person's shell runs it: arguments, an environment with nothing in
-// it that is not named here, and what comes out.
+// Runs nexus with the environment that is named here only.
 
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './check.mjs';
 
-/** Longer than any command of this run takes on a busy machine. */
 const LIMIT = 60_000;
 
 export function program({ binary, home, folder, children }) {
@@ -17,7 +15,7 @@ export function program({ binary, home, folder, children }) {
   chmodSync(browser, 0o755);
   const transcript = [];
 
-  /** Starts the program. `done` resolves to what became of it, whatever that is. */
+  /** Starts the program. `done` never rejects. */
   function start(args, { env = {}, stdin, onOutput, atTerminal } = {}) {
     // `script` gives it a terminal, and passes its exit code on.
     const [command, words] = atTerminal ? ['script', ['-qec', `'${binary}' ${args.join(' ')}`, '/dev/null']] : [binary, args];
@@ -53,7 +51,6 @@ export function program({ binary, home, folder, children }) {
     return { ran, done };
   }
 
-  /** Runs it to its end. */
   const run = (args, options) => start(args, options).done;
 
   /** Runs a command that opens a browser, up to the URL it opens. */

@@ -1,14 +1,12 @@
-// The other dialect, and files sent along: aimock speaks both dialects, so the same is asked in each.
+// The Chat Completions API, and attachments in both dialects.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { contains, equal, expect, matches } from './check.mjs';
 import { ANSWERS, PREFIX } from './stage.mjs';
 
-/** The smallest picture there is: one pixel. */
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
-/** The Chat Completions API. */
 export async function completions({ gateway, nexus, signIn }) {
   const openai = ['--provider', 'openai'];
   const { page, ran } = await signIn('edsger', openai);
@@ -30,7 +28,6 @@ export async function completions({ gateway, nexus, signIn }) {
   await page.context().close();
 }
 
-/** Files and thoughts, in both dialects. */
 export async function bothDialects({ gateway, home, nexus, signIn }) {
   const [notes, pixel] = ['notes.txt', 'pixel.png'].map((name) => join(home, name));
   writeFileSync(notes, 'Thesis: less is more.\n', { mode: 0o600 });
@@ -49,7 +46,6 @@ export async function bothDialects({ gateway, home, nexus, signIn }) {
   }
 }
 
-/** A gateway's refusal in the other dialect's shape, and one that has nothing but a challenge. */
 export async function refusals({ nexus, server, signIn }) {
   const direct = ['--provider', 'direct'];
   const { page, ran } = await signIn('donald', direct);

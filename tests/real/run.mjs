@@ -1,4 +1,4 @@
-// Runs the built nexus against servers nobody here wrote, with a real browser, from sign-in to sign-out.
+// Runs the built nexus against third-party servers, with a real browser, from sign-in to sign-out.
 //
 //   node run.mjs PATH_OF_NEXUS FOLDER_FOR_SCREENSHOTS
 //
@@ -11,13 +11,8 @@
 //                            +---- its own key ---> aimock (Messages, streamed)
 //     +----- bearer ---> llmock, mock-ai-api (Messages, with faults)
 //
-// Everything listens on free loopback ports and nothing else is reached. nexus gets an environment
-// with nothing in it but what `nexus.mjs` names, and a home of its own. Nothing waits for a fixed
-// time: the run tells the server how long the next access token shall live, lets nexus fetch one
-// that is short, and asks `oauth status` until it has expired. Of the servers only the gateway is
-// ours: it introspects, and passes on.
-//
-// It ends with one line `N passed, N failed`, and everything it started has ended by then.
+// Everything listens on free loopback ports. Nothing waits for a fixed time: the run sets the lifetime of the next
+// access token, and polls `oauth status` until it has expired. The last line is `N passed, N failed`.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -55,10 +50,8 @@ setTimeout(() => giveUp('10 minutes are over'), 600_000).unref();
 mkdirSync(screenshots, { recursive: true });
 const set = await stage.set({ binary, screenshots, folder, children, stops });
 for (const [title, play] of [
-  ['Before anybody has signed in', session.nobody],
   ['Signing in with a public client', signingIn.publicClient],
   ['Using the session', session.use],
-  ['An answer object by object, and what was thought', session.objects],
   ['A server that misbehaves and judges', faults.judged],
   ['An error as the first event', faults.errorEvent],
   ['A token that has expired is renewed before it is used', session.renewal],
@@ -67,7 +60,6 @@ for (const [title, play] of [
   ['A second sign-in replaces the first', signingIn.again],
   ['A confidential client', signingIn.confidentialClient],
   ['The three variables', signingIn.threeVariables],
-  ['What is kept', session.whatIsKept],
   ['A session the server has ended', session.endedByServer],
   ['Signing out', session.signOut],
   ['The other dialect', openai.completions],

@@ -1,24 +1,10 @@
-// What a session is good for, how it is renewed, how it is kept, and how it ends.
+// Use, refresh and end of a session.
 
-import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { CONFIDENTIAL, PUBLIC } from './authorization_server.mjs';
 import { contains, equal, expect, leaks, matches } from './check.mjs';
 import { fingerprint } from './gateway.mjs';
-import { ANSWERS, LONG, PREFIX, THOUGHTS } from './stage.mjs';
+import { ANSWERS, LONG, PREFIX } from './stage.mjs';
 
-/** Before anybody has signed in. */
-export async function nobody({ gateway, nexus, server, status }) {
-  for (const args of [['chat', 'hello'], ['oauth', 'status'], ['oauth', 'token'], ['models']]) {
-    equal(`nexus ${args.join(' ')} asks to sign in`, (await nexus.run(args)).code, 4);
-  }
-  const out = await nexus.run(['oauth', 'logout']);
-  equal('nexus oauth logout is content', out.code, 0);
-  contains('and says so', out.stderr, 'Not signed in');
-  equal('no server was asked', [server.log.grants.length, gateway.log.length], [0, 0]);
-}
-
-/** Using the session. */
 export async function use({ gateway, lastGrant, nexus, server, status }) {
   const line = await nexus.run(['oauth', 'status']);
   matches('oauth status', line.stdout, /^Token active, expires in (\d+ minutes|1\.0 hours), auto-refresh enabled\n$/);
@@ -60,21 +46,6 @@ export async function use({ gateway, lastGrant, nexus, server, status }) {
   equal('nothing of this needed a refresh', server.count('refresh_token'), 0);
 }
 
-/** An answer object by object, and what was thought. */
-export async function objects({ nexus }) {
-  const told = await nexus.run(['chat', '--output', 'stream-json', 'think first']);
-  const lines = told.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
-  equal('the stream begins and ends as documented', [told.code, lines[0].type, lines.at(-1).type], [0, 'start', 'result']);
-  const text = (kind) => lines.filter(({ type }) => type === kind).map(({ text }) => text).join('');
-  equal('the thinking is told apart from the answer', [text('thinking'), text('text')], [THOUGHTS['think first'], ANSWERS['think first']]);
-  equal('the result has the whole answer', lines.at(-1).answer, ANSWERS['think first']);
-  const shown = await nexus.run(['chat', '--thinking', '--usage', 'think first']);
-  equal('nexus chat --thinking prints the answer alone', [shown.code, shown.stdout], [0, `${ANSWERS['think first']}\n`]);
-  // The mock's list of models says nothing of what they can do.
-  matches('and on stderr the thinking, then the cost', shown.stderr, new RegExp(`^note: no list says that .* shows what it thinks, .*\\n${THOUGHTS['think first']}\\nusage: .* tokens in, .* out; first text after .* s, all after .* s\\n$`));
-}
-
-/** A token that has expired is renewed before it is used. */
 export async function renewal({ expire, gateway, lastGrant, nexus, server, status }) {
   await expire();
   const before = server.count('refresh_token');
@@ -91,7 +62,6 @@ export async function renewal({ expire, gateway, lastGrant, nexus, server, statu
   equal('oauth status', (await status()).state, 'active');
 }
 
-/** Twelve at once renew once. */
 export async function twelveAtOnce({ expire, lastGrant, nexus, server }) {
   await expire();
   const before = server.count('refresh_token');
@@ -103,7 +73,6 @@ export async function twelveAtOnce({ expire, lastGrant, nexus, server }) {
   equal('the server saw no token twice', server.log.errors, []);
 }
 
-/** A token the gateway refuses is renewed once. */
 export async function refusedToken({ gateway, lastGrant, nexus, server, status }) {
   const before = server.count('refresh_token');
   const requests = gateway.log.length;
@@ -119,16 +88,6 @@ export async function refusedToken({ gateway, lastGrant, nexus, server, status }
   equal('another program may use what oauth token prints', answer.status, 200);
 }
 
-/** What is kept. */
-export async function whatIsKept({ home }) {
-  const files = readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const kept = files.map((entry) => join(entry.parentPath, entry.name)).filter((path) => path !== join(home, 'secret'));
-  expect('the store is there', kept.some((path) => path.startsWith(join(home, 'data'))), 'a file under data/', kept.join(' '));
-  equal('no file holds a token or a secret in the clear', kept.filter((path) => leaks(readFileSync(path))), []);
-  equal('nobody else may read any', kept.filter((path) => statSync(path).mode & 0o077), []);
-}
-
-/** A session the server has ended. */
 export async function endedByServer({ nexus, server, status }) {
   await server.revokeGrant(server.log.grants.findLast(({ client }) => client === CONFIDENTIAL.id).accessToken);
   const args = ['--provider', 'confidential'];
@@ -144,14 +103,13 @@ export async function endedByServer({ nexus, server, status }) {
   equal('oauth logout forgets it', (await nexus.run(['oauth', 'logout', ...args])).code, 0);
 }
 
-/** Signing out. */
 export async function signOut({ gateway, nexus, server, status }) {
   equal('there is a session', (await status()).state, 'active');
   const { accessToken, refreshToken } = server.log.grants.findLast(({ client }) => client === PUBLIC.id);
   const out = await nexus.run(['oauth', 'logout']);
   equal('oauth logout ends well, stdout empty', [out.code, out.stdout], [0, '']);
-  contains('it says what the server did', out.stderr, `Revoked the session at ${server.host}`);
-  contains('and what is gone here', out.stderr, 'Deleted the local session');
+  contains('it says what the server did', out.stderr, `Revoked at ${server.host}`);
+  contains('and what is gone here', out.stderr, 'Forgotten here');
   for (const [name, token] of [['access', accessToken], ['refresh', refreshToken]]) {
     equal(`the ${name} token is no longer good`, (await server.introspect(token)).active, false);
   }
@@ -162,7 +120,6 @@ export async function signOut({ gateway, nexus, server, status }) {
   matches('oauth status', (await nexus.run(['oauth', 'status'])).stdout, /^Not signed in: run nexus oauth start( --provider real)?\n$/);
 }
 
-/** Nothing leaked. */
 export async function silence({ nexus }) {
   const spoken = nexus.transcript.filter(({ args, stdout, stderr }) => leaks(stderr) || (args[1] !== 'token' && leaks(stdout)));
   equal('no output holds a token or a secret but that of oauth token', spoken.map(({ args }) => args.join(' ')), []);

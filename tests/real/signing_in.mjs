@@ -1,17 +1,16 @@
-// Every way into a session, and the two ways that do not lead there.
+// Sign-ins that succeed and fail.
 
 import { BY_VARIABLES, CONFIDENTIAL } from './authorization_server.mjs';
 import * as browsers from './browser.mjs';
 import { contains, equal, expect, matches } from './check.mjs';
 import { ANSWERS, UNKNOWN } from './stage.mjs';
 
-/** Signing in with a public client. */
 export async function publicClient({ browser, lastGrant, nexus, server, signIn }) {
   const { asked, redirectUri, page, text, ran } = await signIn('ada');
   equal('the browser was sent to the authorization endpoint', asked.origin + asked.pathname, `${server.issuer}/auth`);
   equal('with PKCE, S256', asked.searchParams.get('code_challenge_method'), 'S256');
   matches('and a challenge of 256 bits', asked.searchParams.get('code_challenge') ?? '', /^[\w-]{43}$/);
-  matches('a state nobody guesses', asked.searchParams.get('state') ?? '', /^[\w-]{22,}$/);
+  matches('a random state', asked.searchParams.get('state') ?? '', /^[\w-]{22,}$/);
   matches('and any free port', redirectUri, /^http:\/\/127\.0\.0\.1:[1-9]\d*\/callback$/);
   matches('the final page says so', text, /signed in/i);
   equal('the final page made the browser complain of nothing', page.complaints, []);
@@ -26,17 +25,15 @@ export async function publicClient({ browser, lastGrant, nexus, server, signIn }
   matches('by a program that says its name', userAgent, /^nexus\/\d/);
 }
 
-/** A second sign-in replaces the first. */
 export async function again({ lastGrant, nexus, server, signIn, status }) {
   const first = lastGrant();
   const { page, ran } = await signIn('mary');
-  equal('oauth start as somebody else ends well', ran.code, 0);
+  equal('oauth start with another account ends well', ran.code, 0);
   equal('that is who is signed in now', (await status()).account, 'mary@example.test');
   equal('the replaced session was revoked', (await server.introspect(first.refreshToken)).active, false);
   equal('the new one is good', (await server.introspect(lastGrant().accessToken)).active, true);
 
-  // In the same browser the server knows the person and what they granted, and one authorization
-  // grant stands behind both sessions: revoking a token of the one would end the other.
+  // In the same browser both sessions share one grant, so revoking a token of one would end the other.
   const once = await signIn('mary', [], { before: page });
   await page.context().close();
   equal('oauth start once more from the same browser ends well', once.ran.code, 0);
@@ -45,7 +42,6 @@ export async function again({ lastGrant, nexus, server, signIn, status }) {
   equal('nexus chat answers', (await nexus.run(['chat', 'hello'])).code, 0);
 }
 
-/** A confidential client. */
 export async function confidentialClient({ expire, gateway, lastGrant, nexus, redirectUris, server, signIn, status }) {
   const { page, redirectUri, ran } = await signIn('grace', ['--provider', 'confidential']);
   await page.context().close();
@@ -59,7 +55,6 @@ export async function confidentialClient({ expire, gateway, lastGrant, nexus, re
   equal('the other session is untouched', (await status()).account, 'mary@example.test');
 }
 
-/** The three variables. */
 export async function threeVariables({ expire, gateway, lastGrant, nexus, redirectUris, server, signIn }) {
   const env = {
     CLAUDE_CODE_CLIENT_ID: BY_VARIABLES.id,
@@ -87,7 +82,6 @@ export async function threeVariables({ expire, gateway, lastGrant, nexus, redire
   equal('the refresh token is no longer good', (await server.introspect(lastGrant().refreshToken)).active, false);
 }
 
-/** A person who says no. */
 export async function refusal({ browser, nexus, server, status }) {
   const command = await nexus.startWithBrowser(['oauth', 'start', '--timeout', '60s']);
   const page = await browser.open(command.url);
@@ -101,10 +95,9 @@ export async function refusal({ browser, nexus, server, status }) {
   const ran = await command.done;
   equal('oauth start exits 4, stdout empty', [ran.code, ran.stdout], [4, '']);
   matches('and says that the server was told no', ran.stderr, /access_denied|denied|refused/);
-  equal('nobody is signed in', (await status()).state, 'none');
+  equal('no session is left', (await status()).state, 'none');
 }
 
-/** A client id the server does not know. */
 export async function unknownClient({ browser, nexus, server }) {
   const command = await nexus.startWithBrowser(['oauth', 'start', '--provider', 'unknown', '--timeout', '3s']);
   const page = await browser.open(command.url);
@@ -112,13 +105,12 @@ export async function unknownClient({ browser, nexus, server }) {
   await page.context().close();
   const ran = await command.done;
   equal('oauth start exits 4 when its time is over, stdout empty', [ran.code, ran.stdout], [4, '']);
-  // Only the last lines: the URL above them names both anyway.
+  // Without the URL, which has both.
   const sentence = ran.stderr.replaceAll(command.url, '');
   contains('it names the client id as sent', sentence, UNKNOWN);
   contains('and the redirect URI as sent', sentence, new URL(command.url).searchParams.get('redirect_uri'));
 }
 
-/** The pages of `nexus demo`: the sandbox is ours, but a person sees them. */
 export async function demo({ browser, nexus }) {
   const command = await nexus.startWithBrowser(['demo'], { atTerminal: true });
   const page = await browser.open(command.url);

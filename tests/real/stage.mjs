@@ -1,5 +1,4 @@
-// What a run plays with: the servers, the browser, the program with its home, and the two things the
-// parts do again and again, signing in and letting a token expire.
+// Starts the servers, the browser and the program, and has what several parts do: sign in, and let a token expire.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -13,17 +12,16 @@ import { program } from './nexus.mjs';
 
 const { CONFIDENTIAL, PUBLIC } = authorizationServer;
 
-/** A client id that no server knows. */
-export const UNKNOWN = 'nobody-registered-this';
+export const UNKNOWN = 'unregistered-client';
 
-/** Where the API lives at the gateway: a path before `/v1` must be kept. */
+/** The path of the API at the gateway, before `/v1`. */
 export const PREFIX = '/llm/anthropic';
 
-/** Seconds an access token lives, and seconds one lives that is to expire. */
+/** Lifetimes of access tokens in seconds. */
 export const LONG = 3_600;
 const SHORT = 2;
 
-/** What the model answers to which prompt. */
+/** Prompts and answers. */
 export const ANSWERS = {
   hello: 'Hello back.\nTwo lines, and an umlaut: ü.',
   'tell me a story':
@@ -31,8 +29,8 @@ export const ANSWERS = {
   'think first': 'Thought through.',
 };
 
-/** What it thinks before that. */
-export const THOUGHTS = { 'think first': 'Let me see.' };
+/** Thinking before an answer. */
+const THOUGHTS = { 'think first': 'Let me see.' };
 
 async function freePort() {
   const probe = createServer();
@@ -88,7 +86,7 @@ ${endpoints}
 ${faulty.configuration(faults, `client_id = "${PUBLIC.id}"\nredirect_uri = "${PUBLIC.redirectUri}"\n${authorization}`)}`;
 }
 
-/** Sets everything up. What must be ended is put into `children` and `stops` as soon as it runs. */
+/** Starts everything, and adds it to `children` and `stops`. */
 export async function set({ binary, screenshots, folder, children, stops }) {
   const home = join(folder, 'home');
   mkdirSync(home, { mode: 0o700 });
@@ -101,7 +99,7 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   const answers = Object.entries(ANSWERS).map(([userMessage, content]) => ({
     match: { userMessage },
     response: { content, reasoning: THOUGHTS[userMessage] },
-    // Slow enough that the end of an answer is not there yet when its beginning is.
+    // Slow, so that the first text comes before the last.
     streamingProfile: { ttft: 50, tps: 25 },
   }));
   const mock = await startMock({ folder, answers, children });
@@ -109,7 +107,7 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   stops.push(gateway.stop);
   const browser = await browsers.start({ screenshots });
   stops.push(browser.stop);
-  const faults = await faulty.start({ freePort, stops });
+  const faults = await faulty.start({ freePort, children });
   const nexus = program({ binary, home, folder, children });
   writeFileSync(join(home, 'secret'), `${CONFIDENTIAL.secret}\n`, { mode: 0o600 });
   writeFileSync(join(home, 'config.toml'), configuration({ issuer: server.issuer, api: gateway.url, mock: mock.url, home, redirectUris, faults }), { mode: 0o600 });
@@ -118,8 +116,8 @@ export async function set({ binary, screenshots, folder, children, stops }) {
   const lastGrant = () => server.log.grants.at(-1);
 
   /**
-   * Opens the URL of a sign-in in Chromium, says yes, and gives the page and what became of nexus.
-   * Somebody who signed in on the page `before` is still logged in there.
+   * Approves a sign-in in Chromium, and returns the page and the result of nexus. On the page `before` the user is
+   * already logged in.
    */
   async function signIn(name, args = [], { env, beforeOpening, before } = {}) {
     const command = await nexus.startWithBrowser(['oauth', 'start', '--timeout', '60s', ...args], { env });
@@ -133,7 +131,7 @@ export async function set({ binary, screenshots, folder, children, stops }) {
     return { asked, redirectUri, page, text, ran: await command.done };
   }
 
-  /** Lets the session's token be a short one, and waits until `oauth status` says it has expired. */
+  /** Gets a short-lived token, and waits until it has expired. */
   async function expire(...more) {
     server.next.lifetime = SHORT;
     const ran = await nexus.run(['oauth', 'token', '--min-ttl', '2h', ...more]);

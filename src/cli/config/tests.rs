@@ -232,7 +232,7 @@ fn errors_name_the_key_its_place_and_the_cure() {
         (
             "token_url = 'http://id.example.com/'",
             "token_url",
-            "is http, which nexus speaks on loopback only; use https | write it as `https://...`",
+            "is http; plain http is allowed on loopback only | write it as `https://...`",
         ),
         ("client_id = '<your client>'", "client_id", "is a placeholder | set it to the id of the registered client"),
         ("client_id = ''", "client_id", "is empty | set it to the id of the registered client"),

@@ -40,9 +40,13 @@ struct Status {
 impl Status {
     /// The text as shown in this many columns. It is cut to them, because a line that wraps cannot be erased.
     fn shown(&self, connecting: bool, columns: usize) -> String {
+        if !self.is_wait {
+            return self.text.chars().take(columns).collect();
+        }
+        // It may contain a name from elsewhere.
         let text = clean::clean(&self.text);
         let longer = format!("{text} (connecting)");
-        if connecting && self.is_wait && longer.chars().count() <= columns {
+        if connecting && longer.chars().count() <= columns {
             return longer;
         }
         text.chars().take(columns).collect()

@@ -1,5 +1,4 @@
-//! Lifetimes as servers state them and clocks as machines have them. Nothing of it keeps a dead token
-//! alive, and nothing costs more than one refresh.
+//! Token lifetimes and wrong clocks. An expired token is not used, and two commands refresh at most once.
 
 use nexus::sandbox::Settings;
 use serde_json::{Map, Value};
@@ -9,27 +8,25 @@ use super::{BEFORE, Ended, Row, every_row};
 use crate::nexus::{Nexus, sandbox};
 use crate::stored::Stored;
 
-/// What the server says of a token's life, and what the clock does before the token is used.
+/// The token response, and what happens before the token is used.
 pub(super) struct Told {
     /// Members of the token answer, as JSON.
     members: &'static str,
-    /// The answer's `Date`, if it is not the truth.
+    /// The `Date` header, if it is wrong.
     date: Option<&'static str>,
-    /// What becomes of the stored times.
     then: Then,
 }
 
 enum Then {
     Nothing,
-    /// So many seconds pass; negative, the clock is set back.
+    /// This many seconds pass; a negative number sets the clock back.
     Pass(i64),
-    /// The API takes the token no more, whatever the clock says.
+    /// The API rejects the token.
     Reject,
-    /// The stored times are these.
+    /// These times are stored.
     Store(i64, i64),
 }
 
-/// Days of the week and leap seconds are right: a date that is none would not be believed.
 const LONG_AGO: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const FAR_OFF: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
 
@@ -51,34 +48,26 @@ const ONE: &str = "refreshable; 1 refreshes for two chats; said: \n";
 
 pub(super) const ROWS: &[Row<Told>] = &[
     row("a number", r#"{"expires_in":3600}"#, ACTIVE),
-    row("a number as text", r#"{"expires_in":" 3600 "}"#, ACTIVE),
-    row("a fraction", r#"{"expires_in":3600.9}"#, ACTIVE),
-    row("nothing", r#"{}"#, ACTIVE),
-    row("no number", r#"{"expires_in":"soon"}"#, ACTIVE),
-    row("not a number, officially", r#"{"expires_in":"NaN"}"#, ACTIVE),
-    row("for ever", r#"{"expires_in":"inf"}"#, ACTIVE),
-    row("longer than the universe", r#"{"expires_in":1e300}"#, ACTIVE),
+    row("no lifetime", r#"{}"#, ACTIVE),
+    row("infinity", r#"{"expires_in":"inf"}"#, ACTIVE),
     row("the largest number there is", r#"{"expires_in":9223372036854775807}"#, ACTIVE),
-    row("a list", r#"{"expires_in":[3600]}"#, ACTIVE),
     row("zero", r#"{"expires_in":0}"#, ONE),
-    row("less than zero", r#"{"expires_in":-5}"#, ONE),
-    row("less than zero as text", r#"{"expires_in":"-1e300"}"#, ONE),
-    row("a breath", r#"{"expires_in":0.5}"#, ONE),
+    row("a negative number", r#"{"expires_in":-5}"#, ONE),
     then("an hour that is over", Then::Pass(3_600), ONE),
     then("a clock that was set forward by a day", Then::Pass(86_400), ONE),
     then("a clock that was set forward by a thousand years", Then::Pass(31_556_952_000), ONE),
     then("a clock that was set back by a day", Then::Pass(-86_400), ONE),
     then("a clock that was set back by a thousand years", Then::Pass(-31_556_952_000), ONE),
-    then("a clock that runs a little behind", Then::Pass(-50), ACTIVE),
+    then("a clock that is 50 seconds behind", Then::Pass(-50), ACTIVE),
     then(
         "a clock that was set back within the token's life, which the API ends",
         Then::Reject,
         "active; 1 refreshes for two chats; said: \n",
     ),
-    then("times from before all time", Then::Store(i64::MIN, i64::MIN), ONE),
-    then("times from after all time", Then::Store(i64::MAX, i64::MAX), ONE),
-    then("a life from the beginning to the end of time", Then::Store(i64::MIN, i64::MAX), ACTIVE),
-    then("a life that ends before it begins", Then::Store(i64::MAX, i64::MIN), ONE),
+    then("the smallest times", Then::Store(i64::MIN, i64::MIN), ONE),
+    then("the largest times", Then::Store(i64::MAX, i64::MAX), ONE),
+    then("from the smallest to the largest time", Then::Store(i64::MIN, i64::MAX), ACTIVE),
+    then("an end before the beginning", Then::Store(i64::MAX, i64::MIN), ONE),
     dated(
         "a server whose clock is years behind",
         r#"{"expires_in":3600}"#,
@@ -91,21 +80,9 @@ pub(super) const ROWS: &[Row<Told>] = &[
         FAR_OFF,
         " days behind that of [SERVER]; displayed times are wrong by as much\nactive; 0 refreshes",
     ),
-    dated("a date that is none", r#"{"expires_in":3600}"#, "Sun, 35 Nov 1994 99:99:99 GMT", ACTIVE),
+    dated("an invalid date", r#"{"expires_in":3600}"#, "Sun, 35 Nov 1994 99:99:99 GMT", ACTIVE),
     dated(
-        "an end by a clock that is years behind, an hour off",
-        r#"{"expires_at":784115377}"#,
-        LONG_AGO,
-        "active; 0 refreshes",
-    ),
-    dated(
-        "an end by a clock that is years behind, an hour ago",
-        r#"{"expires_at":784108177}"#,
-        LONG_AGO,
-        "refreshable; 1 refreshes",
-    ),
-    dated(
-        "an end by a clock that is years ahead, which ours would take for years",
+        "an end by the server's clock",
         r#"{"expires_at":"2099-12-31T23:00:00Z"}"#,
         FAR_OFF,
         "refreshable; 1 refreshes",
@@ -113,7 +90,7 @@ pub(super) const ROWS: &[Row<Told>] = &[
 ];
 
 #[test]
-fn no_clock_keeps_a_dead_token_alive_or_spins() {
+fn no_clock_keeps_an_expired_token_or_refreshes_twice() {
     every_row(ROWS, |row| {
         let Told { members, date, then } = &row.does;
         let members: Map<String, Value> = serde_json::from_str(members).unwrap();
@@ -135,7 +112,6 @@ fn no_clock_keeps_a_dead_token_alive_or_spins() {
             Then::Reject => sandbox.expire_access(),
         }
         let state = nexus.run(&["oauth", "status", "--json"]).json()["state"].as_str().unwrap().to_owned();
-        // What is told is told in words, too, whatever the numbers.
         assert!(!nexus.run(&["oauth", "status"]).stdout.is_empty());
         sandbox.change(|settings| {
             settings.token_extra.clear();

@@ -1,15 +1,15 @@
-//! What a configuration can say: by mistake, by somebody else's hand, or after somebody moved a server.
-//! Nothing is sent anywhere it does not belong, no secret is quoted, and the session stays.
+//! Configurations that are wrong or that point to another server. No request is sent, no secret is quoted, and the
+//! session is kept.
 
 use std::fs;
 
-use nexus::sandbox::{Sandbox, Settings};
+use nexus::sandbox::Settings;
 
 use super::Left::Kept;
 use super::{Ended, Row, every_row, signed_in};
-use crate::nexus::{Nexus, config};
+use crate::nexus::config;
 
-/// The whole file, given the one that works, and the words of the command.
+/// Makes the file from a valid one; and the command.
 type Does = (fn(&str) -> Vec<u8>, &'static [&'static str]);
 
 const START: &[&str] = &["oauth", "start", "--no-browser"];
@@ -26,7 +26,7 @@ const fn row(
     Row { name, does: (does, words), says, code, left: Kept }
 }
 
-/// The configuration with one key of the provider said anew.
+/// The configuration with another value for a key of the provider.
 fn with(good: &str, key: &str, value: &str) -> Vec<u8> {
     let kept = good.lines().filter(|line| !line.starts_with(&format!("{key} =")));
     and(&kept.collect::<Vec<_>>().join("\n"), &format!("{key} = {value}"))
@@ -39,16 +39,10 @@ fn and(good: &str, more: &str) -> Vec<u8> {
 const HTTP: &str = "is http; plain http is allowed on loopback only";
 
 pub(super) const ROWS: &[Row<Does>] = &[
-    row("tokens over plain http", |good| with(good, "token_url", "'http://id.example.com/'"), START, HTTP, 2),
-    row(
-        "tokens to a name that only begins like ours",
-        |good| with(good, "token_url", "'http://localhost.evil.example/'"),
-        START,
-        HTTP,
-        2,
-    ),
-    row("tokens to an address like ours", |good| with(good, "token_url", "'http://128.0.0.1/'"), START, HTTP, 2),
-    row("questions over plain http", |good| with(good, "api_url", "'http://llm.example.com/'"), CHAT, HTTP, 2),
+    row("the token endpoint over http", |good| with(good, "token_url", "'http://id.example.com/'"), START, HTTP, 2),
+    row("localhost.evil", |good| with(good, "token_url", "'http://localhost.evil.example/'"), START, HTTP, 2),
+    row("128.0.0.1", |good| with(good, "token_url", "'http://128.0.0.1/'"), START, HTTP, 2),
+    row("the API over http", |good| with(good, "api_url", "'http://llm.example.com/'"), CHAT, HTTP, 2),
     row(
         "a password in a URL",
         |good| with(good, "token_url", "'https://user:hush-4711@id.example.com/'"),
@@ -56,22 +50,23 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "`provider.work.token_url` in [HOME]/config.toml, line 9, must not contain a user name or password",
         2,
     ),
+    row("a file URL", |good| with(good, "api_url", "'file:///etc/passwd'"), CHAT, "is file, but must be https", 2),
     row(
-        "another protocol",
-        |good| with(good, "api_url", "'file:///etc/passwd'"),
-        CHAT,
-        "is file, but must be https",
+        "no token endpoint",
+        |good| good.replace("token_url", "# token_url").into_bytes(),
+        START,
+        "the provider work has no `token_url`",
         2,
     ),
     row(
-        "a state of its own",
+        "a fixed state",
         |good| and(good, "authorize_params = { state = 'fixed' }"),
         START,
         "`provider.work.authorize_params.state` in [HOME]/config.toml, line 11, is set by nexus itself",
         2,
     ),
     row(
-        "no PKCE worth the name",
+        "plain PKCE",
         |good| and(good, "authorize_params = { code_challenge_method = 'plain' }"),
         START,
         "`provider.work.authorize_params.code_challenge_method` in [HOME]/config.toml, line 11, is set by nexus itself",
@@ -85,81 +80,68 @@ pub(super) const ROWS: &[Row<Does>] = &[
         2,
     ),
     row(
-        "answers to every machine of the network",
+        "redirect to 0.0.0.0",
         |good| and(good, "redirect_uri = 'http://0.0.0.0:4000/callback'"),
         START,
         "nexus cannot listen on the redirect URI `http://0.0.0.0:4000/callback`: it points to another machine",
         2,
     ),
     row(
-        "answers to another machine",
+        "redirect to another machine",
         |good| and(good, "redirect_uri = 'http://192.0.2.1:4000/callback'"),
         START,
         "it points to another machine",
         2,
     ),
-    row("a line that is cut", |good| and(good, "client_secret = 'hush-4711"), START, "must be a quoted string", 2),
+    row("a truncated line", |good| and(good, "client_secret = 'hush-4711"), START, "must be a quoted string", 2),
+    row("a secret list", |good| and(good, "client_secret = ['hush-4711']"), START, "must be a quoted string", 2),
+    row("a binary file", |_| b"\x7fELF\x02\x01\x01\0\0".to_vec(), START, "[HOME]/config.toml, line 1: ", 2),
+    row("not UTF-8", |_| b"default = '\xff\xfe'".to_vec(), START, "[HOME]/config.toml cannot be read: ", 2),
     row(
-        "a secret that is no text",
-        |good| and(good, "client_secret = ['hush-4711']"),
-        START,
-        "must be a quoted string",
-        2,
-    ),
-    row("no TOML at all", |_| b"\x7fELF\x02\x01\x01\0\0".to_vec(), START, "[HOME]/config.toml, line 1: ", 2),
-    row("no text at all", |_| b"default = '\xff\xfe'".to_vec(), START, "[HOME]/config.toml cannot be read: ", 2),
-    row(
-        "a key that would act on a terminal",
+        "control characters in a key",
         |good| and(good, "\"\\u001b[2Jevil\\u202e\" = 1"),
         START,
         "[HOME]/config.toml, line 11: unknown key `[2Jevil` in [provider.work]\n",
         2,
     ),
-    row("a key twice", |good| and(good, "client_id = 'other'"), START, "[HOME]/config.toml, line ", 2),
+    row("a duplicate key", |good| and(good, "client_id = 'other'"), START, "[HOME]/config.toml, line ", 2),
     row(
-        "lists in lists in lists",
+        "nested lists",
         |good| and(good, &format!("scopes = {}", "[".repeat(100_000))),
         START,
         "[HOME]/config.toml, line ",
         2,
     ),
     row(
-        "a header with another behind it",
+        "a line break in a header",
         |good| and(good, "api_headers = { x-a = \"b\\r\\nx-evil: c\" }"),
         CHAT,
         "`provider.work.api_headers.x-a` in [HOME]/config.toml, line 11, has characters that are not allowed in a header",
         2,
     ),
     row(
-        "a secret file that is a folder",
+        "a folder as secret file",
         |good| and(good, "client_secret_file = '.'"),
         START,
         "`provider.work.client_secret_file` in [HOME]/config.toml, line 11, points to [HOME]/., which cannot be read: ",
         2,
     ),
     row(
-        "a provider that is not there",
-        |good| good.replace("'work'", "'gone'").replace("\"work\"", "\"gone\"").into(),
-        CHAT,
-        "unknown provider `gone`; configured: claude_code, work",
-        2,
-    ),
-    row(
-        "somebody else's API for the same session",
+        "another API for the session",
         |good| with(good, "api_url", "'https://evil.example'"),
         CHAT,
         "belongs to api_url `[ORIGIN]/`, but the configuration now names `https://evil.example/`; the token was not sent",
         4,
     ),
     row(
-        "somebody else's token endpoint for the same session",
+        "another token endpoint for the session",
         |good| with(good, "token_url", "'https://evil.example/token'"),
         TOKEN,
         "but the configuration now names `https://evil.example/token`; the token was not sent",
         4,
     ),
     row(
-        "somebody else's client for the same session",
+        "another client for the session",
         |good| with(good, "client_id", "'other'"),
         CHAT,
         "belongs to client_id `sandbox-client`, but the configuration now names `other`; the token was not sent",
@@ -168,7 +150,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
 ];
 
 #[test]
-fn no_configuration_costs_the_session_or_sends_it_elsewhere() {
+fn no_configuration_costs_the_session_or_sends_it_to_another_server() {
     every_row(ROWS, |row| {
         let (nexus, sandbox) = signed_in(Settings::default(), "");
         let asked = sandbox.requests().len();
@@ -181,11 +163,7 @@ fn no_configuration_costs_the_session_or_sends_it_elsewhere() {
         assert!(!output.stderr.contains("4711"), "{}: {}", row.name, output.stderr);
         let harmless = |c: char| (!c.is_control() || c == '\n') && c != '\u{202e}';
         assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
-        restore(&nexus, &sandbox);
+        nexus.configure(&good);
         Ended { said: output.stderr, code: output.code, nexus }
     });
-}
-
-fn restore(nexus: &Nexus, sandbox: &Sandbox) {
-    nexus.configure(&config(sandbox, ""));
 }

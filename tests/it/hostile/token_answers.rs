@@ -1,7 +1,6 @@
-//! What a token endpoint can answer to an authorization code, when somebody who is signed in signs in
-//! again. Whatever it is, the session that was there stays, unless a better one has come.
+//! Responses of the token endpoint to an authorization code. An invalid one keeps the earlier session.
 
-use nexus::sandbox::{Answer, Endpoint, Piece, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Scripted, Settings};
 use serde_json::{Value, json};
 
 use super::Left::{Kept, Replaced};
@@ -35,40 +34,14 @@ const NO_TOKEN: &str = "[SERVER] sent an invalid token response: no `access_toke
 const UNUSABLE: &str = "[SERVER] sent an invalid token response: an `access_token` that does not fit into a header\n";
 
 pub(super) const ROWS: &[Row<Does>] = &[
-    row("a page", || html(200), NO_JSON, 1),
-    row("nothing", || Scripted::text(200, "application/json", ""), NO_JSON, 1),
-    row(
-        "204 and nothing",
-        || Scripted::Answer(Answer { status: 204, headers: Vec::new(), body: Vec::new() }),
-        NO_JSON,
-        1,
-    ),
+    row("HTML", || html(200), NO_JSON, 1),
+    row("an empty body", || Scripted::text(200, "application/json", ""), NO_JSON, 1),
     row("a list", || ok(&json!([])), NO_JSON, 1),
-    row("half an object", || Scripted::text(200, "application/json", "{\"access_token\":\"sandb"), NO_JSON, 1),
-    row(
-        "an object in disguise",
-        || Scripted::text(200, "application/json", "\u{feff}{\"access_token\":\"a\"}"),
-        NO_JSON,
-        1,
-    ),
-    row("lists in lists in lists", || Scripted::text(200, "application/json", &"[".repeat(100_000)), NO_JSON, 1),
-    row(
-        "bytes that are no text",
-        || {
-            let body = vec![Piece::Bytes(b"{\"access_token\":\"\xff\xfe\"}".to_vec())];
-            Scripted::Answer(Answer { status: 200, headers: Vec::new(), body })
-        },
-        NO_JSON,
-        1,
-    ),
     row("an empty object", || ok(&json!({})), NO_TOKEN, 1),
-    row("a token that is a number", || ok(&json!({ "access_token": 7 })), NO_TOKEN, 1),
-    row("an empty token", || ok(&json!({ "access_token": "" })), NO_TOKEN, 1),
-    row("a token of two words", || ok(&json!({ "access_token": "two words" })), UNUSABLE, 1),
-    row("a token with a header behind it", || ok(&json!({ "access_token": "a\r\nX-Evil: 1" })), UNUSABLE, 1),
-    row("a token beyond every header", || ok(&json!({ "access_token": "x".repeat(20_000) })), UNUSABLE, 1),
+    row("a line break in the token", || ok(&json!({ "access_token": "a\r\nX-Evil: 1" })), UNUSABLE, 1),
+    row("a token of 20 kB", || ok(&json!({ "access_token": "x".repeat(20_000) })), UNUSABLE, 1),
     row(
-        "a refresh token beyond all reason",
+        "a refresh token of 20 kB",
         || ok(&json!({ "access_token": "a", "refresh_token": "x".repeat(20_000) })),
         "[SERVER] sent an invalid token response: a `refresh_token` of more than 16 KiB\n",
         1,
@@ -80,86 +53,86 @@ pub(super) const ROWS: &[Row<Does>] = &[
         1,
     ),
     row(
-        "more than anybody reads",
+        "a body of 2 MiB",
         || Scripted::text(200, "application/json", &" ".repeat(2 * 1024 * 1024)),
         "[SERVER] sent an invalid token response: more than 1 MiB\n",
         1,
     ),
-    row("half an answer, then silence", || Scripted::Break(0), "sent no usable response (the connection broke)\n", 75),
+    row("a truncated response", || Scripted::Break(0), "sent no usable response (the connection broke)\n", 75),
     row(
-        "a redirect, as if it were a page",
+        "a 302 redirect",
         || Scripted::text(302, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
         "[SERVER] sent an invalid token response: a redirect (302 Found), which is not followed\n",
         1,
     ),
     row(
-        "a redirect that would repeat the code",
+        "a 307 redirect",
         || Scripted::text(307, "text/plain", "").header("location", "http://127.0.0.1:1/token"),
         "[SERVER] sent an invalid token response: a redirect (307 Temporary Redirect), which is not followed\n",
         1,
     ),
     row(
-        "no, under a status that says yes",
+        "an error with status 200",
         || ok(&json!({ "error": "bad_verification_code", "error_description": "The code is expired." })),
         "exchanged: [SERVER] answered 200: bad_verification_code: The code is expired\n",
         1,
     ),
     row(
-        "a code that was used before",
+        "invalid_grant",
         || refused(400, "invalid_grant", "used before"),
         "[SERVER] rejected the authorization code: answered 400: invalid_grant: used before\n",
         4,
     ),
     row(
-        "no, in the service's own envelope",
+        "an error of the Messages API",
         || Scripted::json(404, &json!({ "type": "error", "error": { "type": "not_found_error", "message": "gone" } })),
         "exchanged: [SERVER] answered 404: not_found_error: gone\n",
         1,
     ),
-    row("no, without a reason", || html(403), "could not be exchanged: [SERVER] answered 403\n", 1),
+    row("403 without a reason", || html(403), "could not be exchanged: [SERVER] answered 403\n", 1),
     row(
-        "words that would act on a terminal",
+        "terminal escapes",
         || refused(400, "\u{1b}]0;evil\u{7}", "\u{1b}[2J\u{202e}drow\u{9b}1m\r\nerror: all is lost"),
         "exchanged: [SERVER] answered 400: ]0;evil: [2J drow 1m error: all is lost\n",
         1,
     ),
     row(
-        "words without end",
+        "a very long description",
         || refused(400, "invalid_grant", &"word ".repeat(10_000)),
         "word word word...\n  run `nexus oauth start`\n",
         4,
     ),
-    row("the client is not known", || refused(401, "invalid_client", ""), "rejected the client id", 2),
-    row("the server has had enough", || html(429), "could not be exchanged: [SERVER] answered 429\n", 75),
-    row("the server is down", || html(503), "[SERVER] sent no usable response (status 503)\n", 75),
+    row("invalid_client", || refused(401, "invalid_client", ""), "rejected the client id", 2),
+    row("429", || html(429), "could not be exchanged: [SERVER] answered 429\n", 75),
+    row("503", || html(503), "[SERVER] sent no usable response (status 503)\n", 75),
     row(
-        "it hangs up",
+        "a closed connection",
         || Scripted::Close,
         "could not be exchanged: [SERVER] sent no usable response (connection closed",
         75,
     ),
     row(
-        "it takes the code and hangs up",
+        "a connection closed after the code was spent",
         || Scripted::Lose,
         "could not be exchanged: [SERVER] sent no usable response (connection closed",
         75,
     ),
     taken(
-        "a name that would act on a terminal",
+        "terminal escapes in the account",
         || ok(&json!({ "access_token": "a", "email": "\u{1b}[31mroot\u{1b}[0m\n\u{202e}oot" })),
         "Signed in as [31mroot [0m oot\n",
     ),
-    taken("a name without end", || ok(&json!({ "access_token": "a", "email": "x".repeat(1_000) })), "xxx..."),
-    taken("a name that is none", || ok(&json!({ "access_token": "a", "email": [1, 2] })), "Signed in to work"),
+    taken("a very long account", || ok(&json!({ "access_token": "a", "email": "x".repeat(1_000) })), "xxx..."),
+    taken("an account that is no text", || ok(&json!({ "access_token": "a", "email": [1, 2] })), "Signed in to work"),
     taken(
-        "an identity token that is none",
+        "an invalid identity token",
         || ok(&json!({ "access_token": "a", "id_token": "..%%..", "expires_in": 60 })),
         "Signed in to work, token expires in 60 seconds\n",
     ),
 ];
 
 #[test]
-fn no_answer_to_a_code_costs_the_session_that_is_there() {
+fn an_invalid_token_response_keeps_the_earlier_session() {
     every_row(ROWS, |row| {
         let (nexus, sandbox) = signed_in(Settings::default(), "");
         let (started, url) = waiting(&nexus);

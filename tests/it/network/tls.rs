@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// A certificate authority that nobody knows who is not told of it.
+/// A private certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -30,12 +30,12 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// Its certificate, as `SSL_CERT_FILE` wants it.
+    /// Its certificate in PEM, for `SSL_CERT_FILE`.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// A server that proves to be these names.
+    /// A server with a certificate for these names.
     fn server(&self, names: &[&str]) -> rustls::ServerConfig {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -49,10 +49,9 @@ impl Authority {
     }
 }
 
-/// Takes TLS off what comes and hands it on to a sandbox. Dropped, it takes no more.
+/// Terminates TLS in front of a sandbox, until the test process ends.
 pub(crate) struct Front {
     port: u16,
-    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 impl Front {
@@ -62,24 +61,17 @@ impl Front {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
-                let serve = async {
-                    while let Ok((client, _)) = listener.accept().await {
-                        // That a client goes away, or does not trust us, is what some tests are about.
-                        tokio::spawn(pass_on(client, acceptor.clone(), behind.clone()));
-                    }
-                };
-                tokio::select! {
-                    () = serve => {}
-                    _ = stopped => {}
+                while let Ok((client, _)) = listener.accept().await {
+                    // Fails when a client goes away or does not trust the certificate.
+                    tokio::spawn(pass_on(client, acceptor.clone(), behind.clone()));
                 }
             });
         });
-        Self { port, _stop: stop }
+        Self { port }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -91,8 +83,7 @@ impl Front {
     }
 }
 
-/// Hands one request on. The sandbox answers to its own name only, and only once, so that the next
-/// request comes here again.
+/// Forwards one request under the sandbox's own host name, then closes the connection.
 async fn pass_on(client: TcpStream, acceptor: TlsAcceptor, behind: String) -> io::Result<()> {
     let mut client = acceptor.accept(client).await?;
     let mut head = Vec::new();
