@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::config::{self, Configured};
 use crate::cli::environment::variable;
-use crate::cli::error::{CliError, Result};
+use crate::cli::error::{CliError, Result, run_start, set_providers};
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
 use nexus::internal::clean;
@@ -18,7 +18,6 @@ use nexus::internal::secret;
 use nexus::internal::session::PendingSaves;
 use nexus::{Client, EarlierSession, Folders, KeyBackend, KeyConfig, Notice, NoticeFn, SealedSessions, Session};
 
-use crate::cli::error::run_start;
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::browsers;
 use crate::cli::terminal::{Progress, progress, screen, stdin, write_stderr};
@@ -84,6 +83,7 @@ impl Context {
     }
 
     fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
+        set_providers(&configured.provider.name, &configured.default);
         let notice = notice(configured.provider.name.clone());
         let closed = Notice::of_closed_files(notice.clone());
         let sessions = folders.sessions(configured.key_config, nexus::now, closed);

@@ -240,7 +240,7 @@ fn a_read_only_disk_serves_the_token_and_spends_none() {
     // A session that cannot be deleted is still revoked.
     disk.remount("ro");
     let output = disk.run(&["oauth", "logout"]);
-    assert!(output.code == Some(1) && output.stderr.contains("the session could not be deleted here: "), "{output}");
+    assert!(output.code == Some(1) && output.stderr.contains("the local session could not be deleted: "), "{output}");
     assert!(
         output.stderr.contains("Revoked the session at [SERVER]\n") && sandbox.counts().revocations == 1,
         "{output}"

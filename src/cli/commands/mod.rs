@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 
+use clap::Subcommand as _;
 use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::context::Context;
@@ -60,15 +61,14 @@ fn wants_json(command: &Command) -> bool {
 
 const COMMANDS: &[&str] = &["batch", "chat", "completions", "demo", "history", "key", "models", "oauth"];
 
-/// Words that are typed as a command, and the command of `nexus oauth` that is meant.
-const OAUTH_COMMANDS: &[(&str, &str)] =
-    &[("login", "start"), ("logout", "logout"), ("start", "start"), ("status", "status"), ("token", "token")];
-
-/// Suggests `nexus oauth start` for `nexus login`, and the like.
+/// Suggests `nexus oauth start` for `nexus login` and `nexus start`, and the like.
 fn suggest_oauth(error: &mut clap::Error) {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return };
-    let Some((_, meant)) = OAUTH_COMMANDS.iter().find(|(typed, _)| typed == word) else { return };
-    error.insert(ContextKind::SuggestedSubcommand, ContextValue::String(format!("nexus oauth {meant}")));
+    let meant = if word == "login" { "start" } else { word };
+    if oauth::Command::has_subcommand(meant) {
+        let suggested = ContextValue::String(format!("nexus oauth {meant}"));
+        error.insert(ContextKind::SuggestedSubcommand, suggested);
+    }
 }
 
 /// Prints the help or the usage error of clap, and a usage error as JSON where that was asked for.

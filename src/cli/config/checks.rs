@@ -3,15 +3,6 @@
 
 use std::path::Path;
 
-/// The parameters of the authorization URL that nexus sets (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
-pub(super) const AUTHORIZATION_REQUEST: &[&str] =
-    &["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
-
-/// The parameters of token requests that nexus sets (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636,
-/// section 4.5).
-pub(super) const TOKEN_REQUEST: &[&str] =
-    &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
-
 /// The headers of API requests that nexus sets.
 pub(super) const API_REQUEST: &[&str] = &["accept", AUTHORIZATION];
 

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::checks::{API_REQUEST, AUTHORIZATION_REQUEST, TOKEN_REQUEST};
+use super::checks::API_REQUEST;
 use super::kind::Kind;
 use super::kind::Kind::{Bool, Choice, ClientId, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
 use super::source::Source;
 use crate::cli::error::CliError;
+use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};
 use nexus::{ClientAuth, ClientSecret, Dialect, Encoding, KeyBackend, ProviderConfig};
 
 /// A key of the file.
@@ -196,7 +197,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "authorize_params",
-        kind: Params(AUTHORIZATION_REQUEST, |section, params| section.provider.authorize_params = params),
+        kind: Params(AUTHORIZATION_PARAMETERS, |section, params| section.provider.authorize_params = params),
         default: "{}",
         help: "Additional parameters of the authorization URL, such as { audience = \"llm\" }.",
     },
@@ -211,7 +212,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "code_params",
-        kind: Params(TOKEN_REQUEST, |section, params| section.provider.code.params = params),
+        kind: Params(TOKEN_REQUEST_FIELDS, |section, params| section.provider.code.params = params),
         default: "{}",
         help: "Additional parameters of the code exchange.",
     },
@@ -232,7 +233,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "refresh_params",
-        kind: Params(TOKEN_REQUEST, |section, params| section.provider.refresh.params = params),
+        kind: Params(TOKEN_REQUEST_FIELDS, |section, params| section.provider.refresh.params = params),
         default: "{}",
         help: "Additional parameters of a refresh.",
     },

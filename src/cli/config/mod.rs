@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::cli::error::{CliError, Result, set_providers};
+use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{KeyBackend, KeyConfig, PassphraseSource, ProviderConfig};
@@ -30,6 +30,8 @@ pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
 #[derive(Debug)]
 pub(crate) struct Configured {
     pub(crate) provider: ProviderConfig,
+    /// The provider that a command uses if none is named.
+    pub(crate) default: String,
     pub(crate) key_config: KeyConfig,
     /// Whether conversations at a terminal are saved.
     pub(crate) history: bool,
@@ -48,7 +50,8 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
 pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
     let File { settings, mut providers } = read(path)?;
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
-    let name = chosen.unwrap_or(&default);
+    let name = chosen.unwrap_or(&default).to_owned();
+    let name = &*name;
     let section = providers.remove(name);
     if section.is_none() && name != BUILT_IN {
         return Err(unknown_provider(name, path, providers.into_keys()));
@@ -60,12 +63,11 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
         None => ProviderConfig::claude_code(),
     };
     provider.name = name.to_owned();
-    set_providers(name, &default);
     provider.api.aliases = settings.aliases;
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
-    Ok(Configured { provider, key_config, history: !settings.no_history, warnings })
+    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings })
 }
 
 /// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
@@ -99,11 +101,9 @@ pub(crate) fn load_stored(
         (None, _) => BUILT_IN.into(),
     };
     let (key_config, warnings) = key_config(path).unwrap_or_default();
-    set_providers(&name, default.as_deref().unwrap_or(BUILT_IN));
-    Ok((
-        Configured { provider: ProviderConfig::named(&name), key_config, history: true, warnings },
-        (!removed).then_some(failure),
-    ))
+    let (provider, default) = (ProviderConfig::named(&name), default.unwrap_or_else(|| BUILT_IN.into()));
+    let configured = Configured { provider, default, key_config, history: true, warnings };
+    Ok((configured, (!removed).then_some(failure)))
 }
 
 fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<String> {

@@ -62,7 +62,7 @@ fn failure(description: &str, status: Option<u16>) -> TokenFailure {
 fn command_line() -> Vec<CliError> {
     use CliError::*;
     vec![
-        CliError::usage("chat", "`-` reads the question from stdin and stands alone"),
+        CliError::usage("chat", "`-` reads the question from stdin and must be the only argument"),
         Usage { message: text("stdin is not UTF-8 text"), hint: text("attach it") },
         Configuration { message: text("config.toml has an unknown key `x`"), hint: text("did you mean `y`?") },
         Attachment { file: text("a.zip"), reason: text("it looks like application/zip"), hint: text("convert it") },
@@ -289,7 +289,6 @@ fn catalogue() -> Vec<CliError> {
     [command_line(), provider(), sign_in(), session(), store(), key(), http(), api()].concat()
 }
 
-#[cfg(not(feature = "keyring"))]
 /// The variants from the outside in, as `Debug` shows them: `Library(Session(Store(Busy`.
 fn variants(error: &CliError) -> String {
     format!("{error:?}").chars().take_while(|c| c.is_alphanumeric() || *c == '(').collect()
@@ -362,3 +361,18 @@ fn every_error_has_a_documented_exit_code_and_a_hint() {
         assert!(!error.to_string().ends_with('.') && !error.hint().ends_with('.'), "{error}");
     }
 }
+
+/// A new variant falls back to this hint, so it has to get its own or be added here.
+#[test]
+fn only_failures_of_the_system_have_the_general_hint() {
+    let general: std::collections::BTreeSet<String> = catalogue()
+        .iter()
+        .filter(|error| error.hint() == FIX_AND_REPEAT)
+        .map(|error| variants(error).replace('(', " ").trim().to_owned())
+        .collect();
+    assert_eq!(general.into_iter().collect::<Vec<_>>().join(", "), GENERAL);
+}
+
+const GENERAL: &str = "Library Api UnusableToken, Library Api UnwritableQuestion, Library Http System, \
+    Library Session Key System, Library Session Seal SealError, Library Session Store Failed Os, \
+    Library Session Store File, Library SignIn System, Stdout Os, System";

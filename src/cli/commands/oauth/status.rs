@@ -30,12 +30,13 @@ enum State {
 }
 
 impl State {
-    fn of(session: Option<&Session>, now: i64) -> Self {
+    /// `renewable` says whether the session can be renewed without its owner.
+    fn of(session: Option<&Session>, renewable: bool, now: i64) -> Self {
         match session {
             None => Self::None,
             Some(session) if session.ended_at.is_some() => Self::Dead,
             Some(session) if session.is_valid(now) => Self::Active,
-            Some(session) if session.refreshable => Self::Refreshable,
+            Some(_) if renewable => Self::Refreshable,
             Some(_) => Self::Expired,
         }
     }
@@ -77,15 +78,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         }
     }
     let now = session.as_ref().map_or_else(nexus::now, Session::now);
-    let state = State::of(session.as_ref(), now);
+    let renewable = session.as_ref().is_some_and(|session| client.can_renew(session));
+    let state = State::of(session.as_ref(), renewable, now);
     match args.json {
-        true => context.print_object(&object(provider, session.as_ref(), state, now))?,
-        false => context.print(&format!("{}\n", message(provider, session.as_ref(), state, now)))?,
+        true => context.print_object(&object(provider, session.as_ref(), (state, renewable), now))?,
+        false => context.print(&format!("{}\n", message(provider, session.as_ref(), (state, renewable), now)))?,
     }
     Ok(state.exit_code())
 }
 
-fn message(provider: &str, session: Option<&Session>, state: State, now: i64) -> String {
+fn message(provider: &str, session: Option<&Session>, (state, renewable): (State, bool), now: i64) -> String {
     let start = run_start(provider).replace('`', "");
     let Some(session) = session else { return format!("Not signed in: {start}") };
     let past = match session.expires_at {
@@ -96,7 +98,7 @@ fn message(provider: &str, session: Option<&Session>, state: State, now: i64) ->
     let left = session
         .expires_at
         .map_or_else(|| "expiry unknown".to_owned(), |at| format!("expires in {}", time::span(at.saturating_sub(now))));
-    match (state, session.refreshable) {
+    match (state, renewable) {
         (State::Active, true) => format!("Token active, {left}, auto-refresh enabled"),
         (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
         (State::Refreshable, _) => format!("Token {past}, will refresh on next use"),
@@ -107,7 +109,7 @@ fn message(provider: &str, session: Option<&Session>, state: State, now: i64) ->
     }
 }
 
-fn object(provider: &str, session: Option<&Session>, state: State, now: i64) -> serde_json::Value {
+fn object(provider: &str, session: Option<&Session>, (state, renewable): (State, bool), now: i64) -> serde_json::Value {
     let expires_at = session.and_then(|session| session.expires_at);
     json!({
         "version": 1,
@@ -115,7 +117,7 @@ fn object(provider: &str, session: Option<&Session>, state: State, now: i64) -> 
         "state": state.as_str(),
         "expires_at": expires_at.map(time::rfc3339),
         "expires_in": expires_at.map(|at| at.saturating_sub(now)),
-        "auto_refresh": session.is_some_and(|session| session.refreshable && session.ended_at.is_none()),
+        "auto_refresh": renewable,
         "scopes": session.map(|session| &*session.scopes).unwrap_or_default(),
         "token_type": session.map(|session| &session.token_type),
         "account": session.and_then(Session::account),
@@ -178,10 +180,14 @@ mod tests {
             (None, "Not signed in: run nexus oauth start", 4),
             (Some(session(NOW, None)), "Token active, expiry unknown, auto-refresh enabled", 0),
         ] {
-            let state = State::of(session.as_ref(), NOW);
-            assert_eq!(message("claude_code", session.as_ref(), state, NOW), line);
+            let renewable = session.as_ref().is_some_and(|session| session.refreshable);
+            let state = State::of(session.as_ref(), renewable, NOW);
+            assert_eq!(message("claude_code", session.as_ref(), (state, renewable), NOW), line);
             assert_eq!(state.exit_code(), code, "{line}");
         }
-        assert_eq!(message("work", None, State::None, NOW), "Not signed in: run nexus oauth start --provider work");
+        assert_eq!(
+            message("work", None, (State::None, false), NOW),
+            "Not signed in: run nexus oauth start --provider work"
+        );
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         None => Freshness::Export,
     };
     let seen = context.session(&client)?;
-    let (generation, refreshable) = (seen.generation, seen.refreshable);
+    let (generation, renewable) = (seen.generation, client.can_renew(&seen));
     let session = match seen.is_fresh(freshness, seen.now()) {
         true => seen,
         false => context.block_on(async {
@@ -43,9 +43,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     // A failed refresh has printed its own note.
     if let (Some(wanted), Some(left)) = (args.min_ttl, left(&session))
         && left < i64::try_from(wanted.as_secs()).unwrap_or(i64::MAX)
-        && (session.generation != generation || !refreshable)
+        && (session.generation != generation || !renewable)
     {
-        let why = match refreshable {
+        let why = match renewable {
             true => "the server issues no longer-lived token",
             false => "there is no refresh token to get a new one",
         };
