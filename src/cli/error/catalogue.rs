@@ -249,7 +249,7 @@ fn api() -> Vec<CliError> {
     let not_found = || Box::new(refusal(Some(404), Some("not_found_error")));
     let mut all = vec![
         NoApiUrl { provider: work() },
-        UnusableHeader { provider: work(), name: text("x y"), reason: "a a name has only letters, digits and hyphens" },
+        UnusableHeader { provider: work(), name: text("x y"), reason: "a name has only letters, digits and hyphens" },
         UnusableToken,
         ReservedField { field: text("model") },
         UnwritableQuestion { reason: text("a float that is not finite") },
