@@ -41,7 +41,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
-/// Sign-ins that may be under way at once. Anybody may start one, so their number has a limit.
+/// The maximum number of pending sign-ins. Every visitor may start one.
 const MOST_PENDING: usize = 1_000;
 
 const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Ask Claude</title>
@@ -54,7 +54,7 @@ const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Ask Claude</ti
 
 struct App {
     client: Client,
-    /// Sign-ins under way, the oldest first, each with the cookie of the browser that began it.
+    /// Pending sign-ins, the oldest first, each with the cookie of its browser.
     pending: Mutex<VecDeque<(String, AuthorizationRequest)>>,
     /// What every cookie ends with.
     cookie_attributes: &'static str,
@@ -130,7 +130,7 @@ fn provider(port: u16) -> Result<ProviderConfig, ProviderError> {
     Ok(provider)
 }
 
-/// Sends the browser to the authorization server, and remembers which browser that was.
+/// Sends the browser to the authorization server, and sets a cookie that ties the sign-in to this browser.
 async fn start(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
     let attempt = app.client.authorization_url()?;
     let browser = match cookie(&headers, "browser") {
@@ -147,7 +147,7 @@ async fn start(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respon
     Ok((kept, to).into_response())
 }
 
-/// Takes the answer of the authorization server, if it answers a sign-in of this very browser.
+/// Takes the authorization response, if it belongs to a sign-in of this browser.
 async fn callback(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -155,44 +155,44 @@ async fn callback(
 ) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
     let browser = cookie(&headers, "browser").unwrap_or_default();
-    let attempt = app.take_attempt(browser, &query).ok_or_else(Refusal::no_such_sign_in)?;
-    // A fresh cookie, as the old one may have been planted by somebody who would then be signed in too.
+    let pending = app.take_pending(browser, &query).ok_or_else(Refusal::no_such_sign_in)?;
+    // A new cookie, because an attacker may have set the old one (session fixation).
     let user = random_text()?;
-    app.client.exchange_code(&owner(&user), attempt, &query).await?;
+    app.client.exchange_code(&owner(&user), pending, &query).await?;
     if let Some(before) = cookie(&headers, "user") {
-        // Nobody can reach that session any more. That it cannot be ended is no reason to fail.
+        // Its cookie is gone, so an error here changes nothing for the user.
         let _ = app.client.sign_out(&owner(before)).await;
     }
-    // On to an address without the code, which would stay in the browser's history.
+    // Keeps the code out of the browser's history.
     Ok((app.set_cookie("user", &user), Redirect::to("/")).into_response())
 }
 
 #[derive(serde::Deserialize)]
-struct Asked {
+struct ChatRequest {
     message: String,
 }
 
-/// Asks as the user of this cookie. Should the browser hang up, this future is dropped where it
-/// stands; a refresh that it waited for is finished and saved all the same.
+/// Asks as the user of this cookie. If the browser disconnects, this future is dropped; a refresh that was sent is
+/// still saved.
 async fn chat(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Json(asked): Json<Asked>,
+    Json(request): Json<ChatRequest>,
 ) -> Result<Json<serde_json::Value>, Refusal> {
-    // Without a cookie it is nobody's hash, and nobody is signed in.
+    // Without a cookie this is an owner without a session.
     let owner = owner(cookie(&headers, "user").unwrap_or_default());
     let question = Question {
         model: app.model(&owner).await?,
         max_tokens: 4_096,
         system: Some("You are a helpful assistant.".into()),
-        messages: vec![Message::user(asked.message)],
+        messages: vec![Message::user(request.message)],
         ..Question::default()
     };
     let response = app.client.chat(&owner, &question).await?.text().await?;
     Ok(Json(serde_json::json!({ "response": response })))
 }
 
-/// Ends the session, at the authorization server too where that can be done.
+/// Deletes the session, and revokes it at the authorization server if that has a revocation endpoint.
 async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
     if let Some(user) = cookie(&headers, "user") {
         app.client.sign_out(&owner(user)).await?;
@@ -201,9 +201,8 @@ async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
 }
 
 impl App {
-    /// The sign-in that this browser began and this query answers. It is taken out, so that it can
-    /// be answered once; any other answer leaves it where it is.
-    fn take_attempt(&self, browser: &str, query: &str) -> Option<AuthorizationRequest> {
+    /// Removes and returns the pending sign-in of this browser that the query answers. Other queries leave it pending.
+    fn take_pending(&self, browser: &str, query: &str) -> Option<AuthorizationRequest> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = |(whose, attempt): &(String, AuthorizationRequest)| {
             whose == browser && !matches!(attempt.judge(query), Verdict::NotOurs(_) | Verdict::Unclear(_))
@@ -212,7 +211,7 @@ impl App {
         pending.remove(at).map(|(_, attempt)| attempt)
     }
 
-    /// The configured model, else the first that this user may use.
+    /// The configured model, or the first that this user may use.
     async fn model(&self, owner: &str) -> Result<String, Refusal> {
         let provider = self.client.provider();
         if let Some(model) = &provider.api.model {
@@ -234,7 +233,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     sent.flat_map(|sent| sent.split("; ")).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// A value for a cookie that nobody can guess: 256 random bits.
+/// A value for a cookie: 256 random bits.
 fn random_text() -> Result<String, Refusal> {
     let mut bytes = [0; 32];
     SysRng.try_fill_bytes(&mut bytes).map_err(|_| Refusal::no_random_numbers())?;
@@ -245,13 +244,13 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whose session a cookie opens. Its hash, so that the database holds no cookie that could be used,
-/// and so that no cookie names the owner of the command line's sessions, which is the empty text.
+/// The owner of the session that a cookie opens: its hash, so that the database has no usable cookie, and no cookie can
+/// name the owner of the command line's sessions, which is the empty text.
 fn owner(cookie: &str) -> String {
     hex(&Sha256::digest(cookie))
 }
 
-/// What a browser is told when something cannot be done.
+/// An error as the browser gets it.
 struct Refusal {
     status: StatusCode,
     reason: &'static str,
@@ -288,7 +287,7 @@ impl<E: Into<Error>> From<E> for Refusal {
             (Error::Api(ApiError::Refused(_) | ApiError::AnswerCut { .. }), _) => StatusCode::BAD_GATEWAY,
             (_, ErrorClass::SignIn) => StatusCode::UNAUTHORIZED,
             (_, ErrorClass::Temporary) => StatusCode::SERVICE_UNAVAILABLE,
-            // What is wrong with this application is for its log, not for its users.
+            // A fault of this application is for its log, not for its users.
             _ => {
                 eprintln!("{error}");
                 let message = "something is wrong with this application".into();

@@ -12,7 +12,7 @@ pub enum ErrorClass {
     Configuration,
     /// The user has to sign in (again).
     SignIn,
-    /// The same call may succeed later.
+    /// A retry may succeed later.
     Temporary,
     /// Repeating the call does not help.
     Permanent,

@@ -330,8 +330,8 @@ mod tests {
         // Does not answer the TLS handshake.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
-        let told = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-        let heard = told.clone();
+        let calls = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let heard = calls.clone();
         let watched = Http::default().with_connecting(Arc::new(move |begun| {
             heard[usize::from(begun)].fetch_add(1, Ordering::Relaxed);
         }));
@@ -340,8 +340,8 @@ mod tests {
             let error = http.send(client, client.get(url.clone()).build().unwrap()).await.unwrap_err();
             assert_eq!(error, SendError::NotSent("no connection within 10 seconds".into()));
         }
-        let told = told.each_ref().map(|count| count.load(Ordering::Relaxed));
-        assert_eq!(told, [1, 1]);
+        let calls = calls.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(calls, [1, 1]);
     }
 
     #[test]

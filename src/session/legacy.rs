@@ -126,7 +126,7 @@ mod tests {
         SealedSessions::in_sqlite(store, Keystore::new(&home.join("key"), &home.join("state")))
     }
 
-    fn told(key: &SessionKey, stored: &StoredSession) -> Value {
+    fn as_json(key: &SessionKey, stored: &StoredSession) -> Value {
         let Session { binding, .. } = &stored.session;
         let SessionBinding { client_auth, token_url, revoke_url, api_url, .. } = binding;
         json!({
@@ -164,7 +164,7 @@ mod tests {
                 assert_eq!((failed.failure.status, failed.at, failed.reached), (Some(503), 1_761_575_400, true));
                 assert_eq!(failed.failure.retry_after, Some(Duration::from_secs(120)));
             }
-            all.push(told(&key, &stored));
+            all.push(as_json(&key, &stored));
         }
         all
     }

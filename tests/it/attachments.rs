@@ -85,7 +85,7 @@ fn a_pipe_is_read_to_its_end_or_until_it_is_too_much() {
     let written = |words: &[&str], bytes: Vec<u8>| {
         let child = nexus.command(words).spawn().unwrap();
         let pipe = nexus.path("pipe");
-        // Aside, as nobody may read it, and whoever does has enough at some time.
+        // On a thread, because the program may not read the pipe to its end.
         std::thread::spawn(move || drop(fs::write(pipe, bytes)));
         nexus.finish(child)
     };

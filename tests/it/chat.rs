@@ -447,7 +447,7 @@ fn a_model_that_was_named_is_the_one_that_is_asked() {
     nexus.configure(&crate::nexus::config(&sandbox, "model = 'gone'"));
     assert_eq!(nexus.run(&["chat", "x"]).code, Some(1));
     assert_eq!((sandbox.requests_to(Endpoint::Messages).len(), sandbox.counts().models), (2, 1));
-    // Nor is anybody asked again where there is nobody else to ask.
+    // There is no second request if the list has no other model.
     nexus.configure(&crate::nexus::config(&sandbox, ""));
     let gone = json!({ "type": "error", "error": { "type": "not_found_error", "message": "not here" } });
     sandbox.script(Endpoint::Messages, [Scripted::json(404, &gone)]);

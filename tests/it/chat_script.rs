@@ -356,7 +356,7 @@ fn a_signal_ends_it_and_what_was_told_stays_told() {
     ] {
         let gate = Gate::new();
         sandbox.script(Endpoint::Models, [Scripted::Wait(gate.clone())]);
-        // Whoever runs the tests may have them overhear it.
+        // The shell that runs the tests may ignore it.
         let heard = ["env".into(), "--default-signal=HUP".into()];
         let child = nexus.command_after(&heard, words).spawn().unwrap();
         block_on(gate.arrived(1));
@@ -443,7 +443,7 @@ fn a_silent_stdin_is_told_of_and_waited_for() {
     assert_eq!(sandbox.requests_to(Endpoint::Messages)[0].json()["messages"][0]["content"], "x\n\nlate");
 
     let never = started();
-    // Not INT: whoever runs these tests in the background has that ignored.
+    // Not INT, which shells ignore for background jobs.
     let killed = std::process::Command::new("kill").args(["-TERM", &never.id().to_string()]).status();
     assert!(killed.unwrap().success());
     use std::os::unix::process::ExitStatusExt as _;
@@ -453,7 +453,7 @@ fn a_silent_stdin_is_told_of_and_waited_for() {
 #[test]
 fn stdin_is_left_alone_where_that_is_wished() {
     let (sandbox, nexus) = signed_in();
-    // Nobody writes to this pipe and nobody closes it, which would keep any reader for ever.
+    // The pipe stays open without data, so reading it would never end.
     let child = nexus.command(&["chat", "x", "--no-stdin"]).stdin(std::process::Stdio::piped()).spawn();
     assert_eq!(child.unwrap().wait_with_output().unwrap().status.code(), Some(0));
     nexus.run_with(&["chat", "x", "--no-stdin"], "unread").ok();

@@ -189,7 +189,7 @@ fn a_history_that_cannot_be_kept_costs_no_answer() {
 fn the_history_never_delays_the_first_words() {
     let (_sandbox, nexus) = signed_in();
     nexus.run(&["chat", "--history", "x"]).ok();
-    // Somebody else writes, for as long as it pleases us.
+    // Another program holds the write lock.
     let other = Connection::open(nexus.path("data/history.db")).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let mut child = nexus.command(&["chat", "--history", "waiting"]).spawn().unwrap();

@@ -262,8 +262,8 @@ mod tests {
             (b"\xff\xd8\xff\xe0\0\x10JF", "it begins as image/jpeg and ends before its size"),
             (&png(8_001, 5), "it is 8001 x 5 pixels; the limit is 8000 per side"),
         ] {
-            let said = part(bytes).unwrap_err();
-            assert!(said.starts_with(&format!("cannot attach f: {why}")), "{said}, not {why}");
+            let message = part(bytes).unwrap_err();
+            assert!(message.starts_with(&format!("cannot attach f: {why}")), "{message}, not {why}");
         }
     }
 
@@ -275,8 +275,8 @@ mod tests {
             part(&image).map(drop)
         };
         assert_eq!(image(MAX_IMAGE / 4 * 3), Ok(()));
-        let said = "cannot attach f: it is 7.6 MiB, 10.1 MiB in base64; the limit for an image is 10 MiB";
-        assert_eq!(image(MAX_IMAGE / 4 * 3 + 1), Err(said.into()));
+        let message = "cannot attach f: it is 7.6 MiB, 10.1 MiB in base64; the limit for an image is 10 MiB";
+        assert_eq!(image(MAX_IMAGE / 4 * 3 + 1), Err(message.into()));
         assert_eq!((size(MIB), size(MIB + 1), size(0)), ("1 MiB".into(), "1.1 MiB".into(), "0 MiB".into()));
     }
 }

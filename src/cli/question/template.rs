@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn errors_name_what_is_wrong_and_the_nearest_name() {
         let file = "prompt = '{{lang}} {{tone}}'\n[vars]\ntone = 'kind'";
-        for (toml, given, said) in [
+        for (toml, given, message) in [
             (
                 file,
                 &[][..],
@@ -324,7 +324,7 @@ mod tests {
                  `vars` | fix that line",
             ),
         ] {
-            assert_eq!(template(toml, given).unwrap_err(), said);
+            assert_eq!(template(toml, given).unwrap_err(), message);
         }
         for wrong in ["x", "=x", "a b=x", "input=x", ""] {
             assert!(variable(wrong).is_err(), "{wrong}");
@@ -335,21 +335,24 @@ mod tests {
     fn a_name_leads_to_no_other_folder() {
         let folder = tempfile::tempdir().unwrap();
         let templates = folder.path().join("templates");
-        let said = |name: &str| {
+        let message = |name: &str| {
             let failure = load(name, &[], &templates).unwrap_err();
             format!("{failure} | {}", failure.hint()).replace(&*templates.to_string_lossy(), "DIR")
         };
         assert_eq!(
-            said("review"),
+            message("review"),
             "no template is called `review` in DIR; there are none | write DIR/review.toml, with `prompt = \"... {{input}}\"` in it"
         );
         fs::create_dir(&templates).unwrap();
         fs::write(folder.path().join("outside.toml"), "prompt = 'x'").unwrap();
         fs::write(templates.join("review.toml"), "prompt = 'x'").unwrap();
         fs::write(templates.join("notes.md"), "").unwrap();
-        assert_eq!(said("reveiw"), "no template is called `reveiw` in DIR; there are: review | did you mean `review`?");
+        assert_eq!(
+            message("reveiw"),
+            "no template is called `reveiw` in DIR; there are: review | did you mean `review`?"
+        );
         for name in ["../outside", "a/../../outside", "..\\outside", "", ".hidden"] {
-            assert!(said(name).starts_with("no template is called "), "{name}");
+            assert!(message(name).starts_with("no template is called "), "{name}");
         }
     }
 

@@ -18,8 +18,8 @@ pub(super) struct Job {
     pub(super) tries: u32,
 }
 
-/// A question that was asked.
-pub(super) struct Asked {
+/// What came of a question.
+pub(super) struct Outcome {
     pub(super) job: Job,
     pub(super) answer: AnswerState,
     /// Why there is no complete answer.
@@ -47,7 +47,7 @@ impl Job {
     }
 
     /// Asks, and waits for the complete answer.
-    pub(super) async fn ask(self, client: &Client) -> Asked {
+    pub(super) async fn ask(self, client: &Client) -> Outcome {
         let mut answer_state = AnswerState::default();
         let failure = match client.chat("", &self.question).await {
             Err(failure) => Some(failure),
@@ -70,7 +70,7 @@ impl Job {
                 failure
             }
         };
-        Asked { job: self, answer: answer_state, failure }
+        Outcome { job: self, answer: answer_state, failure }
     }
 }
 

@@ -31,7 +31,7 @@ mod progress;
 mod prompts;
 mod results;
 
-use asking::{Asked, Job, Meaning};
+use asking::{Job, Meaning, Outcome};
 use ledger::{Ledger, Standing};
 use pace::{Pace, Ticket, Turn};
 use progress::Progress;
@@ -159,7 +159,7 @@ struct Run<'a, Q> {
     noted_pause: Duration,
     /// Questions to be asked again.
     waiting: VecDeque<Job>,
-    in_flight: JoinSet<(Ticket, Asked)>,
+    in_flight: JoinSet<(Ticket, Outcome)>,
     results: &'a mut Results,
     progress: &'a Progress<'a>,
     context: &'a Context,
@@ -202,8 +202,8 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
             }
             tokio::select! {
                 Some(back) = self.in_flight.join_next() => {
-                    let (ticket, asked) = back.map_err(|_| CliError::System { message: "a question was abandoned".into() })?;
-                    self.handle(ticket, asked).await?;
+                    let (ticket, outcome) = back.map_err(|_| CliError::System { message: "a question was abandoned".into() })?;
+                    self.handle(ticket, outcome).await?;
                 }
                 line = lines.recv(), if next.is_none() && !ended => match line {
                     Some(Ok(line)) => next = self.prepare(line, ledger).await?,
@@ -248,9 +248,9 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
     }
 
     /// Handles the response to a question: writes its result, or asks it again later.
-    async fn handle(&mut self, ticket: Ticket, asked: Asked) -> Result<()> {
+    async fn handle(&mut self, ticket: Ticket, outcome: Outcome) -> Result<()> {
         let now = self.start.elapsed();
-        let Asked { mut job, answer, failure } = asked;
+        let Outcome { mut job, answer, failure } = outcome;
         let Some(failure) = failure else {
             self.pace.answered(ticket);
             self.failing_since = None;

@@ -170,8 +170,8 @@ fn read_members(mut members: Map<String, Value>) -> Result<Prompt, String> {
 
 /// The parser counts lines, too, and there is but one.
 fn in_column(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    let what = said.split(" at line ").next().unwrap_or_default();
+    let message = error.to_string();
+    let what = message.split(" at line ").next().unwrap_or_default();
     format!("{what} in column {}", error.column())
 }
 

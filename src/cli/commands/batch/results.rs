@@ -137,15 +137,15 @@ impl Results {
     /// The last message of a run that went through or had to stop.
     pub(super) fn summary(&self) -> String {
         let Tally { answered, answered_before, failed, cut_short, tokens_in, tokens_out, .. } = self.tally;
-        let mut said = format!("{} answered", lines(answered));
+        let mut summary = format!("{} answered", lines(answered));
         let also = [(answered_before, "already answered"), (failed, "failed"), (cut_short, "cut off by --max-tokens")];
         for (count, what) in also.into_iter().filter(|(count, _)| *count > 0) {
-            said += &format!(", {count} {what}");
+            summary += &format!(", {count} {what}");
         }
         if tokens_in + tokens_out > 0 {
-            said += &format!("; {tokens_in} tokens in, {tokens_out} out");
+            summary += &format!("; {tokens_in} tokens in, {tokens_out} out");
         }
-        said
+        summary
     }
 
     /// The last message of a run that was interrupted.

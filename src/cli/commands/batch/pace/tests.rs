@@ -73,7 +73,7 @@ impl Service {
 struct Run {
     answers: u32,
     throttled: u32,
-    /// The same after the first ten seconds.
+    /// Answers and 429s after the first ten seconds.
     late_answers: u32,
     late_throttled: u32,
     most_in_flight: usize,
