@@ -1,13 +1,13 @@
-//! Questions as plain values. Each dialect has its own words for them.
+//! The request as plain data. Each dialect encodes it in its own way.
 
 use serde_json::{Map, Value};
 
 use super::ordered::Ordered;
 
-/// The longest answer of [`Question::new`], in tokens. Every model that is served today can write as much.
+/// The maximum length of the answer of [`Question::new`], in tokens. Every current model supports it.
 const MAX_TOKENS: u32 = 8_192;
 
-/// A question, and what is wanted of the answer. A field that is not set is not sent: models refuse parameters they do
+/// A question, and the parameters of its answer. A field that is not set is not sent: models refuse parameters they do
 /// not know, and each generation knows others.
 ///
 /// ```
@@ -21,13 +21,13 @@ const MAX_TOKENS: u32 = 8_192;
 pub struct Question {
     /// The model's id.
     pub model: String,
-    /// The longest answer, in tokens.
+    /// The maximum length of the answer, in tokens.
     pub max_tokens: u32,
     /// The system prompt.
     pub system: Option<String>,
     /// The conversation so far. The last message is the user's.
     pub messages: Vec<Message>,
-    /// How randomly the model chooses its words, usually from 0 to 1.
+    /// The sampling temperature, usually from 0 to 1.
     pub temperature: Option<f32>,
     /// Texts that end the answer when the model writes one of them.
     pub stop_sequences: Vec<String>,
@@ -49,7 +49,7 @@ impl Question {
         Self { model: model.into(), max_tokens: MAX_TOKENS, messages: messages.into(), ..Self::default() }
     }
 
-    /// Sets the longest answer, in tokens.
+    /// Sets the maximum length of the answer, in tokens.
     #[must_use]
     pub fn with_max_tokens(self, max_tokens: u32) -> Self {
         Self { max_tokens, ..self }

@@ -274,11 +274,6 @@ impl Context {
         variable("BROWSER").is_some() || self.has_display()
     }
 
-    /// Text from elsewhere as printed to stdout: on a terminal, escape sequences in it are made visible.
-    pub(crate) fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.stdout_is_terminal() { clean::visible(text) } else { text.into() }
-    }
-
     /// All of stdin as text, unless it is a terminal.
     pub(crate) fn piped(&self) -> Result<Option<String>> {
         if self.stdin_is_terminal() { Ok(None) } else { stdin::text(write_stderr, "; --no-stdin ignores it").map(Some) }

@@ -23,7 +23,7 @@ pub enum Error {
     /// The API gave no answer.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// A sign-in brought no tokens.
+    /// A sign-in failed.
     #[error(transparent)]
     SignIn(#[from] SignInError),
     /// There is no usable session.

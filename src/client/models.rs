@@ -10,16 +10,16 @@ use crate::session::{Notice, Session, SessionError};
 use crate::store::StoreError;
 
 /// How long the list of models may take after a sign-in, when it is not needed yet.
-const MODELS_LIMIT: Duration = Duration::from_secs(5);
+const MODELS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long to wait for the session's lock. If another process holds it for longer, the list is not saved.
-const LOCK_LIMIT: Duration = Duration::from_secs(1);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much of the list is saved, in bytes of JSON. A session has a largest size, for which disk space is reserved.
-const LONGEST_LIST: usize = 64 * 1024;
+const MAX_LIST_BYTES: usize = 64 * 1024;
 
 impl Client {
-    /// Lists the models that this owner may use, newest first, and saves the list with the session.
+    /// Lists the models that this owner may use, in the API's own order, and saves the list with the session.
     /// Transient failures are retried as those of a question are, but the deadline decides only whether to retry.
     ///
     /// # Errors
@@ -56,22 +56,23 @@ impl Client {
         }
     }
 
-    /// Fetches and saves the list of models, in at most five seconds. Errors are ignored.
+    /// Requests the list of models, for at most five seconds, and saves it with the session. A failed request is ignored,
+    /// a failed save is a notice.
     pub async fn fetch_models(&self, owner: &str, session: &Session) {
         let Ok(api) = api::ApiClient::new(&self.http, self.provider()) else { return };
-        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_LIMIT, api.models(&session.access_token)).await {
+        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_TIMEOUT, api.models(&session.access_token)).await {
             self.try_save_models(owner, session.generation, &models).await;
         }
     }
 
     async fn try_save_models(&self, owner: &str, generation: i64, models: &[Model]) {
-        // The newest come first.
+        // The Messages API lists the newest first, so the oldest are dropped.
         let mut size = 0;
         let fit = models.iter().take_while(|model| {
             // In the sealed record, the list is a JSON string.
             let text = serde_json::to_string(model).and_then(|model| serde_json::to_string(&model));
             size += text.map_or(0, |text| text.len());
-            size < LONGEST_LIST
+            size < MAX_LIST_BYTES
         });
         let Ok(list) = serde_json::to_string(&fit.collect::<Vec<_>>()) else { return };
         if let Err(error) = self.save_models(owner, generation, list).await {
@@ -82,7 +83,7 @@ impl Client {
     /// Saves the list with the session that it was fetched with: after another sign-in it may be another account's.
     /// If another process has the lock, the list is not saved.
     async fn save_models(&self, owner: &str, generation: i64, list: String) -> std::result::Result<(), SessionError> {
-        let mut locked = match self.refresher.sessions.lock(&self.key(owner), LOCK_LIMIT).await {
+        let mut locked = match self.refresher.sessions.lock(&self.key(owner), LOCK_TIMEOUT).await {
             Err(SessionError::Store(StoreError::Busy { .. })) => return Ok(()),
             locked => locked?,
         };

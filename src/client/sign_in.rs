@@ -99,7 +99,7 @@ impl Client {
     }
 }
 
-/// A sign-in that needs only its tokens. It holds the lock of the owner's session.
+/// A sign-in that is ready for the token request. It holds the lock of the owner's session.
 pub(super) struct PreparedSignIn {
     client: Client,
     binding: SessionBinding,

@@ -62,13 +62,13 @@ fn a_conversation_says_which_files_it_did_not_keep_and_is_called_by_the_words() 
     let listed = nexus.run(&["history", "list", "--json"]).json();
     assert_eq!(listed["conversations"][0]["title"], "What is this?");
     let answer = |words| format!("You said: {words} (This is the nexus sandbox: no model is behind it.)\n");
-    let note = "note: 2 attachments of this conversation not saved; attach again with -a if needed\n";
+    let note = "note: 2 attachments of this conversation were not saved; attach again with -a if needed\n";
     assert_output!(nexus.run(&["chat", "-c", "And now?"]), 0, stdout: answer("And now?"), stderr: note);
     let output = nexus.run(&["chat", "-c", "-a", "picture.txt", "Here it is"]);
     assert_output!(output, 0, stdout: answer("[image]\nHere it is"), stderr: "");
 
     nexus.run(&["chat", "--history", "-a", "paper", "Sum up"]).ok();
-    let note = "note: 1 attachment of this conversation not saved; attach again with -a if needed\n";
+    let note = "note: 1 attachment of this conversation was not saved; attach again with -a if needed\n";
     assert_output!(nexus.run(&["chat", "-c", "Go on"]), 0, stdout: answer("Go on"), stderr: note);
     nexus.run(&["chat", "--history", "-a", "notes.png", "How much?"]).ok();
     assert_output!(nexus.run(&["chat", "-c", "Sure?"]), 0, stdout: answer("Sure?"), stderr: "");

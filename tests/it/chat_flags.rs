@@ -26,7 +26,7 @@ fn the_cost_is_told_where_it_is_asked_for() {
     let (sandbox, nexus) = signed_in();
     let output = nexus.run(&["chat", "x", "--usage"]);
     let line = output.stderr.strip_prefix("usage: 1 tokens in, 13 out; first text after ").unwrap();
-    let (first, all) = line.strip_suffix(" s\n").unwrap().split_once(" s, all after ").unwrap();
+    let (first, all) = line.strip_suffix(" s\n").unwrap().split_once(" s, complete after ").unwrap();
     let (first, all): (f64, f64) = (first.parse().unwrap(), all.parse().unwrap());
     assert!(first <= all, "{output}");
     assert_eq!(output.code, Some(0));

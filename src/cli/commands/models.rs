@@ -27,8 +27,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     match args.json {
         true => context.print_object(&json!({ "version": 1, "models": models }))?,
         false => {
-            let lines: String =
-                models.iter().map(|model| format!("{}\n", on_one_line(&context.shown(&model.id)))).collect();
+            let lines: String = models.iter().map(|model| format!("{}\n", on_one_line(&model.id))).collect();
             context.print(&lines)?;
         }
     }

@@ -1,4 +1,4 @@
-//! What is known of an answer, and the JSON objects that tell programs of it. `examples/schemas/` has their schemas.
+//! What is known of an answer, and its JSON object. `examples/schemas/` has the JSON Schemas.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub(crate) struct AnswerState {
     pub(crate) conversation: Option<String>,
 }
 
-/// The members of every answer, whether there is one or not.
+/// The JSON members of a result, with or without an answer.
 #[derive(Serialize)]
 pub(crate) struct AnswerObject<'a> {
     answer: Option<&'a str>,

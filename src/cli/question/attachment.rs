@@ -59,6 +59,9 @@ pub(crate) fn parts(files: &[PathBuf], prompt: &str, context: &Context) -> Resul
 /// # Errors
 /// [`CliError::Configuration`], naming the file and what is wrong with it.
 pub(crate) fn system_prompt(path: &Path, context: &Context) -> Result<String> {
+    if is_stdin(path) {
+        return Err(CliError::usage("chat", "--system-file cannot be stdin; use --system \"$(cat)\" instead"));
+    }
     let attached = Attached { path };
     let hint = "name a file of UTF-8 text";
     let text = attached
@@ -155,7 +158,7 @@ impl Attached<'_> {
                 let why = format!("it is {} x {} pixels; the limit is {MAX_SIDE} per side", found.width, found.height);
                 return Err(self.refused(why, "scale it down"));
             }
-            // The crate does not know every header of the other types; the API judges those.
+            // The crate does not know every header of the other types; the API checks those.
             Err(_) if matches!(media_type, "image/png" | "image/jpeg") => {
                 let why = format!("it begins as {media_type} and ends before its size");
                 return Err(self.refused(why, "copy or download it again"));

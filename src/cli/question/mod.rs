@@ -17,6 +17,10 @@ mod template;
 
 use template::{Filled, Template};
 
+/// The layout of a command's help with its examples before the usage.
+pub(crate) const HELP_TEMPLATE: &str =
+    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
 /// The flags that `nexus chat` and `nexus batch` share.
 #[derive(Debug, clap::Args)]
 pub(crate) struct QuestionArgs {
@@ -100,8 +104,9 @@ impl PromptFrame {
             (None, Some(path)) => Some(attachment::system_prompt(path, context)?),
             (None, None) => None,
         };
-        let named = template.as_ref().map_or((None, None), |template| (template.model.clone(), template.max_tokens));
-        let (model, max_tokens) = (args.model.clone().or(named.0), args.max_tokens.or(named.1));
+        let (model, max_tokens) =
+            template.as_ref().map_or((None, None), |template| (template.model.clone(), template.max_tokens));
+        let (model, max_tokens) = (args.model.clone().or(model), args.max_tokens.or(max_tokens));
         Ok(Self { template, system, model, max_tokens })
     }
 

@@ -81,7 +81,7 @@ pub(crate) fn is_unknown_model(error: &Error) -> bool {
 /// The question for the newest model of a list that is fetched again.
 ///
 /// # Errors
-/// `unknown`, if the list has no other model; [`ApiError::UnsupportedByModel`].
+/// `unknown` if the list cannot be fetched or has no other model; [`ApiError::UnsupportedByModel`].
 pub(crate) async fn with_newest(client: &Client, question: Question, unknown: Error) -> Result<Question> {
     let Ok(models) = client.models("", client.load("").await?).await else { return Err(unknown.into()) };
     let Some(model) = newest(&models).filter(|model| model.id != question.model) else { return Err(unknown.into()) };

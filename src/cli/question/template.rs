@@ -66,15 +66,16 @@ pub(super) fn variable(text: &str) -> std::result::Result<(String, String), Stri
 /// # Errors
 /// [`CliError::Configuration`], naming the template and what is wrong.
 pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Result<Template> {
-    // A path would lead to another folder.
+    // A path in the name could leave the folder.
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':']);
     let path = folder.join(format!("{name}.toml"));
-    let text = match if plain { read(&path) } else { Err(io::ErrorKind::NotFound.into()) } {
+    let text = if plain { read(&path) } else { Err(io::ErrorKind::NotFound.into()) };
+    let text = match text {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name, folder)),
         Err(error) => {
             let hint = "make it a readable file of UTF-8 text";
-            return Err(wrong(format!("{} cannot be read: {error}", path.display()), hint));
+            return Err(config_error(format!("{} cannot be read: {error}", path.display()), hint));
         }
     };
     let file: File = toml::from_str(&text).map_err(|error| {
@@ -82,10 +83,10 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
         let line = text.lines().nth(number).unwrap_or_default();
         let why =
             expected(line, error.message()).unwrap_or_else(|| format!(": {}", error.message().replace('\n', ", ")));
-        wrong(format!("{}, line {}{why}", path.display(), number + 1), "fix that line")
+        config_error(format!("{}, line {}{why}", path.display(), number + 1), "fix that line")
     })?;
     if file.max_tokens == Some(0) {
-        return Err(wrong(
+        return Err(config_error(
             format!("`max_tokens` in {} is 0", path.display()),
             "write the maximum length of an answer, in tokens",
         ));
@@ -151,19 +152,27 @@ fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> R
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(truth) => truth.to_string(),
-            _ => return Err(wrong(format!("`vars.{key}` in {} is not text", path.display()), "write it in quotes")),
+            _ => {
+                return Err(config_error(
+                    format!("`vars.{key}` in {} is not text", path.display()),
+                    "write it in quotes",
+                ));
+            }
         };
         values.insert(key.clone(), value);
     }
     if let Some(unused) = values.keys().find(|key| !wanted.contains(key.as_str())) {
         let message = format!("`vars.{unused}` in {} is not used: there is no {{{{{unused}}}}}", path.display());
-        return Err(wrong(message, did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "remove it".into())));
+        return Err(config_error(
+            message,
+            did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "remove it".into()),
+        ));
     }
     for (key, value) in given {
         if !wanted.contains(key.as_str()) {
             let has = if wanted.is_empty() { "none".into() } else { listed(wanted.iter().copied()) };
             let hint = did_you_mean(key, wanted.iter().copied()).unwrap_or_else(|| format!("see {}", path.display()));
-            return Err(wrong(format!("the template {name} has no variable `{key}`; it has: {has}"), hint));
+            return Err(config_error(format!("the template {name} has no variable `{key}`; it has: {has}"), hint));
         }
         values.insert(key.clone(), value.clone());
     }
@@ -171,7 +180,7 @@ fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> R
     if !missing.is_empty() {
         let flags: Vec<_> = missing.iter().map(|name| format!("--var {name}=...")).collect();
         let message = format!("the template {name} needs a value for: {}", listed(missing.iter().map(|name| **name)));
-        return Err(wrong(
+        return Err(config_error(
             message,
             format!("add {}, or a default under [vars] in {}", flags.join(" "), path.display()),
         ));
@@ -179,7 +188,7 @@ fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> R
     Ok(values)
 }
 
-fn wrong(message: String, hint: impl Into<String>) -> CliError {
+fn config_error(message: String, hint: impl Into<String>) -> CliError {
     CliError::Configuration { message, hint: hint.into() }
 }
 
@@ -197,7 +206,7 @@ fn unknown(name: &str, folder: &Path) -> CliError {
     let name = clean::clean(name);
     let folder = folder.display();
     let write = || format!("write {folder}/{name}.toml, with `prompt = \"... {{{{input}}}}\"` in it");
-    wrong(
+    config_error(
         format!("no template is called `{name}` in {folder}; {there}"),
         did_you_mean(&name, known()).unwrap_or_else(write),
     )
@@ -208,10 +217,10 @@ fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(is_of_name)
+    !text.is_empty() && text.chars().all(is_name_char)
 }
 
-fn is_of_name(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
@@ -222,7 +231,7 @@ fn next(text: &str, from: usize) -> Option<(usize, &str, usize)> {
     loop {
         let start = at + text[at..].find("{{")?;
         let inside = text[start + 2..].trim_start();
-        let (name, rest) = inside.split_at(inside.find(|c| !is_of_name(c)).unwrap_or(inside.len()));
+        let (name, rest) = inside.split_at(inside.find(|c| !is_name_char(c)).unwrap_or(inside.len()));
         if let Some(behind) = rest.trim_start().strip_prefix("}}").filter(|_| !name.is_empty()) {
             return Some((start, name, text.len() - behind.len()));
         }

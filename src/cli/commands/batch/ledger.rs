@@ -1,4 +1,4 @@
-//! The ids that were seen, and which of them have an answer. Each takes 24 bytes.
+//! The ids that were seen, and which of them have an answer.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,11 +1,11 @@
-//! `nexus batch`: a file of questions in, a file of answers out, as fast as the API allows.
+//! `nexus batch`: answers each line of a file, as fast as the API allows.
 //!
 //! [`prompts`] reads the lines, [`asking`] asks one question, [`pace`] learns how many the API takes, [`answers`] is the
 //! output file, [`results`] writes and counts the results, [`ledger`] knows which ids are done.
 //!
 //! No answer in the file is ever lost, not even by `kill -9`: a line is written by one call and never changed, and a
 //! file with earlier errors is replaced by a complete one. So the same command can be run until every line has its
-//! answer. In memory it needs 24 bytes per id.
+//! answer. In memory it keeps a hash of each id, some 50 bytes.
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::question::{PromptFrame, PromptInput, QuestionArgs, model};
+use crate::cli::question::{HELP_TEMPLATE, PromptFrame, PromptInput, QuestionArgs, model};
 use nexus::{Client, ErrorInfo as _, Question, RetryPolicy};
 
 mod answers;
@@ -39,10 +39,10 @@ use prompts::{Line, Lines, Prompt};
 use results::Results;
 
 /// How often the progress is drawn.
-const DRAWN_EVERY: Duration = Duration::from_millis(200);
+const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often the output file is synced to disk.
-const SYNCED_EVERY: Duration = Duration::from_secs(1);
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a pause must be for a note, if no progress is visible.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(10);
 /// Each line of the input is a JSON object with `id` and `prompt`, and optionally `system`, `model` and `max_tokens`. Each
 /// line of the output is the result for one id. Run again with the same --out, it asks only for what has no answer yet.
 #[derive(Debug, clap::Args)]
-#[command(before_help = EXAMPLES, help_template = TEMPLATE)]
+#[command(before_help = EXAMPLES, help_template = HELP_TEMPLATE)]
 pub(crate) struct Args {
     /// Input file; `-` is stdin
     #[arg(value_name = "FILE")]
@@ -78,8 +78,6 @@ Examples:
   jq -c '{id: .n, prompt: .text}' texts.jsonl | nexus batch - --out answers.jsonl
 ";
 
-const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
-
 /// Answers the lines of the input.
 ///
 /// # Errors
@@ -102,7 +100,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             Err(CliError::NoModel { .. }) => Vec::new(),
             models => models?,
         };
-        drop(session);
         let question = |line: Prompt| {
             let input = frame.input(line.prompt, |_| Ok(Vec::new()))?;
             let input = PromptInput {
@@ -172,7 +169,7 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
     /// An error that would fail every further question.
     async fn all(&mut self, mut lines: mpsc::Receiver<Result<Line>>, ledger: &mut Ledger) -> Result<()> {
         let (mut next, mut ended) = (None::<Job>, false);
-        let mut draw = interval(DRAWN_EVERY);
+        let mut draw = interval(DRAW_INTERVAL);
         draw.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut synced = self.start;
         loop {
@@ -202,7 +199,7 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
             }
             tokio::select! {
                 Some(back) = self.in_flight.join_next() => {
-                    let (ticket, outcome) = back.map_err(|_| CliError::System { message: "a question was abandoned".into() })?;
+                    let (ticket, outcome) = back.map_err(|_| CliError::System { message: "a request task failed".into() })?;
                     self.handle(ticket, outcome).await?;
                 }
                 line = lines.recv(), if next.is_none() && !ended => match line {
@@ -215,7 +212,7 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
                     let now = self.start.elapsed();
                     let pause = self.pace.paused_until(now).map(|until| until.saturating_sub(now));
                     self.progress.draw(self.results.tally(), pause);
-                    if at - synced >= SYNCED_EVERY {
+                    if at - synced >= SYNC_INTERVAL {
                         synced = at;
                         self.results.sync();
                     }
@@ -238,6 +235,7 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
             (Some(Standing::Answered), ..) => self.results.tally_mut().answered_before += 1,
             (Some(Standing::Repeated), ..) => self.results.tally_mut().repeated += 1,
             (_, id, Err(why)) => self.results.failed(id.as_ref(), &bad(why)).await?,
+            // A line without an id is an error, so it has no prompt.
             (_, None, Ok(_)) => {}
             (_, Some(id), Ok(prompt)) => match (self.question)(prompt) {
                 Ok(question) => return Ok(Some(Job::new(id, question))),
@@ -304,16 +302,16 @@ fn open(input: &Path, context: &Context) -> Result<(Box<dyn Read + Send>, Option
     }
     let opened = File::open(input).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
     match opened {
-        Ok((_, metadata)) if metadata.is_dir() => Err(misnamed(input, &io::ErrorKind::IsADirectory.into())),
+        Ok((_, metadata)) if metadata.is_dir() => Err(cannot_open(input, &io::ErrorKind::IsADirectory.into())),
         Ok((file, metadata)) => Ok((Box::new(file), Some(metadata))),
-        Err(error) => Err(misnamed(input, &error)),
+        Err(error) => Err(cannot_open(input, &error)),
     }
 }
 
 const HINT: &str = "name a file with one JSON object per line, or - for stdin";
 
 /// A file that cannot be opened is a usage error, as with every other file that an argument names.
-fn misnamed(input: &Path, error: &io::Error) -> CliError {
+fn cannot_open(input: &Path, error: &io::Error) -> CliError {
     let message = format!("the input cannot be read: {}: {error}", input.display());
     CliError::Usage { message, hint: HINT.into() }
 }
@@ -322,7 +320,7 @@ fn unreadable(input: &Path, error: &io::Error) -> CliError {
     CliError::File { path: input.to_owned(), reason: error.to_string(), hint: HINT.into() }
 }
 
-/// Reads the lines on their own thread, as they are needed, so that a slow writer of a pipe holds nothing up.
+/// Reads the lines on their own thread, as they are needed, so that a slow pipe does not block requests.
 fn read(input: Box<dyn Read + Send>, path: &Path) -> Result<mpsc::Receiver<Result<Line>>> {
     let (send, receive) = mpsc::channel(4);
     let path = path.to_owned();

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::sink::OutputFormat;
-use crate::cli::question::QuestionArgs;
+use crate::cli::question::{HELP_TEMPLATE, QuestionArgs};
 
-/// Three typical uses, at the top of `nexus chat --help`.
 const EXAMPLES: &str = "\
 Examples:
   nexus chat \"why does this fail?\" < build.log
@@ -13,11 +12,9 @@ Examples:
   nexus chat                 (a conversation, at a terminal)
 ";
 
-const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
-
 /// Ask a question and stream the answer
 #[derive(Debug, clap::Args)]
-#[command(before_help = EXAMPLES, help_template = TEMPLATE)]
+#[command(before_help = EXAMPLES, help_template = HELP_TEMPLATE)]
 pub(crate) struct Args {
     /// The question; its words are joined by spaces, `-` alone reads it from stdin
     ///

@@ -94,17 +94,17 @@ async fn answer(
     signals: &mut Signals,
 ) -> Result<()> {
     chat.reset();
-    let (model, system) = (chat.model.clone(), chat.system.clone());
     let asking = async {
         let session = client.load("").await?;
         let input = frame.input(question.to_owned(), |_| Ok(Vec::new()))?;
-        chat.ask(PromptInput { model: model.clone(), system: system.clone(), ..input }, client, session).await
+        // The slash commands change both, so the flags no longer apply.
+        let (model, system) = (chat.model.clone(), chat.system.clone());
+        chat.ask(PromptInput { model, system, ..input }, client, session).await
     };
     let done = tokio::select! {
         done = asking => done,
         signal = signals.next() => Err(signal.into()),
     };
-    (chat.model, chat.system) = (model, system);
     let Err(error) = chat.end(done).await else { return Ok(()) };
     match error {
         CliError::Interrupted(Interrupted::CTRL_C) => {

@@ -30,7 +30,7 @@ use sink::Sink;
 use usage::Stopwatch;
 
 /// How long an answer may pause before a note says so.
-const SILENCE: Duration = Duration::from_secs(20);
+const NOTE_AFTER: Duration = Duration::from_secs(20);
 
 /// Asks a question, or holds a conversation.
 ///
@@ -102,7 +102,7 @@ impl<'a> Chat<'a> {
         Ok((input, client, session))
     }
 
-    /// The client of the provider, and with `--continue` or `--conversation` the conversation that goes on.
+    /// The client of the provider, and with `--continue` or `--conversation` the conversation that is continued.
     fn connect(&mut self) -> Result<Client> {
         let resumed = Resumed::find(self.args, self.context)?;
         let provider = self.args.question.provider.as_deref().or(resumed.as_ref().map(Resumed::provider));
@@ -124,8 +124,8 @@ impl<'a> Chat<'a> {
 
     /// Asks, and streams the answer into the sink.
     async fn ask(&mut self, mut input: PromptInput, client: &Client, session: Session) -> Result<()> {
-        input.model = input.model.or(self.model.take());
-        input.system = input.system.or(self.system.take());
+        input.model = input.model.or_else(|| self.model.clone());
+        input.system = input.system.or_else(|| self.system.clone());
         let named = input.model.is_some() || client.provider().api.model.is_some();
         let mut question = self.question(input, client, &session).await?;
         self.recorder.ask(&mut question, &client.provider().name);
@@ -208,18 +208,18 @@ impl<'a> Chat<'a> {
         tokio::select! {
             biased;
             next = &mut next => return Ok(next?),
-            () = tokio::time::sleep(SILENCE) => {}
+            () = tokio::time::sleep(NOTE_AFTER) => {}
         }
         self.noted_silence = true;
         self.context.say(&format!(
             "{new_line}note: no text for {} seconds; the answer is given up after {} seconds without any data",
-            SILENCE.as_secs(),
+            NOTE_AFTER.as_secs(),
             api::SILENCE.as_secs(),
         ));
         Ok(next.await?)
     }
 
-    /// Saves what came of a question and ends its output.
+    /// Saves the answer and finishes its output.
     ///
     /// # Errors
     /// The error in `done`, or a stdout that cannot be written.
@@ -240,11 +240,11 @@ impl<'a> Chat<'a> {
     fn fail(&mut self, error: CliError) -> Done {
         self.sink.hide_progress();
         self.answer.conversation = self.recorder.known_id();
-        self.sink.fail_at_once(&self.answer, &error);
+        self.sink.fail_blocking(&self.answer, &error);
         self.conclude(Err(error))
     }
 
-    /// Prints what is to be said about the answer besides the answer.
+    /// Prints the usage and the notes on the answer to stderr.
     fn conclude(&self, done: Result<()>) -> Done {
         let meta = &self.answer.meta;
         if let Some(stopwatch) = &self.stopwatch
@@ -278,10 +278,10 @@ impl<'a> Chat<'a> {
 
 /// The JSON object of a usage error, if the command line asks for JSON.
 pub(crate) fn usage_error(format: OutputFormat, error: &CliError) -> String {
-    sink::last_object(format, &AnswerState::default(), Some(&json::object(error)))
+    sink::final_object(format, &AnswerState::default(), Some(&json::object(error)))
 }
 
-/// Shows what is waited for, if a terminal shows it.
+/// A callback that shows the status. None if the status is not shown.
 fn progress(waiting_for: &'static str, client: &Client, context: &Context) -> Option<ProgressFn> {
     if !context.shows_progress() {
         return None;

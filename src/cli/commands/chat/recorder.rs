@@ -103,8 +103,11 @@ impl Recorder {
         }
         let missing = missing_attachments(&turns);
         if missing > 0 && args.attach.is_empty() {
-            let files = if missing == 1 { "1 attachment".into() } else { format!("{missing} attachments") };
-            context.note(&format!("{files} of this conversation not saved; attach again with -a if needed"));
+            let files = match missing {
+                1 => "1 attachment of this conversation was".into(),
+                many => format!("{many} attachments of this conversation were"),
+            };
+            context.note(&format!("{files} not saved; attach again with -a if needed"));
         }
         Ok(Self {
             history: Some(history),

@@ -23,7 +23,7 @@ impl Stopwatch {
     /// The line that `--usage` prints.
     pub(super) fn line(&self, usage: &Usage) -> String {
         let first = self.first.map(|first| format!("first text after {}, ", seconds(first))).unwrap_or_default();
-        format!("usage: {}; {first}all after {}", tokens(usage), seconds(self.started.elapsed()))
+        format!("usage: {}; {first}complete after {}", tokens(usage), seconds(self.started.elapsed()))
     }
 }
 
@@ -32,9 +32,11 @@ fn tokens(usage: &Usage) -> String {
     // The API's input tokens exclude those of the cache.
     let cached = [(usage.cache_read_input_tokens, "from"), (usage.cache_creation_input_tokens, "to")]
         .into_iter()
-        .filter_map(|(count, way)| count.filter(|count| *count > 0).map(|count| format!(" + {count} {way} the cache")))
-        .collect::<String>();
-    format!("{}{cached} tokens in, {} out", count(usage.input_tokens), count(usage.output_tokens))
+        .filter_map(|(count, way)| count.filter(|count| *count > 0).map(|count| format!("{count} {way} the cache")))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let cached = if cached.is_empty() { cached } else { format!(" (+ {cached})") };
+    format!("{} tokens in{cached}, {} out", count(usage.input_tokens), count(usage.output_tokens))
 }
 
 fn seconds(span: Duration) -> String {
@@ -46,18 +48,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_told_as_far_as_they_are_known() {
+    fn unknown_token_counts_are_question_marks() {
         let usage = Usage { input_tokens: Some(12), output_tokens: Some(34), ..Usage::default() };
         assert_eq!(tokens(&usage), "12 tokens in, 34 out");
         assert_eq!(tokens(&Usage::default()), "? tokens in, ? out");
         let cached = Usage { cache_read_input_tokens: Some(800), cache_creation_input_tokens: Some(0), ..usage };
-        assert_eq!(tokens(&cached), "12 + 800 from the cache tokens in, 34 out");
+        assert_eq!(tokens(&cached), "12 tokens in (+ 800 from the cache), 34 out");
         let both = Usage { cache_creation_input_tokens: Some(5), ..cached };
-        assert_eq!(tokens(&both), "12 + 800 from the cache + 5 to the cache tokens in, 34 out");
+        assert_eq!(tokens(&both), "12 tokens in (+ 800 from the cache, 5 to the cache), 34 out");
     }
 
     #[test]
-    fn times_are_told_to_the_hundredth() {
+    fn times_have_two_decimals() {
         assert_eq!(seconds(Duration::from_millis(412)), "0.41 s");
         assert_eq!(seconds(Duration::from_secs(61)), "61.00 s");
     }

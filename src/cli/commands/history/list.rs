@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         .iter()
         .map(|(conversation, _)| {
             let at = time::listed(conversation.updated_at, context.stdout_is_terminal());
-            format!("{}  {at}  {}\n", conversation.id, context.shown(&conversation.title))
+            format!("{}  {at}  {}\n", conversation.id, conversation.title)
         })
         .collect();
     context.print(&lines)?;

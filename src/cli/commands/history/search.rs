@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
                 Role::Assistant => "answer",
             };
             let at = time::listed(found.at, context.stdout_is_terminal());
-            format!("{}  {at}  {speaker}: {}\n", found.conversation.id, context.shown(&found.excerpt))
+            format!("{}  {at}  {speaker}: {}\n", found.conversation.id, found.excerpt)
         })
         .collect();
     context.print(&lines)?;

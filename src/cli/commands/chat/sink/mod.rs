@@ -29,7 +29,7 @@ pub(crate) enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// The format that the arguments ask for, for arguments that cannot be parsed.
+    /// The output format of a command line that clap has rejected.
     pub(crate) fn guess<'a>(arguments: impl Iterator<Item = &'a str>) -> Self {
         let mut format = Self::Text;
         let mut named = false;
@@ -168,7 +168,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Writes an error. If stdout cannot be written, stderr and the exit code have to do.
+    /// Writes an error. A failed write is ignored, because the error is also on stderr and in the exit code.
     pub(super) async fn fail(&self, answer: &AnswerState, error: &CliError) {
         let _ = self.context.send_json(&self.last(answer, Some(error))).await;
     }
@@ -186,21 +186,23 @@ impl<'a> Sink<'a> {
     }
 
     /// Writes an error outside of a runtime.
-    pub(super) fn fail_at_once(&self, answer: &AnswerState, error: &CliError) {
+    pub(super) fn fail_blocking(&self, answer: &AnswerState, error: &CliError) {
         let _ = self.context.print_json(&self.last(answer, Some(error)));
     }
 
     fn last(&self, answer: &AnswerState, error: Option<&CliError>) -> String {
         let format = match &self.kind {
+            // There is no last object if stdout cannot be written.
             _ if matches!(error, Some(CliError::Stdout(_))) => OutputFormat::Text,
             Kind::Text(_) => OutputFormat::Text,
             Kind::Json => OutputFormat::Json,
             Kind::StreamJson(_) => OutputFormat::StreamJson,
         };
-        last_object(format, answer, error.map(json::object).as_ref())
+        final_object(format, answer, error.map(json::object).as_ref())
     }
 
-    /// Why the answer stopped early. The JSON formats have the reason itself, so they get only a note on a flag.
+    /// Why the answer stopped early. The JSON formats have `stop_reason`, so only `max_tokens`, which a flag changes, gets
+    /// a note there.
     pub(super) fn stop_note(&self, stop_reason: &str) -> Option<String> {
         match (stop_reason, &self.kind) {
             ("max_tokens", _) => Some("it reached --max-tokens".into()),
@@ -213,7 +215,7 @@ impl<'a> Sink<'a> {
 }
 
 /// The last object of an answer, on a line of its own. Empty for text.
-pub(super) fn last_object(format: OutputFormat, answer: &AnswerState, error: Option<&Value>) -> String {
+pub(super) fn final_object(format: OutputFormat, answer: &AnswerState, error: Option<&Value>) -> String {
     #[derive(Serialize)]
     struct Last<'a> {
         version: u8,

@@ -38,7 +38,7 @@ impl StreamJsonSink<'_> {
             let error = json::object(&retry.error.clone().into());
             let members =
                 json!({ "retry": retry.number, "of": retry.of, "wait": retry.wait.as_secs_f64(), "error": error });
-            // If stdout cannot be written, the next object finds out.
+            // A write error is reported by the next write.
             let _ = context.print_json(&line("retry", members));
         })
     }
