@@ -86,25 +86,25 @@ impl Stage {
     fn sign_in(&self) -> Result<()> {
         let mut start = self.nexus(&["oauth", "start", "--no-browser", "--timeout", "30s"]);
         let mut start = start.stderr(Stdio::piped()).spawn().context("starting nexus")?;
-        let mut said = String::new();
-        let approved = self.approve(start.stderr.take().context("its stderr")?, &mut said);
+        let mut message = String::new();
+        let approved = self.approve(start.stderr.take().context("its stderr")?, &mut message);
         if approved.is_err() {
             start.kill()?;
         }
         let status = start.wait()?;
-        approved.with_context(|| format!("approving what nexus asked for:\n{said}"))?;
-        ensure!(status.success(), "nexus oauth start failed:\n{said}");
+        approved.with_context(|| format!("approving what nexus asked for:\n{message}"))?;
+        ensure!(status.success(), "nexus oauth start failed:\n{message}");
         Ok(())
     }
 
     /// Reads the output of `nexus oauth start` to its end. When the authorization URL appears,
     /// approves and follows the redirect, as the browser would.
-    fn approve(&self, stderr: ChildStderr, said: &mut String) -> Result<()> {
+    fn approve(&self, stderr: ChildStderr, message: &mut String) -> Result<()> {
         let authorize = self.sandbox.url(Endpoint::Authorize);
         let mut browser = None;
         for line in BufReader::new(stderr).lines() {
             let line = line?;
-            *said += &format!("{line}\n");
+            *message += &format!("{line}\n");
             if line.starts_with(&authorize) {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 let back = runtime.block_on(Sandbox::approve(&line))?;

@@ -73,7 +73,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'Maxi
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Provider of config.toml to use' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'Number of retries after transient failures' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Attach a file, recognised by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Attach a file, recognized by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'Effort to put into the answer' -r -f -a "low\t''
 medium\t''
 high\t''
@@ -91,7 +91,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -s c -l continue -d 'C
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l history -d 'Save to the history even if stdout is not a terminal'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-history -d 'Do not save to the history'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l json -d 'Alias for --output json'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Do not render Markdown; piped output never is rendered'
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Do not render Markdown (piped output is never rendered)'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Print tokens and time to stderr'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'

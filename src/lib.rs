@@ -114,7 +114,7 @@ pub use provider::{Api, ClientAuth, Dialect, Encoding, OAuthClient, ProviderConf
 #[doc(inline)]
 pub use secret::{AccessToken, AuthorizationCode, ClientSecret, Secret};
 #[doc(inline)]
-pub use session::key::{KeyBackend, KeyConfig, KeyError, Keystore, PassphraseSource};
+pub use session::key::{KeyBackend, KeyConfig, KeyError, KeyLocation, Keystore, Moved, PassphraseSource};
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding, SessionError};
 pub use time::now;
@@ -146,13 +146,10 @@ pub mod internal {
         pub use crate::provider::{BUILT_IN, endpoint_url, host};
     }
     pub mod secret {
-        pub use crate::secret::{RefreshToken, VARIABLES, Verifier};
+        pub use crate::secret::{RefreshToken, Verifier};
     }
     pub mod session {
         pub use crate::session::{PendingSaves, SealError, StoreTime};
-        pub mod key {
-            pub use crate::session::key::{KeyLocation, Moved};
-        }
     }
     #[cfg(feature = "sqlite")]
     pub mod store {

@@ -56,9 +56,6 @@ pub type ClientSecret = Secret<kind::Client>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 
-/// The environment variables that contain secrets. Child processes do not inherit them.
-pub const VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
-
 impl<K> Secret<K> {
     /// Wraps a text. Only [`expose`](Self::expose) returns it.
     pub fn new(text: String) -> Self {

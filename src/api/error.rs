@@ -177,8 +177,8 @@ impl ErrorInfo for ApiError {
             Self::Declined { .. } => "refusal",
             Self::ContextFull => "context_exceeded",
             Self::TooLong { .. } => "too_long",
-            Self::InvalidResponse { .. } => "nonsense",
-            Self::DeadlineExceeded { .. } => "overdue",
+            Self::InvalidResponse { .. } => "invalid_response",
+            Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Http(error) => error.code(),
         }
     }
@@ -190,14 +190,13 @@ impl ErrorInfo for ApiError {
             Self::TokenRejected { .. } => ErrorClass::SignIn,
             Self::Refused(refusal) if refusal.is_unauthorized() => ErrorClass::SignIn,
             Self::Refused(refusal) if refusal.is_temporary() => ErrorClass::Temporary,
-            Self::DeadlineExceeded { .. } => ErrorClass::Temporary,
+            Self::DeadlineExceeded { .. } | Self::AnswerCut { .. } => ErrorClass::Temporary,
             Self::Http(error) => error.class(),
             Self::UnusableToken
             | Self::UnwritableQuestion { .. }
             | Self::NoModelList { .. }
             | Self::NoSuchModel { .. }
             | Self::Refused(_)
-            | Self::AnswerCut { .. }
             | Self::Declined { .. }
             | Self::ContextFull
             | Self::TooLong { .. }

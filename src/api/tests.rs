@@ -319,13 +319,13 @@ async fn a_message_in_one_piece_is_an_answer_too() {
 
 #[tokio::test]
 async fn another_kind_of_content_is_nonsense() {
-    for (headers, said) in [
+    for (headers, expected) in [
         ("content-type: text/html; charset=utf-8\r\n", "with text/html instead of JSON or events: Sign in, (secret)"),
         ("", "without a content type: Sign in, (secret)"),
     ] {
         let (_, ending) = chat_with(reply("200 OK", headers, "<html><title>Sign in, sk-token</title>")).await;
         let Err(ApiError::InvalidResponse { description: what, .. }) = ending else { panic!("{ending:?}") };
-        assert_eq!(what, said);
+        assert_eq!(what, expected);
     }
 }
 

@@ -8,13 +8,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::config::{self, Configured};
-use crate::cli::environment::variable;
+use crate::cli::environment::{SECRET_VARIABLES, variable};
 use crate::cli::error::{CliError, Result, run_start, set_providers};
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
 use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
-use nexus::internal::secret;
 use nexus::internal::session::PendingSaves;
 use nexus::{Client, EarlierSession, Folders, KeyBackend, KeyConfig, Notice, NoticeFn, SealedSessions, Session};
 
@@ -302,7 +301,7 @@ impl Context {
             None => return false,
         };
         commands.into_iter().any(|mut command| {
-            for name in secret::VARIABLES {
+            for name in SECRET_VARIABLES {
                 command.env_remove(name);
             }
             // Ctrl-C must not close the browser.

@@ -46,6 +46,13 @@ pub(crate) enum Command {
     /// build.log`. Without a question, a conversation starts on a terminal.
     Chat(Deferred<chat::Args>),
     /// Answer every line of a file, as fast as the API allows
+    ///
+    /// Each line of the input is a JSON object with `id` and `prompt`, and optionally `system`, `model` and
+    /// `max_tokens`. Each line of the output is the result for one id. With --out, running the same command
+    /// again asks only the lines that have no answer yet.
+    ///
+    /// A rate limit slows the batch down and does not count as a retry. If nothing but transient failures
+    /// arrives for the time of --deadline, the batch ends.
     Batch(Deferred<batch::Args>),
     /// List, show, search, export and delete saved conversations
     #[command(subcommand)]

@@ -24,7 +24,7 @@ impl Client {
 
     /// Finishes a sign-in with the query that came to the redirect URI, and saves the session of this owner. An earlier
     /// session of the owner is replaced. It is revoked if that is sure not to revoke the new one
-    /// ([`Session::is_apart_from`], [`provider::ProviderConfig::revoke_replaced`]).
+    /// ([`Session::is_apart_from`], [`ProviderConfig::revoke_replaced`](crate::ProviderConfig::revoke_replaced)).
     ///
     /// The request is consumed even if this fails. To keep it when a query does not answer it, call
     /// [`AuthorizationRequest::judge`] first.

@@ -27,7 +27,7 @@ async fn say(port: u16, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
     // A server that has had enough may hang up before the last byte.
     let _ = stream.write_all(bytes).await;
-    hear(stream).await
+    response(stream).await
 }
 
 /// What hangs has failed.
@@ -35,7 +35,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.expect("in time")
 }
 
-async fn hear(mut stream: TcpStream) -> String {
+async fn response(mut stream: TcpStream) -> String {
     let mut heard = Vec::new();
     let _ = stream.read_to_end(&mut heard).await;
     String::from_utf8_lossy(&heard).into_owned()
@@ -49,7 +49,7 @@ async fn localhost_is_both_families_on_one_port() {
     for host in ["127.0.0.1", "::1"].iter().take(if both { 2 } else { 1 }) {
         let mut stream = TcpStream::connect((*host, port)).await.expect(host);
         stream.write_all(GENUINE.as_bytes()).await.expect("sends");
-        let heard = hear(stream).await;
+        let heard = response(stream).await;
         assert!(heard.starts_with("HTTP/1.1 200 OK"), "{host}: {heard}");
         assert!(heard.contains("connection: close"), "{heard}");
         assert!(heard.ends_with("here"), "{heard}");
@@ -102,7 +102,7 @@ async fn silent_connections_do_not_keep_out_one_that_speaks() {
     assert_eq!(in_time(oldest.read(&mut [0; 1])).await.unwrap_or(0), 0);
     let mut newest = silent.pop().expect("one left");
     newest.write_all(GENUINE.as_bytes()).await.expect("sends");
-    assert!(in_time(hear(newest)).await.ends_with("here"));
+    assert!(in_time(response(newest)).await.ends_with("here"));
 }
 
 #[tokio::test]

@@ -210,7 +210,7 @@ impl ErrorInfo for SignInError {
             Self::PortTaken { .. } => "port_taken",
             Self::WrongAnswer { .. } => "usage",
             Self::ReservedParameter { .. } => "configuration",
-            Self::InvalidResponse { .. } => "nonsense",
+            Self::InvalidResponse { .. } => "invalid_response",
             Self::System { .. } => "system",
             Self::Http(error) => error.code(),
             Self::Provider(error) => error.code(),

@@ -34,13 +34,13 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
                 Some(account) => format!("Signed in as <strong>{}</strong>.", escape(&clean(account))),
                 None => "The session was saved.".into(),
             };
-            let body = format!("<p>{who}</p>\n<p>You can close this tab and return to the terminal.</p>");
+            let body = format!("<p>{who}</p>\n<p>You can close this tab.</p>");
             Page { title: "Signed in", tone: Tone::Done, label: "", body, foot: FOOT }
         }
         Outcome::Failed { message, next_step } => {
             let body = format!(
                 "<dl>\n<div><dt>What happened</dt><dd>{}</dd></div>\n<div class=\"way-out\"><dt>What to do \
-                 next</dt><dd>{}</dd></div>\n</dl>\n<p>The terminal shows this message too. You can close this tab.</p>",
+                 next</dt><dd>{}</dd></div>\n</dl>\n<p>You can close this tab.</p>",
                 sentence(&visible(message)),
                 sentence(&visible(next_step)),
             );
@@ -65,8 +65,7 @@ pub(super) fn outcome_text(outcome: &Outcome) -> Response<Full<Bytes>> {
 /// The page for a query that does not answer the authorization request.
 pub(super) fn not_ours(why: &str) -> Response<Full<Bytes>> {
     let body = format!(
-        "<p>{}. It was ignored.</p>\n<p>This may be an old tab. Use the newest one, or open the URL in the terminal \
-         again.</p>",
+        "<p>{}. It was ignored.</p>\n<p>This may be an old tab. Use the newest one, or start the sign-in again.</p>",
         sentence(&capitalized(why)),
     );
     let page = Page { title: "Not this sign-in", tone: Tone::Notice, label: "", body, foot: FOOT };

@@ -97,8 +97,8 @@ impl ErrorInfo for TokenError {
         match self {
             Self::NotSent(error) => error.code(),
             Self::Unreachable(_) => "unreachable",
-            Self::ResponseLost { .. } | Self::InvalidResponse(_) => "nonsense",
-            Self::TimedOut(_) => "overdue",
+            Self::ResponseLost { .. } | Self::InvalidResponse(_) => "invalid_response",
+            Self::TimedOut(_) => "deadline_exceeded",
             Self::Refused { error, .. } if is_client_error(error) => "invalid_client",
             Self::Refused { .. } => "token_refused",
         }

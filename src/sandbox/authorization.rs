@@ -10,7 +10,7 @@ use super::request::only;
 use super::{Issuer, RecordedRequest, State};
 use crate::loopback::page::{self, Page, Tone, capitalized, escape};
 
-const LABEL: &str = "Sandbox: part of nexus demo, not a real account";
+const LABEL: &str = "Sandbox: not a real account";
 const FOOT: &str = "This page is served on this machine. It asks for no password and sends nothing elsewhere.";
 const DENIED: &str = "the user denied the request";
 

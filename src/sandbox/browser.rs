@@ -38,7 +38,7 @@ pub enum BrowserError {
 impl ErrorInfo for BrowserError {
     fn code(&self) -> &'static str {
         match self {
-            Self::UnexpectedPage { .. } => "nonsense",
+            Self::UnexpectedPage { .. } => "invalid_response",
             Self::InvalidUrl { .. } => "usage",
             Self::Http(error) => error.code(),
         }

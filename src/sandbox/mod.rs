@@ -337,7 +337,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Option<Respo
             gate.pass().await;
             done()
         }
-        Scripted::Held(gate) => {
+        Scripted::Paused(gate) => {
             let reply = done();
             gate.pass().await;
             reply

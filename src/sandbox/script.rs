@@ -23,7 +23,7 @@ pub enum Scripted {
     /// Normally, but only once the gate is open.
     Wait(Gate),
     /// At once, but the response is sent only once the gate is open.
-    Held(Gate),
+    Paused(Gate),
     /// Normally, but the connection is closed without the response.
     Lose,
     /// Not at all: the connection stays open.

@@ -30,14 +30,14 @@ fn authorize_url(sandbox: &Sandbox, change: &[(&str, &str)]) -> String {
     url::Url::parse_with_params(&sandbox.url(Endpoint::Authorize), parameters).expect("a URL").into()
 }
 
-fn said(location: &str, name: &str) -> Option<String> {
+fn message(location: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(location).expect("a URL");
     url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
 async fn code(sandbox: &Sandbox) -> String {
     let location = Sandbox::approve(&authorize_url(sandbox, &[])).await.expect("approved");
-    said(&location, "code").expect("a code")
+    message(&location, "code").expect("a code")
 }
 
 struct Got {
@@ -115,9 +115,9 @@ async fn an_approval_becomes_tokens_and_a_denial_does_not() {
     let sandbox = sandbox().await;
     let location = Sandbox::approve(&authorize_url(&sandbox, &[])).await.expect("approved");
     assert!(location.starts_with("http://127.0.0.1:4711/callback?code=sandbox-code-"), "{location}");
-    assert_eq!(said(&location, "state").as_deref(), Some("s&t"));
-    assert_eq!(said(&location, "iss"), Some(sandbox.origin()));
-    let tokens = exchange(&sandbox, &said(&location, "code").expect("a code"), &[]).await;
+    assert_eq!(message(&location, "state").as_deref(), Some("s&t"));
+    assert_eq!(message(&location, "iss"), Some(sandbox.origin()));
+    let tokens = exchange(&sandbox, &message(&location, "code").expect("a code"), &[]).await;
     assert_eq!(tokens.status, 200);
     assert_eq!(tokens.headers["cache-control"], "no-store");
     assert!(text(&tokens, "access_token").starts_with("sandbox-access-"));
@@ -128,8 +128,8 @@ async fn an_approval_becomes_tokens_and_a_denial_does_not() {
     }
 
     let location = Sandbox::deny(&authorize_url(&sandbox, &[])).await.expect("denied");
-    assert_eq!(said(&location, "error").as_deref(), Some("access_denied"));
-    assert_eq!(said(&location, "state").as_deref(), Some("s&t"));
+    assert_eq!(message(&location, "error").as_deref(), Some("access_denied"));
+    assert_eq!(message(&location, "state").as_deref(), Some("s&t"));
 }
 
 #[tokio::test]
@@ -154,12 +154,12 @@ async fn authorization_requests_are_read_strictly() {
         (("state", ""), "invalid_request"),
     ] {
         let location = Sandbox::approve(&authorize_url(&sandbox, &[change])).await.expect("led back");
-        assert_eq!(said(&location, "error").as_deref(), Some(error), "{change:?}");
+        assert_eq!(message(&location, "error").as_deref(), Some(error), "{change:?}");
     }
     sandbox.change(|settings| settings.scopes = Some(vec!["model.read".into()]));
     let location =
         Sandbox::approve(&authorize_url(&sandbox, &[("scope", "model.read admin")])).await.expect("led back");
-    assert_eq!(said(&location, "error").as_deref(), Some("invalid_scope"));
+    assert_eq!(message(&location, "error").as_deref(), Some("invalid_scope"));
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_ticket_decides_once() {
     let http = Http::default();
     let client = http.client(&url).expect("a client");
     let page = client.get(url).send().await.expect("a page").text().await.expect("text");
-    assert!(page.contains("Sandbox: part of nexus demo, not a real account"));
+    assert!(page.contains("Sandbox: not a real account"));
     let ticket =
         page.split("name=\"ticket\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a ticket");
     let fields = [("ticket", ticket), ("decision", "allow")];
@@ -332,8 +332,8 @@ async fn completions_are_as_strict_in_their_own_way() {
     };
     let headers = [("authorization", bearer.as_str()), json_sent];
     let whole = ask(&hello(false), &headers).await;
-    let said = "You said: Hello, Claude! (This is the nexus sandbox: no model is behind it.)";
-    assert_eq!(whole.body["choices"][0]["message"]["content"], said);
+    let message = "You said: Hello, Claude! (This is the nexus sandbox: no model is behind it.)";
+    assert_eq!(whole.body["choices"][0]["message"]["content"], message);
     assert_eq!(whole.body["choices"][0]["finish_reason"], "stop");
     let with = |name: &str, value: Value| {
         let mut body = hello(false);
@@ -437,7 +437,7 @@ fn on_its_own_thread_it_serves_callers_that_block() {
     let sandbox = Sandbox::start_on_thread(Settings::default()).expect("a port");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let location = runtime.block_on(Sandbox::approve(&authorize_url(&sandbox, &[]))).expect("approved");
-    assert!(said(&location, "code").is_some());
+    assert!(message(&location, "code").is_some());
     let origin = sandbox.origin();
     drop(sandbox);
     assert!(runtime.block_on(Sandbox::visit(&origin)).is_err(), "still there");

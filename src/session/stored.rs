@@ -56,12 +56,14 @@ pub struct Session {
     /// The number of refreshes that were begun.
     pub attempts: i64,
     /// The failure of the last refresh, if it failed.
+    #[doc(hidden)]
     pub failed: Option<FailedRefresh>,
     /// Since when a refresh is in flight, or its response lost, in Unix seconds.
     pub refreshing_since: Option<i64>,
     /// The list of models that was saved with the session, as JSON.
     pub models: Option<String>,
     /// The store's time when it was loaded.
+    #[doc(hidden)]
     pub time: StoreTime,
 }
 

@@ -127,12 +127,12 @@ fn a_used_up_quota_is_reported_differently_from_a_full_disk() {
     let (sandbox, nexus) = Nexus::expired();
     let Some(disk) = Disk::shared(&nexus, "data", "512K") else {
         // The harness hides the output of a test that passes.
-        let said = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
-        return std::io::stderr().write_all(said.as_bytes()).unwrap();
+        let text = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
+        return std::io::stderr().write_all(text.as_bytes()).unwrap();
     };
-    let said = "error: [HOME]/data/sessions.db: the disk quota is used up\n  delete some of your files, then \
+    let text = "error: [HOME]/data/sessions.db: the disk quota is used up\n  delete some of your files, then \
                 run the command again\n";
-    assert_no_refresh_until_free(&sandbox, &disk, said);
+    assert_no_refresh_until_free(&sandbox, &disk, text);
 }
 
 #[test]
@@ -231,8 +231,8 @@ fn a_read_only_disk_serves_the_token_and_spends_none() {
     sandbox.expire_access();
     let output = disk.run(&["chat", "x"]);
     assert_eq!(output.code, Some(1), "{output}");
-    let said = "error: [HOME]/data/sessions.db: the file or its folder is not writable\n  make both writable, ";
-    assert!(output.stderr.starts_with(said), "{output}");
+    let text = "error: [HOME]/data/sessions.db: the file or its folder is not writable\n  make both writable, ";
+    assert!(output.stderr.starts_with(text), "{output}");
     assert_eq!(sandbox.refreshes_asked(), 0);
     disk.remount("rw");
     assert_eq!(disk.run(&["chat", "x"]).code, Some(0));
@@ -259,9 +259,9 @@ fn a_disk_that_becomes_read_only_during_a_refresh_is_reported() {
     gate.open();
     let output = nexus.finish(child);
     assert!(output.code == Some(0) && output.stdout.starts_with("sandbox-access-"), "this request is served: {output}");
-    let said = "note: the refreshed session could not be saved and will be lost when this command ends: \
+    let text = "note: the refreshed session could not be saved and will be lost when this command ends: \
                 [HOME]/data/sessions.db: ";
-    assert!(output.stderr.contains(said), "{output}");
+    assert!(output.stderr.contains(text), "{output}");
     disk.remount("rw");
     let next = disk.run(&["oauth", "token"]);
     assert!(next.code == Some(4) && next.stderr.contains(" was cut off before its response was saved\n"), "{next}");

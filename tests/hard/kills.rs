@@ -152,8 +152,8 @@ fn a_killed_sign_out() {
                 "Not signed in\n"
             }
         };
-        let said = nexus.run(&["oauth", "logout"]);
-        assert_eq!((said.code, said.stderr.as_str()), (Some(0), logout), "{at}");
+        let message = nexus.run(&["oauth", "logout"]);
+        assert_eq!((message.code, message.stderr.as_str()), (Some(0), logout), "{at}");
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4), "{at}");
     });
 }

@@ -37,8 +37,8 @@ fn waiting_for_a_stopped_process_times_out() {
     // As Ctrl-Z does.
     signal(stopped.id(), "STOP");
     let output = nexus.run(&["oauth", "token"]);
-    let said = "error: another nexus process has been refreshing this session for 2 minutes\n";
-    assert!(output.code == Some(75) && output.stderr.contains(said), "{output}");
+    let message = "error: another nexus process has been refreshing this session for 2 minutes\n";
+    assert!(output.code == Some(75) && output.stderr.contains(message), "{output}");
     stopped.kill().unwrap();
     stopped.wait().unwrap();
     nexus.run(&["oauth", "token"]).ok();

@@ -179,7 +179,7 @@ fn saving_a_session_is_retried() {
 fn a_dropped_sign_in_is_completed() {
     block_on(async {
         let setup = setup(Settings::default()).await;
-        let gate = hang_up(&setup.sandbox, Endpoint::Token, Scripted::Held, setup.sign_in()).await;
+        let gate = hang_up(&setup.sandbox, Endpoint::Token, Scripted::Paused, setup.sign_in()).await;
         gate.open();
         setup.client.wait_for_saves().await;
         assert_eq!(setup.client.load("ada").await.unwrap().generation, 1);
@@ -217,7 +217,7 @@ fn models_are_saved_only_with_the_session_that_listed_them() {
         let setup = setup(Settings::default()).await;
         let before = setup.sign_in().await.unwrap();
         let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Models, [Scripted::Held(gate.clone())]);
+        setup.sandbox.script(Endpoint::Models, [Scripted::Paused(gate.clone())]);
         let (listed, ()) = tokio::join!(setup.client.models("ada", before), async {
             gate.arrived(1).await;
             setup.sign_in().await.unwrap();

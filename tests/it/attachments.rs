@@ -30,8 +30,8 @@ fn files_are_sent_before_the_words_as_what_they_contain() {
     let (sandbox, nexus) = signed_in("");
     let output =
         nexus.run(&["chat", "-a", "picture.txt", "What", "is", "--attach", "paper", "this?", "-a", "notes.png"]);
-    let said = "You said: [image]\n[document]\n[document]\nWhat is this? (This is the nexus sandbox: no model is behind it.)\n";
-    assert_output!(output, 0, stdout: said, stderr: "");
+    let message = "You said: [image]\n[document]\n[document]\nWhat is this? (This is the nexus sandbox: no model is behind it.)\n";
+    assert_output!(output, 0, stdout: message, stderr: "");
     let base64 = |kind, data| json!({ "type": "base64", "media_type": kind, "data": data });
     let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAAAAAAAAAAAElFTkSuQmCC";
     assert_eq!(
@@ -111,12 +111,12 @@ fn stdin_may_be_the_file_or_belong_to_the_words() {
     nexus.run_with(&["chat", "-a", "paper", "Sum up"], "in one line").ok();
     assert_eq!(content(&sandbox, Endpoint::Messages)[1]["text"], "Sum up\n\nin one line");
     let asked = sandbox.requests().len();
-    for (words, said) in [
+    for (words, message) in [
         (&["chat", "-a", "-", "-a", "-", "x"][..], "stdin can be attached only once"),
         (&["chat", "-a", "-", "-"], "stdin is attached, so pass the question as an argument"),
         (&["chat", "-a", "-"], "no question: pass one as an argument or pipe it in"),
     ] {
-        assert_output!(nexus.run_with(words, "x"), 2, stdout: "", stderr: format!("error: {said}\n  see `nexus chat --help`\n"));
+        assert_output!(nexus.run_with(words, "x"), 2, stdout: "", stderr: format!("error: {message}\n  see `nexus chat --help`\n"));
     }
     assert_eq!(sandbox.requests().len(), asked);
 }

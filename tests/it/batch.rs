@@ -201,7 +201,7 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
     assert_eq!(told, expected);
     assert_eq!(
         output.stderr,
-        "3 lines answered, 6 failed; 3 tokens in, 39 out\nerror: 6 lines have no answer\n  see the error in each of their results, fix it, then run the same command again\n"
+        "3 lines answered, 6 failed; 3 tokens in, 39 out\nerror: 6 lines have no answer\n  see `error` in the results and fix the cause; with --out FILE, running the command again asks only the missing lines\n"
     );
     assert_eq!((output.code, sandbox.counts().messages), (Some(1), 3));
 }
@@ -218,7 +218,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 75, stdout: "",
-        stderr: "2 lines answered, 2 failed; 2 tokens in, 26 out\nerror: 2 lines have no answer\n  run the same command again: it asks only the lines without an answer\n",
+        stderr: "2 lines answered, 2 failed; 2 tokens in, 26 out\nerror: 2 lines have no answer\n  run the same command again to ask only the missing lines\n",
     );
     let reasons = |answers: &BTreeMap<String, Value>| -> Vec<Value> {
         answers.values().map(|result| result["error"]["reason"].clone()).collect()
@@ -229,8 +229,8 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 1, stdout: "",
-        stderr: "note: 2 lines failed before; asking again if in the input\n0 lines answered, 2 already answered, 2 failed\n\
-                 error: 2 lines have no answer\n  see the error in each of their results, fix it, then run the same command again\n",
+        stderr: "note: 2 lines failed in an earlier run; asking those again that are in the input\n0 lines answered, 2 already answered, 2 failed\n\
+                 error: 2 lines have no answer\n  see `error` in the results and fix the cause; run the same command again to ask only the missing lines\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, "overloaded".into(), Value::Null, "refused".into()]);
 
@@ -241,8 +241,8 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 0, stdout: "",
-        stderr: "note: removed an incomplete last line; asking it again if the input has it\nnote: 1 \
-                 line failed before; asking again if in the input\n2 lines answered, 2 already answered; 2 tokens in, 26 out\n",
+        stderr: "note: removed an incomplete last line; asking it again if it is in the input\nnote: 1 \
+                 line failed in an earlier run; asking those again that are in the input\n2 lines answered, 2 already answered; 2 tokens in, 26 out\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, Value::Null, Value::Null, Value::Null]);
 
@@ -343,7 +343,7 @@ fn interrupted_it_says_how_to_go_on_and_goes_on() {
     let (sandbox, nexus) = signed_in(Settings::default());
     prompts(&nexus, &["a", "b", "c"].map(|id| prompt(id, id)));
     let gate = Gate::new();
-    sandbox.script(Endpoint::Messages, [Scripted::Normal, Scripted::Normal, Scripted::Held(gate.clone())]);
+    sandbox.script(Endpoint::Messages, [Scripted::Normal, Scripted::Normal, Scripted::Paused(gate.clone())]);
     // One after the other: when the third is asked, the first two are in the file.
     let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "1"]).collect();
     let running = nexus.watch(&mut nexus.command(&words));

@@ -81,7 +81,7 @@ fn a_prompt_that_is_none_is_refused_before_anything_else() {
     let dash = "error: `-` reads the question from stdin and must be the only argument\n  see `nexus chat --help`\n";
     let utf8 = "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass the \
                 question as an argument; convert text with `iconv -t UTF-8`\n";
-    for (words, stdin, said) in [
+    for (words, stdin, expected) in [
         (&["chat"][..], &b""[..], empty),
         (&["chat", ""], b"", empty),
         (&["chat", " ", "\t"], b"", empty),
@@ -89,7 +89,7 @@ fn a_prompt_that_is_none_is_refused_before_anything_else() {
         (&["chat", "-", "words"], b"x", dash),
         (&["chat", "words"], b"ok\xff", utf8),
     ] {
-        assert_output!(nexus.run_with(words, stdin), 2, stdout: "", stderr: said);
+        assert_output!(nexus.run_with(words, stdin), 2, stdout: "", stderr: expected);
     }
     assert_eq!(sandbox.requests().len(), before);
 }
@@ -140,16 +140,16 @@ fn half_an_answer_never_passes_for_a_whole_one() {
     ] {
         sandbox.script(Endpoint::Messages, [script]);
         let output = nexus.run(&["chat", "x"]);
-        assert_eq!((output.code, &*output.stdout), (Some(1), "half"), "{output}");
-        let said = format!(
+        assert_eq!((output.code, &*output.stdout), (Some(75), "half"), "{output}");
+        let expected = format!(
             "note: the answer above is incomplete\nerror: the answer from [SERVER] was cut off: {why}\n  ask again\n"
         );
-        assert_eq!(output.stderr, said);
+        assert_eq!(output.stderr, expected);
     }
     for events in 0..6 {
         sandbox.script(Endpoint::Messages, [Scripted::Cut(events)]);
         let output = nexus.run(&["chat", "x", "--retries", "0"]);
-        assert_eq!(output.code, Some(1), "cut after {events} events: {output}");
+        assert_eq!(output.code, Some(75), "cut after {events} events: {output}");
     }
 }
 
@@ -166,15 +166,15 @@ fn an_error_event_fails_whenever_it_comes() {
         let output = nexus.run(&["chat", "x", "--retries", "0"]);
         assert_eq!((output.code, &*output.stdout), (Some(code), stdout), "{output}");
         let note = if stdout.is_empty() { "" } else { "note: the answer above is incomplete\n" };
-        let said = format!("{note}error: [SERVER] answered {kind} in the middle of its answer: Overloaded\n");
-        assert!(output.stderr.starts_with(&said), "{output}");
+        let expected = format!("{note}error: [SERVER] answered {kind} in the middle of its answer: Overloaded\n");
+        assert!(output.stderr.starts_with(&expected), "{output}");
     }
 }
 
 #[test]
 fn how_an_answer_ends_is_told_apart() {
     let (sandbox, nexus) = signed_in();
-    for (reason, said, code) in [
+    for (reason, expected, code) in [
         ("end_turn", "", 0),
         ("stop_sequence", "", 0),
         ("something_new", "note: the answer is incomplete: unknown stop reason `something_new`\n", 0),
@@ -199,7 +199,7 @@ fn how_an_answer_ends_is_told_apart() {
     ] {
         sandbox.script(Endpoint::Messages, [Scripted::stream([delta("text"), stop_reason(reason), stop()])]);
         let output = nexus.run(&["chat", "x"]);
-        assert_eq!((output.code, &*output.stderr), (Some(code), said), "{reason}");
+        assert_eq!((output.code, &*output.stderr), (Some(code), expected), "{reason}");
         assert_eq!(output.stdout.trim_end(), "text", "{reason}");
     }
 }
@@ -232,7 +232,7 @@ fn refusals_have_their_sentence_and_code() {
         (
             json(400, &own("invalid_request_error", "max_tokens: too many")),
             "answered 400 invalid_request_error: max_tokens: too many (request req_1)",
-            "see the server's message above",
+            "see the server's message",
             1,
         ),
         (
@@ -271,8 +271,8 @@ fn refusals_have_their_sentence_and_code() {
         ),
     ] {
         sandbox.script(Endpoint::Messages, [script]);
-        let said = format!("error: [SERVER] {sentence}\n  {hint}\n");
-        assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), code, stdout: "", stderr: said);
+        let expected = format!("error: [SERVER] {sentence}\n  {hint}\n");
+        assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), code, stdout: "", stderr: expected);
     }
 }
 

@@ -41,9 +41,9 @@ fn the_cost_is_told_where_it_is_asked_for() {
 fn thinking_is_shown_aside_where_it_is_asked_for() {
     let (sandbox, nexus) = signed_in();
     let told = "note: sandbox-large is not listed as supporting thinking; ignoring --thinking\nHm.\nSo.\n";
-    for (words, said) in [(&["chat", "x"][..], ""), (&["chat", "x", "--thinking"], told)] {
+    for (words, message) in [(&["chat", "x"][..], ""), (&["chat", "x", "--thinking"], told)] {
         script(&sandbox, [thinking("Hm.\n"), thinking("So."), delta("text")]);
-        assert_output!(nexus.run(words), 0, stdout: "text\n", stderr: said);
+        assert_output!(nexus.run(words), 0, stdout: "text\n", stderr: message);
         assert_eq!(asked(&sandbox).get("thinking"), None, "a model that is not known to think is not asked to");
     }
 }
@@ -127,7 +127,7 @@ fn no_more_is_asked_of_a_model_than_it_is_known_to_write() {
     nexus.sign_in();
     let note =
         "note: sandbox-large supports at most 500 tokens; using that (`nexus models` updates the saved limits)\n";
-    for (words, max_tokens, said) in [
+    for (words, max_tokens, message) in [
         (&["--max-tokens", "9999"][..], 500, note),
         (&["--max-tokens", "500"], 500, ""),
         (&["--max-tokens", "99"], 99, ""),
@@ -136,7 +136,7 @@ fn no_more_is_asked_of_a_model_than_it_is_known_to_write() {
         (&["-m", "sandbox-old", "--max-tokens", "9999"], 9_999, ""),
     ] {
         let output = nexus.run(&[&["chat", "x"], words].concat());
-        assert_eq!((output.code, &*output.stderr), (Some(0), said), "{words:?}: {output}");
+        assert_eq!((output.code, &*output.stderr), (Some(0), message), "{words:?}: {output}");
         assert_eq!(asked(&sandbox)["max_tokens"], max_tokens, "{words:?}");
     }
     let output = nexus.run_with(&["batch", "-"], r#"{"id":"a","prompt":"x","max_tokens":9999}"#);
@@ -159,9 +159,9 @@ fn effort_is_sent_as_it_was_said() {
 fn an_answer_that_fits_its_schema_is_printed() {
     let (sandbox, nexus) = signed_in();
     std::fs::write(nexus.path("schema.json"), SCHEMA).unwrap();
-    for said in [SCHEMA, "schema.json"] {
+    for message in [SCHEMA, "schema.json"] {
         script(&sandbox, [delta("{\"age\""), delta(":7}")]);
-        assert_output!(nexus.run(&["chat", "x", "--schema", said]), 0, stdout: "{\"age\":7}\n", stderr: "");
+        assert_output!(nexus.run(&["chat", "x", "--schema", message]), 0, stdout: "{\"age\":7}\n", stderr: "");
         let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
         schema["additionalProperties"] = json!(false);
         assert_eq!(asked(&sandbox)["output_config"], json!({ "format": { "type": "json_schema", "schema": schema } }));
@@ -223,8 +223,8 @@ fn an_answer_that_was_cut_is_said_to_be_cut_and_not_only_not_to_fit() {
 fn a_schema_that_is_none_is_refused_before_anything_is_asked() {
     let (sandbox, nexus) = signed_in();
     let before = sandbox.requests().len();
-    for said in ["{", "{\"type\":\"thing\"}", "gone.json"] {
-        let output = nexus.run(&["chat", "x", "--schema", said]);
+    for message in ["{", "{\"type\":\"thing\"}", "gone.json"] {
+        let output = nexus.run(&["chat", "x", "--schema", message]);
         assert_eq!(output.code, Some(2), "{output}");
         assert!(output.stderr.starts_with("error: --schema cannot be used: "), "{output}");
     }

@@ -85,15 +85,15 @@ fn a_failure_is_the_same_object_with_an_error_in_it() {
     sandbox.script(Endpoint::Messages, [refusal.header("request-id", "req_9")]);
     let output = nexus.run(&["chat", "--json", "x"]);
     assert_eq!(output.code, Some(75));
-    let said = "[SERVER] answered 429 rate_limit_error: its words (request req_9)";
-    assert_eq!(output.stderr, format!("error: {said}\n  try again in 60 minutes\n"));
+    let message = "[SERVER] answered 429 rate_limit_error: its words (request req_9)";
+    assert_eq!(output.stderr, format!("error: {message}\n  try again in 60 minutes\n"));
     assert_eq!(
         object(&output),
         json!({
             "version": 1, "answer": null, "partial": null, "model": null, "stop_reason": null, "usage": null,
             "conversation": null, "request_id": "req_9",
             "error": {
-                "reason": "rate_limited", "message": said, "hint": "try again in 60 minutes", "exit_code": 75,
+                "reason": "rate_limited", "message": message, "hint": "try again in 60 minutes", "exit_code": 75,
                 "http_status": 429, "type": "rate_limit_error", "request_id": "req_9", "retry_after": 3_600,
             },
         })
@@ -110,15 +110,15 @@ fn an_answer_object_by_object() {
     sandbox.script(Endpoint::Messages, [soon(529, "overloaded_error"), script]);
     let output = nexus.run(&["chat", "--output", "stream-json", "x"]);
     assert_eq!(output.code, Some(0), "{output}");
-    let said = "[SERVER] answered 529 overloaded_error";
-    assert_eq!(output.stderr, format!("note: {said}; retrying in 1 ms (1 of 2)\n"));
+    let message = "[SERVER] answered 529 overloaded_error";
+    assert_eq!(output.stderr, format!("note: {message}; retrying in 1 ms (1 of 2)\n"));
     assert_eq!(
         lines(&output),
         [
             json!({
                 "version": 1, "type": "retry", "retry": 1, "of": 2, "wait": 0.001,
                 "error": {
-                    "reason": "overloaded", "message": format!("{said}: its words"), "hint": "try again in 1 second",
+                    "reason": "overloaded", "message": format!("{message}: its words"), "hint": "try again in 1 second",
                     "exit_code": 75, "http_status": 529, "type": "overloaded_error", "retry_after": 1,
                 },
             }),
@@ -166,8 +166,8 @@ fn programs_are_told_how_it_ended() {
         (ending("refusal"), 1, json!("refusal"), Value::Null, json!("text")),
         (vec![stop_reason("refusal"), stop()], 1, json!("refusal"), Value::Null, Value::Null),
         (ending("model_context_window_exceeded"), 1, json!("context_exceeded"), Value::Null, json!("text")),
-        (vec![delta("text")], 1, json!("answer_cut"), Value::Null, json!("text")),
-        (vec![delta("text"), Piece::Break], 1, json!("answer_cut"), Value::Null, json!("text")),
+        (vec![delta("text")], 75, json!("answer_cut"), Value::Null, json!("text")),
+        (vec![delta("text"), Piece::Break], 75, json!("answer_cut"), Value::Null, json!("text")),
         (vec![delta("text"), error_event("overloaded_error")], 75, json!("overloaded"), Value::Null, json!("text")),
         (vec![delta("text"), error_event("api_error")], 75, json!("server_error"), Value::Null, json!("text")),
     ] {
@@ -407,7 +407,7 @@ fn what_is_said_begins_a_line_where_both_streams_are_one() {
     drop(command);
     let mut both = String::new();
     reader.read_to_string(&mut both).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(child.wait().unwrap().code(), Some(75));
     assert!(both.starts_with("half\nnote: the answer above is incomplete\nerror: "), "{both}");
     // Where they are apart, the text is left as it came.
     assert_eq!(nexus.run(&["chat", "x"]).stdout, "half");
@@ -430,9 +430,9 @@ fn a_silent_stdin_is_told_of_and_waited_for() {
     let (sandbox, nexus) = signed_in();
     let started = || {
         let mut child = nexus.command(&["chat", "x"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let mut said = vec![0; NOTE.len()];
-        child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
-        assert_eq!(String::from_utf8(said).unwrap(), NOTE);
+        let mut message = vec![0; NOTE.len()];
+        child.stderr.as_mut().unwrap().read_exact(&mut message).unwrap();
+        assert_eq!(String::from_utf8(message).unwrap(), NOTE);
         child
     };
     let mut late = started();

@@ -52,7 +52,7 @@ fn an_interrupted_chat_saves_its_background_refresh() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     pass(&nexus, 3_500);
     let (renewal, answer) = (Gate::new(), Gate::new());
-    sandbox.script(Endpoint::Token, [Scripted::Held(renewal.clone())]);
+    sandbox.script(Endpoint::Token, [Scripted::Paused(renewal.clone())]);
     sandbox.script(Endpoint::Messages, [Scripted::stream([Piece::Wait(answer.clone())])]);
     let child = nexus.command(&["chat", "x"]).spawn().unwrap();
     block_on(async { tokio::join!(renewal.arrived(1), answer.arrived(1)) });
@@ -69,14 +69,14 @@ fn the_first_signal_waits_for_a_background_refresh_and_the_second_does_not() {
         let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
         pass(&nexus, 3_500);
         let gate = Gate::new();
-        sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
+        sandbox.script(Endpoint::Token, [Scripted::Paused(gate.clone())]);
         let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
         let mut answer = [0; ANSWER.len()];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut answer).unwrap();
         // It waits, and says why.
-        let mut said = [0; SETTLING.len()];
-        std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
-        assert_eq!(String::from_utf8_lossy(&said), SETTLING);
+        let mut message = [0; SETTLING.len()];
+        std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut message).unwrap();
+        assert_eq!(String::from_utf8_lossy(&message), SETTLING);
         for name in signals {
             signal(child.id(), name);
         }

@@ -54,8 +54,8 @@ fn bash_completes_words_with_the_script() {
             .args(words)
             .output()
             .unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
+        let message = String::from_utf8(output.stdout).unwrap();
         let complained = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((said.trim_end(), &*complained), (completed, ""), "{words:?}");
+        assert_eq!((message.trim_end(), &*complained), (completed, ""), "{words:?}");
     }
 }

@@ -174,8 +174,8 @@ fn search_ignores_case_accents_and_operators() {
         (&["it."], answer_one),
     ] {
         let words: Vec<&str> = ["history", "search", "--"].into_iter().chain(words.iter().copied()).collect();
-        let said = if lines.is_empty() { "No matches\n" } else { "" };
-        assert_output!(nexus.run(&words), 0, stdout: lines, stderr: said);
+        let message = if lines.is_empty() { "No matches\n" } else { "" };
+        assert_output!(nexus.run(&words), 0, stdout: lines, stderr: message);
     }
     assert_output!(
         nexus.run(&["history", "search", "?!"]), 2, stdout: "",
@@ -201,7 +201,7 @@ fn search_finds_text_in_scripts_without_spaces() {
     ask(&history, FIRST, "ประเทศไทย tower 한국어를", BEGIN + 2);
     let around =
         |before: usize, after: usize| format!("...{}GPT模型100%_快{}...", "前".repeat(before), "後".repeat(after));
-    for (words, said) in [
+    for (words, message) in [
         (&["タワー"][..], "東京タワーの高さはどのくらいですか"),
         (&["高さ", "東京"], "東京タワーの高さはどのくらいですか"),
         (&["\"東京タワー\""], "東京タワーの高さはどのくらいですか"),
@@ -221,7 +221,7 @@ fn search_finds_text_in_scripts_without_spaces() {
         let found = nexus.run(&words).json();
         let excerpts: Vec<_> = found["found"].as_array().unwrap().iter().map(|one| one["excerpt"].clone()).collect();
         let expected: Vec<serde_json::Value> =
-            [said].iter().filter(|said| !said.is_empty()).map(|said| json!(said)).collect();
+            [message].iter().filter(|message| !message.is_empty()).map(|message| json!(message)).collect();
         assert_eq!(excerpts, expected, "{words:?}");
     }
     let before = bytes(&nexus);
@@ -378,8 +378,8 @@ fn the_history_file_is_private() {
     let mode = |name: &str| fs::metadata(nexus.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("data"), mode("data/history.db")), (0o700, 0o600));
     fs::set_permissions(nexus.path("data/history.db"), fs::Permissions::from_mode(0o644)).unwrap();
-    let said = nexus.run(&["history", "list"]).stderr;
-    assert_eq!(said, "note: [HOME]/data/history.db was open to other users (mode 644); it is private now\n");
+    let message = nexus.run(&["history", "list"]).stderr;
+    assert_eq!(message, "note: [HOME]/data/history.db was open to other users (mode 644); it is private now\n");
     assert_eq!(mode("data/history.db"), 0o600);
 }
 

@@ -46,7 +46,7 @@ pub(crate) enum Left {
 
 /// The result of a case.
 pub(crate) struct Ended {
-    said: String,
+    message: String,
     code: Option<i32>,
     nexus: Nexus,
 }
@@ -85,11 +85,11 @@ fn left(nexus: &Nexus) -> Left {
 fn every_row<D>(rows: &[Row<D>], happens: impl Fn(&Row<D>) -> Ended) {
     let mut wrong = String::new();
     for row in rows {
-        let Ended { said, code, nexus } = happens(row);
+        let Ended { message, code, nexus } = happens(row);
         let left = left(&nexus);
-        if !said.contains(row.says) || code != Some(row.code) || left != row.left {
+        if !message.contains(row.says) || code != Some(row.code) || left != row.left {
             wrong += &format!(
-                "\n* {}\n  expected: {}\n  exit {}, {:?}\n  got: {said}\n  exit {code:?}, {left:?}\n",
+                "\n* {}\n  expected: {}\n  exit {}, {:?}\n  got: {message}\n  exit {code:?}, {left:?}\n",
                 row.name, row.says, row.code, row.left
             );
         }

@@ -142,7 +142,7 @@ fn the_library_names_nothing_of_the_command_line() {
         sources().into_iter().filter(|(name, _)| !["cli/", "sandbox/"].iter().any(|own| name.starts_with(own)))
     {
         for line in code.lines() {
-            for word in ["`nexus ", " --", "NEXUS_", "config.toml"] {
+            for word in ["`nexus ", " --", "NEXUS_", "CLAUDE_CODE_", "config.toml"] {
                 assert!(!line.contains(word), "{name} says {word}: {line}");
             }
         }

@@ -163,11 +163,11 @@ fn a_wrong_passphrase_has_a_hint() {
     let (_sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
     nexus.write("pass", "wrong horse\n", 0o600);
-    let said = "error: [HOME]/key/session.key: the passphrase is wrong\n  fix `passphrase_file` or \
+    let message = "error: [HOME]/key/session.key: the passphrase is wrong\n  fix `passphrase_file` or \
                 `passphrase_command` in config.toml; if the passphrase is lost, remove [HOME]/key/session.key and run \
                 `nexus oauth start` to sign in again\n";
     for words in [&["oauth", "status"][..], &["oauth", "token"], SHOW, &to("file")] {
-        assert_output!(nexus.run(words), 1, stdout: "", stderr: said);
+        assert_output!(nexus.run(words), 1, stdout: "", stderr: message);
     }
     nexus.write("pass", "correct horse", 0o600);
     assert_signed_in(&nexus);
@@ -202,7 +202,7 @@ fn a_missing_passphrase_has_a_hint() {
     configure(&nexus, &sandbox, "");
     assert_output!(
         nexus.run(&["oauth", "status"]), 2, stdout: "",
-        stderr: "error: the key is wrapped with a passphrase, and no passphrase source is configured\n  \
+        stderr: "error: no passphrase source is configured\n  \
                  set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml\n",
     );
 }
@@ -314,8 +314,8 @@ fn the_key_moves_to_the_keyring_and_back() {
     // Without a session bus the move changes nothing.
     let output = nexus.run(&to("keyring"));
     assert_eq!(output.code, Some(1));
-    let said = "error: [HOME]/key/session.key: the key was not moved: the operating system's keyring ";
-    assert!(output.stderr.starts_with(said), "{output}");
+    let message = "error: [HOME]/key/session.key: the key was not moved: the operating system's keyring ";
+    assert!(output.stderr.starts_with(message), "{output}");
     let cure = match cfg!(feature = "keyring") {
         true => "unlock the keyring, then run the command again",
         false => {
@@ -331,8 +331,9 @@ fn the_key_moves_to_the_keyring_and_back() {
         // `tests/real/keyring.sh` installs both.
         assert!(!wanted(), "there is no keyring to test with");
         // The harness hides the output of a test that passes.
-        let said = "SKIPPED: no keyring was tested, for want of the feature or a daemon: tests/real/keyring.sh does\n";
-        std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
+        let message =
+            "SKIPPED: no keyring was tested, for want of the feature or a daemon: tests/real/keyring.sh does\n";
+        std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes()).unwrap();
         return;
     }
 
@@ -347,8 +348,8 @@ fn the_key_moves_to_the_keyring_and_back() {
     // Outside of the session the keyring is unreachable, and nothing is lost.
     let output = nexus.run(&["oauth", "token"]);
     assert_eq!(output.code, Some(1));
-    let said = "error: [HOME]/key/session.key: the key is in the operating system's keyring, which cannot be used: ";
-    assert!(output.stderr.starts_with(said), "{output}");
+    let message = "error: [HOME]/key/session.key: the key is in the operating system's keyring, which cannot be used: ";
+    assert!(output.stderr.starts_with(message), "{output}");
 
     // Back by way of the third backend.
     for (keeper, show) in [
@@ -367,10 +368,10 @@ fn the_key_moves_to_the_keyring_and_back() {
     // A missing entry is reported differently from a missing keyring.
     nexus.write(KEY, &line, 0o600);
     let output = in_session(&nexus, &[], &["oauth", "status"]);
-    let said = format!(
+    let message = format!(
         "error: [HOME]/key/session.key: the operating system's keyring has no entry for the key (service `nexus`, user `{id}`)\n"
     );
-    assert!(output.code == Some(1) && output.stderr.contains(&said), "{output}");
+    assert!(output.code == Some(1) && output.stderr.contains(&message), "{output}");
     nexus.write(KEY, &plain, 0o600);
 
     assert!(installed("strace") || !wanted(), "there is no strace");

@@ -38,31 +38,31 @@ impl Journey {
         Self { sandbox, nexus, verbose, heard: Vec::new() }
     }
 
-    fn hear(&mut self, by: &str, texts: &[&str]) {
+    fn listen(&mut self, by: &str, texts: &[&str]) {
         self.heard.extend(texts.iter().map(|text| (by.to_owned(), (*text).to_owned())));
     }
 
     /// Runs a command that ends with this code. The token that `oauth token` prints is not recorded.
     #[track_caller]
     fn run(&mut self, words: &[&str], code: i32) {
-        let mut said = words.to_vec();
-        said.extend(self.verbose.then_some("--verbose"));
-        let Output { stdout, stderr, code: ended } = self.nexus.run(&said);
+        let mut message = words.to_vec();
+        message.extend(self.verbose.then_some("--verbose"));
+        let Output { stdout, stderr, code: ended } = self.nexus.run(&message);
         assert_eq!(ended, Some(code), "{words:?}: {stdout}{stderr}");
-        let by = said.join(" ");
+        let by = message.join(" ");
         match (words, code) {
             (["oauth", "token", .., "--json"], 0) => {
                 let mut object: Value = serde_json::from_str(&stdout).unwrap();
                 let token = object.as_object_mut().unwrap().remove("access_token").unwrap();
                 assert!(token.as_str().unwrap().starts_with("sandbox-access-"), "{token}");
-                self.hear(&by, &[&object.to_string(), &stderr]);
+                self.listen(&by, &[&object.to_string(), &stderr]);
             }
             (["oauth", "token", ..], 0) => {
                 let lines: Vec<_> = stdout.lines().collect();
                 assert!(matches!(&lines[..], [token] if token.starts_with("sandbox-access-")), "{stdout}");
-                self.hear(&by, &[&stderr]);
+                self.listen(&by, &[&stderr]);
             }
-            _ => self.hear(&by, &[&stdout, &stderr]),
+            _ => self.listen(&by, &[&stdout, &stderr]),
         }
     }
 
@@ -74,8 +74,8 @@ impl Journey {
         let (_, address, page) = visit(&answer(&url));
         let Output { stdout, stderr, code: ended } = started.finish();
         assert_eq!(ended, Some(code), "{stderr}");
-        self.hear("oauth start", &[&stdout, &stderr]);
-        self.hear("the browser", &[&address, &page]);
+        self.listen("oauth start", &[&stdout, &stderr]);
+        self.listen("the browser", &[&address, &page]);
     }
 
     /// Every text that must not be found.
@@ -100,8 +100,8 @@ impl Journey {
 
     fn assert_nothing_was_heard(&self) {
         let secrets = self.secrets();
-        for (by, said) in &self.heard {
-            assert_none(&secrets, said.as_bytes(), by);
+        for (by, message) in &self.heard {
+            assert_none(&secrets, message.as_bytes(), by);
         }
     }
 
@@ -168,7 +168,7 @@ fn run_all_commands(auth: ClientAuth, verbose: bool) {
     journey.assert_nothing_lies_about();
     journey.assert_nothing_was_heard();
     journey.assert_nothing_gets_into_logs();
-    let logged = journey.heard.iter().any(|(_, said)| said.contains("> POST "));
+    let logged = journey.heard.iter().any(|(_, message)| message.contains("> POST "));
     assert_eq!(logged, verbose, "only --verbose logs requests");
 }
 
@@ -221,8 +221,8 @@ fn be_refused(journey: &mut Journey) {
             Scripted::text(302, "text/plain", &token).header("location", &format!("https://elsewhere.invalid/{token}")),
             1,
         ),
-        (Scripted::Cut(5), 1),
-        (Scripted::Break(5), 1),
+        (Scripted::Cut(5), 75),
+        (Scripted::Break(5), 75),
         (Scripted::Close, 75),
     ] {
         for words in [&["chat", "x"][..], &["chat", "--json", "x"], &["chat", "--output", "stream-json", "x"]] {
@@ -248,15 +248,15 @@ fn be_refused(journey: &mut Journey) {
 fn fail_to_refresh(journey: &mut Journey) {
     let token = newest(&journey.sandbox, "refresh");
     // The failure is stored for waiting processes, and a server may echo anything in it.
-    let said = format!("the token {token} of {CLIENT_SECRET} for {ACCOUNT} is not liked");
+    let message = format!("the token {token} of {CLIENT_SECRET} for {ACCOUNT} is not liked");
     for (refusal, code) in [
-        (Scripted::json(500, &json!({ "error": "server_error", "error_description": said })), 75),
-        (Scripted::json(400, &json!({ "error": "invalid_request", "error_description": said })), 1),
-        (Scripted::json(400, &json!({ "error": said })), 1),
-        (Scripted::json(403, &json!({ "type": "error", "error": { "type": "other", "message": said } })), 1),
-        (Scripted::json(401, &json!({ "error": "invalid_client", "error_description": said })), 2),
-        (Scripted::text(200, "text/html", &format!("<html>{said}</html>")), 75),
-        (Scripted::json(200, &json!({ "refresh_token": token, "expires_in": said })), 75),
+        (Scripted::json(500, &json!({ "error": "server_error", "error_description": message })), 75),
+        (Scripted::json(400, &json!({ "error": "invalid_request", "error_description": message })), 1),
+        (Scripted::json(400, &json!({ "error": message })), 1),
+        (Scripted::json(403, &json!({ "type": "error", "error": { "type": "other", "message": message } })), 1),
+        (Scripted::json(401, &json!({ "error": "invalid_client", "error_description": message })), 2),
+        (Scripted::text(200, "text/html", &format!("<html>{message}</html>")), 75),
+        (Scripted::json(200, &json!({ "refresh_token": token, "expires_in": message })), 75),
         (Scripted::json(200, &json!({ "access_token": format!("two words {token}") })), 75),
         (Scripted::text(302, "text/plain", "").header("location", &format!("https://elsewhere.invalid/{token}")), 75),
         (Scripted::Close, 75),
@@ -280,8 +280,8 @@ fn fail_to_refresh(journey: &mut Journey) {
 
 fn end(journey: &mut Journey) {
     let token = newest(&journey.sandbox, "refresh");
-    let said = format!("{token} is over");
-    let over = Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": said }));
+    let message = format!("{token} is over");
+    let over = Scripted::json(400, &json!({ "error": "invalid_grant", "error_description": message }));
     journey.sandbox.script(Endpoint::Token, [over]);
     journey.run(&["oauth", "token", "--min-ttl", "9h"], 4);
     for words in [&["chat", "x"][..], &["oauth", "token"], &["oauth", "token", "--json"], &["oauth", "status"]] {
@@ -289,8 +289,8 @@ fn end(journey: &mut Journey) {
     }
     journey.sign_in(approve, 0);
     let token = newest(&journey.sandbox, "refresh");
-    let said = json!({ "error": "server_error", "error_description": format!("{token} cannot be revoked") });
-    journey.sandbox.script(Endpoint::Revoke, [Scripted::json(503, &said), Scripted::json(503, &said)]);
+    let message = json!({ "error": "server_error", "error_description": format!("{token} cannot be revoked") });
+    journey.sandbox.script(Endpoint::Revoke, [Scripted::json(503, &message), Scripted::json(503, &message)]);
     journey.run(&["oauth", "logout"], 0);
     journey.sign_in(approve, 0);
     journey.sign_in(approve, 0);

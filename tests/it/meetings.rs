@@ -22,7 +22,7 @@ fn waits(line: &str) -> bool {
 #[test]
 fn a_sign_out_waits_for_a_refresh_and_revokes_the_new_token() {
     let (sandbox, nexus) = Nexus::expired();
-    let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    let (refresh, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     let mut logout = nexus.watch(&mut nexus.command(&["oauth", "logout"]));
     logout.line_that(waits);
     gate.open();
@@ -39,7 +39,7 @@ fn a_sign_out_waits_for_a_refresh_and_revokes_the_new_token() {
 #[test]
 fn a_refresh_that_waits_fails_after_a_sign_out() {
     let (sandbox, nexus) = Nexus::expired();
-    let (mut refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    let (mut refresh, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     let mut waiting = nexus.watch(&mut nexus.command(&["oauth", "token"]));
     waiting.line_that(waits);
     let mut logout = nexus.watch(&mut nexus.command(&["oauth", "logout"]));
@@ -57,7 +57,7 @@ fn a_refresh_that_waits_fails_after_a_sign_out() {
 #[test]
 fn a_sign_in_waits_for_a_refresh_and_replaces_its_session() {
     let (sandbox, nexus) = Nexus::expired();
-    let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    let (refresh, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     let mut start = approved(&nexus);
     start.line_that(waits);
     assert_eq!(sandbox.counts().exchanges, 1, "the code is not spent before its session has its turn");
@@ -81,7 +81,7 @@ fn a_sign_in_waits_for_a_refresh_and_replaces_its_session() {
 fn a_refresh_that_waits_for_a_sign_in_takes_its_token() {
     let (sandbox, nexus) = Nexus::expired();
     let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
+    sandbox.script(Endpoint::Token, [Scripted::Paused(gate.clone())]);
     let start = approved(&nexus);
     block_on(gate.arrived(1));
     let mut waiting = nexus.watch(&mut nexus.command(&["oauth", "token"]));
@@ -96,7 +96,7 @@ fn a_refresh_that_waits_for_a_sign_in_takes_its_token() {
 fn of_two_simultaneous_sign_ins_the_last_exchanged_is_kept() {
     let (sandbox, nexus) = Nexus::expired();
     let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
+    sandbox.script(Endpoint::Token, [Scripted::Paused(gate.clone())]);
     let first = approved(&nexus);
     block_on(gate.arrived(1));
     let mut second = approved(&nexus);

@@ -98,8 +98,8 @@ fn signed_in(nexus: &Nexus) -> Output {
     started.line_that(|line| line.starts_with("Waiting"));
     visit(&approve(&url));
     let output = started.finish();
-    let said = output.stderr.split_once("(Ctrl-C cancels).\n").unwrap().1.to_owned();
-    Output { stderr: said, ..output }
+    let message = output.stderr.split_once("(Ctrl-C cancels).\n").unwrap().1.to_owned();
+    Output { stderr: message, ..output }
 }
 
 const SIGNED_IN: &str = "Signed in as you@sandbox.example, token expires in 8.0 hours\n";
@@ -217,9 +217,9 @@ fn an_unreachable_proxy_is_named() {
     trust(&mut nexus, &Authority::new());
     let port = unused.local_addr().unwrap().port();
     nexus.set("HTTPS_PROXY", &format!("http://ada:hush@127.0.0.1:{port}"));
-    let said = format!("error: cannot reach [SERVER]: through the proxy 127.0.0.1:{port}: ");
+    let message = format!("error: cannot reach [SERVER]: through the proxy 127.0.0.1:{port}: ");
     let output = signed_in(&nexus);
-    assert!(output.stderr.starts_with(&said) && output.code == Some(75), "{output}");
+    assert!(output.stderr.starts_with(&message) && output.code == Some(75), "{output}");
     assert!(!output.stderr.contains("hush"), "{output}");
 }
 
@@ -381,15 +381,15 @@ fn https_to_an_http_server_is_reported_and_not_retried() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = home_at(&sandbox, &sandbox.origin().replace("http:", "https:"));
     trust(&mut nexus, &Authority::new());
-    let said = "error: [SERVER] does not speak TLS, which https:// requires\n  check the URL and its port \
+    let message = "error: [SERVER] does not speak TLS, which https:// requires\n  check the URL and its port \
                 in config.toml; for a server on this machine without TLS, use an `http://` URL\n";
     let output = signed_in(&nexus);
     assert_eq!(output.code, Some(1), "{output}");
-    assert!(output.stderr.ends_with(said), "{output}");
+    assert!(output.stderr.ends_with(message), "{output}");
     let api = format!("api_url = \"{}\"", sandbox.origin());
     nexus.configure(&crate::nexus::config(&sandbox, "").replace(&api, &api.replace("http:", "https:")));
     nexus.sign_in();
-    assert_output!(nexus.run(&["chat", "-m", "m", "x"]), 1, stdout: "", stderr: said);
+    assert_output!(nexus.run(&["chat", "-m", "m", "x"]), 1, stdout: "", stderr: message);
 }
 
 #[test]

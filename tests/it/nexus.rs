@@ -40,7 +40,7 @@ pub(crate) struct Output {
 pub(crate) struct Running {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
-    said: String,
+    message: String,
     names: Vec<(String, &'static str)>,
 }
 
@@ -198,7 +198,7 @@ impl Nexus {
     pub(crate) fn watch(&self, command: &mut Command) -> Running {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Running { child, stderr, said: String::new(), names: self.names.clone() }
+        Running { child, stderr, message: String::new(), names: self.names.clone() }
     }
 
     /// Signs in as a user who approves at once.
@@ -224,7 +224,7 @@ impl Nexus {
 impl Running {
     /// The authorization URL: the line of stderr that is a URL and nothing else.
     pub(crate) fn url(&mut self) -> String {
-        self.url_or_end().unwrap_or_else(|| panic!("it ended after saying:\n{}", self.said))
+        self.url_or_end().unwrap_or_else(|| panic!("it ended after saying:\n{}", self.message))
     }
 
     /// The authorization URL, or nothing if the command ended before it printed one.
@@ -234,7 +234,7 @@ impl Running {
 
     /// Reads up to the first line that matches.
     pub(crate) fn line_that(&mut self, has: impl Fn(&str) -> bool) -> String {
-        self.line_or_end(has).unwrap_or_else(|| panic!("it ended after saying:\n{}", self.said))
+        self.line_or_end(has).unwrap_or_else(|| panic!("it ended after saying:\n{}", self.message))
     }
 
     fn line_or_end(&mut self, has: impl Fn(&str) -> bool) -> Option<String> {
@@ -243,7 +243,7 @@ impl Running {
             if self.stderr.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
-            self.said.push_str(&line);
+            self.message.push_str(&line);
             if has(line.trim_end()) {
                 return Some(line.trim_end().to_owned());
             }
@@ -262,7 +262,7 @@ impl Running {
     pub(crate) fn finish(mut self) -> Output {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).unwrap();
-        collect(self.child, self.said + &rest, &self.names)
+        collect(self.child, self.message + &rest, &self.names)
     }
 }
 
@@ -373,7 +373,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(async { tokio::time::timeout(LIMIT, work).await.expect("done in time") })
 }
 
-fn collect(mut child: Child, said: String, names: &[(String, &'static str)]) -> Output {
+fn collect(mut child: Child, message: String, names: &[(String, &'static str)]) -> Output {
     let read = |pipe: Option<Box<dyn std::io::Read + Send>>| {
         thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -390,5 +390,9 @@ fn collect(mut child: Child, said: String, names: &[(String, &'static str)]) -> 
     thread::spawn(move || send.send(child.wait().unwrap()));
     let status = ended.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("process {id} is still running"));
     let named = |text: String| names.iter().fold(text, |text, (value, name)| text.replace(value, name));
-    Output { stdout: named(stdout.join().unwrap()), stderr: named(said + &stderr.join().unwrap()), code: status.code() }
+    Output {
+        stdout: named(stdout.join().unwrap()),
+        stderr: named(message + &stderr.join().unwrap()),
+        code: status.code(),
+    }
 }

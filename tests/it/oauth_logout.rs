@@ -21,7 +21,7 @@ fn a_session_is_revoked_and_deleted() {
 
 #[test]
 fn a_session_is_deleted_even_if_revocation_fails() {
-    for (answer, said) in [
+    for (answer, message) in [
         (Scripted::text(503, "text/plain", "busy"), "answered 503"),
         (Scripted::Close, "sent no usable response (connection closed before message completed)"),
     ] {
@@ -29,7 +29,7 @@ fn a_session_is_deleted_even_if_revocation_fails() {
         sandbox.script(Endpoint::Revoke, [answer]);
         assert_output!(
             nexus.run(&["oauth", "logout"]), 0, stdout: "",
-            stderr: format!("Not revoked: [SERVER] {said}; its tokens stay valid until they expire\nDeleted the local session\n"),
+            stderr: format!("Not revoked: [SERVER] {message}; its tokens stay valid until they expire\nDeleted the local session\n"),
         );
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4));
     }
@@ -43,8 +43,8 @@ fn a_sign_out_killed_before_the_revocation_deletes_the_session() {
     let mut logout = nexus.command(&["oauth", "logout"]).spawn().unwrap();
     block_on(gate.arrived(1));
     logout.kill().unwrap();
-    let said = nexus.finish(logout);
-    assert_eq!((said.stderr.as_str(), said.code), ("", None), "nothing is claimed before it is done");
+    let message = nexus.finish(logout);
+    assert_eq!((message.stderr.as_str(), message.code), ("", None), "nothing is claimed before it is done");
     assert_output!(
         nexus.run(&["oauth", "status"]), 4, stdout: "Not signed in: run nexus oauth start\n", stderr: "",
     );

@@ -323,8 +323,8 @@ fn an_unusable_folder_is_named() {
         std::fs::write(nexus.path(folder), "").unwrap();
         let output = nexus.run(&["oauth", "start", "--no-browser"]);
         let place = if folder == "state" { "state/locks" } else { folder };
-        let said = format!("error: [HOME]/{place}: this folder cannot be created: ");
-        assert!(output.stderr.starts_with(&said), "{output}");
+        let expected = format!("error: [HOME]/{place}: this folder cannot be created: ");
+        assert!(output.stderr.starts_with(&expected), "{output}");
         let cure =
             format!("\n  make [HOME]/{folder} a folder that you can write to, or set NEXUS_HOME to another folder\n");
         assert!(output.stderr.ends_with(&cure), "{output}");
@@ -393,7 +393,7 @@ fn each_rejection_of_the_code_has_its_message() {
         (
             Scripted::json(400, &json!({ "error": "unsupported_grant_type" })),
             "the authorization code could not be exchanged: [SERVER] answered 400: unsupported_grant_type",
-            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under [provider.work] in config.toml control the request",
+            "see the server's message; `scopes`, `client_auth`, `code_request` and `code_params` under [provider.work] in config.toml control the request",
             1,
         ),
         (
@@ -437,8 +437,8 @@ fn each_rejection_of_the_code_has_its_message() {
         assert_eq!(status, 200);
         assert!(page.contains("Sign-in failed"), "{page}");
         let output = started.finish();
-        let said = verdict(&output).replace(&parameter(&url, "redirect_uri"), "[REDIRECT]");
-        assert_eq!(said, format!("error: {sentence}\n  {hint}\n"));
+        let expected = verdict(&output).replace(&parameter(&url, "redirect_uri"), "[REDIRECT]");
+        assert_eq!(expected, format!("error: {sentence}\n  {hint}\n"));
         assert_eq!(output.code, Some(code));
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4), "nothing was stored");
     }

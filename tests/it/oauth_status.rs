@@ -53,13 +53,13 @@ fn without_number(line: &str) -> String {
 
 #[test]
 fn an_expired_session_is_refreshable_with_a_refresh_token_only() {
-    for (refresh_tokens, said, state, code) in [
+    for (refresh_tokens, message, state, code) in [
         (true, "Token expired # seconds ago, will refresh on next use\n", "refreshable", 0),
         (false, "Token expired # seconds ago, no refresh token: run nexus oauth start\n", "expired", 4),
     ] {
         let (_sandbox, nexus) = Nexus::signed_in(Settings { refresh_tokens, ..lifetime(0) });
         let output = nexus.run(&["oauth", "status"]);
-        assert_eq!((&*without_number(&output.stdout), output.code), (said, Some(code)));
+        assert_eq!((&*without_number(&output.stdout), output.code), (message, Some(code)));
         let output = nexus.run(&["oauth", "status", "--json"]);
         let object = output.json();
         assert_eq!((&object["state"], output.code), (&Value::from(state), Some(code)));
@@ -91,7 +91,7 @@ fn a_session_that_the_server_ended_stays_dead() {
 #[test]
 fn a_configuration_that_was_edited_does_not_hide_the_session() {
     let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
-    for (edited, said) in [
+    for (edited, message) in [
         (
             "default = 'work'\n[provider.work]\nclient_id = 'another'",
             "warning: the session with work belongs to client_id `sandbox-client`, but the configuration now names \
@@ -110,10 +110,10 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
     ] {
         let (sandbox, nexus) = Nexus::signed_in(lifetime(12_270));
         nexus.configure(edited);
-        assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: said);
+        assert_output!(nexus.run(&["oauth", "status"]), 0, stdout: line, stderr: message);
         let output = nexus.run(&["oauth", "status", "--json", "--provider", "work"]);
         assert_eq!((output.code, &output.json()["state"]), (Some(0), &json!("active")), "{output}");
-        assert_eq!(output.stderr, said);
+        assert_eq!(output.stderr, message);
         sandbox.end_session();
     }
 }

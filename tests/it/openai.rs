@@ -105,15 +105,15 @@ fn an_answer_is_complete_with_a_finish_reason_or_done() {
         (vec![delta("text")], false),
         (vec![delta("text"), Piece::Break], false),
     ] {
-        let said = format!("{pieces:?}");
+        let expected = format!("{pieces:?}");
         sandbox.script(Endpoint::Completions, [Scripted::stream(pieces)]);
         let output = nexus.run(&["chat", "x"]);
         if whole {
             assert_output!(output, 0, stdout: "text\n", stderr: "");
         } else {
-            assert_eq!((output.code, &*output.stdout), (Some(1), "text"), "{said}: {output}");
-            let said = "note: the answer above is incomplete\nerror: the answer from [SERVER] was cut off: ";
-            assert!(output.stderr.starts_with(said), "{output}");
+            assert_eq!((output.code, &*output.stdout), (Some(75), "text"), "{expected}: {output}");
+            let expected = "note: the answer above is incomplete\nerror: the answer from [SERVER] was cut off: ";
+            assert!(output.stderr.starts_with(expected), "{output}");
         }
     }
 }
@@ -122,7 +122,7 @@ fn an_answer_is_complete_with_a_finish_reason_or_done() {
 fn the_ways_an_answer_ends_are_reported() {
     let (sandbox, nexus) = signed_in();
     let error = || chunk(&json!({ "error": { "message": "Slow down", "type": "rate_limit_exceeded" } }));
-    for (pieces, code, said) in [
+    for (pieces, code, expected) in [
         (vec![delta("text"), finish("length"), done()], 0, "note: the answer is incomplete: it reached --max-tokens\n"),
         (
             vec![delta("text"), finish("content_filter"), done()],
@@ -138,7 +138,7 @@ fn the_ways_an_answer_ends_are_reported() {
         sandbox.script(Endpoint::Completions, [Scripted::stream(pieces)]);
         let output = nexus.run(&["chat", "x"]);
         assert_eq!(output.code, Some(code), "{output}");
-        assert!(output.stderr.starts_with(said), "{output}");
+        assert!(output.stderr.starts_with(expected), "{output}");
         assert_eq!(output.stdout.trim_end(), "text", "{output}");
     }
 }
@@ -187,7 +187,7 @@ fn a_rejected_parameter_is_replaced_once() {
     sandbox.script(Endpoint::Completions, [limit(), limit()]);
     assert_output!(nexus.run(&["chat", "x"]), 1, stdout: "", stderr:
         "error: [SERVER] answered 400 invalid_request_error: max_tokens: Unsupported parameter. Use \
-         'max_completion_tokens' instead\n  see the server's message above\n");
+         'max_completion_tokens' instead\n  see the server's message\n");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_background_refresh_is_saved_while_the_reader_pauses() {
     Stored::open(nexus.home()).pass(3_500);
     let generation = || store.query_row("SELECT generation FROM session", [], |row| row.get::<_, i64>(0)).unwrap();
     let (before, renewal) = (generation(), Gate::new());
-    sandbox.script(Endpoint::Token, [Scripted::Held(renewal.clone())]);
+    sandbox.script(Endpoint::Token, [Scripted::Paused(renewal.clone())]);
     sandbox.script(Endpoint::Messages, [Scripted::stream(long_answer())]);
     let (child, mut reader) = stuck(&nexus, &["chat", "x"]);
     block_on(renewal.arrived(1));

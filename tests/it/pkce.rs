@@ -49,7 +49,7 @@ fn judged_with_issuer(issuer: &str, query: &str) -> String {
 
 /// One response a line: the test, the query, and how it is judged.
 macro_rules! answers {
-    ($($name:ident: $query:expr => $said:expr;)*) => { $(#[test] fn $name() { assert_eq!(judged($query), $said); })* };
+    ($($name:ident: $query:expr => $message:expr;)*) => { $(#[test] fn $name() { assert_eq!(judged($query), $message); })* };
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn an_error_description_is_cleaned_and_cut() {
     let query =
         format!("error=access_denied&error_description=No%1b[2J%0athanks{}&state={}", "x".repeat(900), attempt.state());
     let Verdict::Refused(failure) = attempt.judge(&query) else { panic!("a denial is a refusal") };
-    let said = failure.to_string();
-    assert!(said.starts_with("claude_code refused the sign-in (access_denied): No [2J thanksxxx"), "{said}");
-    assert!(said.len() < 400, "{said}");
+    let message = failure.to_string();
+    assert!(message.starts_with("claude_code refused the sign-in (access_denied): No [2J thanksxxx"), "{message}");
+    assert!(message.len() < 400, "{message}");
 }

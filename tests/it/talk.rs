@@ -5,7 +5,7 @@ use std::fs;
 use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
 use serde_json::json;
 
-use crate::conversation::{delta, said, signed_in, stop, stop_reason};
+use crate::conversation::{delta, sent_messages, signed_in, stop, stop_reason};
 use crate::nexus::Nexus;
 use crate::terminal::Terminal;
 
@@ -32,8 +32,8 @@ fn lines_are_answered_with_what_was_said_before_in_mind() {
     let mut terminal = open(&nexus, &[]);
     line(&mut terminal, "one", "You said: one (This");
     line(&mut terminal, "two", "You said: two (This");
-    assert_eq!(said(&sandbox).len(), 3);
-    assert_eq!(said(&sandbox)[0], ("user".into(), "one".into()));
+    assert_eq!(sent_messages(&sandbox).len(), 3);
+    assert_eq!(sent_messages(&sandbox)[0], ("user".into(), "one".into()));
     terminal.press("\u{4}");
     let left = terminal.finish();
     let one = format!("> one\nYou said: one {NOTE}\n");
@@ -47,7 +47,7 @@ fn lines_are_answered_with_what_was_said_before_in_mind() {
     terminal.until(|screen| screen.trim_end().ends_with("> two"));
     terminal.press(" three\r");
     terminal.until(|screen| screen.contains("You said: two three"));
-    assert_eq!(said(&sandbox).len(), 5);
+    assert_eq!(sent_messages(&sandbox).len(), 5);
     terminal.press("/exit\r");
     let left = terminal.finish();
     assert!(left.screen.starts_with("Continuing \"one\": sandbox-large at work."), "{}", left.screen);
@@ -64,8 +64,8 @@ fn a_file_without_words_is_asked_about() {
     let left = terminal.finish();
     assert_eq!(left.code, 0, "{}", left.screen);
     let asked = sandbox.requests_to(Endpoint::Messages).pop().unwrap().json();
-    let said = &asked["messages"][0]["content"];
-    assert_eq!((&said[0]["type"], &said[1]["text"]), (&"document".into(), &"what is this?\n".into()), "{asked}");
+    let message = &asked["messages"][0]["content"];
+    assert_eq!((&message[0]["type"], &message[1]["text"]), (&"document".into(), &"what is this?\n".into()), "{asked}");
 }
 
 #[test]
@@ -74,14 +74,14 @@ fn a_template_that_needs_no_words_asks_at_once() {
     fs::create_dir(nexus.path("templates")).unwrap();
     fs::write(nexus.path("templates/hi.toml"), "prompt = 'Say hi'\n").unwrap();
     assert_eq!(Terminal::open(&nexus, &["chat", "-t", "hi"], COLUMNS).finish().code, 0);
-    assert_eq!(said(&sandbox), [("user".into(), "Say hi".into())]);
+    assert_eq!(sent_messages(&sandbox), [("user".into(), "Say hi".into())]);
 }
 
 #[test]
 fn a_question_may_have_several_lines() {
     let (sandbox, nexus) = signed_in();
     let mut terminal = open(&nexus, &[]);
-    let last = |sandbox| said(sandbox).pop().unwrap().1;
+    let last = |sandbox| sent_messages(sandbox).pop().unwrap().1;
     // A backslash, Alt-Enter, and a paste, of which the lines' ends send nothing.
     line(&mut terminal, "a\\\rb\u{1b}\rc", "You said: a");
     assert_eq!(last(&sandbox), "a\nb\nc");
@@ -108,7 +108,7 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     terminal.press("never mind\u{3}");
     terminal.until(|screen| screen.contains("(Ctrl-D or /exit leaves)") && screen.trim_end().ends_with('>'));
     line(&mut terminal, "shorter", "You said:");
-    assert_eq!(said(&sandbox), [("user".into(), "shorter".into())]);
+    assert_eq!(sent_messages(&sandbox), [("user".into(), "shorter".into())]);
     terminal.press("\u{4}");
     assert_eq!(terminal.finish().code, 0);
     assert!(nexus.run(&["history", "show"]).ok().contains("\n## Answer (cut off)\n\nAs far as th\n"));
@@ -125,7 +125,7 @@ fn what_fails_does_not_end_the_conversation() {
     line(&mut terminal, "/model sandbox-smal", "(not in the model list; did you mean");
     line(&mut terminal, "/model sandbox-small", "Switched to sandbox-small\n");
     line(&mut terminal, "three", "You said: three");
-    assert_eq!(said(&sandbox), [("user".into(), "three".into())]);
+    assert_eq!(sent_messages(&sandbox), [("user".into(), "three".into())]);
     terminal.press("\u{4}");
     assert_eq!(terminal.finish().code, 0);
     assert!(!nexus.path("data/history.db").exists());

@@ -66,7 +66,7 @@ fn a_template_is_filled_and_flags_beat_it() {
 fn missing_values_are_reported_before_any_request() {
     let (sandbox, nexus) = signed_in();
     let before = sandbox.requests().len();
-    for (words, said, cure) in [
+    for (words, message, cure) in [
         (
             &["chat", "-t", "reveiw", "x"][..],
             "no template is called `reveiw` in [HOME]/templates; there are: brief, joke, review",
@@ -79,9 +79,9 @@ fn missing_values_are_reported_before_any_request() {
         ),
         (&["chat", "-t", "brief"], "no question: pass one as an argument or pipe it in", "see `nexus chat --help`"),
     ] {
-        assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: {said}\n  {cure}\n"));
+        assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: {message}\n  {cure}\n"));
     }
-    for (words, said) in [
+    for (words, message) in [
         (
             &["chat", "-t", "review", "--var", "lang", "x"][..],
             "invalid value 'lang' for '--var <NAME=VALUE>': write it as name=value",
@@ -92,7 +92,7 @@ fn missing_values_are_reported_before_any_request() {
         ),
     ] {
         let output = nexus.run(words);
-        assert!(output.code == Some(2) && output.stderr.starts_with(&format!("error: {said}\n")), "{output}");
+        assert!(output.code == Some(2) && output.stderr.starts_with(&format!("error: {message}\n")), "{output}");
     }
     assert_eq!(nexus.run(&["chat", "--var", "lang=x", "x"]).code, Some(2), "a variable needs a template");
     assert_eq!(sandbox.requests().len(), before);
@@ -157,13 +157,13 @@ fn a_mistyped_model_suggests_the_nearest() {
 fn a_value_of_the_wrong_type_is_reported() {
     let nexus = Nexus::new();
     fs::create_dir(nexus.path("templates")).unwrap();
-    for (toml, said) in [
+    for (toml, message) in [
         ("prompt = 3", "line 1, `prompt` must be text in quotes"),
         ("\nmax_tokens = '8k'", "line 2, `max_tokens` must be a whole number from 1 to 4294967295, without quotes"),
         ("vars = 3", "line 1, `vars` must be a section: [vars]"),
     ] {
         fs::write(nexus.path("templates/t.toml"), toml).unwrap();
-        let stderr = format!("error: [HOME]/templates/t.toml, {said}\n  fix that line\n");
+        let stderr = format!("error: [HOME]/templates/t.toml, {message}\n  fix that line\n");
         assert_output!(nexus.run(&["chat", "-t", "t", "x"]), 2, stdout: "", stderr: stderr);
     }
 }

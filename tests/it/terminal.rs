@@ -32,7 +32,7 @@ pub(crate) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     /// Kept open: dropping it sends a newline.
     keys: Box<dyn Write + Send>,
-    said: Arc<(Mutex<Said>, Condvar)>,
+    message: Arc<(Mutex<Said>, Condvar)>,
     columns: u16,
 }
 
@@ -70,16 +70,16 @@ impl Terminal {
         command.cwd(nexus.home());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let said: Arc<(Mutex<Said>, Condvar)> = Arc::default();
-        let (mut reader, heard) = (pair.master.try_clone_reader().unwrap(), said.clone());
+        let message: Arc<(Mutex<Said>, Condvar)> = Arc::default();
+        let (mut reader, heard) = (pair.master.try_clone_reader().unwrap(), message.clone());
         thread::spawn(move || {
             let mut bytes = [0; 4_096];
             loop {
                 // A closed terminal is an error on some systems and an end of file on others.
                 let read = reader.read(&mut bytes).unwrap_or(0);
-                let mut said = heard.0.lock().unwrap();
-                said.bytes.extend_from_slice(&bytes[..read]);
-                said.ended = read == 0;
+                let mut message = heard.0.lock().unwrap();
+                message.bytes.extend_from_slice(&bytes[..read]);
+                message.ended = read == 0;
                 heard.1.notify_all();
                 if read == 0 {
                     break;
@@ -87,24 +87,24 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Self { child, master: pair.master, keys, said, columns }
+        Self { child, master: pair.master, keys, message, columns }
     }
 
     /// Waits until the screen matches.
     pub(crate) fn until(&self, has: impl Fn(&str) -> bool) {
-        let screen = self.wait(|said| said.ended || has(&screen(&said.bytes, self.columns)));
+        let screen = self.wait(|message| message.ended || has(&screen(&message.bytes, self.columns)));
         assert!(has(&screen), "{screen}");
     }
 
     /// Waits until the program has ended.
     pub(crate) fn until_ended(&self) {
-        self.wait(|said| said.ended);
+        self.wait(|message| message.ended);
     }
 
     fn wait(&self, done: impl Fn(&Said) -> bool) -> String {
-        let said = self.said.0.lock().unwrap();
-        let (said, timeout) = self.said.1.wait_timeout_while(said, LIMIT, |said| !done(said)).unwrap();
-        let screen = screen(&said.bytes, self.columns);
+        let message = self.message.0.lock().unwrap();
+        let (message, timeout) = self.message.1.wait_timeout_while(message, LIMIT, |message| !done(message)).unwrap();
+        let screen = screen(&message.bytes, self.columns);
         assert!(!timeout.timed_out(), "{screen} is still shown");
         screen
     }
@@ -125,8 +125,8 @@ impl Terminal {
     }
 
     pub(crate) fn finish(mut self) -> Left {
-        let screen = self.wait(|said| said.ended);
-        let bytes = String::from_utf8(self.said.0.lock().unwrap().bytes.clone()).unwrap();
+        let screen = self.wait(|message| message.ended);
+        let bytes = String::from_utf8(self.message.0.lock().unwrap().bytes.clone()).unwrap();
         Left { screen, bytes, code: self.child.wait().unwrap().exit_code() }
     }
 }
@@ -315,7 +315,7 @@ fn other_lines_appear_above_the_progress_line() {
     gate.open();
     let left = terminal.finish();
     assert!(left.screen.contains("\nerror: ") && !left.screen.contains(" ..."), "{}", left.screen);
-    assert_eq!(left.code, 1);
+    assert_eq!(left.code, 75);
 }
 
 #[test]
@@ -337,5 +337,5 @@ fn an_error_begins_on_a_line_of_its_own() {
     sandbox.script(Endpoint::Messages, [Scripted::stream([delta("half an"), Piece::Break])]);
     let left = Terminal::open(&nexus, &["chat", "x"], 120).finish();
     assert!(left.screen.starts_with("half an\nnote: ") && left.screen.contains("\nerror: "), "{}", left.screen);
-    assert_eq!(left.code, 1);
+    assert_eq!(left.code, 75);
 }

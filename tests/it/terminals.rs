@@ -34,12 +34,12 @@ fn acting() -> (Nexus, Sandbox) {
 }
 
 #[track_caller]
-fn assert_harmless(said: &str) {
+fn assert_harmless(message: &str) {
     // The escapes of nexus itself: the label of an error, and the progress line.
     let own = ["\u{1b}[1m\u{1b}[31m", "\u{1b}[0m", "\u{1b}[2m", "\r\u{1b}[K"];
-    let said = own.iter().fold(said.to_owned(), |said, own| said.replace(own, ""));
+    let message = own.iter().fold(message.to_owned(), |message, own| message.replace(own, ""));
     let acting = |c: char| (c.is_control() && !matches!(c, '\r' | '\n' | '\t')) || c == '\u{202e}';
-    assert!(!said.chars().any(acting), "{said:?}");
+    assert!(!message.chars().any(acting), "{message:?}");
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn errors_are_escaped() {
         let once = ["chat", "--retries", "0", "--model", "m", "x"];
         for words in [&once[..], &[&once[..], &["--json", "--verbose"]].concat()] {
             sandbox.script(Endpoint::Messages, [answer.clone()]);
-            let said = on_a_terminal(&nexus, words);
-            assert!(said.contains("error"), "{said:?}");
-            assert_harmless(&said);
+            let message = on_a_terminal(&nexus, words);
+            assert!(message.contains("error"), "{message:?}");
+            assert_harmless(&message);
         }
     }
 }
@@ -107,8 +107,8 @@ fn usage_errors_are_escaped() {
     let word = format!("--x{ACTS}");
     for words in [&["chat", &*word][..], &[&word], &["chat", "--provider", ACTS, "x"], &["oauth", "start", "-p", ACTS]]
     {
-        let said = on_a_terminal(&nexus, words);
-        assert!(said.contains("error:"), "{said:?}");
-        assert_harmless(&said);
+        let message = on_a_terminal(&nexus, words);
+        assert!(message.contains("error:"), "{message:?}");
+        assert_harmless(&message);
     }
 }

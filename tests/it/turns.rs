@@ -77,11 +77,11 @@ fn a_hundred_processes_share_one_failure_and_the_session_is_kept() {
         sandbox.script(Endpoint::Token, [Scripted::Answer(late)]);
         let all = a_hundred(&nexus, &gate);
         gate.open();
-        let said = format!("error: the access token could not be refreshed: [SERVER] {why}; the session is kept\n");
+        let message = format!("error: the access token could not be refreshed: [SERVER] {why}; the session is kept\n");
         let outputs: Vec<_> = all.into_iter().map(|child| nexus.finish(child)).collect();
         assert!(outputs.iter().all(|output| output.code == Some(75)), "{outputs:?}");
         // The stderr of the one that sent the request is not read here.
-        let told = outputs.iter().filter(|output| output.stderr.contains(&said)).count();
+        let told = outputs.iter().filter(|output| output.stderr.contains(&message)).count();
         assert_eq!(told, 99, "{outputs:?}");
         assert_eq!(sandbox.refreshes_asked(), 1, "the failure was shared");
         nexus.run(&["oauth", "token"]).ok();
@@ -94,7 +94,7 @@ fn waiting_processes_report_the_failure_instead_of_retrying() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
     let gate = Gate::new();
     let refusal = Scripted::text(503, "text/plain", "busy").header("retry-after", "120");
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone()), refusal]);
+    sandbox.script(Endpoint::Token, [Scripted::Paused(gate.clone()), refusal]);
     // The first process is killed before its response.
     let mut first = nexus.command(&["oauth", "token"]).spawn().unwrap();
     block_on(gate.arrived(1));
@@ -110,9 +110,9 @@ fn waiting_processes_report_the_failure_instead_of_retrying() {
     for child in waiting.drain(..) {
         let output = nexus.finish(child);
         assert_eq!(output.code, Some(75), "{output}");
-        let said = "\nerror: the access token could not be refreshed: [SERVER] sent no usable response (status 503); the session \
+        let message = "\nerror: the access token could not be refreshed: [SERVER] sent no usable response (status 503); the session \
                     is kept\n  try again in 2 minutes\n";
-        assert_eq!(output.stderr, said);
+        assert_eq!(output.stderr, message);
     }
     assert_eq!(sandbox.refreshes_asked(), 2, "the one that was killed, and one more for all who waited");
 }
@@ -121,7 +121,7 @@ fn waiting_processes_report_the_failure_instead_of_retrying() {
 fn a_killed_refresh_is_repeated_by_the_next_process() {
     let (sandbox, nexus) =
         Nexus::signed_in(Settings { token_lifetime: Some(json!(0)), grace: 1, ..Settings::default() });
-    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     first.kill().unwrap();
     first.wait().unwrap();
     // The server accepts the spent refresh token once more.
@@ -134,7 +134,7 @@ fn a_killed_refresh_is_repeated_by_the_next_process() {
 fn a_killed_refresh_is_reported_if_the_session_is_lost() {
     // The server rejects spent refresh tokens.
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
-    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    let (mut first, _gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     first.kill().unwrap();
     first.wait().unwrap();
     for words in [&["oauth", "token"][..], &["chat", "x"]] {
@@ -143,7 +143,7 @@ fn a_killed_refresh_is_reported_if_the_session_is_lost() {
         let (at, cut_off) = output
             .stderr
             .strip_prefix("error: the session with work was ended by the server at ")
-            .and_then(|said| said.split_once(", probably because a refresh at "))
+            .and_then(|message| message.split_once(", probably because a refresh at "))
             .unwrap_or_else(|| panic!("{output}"));
         let end = " was cut off before its response was saved\n  run `nexus oauth start`\n";
         let cut_off = cut_off.strip_suffix(end).unwrap_or_else(|| panic!("{output}"));
@@ -212,12 +212,12 @@ fn a_newer_stored_session_that_is_invalid_is_not_used() {
     let elsewhere = "https://elsewhere.example/token";
     let moved = |copy: &Nexus| change(copy, &[("token_url", elsewhere.into())]);
     let ended = "error: the session with work was ended by the server at 2025-10-27T14:30:00Z";
-    for (spoil, code, said) in [(&end as &dyn Fn(&Nexus), 4, ended), (&moved, 4, elsewhere)] {
+    for (spoil, code, message) in [(&end as &dyn Fn(&Nexus), 4, ended), (&moved, 4, elsewhere)] {
         let (sandbox, _, late) = overtaken(|_, copy| {
             copy.run(&["oauth", "token"]).ok();
             spoil(copy);
         });
-        assert!(late.code == Some(code) && late.stdout.is_empty() && late.stderr.contains(said), "{late}");
+        assert!(late.code == Some(code) && late.stdout.is_empty() && late.stderr.contains(message), "{late}");
         assert_eq!((sandbox.refreshes_asked(), sandbox.refreshes()), (2, 1));
     }
 }
@@ -238,7 +238,7 @@ fn an_answered_refresh_is_not_reported_as_cut_off() {
 fn an_interrupted_refresh_is_saved_before_the_process_ends() {
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let (sandbox, nexus) = Nexus::expired();
-        let (child, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+        let (child, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
         signal(child.id(), name);
         gate.open();
         assert_output!(nexus.finish(child), code, stdout: "", stderr: "");
@@ -250,7 +250,7 @@ fn an_interrupted_refresh_is_saved_before_the_process_ends() {
 #[test]
 fn a_second_signal_ends_a_refresh_at_once() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
-    let (mut child, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    let (mut child, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     // Pending signals of one kind merge, so they are sent until the process ends.
     while child.try_wait().unwrap().is_none() {
         drop(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status());

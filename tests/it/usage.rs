@@ -83,7 +83,7 @@ fn the_help_at_the_top_lists_the_exit_codes() {
 
 #[test]
 fn a_usage_error_is_exit_2_with_empty_stdout() {
-    for (words, said) in [
+    for (words, message) in [
         (&["oauth", "stat"][..], "error: unrecognized subcommand 'stat'\n"),
         (
             &["chat", "x", "--max-tokens", "0"],
@@ -103,7 +103,7 @@ fn a_usage_error_is_exit_2_with_empty_stdout() {
         ),
     ] {
         let output = said_wrongly(words);
-        assert!(output.stderr.starts_with(said), "{said} in {output}");
+        assert!(output.stderr.starts_with(message), "{message} in {output}");
         assert!(output.stderr.ends_with("For more information, try '--help'.\n"), "{output}");
         assert_eq!(output.stdout, "", "{words:?}");
     }
@@ -143,16 +143,16 @@ fn a_missing_subcommand_shows_the_help_on_stderr() {
 #[test]
 fn a_usage_error_with_json_is_an_object_on_stdout() {
     let output = said_wrongly(&["chat", "--json", "--max-tokens", "0", "x"]);
-    let said = "invalid value '0' for '--max-tokens <N>': 0 is not in 1..=4294967295";
+    let message = "invalid value '0' for '--max-tokens <N>': 0 is not in 1..=4294967295";
     assert_eq!(
         output.json(),
         json!({
             "version": 1, "answer": null, "partial": null, "model": null, "stop_reason": null, "usage": null,
             "conversation": null, "request_id": null,
-            "error": { "reason": "usage", "message": said, "hint": "see `nexus chat --help`", "exit_code": 2 },
+            "error": { "reason": "usage", "message": message, "hint": "see `nexus chat --help`", "exit_code": 2 },
         })
     );
-    assert_eq!(output.stderr, format!("error: {said}\n\nFor more information, try '--help'.\n"));
+    assert_eq!(output.stderr, format!("error: {message}\n\nFor more information, try '--help'.\n"));
     assert_eq!(output.stdout.matches('\n').count(), 1, "one object, one line");
 }
 

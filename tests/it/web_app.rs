@@ -38,9 +38,9 @@ impl App {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Some(origin) = line.trim_end().strip_prefix("Listening on ") else {
-            let mut said = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            panic!("it said {line:?} and {said:?}");
+            let mut expected = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut expected).unwrap();
+            panic!("it said {line:?} and {expected:?}");
         };
         Self { origin: origin.to_owned(), child }
     }
@@ -159,8 +159,12 @@ impl Browser {
     #[track_caller]
     fn assert_answered(&self, app: &App, message: &str) {
         let page = self.chat(app, message);
-        let said = page.json()["response"].as_str().unwrap_or_default().to_owned();
-        assert!(page.status == 200 && said.starts_with(&format!("You said: {message}")), "{} {said}", page.status);
+        let expected = page.json()["response"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            page.status == 200 && expected.starts_with(&format!("You said: {message}")),
+            "{} {expected}",
+            page.status
+        );
     }
 }
 
@@ -361,7 +365,7 @@ fn ctrl_c_waits_until_a_refresh_is_saved() {
     browser.sign_in(&app);
     sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
     let gate = Gate::new();
-    sandbox.script(Endpoint::Token, [Scripted::Held(gate.clone())]);
+    sandbox.script(Endpoint::Token, [Scripted::Paused(gate.clone())]);
     block_on(async {
         {
             // The browser closes the connection before the new tokens arrive.

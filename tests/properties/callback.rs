@@ -54,9 +54,9 @@ fn query_holds(template: &str) {
         }
         Verdict::Refused(error) => {
             assert!(ours, "{query:?}");
-            let said = error.to_string();
-            assert_eq!(visible(&said), said, "{query:?}");
-            assert!(!said.contains(['\n', '\t']) && said.chars().count() < 2_000, "{query:?}: {said}");
+            let message = error.to_string();
+            assert_eq!(visible(&message), message, "{query:?}");
+            assert!(!message.contains(['\n', '\t']) && message.chars().count() < 2_000, "{query:?}: {message}");
         }
     }
 }

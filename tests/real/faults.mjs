@@ -82,7 +82,7 @@ export async function judged({ faults, nexus, server, signIn }) {
 
   for (const kind of ['truncate', 'disconnect']) {
     const cut = await ask([{ type: 'stream_fault', kind, after_chunks: 5 }]);
-    equal(`a stream that ends by ${kind} is no answer`, [cut.code, cut.count, cut.object.answer, cut.object.error.reason], [1, 1, null, 'answer_cut']);
+    equal(`a stream that ends by ${kind} is no answer`, [cut.code, cut.count, cut.object.answer, cut.object.error.reason], [75, 1, null, 'answer_cut']);
     expect('its text is told apart', cut.object.partial?.length > 0, 'some text', cut.object.partial);
     // llmock cannot see the exit code, and expects a retry; nexus does not retry half an answer.
     if (kind === 'disconnect') content(`how ${kind} was taken`, cut);
@@ -91,12 +91,12 @@ export async function judged({ faults, nexus, server, signIn }) {
     content('that', early);
   }
   const malformed = await ask([{ type: 'stream_fault', kind: 'malformed', after_chunks: 5 }]);
-  equal('an event of broken JSON is no answer', [malformed.code, malformed.object.error.reason], [1, 'nonsense']);
+  equal('an event of broken JSON is no answer', [malformed.code, malformed.object.error.reason], [1, 'invalid_response']);
   content('that', malformed);
   const stalled = await ask([{ type: 'stream_fault', kind: 'stall', after_chunks: 5, stall_seconds: 2 }]);
   equal('a stall of two seconds is waited for', [stalled.code, stalled.object.stop_reason], [0, 'end_turn']);
   const slow = await ask([{ type: 'delay', seconds: 20 }], '--deadline', '1s');
-  equal('what does not begin in time is overdue', [slow.code, slow.object.error.reason], [75, 'overdue']);
+  equal('what does not begin in time is overdue', [slow.code, slow.object.error.reason], [75, 'deadline_exceeded']);
 }
 
 export async function errorEvent({ nexus, signIn }) {

@@ -28,15 +28,17 @@ impl HttpBody for Spoken {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(context).map(|said| said.map(|said| Ok(Frame::data(Bytes::from_static(said.as_bytes())))))
+        self.0
+            .poll_recv(context)
+            .map(|message| message.map(|message| Ok(Frame::data(Bytes::from_static(message.as_bytes())))))
     }
 }
 
 /// An answer that sends each of these texts after a pause in seconds, and then stays silent.
-fn answer(dialect: Dialect, said: Vec<(u64, &'static str)>) -> Answer {
+fn answer(dialect: Dialect, message: Vec<(u64, &'static str)>) -> Answer {
     let (send, receive) = mpsc::channel(1);
     tokio::spawn(async move {
-        for (seconds, words) in said {
+        for (seconds, words) in message {
             sleep(Duration::from_secs(seconds)).await;
             send.send(words).await.ok();
         }

@@ -148,7 +148,7 @@ fn a_message_in_one_piece_is_whole_or_a_failure() {
 
 #[test]
 fn stop_reasons_decide_whether_it_is_an_answer() {
-    let declined = |said: &str| Err(ApiError::Declined { description: said.into() });
+    let declined = |expected: &str| Err(ApiError::Declined { description: expected.into() });
     for (stopped, verdict) in [
         (r#""stop_reason":"end_turn""#, Ok(())),
         (r#""stop_reason":"invented_later""#, Ok(())),

@@ -126,7 +126,7 @@ fn what_is_none_of_the_apis_is_nonsense() {
 
 #[test]
 fn finish_reasons_are_told_in_the_words_of_the_other_dialect() {
-    let declined = |said: &str| Some(ApiError::Declined { description: said.into() });
+    let declined = |expected: &str| Some(ApiError::Declined { description: expected.into() });
     for (choice, stop_reason, verdict) in [
         (r#""finish_reason":"stop""#, "end_turn", None),
         (r#""finish_reason":"length""#, "max_tokens", None),
@@ -150,8 +150,8 @@ fn finish_reasons_are_told_in_the_words_of_the_other_dialect() {
 fn what_a_model_says_while_it_declines_is_bounded() {
     let piece = format!(r#"data: {{"choices":[{{"delta":{{"refusal":"{}"}}}}]}}"#, "no ".repeat(1000));
     let outcome = follow([format!("{piece}\n\n").repeat(100).as_bytes()]);
-    let Some(ApiError::Declined { description: said }) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
-    assert!(said.len() < 400, "{said}");
+    let Some(ApiError::Declined { description: expected }) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    assert!(expected.len() < 400, "{expected}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_completion_in_one_piece_is_whole_or_a_failure() {
         let cut = Parser::default().whole(&body.as_bytes()[..at], &exchange());
         assert!(matches!(cut, Err(ApiError::AnswerCut { .. })), "cut at {at}: {cut:?}");
     }
-    for (body, said) in [
+    for (body, expected) in [
         (r#"{"choices":[]}"#, "with JSON that is not a chat completion"),
         (r#"{"choices":[{}]}"#, "with JSON that is not a chat completion"),
         (r#"{"content":[]}"#, "with JSON that is not a chat completion"),
@@ -185,7 +185,7 @@ fn a_completion_in_one_piece_is_whole_or_a_failure() {
     ] {
         let read = Parser::default().whole(body.as_bytes(), &exchange());
         let Err(ApiError::InvalidResponse { description: what, .. }) = read else { panic!("{body}: {read:?}") };
-        assert_eq!(what, said);
+        assert_eq!(what, expected);
     }
     let refused = Parser::new(Some("req_1".into())).whole(br#"{"error":{"message":"Broken","code":503}}"#, &exchange());
     let Err(ApiError::Refused(refusal)) = refused else { panic!("{refused:?}") };

@@ -187,7 +187,8 @@ async fn approve(
         context.say(text);
         if text.starts_with(&sandbox.url(Endpoint::Authorize)) {
             url = Some(text.to_owned());
-        } else if text.starts_with("Waiting")
+        } else if !text.is_empty()
+            // The line after the URL is the last one before the sign-in.
             && let Some(url) = url.take()
         {
             context.say(&format!("(approving the sign-in: {why})"));

@@ -47,7 +47,7 @@ pub(super) fn not_a_client_id(id: &str) -> Option<&'static str> {
     let dots = !id.is_empty() && id.chars().all(|c| matches!(c, '.' | '\u{2026}'));
     if id.is_empty() {
         Some("is empty")
-    } else if dots || (id.starts_with('<') && id.ends_with('>')) {
+    } else if dots || (id.starts_with('<') && id.ends_with('>')) || id == "your-client-id" {
         Some("is a placeholder")
     } else if id.trim() != id || id.chars().any(char::is_control) {
         Some("has white space around it or a control character in it")

@@ -72,7 +72,13 @@ impl<T> Kind<T> {
             Self::Url(set) => {
                 let text = text(value)?;
                 let url = provider::endpoint_url(text);
-                set(target, text, url.map_err(|why| Unusable::value(why, "write it as `https://...`"))?);
+                set(
+                    target,
+                    text,
+                    url.map_err(|why| {
+                        Unusable::value(why, "use an `https://` URL without user name, password and fragment")
+                    })?,
+                );
             }
             Self::Bool(set) => set(target, value.as_bool().ok_or(NOT_OF_THIS_KIND)?),
             Self::Count(set) => set(target, count(value).ok_or(NOT_OF_THIS_KIND)?),

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::cli::environment::SECRET_VARIABLES;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::internal::provider::BUILT_IN;
@@ -148,7 +149,7 @@ impl Settings {
             }
             (None, None) => None,
         };
-        Ok(KeyConfig { backend: self.key, passphrase })
+        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: SECRET_VARIABLES })
     }
 }
 

@@ -97,11 +97,12 @@ fn the_provider_is_chosen_by_flag_then_variable_then_file() {
 #[test]
 fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
     let key_config = |toml| configured(toml, &[], None).unwrap().key_config;
-    assert_eq!(key_config(""), KeyConfig::default());
+    assert_eq!((key_config("").backend, key_config("").passphrase), (None, None));
     let words = |text: &str| text.split(' ').map(String::from).collect();
     assert_eq!(
         key_config("key = 'passphrase'\npassphrase_command = 'pass  show $x'"),
         KeyConfig {
+            hidden_variables: crate::cli::environment::SECRET_VARIABLES,
             backend: Some(KeyBackend::Passphrase),
             passphrase: Some(PassphraseSource::Command(words("pass show $x")))
         }
@@ -227,12 +228,12 @@ fn errors_name_the_key_its_place_and_the_cure() {
         (
             "token_url = 'id.example.com/token'",
             "token_url",
-            "does not begin with `https://` | write it as `https://...`",
+            "does not begin with `https://` | use an `https://` URL without user name, password and fragment",
         ),
         (
             "token_url = 'http://id.example.com/'",
             "token_url",
-            "is http; plain http is allowed on loopback only | write it as `https://...`",
+            "is http; plain http is allowed on loopback only | use an `https://` URL without user name, password and fragment",
         ),
         ("client_id = '<your client>'", "client_id", "is a placeholder | set it to the id of the registered client"),
         ("client_id = ''", "client_id", "is empty | set it to the id of the registered client"),

@@ -66,6 +66,6 @@ fn refused(refusal: &Refusal) -> String {
         RefusalReason::Billing | RefusalReason::SpendCap => {
             "check the credit and the spend limit of the account".into()
         }
-        _ => "see the server's message above".into(),
+        _ => "see the server's message".into(),
     }
 }

@@ -39,8 +39,9 @@ fn wait_time(retry_after: Option<Duration>) -> String {
 }
 
 /// Hints about the history file.
-const HISTORY_FILE: session::FileHints =
-    session::FileHints { then: ", or use --no-history", if_damaged: "move it away to start a new history" };
+fn history_file() -> session::FileHints {
+    session::FileHints { then: ", or use --no-history", if_damaged: "move it away to start a new history".into() }
+}
 
 /// The exit code of a class of errors, from the table in the README.
 pub(crate) fn exit_code(class: ErrorClass) -> u8 {
@@ -108,6 +109,8 @@ pub(crate) enum CliError {
         missing: u64,
         /// Whether all of them may succeed later without a change.
         temporary: bool,
+        /// Whether the results are in a file, so that the same command asks only the missing lines.
+        resumable: bool,
     },
     /// The operating system failed.
     #[error("{message}")]
@@ -219,15 +222,16 @@ impl CliError {
             }
             Self::OutputBusy { .. } => "wait until it is done, or pass another file with --out".into(),
             Self::BadLine { .. } => "fix the line, then run the same command again".into(),
-            Self::Incomplete { temporary: true, .. } => {
-                "run the same command again: it asks only the lines without an answer".into()
-            }
-            Self::Incomplete { .. } => {
-                "see the error in each of their results, fix it, then run the same command again".into()
+            Self::Incomplete { temporary, resumable, .. } => {
+                let fix = if *temporary { "" } else { "see `error` in the results and fix the cause; " };
+                match resumable {
+                    true => format!("{fix}run the same command again to ask only the missing lines"),
+                    false => format!("{fix}with --out FILE, running the command again asks only the missing lines"),
+                }
             }
             Self::System { .. } | Self::Stdout(_) => FIX_AND_REPEAT.into(),
             Self::Interrupted(_) => String::new(),
-            Self::History(error) => session::store_hint(error, HISTORY_FILE),
+            Self::History(error) => session::store_hint(error, history_file()),
             Self::Library(error) | Self::NotDeleted(error) => match error {
                 Error::Api(error) => api::api_hint(error),
                 Error::SignIn(error) => sign_in::sign_in_hint(error),

@@ -23,7 +23,7 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
         SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
         SessionError::Abandoned(_) => "run the command again".into(),
-        SessionError::Store(error) => store_hint(error, SESSION_FILE),
+        SessionError::Store(error) => store_hint(error, session_file()),
         SessionError::Key(error) => key_hint(error),
         SessionError::NotSent(error) => {
             let error: &(dyn std::error::Error + 'static) = &**error;
@@ -51,17 +51,19 @@ fn sign_in_again() -> String {
 }
 
 /// The parts of a hint about a store that depend on what is stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct FileHints {
     /// What follows "free some space".
     pub(crate) then: &'static str,
-    pub(crate) if_damaged: &'static str,
+    pub(crate) if_damaged: String,
 }
 
-const SESSION_FILE: FileHints = FileHints {
-    then: ", then run the command again",
-    if_damaged: "move it away, then run `nexus oauth start` to sign in again",
-};
+fn session_file() -> FileHints {
+    FileHints {
+        then: ", then run the command again",
+        if_damaged: format!("move it away, then {} to sign in again", run_start_current()),
+    }
+}
 
 pub(crate) fn store_hint(error: &StoreError, hints: FileHints) -> String {
     match error {
@@ -78,8 +80,8 @@ fn file_hint(problem: &FileProblem, hints: FileHints) -> String {
         FileProblem::QuotaExceeded => "delete some of your files",
         FileProblem::FileTooLarge { .. } => "raise the file size limit (`ulimit -f`)",
         FileProblem::NotWritable => "make both writable",
-        FileProblem::Locked => "wait for that program, or stop it",
-        FileProblem::Damaged => return hints.if_damaged.into(),
+        FileProblem::Locked => "wait for that process, or stop it",
+        FileProblem::Damaged => return hints.if_damaged,
         FileProblem::NewerVersion { .. } => return "upgrade nexus".into(),
         FileProblem::Journal(_) => return "remove that file if it is not yours, then run the command again".into(),
         FileProblem::Lock(_) => return "make the folder writable, then run the command again".into(),
@@ -119,8 +121,9 @@ fn key_hint(error: &KeyError) -> String {
         KeyError::Unwritable { problem: FileProblem::Refused(_), .. } => {
             "make sure that you own its folder and can write to it, then run the command again".into()
         }
-        KeyError::Unwritable { problem, .. } | KeyError::Folder { problem, .. } => file_hint(problem, SESSION_FILE),
-        KeyError::Lock { .. } => "look for a hung nexus process, then run the command again".into(),
+        KeyError::Unwritable { problem, .. } | KeyError::Folder { problem, .. } => file_hint(problem, session_file()),
+        KeyError::Lock { source: None, .. } => "look for a hung nexus process, then run the command again".into(),
+        KeyError::Lock { .. } => "make the folder writable, then run the command again".into(),
         _ => FIX_AND_REPEAT.into(),
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
         SignInError::ExchangeFailed { provider, failure, .. } if matches!(failure.status, Some(400 | 422)) => format!(
-            "see the server's message above; `scopes`, `client_auth`, `code_request` and `code_params` under \
+            "see the server's message; `scopes`, `client_auth`, `code_request` and `code_params` under \
              [provider.{provider}] in config.toml control the request"
         ),
         SignInError::ExchangeFailed { provider, .. } => {
@@ -106,7 +106,7 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
         ProviderError::MissingUrl { provider, setting } => {
             format!("set `{setting} = \"https://...\"` under [provider.{provider}] in config.toml")
         }
-        _ => "write it as `https://...`".into(),
+        _ => "use an `https://` URL without user name, password and fragment".into(),
     }
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
              `http://` URL"
                 .into()
         }
-        HttpError::InvalidUrl { .. } => "write it as `https://...`".into(),
+        HttpError::InvalidUrl { .. } => "use an `https://` URL without user name, password and fragment".into(),
         HttpError::UnusableProxy { variable, .. } => {
             format!("set {variable} to `http://HOST:PORT`, or add the server to NO_PROXY")
         }

@@ -228,9 +228,9 @@ async fn a_program_is_told_of_a_failure_too() {
     let program = tokio::spawn(async move { get(port, &right, "").await });
     let failure = listener.wait(&request, LONG).await.expect_err("a denial");
     listener.finish(&failed(&failure)).await;
-    let said = "Sign-in failed: work refused the sign-in (access_denied): [2Jno\n  run `nexus oauth start --provider \
+    let wording = "Sign-in failed: work refused the sign-in (access_denied): [2Jno\n  run `nexus oauth start --provider \
                 work` again to allow it\n";
-    assert_eq!(program.await.expect("answered").body, said);
+    assert_eq!(program.await.expect("answered").body, wording);
 }
 
 #[tokio::test]
@@ -306,9 +306,9 @@ async fn only_plain_loopback_is_listened_on() {
         ("localhost", "does not begin with `http://`"),
     ] {
         match RedirectListener::bind(&provider(uri)).await {
-            Err(SignInError::RedirectUnusable { uri: named, reason: said }) => {
+            Err(SignInError::RedirectUnusable { uri: named, reason: wording }) => {
                 assert_eq!(named, uri);
-                assert!(said.contains(why), "{uri}: {said}");
+                assert!(wording.contains(why), "{uri}: {wording}");
             }
             other => panic!("{uri}: {other:?}"),
         }

@@ -51,4 +51,6 @@ pub struct KeyConfig {
     pub backend: Option<KeyBackend>,
     /// Where the passphrase comes from.
     pub passphrase: Option<PassphraseSource>,
+    /// Environment variables that the passphrase command does not inherit, such as those with secrets.
+    pub hidden_variables: &'static [&'static str],
 }

@@ -32,7 +32,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// The key is wrapped with a passphrase, and none is configured.
-    #[error("the key is wrapped with a passphrase, and no passphrase source is configured")]
+    #[error("no passphrase source is configured")]
     NoPassphrase,
     /// The passphrase could not be read from its file or command.
     #[error("{}: cannot get the key's passphrase: {description}", path.display())]

@@ -270,7 +270,7 @@ impl Keystore {
 
     fn passphrase(&self) -> Result<Passphrase> {
         let source = self.config.passphrase.as_ref().ok_or(KeyError::NoPassphrase)?;
-        passphrase::read_from(source)
+        passphrase::read_from(source, self.config.hidden_variables)
             .map_err(|description| KeyError::PassphraseMissing { path: self.path.clone(), description })
     }
 

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::config::PassphraseSource;
 use super::data_key::DataKey;
 use super::error::KeyError;
-use crate::secret::{self, Passphrase};
+use crate::secret::Passphrase;
 use crate::session::seal::Seal;
 
 /// The cost of a new wrapping: memory (in KiB) and passes of RFC 9106's second recommendation, with one lane.
@@ -118,11 +118,11 @@ impl fmt::Display for Wrapped {
     }
 }
 
-/// Reads the passphrase.
+/// Reads the passphrase. `hidden_variables` are removed from the environment of a command.
 ///
 /// # Errors
 /// Why there is none, as a sentence.
-pub(super) fn read_from(source: &PassphraseSource) -> Result<Passphrase, String> {
+pub(super) fn read_from(source: &PassphraseSource, hidden_variables: &[&str]) -> Result<Passphrase, String> {
     let (bytes, whose) = match source {
         PassphraseSource::File(path) => {
             let whose = format!("passphrase_file {}", path.display());
@@ -130,7 +130,7 @@ pub(super) fn read_from(source: &PassphraseSource) -> Result<Passphrase, String>
         }
         PassphraseSource::Command(words) => {
             let whose = format!("passphrase_command `{}`", words.first().map_or("", String::as_str));
-            (run(words, COMMAND_LIMIT).map_err(|why| format!("{whose} {why}"))?, whose)
+            (run(words, hidden_variables, COMMAND_LIMIT).map_err(|why| format!("{whose} {why}"))?, whose)
         }
     };
     if bytes.len() as u64 > LONGEST {
@@ -153,11 +153,11 @@ fn read(path: &std::path::Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// Runs a program and returns its output. A thread with its own runtime waits for it, because the caller may be inside
 /// another runtime. A program that exceeds the limit is killed.
-fn run(words: &[String], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
+fn run(words: &[String], hidden_variables: &[&str], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
     let (program, arguments) = words.split_first().ok_or("names no program")?;
     let mut command = tokio::process::Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
-    for name in secret::VARIABLES {
+    for name in hidden_variables {
         command.env_remove(name);
     }
     let waited = async move {
@@ -229,11 +229,11 @@ mod tests {
     #[test]
     fn a_command_that_never_prints_is_ended() {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
-        let error = run(&words("sleep 600"), Duration::from_millis(100)).unwrap_err();
+        let error = run(&words("sleep 600"), &[], Duration::from_millis(100)).unwrap_err();
         assert!(error.starts_with("did not finish within"), "{error}");
-        assert_eq!(run(&words("echo hush"), COMMAND_LIMIT).unwrap().as_slice(), b"hush\n");
-        assert_eq!(run(&words("false"), COMMAND_LIMIT).unwrap_err(), "failed (exit status: 1)");
-        assert!(run(&words("/nowhere/at/all"), COMMAND_LIMIT).unwrap_err().starts_with("cannot be started"));
-        assert!(run(&[], COMMAND_LIMIT).is_err());
+        assert_eq!(run(&words("echo hush"), &[], COMMAND_LIMIT).unwrap().as_slice(), b"hush\n");
+        assert_eq!(run(&words("false"), &[], COMMAND_LIMIT).unwrap_err(), "failed (exit status: 1)");
+        assert!(run(&words("/nowhere/at/all"), &[], COMMAND_LIMIT).unwrap_err().starts_with("cannot be started"));
+        assert!(run(&[], &[], COMMAND_LIMIT).is_err());
     }
 }

@@ -101,6 +101,6 @@ fn no_authorization_response_costs_the_earlier_session() {
         assert_eq!(asked, row.says.contains("rejected the authorization code"), "{}", row.name);
         let harmless = |c: char| (!c.is_control() || c == '\n') && c != '\u{202e}';
         assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
-        Ended { said: output.stderr, code: output.code, nexus }
+        Ended { message: output.stderr, code: output.code, nexus }
     });
 }

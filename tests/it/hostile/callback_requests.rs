@@ -77,14 +77,14 @@ fn only_the_authorization_response_ends_a_sign_in() {
         let (nexus, _sandbox) = signed_in(Settings::default(), "");
         let (started, url) = waiting(&nexus);
         let right = approve(&url);
-        let said = asked(&right, row.does);
-        let lower = said.to_ascii_lowercase();
+        let message = asked(&right, row.does);
+        let lower = message.to_ascii_lowercase();
         for header in HEADERS {
-            assert!(lower.contains(&format!("\r\n{header}")), "{}: no {header} in {said}", row.name);
+            assert!(lower.contains(&format!("\r\n{header}")), "{}: no {header} in {message}", row.name);
         }
-        assert!(!lower.contains("<script") && !lower.contains("set-cookie"), "{}: {said}", row.name);
+        assert!(!lower.contains("<script") && !lower.contains("set-cookie"), "{}: {message}", row.name);
         assert_eq!(visit(&right).0, 200, "{}", row.name);
-        Ended { code: started.finish().code, said, nexus }
+        Ended { code: started.finish().code, message, nexus }
     });
 }
 

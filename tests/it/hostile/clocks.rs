@@ -9,7 +9,7 @@ use crate::nexus::{Nexus, sandbox};
 use crate::stored::Stored;
 
 /// The token response, and what happens before the token is used.
-pub(super) struct Told {
+pub(super) struct Reported {
     /// Members of the token answer, as JSON.
     members: &'static str,
     /// The `Date` header, if it is wrong.
@@ -30,23 +30,23 @@ enum Then {
 const LONG_AGO: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const FAR_OFF: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
 
-const fn row(name: &'static str, members: &'static str, says: &'static str) -> Row<Told> {
-    Row { name, does: Told { members, date: None, then: Then::Nothing }, says, code: 0, left: Kept }
+const fn row(name: &'static str, members: &'static str, says: &'static str) -> Row<Reported> {
+    Row { name, does: Reported { members, date: None, then: Then::Nothing }, says, code: 0, left: Kept }
 }
 
-const fn then(name: &'static str, then: Then, says: &'static str) -> Row<Told> {
+const fn then(name: &'static str, then: Then, says: &'static str) -> Row<Reported> {
     let members = r#"{"expires_in":3600}"#;
-    Row { name, does: Told { members, date: None, then }, says, code: 0, left: Kept }
+    Row { name, does: Reported { members, date: None, then }, says, code: 0, left: Kept }
 }
 
-const fn dated(name: &'static str, members: &'static str, date: &'static str, says: &'static str) -> Row<Told> {
-    Row { name, does: Told { members, date: Some(date), then: Then::Nothing }, says, code: 0, left: Kept }
+const fn dated(name: &'static str, members: &'static str, date: &'static str, says: &'static str) -> Row<Reported> {
+    Row { name, does: Reported { members, date: Some(date), then: Then::Nothing }, says, code: 0, left: Kept }
 }
 
 const ACTIVE: &str = "active; 0 refreshes for two chats; said: \n";
 const ONE: &str = "refreshable; 1 refreshes for two chats; said: \n";
 
-pub(super) const ROWS: &[Row<Told>] = &[
+pub(super) const ROWS: &[Row<Reported>] = &[
     row("a number", r#"{"expires_in":3600}"#, ACTIVE),
     row("no lifetime", r#"{}"#, ACTIVE),
     row("infinity", r#"{"expires_in":"inf"}"#, ACTIVE),
@@ -92,7 +92,7 @@ pub(super) const ROWS: &[Row<Told>] = &[
 #[test]
 fn no_clock_keeps_an_expired_token_or_refreshes_twice() {
     every_row(ROWS, |row| {
-        let Told { members, date, then } = &row.does;
+        let Reported { members, date, then } = &row.does;
         let members: Map<String, Value> = serde_json::from_str(members).unwrap();
         let date = date.map(String::from);
         let account = BEFORE.into();
@@ -120,9 +120,9 @@ fn no_clock_keeps_an_expired_token_or_refreshes_twice() {
         });
         let chats = [nexus.run(&["chat", "x"]), nexus.run(&["chat", "x"])];
         let code = chats.iter().map(|chat| chat.code).max().unwrap();
-        let said: String = chats.iter().map(|chat| &*chat.stderr).collect();
+        let message: String = chats.iter().map(|chat| &*chat.stderr).collect();
         let refreshes = sandbox.refreshes_asked();
-        let said = format!("{heard}\n{state}; {refreshes} refreshes for two chats; said: {said}\n");
-        Ended { said, code, nexus }
+        let message = format!("{heard}\n{state}; {refreshes} refreshes for two chats; said: {message}\n");
+        Ended { message, code, nexus }
     });
 }

@@ -164,6 +164,6 @@ fn no_configuration_costs_the_session_or_sends_it_to_another_server() {
         let harmless = |c: char| (!c.is_control() || c == '\n') && c != '\u{202e}';
         assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
         nexus.configure(&good);
-        Ended { said: output.stderr, code: output.code, nexus }
+        Ended { message: output.stderr, code: output.code, nexus }
     });
 }

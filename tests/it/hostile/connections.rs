@@ -64,7 +64,7 @@ fn no_connection_delays_or_ends_a_sign_in() {
         let output = started.finish();
         // The connections stay open until the sign-in has ended.
         drop(open);
-        Ended { said: output.stderr, code: output.code, nexus }
+        Ended { message: output.stderr, code: output.code, nexus }
     });
 }
 

@@ -334,7 +334,7 @@ fn happens(row: &Row<Harm>) -> Ended {
         }
         assert_eq!(fs::read(nexus.path(DATABASE)).unwrap(), before);
     }
-    Ended { said: format!("{}{}", output.stdout, output.stderr), code: output.code, nexus }
+    Ended { message: format!("{}{}", output.stdout, output.stderr), code: output.code, nexus }
 }
 
 /// Truncates the database at many places and flips many of its bits. Each time the damage is reported, and no refresh

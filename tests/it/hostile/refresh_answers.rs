@@ -162,6 +162,6 @@ fn only_invalid_grant_ends_the_session() {
             let expected = if lost { Some(4) } else { Some(0) };
             assert!(again.code == expected && cut_off == lost, "{}: {again}", row.name);
         }
-        Ended { said: format!("{}{}", output.stdout, output.stderr), code: output.code, nexus }
+        Ended { message: format!("{}{}", output.stdout, output.stderr), code: output.code, nexus }
     });
 }

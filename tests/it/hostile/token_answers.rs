@@ -25,8 +25,8 @@ fn html(status: u16) -> Scripted {
     Scripted::text(status, "text/html", "<!doctype html><title>Oops</title>")
 }
 
-fn refused(status: u16, error: &str, said: &str) -> Scripted {
-    Scripted::json(status, &json!({ "error": error, "error_description": said }))
+fn refused(status: u16, error: &str, message: &str) -> Scripted {
+    Scripted::json(status, &json!({ "error": error, "error_description": message }))
 }
 
 const NO_JSON: &str = "[SERVER] sent an invalid token response: not a JSON object\n";
@@ -145,6 +145,6 @@ fn an_invalid_token_response_keeps_the_earlier_session() {
         let output = started.finish();
         assert_eq!(row.left == Left::Kept, page.contains("Sign-in failed"), "{}: {page}", row.name);
         assert!(output.stderr.chars().all(harmless), "{}: {:?}", row.name, output.stderr);
-        Ended { said: output.stderr, code: output.code, nexus }
+        Ended { message: output.stderr, code: output.code, nexus }
     });
 }

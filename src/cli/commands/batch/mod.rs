@@ -45,12 +45,8 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a pause must be for a note, if no progress is visible.
-const LONG_PAUSE: Duration = Duration::from_secs(10);
+const LONG_PAUSE: Duration = Duration::from_secs(2);
 
-/// Answer every line of a file, as fast as the API allows
-///
-/// Each line of the input is a JSON object with `id` and `prompt`, and optionally `system`, `model` and `max_tokens`. Each
-/// line of the output is the result for one id. Run again with the same --out, it asks only for what has no answer yet.
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES, help_template = HELP_TEMPLATE)]
 pub(crate) struct Args {

@@ -57,11 +57,12 @@ impl Results {
         if let Some(out) = out {
             let (answers, found) = Answers::open(out, input, ledger)?;
             if found.repaired {
-                context.say("note: removed an incomplete last line; asking it again if the input has it");
+                context.say("note: removed an incomplete last line; asking it again if it is in the input");
             }
             if found.failed > 0 {
                 let failed = lines(found.failed as u64);
-                context.say(&format!("note: {failed} failed before; asking again if in the input"));
+                context
+                    .say(&format!("note: {failed} failed in an earlier run; asking those again that are in the input"));
             }
             file = Some(answers);
         }
@@ -165,7 +166,10 @@ impl Results {
         let Tally { failed, temporarily, .. } = self.tally;
         match failed {
             0 => Ok(()),
-            missing => Err(CliError::Incomplete { missing, temporary: temporarily == failed }),
+            missing => {
+                let (temporary, resumable) = (temporarily == failed, self.file.is_some());
+                Err(CliError::Incomplete { missing, temporary, resumable })
+            }
         }
     }
 }

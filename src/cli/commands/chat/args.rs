@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) question: QuestionArgs,
 
-    /// Attach a file, recognised by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin
+    /// Attach a file, recognized by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin
     #[arg(long, short, value_name = "FILE", help_heading = "Prompt")]
     pub(super) attach: Vec<PathBuf>,
 
@@ -68,7 +68,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SCHEMA", help_heading = "Output")]
     pub(super) schema: Option<String>,
 
-    /// Do not render Markdown; piped output never is rendered
+    /// Do not render Markdown (piped output is never rendered)
     #[arg(long, help_heading = "Output")]
     pub(super) raw: bool,
 

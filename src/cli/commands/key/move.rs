@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use nexus::KeyBackend;
-use nexus::internal::session::key::Moved;
+use nexus::Moved;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::{Context, key_mismatch};
-use nexus::internal::session::key::KeyLocation;
+use nexus::KeyLocation;
 use nexus::{KeyBackend, KeyConfig};
 
 #[derive(Debug, clap::Args)]
