@@ -33,9 +33,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use nexus::error::{ApiError, ProviderError, SignInError};
 use nexus::{
-    ApiError, AuthorizationRequest, Client, ClientAuth, ClientSecret, Error, ErrorClass, ErrorInfo as _, Folders,
-    Message, OAuthClient, ProviderConfig, ProviderError, Question, SignInError, Url, Verdict,
+    AuthorizationRequest, Client, ClientAuth, ClientSecret, Error, ErrorClass, ErrorInfo as _, Folders, Message,
+    OAuthClient, ProviderConfig, Question, Url, Verdict,
 };
 use rand::TryRng as _;
 use rand::rngs::SysRng;

@@ -65,7 +65,7 @@
 //! | your own [`store::SessionStore`] | anything else; [`store::conformance`] checks that it keeps the contract |
 //!
 //! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key is in a file,
-//! optionally wrapped with a passphrase, or in the system's keyring (feature `keyring`); see [`KeyConfig`].
+//! optionally wrapped with a passphrase, or in the system's keyring (feature `keyring`); see [`key::KeyConfig`].
 //!
 //! # Errors and notices
 //!
@@ -81,7 +81,7 @@
 mod api;
 mod clean;
 mod client;
-mod error;
+mod error_info;
 mod http;
 mod loopback;
 mod oauth;
@@ -97,27 +97,46 @@ mod time;
 
 #[doc(inline)]
 pub use api::{
-    Answer, AnswerMeta, ApiError, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Refusal,
-    RefusalReason, Retry, RetryPolicy, Role, Usage,
+    Answer, AnswerMeta, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Retry, RetryPolicy,
+    Role, Usage,
 };
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
 pub use client::Folders;
 #[doc(inline)]
 pub use client::{Client, Error, Revocation, SignedOut};
-pub use error::{ErrorClass, ErrorInfo};
-pub use http::{CertificateProblem, HttpError};
+pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
-pub use oauth::{AuthorizationRequest, SignInError, TokenFailure, Verdict};
+pub use oauth::{AuthorizationRequest, Verdict};
 #[doc(inline)]
-pub use provider::{Api, ClientAuth, Dialect, Encoding, OAuthClient, ProviderConfig, ProviderError, RequestStyle, Url};
+pub use provider::{Api, ClientAuth, Dialect, Encoding, OAuthClient, ProviderConfig, RequestStyle, Url};
 #[doc(inline)]
 pub use secret::{AccessToken, AuthorizationCode, ClientSecret, Secret};
 #[doc(inline)]
-pub use session::key::{KeyBackend, KeyConfig, KeyError, KeyLocation, Keystore, Moved, PassphraseSource};
-#[doc(inline)]
-pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding, SessionError};
+pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
 pub use time::now;
+
+/// The errors of the parts of the library. [`Error`] joins them.
+pub mod error {
+    #[doc(inline)]
+    pub use crate::api::{ApiError, Refusal, RefusalReason};
+    #[doc(inline)]
+    pub use crate::http::{CertificateProblem, HttpError};
+    #[doc(inline)]
+    pub use crate::oauth::{SignInError, TokenFailure};
+    #[doc(inline)]
+    pub use crate::provider::ProviderError;
+    #[doc(inline)]
+    pub use crate::session::SessionError;
+    #[doc(inline)]
+    pub use crate::session::key::KeyError;
+}
+
+/// The key that seals the sessions: in a file, wrapped with a passphrase, or in the operating system's keyring.
+pub mod key {
+    #[doc(inline)]
+    pub use crate::session::key::{KeyBackend, KeyConfig, KeyLocation, Keystore, Moved, PassphraseSource};
+}
 
 /// Items for the command line, the tests and the fuzz targets. Not part of the public interface.
 #[doc(hidden)]

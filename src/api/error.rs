@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::refusal::Refusal;
-use crate::error::{ErrorClass, ErrorInfo, detail};
+use crate::error_info::{ErrorClass, ErrorInfo, detail};
 use crate::http::HttpError;
 use crate::time;
 

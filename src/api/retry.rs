@@ -9,7 +9,7 @@ use rand::rngs::SysRng;
 use tokio::time::Instant;
 
 use super::error::ApiError;
-use crate::error::ErrorInfo as _;
+use crate::error_info::ErrorInfo as _;
 use crate::time;
 
 /// How often a wait that the service did not ask for is doubled: from half a second to eight.

@@ -15,7 +15,8 @@ use crate::cli::paths::Paths;
 use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::session::PendingSaves;
-use nexus::{Client, EarlierSession, Folders, KeyBackend, KeyConfig, Notice, NoticeFn, SealedSessions, Session};
+use nexus::key::{KeyBackend, KeyConfig};
+use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::browsers;

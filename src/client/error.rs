@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::ApiError;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
 use crate::oauth::SignInError;
 use crate::provider::ProviderError;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error_info::{ErrorClass, ErrorInfo};
 
 pub(super) type Result<T> = std::result::Result<T, HttpError>;
 

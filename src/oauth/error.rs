@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::token::Endpoint;
 use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
 use super::token_failure::TokenFailure;
-use crate::error::{ErrorClass, ErrorInfo, detail};
+use crate::error_info::{ErrorClass, ErrorInfo, detail};
 use crate::http::HttpError;
 use crate::provider::{self, ProviderConfig, ProviderError};
 use crate::time;

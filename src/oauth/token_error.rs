@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::token_failure::TokenFailure;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
 
 /// Why a token request failed. The message completes a sentence that begins with the server's host.

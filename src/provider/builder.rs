@@ -8,7 +8,7 @@ use crate::secret::ClientSecret;
 /// ```
 /// use nexus::{OAuthClient, ProviderConfig};
 ///
-/// # fn main() -> Result<(), nexus::ProviderError> {
+/// # fn main() -> Result<(), nexus::error::ProviderError> {
 /// let provider = ProviderConfig::named("work")
 ///     .with_client(OAuthClient::public("my-registered-client"))
 ///     .with_redirect_uri("https://app.example.com/oauth/callback")

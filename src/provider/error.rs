@@ -1,6 +1,6 @@
 //! Errors in the configuration of a provider.
 
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error_info::{ErrorClass, ErrorInfo};
 
 /// What is wrong with the configuration of a provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Response};
 
 use super::Sandbox;
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::{Http, HttpError};
 use crate::provider::{self, Url};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::key::KeyError;
 use super::seal::SealError;
-use crate::error::{ErrorClass, ErrorInfo, detail};
+use crate::error_info::{ErrorClass, ErrorInfo, detail};
 use crate::oauth::TokenFailure;
 use crate::store::StoreError;
 use crate::time;

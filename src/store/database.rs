@@ -257,7 +257,7 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{ErrorClass, ErrorInfo as _};
+    use crate::error_info::{ErrorClass, ErrorInfo as _};
 
     static KIND: Kind = Kind {
         application_id: 7,

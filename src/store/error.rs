@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{ErrorClass, ErrorInfo};
+use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::time;
 
 /// Any other error as a cause. Shared, so that errors can be cloned.

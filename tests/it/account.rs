@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nexus::error::{ApiError, SessionError};
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
-use nexus::{
-    ApiError, Client, Error, ErrorInfo as _, Folders, Message, Notice, ProgressEvent, Question, RetryPolicy, Session,
-    SessionError,
-};
+use nexus::{Client, Error, ErrorInfo as _, Folders, Message, Notice, ProgressEvent, Question, RetryPolicy, Session};
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nexus::error::{ProviderError, SignInError};
 use nexus::internal::oauth::pkce;
 use nexus::internal::secret::Verifier;
-use nexus::{
-    AuthorizationRequest, ClientAuth, ErrorInfo as _, OAuthClient, ProviderConfig, ProviderError, SignInError, Url,
-    Verdict,
-};
+use nexus::{AuthorizationRequest, ClientAuth, ErrorInfo as _, OAuthClient, ProviderConfig, Url, Verdict};
 
 const REDIRECT: &str = "http://localhost:4000/oauth/claude/callback";
 

@@ -12,7 +12,8 @@ use super::kind::Kind::{Bool, Choice, ClientId, Count, Headers, List, Params, Pa
 use super::source::Source;
 use crate::cli::error::CliError;
 use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};
-use nexus::{ClientAuth, ClientSecret, Dialect, Encoding, KeyBackend, ProviderConfig};
+use nexus::key::KeyBackend;
+use nexus::{ClientAuth, ClientSecret, Dialect, Encoding, ProviderConfig};
 
 /// A key of the file.
 pub(super) struct Key<T: 'static> {

@@ -8,8 +8,9 @@ use std::path::Path;
 use crate::cli::environment::SECRET_VARIABLES;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
+use nexus::ProviderConfig;
 use nexus::internal::provider::BUILT_IN;
-use nexus::{KeyBackend, KeyConfig, PassphraseSource, ProviderConfig};
+use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 
 mod checks;
 mod client;

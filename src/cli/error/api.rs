@@ -1,6 +1,6 @@
 //! Hints for errors of the API.
 
-use nexus::{ApiError, Refusal, RefusalReason};
+use nexus::error::{ApiError, Refusal, RefusalReason};
 
 use super::provider::{run_start, run_start_current};
 use super::sign_in::http_hint;

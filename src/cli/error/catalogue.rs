@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus::TokenFailure;
+use nexus::ErrorInfo as _;
+use nexus::error::CertificateProblem;
+use nexus::error::TokenFailure;
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::store::FileProblem;
-use nexus::{CertificateProblem, ErrorInfo as _};
 
 use super::*;
 

@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexus::error::{ApiError, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError};
 use nexus::internal::time;
 use nexus::sandbox::BrowserError;
 use nexus::store::StoreError;
-use nexus::{
-    ApiError, Error, ErrorClass, ErrorInfo, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError,
-};
+use nexus::{Error, ErrorClass, ErrorInfo};
 
 mod api;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use nexus::error::{HttpError, KeyError, SessionError};
 use nexus::store::{FileProblem, StoreError};
-use nexus::{HttpError, KeyError, SessionError};
 
 use super::provider::{run_start, run_start_current};
 use super::sign_in::{client_hint, http_hint};

@@ -1,7 +1,7 @@
 //! Hints for errors of sign-in, of a provider's configuration and of HTTP.
 
+use nexus::error::{CertificateProblem, HttpError, ProviderError, SignInError};
 use nexus::internal::provider::BUILT_IN;
-use nexus::{CertificateProblem, HttpError, ProviderError, SignInError};
 
 use super::provider::{run_start, run_start_current};
 use super::wait_time;

@@ -4,7 +4,8 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use crate::cli::question::PromptInput;
-use nexus::{ApiError, Client, Error, Message, Model, Part, Question, Role, Session};
+use nexus::error::ApiError;
+use nexus::{Client, Error, Message, Model, Part, Question, Role, Session};
 
 /// The maximum length of an answer if neither a flag, the configuration nor the list of models has one, in tokens. Every
 /// current model supports it.

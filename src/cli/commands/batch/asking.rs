@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::prompts::Id;
 use crate::cli::question::answer_state::AnswerState;
-use nexus::{ApiError, Client, Delta, Error, ErrorClass, ErrorInfo as _, Question, RefusalReason};
+use nexus::error::{ApiError, RefusalReason};
+use nexus::{Client, Delta, Error, ErrorClass, ErrorInfo as _, Question};
 
 /// How long to wait for the end of a stream after its last event.
 const END_OF_STREAM: Duration = Duration::from_millis(250);
@@ -101,8 +102,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    use nexus::error::{HttpError, Refusal, SessionError};
     use nexus::store::StoreError;
-    use nexus::{HttpError, Refusal, SessionError};
 
     #[test]
     fn an_error_concerns_one_question_or_all() {

@@ -143,7 +143,7 @@ impl<'a> Chat<'a> {
     /// The question as it is sent.
     ///
     /// # Errors
-    /// [`CliError::NoModel`] and [`ApiError::UnsupportedByModel`](nexus::ApiError::UnsupportedByModel).
+    /// [`CliError::NoModel`] and [`ApiError::UnsupportedByModel`](nexus::error::ApiError::UnsupportedByModel).
     async fn question(&self, input: PromptInput, client: &Client, session: &Session) -> Result<Question> {
         let models = model::models(input.model.is_some(), client, session).await?;
         let question = model::question(input, client, &models, self.context)?;

@@ -4,8 +4,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::KeyBackend;
-use nexus::Moved;
+use nexus::key::KeyBackend;
+use nexus::key::Moved;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

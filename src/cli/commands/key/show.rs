@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::{Context, key_mismatch};
-use nexus::KeyLocation;
-use nexus::{KeyBackend, KeyConfig};
+use nexus::key::KeyLocation;
+use nexus::key::{KeyBackend, KeyConfig};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

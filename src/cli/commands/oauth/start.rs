@@ -7,10 +7,11 @@ use crate::cli::config;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::paths::Paths;
+use nexus::error::ProviderError;
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
 use nexus::internal::time;
-use nexus::{AuthorizationRequest, Client, ProviderError, Session};
+use nexus::{AuthorizationRequest, Client, Session};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
