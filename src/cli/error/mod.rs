@@ -207,10 +207,7 @@ impl CliError {
             | Self::File { hint, .. } => hint.clone(),
             Self::NoClientId { error, others } => sign_in::provider_hint(error, others),
             Self::NoModel { provider, unlisted: Some(_) } => api::no_list(provider),
-            Self::NoModel { provider, unlisted: None } => format!(
-                "run `nexus models{}` to list the models, then pass --model, or set `model = \"...\"` in config.toml",
-                provider::provider_option(provider)
-            ),
+            Self::NoModel { unlisted: None, .. } => "pass --model, or set `model = \"...\"` in config.toml".into(),
             Self::NoConversation { wanted, .. } if wanted.is_empty() => {
                 "start one with `nexus chat`; outside a terminal, pass --history to save it".into()
             }

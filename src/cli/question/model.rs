@@ -17,7 +17,7 @@ const MAX_TOKENS: u32 = 8_192;
 /// # Errors
 /// [`CliError::NoModel`] without a list, or why it could not be fetched.
 pub(crate) async fn models(named: bool, client: &Client, session: &Session) -> Result<Vec<Model>> {
-    match saved(session) {
+    match saved(session).filter(|models| !models.is_empty()) {
         None if !named && client.provider().api.model.is_none() => {
             client.models("", client.load("").await?).await.map_err(without_list)
         }
