@@ -108,8 +108,8 @@ export async function signOut({ gateway, nexus, server, status }) {
   const { accessToken, refreshToken } = server.log.grants.findLast(({ client }) => client === PUBLIC.id);
   const out = await nexus.run(['oauth', 'logout']);
   equal('oauth logout ends well, stdout empty', [out.code, out.stdout], [0, '']);
-  contains('it says what the server did', out.stderr, `Revoked at ${server.host}`);
-  contains('and what is gone here', out.stderr, 'Forgotten here');
+  contains('it says what the server did', out.stderr, `Revoked the session at ${server.host}`);
+  contains('and what is gone here', out.stderr, 'Deleted the local session');
   for (const [name, token] of [['access', accessToken], ['refresh', refreshToken]]) {
     equal(`the ${name} token is no longer good`, (await server.introspect(token)).active, false);
   }

@@ -32,12 +32,21 @@ export const ANSWERS = {
 /** Thinking before an answer. */
 const THOUGHTS = { 'think first': 'Let me see.' };
 
+/** A free port below the range from which the system takes ports for connections: those may take it before it is used. */
 async function freePort() {
-  const probe = createServer();
-  await new Promise((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address();
-  await new Promise((done) => probe.close(done));
-  return port;
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const probe = createServer();
+    const free = await new Promise((done) => {
+      probe.once('error', () => done(false));
+      probe.listen(port, '127.0.0.1', () => done(true));
+    });
+    if (free) {
+      await new Promise((done) => probe.close(done));
+      return port;
+    }
+  }
+  throw new Error('no free port');
 }
 
 function configuration({ issuer, api, mock, home, redirectUris, faults }) {
