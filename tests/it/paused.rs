@@ -64,6 +64,44 @@ fn a_signal_ends_a_command_whose_output_is_not_read() {
 }
 
 #[test]
+fn a_signal_ends_a_command_that_prints_after_its_work() {
+    let (sandbox, nexus) = signed_in();
+    let ids: Vec<_> = (0..40_000).map(|number| json!({ "id": format!("claude-{number}") })).collect();
+    sandbox.script(Endpoint::Models, [Scripted::json(200, &json!({ "data": ids }))]);
+    let (child, reader) = stuck(&nexus, &["models"]);
+    signal(child.id(), "INT");
+    assert_eq!(nexus.finish(child).code, Some(130));
+    drop(reader);
+}
+
+#[test]
+fn a_second_signal_ends_a_blocked_command() {
+    use std::io::Write as _;
+    const PAGE: [u8; 4_096] = [b'x'; 4_096];
+
+    let (_sandbox, nexus) = signed_in();
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&PAGE).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    // Room for the first line of the log only.
+    reader.read_exact(&mut [0; PAGE.len()]).unwrap();
+    writer.write_all(&PAGE[60..]).unwrap();
+    let filled = rustix::io::ioctl_fionread(&reader).unwrap();
+    let mut child = nexus.command(&["chat", "x", "--verbose"]).stderr(writer).spawn().unwrap();
+    while rustix::io::ioctl_fionread(&reader).unwrap() == filled {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first line");
+        std::thread::yield_now();
+    }
+    // Pending signals of one kind merge, so they are sent until the process ends.
+    while child.try_wait().unwrap().is_none() {
+        drop(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status());
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(reader);
+}
+
+#[test]
 fn a_pipe_closed_after_a_pause_is_success() {
     let (sandbox, nexus) = signed_in();
     for form in ["text", "json", "stream-json"] {

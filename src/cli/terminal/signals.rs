@@ -1,8 +1,20 @@
 //! SIGINT, SIGTERM and SIGHUP; on Windows Ctrl-C.
+//!
+//! The thread that runs a command also receives its signals. While it is blocked, a first signal waits for it; a second
+//! one ends the process in the signal handler. Before and after that work, the first one does.
+
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::sync::{Arc, LazyLock, Once};
 
 use crate::cli::error::{CliError, Interrupted, Result};
 
-/// Listens to the signals that end a program.
+/// Whether a signal ends the process at once: no command listens, or it has not received the last signal yet.
+#[cfg(unix)]
+static UNHEARD: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
+
+/// Listens to the signals that end a program, until it is dropped.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -17,11 +29,17 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        let hangup = (!hangup_is_ignored()).then(SignalKind::hangup);
+        static HANDLED: Once = Once::new();
+        HANDLED.call_once(|| kinds.into_iter().chain(hangup).for_each(end_if_unheard));
+        UNHEARD.store(false, Ordering::SeqCst);
         let listen = |kind| signal(kind).map_err(CliError::system("listening for signals"));
+        let [interrupt, terminate] = kinds;
         Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) },
+            interrupt: listen(interrupt)?,
+            terminate: listen(terminate)?,
+            hangup: hangup.map(listen).transpose()?,
         })
     }
 
@@ -32,12 +50,30 @@ impl Signals {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let signal = tokio::select! {
             _ = self.interrupt.recv() => Interrupted(2),
             _ = self.terminate.recv() => Interrupted(15),
             _ = hangup => Interrupted(1),
-        }
+        };
+        UNHEARD.store(false, Ordering::SeqCst);
+        signal
     }
+}
+
+#[cfg(unix)]
+impl Drop for Signals {
+    fn drop(&mut self) {
+        UNHEARD.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Lets a signal end the process if the one before it was not received.
+#[cfg(unix)]
+fn end_if_unheard(kind: tokio::signal::unix::SignalKind) {
+    let signal = kind.as_raw_value();
+    // Actions run in this order. Without them, the first signal ends the command as soon as the thread is free.
+    let _ = signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, UNHEARD.clone());
+    let _ = signal_hook::flag::register(signal, UNHEARD.clone());
 }
 
 /// Whether this process was started with SIGHUP ignored, which listening to it would undo. Known on Linux only (proc(5),
