@@ -256,6 +256,13 @@ pub fn host(url: &Url) -> String {
     }
 }
 
+/// A URL for a message. Its query may contain a key, so `?...` stands for it.
+pub(crate) fn without_query(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(url.query().map(|_| "..."));
+    shown.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

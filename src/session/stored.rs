@@ -8,7 +8,7 @@ use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
 use crate::oauth::{self, TokenResponse};
-use crate::provider::{ClientAuth, ProviderConfig, Url};
+use crate::provider::{ClientAuth, ProviderConfig, Url, without_query};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
 /// The store's time. It advances with the monotonic clock of this process.
@@ -145,12 +145,12 @@ impl Session {
         if let Some(url) = &provider.token_url
             && *url != self.binding.token_url
         {
-            return elsewhere("token_url", self.binding.token_url.as_str(), url.as_str());
+            return elsewhere("token_url", &without_query(&self.binding.token_url), &without_query(url));
         }
         if let (Some(is), Some(was)) = (&provider.api.url, &self.binding.api_url)
             && is.origin() != was.origin()
         {
-            return elsewhere("api_url", was.as_str(), is.as_str());
+            return elsewhere("api_url", &without_query(was), &without_query(is));
         }
         Ok(())
     }
@@ -303,10 +303,10 @@ pub(super) mod tests {
             Err(SessionError::BoundElsewhere { setting: "api_url", .. })
         ));
         provider.api.url = None;
-        provider.token_url = Url::parse("https://id.example.com/token2").ok();
-        assert!(matches!(
-            session.check_binding(&provider),
-            Err(SessionError::BoundElsewhere { setting: "token_url", .. })
-        ));
+        provider.token_url = Url::parse("https://id.example.com/token2?key=k-1").ok();
+        let elsewhere = session.check_binding(&provider).unwrap_err();
+        assert!(matches!(elsewhere, SessionError::BoundElsewhere { setting: "token_url", .. }));
+        let shown = "now names `https://id.example.com/token2?...`";
+        assert!(elsewhere.to_string().contains(shown), "{elsewhere}");
     }
 }
