@@ -29,6 +29,7 @@ pub struct AuthorizationRequest {
     provider: String,
     client_id: String,
     issuer: Option<String>,
+    require_iss: bool,
     redirect_uri: String,
     state: String,
     verifier: Verifier,
@@ -91,6 +92,7 @@ impl AuthorizationRequest {
             provider: provider.name.clone(),
             client_id: client.id.clone(),
             issuer: provider.issuer.clone(),
+            require_iss: provider.require_iss,
             redirect_uri: redirect_uri.to_owned(),
             state,
             verifier,
@@ -144,7 +146,10 @@ impl AuthorizationRequest {
 
     /// Without a configured issuer, the response's issuer must have the origin of the authorization URL.
     fn check_issuer(&self, got: Option<&str>) -> Result<()> {
-        let Some(got) = got else { return Ok(()) };
+        let got = match got {
+            None if !self.require_iss => return Ok(()),
+            got => got.unwrap_or_default(),
+        };
         let (expected, same) = match &self.issuer {
             Some(issuer) => (issuer.clone(), issuer == got),
             None => {
@@ -178,6 +183,7 @@ impl AuthorizationRequest {
             provider: Cow::Borrowed(&self.provider),
             client_id: Cow::Borrowed(&self.client_id),
             issuer: self.issuer.as_deref().map(Cow::Borrowed),
+            require_iss: self.require_iss,
             redirect_uri: Cow::Borrowed(&self.redirect_uri),
             state: Cow::Borrowed(&self.state),
             verifier: Cow::Borrowed(self.verifier.expose()),
@@ -199,6 +205,7 @@ impl AuthorizationRequest {
             provider: record.provider.into_owned(),
             client_id: record.client_id.into_owned(),
             issuer: record.issuer.map(Cow::into_owned),
+            require_iss: record.require_iss,
             redirect_uri: record.redirect_uri.into_owned(),
             state: record.state.into_owned(),
             verifier: Verifier::new(record.verifier.into_owned()),
@@ -247,6 +254,8 @@ struct Record<'a> {
     provider: Cow<'a, str>,
     client_id: Cow<'a, str>,
     issuer: Option<Cow<'a, str>>,
+    #[serde(default)]
+    require_iss: bool,
     redirect_uri: Cow<'a, str>,
     state: Cow<'a, str>,
     verifier: Cow<'a, str>,

@@ -22,6 +22,8 @@ pub struct ProviderConfig {
     pub name: String,
     /// The authorization server's issuer identifier (RFC 8414, section 2), if configured.
     pub issuer: Option<String>,
+    /// Whether every authorization response must name its issuer (RFC 9207, section 2.4).
+    pub require_iss: bool,
     /// The authorization endpoint (RFC 6749, section 3.1).
     pub authorize_url: Option<Url>,
     /// The token endpoint (RFC 6749, section 3.2).
@@ -176,6 +178,7 @@ impl ProviderConfig {
         Self {
             name: name.into(),
             issuer: None,
+            require_iss: false,
             authorize_url: None,
             token_url: None,
             revoke_url: None,

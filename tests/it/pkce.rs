@@ -135,6 +135,21 @@ fn a_configured_issuer_must_match_exactly() {
     }
 }
 
+#[test]
+fn a_required_issuer_must_be_named() {
+    let mut provider = provider();
+    provider.require_iss = true;
+    let request = AuthorizationRequest::begin(&provider, REDIRECT).unwrap();
+    let stored = AuthorizationRequest::from_bytes(&request.to_bytes()).unwrap();
+    for (query, expected) in [
+        ("code=c&state={state}", "refused: issuer_mismatch (SignIn)"),
+        ("error=access_denied&state={state}", "refused: issuer_mismatch (SignIn)"),
+        ("code=c&state={state}&iss=https://platform.claude.com", "granted: c"),
+    ] {
+        assert_eq!([verdict(&request, query), verdict(&stored, query)], [expected; 2], "{query}");
+    }
+}
+
 answers! {
     the_right_answer_grants_its_code: "code=c&state={state}" => "granted: c";
     the_order_of_parameters_does_not_matter: "state={state}&code=c" => "granted: c";

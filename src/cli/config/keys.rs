@@ -177,6 +177,13 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
                no metadata is fetched from it.",
     },
     Key {
+        name: "require_iss",
+        kind: Bool(|section, require| section.provider.require_iss = require),
+        default: "false",
+        help: "Whether the redirect must contain `iss`. Set it if the server's metadata has \
+               `authorization_response_iss_parameter_supported` (RFC 9207, section 3).",
+    },
+    Key {
         name: "revoke_url",
         kind: Url(|section, _, url| section.provider.revoke_url = Some(url)),
         default: "none",

@@ -34,7 +34,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
             format!(
-                "if the server never sends `iss`, remove `issuer` from config.toml; then {} again",
+                "if the server never sends `iss`, remove `require_iss` from config.toml; then {} again",
                 run_start_current()
             )
         }

@@ -5,7 +5,7 @@ use nexus::sandbox::{Endpoint, Issuer, Settings};
 
 use super::Left::Kept;
 use super::{Ended, Row, every_row, signed_in, waiting};
-use crate::nexus::{approve, visit};
+use crate::nexus::{Nexus, approve, sandbox, visit};
 
 /// A query in which `{code}` and `{state}` are the right ones.
 const fn row(name: &'static str, does: &'static str, says: &'static str, code: i32) -> Row<&'static str> {
@@ -80,6 +80,18 @@ pub(super) const ROWS: &[Row<&str>] = &[
     ),
     row("a code of control characters", "code=%00%0a%1b&state={state}", "rejected the authorization code", 4),
 ];
+
+#[test]
+fn a_response_that_lacks_a_required_issuer_is_refused() {
+    let sandbox = sandbox(Settings { issuer: Issuer::Absent, ..Settings::default() });
+    let nexus = Nexus::at_with(&sandbox, "require_iss = true");
+    let (started, url) = waiting(&nexus);
+    visit(&approve(&url));
+    let output = started.finish();
+    assert_eq!(output.code, Some(4));
+    assert!(output.stderr.contains("error: the authorization response names no issuer; expected"), "{}", output.stderr);
+    assert_eq!(sandbox.counts().exchanges, 0);
+}
 
 #[test]
 fn no_authorization_response_costs_the_earlier_session() {
