@@ -15,7 +15,7 @@ use crate::cli::paths::Paths;
 use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::session::PendingSaves;
-use nexus::key::{KeyBackend, KeyConfig};
+use nexus::key::KeyConfig;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
@@ -88,7 +88,7 @@ impl Context {
         let closed = Notice::of_closed_files(notice.clone());
         let sessions = folders.sessions(configured.key_config, nexus::now, closed);
         let warnings = if self.config_warnings { configured.warnings } else { Vec::new() };
-        for warning in warnings.into_iter().chain(sessions.keystore().mismatch().map(key_mismatch)) {
+        for warning in warnings {
             self.warn(&warning);
         }
         let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
@@ -337,15 +337,6 @@ fn notice_text(notice: &Notice, provider: &str) -> String {
         ),
         other => other.to_string(),
     }
-}
-
-/// The warning that the key is not in the configured backend.
-pub(crate) fn key_mismatch((configured, found): (KeyBackend, KeyBackend)) -> String {
-    let (configured, found) = (configured.as_str(), found.as_str());
-    format!(
-        "config.toml has `key = \"{configured}\"`, but the key is in `{found}`, which is used: run `nexus key move \
-         {configured}`, or set `key = \"{found}\"`"
-    )
 }
 
 /// A runtime for this thread.

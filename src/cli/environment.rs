@@ -6,5 +6,14 @@ pub(crate) fn variable(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The environment variables that contain secrets. Child processes do not inherit them.
-pub(crate) const SECRET_VARIABLES: &[&str] = &["CLAUDE_CODE_CLIENT_SECRET"];
+/// The environment variables that contain secrets, of nexus, and of the programs and SDKs that use the same servers. No
+/// child process inherits them.
+pub(crate) const SECRET_VARIABLES: &[&str] = &[
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_IDENTITY_TOKEN",
+    "CLAUDE_CODE_CLIENT_SECRET",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "NEXUS_STORE",
+];

@@ -28,9 +28,8 @@ fn plain(column: Option<Vec<u8>>) -> Option<String> {
 
 /// Seals a row of an earlier version as a record. `None` if it does not open with the key.
 pub(super) fn reseal(keys: &Keystore, key: &SessionKey, record: &Record) -> Option<Vec<u8>> {
-    let seal = keys.open().ok()??;
-    let stored = open(&seal, key, record)?;
-    Some(record::seal(&seal, key, &stored).ok()?.bytes)
+    let resealed = |seal: &Seal| Some(record::seal(seal, key, &open(seal, key, record)?).ok()?.bytes);
+    keys.open_with(resealed).ok()?
 }
 
 fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession> {

@@ -14,6 +14,7 @@ mod notice;
 mod pending_saves;
 mod record;
 mod refresh;
+mod rekey;
 mod seal;
 mod sealed;
 pub(crate) mod source;

@@ -119,13 +119,31 @@ pub(super) fn open_locked(seal: &Seal, key: &SessionKey, record: &Record, time: 
     Some(StoredSession { id, session, refresh_token, client_secret })
 }
 
+/// Seals a record's bytes anew. `reseal` gets the associated data and the sealed value. `None` if the bytes are invalid
+/// or do not open.
+pub(super) fn reseal(
+    key: &SessionKey,
+    generation: i64,
+    bytes: &[u8],
+    reseal: impl FnOnce(&[u8], &[u8]) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let (id, sealed) = parts(bytes)?;
+    let sealed = reseal(&associated(key, generation, id), sealed)?;
+    Some([&[VERSION][..], id, &sealed].concat())
+}
+
+/// The session's id and the sealed value in a record's bytes.
+fn parts(bytes: &[u8]) -> Option<(&[u8; ID], &[u8])> {
+    let (&VERSION, rest) = bytes.split_first()? else { return None };
+    rest.split_first_chunk::<ID>()
+}
+
 fn read<R, S>(seal: &Seal, key: &SessionKey, record: &Record) -> Option<([u8; ID], Read<R, S>)>
 where
     R: for<'de> Deserialize<'de>,
     S: for<'de> Deserialize<'de>,
 {
-    let (&VERSION, rest) = record.session.bytes.split_first()? else { return None };
-    let (id, sealed) = rest.split_first_chunk::<ID>()?;
+    let (id, sealed) = parts(&record.session.bytes)?;
     let plain = seal.open(&associated(key, record.session.generation, id), sealed)?;
     Some((*id, serde_json::from_slice(&plain).ok()?))
 }

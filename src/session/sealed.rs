@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::error::SessionError;
-use super::key::Keystore;
+use super::key::{HeldSeal, Keystore};
 #[cfg(feature = "sqlite")]
 use super::legacy;
 use super::record;
@@ -24,25 +24,33 @@ type Result<T> = std::result::Result<T, SessionError>;
 pub struct SealedSessions {
     store: Arc<dyn SessionStore>,
     keys: Keystore,
+    /// Whether nothing else uses the key.
+    owns_key: bool,
 }
 
 impl SealedSessions {
     /// The sessions of this store, sealed with this key.
     pub fn new(store: Arc<dyn SessionStore>, keys: Keystore) -> Self {
-        Self { store, keys }
+        // Other machines may have a copy of the key.
+        Self { store, keys, owns_key: false }
     }
 
     #[cfg(feature = "sqlite")]
-    /// The sessions of a SQLite store. Sessions of an earlier version are sealed anew when they are first read.
+    /// The sessions of a SQLite store, whose key nothing else uses. Sessions of an earlier version are sealed anew when
+    /// they are first read.
     pub fn in_sqlite(store: SqliteStore, keys: Keystore) -> Self {
         let resealing = keys.clone();
         let store = store.resealing(Arc::new(move |key, record| legacy::reseal(&resealing, key, record)));
-        Self::new(Arc::new(store), keys)
+        Self { owns_key: true, ..Self::new(Arc::new(store), keys) }
     }
 
     /// The key.
     pub fn keystore(&self) -> &Keystore {
         &self.keys
+    }
+
+    pub(super) fn owns_key(&self) -> bool {
+        self.owns_key
     }
 
     /// The store.
@@ -70,11 +78,15 @@ impl SealedSessions {
             Err(error) => return Some(Err(error.into())),
         };
         let Some(record) = &loaded.record else { return Some(Ok(None)) };
-        match self.seal() {
-            Ok(seal) => {
-                record::open(&seal, key, record, StoreTime::read_now(loaded.now)).map(|session| Ok(Some(session)))
-            }
-            Err(error) => Some(Err(error)),
+        let time = StoreTime::read_now(loaded.now);
+        match self.keys.open_with(|seal| record::open(seal, key, record, time)) {
+            Ok(Some(session)) => Some(Ok(Some(session))),
+            Ok(None) => None,
+            Err(error) => match self.store.try_load(key) {
+                Some(Ok(again)) if again.record.as_ref() == Some(record) => Some(Err(error.into())),
+                // The key was replaced after the record was read.
+                _ => None,
+            },
         }
     }
 
@@ -100,7 +112,7 @@ impl SealedSessions {
     /// [`StoreError::Busy`](crate::store::StoreError::Busy), or if the store cannot be used.
     pub async fn lock(&self, key: &SessionKey, wait: Duration) -> Result<LockedSession> {
         let locked = self.store.lock(key, wait).await?;
-        Ok(LockedSession { sessions: self.clone(), key: key.clone(), locked })
+        Ok(LockedSession { sessions: self.clone(), key: key.clone(), seal: None, locked })
     }
 
     /// Checks that the key opens the stored sessions, at most a hundred of them.
@@ -133,9 +145,9 @@ impl SealedSessions {
     /// If it could not be saved.
     pub async fn put_pending(&self, key: &SessionKey, state: &str, value: &[u8], lifetime: Duration) -> Result<()> {
         let keys = self.keys.clone();
-        let seal = off_thread(move || Ok(keys.open_or_create()?)).await?;
+        let held = off_thread(move || Ok(keys.seal_or_create()?)).await?;
         let hash = <[u8; 32]>::from(Sha256::digest(state));
-        let sealed = seal.seal(&pending_data(key, &hash), value)?;
+        let sealed = held.seal.seal(&pending_data(&key.owner, &hash), &named(&key.provider, value))?;
         let now = self.store.load(key).await?.now;
         let expires_at = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
         Ok(self.store.put_pending(&key.owner, hash, sealed, expires_at).await?)
@@ -147,44 +159,74 @@ impl SealedSessions {
     /// If the store or the key cannot be used.
     pub async fn take_pending(&self, key: &SessionKey, state: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let hash = <[u8; 32]>::from(Sha256::digest(state));
+        let keys = self.keys.clone();
+        let _held = off_thread(move || Ok(keys.hold()?)).await?;
         let Some(sealed) = self.store.take_pending(&key.owner, hash).await? else { return Ok(None) };
-        let this = self.clone();
-        let seal = off_thread(move || this.seal()).await?;
-        Ok(seal.open(&pending_data(key, &hash), &sealed))
+        let (keys, key) = (self.keys.clone(), key.clone());
+        let open = move || {
+            let data = pending_data(&key.owner, &hash);
+            Ok(keys.open_with(|seal| seal.open(&data, &sealed))?.and_then(|plain| value_of(&key.provider, &plain)))
+        };
+        off_thread(open).await
     }
 
-    fn seal(&self) -> Result<Seal> {
-        self.keys.open()?.ok_or_else(|| super::key::KeyError::Missing { path: self.keys.path().to_owned() }.into())
-    }
-
-    async fn opened<T>(
+    /// Opens a record that was loaded.
+    async fn opened<T: Send + 'static>(
         &self,
         key: &SessionKey,
-        loaded: Loaded,
+        mut loaded: Loaded,
         open: fn(&Seal, &SessionKey, &Record, StoreTime) -> Option<T>,
     ) -> Result<(StoreTime, Option<T>)> {
-        let time = StoreTime::read_now(loaded.now);
-        let Some(record) = &loaded.record else { return Ok((time, None)) };
-        let this = self.clone();
-        let seal = off_thread(move || this.seal()).await?;
-        if let Some(session) = open(&seal, key, record, time) {
-            return Ok((time, Some(session)));
+        loop {
+            let time = StoreTime::read_now(loaded.now);
+            let Some(record) = loaded.record else { return Ok((time, None)) };
+            let (keys, place) = (self.keys.clone(), key.clone());
+            let open = move || {
+                let opened = keys.open_with(|seal| open(seal, &place, &record, time));
+                Ok((record, opened))
+            };
+            let (record, opened) = off_thread(open).await?;
+            if let Ok(Some(session)) = opened {
+                return Ok((time, Some(session)));
+            }
+            // The key may have been replaced after the record was read.
+            loaded = self.store.load(key).await?;
+            if loaded.record.as_ref() == Some(&record) {
+                opened?;
+                // Damage or a newer version explains it better.
+                self.store.check().await?;
+                return Err(self.does_not_open());
+            }
         }
-        // Damage or a newer version explains it better.
-        self.store.check().await?;
-        Err(SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() })
+    }
+
+    pub(super) fn does_not_open(&self) -> SessionError {
+        SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() }
     }
 }
 
 /// The associated data of a pending sign-in.
-fn pending_data(key: &SessionKey, state_hash: &[u8; 32]) -> Vec<u8> {
-    associated_data(b"nexus pending sign-in 1", &[key.provider.as_bytes(), key.owner.as_bytes(), state_hash])
+pub(super) fn pending_data(owner: &str, state_hash: &[u8; 32]) -> Vec<u8> {
+    associated_data(b"nexus pending sign-in 2", &[owner.as_bytes(), state_hash])
+}
+
+/// The value of a pending sign-in with the name of its provider, which the store does not know, before it.
+fn named(provider: &str, value: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([&(provider.len() as u64).to_le_bytes(), provider.as_bytes(), value].concat())
+}
+
+/// The value, if it belongs to this provider.
+fn value_of(provider: &str, named: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let value = named.strip_prefix(&(provider.len() as u64).to_le_bytes())?.strip_prefix(provider.as_bytes())?;
+    Some(Zeroizing::new(value.to_vec()))
 }
 
 /// A locked session. Only its holder can read the refresh token and change the session.
 pub struct LockedSession {
     sessions: SealedSessions,
     key: SessionKey,
+    /// The seal, once something is to be saved. The key is not moved until then.
+    seal: Option<Arc<HeldSeal>>,
     locked: Box<dyn LockedRecord>,
 }
 
@@ -212,19 +254,21 @@ impl LockedSession {
         Ok(LockedLoad { time, generation, session })
     }
 
-    /// Reserves the disk space for a commit.
+    /// Reserves what a commit needs: the key, which is created if there is none, and the disk space.
     ///
     /// # Errors
-    /// If there is not enough space.
+    /// If the key cannot be used or there is not enough space.
     pub async fn reserve(&mut self) -> Result<()> {
+        self.hold_seal(Keystore::seal_or_create).await?;
         Ok(self.locked.reserve().await?)
     }
 
-    /// Records that the session's refresh token is about to be sent.
+    /// Records that the session's refresh token is about to be sent, and holds the key for its successor.
     ///
     /// # Errors
-    /// If the store cannot be written. Then the token must not be sent.
+    /// If the store or the key cannot be used. Then the token must not be sent.
     pub async fn begin_refresh(&mut self, session: &mut Session) -> Result<()> {
+        self.hold_seal(Keystore::seal).await?;
         self.locked.begin_refresh(session.generation, session.now()).await?;
         session.attempts += 1;
         Ok(())
@@ -235,9 +279,8 @@ impl LockedSession {
     /// # Errors
     /// If it could not be saved.
     pub async fn commit(&mut self, expected: i64, stored: &StoredSession) -> Result<()> {
-        let keys = self.sessions.keys.clone();
-        let seal = off_thread(move || Ok(keys.open_or_create()?)).await?;
-        let sealed = record::seal(&seal, &self.key, stored)?;
+        let held = self.hold_seal(Keystore::seal_or_create).await?;
+        let sealed = record::seal(&held.seal, &self.key, stored)?;
         Ok(self.locked.commit(expected, &sealed).await?)
     }
 
@@ -271,22 +314,36 @@ impl LockedSession {
         Ok(self.locked.end(generation, ended_at, cut_off).await?)
     }
 
-    /// Deletes the session.
+    /// Deletes the session. If the store is empty then, its key is removed from a plain file, so that an old copy of
+    /// the store stays sealed for good.
     ///
     /// # Errors
-    /// If it could not be deleted.
+    /// If it could not be deleted. A key that could not be removed is no error; it seals the next session.
     pub async fn delete(&mut self) -> Result<()> {
-        Ok(self.locked.delete().await?)
+        self.locked.delete().await?;
+        self.seal = None;
+        let _ = self.sessions.retire_key().await;
+        Ok(())
     }
 
     async fn resealed(&mut self, stored: &StoredSession) -> Result<Vec<u8>> {
-        let sessions = self.sessions.clone();
-        let seal = off_thread(move || sessions.seal()).await?;
-        Ok(record::seal(&seal, &self.key, stored)?.bytes)
+        let held = self.hold_seal(Keystore::seal).await?;
+        Ok(record::seal(&held.seal, &self.key, stored)?.bytes)
+    }
+
+    /// The seal, which is held until this is dropped.
+    async fn hold_seal(&mut self, seal: fn(&Keystore) -> super::key::Result<HeldSeal>) -> Result<Arc<HeldSeal>> {
+        if let Some(held) = &self.seal {
+            return Ok(held.clone());
+        }
+        let keys = self.sessions.keys.clone();
+        let held = Arc::new(off_thread(move || Ok(seal(&keys)?)).await?);
+        self.seal = Some(held.clone());
+        Ok(held)
     }
 }
 
 /// Runs blocking work on another thread.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| SessionError::Abandoned("work with the key"))?
 }

@@ -21,10 +21,10 @@
 //! ```
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::contract::{LockedSession, Record, Result, SealedSession, SessionKey, SessionStore};
+use super::contract::{LockedSession, Place, Record, Result, SealedSession, SessionKey, SessionStore};
 use super::error::StoreError;
 
 /// The store under test.
@@ -60,6 +60,7 @@ pub async fn check(subject: &dyn Subject) {
     a_pending_sign_in_is_taken_once(subject).await;
     a_pending_sign_in_expires_by_the_stores_time(subject).await;
     clients_are_kept_by_issuer_and_redirect_uri(subject).await;
+    sealed_values_are_replaced_together(subject).await;
     must(subject.open().check().await, "check an undamaged store");
     must(subject.open().check_writable().await, "check_writable");
 }
@@ -331,4 +332,52 @@ async fn clients_are_kept_by_issuer_and_redirect_uri(subject: &dyn Subject) {
         let client = must(subject.open().load_client(issuer, uri).await, "load_client");
         assert_eq!(client, found, "{issuer} {uri}");
     }
+}
+
+async fn sealed_values_are_replaced_together(subject: &dyn Subject) {
+    let (store, first) = signed_in(subject, "replace a").await;
+    let (_, second) = signed_in(subject, "replace b").await;
+    must(lock(&store, &second).await.begin_refresh(1, 2_000).await, "begin_refresh");
+    let now = must(store.load(&first).await, "load").now;
+    must(store.put_pending("replace", [5; 32], b"new".to_vec(), now + 600).await, "put_pending");
+    must(store.put_pending("replace", [6; 32], b"old".to_vec(), now - 1).await, "put_pending");
+    must(store.save_client("replace", "uri", b"client".to_vec()).await, "save_client");
+    let before = [record(&store, &first).await, record(&store, &second).await];
+    let listed = must(store.list(None).await, "list").len();
+
+    // All but one of the sessions could be replaced.
+    let mut left = listed - 1;
+    let refused = store.replace_all(Box::new(move |_, bytes| {
+        left = left.checked_sub(1)?;
+        Some([b"wrong ", bytes].concat())
+    }));
+    assert!(!must(refused.await, "replace_all"), "one value was refused");
+    assert_eq!([record(&store, &first).await, record(&store, &second).await], before, "nothing was replaced");
+
+    let places = Arc::new(Mutex::new(Vec::new()));
+    let seen = places.clone();
+    let replaced = store.replace_all(Box::new(move |place, bytes| {
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{place:?}"));
+        Some([b"again ", bytes].concat())
+    }));
+    assert!(must(replaced.await, "replace_all"), "no value was refused");
+    let places = places.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let has = |place: Place<'_>| places.iter().filter(|seen| **seen == format!("{place:?}")).count() == 1;
+    assert!(has(Place::Session { key: &first, generation: 1 }), "a session: {places:?}");
+    assert!(has(Place::Session { key: &second, generation: 1 }), "a session: {places:?}");
+    assert!(has(Place::Pending { owner: "replace", state_hash: &[5; 32] }), "a pending sign-in: {places:?}");
+    assert!(!has(Place::Pending { owner: "replace", state_hash: &[6; 32] }), "an expired one: {places:?}");
+    assert!(has(Place::Client { issuer: "replace", redirect_uri: "uri" }), "a client: {places:?}");
+    let other = subject.open();
+    for (key, before) in [(first, &before[0]), (second, &before[1])] {
+        let expected = before.clone().map(|mut record| {
+            record.session.bytes = [b"again ", &*record.session.bytes].concat();
+            record
+        });
+        assert_eq!(record(&other, &key).await, expected, "only the sealed bytes are replaced");
+    }
+    let taken = must(other.take_pending("replace", [5; 32]).await, "take_pending");
+    assert_eq!(taken.as_deref(), Some(&b"again new"[..]));
+    let client = must(other.load_client("replace", "uri").await, "load_client");
+    assert_eq!(client.as_deref(), Some(&b"again client"[..]));
 }

@@ -81,6 +81,36 @@ pub struct Listed {
     pub ended_at: Option<i64>,
 }
 
+/// Where a sealed value is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place<'a> {
+    /// A session.
+    Session {
+        /// Which session.
+        key: &'a SessionKey,
+        /// Its generation.
+        generation: i64,
+    },
+    /// A pending sign-in.
+    Pending {
+        /// The owner.
+        owner: &'a str,
+        /// The SHA-256 of the `state` parameter.
+        state_hash: &'a [u8; 32],
+    },
+    /// A registered client.
+    Client {
+        /// The issuer.
+        issuer: &'a str,
+        /// The redirect URI.
+        redirect_uri: &'a str,
+    },
+}
+
+/// Returns the bytes that replace a sealed value, or `None` to replace nothing at all.
+pub type ReplaceFn = Box<dyn FnMut(Place<'_>, &[u8]) -> Option<Vec<u8>> + Send>;
+
 /// A store of sessions. See the [module](crate::store) for the contract.
 pub trait SessionStore: Send + Sync {
     /// What error messages call the store, such as the path of its file.
@@ -130,6 +160,11 @@ pub trait SessionStore: Send + Sync {
 
     /// Keeps a registered client, replacing an earlier one.
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>>;
+
+    /// Replaces the sealed bytes of every session, pending sign-in and registered client, and nothing else, in one
+    /// transaction that excludes other writes. Pending sign-ins that have expired are left out. Returns `false`, and
+    /// changes nothing, if `replace` returns `None` once; it is not called again then.
+    fn replace_all(&self, replace: ReplaceFn) -> BoxFuture<'_, Result<bool>>;
 
     /// Checks that what is stored is undamaged. May read all of it.
     fn check(&self) -> BoxFuture<'_, Result<()>> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore,
+    BoxFuture, Listed, Loaded, LockedSession, Place, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
 };
 use super::error::StoreError;
 
@@ -129,6 +129,35 @@ impl SessionStore for MemoryStore {
         Box::pin(async move {
             self.data().clients.insert((issuer.to_owned(), redirect_uri.to_owned()), sealed);
             Ok(())
+        })
+    }
+
+    fn replace_all(&self, mut replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let now = (self.clock)();
+            let mut data = self.data();
+            let Data { sessions, pending, clients, .. } = &mut *data;
+            pending.retain(|_, (expires_at, _)| *expires_at > now);
+            let places = sessions.iter_mut().map(|(key, record)| {
+                let SealedSession { generation, bytes, .. } = &mut record.session;
+                (Place::Session { key, generation: *generation }, bytes)
+            });
+            let pending = pending
+                .iter_mut()
+                .map(|((owner, state_hash), (_, bytes))| (Place::Pending { owner, state_hash }, bytes));
+            let clients = clients
+                .iter_mut()
+                .map(|((issuer, redirect_uri), bytes)| (Place::Client { issuer, redirect_uri }, bytes));
+            let places: Vec<_> = places.chain(pending).chain(clients).collect();
+            let mut replaced = Vec::with_capacity(places.len());
+            for (place, bytes) in &places {
+                let Some(bytes) = replace(*place, bytes) else { return Ok(false) };
+                replaced.push(bytes);
+            }
+            for ((_, bytes), replaced) in places.into_iter().zip(replaced) {
+                *bytes = replaced;
+            }
+            Ok(true)
         })
     }
 }

@@ -31,7 +31,9 @@ mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-pub use contract::{BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore};
+pub use contract::{
+    BoxFuture, Listed, Loaded, LockedSession, Place, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
+};
 pub use error::{Cause, FileProblem, StoreError};
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]

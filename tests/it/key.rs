@@ -2,10 +2,21 @@
 
 use std::fs;
 
-use nexus::sandbox::{Sandbox, Settings};
+use nexus::sandbox::{Sandbox, Scripted, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, config, sandbox};
+
+/// The variables that no child process inherits.
+const SECRETS: &[&str] = &[
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_IDENTITY_TOKEN",
+    "CLAUDE_CODE_CLIENT_SECRET",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "NEXUS_STORE",
+];
 
 const KEY: &str = "key/session.key";
 const SHOW: &[&str] = &["key", "show"];
@@ -80,7 +91,7 @@ fn a_session_survives_key_moves_between_file_and_passphrase() {
         nexus.run(&to("file")), 0, stdout: "", stderr: "The key is now in [HOME]/key/session.key\n",
     );
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
-    assert_eq!(key_line(&nexus), plain, "it is the same key all the time");
+    assert_ne!(key_line(&nexus), plain, "each move makes a new key");
 }
 
 #[test]
@@ -95,17 +106,112 @@ fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
     assert_signed_in(&nexus);
 }
 
+/// The error about a session of another key than the one that is there.
+const DOES_NOT_OPEN: &str = "error: [HOME]/data/sessions.db: the stored session cannot be decrypted with the key in \
+                             [HOME]/key/session.key\n  restore the right key, or run `nexus oauth start` to sign in again\n";
+
 #[test]
-fn a_key_in_another_backend_than_configured_is_a_warning() {
+fn a_move_leaves_nothing_to_old_copies() {
+    let (_sandbox, nexus) = signed_in();
+    let token = nexus.run(&["oauth", "token"]).ok();
+    let database = nexus.path("data/sessions.db");
+    let (old_key, old_database) = (key_line(&nexus), fs::read(&database).unwrap());
+    nexus.run(&to("passphrase")).ok();
+    let (new_key, new_database) = (key_line(&nexus), fs::read(&database).unwrap());
+
+    nexus.write(KEY, &old_key, 0o600);
+    assert_output!(nexus.run(&["oauth", "status"]), 1, stdout: "", stderr: DOES_NOT_OPEN);
+    nexus.write(KEY, &new_key, 0o600);
+    fs::write(&database, old_database).unwrap();
+    assert_output!(nexus.run(&["oauth", "status"]), 1, stdout: "", stderr: DOES_NOT_OPEN);
+    assert_output!(nexus.run(&to("file")), 1, stdout: "", stderr: DOES_NOT_OPEN);
+    assert_eq!(key_line(&nexus), new_key, "what does not open stops a move");
+    fs::write(&database, new_database).unwrap();
+    assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
+}
+
+#[test]
+fn a_key_in_another_backend_than_configured_is_not_opened() {
+    let (sandbox, nexus) = signed_in();
+    let plain = key_line(&nexus);
+    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_file = \"pass\"");
+    let why = "[HOME]/key/session.key: the key is in the backend `file`, but `passphrase` is configured; the key was \
+               not opened\n  if you changed `key` in config.toml, run `nexus key move passphrase`, or set `key = \
+               \"file\"`; if you did not put this file there, remove [HOME]/key/session.key and run `nexus oauth \
+               start` to sign in again\n";
+    for words in [&["oauth", "status"][..], &["oauth", "token"], &["chat", "x"], &["models"], &["oauth", "start"]] {
+        assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: {why}"));
+    }
+    let object = nexus.run(&["oauth", "status", "--json"]).json();
+    assert_eq!(object["error"]["reason"], "key_mismatch");
+    assert_output!(
+        nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: format!("warning: {why}"),
+    );
+    for words in [&["history", "list"][..], &["help", "config"], &["demo", "--yes"]] {
+        let output = nexus.run(words);
+        assert!(output.code == Some(0) && !output.stderr.contains("session.key"), "{output}");
+    }
+    assert_eq!(key_line(&nexus), plain);
+
+    nexus.run(&to("passphrase")).ok();
+    assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
+    assert_signed_in(&nexus);
+    configure(&nexus, &sandbox, "key = \"file\"\npassphrase_file = \"pass\"");
+    let output = nexus.run(&["oauth", "token"]);
+    assert!(output.code == Some(2) && output.stderr.contains("run `nexus key move file`"), "{output}");
+}
+
+#[test]
+fn a_sign_out_needs_no_key_and_leaves_none_that_was_put_there() {
     let (sandbox, nexus) = signed_in();
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_file = \"pass\"");
-    let warning = "warning: config.toml has `key = \"passphrase\"`, but the key is in `file`, which is used: run \
-                   `nexus key move passphrase`, or set `key = \"file\"`\n";
-    let output = nexus.run(&["oauth", "status"]);
-    assert_eq!((output.code, &*output.stderr), (Some(0), warning));
-    assert_output!(nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: warning);
-    nexus.run(&to("passphrase")).ok();
-    assert_eq!(nexus.run(&["oauth", "status"]).stderr, "", "and once it is moved, no more");
+    assert_output!(
+        nexus.run(&["oauth", "logout"]), 0, stdout: "",
+        stderr: "Not revoked: the stored session cannot be read: [HOME]/key/session.key: the key is in the backend \
+                 `file`, but `passphrase` is configured; the key was not opened; its tokens stay valid until they \
+                 expire\nDeleted the local session\n",
+    );
+    assert_eq!(sandbox.counts().revocations, 0);
+    nexus.sign_in();
+    assert!(key_line(&nexus).starts_with("nexus-key-2 passphrase "));
+    assert_signed_in(&nexus);
+}
+
+#[test]
+fn a_session_after_the_last_sign_out_has_a_new_key() {
+    let (sandbox, nexus) = signed_in();
+    let play = config(&sandbox, "").replace("default = \"work\"\n[provider.work]", "[provider.play]");
+    nexus.configure(&(config(&sandbox, "") + &play));
+    nexus.sign_in_to("play");
+    let key = key_line(&nexus);
+    let old = fs::read(nexus.path("data/sessions.db")).unwrap();
+    nexus.run(&["oauth", "logout"]).ok();
+    assert_eq!(key_line(&nexus), key, "the other session needs it");
+    nexus.run(&["oauth", "logout", "--all"]).ok();
+    assert_output!(
+        nexus.run(SHOW), 0, stdout: "no key yet: the first sign-in creates one (file)\n", stderr: "",
+    );
+    nexus.sign_in();
+    assert_signed_in(&nexus);
+    assert_ne!(key_line(&nexus), key);
+    fs::write(nexus.path("data/sessions.db"), old).unwrap();
+    assert_output!(nexus.run(&["oauth", "status"]), 1, stdout: "", stderr: DOES_NOT_OPEN);
+}
+
+#[test]
+fn processes_that_refresh_while_the_key_is_moved_lose_no_session() {
+    let (sandbox, nexus) = signed_in();
+    for backend in ["passphrase", "file"] {
+        sandbox.change(|settings| settings.token_lifetime = Some(0.into()));
+        nexus.run(&["oauth", "token"]);
+        sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
+        let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+        let moving = nexus.command(&to(backend)).spawn().unwrap();
+        gate.open();
+        let token = nexus.finish(refresh).ok();
+        assert_eq!(nexus.finish(moving).code, Some(0));
+        assert_eq!(nexus.run(&["oauth", "token"]).ok(), token, "the session that was refreshed during the move");
+    }
 }
 
 #[test]
@@ -212,23 +318,36 @@ fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = Nexus::at(&sandbox);
     nexus.set("PATH", &search_path());
-    nexus.set("CLAUDE_CODE_CLIENT_SECRET", "hush");
+    for name in SECRETS {
+        nexus.set(name, "hush");
+    }
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";
     nexus.write("ask", script, 0o600);
-    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"sh ask $HOME ;id 'a b'\"");
-    let output = nexus.run(&to("passphrase"));
-    assert_eq!(
-        (output.code, &*output.stderr),
-        (
-            Some(0),
-            "told you\nThere was no key; created a new one in [HOME]/key/session.key, wrapped with the passphrase\n"
-        )
-    );
-    let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
-    assert_eq!(read("words"), "$HOME\n;id\n'a\nb'\n");
-    assert_eq!(read("input"), "");
-    let variables = read("variables");
-    assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
+    for (command, words) in [
+        ("\"sh ask $HOME ;id 'a b'\"", "$HOME\n;id\n'a\nb'\n"),
+        ("[\"sh\", \"ask\", \"$HOME ;id\", \"a b\", \"\"]", "$HOME ;id\na b\n\n"),
+    ] {
+        configure(&nexus, &sandbox, &format!("key = \"passphrase\"\npassphrase_command = {command}"));
+        let output = nexus.run(&to("passphrase"));
+        assert_eq!(
+            (output.code, &*output.stderr),
+            (
+                Some(0),
+                "told you\nThere was no key; created a new one in [HOME]/key/session.key, wrapped with the passphrase\n"
+            )
+        );
+        let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
+        assert_eq!(read("words"), words);
+        assert_eq!(read("input"), "");
+        let variables = read("variables");
+        assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
+        fs::remove_file(nexus.path(KEY)).unwrap();
+    }
+    for (command, why) in [("[]", "is empty"), ("[\"\", \"a\"]", "is empty"), ("[\"a\", 1]", "must be")] {
+        configure(&nexus, &sandbox, &format!("passphrase_command = {command}"));
+        let output = nexus.run(SHOW);
+        assert!(output.code == Some(2) && output.stderr.contains(why), "{output}");
+    }
 }
 
 /// `PATH` of this process.
@@ -337,7 +456,6 @@ fn the_key_moves_to_the_keyring_and_back() {
         return;
     }
 
-    let plain = key_line(&nexus);
     let output = in_session(&nexus, &[], &to("keyring"));
     assert!(output.code == Some(0) && output.stderr.contains("The key is now in the operating system's keyring\n"));
     let line = key_line(&nexus);
@@ -354,15 +472,16 @@ fn the_key_moves_to_the_keyring_and_back() {
     // Back by way of the third backend.
     for (keeper, show) in [
         ("passphrase", "passphrase: [HOME]/key/session.key\n"),
-        ("keyring", &format!("keyring: service nexus, user {id}\n")),
+        ("keyring", "keyring: service nexus, user "),
         ("file", "file: [HOME]/key/session.key\n"),
     ] {
         let moved = in_session(&nexus, &[], &to(keeper));
         assert_eq!(moved.code, Some(0), "{moved}");
-        assert_eq!(in_session(&nexus, &[], SHOW).stdout, show);
+        let shown = in_session(&nexus, &[], SHOW).stdout;
+        assert!(shown.starts_with(show) && !shown.contains(id), "{shown}");
         assert_eq!(in_session(&nexus, &[], &["oauth", "token"]).stdout, token);
     }
-    assert_eq!(key_line(&nexus), plain);
+    let plain = key_line(&nexus);
     assert!(!nexus.path("key/session.key.entry").exists(), "the keyring's entry is gone");
 
     // A missing entry is reported differently from a missing keyring.

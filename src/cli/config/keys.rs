@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::checks::API_REQUEST;
 use super::kind::Kind;
-use super::kind::Kind::{Bool, Choice, ClientId, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
+use super::kind::Kind::{Bool, Choice, ClientId, Command, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
 use super::source::Source;
 use crate::cli::error::CliError;
 use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};
@@ -33,7 +33,7 @@ pub(super) struct Settings {
     pub(super) no_history: bool,
     pub(super) key: Option<KeyBackend>,
     pub(super) passphrase_file: Option<PathBuf>,
-    pub(super) passphrase_command: Option<String>,
+    pub(super) passphrase_command: Option<Vec<String>>,
 }
 
 /// The values of a section `[provider.NAME]`. Most keys set a field of the provider; the client is built later from
@@ -92,7 +92,8 @@ pub(super) const TOP: &[Key<Settings>] = &[
             ("passphrase", |settings| settings.key = Some(KeyBackend::Passphrase)),
         ]),
         default: "\"file\"",
-        help: "Where a new key to the stored sessions is created. `nexus key move` moves an existing one.",
+        help: "Where the key to the stored sessions is kept. An existing key that is elsewhere is not opened: \
+               `nexus key move` replaces it. Without this setting, an existing key is used where it is.",
     },
     Key {
         name: "passphrase_file",
@@ -103,10 +104,10 @@ pub(super) const TOP: &[Key<Settings>] = &[
     },
     Key {
         name: "passphrase_command",
-        kind: Text(|settings, command| settings.passphrase_command = Some(command)),
+        kind: Command(|settings, words| settings.passphrase_command = Some(words)),
         default: "none",
-        help: "A command that prints the passphrase for `key = \"passphrase\"`, instead of passphrase_file. It is split \
-               at spaces and run without a shell.",
+        help: "A command that prints the passphrase for `key = \"passphrase\"`, instead of passphrase_file. It is run \
+               without a shell and without the environment variables that hold secrets.",
     },
 ];
 

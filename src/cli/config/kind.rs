@@ -27,6 +27,8 @@ pub(super) enum Kind<T: 'static> {
     /// A whole number, at least 1.
     Count(fn(&mut T, u32)),
     List(fn(&mut T, Vec<String>)),
+    /// A program and its arguments, as a list or as one text.
+    Command(fn(&mut T, Vec<String>)),
     Table(fn(&mut T, Texts)),
     /// Parameters of a request, except these.
     Params(&'static [&'static str], fn(&mut T, Texts)),
@@ -83,6 +85,7 @@ impl<T> Kind<T> {
             Self::Bool(set) => set(target, value.as_bool().ok_or(NOT_OF_THIS_KIND)?),
             Self::Count(set) => set(target, count(value).ok_or(NOT_OF_THIS_KIND)?),
             Self::List(set) => set(target, list(value)?),
+            Self::Command(set) => set(target, command(value)?),
             Self::Table(set) => set(target, texts(table(value)?)?),
             Self::Params(reserved, set) => {
                 let table = table(value)?;
@@ -119,6 +122,9 @@ impl<T> Kind<T> {
             Self::Bool(_) => "true or false, without quotes".into(),
             Self::Count(_) => format!("a whole number from 1 to {}, without quotes", u32::MAX),
             Self::List(_) => "a list of quoted strings: [\"one\", \"two\"]".into(),
+            Self::Command(_) => {
+                "a list of quoted strings: [\"program\", \"argument\"], or a quoted string, which is split at spaces".into()
+            }
             Self::Table(_) | Self::Params(..) | Self::Headers(..) => {
                 "a table of quoted strings: { name = \"value\" }".into()
             }
@@ -148,6 +154,17 @@ fn count(value: &DeValue<'_>) -> Option<u32> {
 fn list(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
     let items = value.as_array().ok_or(NOT_OF_THIS_KIND)?;
     items.iter().map(|value| item(value).map(str::to_owned)).collect()
+}
+
+fn command(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
+    let words = match value.as_str() {
+        Some(text) => text.split_whitespace().map(String::from).collect(),
+        None => list(value)?,
+    };
+    match words.first().map(|program| program.trim()) {
+        None | Some("") => Err(Unusable::value("is empty", "set it to a program and its arguments").into()),
+        Some(_) => Ok(words),
+    }
 }
 
 fn table<'v, 't>(value: &'v DeValue<'t>) -> Result<&'v DeTable<'t>, Fault> {

@@ -132,17 +132,7 @@ impl Settings {
                 checks::warn_if_readable(&file, warnings);
                 Some(PassphraseSource::File(file))
             }
-            (None, Some(command)) => {
-                let words: Vec<String> = command.split_whitespace().map(String::from).collect();
-                if words.is_empty() {
-                    return Err(source.invalid(
-                        "passphrase_command",
-                        "is empty",
-                        "set it to a program and its arguments",
-                    ));
-                }
-                Some(PassphraseSource::Command(words))
-            }
+            (None, Some(words)) => Some(PassphraseSource::Command(words.clone())),
             (None, None) if self.key == Some(KeyBackend::Passphrase) => {
                 let why = "is \"passphrase\", but neither `passphrase_file` nor `passphrase_command` is set";
                 let hint = "set one of the two";

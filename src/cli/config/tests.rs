@@ -107,6 +107,9 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
             passphrase: Some(PassphraseSource::Command(words("pass show $x")))
         }
     );
+    let listed = key_config("passphrase_command = ['pass', 'show me', '']").passphrase;
+    let words = ["pass", "show me", ""].map(String::from).to_vec();
+    assert_eq!(listed, Some(PassphraseSource::Command(words)));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), "passphrase_file = 'pass'").unwrap();
     let (key_config, _) = super::key_config(&folder.path().join("config.toml")).unwrap();
@@ -354,7 +357,7 @@ fn no_error_quotes_a_secret() {
         "[provider.w]\nclient_secret = { a = 'hush' }",
         "[provider.w]\nclient_secret = hush",
         "passphrase_file = hush",
-        "passphrase_command = ['hush']",
+        "passphrase_command = { a = 'hush' }",
         "passphrase = 'hush'",
     ] {
         let error = configured(toml, &[], None).unwrap_err();

@@ -10,6 +10,7 @@ use nexus::error::CertificateProblem;
 use nexus::error::TokenFailure;
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
+use nexus::key::KeyBackend;
 use nexus::store::FileProblem;
 
 use super::*;
@@ -210,6 +211,7 @@ fn key() -> Vec<CliError> {
         Missing { path: key() },
         Unreadable { path: key(), source: io_error() },
         NotAKey { path: key() },
+        Mismatch { path: key(), configured: KeyBackend::Passphrase, found: KeyBackend::File },
         NoPassphrase,
         PassphraseMissing { path: key(), description: text("passphrase.txt: No such file or directory") },
         WrongPassphrase { path: key() },

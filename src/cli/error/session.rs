@@ -104,6 +104,13 @@ fn key_hint(error: &KeyError) -> String {
         KeyError::Unreadable { path, .. } | KeyError::NotAKey { path } | KeyError::KeyringEntryMissing { path, .. } => {
             format!("restore the right key, or {}", replace(path))
         }
+        KeyError::Mismatch { path, configured, found } => format!(
+            "if you changed `key` in config.toml, run `nexus key move {}`, or set `key = \"{}\"`; if you did not put \
+             this file there, {}",
+            configured.as_str(),
+            found.as_str(),
+            replace(path)
+        ),
         KeyError::NoPassphrase => {
             "set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
         }

@@ -47,7 +47,8 @@ pub enum PassphraseSource {
 /// The configuration of the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyConfig {
-    /// Where a new key is kept. `None` means in a file. An existing key is used where it is.
+    /// Where the key is kept. A key in another backend is not opened. If `None`, an existing key is used where it is,
+    /// and a new one is kept in a file.
     pub backend: Option<KeyBackend>,
     /// Where the passphrase comes from.
     pub passphrase: Option<PassphraseSource>,

@@ -1,4 +1,4 @@
-//! A time limit for blocking calls that may never return, such as a file lock or a keyring.
+//! A time limit for blocking calls that may never return, such as those of a keyring.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

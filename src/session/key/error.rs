@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::config::KeyBackend;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::store::FileProblem;
 
@@ -30,6 +31,20 @@ pub enum KeyError {
     NotAKey {
         /// The key file.
         path: PathBuf,
+    },
+    /// The key is in another backend than the configuration says. It was not opened, because another user could have
+    /// put it there.
+    #[error(
+        "{}: the key is in the backend `{}`, but `{}` is configured; the key was not opened",
+        path.display(), found.as_str(), configured.as_str()
+    )]
+    Mismatch {
+        /// The key file.
+        path: PathBuf,
+        /// The configured backend.
+        configured: KeyBackend,
+        /// The backend that the key file names.
+        found: KeyBackend,
     },
     /// The key is wrapped with a passphrase, and none is configured.
     #[error("no passphrase source is configured")]
@@ -115,7 +130,7 @@ pub enum KeyError {
 
 fn lock_problem(source: Option<&io::Error>) -> String {
     source.map_or_else(
-        || "another nexus process is creating or moving the key".to_owned(),
+        || "another nexus process is using the key".to_owned(),
         |error| format!("the lock cannot be acquired: {error}"),
     )
 }
@@ -131,6 +146,7 @@ impl KeyError {
 impl ErrorInfo for KeyError {
     fn code(&self) -> &'static str {
         match self {
+            Self::Mismatch { .. } => "key_mismatch",
             Self::NoPassphrase => "configuration",
             Self::System { .. } => "system",
             _ => "store",
@@ -139,7 +155,7 @@ impl ErrorInfo for KeyError {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NoPassphrase => ErrorClass::Configuration,
+            Self::Mismatch { .. } | Self::NoPassphrase => ErrorClass::Configuration,
             _ => ErrorClass::Permanent,
         }
     }

@@ -1,4 +1,4 @@
-//! The format of the key file. Its one line contains the key or says where it is.
+//! The format of the key file. Each line contains a key or says where it is.
 //!
 //! ```text
 //! nexus-key-1 KEY
@@ -7,6 +7,9 @@
 //! ```
 //!
 //! The id is a hash of the key, so a wrong key is detected before it is used.
+//!
+//! A file has one line. While a key is moved, it has a line for each key that stored values may be sealed with, the new
+//! key's last.
 
 use zeroize::Zeroizing;
 
@@ -17,8 +20,12 @@ use super::passphrase::Wrapped;
 /// What the line begins with when the key is kept elsewhere.
 const ELSEWHERE: &str = "nexus-key-2 ";
 
-/// What the key file says.
-pub(super) enum KeyFile {
+/// The most lines in a key file: one for each backend.
+const MOST_LINES: usize = KeyBackend::ALL.len();
+
+/// What one line of the key file says.
+#[derive(Clone)]
+pub(super) enum KeyLine {
     /// The key.
     Plain(DataKey),
     /// The id of the keyring's entry.
@@ -27,8 +34,8 @@ pub(super) enum KeyFile {
     Wrapped(Wrapped),
 }
 
-impl KeyFile {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+impl KeyLine {
+    fn parse(text: &str) -> Option<Self> {
         let Some(rest) = text.trim_end().strip_prefix(ELSEWHERE) else {
             return DataKey::from_line(text).map(Self::Plain);
         };
@@ -42,7 +49,7 @@ impl KeyFile {
         }
     }
 
-    pub(super) fn line(&self) -> Zeroizing<String> {
+    fn line(&self) -> Zeroizing<String> {
         match self {
             Self::Plain(key) => key.line(),
             Self::Keyring(id) => Zeroizing::new(format!("{ELSEWHERE}keyring {id}")),
@@ -59,6 +66,54 @@ impl KeyFile {
     }
 }
 
+/// The lines of the key file, at least one.
+#[derive(Clone)]
+pub(super) struct KeyFile {
+    /// The keys that a move replaces. Empty unless a move is unfinished.
+    pub(super) old: Vec<KeyLine>,
+    /// The key that seals new values.
+    pub(super) newest: KeyLine,
+}
+
+impl KeyFile {
+    pub(super) fn of(newest: KeyLine) -> Self {
+        Self { old: Vec::new(), newest }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut old = text.trim_end().lines().map(KeyLine::parse).collect::<Option<Vec<_>>>()?;
+        if old.len() > MOST_LINES {
+            return None;
+        }
+        old.pop().map(|newest| Self { old, newest })
+    }
+
+    /// All lines, the newest key's last.
+    pub(super) fn into_lines(self) -> Vec<KeyLine> {
+        let Self { old: mut lines, newest } = self;
+        lines.push(newest);
+        lines
+    }
+
+    pub(super) fn text(&self) -> Zeroizing<String> {
+        // Large enough never to grow, which would leave a copy of a key in memory.
+        let mut text = Zeroizing::new(String::with_capacity(1024));
+        for line in &self.old {
+            text.push_str(&line.line());
+            text.push('\n');
+        }
+        text.push_str(&self.newest.line());
+        text
+    }
+
+    /// All lines, the ones that need no keyring and no passphrase first.
+    pub(super) fn cheapest_first(&self) -> Vec<&KeyLine> {
+        let mut lines: Vec<_> = self.old.iter().chain([&self.newest]).collect();
+        lines.sort_by_key(|line| line.backend() != KeyBackend::File);
+        lines
+    }
+}
+
 fn is_id(word: &str) -> bool {
     word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -70,12 +125,17 @@ mod tests {
     #[test]
     fn a_line_means_what_was_written_or_nothing() {
         let key = DataKey::random().unwrap();
-        let line = KeyFile::Plain(key.clone()).line();
-        assert!(
-            matches!(KeyFile::parse(&format!("{}\n", *line)), Some(KeyFile::Plain(read)) if read.bytes() == key.bytes())
-        );
-        let line = KeyFile::Keyring(key.id()).line();
-        assert!(matches!(KeyFile::parse(&line), Some(KeyFile::Keyring(id)) if id == key.id()));
+        let line = KeyLine::Plain(key.clone()).line();
+        let read = KeyFile::parse(&format!("{}\n", *line)).unwrap();
+        assert!(matches!(read.newest, KeyLine::Plain(read) if read.bytes() == key.bytes()));
+        let entry = KeyLine::Keyring(key.id()).line();
+        let read = KeyFile::parse(&entry).unwrap();
+        assert!(matches!(read.newest, KeyLine::Keyring(id) if id == key.id()) && read.old.is_empty());
+        let both = KeyFile::parse(&format!("{}\n{}\n", *line, *entry)).unwrap();
+        assert!(matches!((&*both.old, &both.newest), ([KeyLine::Plain(_)], KeyLine::Keyring(_))));
+        assert_eq!(*both.text(), format!("{}\n{}", *line, *entry));
+        assert!(KeyFile::parse(&[&**line; 4].join("\n")).is_none(), "more keys than backends");
+        assert!(KeyFile::parse(&format!("{}\nnonsense\n", *line)).is_none());
         for nonsense in [
             "",
             "nexus-key-1",

@@ -1,41 +1,42 @@
-//! Finds, creates and moves the key.
+//! Finds, opens and creates the key.
 //!
-//! One key seals all sessions of a store and never changes. The file `session.key` contains the key, contains it
-//! wrapped with a passphrase, or says that it is in the keyring (`key_file.rs`). The configuration says only where a
-//! *new* key is kept, so a move rewrites no session. A move saves the key in its new place, reads it back, replaces
-//! `session.key` atomically, and then removes the key from its old place. If it is killed at any point, `session.key`
-//! is valid.
-//!
-//! A killed move can leave an unused entry in the keyring. Before an entry is written, its id is written into
-//! `session.key.entry`; the next move removes the entry.
+//! One key seals everything in a store. The file `session.key` contains the key, contains it wrapped with a passphrase,
+//! or says that it is in the keyring (`key_file.rs`). `rekey.rs` replaces it.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::config::{KeyBackend, KeyConfig};
 use super::data_key::DataKey;
 use super::error::KeyError;
-use super::key_file::KeyFile;
-use super::lock::lock;
-use super::{os_keyring, passphrase};
-use crate::private_fs::{self, ClosedFn, Privacy};
+use super::key_file::{KeyFile, KeyLine};
+use super::{lock, os_keyring, passphrase};
+use crate::private_fs::{ClosedFn, Privacy};
 use crate::secret::Passphrase;
 use crate::session::seal::Seal;
 use crate::store::FileProblem;
 
-type Result<T> = std::result::Result<T, KeyError>;
+pub(in crate::session) type Result<T> = std::result::Result<T, KeyError>;
 
-/// The key of a session store.
+/// The key of a session store. A key belongs to one store: [`Client::sign_out`](crate::Client::sign_out) replaces it
+/// when a SQLite store becomes empty.
 #[derive(Clone)]
 pub struct Keystore {
-    path: PathBuf,
-    lock: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) lock: PathBuf,
     config: Arc<KeyConfig>,
-    privacy: Privacy,
-    /// The key from the keyring or the wrapped key, with its id. It is read once per process.
-    opened: Arc<Mutex<Option<(String, DataKey)>>>,
+    pub(super) privacy: Privacy,
+    /// The keys from the keyring and the unwrapped ones, by id. They are read once per process.
+    opened: Arc<Mutex<BTreeMap<String, DataKey>>>,
+}
+
+/// A seal with the newest key. While it is held, the key is not moved, so what it seals can be saved.
+pub(in crate::session) struct HeldSeal {
+    pub(in crate::session) seal: Seal,
+    _lock: File,
 }
 
 /// Where the key is.
@@ -47,17 +48,6 @@ pub struct KeyLocation {
     pub path: PathBuf,
     /// The service and user name of the keyring entry, if the key is there.
     pub entry: Option<(&'static str, String)>,
-}
-
-/// The result of [`Keystore::move_to`].
-#[derive(Debug, PartialEq, Eq)]
-pub enum Moved {
-    /// There was no key. A new one was created.
-    Created,
-    /// The key was there already.
-    AlreadyThere,
-    /// The key was moved from this backend.
-    From(KeyBackend),
 }
 
 impl Keystore {
@@ -95,26 +85,36 @@ impl Keystore {
     /// [`KeyError::Unreadable`], [`KeyError::NotAKey`].
     pub fn find(&self) -> Result<Option<KeyLocation>> {
         let found = |file: KeyFile| KeyLocation {
-            backend: file.backend(),
+            backend: file.newest.backend(),
             path: self.path.clone(),
-            entry: match file {
-                KeyFile::Keyring(id) => Some((os_keyring::SERVICE, id)),
-                KeyFile::Plain(_) | KeyFile::Wrapped(_) => None,
+            entry: match file.newest {
+                KeyLine::Keyring(id) => Some((os_keyring::SERVICE, id)),
+                KeyLine::Plain(_) | KeyLine::Wrapped(_) => None,
             },
         };
         Ok(self.key_file()?.map(found))
     }
 
-    /// The configured backend and the actual one, if they differ.
-    pub fn mismatch(&self) -> Option<(KeyBackend, KeyBackend)> {
-        let configured = self.config.backend?;
-        let found = self.key_file().ok()??.backend();
-        (found != configured).then_some((configured, found))
+    /// Checks that the key is in the configured backend, if there is a key and a backend is configured.
+    ///
+    /// # Errors
+    /// [`KeyError::Mismatch`], and those of [`find`](Self::find).
+    pub fn check_backend(&self) -> Result<()> {
+        self.key_file()?.map_or(Ok(()), |file| self.check_line(&file.newest))
+    }
+
+    fn check_line(&self, line: &KeyLine) -> Result<()> {
+        match (self.config.backend, line.backend()) {
+            (Some(configured), found) if configured != found => {
+                Err(KeyError::Mismatch { path: self.path.clone(), configured, found })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens the key, or creates it if there is none.
     pub(in crate::session) fn check_writable(&self) -> Result<()> {
-        self.open_or_create().map(drop).map_err(|error| {
+        self.seal_or_create().map(drop).map_err(|error| {
             let folders = [self.path.parent(), self.lock.parent()];
             let unusable = folders.into_iter().flatten().find_map(|folder| {
                 let (existing, problem) = self.privacy.unusable_folder(folder)?;
@@ -127,70 +127,70 @@ impl Keystore {
     /// Checks that the key can be opened, if there is one.
     ///
     /// # Errors
-    /// Those of [`find`](Self::find) and of the backend.
+    /// Those of [`check_backend`](Self::check_backend) and of the backend.
     pub fn check(&self) -> Result<()> {
-        self.open().map(drop)
+        self.key_file()?.map_or(Ok(()), |file| self.open(&file.newest).map(drop))
     }
 
-    pub(in crate::session) fn open(&self) -> Result<Option<Seal>> {
+    /// Tries to open a value with each key until `open` returns something.
+    pub(in crate::session) fn open_with<T>(&self, open: impl Fn(&Seal) -> Option<T>) -> Result<Option<T>> {
+        let file = self.key_file()?.ok_or_else(|| self.missing())?;
+        let mut failure = None;
+        for line in file.cheapest_first() {
+            match self.open(line) {
+                Ok(seal) => match open(&seal) {
+                    None => {}
+                    opened => return Ok(opened),
+                },
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    /// Keeps the key from being moved until the file is dropped.
+    pub(in crate::session) fn hold(&self) -> Result<File> {
+        lock::shared(&self.lock, &self.privacy)
+    }
+
+    /// The seal for new values.
+    pub(in crate::session) fn seal(&self) -> Result<HeldSeal> {
+        self.held_seal()?.ok_or_else(|| self.missing())
+    }
+
+    /// The seal for new values. Creates a key if there is none.
+    pub(in crate::session) fn seal_or_create(&self) -> Result<HeldSeal> {
+        loop {
+            if let Some(held) = self.held_seal()? {
+                return Ok(held);
+            }
+            let _lock = lock::exclusive(&self.lock, &self.privacy)?;
+            if self.key_file()?.is_none() {
+                self.create(self.config.backend.unwrap_or(KeyBackend::File))?;
+            }
+        }
+    }
+
+    fn held_seal(&self) -> Result<Option<HeldSeal>> {
+        let lock = self.hold()?;
         let Some(file) = self.key_file()? else { return Ok(None) };
-        self.open_key_file(file).map(|key| Some(Seal::new(&key)))
+        Ok(Some(HeldSeal { seal: self.open(&file.newest)?, _lock: lock }))
     }
 
-    /// The key of a key file, even if another process moved the key after the file was read.
-    fn open_key_file(&self, file: KeyFile) -> Result<DataKey> {
-        let line = file.line();
-        self.unlock(file).or_else(|lost| match self.key_file() {
-            Ok(Some(moved)) if moved.line() != line => self.unlock(moved),
-            _ => Err(lost),
-        })
+    pub(super) fn create(&self, backend: KeyBackend) -> Result<()> {
+        self.write_key_file(&KeyFile::of(self.store_key(backend, &self.new_key()?)?))
     }
 
-    pub(in crate::session) fn open_or_create(&self) -> Result<Seal> {
-        if let Some(seal) = self.open()? {
-            return Ok(seal);
-        }
-        let _lock = lock(&self.lock, &self.privacy)?;
-        match self.open()? {
-            Some(seal) => Ok(seal),
-            None => self.create(self.config.backend.unwrap_or(KeyBackend::File)).map(|key| Seal::new(&key)),
-        }
+    pub(super) fn new_key(&self) -> Result<DataKey> {
+        DataKey::random().map_err(|description| KeyError::System { attempt: "creating a key", description })
     }
 
-    /// Moves the key to another backend, or creates it there. Removes what a killed move left behind. Returns the
-    /// result, and why the leftovers could not be removed.
-    ///
-    /// # Errors
-    /// Those of [`check`](Self::check), and if the new backend does not accept the key. The key is then in its old
-    /// place, or, if only the sync of the rename failed, in the new one.
-    pub fn move_to(&self, backend: KeyBackend) -> Result<(Moved, Option<String>)> {
-        let _lock = lock(&self.lock, &self.privacy)?;
-        let Some(file) = self.key_file()? else {
-            self.create(backend)?;
-            return Ok((Moved::Created, None));
-        };
-        let was = file.backend();
-        if was == backend {
-            return Ok((Moved::AlreadyThere, self.remove_leftovers()));
-        }
-        if let KeyFile::Keyring(id) = &file {
-            // A copied key file may name an entry that this process did not note.
-            self.note_entry(id)?;
-        }
-        let key = self.unlock(file)?;
-        self.write_key_file(&self.store_key(backend, &key)?)?;
-        Ok((Moved::From(was), self.remove_leftovers()))
+    fn missing(&self) -> KeyError {
+        KeyError::Missing { path: self.path.clone() }
     }
 
-    fn create(&self, backend: KeyBackend) -> Result<DataKey> {
-        let key =
-            DataKey::random().map_err(|description| KeyError::System { attempt: "creating a key", description })?;
-        self.write_key_file(&self.store_key(backend, &key)?)?;
-        Ok(key)
-    }
-
-    /// The line of the key file.
-    fn key_file(&self) -> Result<Option<KeyFile>> {
+    /// The lines of the key file.
+    pub(super) fn key_file(&self) -> Result<Option<KeyFile>> {
         let text = match self.privacy.check(&self.path).and_then(|()| fs::read_to_string(&self.path)) {
             Ok(text) => zeroize::Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -199,34 +199,38 @@ impl Keystore {
         KeyFile::parse(&text).map(Some).ok_or_else(|| KeyError::NotAKey { path: self.path.clone() })
     }
 
-    /// Reads the key of a key file.
-    fn unlock(&self, file: KeyFile) -> Result<DataKey> {
-        let id = match &file {
-            KeyFile::Plain(_) => None,
-            KeyFile::Keyring(id) => Some(id.clone()),
-            KeyFile::Wrapped(wrapped) => Some(wrapped.id.clone()),
+    /// The seal of a line, if its backend is the configured one.
+    fn open(&self, line: &KeyLine) -> Result<Seal> {
+        self.check_line(line)?;
+        self.unlock(line).map(|key| Seal::new(&key))
+    }
+
+    /// Reads the key of a line.
+    pub(super) fn unlock(&self, line: &KeyLine) -> Result<DataKey> {
+        let id = match line {
+            KeyLine::Plain(key) => return Ok(key.clone()),
+            KeyLine::Keyring(id) => id,
+            KeyLine::Wrapped(wrapped) => &wrapped.id,
         };
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(id), Some((known, key))) = (&id, &*opened)
-            && id == known
-        {
+        if let Some(key) = opened.get(id) {
             return Ok(key.clone());
         }
-        let key = match file {
-            KeyFile::Plain(key) => return Ok(key),
-            KeyFile::Keyring(id) => self.load_from_keyring(&id)?,
-            KeyFile::Wrapped(wrapped) => wrapped
+        let key = match line {
+            KeyLine::Plain(key) => key.clone(),
+            KeyLine::Keyring(id) => self.load_from_keyring(id)?,
+            KeyLine::Wrapped(wrapped) => wrapped
                 .unwrap(&self.passphrase()?)
                 .ok_or_else(|| KeyError::WrongPassphrase { path: self.path.clone() })?,
         };
-        *opened = id.map(|id| (id, key.clone()));
+        opened.insert(id.clone(), key.clone());
         Ok(key)
     }
 
     /// Saves the key in a backend and reads it back. The returned key file is not written yet.
-    fn store_key(&self, backend: KeyBackend, key: &DataKey) -> Result<KeyFile> {
+    pub(super) fn store_key(&self, backend: KeyBackend, key: &DataKey) -> Result<KeyLine> {
         match backend {
-            KeyBackend::File => Ok(KeyFile::Plain(key.clone())),
+            KeyBackend::File => Ok(KeyLine::Plain(key.clone())),
             KeyBackend::Keyring => self
                 .save_to_keyring(key)
                 .map_err(|description| KeyError::KeyringRefused { path: self.path.clone(), description }),
@@ -234,7 +238,7 @@ impl Keystore {
                 let passphrase = self.passphrase()?;
                 let wrapped = passphrase::Wrapped::wrap(key, &passphrase)?;
                 match wrapped.unwrap(&passphrase) {
-                    Some(_) => Ok(KeyFile::Wrapped(wrapped)),
+                    Some(_) => Ok(KeyLine::Wrapped(wrapped)),
                     None => Err(KeyError::System {
                         attempt: "wrapping the key",
                         description: "it cannot be unwrapped".into(),
@@ -244,7 +248,7 @@ impl Keystore {
         }
     }
 
-    fn save_to_keyring(&self, key: &DataKey) -> os_keyring::Result<KeyFile> {
+    fn save_to_keyring(&self, key: &DataKey) -> os_keyring::Result<KeyLine> {
         let id = key.id();
         // An unusable keyring gets no entry, so nothing has to be noted.
         os_keyring::load(&id)?;
@@ -252,7 +256,7 @@ impl Keystore {
         os_keyring::save(&id, &key.line())?;
         let kept = os_keyring::load(&id)?.and_then(|text| DataKey::from_line(&text));
         match kept.is_some_and(|kept| kept.id() == id) {
-            true => Ok(KeyFile::Keyring(id)),
+            true => Ok(KeyLine::Keyring(id)),
             false => Err("returned something else than was saved".into()),
         }
     }
@@ -275,51 +279,15 @@ impl Keystore {
     }
 
     /// Replaces the key file durably.
-    fn write_key_file(&self, file: &KeyFile) -> Result<()> {
+    pub(super) fn write_key_file(&self, file: &KeyFile) -> Result<()> {
         // The lock is held, so an existing draft is a leftover.
         self.privacy
-            .replace(&self.path, &self.beside("draft"), &file.line())
+            .replace(&self.path, &self.beside("draft"), &file.text())
             .map_err(|error| KeyError::unwritable(&self.path, error))
     }
 
-    /// Notes that the keyring may contain an entry.
-    fn note_entry(&self, id: &str) -> Result<()> {
-        let noted = (|| {
-            let note = self.beside("entry");
-            private_fs::survive_file_limit();
-            note.parent().map_or(Ok(()), |folder| self.privacy.folder(folder))?;
-            let mut file = self.privacy.open_or_create(&note)?;
-            file.set_len(0)?;
-            file.write_all(id.as_bytes())?;
-            file.sync_all()?;
-            self.path.parent().map_or(Ok(()), private_fs::sync_folder)
-        })();
-        noted.map_err(|error: io::Error| KeyError::unwritable(&self.path, error))
-    }
-
-    /// Removes the draft, and the noted keyring entry unless the key is there. Returns why not.
-    fn remove_leftovers(&self) -> Option<String> {
-        let cleared = (|| {
-            private_fs::remove(&self.beside("draft")).map_err(|error| error.to_string())?;
-            let note = self.beside("entry");
-            let id = match fs::read_to_string(&note) {
-                Ok(id) => id,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(error) => return Err(error.to_string()),
-            };
-            if matches!(self.key_file(), Ok(Some(KeyFile::Keyring(_)))) {
-                return Ok(());
-            }
-            if !id.is_empty() {
-                os_keyring::remove(&id).map_err(|why| format!("the operating system's keyring {why}"))?;
-            }
-            private_fs::remove(&note).map_err(|error| error.to_string())
-        })();
-        cleared.err()
-    }
-
     /// A file beside the key file.
-    fn beside(&self, extension: &str) -> PathBuf {
+    pub(super) fn beside(&self, extension: &str) -> PathBuf {
         self.path.with_added_extension(extension)
     }
 }
@@ -327,27 +295,5 @@ impl Keystore {
 impl std::fmt::Debug for Keystore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keystore").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_that_is_moved_between_two_looks_is_followed() {
-        let home = tempfile::tempdir().unwrap();
-        let keystore = Keystore::new(&home.path().join("key"), &home.path().join("state"));
-        let key = DataKey::random().unwrap();
-        // Nothing here says where the passphrase comes from, so this leads nowhere by itself.
-        let passphrase = Passphrase::new("correct horse".into());
-        let wrapped = || KeyFile::Wrapped(passphrase::Wrapped::wrap(&key, &passphrase).unwrap());
-        keystore.write_key_file(&wrapped()).unwrap();
-        let read = keystore.key_file().unwrap().unwrap();
-        keystore.write_key_file(&KeyFile::Plain(key.clone())).unwrap();
-        assert_eq!(keystore.open_key_file(read).unwrap().id(), key.id());
-        let read = wrapped();
-        keystore.write_key_file(&read).unwrap();
-        assert!(keystore.open_key_file(read).is_err(), "what was not moved is missing");
     }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 pub(super) mod data_key;
+#[cfg(any(test, feature = "keyring"))]
 mod deadline;
 mod error;
 mod key_file;
@@ -9,7 +10,11 @@ mod keystore;
 mod lock;
 mod os_keyring;
 mod passphrase;
+mod rekey;
 
 pub use config::{KeyBackend, KeyConfig, PassphraseSource};
 pub use error::KeyError;
-pub use keystore::{KeyLocation, Keystore, Moved};
+pub(super) use keystore::{HeldSeal, Result};
+pub use keystore::{KeyLocation, Keystore};
+pub use rekey::Moved;
+pub(super) use rekey::{Begun, Rekey};

@@ -60,6 +60,7 @@ impl Cost {
 }
 
 /// The wrapped data key.
+#[derive(Clone)]
 pub(super) struct Wrapped {
     /// The id of the data key.
     pub(super) id: String,

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Record, Result, SealedSession, SessionKey, SessionStore,
+    BoxFuture, Listed, Loaded, LockedSession, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
 };
 use super::database::{Connection, Database, Found, OptionalExtension as _, Row, Rows, params};
 use super::error::{FileProblem, StoreError};
 use crate::private_fs::{ClosedFn, Privacy};
 
 mod lock;
+mod replace;
 mod reservation;
 mod schema;
 
@@ -292,6 +293,17 @@ impl SessionStore for SqliteStore {
         self.off_thread(move |this| {
             let statement = "INSERT OR REPLACE INTO client (issuer, redirect_uri, sealed) VALUES (?1, ?2, ?3)";
             this.database.execute(statement, params![issuer, redirect_uri, sealed]).map(drop)
+        })
+    }
+
+    fn replace_all(&self, mut replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
+        self.off_thread(move |this| {
+            if this.database.open_existing()?.is_none() {
+                return Ok(true);
+            }
+            this.seal_anew()?;
+            let now = (this.clock)();
+            this.database.write(|transaction| replace::all(transaction, now, &mut replace))
         })
     }
 

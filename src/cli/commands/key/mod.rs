@@ -13,9 +13,13 @@ pub(crate) enum Command {
     /// Show where the key is kept, and check that it opens the stored sessions
     ///
     /// By default the key is in a file. `key = "keyring"` or `key = "passphrase"` at the top of config.toml
-    /// decides where a new key is created; `nexus key move` moves an existing one.
+    /// decides where a new key is created; `nexus key move` replaces an existing one. A key that is elsewhere than
+    /// config.toml says is not opened.
     Show(show::Args),
     /// Move the key to another backend
+    ///
+    /// A move creates a new key, seals everything that is stored with it, and removes the old key. Old copies of
+    /// the key and of the sessions do not open what is stored from then on.
     ///
     /// `file` is a file that only you can read. `keyring` is the operating system's keyring. `passphrase`
     /// is a file that is encrypted with the passphrase from `passphrase_file` or `passphrase_command` at

@@ -1,9 +1,9 @@
-//! `nexus key move`: moves the key to another backend.
+//! `nexus key move`: replaces the key by a new one in another backend.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::cli::commands::Done;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, runtime};
 use nexus::key::KeyBackend;
 use nexus::key::Moved;
 
@@ -17,11 +17,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
-    // If sessions are stored, a missing key is an error instead of a reason to create one.
-    if sessions.keystore().find()?.is_none() {
-        context.check_readable(&sessions)?;
-    }
-    let (moved, left) = sessions.keystore().move_to(args.backend)?;
+    let (moved, left) = runtime()?.block_on(sessions.move_key(args.backend))?;
     let place = match args.backend {
         KeyBackend::File => format!("in {}", sessions.keystore().path().display()),
         KeyBackend::Keyring => "in the operating system's keyring".to_owned(),

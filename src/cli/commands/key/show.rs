@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::commands::Done;
-use crate::cli::context::{Context, key_mismatch};
+use crate::cli::context::Context;
 use nexus::key::KeyLocation;
 use nexus::key::{KeyBackend, KeyConfig};
 
@@ -16,11 +16,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
-    if let Some(mismatch) = sessions.keystore().mismatch() {
-        context.say(&format!("warning: {}", key_mismatch(mismatch)));
-    }
     let found = sessions.keystore().find()?;
-    context.check_readable(&sessions)?;
+    match sessions.keystore().check_backend() {
+        // The key is not opened.
+        Err(mismatch) => context.warn_error(&mismatch.into()),
+        Ok(()) => context.check_readable(&sessions)?,
+    }
     match args.json {
         true => context.print_object(&object(found.as_ref(), &config))?,
         false => context.print(&format!("{}\n", message(found.as_ref(), &config)))?,
