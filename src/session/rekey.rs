@@ -127,8 +127,8 @@ mod tests {
         fs::read_to_string(home.join("key/session.key")).unwrap()
     }
 
-    async fn assert_open(home: &Path, owner: &str, generation: i64) {
-        let found = sessions(home).load(&key(owner)).await.unwrap().unwrap();
+    async fn assert_open(sessions: &SealedSessions, owner: &str, generation: i64) {
+        let found = sessions.load(&key(owner)).await.unwrap().unwrap();
         assert_eq!(found.generation, generation, "{owner}");
     }
 
@@ -150,19 +150,19 @@ mod tests {
             // The process ends here.
             drop((rekey, sessions));
             assert_eq!(key_file(home.path()).lines().count(), 2);
-            assert_open(home.path(), "ada", 1).await;
             let other = self::sessions(home.path());
+            assert_open(&other, "ada", 1).await;
             let mut locked = other.lock(&key("grace"), WAIT).await.unwrap();
             locked.load().await.unwrap().session.unwrap().unwrap();
             locked.commit(1, &stored(2)).await.unwrap();
             drop(locked);
-            assert_open(home.path(), "grace", 2).await;
+            assert_open(&other, "grace", 2).await;
             let (moved, left) = other.move_key(next).await.unwrap();
             assert!(matches!(moved, Moved::From(_)) && left.is_none(), "{moved:?} {left:?}");
             assert_eq!(key_file(home.path()).lines().count(), 1, "the old key is gone");
             assert_eq!(other.keystore().find().unwrap().unwrap().backend, next);
-            assert_open(home.path(), "ada", 1).await;
-            assert_open(home.path(), "grace", 2).await;
+            assert_open(&other, "ada", 1).await;
+            assert_open(&other, "grace", 2).await;
         }
     }
 
@@ -174,15 +174,13 @@ mod tests {
         let mut current = locked.load().await.unwrap().session.unwrap().unwrap();
         locked.begin_refresh(&mut current.session).await.unwrap();
         let moving = tokio::spawn(async move { sessions.move_key(KeyBackend::Passphrase).await });
-        // The new tokens exist only here now.
-        while !home.path().join("state/locks/key.lock").exists() {
-            tokio::task::yield_now().await;
-        }
-        assert!(key_file(home.path()).starts_with("nexus-key-1 "), "the move has not begun");
+        // The new tokens exist only here now, and only the key that is held can seal them.
+        assert!(other.keystore().hold_plain().unwrap().is_none());
+        tokio::task::yield_now().await;
         locked.commit(1, &stored(2)).await.unwrap();
         drop(locked);
         assert_eq!(moving.await.unwrap().unwrap().0, Moved::From(KeyBackend::File));
-        assert_open(home.path(), "ada", 2).await;
+        assert_open(&other, "ada", 2).await;
     }
 
     #[tokio::test]
@@ -207,7 +205,7 @@ mod tests {
         assert!(matches!(refused, Err(SessionError::DoesNotOpen { .. })), "{refused:?}");
         assert_eq!(key_file(home.path()), wrong);
         fs::write(home.path().join("key/session.key"), right).unwrap();
-        assert_open(home.path(), "ada", 1).await;
+        assert_open(&sessions, "ada", 1).await;
         fs::remove_file(home.path().join("key/session.key")).unwrap();
         let refused = sessions.move_key(KeyBackend::Passphrase).await;
         assert!(matches!(refused, Err(SessionError::Key(KeyError::Missing { .. }))), "{refused:?}");
@@ -239,7 +237,7 @@ mod tests {
         assert!(sessions.keystore().find().unwrap().is_none());
         sessions.lock(&key("ada"), WAIT).await.unwrap().commit(0, &stored(1)).await.unwrap();
         assert_ne!(key_file(home.path()), before);
-        assert_open(home.path(), "ada", 1).await;
+        assert_open(&sessions, "ada", 1).await;
     }
 
     #[tokio::test]
@@ -252,7 +250,7 @@ mod tests {
         sessions.lock(&key("ada"), WAIT).await.unwrap().delete().await.unwrap();
         locked.commit(0, &stored(1)).await.unwrap();
         drop(locked);
-        assert_open(home.path(), "grace", 1).await;
+        assert_open(&sessions, "grace", 1).await;
         // The key disappears between the check and the reservation.
         other.check_writable().await.unwrap();
         sessions.lock(&key("grace"), WAIT).await.unwrap().delete().await.unwrap();
@@ -261,7 +259,7 @@ mod tests {
         locked.reserve().await.unwrap();
         locked.commit(0, &stored(1)).await.unwrap();
         drop(locked);
-        assert_open(home.path(), "ada", 1).await;
+        assert_open(&sessions, "ada", 1).await;
     }
 
     #[tokio::test]

@@ -155,6 +155,9 @@ fn a_killed_sign_out() {
         let message = nexus.run(&["oauth", "logout"]);
         assert_eq!((message.code, message.stderr.as_str()), (Some(0), logout), "{at}");
         assert_eq!(nexus.run(&["oauth", "status"]).code, Some(4), "{at}");
+        // The key was removed or is still there; the next session opens.
+        nexus.sign_in();
+        assert_eq!(nexus.run(&["oauth", "token"]).code, Some(0), "{at}");
     });
 }
 
@@ -185,21 +188,55 @@ fn a_killed_second_sign_in() {
     });
 }
 
+/// The keys in the key file.
+fn keys(nexus: &Nexus) -> Vec<String> {
+    let text = fs::read_to_string(nexus.path("key/session.key")).unwrap();
+    text.lines().map(String::from).collect()
+}
+
 #[test]
 fn a_killed_key_move() {
     for (from, to) in [("file", "passphrase"), ("passphrase", "file")] {
         let prepare = || {
             let (nexus, sandbox) = session(Settings::default());
             assert_eq!(nexus.run(&["key", "move", from]).code, Some(0));
-            (nexus, sandbox)
+            let old = keys(&nexus);
+            (nexus, (sandbox, old))
         };
         let title = format!("key move {to}");
-        kill_at_every_step(&title, &["key", "move", to], prepare, |nexus, _sandbox, at| {
+        kill_at_every_step(&title, &["key", "move", to], prepare, |nexus, (_sandbox, old), at| {
             let token = nexus.run(&["oauth", "token"]);
             assert_eq!(token.code, Some(0), "{at}\n{token}");
             let again = nexus.run(&["key", "move", to]);
             assert_eq!(again.code, Some(0), "{at}\n{again}");
             assert!(!nexus.path("key/session.key.draft").exists(), "{at}\na draft is left");
+            let new = keys(nexus);
+            assert!(new.len() == 1 && new != old, "{at}\nthe old key is left");
+            assert_eq!(nexus.run(&["oauth", "token"]).stdout, token.stdout, "{at}");
+        });
+    }
+}
+
+/// A move that is killed after a killed move, in both directions.
+#[test]
+fn a_key_move_killed_twice() {
+    for back in ["file", "passphrase"] {
+        let prepare = || {
+            let (nexus, sandbox) = session(Settings::default());
+            let plain = keys(&nexus);
+            assert_eq!(nexus.run(&["key", "move", "passphrase"]).code, Some(0));
+            let wrapped = keys(&nexus);
+            // As a move leaves it that is killed after everything was sealed again.
+            let both = format!("{}\n{}\n", plain[0], wrapped[0]);
+            fs::write(nexus.path("key/session.key"), both).unwrap();
+            (nexus, sandbox)
+        };
+        kill_at_every_step(&format!("again {back}"), &["key", "move", back], prepare, |nexus, _sandbox, at| {
+            let token = nexus.run(&["oauth", "token"]);
+            assert_eq!(token.code, Some(0), "{at}\n{token}");
+            let again = nexus.run(&["key", "move", "file"]);
+            assert_eq!(again.code, Some(0), "{at}\n{again}");
+            assert_eq!(keys(nexus).len(), 1, "{at}");
             assert_eq!(nexus.run(&["oauth", "token"]).stdout, token.stdout, "{at}");
         });
     }

@@ -56,6 +56,16 @@ fn secrets_are_exposed_in_few_places() {
     assert_eq!(count(&[".expose()", "::expose)"]), exposed);
 }
 
+/// Each of them removes the variables that hold secrets: `cli/environment.rs` lists them.
+#[test]
+fn processes_are_started_in_few_places() {
+    let starting: Vec<_> = count(&["Command::new(", "open::commands("]).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        starting,
+        ["cli/commands/demo.rs", "cli/context.rs", "cli/terminal/browser.rs", "session/key/passphrase.rs"]
+    );
+}
+
 #[test]
 fn the_state_is_compared_in_constant_time_only() {
     let oauth: String =

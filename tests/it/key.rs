@@ -5,18 +5,7 @@ use std::fs;
 use nexus::sandbox::{Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, config, sandbox};
-
-/// The variables that no child process inherits.
-const SECRETS: &[&str] = &[
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_CUSTOM_HEADERS",
-    "ANTHROPIC_IDENTITY_TOKEN",
-    "CLAUDE_CODE_CLIENT_SECRET",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "NEXUS_STORE",
-];
+use crate::nexus::{Nexus, Output, SECRET_VARIABLES, config, sandbox};
 
 const KEY: &str = "key/session.key";
 const SHOW: &[&str] = &["key", "show"];
@@ -203,9 +192,9 @@ fn processes_that_refresh_while_the_key_is_moved_lose_no_session() {
     let (sandbox, nexus) = signed_in();
     for backend in ["passphrase", "file"] {
         sandbox.change(|settings| settings.token_lifetime = Some(0.into()));
-        nexus.run(&["oauth", "token"]);
+        nexus.sign_in();
         sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
-        let (refresh, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+        let (refresh, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
         let moving = nexus.command(&to(backend)).spawn().unwrap();
         gate.open();
         let token = nexus.finish(refresh).ok();
@@ -318,7 +307,7 @@ fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     let sandbox = sandbox(Settings::default());
     let mut nexus = Nexus::at(&sandbox);
     nexus.set("PATH", &search_path());
-    for name in SECRETS {
+    for name in SECRET_VARIABLES {
         nexus.set(name, "hush");
     }
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";

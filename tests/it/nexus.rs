@@ -298,6 +298,17 @@ macro_rules! assert_output {
     };
 }
 
+/// The variables that no child process of the program inherits.
+pub(crate) const SECRET_VARIABLES: &[&str] = &[
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_IDENTITY_TOKEN",
+    "CLAUDE_CODE_CLIENT_SECRET",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "NEXUS_STORE",
+];
+
 /// Settings of a sandbox whose access tokens live for this many seconds.
 pub(crate) fn lifetime(seconds: i64) -> Settings {
     Settings { token_lifetime: Some(seconds.into()), ..Settings::default() }

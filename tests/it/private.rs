@@ -10,7 +10,7 @@ use nexus::ClientAuth;
 use nexus::sandbox::Settings;
 use serde_json::json;
 
-use crate::nexus::{Nexus, approve, sandbox, visit};
+use crate::nexus::{Nexus, SECRET_VARIABLES, approve, sandbox, visit};
 use crate::oauth_start::built_in;
 
 const CLIENT_SECRET: &str = "hush-hush-end";
@@ -92,7 +92,9 @@ fn the_browser_is_given_no_secret() {
     nexus.write("browser", &text, 0o700);
     // A named pipe: reading it waits for the browser.
     assert!(Command::new("mkfifo").arg(&told).status().unwrap().success());
-    nexus.set("CLAUDE_CODE_CLIENT_SECRET", CLIENT_SECRET);
+    for name in SECRET_VARIABLES {
+        nexus.set(name, CLIENT_SECRET);
+    }
     nexus.set("BROWSER", &nexus.path("browser").to_string_lossy());
     nexus.set("PATH", "/usr/bin:/bin");
 
@@ -110,5 +112,7 @@ fn the_browser_is_given_no_secret() {
     for secret in sandbox.issued() {
         assert!(!told.contains(&secret), "{secret} in {told}");
     }
-    assert!(!told.contains("CLAUDE_CODE_CLIENT_SECRET"), "{told}");
+    for name in SECRET_VARIABLES {
+        assert!(!told.contains(name), "{name} in {told}");
+    }
 }
