@@ -83,6 +83,7 @@ mod clean;
 mod client;
 mod error_info;
 mod http;
+mod invisible;
 mod loopback;
 mod oauth;
 mod private_fs;
@@ -146,6 +147,9 @@ pub mod internal {
     }
     pub mod clean {
         pub use crate::clean::{Lines, clean, visible, visible_json};
+    }
+    pub mod invisible {
+        pub use crate::invisible::{inside, shown, trim};
     }
     pub mod http {
         pub use crate::http::{Http, Roots, Trace};

@@ -1,9 +1,14 @@
 //! The only place that reads environment variables.
 
-/// The value of an environment variable. An empty one counts as unset.
+use nexus::internal::invisible;
+
+/// The value of an environment variable, without white space and invisible characters at its ends. If nothing is left, it
+/// counts as unset.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 pub(crate) fn variable(name: &'static str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    let value = std::env::var(name).ok()?;
+    let trimmed = invisible::trim(&value);
+    (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }
 
 /// The environment variables that contain secrets, of nexus, and of the programs and SDKs that use the same servers. No

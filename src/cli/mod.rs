@@ -16,6 +16,7 @@ pub(crate) mod nearest;
 mod paths;
 pub(crate) mod question;
 pub(crate) mod terminal;
+mod text;
 
 use commands::{batch, chat, completions, demo, help, key, models, oauth};
 

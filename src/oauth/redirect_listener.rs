@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::authorization_code::{AuthorizationRequest, Verdict};
 use super::error::{Result, SignInError};
 use super::page::{self as pages, Outcome};
+use crate::invisible;
 use crate::loopback::{self, BindError, Listener, page};
 use crate::provider::{self, ProviderConfig, Url};
 use crate::secret::AuthorizationCode;
@@ -332,6 +333,10 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 /// Parses a redirect URI that this machine can listen on: http on loopback without user name, query and fragment.
 fn parse_redirect_uri(uri: &str) -> std::result::Result<Url, String> {
+    // `Url::parse` drops line breaks and characters without a width, and the server compares the text.
+    if let Some(why) = invisible::inside(uri, false) {
+        return Err(format!("it {why}"));
+    }
     let url = Url::parse(uri).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => "it does not begin with `http://`".to_owned(),
         error => format!("it is not a URL ({error})"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 pub use url::Url;
 
+use crate::invisible;
 use crate::secret::ClientSecret;
 
 mod builder;
@@ -217,6 +218,10 @@ impl ProviderConfig {
 /// # Errors
 /// What is wrong with it, as the end of a sentence.
 pub fn endpoint_url(text: &str) -> Result<Url, String> {
+    // `Url::parse` drops line breaks and characters without a width.
+    if let Some(why) = invisible::inside(text, false) {
+        return Err(why);
+    }
     // `Url::parse` takes `id.example.com:443` for a scheme and a path.
     if !text.contains("://") {
         return Err("does not begin with `https://`".into());
@@ -287,6 +292,9 @@ mod tests {
             ("ftp://id.example.com/", "is ftp, but must be https"),
             ("https://user:pw@id.example.com/", "must not contain a user name or password"),
             ("https://id.example.com/#part", "must not contain a fragment"),
+            ("https://id.example.com/\u{200b}token", "has an invisible character (U+200B) in it"),
+            ("https://id.exa\nmple.com/", "has a line break in it"),
+            ("https://id.example.com/to ken", "has a space in it"),
             ("id.example.com", "does not begin with `https://`"),
             ("id.example.com:443/token", "does not begin with `https://`"),
         ] {

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use nexus::internal::invisible;
+
 /// The headers of API requests that nexus sets.
 pub(super) const API_REQUEST: &[&str] = &["accept", AUTHORIZATION];
 
@@ -29,8 +31,8 @@ impl Unusable {
         Self { entry: None, why: why.into(), hint }
     }
 
-    fn entry(entry: &Entry<'_>, why: &str, hint: &'static str) -> Self {
-        Self { entry: Some((entry.name.to_owned(), entry.at)), why: why.to_owned(), hint }
+    fn entry(entry: &Entry<'_>, why: impl Into<String>, hint: &'static str) -> Self {
+        Self { entry: Some((entry.name.to_owned(), entry.at)), why: why.into(), hint }
     }
 }
 
@@ -42,17 +44,15 @@ pub(super) struct Entry<'a> {
 }
 
 /// Why a text cannot be a client id. With a placeholder, the sign-in would time out. A client id may contain spaces
-/// (RFC 6749, appendix A.1), but at either end they were copied by mistake.
-pub(super) fn not_a_client_id(id: &str) -> Option<&'static str> {
+/// (RFC 6749, appendix A.1).
+pub(super) fn not_a_client_id(id: &str) -> Option<String> {
     let dots = !id.is_empty() && id.chars().all(|c| matches!(c, '.' | '\u{2026}'));
     if id.is_empty() {
-        Some("is empty")
+        Some("is empty".into())
     } else if dots || (id.starts_with('<') && id.ends_with('>')) || id == "your-client-id" {
-        Some("is a placeholder")
-    } else if id.trim() != id || id.chars().any(char::is_control) {
-        Some("has white space around it or a control character in it")
+        Some("is a placeholder".into())
     } else {
-        None
+        invisible::inside(id, true)
     }
 }
 
@@ -69,15 +69,16 @@ pub(super) fn params<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[&
 /// Rejects headers that nexus sets, and invalid ones (RFC 9110, sections 5.1 and 5.5).
 pub(super) fn headers<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[&str]) -> Result<(), Unusable> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let printable = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
+    let printable = |c: char| matches!(c, '\t' | ' '..='~');
     for entry in entries {
         let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
         let (why, hint) = if entry.name.is_empty() || !entry.name.bytes().all(token) {
-            ("is not a valid header name", "fix or remove it")
+            ("is not a valid header name".to_owned(), "fix or remove it")
         } else if is_one_of(FRAMING) || is_one_of(reserved) {
-            (SET_BY_NEXUS, if is_one_of(&[AUTHORIZATION]) { USE_ANOTHER_HEADER } else { "remove it" })
-        } else if !entry.value.bytes().all(printable) {
-            ("has characters that are not allowed in a header", "fix or remove it")
+            (SET_BY_NEXUS.to_owned(), if is_one_of(&[AUTHORIZATION]) { USE_ANOTHER_HEADER } else { "remove it" })
+        } else if let Some(c) = entry.value.chars().find(|c| !printable(*c)) {
+            let why = "has characters that are not allowed in a header, such as";
+            (format!("{why} U+{:04X}", u32::from(c)), "fix or remove it")
         } else {
             continue;
         };

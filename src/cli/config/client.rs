@@ -9,6 +9,8 @@ use super::checks::{self, warn_if_readable};
 use super::keys::Section;
 use super::{Variables, invalid};
 use crate::cli::error::Result;
+use crate::cli::text;
+use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{ClientAuth, ClientSecret, OAuthClient, ProviderConfig};
 
@@ -82,16 +84,34 @@ impl Section {
             return Err(self.source.invalid("client_secret", why, "keep one of the two"));
         }
         let path = self.source.beside(file);
-        let text = fs::read_to_string(&path).map_err(|error| {
-            let why = format!("points to {}, which cannot be read: {error}", path.display());
-            let hint = match error.kind() {
-                io::ErrorKind::NotFound => "create the file with only the secret in it",
-                _ => "make the file readable",
-            };
-            self.source.invalid("client_secret_file", &why, hint)
-        })?;
+        let text =
+            fs::read(&path).and_then(|bytes| text::decode(bytes).map_err(io::Error::other)).map_err(|error| {
+                let why = format!("points to {}, which cannot be read: {error}", path.display());
+                let hint = match error.kind() {
+                    io::ErrorKind::NotFound => "create the file with only the secret in it",
+                    _ => "make the file readable",
+                };
+                self.source.invalid("client_secret_file", &why, hint)
+            })?;
         warn_if_readable(&path, warnings);
-        Ok(Some(ClientSecret::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+        let secret = invisible::trim(&text);
+        let why = match secret {
+            "" => Some("is empty".into()),
+            secret => invisible::inside(secret, true),
+        };
+        if let Some(why) = why {
+            let why = format!("points to {}, which {why}", path.display());
+            return Err(self.source.invalid("client_secret_file", &why, "write only the secret into the file"));
+        }
+        Ok(Some(ClientSecret::new(secret.to_owned())))
+    }
+}
+
+/// Rejects the value of a variable that has an invisible character in it.
+fn visible(variable: &str, fault: Option<String>) -> Result<()> {
+    match fault {
+        Some(why) => Err(invalid(format!("{variable} {why}"), "set it again, typed by hand instead of copied")),
+        None => Ok(()),
     }
 }
 
@@ -102,9 +122,12 @@ pub(super) fn apply_variables(
     provider: &mut ProviderConfig,
 ) -> Result<Option<String>> {
     if let Some(uri) = variables("CLAUDE_CODE_REDIRECT_URI") {
+        visible("CLAUDE_CODE_REDIRECT_URI", invisible::inside(&uri, false))?;
         provider.redirect_uri = uri;
     }
-    let secret = variables("CLAUDE_CODE_CLIENT_SECRET").map(ClientSecret::new);
+    let secret = variables("CLAUDE_CODE_CLIENT_SECRET");
+    visible("CLAUDE_CODE_CLIENT_SECRET", secret.as_ref().and_then(|secret| invisible::inside(secret, true)))?;
+    let secret = secret.map(ClientSecret::new);
     let Some(id) = variables("CLAUDE_CODE_CLIENT_ID") else {
         if let Some(client) = provider.client.as_mut().filter(|_| secret.is_some()) {
             client.secret = secret;

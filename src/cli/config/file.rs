@@ -13,8 +13,10 @@ use super::kind::{Fault, Kind};
 use super::source::Source;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
+use crate::cli::text;
 use nexus::ProviderConfig;
 use nexus::internal::clean::clean;
+use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 
 /// The largest configuration file, in bytes.
@@ -31,7 +33,7 @@ pub(super) struct File {
 
 /// Reads the file. A missing one is empty.
 pub(super) fn read(path: &Path) -> Result<File> {
-    let text = match text(path) {
+    let text = match read_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
         Err(error) => {
@@ -44,7 +46,7 @@ pub(super) fn read(path: &Path) -> Result<File> {
 }
 
 /// The text of a regular file. Reading a device or a pipe might never end.
-fn text(path: &Path) -> io::Result<String> {
+fn read_text(path: &Path) -> io::Result<String> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -52,7 +54,7 @@ fn text(path: &Path) -> io::Result<String> {
     if found.len() > LARGEST {
         return Err(io::Error::other("larger than 1 MiB"));
     }
-    fs::read_to_string(path)
+    text::decode(fs::read(path)?).map_err(io::Error::other)
 }
 
 struct Reader<'a> {
@@ -75,6 +77,9 @@ impl Reader<'_> {
             let sections = value.get_ref().as_table().ok_or_else(|| not_a_section(SECTIONS, key.span().start))?;
             for (name, value) in sections {
                 let place = format!("{SECTIONS}.{}", name.get_ref());
+                if let Some(why) = invalid_name(name.get_ref()) {
+                    return Err(source.invalid_at(self.line(name.span().start), &place, &why, "retype the name"));
+                }
                 let table = value.get_ref().as_table().ok_or_else(|| not_a_section(&place, name.span().start))?;
                 providers.insert(name.get_ref().to_string(), self.section(name.get_ref(), place, table)?);
             }
@@ -136,6 +141,7 @@ impl Reader<'_> {
     fn unknown(&self, key: &str, at: usize, section: &str, known: &[&str]) -> CliError {
         let place = if section.is_empty() { "at the top".into() } else { format!("in [{}]", clean(section)) };
         let (path, line) = (self.path.display(), self.line(at));
+        let key = &*invisible::shown(key);
         let hint = match nearest(key, known.iter().copied()) {
             Some(nearest) => did_you_mean(nearest),
             None => "`nexus help config` lists the keys".into(),
@@ -150,6 +156,15 @@ impl Reader<'_> {
 }
 
 const FIX: &str = "fix that line";
+
+/// Why a name of a section cannot be typed as it is seen.
+fn invalid_name(name: &str) -> Option<String> {
+    match invisible::trim(name) {
+        "" => Some("has no name".into()),
+        trimmed if trimmed != name => Some("has white space at an end of its name".into()),
+        _ => invisible::inside(name, true),
+    }
+}
 
 fn did_you_mean(word: &str) -> String {
     format!("did you mean `{word}`?")
@@ -168,7 +183,10 @@ fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> CliError {
     let number = line(text, error.span().map_or(0, |span| span.start));
     let line = text.lines().nth(number - 1).unwrap_or_default();
     let path = path.display();
+    // TOML allows a tab, and any text in quotes and comments.
+    let unquoted = line.split(['"', '\'', '#']).next().unwrap_or_default().replace('\t', " ");
     let what = match value_expected(line, error.message()) {
+        _ if let Some(why) = invisible::inside(&unquoted, true) => format!("{path}, line {number}, {why}"),
         Some((key, must_be)) => format!("`{key}` in {path}, line {number}, {must_be}"),
         // The message of the parser may quote the value, which may be a secret.
         None if line.contains("secret") || line.contains("pass") => {

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::checks::{self, Unusable};
 use crate::cli::nearest::nearest;
-use nexus::internal::provider;
+use nexus::internal::{invisible, provider};
 use nexus::{ClientSecret, Url};
 
 type Texts = BTreeMap<String, String>;
@@ -55,13 +55,15 @@ impl From<Unusable> for Fault {
     }
 }
 
+const RETYPE: &str = "type the value by hand instead of copying it";
+
 const NOT_OF_THIS_KIND: Fault = Fault::Kind { at: None, meant: None };
 
 impl<T> Kind<T> {
     /// Sets the value in the target, which is unchanged on error.
     pub(super) fn apply(&self, value: &DeValue<'_>, target: &mut T) -> Result<(), Fault> {
         match self {
-            Self::Text(set) => set(target, text(value)?.to_owned()),
+            Self::Text(set) => set(target, word(value)?.to_owned()),
             Self::ClientId(set) => {
                 let id = text(value)?;
                 if let Some(why) = checks::not_a_client_id(id) {
@@ -69,7 +71,7 @@ impl<T> Kind<T> {
                 }
                 set(target, id.to_owned());
             }
-            Self::Secret(set) => set(target, ClientSecret::new(text(value)?.to_owned())),
+            Self::Secret(set) => set(target, ClientSecret::new(word(value)?.to_owned())),
             Self::Path(set) => set(target, PathBuf::from(text(value)?)),
             Self::Url(set) => {
                 let text = text(value)?;
@@ -84,8 +86,14 @@ impl<T> Kind<T> {
             }
             Self::Bool(set) => set(target, value.as_bool().ok_or(NOT_OF_THIS_KIND)?),
             Self::Count(set) => set(target, count(value).ok_or(NOT_OF_THIS_KIND)?),
-            Self::List(set) => set(target, list(value)?),
             Self::Command(set) => set(target, command(value)?),
+            Self::List(set) => {
+                let items = list(value)?;
+                if let Some(why) = items.iter().find_map(|item| invisible::inside(item, true)) {
+                    return Err(Unusable::value(why, RETYPE).into());
+                }
+                set(target, items);
+            }
             Self::Table(set) => set(target, texts(table(value)?)?),
             Self::Params(reserved, set) => {
                 let table = table(value)?;
@@ -136,14 +144,24 @@ impl<T> Kind<T> {
     }
 }
 
+/// A text, without invisible characters at its ends.
 fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Fault> {
-    value.as_str().ok_or(NOT_OF_THIS_KIND)
+    value.as_str().map(invisible::trim).ok_or(NOT_OF_THIS_KIND)
+}
+
+/// A text that a server or the user compares with another one, so an invisible character inside is a mistake.
+fn word<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Fault> {
+    let text = text(value)?;
+    match invisible::inside(text, true) {
+        Some(why) => Err(Unusable::value(why, RETYPE).into()),
+        None => Ok(text),
+    }
 }
 
 /// A text in a list or table.
 fn item<'v>(value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Fault> {
     let not_text = Fault::Kind { at: Some(value.span().start), meant: None };
-    value.get_ref().as_str().ok_or(not_text)
+    value.get_ref().as_str().map(invisible::trim).ok_or(not_text)
 }
 
 fn count(value: &DeValue<'_>) -> Option<u32> {
@@ -177,6 +195,7 @@ fn texts(table: &DeTable<'_>) -> Result<Texts, Fault> {
 
 fn entries<'v>(table: &'v DeTable<'_>) -> impl Iterator<Item = checks::Entry<'v>> {
     table.iter().filter_map(|(name, value)| {
-        Some(checks::Entry { at: name.span().start, name: name.get_ref(), value: value.get_ref().as_str()? })
+        let value = invisible::trim(value.get_ref().as_str()?);
+        Some(checks::Entry { at: name.span().start, name: name.get_ref(), value })
     })
 }

@@ -9,6 +9,7 @@ use crate::cli::environment::SECRET_VARIABLES;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::ProviderConfig;
+use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 
@@ -52,7 +53,7 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
 pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
     let File { settings, mut providers } = read(path)?;
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
-    let name = chosen.unwrap_or(&default).to_owned();
+    let name = chosen.map_or(&*default, invisible::trim).to_owned();
     let name = &*name;
     let section = providers.remove(name);
     if section.is_none() && name != BUILT_IN {
@@ -91,7 +92,7 @@ pub(crate) fn load_stored(
         Some(file) => default_provider(&file.settings, variables),
         None => variables("NEXUS_PROVIDER"),
     };
-    let named = chosen.map(str::to_owned).or_else(|| default.clone());
+    let named = chosen.map(|chosen| invisible::trim(chosen).to_owned()).or_else(|| default.clone());
     // A session whose section was removed from the file is not an error.
     let removed =
         |name: &String| name != BUILT_IN && file.as_ref().is_some_and(|file| !file.providers.contains_key(name));
@@ -146,11 +147,12 @@ impl Settings {
 
 fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> CliError {
     let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
-    let name = nexus::internal::clean::clean(name);
+    let typed = name;
+    let name = nexus::internal::clean::clean(&invisible::shown(name));
     let add = format!("add a section [provider.{name}] to {}", path.display());
     invalid(
         format!("unknown provider `{name}`; configured: {}", known.join(", ")),
-        match nearest(&name, known.iter().map(String::as_str)) {
+        match nearest(typed, known.iter().map(String::as_str)) {
             Some(nearest) => format!("did you mean `{nearest}`? Otherwise {add}"),
             None => add,
         },

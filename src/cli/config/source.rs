@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::invalid;
 use crate::cli::error::CliError;
 use nexus::internal::clean::clean;
+use nexus::internal::invisible;
 
 /// The file, the section and the lines of a group of keys.
 #[derive(Default)]
@@ -21,9 +22,10 @@ impl Source {
         Self { path: path.to_owned(), section, lines: BTreeMap::new() }
     }
 
-    /// A key with its section, without control characters.
+    /// A key with its section, with invisible characters made visible.
     pub(super) fn full(&self, key: &str) -> String {
-        if self.section.is_empty() { clean(key) } else { clean(&format!("{}.{key}", self.section)) }
+        let full = if self.section.is_empty() { key.to_owned() } else { format!("{}.{key}", self.section) };
+        clean(&invisible::shown(&full))
     }
 
     pub(super) fn origin(&self, key: &str) -> String {

@@ -74,14 +74,93 @@ fn a_client_id_that_is_none_is_refused_where_it_stands() {
         ("...", "is a placeholder"),
         ("\u{2026}", "is a placeholder"),
         ("<client id>", "is a placeholder"),
-        (" c", "has white space around it or a control character in it"),
-        ("c\n", "has white space around it or a control character in it"),
+        ("c\u{200b}d", "has an invisible character (U+200B) in it"),
+        ("c\u{a0}d", "has an invisible character (U+00A0) in it"),
+        ("c\nd", "has a line break in it"),
     ] {
         let error = configured("", &[("CLAUDE_CODE_CLIENT_ID", id)], None).unwrap_err();
         let hint = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
         assert_eq!(error, format!("CLAUDE_CODE_CLIENT_ID {why} | {hint}"), "{id:?}");
     }
     assert!(configured("", &[("CLAUDE_CODE_CLIENT_ID", "a.b<c>...d e")], None).is_ok());
+}
+
+#[test]
+fn invisible_characters_at_the_ends_of_a_value_are_dropped() {
+    let (before, after) = ("\\ufeff \\u00a0", "\\u200b\\r\\n \\u2060");
+    let text = |name: &str, value: &str| format!("{name} = \"{before}{value}{after}\"\n");
+    let url = "https://id.example.com/";
+    let list =
+        format!("scopes = [\"{before}one{after}\", \"two\"]\napi_headers = {{ x-team = \"{before}7{after}\" }}\n");
+    let names = ["authorize_url", "token_url", "revoke_url", "device_url", "api_url", "issuer"];
+    let urls: String = names.iter().map(|name| text(name, url)).collect();
+    let others = [
+        ("client_id", "my client"),
+        ("client_secret", "s s"),
+        ("redirect_uri", url),
+        ("model", "m"),
+        ("client_auth", "post"),
+    ];
+    let others: String = others.iter().map(|(name, value)| text(name, value)).collect();
+    let file = format!("{}[provider.work]\n{urls}{others}{list}", text("default", "work"));
+    let provider = provider(&file, &[]);
+    let found =
+        [&provider.authorize_url, &provider.token_url, &provider.revoke_url, &provider.device_url, &provider.api.url];
+    assert!(found.iter().all(|found| found.as_ref().is_some_and(|found| found.as_str() == url)), "{provider:?}");
+    assert_eq!((provider.issuer.as_deref(), &*provider.redirect_uri), (Some(url), url));
+    assert_eq!((provider.scopes, provider.api.model.as_deref()), (vec!["one".into(), "two".into()], Some("m")));
+    assert_eq!(provider.api.headers["x-team"], "7");
+    let client = provider.client.unwrap();
+    assert_eq!((&*client.id, client.secret.unwrap().expose(), client.auth), ("my client", "s s", ClientAuth::Post));
+}
+
+#[test]
+fn an_invisible_character_in_a_value_or_a_name_is_named_with_its_place() {
+    let why = "has an invisible character (U+200B) in it";
+    for (key, value) in [
+        ("authorize_url", "'https://id.exa\u{200b}mple.com/'"),
+        ("token_url", "'https://id.example.com/to\u{200b}ken'"),
+        ("api_url", "'https://id.example.com/\u{200b}a'"),
+        ("issuer", "'https://id.\u{200b}example.com'"),
+        ("redirect_uri", "'http://127.0.0.1:0/call\u{200b}back'"),
+        ("client_id", "'c\u{200b}d'"),
+        ("client_secret", "'hush\u{200b}4711'"),
+        ("model", "'m\u{200b}n'"),
+        ("scopes", "['a', 'b\u{200b}c']"),
+    ] {
+        let error = configured(&format!("default = 'work'\n[provider.work]\n{key} = {value}"), &[], None).unwrap_err();
+        assert!(error.starts_with(&format!("`provider.work.{key}` in FILE, line 3, {why} | ")), "{error}");
+        assert!(!error.contains("4711") && !error.contains('\u{200b}'), "{error}");
+    }
+    for (file, message) in [
+        (
+            "[provider.'wo\u{200b}rk']",
+            "`provider.wo<U+200B>rk` in FILE, line 1, has an invisible character (U+200B) in it",
+        ),
+        ("[provider.'work ']", "`provider.work` in FILE, line 1, has white space at an end of its name"),
+        (
+            "[provider.work]\n'client\u{200b}_id' = 'c'",
+            "FILE, line 2: unknown key `client<U+200B>_id` in [provider.work]",
+        ),
+        ("[provider.work]\nclient_id\u{a0}= 'c'", "FILE, line 2, has an invisible character (U+00A0) in it"),
+    ] {
+        let error = configured(file, &[], None).unwrap_err();
+        assert!(error.starts_with(&format!("{message} | ")), "{error}");
+    }
+    for (name, value) in [
+        ("CLAUDE_CODE_CLIENT_ID", "c\u{200b}d"),
+        ("CLAUDE_CODE_CLIENT_SECRET", "hush\u{200b}4711"),
+        ("CLAUDE_CODE_REDIRECT_URI", "http://127.0.0.1:0/call\u{200b}back"),
+    ] {
+        let error = configured("", &[(name, value)], None).unwrap_err();
+        assert!(error.starts_with(&format!("{name} {why} | ")) && !error.contains("4711"), "{error}");
+    }
+    let error = configured("[provider.work]", &[], Some("wo\u{200b}rk")).unwrap_err();
+    assert!(
+        error.starts_with("unknown provider `wo<U+200B>rk`; configured: claude_code, work | did you mean"),
+        "{error}"
+    );
+    assert_eq!(configured("[provider.work]", &[], Some("work\r")).unwrap().provider.name, "work");
 }
 
 #[test]
@@ -276,7 +355,7 @@ fn errors_name_the_key_its_place_and_the_cure() {
         (
             "code_headers = { x-key = \"one\\ntwo\" }",
             "code_headers.x-key",
-            "has characters that are not allowed in a header | fix or remove it",
+            "has characters that are not allowed in a header, such as U+000A | fix or remove it",
         ),
         (
             "refresh_headers = { Content-Type = 'text/plain' }",

@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::terminal::pipe;
+use crate::cli::text::{self, NotUtf8};
 use nexus::Part;
 
 const MIB: usize = 1024 * 1024;
@@ -64,9 +65,11 @@ pub(crate) fn system_prompt(path: &Path, context: &Context) -> Result<String> {
     }
     let attached = Attached { path };
     let hint = "name a file of UTF-8 text";
-    let text = attached
-        .read(context)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| attached.refused("it is not UTF-8 text", hint)));
+    let not_text = |why| match why {
+        NotUtf8::Encoding(_) => attached.refused(why.to_string(), hint),
+        NotUtf8::At(_) => attached.refused("it is not UTF-8 text", hint),
+    };
+    let text = attached.read(context).and_then(|bytes| text::decode(bytes).map_err(not_text));
     text.map_err(|failure| match failure {
         CliError::Attachment { file, reason: why, hint: own } => CliError::Configuration {
             message: format!("the system prompt {file} cannot be used: {why}"),
@@ -180,19 +183,19 @@ impl Attached<'_> {
 
     /// Any other file has to be UTF-8 text.
     fn text(&self, bytes: Vec<u8>, found: Option<&str>) -> Result<Part> {
-        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-            return Err(self.refused("it looks like UTF-16 text", "convert it: `iconv -f UTF-16 -t UTF-8`"));
-        }
         let nul = bytes.contains(&0);
-        let text = match (String::from_utf8(bytes), found) {
+        let text = match (text::decode(bytes), found) {
             (Ok(text), _) if !nul => text,
+            (Err(why @ NotUtf8::Encoding(encoding)), _) => {
+                return Err(self.refused(format!("it looks like {encoding} text"), why.hint()));
+            }
             (_, Some(kind)) => {
                 return Err(self.refused(format!("it looks like {kind}; {READABLE}"), "convert it to one of those"));
             }
-            (Err(error), None) if !nul => {
-                let at = error.utf8_error().valid_up_to();
+            (Err(why @ NotUtf8::At(at)), None) if !nul => {
+                let hint = why.hint();
                 let why = format!("it is not UTF-8 text (invalid at byte {at}); {READABLE}");
-                return Err(self.refused(why, "convert it: `iconv -t UTF-8` reads many encodings"));
+                return Err(self.refused(why, hint));
             }
             _ => {
                 return Err(
@@ -244,9 +247,11 @@ mod tests {
         assert_eq!(part(jpeg), image("image/jpeg", jpeg));
         let pdf = b"%PDF-1.7\n";
         assert_eq!(part(pdf), Ok(Part::Pdf { title: "f".into(), data: BASE64_STANDARD.encode(pdf) }));
-        for text in ["fn main() {}", "größer 😀", "<svg/>", "#!/bin/sh\n", "<!DOCTYPE html>", "{\"a\":1}", "\u{feff}x"]
+        for text in ["fn main() {}", "größer 😀", "<svg/>", "#!/bin/sh\n", "<!DOCTYPE html>", "{\"a\":1}", "x\u{feff}"]
         {
-            assert_eq!(part(text.as_bytes()), Ok(Part::Document { title: "f".into(), text: text.into() }));
+            let document = Ok(Part::Document { title: "f".into(), text: text.into() });
+            assert_eq!(part(text.as_bytes()), document);
+            assert_eq!(part(format!("\u{feff}{text}").as_bytes()), document);
         }
     }
 

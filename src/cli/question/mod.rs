@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::paths::Paths;
 use nexus::Part;
-use nexus::internal::time;
+use nexus::internal::{invisible, time};
 
 pub(crate) mod answer_state;
 pub(crate) mod attachment;
@@ -106,7 +106,8 @@ impl PromptFrame {
         };
         let (model, max_tokens) =
             template.as_ref().map_or((None, None), |template| (template.model.clone(), template.max_tokens));
-        let (model, max_tokens) = (args.model.clone().or(model), args.max_tokens.or(max_tokens));
+        let named = args.model.as_deref().map(|model| invisible::trim(model).to_owned());
+        let (model, max_tokens) = (named.or(model), args.max_tokens.or(max_tokens));
         Ok(Self { template, system, model, max_tokens })
     }
 

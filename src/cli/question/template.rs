@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
-use nexus::internal::clean;
+use crate::cli::text;
+use nexus::internal::{clean, invisible};
 
 /// The placeholder for the prompt and piped input.
 const INPUT: &str = "input";
@@ -93,6 +94,7 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
     }
     let values = values(name, &path, &file, given)?;
     let File { system, prompt, model, max_tokens, .. } = file;
+    let model = model.map(|model| invisible::trim(&model).to_owned());
     Ok(Template { name: name.to_owned(), system, prompt, model, max_tokens, values })
 }
 
@@ -139,7 +141,7 @@ fn read(path: &Path) -> io::Result<String> {
     if !found.is_file() || found.len() > MAX_BYTES {
         return Err(io::Error::other("not a file, or larger than 1 MiB"));
     }
-    fs::read_to_string(path)
+    text::decode(fs::read(path)?).map_err(io::Error::other)
 }
 
 /// A value for each placeholder, and for nothing else.

@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, ErrorKind, IsTerminal as _};
 use std::time::Duration;
 
 use crate::cli::error::{CliError, Result};
+use crate::cli::text::{self, NotUtf8};
 
 /// The largest input in bytes, which is the limit of a request to the Messages API.
 const LARGEST: usize = 32 * 1024 * 1024;
@@ -17,14 +18,16 @@ pub(crate) fn text(print: impl Fn(&str), advice: &str) -> Result<String> {
     if bytes.len() > LARGEST {
         return Err(CliError::usage("chat", "stdin has more than 32 MB, the limit of a request"));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        CliError::Usage {
-            message: format!("stdin is not text: invalid UTF-8 at byte {at}"),
-            hint: "attach an image or a PDF with `-a -` and pass the question as an argument; convert text with \
-                   `iconv -t UTF-8`"
-                .into(),
-        }
+    text::decode(bytes).map_err(|why| CliError::Usage {
+        message: format!("stdin is not text: {why}"),
+        hint: match why {
+            NotUtf8::Encoding(_) => why.hint(),
+            NotUtf8::At(_) => {
+                "attach an image or a PDF with `-a -` and pass the question as an argument; convert text \
+                               with `iconv -t UTF-8`"
+                    .into()
+            }
+        },
     })
 }
 

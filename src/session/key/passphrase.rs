@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use super::config::PassphraseSource;
 use super::data_key::DataKey;
 use super::error::KeyError;
+use crate::invisible;
 use crate::secret::Passphrase;
 use crate::session::seal::Seal;
 
@@ -138,9 +139,8 @@ pub(super) fn read_from(source: &PassphraseSource, hidden_variables: &[&str]) ->
         return Err(format!("{whose} gives more than {LONGEST} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{whose} gives no UTF-8 text"))?;
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    match text {
+    // Editors and `echo` add a line end, and some programs a byte order mark.
+    match invisible::trim(text) {
         "" => Err(format!("{whose} gives an empty passphrase")),
         text => Ok(Passphrase::new(text.to_owned())),
     }

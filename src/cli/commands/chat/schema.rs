@@ -8,8 +8,10 @@ use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationEr
 use serde_json::Value;
 
 use crate::cli::error::{CliError, Result};
+use crate::cli::text;
 use nexus::Ordered;
 use nexus::internal::clean::clean;
+use nexus::internal::invisible;
 
 /// The schema's name in errors about its references.
 const NAME: &str = "schema:/";
@@ -38,7 +40,8 @@ impl Schema {
     /// [`CliError::Usage`] if the file cannot be read or does not hold a JSON Schema.
     pub(super) fn read(argument: &str) -> Result<Self> {
         let unusable = |why: &str| CliError::usage("chat", format!("--schema cannot be used: {why}"));
-        let inline = argument.trim_start().starts_with('{');
+        let argument = invisible::trim(argument);
+        let inline = argument.starts_with('{');
         let (text, name) = match inline {
             true => (argument.to_owned(), "it"),
             false => (text_of(argument).map_err(|error| unusable(&format!("{argument}: {error}")))?, argument),
@@ -84,7 +87,7 @@ fn text_of(path: &str) -> io::Result<String> {
     if !found.is_file() || found.len() > LARGEST {
         return Err(io::Error::other("not a regular file, or larger than 1 MiB"));
     }
-    fs::read_to_string(path)
+    text::decode(fs::read(path)?).map_err(io::Error::other)
 }
 
 /// The innermost of what does not fit, and where.
