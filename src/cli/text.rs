@@ -39,17 +39,22 @@ impl fmt::Display for NotUtf8 {
 /// # Errors
 /// The encoding, or the first invalid byte.
 pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, NotUtf8> {
-    // The mark of UTF-32 begins with that of UTF-16.
-    let marks: [(&[u8], _); 4] =
-        [(b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")];
-    if let Some((_, encoding)) = marks.iter().find(|(mark, _)| bytes.starts_with(mark)) {
-        return Err(NotUtf8::Encoding(encoding));
+    if let Some(encoding) = other_encoding(&bytes) {
+        return Err(encoding);
     }
     let mut text = String::from_utf8(bytes).map_err(|error| NotUtf8::At(error.utf8_error().valid_up_to()))?;
     if text.starts_with(BYTE_ORDER_MARK) {
         text.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(text)
+}
+
+/// The encoding whose byte order mark begins these bytes, if it is not UTF-8.
+pub(crate) fn other_encoding(bytes: &[u8]) -> Option<NotUtf8> {
+    // The mark of UTF-32 begins with that of UTF-16.
+    let marks: [(&[u8], _); 4] =
+        [(b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")];
+    marks.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, encoding)| NotUtf8::Encoding(encoding))
 }
 
 #[cfg(test)]

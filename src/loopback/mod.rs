@@ -71,10 +71,10 @@ impl Listener {
     /// Binds a loopback address. Port 0 binds any free port.
     ///
     /// `localhost` binds the same port of 127.0.0.1 and ::1, because browsers try either first: if another program had
-    /// one of them, it would receive the authorization code. Without IPv6, only 127.0.0.1 is bound.
+    /// one of them, it would receive the authorization code. An address that this machine does not have is left out.
     ///
     /// # Errors
-    /// The address is in use, is not on loopback, or may not be bound.
+    /// An address is in use, is not on loopback, or may not be bound.
     pub(crate) async fn bind(host: &str, port: u16) -> Result<Self, BindError> {
         if !host.eq_ignore_ascii_case("localhost") {
             let literal = host.trim_start_matches('[').trim_end_matches(']');
@@ -90,17 +90,19 @@ impl Listener {
         loop {
             tries -= 1;
             let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
-            let bound = listen(v4, port).map_err(|error| bind_error(v4, port, error))?;
+            let bound = match listen(v4, port) {
+                Err(error) if is_missing_address(&error) => {
+                    let bound = listen(v6, port).map_err(|error| bind_error(v6, port, error))?;
+                    return Self::new(None, Some(bound));
+                }
+                bound => bound.map_err(|error| bind_error(v4, port, error))?,
+            };
             let port = bound.local_addr().map_err(io_error)?.port();
             match listen(v6, port) {
                 Ok(both) => return Self::new(Some(bound), Some(both)),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-                // Windows reports an address in use as not permitted.
-                Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
-                    return Err(BindError::Taken(SocketAddr::new(v6, port).to_string()));
-                }
-                // This machine has no ::1.
-                Err(_) => return Self::new(Some(bound), None),
+                Err(error) if is_taken(&error) && tries > 0 => {}
+                Err(error) if is_missing_address(&error) => return Self::new(Some(bound), None),
+                Err(error) => return Err(bind_error(v6, port, error)),
             }
         }
     }
@@ -217,11 +219,28 @@ fn listen(address: IpAddr, port: u16) -> io::Result<TcpListener> {
 }
 
 fn bind_error(address: IpAddr, port: u16, error: io::Error) -> BindError {
+    let address = SocketAddr::new(address, port);
     match error.kind() {
-        io::ErrorKind::AddrInUse => BindError::Taken(SocketAddr::new(address, port).to_string()),
+        _ if is_taken(&error) => BindError::Taken(address.to_string()),
         io::ErrorKind::PermissionDenied => BindError::Unusable(format!("this account may not listen on port {port}")),
-        _ => io_error(error),
+        _ => BindError::Unusable(format!("listening on {address}: {error}")),
     }
+}
+
+/// Whether another program has the address.
+fn is_taken(error: &io::Error) -> bool {
+    // Windows reports an address that another program has for itself as not permitted.
+    error.kind() == io::ErrorKind::AddrInUse || (cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// Whether this machine does not have the address, so that no program can listen on it.
+fn is_missing_address(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    const FAMILY_UNSUPPORTED: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    // WSAEAFNOSUPPORT
+    #[cfg(not(unix))]
+    const FAMILY_UNSUPPORTED: i32 = 10_047;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(FAMILY_UNSUPPORTED)
 }
 
 fn io_error(error: io::Error) -> BindError {

@@ -81,6 +81,20 @@ async fn a_taken_port_is_named_in_either_family() {
     }
 }
 
+#[test]
+fn only_an_address_that_this_machine_does_not_have_is_left_out() {
+    let address = Ipv6Addr::LOCALHOST.into();
+    let missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    assert!(is_missing_address(&missing));
+    #[cfg(unix)]
+    assert!(is_missing_address(&rustix::io::Errno::AFNOSUPPORT.into()));
+    for kind in [io::ErrorKind::AddrInUse, io::ErrorKind::PermissionDenied, io::ErrorKind::OutOfMemory] {
+        assert!(!is_missing_address(&kind.into()), "{kind}");
+    }
+    let told = bind_error(address, 4000, io::ErrorKind::OutOfMemory.into());
+    assert_eq!(told, BindError::Unusable("listening on [::1]:4000: out of memory".into()));
+}
+
 #[tokio::test]
 async fn nothing_but_loopback_is_bound() {
     for host in ["0.0.0.0", "::", "[::]", "192.0.2.1", "example.com", "", "localhost.example.com", "127.0.0.1.nip.io"] {

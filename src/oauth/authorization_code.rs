@@ -137,11 +137,15 @@ impl AuthorizationRequest {
             return Verdict::Refused(mismatch);
         }
         match (answer.error, answer.code) {
-            // A parameter without a value counts as omitted (RFC 6749, section 3.1).
-            (Some(error), None) if !error.is_empty() => Verdict::Refused(self.refused(&error, answer.description)),
-            (None, Some(code)) if !code.is_empty() => Verdict::Granted(AuthorizationCode::new(code)),
+            (Some(error), None) => Verdict::Refused(self.refused(&error, answer.description)),
+            (None, Some(code)) => Verdict::Granted(AuthorizationCode::new(code)),
             _ => Verdict::Unclear("this response has neither `code` nor `error`"),
         }
+    }
+
+    /// Whether this query reports an error, whatever its `state`.
+    pub(super) fn is_error(query: &str) -> bool {
+        AuthorizationResponse::read(query).is_ok_and(|answer| answer.error.is_some())
     }
 
     /// Without a configured issuer, the response's issuer must have the origin of the authorization URL.
@@ -289,7 +293,8 @@ impl AuthorizationResponse {
                 "iss" => &mut answer.issuer,
                 _ => continue,
             };
-            *slot = Some(value.into_owned());
+            // A parameter without a value counts as omitted (RFC 6749, section 3.1).
+            *slot = Some(value.into_owned()).filter(|value| !value.is_empty());
         }
         Ok(answer)
     }

@@ -145,6 +145,26 @@ pub enum SignInError {
     Provider(#[from] ProviderError),
 }
 
+/// The class of an `error` code of an authorization response: RFC 6749, section 4.1.2.1; OpenID Connect Core, section
+/// 3.1.2.6; RFC 8707, section 2; RFC 9396, section 5.
+fn refusal_class(error: &str) -> ErrorClass {
+    match error {
+        "server_error" | "temporarily_unavailable" => ErrorClass::Temporary,
+        "invalid_authorization_details"
+        | "invalid_request"
+        | "invalid_request_object"
+        | "invalid_request_uri"
+        | "invalid_scope"
+        | "invalid_target"
+        | "registration_not_supported"
+        | "request_not_supported"
+        | "request_uri_not_supported"
+        | "unsupported_response_mode"
+        | "unsupported_response_type" => ErrorClass::Configuration,
+        _ => ErrorClass::SignIn,
+    }
+}
+
 fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, turned_away: u32) -> String {
     let wrong = match turned_away {
         0 => String::new(),
@@ -223,11 +243,7 @@ impl ErrorInfo for SignInError {
             | Self::RedirectUnusable { .. }
             | Self::RedirectMismatch { .. }
             | Self::ReservedParameter { .. } => ErrorClass::Configuration,
-            Self::Refused { error, .. } => match error.as_str() {
-                "server_error" | "temporarily_unavailable" => ErrorClass::Temporary,
-                "invalid_scope" | "invalid_request" | "unsupported_response_type" => ErrorClass::Configuration,
-                _ => ErrorClass::SignIn,
-            },
+            Self::Refused { error, .. } => refusal_class(error),
             Self::TimedOut { .. } | Self::IssuerMismatch { .. } | Self::CodeRefused { .. } => ErrorClass::SignIn,
             Self::ExchangeFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::ExchangeFailed { .. }

@@ -3,7 +3,12 @@
 //! The browser that brings the authorization response waits until the code is exchanged. It is then redirected to a
 //! page without a query, so that the code stays neither in the address bar nor in the back button. A response that
 //! [`AuthorizationRequest::judge`] rejects does not end the wait.
+//!
+//! Pages of other programs that were served at the same origin, and their service workers, are not trusted: they could
+//! read the authorization URL and forge a response with their own account. So a browser may only navigate here (Fetch
+//! Metadata Request Headers, W3C), and only the user may open the short URL.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,6 +23,7 @@ use tokio::task::JoinHandle;
 use super::authorization_code::{AuthorizationRequest, Verdict};
 use super::error::{Result, SignInError};
 use super::page::{self as pages, Outcome};
+use super::pkce;
 use crate::invisible;
 use crate::loopback::{self, BindError, Listener, page};
 use crate::provider::{self, ProviderConfig, Url};
@@ -39,9 +45,19 @@ pub struct RedirectListener {
     arrivals: mpsc::Receiver<Arrival>,
     /// How many responses had a wrong `state`.
     turned_away: u32,
+    on_stray_error: Option<StrayErrorFn>,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
+}
+
+/// Called once, when an error response has a wrong `state` or none.
+struct StrayErrorFn(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for StrayErrorFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StrayErrorFn")
+    }
 }
 
 /// A query that came to the redirect URI. `reply` says whether it answers the request.
@@ -56,7 +72,8 @@ struct Shared {
     port: u16,
     /// The path of the redirect URI.
     path: String,
-    /// The path of the outcome page.
+    /// The path of the outcome page. It is random, because other accounts of this machine can connect, and the page
+    /// names the account.
     page_path: String,
     arrivals: mpsc::Sender<Arrival>,
     /// The authorization URL, once [`RedirectListener::wait`] knows it.
@@ -99,7 +116,7 @@ impl RedirectListener {
         let (sender, arrivals) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             port,
-            page_path: format!("{}/done", path.trim_end_matches('/')),
+            page_path: format!("{}/done/{}", path.trim_end_matches('/'), pkce::random_text()?),
             path,
             arrivals: sender,
             authorize: watch::Sender::new(None),
@@ -117,7 +134,24 @@ impl RedirectListener {
             let _ = stopped.await;
         }));
         let (provider, short_url) = (provider.name.clone(), url.into());
-        Ok(Self { provider, redirect_uri, short_url, arrivals, turned_away: 0, shared, stop: Some(stop), server })
+        Ok(Self {
+            provider,
+            redirect_uri,
+            short_url,
+            arrivals,
+            turned_away: 0,
+            on_stray_error: None,
+            shared,
+            stop: Some(stop),
+            server,
+        })
+    }
+
+    /// Calls this once, when the first error response with a wrong `state` or none has arrived. Anyone can send one, so
+    /// it does not end the wait; a server that leaves out `state` sends one when the user refuses.
+    pub fn on_stray_error(mut self, call: impl FnOnce() + Send + 'static) -> Self {
+        self.on_stray_error = Some(StrayErrorFn(Box::new(call)));
+        self
     }
 
     /// The redirect URI exactly as configured, because servers compare it byte by byte. A port 0 is replaced by the
@@ -161,6 +195,11 @@ impl RedirectListener {
             let verdict = match request.judge(&query) {
                 Verdict::NotOurs(why) => {
                     self.turned_away = self.turned_away.saturating_add(1);
+                    if AuthorizationRequest::is_error(&query)
+                        && let Some(StrayErrorFn(call)) = self.on_stray_error.take()
+                    {
+                        call();
+                    }
                     let _ = reply.send(Err(why));
                     continue;
                 }
@@ -212,6 +251,9 @@ impl Shared {
         }
         if is_prefetch(request.headers()) {
             return page::text(StatusCode::SERVICE_UNAVAILABLE, "prefetching is not supported\n");
+        }
+        if !is_navigation(request.headers()) {
+            return page::text(StatusCode::FORBIDDEN, "only a browser's own navigation is served here\n");
         }
         if path == self.path {
             self.callback(request.uri().query().unwrap_or_default(), wants_page(request.headers())).await
@@ -270,12 +312,11 @@ impl Shared {
         pages::outcome(outcome)
     }
 
-    /// Redirects to the authorization URL, except from another site: its `state` belongs to the user who started this
-    /// sign-in.
+    /// Redirects to the authorization URL, except from a page of any site: its `state` belongs to the user who started
+    /// this sign-in.
     async fn authorization_url(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
-        let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
-        let foreign = site.is_some_and(|site| !matches!(site, b"none" | b"same-origin"));
-        if foreign || headers.contains_key(ORIGIN) {
+        let from_page = has_fetch_metadata(headers) && !has_only(headers, "sec-fetch-site", "none");
+        if from_page || headers.contains_key(ORIGIN) {
             return page::text(StatusCode::FORBIDDEN, "");
         }
         let mut authorize = self.authorize.subscribe();
@@ -321,6 +362,23 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
         let purpose = String::from_utf8_lossy(purpose.as_bytes()).to_ascii_lowercase();
         ["prefetch", "preview", "prerender"].iter().any(|prefetch| purpose.contains(prefetch))
     })
+}
+
+/// Whether this is no browser, or a browser that shows the response in a tab. A `fetch` by a page or a service worker, a
+/// frame and a subresource have other values.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    !has_fetch_metadata(headers)
+        || (has_only(headers, "sec-fetch-mode", "navigate") && has_only(headers, "sec-fetch-dest", "document"))
+}
+
+fn has_fetch_metadata(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
+}
+
+/// Whether the headers have this field once, with this value.
+fn has_only(headers: &HeaderMap, name: &str, value: &str) -> bool {
+    let mut values = headers.get_all(name).iter();
+    values.next().is_some_and(|found| found.as_bytes() == value.as_bytes()) && values.next().is_none()
 }
 
 /// Whether the client is a browser.

@@ -157,7 +157,10 @@ answers! {
     unknown_parameters_are_ignored: "code=c&state={state}&session_state=x&authuser=0" => "granted: c";
     an_empty_query_is_not_ours: "" => "not ours: this response has no `state`";
     a_missing_state_is_not_ours: "code=c" => "not ours: this response has no `state`";
-    an_empty_state_is_not_ours: "code=c&state=" => "not ours: this response belongs to another sign-in";
+    an_empty_state_is_not_ours: "code=c&state=" => "not ours: this response has no `state`";
+    an_empty_error_beside_a_code_is_absent: "error=&error_description=&code=c&state={state}" => "granted: c";
+    an_empty_code_beside_an_error_is_absent: "error=access_denied&code=&state={state}" => "refused: sign_in_refused (SignIn)";
+    an_empty_issuer_is_absent: "code=c&state={state}&iss=" => "granted: c";
     a_longer_state_is_not_ours: "code=c&state={state}x" => "not ours: this response belongs to another sign-in";
     a_state_in_other_letters_is_not_ours: "code=c&State={state}" => "not ours: this response has no `state`";
     an_error_without_the_state_is_not_ours: "error=access_denied" => "not ours: this response has no `state`";

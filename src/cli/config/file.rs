@@ -141,12 +141,11 @@ impl Reader<'_> {
     fn unknown(&self, key: &str, at: usize, section: &str, known: &[&str]) -> CliError {
         let place = if section.is_empty() { "at the top".into() } else { format!("in [{}]", clean(section)) };
         let (path, line) = (self.path.display(), self.line(at));
-        let key = &*invisible::shown(key);
         let hint = match nearest(key, known.iter().copied()) {
             Some(nearest) => did_you_mean(nearest),
             None => "`nexus help config` lists the keys".into(),
         };
-        invalid(format!("{path}, line {line}: unknown key `{}` {place}", clean(key)), hint)
+        invalid(format!("{path}, line {line}: unknown key `{}` {place}", invisible::shown(&clean(key))), hint)
     }
 
     /// The line of an offset, from 1.

@@ -148,7 +148,8 @@ impl Settings {
 fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> CliError {
     let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
     let typed = name;
-    let name = nexus::internal::clean::clean(&invisible::shown(name));
+    let name = nexus::internal::clean::clean(name);
+    let name = invisible::shown(&name);
     let add = format!("add a section [provider.{name}] to {}", path.display());
     invalid(
         format!("unknown provider `{name}`; configured: {}", known.join(", ")),

@@ -22,10 +22,10 @@ impl Source {
         Self { path: path.to_owned(), section, lines: BTreeMap::new() }
     }
 
-    /// A key with its section, with invisible characters made visible.
+    /// A key with its section, without control characters and with invisible ones made visible.
     pub(super) fn full(&self, key: &str) -> String {
         let full = if self.section.is_empty() { key.to_owned() } else { format!("{}.{key}", self.section) };
-        clean(&invisible::shown(&full))
+        invisible::shown(&clean(&full)).into_owned()
     }
 
     pub(super) fn origin(&self, key: &str) -> String {

@@ -123,7 +123,19 @@ fn sign_in() -> Vec<CliError> {
         Http(HttpError::NotTls { host: text("127.0.0.1:8080") }),
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
-    for error in ["access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"] {
+    for error in [
+        "access_denied",
+        "invalid_request",
+        "invalid_scope",
+        "server_error",
+        "temporarily_unavailable",
+        "unsupported_response_type",
+        "invalid_target",
+        "invalid_request_object",
+        "login_required",
+        "unmet_authentication_requirements",
+        "an_error_of_its_own",
+    ] {
         all.push(Refused { provider: work(), error: text(error), description: text("the reason") });
     }
     for turned_away in [0, 1, 2] {

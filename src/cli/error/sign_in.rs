@@ -17,18 +17,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::RedirectMismatch { .. } => {
             "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one".into()
         }
-        SignInError::Refused { provider, error, .. } => match error.as_str() {
-            "invalid_scope" => {
-                format!("fix `scopes` under [provider.{provider}] in config.toml, then {}", run_start(provider))
-            }
-            "server_error" | "temporarily_unavailable" => format!("wait a while, then {} again", run_start(provider)),
-            "invalid_request" | "unsupported_response_type" => format!(
-                "compare `client_id`, `redirect_uri` and `authorize_params` under [provider.{provider}] in config.toml \
-                 with the registered client, then {}",
-                run_start(provider)
-            ),
-            _ => format!("{} again and approve the request", run_start(provider)),
-        },
+        SignInError::Refused { provider, error, .. } => refused_hint(error, provider),
         SignInError::TimedOut { provider, .. } => {
             format!("compare both with the registered client, then {}", run_start(provider))
         }
@@ -68,6 +57,49 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::Http(error) => http_hint(error),
         SignInError::Provider(error) => provider_hint(error, &[]),
         _ => super::FIX_AND_REPEAT.into(),
+    }
+}
+
+/// The hint for an `error` code of an authorization response.
+fn refused_hint(error: &str, provider: &str) -> String {
+    let (run, section) = (run_start(provider), format!("under [provider.{provider}] in config.toml"));
+    match error {
+        "access_denied" => format!("{run} again and approve the request"),
+        "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
+        "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
+        "invalid_target" => {
+            format!("fix `resource` or `audience` in `authorize_params` {section}, then {run}")
+        }
+        "unsupported_response_type" => format!(
+            "allow the authorization code flow (response type `code`) for this client at the server, or use another \
+             client, then {run}"
+        ),
+        "invalid_request" => format!(
+            "compare `client_id`, `redirect_uri` and `authorize_params` {section} with the registered client, then {run}"
+        ),
+        "invalid_authorization_details"
+        | "invalid_request_object"
+        | "invalid_request_uri"
+        | "registration_not_supported"
+        | "request_not_supported"
+        | "request_uri_not_supported"
+        | "unsupported_response_mode" => {
+            format!("fix or remove what the server names in `authorize_params` {section}, then {run}")
+        }
+        // OpenID Connect Core, section 3.1.2.6: with `prompt=none`, the server may not show a page.
+        "account_selection_required" | "consent_required" | "interaction_required" | "login_required" => format!(
+            "remove `prompt` from `authorize_params` {section} if it is set there, sign in to the server in the browser, \
+             then {run} again"
+        ),
+        // RFC 9470 and OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+        "insufficient_user_authentication" | "unmet_authentication_requirements" => format!(
+            "sign in to the server in the way that it asks for, or change `acr_values` in `authorize_params` {section}, \
+             then {run} again"
+        ),
+        _ => format!(
+            "ask the operator of the server what this error means; `client_id`, `scopes` and `authorize_params` \
+             {section} control the request"
+        ),
     }
 }
 

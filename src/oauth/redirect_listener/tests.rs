@@ -5,6 +5,7 @@ use super::*;
 use crate::provider::{ClientAuth, OAuthClient};
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml\r\n";
+const NAVIGATION: &str = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 const LONG: Duration = Duration::from_secs(60);
 
 fn provider(redirect_uri: &str) -> ProviderConfig {
@@ -28,7 +29,9 @@ async fn begun(redirect_uri: &str) -> (RedirectListener, AuthorizationRequest) {
 #[derive(Debug)]
 struct Got {
     status: u16,
+    /// In lower case.
     head: String,
+    location: String,
     body: String,
 }
 
@@ -40,7 +43,8 @@ async fn send(port: u16, request: &str) -> Got {
     stream.read_to_string(&mut heard).await.expect("hears");
     let (head, body) = heard.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Got { status, head: head.to_ascii_lowercase(), body: body.into() }
+    let location = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default().into();
+    Got { status, head: head.to_ascii_lowercase(), location, body: body.into() }
 }
 
 async fn get(port: u16, target: &str, headers: &str) -> Got {
@@ -52,10 +56,7 @@ fn query(request: &AuthorizationRequest, rest: &str) -> String {
 }
 
 fn failed(error: &SignInError) -> Outcome {
-    Outcome::Failed {
-        message: error.to_string(),
-        next_step: "run `nexus oauth start --provider work` again to allow it".into(),
-    }
+    Outcome::Failed { message: error.to_string(), next_step: "run `nexus oauth start --provider work` again".into() }
 }
 
 fn done() -> Outcome {
@@ -88,6 +89,14 @@ async fn what_does_not_answer_this_attempt_is_turned_away_and_the_wait_goes_on()
         (with("Purpose: prefetch"), 503),
         (with("X-Moz: prefetch"), 503),
         (with("X-Purpose: preview"), 503),
+        // Nor from a page's or a service worker's fetch, or a frame.
+        (with("Sec-Fetch-Mode: cors"), 403),
+        (with("Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: same-origin\r\nSec-Fetch-Dest: empty"), 403),
+        (with("Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe"), 403),
+        (with("Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: document"), 403),
+        (with("Sec-Fetch-Mode: navigate\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: document"), 403),
+        (with("Sec-Fetch-User: ?1"), 403),
+        (with("Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Purpose: prefetch"), 503),
         // Nor at any other path.
         (asked("GET", "/favicon.ico", &host), 404),
         (asked("GET", "/", &host), 404),
@@ -173,11 +182,15 @@ async fn the_browser_is_held_until_it_is_known_how_it_ended() {
         let (first, second) = (first.await.expect("answered"), second.await.expect("answered"));
         for led in [&first, &second] {
             assert_eq!(led.status, 303);
-            assert!(led.head.contains("\r\nlocation: /callback/done\r\n"), "{}", led.head);
             assert_headers(led);
         }
-        let page = get(port, "/callback/done", BROWSER).await;
-        assert_eq!(get(port, "/callback/done", BROWSER).await.body, page.body);
+        assert_eq!(&first.location, &second.location);
+        // Another account of this machine can connect too, and the page names the account.
+        for guessed in ["/callback/done", "/callback/done/"] {
+            assert_eq!(get(port, guessed, BROWSER).await.status, 404);
+        }
+        let page = get(port, &first.location, BROWSER).await;
+        assert_eq!(get(port, &first.location, BROWSER).await.body, page.body);
         page
     };
     let ((), page) = tokio::join!(tell, browse);
@@ -189,13 +202,55 @@ async fn the_browser_is_held_until_it_is_known_how_it_ended() {
 }
 
 #[tokio::test]
+async fn a_navigation_from_the_server_brings_the_response() {
+    for site in ["cross-site", "same-site", "same-origin", "none"] {
+        let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
+        let port = listener.shared.port;
+        let right = query(&request, "code=c");
+        let headers = format!("{BROWSER}{NAVIGATION}Sec-Fetch-Site: {site}\r\nSec-Fetch-User: ?1\r\n");
+        let browser = tokio::spawn(async move {
+            let led = get(port, &right, &headers).await;
+            get(port, &led.location, &headers).await
+        });
+        listener.wait(&request, LONG).await.expect("the code");
+        listener.finish(&done()).await;
+        assert_eq!(browser.await.expect("answered").status, 200, "{site}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_without_the_right_state_is_reported_once_and_the_wait_goes_on() {
+    let (listener, request) = begun("http://127.0.0.1:0/callback").await;
+    let (told, reports) = std::sync::mpsc::channel();
+    let mut listener = listener.on_stray_error(move || told.send(()).expect("heard"));
+    let port = listener.shared.port;
+    let client = async {
+        for (query, reported) in [
+            ("/callback?code=c&state=wrong", 0),
+            ("/callback?error=&state=wrong", 0),
+            ("/callback?error=access_denied", 1),
+            ("/callback?error=access_denied&state=wrong", 0),
+        ] {
+            assert_eq!(get(port, query, BROWSER).await.status, 400);
+            assert_eq!(reports.try_iter().count(), reported, "{query}");
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = listener.wait(&request, LONG) => panic!("ended with {ended:?}"),
+        () = client => {}
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_ends_the_wait_and_is_told_as_such() {
     let (mut listener, request) = begun("http://127.0.0.1:0/callback").await;
     let port = listener.shared.port;
     let right = query(&request, "error=access_denied&error_description=%3Cb%3Eno%3C/b%3E");
     let browser = tokio::spawn(async move {
-        assert_eq!(get(port, &right, BROWSER).await.status, 303);
-        get(port, "/callback/done", BROWSER).await
+        let led = get(port, &right, BROWSER).await;
+        assert_eq!(led.status, 303);
+        get(port, &led.location, BROWSER).await
     });
     let failure = listener.wait(&request, LONG).await.expect_err("refused");
     assert!(matches!(&failure, SignInError::Refused { error, .. } if error == "access_denied"), "{failure:?}");
@@ -229,7 +284,7 @@ async fn a_program_is_told_of_a_failure_too() {
     let failure = listener.wait(&request, LONG).await.expect_err("a denial");
     listener.finish(&failed(&failure)).await;
     let wording = "Sign-in failed: work refused the sign-in (access_denied): [2Jno\n  run `nexus oauth start --provider \
-                work` again to allow it\n";
+                work` again\n";
     assert_eq!(program.await.expect("answered").body, wording);
 }
 
@@ -258,19 +313,25 @@ async fn the_short_address_knows_who_asks() {
         let text = get(port, SHORT_PATH, "Accept: */*\r\n").await;
         assert_eq!((text.status, text.body), (200, format!("{url}\n")));
         assert!(text.head.contains("content-type: text/plain"), "{}", text.head);
-        for site in ["", "Sec-Fetch-Site: none\r\n", "Sec-Fetch-Site: same-origin\r\n"] {
+        for site in ["", &format!("{NAVIGATION}Sec-Fetch-Site: none\r\n")] {
             let led = get(port, SHORT_PATH, &format!("{BROWSER}{site}")).await;
             assert_eq!(led.status, 302);
             assert!(led.head.contains(&format!("\r\nlocation: {}\r\n", url.to_ascii_lowercase())), "{}", led.head);
         }
+        // A page of any origin, this one too, may not learn the state, neither by a navigation nor by a fetch.
         for foreign in [
-            "Sec-Fetch-Site: cross-site\r\n",
-            "Sec-Fetch-Site: same-site\r\n",
+            &format!("{NAVIGATION}Sec-Fetch-Site: cross-site\r\n"),
+            &format!("{NAVIGATION}Sec-Fetch-Site: same-site\r\n"),
+            &format!("{NAVIGATION}Sec-Fetch-Site: same-origin\r\n"),
+            NAVIGATION,
+            "Sec-Fetch-Site: none\r\n",
+            "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n",
             "Origin: http://localhost:9\r\n",
             "Origin: null\r\n",
         ] {
             let refused = get(port, SHORT_PATH, &format!("{BROWSER}{foreign}")).await;
-            assert_eq!((refused.status, refused.body.as_str()), (403, ""), "{foreign}");
+            assert_eq!((refused.status, refused.location.as_str()), (403, ""), "{foreign}");
+            assert!(!refused.body.contains("http"), "{}", refused.body);
             assert_headers(&refused);
         }
     };

@@ -5,6 +5,8 @@ use std::io::{self, BufRead};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cli::text;
+
 /// The longest line, in bytes: the largest request of the Messages API, with every character escaped.
 pub(super) const LONGEST_LINE: usize = 64 << 20;
 
@@ -59,7 +61,7 @@ impl<R: BufRead> Lines<R> {
     /// The next line that is not empty.
     ///
     /// # Errors
-    /// An input that cannot be read.
+    /// An input that cannot be read or has another encoding than UTF-8.
     pub(super) fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut bytes = Vec::new();
@@ -72,6 +74,11 @@ impl<R: BufRead> Lines<R> {
             if read == Read::TooLong {
                 let why = format!("it is longer than {} MiB", self.longest >> 20);
                 return Ok(Some(Line { number, id: None, prompt: Err(why) }));
+            }
+            if number == 1
+                && let Some(encoding) = text::other_encoding(&bytes)
+            {
+                return Err(io::Error::other(encoding));
             }
             // Some programs begin a file with a byte order mark.
             let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&bytes);
