@@ -19,7 +19,7 @@ use nexus::key::KeyConfig;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
-use crate::cli::terminal::browser::browsers;
+use crate::cli::terminal::browser::{Browser, browsers};
 use crate::cli::terminal::{Progress, progress, screen, stdin, write_stderr};
 
 /// The process's surroundings.
@@ -293,23 +293,28 @@ impl Context {
         Box::new(io::stdin())
     }
 
-    /// Opens a URL in the browser: the first program of `BROWSER` that starts, else the system's default. It gets no
-    /// stream, and no variable that holds a secret. True if a program was started.
-    pub(crate) fn browse(&self, url: &str) -> bool {
+    /// Opens a URL in the browser: the first program of `BROWSER` that works, else the system's default. It gets no
+    /// stream, and no variable that holds a secret.
+    pub(crate) fn browse(&self, url: &str) -> Browser {
         let commands = match variable("BROWSER") {
             Some(list) => browsers(&list, url),
-            None if self.has_display() => open::commands(url),
-            None => return false,
+            None if self.has_display() => Ok(open::commands(url)),
+            None => return Browser::default(),
         };
-        commands.into_iter().any(|mut command| {
+        let mut commands = match commands {
+            Ok(commands) => commands,
+            Err(why) => return Browser::unusable(why),
+        };
+        for command in &mut commands {
             for name in SECRET_VARIABLES {
                 command.env_remove(name);
             }
             // Ctrl-C must not close the browser.
             #[cfg(unix)]
-            std::os::unix::process::CommandExt::process_group(&mut command, 0);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_ok()
-        })
+            std::os::unix::process::CommandExt::process_group(command, 0);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        Browser::open(commands)
     }
 
     /// Whether windows can be shown: always, except on a Unix without a display server.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::builder::Resettable;
-use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
 pub(crate) mod commands;
 pub(crate) mod config;
@@ -17,6 +17,7 @@ mod paths;
 pub(crate) mod question;
 pub(crate) mod terminal;
 mod text;
+mod words;
 
 use commands::{batch, chat, completions, demo, help, key, models, oauth};
 
@@ -167,7 +168,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         return commands::help_config();
     }
     let args = rewrite_help(args);
-    match Cli::try_parse_from(&args) {
+    match words::protect_text(args.clone(), Cli::command).and_then(Cli::try_parse_from) {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::report_usage_error(error, &args),
     }
@@ -175,8 +176,6 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -122,6 +122,45 @@ fn stdin_may_be_the_file_or_belong_to_the_words() {
 }
 
 #[test]
+fn a_byte_order_mark_is_not_sent() {
+    let (sandbox, nexus) = signed_in("");
+    fs::write(nexus.path("marked.txt"), "\u{feff}text \r\n").unwrap();
+    nexus.run(&["chat", "-a", "marked.txt", "--system-file", "marked.txt", "x"]).ok();
+    let sent = content(&sandbox, Endpoint::Messages);
+    assert_eq!(sent[0]["source"]["data"], "text \r\n");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).last().unwrap().json()["system"], "text \r\n");
+    nexus.run_with(&["chat", "-a", "-", "x"], "\u{feff}text").ok();
+    assert_eq!(content(&sandbox, Endpoint::Messages)[0]["source"]["data"], "text");
+}
+
+#[test]
+fn a_word_that_is_a_file_beside_an_attachment_is_a_warning() {
+    let (_sandbox, nexus) = signed_in("");
+    fs::write(nexus.path("two words.txt"), "x").unwrap();
+    for (words, warning) in [
+        (
+            &["-a", "notes.png", "paper", "sum up"][..],
+            "`paper` is taken as a word of the question: to attach it, write -a paper\n",
+        ),
+        (
+            &["sum up", "-a", "notes.png", "two words.txt"],
+            "`two words.txt` is taken as a word of the question: to attach it, write -a 'two words.txt'\n",
+        ),
+        (
+            &["-a", "notes.png", "paper", "picture.txt", "sum up"],
+            "`paper` and other names of files are taken as words of the question: to attach a file, write -a before it, as in -a paper\n",
+        ),
+    ] {
+        let output = nexus.run(&[&["chat"], words].concat());
+        assert_eq!((output.code, output.stderr), (Some(0), format!("warning: {warning}")), "{words:?}");
+    }
+    for words in [&["paper", "sum up"][..], &["-a", "paper", "sum up"], &["-a", "paper", "folder", "-"]] {
+        let output = nexus.run_with(&[&["chat"], words].concat(), "x");
+        assert!(!output.stderr.contains("warning"), "{words:?}: {output}");
+    }
+}
+
+#[test]
 fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
     let (sandbox, nexus) = signed_in("");
     let file = |name: &str, bytes: &[u8]| fs::write(nexus.path(name), bytes).unwrap();
@@ -130,6 +169,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
     file("a.zip", b"PK\x03\x04\x14\0\0\0\x08\0\xff");
     file("empty.txt", b"");
     file("latin.txt", b"caf\xe9 au lait");
+    file("wide.txt", b"\xff\xfea\0");
     let mut picture = PNG.to_vec();
     picture.resize(8 << 20, 0);
     file("photo.png", &picture);
@@ -156,6 +196,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is_asked() {
             "it is not UTF-8 text (invalid at byte 3); models read text, PNG, JPEG, GIF, WebP and PDF",
             "convert it: `iconv -t UTF-8` reads many encodings",
         ),
+        ("wide.txt", "it looks like UTF-16 text", "convert it: `iconv -f UTF-16 -t UTF-8`"),
         ("photo.png", "it is 8 MiB, 10.7 MiB in base64; the limit for an image is 10 MiB", "scale it down"),
         ("wide.png", "it is 9000 x 1 pixels; the limit is 8000 per side", "scale it down"),
         ("long.pdf", "it is 25 MiB, 33.4 MiB in base64; the limit for a question is 32 MiB", "send a part of it"),

@@ -159,7 +159,9 @@ fn effort_is_sent_as_it_was_said() {
 fn an_answer_that_fits_its_schema_is_printed() {
     let (sandbox, nexus) = signed_in();
     std::fs::write(nexus.path("schema.json"), SCHEMA).unwrap();
-    for message in [SCHEMA, "schema.json"] {
+    std::fs::write(nexus.path("marked.json"), format!("\u{feff}{SCHEMA}\r\n")).unwrap();
+    let marked = format!("\u{feff}{SCHEMA}\r\n");
+    for message in [SCHEMA, "schema.json", "marked.json", &marked, " schema.json\r"] {
         script(&sandbox, [delta("{\"age\""), delta(":7}")]);
         assert_output!(nexus.run(&["chat", "x", "--schema", message]), 0, stdout: "{\"age\":7}\n", stderr: "");
         let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
@@ -223,7 +225,8 @@ fn an_answer_that_was_cut_is_said_to_be_cut_and_not_only_not_to_fit() {
 fn a_schema_that_is_none_is_refused_before_anything_is_asked() {
     let (sandbox, nexus) = signed_in();
     let before = sandbox.requests().len();
-    for message in ["{", "{\"type\":\"thing\"}", "gone.json"] {
+    std::fs::write(nexus.path("utf-16.json"), b"\xff\xfe{\0}\0").unwrap();
+    for message in ["{", "{\"type\":\"thing\"}", "gone.json", "utf-16.json"] {
         let output = nexus.run(&["chat", "x", "--schema", message]);
         assert_eq!(output.code, Some(2), "{output}");
         assert!(output.stderr.starts_with("error: --schema cannot be used: "), "{output}");

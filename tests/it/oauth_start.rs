@@ -8,7 +8,7 @@ use nexus::sandbox::{Endpoint, Gate, RedirectRule, Sandbox, Scripted, Settings};
 use nexus::{ClientAuth, Url};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, Running, approve, block_on, config, newest, sandbox, signal, visit};
+use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, newest, sandbox, signal, visit};
 
 /// What `start` prints before it waits.
 fn invitation(url: &str, redirect_uri: &str) -> String {
@@ -159,6 +159,92 @@ fn requests_are_written_as_configured() {
     assert_eq!((&message.json()["model"], &message.json()["max_tokens"]), (&json!("sandbox-old"), &json!(77)));
 }
 
+#[test]
+fn invisible_characters_around_a_variable_are_not_sent() {
+    let redirect_uri = format!("http://localhost:{}/oauth/claude/callback", free_port());
+    let sandbox = sandbox(Settings {
+        client_auth: ClientAuth::Post,
+        client_secret: Some("hush".into()),
+        redirect: RedirectRule::Exact(redirect_uri.clone()),
+        ..Settings::default()
+    });
+    for (before, after) in [("", "\n"), ("", "\r\n"), ("\u{feff}", " "), ("\u{a0}\u{200b}", "\u{2060}\t")] {
+        let around = |value: &str| format!("{before}{value}{after}");
+        let mut nexus = built_in(&sandbox, &around(&redirect_uri));
+        nexus.set("CLAUDE_CODE_CLIENT_ID", &around("sandbox-client"));
+        nexus.set("CLAUDE_CODE_CLIENT_SECRET", &around("hush"));
+        nexus.set("NEXUS_PROVIDER", &around("claude_code"));
+        nexus.sign_in();
+        assert_eq!(
+            sandbox.requests_to(Endpoint::Token).last().unwrap().field("redirect_uri"),
+            Some(redirect_uri.clone())
+        );
+    }
+}
+
+#[test]
+fn a_secret_file_may_have_been_saved_by_any_editor() {
+    let sandbox =
+        sandbox(Settings { client_auth: ClientAuth::Basic, client_secret: Some("s s".into()), ..Settings::default() });
+    let nexus = Nexus::at_with(&sandbox, "client_secret_file = ' secret.txt '");
+    for text in ["s s", "s s\n", "\u{feff}s s\r\n", "s s \n\n", "\ts s"] {
+        nexus.write("secret.txt", text, 0o600);
+        nexus.sign_in();
+    }
+    for (text, why) in [
+        ("\u{feff}\r\n", "is empty"),
+        ("hush\u{200b}4711", "has an invisible character (U+200B) in it"),
+        ("hush4711\nhush4711", "has a line break in it"),
+    ] {
+        nexus.write("secret.txt", text, 0o600);
+        assert_output!(nexus.run(&["oauth", "start"]), 2, stdout: "", stderr: format!(
+            "error: `provider.work.client_secret_file` in [HOME]/config.toml, line 9, points to [HOME]/secret.txt, which {why}\n  \
+             write only the secret into the file\n"
+        ));
+    }
+    std::fs::write(nexus.path("secret.txt"), b"\xff\xfes\0").unwrap();
+    let output = nexus.run(&["oauth", "start"]);
+    assert!(output.stderr.contains("which cannot be read: it is UTF-16, not UTF-8\n"), "{output}");
+}
+
+#[test]
+fn an_error_without_the_state_is_reported_once_in_fixed_words() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    let mut started = nexus.start(&["--no-browser"]);
+    let url = started.url();
+    let redirect_uri = parameter(&url, "redirect_uri");
+    for query in [
+        "error=access_denied&error_description=call+0800+1234",
+        "error=evil%1b[2J&state=forged",
+        "error=access_denied&state=",
+    ] {
+        assert_eq!(visit(&format!("{redirect_uri}?{query}")).0, 400);
+    }
+    visit(&approve(&url));
+    let output = started.finish();
+    assert_eq!(
+        verdict(&output),
+        "note: the redirect URI got an error response without the `state` of this sign-in, which was ignored; if you \
+         refused the sign-in, press Ctrl-C\nSigned in as you@sandbox.example, token expires in 8.0 hours\n"
+    );
+    assert_eq!(output.code, Some(0));
+}
+
+#[test]
+fn an_empty_parameter_of_the_response_counts_as_absent() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    for (redirected, more, code) in
+        [(approve as fn(&str) -> String, "&error=&error_description=", 0), (deny, "&code=", 4)]
+    {
+        let mut started = nexus.start(&["--no-browser"]);
+        let (status, ..) = visit(&(redirected(&started.url()) + more));
+        let output = started.finish();
+        assert_eq!((status, output.code), (200, Some(code)), "{more}: {output}");
+    }
+}
+
 /// The lines that the browser writes, perhaps after nexus has ended.
 fn written(path: &Path) -> String {
     block_on(async {
@@ -187,6 +273,77 @@ fn the_browser_variable_chooses_the_browser() {
     let output = started.finish();
     assert!(output.stderr.starts_with("Opening your browser to sign in. If it does not open, go to:\n\n"), "{output}");
     assert_eq!(written(&told), format!("--new-window\n{url}\nits own group\n"));
+}
+
+#[test]
+fn the_browser_variable_is_split_as_a_shell_would() {
+    let sandbox = sandbox(Settings::default());
+    let mut nexus = Nexus::at(&sandbox);
+    let told = nexus.path("told");
+    let text = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {0}.part\nmv {0}.part {0}\n", told.display());
+    nexus.write("my browser", &text, 0o700);
+    let path = nexus.path("my browser").to_string_lossy().into_owned();
+    for (list, words) in [
+        (format!("'{path}' -P 'two words'"), "-P\ntwo words\n"),
+        (format!("\"{path}\" -P \"$HOME\" `id`"), "-P\n$HOME\n`id`\n"),
+        (path.replace(' ', "\\ "), ""),
+        (path.clone(), ""),
+    ] {
+        nexus.set("BROWSER", &list);
+        let mut started = nexus.start(&[]);
+        let url = started.url();
+        visit(&approve(&url));
+        let output = started.finish();
+        assert!(output.stderr.starts_with("Opening your browser") && !output.stderr.contains("no browser"), "{output}");
+        assert_eq!(written(&told), format!("{words}{url}\n"), "{list}");
+        std::fs::remove_file(&told).unwrap();
+    }
+}
+
+#[test]
+fn a_browser_that_does_not_open_is_reported_and_the_wait_goes_on() {
+    let sandbox = sandbox(Settings::default());
+    let mut nexus = Nexus::at(&sandbox);
+    nexus.write("fails", "#!/bin/sh\nexit 3\n", 0o700);
+    nexus.write("works", "#!/bin/sh\n", 0o700);
+    nexus.write("locked", "#!/bin/sh\n", 0o600);
+    let fails = nexus.path("fails").to_string_lossy().into_owned();
+    let invitation = "To sign in, open this URL in a browser on this machine:\n\n";
+    for (list, why) in [
+        ("/none/browser", "`/none/browser` not found"),
+        ("/none/browser:none-2", "`/none/browser`, `none-2` not found"),
+        ("'browser", "BROWSER has a quote that is not closed"),
+        (":", "BROWSER names no program"),
+        ("[HOME]/locked", "`[HOME]/locked` cannot be started: Permission denied (os error 13)"),
+    ] {
+        nexus.set("BROWSER", &list.replace("[HOME]", &nexus.home().to_string_lossy()));
+        let mut started = nexus.start(&[]);
+        visit(&approve(&started.url()));
+        let output = started.finish();
+        let note = format!("note: no browser could be opened: {why}\n{invitation}");
+        assert!(output.code == Some(0) && output.stderr.starts_with(&note), "{list}: {output}");
+        assert_eq!(output.stderr.matches("no browser could be opened").count(), 1, "{output}");
+    }
+    for list in [fails.clone(), format!("{fails}:/none/browser"), format!("{fails} -x '%s':{fails}")] {
+        nexus.set("BROWSER", &list);
+        let mut started = nexus.start(&[]);
+        let url = started.url();
+        let line = started.line_that(|line| line.starts_with("note: no browser"));
+        let count = list.matches("/fails").count();
+        let why = vec![format!("`{fails}` failed (exit status: 3)"); count].join("; ");
+        assert_eq!(
+            line,
+            format!("note: no browser could be opened: {why}; open the URL above in a browser on this machine")
+        );
+        visit(&approve(&url));
+        let output = started.finish();
+        assert!(output.code == Some(0) && output.stderr.starts_with("Opening your browser"), "{output}");
+    }
+    nexus.set("BROWSER", &format!("{fails}:{}", nexus.path("works").display()));
+    let mut started = nexus.start(&[]);
+    visit(&approve(&started.url()));
+    let output = started.finish();
+    assert!(output.code == Some(0) && !output.stderr.contains("no browser"), "{output}");
 }
 
 #[test]

@@ -63,6 +63,24 @@ fn a_template_is_filled_and_flags_beat_it() {
 }
 
 #[test]
+fn a_template_may_begin_with_a_byte_order_mark() {
+    let (sandbox, nexus) = signed_in();
+    fs::write(nexus.path("templates/marked.toml"), "\u{feff}prompt = 'Go.'\nmodel = 'quick '\n").unwrap();
+    nexus.run(&["chat", "-t", "marked"]).ok();
+    assert_eq!(asked(&sandbox), json!(["sandbox-small", 4_096, null, "Go."]));
+    let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
+    nexus.configure(&format!("\u{feff}{config}"));
+    nexus.run(&["chat", "-m", " quick\r", "x"]).ok();
+    assert_eq!(asked(&sandbox)[0], "sandbox-small");
+    fs::write(nexus.path("templates/wide.toml"), b"\xff\xfep\0").unwrap();
+    let output = nexus.run(&["chat", "-t", "wide"]);
+    assert!(
+        output.stderr.starts_with("error: [HOME]/templates/wide.toml cannot be read: it is UTF-16, not UTF-8\n"),
+        "{output}"
+    );
+}
+
+#[test]
 fn missing_values_are_reported_before_any_request() {
     let (sandbox, nexus) = signed_in();
     let before = sandbox.requests().len();

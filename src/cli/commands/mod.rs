@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 
-use clap::Subcommand as _;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Subcommand as _};
 
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, json};
-use crate::cli::{Cli, Command, Deferred};
+use crate::cli::{Cli, Command, Deferred, words};
 use nexus::internal::clean;
 
 pub(crate) mod batch;
@@ -77,6 +77,10 @@ pub(crate) fn report_usage_error(mut error: clap::Error, args: &[OsString]) -> u
     if first.is_some_and(|first| first == "oauth" || !COMMANDS.contains(&first)) {
         suggest_oauth(&mut error);
     }
+    let hint = match error.kind() {
+        ErrorKind::UnknownArgument => words::explain_unknown_flag(&mut error, args, Cli::command()),
+        _ => None,
+    };
     let plain = error.to_string();
     let printed = match clean::visible(&plain) {
         // An argument has escape sequences, which clap would print to the terminal.
@@ -92,6 +96,7 @@ pub(crate) fn report_usage_error(mut error: clap::Error, args: &[OsString]) -> u
     }
     let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let failure = match first {
+        _ if let Some(hint) = hint => CliError::Usage { message: message.to_owned(), hint },
         Some(command) if COMMANDS.contains(&command) => CliError::usage(command, message),
         _ => CliError::Usage { message: message.to_owned(), hint: "see `nexus --help`".into() },
     };

@@ -185,7 +185,7 @@ fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> CliError {
     // TOML allows a tab, and any text in quotes and comments.
     let unquoted = line.split(['"', '\'', '#']).next().unwrap_or_default().replace('\t', " ");
     let what = match value_expected(line, error.message()) {
-        _ if let Some(why) = invisible::inside(&unquoted, true) => format!("{path}, line {number}, {why}"),
+        _ if let Some(why) = invisible::inside(&unquoted, true) => format!("{path}, line {number}: the line {why}"),
         Some((key, must_be)) => format!("`{key}` in {path}, line {number}, {must_be}"),
         // The message of the parser may quote the value, which may be a secret.
         None if line.contains("secret") || line.contains("pass") => {

@@ -142,7 +142,7 @@ fn an_invisible_character_in_a_value_or_a_name_is_named_with_its_place() {
             "[provider.work]\n'client\u{200b}_id' = 'c'",
             "FILE, line 2: unknown key `client<U+200B>_id` in [provider.work]",
         ),
-        ("[provider.work]\nclient_id\u{a0}= 'c'", "FILE, line 2, has an invisible character (U+00A0) in it"),
+        ("[provider.work]\nclient_id\u{a0}= 'c'", "FILE, line 2: the line has an invisible character (U+00A0) in it"),
     ] {
         let error = configured(file, &[], None).unwrap_err();
         assert!(error.starts_with(&format!("{message} | ")), "{error}");

@@ -226,6 +226,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_passphrase_file_may_have_been_saved_by_any_editor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passphrase.txt");
+        let passphrase = |text: &str| {
+            fs::write(&path, text).unwrap();
+            read_from(&PassphraseSource::File(path.clone()), &[])
+        };
+        for text in ["correct horse", "correct horse\n", "\u{feff}correct horse\r\n", " correct horse \n\n"] {
+            assert_eq!(passphrase(text).unwrap().expose(), "correct horse", "{text:?}");
+        }
+        assert!(passphrase("\u{feff}\r\n").unwrap_err().ends_with(" gives an empty passphrase"));
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_command_that_never_prints_is_ended() {

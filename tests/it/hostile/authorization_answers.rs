@@ -38,6 +38,21 @@ pub(super) const ROWS: &[Row<&str>] = &[
         4,
     ),
     row("invalid_scope", "error=invalid_scope&state={state}", "(invalid_scope)\n  fix `scopes` under", 2),
+    row(
+        "invalid_target",
+        "error=invalid_target&state={state}",
+        "(invalid_target)\n  fix `resource` or `audience` in",
+        2,
+    ),
+    row(
+        "unsupported_response_type",
+        "error=unsupported_response_type&state={state}",
+        "(unsupported_response_type)\n  allow the authorization code flow (response type `code`)",
+        2,
+    ),
+    row("login_required", "error=login_required&state={state}", "(login_required)\n  remove `prompt` from", 4),
+    row("a code that no standard has", "error=nope&state={state}", "(nope)\n  ask the operator of the server what", 4),
+    row("an empty code beside an error", "code=&error=nope&iss=&state={state}", "work refused the sign-in (nope)\n", 4),
     row("invalid_request", "error=invalid_request&state={state}", "(invalid_request)\n  compare `client_id`,", 2),
     row(
         "unauthorized_client",

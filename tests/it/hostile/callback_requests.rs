@@ -37,6 +37,20 @@ const OURS: &str = "Host: 127.0.0.1:{port}\r\n";
 const PREFLIGHT: &str = "Host: 127.0.0.1:{port}\r\nOrigin: https://evil.example\r\n\
     Access-Control-Request-Method: GET\r\nAccess-Control-Request-Private-Network: true\r\n";
 
+const FETCH: &str = "Host: 127.0.0.1:{port}\r\nAccept: text/html\r\nSec-Fetch-Site: same-origin\r\n\
+    Sec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
+const WORKER: &str = "Host: 127.0.0.1:{port}\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: same-origin\r\n\
+    Sec-Fetch-Dest: document\r\n";
+const FRAME: &str = "Host: 127.0.0.1:{port}\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n\
+    Sec-Fetch-Dest: iframe\r\n";
+const OWN_PAGE: &str = "Host: 127.0.0.1:{port}\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\n\
+    Sec-Fetch-Dest: document\r\nSec-Fetch-User: ?1\r\n";
+const PREFETCH: &str = "Host: 127.0.0.1:{port}\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n\
+    Sec-Fetch-Dest: document\r\nSec-Purpose: prefetch\r\n";
+const SHORT: &str = "/oauth/claude/authorize";
+
+const NAVIGATE: &str = "only a browser's own navigation is served here";
+const FORBIDDEN: &str = "403 Forbidden";
 const HOST: &str = "this host is not served here";
 const OTHER: &str = "This response belongs to another sign-in. It was ignored.";
 const STATELESS: &str = "This response has no <code>state</code>. It was ignored.";
@@ -54,6 +68,12 @@ pub(super) const ROWS: &[Row<Request>] = &[
     row("a form that is posted", ("POST", "{path}", "Host: 127.0.0.1:{port}\r\nContent-Length: 0\r\n"), METHOD),
     row("a CORS preflight", ("OPTIONS", "{right}", PREFLIGHT), METHOD),
     row("a prefetch", ("GET", "{right}", "Host: 127.0.0.1:{port}\r\nSec-Purpose: prefetch;prerender\r\n"), AHEAD),
+    row("a fetch by a page of this origin", ("GET", "{right}", FETCH), NAVIGATE),
+    row("a fetch by a service worker", ("GET", "{right}", WORKER), NAVIGATE),
+    row("a frame", ("GET", "{right}", FRAME), NAVIGATE),
+    row("a fetch of the short address", ("GET", SHORT, FETCH), NAVIGATE),
+    row("a page of this origin that opens the short address", ("GET", SHORT, OWN_PAGE), FORBIDDEN),
+    row("a prefetch with fetch metadata", ("GET", "{right}", PREFETCH), AHEAD),
     get("the icon", "/favicon.ico", PATH),
     get("a path below", "{path}/?code={code}&state={state}", PATH),
     get("a percent-encoded path", "/%63allback?code={code}&state={state}", PATH),
@@ -69,6 +89,9 @@ pub(super) const ROWS: &[Row<Request>] = &[
     get("two states, both right", "{right}&state={state}", TWICE),
     get("a code and an error", "{right}&error=access_denied", NEITHER),
     get("an empty error", "{path}?error=&state={state}", NEITHER),
+    get("an empty code and an empty error", "{path}?code=&error=&state={state}", NEITHER),
+    get("a code and an empty state", "{path}?code={code}&state=", STATELESS),
+    get("a denial without a state", "{path}?error=access_denied", STATELESS),
 ];
 
 #[test]

@@ -98,6 +98,20 @@ pub(super) const ROWS: &[Row<Does>] = &[
     row("a binary file", |_| b"\x7fELF\x02\x01\x01\0\0".to_vec(), START, "[HOME]/config.toml, line 1: ", 2),
     row("not UTF-8", |_| b"default = '\xff\xfe'".to_vec(), START, "[HOME]/config.toml cannot be read: ", 2),
     row(
+        "UTF-16",
+        |good| [&b"\xff\xfe"[..], &good.bytes().flat_map(|byte| [byte, 0]).collect::<Vec<_>>()].concat(),
+        START,
+        "[HOME]/config.toml cannot be read: it is UTF-16, not UTF-8\n",
+        2,
+    ),
+    row(
+        "an invisible character in a URL",
+        |good| with(good, "token_url", "'https://id.example.com/\u{200b}token'"),
+        START,
+        "`provider.work.token_url` in [HOME]/config.toml, line 9, has an invisible character (U+200B) in it",
+        2,
+    ),
+    row(
         "control characters in a key",
         |good| and(good, "\"\\u001b[2Jevil\\u202e\" = 1"),
         START,

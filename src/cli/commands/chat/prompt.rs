@@ -1,5 +1,7 @@
 //! The prompt: arguments, stdin, or both.
 
+use std::path::Path;
+
 use super::Args;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
@@ -16,12 +18,29 @@ pub(super) fn is_absent(args: &Args, context: &Context) -> bool {
 /// # Errors
 /// [`CliError::Usage`] without a prompt, [`CliError::Attachment`] for a file that cannot be attached.
 pub(super) fn read(args: &Args, frame: &PromptFrame, context: &Context) -> Result<PromptInput> {
+    if !args.attach.is_empty() {
+        warn_of_files(&args.prompt, context);
+    }
     frame.input(text(args, context)?, |prompt| {
         if prompt.trim().is_empty() {
             return Err(CliError::usage("chat", "no question: pass one as an argument or pipe it in"));
         }
         attachment::parts(&args.attach, prompt, context)
     })
+}
+
+/// Warns of words that are the names of files, as after `-a *.txt`.
+fn warn_of_files(words: &[String], context: &Context) {
+    let mut files = words.iter().filter(|word| Path::new(word).is_file());
+    let Some(first) = files.next() else { return };
+    let quoted = if first.contains(char::is_whitespace) { format!("'{first}'") } else { first.clone() };
+    context.warn(&match files.count() {
+        0 => format!("`{first}` is taken as a word of the question: to attach it, write -a {quoted}"),
+        _ => format!(
+            "`{first}` and other names of files are taken as words of the question: to attach a file, write -a before \
+             it, as in -a {quoted}"
+        ),
+    });
 }
 
 /// The arguments, a blank line and the piped input, or whichever of the two there is.

@@ -7,6 +7,7 @@ use crate::cli::config;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::paths::Paths;
+use crate::cli::terminal::browser::Browser;
 use nexus::error::ProviderError;
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
@@ -34,10 +35,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     client.provider().client().map_err(with_other_providers)?;
     context.block_on(async {
         client.check_writable().await?;
-        let mut listener = RedirectListener::bind(client.provider()).await?;
+        let told = context.clone();
+        let mut listener =
+            RedirectListener::bind(client.provider()).await?.on_stray_error(move || told.note(STRAY_ERROR));
         let request = AuthorizationRequest::begin(client.provider(), listener.redirect_uri())?;
-        open_browser(args, context, &listener, &request);
-        let signed_in = match listener.wait(&request, args.timeout).await {
+        let mut browser = open_browser(args, context, &listener, &request);
+        let response = {
+            let response = listener.wait(&request, args.timeout);
+            tokio::pin!(response);
+            tokio::select! {
+                response = &mut response => response,
+                why = browser.failed() => {
+                    context.note(&format!("{NOT_OPENED}: {why}; open the URL above in a browser on this machine"));
+                    response.await
+                }
+            }
+        };
+        let signed_in = match response {
             Ok(code) => client.redeem("", request, code).await,
             Err(error) => Err(error.into()),
         };
@@ -66,10 +80,25 @@ fn with_other_providers(error: ProviderError) -> CliError {
     CliError::NoClientId { error, others }
 }
 
+const NOT_OPENED: &str = "no browser could be opened";
+
+/// A server that leaves out `state` when the user refuses. Its words are not repeated, because any page can send them.
+const STRAY_ERROR: &str = "the redirect URI got an error response without the `state` of this sign-in, which was ignored; \
+                           if you refused the sign-in, press Ctrl-C";
+
 /// Opens the browser and prints the URL.
-fn open_browser(args: &Args, context: &Context, listener: &RedirectListener, request: &AuthorizationRequest) {
-    let opened = !args.no_browser && context.browse(request.url().as_str());
-    context.say(match opened {
+fn open_browser(
+    args: &Args,
+    context: &Context,
+    listener: &RedirectListener,
+    request: &AuthorizationRequest,
+) -> Browser {
+    let browser = if args.no_browser { Browser::default() } else { context.browse(request.url().as_str()) };
+    let failure = browser.failure();
+    if let Some(why) = &failure {
+        context.note(&format!("{NOT_OPENED}: {why}"));
+    }
+    context.say(match browser.is_open() {
         true => "Opening your browser to sign in. If it does not open, go to:",
         false => "To sign in, open this URL in a browser on this machine:",
     });
@@ -79,6 +108,8 @@ fn open_browser(args: &Args, context: &Context, listener: &RedirectListener, req
         listener.redirect_uri(),
         time::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
     ));
+    // A failure that was printed is not printed again.
+    if failure.is_some() { Browser::default() } else { browser }
 }
 
 fn greeting(session: &Session, client: &Client) -> String {
