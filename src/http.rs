@@ -157,6 +157,9 @@ impl Http {
                     (SendError::NotSent(why), Ok(Some(proxy))) => {
                         SendError::NotSent(format!("through the proxy {proxy}: {why}"))
                     }
+                    (SendError::NoConnection(why), Ok(Some(proxy))) => {
+                        SendError::NoConnection(format!("through the proxy {proxy}: {why}"))
+                    }
                     (SendError::NotTls, Ok(Some(proxy))) => {
                         SendError::NotSent(format!("through the proxy {proxy}: the server does not speak TLS"))
                     }
@@ -164,7 +167,7 @@ impl Http {
                 };
                 self.log(|| match &unsent {
                     SendError::Untrusted(problem) => format!("* not sent: {problem}"),
-                    SendError::NotSent(why) => format!("* not sent: {why}"),
+                    SendError::NoConnection(why) | SendError::NotSent(why) => format!("* not sent: {why}"),
                     SendError::NotTls => "* not sent: the server does not speak TLS".into(),
                     SendError::MaybeSent(why) => format!("* no response: {why}"),
                     SendError::TimedOut => "* no response in time".into(),
@@ -255,6 +258,7 @@ fn masked<'a>(name: &str, value: &'a str) -> &'a str {
         "server",
         "transfer-encoding",
         "user-agent",
+        "www-authenticate",
         "x-request-id",
         "x-should-retry",
     ];

@@ -152,11 +152,17 @@ impl ApiError {
         matches!(self, Self::Refused(refusal) if refusal.is_unauthorized())
     }
 
+    /// Whether there is no connection, because the host's name does not resolve, or the connection is refused or has no
+    /// route.
+    pub(crate) fn is_no_connection(&self) -> bool {
+        matches!(self, Self::Http(HttpError::NoConnection { .. }))
+    }
+
     /// Whether the same question may be answered a moment later.
     pub fn is_worth_retrying(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_worth_retrying(),
-            Self::Http(error) => matches!(error, HttpError::Unreachable { .. }),
+            Self::Http(error) => matches!(error, HttpError::Unreachable { .. } | HttpError::NoConnection { .. }),
             Self::AnswerCut { .. } => true,
             _ => false,
         }

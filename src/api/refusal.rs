@@ -105,7 +105,7 @@ impl Refusal {
             (Some(413), _) | (None, Some("request_too_large")) => RefusalReason::TooLarge,
             (Some(429), _) | (None, Some("rate_limit_error")) => RefusalReason::RateLimited,
             (Some(529), _) | (None, Some("overloaded_error")) => RefusalReason::Overloaded,
-            (Some(status), _) if status >= 500 => RefusalReason::ServerError,
+            (Some(status), _) if is_server_error(status) => RefusalReason::ServerError,
             (Some(408), _) | (None, Some("timeout_error")) => RefusalReason::Timeout,
             (Some(409), _) => RefusalReason::Conflict,
             (None, Some("api_error")) => RefusalReason::ServerError,
@@ -117,14 +117,14 @@ impl Refusal {
 
     /// Whether the same request may succeed later.
     ///
-    /// The statuses are those the Messages API documents as transient, and every 5xx; inside a stream there is no
-    /// status and the type decides.
+    /// The statuses are those the Messages API documents as transient, and every 5xx but 501 and 505, which say that
+    /// the server cannot do this; inside a stream there is no status and the type decides.
     pub fn is_temporary(&self) -> bool {
         if self.is_spend_cap() || self.is_unauthorized() || self.is_billing() {
             return false;
         }
         match self.refusing_status() {
-            Some(status) => matches!(status, 408 | 409 | 429) || status >= 500,
+            Some(status) => matches!(status, 408 | 409 | 429) || is_server_error(status),
             None => matches!(
                 self.kind.as_deref(),
                 Some(
@@ -187,6 +187,11 @@ impl Refusal {
             && (self.kind.as_deref() == Some("context_length_exceeded")
                 || phrases.iter().any(|phrase| message.contains(phrase)))
     }
+}
+
+/// A server error that may pass: not "not implemented", and not a version of HTTP that is not supported.
+fn is_server_error(status: u16) -> bool {
+    status >= 500 && !matches!(status, 501 | 505)
 }
 
 impl fmt::Display for Refusal {

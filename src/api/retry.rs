@@ -12,8 +12,11 @@ use super::error::ApiError;
 use crate::error_info::ErrorInfo as _;
 use crate::time;
 
-/// How often a wait that the service did not ask for is doubled: from half a second to eight.
-const DOUBLINGS: u32 = 4;
+/// The longest wait that the service did not ask for.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Such a wait takes at most this part of the time for all tries, so that little of it is lost at the end.
+const PART: u32 = 8;
 
 /// Longer than any process lives.
 const NO_DEADLINE: Duration = Duration::from_secs(100 * 366 * 86_400);
@@ -21,15 +24,19 @@ const NO_DEADLINE: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// When a question is retried, and how long all tries may take.
 #[derive(Clone)]
 pub struct RetryPolicy {
-    /// How often a question is retried: after a connection that failed, after 408, 409, 429 and every 5xx, and after an
-    /// error instead of a stream. Only before the first delta of the answer, so that no answer begins twice. 0 disables
-    /// retries.
-    pub retries: u32,
+    /// The maximum number of retries. `None` means as many as there is time for, 0 disables retries. A question is
+    /// retried after a connection that failed, after 408, 409, 429 and every 5xx but 501 and 505, and after an error
+    /// instead of a stream. Only before the first delta of the answer, so that no answer begins twice.
+    pub retries: Option<u32>,
     /// How long it may take until the service begins to answer, from the call on: the refresh of the token, every try
     /// and every wait. An answer that has begun has no deadline.
     pub deadline: Duration,
-    /// The wait before the first retry if the service asks for none. Each further one is twice as long, up to sixteen
-    /// times this.
+    /// How long a question is retried while no connection can be made, because the host's name does not resolve, or
+    /// the connection is refused or has no route. The deadline applies, too.
+    pub no_connection: Duration,
+    /// The longest wait before the first retry if the service asks for none. It doubles with each retry, up to 20
+    /// seconds, or up to an eighth of the deadline (or of `no_connection`) if that is shorter. Each wait is a random
+    /// time between half of this and all of it.
     pub backoff: Duration,
     /// Called whenever the question waits for something else. Without it, only the wait before a retry is reported, to
     /// the notice callback of the client.
@@ -61,14 +68,20 @@ pub struct Retry {
     pub wait: Duration,
     /// The number of this retry. The first is 1.
     pub number: u32,
-    /// How many retries there may be.
-    pub of: u32,
+    /// How many retries there may be, if that is limited.
+    pub of: Option<u32>,
 }
 
 impl Default for RetryPolicy {
-    /// Two retries within two minutes, and the waits of the official clients.
+    /// Retries for two minutes, or for ten seconds while no connection can be made.
     fn default() -> Self {
-        Self { retries: 2, deadline: Duration::from_secs(120), backoff: Duration::from_millis(500), progress: None }
+        Self {
+            retries: None,
+            deadline: Duration::from_secs(120),
+            no_connection: Duration::from_secs(10),
+            backoff: Duration::from_millis(500),
+            progress: None,
+        }
     }
 }
 
@@ -77,6 +90,7 @@ impl fmt::Debug for RetryPolicy {
         f.debug_struct("RetryPolicy")
             .field("retries", &self.retries)
             .field("deadline", &self.deadline)
+            .field("no_connection", &self.no_connection)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
     }
@@ -93,19 +107,24 @@ impl RetryPolicy {
     ///
     /// `random` is a new number from 0 to 1.
     pub(crate) fn retry(&self, error: &ApiError, retried: u32, left: Duration, random: f64) -> Option<Retry> {
-        if retried >= self.retries || !error.is_worth_retrying() {
+        if self.retries.is_some_and(|most| retried >= most) || !error.is_worth_retrying() {
             return None;
         }
         let asked = error.retry_after().filter(|wait| !wait.is_zero());
-        let wait = asked.unwrap_or_else(|| self.wait(retried, random));
+        let wait = asked.unwrap_or_else(|| self.wait(retried, self.limit(error), random));
         (wait < left).then(|| Retry { error: error.clone(), wait, number: retried + 1, of: self.retries })
     }
 
-    /// A wait that doubles, shortened by up to a quarter, so that clients that failed together do not come back
-    /// together.
-    fn wait(&self, retried: u32, random: f64) -> Duration {
-        let whole = self.backoff.saturating_mul(1 << retried.min(DOUBLINGS));
-        whole - whole.mul_f64(random.clamp(0.0, 1.0) / 4.0)
+    /// How long a question is retried after errors like this one.
+    pub(crate) fn limit(&self, error: &ApiError) -> Duration {
+        if error.is_no_connection() { self.no_connection.min(self.deadline) } else { self.deadline }
+    }
+
+    /// A wait that doubles, shortened by up to a half, so that clients that failed together do not come back together.
+    fn wait(&self, retried: u32, limit: Duration, random: f64) -> Duration {
+        let longest = LONGEST.min(limit / PART).max(self.backoff);
+        let whole = self.backoff.saturating_mul(1 << retried.min(16)).min(longest);
+        whole - whole.mul_f64(random.clamp(0.0, 1.0) / 2.0)
     }
 }
 
@@ -120,7 +139,11 @@ impl fmt::Display for Retry {
             Some(refusal) => f.write_str(&refusal.summary())?,
             None => self.error.fmt(f)?,
         }
-        write!(f, "; retrying in {} ({} of {})", time::wait(self.wait), self.number, self.of)
+        write!(f, "; retrying in {}", time::wait(self.wait))?;
+        match self.of {
+            Some(of) => write!(f, " ({} of {of})", self.number),
+            None => Ok(()),
+        }
     }
 }
 
@@ -141,8 +164,7 @@ mod tests {
     }
 
     fn wait(failure: &ApiError, retried: u32, left: Duration, random: f64) -> Option<u128> {
-        let policy = RetryPolicy { retries: 10, ..RetryPolicy::default() };
-        policy.retry(failure, retried, left, random).map(|retry| retry.wait.as_millis())
+        RetryPolicy::default().retry(failure, retried, left, random).map(|retry| retry.wait.as_millis())
     }
 
     #[test]
@@ -150,14 +172,15 @@ mod tests {
         for status in [408, 409, 429, 500, 502, 503, 504, 529, 599] {
             assert_eq!(wait(&refused(refusal(status)), 0, AGES, 0.0), Some(500), "{status}");
         }
-        for status in [301, 400, 401, 402, 403, 404, 413, 422] {
+        for status in [301, 400, 401, 402, 403, 404, 405, 413, 422, 501, 505] {
             assert_eq!(wait(&refused(refusal(status)), 0, AGES, 0.0), None, "{status}");
         }
         let (host, why) = (String::from("llm.example.com"), String::from("connection reset"));
         let unreachable = HttpError::Unreachable { host: host.clone(), reason: why.clone() }.into();
+        let refused_connection = HttpError::NoConnection { host: host.clone(), reason: why.clone() }.into();
         let cut = ApiError::AnswerCut { host: host.clone(), reason: why };
         let event = refused(Refusal { status: None, kind: Some("overloaded_error".into()), ..refusal(0) });
-        for failure in [unreachable, cut, event] {
+        for failure in [unreachable, refused_connection, cut, event] {
             assert_eq!(wait(&failure, 0, AGES, 0.0), Some(500), "{failure}");
         }
         let invalid = ApiError::InvalidResponse { host: host.clone(), description: "an HTML page".into() };
@@ -184,12 +207,21 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_eight_seconds_and_vary_by_a_quarter() {
+    fn waits_double_up_to_an_eighth_of_the_time_and_vary_by_a_half() {
         let busy = refused(refusal(529));
-        let waits = |random| (0..7).filter_map(|retried| wait(&busy, retried, AGES, random)).collect::<Vec<_>>();
-        assert_eq!(waits(0.0), [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
-        assert_eq!(waits(1.0), [375, 750, 1_500, 3_000, 6_000, 6_000, 6_000]);
-        assert_eq!(RetryPolicy::default().wait(u32::MAX, 0.0), Duration::from_secs(8));
+        let lost = HttpError::NoConnection { host: String::new(), reason: String::new() }.into();
+        let waits = |error: &ApiError, deadline, random| {
+            let policy = RetryPolicy { deadline: Duration::from_secs(deadline), ..RetryPolicy::default() };
+            let retries = (0..7).filter_map(|retried| policy.retry(error, retried, AGES, random));
+            retries.map(|retry| retry.wait.as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(&busy, 120, 0.0), [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
+        assert_eq!(waits(&busy, 120, 1.0), [250, 500, 1_000, 2_000, 4_000, 7_500, 7_500]);
+        assert_eq!(waits(&busy, 3_600, 0.0), [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000]);
+        assert_eq!(waits(&busy, 1, 0.0), [500; 7]);
+        assert_eq!(waits(&lost, 120, 0.0), [500, 1_000, 1_250, 1_250, 1_250, 1_250, 1_250]);
+        assert_eq!(waits(&lost, 4, 0.0), [500; 7]);
+        assert_eq!(wait(&busy, u32::MAX, AGES, 0.0), Some(15_000));
         assert!((0.0..=1.0).contains(&random()));
     }
 
@@ -216,10 +248,10 @@ mod tests {
     #[test]
     fn there_are_as_many_as_wanted() {
         let busy = refused(refusal(529));
-        for retries in 0..3 {
+        for (retries, expected) in [(Some(0), 0), (Some(1), 1), (Some(2), 2), (None, 5)] {
             let policy = RetryPolicy { retries, ..RetryPolicy::default() };
             let tries = (0..5).filter(|retried| policy.retry(&busy, *retried, AGES, 0.0).is_some()).count();
-            assert_eq!(tries, usize::try_from(retries).unwrap());
+            assert_eq!(tries, expected);
         }
     }
 
@@ -230,12 +262,13 @@ mod tests {
         let asked = Some(Duration::from_secs(4));
         let failure = refused(Refusal { kind, message, retry_after: asked, ..refusal(529) });
         let retry = RetryPolicy::default().retry(&failure, 0, AGES, 0.0).unwrap();
-        let expected = "llm.example.com answered 529 overloaded_error; retrying in 4 seconds (1 of 2)";
+        let expected = "llm.example.com answered 529 overloaded_error; retrying in 4 seconds";
         assert_eq!(retry.to_string(), expected);
         let (host, reason) = ("llm.example.com".into(), "Connection refused".into());
-        let lost = HttpError::Unreachable { host, reason }.into();
-        let retry = RetryPolicy::default().retry(&lost, 1, AGES, 1.0).unwrap();
-        let expected = "cannot reach llm.example.com: Connection refused; retrying in 750 ms (2 of 2)";
+        let lost = HttpError::NoConnection { host, reason }.into();
+        let twice = RetryPolicy { retries: Some(2), ..RetryPolicy::default() };
+        let retry = twice.retry(&lost, 1, AGES, 1.0).unwrap();
+        let expected = "cannot reach llm.example.com: Connection refused; retrying in 500 ms (2 of 2)";
         assert_eq!(retry.to_string(), expected);
     }
 }

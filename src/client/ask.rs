@@ -18,7 +18,8 @@ impl Client {
     /// Asks a question as this owner, and returns with the first delta of the answer. [`Answer::next`] gives the
     /// deltas, [`Answer::text`] all of the text.
     ///
-    /// Transient failures are retried by the [`RetryPolicy`]: by default up to two times within two minutes.
+    /// Transient failures are retried by the [`RetryPolicy`]: by default for two minutes, or for ten seconds while no
+    /// connection can be made.
     ///
     /// # Errors
     /// Those of [`get_valid`](Self::get_valid); [`ApiError::Refused`](api::ApiError::Refused) with what the API says,

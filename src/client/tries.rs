@@ -1,5 +1,7 @@
 //! The retries of one request: once with a fresh token if the API rejects the token, and after transient failures.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Client;
@@ -18,13 +20,15 @@ pub(super) struct Tries<'a> {
     bounded: bool,
     refreshed: bool,
     retried: u32,
+    /// Since when no connection can be made.
+    unconnected_since: Option<Instant>,
 }
 
 impl<'a> Tries<'a> {
     /// The deadline decides whether to try again, and ends every wait for a server.
     pub(super) fn within_deadline(client: &'a Client, owner: &'a str) -> Self {
         let until = client.retry_policy.until(Instant::now());
-        Self { client, owner, until, bounded: true, refreshed: false, retried: 0 }
+        Self { client, owner, until, bounded: true, refreshed: false, retried: 0, unconnected_since: None }
     }
 
     /// The deadline decides only whether to try again.
@@ -52,7 +56,7 @@ impl<'a> Tries<'a> {
             self.client.report(&ProgressEvent::WaitingForToken);
             return self.token(self.client.after_rejection(self.owner, session, error)).await.map(Ok);
         }
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.left(&error);
         let Some(retry) = self.client.retry_policy.retry(&error, self.retried, left, random()) else {
             return Ok(Err(error));
         };
@@ -61,6 +65,18 @@ impl<'a> Tries<'a> {
         self.client.report(&ProgressEvent::Retrying(retry));
         sleep(wait).await;
         Ok(Ok(session))
+    }
+
+    /// The time that is left for retries after this error.
+    fn left(&mut self, error: &ApiError) -> Duration {
+        let now = Instant::now();
+        let left = self.until.saturating_duration_since(now);
+        if !error.is_no_connection() {
+            self.unconnected_since = None;
+            return left;
+        }
+        let since = *self.unconnected_since.get_or_insert(now);
+        left.min(self.client.retry_policy.limit(error).saturating_sub(now - since))
     }
 
     /// Waits for a response of the API until the deadline.

@@ -12,9 +12,17 @@ pub(super) type Result<T> = std::result::Result<T, HttpError>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The server could not be reached, or the connection broke.
+    /// The server could not be reached in time, or the connection broke.
     #[error("cannot reach {host}: {reason}")]
     Unreachable {
+        /// The server's host.
+        host: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The host's name does not resolve, or the connection is refused or has no route. Nothing was sent.
+    #[error("cannot reach {host}: {reason}")]
+    NoConnection {
         /// The server's host.
         host: String,
         /// What happened.
@@ -93,7 +101,7 @@ impl fmt::Display for CertificateProblem {
 impl ErrorInfo for HttpError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => "unreachable",
+            Self::Unreachable { .. } | Self::NoConnection { .. } => "unreachable",
             Self::Untrusted { .. } => "untrusted",
             Self::NotTls { .. } => "not_tls",
             Self::InvalidUrl { .. } | Self::UnusableProxy { .. } => "configuration",
@@ -103,7 +111,7 @@ impl ErrorInfo for HttpError {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Unreachable { .. } => ErrorClass::Temporary,
+            Self::Unreachable { .. } | Self::NoConnection { .. } => ErrorClass::Temporary,
             Self::InvalidUrl { .. } | Self::UnusableProxy { .. } => ErrorClass::Configuration,
             Self::Untrusted { .. } | Self::NotTls { .. } | Self::NoRoots { .. } | Self::System { .. } => {
                 ErrorClass::Permanent

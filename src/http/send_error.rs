@@ -14,7 +14,9 @@ pub enum SendError {
     Untrusted(CertificateProblem),
     /// The server does not speak TLS. Nothing was sent.
     NotTls,
-    /// No connection could be made. Nothing was sent.
+    /// The host's name does not resolve, or the connection is refused or has no route. Nothing was sent.
+    NoConnection(String),
+    /// No connection could be made otherwise, such as in time. Nothing was sent.
     NotSent(String),
     /// The connection failed later. The server may have received the request.
     MaybeSent(String),
@@ -29,6 +31,7 @@ impl SendError {
         match self {
             Self::Untrusted(problem) => HttpError::Untrusted { host, problem },
             Self::NotTls => HttpError::NotTls { host },
+            Self::NoConnection(reason) => HttpError::NoConnection { host, reason },
             Self::NotSent(reason) | Self::MaybeSent(reason) => HttpError::Unreachable { host, reason },
             Self::TimedOut => HttpError::Unreachable { host, reason: "no response in time".into() },
         }
@@ -54,7 +57,8 @@ pub(super) fn send_error(error: reqwest::Error) -> SendError {
             Some(certificate) => {
                 SendError::Untrusted(CertificateProblem::Other(clean::clean(&certificate.to_string())))
             }
-            None => SendError::NotSent(clean::clean(&root_cause(&error))),
+            None if !error.is_connect() || broke(&error) || tls(&error).is_some() => SendError::NotSent(clean::clean(&root_cause(&error))),
+            None => SendError::NoConnection(clean::clean(&root_cause(&error))),
         }
     } else if error.is_timeout() {
         SendError::TimedOut
@@ -74,6 +78,14 @@ pub(crate) fn root_cause(error: &dyn Error) -> String {
 
 pub(super) fn unknown_issuer(error: &(dyn Error + 'static)) -> bool {
     matches!(bad_certificate(error), Some(rustls::CertificateError::UnknownIssuer))
+}
+
+/// Whether a connection was made, and broke before it could be used.
+fn broke(error: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof))
+        || error.source().is_some_and(broke)
 }
 
 /// The certificate error, if it is one.

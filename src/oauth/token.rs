@@ -155,7 +155,7 @@ impl Endpoint<'_> {
         }
         http.send(client, request).await.map_err(|error| match error {
             unsent @ (SendError::Untrusted(_) | SendError::NotTls) => TokenError::NotSent(unsent.at(self.url)),
-            SendError::NotSent(why) => TokenError::Unreachable(why),
+            SendError::NoConnection(why) | SendError::NotSent(why) => TokenError::Unreachable(why),
             SendError::MaybeSent(why) => TokenError::lost(why),
             SendError::TimedOut => TokenError::TimedOut(TIME_LIMIT),
         })

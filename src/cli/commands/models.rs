@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
+use crate::cli::question::RetryArgs;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -14,10 +15,13 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    retry: RetryArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let client = context.client(args.provider.as_deref())?;
+    let client = context.client(args.provider.as_deref())?.with_retry_policy(args.retry.policy());
     let seen = context.session(&client)?;
     let models = context.block_on(async {
         let _progress = context.progress();

@@ -257,7 +257,8 @@ fn http() -> Vec<CliError> {
     use HttpError::*;
     let untrusted = |problem| Untrusted { host: host(), problem };
     let errors = [
-        Unreachable { host: host(), reason: text("Connection refused (os error 111)") },
+        Unreachable { host: host(), reason: text("no connection within 10 seconds") },
+        NoConnection { host: host(), reason: text("Connection refused (os error 111)") },
         untrusted(CertificateProblem::UnknownIssuer),
         untrusted(CertificateProblem::AuthorityCertificate),
         untrusted(CertificateProblem::Other(text("NotValidForName"))),
@@ -291,7 +292,7 @@ fn api() -> Vec<CliError> {
         TooLong { host: host(), limit: 64 },
         InvalidResponse { host: host(), description: text("with text/html instead of JSON or events") },
         DeadlineExceeded { host: host(), waited: MINUTES_2 },
-        Http(HttpError::Unreachable { host: host(), reason: text("Connection refused (os error 111)") }),
+        Http(HttpError::NoConnection { host: host(), reason: text("Connection refused (os error 111)") }),
     ];
     let mut refused = |refusal| all.push(Refused(Box::new(refusal)));
     for status in [400, 401, 402, 403, 404, 408, 409, 413, 429, 302, 500, 503, 529] {

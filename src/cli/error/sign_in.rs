@@ -144,7 +144,7 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
 
 pub(crate) fn http_hint(error: &HttpError) -> String {
     match error {
-        HttpError::Unreachable { .. } => {
+        HttpError::Unreachable { .. } | HttpError::NoConnection { .. } => {
             "check the network, the proxy variables and the URL in config.toml, then try again".into()
         }
         HttpError::Untrusted { problem: CertificateProblem::AuthorityCertificate, .. } => {

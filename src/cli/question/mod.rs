@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::paths::Paths;
-use nexus::Part;
 use nexus::internal::{invisible, time};
+use nexus::{Part, RetryPolicy};
 
 pub(crate) mod answer_state;
 pub(crate) mod attachment;
@@ -58,14 +58,30 @@ pub(crate) struct QuestionArgs {
     #[arg(long, short, value_name = "NAME", help_heading = "Model")]
     pub(crate) provider: Option<String>,
 
-    /// Number of retries after transient failures
-    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Network")]
-    pub(crate) retries: u32,
+    #[command(flatten)]
+    pub(crate) retry: RetryArgs,
+}
+
+/// How long a request is retried.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RetryArgs {
+    /// Maximum number of retries after transient failures [default: no limit, but `batch` retries a line twice]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub(crate) retries: Option<u32>,
 
     /// Maximum time until an answer begins, retries included (90s, 5m, 1h)
+    ///
+    /// Retries end after 10 seconds if a name does not resolve or a connection is refused.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = time::parse_duration)]
     #[arg(help_heading = "Network")]
     pub(crate) deadline: Duration,
+}
+
+impl RetryArgs {
+    /// The policy that the flags ask for.
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        RetryPolicy { retries: self.retries, deadline: self.deadline, ..RetryPolicy::default() }
+    }
 }
 
 /// A question before its model is known.

@@ -126,6 +126,7 @@ mod tests {
             (refused(Some(529), None), Meaning::Overloaded),
             (refused(None, Some("overloaded_error")), Meaning::Overloaded),
             (HttpError::Unreachable { host: text(), reason: text() }.into(), Meaning::Overloaded),
+            (HttpError::NoConnection { host: text(), reason: text() }.into(), Meaning::Overloaded),
             (ApiError::AnswerCut { host: text(), reason: text() }.into(), Meaning::Cut),
             (ApiError::Declined { description: text() }.into(), Meaning::Permanent),
             (ApiError::ContextFull.into(), Meaning::Permanent),

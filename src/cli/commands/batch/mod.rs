@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::question::{HELP_TEMPLATE, PromptFrame, PromptInput, QuestionArgs, model};
+use crate::cli::question::{HELP_TEMPLATE, PromptFrame, PromptInput, QuestionArgs, RetryArgs, model};
 use nexus::{Client, ErrorInfo as _, Question, RetryPolicy};
 
 mod answers;
@@ -43,6 +43,10 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often the output file is synced to disk.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often a line is retried by default, rate limits not counted. A line that always fails must not slow down the
+/// others.
+const RETRIES: u32 = 2;
 
 /// How long a pause must be for a note, if no progress is visible.
 const LONG_PAUSE: Duration = Duration::from_secs(2);
@@ -81,9 +85,9 @@ Examples:
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let frame = PromptFrame::read(&args.question, context)?;
     let (reader, metadata) = open(&args.input, context)?;
-    let QuestionArgs { retries, deadline, .. } = args.question;
+    let RetryArgs { retries, deadline } = args.question.retry;
     // The batch retries by itself.
-    let policy = RetryPolicy { retries: 0, deadline, ..RetryPolicy::default() };
+    let policy = RetryPolicy { retries: Some(0), ..args.question.retry.policy() };
     let client = context.client(args.question.provider.as_deref())?.with_retry_policy(policy);
     let session = context.session(&client)?;
     let mut ledger = Ledger::default();
@@ -109,7 +113,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         let mut run = Run {
             client: &client,
             question,
-            retries,
+            retries: retries.unwrap_or(RETRIES),
             deadline,
             pace: Pace::new(args.jobs.into()),
             start: Instant::now(),

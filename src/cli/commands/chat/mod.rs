@@ -113,12 +113,8 @@ impl<'a> Chat<'a> {
             self.model = resumed.model(name);
         }
         self.recorder = Recorder::new(self.args, resumed, name, saves_history, self.context)?;
-        let policy = RetryPolicy {
-            retries: self.args.question.retries,
-            deadline: self.args.question.deadline,
-            progress: self.sink.progress_callback(&client),
-            ..RetryPolicy::default()
-        };
+        let progress = self.sink.progress_callback(&client);
+        let policy = RetryPolicy { progress, ..self.args.question.retry.policy() };
         Ok(client.with_retry_policy(policy))
     }
 
