@@ -238,6 +238,10 @@ _nexus() {
                     COMPREPLY=($(compgen -W "low medium high xhigh max" -- "${cur}"))
                     return 0
                     ;;
+                --thinking)
+                    COMPREPLY=($(compgen -W "auto always" -- "${cur}"))
+                    return 0
+                    ;;
                 --conversation)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -436,7 +440,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__models)
-            opts="-v -p -h -V --verbose --provider --json --help --version"
+            opts="-v -p -h -V --verbose --provider --json --retries --deadline --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -447,6 +451,14 @@ _nexus() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deadline)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

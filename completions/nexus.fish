@@ -71,7 +71,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Set a varia
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Provider of config.toml to use' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'Number of retries after transient failures' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'Maximum number of retries after transient failures [default: no limit, but `batch` retries a line twice]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Attach a file, recognized by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'Effort to put into the answer' -r -f -a "low\t''
@@ -79,6 +79,8 @@ medium\t''
 high\t''
 xhigh\t''
 max\t''"
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -l thinking -d 'Show the model\'s thinking on stderr, if the API returns it' -r -f -a "auto\t'If the list of models says that it supports thinking'
+always\t'Whatever the list of models says'"
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l conversation -d 'Continue the conversation with this id, or a prefix of one' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l output -d 'Output format' -r -f -a "text\t'The text as it arrives'
 json\t'One object at the end'
@@ -86,7 +88,6 @@ stream-json\t'One object per line as it happens; the last is a result or an erro
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l schema -d 'JSON Schema, or a file with one, that the answer must match' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-stdin -d 'Do not read stdin'
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -l thinking -d 'Show the model\'s thinking on stderr, if the API returns it'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s c -l continue -d 'Continue the most recent conversation'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l history -d 'Save to the history even if stdout is not a terminal'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l no-history -d 'Do not save to the history'
@@ -103,7 +104,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand batch" -l var -d 'Set a vari
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s p -l provider -d 'Provider of config.toml to use' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l retries -d 'Number of retries after transient failures' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l retries -d 'Maximum number of retries after transient failures [default: no limit, but `batch` retries a line twice]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -l jobs -d 'Maximum number of concurrent requests' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
@@ -143,9 +144,11 @@ complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_sub
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand models" -l retries -d 'Maximum number of retries after transient failures [default: no limit, but `batch` retries a line twice]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand models" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -l json -d 'Print JSON'
-complete -c nexus -n "__fish_nexus_using_subcommand models" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand models" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s h -l help -d 'Print help'

@@ -11,11 +11,12 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::answer::Answer;
-use super::dialect::{Dialect, Spelling};
+use super::dialect::Dialect;
 use super::error::{ApiError, Result};
 use super::exchange::{Exchange, content_type, is_json};
 use super::models::{Model, Page};
 use super::question::Question;
+use super::spelling::{Respelling, Spelling};
 use super::{anthropic, openai_chat, refusal, unexpected};
 use crate::clean::clean;
 use crate::http::{Http, SendError};
@@ -56,6 +57,8 @@ pub(crate) struct ApiClient<'a> {
     http: &'a Http,
     base: &'a Url,
     pub(super) dialect: &'static dyn Dialect,
+    /// The name of the dialect.
+    spoken: provider::Dialect,
     headers: HeaderMap,
     pub(super) limits: Limits,
 }
@@ -68,8 +71,8 @@ impl<'a> ApiClient<'a> {
     pub(crate) fn new(http: &'a Http, provider: &'a ProviderConfig) -> Result<Self> {
         let base = provider.api.url.as_ref();
         let base = base.ok_or_else(|| ApiError::NoApiUrl { provider: provider.name.clone() })?;
-        let dialect = dialect(provider.api.dialect);
-        Ok(Self { http, base, dialect, headers: headers(provider)?, limits: Limits::default() })
+        let spoken = provider.api.dialect;
+        Ok(Self { http, base, dialect: dialect(spoken), spoken, headers: headers(provider)?, limits: Limits::default() })
     }
 
     /// Disables the time limit for the head of a response. The caller sets a deadline.
@@ -78,27 +81,48 @@ impl<'a> ApiClient<'a> {
         self
     }
 
-    /// Asks, and returns as soon as the service begins to answer, before any text. It may take five minutes to begin,
+    /// Asks, and returns as soon as the service begins to answer, before any text. A refusal that another spelling may
+    /// cure changes `spelling`, and the question is asked again. It may take five minutes to begin,
     /// because a gateway that does not stream is silent while the model thinks.
     ///
     /// # Errors
     /// [`ApiError::Refused`] with what the service says, [`ApiError::Http`] if there is no response,
     /// [`ApiError::InvalidResponse`] if the response is neither a stream of events nor JSON,
     /// [`ApiError::ReservedField`] for an extra field that the question has already.
-    pub(crate) async fn ask(&self, token: &AccessToken, question: &Question) -> Result<Answer> {
+    pub(crate) async fn ask(
+        &self,
+        token: &AccessToken,
+        question: &Question,
+        spelling: &mut Spelling,
+    ) -> Result<Answer> {
         let url = self.dialect.question_url(self.base, question);
-        let mut spelling = Spelling::default();
         loop {
-            let body = self.dialect.question_body(question, spelling)?;
-            let request = request(Method::POST, url.clone(), "text/event-stream", Some(body));
+            let body = self.dialect.question_body(question, *spelling)?;
+            let accept = if spelling.has(Spelling::WHOLE) { "application/json" } else { "text/event-stream" };
+            let request = request(Method::POST, url.clone(), accept, Some(body));
             match self.send(token, request).await {
                 Ok((response, exchange)) => return Answer::new(response, exchange, self.dialect).await,
-                Err(ApiError::Refused(refusal)) => {
-                    spelling = self.dialect.respell(spelling, &refusal).ok_or(ApiError::Refused(refusal))?;
-                }
-                Err(error) => return Err(error),
+                Err(error) => self.respell(question, spelling, error)?,
             }
         }
+    }
+
+    /// Changes the spelling after a refusal that another one may cure. The question should be asked again then.
+    ///
+    /// # Errors
+    /// The error, if another spelling does not help.
+    pub(crate) fn respell(&self, question: &Question, spelling: &mut Spelling, error: ApiError) -> Result<()> {
+        let ApiError::Refused(mut refusal) = error else { return Err(error) };
+        match self.dialect.respell(question, *spelling, &refusal) {
+            Respelling::Again(changed) => {
+                *spelling = changed;
+                return Ok(());
+            }
+            Respelling::Kept(field) => refusal.setting = Some(field),
+            Respelling::Final => {}
+        }
+        refusal.dialect = Some(self.spoken);
+        Err(ApiError::Refused(refusal))
     }
 
     /// Lists the models in the service's own order. The Messages API lists the newest first.

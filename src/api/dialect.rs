@@ -13,6 +13,7 @@ use super::meta::{AnswerMeta, StreamEvent};
 use super::models::{self, Page};
 use super::question::Question;
 use super::refusal::Refusal;
+use super::spelling::{Respelling, Spelling};
 use super::sse::Event;
 use crate::provider::Url;
 
@@ -35,10 +36,9 @@ pub(super) trait Dialect: Send + Sync {
     /// [`ApiError::ReservedField`] for an extra field that the body has already.
     fn question_body(&self, question: &Question, spelling: Spelling) -> Result<Vec<u8>>;
 
-    /// The spelling to try after a refusal. `None` if another spelling would not help. Each call must name a spelling
-    /// that was not tried yet, so that this comes to an end.
-    fn respell(&self, _spelling: Spelling, _refusal: &Refusal) -> Option<Spelling> {
-        None
+    /// What follows from a refusal. Each call must name a spelling that was not tried yet, so that this comes to an end.
+    fn respell(&self, _question: &Question, _spelling: Spelling, _refusal: &Refusal) -> Respelling {
+        Respelling::Final
     }
 
     /// The parser of one answer, streamed or whole.
@@ -90,22 +90,6 @@ pub(super) trait StreamParser: Send {
     /// # Errors
     /// [`ApiError::Declined`] or [`ApiError::ContextFull`].
     fn verdict(&self, exchange: &Exchange) -> Result<()>;
-}
-
-/// Which of its alternative spellings a dialect uses. A dialect gives each alternative a bit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Spelling(pub(super) u8);
-
-impl Spelling {
-    /// Whether it has this alternative.
-    pub(super) fn has(self, alternative: u8) -> bool {
-        self.0 & alternative != 0
-    }
-
-    /// Adds an alternative. `None` if it has it already.
-    pub(super) fn with(self, alternative: u8) -> Option<Self> {
-        (!self.has(alternative)).then_some(Self(self.0 | alternative))
-    }
 }
 
 /// The URL of a resource below `/v1/`: the path of the base, `/v1` once, the resource, the query of the base. The base

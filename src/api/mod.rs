@@ -16,6 +16,7 @@ mod meta;
 mod models;
 mod openai_chat;
 mod refusal;
+pub(crate) mod spelling;
 #[cfg(test)]
 mod tests;
 mod unexpected;

@@ -23,7 +23,9 @@ pub struct Question {
     pub model: String,
     /// The maximum length of the answer, in tokens.
     pub max_tokens: u32,
-    /// The system prompt.
+    /// Whether `max_tokens` is only a default, and may be left out if the API refuses it and does not need one.
+    pub max_tokens_is_default: bool,
+    /// The system prompt. If the API refuses it as such, it is sent at the head of the first message of the user.
     pub system: Option<String>,
     /// The conversation so far. The last message is the user's.
     pub messages: Vec<Message>,
@@ -46,19 +48,39 @@ pub struct Question {
 impl Question {
     /// A question whose answer has at most 8,192 tokens.
     pub fn new(model: impl Into<String>, messages: impl Into<Vec<Message>>) -> Self {
-        Self { model: model.into(), max_tokens: MAX_TOKENS, messages: messages.into(), ..Self::default() }
+        Self {
+            model: model.into(),
+            max_tokens: MAX_TOKENS,
+            max_tokens_is_default: true,
+            messages: messages.into(),
+            ..Self::default()
+        }
     }
 
     /// Sets the maximum length of the answer, in tokens.
     #[must_use]
     pub fn with_max_tokens(self, max_tokens: u32) -> Self {
-        Self { max_tokens, ..self }
+        Self { max_tokens, max_tokens_is_default: false, ..self }
     }
 
     /// Sets the system prompt.
     #[must_use]
     pub fn with_system(self, system: impl Into<String>) -> Self {
         Self { system: Some(system.into()), ..self }
+    }
+
+    /// The question with its system prompt at the head of the first message of the user.
+    pub(super) fn with_system_in_message(&self) -> Self {
+        let mut question = self.clone();
+        let Some(system) = question.system.take() else { return question };
+        match question.messages.iter_mut().find(|message| message.role == Role::User) {
+            Some(message) => match message.parts.first_mut() {
+                Some(Part::Text(text)) => text.insert_str(0, &format!("{system}\n\n")),
+                _ => message.parts.insert(0, Part::Text(system)),
+            },
+            None => question.messages.insert(0, Message::user(system)),
+        }
+        question
     }
 }
 

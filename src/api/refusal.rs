@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::provider::Dialect;
+
+mod challenge;
+mod fields;
 pub(super) mod read;
 
 /// The API's refusal of a request, read from whatever shape its body had.
@@ -25,6 +29,15 @@ pub struct Refusal {
     pub should_retry: Option<bool>,
     /// Whether a challenge says that the token is invalid (RFC 6750, section 3.1), whatever the status.
     pub invalid_token: bool,
+    /// Whether the server says that the token is for another audience.
+    pub wrong_audience: bool,
+    /// The fields of the request that the body names in members made for that (`param`, `loc`, ...), as paths such as
+    /// `stream_options` or `messages.0.role`. Empty if only the message names them.
+    pub fields: Vec<String>,
+    /// The field that the caller set and that the API refuses, if it names one. It is never left out.
+    pub setting: Option<String>,
+    /// The dialect of the question. `None` for a list of models and inside an answer that has begun.
+    pub dialect: Option<Dialect>,
 }
 
 /// What a refusal means.

@@ -13,6 +13,7 @@ use super::dialect::{StreamParser, v1};
 use super::error::Result;
 use super::exchange::Exchange;
 use super::meta::StreamEvent;
+use super::spelling::Spelling;
 use super::*;
 use crate::http::{Http, HttpError};
 use crate::provider::{ProviderConfig, Url};
@@ -141,7 +142,7 @@ pub(super) fn question() -> Question {
 async fn chat(url: &str) -> (String, Result<AnswerMeta>) {
     let (http, provider) = (Http::default(), provider(url));
     let mut text = String::new();
-    let mut answer = match ApiClient::new(&http, &provider).expect("a client").ask(&token(), &question()).await {
+    let mut answer = match ApiClient::new(&http, &provider).expect("a client").ask(&token(), &question(), &mut Spelling::default()).await {
         Ok(answer) => answer,
         Err(failure) => return (text, Err(failure)),
     };
@@ -389,14 +390,15 @@ async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
     let deaf_provider = provider(&format!("http://{}", deaf.local_addr().expect("an address")));
     let mut client = ApiClient::new(&http, &deaf_provider).expect("a client");
     client.limits.head = short;
-    let silent = client.ask(&token, &question).await.err();
+    let silent = client.ask(&token, &question, &mut Spelling::default()).await.err();
     assert!(matches!(&silent, Some(ApiError::Http(HttpError::Unreachable { .. }))), "{silent:?}");
 
     let mute = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let mute_provider = provider(&format!("http://{}", mute.local_addr().expect("an address")));
     let mut client = ApiClient::new(&http, &mute_provider).expect("a client");
     client.limits.body = short;
-    let (asked, _open) = tokio::join!(client.ask(&token, &question), async {
+    let mut spelling = Spelling::default();
+    let (asked, _open) = tokio::join!(client.ask(&token, &question, &mut spelling), async {
         let (mut stream, _) = mute.accept().await.expect("a connection");
         read_request(&mut stream).await;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
@@ -415,7 +417,7 @@ async fn a_closed_port_is_unreachable() {
     drop(listener);
     let (_, ending) = chat(&url).await;
     let Err(ApiError::Http(failure)) = ending else { panic!("{ending:?}") };
-    assert!(matches!(failure, HttpError::Unreachable { .. }), "{failure:?}");
+    assert!(matches!(failure, HttpError::NoConnection { .. }), "{failure:?}");
     assert!(!failure.to_string().contains("hidden"), "{failure}");
 }
 
@@ -459,7 +461,7 @@ fn futures_can_cross_threads() {
     fn send<T: Send>(_: T) {}
     let (http, provider) = (Http::default(), provider("https://h.example"));
     let (client, token, question) = (ApiClient::new(&http, &provider).expect("a client"), token(), question());
-    send(client.ask(&token, &question));
+    send(client.ask(&token, &question, &mut Spelling::default()));
     send(client.models(&token));
     send(async |mut answer: Answer| answer.next().await);
 }

@@ -39,10 +39,11 @@ impl Client {
         let api = api::ApiClient::new(&self.http, self.provider())?.without_head_limit();
         let mut tries = Tries::within_deadline(self, owner);
         let mut session = tries.first_session(loaded).await?;
+        let mut spelling = self.spellings.of(&question.model);
         loop {
             self.report(&ProgressEvent::WaitingForAnswer);
             let beginning = async {
-                let mut answer = api.ask(&session.access_token, question).await?;
+                let mut answer = api.ask(&session.access_token, question, &mut spelling).await?;
                 answer.wait_for_bytes().await;
                 Ok(answer)
             };
@@ -52,8 +53,15 @@ impl Client {
                 Ok(mut answer) => {
                     self.report(&ProgressEvent::WaitingForText);
                     match answer.begin().await {
-                        Ok(()) => return Ok(answer),
-                        Err(error) => (error, Some(answer)),
+                        Ok(()) => {
+                            self.spellings.remember(&question.model, spelling);
+                            return Ok(answer);
+                        }
+                        // A gateway may refuse with a status of success.
+                        Err(error) => match api.respell(question, &mut spelling, error) {
+                            Ok(()) => continue,
+                            Err(error) => (error, Some(answer)),
+                        },
                     }
                 }
             };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use error::Result;
 
+use crate::api::spelling::Spellings;
 use crate::api::{ApiError, RetryPolicy};
 use crate::http::Http;
 use crate::provider::ProviderConfig;
@@ -35,6 +36,7 @@ pub struct Client {
     /// This machine's time, in Unix seconds.
     clock: fn() -> i64,
     retry_policy: RetryPolicy,
+    spellings: Arc<Spellings>,
 }
 
 impl Client {
@@ -49,7 +51,7 @@ impl Client {
         let (provider, http) = (Arc::new(provider), Arc::new(Http::default()));
         let source = token_source(&http, &provider);
         let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
-        Self { refresher, http, clock, retry_policy: RetryPolicy::default() }
+        Self { refresher, http, clock, retry_policy: RetryPolicy::default(), spellings: Arc::default() }
     }
 
     /// Sends requests with this HTTP client instead of one with the defaults.

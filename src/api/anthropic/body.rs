@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::schema;
 use crate::api::ordered::Ordered;
 use crate::api::question::{Message, Part, Question};
+use crate::api::refusal::Refusal;
+use crate::api::spelling::{Remedy, Spelling};
 
 /// The body of the request.
 #[derive(Serialize)]
@@ -14,6 +16,7 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<&'a str>,
     messages: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f32>,
@@ -25,12 +28,49 @@ pub(super) struct Body<'a> {
     output_config: Option<OutputConfig<'a>>,
 }
 
-/// Newer models decide how much to think, and show a summary only if asked to.
+/// Newer models decide how much to think, and show a summary only if asked to. Older ones need a limit.
 #[derive(Serialize)]
 struct Thinking {
     #[serde(rename = "type")]
     kind: &'static str,
-    display: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget_tokens: Option<u32>,
+}
+
+/// No `thinking.display`.
+const WITHOUT_DISPLAY: u8 = 4;
+
+/// Documents without their titles.
+const WITHOUT_TITLES: u8 = 8;
+
+/// Thinking with a limit, as models before adaptive thinking want it.
+const LIMITED_THINKING: u8 = 16;
+
+/// The smallest limit of thinking that the API accepts, in tokens. It must be smaller than that of the answer.
+const MIN_BUDGET: u32 = 1_024;
+
+/// What can be done about a refused field.
+pub(super) fn remedy(field: &str, question: &Question, spelling: Spelling, refusal: &Refusal) -> Option<Remedy> {
+    let mut steps = field.split('.');
+    let adaptive = !spelling.has(LIMITED_THINKING) && question.max_tokens > MIN_BUDGET;
+    match (steps.next()?, steps.next_back().unwrap_or_default()) {
+        ("stream", _) => Some(Remedy::Spell(Spelling::WHOLE)),
+        ("system", _) if question.system.is_some() => Some(Remedy::Spell(Spelling::SYSTEM_IN_MESSAGE)),
+        ("messages", "title") => Some(Remedy::Spell(WITHOUT_TITLES)),
+        ("thinking", "display") if question.thinking => Some(Remedy::Spell(WITHOUT_DISPLAY)),
+        ("thinking", "type") if question.thinking && adaptive => Some(Remedy::Spell(LIMITED_THINKING)),
+        ("thinking" | "adaptive", _) if question.thinking && adaptive && refusal.message.contains("daptive") => {
+            Some(Remedy::Spell(LIMITED_THINKING))
+        }
+        ("thinking", _) if question.thinking => Some(Remedy::Keep),
+        ("max_tokens", _) if !question.max_tokens_is_default => Some(Remedy::Keep),
+        ("temperature", _) if question.temperature.is_some() => Some(Remedy::Keep),
+        ("stop_sequences", _) if !question.stop_sequences.is_empty() => Some(Remedy::Keep),
+        ("output_config", _) if question.effort.is_some() || question.schema.is_some() => Some(Remedy::Keep),
+        _ => None,
+    }
 }
 
 #[derive(Serialize)]
@@ -67,7 +107,11 @@ enum Content<'a> {
 enum Block<'a> {
     Text { text: &'a str },
     Image { source: Source<'a> },
-    Document { source: Source<'a>, title: &'a str },
+    Document {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
+    },
 }
 
 #[derive(Serialize)]
@@ -79,16 +123,23 @@ struct Source<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn new(question: &'a Question) -> Self {
+    pub(super) fn new(question: &'a Question, spelling: Spelling) -> Self {
+        let thinking = if spelling.has(LIMITED_THINKING) {
+            let budget_tokens = Some((question.max_tokens / 2).max(MIN_BUDGET));
+            Thinking { kind: "enabled", display: None, budget_tokens }
+        } else {
+            let display = (!spelling.has(WITHOUT_DISPLAY)).then_some("summarized");
+            Thinking { kind: "adaptive", display, budget_tokens: None }
+        };
         Self {
             model: &question.model,
             max_tokens: question.max_tokens,
             system: question.system.as_deref(),
-            messages: question.messages.iter().map(Turn::of).collect(),
-            stream: true,
+            messages: question.messages.iter().map(|message| Turn::of(message, spelling)).collect(),
+            stream: !spelling.has(Spelling::WHOLE),
             temperature: question.temperature,
             stop_sequences: &question.stop_sequences,
-            thinking: question.thinking.then_some(Thinking { kind: "adaptive", display: "summarized" }),
+            thinking: question.thinking.then_some(thinking),
             output_config: OutputConfig::of(question),
         }
     }
@@ -104,24 +155,28 @@ impl<'a> OutputConfig<'a> {
 }
 
 impl<'a> Turn<'a> {
-    fn of(message: &'a Message) -> Self {
+    fn of(message: &'a Message, spelling: Spelling) -> Self {
         let content = match &*message.parts {
             [Part::Text(text)] => Content::Text(text),
-            parts => Content::Blocks(parts.iter().map(Block::of).collect()),
+            parts => Content::Blocks(parts.iter().map(|part| Block::of(part, spelling)).collect()),
         };
         Self { role: message.role.as_str(), content }
     }
 }
 
 impl<'a> Block<'a> {
-    fn of(part: &'a Part) -> Self {
+    fn of(part: &'a Part, spelling: Spelling) -> Self {
+        let title = |title: &'a str| (!spelling.has(WITHOUT_TITLES)).then_some(title);
         let base64 = |media_type, data| Source { kind: "base64", media_type, data };
         match part {
             Part::Text(text) => Self::Text { text },
             Part::Image { media_type, data } => Self::Image { source: base64(media_type, data) },
-            Part::Pdf { title, data } => Self::Document { source: base64("application/pdf", data), title },
-            Part::Document { title, text } => {
-                Self::Document { source: Source { kind: "text", media_type: "text/plain", data: text }, title }
+            Part::Pdf { title: name, data } => {
+                Self::Document { source: base64("application/pdf", data), title: title(name) }
+            }
+            Part::Document { title: name, text } => {
+                let source = Source { kind: "text", media_type: "text/plain", data: text };
+                Self::Document { source, title: title(name) }
             }
         }
     }
@@ -150,7 +205,7 @@ mod tests {
         };
         let base64 = |kind, data| json!({ "type": "base64", "media_type": kind, "data": data });
         assert_eq!(
-            serde_json::to_value(Body::new(&question)).unwrap(),
+            serde_json::to_value(Body::new(&question, Spelling::default())).unwrap(),
             json!({
                 "model": "m", "max_tokens": 9, "stream": true,
                 "messages": [
@@ -171,7 +226,7 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_not_sent() {
         let sent = |question: &Question| {
-            let mut body = serde_json::to_value(Body::new(question)).unwrap();
+            let mut body = serde_json::to_value(Body::new(question, Spelling::default())).unwrap();
             (body["thinking"].take(), body["output_config"].take())
         };
         let plain = Question::default();
@@ -192,7 +247,7 @@ mod tests {
             stop_sequences: vec!["END".into()],
             ..Question::default()
         };
-        let sent = serde_json::to_string(&Body::new(&question)).unwrap();
+        let sent = serde_json::to_string(&Body::new(&question, Spelling::default())).unwrap();
         assert_eq!(
             sent,
             r#"{"model":"","max_tokens":0,"system":"Be brief.","messages":[],"stream":true,"temperature":0.7,"stop_sequences":["END"]}"#

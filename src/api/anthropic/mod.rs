@@ -1,8 +1,10 @@
 //! The Messages API (`POST /v1/messages`).
 
-use super::dialect::{self, Dialect, Spelling, StreamParser, v1};
+use super::dialect::{self, Dialect, StreamParser, v1};
 use super::error::Result;
 use super::question::Question;
+use super::refusal::Refusal;
+use super::spelling::{Respelling, Spelling};
 use crate::provider::Url;
 
 mod body;
@@ -29,8 +31,13 @@ impl Dialect for Messages {
         v1(base, QUESTIONS, QUESTIONS)
     }
 
-    fn question_body(&self, question: &Question, _spelling: Spelling) -> Result<Vec<u8>> {
-        dialect::body(&body::Body::new(question), &question.extra)
+    fn question_body(&self, question: &Question, spelling: Spelling) -> Result<Vec<u8>> {
+        let question = spelling.of_system(question);
+        dialect::body(&body::Body::new(&question, spelling), &question.extra)
+    }
+
+    fn respell(&self, question: &Question, spelling: Spelling, refusal: &Refusal) -> Respelling {
+        spelling.after(refusal, question, |field| body::remedy(field, question, spelling, refusal))
     }
 
     fn parser(&self, request_id: Option<String>) -> Box<dyn StreamParser> {

@@ -23,12 +23,15 @@ impl Dialect for Invoke {
     }
 
     fn question_body(&self, question: &Question, spelling: Spelling) -> Result<Vec<u8>> {
-        let limit = if spelling.has(1) { "maxTokens" } else { "limit" };
+        let limit = if spelling.has(4) { "maxTokens" } else { "limit" };
         body(&json!({ "input": "Hi", limit: question.max_tokens }), &question.extra)
     }
 
-    fn respell(&self, spelling: Spelling, refusal: &Refusal) -> Option<Spelling> {
-        if refusal.message.contains("maxTokens") { spelling.with(1) } else { None }
+    fn respell(&self, _question: &Question, spelling: Spelling, refusal: &Refusal) -> Respelling {
+        match refusal.message.contains("maxTokens") && !spelling.has(4) {
+            true => Respelling::Again(Spelling(4)),
+            false => Respelling::Final,
+        }
     }
 
     fn parser(&self, request_id: Option<String>) -> Box<dyn StreamParser> {
@@ -88,7 +91,7 @@ async fn another_dialect_needs_nothing_of_the_client() {
     client.dialect = &Invoke;
 
     let question = Question { model: "vendor/m:0 1".into(), ..question() };
-    let mut answer = client.ask(&token(), &question).await.expect("an answer");
+    let mut answer = client.ask(&token(), &question, &mut Spelling::default()).await.expect("an answer");
     assert_eq!(answer.text().await, Ok("Hello".into()));
     assert_eq!(answer.meta().request_id.as_deref(), Some("req_1"));
     let models = client.models(&token()).await.expect("a list");

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::api::dialect::Spelling;
 use crate::api::ordered::Ordered;
 use crate::api::question::{Message, Part, Question};
 use crate::api::refusal::Refusal;
+use crate::api::spelling::{Remedy, Spelling};
 
 /// The body of the request.
 #[derive(Serialize)]
@@ -18,6 +18,7 @@ pub(super) struct Body<'a> {
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f32>,
@@ -48,20 +49,42 @@ struct JsonSchema<'a> {
 /// `max_completion_tokens` instead of `max_tokens`. The older name comes first: every gateway knows it, while a gateway
 /// that does not know the newer one may ignore it without a word. The models that want the newer name refuse the older
 /// one and say so.
-const NEWER_LIMIT: u8 = 1;
+const NEWER_LIMIT: u8 = 4;
+
+/// No limit of the answer, if it was only a default.
+const WITHOUT_LIMIT: u8 = 8;
 
 /// No `stream_options`, which older services refuse.
-const WITHOUT_USAGE: u8 = 2;
+const WITHOUT_USAGE: u8 = 16;
 
-/// The spelling to try after a refusal that names the field it dislikes.
-pub(super) fn respell(spelling: Spelling, refusal: &Refusal) -> Option<Spelling> {
-    if !matches!(refusal.status, Some(400 | 422)) {
-        return None;
+/// The system prompt has the role `developer`, the newer name of `system`.
+const DEVELOPER: u8 = 32;
+
+/// What can be done about a refused field.
+pub(super) fn remedy(field: &str, question: &Question, spelling: Spelling, refusal: &Refusal) -> Option<Remedy> {
+    let mut steps = field.split('.');
+    match (steps.next()?, steps.next_back().unwrap_or_default()) {
+        ("stream", _) => Some(Remedy::Spell(Spelling::WHOLE)),
+        ("stream_options", _) => Some(Remedy::Spell(WITHOUT_USAGE)),
+        // It is not in the body.
+        ("max_tokens", _) if spelling.has(NEWER_LIMIT) => Some(Remedy::Spell(NEWER_LIMIT)),
+        ("max_tokens" | "max_completion_tokens", _) => {
+            let wants_other = refusal.message.contains("max_completion_tokens") || refusal.says_unsupported();
+            Some(match wants_other && !spelling.has(NEWER_LIMIT) {
+                true => Remedy::Spell(NEWER_LIMIT),
+                false if question.max_tokens_is_default => Remedy::Spell(WITHOUT_LIMIT),
+                false => Remedy::Keep,
+            })
+        }
+        ("messages", "role") | ("system" | "developer", _) if question.system.is_some() => {
+            Some(Remedy::Spell(if spelling.has(DEVELOPER) { Spelling::SYSTEM_IN_MESSAGE } else { DEVELOPER }))
+        }
+        ("temperature", _) if question.temperature.is_some() => Some(Remedy::Keep),
+        ("stop", _) if !question.stop_sequences.is_empty() => Some(Remedy::Keep),
+        ("reasoning_effort", _) if question.effort.is_some() => Some(Remedy::Keep),
+        ("response_format", _) if question.schema.is_some() => Some(Remedy::Keep),
+        _ => None,
     }
-    let after = |field: &str, alternative| {
-        if refusal.message.contains(field) { spelling.with(alternative) } else { None }
-    };
-    after("max_completion_tokens", NEWER_LIMIT).or_else(|| after("stream_options", WITHOUT_USAGE))
 }
 
 #[derive(Serialize)]
@@ -105,19 +128,20 @@ struct File<'a> {
 
 impl<'a> Body<'a> {
     pub(super) fn new(question: &'a Question, spelling: Spelling) -> Self {
-        let system =
-            question.system.as_deref().map(|system| Turn { role: "system", content: Content::Text(system.into()) });
-        let limit = Some(question.max_tokens);
+        let role = if spelling.has(DEVELOPER) { "developer" } else { "system" };
+        let system = question.system.as_deref().map(|system| Turn { role, content: Content::Text(system.into()) });
+        let limit = (!spelling.has(WITHOUT_LIMIT)).then_some(question.max_tokens);
+        let stream = !spelling.has(Spelling::WHOLE);
         let (max_tokens, max_completion_tokens) = if spelling.has(NEWER_LIMIT) { (None, limit) } else { (limit, None) };
         Self {
             model: &question.model,
             messages: system.into_iter().chain(question.messages.iter().map(Turn::of)).collect(),
             max_tokens,
             max_completion_tokens,
-            stream: true,
+            stream,
             temperature: question.temperature,
             stop: &question.stop_sequences,
-            stream_options: (!spelling.has(WITHOUT_USAGE)).then_some(StreamOptions { include_usage: true }),
+            stream_options: (stream && !spelling.has(WITHOUT_USAGE)).then_some(StreamOptions { include_usage: true }),
             reasoning_effort: question.effort.as_deref(),
             response_format: question.schema.as_ref().map(|schema| ResponseFormat {
                 kind: "json_schema",
@@ -169,6 +193,7 @@ mod tests {
 
     use super::*;
     use crate::api::Role;
+    use crate::api::spelling::Respelling;
 
     fn question(parts: Vec<Part>) -> Question {
         Question {
@@ -223,6 +248,13 @@ mod tests {
         let newer = refusal(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead");
         let usage = refusal(422, "body.stream_options: Extra inputs are not permitted");
         let first = Spelling::default();
+        let asked = question(vec![]);
+        let respell = |spelling: Spelling, refusal: &Refusal| {
+            match spelling.after(refusal, &asked, |field| remedy(field, &asked, spelling, refusal)) {
+                Respelling::Again(changed) => Some(changed),
+                Respelling::Kept(_) | Respelling::Final => None,
+            }
+        };
         let limits = |spelling| {
             let body = serde_json::to_value(Body::new(&question(vec![]), spelling)).unwrap();
             (body["max_tokens"].clone(), body["max_completion_tokens"].clone(), body["stream_options"].clone())

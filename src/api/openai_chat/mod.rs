@@ -1,9 +1,10 @@
 //! The Chat Completions API (`POST /v1/chat/completions`), which OpenAI began and most gateways speak.
 
-use super::dialect::{self, Dialect, Spelling, StreamParser, v1};
+use super::dialect::{self, Dialect, StreamParser, v1};
 use super::error::Result;
 use super::question::Question;
 use super::refusal::Refusal;
+use super::spelling::{Respelling, Spelling};
 use crate::provider::Url;
 
 mod body;
@@ -22,11 +23,12 @@ impl Dialect for ChatCompletions {
     }
 
     fn question_body(&self, question: &Question, spelling: Spelling) -> Result<Vec<u8>> {
-        dialect::body(&body::Body::new(question, spelling), &question.extra)
+        let question = spelling.of_system(question);
+        dialect::body(&body::Body::new(&question, spelling), &question.extra)
     }
 
-    fn respell(&self, spelling: Spelling, refusal: &Refusal) -> Option<Spelling> {
-        body::respell(spelling, refusal)
+    fn respell(&self, question: &Question, spelling: Spelling, refusal: &Refusal) -> Respelling {
+        spelling.after(refusal, question, |field| body::remedy(field, question, spelling, refusal))
     }
 
     fn parser(&self, request_id: Option<String>) -> Box<dyn StreamParser> {

@@ -3,10 +3,11 @@
 
 use reqwest::Response;
 use reqwest::header::HeaderMap;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::Refusal;
+use super::{Refusal, challenge, fields};
 use crate::api::exchange::Exchange;
 use crate::http::retry_after;
 
@@ -17,7 +18,8 @@ const MAX_BODY: usize = 64 * 1024;
 pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Refusal {
     let (status, headers) = (response.status(), response.headers().clone());
     let (request_id, location) = (exchange.request_id(&response), redirect(&response, exchange));
-    let mut refusal = parse(&body(response, exchange).await, exchange);
+    let body = body(response, exchange).await;
+    let mut refusal = parse(&body, exchange);
     refusal.status = Some(status.as_u16());
     // LiteLLM repeats the status in `code`.
     refusal.kind = refusal.kind.filter(|kind| kind != status.as_str());
@@ -28,11 +30,17 @@ pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Ref
         "false" => Some(false),
         _ => None,
     };
-    refusal.invalid_token = status.is_client_error() && invalid_token(&headers);
+    // RFC 6750, section 3: the challenge describes an error with the token.
+    let challenge = challenge::bearer(&headers);
+    refusal.invalid_token = status.is_client_error() && challenge.error.as_deref() == Some("invalid_token");
+    refusal.wrong_audience = refusal.is_unauthorized()
+        && [&challenge.description, &body].iter().any(|text| text.to_ascii_lowercase().contains("audience"));
+    let is_json = serde_json::from_str::<IgnoredAny>(&body).is_ok();
     if status.is_redirection() {
         refusal.message = location;
+    } else if !challenge.description.is_empty() && (refusal.message.is_empty() || !is_json) {
+        refusal.message = exchange.words(&challenge.description);
     } else if refusal.message.is_empty() {
-        // RFC 6750, section 3: the challenge describes an error with the token.
         refusal.message = exchange.words(header(&headers, "www-authenticate"));
     }
     refusal
@@ -54,29 +62,12 @@ pub(in crate::api) async fn body(mut response: Response, exchange: &Exchange) ->
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// Whether a challenge says that the token is invalid (RFC 6750, section 3.1). Gateways also send it with other
-/// statuses than 401.
-fn invalid_token(headers: &HeaderMap) -> bool {
-    let challenges = headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
-    challenges.map(str::to_ascii_lowercase).any(|challenge| {
-        let says = |error: &str| {
-            let value = error.trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
-            value.strip_prefix('"').unwrap_or(value).strip_prefix("invalid_token").is_some_and(|rest| {
-                // Not a longer word.
-                !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
-            })
-        };
-        let parameter = |at: usize| challenge[..at].ends_with([' ', ',', '\t']);
-        challenge.contains("bearer")
-            && challenge.match_indices("error").any(|(at, name)| parameter(at) && says(&challenge[at + name.len()..]))
-    })
-}
-
 /// Parses the type, message and request id in a body.
 pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
     let mut refusal = Refusal { host: exchange.host.clone(), ..Refusal::default() };
     match serde_json::from_str::<Value>(body) {
         Ok(body) => {
+            refusal.fields = fields::structured(&body).iter().map(|field| exchange.words(field)).collect();
             refusal.kind = kind(&body).map(|kind| exchange.words(kind));
             refusal.message = exchange.words(&placed(&body, words(&body).unwrap_or_default()));
             refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| exchange.words(id));
@@ -249,25 +240,6 @@ mod tests {
             (r#"{"error":{"param":"top_p"}}"#, ""),
         ] {
             assert_eq!(parse(body, &exchange()).message, message, "{body}");
-        }
-    }
-
-    #[test]
-    fn a_challenge_says_that_the_token_is_no_good() {
-        for (challenge, says) in [
-            (r#"Bearer error="invalid_token""#, true),
-            (r#"Bearer realm="x", error="invalid_token", error_description="It, expired""#, true),
-            (r#"Basic realm="y", bearer realm="x",error = invalid_token"#, true),
-            ("Bearer", false),
-            (r#"Bearer error="invalid_request""#, false),
-            (r#"Bearer error="invalid_tokens""#, false),
-            (r#"Bearer other_error="invalid_token""#, false),
-            (r#"Bearer error_description="invalid_token""#, false),
-            (r#"DPoP error="invalid_token""#, false),
-        ] {
-            let headers = [("www-authenticate", challenge)]
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-            assert_eq!(invalid_token(&HeaderMap::from_iter(headers)), says, "{challenge}");
         }
     }
 

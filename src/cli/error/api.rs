@@ -1,5 +1,6 @@
 //! Hints for errors of the API.
 
+use nexus::Dialect;
 use nexus::error::{ApiError, Refusal, RefusalReason};
 
 use super::provider::{run_start, run_start_current};
@@ -23,6 +24,7 @@ pub(super) fn api_hint(error: &ApiError) -> String {
             "did you mean `{nearest}`? Otherwise run `nexus models` to list the models; if that fails too, check \
              `api_url`"
         ),
+        ApiError::TokenRejected { provider, refusal } if refusal.wrong_audience => audience(provider),
         ApiError::TokenRejected { provider, .. } => run_start(provider),
         ApiError::Refused(refusal) => refused(refusal),
         ApiError::AnswerCut { .. } => "ask again".into(),
@@ -49,7 +51,9 @@ const SHORTER: &str = "shorten the input, or use a model with a larger context";
 fn refused(refusal: &Refusal) -> String {
     match refusal.reason() {
         RefusalReason::Unauthorized => run_start_current(),
-        RefusalReason::NotFound => "run `nexus models` to list the models; if that fails too, check `api_url`".into(),
+        RefusalReason::NotFound => {
+            format!("run `nexus models` to list the models; if that fails too, check `api_url`{}", other_dialect(refusal))
+        }
         RefusalReason::TooLarge => "shorten the input".into(),
         RefusalReason::ContextExceeded => SHORTER.into(),
         RefusalReason::RateLimited
@@ -66,6 +70,40 @@ fn refused(refusal: &Refusal) -> String {
         RefusalReason::Billing | RefusalReason::SpendCap => {
             "check the credit and the spend limit of the account".into()
         }
-        _ => "see the server's message".into(),
+        _ if matches!(refusal.status, Some(405 | 501)) => format!("check `api_url`{}", other_dialect(refusal)),
+        _ => refused_option(refusal).unwrap_or_else(|| "see the server's message".into()),
     }
+}
+
+/// The end of a hint for an address that knows nothing of the dialect. Empty where the API knows it: then it names the
+/// type of the error.
+fn other_dialect(refusal: &Refusal) -> &'static str {
+    match refusal.dialect.filter(|_| refusal.kind.is_none()) {
+        Some(Dialect::Anthropic) => ", or set `dialect = \"openai\"`",
+        Some(Dialect::Openai) => ", or set `dialect = \"anthropic\"`",
+        _ => "",
+    }
+}
+
+/// The hint for a token that is meant for another API.
+fn audience(provider: &str) -> String {
+    format!(
+        "the token is for another audience: name the API's in `authorize_params` under [provider.{provider}] in \
+         config.toml, such as `authorize_params = {{ audience = \"...\" }}`, then {}",
+        run_start(provider)
+    )
+}
+
+/// The hint that names the option behind a field that the API refuses.
+fn refused_option(refusal: &Refusal) -> Option<String> {
+    let field = refusal.setting.as_ref()?;
+    let option = match field.split('.').collect::<Vec<_>>()[..] {
+        ["max_tokens" | "max_completion_tokens", ..] => "--max-tokens (or `max_tokens` in config.toml)",
+        ["thinking" | "adaptive", ..] => "--thinking",
+        ["reasoning_effort", ..] | ["output_config", "effort", ..] => "--effort",
+        ["response_format", ..] | ["output_config", "format", ..] => "--schema",
+        ["output_config", ..] => "--effort or --schema",
+        _ => return None,
+    };
+    Some(format!("change or drop {option}, which sets `{field}`, or choose another model with --model"))
 }

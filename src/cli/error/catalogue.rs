@@ -309,6 +309,17 @@ fn api() -> Vec<CliError> {
         refused(refusal(None, Some(kind)));
     }
     refused(refusal(None, None));
+    for dialect in [nexus::Dialect::Anthropic, nexus::Dialect::Openai] {
+        for status in [404, 405, 501] {
+            refused(Refusal { dialect: Some(dialect), ..refusal(Some(status), None) });
+        }
+    }
+    refused(Refusal { dialect: Some(nexus::Dialect::Anthropic), ..refusal(Some(404), Some("not_found_error")) });
+    for field in ["max_tokens", "thinking.type", "reasoning_effort", "output_config.format.schema", "top_k"] {
+        refused(Refusal { setting: Some(text(field)), ..refusal(Some(400), None) });
+    }
+    let elsewhere = Box::new(Refusal { wrong_audience: true, ..refusal(Some(401), None) });
+    all.push(TokenRejected { provider: work(), refusal: elsewhere });
     all.into_iter().map(CliError::from).collect()
 }
 

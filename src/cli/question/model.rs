@@ -47,7 +47,8 @@ pub(crate) fn question(input: PromptInput, client: &Client, models: &[Model], co
         ));
     }
     let messages = vec![Message { role: Role::User, parts: input.parts }];
-    Ok(Question { model, max_tokens, system: input.system, messages, ..Question::default() })
+    let max_tokens_is_default = input.max_tokens.or(api.max_tokens).is_none();
+    Ok(Question { model, max_tokens, max_tokens_is_default, system: input.system, messages, ..Question::default() })
 }
 
 /// Checks a question against the capabilities that the list has of its model.
@@ -83,11 +84,16 @@ pub(crate) fn is_unknown_model(error: &Error) -> bool {
 ///
 /// # Errors
 /// `unknown` if the list cannot be fetched or has no other model; [`ApiError::UnsupportedByModel`].
-pub(crate) async fn with_newest(client: &Client, question: Question, unknown: Error) -> Result<Question> {
+pub(crate) async fn with_newest(
+    client: &Client,
+    question: Question,
+    unknown: Error,
+    always_thinking: bool,
+) -> Result<Question> {
     let Ok(models) = client.models("", client.load("").await?).await else { return Err(unknown.into()) };
     let Some(model) = newest(&models).filter(|model| model.id != question.model) else { return Err(unknown.into()) };
     let max_tokens = limit(model).map_or(question.max_tokens, |limit| question.max_tokens.min(limit));
-    let thinking = question.thinking && model.thinks_adaptively;
+    let thinking = question.thinking && (always_thinking || model.thinks_adaptively);
     let question = Question { model: model.id.clone(), max_tokens, thinking, ..question };
     check_capabilities(&question, &models)?;
     Ok(question)

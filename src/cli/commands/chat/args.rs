@@ -37,8 +37,9 @@ pub(crate) struct Args {
     pub(super) effort: Option<String>,
 
     /// Show the model's thinking on stderr, if the API returns it
-    #[arg(long, help_heading = "Model")]
-    pub(super) thinking: bool,
+    #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    #[arg(help_heading = "Model")]
+    pub(super) thinking: Option<Thinking>,
 
     /// Continue the most recent conversation
     #[arg(long = "continue", short = 'c', conflicts_with = "conversation", help_heading = "Conversation")]
@@ -75,6 +76,15 @@ pub(crate) struct Args {
     /// Print tokens and time to stderr
     #[arg(long, help_heading = "Output")]
     pub(super) usage: bool,
+}
+
+/// When the model is asked to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Thinking {
+    /// If the list of models says that it supports thinking
+    Auto,
+    /// Whatever the list of models says
+    Always,
 }
 
 impl Args {

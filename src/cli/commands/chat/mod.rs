@@ -23,6 +23,7 @@ mod slash;
 mod usage;
 
 pub(crate) use args::Args;
+use args::Thinking;
 use recorder::{Recorder, Resumed};
 use schema::Schema;
 pub(crate) use sink::OutputFormat;
@@ -128,7 +129,8 @@ impl<'a> Chat<'a> {
         let answer = match client.ask("", session, &question).await {
             // The saved list of models is out of date.
             Err(error) if !named && model::is_unknown_model(&error) => {
-                let question = model::with_newest(client, question, error).await?;
+                let always = self.args.thinking == Some(Thinking::Always);
+                let question = model::with_newest(client, question, error, always).await?;
                 client.ask("", client.load("").await?, &question).await?
             }
             answered => answered.map_err(|error| model::suggest(error, &question.model, client))?,
@@ -144,14 +146,16 @@ impl<'a> Chat<'a> {
         let models = model::models(input.model.is_some(), client, session).await?;
         let question = model::question(input, client, &models, self.context)?;
         // Older models refuse a request for adaptive thinking.
-        let thinks = models.iter().any(|listed| listed.id == question.model && listed.thinks_adaptively);
-        if self.args.thinking && !thinks && client.provider().api.dialect == Dialect::Anthropic {
+        let wanted = self.args.thinking;
+        let thinks = wanted == Some(Thinking::Always)
+            || models.iter().any(|listed| listed.id == question.model && listed.thinks_adaptively);
+        if wanted.is_some() && !thinks && client.provider().api.dialect == Dialect::Anthropic {
             let model = &question.model;
             self.context.note(&format!("{model} is not listed as supporting thinking; ignoring --thinking"));
         }
         let question = Question {
             effort: self.args.effort.clone(),
-            thinking: self.args.thinking && thinks,
+            thinking: wanted.is_some() && thinks,
             schema: self.schema.as_ref().map(Schema::value),
             ..question
         };

@@ -24,7 +24,7 @@ impl<'a> TextSink<'a> {
         Self {
             context,
             page: Page::new(args.raw, context),
-            thinking: args.thinking.then(ThinkingSink::default),
+            thinking: args.thinking.map(|_| ThinkingSink::default()),
             held: args.schema.is_some(),
             printed: false,
         }
