@@ -5,8 +5,10 @@
 //! (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`). Loopback bypasses proxies. Redirects are not followed,
 //! so a token is sent to configured URLs only.
 
+mod body;
 mod connecting;
 mod error;
+mod gzip;
 mod send_error;
 
 use std::error::Error;
@@ -15,9 +17,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Request, Response, redirect};
 
+pub(crate) use body::{Body, BodyError, unsupported_encoding};
 pub(crate) use connecting::Connecting;
 use error::Result;
 pub use error::{CertificateProblem, HttpError};
@@ -132,7 +135,9 @@ impl Http {
     ///
     /// # Errors
     /// The variant tells whether the server may have received the request.
-    pub async fn send(&self, client: &Client, request: Request) -> std::result::Result<Response, SendError> {
+    pub async fn send(&self, client: &Client, mut request: Request) -> std::result::Result<Response, SendError> {
+        // Compression would delay the events of a stream.
+        request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         self.trace_request(&request);
         let credentials = if self.trace.is_some() { credentials(&request) } else { Redactor::default() };
         let again = request.try_clone();
@@ -243,6 +248,7 @@ fn without_query_values(url: &Url) -> String {
 fn masked<'a>(name: &str, value: &'a str) -> &'a str {
     const SHOWN: &[&str] = &[
         "accept",
+        "accept-encoding",
         "anthropic-beta",
         "anthropic-version",
         "cache-control",

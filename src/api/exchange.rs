@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::error::{ApiError, Result};
 use super::incoming::Incoming;
 use crate::clean::clean;
+use crate::http;
 use crate::provider::{self, Url};
 use crate::redact::Redactor;
 use crate::secret::AccessToken;
@@ -62,8 +63,20 @@ impl Exchange {
         self.invalid(format!("with more than {} MiB in one piece", MAX_WHOLE / 1024 / 1024))
     }
 
+    /// Checks that the body of a response can be decoded.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidResponse`].
+    pub(super) fn check_encoding(&self, response: &Response) -> Result<()> {
+        match http::unsupported_encoding(response.headers()) {
+            Some(coding) => Err(self.invalid(format!("with the unsupported content encoding `{coding}`"))),
+            None => Ok(()),
+        }
+    }
+
     /// Reads a body that is not a stream to its end.
     pub(super) async fn whole(&self, response: Response) -> Result<Vec<u8>> {
+        self.check_encoding(&response)?;
         let mut incoming = Incoming::new(response, self.silence);
         let mut whole = Vec::new();
         while let Some(chunk) = incoming.chunk().await.map_err(|reason| self.cut(reason))? {

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::{Body as _, Bytes};
-use reqwest::{Body, Response};
+use hyper::body::Bytes;
+use reqwest::Response;
 use tokio::time::{Sleep, sleep};
 
 use crate::clean::clean;
-use crate::http;
+use crate::http::{self, Body, BodyError};
 
 /// The body of a response.
 pub(super) struct Incoming {
@@ -25,7 +25,7 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn new(response: Response, silence: Duration) -> Self {
-        Self { body: response.into(), silence, timer: None }
+        Self { body: Body::from(response), silence, timer: None }
     }
 
     /// The next bytes, or `None` at the end.
@@ -38,25 +38,17 @@ impl Incoming {
 
     /// [`chunk`](Self::chunk) for a caller that polls.
     pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
-                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.silence)));
-                ready!(timer.as_mut().poll(context));
-                self.timer = None;
-                return Poll::Ready(Err(format!("nothing came for {} seconds", self.silence.as_secs())));
-            };
+        let Poll::Ready(chunk) = self.body.poll_chunk(context) else {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.silence)));
+            ready!(timer.as_mut().poll(context));
             self.timer = None;
-            match frame.transpose() {
-                Err(error) => return Poll::Ready(Err(broken_off(&error.without_url()))),
-                Ok(None) => return Poll::Ready(Ok(None)),
-                // Trailers are no part of the body.
-                Ok(Some(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Poll::Ready(Ok(Some(bytes)));
-                    }
-                }
-            }
-        }
+            return Poll::Ready(Err(format!("nothing came for {} seconds", self.silence.as_secs())));
+        };
+        self.timer = None;
+        Poll::Ready(chunk.map_err(|error| match error {
+            BodyError::Connection(error) => broken_off(&error.without_url()),
+            BodyError::Gzip => "its gzip encoding is invalid".into(),
+        }))
     }
 }
 

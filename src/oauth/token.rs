@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::token_error::TokenError;
 use super::token_response::TokenResponse;
 use crate::clean::clean;
-use crate::http::{self, Http, SendError};
+use crate::http::{self, BodyError, Http, SendError};
 use crate::provider::{ClientAuth, Encoding, RequestStyle, Url};
 use crate::redact::{self, Redactor};
 use crate::secret::{ClientSecret, RefreshToken};
@@ -194,16 +194,20 @@ fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String
 }
 
 /// The whole body, up to [`BODY_LIMIT`].
-async fn body(mut response: Response) -> Result<Vec<u8>, TokenError> {
-    let mut body = Vec::new();
+async fn body(response: Response) -> Result<Vec<u8>, TokenError> {
+    if let Some(coding) = http::unsupported_encoding(response.headers()) {
+        return Err(TokenError::InvalidResponse(format!("the unsupported content encoding `{coding}`")));
+    }
+    let (mut incoming, mut body) = (http::Body::from(response), Vec::new());
     loop {
-        match response.chunk().await {
+        match incoming.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
                 return Err(TokenError::InvalidResponse("more than 1 MiB".into()));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(_) => return Err(TokenError::lost("the connection broke")),
+            Err(BodyError::Gzip) => return Err(TokenError::InvalidResponse("invalid gzip".into())),
+            Err(BodyError::Connection(_)) => return Err(TokenError::lost("the connection broke")),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::{Refusal, challenge, fields};
 use crate::api::exchange::Exchange;
-use crate::http::retry_after;
+use crate::http::{Body, retry_after, unsupported_encoding};
 
 /// How much of a refusal's body is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -40,6 +40,8 @@ pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Ref
         refusal.message = location;
     } else if !challenge.description.is_empty() && (refusal.message.is_empty() || !is_json) {
         refusal.message = exchange.words(&challenge.description);
+    } else if let Some(coding) = unsupported_encoding(&headers) {
+        refusal.message = format!("its message has the unsupported content encoding `{coding}`");
     } else if refusal.message.is_empty() {
         refusal.message = exchange.words(header(&headers, "www-authenticate"));
     }
@@ -47,10 +49,14 @@ pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Ref
 }
 
 /// The text of the body, up to [`MAX_BODY`]. A broken or hanging body gives what was received.
-pub(in crate::api) async fn body(mut response: Response, exchange: &Exchange) -> String {
+pub(in crate::api) async fn body(response: Response, exchange: &Exchange) -> String {
     let mut body = Vec::new();
+    if unsupported_encoding(response.headers()).is_some() {
+        return String::new();
+    }
+    let mut incoming = Body::from(response);
     let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Some(chunk)) = incoming.chunk().await {
             body.extend_from_slice(&chunk);
             if body.len() >= MAX_BODY {
                 break;
