@@ -8,15 +8,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
+use hyper::body::Bytes;
 use reqwest::Response;
 use tokio::time::{Instant, timeout};
 
-use super::dialect::{Dialect, StreamParser};
+use super::dialect::Dialect;
 use super::error::{ApiError, Result};
-use super::exchange::{Exchange, MAX_WHOLE, content_type, is_json};
+use super::exchange::{Exchange, MAX_WHOLE, content_type};
 use super::incoming::Incoming;
 use super::meta::{AnswerMeta, StreamEvent};
-use super::sse::{Decoder, MAX_EVENT, TooLarge};
+use super::reader::AnswerReader;
+use super::refusal::read::MAX_BODY;
+use super::shape::{Declared, Shape, shape, trim_start};
 use super::unexpected;
 
 /// How long a complete answer waits for its usage figures, or for the end of its stream.
@@ -52,7 +55,13 @@ pub struct Answer {
     status: u16,
     exchange: Exchange,
     form: Form,
-    parser: Box<dyn StreamParser>,
+    reader: AnswerReader,
+    /// How the body ended: with the reason if it broke off.
+    closed: Option<std::result::Result<(), String>>,
+    /// A part of the text was returned.
+    has_text: bool,
+    /// A part of the thinking was returned.
+    has_thinking: bool,
     /// When the answer fails unless a delta comes. Set while the next delta is waited for.
     quiet_until: Option<Instant>,
     /// The first delta, between [`begin`](Self::begin) and [`next`](Self::next).
@@ -64,11 +73,15 @@ pub struct Answer {
 
 /// The format of the response.
 enum Form {
-    Events(Decoder),
+    /// Not known yet. Holds the first bytes.
+    Unknown(Declared, Vec<u8>),
+    Events,
     /// The received part of an answer in one piece. Some gateways do not stream.
     Whole(Vec<u8>),
     /// An answer in one piece that was parsed.
     Read,
+    /// Something else. Holds the beginning.
+    Other(&'static str, Vec<u8>),
 }
 
 impl fmt::Debug for Answer {
@@ -83,12 +96,8 @@ impl Answer {
     /// # Errors
     /// [`ApiError::InvalidResponse`] if it is neither a stream of events nor JSON.
     pub(super) async fn new(response: Response, exchange: Exchange, dialect: &'static dyn Dialect) -> Result<Self> {
-        let kind = content_type(&response);
-        let form = if kind.eq_ignore_ascii_case("text/event-stream") {
-            Form::Events(Decoder::default())
-        } else if is_json(kind) {
-            Form::Whole(Vec::new())
-        } else {
+        exchange.check_encoding(&response)?;
+        let Some(declared) = Declared::of(content_type(&response)) else {
             return Err(unexpected::content(response, &exchange).await);
         };
         let parser = dialect.parser(exchange.request_id(&response));
@@ -96,8 +105,11 @@ impl Answer {
             status: response.status().as_u16(),
             incoming: Incoming::new(response, exchange.silence),
             exchange,
-            form,
-            parser,
+            form: Form::Unknown(declared, Vec::new()),
+            reader: AnswerReader::new(parser),
+            closed: None,
+            has_text: false,
+            has_thinking: false,
             quiet_until: None,
             first: None,
             end: None,
@@ -109,8 +121,8 @@ impl Answer {
     /// `None` means that the answer is complete. After an error, every further call returns that error.
     ///
     /// # Errors
-    /// [`ApiError::AnswerCut`] if it ends too early, [`ApiError::Refused`] if the service fails,
-    /// [`ApiError::Declined`] and [`ApiError::ContextFull`] if the model does not answer the question,
+    /// [`ApiError::AnswerCut`] if it ends too early, [`ApiError::Refused`] if the service fails before the text, and
+    /// [`ApiError::CutByError`] if it fails within; [`ApiError::EmptyAnswer`] if it has no text; [`ApiError::Declined`] and [`ApiError::ContextFull`] if the model does not answer the question,
     /// [`ApiError::InvalidResponse`] if it is not in the API's format.
     pub async fn next(&mut self) -> Result<Option<Delta>> {
         poll_fn(|context| self.poll_delta(context)).await
@@ -118,11 +130,10 @@ impl Answer {
 
     /// Waits for the first bytes of a stream. Does not wait for an answer in one piece.
     pub(crate) async fn wait_for_bytes(&mut self) {
-        if let Form::Events(decoder) = &mut self.form {
-            match self.incoming.chunk().await {
-                Ok(Some(bytes)) => decoder.push(&bytes),
-                Ok(None) => {}
-                Err(reason) => self.end = Some(Err(self.exchange.cut(reason))),
+        if !matches!(self.form, Form::Unknown(Declared::Json, _)) {
+            let chunk = self.incoming.chunk().await;
+            if let Err(error) = self.take_in(chunk) {
+                self.end = Some(Err(error));
             }
         }
     }
@@ -172,7 +183,7 @@ impl Answer {
 
     /// What is known about the answer. It is complete once [`next`](Self::next) returned `None`.
     pub fn meta(&self) -> &AnswerMeta {
-        self.parser.meta()
+        self.reader.parser.meta()
     }
 
     /// Polls for the next delta, for [`next`](Self::next) and the stream.
@@ -185,9 +196,16 @@ impl Answer {
             let event = ready!(self.poll_event(context));
             self.quiet_until = None;
             self.end = Some(match event {
-                Ok(StreamEvent::Text(text)) => return Poll::Ready(Ok(Some(Delta::Text(text)))),
-                Ok(StreamEvent::Thinking(text)) => return Poll::Ready(Ok(Some(Delta::Thinking(text)))),
-                Ok(StreamEvent::Stop | StreamEvent::Nothing) => self.parser.verdict(&self.exchange),
+                Ok(StreamEvent::Text(text)) => {
+                    self.has_text = true;
+                    return Poll::Ready(Ok(Some(Delta::Text(text))));
+                }
+                Ok(StreamEvent::Thinking(text)) => {
+                    self.has_thinking = true;
+                    return Poll::Ready(Ok(Some(Delta::Thinking(text))));
+                }
+                Ok(StreamEvent::Stop | StreamEvent::Nothing) => self.verdict(),
+                Err(error) if self.has_text => Err(cut_by(error)),
                 Err(error) => Err(error),
             });
         }
@@ -196,55 +214,114 @@ impl Answer {
 
     /// The next event that matters: text, thinking or the end.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<StreamEvent>> {
-        if let Some(held) = self.parser.held() {
-            return Poll::Ready(Ok(held));
-        }
         loop {
-            match &mut self.form {
-                Form::Read => return Poll::Ready(Ok(StreamEvent::Stop)),
-                Form::Whole(_) => {}
-                Form::Events(decoder) => match next_event(decoder, &mut *self.parser, &self.exchange)? {
-                    Some(event) => return Poll::Ready(Ok(event)),
-                    None if self.parser.is_finished() => {
-                        self.incoming.silence = self.incoming.silence.min(AFTERWARDS);
-                    }
-                    None => {}
-                },
+            if let Some(event) = self.reader.next_event(&self.exchange)? {
+                return Poll::Ready(Ok(event));
             }
-            let chunk = match ready!(self.incoming.poll_chunk(context)) {
-                Ok(chunk) => chunk,
+            let is_finished = self.reader.parser.is_finished();
+            match &self.closed {
+                None if is_finished => self.incoming.silence = self.incoming.silence.min(AFTERWARDS),
+                None => {}
                 // Only usage figures may be missing.
-                Err(_) if self.parser.is_finished() => return Poll::Ready(Ok(StreamEvent::Stop)),
-                Err(reason) => return Poll::Ready(Err(self.exchange.cut(reason))),
-            };
-            if chunk.is_some() && self.quiet_until.is_some_and(|until| until <= Instant::now()) {
+                Some(_) if is_finished => return Poll::Ready(Ok(self.reader.stop())),
+                Some(how) => {
+                    let how = how.clone();
+                    return Poll::Ready(self.ended(how));
+                }
+            }
+            let chunk = ready!(self.incoming.poll_chunk(context));
+            if matches!(chunk, Ok(Some(_))) && self.quiet_until.is_some_and(|until| until <= Instant::now()) {
                 let minutes = QUIET.as_secs() / 60;
                 let reason = format!("only keep-alives came for {minutes} minutes");
                 return Poll::Ready(Err(self.exchange.cut(reason)));
             }
-            match (&mut self.form, chunk) {
-                (Form::Events(decoder), Some(bytes)) => decoder.push(&bytes),
-                (Form::Events(decoder), None) => {
-                    return Poll::Ready(self.parser.ended(decoder.is_between_events(), &self.exchange));
+            self.take_in(chunk)?;
+        }
+    }
+
+    /// Takes in the next bytes of the body, or its end.
+    fn take_in(&mut self, chunk: std::result::Result<Option<Bytes>, String>) -> Result<()> {
+        let bytes = match chunk {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(self.close(Ok(()))),
+            Err(reason) => return Ok(self.close(Err(reason))),
+        };
+        match &mut self.form {
+            Form::Events => self.reader.push(&bytes),
+            // A gateway may send spaces as keep-alives.
+            Form::Whole(body) if body.len() + bytes.len() <= MAX_WHOLE => body.extend_from_slice(&bytes),
+            Form::Whole(_) => return Err(self.exchange.too_large()),
+            Form::Other(_, body) if body.len() < MAX_BODY => body.extend_from_slice(&bytes),
+            Form::Other(..) => self.close(Ok(())),
+            Form::Read => {}
+            Form::Unknown(declared, start) => {
+                start.extend_from_slice(&bytes);
+                trim_start(start);
+                if let Some(shape) = shape(start) {
+                    let (declared, start) = (*declared, mem::take(start));
+                    self.decide(shape, declared, start);
                 }
-                // A gateway may send spaces as keep-alives.
-                (Form::Whole(body), Some(bytes)) if body.len() + bytes.len() <= MAX_WHOLE => {
-                    body.extend_from_slice(&bytes);
-                }
-                (Form::Whole(_), Some(_)) => return Poll::Ready(Err(self.exchange.too_large())),
-                (Form::Whole(body), None) => {
-                    let body = mem::take(body);
-                    self.form = Form::Read;
-                    return Poll::Ready(self.whole(&body));
-                }
-                (Form::Read, _) => return Poll::Ready(Ok(StreamEvent::Stop)),
             }
+        }
+        Ok(())
+    }
+
+    /// The body ended.
+    fn close(&mut self, how: std::result::Result<(), String>) {
+        if let Form::Unknown(declared, start) = &mut self.form {
+            let (declared, start) = (*declared, mem::take(start));
+            self.decide(Shape::Other, declared, start);
+        }
+        self.reader.close();
+        self.closed = Some(how);
+    }
+
+    /// Decides how to read a response that begins like this.
+    fn decide(&mut self, shape: Shape, declared: Declared, start: Vec<u8>) {
+        self.form = match (shape, declared) {
+            (Shape::Events, _) | (Shape::Other, Declared::Events) => {
+                self.reader.push(&start);
+                Form::Events
+            }
+            (Shape::Json, _) | (Shape::Other, Declared::Json) => Form::Whole(start),
+            (Shape::Other, Declared::Unclear(media_type)) => Form::Other(media_type, start),
+        };
+    }
+
+    /// The meaning of the end of the body.
+    fn ended(&mut self, how: std::result::Result<(), String>) -> Result<StreamEvent> {
+        match mem::replace(&mut self.form, Form::Read) {
+            Form::Events => {
+                self.form = Form::Events;
+                how.map_err(|reason| self.exchange.cut(reason))?;
+                self.reader.ended(&self.exchange)
+            }
+            // Complete JSON is an answer even if the connection broke after it.
+            Form::Whole(body) => match (self.whole(&body), how) {
+                (Err(_), Err(reason)) => Err(self.exchange.cut(reason)),
+                (read, _) => read,
+            },
+            Form::Other(media_type, body) => Err(unexpected::body(media_type, &body, &self.exchange)),
+            Form::Read | Form::Unknown(..) => Ok(self.reader.stop()),
+        }
+    }
+
+    /// Checks that the complete answer answers the question.
+    fn verdict(&self) -> Result<()> {
+        self.reader.parser.verdict(&self.exchange)?;
+        let host = self.exchange.host.clone();
+        match self.meta().stop_reason.as_deref() {
+            // Other reasons explain why there is no text.
+            None | Some("end_turn") if !self.has_text => {
+                Err(ApiError::EmptyAnswer { host, thinking: self.has_thinking })
+            }
+            _ => Ok(()),
         }
     }
 
     /// Reads an answer that came in one piece.
     fn whole(&mut self, body: &[u8]) -> Result<StreamEvent> {
-        self.parser.whole(body, &self.exchange).map_err(|error| match error {
+        self.reader.whole(body, &self.exchange).map_err(|error| match error {
             // An error in one piece has a status, unlike one inside a stream.
             ApiError::Refused(mut refusal) => {
                 refusal.status = refusal.status.or(Some(self.status));
@@ -255,24 +332,14 @@ impl Answer {
     }
 }
 
-/// The next event that matters of those that are complete.
-fn next_event(
-    decoder: &mut Decoder,
-    parser: &mut dyn StreamParser,
-    exchange: &Exchange,
-) -> Result<Option<StreamEvent>> {
-    loop {
-        match decoder.next_event() {
-            Ok(Some(event)) => match parser.event(event, exchange)? {
-                StreamEvent::Nothing => {}
-                event => return Ok(Some(event)),
-            },
-            Ok(None) => return Ok(None),
-            Err(TooLarge) => {
-                let limit = MAX_EVENT / 1024 / 1024;
-                return Err(exchange.invalid(format!("with an event of more than {limit} MiB")));
-            }
+/// The error of an answer that failed after a part of its text.
+fn cut_by(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Refused(refusal) => ApiError::CutByError(refusal),
+        ApiError::InvalidResponse { host, description } => {
+            ApiError::AnswerCut { host, reason: format!("it goes on {description}") }
         }
+        other => other,
     }
 }
 

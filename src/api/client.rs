@@ -13,9 +13,10 @@ use zeroize::Zeroizing;
 use super::answer::Answer;
 use super::dialect::Dialect;
 use super::error::{ApiError, Result};
-use super::exchange::{Exchange, content_type, is_json};
+use super::exchange::{Exchange, content_type};
 use super::models::{Model, Page};
 use super::question::Question;
+use super::shape::Declared;
 use super::spelling::{Respelling, Spelling};
 use super::{anthropic, openai_chat, refusal, unexpected};
 use crate::clean::clean;
@@ -72,7 +73,14 @@ impl<'a> ApiClient<'a> {
         let base = provider.api.url.as_ref();
         let base = base.ok_or_else(|| ApiError::NoApiUrl { provider: provider.name.clone() })?;
         let spoken = provider.api.dialect;
-        Ok(Self { http, base, dialect: dialect(spoken), spoken, headers: headers(provider)?, limits: Limits::default() })
+        Ok(Self {
+            http,
+            base,
+            dialect: dialect(spoken),
+            spoken,
+            headers: headers(provider)?,
+            limits: Limits::default(),
+        })
     }
 
     /// Disables the time limit for the head of a response. The caller sets a deadline.
@@ -150,11 +158,14 @@ impl<'a> ApiClient<'a> {
     async fn page(&self, token: &AccessToken, after: Option<&str>) -> Result<Page> {
         let url = self.dialect.models_url(self.base, after);
         let (response, exchange) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
-        if !is_json(content_type(&response)) {
+        let Some(declared) = Declared::of(content_type(&response)) else {
             return Err(unexpected::content(response, &exchange).await);
-        }
+        };
         let body = exchange.whole(response).await?;
-        self.dialect.models_page(&body).ok_or_else(|| unexpected::json("list of models", &body, &exchange))
+        self.dialect.models_page(&body).ok_or_else(|| match declared {
+            Declared::Unclear(media_type) => unexpected::body(media_type, &body, &exchange),
+            Declared::Json | Declared::Events => unexpected::json("list of models", &body, &exchange),
+        })
     }
 
     /// Sends a request and waits for the head of a successful response.

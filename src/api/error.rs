@@ -90,6 +90,17 @@ pub enum ApiError {
         /// How it ended. Empty if nothing came at all.
         reason: String,
     },
+    /// The service failed after a part of the answer's text. It was refused if there was no text yet.
+    #[error("{0}")]
+    CutByError(Box<Refusal>),
+    /// The answer is complete, but has no text.
+    #[error("the answer from {host} is empty{}", if *.thinking { ": there is no text after the thinking" } else { "" })]
+    EmptyAnswer {
+        /// The server's host.
+        host: String,
+        /// Whether the model was thinking before.
+        thinking: bool,
+    },
     /// The model declined to answer (`stop_reason` `refusal`).
     #[error("the model declined to answer{}", detail(description))]
     Declined {
@@ -140,6 +151,7 @@ impl ApiError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal)
+            | Self::CutByError(refusal)
             | Self::NoSuchModel { refusal, .. }
             | Self::TokenRejected { refusal, .. }
             | Self::NoModelList { refusal, .. } => Some(refusal),
@@ -179,7 +191,8 @@ impl ErrorInfo for ApiError {
             Self::NoModelList { .. } => "no_model_list",
             Self::TokenRejected { .. } => "token_rejected",
             Self::Refused(refusal) | Self::NoSuchModel { refusal, .. } => refusal.reason().code(),
-            Self::AnswerCut { .. } => "answer_cut",
+            Self::AnswerCut { .. } | Self::CutByError(_) => "answer_cut",
+            Self::EmptyAnswer { .. } => "answer_empty",
             Self::Declined { .. } => "refusal",
             Self::ContextFull => "context_exceeded",
             Self::TooLong { .. } => "too_long",
@@ -196,7 +209,9 @@ impl ErrorInfo for ApiError {
             Self::TokenRejected { .. } => ErrorClass::SignIn,
             Self::Refused(refusal) if refusal.is_unauthorized() => ErrorClass::SignIn,
             Self::Refused(refusal) if refusal.is_temporary() => ErrorClass::Temporary,
-            Self::DeadlineExceeded { .. } | Self::AnswerCut { .. } => ErrorClass::Temporary,
+            Self::DeadlineExceeded { .. } | Self::AnswerCut { .. } | Self::CutByError(_) | Self::EmptyAnswer { .. } => {
+                ErrorClass::Temporary
+            }
             Self::Http(error) => error.class(),
             Self::UnusableToken
             | Self::UnwritableQuestion { .. }

@@ -103,8 +103,3 @@ pub(super) fn content_type(response: &Response) -> &str {
     let full = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     full.split(';').next().unwrap_or_default().trim()
 }
-
-pub(super) fn is_json(content_type: &str) -> bool {
-    let lower = content_type.to_ascii_lowercase();
-    lower == "application/json" || (lower.starts_with("application/") && lower.ends_with("+json"))
-}

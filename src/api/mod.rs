@@ -15,8 +15,11 @@ mod incoming;
 mod meta;
 mod models;
 mod openai_chat;
+mod reader;
 mod refusal;
+mod shape;
 pub(crate) mod spelling;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 mod unexpected;

@@ -1,7 +1,7 @@
 //! Models and lists of them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::meta::figure;
 use crate::time;
@@ -21,6 +21,9 @@ pub struct Model {
     /// The longest answer, in tokens.
     #[serde(default, deserialize_with = "figure")]
     pub max_tokens: Option<u64>,
+    /// Whether it is a Claude model, by its id or by the owner that the list gives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_claude: bool,
     /// Whether it decides itself how much to think, and can show a summary of its thinking.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub thinks_adaptively: bool,
@@ -53,19 +56,39 @@ fn denied(item: &Value) -> Vec<String> {
 }
 
 impl Model {
-    /// A model as a list has it. OpenAI's shape gives the time in Unix seconds, whichever dialect the
-    /// service speaks otherwise.
-    fn of(item: Value) -> Option<Self> {
+    /// A model as a list has it: an object, or its id alone. OpenAI's shape gives the time in Unix seconds, whichever
+    /// dialect the service speaks otherwise.
+    fn of(mut item: Value) -> Option<Self> {
+        if item.is_string() {
+            item = json!({ "id": item });
+        }
+        // LiteLLM's and Ollama's names of the id.
+        let names = ["id", "model_name", "model", "name"];
+        let id = names.iter().find_map(|name| item.get(*name)?.as_str().filter(|id| !id.is_empty()))?.to_owned();
         let created = item.get("created").and_then(Value::as_i64).filter(|seconds| *seconds > 0);
         let adaptive = item.pointer("/capabilities/thinking/types/adaptive/supported") == Some(&Value::Bool(true));
+        let is_claude = is_claude(&id, &item);
+        // LiteLLM's `max_tokens` may be the longest question.
+        let limit = |name: &str| {
+            let places = [item.get(name), item.get("model_info").and_then(|info| info.get(name))];
+            places.into_iter().flatten().find_map(Value::as_u64)
+        };
+        let (longest, longest_input) = (limit("max_output_tokens"), limit("max_input_tokens"));
         let denied = denied(&item);
+        item["id"] = id.into();
         let model = Self::deserialize(item).ok()?;
         let thinks_adaptively = adaptive || model.thinks_adaptively;
         let created_at = model.created_at.or_else(|| created.map(time::rfc3339));
         // A list that has our own word for it is not asked twice.
         let cannot = if denied.is_empty() { model.cannot } else { denied };
-        Some(Self { created_at, thinks_adaptively, cannot, ..model })
+        let (max_tokens, max_input_tokens) = (longest.or(model.max_tokens), longest_input);
+        Some(Self { created_at, thinks_adaptively, cannot, max_tokens, max_input_tokens, is_claude, ..model })
     }
+}
+
+/// Whether an item of a list is a Claude model: by its id, or by its owner for a gateway that renames models.
+fn is_claude(id: &str, item: &Value) -> bool {
+    id.to_ascii_lowercase().contains("claude") || item.get("owned_by").is_some_and(|owner| owner == "anthropic")
 }
 
 /// A page of the list of models.
@@ -76,18 +99,106 @@ pub(super) struct Page {
 }
 
 /// Reads a page in the shape of the Messages API, or in that of OpenAI, which has no further pages. Gateways answer
-/// with either, whatever they are asked.
+/// with either, whatever they are asked, and some with another list: [`items`].
 pub(super) fn page(body: &[u8]) -> Option<Page> {
-    #[derive(Deserialize)]
-    struct Listed {
-        data: Option<Vec<Value>>,
-        has_more: Option<bool>,
-        last_id: Option<String>,
-    }
-    let listed: Listed = serde_json::from_slice(body).ok()?;
-    let models = listed.data?.into_iter().filter_map(Model::of);
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let has_more = body.get("has_more") == Some(&Value::Bool(true));
+    let last_id = body.get("last_id").and_then(Value::as_str).map(str::to_owned);
     // A model without an id cannot be asked.
-    let models: Vec<_> = models.filter(|model| !model.id.is_empty()).collect();
-    let last = listed.last_id.or_else(|| models.last().map(|model| model.id.clone()));
-    Some(Page { models, next: last.filter(|_| listed.has_more == Some(true)) })
+    let models: Vec<_> = items(body)?.into_iter().filter_map(Model::of).collect();
+    let last = last_id.or_else(|| models.last().map(|model| model.id.clone()));
+    Some(Page { models, next: last.filter(|_| has_more) })
+}
+
+/// The items of a list: a bare array, or an array or an object of models by id in `data` or `models`.
+fn items(body: Value) -> Option<Vec<Value>> {
+    let mut fields = match body {
+        Value::Array(items) => {
+            let is_model = |item: &Value| item.is_string() || item.is_object();
+            return items.iter().all(is_model).then_some(items);
+        }
+        Value::Object(fields) => fields,
+        _ => return None,
+    };
+    match ["data", "models"].iter().find_map(|name| fields.remove(*name))? {
+        // Some services write an empty list as null.
+        Value::Null if fields.get("object").is_some_and(|kind| kind == "list") => Some(Vec::new()),
+        Value::Array(items) => Some(items),
+        Value::Object(inner) if inner.contains_key("data") || inner.contains_key("models") => {
+            items(Value::Object(inner))
+        }
+        Value::Object(inner) if inner.get("id").is_some_and(Value::is_string) => Some(vec![Value::Object(inner)]),
+        Value::Object(by_id) => {
+            let named = by_id.into_iter().map(|(id, mut item)| {
+                if !item.is_object() {
+                    return None;
+                }
+                item["id"] = id.into();
+                Some(item)
+            });
+            named.collect()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Option<Vec<(String, Option<u64>)>> {
+        Some(page(body.as_bytes())?.models.into_iter().map(|model| (model.id, model.max_tokens)).collect())
+    }
+
+    #[test]
+    fn lists_of_every_shape_are_read() {
+        for body in [
+            r#"{"data":[{"id":"a"},{"id":"b"},{"id":""},{"other":1},7]}"#,
+            r#"[{"id":"a"},{"id":"b"}]"#,
+            r#"["a","b"]"#,
+            r#"{"data":["a","b"]}"#,
+            r#"{"models":[{"name":"a"},{"model":"b","name":"B"}]}"#,
+            r#"{"models":["a","b"]}"#,
+            r#"{"data":{"a":{"owner":1},"b":{}}}"#,
+            r#"{"data":{"models":[{"id":"a"},{"id":"b"}]}}"#,
+            r#"{"data":[{"model_name":"a","model_info":{"id":"x"}},{"model_name":"b"}]}"#,
+        ] {
+            assert_eq!(read(body), Some(vec![("a".into(), None), ("b".into(), None)]), "{body}");
+        }
+        for body in ["[]", r#"{"data":[]}"#, r#"{"object":"list","data":null}"#] {
+            assert_eq!(read(body), Some(Vec::new()), "{body}");
+        }
+        for body in ["{}", "7", "[7]", r#"{"data":null}"#, r#"{"data":7}"#, r#"{"data":{"a":7}}"#, r#"{"error":"x"}"#] {
+            assert_eq!(read(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_limit_has_several_names() {
+        for (item, limit) in [
+            (r#"{"id":"a","max_tokens":5}"#, Some(5)),
+            (r#"{"id":"a","max_tokens":200000,"max_output_tokens":7}"#, Some(7)),
+            (r#"{"id":"a","model_info":{"max_output_tokens":7}}"#, Some(7)),
+            (r#"{"id":"a","max_tokens":5,"max_output_tokens":null}"#, Some(5)),
+            (r#"{"id":"a","max_output_tokens":"many"}"#, None),
+        ] {
+            assert_eq!(read(&format!("[{item}]")), Some(vec![("a".into(), limit)]), "{item}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_a_claude_by_its_id_or_its_owner() {
+        for (item, expected) in [
+            (r#""anthropic/claude-x""#, true),
+            (r#""Claude-X""#, true),
+            (r#"{"id":"fast","owned_by":"anthropic"}"#, true),
+            (r#"{"id":"fast","owned_by":"openai"}"#, false),
+            (r#""dall-e-3""#, false),
+        ] {
+            let models = page(format!("[{item}]").as_bytes()).unwrap().models;
+            assert_eq!(models[0].is_claude, expected, "{item}");
+            let saved: Model = serde_json::from_str(&serde_json::to_string(&models[0]).unwrap()).unwrap();
+            assert_eq!(saved, models[0]);
+        }
+    }
 }

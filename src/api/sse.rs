@@ -1,7 +1,7 @@
 //! Server-sent events: bytes in, events out. No I/O, no waiting, no JSON.
 //!
 //! Decodes the format of the WHATWG's HTML standard, section 9.2.6, for a client that never reconnects: `id` and
-//! `retry` are ignored. The work is linear in the bytes, however they were cut into chunks.
+//! `retry` are ignored. llama.cpp sends errors in a field `error`; it becomes an event of that name. The work is linear in the bytes, however they were cut into chunks.
 
 /// The largest event that is kept in memory, in bytes: many times what any message needs.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
@@ -9,9 +9,9 @@ pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 /// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// The `event` field. Empty if there is none.
+    /// The `event` field. Empty if there is none, `error` if the event has an `error` field.
     pub name: &'a str,
-    /// The `data` lines, joined by newlines.
+    /// The `data` lines, joined by newlines; the `error` lines, if there are any.
     pub data: &'a str,
 }
 
@@ -44,6 +44,8 @@ pub struct Decoder {
     name: String,
     /// Every data line with a line feed after it, as the standard builds it.
     data: String,
+    /// The event has an `error` field, and `data` its value.
+    has_error: bool,
     /// `name` and `data` were handed out and make room for the next event.
     handed_out: bool,
 }
@@ -82,6 +84,19 @@ impl Decoder {
         if self.data.len() + (self.bytes.len() - self.start) > MAX_EVENT { Err(TooLarge) } else { Ok(None) }
     }
 
+    /// The event that the stream ended in. `None` if it ended between events. It may be incomplete in any place.
+    pub fn last_event(&mut self) -> Option<Event<'_>> {
+        if self.handed_out {
+            self.forget();
+        }
+        let (start, end) = (self.start, self.bytes.len());
+        self.take(start, end);
+        (self.start, self.searched) = (end, end);
+        let data = self.data.strip_suffix('\n')?;
+        self.handed_out = true;
+        Some(Event { name: &self.name, data })
+    }
+
     /// Whether no part of an unfinished event is held. A stream that ends elsewhere was cut.
     pub fn is_between_events(&self) -> bool {
         self.start == self.bytes.len() && (self.handed_out || (self.data.is_empty() && self.name.is_empty()))
@@ -90,6 +105,7 @@ impl Decoder {
     fn forget(&mut self) {
         self.name.clear();
         self.data.clear();
+        self.has_error = false;
         self.handed_out = false;
     }
 
@@ -129,9 +145,15 @@ impl Decoder {
             None => (line, &line[line.len()..]),
         };
         let value = value.strip_prefix(b" ").unwrap_or(value);
+        let is_error = field == b"error";
+        if is_error && !self.has_error {
+            self.has_error = true;
+            self.name = "error".into();
+            self.data.clear();
+        }
         match field {
-            b"event" => self.name = String::from_utf8_lossy(value).into_owned(),
-            b"data" => {
+            b"event" if !self.has_error => self.name = String::from_utf8_lossy(value).into_owned(),
+            b"data" | b"error" if is_error == self.has_error => {
                 self.data.push_str(&String::from_utf8_lossy(value));
                 self.data.push('\n');
             }
@@ -197,6 +219,39 @@ mod tests {
         ];
         for (stream, events) in table {
             assert_eq!(&whole(stream.as_bytes()), events, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_error_is_an_event_of_its_own_name() {
+        for stream in
+            ["error: 1\n\n", "error:1\n\n", "event: a\ndata: 2\nerror: 1\n\n", "error: 1\nevent: a\ndata: 2\n\n"]
+        {
+            assert_eq!(
+                whole(format!("{stream}data: 3\n\n").as_bytes()),
+                [event("error", "1"), event("", "3")],
+                "{stream:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_event_that_a_stream_ends_in_is_the_last() {
+        for (stream, last) in [
+            ("event: a\ndata: 1\n", Some(event("a", "1"))),
+            ("data: 0\n\nevent: a\ndata: 1", Some(event("a", "1"))),
+            ("data: 1\r\n: ping", Some(event("", "1"))),
+            ("data: 1\ndat", Some(event("", "1"))),
+            ("data: 1\n\n", None),
+            ("data: 1\n\nevent: a\n", None),
+            ("", None),
+        ] {
+            let mut decoder = Decoder::default();
+            decoder.push(stream.as_bytes());
+            while decoder.next_event() != Ok(None) {}
+            let ended = decoder.last_event().map(|event| (event.name.to_owned(), event.data.to_owned()));
+            assert_eq!(ended, last, "{stream:?}");
+            assert_eq!(decoder.last_event(), None, "{stream:?}");
         }
     }
 

@@ -13,6 +13,7 @@ use super::dialect::{StreamParser, v1};
 use super::error::Result;
 use super::exchange::Exchange;
 use super::meta::StreamEvent;
+use super::reader::AnswerReader;
 use super::spelling::Spelling;
 use super::*;
 use crate::http::{Http, HttpError};
@@ -104,29 +105,35 @@ pub(super) struct Parsed {
     pub(super) verdict: Option<ApiError>,
 }
 
-pub(super) fn parse<'a>(mut parser: impl StreamParser, chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
-    let (mut decoder, exchange, mut parsed) = (sse::Decoder::default(), exchange(), Parsed::default());
-    for chunk in chunks {
-        decoder.push(chunk);
-        while let Some(event) = decoder.next_event().expect("no event is too large here") {
-            let mut next = Some(parser.event(event, &exchange));
-            while let Some(event) = next {
-                match event {
-                    Ok(StreamEvent::Text(text)) => parsed.text += &text,
-                    Ok(StreamEvent::Thinking(text)) => parsed.thinking += &text,
-                    Ok(StreamEvent::Stop) => parsed.complete = true,
-                    Ok(StreamEvent::Nothing) => {}
-                    Err(failure) => parsed.failure = Some(failure),
+pub(super) fn parse<'a>(parser: impl StreamParser + 'static, chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+    let (mut reader, exchange, mut parsed) = (AnswerReader::new(Box::new(parser)), exchange(), Parsed::default());
+    let mut chunks = chunks.into_iter();
+    let mut is_closed = false;
+    while !parsed.complete && parsed.failure.is_none() {
+        let event = match reader.next_event(&exchange) {
+            Ok(None) if is_closed => reader.ended(&exchange),
+            Ok(None) => {
+                match chunks.next() {
+                    Some(chunk) => reader.push(chunk),
+                    None => {
+                        reader.close();
+                        is_closed = true;
+                    }
                 }
-                next = parser.held().map(Ok);
+                continue;
             }
+            event => event.map(|event| event.unwrap_or(StreamEvent::Nothing)),
+        };
+        match event {
+            Ok(StreamEvent::Text(text)) => parsed.text += &text,
+            Ok(StreamEvent::Thinking(text)) => parsed.thinking += &text,
+            Ok(StreamEvent::Stop) => parsed.complete = true,
+            Ok(StreamEvent::Nothing) => {}
+            Err(failure) => parsed.failure = Some(failure),
         }
     }
-    if !parsed.complete && parsed.failure.is_none() {
-        parsed.failure = parser.ended(decoder.is_between_events(), &exchange).err();
-    }
-    parsed.verdict = parser.verdict(&exchange).err();
-    parsed.meta = parser.meta().clone();
+    parsed.verdict = reader.parser.verdict(&exchange).err();
+    parsed.meta = reader.parser.meta().clone();
     parsed
 }
 
@@ -142,7 +149,11 @@ pub(super) fn question() -> Question {
 async fn chat(url: &str) -> (String, Result<AnswerMeta>) {
     let (http, provider) = (Http::default(), provider(url));
     let mut text = String::new();
-    let mut answer = match ApiClient::new(&http, &provider).expect("a client").ask(&token(), &question(), &mut Spelling::default()).await {
+    let mut answer = match ApiClient::new(&http, &provider)
+        .expect("a client")
+        .ask(&token(), &question(), &mut Spelling::default())
+        .await
+    {
         Ok(answer) => answer,
         Err(failure) => return (text, Err(failure)),
     };
@@ -254,6 +265,7 @@ async fn a_question_is_asked_and_its_answer_read() {
         lines,
         [
             "POST /prefix/v1/messages?tenant=7 HTTP/1.1",
+            "accept-encoding: identity",
             "accept: text/event-stream",
             "anthropic-version: 2023-06-01",
             "authorization: Bearer sk-token",
@@ -296,7 +308,7 @@ async fn an_error_in_the_middle_keeps_the_request_id() {
     let error = "event: error\ndata: {\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
     let (text, ending) = chat_with(events(&format!("{HELLO}{error}{STOP}"))).await;
     assert_eq!(text, "Hello there");
-    let Err(ApiError::Refused(refusal)) = ending else { panic!("{ending:?}") };
+    let Err(ApiError::CutByError(refusal)) = ending else { panic!("{ending:?}") };
     assert_eq!(refusal.status, None);
     assert_eq!(refusal.request_id.as_deref(), Some("req_1"));
     assert!(refusal.is_temporary());
@@ -448,7 +460,7 @@ async fn lists_of_other_servers_are_read_or_refused() {
     let openai = r#"{"object":"list","data":[{"id":"gpt","object":"model","created":1686935002,"owned_by":"x"}]}"#;
     // A page that leads to itself is the last one.
     let circle = r#"{"data":[{"id":"m"}],"has_more":true,"last_id":"m"}"#;
-    let server = Server::start([json(openai), json(circle), json(circle), json(r#"{"models":[]}"#)]).await;
+    let server = Server::start([json(openai), json(circle), json(circle), json(r#"{"items":[]}"#)]).await;
     assert_eq!(list(&server.url).await.map(|models| models.len()), Ok(1));
     assert_eq!(list(&server.url).await.map(|models| models.len()), Ok(2));
     let strange = list(&server.url).await;

@@ -8,21 +8,28 @@ use super::refusal::read;
 
 /// The error for a response with another content type. It is often a sign-in page or an error of a proxy.
 pub(super) async fn content(response: Response, exchange: &Exchange) -> ApiError {
-    let untyped = content_type(&response).is_empty();
-    let description = match content_type(&response) {
+    let media_type = content_type(&response).to_owned();
+    body(&media_type, read::body(response, exchange).await.as_bytes(), exchange)
+}
+
+/// The error for a body of this content type.
+pub(super) fn body(media_type: &str, body: &[u8], exchange: &Exchange) -> ApiError {
+    let description = match media_type {
+        "" if body.trim_ascii().is_empty() => return exchange.empty(),
         "" => "without a content type".to_owned(),
         kind => format!("with {} instead of JSON or events", exchange.words(kind)),
     };
-    let body = read::body(response, exchange).await;
-    if untyped && body.trim().is_empty() {
-        return exchange.empty();
-    }
-    with_message(description, &body, exchange)
+    with_message(description, &String::from_utf8_lossy(body), exchange)
 }
 
 /// The error for JSON that is not `expected`.
 pub(super) fn json(expected: &str, body: &[u8], exchange: &Exchange) -> ApiError {
     with_message(format!("with JSON that is not a {expected}"), &String::from_utf8_lossy(body), exchange)
+}
+
+/// The error for an event of a stream that is not of this API.
+pub(super) fn event(api: &str, data: &str, exchange: &Exchange) -> ApiError {
+    with_message(format!("with an event that is not of the {api} API"), data, exchange)
 }
 
 fn with_message(description: String, body: &str, exchange: &Exchange) -> ApiError {

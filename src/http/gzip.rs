@@ -64,7 +64,9 @@ impl Gunzip {
                             self.compressed.advance(length - known);
                             self.part = Part::Data(InflateState::new_boxed(DataFormat::Raw));
                         }
-                        None if !MAGIC.starts_with(&header[..header.len().min(MAGIC.len())]) => return Err(InvalidGzip),
+                        None if !MAGIC.starts_with(&header[..header.len().min(MAGIC.len())]) => {
+                            return Err(InvalidGzip);
+                        }
                         None if header.len() > MAX_HEADER => return Err(InvalidGzip),
                         None => {
                             self.compressed.clear();

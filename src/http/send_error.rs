@@ -57,7 +57,9 @@ pub(super) fn send_error(error: reqwest::Error) -> SendError {
             Some(certificate) => {
                 SendError::Untrusted(CertificateProblem::Other(clean::clean(&certificate.to_string())))
             }
-            None if !error.is_connect() || broke(&error) || tls(&error).is_some() => SendError::NotSent(clean::clean(&root_cause(&error))),
+            None if !error.is_connect() || broke(&error) || tls(&error).is_some() => {
+                SendError::NotSent(clean::clean(&root_cause(&error)))
+            }
             None => SendError::NoConnection(clean::clean(&root_cause(&error))),
         }
     } else if error.is_timeout() {

@@ -45,6 +45,11 @@ pub(super) fn list(state: &mut State, request: &RecordedRequest) -> Result<Answe
     Ok(super::json(200, &body).header("request-id", &request_id))
 }
 
+/// Who owns a model. The sandbox's own models play those of Anthropic.
+pub(super) fn owner(id: &str) -> &'static str {
+    if id.starts_with("sandbox-") { "anthropic" } else { "nexus" }
+}
+
 fn model(age: usize, id: &str) -> Value {
     let mut words: Vec<String> = id.split('-').map(String::from).collect();
     for word in &mut words {
@@ -56,6 +61,7 @@ fn model(age: usize, id: &str) -> Value {
         "type": "model",
         "id": id,
         "display_name": words.join(" "),
+        "owned_by": owner(id),
         "created_at": time::rfc3339(model_created(age)),
         "max_input_tokens": 200_000,
         "max_tokens": 4_096,

@@ -28,7 +28,8 @@ impl SealedSessions {
             Begun::Both(rekey) => Arc::new(rekey),
         };
         let replacing = rekey.clone();
-        let replaced = self.store().replace_all(Box::new(move |place, sealed| resealed(&replacing, place, sealed))).await;
+        let replaced =
+            self.store().replace_all(Box::new(move |place, sealed| resealed(&replacing, place, sealed))).await;
         let finishing = rekey.clone();
         match replaced {
             Ok(true) => {
@@ -134,8 +135,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_move_that_stops_anywhere_leaves_a_store_that_opens_and_the_next_one_finishes_it() {
-        for (replaced, next) in
-            [false, true].into_iter().flat_map(|replaced| [KeyBackend::Passphrase, KeyBackend::File].map(|next| (replaced, next)))
+        for (replaced, next) in [false, true]
+            .into_iter()
+            .flat_map(|replaced| [KeyBackend::Passphrase, KeyBackend::File].map(|next| (replaced, next)))
         {
             let (home, sessions) = signed_in(&["ada", "grace"]).await;
             let Ok(Begun::Both(rekey)) = sessions.keystore().begin_move(KeyBackend::Passphrase) else {

@@ -50,8 +50,11 @@ fn answer(dialect: Dialect, message: Vec<(u64, &'static str)>) -> Answer {
         status: 200,
         incoming: Incoming::new(response, exchange.silence),
         exchange,
-        form: Form::Events(Decoder::default()),
-        parser: client::dialect(dialect).parser(None),
+        form: Form::Unknown(Declared::Events, Vec::new()),
+        reader: AnswerReader::new(client::dialect(dialect).parser(None)),
+        closed: None,
+        has_text: false,
+        has_thinking: false,
         quiet_until: None,
         first: None,
         end: None,
@@ -90,7 +93,7 @@ async fn signs_of_life_alone_are_no_answer_for_ever() {
     assert_eq!(start.elapsed(), QUIET);
 
     let mut spaces = answer(Dialect::Anthropic, (0..1_000).map(|_| (10, " ")).collect());
-    spaces.form = Form::Whole(Vec::new());
+    spaces.form = Form::Unknown(Declared::Json, Vec::new());
     assert_eq!(cut(spaces.text().await.expect_err("it says nothing")), why);
 
     // What comes meanwhile begins it anew.

@@ -105,8 +105,12 @@ enum Content<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Block<'a> {
-    Text { text: &'a str },
-    Image { source: Source<'a> },
+    Text {
+        text: &'a str,
+    },
+    Image {
+        source: Source<'a>,
+    },
     Document {
         source: Source<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@ use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Event;
 use crate::api::{refusal, unexpected};
+use crate::error_info::detail;
 
 /// A message as far as it has been read.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(super) struct Parser {
     recognized: bool,
     /// Another event came.
     skipped: bool,
+    /// The message in the last of these that had one.
+    skipped_message: String,
     /// One of these was the Chat Completions API's.
     foreign: bool,
 }
@@ -50,8 +53,9 @@ impl StreamParser for Parser {
         if !NAMES.contains(&event.name) {
             // The name may be missing, but the JSON says the same.
             match serde_json::from_str::<Probe<'_>>(event.data) {
-                Ok(Probe { kind: Some(kind), .. }) => name = kind,
-                Ok(Probe { error: Some(_), .. }) => name = "error".into(),
+                // A field `error` is an error, whatever the type in it.
+                Ok(Probe { kind: Some(kind), .. }) if event.name != "error" => name = kind,
+                Ok(probe) if probe.error.is_some() || probe.object.as_deref() == Some("error") => name = "error".into(),
                 _ => {}
             }
         }
@@ -76,6 +80,9 @@ impl StreamParser for Parser {
             _ => {
                 self.skipped = true;
                 self.foreign |= event.data.contains("\"choices\"");
+                if event.data.trim() != "[DONE]" {
+                    refusal::read::note_message(&mut self.skipped_message, event.data, exchange);
+                }
                 return Ok(StreamEvent::Nothing);
             }
         };
@@ -124,12 +131,15 @@ impl StreamParser for Parser {
     }
 
     fn ended(&self, between_events: bool, exchange: &Exchange) -> Result<StreamEvent> {
+        let skipped = detail(&self.skipped_message);
         Err(match (self.recognized, self.skipped, between_events) {
             (false, true, _) if self.foreign => exchange.invalid(FOREIGN),
-            (false, true, true) => exchange.invalid("with a stream that has no event of the Messages API"),
+            (false, true, true) => {
+                exchange.invalid(format!("with a stream that has no event of the Messages API{skipped}"))
+            }
             (false, false, true) => exchange.empty(),
-            (_, _, true) => exchange.cut("it ended without the event message_stop"),
-            (_, _, false) => exchange.cut("it ended inside an event"),
+            (_, _, true) => exchange.cut(format!("it ended without the event message_stop{skipped}")),
+            (_, _, false) => exchange.cut(format!("it ended inside an event{skipped}")),
         })
     }
 
@@ -150,14 +160,14 @@ impl Parser {
     }
 
     fn refused(&self, data: &str, exchange: &Exchange) -> ApiError {
-        let mut refusal = refusal::read::parse(data, exchange);
+        let mut refusal = refusal::read::event(data, exchange);
         refusal.request_id = refusal.request_id.or_else(|| self.meta.request_id.clone());
         ApiError::Refused(Box::new(refusal))
     }
 }
 
 fn read<'a, T: Deserialize<'a>>(data: &'a str, exchange: &Exchange) -> Result<T> {
-    serde_json::from_str(data).map_err(|_| exchange.invalid("with an event that is not of the Messages API"))
+    serde_json::from_str(data).map_err(|_| unexpected::event("Messages", data, exchange))
 }
 
 #[derive(Deserialize)]
@@ -165,6 +175,8 @@ struct Probe<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Cow<'a, str>>,
     error: Option<IgnoredAny>,
+    #[serde(borrow)]
+    object: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

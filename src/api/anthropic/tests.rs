@@ -6,6 +6,7 @@ use super::stream::Parser;
 use crate::api::dialect::StreamParser as _;
 use crate::api::error::ApiError;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
+use crate::api::reader::AnswerReader;
 use crate::api::refusal;
 use crate::api::sse::Event;
 use crate::api::tests::{Parsed, exchange, parse};
@@ -72,10 +73,14 @@ fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
 }
 
 #[test]
-fn a_stream_that_lacks_its_last_byte_is_never_complete() {
+fn a_stream_is_complete_from_the_end_of_its_last_line_on_and_never_before() {
+    let whole = STREAM.trim_end().len();
     for at in 0..STREAM.len() {
         let outcome = follow([&STREAM.as_bytes()[..at]]);
-        assert!(!outcome.complete, "cut at {at}");
+        assert_eq!(outcome.complete, at >= whole, "cut at {at}");
+        if outcome.complete {
+            continue;
+        }
         assert!(matches!(outcome.failure, Some(ApiError::AnswerCut { .. })), "cut at {at}: {:?}", outcome.failure);
     }
 }
@@ -90,14 +95,55 @@ fn an_error_in_the_middle_is_a_refusal() {
         ),
         (
             "data: {\"error\":{\"message\":\"sk-token?\",\"type\":\"None\",\"code\":\"500\"}}\n\n",
-            Some("500"),
+            Some("api_error"),
             "(secret)?",
         ),
         ("event: error\ndata: upstream gone\n\n", None, "upstream gone"),
+        ("error: {\"code\":503,\"message\":\"Loading model\"}\n\n", Some("overloaded_error"), "Loading model"),
+        ("error: {\"code\":400,\"message\":\"Bad\",\"type\":\"x\"}", Some("x"), "Bad"),
+        ("event: error\ndata: {\"type\":\"x\",\"message\":\"Bad\"}\n\n", Some("x"), "Bad"),
+        ("data: {\"object\":\"error\",\"message\":\"Bad\",\"code\":404}\n\n", Some("not_found_error"), "Bad"),
     ] {
         let Some(ApiError::Refused(refusal)) = failure(stream) else { panic!("{stream}") };
         assert_eq!((refusal.status, refusal.kind.as_deref(), &*refusal.message), (None, kind, message), "{stream}");
     }
+}
+
+#[test]
+fn events_of_no_api_are_told_if_the_end_is_missing() {
+    let text = "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"x\"}}\n\n";
+    for (data, message) in [
+        (r#"{"detail":"quota"}"#, ": quota"),
+        (r#"{"detail":[{"loc":["body","model"],"msg":"missing"}]}"#, ": body.model: missing"),
+        (r#"{"errors":[{"message":"quota"}]}"#, ": quota"),
+        (r#""quota""#, ": quota"),
+        ("quota", ": quota"),
+        (r#"{"unknown":1}"#, ""),
+        ("[DONE]", ""),
+    ] {
+        let end = "it ended without the event message_stop";
+        assert_eq!(failure(&format!("{text}data: {data}\n\n")), Some(exchange().cut(format!("{end}{message}"))));
+        let end = "with a stream that has no event of the Messages API";
+        assert_eq!(failure(&format!("data: {data}\n\n")), Some(exchange().invalid(format!("{end}{message}"))));
+        let stop = "data: {\"type\":\"message_stop\"}\n\n";
+        assert_eq!(failure(&format!("{text}data: {data}\n\n{stop}")), None);
+    }
+}
+
+#[test]
+fn halves_of_characters_are_joined() {
+    let delta = |kind: &str, text: &str| {
+        format!(r#"data: {{"type":"content_block_delta","delta":{{"type":"{kind}_delta","{kind}":"{text}"}}}}"#)
+            + "\n\n"
+    };
+    let stop = "data: {\"type\":\"message_stop\"}\n\n";
+    let halves = |kind| [delta(kind, r"a\ud83d"), delta(kind, r"\ude00b\ud83d"), delta(kind, "c")].concat();
+    let outcome = follow([(halves("thinking") + &halves("text") + &delta("text", r"\uD83D") + stop).as_bytes()]);
+    assert_eq!((&*outcome.thinking, &*outcome.text), ("a😀b\u{fffd}c", "a😀b\u{fffd}c\u{fffd}"));
+    assert!(outcome.complete);
+    let body = r#"{"content":[{"type":"text","text":"a\ud83d"},{"type":"text","text":"\ude00b"}],"id":"\ud83d"}"#;
+    let mut reader = AnswerReader::new(Box::new(Parser::default()));
+    assert_eq!(reader.whole(body.as_bytes(), &exchange()), Ok(StreamEvent::Text("a😀b".into())));
 }
 
 #[test]

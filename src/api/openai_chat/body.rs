@@ -249,11 +249,11 @@ mod tests {
         let usage = refusal(422, "body.stream_options: Extra inputs are not permitted");
         let first = Spelling::default();
         let asked = question(vec![]);
-        let respell = |spelling: Spelling, refusal: &Refusal| {
-            match spelling.after(refusal, &asked, |field| remedy(field, &asked, spelling, refusal)) {
-                Respelling::Again(changed) => Some(changed),
-                Respelling::Kept(_) | Respelling::Final => None,
-            }
+        let respell = |spelling: Spelling, refusal: &Refusal| match spelling
+            .after(refusal, &asked, |field| remedy(field, &asked, spelling, refusal))
+        {
+            Respelling::Again(changed) => Some(changed),
+            Respelling::Kept(_) | Respelling::Final => None,
         };
         let limits = |spelling| {
             let body = serde_json::to_value(Body::new(&question(vec![]), spelling)).unwrap();

@@ -4,7 +4,6 @@
 //! usage and errors are translated into those of the Messages API.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::api::dialect::StreamParser;
@@ -13,6 +12,7 @@ use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Event;
 use crate::api::{refusal, unexpected};
+use crate::error_info::detail;
 
 /// The limit of the explanation of a model that declines, in bytes.
 const MAX_DECLINED: usize = 4096;
@@ -29,8 +29,10 @@ pub(super) struct Parser {
     finished: bool,
     /// A chunk came.
     recognized: bool,
-    /// Another event came.
+    /// Another event came that is not known to be harmless.
     skipped: bool,
+    /// The message in the last of these that had one.
+    skipped_message: String,
     /// One of these was the Messages API's.
     foreign: bool,
 }
@@ -43,15 +45,31 @@ struct Chunk {
     model: Option<String>,
     choices: Option<Vec<Choice>>,
     usage: Option<Value>,
-    error: Option<IgnoredAny>,
+    error: Option<Value>,
     #[serde(rename = "type")]
     kind: Option<Value>,
+    object: Option<Value>,
+}
+
+impl Chunk {
+    /// Whether it is an error. vLLM sends one without a field `error`.
+    fn is_error(&self) -> bool {
+        let is_named = |name: &Option<Value>| name.as_ref().is_some_and(|name| name == "error");
+        // An answer may have an empty field.
+        let is_blank = |error: &Value| match error {
+            Value::String(text) => text.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            error => *error == false,
+        };
+        self.error.as_ref().is_some_and(|error| self.choices.is_none() || !is_blank(error))
+            || is_named(&self.kind)
+            || is_named(&self.object)
+    }
 }
 
 #[derive(Deserialize)]
 struct Choice {
-    /// There is only ever one that was asked for.
-    index: Option<u64>,
     #[serde(alias = "message")]
     delta: Option<Content>,
     finish_reason: Option<Value>,
@@ -79,33 +97,12 @@ impl StreamParser for Parser {
     }
 
     fn event(&mut self, event: Event<'_>, exchange: &Exchange) -> Result<StreamEvent> {
-        if event.data.trim() == "[DONE]" {
-            return match self.recognized {
-                true => Ok(StreamEvent::Stop),
-                false if self.skipped => Err(self.cut(true, exchange)),
-                false => Err(exchange.cut("it ended before its first chunk")),
-            };
+        let finished = self.finished;
+        match self.read(event, exchange) {
+            // Nothing of the answer is missing.
+            Err(_) if finished => Ok(StreamEvent::Stop),
+            read => read,
         }
-        let chunk = match serde_json::from_str::<Chunk>(event.data) {
-            Ok(chunk) => chunk,
-            Err(_) if event.name == "error" => return Err(self.refused(event.data, exchange)),
-            // The events of this API have no names: one with a name is an addition of the service.
-            Err(_) if !event.name.is_empty() => return Ok(self.skip()),
-            Err(_) => return Err(exchange.invalid("with an event that is not of the Chat Completions API")),
-        };
-        if chunk.error.is_some() || event.name == "error" {
-            return Err(self.refused(event.data, exchange));
-        }
-        if chunk.choices.is_none() && (chunk.usage.is_none() || chunk.kind.is_some()) {
-            self.foreign |= chunk.kind.is_some_and(|kind| kind == "message_start");
-            return Ok(self.skip());
-        }
-        self.recognized = true;
-        let choice = self.take(chunk, exchange);
-        if choice.as_ref().and_then(|choice| choice.finish_reason.as_ref()).is_some_and(|reason| reason == "error") {
-            return Err(exchange.cut("its finish_reason is `error`"));
-        }
-        Ok(self.content(choice.and_then(|choice| choice.delta).unwrap_or_default()))
     }
 
     fn whole(&mut self, body: &[u8], exchange: &Exchange) -> Result<StreamEvent> {
@@ -117,13 +114,13 @@ impl StreamParser for Parser {
             true => exchange.cut("its JSON is incomplete"),
             false => invalid(),
         })?;
-        if chunk.error.is_some() {
+        if chunk.is_error() {
             return Err(self.refused(&String::from_utf8_lossy(body), exchange));
         }
         if chunk.choices.is_none() && chunk.kind.as_ref().is_some_and(|kind| kind == "message") {
             return Err(exchange.invalid(FOREIGN));
         }
-        let choice = self.take(chunk, exchange).ok_or_else(invalid)?;
+        let choice = self.take(chunk, exchange)?.ok_or_else(invalid)?;
         self.finished = true;
         Ok(match self.content(choice.delta.ok_or_else(invalid)?) {
             StreamEvent::Nothing => StreamEvent::Stop,
@@ -149,30 +146,80 @@ impl StreamParser for Parser {
 }
 
 impl Parser {
-    fn cut(&self, between_events: bool, exchange: &Exchange) -> ApiError {
-        match (self.recognized, self.skipped, between_events) {
-            (false, true, _) if self.foreign => exchange.invalid(FOREIGN),
-            (false, true, true) => exchange.invalid("with a stream that has no event of the Chat Completions API"),
-            (false, false, true) => exchange.empty(),
-            (_, _, true) => exchange.cut("it ended without a finish_reason and without [DONE]"),
-            (_, _, false) => exchange.cut("it ended inside an event"),
+    fn read(&mut self, event: Event<'_>, exchange: &Exchange) -> Result<StreamEvent> {
+        if event.data.trim() == "[DONE]" {
+            return match (self.recognized, self.skipped) {
+                (true, false) => Ok(StreamEvent::Stop),
+                (true, true) if self.finished => Ok(StreamEvent::Stop),
+                (false, false) => Err(exchange.cut("it ended before its first chunk")),
+                (_, true) => Err(self.cut(true, exchange)),
+            };
+        }
+        let chunk = match serde_json::from_str::<Chunk>(event.data) {
+            Ok(chunk) => chunk,
+            Err(_) if event.name == "error" => return Err(self.refused(event.data, exchange)),
+            // The events of this API have no names: one with a name is an addition of the service.
+            Err(_) if !event.name.is_empty() => {
+                self.skip(event.name, event.data, exchange);
+                return Ok(StreamEvent::Nothing);
+            }
+            Err(_) => return Err(unexpected::event("Chat Completions", event.data, exchange)),
+        };
+        if event.name == "error" || chunk.is_error() {
+            return Err(self.refused(event.data, exchange));
+        }
+        if chunk.choices.is_none() && (chunk.usage.is_none() || chunk.kind.is_some()) {
+            self.foreign |= chunk.kind.as_ref().is_some_and(|kind| kind == "message_start");
+            let name = chunk.kind.as_ref().and_then(Value::as_str).unwrap_or(event.name);
+            self.skip(name, event.data, exchange);
+            return Ok(StreamEvent::Nothing);
+        }
+        self.recognized = true;
+        let choice = self.take(chunk, exchange)?;
+        if choice.as_ref().and_then(|choice| choice.finish_reason.as_ref()).is_some_and(|reason| reason == "error") {
+            return Err(exchange.cut("its finish_reason is `error`"));
+        }
+        Ok(self.content(choice.and_then(|choice| choice.delta).unwrap_or_default()))
+    }
+
+    /// Notes an event that is not of the API, unless it is a keep-alive.
+    fn skip(&mut self, name: &str, data: &str, exchange: &Exchange) {
+        if !matches!(name, "ping" | "keepalive" | "keep-alive" | "heartbeat") {
+            self.skipped = true;
+            refusal::read::note_message(&mut self.skipped_message, data, exchange);
         }
     }
 
-    fn skip(&mut self) -> StreamEvent {
-        self.skipped = true;
-        StreamEvent::Nothing
+    fn cut(&self, between_events: bool, exchange: &Exchange) -> ApiError {
+        let skipped = detail(&self.skipped_message);
+        match (self.recognized, self.skipped, between_events) {
+            (false, true, _) if self.foreign => exchange.invalid(FOREIGN),
+            (false, true, true) => {
+                exchange.invalid(format!("with a stream that has no event of the Chat Completions API{skipped}"))
+            }
+            (false, false, true) => exchange.empty(),
+            (_, true, true) => {
+                exchange.cut(format!("it ended without a finish_reason, after an unknown event{skipped}"))
+            }
+            (_, false, true) => exchange.cut("it ended without a finish_reason and without [DONE]"),
+            (_, _, false) => exchange.cut(format!("it ended inside an event{skipped}")),
+        }
     }
 
-    /// Updates the metadata and returns the first choice.
-    fn take(&mut self, chunk: Chunk, exchange: &Exchange) -> Option<Choice> {
+    /// Updates the metadata and returns the choice. Only one was asked for, so its index does not matter: some services
+    /// count it up with every chunk.
+    fn take(&mut self, chunk: Chunk, exchange: &Exchange) -> Result<Option<Choice>> {
         if let Some(model) = chunk.model.filter(|model| !model.is_empty()) {
             self.meta.model = Some(exchange.words(&model));
         }
         if let Some(usage) = chunk.usage {
             self.meta.usage.update(used(&usage));
         }
-        let choice = chunk.choices?.into_iter().find(|choice| choice.index.unwrap_or(0) == 0)?;
+        let mut choices = chunk.choices.unwrap_or_default();
+        if choices.len() > 1 {
+            return Err(exchange.invalid(format!("with {} choices at once, although one was asked for", choices.len())));
+        }
+        let Some(choice) = choices.pop() else { return Ok(None) };
         let reason = choice.finish_reason.as_ref().and_then(Value::as_str).filter(|reason| !reason.is_empty());
         if let Some(reason) = reason {
             self.finished = true;
@@ -181,7 +228,7 @@ impl Parser {
                 self.meta.stop_reason = Some(stop_reason(reason, exchange));
             }
         }
-        Some(choice)
+        Ok(Some(choice))
     }
 
     fn content(&mut self, content: Content) -> StreamEvent {
@@ -207,12 +254,8 @@ impl Parser {
     }
 
     fn refused(&self, data: &str, exchange: &Exchange) -> ApiError {
-        let mut refusal = refusal::read::parse(data, exchange);
+        let mut refusal = refusal::read::event(data, exchange);
         refusal.request_id = refusal.request_id.or_else(|| self.meta.request_id.clone());
-        // A number is an HTTP status.
-        if refusal.kind.as_ref().is_none_or(|kind| kind.parse::<u16>().is_ok()) {
-            refusal.kind = code(data).and_then(kind).map(String::from).or(refusal.kind);
-        }
         ApiError::Refused(Box::new(refusal))
     }
 }
@@ -256,27 +299,4 @@ fn words(content: &Value) -> String {
 fn thoughts(content: &Value) -> String {
     let parts = content.as_array().map(Vec::as_slice).unwrap_or_default();
     parts.iter().filter(|part| part["type"] == "thinking").map(|part| words(&part["thinking"])).collect()
-}
-
-/// The number in an error's `code`.
-fn code(data: &str) -> Option<u64> {
-    let error = serde_json::from_str::<Value>(data).ok()?;
-    let code = error.pointer("/error/code")?;
-    code.as_u64().or_else(|| code.as_str()?.parse().ok())
-}
-
-/// The error type of the Messages API for a status.
-fn kind(status: u64) -> Option<&'static str> {
-    Some(match status {
-        401 => "authentication_error",
-        402 => "billing_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        408 | 504 => "timeout_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        503 | 529 => "overloaded_error",
-        500..=599 => "api_error",
-        _ => return None,
-    })
 }

@@ -21,7 +21,7 @@ const STREAM: &str = concat!(
     "event: ping\ndata: not even JSON\n\n",
     "data: {\"type\":\"ping\"}\n\n",
     "data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"üße 😀\"}}]}\n\n",
-    r#"data: {"choices":[{"index":1,"delta":{"content":"another choice"}}]}"#,
+    r#"data: {"choices":[{"index":7,"delta":{"content":"!"}}]}"#,
     "\n\n",
     r#"data: {"choices":[{"delta":{"content":[{"type":"text","text":"\u001b\n"},{"type":"image"}]}}],"error":null}"#,
     "\r\r",
@@ -46,7 +46,7 @@ fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
     let check = |outcome: Parsed, at: usize| {
         assert!(outcome.complete, "cut at {at}");
         assert_eq!(outcome.failure, None, "cut at {at}");
-        assert_eq!(outcome.text, "Grüße 😀\u{1b}\n", "cut at {at}");
+        assert_eq!(outcome.text, "Grüße 😀!\u{1b}\n", "cut at {at}");
         assert_eq!(outcome.thinking, "Hmm", "cut at {at}");
         let usage = Usage {
             input_tokens: Some(7),
@@ -66,7 +66,7 @@ fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
 #[test]
 fn a_stream_is_whole_from_its_finish_reason_on_and_never_before() {
     let reason = STREAM.find(r#""length""#).unwrap();
-    let whole = reason + STREAM[reason..].find("\n\n").unwrap() + 2;
+    let whole = reason + STREAM[reason..].find("\n\n").unwrap();
     for at in 0..STREAM.len() {
         let outcome = follow([&STREAM.as_bytes()[..at]]);
         if at < whole {
@@ -105,12 +105,82 @@ fn an_error_in_the_middle_is_a_refusal() {
         (r#"{"error":{"message":"Gone","type":"None","code":"502"}}"#, Some("api_error"), "Gone"),
         (r#"{"error":{"message":"No","code":"model_gone"}}"#, Some("model_gone"), "No"),
         (r#"{"error":"plain words"}"#, None, "plain words"),
+        (r#"{"object":"error","message":"Bad","type":"BadRequestError","code":400}"#, Some("BadRequestError"), "Bad"),
+        (r#"{"type":"error","message":"Busy","code":"503"}"#, Some("overloaded_error"), "Busy"),
     ] {
         let Some(ApiError::Refused(refusal)) = ended(&format!("data: {data}\n\n")) else { panic!("{data}") };
         assert_eq!((refusal.status, refusal.kind.as_deref(), &*refusal.message), (None, kind, message), "{data}");
     }
     let Some(ApiError::Refused(refusal)) = ended("event: error\ndata: upstream gone\n\n") else { panic!("no refusal") };
     assert_eq!(refusal.message, "upstream gone");
+}
+
+#[test]
+fn events_of_no_api_are_told_if_the_end_is_missing() {
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    for (event, message) in [
+        ("data: {\"detail\":\"quota\"}", ": quota"),
+        ("data: {\"message\":\"quota\"}", ": quota"),
+        ("data: {\"errors\":[{\"message\":\"quota\"}]}", ": quota"),
+        ("event: warning\ndata: quota", ": quota"),
+        ("data: {\"unknown\":1}", ""),
+    ] {
+        let end = "it ended without a finish_reason, after an unknown event";
+        let cut = Some(exchange().cut(format!("{end}{message}")));
+        assert_eq!(ended(&format!("{text}{event}\n\ndata: [DONE]\n\n")), cut, "{event}");
+        assert_eq!(ended(&format!("{text}{event}\n\n")), cut, "{event}");
+        let end = "with a stream that has no event of the Chat Completions API";
+        let none = Some(exchange().invalid(format!("{end}{message}")));
+        assert_eq!(ended(&format!("{event}\n\ndata: [DONE]\n\n")), none, "{event}");
+        let finish = r#"data: {"choices":[{"finish_reason":"stop"}]}"#;
+        for whole in [format!("{event}\n\n{finish}"), format!("{finish}\n\n{event}")] {
+            assert_eq!(ended(&format!("{text}{whole}\n\ndata: [DONE]\n\n")), None, "{event}");
+        }
+    }
+    for keep_alive in ["event: ping\ndata: 1", "data: {\"type\":\"ping\"}", "event: heartbeat\ndata: {}"] {
+        assert_eq!(ended(&format!("{text}{keep_alive}\n\ndata: [DONE]\n\n")), None, "{keep_alive}");
+    }
+    for (data, message) in [("quota exceeded", ": quota exceeded"), ("\"quota\"", ": quota"), ("[]", "")] {
+        let what = format!("with an event that is not of the Chat Completions API{message}");
+        assert_eq!(ended(&format!("{text}data: {data}\n\n")), Some(exchange().invalid(what)));
+    }
+}
+
+#[test]
+fn a_finished_answer_is_not_failed_by_what_follows() {
+    let finished = r#"data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+    for rest in ["error: {\"code\":500}", "data: {\"error\":\"late\"}", "event: error\ndata: late", "data: {\"cho"] {
+        let outcome = follow([format!("{finished}\n\n{rest}\n\n").as_bytes()]);
+        assert_eq!((&*outcome.text, outcome.failure), ("x", None), "{rest}");
+    }
+    // An empty field is no error.
+    let blank = r#"data: {"error":"","choices":[{"delta":{"content":"y"}}]}"#;
+    assert_eq!(ended(&format!("{blank}\n\ndata: [DONE]")), None);
+}
+
+#[test]
+fn only_one_choice_is_read() {
+    let two = r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}}]}"#;
+    let error = exchange().invalid("with 2 choices at once, although one was asked for");
+    assert_eq!(ended(&format!("data: {two}\n\n")), Some(error.clone()));
+    assert_eq!(Parser::default().whole(two.as_bytes(), &exchange()), Err(error));
+}
+
+#[test]
+fn halves_of_characters_are_joined() {
+    let delta = |delta: &str| format!(r#"data: {{"choices":[{{"delta":{{{delta}}}}}]}}"#) + "\n\n";
+    let stream = [
+        delta(r#""reasoning_content":"a\ud83d""#),
+        delta(r#""reasoning_content":"\ude00""#),
+        delta(r#""content":"a\ud83d""#),
+        delta(r#""content":"\ude00b","role":"\ud83d""#),
+        delta(r#""content":"\ud83d""#),
+    ];
+    let outcome = follow([(stream.concat() + "data: [DONE]\n\n").as_bytes()]);
+    assert_eq!((&*outcome.thinking, &*outcome.text, outcome.failure), ("a😀", "a😀b\u{fffd}", None));
+    let error = "data: {\"error\":{\"message\":\"cut \\ud83d\"}}\n\n";
+    let Some(ApiError::Refused(refusal)) = ended(error) else { panic!("no refusal") };
+    assert_eq!(refusal.message, "cut \u{fffd}");
 }
 
 #[test]

@@ -9,10 +9,11 @@ use tokio::time::timeout;
 
 use super::{Refusal, challenge, fields};
 use crate::api::exchange::Exchange;
+use crate::api::surrogates;
 use crate::http::{Body, retry_after, unsupported_encoding};
 
 /// How much of a refusal's body is read, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+pub(in crate::api) const MAX_BODY: usize = 64 * 1024;
 
 /// Reads a refusal.
 pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Refusal {
@@ -71,7 +72,7 @@ pub(in crate::api) async fn body(response: Response, exchange: &Exchange) -> Str
 /// Parses the type, message and request id in a body.
 pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
     let mut refusal = Refusal { host: exchange.host.clone(), ..Refusal::default() };
-    match serde_json::from_str::<Value>(body) {
+    match serde_json::from_str::<Value>(&surrogates::replaced(body)) {
         Ok(body) => {
             refusal.fields = fields::structured(&body).iter().map(|field| exchange.words(field)).collect();
             refusal.kind = kind(&body).map(|kind| exchange.words(kind));
@@ -82,6 +83,43 @@ pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
         Err(_) => refusal.message = html(body, exchange).unwrap_or_else(|| exchange.words(body)),
     }
     refusal
+}
+
+/// Parses an error inside a stream. Some services send it without the object around it, and with an HTTP status as its
+/// code.
+pub(in crate::api) fn event(data: &str, exchange: &Exchange) -> Refusal {
+    let refusal = parse(data, exchange);
+    let body: Value = serde_json::from_str(data).unwrap_or_default();
+    let bare = || kind_of(&body).filter(|kind| *kind != "error").map(|kind| exchange.words(kind));
+    let kind = refusal.kind.or_else(bare).filter(|kind| kind.parse::<u16>().is_err());
+    let code = ["/error/code", "/code", "/status"].iter().find_map(|path| body.pointer(path));
+    let status = || code.and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
+    let kind = kind.or_else(|| status_kind(status()?).map(str::to_owned));
+    Refusal { kind, ..refusal }
+}
+
+/// The error type of the Messages API for a status.
+fn status_kind(status: u64) -> Option<&'static str> {
+    Some(match status {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        408 | 504 => "timeout_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 | 529 => "overloaded_error",
+        500..=599 => "api_error",
+        _ => return None,
+    })
+}
+
+/// Replaces `message` with the one in an event that is not of the API, if it has one.
+pub(in crate::api) fn note_message(message: &mut String, data: &str, exchange: &Exchange) {
+    let found = parse(data, exchange).message;
+    if !found.is_empty() {
+        *message = found;
+    }
 }
 
 /// The message in a JSON body: the first text in one of the usual fields, at any depth.
@@ -130,6 +168,11 @@ fn kind(body: &Value) -> Option<&str> {
     if let Some(cap @ "enforced_spend_limit_reached") = code {
         return Some(cap);
     }
+    kind_of(error)
+}
+
+/// The type of an error.
+fn kind_of(error: &Value) -> Option<&str> {
     // LiteLLM writes a missing type as the word "None".
     ["type", "code"].iter().find_map(|name| error.get(*name)?.as_str().filter(|kind| !matches!(*kind, "" | "None")))
 }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use super::checks::API_REQUEST;
 use super::kind::Kind;
-use super::kind::Kind::{Bool, Choice, ClientId, Command, Count, Headers, List, Params, Path, Secret, Table, Text, Url};
+use super::kind::Kind::{
+    Bool, Choice, ClientId, Command, Count, Headers, List, Params, Path, Secret, Table, Text, Url,
+};
 use super::source::Source;
 use crate::cli::error::CliError;
 use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};

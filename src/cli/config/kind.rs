@@ -131,7 +131,8 @@ impl<T> Kind<T> {
             Self::Count(_) => format!("a whole number from 1 to {}, without quotes", u32::MAX),
             Self::List(_) => "a list of quoted strings: [\"one\", \"two\"]".into(),
             Self::Command(_) => {
-                "a list of quoted strings: [\"program\", \"argument\"], or a quoted string, which is split at spaces".into()
+                "a list of quoted strings: [\"program\", \"argument\"], or a quoted string, which is split at spaces"
+                    .into()
             }
             Self::Table(_) | Self::Params(..) | Self::Headers(..) => {
                 "a table of quoted strings: { name = \"value\" }".into()

@@ -27,7 +27,9 @@ pub(super) fn api_hint(error: &ApiError) -> String {
         ApiError::TokenRejected { provider, refusal } if refusal.wrong_audience => audience(provider),
         ApiError::TokenRejected { provider, .. } => run_start(provider),
         ApiError::Refused(refusal) => refused(refusal),
-        ApiError::AnswerCut { .. } => "ask again".into(),
+        ApiError::CutByError(refusal) if refusal.is_temporary() => refused(refusal),
+        ApiError::AnswerCut { .. } | ApiError::CutByError(_) => "ask again".into(),
+        ApiError::EmptyAnswer { .. } => "ask again, or rephrase the question".into(),
         ApiError::Declined { .. } => "rephrase the question, or try another --model".into(),
         ApiError::ContextFull => SHORTER.into(),
         ApiError::TooLong { .. } => "limit it with --max-tokens, or stream it: `nexus chat` without --json".into(),
@@ -52,7 +54,10 @@ fn refused(refusal: &Refusal) -> String {
     match refusal.reason() {
         RefusalReason::Unauthorized => run_start_current(),
         RefusalReason::NotFound => {
-            format!("run `nexus models` to list the models; if that fails too, check `api_url`{}", other_dialect(refusal))
+            format!(
+                "run `nexus models` to list the models; if that fails too, check `api_url`{}",
+                other_dialect(refusal)
+            )
         }
         RefusalReason::TooLarge => "shorten the input".into(),
         RefusalReason::ContextExceeded => SHORTER.into(),

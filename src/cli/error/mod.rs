@@ -67,10 +67,12 @@ pub(crate) enum CliError {
     /// No client id is configured, but other providers are.
     #[error("{error}")]
     NoClientId { error: ProviderError, others: Vec<String> },
-    /// No model was given, configured or listed.
-    #[error("{}", no_model(provider, unlisted.as_deref()))]
+    /// No model was given or configured, and no Claude model is listed.
+    #[error("{}", no_model(provider, listed, unlisted.as_deref()))]
     NoModel {
         provider: String,
+        /// The models that it lists, none of which is a Claude model.
+        listed: Vec<String>,
         /// The response of an API without a list of models.
         unlisted: Option<Box<Refusal>>,
     },
@@ -131,8 +133,18 @@ pub(crate) enum CliError {
     Interrupted(#[from] Interrupted),
 }
 
-fn no_model(provider: &str, unlisted: Option<&Refusal>) -> String {
+fn no_model(provider: &str, listed: &[String], unlisted: Option<&Refusal>) -> String {
+    /// The most models that the message names.
+    const NAMED: usize = 10;
     match unlisted {
+        None if !listed.is_empty() => {
+            let names = listed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = match listed.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("no model is set for {provider}, and it lists no Claude model: {names}{more}")
+        }
         None => format!("no model is set for {provider}, and it lists none"),
         Some(refusal) => format!("no model is set for {provider}, and it has no list of models: {refusal}"),
     }
@@ -206,7 +218,7 @@ impl CliError {
             | Self::Attachment { hint, .. }
             | Self::File { hint, .. } => hint.clone(),
             Self::NoClientId { error, others } => sign_in::provider_hint(error, others),
-            Self::NoModel { provider, unlisted: Some(_) } => api::no_list(provider),
+            Self::NoModel { provider, unlisted: Some(_), .. } => api::no_list(provider),
             Self::NoModel { unlisted: None, .. } => "pass --model, or set `model = \"...\"` in config.toml".into(),
             Self::NoConversation { wanted, .. } if wanted.is_empty() => {
                 "start one with `nexus chat`; outside a terminal, pass --history to save it".into()

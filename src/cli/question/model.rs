@@ -5,24 +5,24 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use crate::cli::question::PromptInput;
 use nexus::error::ApiError;
+use nexus::internal::clean::clean;
 use nexus::{Client, Error, Message, Model, Part, Question, Role, Session};
 
 /// The maximum length of an answer if neither a flag, the configuration nor the list of models has one, in tokens. Every
 /// current model supports it.
 const MAX_TOKENS: u32 = 8_192;
 
-/// The list of models that sign-in or `nexus models` saved with the session. It is fetched if no model is named and none
-/// is saved.
+/// The list of models that sign-in or `nexus models` saved with the session. It is fetched if no model is named and it
+/// has no default model.
 ///
 /// # Errors
 /// [`CliError::NoModel`] without a list, or why it could not be fetched.
 pub(crate) async fn models(named: bool, client: &Client, session: &Session) -> Result<Vec<Model>> {
-    match saved(session).filter(|models| !models.is_empty()) {
-        None if !named && client.provider().api.model.is_none() => {
-            client.models("", client.load("").await?).await.map_err(without_list)
-        }
-        saved => Ok(saved.unwrap_or_default()),
+    let saved = saved(session).unwrap_or_default();
+    if named || client.provider().api.model.is_some() || newest(&saved).is_some() {
+        return Ok(saved);
     }
+    client.models("", client.load("").await?).await.map_err(without_list)
 }
 
 /// The question as it is sent: the input's own settings, then the configured ones, then those of the list.
@@ -35,7 +35,11 @@ pub(crate) fn question(input: PromptInput, client: &Client, models: &[Model], co
     let model = named
         .map(|name| api.model_called(name))
         .or_else(|| newest(models).map(|model| model.id.clone()))
-        .ok_or_else(|| CliError::NoModel { provider: client.provider().name.clone(), unlisted: None })?;
+        .ok_or_else(|| CliError::NoModel {
+            provider: client.provider().name.clone(),
+            listed: models.iter().map(|model| clean(&model.id)).collect(),
+            unlisted: None,
+        })?;
     let limit = models.iter().find(|listed| listed.id == model).and_then(limit);
     let wanted = input.max_tokens.or(api.max_tokens).or(limit).unwrap_or(MAX_TOKENS);
     // The API refuses a larger value.
@@ -139,7 +143,7 @@ fn similar(model: &str, known: &[String]) -> Option<String> {
 fn without_list(error: Error) -> CliError {
     match error {
         Error::Api(ApiError::NoModelList { provider, refusal }) => {
-            CliError::NoModel { provider, unlisted: Some(refusal) }
+            CliError::NoModel { provider, listed: Vec::new(), unlisted: Some(refusal) }
         }
         other => other.into(),
     }
@@ -154,15 +158,11 @@ fn limit(model: &Model) -> Option<u32> {
     u32::try_from(model.max_tokens?).ok().filter(|limit| *limit > 0)
 }
 
-/// The latest model by its date; without dates the first, as the Messages API lists the newest first. Gateways list
-/// models for images and embeddings too, so Claude is preferred.
+/// The latest Claude model by its date; without dates the first, as the Messages API lists the newest first. Gateways
+/// list models for images and embeddings too, so no other model is a default.
 fn newest(models: &[Model]) -> Option<&Model> {
-    let is_claude = |model: &Model| model.id.contains("claude");
     // Dates in RFC 3339 and UTC sort as text. Of equals, the earlier in the list wins.
-    models
-        .iter()
-        .rev()
-        .max_by(|one, other| is_claude(one).cmp(&is_claude(other)).then_with(|| one.created_at.cmp(&other.created_at)))
+    models.iter().filter(|model| model.is_claude).rev().max_by(|one, other| one.created_at.cmp(&other.created_at))
 }
 
 #[cfg(test)]
@@ -172,7 +172,8 @@ mod tests {
     use super::*;
 
     fn model(id: &str, created_at: Option<&str>) -> Model {
-        serde_json::from_value(json!({ "id": id, "created_at": created_at })).unwrap()
+        let is_claude = !id.starts_with("embed");
+        serde_json::from_value(json!({ "id": id, "created_at": created_at, "is_claude": is_claude })).unwrap()
     }
 
     #[test]
@@ -183,6 +184,7 @@ mod tests {
         let dated = [model("old", Some("2025-01-01T00:00:00Z")), model("new", Some("2026-01-01T00:00:00Z"))];
         assert_eq!(id(&dated).as_deref(), Some("new"));
         let (embeds, claude) = (model("embed-9", Some("2027-01-01T00:00:00Z")), model("anthropic/claude-x", None));
+        assert_eq!(id(std::slice::from_ref(&embeds)), None);
         assert_eq!(id(&[embeds, claude]).as_deref(), Some("anthropic/claude-x"));
     }
 }

@@ -79,15 +79,17 @@ impl Job {
 pub(super) fn meaning(error: &Error) -> Meaning {
     match error {
         Error::Api(ApiError::AnswerCut { .. }) => Meaning::Cut,
-        Error::Api(ApiError::Refused(refusal)) => match refusal.reason() {
+        Error::Api(ApiError::Refused(refusal) | ApiError::CutByError(refusal)) => match refusal.reason() {
             RefusalReason::Billing | RefusalReason::SpendCap | RefusalReason::Unauthorized => Meaning::Fatal,
             RefusalReason::RateLimited => Meaning::Throttled,
             _ if refusal.is_worth_retrying() => Meaning::Overloaded,
+            _ if matches!(error, Error::Api(ApiError::CutByError(_))) => Meaning::Cut,
             _ => Meaning::Permanent,
         },
         Error::Api(
             ApiError::Declined { .. }
             | ApiError::ContextFull
+            | ApiError::EmptyAnswer { .. }
             | ApiError::TooLong { .. }
             | ApiError::InvalidResponse { .. },
         ) => Meaning::Permanent,
@@ -128,6 +130,8 @@ mod tests {
             (HttpError::Unreachable { host: text(), reason: text() }.into(), Meaning::Overloaded),
             (HttpError::NoConnection { host: text(), reason: text() }.into(), Meaning::Overloaded),
             (ApiError::AnswerCut { host: text(), reason: text() }.into(), Meaning::Cut),
+            (ApiError::CutByError(Box::default()).into(), Meaning::Cut),
+            (ApiError::EmptyAnswer { host: text(), thinking: true }.into(), Meaning::Permanent),
             (ApiError::Declined { description: text() }.into(), Meaning::Permanent),
             (ApiError::ContextFull.into(), Meaning::Permanent),
             (ApiError::TooLong { host: text(), limit: 64 }.into(), Meaning::Permanent),
