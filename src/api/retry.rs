@@ -16,7 +16,7 @@ use crate::time;
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Such a wait takes at most this part of the time for all tries, so that little of it is lost at the end.
-const PART: u32 = 8;
+const PART: u32 = 4;
 
 /// Longer than any process lives.
 const NO_DEADLINE: Duration = Duration::from_secs(100 * 366 * 86_400);
@@ -35,7 +35,7 @@ pub struct RetryPolicy {
     /// the connection is refused or has no route. The deadline applies, too.
     pub no_connection: Duration,
     /// The longest wait before the first retry if the service asks for none. It doubles with each retry, up to 20
-    /// seconds, or up to an eighth of the deadline (or of `no_connection`) if that is shorter. Each wait is a random
+    /// seconds, or up to a quarter of the deadline (or of `no_connection`) if that is shorter. Each wait is a random
     /// time between half of this and all of it.
     pub backoff: Duration,
     /// Called whenever the question waits for something else. Without it, only the wait before a retry is reported, to
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_an_eighth_of_the_time_and_vary_by_a_half() {
+    fn waits_double_up_to_a_quarter_of_the_time_and_vary_by_a_half() {
         let busy = refused(refusal(529));
         let lost = HttpError::NoConnection { host: String::new(), reason: String::new() }.into();
         let waits = |error: &ApiError, deadline, random| {
@@ -215,13 +215,13 @@ mod tests {
             let retries = (0..7).filter_map(|retried| policy.retry(error, retried, AGES, random));
             retries.map(|retry| retry.wait.as_millis()).collect::<Vec<_>>()
         };
-        assert_eq!(waits(&busy, 120, 0.0), [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
-        assert_eq!(waits(&busy, 120, 1.0), [250, 500, 1_000, 2_000, 4_000, 7_500, 7_500]);
+        assert_eq!(waits(&busy, 120, 0.0), [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000]);
+        assert_eq!(waits(&busy, 120, 1.0), [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000]);
         assert_eq!(waits(&busy, 3_600, 0.0), [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000]);
         assert_eq!(waits(&busy, 1, 0.0), [500; 7]);
-        assert_eq!(waits(&lost, 120, 0.0), [500, 1_000, 1_250, 1_250, 1_250, 1_250, 1_250]);
-        assert_eq!(waits(&lost, 4, 0.0), [500; 7]);
-        assert_eq!(wait(&busy, 99, AGES, 0.0), Some(15_000));
+        assert_eq!(waits(&lost, 120, 0.0), [500, 1_000, 2_000, 2_500, 2_500, 2_500, 2_500]);
+        assert_eq!(waits(&lost, 2, 0.0), [500; 7]);
+        assert_eq!(wait(&busy, 99, AGES, 0.0), Some(20_000));
         assert!((0.0..=1.0).contains(&random()));
     }
 

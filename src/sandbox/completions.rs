@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::script::{Answer, Piece};
-use super::settings::model_created;
-use super::{RecordedRequest, State, messages, models};
+use super::settings::{model_created, model_owner};
+use super::{RecordedRequest, State, messages};
 
 /// The members that the API accepts. It refuses others.
 const MEMBERS: &[&str] = &[
@@ -54,7 +54,7 @@ pub(super) fn models(state: &mut State, request: &RecordedRequest) -> Result<Ans
         return Err(invalid("the list takes no parameters", Value::Null));
     }
     state.counts.models += 1;
-    let model = |(age, id): (usize, &String)| json!({ "id": id, "object": "model", "created": model_created(age), "owned_by": models::owner(id) });
+    let model = |(age, id): (usize, &String)| json!({ "id": id, "object": "model", "created": model_created(age), "owned_by": model_owner(id) });
     let data: Vec<_> = state.settings.models.iter().enumerate().map(model).collect();
     Ok(super::json(200, &json!({ "object": "list", "data": data })).header("x-request-id", &request_id))
 }

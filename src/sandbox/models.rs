@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::messages::{admit, refusal};
 use super::request::only;
 use super::script::Answer;
-use super::settings::model_created;
+use super::settings::{model_created, model_owner};
 use super::{RecordedRequest, State, completions};
 use crate::time;
 
@@ -45,11 +45,6 @@ pub(super) fn list(state: &mut State, request: &RecordedRequest) -> Result<Answe
     Ok(super::json(200, &body).header("request-id", &request_id))
 }
 
-/// Who owns a model. The sandbox's own models play those of Anthropic.
-pub(super) fn owner(id: &str) -> &'static str {
-    if id.starts_with("sandbox-") { "anthropic" } else { "nexus" }
-}
-
 fn model(age: usize, id: &str) -> Value {
     let mut words: Vec<String> = id.split('-').map(String::from).collect();
     for word in &mut words {
@@ -61,7 +56,7 @@ fn model(age: usize, id: &str) -> Value {
         "type": "model",
         "id": id,
         "display_name": words.join(" "),
-        "owned_by": owner(id),
+        "owned_by": model_owner(id),
         "created_at": time::rfc3339(model_created(age)),
         "max_input_tokens": 200_000,
         "max_tokens": 4_096,

@@ -132,6 +132,11 @@ pub(super) fn model_created(index: usize) -> i64 {
     NEWEST - MONTH * i64::try_from(index).unwrap_or_default()
 }
 
+/// Who owns a model. The sandbox's own models play those of Anthropic.
+pub(super) fn model_owner(id: &str) -> &'static str {
+    if id.starts_with("sandbox-") { "anthropic" } else { "nexus" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nexus::error::{ApiError, SessionError};
+use nexus::key::Keystore;
 use nexus::sandbox::{Endpoint, Gate, Piece, Sandbox, Scripted, Settings};
-use nexus::{Client, Error, ErrorInfo as _, Folders, Message, Notice, ProgressEvent, Question, RetryPolicy, Session};
+use nexus::{
+    Client, Error, ErrorInfo as _, Folders, Message, Notice, ProgressEvent, Question, RetryPolicy, SealedSessions,
+    Session,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::failing_store::FailingStore;
 use crate::nexus::{block_on, lifetime, provider, sign_in};
 
 struct Setup {
@@ -122,55 +127,30 @@ fn a_code_is_not_sent_if_the_session_cannot_be_saved() {
 #[test]
 fn a_session_that_cannot_be_saved_is_revoked() {
     block_on(async {
-        let setup = setup(Settings::default()).await;
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-        let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
-            gate.arrived(1).await;
-            // The key is damaged after the check before the request.
-            fs::write(setup.home.path().join("key/session.key"), "nonsense").unwrap();
-            gate.open();
-        });
-        assert_eq!(signed_in.unwrap_err().code(), "store");
-        assert!(setup.sandbox.counts().revocations > 0);
+        let (_home, sandbox, store, client) = failing_setup(u32::MAX).await;
+        assert_eq!(sign_in(&client, "ada").await.unwrap_err().code(), "store");
+        assert!(store.commits() > 1 && sandbox.counts().revocations > 0);
     });
 }
 
 #[test]
-#[cfg(unix)]
 fn saving_a_session_is_retried() {
-    use std::os::unix::fs::PermissionsExt as _;
     block_on(async {
-        let home = tempfile::tempdir().unwrap();
-        let key = home.path().join("key/session.key");
-        let open_to_others = fs::Permissions::from_mode(0o644);
-        // Each attempt reads the key, and first reports that it was open to others: the notice counts attempts.
-        let (tries, kept) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(String::new())));
-        let met = {
-            let (tries, kept, key, open_to_others) = (tries.clone(), kept.clone(), key.clone(), open_to_others.clone());
-            move |notice: &Notice| {
-                let sentence = notice.to_string();
-                assert!(sentence.contains("session.key was open to other users"), "{sentence}");
-                let mut tries = tries.lock().unwrap();
-                *tries += 1;
-                let line = if *tries < 3 { "nonsense".to_owned() } else { kept.lock().unwrap().clone() };
-                fs::write(&key, line).unwrap();
-                fs::set_permissions(&key, open_to_others.clone()).unwrap();
-            }
-        };
-        let setup = setup_with(nexus::now, home, Settings::default(), met).await;
-        let gate = Gate::new();
-        setup.sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
-        let (signed_in, ()) = tokio::join!(setup.sign_in(), async {
-            gate.arrived(1).await;
-            *kept.lock().unwrap() = fs::read_to_string(&key).unwrap();
-            fs::set_permissions(&key, open_to_others).unwrap();
-            gate.open();
-        });
-        signed_in.unwrap();
-        assert_eq!((*tries.lock().unwrap(), setup.sandbox.counts().revocations), (3, 0));
-        assert_eq!(setup.client.load("ada").await.unwrap().generation, 1);
+        let (_home, sandbox, store, client) = failing_setup(2).await;
+        sign_in(&client, "ada").await.unwrap();
+        assert_eq!((store.commits(), sandbox.counts().revocations), (3, 0));
+        assert_eq!(client.load("ada").await.unwrap().generation, 1);
     });
+}
+
+/// A client whose store fails to save as many times as that.
+async fn failing_setup(failures: u32) -> (TempDir, Sandbox, Arc<FailingStore>, Client) {
+    let home = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(Settings::default()).await.unwrap();
+    let store = Arc::new(FailingStore::new(failures));
+    let sessions = SealedSessions::new(store.clone(), Keystore::new(home.path(), home.path()));
+    let client = Client::with_sessions(provider(&sandbox), sessions, nexus::now, Arc::new(|_| {}));
+    (home, sandbox, store, client)
 }
 
 #[test]

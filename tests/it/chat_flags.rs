@@ -53,7 +53,7 @@ fn thinking_is_asked_for_where_the_list_says_that_the_model_can() {
     let sandbox = sandbox(Settings::default());
     let adaptive = json!({ "thinking": { "supported": true, "types": { "adaptive": { "supported": true } } } });
     let listed = json!({ "data": [
-        { "id": "sandbox-large", "max_tokens": 9_000, "capabilities": adaptive },
+        { "id": "sandbox-large", "owned_by": "anthropic", "max_tokens": 9_000, "capabilities": adaptive },
         { "id": "sandbox-small", "max_tokens": 9_000, "capabilities": null },
     ] });
     sandbox.script(Endpoint::Models, [Scripted::json(200, &listed)]);
@@ -78,7 +78,7 @@ fn what_a_model_is_known_not_to_do_is_not_asked_of_it() {
     let no = || json!({ "supported": false });
     let effort = json!({ "supported": true, "low": { "supported": true }, "max": no() });
     let listed = json!({ "data": [
-        { "id": "sandbox-large", "capabilities": { "effort": effort, "pdf_input": { "supported": true } } },
+        { "id": "sandbox-large", "owned_by": "anthropic", "capabilities": { "effort": effort, "pdf_input": { "supported": true } } },
         { "id": "sandbox-small", "capabilities": {
             "effort": no(), "structured_outputs": no(), "image_input": no(), "pdf_input": no(),
         } },
@@ -120,8 +120,7 @@ fn what_a_model_is_known_not_to_do_is_not_asked_of_it() {
 #[test]
 fn no_more_is_asked_of_a_model_than_it_is_known_to_write() {
     let sandbox = sandbox(Settings::default());
-    let listed =
-        json!({ "data": [{ "id": "sandbox-large", "max_tokens": 500 }, { "id": "sandbox-small", "max_tokens": 0 }] });
+    let listed = json!({ "data": [{ "id": "sandbox-large", "owned_by": "anthropic", "max_tokens": 500 }, { "id": "sandbox-small", "max_tokens": 0 }] });
     sandbox.script(Endpoint::Models, [Scripted::json(200, &listed)]);
     let nexus = Nexus::at_with(&sandbox, "max_tokens = 8192");
     nexus.sign_in();

@@ -80,7 +80,7 @@ fn each_unusual_response_works_or_is_reported() {
             1,
             "",
             "error: [SERVER] answered 404: no Route matched with those values (request k1)\n  run `nexus models` to \
-             list the models; if that fails too, check `api_url`\n"
+             list the models; if that fails too, check `api_url`, or set `dialect = \"openai\"`\n"
                 .into(),
         ),
         (
@@ -206,7 +206,7 @@ fn an_invalid_token_challenge_is_a_401_with_any_status() {
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2), "{status}");
         sandbox.script(Endpoint::Messages, [challenge(status, dead), challenge(status, dead)]);
         assert_output!(nexus.run(&["chat", "x"]), 4, stdout: "", stderr: format!(
-            "error: the API rejected a fresh access token: [SERVER] answered {status}: Unauthorized\n  run `nexus oauth start`\n"));
+            "error: the API rejected a fresh access token: [SERVER] answered {status}: expired\n  run `nexus oauth start`\n"));
         assert_eq!((sandbox.refreshes(), sandbox.requests_to(Endpoint::Messages).len()), (2, 4), "nothing loops");
         sandbox.script(Endpoint::Models, [challenge(status, dead)]);
         nexus.run(&["models"]).ok();

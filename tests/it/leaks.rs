@@ -241,7 +241,7 @@ fn be_refused(journey: &mut Journey) {
     let echo = json!({ "error": { "type": "some_error", "message": format!("Bearer {token} is not liked") } });
     let refusal = Scripted::json(500, &echo).header("retry-after-ms", "1");
     journey.sandbox.script(Endpoint::Models, [refusal.clone(), refusal.clone(), refusal]);
-    journey.run(&["models"], 75);
+    journey.run(&["models", "--retries", "2"], 75);
     journey.run(&["chat", "--model", "none-of-this-name", "x"], 1);
 }
 

@@ -26,6 +26,8 @@ mod conversation;
 mod demo;
 /// A limit on the size of files (Linux).
 mod disk;
+/// A store whose first commits fail.
+mod failing_store;
 /// Responses of gateways that differ from the Messages API.
 mod gateways;
 /// `nexus history`.

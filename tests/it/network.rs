@@ -353,7 +353,7 @@ fn a_refused_connection_is_temporary() {
         }
     };
     assert_output!(nexus.run(&["chat", "x", "--retries", "0"]), 75, stdout: "", stderr: &*refused);
-    let output = nexus.run(&["models"]);
+    let output = nexus.run(&["models", "--retries", "2"]);
     assert!(output.code == Some(75) && output.stderr.ends_with(&refused), "{output}");
     assert_eq!(output.stderr.matches("; retrying in ").count(), 2, "{output}");
     let output = nexus.run(&["chat", "x", "--json", "--retries", "0"]);

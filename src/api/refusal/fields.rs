@@ -189,7 +189,7 @@ mod tests {
             ("stream_options: Extra inputs are not permitted", &["stream_options"]),
             ("thinking.adaptive.display: Extra inputs are not permitted", &["thinking.adaptive.display", "thinking"]),
             ("unknown field `stream_options`, expected one of `model`", &["stream_options", "model"]),
-            ("Unsupported value: 'messages[0].role' is bad", &["messages.0.role"]),
+            ("Unsupported value: 'messages[0].role' is bad", &["value", "messages.0.role"]),
             ("[{'type': 'extra_forbidden', 'loc': ('body', 'a')}]", &["type", "extra_forbidden", "loc", "a"]),
             ("#: extraneous key [stream_options] is not permitted", &["stream_options"]),
             ("Unknown name \"a\": Cannot find field.", &["a"]),

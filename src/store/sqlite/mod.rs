@@ -183,6 +183,16 @@ impl SqliteStore {
         let this = self.clone();
         Box::pin(off_thread(move || work(&this)))
     }
+
+    /// Reserves disk space for another copy of the database, in a file with this name.
+    fn reserve(&self, name: &str) -> Result<DiskReservation> {
+        let path = self.database.path().with_file_name(format!("{name}.room"));
+        let size = self.database.path().metadata().map_or(0, |found| found.len());
+        let folder = path.parent().map_or(Ok(()), |folder| self.privacy.folder(folder));
+        folder
+            .and_then(|()| DiskReservation::take(path.clone(), size, &self.privacy))
+            .map_err(|error: io::Error| self.database.io_error_at(&path, error))
+    }
 }
 
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -302,6 +312,8 @@ impl SessionStore for SqliteStore {
                 return Ok(true);
             }
             this.seal_anew()?;
+            // If there is no room for the new values, say so before anything is written.
+            drop(this.reserve("all")?);
             let now = (this.clock)();
             this.database.write(|transaction| replace::all(transaction, now, &mut replace))
         })
@@ -330,13 +342,7 @@ struct Locked {
 
 impl Locked {
     fn reserve(&self) -> Result<()> {
-        let database = &self.store.database;
-        let path = database.path().with_file_name(format!("{}.room", lock::name(&self.key)));
-        let size = database.path().metadata().map_or(0, |found| found.len());
-        let folder = path.parent().map_or(Ok(()), |folder| self.store.privacy.folder(folder));
-        let reservation = folder
-            .and_then(|()| DiskReservation::take(path.clone(), size, &self.store.privacy))
-            .map_err(|error: io::Error| database.io_error_at(&path, error))?;
+        let reservation = self.store.reserve(&lock::name(&self.key))?;
         *self.reservation.lock().unwrap_or_else(PoisonError::into_inner) = Some(reservation);
         Ok(())
     }
