@@ -127,7 +127,8 @@ impl PreparedSignIn {
     /// # Errors
     /// The session could not be saved. Its tokens are then revoked if possible.
     pub(super) async fn finish(self, response: TokenResponse, requested_at: i64) -> Result<Session> {
-        let Self { client, binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
+        let Self { client, mut binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
+        binding.client_auth = response.client_auth.unwrap_or(binding.client_auth);
         let (provider, refresher) = (client.provider(), &client.refresher);
         let clocks = Notice::of_clocks(response.dated, (client.clock)(), &provider::host(&binding.token_url));
         let scopes = &provider.scopes;

@@ -218,7 +218,8 @@ impl AuthorizationRequest {
     }
 
     /// Exchanges the code for tokens (RFC 6749, section 4.1.3; RFC 7636, section 4.5). The code is used up even if this
-    /// fails.
+    /// fails. A client with [`ClientAuth::Basic`](crate::ClientAuth::Basic) that the server refuses is tried once more
+    /// with [`ClientAuth::BasicRaw`](crate::ClientAuth::BasicRaw), if that differs.
     ///
     /// # Errors
     /// The server refused the code or could not be reached.
@@ -244,7 +245,14 @@ impl AuthorizationRequest {
         if provider.code.with_state {
             fields.push(("state", &*self.state));
         }
-        let response = endpoint.request(http, fields, &provider.code).await;
+        let mut response = endpoint.request(http, fields.clone(), &provider.code).await;
+        if let Err(error) = &response
+            && error.is_client_refused()
+            && let Some(endpoint) = endpoint.with_raw_basic()
+        {
+            response = endpoint.request(http, fields, &provider.code).await;
+            response = response.map(|response| TokenResponse { client_auth: Some(endpoint.auth), ..response });
+        }
         response.map_err(|error| SignInError::of_token_request(error, provider, &endpoint, &self.redirect_uri))
     }
 }

@@ -8,6 +8,7 @@ mod error;
 pub mod page;
 pub mod pkce;
 mod redirect_listener;
+mod refusal;
 mod revocation;
 mod token;
 mod token_error;

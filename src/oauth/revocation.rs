@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::token::{Endpoint, refusal};
+use super::refusal::refusal;
+use super::token::Endpoint;
 use super::token_error::TokenError;
 use crate::http::Http;
 use crate::provider::RequestStyle;

@@ -39,8 +39,10 @@ pub(crate) enum TokenError {
     Refused {
         /// The HTTP status.
         status: u16,
-        /// The `error` code. Empty if none could be read.
+        /// The `error` code, or what stands for it in another format. Empty if none could be read.
         error: String,
+        /// Whether the code is the member `error` (RFC 6749, section 5.2) or the type in an error of the Messages API.
+        standard: bool,
         /// The cleaned `error_description`. Empty if there is none.
         description: String,
         /// How long the server asks to wait.
@@ -70,9 +72,15 @@ impl TokenError {
     }
 
     /// Whether the grant is invalid, which ends a session (RFC 6749, section 5.2). Some servers send it with a 401.
-    /// With any other status, it may come from a proxy or a failing server.
+    /// With any other status or in another format, it may come from a proxy or a failing server.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { status: 400 | 401, error, .. } if error == "invalid_grant")
+        matches!(self, Self::Refused { status: 400 | 401, error, standard: true, .. } if error == "invalid_grant")
+    }
+
+    /// Whether the client was refused. Its authentication comes before the grant (RFC 6749, section 3.2.1), so the
+    /// grant is not used up. Some servers send `unauthorized_client`, or a 403.
+    pub(super) fn is_client_refused(&self) -> bool {
+        matches!(self, Self::Refused { status: 400 | 401 | 403, error, .. } if is_client_error(error))
     }
 
     pub(super) fn names_an_error(&self) -> bool {
@@ -83,10 +91,11 @@ impl TokenError {
         match self {
             Self::NotSent(_) => false,
             Self::Unreachable(_) | Self::InvalidResponse(_) | Self::TimedOut(_) | Self::ResponseLost { .. } => true,
-            // Error codes of the authorization endpoint (RFC 6749, section 4.1.2.1) that some servers use here, too.
+            // Error codes of the authorization endpoint (RFC 6749, section 4.1.2.1) and of the device flow (RFC 8628,
+            // section 3.5) that some servers use here, too.
             Self::Refused { status, error, .. } => {
-                let passing = matches!(&**error, "temporarily_unavailable" | "server_error");
-                passing || matches!(status, 408 | 409 | 429 | 500..)
+                let passing = matches!(&**error, "temporarily_unavailable" | "server_error" | "slow_down");
+                passing || matches!(status, 408 | 409 | 425 | 429 | 500..)
             }
         }
     }
@@ -147,7 +156,8 @@ mod tests {
     #[test]
     fn the_message_says_what_happened() {
         let description = "no".into();
-        let refused = TokenError::Refused { status: 404, error: String::new(), description, retry_after: None };
+        let refused =
+            TokenError::Refused { status: 404, error: String::new(), standard: false, description, retry_after: None };
         for (error, message, temporary) in [
             (TokenError::TimedOut(Duration::from_secs(30)), "did not answer within 30 seconds", true),
             (TokenError::Unreachable("refused".into()), "could not be reached (refused)", true),

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use crate::provider::ClientAuth;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::time;
 
@@ -37,6 +38,8 @@ pub struct TokenResponse {
     pub metadata: Map<String, Value>,
     /// The `Date` of the response, in Unix seconds.
     pub dated: Option<i64>,
+    /// How the client authenticated, if the server did not accept the configured method.
+    pub client_auth: Option<ClientAuth>,
 }
 
 impl TokenResponse {
@@ -64,9 +67,8 @@ impl TokenResponse {
         if !token_type.eq_ignore_ascii_case("bearer") {
             return Err("a `token_type` other than Bearer".into());
         }
-        let scopes = text("scope").filter(|scopes| scopes.len() <= LONGEST_SCOPES);
-        let scopes = scopes.map(|scopes| scopes.split_whitespace().map(String::from).collect());
         let id_token = text("id_token");
+        let scopes = fields.remove("scope").and_then(|value| scopes(&value));
         let lifetime = match fields.remove("expires_in").and_then(|value| lifetime(&value)) {
             Some(seconds) => Some(seconds),
             None => life_until(&fields, dated),
@@ -85,6 +87,7 @@ impl TokenResponse {
             scopes,
             metadata: fields,
             dated,
+            client_auth: None,
         })
     }
 }
@@ -109,6 +112,17 @@ pub(crate) fn merge_metadata(mut known: Map<String, Value>, received: Map<String
 /// The size of a member of an object, in bytes of JSON.
 fn json_size(name: &str, value: &Value) -> usize {
     Value::from(name).to_string().len() + value.to_string().len() + ":,".len()
+}
+
+/// Reads `scope`. RFC 6749 (section 3.3) says words separated by spaces; some servers send a JSON list of them.
+fn scopes(scope: &Value) -> Option<Vec<String>> {
+    let texts: Vec<&str> = match scope {
+        Value::String(text) => vec![text],
+        Value::Array(list) => list.iter().map(Value::as_str).collect::<Option<_>>()?,
+        _ => return None,
+    };
+    let fits = texts.iter().map(|text| text.len()).sum::<usize>() <= LONGEST_SCOPES;
+    fits.then(|| texts.iter().flat_map(|text| text.split_whitespace()).map(String::from).collect())
 }
 
 /// Reads `expires_in`. RFC 6749 says a number; servers also send numeric strings, fractions and other values. A
@@ -279,6 +293,28 @@ mod tests {
         assert_eq!(account(&response.metadata), Some("ada@example.com"));
         let metadata = Value::Object(response.metadata).to_string();
         assert_eq!(metadata, r#"{"id":{"email":"ada@example.com"},"organization":{"name":"Analytical"}}"#);
+    }
+
+    #[test]
+    fn scopes_are_words_or_a_list() {
+        for (scope, expected) in [
+            (r#""one two""#, Some(&["one", "two"][..])),
+            (r#"["one","two"]"#, Some(&["one", "two"])),
+            (r#"["one two"]"#, Some(&["one", "two"])),
+            (r#""one,two""#, Some(&["one,two"])),
+            (r#""""#, Some(&[])),
+            ("[]", Some(&[])),
+            ("null", None),
+            ("7", None),
+            ("[7]", None),
+        ] {
+            let body = format!(r#"{{"access_token":"a","scope":{scope}}}"#);
+            let read = TokenResponse::parse(body.as_bytes(), None).unwrap().scopes;
+            assert_eq!(read.as_ref().map(Vec::len), expected.map(<[_]>::len), "{scope}");
+            assert!(read.into_iter().flatten().eq(expected.into_iter().flatten().copied()), "{scope}");
+        }
+        let long = format!(r#"{{"access_token":"a","scope":{:?}}}"#, vec!["xy"; LONGEST_SCOPES]);
+        assert_eq!(TokenResponse::parse(long.as_bytes(), None).unwrap().scopes, None);
     }
 
     #[test]

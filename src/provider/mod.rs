@@ -68,25 +68,29 @@ pub struct OAuthClient {
 pub enum ClientAuth {
     /// It does not: a public client sends only its `client_id` in the body.
     None,
-    /// Form-encoded id and secret in an HTTP Basic header.
+    /// Form-encoded id and secret in an HTTP Basic header, and the id in the body.
     Basic,
+    /// Id and secret in an HTTP Basic header as they are, and the id in the body, for servers that do not form-decode
+    /// the header.
+    BasicRaw,
     /// Id and secret in the body.
     Post,
 }
 
 impl ClientAuth {
-    /// The name in the configuration and the store: `none`, `basic` or `post`.
+    /// The name in the configuration and the store: `none`, `basic`, `basic_raw` or `post`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic => "basic",
+            Self::BasicRaw => "basic_raw",
             Self::Post => "post",
         }
     }
 
     /// The inverse of [`as_str`](Self::as_str).
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::None, Self::Basic, Self::Post].into_iter().find(|auth| auth.as_str() == word)
+        [Self::None, Self::Basic, Self::BasicRaw, Self::Post].into_iter().find(|auth| auth.as_str() == word)
     }
 }
 

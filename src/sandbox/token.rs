@@ -127,12 +127,14 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
 
 /// Client authentication (RFC 6749, section 2.3), with the configured method only.
 fn authenticate(settings: &Settings, request: &RecordedRequest, fields: &Fields) -> Result<(), Answer> {
-    let header = request.header("authorization").map(basic);
+    let raw = settings.client_auth == ClientAuth::BasicRaw;
+    let header = request.header("authorization").map(|header| basic(header, raw));
     let (id, secret) = (one(fields, "client_id")?, one(fields, "client_secret")?);
     let way = match (&header, secret) {
         (Some(_), Some(_)) => {
             return Err(refusal(400, "invalid_request", "the client uses two authentication methods"));
         }
+        (Some(_), None) if raw => ClientAuth::BasicRaw,
         (Some(_), None) => ClientAuth::Basic,
         (None, Some(_)) => ClientAuth::Post,
         (None, None) => ClientAuth::None,
@@ -152,14 +154,17 @@ fn authenticate(settings: &Settings, request: &RecordedRequest, fields: &Fields)
     if known { Ok(()) } else { Err(invalid_client("unknown client or wrong secret")) }
 }
 
-/// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1).
-fn basic(header: &str) -> Option<(String, String)> {
+/// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1) unless they are `raw`.
+fn basic(header: &str, raw: bool) -> Option<(String, String)> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (user, password) = pair.split_once(':')?;
+    if raw {
+        return Some((user.to_owned(), password.to_owned()));
+    }
     let decoded = |text: &str| {
         let pair = format!("x={text}");
         let value = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());

@@ -298,7 +298,7 @@ fn end(journey: &mut Journey) {
     journey.run(&["oauth", "logout"], 0);
 }
 
-const CLIENTS: [ClientAuth; 3] = [ClientAuth::None, ClientAuth::Basic, ClientAuth::Post];
+const CLIENTS: [ClientAuth; 4] = [ClientAuth::None, ClientAuth::Basic, ClientAuth::BasicRaw, ClientAuth::Post];
 
 #[test]
 fn no_client_leaks_a_secret() {

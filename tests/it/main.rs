@@ -16,6 +16,8 @@ mod chat;
 mod chat_flags;
 /// `nexus chat` in scripts: JSON, retries, stdin and signals.
 mod chat_script;
+/// HTTP Basic at the token endpoint.
+mod client_auth;
 /// When a token is refreshed, and wrong clocks.
 mod clocks;
 /// The completion scripts.

@@ -47,6 +47,10 @@ impl Section {
             let why = format!("is {}, but there is no client secret", auth.as_str());
             return Err(source.invalid("client_auth", &why, "add `client_secret` or `client_secret_file`"));
         }
+        if auth == ClientAuth::BasicRaw && id.contains(':') {
+            let why = "is basic_raw, which cannot carry a `client_id` with a colon";
+            return Err(source.invalid("client_auth", why, "set `client_auth` to \"basic\" or \"post\""));
+        }
         provider.client = Some(OAuthClient { id, secret, auth });
         Ok(provider)
     }
@@ -59,7 +63,7 @@ impl Section {
             let why = "contains `scope`, which belongs in `scopes`";
             return Err(source.invalid("authorize_params", why, "move it to `scopes`"));
         }
-        if auth != ClientAuth::Basic {
+        if !matches!(auth, ClientAuth::Basic | ClientAuth::BasicRaw) {
             return Ok(());
         }
         for (key, style) in [("code_headers", &provider.code), ("refresh_headers", &provider.refresh)] {

@@ -152,11 +152,13 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         kind: Choice(&[
             ("none", |section| section.client_auth = Some(ClientAuth::None)),
             ("basic", |section| section.client_auth = Some(ClientAuth::Basic)),
+            ("basic_raw", |section| section.client_auth = Some(ClientAuth::BasicRaw)),
             ("post", |section| section.client_auth = Some(ClientAuth::Post)),
         ]),
         default: "\"basic\" with a secret, else \"none\"",
         help: "How the client authenticates at the token endpoint: \"basic\" sends the secret in the Authorization \
-               header, \"post\" in the body (RFC 6749, section 2.3.1).",
+               header, \"post\" in the body (RFC 6749, section 2.3.1). \"basic_raw\" is \"basic\" without the form \
+               encoding, for servers that do not decode it; a sign-in finds that out by itself.",
     },
     Key {
         name: "redirect_uri",

@@ -5,7 +5,7 @@ use serde_json::Map;
 use tempfile::TempDir;
 
 use super::*;
-use crate::oauth::TokenResponse;
+use crate::oauth::{TokenFailure, TokenResponse};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::session::key::Keystore;
 use crate::session::stored::tests::session;
@@ -40,6 +40,7 @@ fn tokens(name: &str) -> TokenResponse {
         scopes: None,
         metadata: Map::new(),
         dated: None,
+        client_auth: None,
     }
 }
 

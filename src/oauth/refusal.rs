@@ -1,0 +1,184 @@
+//! Reads what a token or revocation endpoint says when it refuses.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::token_error::TokenError;
+use crate::clean::clean;
+use crate::redact::Redactor;
+
+/// Where an error code stands, as JSON pointers (RFC 6901): RFC 6749 and the Messages API, then the formats of others.
+const CODES: [&str; 15] = [
+    "/error",
+    "/error/type",
+    "/error/code",
+    "/error/status",
+    "/errors/0/code",
+    "/errors/0/type",
+    "/error_code",
+    "/errorCode",
+    "/errcode",
+    "/err_code",
+    "/fault/detail/errorcode",
+    "/detail/error",
+    "/detail/code",
+    "/__type",
+    "/code",
+];
+
+/// How many of [`CODES`] are [standard](TokenError::Refused).
+const STANDARD: usize = 2;
+
+/// How many of [`CODES`] name an error even in a successful response, where a mere `code` may be one of success.
+const IN_SUCCESS: usize = 10;
+
+/// Where a description stands.
+const DESCRIPTIONS: [&str; 21] = [
+    "/error_description",
+    "/error/message",
+    "/error/description",
+    "/error/error_description",
+    "/errors/0/message",
+    "/errors/0/detail",
+    "/errors/0/description",
+    "/errors/0",
+    "/message",
+    "/error_message",
+    "/error_msg",
+    "/errorMessage",
+    "/errorSummary",
+    "/errmsg",
+    "/fault/faultstring",
+    "/detail/error_description",
+    "/detail/message",
+    "/detail/0/msg",
+    "/detail",
+    "/description",
+    "/msg",
+];
+
+/// The longest plain text that is a description, in bytes. A longer one is a page.
+const LONGEST_TEXT: usize = 200;
+
+/// Reads a refusal: an error of RFC 6749 (section 5.2), one of the Messages API
+/// (`{"type":"error","error":{"type":"...","message":"..."}}`), one in another server's own format, or a line of text.
+/// Credentials are redacted.
+pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], redactor: &Redactor) -> TokenError {
+    // Redact before shortening, which could leave a part of a secret.
+    let words = |text: &str| clean(&redactor.redact(text));
+    let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| line(body).into());
+    let places = if status < 300 { &CODES[..IN_SUCCESS] } else { &CODES[..] };
+    let found = places.iter().enumerate().find_map(|(at, place)| Some((at, code(body.pointer(place)?, status)?)));
+    let (standard, error) = found.map(|(at, error)| (at < STANDARD, error)).unwrap_or_default();
+    let text = |place: &&str| body.pointer(place).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let description = body.as_str().or_else(|| DESCRIPTIONS.iter().find_map(text)).unwrap_or_default();
+    // An error code is not redacted: a one-letter secret would change `invalid_grant`.
+    let error = match error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+        true if !redactor.contains(&error) => clean(&error),
+        _ => words(&error),
+    };
+    TokenError::Refused { status, error, standard, description: words(description), retry_after }
+}
+
+/// An error code: a text, or a number other than 0 and the HTTP status.
+fn code(value: &Value, status: u16) -> Option<String> {
+    match value {
+        Value::String(code) if !code.is_empty() => Some(code.clone()),
+        Value::Number(code) if ![0, status.into()].map(Some).contains(&code.as_u64()) => Some(code.to_string()),
+        _ => None,
+    }
+}
+
+/// A body that is one line of plain text. Empty if it is anything else, such as HTML.
+fn line(body: &[u8]) -> &str {
+    let text = str::from_utf8(body).unwrap_or_default().trim();
+    let is_line = text.len() <= LONGEST_TEXT && !text.contains('\n') && !text.starts_with(['<', '{', '[']);
+    if is_line { text } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_read_in_every_format() {
+        for (body, error, standard, description) in [
+            (
+                r#"{"error":"invalid_grant","error_description":"Token \u001b[1m gone"}"#,
+                "invalid_grant",
+                true,
+                "Token [1m gone",
+            ),
+            (r#"{"error":"invalid_grant"}"#, "invalid_grant", true, ""),
+            (r#"{"error":"invalid_grant","message":"used"}"#, "invalid_grant", true, "used"),
+            (
+                r#"{"type":"error","error":{"type":"not_found_error","message":"no token"}}"#,
+                "not_found_error",
+                true,
+                "no token",
+            ),
+            (r#"{"error":{"type":"invalid_grant","message":"used"}}"#, "invalid_grant", true, "used"),
+            (r#"{"error":{"code":"invalid_grant","message":"used"}}"#, "invalid_grant", false, "used"),
+            (
+                r#"{"error":{"code":400,"message":"Expired","status":"UNAUTHENTICATED"}}"#,
+                "UNAUTHENTICATED",
+                false,
+                "Expired",
+            ),
+            (r#"{"errorCode":"E0000011","errorSummary":"Invalid token"}"#, "E0000011", false, "Invalid token"),
+            (r#"{"errors":[{"code":"expired","message":"Sign in"}]}"#, "expired", false, "Sign in"),
+            (r#"{"errors":["no such token"]}"#, "", false, "no such token"),
+            (r#"{"code":"invalid_grant","msg":"gone"}"#, "invalid_grant", false, "gone"),
+            (r#"{"errcode":40029,"errmsg":"invalid code"}"#, "40029", false, "invalid code"),
+            (r#"{"__type":"NotAuthorizedException","message":"Revoked"}"#, "NotAuthorizedException", false, "Revoked"),
+            (
+                r#"{"fault":{"faultstring":"Expired","detail":{"errorcode":"oauth.expired"}}}"#,
+                "oauth.expired",
+                false,
+                "Expired",
+            ),
+            (r#"{"detail":{"error":"invalid_grant","error_description":"gone"}}"#, "invalid_grant", false, "gone"),
+            (r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, "", false, "field required"),
+            (r#"{"detail":"Session not found"}"#, "", false, "Session not found"),
+            (r#"{"error":"","code":0,"message":"no"}"#, "", false, "no"),
+            (r#""no such session""#, "", false, "no such session"),
+            ("no such session\r\n", "", false, "no such session"),
+            ("two\nlines", "", false, ""),
+            ("{\"error\":\"invalid_grant\"", "", false, ""),
+            ("<html>", "", false, ""),
+            ("\u{fffd}", "", false, "\u{fffd}"),
+            ("", "", false, ""),
+            ("[]", "", false, ""),
+        ] {
+            let (error, description) = (error.into(), description.into());
+            let expected = TokenError::Refused { status: 400, error, standard, description, retry_after: None };
+            assert_eq!(refusal(400, None, body.as_bytes(), &Redactor::default()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_redacted_and_codes_kept() {
+        let body = br#"{"error":"invalid_grant","error_description":"no such token r-1 of s-2"}"#;
+        let expected = "answered 400: invalid_grant: no such token (secret) of (secret)";
+        assert_eq!(
+            refusal(400, None, body, &Redactor::new(["r-1"].into_iter()).with_client("c", Some("s-2"))).to_string(),
+            expected
+        );
+        let short = refusal(400, None, body, &Redactor::new(["a", "grant"].into_iter()));
+        assert!(short.is_final(), "a secret of one letter tears no code apart: {short:?}");
+    }
+
+    #[test]
+    fn only_an_error_is_a_refusal_in_a_successful_response() {
+        for (body, refused) in [
+            (r#"{"error":"bad_refresh_token"}"#, true),
+            (r#"{"errcode":40029}"#, true),
+            (r#"{"code":"ok","message":"fine"}"#, false),
+            (r#"{"errcode":0}"#, false),
+        ] {
+            let read = refusal(200, None, body.as_bytes(), &Redactor::default());
+            assert_eq!(read.names_an_error(), refused, "{body}");
+        }
+    }
+}
