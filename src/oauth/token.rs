@@ -55,7 +55,7 @@ impl Endpoint<'_> {
     /// This endpoint with the id and secret not form-encoded in HTTP Basic, as many servers expect. `None` if that is
     /// the same, or if a colon in the id would move the boundary.
     pub(super) fn with_raw_basic(self) -> Option<Self> {
-        let [encoded, raw] = redact::basic_pairs(self.client_id, self.secret.map_or("", ClientSecret::expose));
+        let [encoded, raw] = redact::basic_pairs(self.client_id, self.secret_text());
         let differs = self.auth == ClientAuth::Basic && encoded != raw && !self.client_id.contains(':');
         differs.then_some(Self { auth: ClientAuth::BasicRaw, ..self })
     }
@@ -130,6 +130,11 @@ impl Endpoint<'_> {
         tokio::time::timeout(limit, answered).await.unwrap_or(Err(TokenError::TimedOut(limit)))
     }
 
+    /// The client's secret. Empty if it has none.
+    fn secret_text(&self) -> &str {
+        self.secret.map(ClientSecret::expose).unwrap_or_default()
+    }
+
     async fn post(
         &self,
         http: &Http,
@@ -137,7 +142,7 @@ impl Endpoint<'_> {
         style: &RequestStyle,
     ) -> Result<Response, TokenError> {
         let unsent = |why: &str| TokenError::Unreachable(why.to_owned());
-        let secret = self.secret.map(ClientSecret::expose).unwrap_or_default();
+        let secret = self.secret_text();
         match self.auth {
             // With Basic too: some servers look the client up by the body.
             ClientAuth::None | ClientAuth::Basic | ClientAuth::BasicRaw => fields.push(("client_id", self.client_id)),
