@@ -213,9 +213,9 @@ fn a_missing_or_wrong_key_has_a_hint() {
     fs::remove_file(&path).unwrap();
     let missing = "error: [HOME]/key/session.key: the key to the stored session is missing\n  restore the key file, or \
                    run `nexus oauth start` to sign in again\n";
-    assert_output!(status(&nexus), 1, stdout: "", stderr: missing);
-    assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: missing);
-    assert_output!(nexus.run(&to("passphrase")), 1, stdout: "", stderr: missing);
+    assert_output!(status(&nexus), 4, stdout: "", stderr: missing);
+    assert_output!(nexus.run(SHOW), 4, stdout: "", stderr: missing);
+    assert_output!(nexus.run(&to("passphrase")), 4, stdout: "", stderr: missing);
     assert!(!path.exists(), "no new key hides that the old one is missing");
 
     nexus.write(KEY, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0o600);

@@ -156,6 +156,8 @@ impl ErrorInfo for KeyError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Mismatch { .. } | Self::NoPassphrase => ErrorClass::Configuration,
+            // A sign-in creates a new key.
+            Self::Missing { .. } => ErrorClass::SignIn,
             _ => ErrorClass::Permanent,
         }
     }

@@ -186,7 +186,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         READ,
         |home| aside(&home.join(KEY)),
         "error: [HOME]/key/session.key: the key to the stored session is missing\n  restore the key file, or run `nexus oauth start` to sign in again",
-        1,
+        4,
     ),
     row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is not a nexus key\n", 1),
     row("a key that is a link", READ, |home| linked(&home.join(KEY)), LINK, 1),
