@@ -227,7 +227,10 @@ impl Refresher {
             let error = match self.source.next_token(&current).await {
                 Ok(token) => {
                     let spent = current.session.generation;
-                    let renewed = current.renewed(token, issued_at);
+                    let renewed = match freshness {
+                        Freshness::AtLeast(_) => current.renewed_for_longer(token, issued_at),
+                        _ => current.renewed(token, issued_at),
+                    };
                     if let Err(error) = self.save(locked, spent, &renewed).await {
                         // This process can still use it.
                         (self.notice)(&Notice::NotSaved { error });

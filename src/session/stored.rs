@@ -1,5 +1,6 @@
 //! A session: the tokens of a sign-in.
 
+use std::mem;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -211,6 +212,20 @@ impl StoredSession {
             ..session
         };
         Self { id, session, refresh_token, client_secret }
+    }
+
+    /// [`renewed`](Self::renewed), but with the present access token if that lives longer than the new one.
+    pub fn renewed_for_longer(mut self, mut response: TokenResponse, mut issued_at: i64) -> Self {
+        let session = &mut self.session;
+        let ends_sooner = |life: i64| session.expires_at.is_none_or(|at| at > issued_at.saturating_add(life));
+        if session.is_valid(session.now()) && response.lifetime.is_some_and(ends_sooner) {
+            mem::swap(&mut response.access_token, &mut session.access_token);
+            mem::swap(&mut response.token_type, &mut session.token_type);
+            issued_at = session.issued_at;
+            response.lifetime = session.expires_at.map(|at| at.saturating_sub(issued_at));
+            response.scopes = None;
+        }
+        self.renewed(response, issued_at)
     }
 }
 

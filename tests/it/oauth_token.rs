@@ -4,6 +4,7 @@ use nexus::sandbox::{Answer, Endpoint, Sandbox, Scripted, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, lifetime, newest};
+use crate::stored::Stored;
 
 #[test]
 fn a_fresh_token_is_printed_without_a_request() {
@@ -15,17 +16,40 @@ fn a_fresh_token_is_printed_without_a_request() {
 
 #[test]
 fn a_token_below_its_minimum_is_refreshed_once() {
-    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(300)));
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(300));
+    sandbox.change(|settings| settings.token_lifetime = Some(json!(360)));
     let output = nexus.run(&["oauth", "token", "--min-ttl", "2h"]);
     assert_output!(
         output, 0,
         stdout: format!("{}\n", newest(&sandbox, "access")),
-        stderr: "note: the token expires in 5 minutes; the server issues no longer-lived token\n",
+        stderr: "note: the token expires in 6 minutes; the server issues no longer-lived token\n",
     );
     assert_eq!(sandbox.refreshes(), 1);
     nexus.run(&["oauth", "token"]).ok();
-    assert_eq!(sandbox.refreshes(), 1, "half of 300 s is left, which is enough");
+    assert_eq!(sandbox.refreshes(), 1, "half of 360 s is left, which is enough");
+}
+
+#[test]
+fn a_token_is_not_replaced_by_one_that_lives_shorter() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(864_000));
+    let first = newest(&sandbox, "access");
+    sandbox.change(|settings| {
+        settings.token_lifetime = Some(json!(3_600));
+        settings.token_extra.insert("scope".into(), "model.read".into());
+    });
+    Stored::open(nexus.home()).pass(60);
+    for refreshes in [1, 2] {
+        let output = nexus.run(&["oauth", "token", "--min-ttl", "240h"]);
+        let note = "note: the token expires in 10 days; the server issues no longer-lived token\n";
+        assert_output!(output, 0, stdout: format!("{first}\n"), stderr: note);
+        assert_eq!(sandbox.refreshes(), refreshes, "the rotated refresh token is kept");
+    }
+    let object = nexus.run(&["oauth", "status", "--json"]).json();
+    assert_eq!(object["scopes"], json!(["model.request", "model.read"]), "those of the kept token");
+    assert!(object["expires_in"].as_i64().unwrap() > 863_000, "{object}");
+    // A token that has expired is replaced by any.
+    Stored::open(nexus.home()).pass(864_000);
+    assert_eq!(nexus.run(&["oauth", "token", "--min-ttl", "240h"]).ok(), format!("{}\n", newest(&sandbox, "access")));
 }
 
 #[test]
