@@ -128,9 +128,9 @@ pub mod error {
     #[doc(inline)]
     pub use crate::provider::ProviderError;
     #[doc(inline)]
-    pub use crate::session::SessionError;
-    #[doc(inline)]
     pub use crate::session::key::KeyError;
+    #[doc(inline)]
+    pub use crate::session::{SessionError, UnusableResponse};
 }
 
 /// The key that seals the sessions: in a file, wrapped with a passphrase, or in the operating system's keyring.

@@ -99,7 +99,7 @@ impl Client {
     pub async fn refresh(&self, owner: &str) -> Result<Session> {
         // Not `get_valid`: it would refresh an expired token, and that one would be refreshed again.
         let loaded = self.load(owner).await?;
-        self.ensure_fresh(owner, Freshness::NotGeneration(loaded.generation), loaded).await
+        self.ensure_fresh(owner, Freshness::Requested(loaded.generation), loaded).await
     }
 
     /// The stored session. Does not use the network.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failed_refresh::UnusableResponse;
 use super::key::KeyError;
 use super::seal::SealError;
 use crate::error_info::{ErrorClass, ErrorInfo, detail};
@@ -27,7 +28,10 @@ pub enum SessionError {
         others: Vec<String>,
     },
     /// The authorization server ended the session: it no longer accepts the refresh token.
-    #[error("the session with {provider} was ended by the server at {}{}", time::rfc3339(*at), interrupted(*cut_off))]
+    #[error(
+        "the session with {provider} was ended by the server at {}{}",
+        time::rfc3339(*at), lost_token(*cut_off, unusable.as_ref())
+    )]
     Ended {
         /// The provider's name.
         provider: String,
@@ -36,6 +40,8 @@ pub enum SessionError {
         /// When an earlier refresh was sent whose response was never saved, in Unix seconds. Most likely the server
         /// accepts only the token in that response.
         cut_off: Option<i64>,
+        /// An earlier response without a usable token. Most likely the refresh token was used up for it.
+        unusable: Option<UnusableResponse>,
     },
     /// The access token has expired or was rejected, and there is no refresh token.
     #[error("the access token {} and there is no refresh token", expired(*expired_at, *now))]
@@ -62,7 +68,7 @@ pub enum SessionError {
         /// What the configuration names.
         configured: String,
     },
-    /// The token endpoint issued no token. The session is kept.
+    /// The token endpoint issued no token, for a reason that may pass. The session is kept.
     #[error("the access token could not be refreshed: {host} {}; the session is kept", failure.description)]
     RefreshFailed {
         /// The provider's name.
@@ -71,6 +77,21 @@ pub enum SessionError {
         host: String,
         /// What happened.
         failure: TokenFailure,
+    },
+    /// The token endpoint refused to refresh the session, without saying that it has ended. The session is kept.
+    #[error(
+        "the access token could not be refreshed: {host} {}{}; the session is kept",
+        failure.description, last_tried(*tried)
+    )]
+    RefreshRefused {
+        /// The provider's name.
+        provider: String,
+        /// The token endpoint's host.
+        host: String,
+        /// What happened.
+        failure: TokenFailure,
+        /// How long ago, if no refresh was sent now because of an earlier refusal.
+        tried: Option<Duration>,
     },
     /// The authorization server does not know the client, or its authentication failed.
     #[error("{host} rejected the client id `{client_id}`{}", detail(description))]
@@ -109,10 +130,20 @@ pub enum SessionError {
     Abandoned(&'static str),
 }
 
-fn interrupted(cut_off: Option<i64>) -> String {
-    cut_off.map_or_else(String::new, |at| {
-        format!(", probably because a refresh at {} was cut off before its response was saved", time::rfc3339(at))
-    })
+fn lost_token(cut_off: Option<i64>, unusable: Option<&UnusableResponse>) -> String {
+    match (cut_off, unusable) {
+        (Some(at), _) => {
+            format!(", probably because a refresh at {} was cut off before its response was saved", time::rfc3339(at))
+        }
+        (None, Some(UnusableResponse { at, description })) => {
+            format!(", probably because it {description} to a refresh at {}", time::rfc3339(*at))
+        }
+        (None, None) => String::new(),
+    }
+}
+
+fn last_tried(ago: Option<Duration>) -> String {
+    ago.map_or_else(String::new, |ago| format!(" (last tried {} ago)", time::span(time::rounded_up(ago))))
 }
 
 fn expired(expired_at: i64, now: i64) -> String {
@@ -131,6 +162,7 @@ impl ErrorInfo for SessionError {
             Self::NoRefreshToken { .. } => "no_refresh_token",
             Self::BoundElsewhere { .. } => "session_elsewhere",
             Self::RefreshFailed { .. } => "refresh_failed",
+            Self::RefreshRefused { .. } => "refresh_refused",
             Self::ClientRefused { .. } => "invalid_client",
             Self::DoesNotOpen { .. } => "store",
             Self::Store(error) => error.code(),
@@ -145,6 +177,7 @@ impl ErrorInfo for SessionError {
             Self::NotSignedIn { .. }
             | Self::Ended { .. }
             | Self::NoRefreshToken { .. }
+            | Self::RefreshRefused { .. }
             | Self::BoundElsewhere { .. } => ErrorClass::SignIn,
             Self::RefreshFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::ClientRefused { .. } => ErrorClass::Configuration,
@@ -159,7 +192,7 @@ impl ErrorInfo for SessionError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RefreshFailed { failure, .. } => failure.retry_after,
+            Self::RefreshFailed { failure, .. } | Self::RefreshRefused { failure, .. } => failure.retry_after,
             Self::NotSent(error) => error.retry_after(),
             _ => None,
         }

@@ -24,6 +24,9 @@ pub enum Freshness {
     Proactive,
     /// Valid and not of this generation, whose token the API has rejected.
     NotGeneration(i64),
+    /// Valid and not of this generation, because the user asks for a refresh. It is sent even if the server refused one
+    /// a moment ago.
+    Requested(i64),
 }
 
 /// How many seconds the clock may be behind `issued_at` before it counts as set back.
@@ -32,7 +35,7 @@ const CLOCK_TOLERANCE: i64 = 60;
 impl Session {
     /// Whether the access token is fresh enough at this time, in Unix seconds.
     pub fn is_fresh(&self, freshness: Freshness, now: i64) -> bool {
-        if let Freshness::NotGeneration(generation) = freshness {
+        if let Freshness::NotGeneration(generation) | Freshness::Requested(generation) = freshness {
             return self.generation != generation && self.is_valid(now);
         }
         let Some(expires_at) = self.expires_at else { return self.is_valid(now) };
@@ -42,7 +45,7 @@ impl Session {
             Freshness::Export => (life / 2).min(330),
             Freshness::AtLeast(seconds) => seconds,
             Freshness::Proactive => (life / 10).min(300),
-            Freshness::NotGeneration(_) => 0,
+            Freshness::NotGeneration(_) | Freshness::Requested(_) => 0,
         };
         self.is_valid(now) && left >= wanted
     }

@@ -22,6 +22,7 @@ mod stored;
 
 pub(crate) use crate::store::SessionKey;
 pub use error::SessionError;
+pub use failed_refresh::UnusableResponse;
 pub use freshness::Freshness;
 pub use notice::{EarlierSession, Notice, NoticeFn};
 pub(crate) use pending_saves::PendingSave;

@@ -191,6 +191,7 @@ fn within_time(at: i64) -> i64 {
 mod tests {
     use super::*;
     use crate::oauth::TokenFailure;
+    use crate::session::failed_refresh::UnusableResponse;
     use crate::session::key::data_key::DataKey;
     use crate::session::stored::tests::session;
 
@@ -201,7 +202,16 @@ mod tests {
     fn stored() -> StoredSession {
         let failure =
             TokenFailure { description: "busy".into(), temporary: true, status: Some(503), retry_after: None };
-        let failed = FailedRefresh { failure, at: 7, reached: true, again: false };
+        let unusable = Some(UnusableResponse { at: 3, description: "sent nothing".into() });
+        let failed = FailedRefresh {
+            failure,
+            at: 7,
+            reached: true,
+            again: false,
+            client_refused: Some("unknown".into()),
+            refused_before: Some(5),
+            unusable,
+        };
         let metadata = Map::from_iter([("account".to_owned(), Value::from("ada"))]);
         let session = Session {
             metadata,

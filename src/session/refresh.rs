@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::SessionError;
-use super::failed_refresh::FailedRefresh;
+use super::failed_refresh::{FailedRefresh, UnusableResponse};
 use super::freshness::Freshness;
 use super::notice::{Notice, NoticeFn};
 use super::pending_saves::PendingSaves;
 use super::sealed::{LockedSession, SealedSessions};
 use super::source::{CredentialState, SourceError, TokenSource};
 use super::stored::{Session, StoredSession};
-use crate::oauth::TokenFailure;
 use crate::provider::{self, ProviderConfig};
 use crate::store::{Listed, SessionKey, StoreError};
 
@@ -190,14 +189,17 @@ impl Refresher {
         if renewed || current.session.is_fresh(freshness, now) {
             return Ok(current.session);
         }
-        // Use the failure of another process: a refresh that was begun or has failed since `loaded`, or the second
-        // failure within seconds. Many programs that start one after the other must not all ask a failing server.
-        if let Some(failed) = &current.session.failed
-            && (failed.at >= since && (current.session.attempts != loaded.attempts || loaded.failed.is_none())
-                || failed.again && failed.is_recent(now))
-        {
-            let failure = failed.failure.clone();
-            return self.fall_back(current.session, freshness, failure);
+        if let Some(failed) = &current.session.failed {
+            // Use the failure of another process: a refresh that was begun or has failed since `loaded`.
+            let shared = failed.at >= since && (current.session.attempts != loaded.attempts || loaded.failed.is_none());
+            // Many programs that start one after the other must not all ask a failing server.
+            let asks_anyway = failed.is_refusal() && matches!(freshness, Freshness::Requested(_));
+            if shared || failed.is_paused(now) && !asks_anyway {
+                let ago = now.saturating_sub(failed.at).max(1).unsigned_abs();
+                let tried = (!shared).then_some(Duration::from_secs(ago));
+                let failed = failed.clone();
+                return self.fall_back(current.session, freshness, failed, tried);
+            }
         }
         let _pending = self.pending_saves.track_save();
         self.refresh(&mut locked, current, freshness).await
@@ -244,7 +246,7 @@ impl Refresher {
             }
             // A process without this lock (a copy of the store, another machine) may have refreshed the session. Then
             // the store has a newer token.
-            current = self.newer_or_ended(locked, current.session).await?;
+            current = self.newer_or_ended(locked, current).await?;
             self.check_usable(&current.session)?;
             if current.session.is_valid(current.session.now()) {
                 return Ok(current.session);
@@ -253,20 +255,30 @@ impl Refresher {
     }
 
     /// The session of another generation if the store has one by now. Otherwise ends the session.
-    async fn newer_or_ended(&self, locked: &mut LockedSession, session: Session) -> Result<StoredSession> {
+    async fn newer_or_ended(&self, locked: &mut LockedSession, stored: StoredSession) -> Result<StoredSession> {
         let loaded = locked.load().await.and_then(|loaded| loaded.session);
         if let Ok(Some(newer)) = loaded
-            && newer.session.generation != session.generation
+            && newer.session.generation != stored.session.generation
         {
             return Ok(newer);
         }
-        // If an earlier response was never saved, the valid token was in it.
-        let (at, cut_off) = (session.now(), session.refreshing_since);
-        match locked.end(session.generation, at, cut_off).await {
+        // If an earlier response was never saved or had no usable token, the server may have used up the token for it.
+        let (at, cut_off) = (stored.session.now(), stored.session.refreshing_since);
+        if unusable(&stored.session).is_some() {
+            // This attempt would make the failure obsolete.
+            let _ = locked.amend(&stored).await;
+        }
+        match locked.end(stored.session.generation, at, cut_off).await {
             Err(error) if is_lock_lost(&error) => Err(error),
             // The session has ended even if that could not be saved.
-            _ => Err(SessionError::Ended { provider: self.provider.name.clone(), at, cut_off }),
+            _ => Err(self.ended(&stored.session, at)),
         }
+    }
+
+    fn ended(&self, session: &Session, at: i64) -> SessionError {
+        let provider = self.provider.name.clone();
+        let (cut_off, unusable) = (session.refreshing_since, unusable(session).cloned());
+        SessionError::Ended { provider, at, cut_off, unusable }
     }
 
     /// Saves that a refresh failed. Returns the old session if it can still be used.
@@ -282,33 +294,43 @@ impl Refresher {
         let session = &mut current.session;
         let in_doubt = matches!(credential, CredentialState::Unknown).then_some(begun_at);
         let in_doubt = session.refreshing_since.or(in_doubt);
-        let again = session.failed.as_ref().is_some_and(|before| before.is_recent(begun_at));
+        let before = session.failed.take();
+        let again = before.as_ref().is_some_and(|before| before.is_recent(begun_at));
         // If the server was unreachable, the next process tries again.
         let reached = !matches!(credential, CredentialState::NotReceived | CredentialState::NotSent(_));
-        session.failed = match credential {
-            CredentialState::NotSent(_) => None,
-            _ => Some(FailedRefresh { failure: failure.clone(), at: session.now(), reached, again: reached && again }),
+        let unusable = matches!(credential, CredentialState::Unusable)
+            .then(|| UnusableResponse { at: begun_at, description: failure.description.clone() });
+        let failed = FailedRefresh {
+            failure,
+            at: session.now(),
+            reached,
+            again: reached && again,
+            client_refused,
+            refused_before: before.as_ref().and_then(FailedRefresh::refused_at),
+            unusable: unusable.or_else(|| before.and_then(|before| before.unusable)),
         };
+        session.failed = (!matches!(credential, CredentialState::NotSent(_))).then(|| failed.clone());
         // If this fails, waiting processes send their own requests.
         let _ = locked.fail(&current, in_doubt).await;
-        let session = current.session;
-        if self.may_use_old(&session, freshness) {
-            return self.fall_back(session, freshness, failure);
-        }
-        match (credential, client_refused) {
-            (CredentialState::NotSent(error), _) => Err(SessionError::NotSent(error)),
-            (_, Some(description)) => Err(SessionError::ClientRefused {
-                provider: self.provider.name.clone(),
-                client_id: session.binding.client_id,
-                host: provider::host(&session.binding.token_url),
-                description,
-            }),
-            _ => self.fall_back(session, freshness, failure),
+        match credential {
+            CredentialState::NotSent(error) if !self.may_use_old(&current.session, freshness) => {
+                Err(SessionError::NotSent(error))
+            }
+            _ => self.fall_back(current.session, freshness, failed, None),
         }
     }
 
-    /// The old session with a notice if its token can still be used. Otherwise the failure.
-    fn fall_back(&self, session: Session, freshness: Freshness, failure: TokenFailure) -> Result<Session> {
+    /// The old session with a notice if its token can still be used. Otherwise the failure. `tried` is how long ago it
+    /// happened, if that is worth saying.
+    fn fall_back(
+        &self,
+        session: Session,
+        freshness: Freshness,
+        failed: FailedRefresh,
+        tried: Option<Duration>,
+    ) -> Result<Session> {
+        let refused = failed.is_refusal();
+        let FailedRefresh { failure, client_refused, .. } = failed;
         let host = provider::host(&session.binding.token_url);
         if self.may_use_old(&session, freshness) {
             if freshness != Freshness::Proactive {
@@ -318,7 +340,15 @@ impl Refresher {
             }
             return Ok(session);
         }
-        Err(SessionError::RefreshFailed { provider: self.provider.name.clone(), host, failure })
+        let provider = self.provider.name.clone();
+        Err(match client_refused {
+            Some(description) => {
+                let client_id = session.binding.client_id;
+                SessionError::ClientRefused { provider, client_id, host, description }
+            }
+            None if refused => SessionError::RefreshRefused { provider, host, failure, tried },
+            None => SessionError::RefreshFailed { provider, host, failure },
+        })
     }
 
     fn without_renewal(&self, session: Session, freshness: Freshness) -> Result<Session> {
@@ -332,7 +362,7 @@ impl Refresher {
 
     /// Whether a token that is not fresh enough may be used.
     fn may_use_old(&self, session: &Session, freshness: Freshness) -> bool {
-        session.is_valid(session.now()) && !matches!(freshness, Freshness::NotGeneration(_))
+        session.is_valid(session.now()) && !matches!(freshness, Freshness::NotGeneration(_) | Freshness::Requested(_))
     }
 
     fn usable(&self, session: Session) -> Result<Session> {
@@ -341,8 +371,7 @@ impl Refresher {
 
     fn check_usable(&self, session: &Session) -> Result<()> {
         if let Some(at) = session.ended_at {
-            let provider = self.provider.name.clone();
-            return Err(SessionError::Ended { provider, at, cut_off: session.refreshing_since });
+            return Err(self.ended(session, at));
         }
         session.check_binding(&self.provider)
     }
@@ -351,6 +380,11 @@ impl Refresher {
         let others = others.into_iter().map(|listed| listed.key.provider).collect();
         SessionError::NotSignedIn { provider: self.provider.name.clone(), others }
     }
+}
+
+/// The last response without a usable token since the last success.
+fn unusable(session: &Session) -> Option<&UnusableResponse> {
+    session.failed.as_ref()?.unusable.as_ref()
 }
 
 /// Whether a write failed because another process got the lock.

@@ -108,6 +108,12 @@ impl Session {
         oauth::account(&self.metadata)
     }
 
+    /// When the server last refused to refresh the session, in Unix seconds. `None` if it has not, or if a refresh has
+    /// succeeded since.
+    pub fn refused_at(&self) -> Option<i64> {
+        self.failed.as_ref().and_then(FailedRefresh::refused_at)
+    }
+
     /// Whether revoking one of the two sessions is sure not to revoke the other: they have different servers, clients,
     /// grants (the server's `grant_id`) or accounts.
     ///

@@ -74,8 +74,8 @@ fn waiting(nexus: &Nexus) -> (Running, String) {
 fn left(nexus: &Nexus) -> Left {
     let status = nexus.run(&["oauth", "status", "--json"]).json();
     match (status["state"].as_str(), status["account"].as_str()) {
-        (Some("active" | "refreshable" | "expired"), Some(BEFORE)) => Left::Kept,
-        (Some("active" | "refreshable" | "expired"), _) => Left::Replaced,
+        (Some("active" | "refreshable" | "refused" | "expired"), Some(BEFORE)) => Left::Kept,
+        (Some("active" | "refreshable" | "refused" | "expired"), _) => Left::Replaced,
         (Some("dead"), _) => Left::Dead,
         _ => panic!("{status}"),
     }

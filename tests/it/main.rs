@@ -66,6 +66,8 @@ mod pkce;
 mod private;
 /// Properties of all input from outside.
 mod properties;
+/// A server that refuses to refresh a session.
+mod refusals;
 /// Reads and writes the stored session without the program's code.
 mod stored;
 /// A conversation at a terminal: lines, answers, commands, and how it ends.

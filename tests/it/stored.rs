@@ -79,9 +79,11 @@ impl Stored {
 
     /// Lets this many seconds pass; a negative number sets the clock back.
     pub(crate) fn pass(mut self, seconds: i64) {
-        for name in ["issued_at", "expires_at"] {
-            if let Some(at) = self.session[name].as_i64() {
-                self.session[name] = (at - seconds).into();
+        for name in ["/issued_at", "/expires_at", "/failed/refresh/at"] {
+            if let Some(time) = self.session.pointer_mut(name)
+                && let Some(at) = time.as_i64()
+            {
+                *time = (at - seconds).into();
             }
         }
         self.save();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus::ErrorInfo as _;
 use nexus::error::CertificateProblem;
-use nexus::error::TokenFailure;
+use nexus::error::{TokenFailure, UnusableResponse};
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::key::KeyBackend;
@@ -174,13 +174,22 @@ fn session() -> Vec<CliError> {
     use SessionError::*;
     let failed =
         |description, status| RefreshFailed { provider: work(), host: host(), failure: failure(description, status) };
+    let refused = |tried| RefreshRefused {
+        provider: work(),
+        host: host(),
+        failure: failure("answered 400: invalid_request", Some(400)),
+        tried,
+    };
+    let description = text("sent no usable response (no `access_token`)");
+    let unusable = UnusableResponse { at: 1_761_571_800, description };
     let errors = [
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
         NotSignedIn { provider: built_in(), others: vec![work()] },
         NotSignedIn { provider: built_in(), others: vec![text("play"), work()] },
-        Ended { provider: work(), at: 1_761_575_400, cut_off: None },
-        Ended { provider: work(), at: 1_761_575_400, cut_off: Some(1_761_571_800) },
+        Ended { provider: work(), at: 1_761_575_400, cut_off: None, unusable: None },
+        Ended { provider: work(), at: 1_761_575_400, cut_off: Some(1_761_571_800), unusable: None },
+        Ended { provider: work(), at: 1_761_575_400, cut_off: None, unusable: Some(unusable) },
         NoRefreshToken { provider: work(), expired_at: 1_761_575_400, now: 1_761_575_520 },
         NoRefreshToken { provider: work(), expired_at: 1_761_575_520, now: 1_761_575_400 },
         BoundElsewhere {
@@ -190,7 +199,8 @@ fn session() -> Vec<CliError> {
             configured: text("https://b/"),
         },
         failed("answered 503", Some(503)),
-        failed("answered 400: invalid_request", Some(400)),
+        refused(None),
+        refused(Some(Duration::from_secs(20))),
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),

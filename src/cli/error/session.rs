@@ -12,14 +12,13 @@ use super::{FIX_AND_REPEAT, wait_time};
 pub(crate) fn session_hint(error: &SessionError) -> String {
     match error {
         SessionError::NotSignedIn { provider, others } => not_signed_in_hint(provider, others),
-        SessionError::Ended { provider, .. } | SessionError::NoRefreshToken { provider, .. } => run_start(provider),
+        SessionError::Ended { provider, .. }
+        | SessionError::NoRefreshToken { provider, .. }
+        | SessionError::RefreshRefused { provider, .. } => run_start(provider),
         SessionError::BoundElsewhere { provider, .. } => {
             format!("undo the change, or {} to sign in there", run_start(provider))
         }
-        SessionError::RefreshFailed { failure, .. } if failure.temporary => {
-            format!("try again in {}", wait_time(failure.retry_after))
-        }
-        SessionError::RefreshFailed { provider, .. } => format!("if it keeps failing, {}", run_start(provider)),
+        SessionError::RefreshFailed { failure, .. } => format!("try again in {}", wait_time(failure.retry_after)),
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
         SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
         SessionError::Abandoned(_) => "run the command again".into(),

@@ -181,3 +181,25 @@ async fn tokens_for_a_session_that_was_replaced_meanwhile_are_used_once_and_not_
     let notices = setup.notices.lock().unwrap();
     assert!(matches!(&**notices, [notice] if notice.contains("could not be saved")), "{notices:?}");
 }
+
+#[tokio::test]
+async fn a_requested_refresh_is_sent_in_the_pause_after_a_refusal() {
+    let setup = Setup::new(3_700).await;
+    setup.answers(|| {
+        let failure =
+            TokenFailure { description: "said no".into(), temporary: false, status: Some(400), retry_after: None };
+        Err(SourceError { credential: CredentialState::Valid, failure, client_refused: None })
+    });
+    let refused = setup.fresh().await;
+    assert!(matches!(&refused, Err(SessionError::RefreshRefused { tried: None, .. })), "{refused:?}");
+    for freshness in [Freshness::Request, Freshness::Export, Freshness::NotGeneration(1), Freshness::AtLeast(60)] {
+        let loaded = setup.refresher.load(&setup.key).await.unwrap();
+        assert_eq!(loaded.refused_at(), Some(loaded.failed.as_ref().unwrap().at));
+        let paused = setup.refresher.ensure_fresh(&setup.key, freshness, loaded).await;
+        assert!(matches!(&paused, Err(SessionError::RefreshRefused { tried: Some(_), .. })), "{paused:?}");
+    }
+    setup.answers(|| Ok(tokens("two")));
+    let loaded = setup.refresher.load(&setup.key).await.unwrap();
+    let renewed = setup.refresher.ensure_fresh(&setup.key, Freshness::Requested(1), loaded).await.unwrap();
+    assert_eq!((renewed.generation, renewed.refused_at()), (2, None));
+}

@@ -38,8 +38,10 @@ pub(crate) enum CredentialState {
     NotSent(SharedError),
     /// The server was unreachable, so it is valid.
     NotReceived,
-    /// The response was lost or invalid, so the server may have used it up.
+    /// The response was lost, so the server may have used it up.
     Unknown,
+    /// The response came and has no usable token. The server may have used the credential up.
+    Unusable,
     /// The server refused the request but may accept the credential later.
     Valid,
     /// The server no longer accepts it: the session has ended.
@@ -54,9 +56,8 @@ impl From<TokenError> for SourceError {
             _ if is_final => (CredentialState::Invalid, None),
             TokenError::NotSent(error) => (CredentialState::NotSent(Arc::new(error)), None),
             TokenError::Unreachable(_) => (CredentialState::NotReceived, None),
-            TokenError::ResponseLost { .. } | TokenError::TimedOut(_) | TokenError::InvalidResponse(_) => {
-                (CredentialState::Unknown, None)
-            }
+            TokenError::ResponseLost { status: None, .. } | TokenError::TimedOut(_) => (CredentialState::Unknown, None),
+            TokenError::ResponseLost { .. } | TokenError::InvalidResponse(_) => (CredentialState::Unusable, None),
             TokenError::Refused { error, description, .. } => {
                 (CredentialState::Valid, is_client_error(&error).then_some(description))
             }

@@ -24,18 +24,20 @@ pub(crate) struct Args {
 enum State {
     Active,
     Refreshable,
+    Refused,
     Expired,
     Dead,
     None,
 }
 
 impl State {
-    /// `renewable` says whether the session can be renewed without its owner.
+    /// `renewable` says whether a new token comes without the session's owner.
     fn of(session: Option<&Session>, renewable: bool, now: i64) -> Self {
         match session {
             None => Self::None,
             Some(session) if session.ended_at.is_some() => Self::Dead,
             Some(session) if session.is_valid(now) => Self::Active,
+            Some(session) if session.refused_at().is_some() => Self::Refused,
             Some(_) if renewable => Self::Refreshable,
             Some(_) => Self::Expired,
         }
@@ -45,6 +47,7 @@ impl State {
         match self {
             Self::Active => "active",
             Self::Refreshable => "refreshable",
+            Self::Refused => "refused",
             Self::Expired => "expired",
             Self::Dead => "dead",
             Self::None => "none",
@@ -54,7 +57,7 @@ impl State {
     fn exit_code(self) -> u8 {
         match self {
             Self::Active | Self::Refreshable => 0,
-            Self::Expired | Self::Dead | Self::None => 4,
+            Self::Refused | Self::Expired | Self::Dead | Self::None => 4,
         }
     }
 }
@@ -78,7 +81,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         }
     }
     let now = session.as_ref().map_or_else(nexus::now, Session::now);
-    let renewable = session.as_ref().is_some_and(|session| client.can_renew(session));
+    let renewable = session.as_ref().is_some_and(|session| client.can_renew(session) && session.refused_at().is_none());
     let state = State::of(session.as_ref(), renewable, now);
     match args.json {
         true => context.print_object(&object(provider, session.as_ref(), (state, renewable), now))?,
@@ -98,10 +101,19 @@ fn message(provider: &str, session: Option<&Session>, (state, renewable): (State
     let left = session
         .expires_at
         .map_or_else(|| "expiry unknown".to_owned(), |at| format!("expires in {}", time::span(at.saturating_sub(now))));
+    let refused_at = session.refused_at().map(time::rfc3339);
     match (state, renewable) {
         (State::Active, true) => format!("Token active, {left}, auto-refresh enabled"),
+        (State::Active, false) if refused_at.is_some() => {
+            let when = if session.expires_at.is_some() { " before that" } else { "" };
+            format!("Token active, {left}, but the server refused to refresh it: sign in again{when}")
+        }
         (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
         (State::Refreshable, _) => format!("Token {past}, will refresh on next use"),
+        (State::Refused, _) => {
+            let at = refused_at.unwrap_or_default();
+            format!("Token {past}, and the server refused to refresh it at {at}: {start}")
+        }
         (State::Dead, _) => {
             format!("Session ended by the server at {}: {start}", time::rfc3339(session.ended_at.unwrap_or(now)))
         }
