@@ -243,8 +243,10 @@ impl Answer {
     fn take_in(&mut self, chunk: std::result::Result<Option<Bytes>, String>) -> Result<()> {
         let bytes = match chunk {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(self.close(Ok(()))),
-            Err(reason) => return Ok(self.close(Err(reason))),
+            ended => {
+                self.close(ended.map(|_| ()));
+                return Ok(());
+            }
         };
         match &mut self.form {
             Form::Events => self.reader.push(&bytes),

@@ -77,6 +77,8 @@ fn resealed(rekey: &Rekey, place: Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use std::fs;
     use std::path::Path;
     use std::time::Duration;

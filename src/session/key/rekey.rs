@@ -35,7 +35,7 @@ pub(in crate::session) enum Begun {
     /// Nothing has to be sealed again. With the reason why a leftover could not be removed.
     Done(Moved, Option<String>),
     /// The key file has the old keys and the new one.
-    Both(Rekey),
+    Both(Box<Rekey>),
 }
 
 /// A move whose values are to be sealed again.
@@ -93,7 +93,8 @@ impl Keystore {
             }
         }
         self.write_key_file(&KeyFile { old, newest: line.clone() })?;
-        Ok(Begun::Both(Rekey { keystore: self.clone(), before, line, seal, old: readable, unreadable, _lock: lock }))
+        let rekey = Rekey { keystore: self.clone(), before, line, seal, old: readable, unreadable, _lock: lock };
+        Ok(Begun::Both(Box::new(rekey)))
     }
 
     /// The key if it is in a plain file, and neither used nor moved by another process.

@@ -48,6 +48,9 @@ pub(super) fn all(transaction: &Transaction<'_>, now: i64, replace: &mut Replace
     Ok(true)
 }
 
+/// The places of rows and their new values.
+type Replaced<P> = Vec<(P, Vec<u8>)>;
+
 /// The place of each row of a query, whose first column is the sealed value, and what replaces the value. `None` if one
 /// was refused.
 fn replaced<P>(
@@ -55,7 +58,7 @@ fn replaced<P>(
     query: &str,
     place: impl Fn(&Row<'_>) -> Rows<P>,
     mut replace: impl FnMut(&P, &[u8]) -> Option<Vec<u8>>,
-) -> Rows<Option<Vec<(P, Vec<u8>)>>> {
+) -> Rows<Option<Replaced<P>>> {
     let mut statement = transaction.prepare(query)?;
     let mut rows = statement.query([])?;
     let mut replaced = Vec::new();
