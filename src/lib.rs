@@ -95,6 +95,7 @@ mod secret;
 mod session;
 pub mod store;
 mod time;
+mod trusted_file;
 
 #[doc(inline)]
 pub use api::{
@@ -131,6 +132,7 @@ pub mod error {
     pub use crate::session::key::KeyError;
     #[doc(inline)]
     pub use crate::session::{SessionError, UnusableResponse};
+    pub use crate::trusted_file::{Fault, Subject, Untrusted};
 }
 
 /// The key that seals the sessions: in a file, wrapped with a passphrase, or in the operating system's keyring.
@@ -180,5 +182,8 @@ pub mod internal {
     }
     pub mod time {
         pub use crate::time::*;
+    }
+    pub mod trusted_file {
+        pub use crate::trusted_file::read;
     }
 }

@@ -1,17 +1,22 @@
 //! Private files and folders: created with mode 0600 or 0700 whatever the umask, and checked before use.
 //!
-//! A file of this user that is open to others is made private and reported. A file of another user, or a symbolic link,
-//! is refused, because another user could choose its contents.
+//! A file of this user that is open to others is made private and reported, and so is its folder. A symbolic link is
+//! refused, and so is what another user could change (`trusted_file.rs`).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 #[cfg(unix)]
 use std::sync::Once;
 
 use zeroize::Zeroizing;
+
+#[cfg(unix)]
+use crate::trusted_file;
 
 /// Called with the path and the former mode of a file or folder that was made private.
 pub type ClosedFn = Arc<dyn Fn(&Path, u32) + Send + Sync>;
@@ -32,17 +37,10 @@ impl Privacy {
         Self(Some(closed))
     }
 
-    /// Creates a private folder and its missing parents. An existing folder must belong to this user, or to root and
-    /// not be writable by others.
+    /// Creates a private folder and its missing parents. An existing folder and the folders above it must not be
+    /// writable by other users.
     pub fn folder(&self, path: &Path) -> io::Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::DirBuilderExt as _;
-            builder.mode(0o700);
-        }
-        builder.create(path)?;
+        create_folder(path)?;
         self.check_folder(path)
     }
 
@@ -94,17 +92,16 @@ impl Privacy {
         sync_folder(folder)
     }
 
-    /// Refuses a file that another user could have created, and makes the file and its folder private.
+    /// Refuses a file that another user can change or replace, and makes the file and its folder private.
     #[cfg(unix)]
     pub fn check(&self, path: &Path) -> io::Result<()> {
         path.parent().map_or(Ok(()), |folder| self.check_folder(folder))?;
         self.check_file(path)
     }
 
-    /// Refuses a file that another user could have created, and makes it private. Does not check its folder.
+    /// Refuses a file that another user can change, and makes it private. Does not check its folders.
     #[cfg(unix)]
     pub fn check_file(&self, path: &Path) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt as _;
         let found = fs::symlink_metadata(path)?;
         if found.file_type().is_symlink() {
             return refused("this is a symbolic link, which could point to another user's file");
@@ -112,32 +109,26 @@ impl Privacy {
         if !found.is_file() {
             return refused("this is not a regular file");
         }
-        if found.uid() != rustix::process::geteuid().as_raw() {
-            return refused("this file belongs to another user");
+        if found.uid() == rustix::process::geteuid().as_raw() {
+            return self.close(path, found.mode(), 0o600);
         }
-        self.close(path, found.mode(), 0o600)
+        trusted_file::check_file(path, &found)
     }
 
     #[cfg(unix)]
     fn check_folder(&self, path: &Path) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt as _;
         let found = fs::metadata(path)?;
         if !found.is_dir() {
             return Err(rustix::io::Errno::NOTDIR.into());
         }
         if found.uid() == rustix::process::geteuid().as_raw() {
-            return self.close(path, found.mode(), 0o700);
+            self.close(path, found.mode(), 0o700)?;
         }
-        match found.mode() & 0o022 {
-            0 if found.uid() == 0 => Ok(()),
-            0 => refused(&format!("its folder {} belongs to another user", path.display())),
-            _ => refused(&format!("other users can write to its folder {}", path.display())),
-        }
+        trusted_file::check_folders(path)
     }
 
     #[cfg(unix)]
     fn close(&self, path: &Path, mode: u32, wanted: u32) -> io::Result<()> {
-        use std::os::unix::fs::PermissionsExt as _;
         if mode & 0o077 == 0 {
             return Ok(());
         }
@@ -184,17 +175,43 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 
 /// Creates a private file that must not exist yet.
 pub fn create(path: &Path) -> io::Result<File> {
-    options().create_new(true).open(path)
+    let file = options().create_new(true).open(path)?;
+    // The umask may have removed the owner's permissions.
+    #[cfg(unix)]
+    if file.metadata()?.mode() & 0o777 != 0o600 {
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+/// Creates a private folder and its missing parents, unless it exists.
+fn create_folder(path: &Path) -> io::Result<()> {
+    let create = || {
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        builder.mode(0o700);
+        match builder.create(path) {
+            Err(_) if path.is_dir() => Ok(()),
+            // The umask may have removed the owner's permissions.
+            #[cfg(unix)]
+            Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
+            created => created,
+        }
+    };
+    match create() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), create_folder)?;
+            create()
+        }
+        created => created,
+    }
 }
 
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
+    options.mode(0o600);
     options
 }
 

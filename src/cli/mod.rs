@@ -15,6 +15,7 @@ pub(crate) mod markdown;
 pub(crate) mod nearest;
 mod paths;
 pub(crate) mod question;
+mod quoted;
 pub(crate) mod terminal;
 mod text;
 mod words;

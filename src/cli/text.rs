@@ -1,6 +1,10 @@
 //! Text that a user gives in a file or on stdin: UTF-8, perhaps with a byte order mark, which is dropped.
 
-use std::fmt;
+use std::path::Path;
+use std::{fmt, io, mem};
+
+use nexus::internal::trusted_file;
+use zeroize::Zeroizing;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -32,6 +36,15 @@ impl fmt::Display for NotUtf8 {
             Self::At(at) => write!(f, "invalid UTF-8 at byte {at}"),
         }
     }
+}
+
+/// The text of a trusted file, as [`decode`] reads it.
+///
+/// # Errors
+/// Those of [`trusted_file::read`] and of [`decode`].
+pub(crate) fn read_trusted(path: &Path) -> io::Result<Zeroizing<String>> {
+    let mut bytes = trusted_file::read(path)?;
+    decode(mem::take(&mut *bytes)).map(Zeroizing::new).map_err(io::Error::other)
 }
 
 /// The text in these bytes, without a byte order mark.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
@@ -185,7 +184,11 @@ impl Database {
             let journal = PathBuf::from(journal);
             match self.privacy.check_file(&journal) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(StoreError::file(&journal, FileProblem::Journal(Arc::new(error))));
+                    let problem = match FileProblem::refused(error) {
+                        FileProblem::Refused(error) => FileProblem::Journal(error),
+                        untrusted => untrusted,
+                    };
+                    return Err(StoreError::file(&journal, problem));
                 }
                 _ => {}
             }
@@ -223,7 +226,7 @@ impl Database {
     pub fn io_error_at(&self, path: &Path, error: io::Error) -> StoreError {
         match FileProblem::of_disk(&error, &self.path) {
             Some(problem) => StoreError::file(&self.path, problem),
-            None => StoreError::file(path, FileProblem::Refused(Arc::new(error))),
+            None => StoreError::file(path, FileProblem::refused(error)),
         }
     }
 

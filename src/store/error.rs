@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::time;
+use crate::trusted_file::Untrusted;
 
 /// Any other error as a cause. Shared, so that errors can be cloned.
 pub type Cause = Arc<dyn Error + Send + Sync>;
@@ -83,6 +84,12 @@ pub enum FileProblem {
         /// The version of its schema.
         version: i64,
     },
+    /// The schema of the database is not the one that this program creates.
+    #[error("the file contains tables, triggers or views that nexus did not create; it was not changed")]
+    ForeignSchema,
+    /// Another user can change the file or replace it.
+    #[error("{0}")]
+    Untrusted(#[source] Untrusted),
     /// A journal of the database that cannot be trusted, such as another user's.
     #[error("{0}")]
     Journal(#[source] Arc<io::Error>),
@@ -106,6 +113,14 @@ pub enum FileProblem {
 }
 
 impl FileProblem {
+    /// Why a file was refused or could not be used.
+    pub(crate) fn refused(error: io::Error) -> Self {
+        match Untrusted::of(&error) {
+            Some(untrusted) => Self::Untrusted(untrusted.clone()),
+            None => Self::Refused(Arc::new(error)),
+        }
+    }
+
     /// Classifies an error of the operating system, if it is about disk space or permissions. `file` is the file that
     /// has to grow.
     pub fn of_disk(error: &io::Error, file: &Path) -> Option<Self> {
@@ -126,6 +141,7 @@ impl ErrorInfo for StoreError {
     fn code(&self) -> &'static str {
         match self {
             Self::Busy { .. } => "busy",
+            Self::File { problem: FileProblem::Untrusted(_), .. } => "untrusted_file",
             _ => "store",
         }
     }
@@ -134,6 +150,7 @@ impl ErrorInfo for StoreError {
         match self {
             Self::Busy { .. } | Self::Superseded | Self::LockLost | Self::Unavailable(_) => ErrorClass::Temporary,
             Self::File { problem: FileProblem::Locked, .. } => ErrorClass::Temporary,
+            Self::File { problem: FileProblem::Untrusted(_), .. } => ErrorClass::Configuration,
             Self::File { .. } | Self::Failed(_) => ErrorClass::Permanent,
         }
     }

@@ -1,10 +1,11 @@
 //! `nexus demo`: runs nexus commands in a temporary home folder, against a sandbox on loopback that acts as the
 //! authorization server and the model.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -12,6 +13,8 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::environment;
 use crate::cli::error::{CliError, Result};
+use crate::cli::quoted::quoted;
+use nexus::internal::private_fs;
 use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 
 /// The variables that a browser and a terminal need. The commands get no others, so that the user's configuration does
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         return Err(CliError::usage("demo", "no question: pass one as an argument, or no argument at all"));
     }
     context.block_on(async {
-        let home = tempfile::Builder::new().prefix("nexus-demo-").tempdir().map_err(|error| no_home(&error))?;
+        let home = private_home().map_err(|error| no_home(&error))?;
         let sandbox = Sandbox::start(Settings {
             client_id: "nexus-demo".into(),
             redirect: RedirectRule::AnyPort("http://127.0.0.1/callback".into()),
@@ -69,7 +72,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         })
         .await
         .map_err(CliError::system("starting the sandbox"))?;
-        std::fs::write(home.path().join("config.toml"), config(&sandbox))
+        private_fs::create(&home.path().join("config.toml"))
+            .and_then(|mut file| file.write_all(config(&sandbox).as_bytes()))
             .map_err(CliError::system("configuring the demo"))?;
 
         let approval = match args.yes {
@@ -108,6 +112,24 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     })
 }
 
+/// A temporary folder with mode 0700 whatever the umask.
+fn private_home() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("nexus-demo-");
+    #[cfg(unix)]
+    {
+        use std::fs::{Permissions, set_permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+        let private = Permissions::from_mode(0o700);
+        let home = builder.permissions(private.clone()).tempdir()?;
+        // The umask may have removed the owner's permissions.
+        set_permissions(home.path(), private)?;
+        Ok(home)
+    }
+    #[cfg(not(unix))]
+    builder.tempdir()
+}
+
 /// The error of a home folder that cannot be created.
 fn no_home(error: &io::Error) -> CliError {
     let why = match error.kind() {
@@ -138,12 +160,9 @@ fn config(sandbox: &Sandbox) -> String {
     )
 }
 
-/// A command line as it is typed, with quotes where necessary.
+/// A command line as it is typed.
 fn typed(args: &[&str]) -> String {
-    let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
-    let quoted =
-        |word: &&str| if plain(word) { (*word).to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) };
-    args.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    args.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs a nexus command. Returns its exit code.
@@ -209,6 +228,5 @@ mod tests {
     fn commands_are_shown_as_they_are_typed() {
         assert_eq!(typed(&["oauth", "start"]), "oauth start");
         assert_eq!(typed(&["chat", "Hello, Claude!"]), "chat 'Hello, Claude!'");
-        assert_eq!(typed(&["chat", "it's"]), r"chat 'it'\''s'");
     }
 }

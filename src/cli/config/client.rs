@@ -1,15 +1,14 @@
 //! The OAuth client of a provider, from the keys of its section and, for the built-in provider, from the three
 //! `CLAUDE_CODE_*` variables.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::checks::{self, warn_if_readable};
 use super::keys::Section;
 use super::{Variables, invalid};
-use crate::cli::error::Result;
-use crate::cli::text;
+use crate::cli::error::{CliError, Result};
+use crate::cli::text::read_trusted;
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{ClientAuth, ClientSecret, OAuthClient, ProviderConfig};
@@ -88,15 +87,17 @@ impl Section {
             return Err(self.source.invalid("client_secret", why, "keep one of the two"));
         }
         let path = self.source.beside(file);
-        let text =
-            fs::read(&path).and_then(|bytes| text::decode(bytes).map_err(io::Error::other)).map_err(|error| {
-                let why = format!("points to {}, which cannot be read: {error}", path.display());
-                let hint = match error.kind() {
-                    io::ErrorKind::NotFound => "create the file with only the secret in it",
-                    _ => "make the file readable",
-                };
-                self.source.invalid("client_secret_file", &why, hint)
-            })?;
+        let text = read_trusted(&path).map_err(|error| {
+            if let Some(untrusted) = CliError::untrusted(&path, &error) {
+                return untrusted;
+            }
+            let why = format!("points to {}, which cannot be read: {error}", path.display());
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound => "create the file with only the secret in it",
+                _ => "make the file readable",
+            };
+            self.source.invalid("client_secret_file", &why, hint)
+        })?;
         warn_if_readable(&path, warnings);
         let secret = invisible::trim(&text);
         let why = match secret {

@@ -1,7 +1,6 @@
 //! Parses the configuration file by the table of keys.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -13,14 +12,11 @@ use super::kind::{Fault, Kind};
 use super::source::Source;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
-use crate::cli::text;
+use crate::cli::text::read_trusted;
 use nexus::ProviderConfig;
 use nexus::internal::clean::clean;
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
-
-/// The largest configuration file, in bytes.
-const LARGEST: u64 = 1024 * 1024;
 
 /// The key at the top of the file that holds the sections of the providers.
 const SECTIONS: &str = "provider";
@@ -33,28 +29,19 @@ pub(super) struct File {
 
 /// Reads the file. A missing one is empty.
 pub(super) fn read(path: &Path) -> Result<File> {
-    let text = match read_text(path) {
+    let text = match read_trusted(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
         Err(error) => {
+            if let Some(untrusted) = CliError::untrusted(path, &error) {
+                return Err(untrusted);
+            }
             let message = format!("{} cannot be read: {error}", path.display());
             return Err(invalid(message, "make it a readable file of UTF-8 text, or remove it"));
         }
     };
     let table = DeTable::parse(&text).map_err(|error| malformed(&error, &text, path))?;
     Reader { path, text: &text }.file(table.get_ref())
-}
-
-/// The text of a regular file. Reading a device or a pipe might never end.
-fn read_text(path: &Path) -> io::Result<String> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    if found.len() > LARGEST {
-        return Err(io::Error::other("larger than 1 MiB"));
-    }
-    text::decode(fs::read(path)?).map_err(io::Error::other)
 }
 
 struct Reader<'a> {

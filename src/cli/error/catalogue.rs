@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus::ErrorInfo as _;
 use nexus::error::CertificateProblem;
-use nexus::error::{TokenFailure, UnusableResponse};
+use nexus::error::{Fault, Subject, TokenFailure, UnusableResponse};
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::key::KeyBackend;
@@ -39,6 +39,10 @@ fn path(path: &str) -> PathBuf {
 
 fn io_error() -> Arc<io::Error> {
     Arc::new(io::Error::from_raw_os_error(13))
+}
+
+fn untrusted(subject: Subject, fault: Fault, user: u32) -> nexus::error::Untrusted {
+    nexus::error::Untrusted { path: path("/srv/it is"), subject, fault, owner: 1001, user }
 }
 
 fn refusal(status: Option<u16>, kind: Option<&str>) -> Refusal {
@@ -80,6 +84,11 @@ fn command_line() -> Vec<CliError> {
         SchemaMismatch { reason: text("at `/age`, want integer, but got string"), cut: false },
         SchemaMismatch { reason: text("not valid JSON: EOF while parsing an object"), cut: true },
         File { path: path("answers.jsonl"), reason: text("Permission denied"), hint: text("make it writable") },
+        Untrusted { path: path("config.toml"), problem: untrusted(Subject::File, Fault::Owner, 1000) },
+        Untrusted { path: path("config.toml"), problem: untrusted(Subject::Link, Fault::Owner, 1000) },
+        Untrusted { path: path("config.toml"), problem: untrusted(Subject::Folder, Fault::Owner, 0) },
+        Untrusted { path: path("config.toml"), problem: untrusted(Subject::Target, Fault::Writable, 1000) },
+        Untrusted { path: path("config.toml"), problem: untrusted(Subject::File, Fault::Writable, 1001) },
         OutputBusy { path: path("answers.jsonl") },
         BadLine { number: 7, reason: text("`prompt` is missing") },
         Incomplete { missing: 1, temporary: true, resumable: true },
@@ -220,6 +229,8 @@ fn store() -> Vec<CliError> {
         Locked,
         Damaged,
         NewerVersion { version: 9 },
+        ForeignSchema,
+        Untrusted(untrusted(Subject::Folder, Fault::Writable, 1001)),
         Journal(io_error()),
         Lock(io_error()),
         Folder { existing: path("home"), problem: text("Permission denied (os error 13)") },
@@ -244,6 +255,7 @@ fn key() -> Vec<CliError> {
     let errors = [
         Missing { path: key() },
         Unreadable { path: key(), source: io_error() },
+        Untrusted { path: key(), problem: untrusted(Subject::Folder, Fault::Writable, 0) },
         NotAKey { path: key() },
         Mismatch { path: key(), configured: KeyBackend::Passphrase, found: KeyBackend::File },
         NoPassphrase,

@@ -5,11 +5,11 @@
 
 use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus::error::{ApiError, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError};
+use nexus::error::{ApiError, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError, Untrusted};
 use nexus::internal::time;
 use nexus::sandbox::BrowserError;
 use nexus::store::StoreError;
@@ -23,6 +23,7 @@ pub(crate) mod json;
 mod provider;
 pub(crate) mod session;
 mod sign_in;
+mod untrusted;
 
 pub(crate) use interrupted::Interrupted;
 pub(crate) use provider::{run_start, set_providers};
@@ -94,6 +95,9 @@ pub(crate) enum CliError {
     /// A file cannot be used.
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: String, hint: String },
+    /// Another user can change the file or replace it.
+    #[error("{}: {problem}", path.display())]
+    Untrusted { path: PathBuf, problem: Untrusted },
     /// Another process writes the output file.
     #[error("{}: another nexus process is writing this file", path.display())]
     OutputBusy { path: PathBuf },
@@ -198,6 +202,12 @@ impl CliError {
         move |error| Self::System { message: format!("{action}: {error}") }
     }
 
+    /// The error of a file that is not trusted, if this is why it could not be read.
+    pub(crate) fn untrusted(path: &Path, error: &io::Error) -> Option<Self> {
+        let problem = Untrusted::of(error)?.clone();
+        Some(Self::Untrusted { path: path.to_owned(), problem })
+    }
+
     /// Writing to stdout failed.
     pub(crate) fn stdout(error: io::Error) -> Self {
         Self::Stdout(Arc::new(error))
@@ -228,6 +238,7 @@ impl CliError {
             Self::SchemaMismatch { .. } => {
                 "ask again, or rephrase the question; --json prints the answer as it came".into()
             }
+            Self::Untrusted { problem, .. } => untrusted::untrusted_hint(problem),
             Self::OutputBusy { .. } => "wait until it is done, or pass another file with --out".into(),
             Self::BadLine { .. } => "fix the line, then run the same command again".into(),
             Self::Incomplete { temporary, resumable, .. } => {
@@ -288,6 +299,7 @@ impl ErrorInfo for CliError {
             Self::NoConversation { .. } => "no_conversation",
             Self::SchemaMismatch { .. } => "schema_mismatch",
             Self::File { .. } => "file",
+            Self::Untrusted { .. } => "untrusted_file",
             Self::OutputBusy { .. } => "output_busy",
             Self::BadLine { .. } => "bad_line",
             Self::Incomplete { .. } => "incomplete",
@@ -301,7 +313,9 @@ impl ErrorInfo for CliError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Usage { .. } | Self::Attachment { .. } => ErrorClass::Usage,
-            Self::Configuration { .. } | Self::NoModel { .. } | Self::NoClientId { .. } => ErrorClass::Configuration,
+            Self::Configuration { .. } | Self::NoModel { .. } | Self::NoClientId { .. } | Self::Untrusted { .. } => {
+                ErrorClass::Configuration
+            }
             Self::OutputBusy { .. } | Self::Incomplete { temporary: true, .. } => ErrorClass::Temporary,
             Self::NoConversation { .. }
             | Self::SchemaMismatch { .. }

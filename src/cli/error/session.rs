@@ -7,6 +7,7 @@ use nexus::store::{FileProblem, StoreError};
 
 use super::provider::{run_start, run_start_current};
 use super::sign_in::{client_hint, http_hint};
+use super::untrusted::untrusted_hint;
 use super::{FIX_AND_REPEAT, wait_time};
 
 pub(crate) fn session_hint(error: &SessionError) -> String {
@@ -80,7 +81,8 @@ fn file_hint(problem: &FileProblem, hints: FileHints) -> String {
         FileProblem::FileTooLarge { .. } => "raise the file size limit (`ulimit -f`)",
         FileProblem::NotWritable => "make both writable",
         FileProblem::Locked => "wait for that process, or stop it",
-        FileProblem::Damaged => return hints.if_damaged,
+        FileProblem::Damaged | FileProblem::ForeignSchema => return hints.if_damaged,
+        FileProblem::Untrusted(problem) => return untrusted_hint(problem),
         FileProblem::NewerVersion { .. } => return "upgrade nexus".into(),
         FileProblem::Journal(_) => return "remove that file if it is not yours, then run the command again".into(),
         FileProblem::Lock(_) => return "make the folder writable, then run the command again".into(),
@@ -110,6 +112,7 @@ fn key_hint(error: &KeyError) -> String {
             found.as_str(),
             replace(path)
         ),
+        KeyError::Untrusted { problem, .. } => untrusted_hint(problem),
         KeyError::NoPassphrase => {
             "set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
         }

@@ -11,14 +11,11 @@ use serde::Deserialize;
 
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
-use crate::cli::text;
+use crate::cli::text::read_trusted;
 use nexus::internal::{clean, invisible};
 
 /// The placeholder for the prompt and piped input.
 const INPUT: &str = "input";
-
-/// The largest template, in bytes.
-const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The file.
 #[derive(Deserialize)]
@@ -70,11 +67,14 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
     // A path in the name could leave the folder.
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':']);
     let path = folder.join(format!("{name}.toml"));
-    let text = if plain { read(&path) } else { Err(io::ErrorKind::NotFound.into()) };
+    let text = if plain { read_trusted(&path) } else { Err(io::ErrorKind::NotFound.into()) };
     let text = match text {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name, folder)),
         Err(error) => {
+            if let Some(untrusted) = CliError::untrusted(&path, &error) {
+                return Err(untrusted);
+            }
             let hint = "make it a readable file of UTF-8 text";
             return Err(config_error(format!("{} cannot be read: {error}", path.display()), hint));
         }
@@ -134,14 +134,6 @@ impl Template {
         };
         Ok(Filled { system: self.system.as_ref().map(fill), prompt })
     }
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() || found.len() > MAX_BYTES {
-        return Err(io::Error::other("not a file, or larger than 1 MiB"));
-    }
-    text::decode(fs::read(path)?).map_err(io::Error::other)
 }
 
 /// A value for each placeholder, and for nothing else.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::config::KeyBackend;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::store::FileProblem;
+use crate::trusted_file::Untrusted;
 
 /// Why the key to the stored sessions cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,13 +19,22 @@ pub enum KeyError {
         /// Where the key file belongs.
         path: PathBuf,
     },
-    /// The key file cannot be read, or another user could have written it.
+    /// The key file cannot be read, or is a symbolic link.
     #[error("{}: {source}", path.display())]
     Unreadable {
         /// The key file.
         path: PathBuf,
         /// What happened.
         source: Arc<io::Error>,
+    },
+    /// Another user can change the key file or the file of the passphrase, or replace it.
+    #[error("{}: {problem}", path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not trusted.
+        #[source]
+        problem: Untrusted,
     },
     /// The key file does not hold a key.
     #[error("{}: this is not a nexus key", path.display())]
@@ -136,10 +146,18 @@ fn lock_problem(source: Option<&io::Error>) -> String {
 }
 
 impl KeyError {
-    /// An error of the operating system while `path` was written.
+    /// An error while `path` was written.
     pub(super) fn unwritable(path: &Path, error: io::Error) -> Self {
-        let problem = FileProblem::of_disk(&error, path).unwrap_or_else(|| FileProblem::Refused(Arc::new(error)));
-        Self::Unwritable { path: path.to_owned(), problem }
+        Self::untrusted(path, &error).unwrap_or_else(|| {
+            let problem = FileProblem::of_disk(&error, path).unwrap_or_else(|| FileProblem::Refused(Arc::new(error)));
+            Self::Unwritable { path: path.to_owned(), problem }
+        })
+    }
+
+    /// The error of a file that is not trusted, if this is why.
+    pub(super) fn untrusted(path: &Path, error: &io::Error) -> Option<Self> {
+        let problem = Untrusted::of(error)?.clone();
+        Some(Self::Untrusted { path: path.to_owned(), problem })
     }
 }
 
@@ -148,6 +166,7 @@ impl ErrorInfo for KeyError {
         match self {
             Self::Mismatch { .. } => "key_mismatch",
             Self::NoPassphrase => "configuration",
+            Self::Untrusted { .. } => "untrusted_file",
             Self::System { .. } => "system",
             _ => "store",
         }
@@ -155,7 +174,7 @@ impl ErrorInfo for KeyError {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Mismatch { .. } | Self::NoPassphrase => ErrorClass::Configuration,
+            Self::Mismatch { .. } | Self::NoPassphrase | Self::Untrusted { .. } => ErrorClass::Configuration,
             // A sign-in creates a new key.
             Self::Missing { .. } => ErrorClass::SignIn,
             _ => ErrorClass::Permanent,

@@ -115,6 +115,9 @@ impl Keystore {
     /// Opens the key, or creates it if there is none.
     pub(in crate::session) fn check_writable(&self) -> Result<()> {
         self.seal_or_create().map(drop).map_err(|error| {
+            if matches!(error, KeyError::Untrusted { .. }) {
+                return error;
+            }
             let folders = [self.path.parent(), self.lock.parent()];
             let unusable = folders.into_iter().flatten().find_map(|folder| {
                 let (existing, problem) = self.privacy.unusable_folder(folder)?;
@@ -194,7 +197,10 @@ impl Keystore {
         let text = match self.privacy.check(&self.path).and_then(|()| fs::read_to_string(&self.path)) {
             Ok(text) => zeroize::Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(KeyError::Unreadable { path: self.path.clone(), source: Arc::new(error) }),
+            Err(error) => {
+                return Err(KeyError::untrusted(&self.path, &error)
+                    .unwrap_or_else(|| KeyError::Unreadable { path: self.path.clone(), source: Arc::new(error) }));
+            }
         };
         KeyFile::parse(&text).map(Some).ok_or_else(|| KeyError::NotAKey { path: self.path.clone() })
     }
@@ -274,8 +280,7 @@ impl Keystore {
 
     fn passphrase(&self) -> Result<Passphrase> {
         let source = self.config.passphrase.as_ref().ok_or(KeyError::NoPassphrase)?;
-        passphrase::read_from(source, self.config.hidden_variables)
-            .map_err(|description| KeyError::PassphraseMissing { path: self.path.clone(), description })
+        passphrase::read_from(source, self.config.hidden_variables, &self.path)
     }
 
     /// Replaces the key file durably.

@@ -58,5 +58,6 @@ fn open(path: &Path, privacy: &Privacy) -> Result<File, KeyError> {
 }
 
 fn broken(path: &Path, error: io::Error) -> KeyError {
-    KeyError::Lock { path: path.to_owned(), source: Some(Arc::new(error)) }
+    KeyError::untrusted(path, &error)
+        .unwrap_or_else(|| KeyError::Lock { path: path.to_owned(), source: Some(Arc::new(error)) })
 }

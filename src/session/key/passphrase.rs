@@ -5,8 +5,8 @@
 //! exhaust the machine.
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use super::error::KeyError;
 use crate::invisible;
 use crate::secret::Passphrase;
 use crate::session::seal::Seal;
+use crate::trusted_file;
 
 /// The cost of a new wrapping: memory (in KiB) and passes of RFC 9106's second recommendation, with one lane.
 const COST: Cost = Cost { memory: 64 * 1024, passes: 3, lanes: 1 };
@@ -120,25 +121,38 @@ impl fmt::Display for Wrapped {
     }
 }
 
-/// Reads the passphrase. `hidden_variables` are removed from the environment of a command.
+/// Reads the passphrase of this key file. `hidden_variables` are removed from the environment of a command.
 ///
 /// # Errors
-/// Why there is none, as a sentence.
-pub(super) fn read_from(source: &PassphraseSource, hidden_variables: &[&str]) -> Result<Passphrase, String> {
+/// [`KeyError::Untrusted`], [`KeyError::PassphraseMissing`].
+pub(super) fn read_from(
+    source: &PassphraseSource,
+    hidden_variables: &[&str],
+    key: &Path,
+) -> Result<Passphrase, KeyError> {
+    let missing = |description| KeyError::PassphraseMissing { path: key.to_owned(), description };
     let (bytes, whose) = match source {
         PassphraseSource::File(path) => {
             let whose = format!("passphrase_file {}", path.display());
-            (read(path).map_err(|error| format!("{whose} cannot be read: {error}"))?, whose)
+            let unreadable = |error| {
+                KeyError::untrusted(path, &error).unwrap_or_else(|| missing(format!("{whose} cannot be read: {error}")))
+            };
+            (read(path).map_err(unreadable)?, whose)
         }
         PassphraseSource::Command(words) => {
             let whose = format!("passphrase_command `{}`", words.first().map_or("", String::as_str));
-            (run(words, hidden_variables, COMMAND_LIMIT).map_err(|why| format!("{whose} {why}"))?, whose)
+            let failed = |why| missing(format!("{whose} {why}"));
+            (run(words, hidden_variables, COMMAND_LIMIT).map_err(failed)?, whose)
         }
     };
+    passphrase(&bytes, &whose).map_err(missing)
+}
+
+fn passphrase(bytes: &[u8], whose: &str) -> Result<Passphrase, String> {
     if bytes.len() as u64 > LONGEST {
         return Err(format!("{whose} gives more than {LONGEST} bytes"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{whose} gives no UTF-8 text"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| format!("{whose} gives no UTF-8 text"))?;
     // Editors and `echo` add a line end, and some programs a byte order mark.
     match invisible::trim(text) {
         "" => Err(format!("{whose} gives an empty passphrase")),
@@ -146,9 +160,9 @@ pub(super) fn read_from(source: &PassphraseSource, hidden_variables: &[&str]) ->
     }
 }
 
-fn read(path: &std::path::Path) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(256));
-    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, LONGEST + 1), &mut bytes)?;
+    trusted_file::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -189,22 +203,22 @@ fn run(words: &[String], hidden_variables: &[&str], limit: Duration) -> Result<Z
 mod tests {
     use super::*;
 
-    fn passphrase(text: &str) -> Passphrase {
+    fn phrase(text: &str) -> Passphrase {
         Passphrase::new(text.into())
     }
 
     #[test]
     fn a_wrapped_key_opens_with_its_passphrase_only() {
         let key = DataKey::random().unwrap();
-        let wrapped = Wrapped::wrap(&key, &passphrase("correct horse")).unwrap();
+        let wrapped = Wrapped::wrap(&key, &phrase("correct horse")).unwrap();
         let written = wrapped.to_string();
         let words: Vec<&str> = written.split(' ').collect();
         let [id, "argon2id", cost, salt, sealed] = words[..] else { panic!("{written}") };
         let read = Wrapped::parse(id, cost, salt, sealed).unwrap();
-        assert_eq!(read.unwrap(&passphrase("correct horse")).map(|key| *key.bytes()), Some(*key.bytes()));
-        assert!(read.unwrap(&passphrase("correct horsf")).is_none());
+        assert_eq!(read.unwrap(&phrase("correct horse")).map(|key| *key.bytes()), Some(*key.bytes()));
+        assert!(read.unwrap(&phrase("correct horsf")).is_none());
         let cheaper = Wrapped { cost: Cost { passes: 2, ..COST }, ..read };
-        assert!(cheaper.unwrap(&passphrase("correct horse")).is_none());
+        assert!(cheaper.unwrap(&phrase("correct horse")).is_none());
     }
 
     #[test]
@@ -231,13 +245,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("passphrase.txt");
         let passphrase = |text: &str| {
-            fs::write(&path, text).unwrap();
-            read_from(&PassphraseSource::File(path.clone()), &[])
+            std::fs::write(&path, text).unwrap();
+            read_from(&PassphraseSource::File(path.clone()), &[], &path)
         };
         for text in ["correct horse", "correct horse\n", "\u{feff}correct horse\r\n", " correct horse \n\n"] {
             assert_eq!(passphrase(text).unwrap().expose(), "correct horse", "{text:?}");
         }
-        assert!(passphrase("\u{feff}\r\n").unwrap_err().ends_with(" gives an empty passphrase"));
+        assert!(passphrase("\u{feff}\r\n").unwrap_err().to_string().ends_with(" gives an empty passphrase"));
     }
 
     #[cfg(unix)]

@@ -102,7 +102,13 @@ impl SessionLock {
         let name = name(key);
         let path = folder.join(format!("{name}.lock"));
         let busy = || StoreError::Busy { waited: wait };
-        let broken = |error: io::Error| StoreError::file(&path, FileProblem::Lock(Arc::new(error)));
+        let broken = |error: io::Error| {
+            let problem = match FileProblem::refused(error) {
+                FileProblem::Refused(error) => FileProblem::Lock(error),
+                untrusted => untrusted,
+            };
+            StoreError::file(&path, problem)
+        };
         let waiters = queue.of(&name);
         let until = Instant::now() + wait;
         let permit = match waiters.permit.clone().try_lock_owned() {

@@ -154,11 +154,14 @@ impl SqliteStore {
             drop(reservation);
             self.database.check_writable()
         });
-        proven.map_err(|error| self.unusable_folder().unwrap_or(error))
+        proven.map_err(|error| self.unusable_folder(&error).unwrap_or(error))
     }
 
     /// The folder that cannot be created or written, if that is the reason.
-    fn unusable_folder(&self) -> Option<StoreError> {
+    fn unusable_folder(&self, error: &StoreError) -> Option<StoreError> {
+        if matches!(error, StoreError::File { problem: FileProblem::Untrusted(_), .. }) {
+            return None;
+        }
         let folders = [self.database.path().parent(), Some(&*self.locks)];
         folders.into_iter().flatten().find_map(|folder| {
             let (existing, problem) = self.privacy.unusable_folder(folder)?;
@@ -168,7 +171,7 @@ impl SqliteStore {
 
     fn check_file(&self) -> Result<()> {
         let existing = self.database.open_existing();
-        let existing = existing.map_err(|error| self.unusable_folder().unwrap_or(error))?;
+        let existing = existing.map_err(|error| self.unusable_folder(&error).unwrap_or(error))?;
         existing.map_or(Ok(()), |connection| {
             self.database.check_version(&connection)?;
             self.database.check_integrity(&connection)
