@@ -178,7 +178,7 @@ pub fn create(path: &Path) -> io::Result<File> {
     let file = options().create_new(true).open(path)?;
     // The umask may have removed the owner's permissions.
     #[cfg(unix)]
-    if file.metadata()?.mode() & 0o777 != 0o600 {
+    if file.metadata()?.mode() & 0o600 != 0o600 {
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
     }
     Ok(file)

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
 pub use rusqlite::{OptionalExtension, Params, Result as Rows, Row, Transaction, params, params_from_iter};
 
@@ -25,7 +26,10 @@ pub struct Kind {
     pub application_id: i64,
     /// The migrations: step n leads from version n to n + 1, and `user_version` is the version. A released step must
     /// not be changed.
-    pub steps: &'static [&'static str],
+    pub steps: &'static [&'static [&'static str]],
+    /// The tables, indexes and triggers of the current version, in any order: the name, and the text in
+    /// `sqlite_schema`, or an empty one.
+    pub schema: &'static [(&'static str, &'static str)],
     /// Pragmas for writing.
     pub writing: &'static str,
 }
@@ -56,14 +60,54 @@ impl Kind {
         if found >= self.current() {
             return Ok(found);
         }
-        for step in self.steps.iter().skip(usize::try_from(found).unwrap_or(0)) {
-            transaction.execute_batch(step)?;
+        for statement in self.steps.iter().skip(usize::try_from(found).unwrap_or(0)).copied().flatten() {
+            transaction.execute_batch(statement)?;
         }
         transaction.pragma_update(None, "application_id", self.application_id)?;
         transaction.pragma_update(None, "user_version", self.current())?;
         transaction.commit()?;
         Ok(self.current())
     }
+
+    /// Whether this is the schema of the current version.
+    fn is_current(&self, found: &[Object]) -> bool {
+        found.len() == self.schema.len()
+            && found.iter().all(|(name, text)| self.schema.iter().any(|own| own.0 == name && is_same(own.1, text)))
+    }
+
+    /// Whether this is the schema of an earlier version. Runs the steps in memory.
+    fn is_earlier(&self, found: &[Object]) -> Rows<bool> {
+        let memory = Connection::open_in_memory()?;
+        let (_, earlier) = self.steps.split_last().unwrap_or((&&[][..], &[]));
+        for step in earlier {
+            for statement in *step {
+                memory.execute_batch(statement)?;
+            }
+            let own = schema(&memory)?;
+            let same = |(own, found): (&Object, &Object)| own.0 == found.0 && is_same(&own.1, &found.1);
+            if own.len() == found.len() && own.iter().zip(found).all(same) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A table, index, trigger or view: its name and its text in `sqlite_schema`.
+type Object = (String, String);
+
+/// What `sqlite_schema` says, in the order of creation.
+fn schema(connection: &Connection) -> Rows<Vec<Object>> {
+    let mut statement = connection.prepare("SELECT name,coalesce(sql,'')FROM sqlite_schema")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Whether two statements differ only in white space, which SQLite stores as it was written.
+fn is_same(own: &str, found: &str) -> bool {
+    fn bytes(text: &str) -> impl Iterator<Item = u8> {
+        text.bytes().filter(|byte| !byte.is_ascii_whitespace())
+    }
+    bytes(own).eq(bytes(found))
 }
 
 fn version(connection: &Connection) -> Rows<i64> {
@@ -199,11 +243,33 @@ impl Database {
     fn connect(&self) -> Result<Connection> {
         // Without SQLITE_OPEN_URI, because a path may begin with `file:`, and without SQLITE_OPEN_CREATE.
         let open = |access| Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-        open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+        let connection = open(OpenFlags::SQLITE_OPEN_READ_WRITE)
             // The folder may be read-only.
             .or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_ONLY))
-            .and_then(|connection| connection.busy_timeout(BUSY_TIMEOUT).map(|()| connection))
-            .map_err(|error| self.sqlite_error(&error))
+            .and_then(|connection| {
+                connection.busy_timeout(BUSY_TIMEOUT)?;
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+                Ok(connection)
+            })
+            .map_err(|error| self.sqlite_error(&error))?;
+        self.check_schema(&connection)?;
+        Ok(connection)
+    }
+
+    /// Refuses a schema that this program does not create. A trigger or a view of another origin could change what is
+    /// read and written.
+    fn check_schema(&self, connection: &Connection) -> Result<()> {
+        let failed = |error| self.sqlite_error(&error);
+        let found = schema(connection).map_err(failed)?;
+        if found.is_empty() || self.kind.is_current(&found) {
+            return Ok(());
+        }
+        self.check_version(connection)?;
+        match self.kind.is_earlier(&found).map_err(failed)? {
+            true => Ok(()),
+            false => Err(StoreError::file(&self.path, FileProblem::ForeignSchema)),
+        }
     }
 
     fn reject_newer(&self, version: i64) -> Result<()> {
@@ -264,7 +330,8 @@ mod tests {
 
     static KIND: Kind = Kind {
         application_id: 7,
-        steps: &["CREATE TABLE first(x)", "ALTER TABLE first ADD COLUMN y"],
+        steps: &[&["CREATE TABLE first(x)"], &["ALTER TABLE first ADD COLUMN y"]],
+        schema: &[("first", "CREATE TABLE first(x, y)")],
         writing: "PRAGMA secure_delete = ON",
     };
 
@@ -272,8 +339,8 @@ mod tests {
     fn every_older_version_becomes_the_current_one() {
         for version in 0..=KIND.steps.len() {
             let mut connection = Connection::open_in_memory().unwrap();
-            for step in &KIND.steps[..version] {
-                connection.execute_batch(step).unwrap();
+            for statement in KIND.steps[..version].iter().copied().flatten() {
+                connection.execute_batch(statement).unwrap();
             }
             connection.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
             assert_eq!(KIND.migrate(&mut connection).unwrap(), 2, "from version {version}");

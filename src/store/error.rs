@@ -85,7 +85,7 @@ pub enum FileProblem {
         version: i64,
     },
     /// The schema of the database is not the one that this program creates.
-    #[error("the file contains tables, triggers or views that nexus did not create; it was not changed")]
+    #[error("the tables, triggers or views in the file are not those that nexus creates; it was not changed")]
     ForeignSchema,
     /// Another user can change the file or replace it.
     #[error("{0}")]

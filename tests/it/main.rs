@@ -78,6 +78,8 @@ mod templates;
 mod terminal;
 /// Control characters on a terminal.
 mod terminals;
+/// Files that other users can change (Unix).
+mod trust;
 /// Many processes on one session.
 mod turns;
 

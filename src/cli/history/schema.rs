@@ -3,27 +3,55 @@
 use nexus::internal::store::database::Kind;
 
 /// The application id is "nexh".
-pub(super) static HISTORY: Kind =
-    Kind { application_id: 0x6e65_7868, steps: STEPS, writing: "PRAGMA secure_delete = ON" };
+pub(super) static HISTORY: Kind = Kind {
+    application_id: 0x6e65_7868,
+    steps: &[&[CONVERSATION, CONVERSATION_UPDATED, TURN, TURN_CONVERSATION, WORD, TURN_KEPT, TURN_DELETED]],
+    schema: &[
+        ("conversation", CONVERSATION),
+        ("conversation_updated", CONVERSATION_UPDATED),
+        ("turn", TURN),
+        ("turn_conversation", TURN_CONVERSATION),
+        ("word", WORD),
+        // What SQLite creates for `word`.
+        ("word_segments", "CREATE TABLE 'word_segments'(blockid INTEGER PRIMARY KEY, block BLOB)"),
+        (
+            "word_segdir",
+            "CREATE TABLE 'word_segdir'(level INTEGER,idx INTEGER,start_block INTEGER,leaves_end_block INTEGER,\
+             end_block INTEGER,root BLOB,PRIMARY KEY(level, idx))",
+        ),
+        ("sqlite_autoindex_word_segdir_1", ""),
+        ("word_docsize", "CREATE TABLE 'word_docsize'(docid INTEGER PRIMARY KEY, size BLOB)"),
+        ("word_stat", "CREATE TABLE 'word_stat'(id INTEGER PRIMARY KEY, value BLOB)"),
+        ("turn_kept", TURN_KEPT),
+        ("turn_deleted", TURN_DELETED),
+    ],
+    writing: "PRAGMA secure_delete = ON",
+};
 
-/// `word` is the full-text index of `turn`, without a copy of the text; the triggers keep it up to date. Times are Unix
-/// seconds. `state` is `whole`, `cut` or `refused`; `usage` is JSON.
-const STEPS: &[&str] = &["
-CREATE TABLE conversation(
+// Times are Unix seconds. SQLite stores these texts, and nexus compares them.
+
+const CONVERSATION: &str = "CREATE TABLE conversation(
     id TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
-    system TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX conversation_updated ON conversation(updated_at);
-CREATE TABLE turn(
+    system TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT, WITHOUT ROWID";
+
+const CONVERSATION_UPDATED: &str = "CREATE INDEX conversation_updated ON conversation(updated_at)";
+
+/// `state` is `whole`, `cut` or `refused`; `usage` is JSON.
+const TURN: &str = "CREATE TABLE turn(
     number INTEGER PRIMARY KEY, conversation TEXT NOT NULL REFERENCES conversation(id), role TEXT NOT NULL,
     text TEXT NOT NULL, state TEXT NOT NULL, model TEXT, stop_reason TEXT, usage TEXT, request_id TEXT,
-    at INTEGER NOT NULL) STRICT;
-CREATE INDEX turn_conversation ON turn(conversation);
-CREATE VIRTUAL TABLE word USING fts4(
-    text, content=\"turn\", tokenize=unicode61 \"remove_diacritics=2\", order=desc);
-CREATE TRIGGER turn_kept AFTER INSERT ON turn BEGIN
+    at INTEGER NOT NULL) STRICT";
+
+const TURN_CONVERSATION: &str = "CREATE INDEX turn_conversation ON turn(conversation)";
+
+/// The full-text index of `turn`, without a copy of the text. The triggers keep it up to date.
+const WORD: &str = "CREATE VIRTUAL TABLE word USING fts4(
+    text, content=\"turn\", tokenize=unicode61 \"remove_diacritics=2\", order=desc)";
+
+const TURN_KEPT: &str = "CREATE TRIGGER turn_kept AFTER INSERT ON turn BEGIN
     INSERT INTO word(docid, text) VALUES (new.number, new.text);
-END;
-CREATE TRIGGER turn_deleted BEFORE DELETE ON turn BEGIN
+END";
+
+const TURN_DELETED: &str = "CREATE TRIGGER turn_deleted BEFORE DELETE ON turn BEGIN
     DELETE FROM word WHERE docid = old.number;
-END;
-"];
+END";

@@ -6,6 +6,7 @@ use crate::store::database::Kind;
 pub(super) static SESSIONS: Kind = Kind {
     application_id: 0x6e65_7873,
     steps: STEPS,
+    schema: &[("session", SESSION), ("pending", PENDING), ("client", CLIENT)],
     // EXTRA also syncs the folder after the journal is deleted. Otherwise, a power failure could restore the journal,
     // and with it a used refresh token.
     writing: "PRAGMA secure_delete = ON; PRAGMA synchronous = EXTRA;",
@@ -19,29 +20,32 @@ pub(super) const UNSEALED: u8 = b'{';
 ///
 /// Until version 2 each secret was a sealed column of its own. Step 3 puts a row's columns into one value, which
 /// [`UNSEALED`] marks; the store has it sealed anew when it is first read.
-const STEPS: &[&str] = &[
-    "CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
+const STEPS: &[&[&str]] = &[
+    &["CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
 access_token BLOB NOT NULL,refresh_token BLOB,client_secret BLOB,metadata BLOB NOT NULL,token_type TEXT NOT NULL,\
 scopes TEXT NOT NULL,issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,client_id TEXT NOT NULL,\
 client_auth TEXT NOT NULL,token_url TEXT NOT NULL,revoke_url TEXT,api_url TEXT,flight_at INTEGER,\
-attempts INTEGER NOT NULL DEFAULT 0,failure TEXT,models TEXT,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID",
-    "ALTER TABLE session ADD COLUMN failed BLOB;ALTER TABLE session DROP COLUMN failure",
-    "ALTER TABLE session RENAME TO session2;\
-CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
+attempts INTEGER NOT NULL DEFAULT 0,failure TEXT,models TEXT,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID"],
+    &["ALTER TABLE session ADD COLUMN failed BLOB", "ALTER TABLE session DROP COLUMN failure"],
+    &["ALTER TABLE session RENAME TO session2", SESSION, JOIN_COLUMNS, "DROP TABLE session2", PENDING, CLIENT],
+];
+
+const SESSION: &str = "CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
 issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,refreshing_since INTEGER,attempts INTEGER NOT NULL,\
-sealed BLOB NOT NULL,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID;\
-INSERT INTO session SELECT provider,owner,generation,issued_at,expires_at,ended_at,flight_at,attempts,\
+sealed BLOB NOT NULL,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID";
+
+const PENDING: &str = "CREATE TABLE pending(owner TEXT NOT NULL,state BLOB NOT NULL,expires_at INTEGER NOT NULL,sealed BLOB NOT NULL,\
+PRIMARY KEY(owner,state))STRICT,WITHOUT ROWID";
+
+const CLIENT: &str = "CREATE TABLE client(issuer TEXT NOT NULL,redirect_uri TEXT NOT NULL,sealed BLOB NOT NULL,\
+PRIMARY KEY(issuer,redirect_uri))STRICT,WITHOUT ROWID";
+
+const JOIN_COLUMNS: &str = "INSERT INTO session SELECT provider,owner,generation,issued_at,expires_at,ended_at,flight_at,attempts,\
 CAST('{'||hex(access_token)||'|'||iif(refresh_token IS NULL,'-',hex(refresh_token))||'|'||\
 iif(client_secret IS NULL,'-',hex(client_secret))||'|'||hex(metadata)||'|'||hex(token_type)||'|'||\
 hex(scopes)||'|'||hex(client_id)||'|'||hex(client_auth)||'|'||hex(token_url)||'|'||\
 iif(revoke_url IS NULL,'-',hex(revoke_url))||'|'||iif(api_url IS NULL,'-',hex(api_url))||'|'||\
-iif(failed IS NULL,'-',hex(failed))||'|'||iif(models IS NULL,'-',hex(models)) AS BLOB)FROM session2;\
-DROP TABLE session2;\
-CREATE TABLE pending(owner TEXT NOT NULL,state BLOB NOT NULL,expires_at INTEGER NOT NULL,sealed BLOB NOT NULL,\
-PRIMARY KEY(owner,state))STRICT,WITHOUT ROWID;\
-CREATE TABLE client(issuer TEXT NOT NULL,redirect_uri TEXT NOT NULL,sealed BLOB NOT NULL,\
-PRIMARY KEY(issuer,redirect_uri))STRICT,WITHOUT ROWID",
-];
+iif(failed IS NULL,'-',hex(failed))||'|'||iif(models IS NULL,'-',hex(models)) AS BLOB)FROM session2";
 
 #[cfg(test)]
 mod tests {
@@ -63,8 +67,8 @@ mod tests {
             let path = home.path().join("sessions.db");
             private_fs::create(&path).unwrap();
             let written = Connection::open(&path).unwrap();
-            for step in &STEPS[..version] {
-                written.execute_batch(step).unwrap();
+            for statement in STEPS[..version].iter().copied().flatten() {
+                written.execute_batch(statement).unwrap();
             }
             written.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
             if version > 0 {

@@ -43,6 +43,13 @@ const KEY: &str = "key/session.key";
 const DAMAGED: &str = "error: [HOME]/data/sessions.db: the file is damaged; it was not changed\n  move it away, then run `nexus oauth start` to sign in again\n";
 const LINK: &str = "this is a symbolic link, which could point to another user's file\n";
 const CLOSED: &str = "was open to other users (mode 644); it is private now\n";
+const LOGOUT: &[&str] = &["oauth", "logout"];
+const FOREIGN: &str = "error: [HOME]/data/sessions.db: the tables, triggers or views in the file are not those that nexus creates; it was not changed\n  move it away, then run `nexus oauth start` to sign in again\n";
+const TRIGGER: &str = "CREATE TRIGGER later AFTER INSERT ON session BEGIN DELETE FROM session; END";
+const NEWER_TRIGGER: &str =
+    "CREATE TRIGGER later AFTER INSERT ON session BEGIN SELECT 1; END; PRAGMA user_version = 99";
+const OLDER_TRIGGER: &str = "CREATE TRIGGER later AFTER INSERT ON session BEGIN SELECT 1; END; PRAGMA user_version = 2";
+const NEWER: &str = "the file was written by a newer nexus (version 99); it was not changed";
 const SHUT: &str = "cannot be decrypted with the key in [HOME]/key/session.key\n";
 /// The note of a command that cannot save, while the old token is valid.
 const UNSAVED: &str = "note: the token was not refreshed, because the result could not be saved: ";
@@ -161,6 +168,40 @@ pub(super) const ROWS: &[Row<Harm>] = &[
     ),
     row("an old generation", READ, |home| edited(home, "UPDATE session SET generation = generation + 1"), SHUT, 1),
     row(
+        "a trigger that redirects a later sign-in",
+        WRITE,
+        |home| {
+            edited(home, "CREATE TRIGGER later AFTER UPDATE ON session BEGIN DELETE FROM session; END");
+        },
+        FOREIGN,
+        1,
+    ),
+    row("a trigger, when it is read", READ, |home| edited(home, TRIGGER), FOREIGN, 1),
+    row("a trigger, before a sign-in", START, |home| edited(home, TRIGGER), FOREIGN, 1),
+    row("a trigger, before a sign-out", LOGOUT, |home| edited(home, TRIGGER), "are not those that nexus creates", 1),
+    row("a trigger in a database of a newer nexus", READ, |home| edited(home, NEWER_TRIGGER), NEWER, 1),
+    row("a trigger in a database of an older nexus", READ, |home| edited(home, OLDER_TRIGGER), FOREIGN, 1),
+    row(
+        "a view in place of the table",
+        READ,
+        |home| {
+            edited(home, "ALTER TABLE session RENAME TO own; CREATE VIEW session AS SELECT * FROM own");
+        },
+        FOREIGN,
+        1,
+    ),
+    row("another index", READ, |home| edited(home, "CREATE INDEX other ON session(owner)"), FOREIGN, 1),
+    row("another table", WRITE, |home| edited(home, "CREATE TABLE other(x)"), FOREIGN, 1),
+    row(
+        "a column with an expression",
+        READ,
+        |home| {
+            edited(home, "ALTER TABLE session ADD COLUMN x TEXT AS (upper(owner))");
+        },
+        FOREIGN,
+        1,
+    ),
+    row(
         "a changed record",
         READ,
         |home| edited(home, "UPDATE session SET sealed = CAST(sealed || x'00' AS BLOB)"),
@@ -242,8 +283,8 @@ const BY_ROOT: &[Row<Harm>] = &[
         "a database of another user",
         READ,
         |home| chown(home.join(DATABASE), Some(STRANGER), None).unwrap(),
-        "error: [HOME]/data/sessions.db: this file belongs to another user\n",
-        1,
+        "error: [HOME]/data/sessions.db: this file belongs to another user\n  run `chown 0 [HOME]/data/sessions.db`",
+        2,
     ),
     row(
         "a journal of another user, to be played back",
@@ -253,7 +294,7 @@ const BY_ROOT: &[Row<Harm>] = &[
             chown(home.join("data/sessions.db-journal"), Some(STRANGER), None).unwrap();
         },
         "error: [HOME]/data/sessions.db-journal: this file belongs to another user\n",
-        1,
+        2,
     ),
     row(
         "a write-ahead log of another user, to be played back",
@@ -263,21 +304,21 @@ const BY_ROOT: &[Row<Harm>] = &[
             chown(home.join("data/sessions.db-wal"), Some(STRANGER), None).unwrap();
         },
         "error: [HOME]/data/sessions.db-wal: this file belongs to another user\n",
-        1,
+        2,
     ),
     row(
         "a key of another user",
         READ,
         |home| chown(home.join(KEY), Some(STRANGER), None).unwrap(),
-        "error: [HOME]/key/session.key: this file belongs to another user\n",
-        1,
+        "error: [HOME]/key/session.key: this file belongs to another user\n  run `chown 0 [HOME]/key/session.key`",
+        2,
     ),
     row(
         "a data folder of another user",
         WRITE,
         |home| chown(home.join("data"), Some(STRANGER), None).unwrap(),
         "its folder [HOME]/data belongs to another user",
-        1,
+        2,
     ),
 ];
 
@@ -312,6 +353,7 @@ fn happens(row: &Row<Harm>) -> Ended {
         copy(&nexus.path(name), &spare.path().join(name));
     }
     let (refreshes, before) = (sandbox.refreshes_asked(), fs::read(nexus.path(DATABASE)).unwrap());
+    let asked = sandbox.requests().len();
     (row.does.does)(nexus.home());
     // Reading a pipe would never end.
     let bytes = || {
@@ -325,6 +367,9 @@ fn happens(row: &Row<Harm>) -> Ended {
         assert_eq!(bytes(), harmed, "{}: nothing is overwritten", row.name);
         assert_eq!(sandbox.refreshes_asked(), refreshes, "{}: nothing is spent", row.name);
     }
+    if output.code != Some(0) {
+        assert_eq!(sandbox.requests().len(), asked, "{}: nothing is sent", row.name);
+    }
     // Put the files back, unless they were used and replaced.
     if sandbox.refreshes_asked() == refreshes {
         for name in work {
@@ -335,6 +380,25 @@ fn happens(row: &Row<Harm>) -> Ended {
         assert_eq!(fs::read(nexus.path(DATABASE)).unwrap(), before);
     }
     Ended { message: format!("{}{}", output.stdout, output.stderr), code: output.code, nexus }
+}
+
+/// The value of an earlier generation, in the row of the session that followed it.
+#[test]
+fn a_record_of_an_earlier_generation_does_not_open_and_nothing_is_sent() {
+    let (nexus, sandbox) = signed_in(Settings::default(), "");
+    let database = || Connection::open(nexus.path(DATABASE)).unwrap();
+    let earlier: Vec<u8> = database().query_row("SELECT sealed FROM session", [], |row| row.get(0)).unwrap();
+    nexus.run(WRITE).ok();
+    database().execute("UPDATE session SET sealed = ?1", [earlier]).unwrap();
+    let asked = sandbox.requests().len();
+    for words in [READ, WRITE, &["oauth", "status"], &["chat", "--model", "m", "x"]] {
+        let output = nexus.run(words);
+        assert!(output.stderr.contains("error: [HOME]/data/sessions.db") && output.stderr.contains(SHUT), "{output}");
+        assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{output}");
+    }
+    let output = nexus.run(LOGOUT);
+    assert!(output.stderr.contains(SHUT.trim_end()), "{output}");
+    assert_eq!(sandbox.requests().len(), asked, "no token was sent, not even to be revoked");
 }
 
 /// Truncates the database at many places and flips many of its bits. Each time the damage is reported, and no refresh
