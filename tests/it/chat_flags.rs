@@ -172,6 +172,19 @@ fn an_answer_that_fits_its_schema_is_printed() {
     assert_eq!((&object["answer"], &object["partial"]), (&json!("{\"age\":7}"), &Value::Null));
 }
 
+/// `--schema <(command)`.
+#[cfg(unix)]
+#[test]
+fn a_schema_may_come_from_a_pipe() {
+    let (sandbox, nexus) = signed_in();
+    let pipe = nexus.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    script(&sandbox, [delta("{\"age\":7}")]);
+    let writer = std::thread::spawn(move || std::fs::write(pipe, SCHEMA).unwrap());
+    assert_output!(nexus.run(&["chat", "x", "--schema", "pipe"]), 0, stdout: "{\"age\":7}\n", stderr: "");
+    writer.join().unwrap();
+}
+
 #[test]
 fn a_schema_is_sent_in_its_order_and_in_the_services_words_and_held_to_as_it_was_meant() {
     let (sandbox, nexus) = signed_in();

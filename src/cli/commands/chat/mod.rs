@@ -95,7 +95,7 @@ impl<'a> Chat<'a> {
 
     /// Everything that a question needs, read and checked before the network is used.
     fn prepare(&mut self) -> Result<(PromptInput, Client, Session)> {
-        self.schema = self.args.schema.as_deref().map(Schema::read).transpose()?;
+        self.schema = self.args.schema.as_deref().map(|schema| Schema::read(schema, self.context)).transpose()?;
         let frame = PromptFrame::read(&self.args.question, self.context)?;
         let input = prompt::read(self.args, &frame, self.context)?;
         let client = self.connect()?;

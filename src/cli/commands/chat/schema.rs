@@ -3,11 +3,14 @@
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
+use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
+use crate::cli::terminal::pipe;
 use crate::cli::text;
 use nexus::Ordered;
 use nexus::internal::clean::clean;
@@ -38,13 +41,13 @@ impl Schema {
     ///
     /// # Errors
     /// [`CliError::Usage`] if the file cannot be read or does not hold a JSON Schema.
-    pub(super) fn read(argument: &str) -> Result<Self> {
+    pub(super) fn read(argument: &str, context: &Context) -> Result<Self> {
         let unusable = |why: &str| CliError::usage("chat", format!("--schema cannot be used: {why}"));
         let argument = invisible::trim(argument);
         let inline = argument.starts_with('{');
         let (text, name) = match inline {
             true => (argument.to_owned(), "it"),
-            false => (text_of(argument).map_err(|error| unusable(&format!("{argument}: {error}")))?, argument),
+            false => (text_of(argument, context).map_err(|error| unusable(&format!("{argument}: {error}")))?, argument),
         };
         let value: Value =
             serde_json::from_str(&text).map_err(|error| unusable(&format!("{name} is not valid JSON: {error}")))?;
@@ -80,12 +83,17 @@ fn why(error: &CompileError) -> String {
     }
 }
 
-/// The text of a file, which is one and no larger than any schema.
-fn text_of(path: &str) -> io::Result<String> {
-    const LARGEST: u64 = 1024 * 1024;
+/// The text of a file or a pipe, which is no larger than any schema.
+fn text_of(path: &str, context: &Context) -> io::Result<String> {
+    const LARGEST: usize = 1024 * 1024;
+    let refused = || io::Error::other("not a regular file, or larger than 1 MiB");
     let found = fs::metadata(path)?;
-    if !found.is_file() || found.len() > LARGEST {
-        return Err(io::Error::other("not a regular file, or larger than 1 MiB"));
+    if pipe::is_pipe(&found) {
+        let bytes = context.pipe(Path::new(path), LARGEST + 1)?;
+        return if bytes.len() > LARGEST { Err(refused()) } else { text::decode(bytes).map_err(io::Error::other) };
+    }
+    if !found.is_file() || found.len() > LARGEST as u64 {
+        return Err(refused());
     }
     text::decode(fs::read(path)?).map_err(io::Error::other)
 }
@@ -107,7 +115,7 @@ mod tests {
     use super::*;
 
     fn read(argument: &str) -> std::result::Result<Schema, String> {
-        Schema::read(argument).map_err(|failure| failure.to_string())
+        Schema::read(argument, &Context::new(false)).map_err(|failure| failure.to_string())
     }
 
     #[test]
