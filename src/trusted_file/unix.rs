@@ -33,7 +33,7 @@ pub(super) fn checked(path: &Path) -> io::Result<(File, Metadata)> {
             walked => walked?,
         };
         if (found.dev(), found.ino()) == (opened.dev(), opened.ino()) {
-            let subject = if end == path { Subject::File } else { Subject::Target };
+            let subject = if path.is_symlink() { Subject::Target } else { Subject::File };
             check(subject, &end, &opened)?;
             return Ok((file, opened));
         }

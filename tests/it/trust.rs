@@ -102,6 +102,10 @@ fn a_folder_that_others_can_write_is_refused_unless_it_is_sticky() {
     nexus.set("NEXUS_HOME", "a b/x/../c");
     fs::create_dir(nexus.path("a b/x")).unwrap();
     assert_trusted(&nexus);
+    mode(&nexus.path("a b/c/config.toml"), 0o666);
+    let error = "[HOME]/a b/x/../c/config.toml: other users can write to this file";
+    assert_refused(&nexus, READ, error, "chmod go-w '[HOME]/a b/c/config.toml'");
+    mode(&nexus.path("a b/c/config.toml"), 0o600);
     mode(&nexus.path("a b"), 0o777);
     let error = "[HOME]/a b/x/../c/config.toml: other users can write to its folder [HOME]/a b";
     assert_refused(&nexus, READ, error, "chmod go-w '[HOME]/a b'");
