@@ -8,11 +8,11 @@ use std::borrow::Cow;
 /// The most characters of a server's message that are shown.
 const SERVER_WORDS: usize = 300;
 
-/// Whether a character controls a terminal: C0, DEL, C1 and the bidirectional controls (Unicode Standard Annex 9),
-/// except newline and tab.
+/// Whether a character controls a terminal: C0, DEL, C1 and the bidirectional embeddings, overrides and isolates
+/// (Unicode Standard Annex 9, section 2), except newline and tab. The marks LRM, RLM and ALM are text: they order only
+/// the characters beside them.
 fn is_control(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A server's text for the inside of a sentence: on one line, without controls, at most 300 characters.
@@ -124,6 +124,10 @@ mod tests {
     #[test]
     fn controls_are_seen_on_a_terminal() {
         assert_eq!(visible("plain\n\ttext ü"), "plain\n\ttext ü");
+        assert_eq!(
+            visible("\u{200f}א\u{200e}\u{61c}\u{200d}\u{200c}\u{fe0f}"),
+            "\u{200f}א\u{200e}\u{61c}\u{200d}\u{200c}\u{fe0f}"
+        );
         assert_eq!(visible("a\x1b[31m\x07\x7f\u{9b}\u{202e}b\r"), "a␛[31m␇␡<U+009B><U+202E>b␍");
     }
 }

@@ -198,15 +198,73 @@ fn no_color_dumb_terminals_and_raw_disable_styles() {
         (
             &["chat", "x"][..],
             &[("TERM", "xterm"), ("NO_COLOR", "1")][..],
-            "# Title\r\n\r\n• one `two`\r\n\r\n␛[2Jx\r\n",
+            "# Title\r\n\r\n• *one* `two`\r\n\r\n␛[2Jx\r\n",
         ),
-        (&["chat", "x"], &[("TERM", "dumb")], "# Title\r\n\r\n• one `two`\r\n\r\n␛[2Jx\r\n"),
+        (&["chat", "x"], &[("TERM", "dumb")], "# Title\r\n\r\n• *one* `two`\r\n\r\n␛[2Jx\r\n"),
         (&["chat", "--raw", "x"], &[("TERM", "xterm")], "# Title\r\n\r\n- *one* `two`\r\n\r\n␛[2Jx\r\n"),
     ] {
         sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(text, 3))]);
         let left = Terminal::open_with(&nexus, words, 80, variables).finish();
         assert!(left.bytes.ends_with(shown), "{:?}", left.bytes);
         assert_eq!(left.bytes.trim_start_matches("\r\u{1b}[K").len(), shown.len(), "{:?}", left.bytes);
+    }
+}
+
+/// What is written and what a terminal shows of it, in colours. `␛` is the escape character.
+const WRITTEN: &[(&str, &str)] = &[
+    ("\\mathbf{x}_a + y_{b}", "\\mathbf{x}_a + y_{b}"),
+    ("$x_1 * y_1$ and $$a_b * c_d$$", "$x_1 * y_1$ and $$a_b * c_d$$"),
+    ("\\(x_*1*\\) and \\[\\{a\\_b\\}\\]", "\\(x_*1*\\) and \\[\\{a\\_b\\}\\]"),
+    ("$$\n- a\n+ b \\\\\n= c\n$$", "$$\r\n- a\r\n+ b \\\\\r\n= c\r\n$$"),
+    ("5*4*3*2*1 and x**2 + y**3 are 2*3*4", "5*4*3*2*1 and x**2 + y**3 are 2*3*4"),
+    ("*args, **kwargs, *.rs and *.toml", "*args, **kwargs, *.rs and *.toml"),
+    ("char *a, *b; __init__ snake_case_name", "char *a, *b; __init__ snake_case_name"),
+    ("*italic* and **bold**", "␛[3mitalic␛[0m and ␛[1mbold␛[0m"),
+    ("これは**「重要」**です。", "これは␛[1m「重␛[0m␛[1m要」␛[0mです。"),
+    ("**「a。」**b", "␛[1m「a。」␛[0mb"),
+    ("A line of verse,\nand its second line.", "A line of verse,\r\nand its second line."),
+    (
+        "\u{200f}שלום\u{200e} a\u{61c}b 👩\u{200d}👧 \u{202e}x\u{2066}y",
+        "\u{200f}שלום\u{200e} a\u{61c}b 👩\u{200d}👧 <U+202E>x<U+2066>y",
+    ),
+    ("a < b > c <tag> &nosuch; [^1] [x] C:\\_x", "a < b > c <tag> &nosuch; [^1] [x] C:\\_x"),
+    ("1986. A great year\n1984. Another", "1986. A great year\r\n1984. Another"),
+    ("#hashtag\n+1", "#hashtag\r\n+1"),
+];
+
+#[test]
+fn what_is_no_markup_is_shown_as_it_is_written() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let text = WRITTEN.iter().map(|(written, _)| *written).collect::<Vec<_>>().join("\n\n");
+    let shown = WRITTEN.iter().map(|(_, shown)| *shown).collect::<Vec<_>>().join("\r\n\r\n");
+    sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, 3))]);
+    let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
+    let bytes = left.bytes.replace('\u{1b}', "␛");
+    assert!(bytes.ends_with(&format!("{shown}\r\n")), "{bytes}");
+}
+
+#[test]
+fn without_styles_the_marks_are_shown() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let text = "# One\n\n**two** *three* _four_ ~~five~~ `six` ``se`ven`` [eight](https://h/9)";
+    let shown = "# One\r\n\r\n**two** *three* _four_ ~~five~~ `six` ``se`ven`` eight (https://h/9)\r\n";
+    for variables in [&[("TERM", "xterm"), ("NO_COLOR", "1")][..], &[("TERM", "dumb")]] {
+        sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(text, 3))]);
+        let left = Terminal::open_with(&nexus, &["chat", "x"], 80, variables).finish();
+        assert!(left.bytes.ends_with(shown), "{:?}", left.bytes);
+    }
+}
+
+#[test]
+fn a_small_answer_causes_no_large_output() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let table = format!("{}\n{}\n{}", "|a".repeat(3_000), "|-".repeat(3_000), "|b\n".repeat(3_000));
+    for text in [table, "[".repeat(20_000), "<a ".repeat(5_000), "*a ".repeat(5_000), ">".repeat(20_000)] {
+        sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, 4_000))]);
+        let terminal = Terminal::open(&nexus, &["chat", "x"], 80);
+        terminal.until_ended();
+        let written = terminal.message.0.lock().unwrap().bytes.len();
+        assert!(written <= 10 * text.len() + 2_000, "{written} of {} bytes", text.len());
     }
 }
 

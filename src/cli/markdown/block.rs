@@ -14,8 +14,10 @@ pub(super) enum Container {
 pub(super) enum Leaf {
     None,
     /// `pipes`: whether its last line could be the head of a table.
+    /// `mathematics`: whether display mathematics in it is open.
     Paragraph {
         pipes: bool,
+        mathematics: bool,
     },
     Fenced {
         fence: char,
@@ -67,8 +69,11 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// The maximum depth of containers. Deeper markers are text.
-const DEPTH: usize = 24;
+/// The maximum depth of containers. Deeper markers are text. Every line begins with the marks of all of them.
+const DEPTH: usize = 10;
+
+/// The shortest underline of a heading. CommonMark allows one character, but a line `=` is a part of a calculation.
+const UNDERLINE: usize = 3;
 
 /// Classifies a line, or the beginning of one.
 pub(super) fn classify(line: &str, complete: bool, containers: &[Container], leaf: Leaf) -> Result<Line, NeedMore> {
@@ -90,6 +95,10 @@ pub(super) fn classify(line: &str, complete: bool, containers: &[Container], lea
         Leaf::Html(end) if all && !(end.is_none() && cursor.is_blank()) => {
             whole()?;
             return Ok(classified(Start::Html(end), cursor.text()));
+        }
+        // Its lines may begin with `-`, `+`, `=` or `>`.
+        Leaf::Paragraph { mathematics: true, .. } if all && !cursor.is_blank() => {
+            return Ok(classified(Start::Text, cursor.rest().to_owned()));
         }
         _ => {}
     }
@@ -137,11 +146,12 @@ pub(super) fn classify(line: &str, complete: bool, containers: &[Container], lea
         if inside && complete {
             let line = rest.trim_end_matches(BLANK);
             if let Some(mark) = line.chars().next().filter(|mark| matches!(mark, '=' | '-'))
+                && line.len() >= UNDERLINE
                 && line.chars().all(|c| c == mark)
             {
                 break Start::Underline(mark);
             }
-            if leaf == (Leaf::Paragraph { pipes: true }) && marks::is_delimiter(line) {
+            if matches!(leaf, Leaf::Paragraph { pipes: true, .. }) && marks::is_delimiter(line) {
                 break Start::Delimiter;
             }
         }

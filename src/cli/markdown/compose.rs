@@ -8,7 +8,7 @@ use super::flow::Flow;
 use super::marks::{self, BLANK, Item};
 use super::page::Span;
 use super::table::Table;
-use super::{Block, Rendered};
+use super::{Block, LastItem, Rendered};
 use nexus::internal::clean;
 
 /// The markers of unnumbered lists, by depth.
@@ -97,7 +97,11 @@ impl Rendered {
                     self.close();
                 }
             }
-            (Block::Table(table, _), Start::Row) if table.is_confirmed() => table.row(text),
+            (Block::Table(table, _), Start::Row) if table.is_confirmed() => {
+                if let Some(full) = table.row(text) {
+                    full.print(&mut self.page);
+                }
+            }
             (Block::Table(table, _), Start::Row) if marks::is_delimiter(text) => table.confirm(text),
             (_, start) => return Some(start),
         }
@@ -206,14 +210,16 @@ impl Rendered {
         self.containers.push(container);
     }
 
+    /// The marker of an item. A list whose items all have one number is counted; other numbers are as written.
     fn marker(&mut self, item: &Item) -> String {
         let depth = self.containers.len();
         self.lists.resize(depth + 1, None);
-        let before = self.lists[depth].filter(|(mark, _)| *mark == item.mark).map(|(_, number)| number + 1);
-        let number = before.or(item.number).unwrap_or(1);
-        self.lists[depth] = Some((item.mark, number));
+        let written = item.number.unwrap_or_default();
+        let counted = self.lists[depth].filter(|last| (last.mark, last.written) == (item.mark, written));
+        let number = counted.map_or(written, |last| last.number + 1);
+        self.lists[depth] = Some(LastItem { mark: item.mark, written, number });
         if item.number.is_some() {
-            return format!("{number}{} ", item.mark);
+            return format!("{number:0digits$}{} ", item.mark, digits = item.digits);
         }
         let bullets =
             self.containers.iter().filter(|outer| matches!(outer, Container::Item(Item { number: None, .. })));

@@ -9,6 +9,22 @@ use super::page::Page;
 /// The maximum length of text in open markup, in bytes. Longer text was not meant as markup.
 const HELD: usize = 2_048;
 
+/// How many words that could close markup are tried before it is text, so that the work is linear.
+const TRIED: usize = 64;
+
+/// Display mathematics, in which lines may begin with `-`, `+`, `=` or `>`.
+#[derive(Debug, PartialEq)]
+enum Mathematics {
+    /// It ends with these characters.
+    Until(char, char),
+    /// It ends with `\end{` at the beginning of a line.
+    Environment,
+}
+
+/// What begins and ends an environment of LaTeX.
+const BEGIN: &str = "\\begin{";
+const END: &str = "\\end{";
+
 #[derive(Debug)]
 pub(super) struct Flow {
     /// Text that is not printed yet.
@@ -22,11 +38,19 @@ pub(super) struct Flow {
     /// The number of spaces since the last word.
     spaces: usize,
     /// If a line break is due before the next word: its source, which is printed if no word follows.
-    hard: Option<&'static str>,
+    line_break: Option<&'static str>,
+    /// Whether the printed text ends within a word.
+    cut: bool,
     /// Whether nothing that could close markup has come since the text was last parsed.
     idle: bool,
+    /// How often the pending text was parsed.
+    tried: usize,
     /// Whether the source line contains a `|`.
     pub(super) pipes: bool,
+    /// The first characters of the source line, without indentation.
+    start: String,
+    /// The display mathematics that the lines so far began.
+    mathematics: Option<Mathematics>,
 }
 
 impl Flow {
@@ -38,14 +62,24 @@ impl Flow {
             base,
             space: false,
             spaces: 0,
-            hard: None,
+            line_break: None,
+            cut: false,
             idle: false,
+            tried: 0,
+            start: String::new(),
             pipes: false,
+            mathematics: None,
         }
+    }
+
+    /// Whether the next line is a part of display mathematics.
+    pub(super) fn is_in_mathematics(&self) -> bool {
+        self.mathematics.is_some()
     }
 
     pub(super) fn feed(&mut self, c: char, page: &mut Page) {
         self.pipes |= c == '|';
+        self.follow_mathematics(c);
         if matches!(c, ' ' | '\t') {
             self.spaces += 1;
             if self.spaces == 1 {
@@ -57,37 +91,59 @@ impl Flow {
             self.last = ' ';
             return;
         }
-        if self.hard.take().is_some() {
+        if self.line_break.take().is_some() {
             page.end_line();
             self.space = false;
         }
-        if parts(self.last, c) {
+        if parts(self.last, c) || self.pending.len() >= 2 * HELD {
             self.release(self.pending.len(), page, (self.last, c));
         }
         self.spaces = 0;
-        self.idle &= !matches!(c, '*' | '_' | '~' | '`' | ']' | ')' | '>');
+        self.idle &= !matches!(c, '*' | '_' | '~' | '`' | ']' | ')' | '>' | '$');
         self.pending.push(c);
         self.last = c;
     }
 
-    /// Ends a source line.
+    /// Display mathematics begins with `$$`, `\[` or `\begin{` at the beginning of a line.
+    fn follow_mathematics(&mut self, c: char) {
+        let is_start = self.start.len() < BEGIN.len() && !(self.start.is_empty() && matches!(c, ' ' | '\t'));
+        if is_start {
+            self.start.push(c);
+        }
+        match self.mathematics {
+            Some(Mathematics::Until(one, other)) if (self.last, c) == (one, other) => self.mathematics = None,
+            Some(Mathematics::Environment) if is_start && self.start == END => self.mathematics = None,
+            None if is_start => {
+                self.mathematics = match self.start.as_str() {
+                    "$$" => Some(Mathematics::Until('$', '$')),
+                    "\\[" => Some(Mathematics::Until('\\', ']')),
+                    BEGIN => Some(Mathematics::Environment),
+                    _ => None,
+                };
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a source line. Models mean their line breaks.
     pub(super) fn end_line(&mut self, page: &mut Page) {
         let slashes = self.pending.bytes().rev().take_while(|byte| *byte == b'\\').count();
+        let mut line_break = "";
         if slashes % 2 == 1 {
             self.release(self.pending.len() - 1, page, (' ', ' '));
             if self.pending == "\\" {
                 self.pending.clear();
-                self.hard = Some("\\");
+                line_break = "\\";
             }
         } else {
             self.release(self.pending.len(), page, (' ', ' '));
         }
-        if !self.pending.is_empty() {
+        if self.pending.is_empty() {
+            self.line_break = Some(line_break);
+        } else {
             self.pending.push('\n');
-        } else if self.spaces > 1 {
-            self.hard = self.hard.or(Some(""));
         }
-        self.space |= self.pending.is_empty();
+        self.idle = false;
         self.spaces = 0;
         self.last = ' ';
     }
@@ -95,6 +151,7 @@ impl Flow {
     /// Begins a source line.
     pub(super) fn begin_line(&mut self) {
         self.pipes = false;
+        self.start.clear();
     }
 
     /// Ends the paragraph. Open markup becomes text.
@@ -102,7 +159,7 @@ impl Flow {
         let pending = std::mem::take(&mut self.pending);
         let parsed = read(pending.trim_end_matches(BLANK), (self.before, ' '), self.base, page.is_coloured());
         self.print(parsed.bits, page);
-        if let Some(mark) = self.hard.take().filter(|mark| !mark.is_empty()) {
+        if let Some(mark) = self.line_break.take().filter(|mark| !mark.is_empty()) {
             self.space = false;
             self.print(literal(mark, self.base), page);
         }
@@ -119,25 +176,32 @@ impl Flow {
             self.space |= last == ' ';
             return;
         }
-        let last_try = text.len() >= HELD;
+        let last_try = text.len() >= HELD || self.tried == TRIED;
         if self.idle && !last_try {
             return;
         }
         let parsed = read(text, (self.before, next), self.base, page.is_coloured());
         self.idle = parsed.open && !last_try;
         if self.idle {
+            self.tried += 1;
             return;
         }
         self.pending.drain(..length);
+        self.tried = 0;
         self.print(parsed.bits, page);
         self.before = last;
         self.space = last == ' ';
+        self.cut = !self.space && !parts(last, next);
     }
 
     fn print(&mut self, bits: Vec<Bit>, page: &mut Page) {
         let mut space = self.space.then_some(self.base);
+        let mut cut = std::mem::take(&mut self.cut);
         for bit in bits {
             match bit {
+                Bit::Word(word) if cut && space.is_none() => {
+                    word.iter().for_each(|span| page.write(&span.text, span.style))
+                }
                 Bit::Word(word) => page.word(&word, space.take()),
                 Bit::Space(style) => space = Some(style),
                 Bit::Break => {
@@ -146,6 +210,7 @@ impl Flow {
                     space = None;
                 }
             }
+            cut = false;
         }
     }
 }

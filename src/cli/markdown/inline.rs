@@ -1,11 +1,13 @@
-//! Parses running text into styled words, and finds out whether markup in it is still open.
+//! Turns running text into styled words.
 
 use anstyle::{AnsiColor, Color, Style};
-use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag};
 use unicode_width::UnicodeWidthChar as _;
 
+use super::emphasis::Run;
 use super::marks::BLANK;
 use super::page::Span;
+use super::scan::{Token, scan};
+use super::work::work;
 use nexus::internal::clean;
 
 const CODE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
@@ -37,23 +39,24 @@ pub(super) fn parts(one: char, other: char) -> bool {
 }
 
 /// Parses running text between these two characters.
-pub(super) fn read(text: &str, (before, after): (char, char), base: Style, coloured: bool) -> Parsed {
-    // The letter prevents that the text begins a block; the character before it decides what is markup.
-    let whole = format!("x{before}{text}");
-    let skipped = whole.len() - text.len();
-    let mut reader = Reader { bits: Bits::default(), styles: vec![base], links: Vec::new(), coloured };
-    let mut markup = OpenMarkup { whole: &whole, after, brackets: 0 };
-    let mut open = false;
-    for (event, range) in Parser::new_ext(&whole, Options::ENABLE_STRIKETHROUGH).into_offset_iter() {
-        if let Event::Text(words) = event {
-            open |= markup.is_open_in(range.start.max(skipped), range.end.max(skipped));
-            let words = words.get(skipped.saturating_sub(range.start)..).unwrap_or_default();
-            reader.text(words, None);
-        } else if !reader.take(event) {
-            return Parsed { bits: literal(text, base), open: false };
+pub(super) fn read(text: &str, around: (char, char), base: Style, coloured: bool) -> Parsed {
+    work(text.len());
+    let scanned = scan(text, around);
+    let mut printer = Printer { bits: Bits::default(), styles: vec![base], links: Vec::new(), coloured };
+    for token in &scanned.tokens {
+        match token {
+            Token::Text(words) => printer.text(words, None),
+            Token::Run(run) => printer.run(&scanned.runs[*run]),
+            Token::Code { source, content } => {
+                let style = printer.style().fg_color(CODE.get_fg_color());
+                printer.text(&(if coloured { content } else { source }).replace('\n', " "), Some(style));
+            }
+            Token::Break => printer.line(),
+            Token::LinkStart => printer.begin_link(),
+            Token::LinkEnd { address, title, image } => printer.end_link(address, title, *image),
         }
     }
-    Parsed { bits: reader.bits.end(), open: open || markup.brackets > 0 }
+    Parsed { bits: printer.bits.end(), open: scanned.open }
 }
 
 /// Text without markup.
@@ -63,92 +66,16 @@ pub(super) fn literal(text: &str, style: Style) -> Vec<Bit> {
     bits.end()
 }
 
-/// Finds markup that was parsed as text and could still be closed.
-struct OpenMarkup<'a> {
-    whole: &'a str,
-    after: char,
-    brackets: usize,
-}
-
-impl OpenMarkup<'_> {
-    fn is_open_in(&mut self, start: usize, end: usize) -> bool {
-        let before = &self.whole[..start];
-        let escaped = before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
-        let mut before = before.chars().next_back().unwrap_or(' ');
-        let plain = |c: char| !c.is_whitespace() && !is_punctuation(c);
-        let mut at = start + if escaped { self.whole[start..end].chars().next().map_or(0, char::len_utf8) } else { 0 };
-        while let Some(c) = self.whole[at..end].chars().next() {
-            let run = match c {
-                '*' | '_' | '~' | '`' => self.whole[at..end].chars().take_while(|next| *next == c).count(),
-                _ => c.len_utf8(),
-            };
-            at += run;
-            let after = self.whole[at..].chars().next().unwrap_or(self.after);
-            let opens = !after.is_whitespace() && (plain(after) || !plain(before));
-            let is_open = match c {
-                '`' => true,
-                '[' => {
-                    self.brackets += 1;
-                    false
-                }
-                ']' => {
-                    self.brackets = self.brackets.saturating_sub(1);
-                    // The address may be incomplete.
-                    after == '(' && !balanced(&self.whole[at..])
-                }
-                '<' => {
-                    (after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?')) && !self.whole[at..].contains('>')
-                }
-                '*' => opens,
-                '_' => opens && !plain(before),
-                // A single tilde mostly means "about".
-                '~' => opens && run > 1,
-                _ => false,
-            };
-            if is_open {
-                return true;
-            }
-            before = c;
-        }
-        false
-    }
-}
-
-/// Whether the bracket at the beginning of the text is closed.
-fn balanced(text: &str) -> bool {
-    let mut depth = 0_usize;
-    text.chars().any(|c| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0
-    })
-}
-
-fn is_punctuation(c: char) -> bool {
-    c.is_ascii_punctuation() || (!c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace())
-}
-
-/// Turns the events of the parser into words.
-struct Reader {
+/// Turns tokens into words.
+struct Printer {
     bits: Bits,
     styles: Vec<Style>,
-    links: Vec<Link>,
+    /// The texts of the open links.
+    links: Vec<String>,
     coloured: bool,
 }
 
-struct Link {
-    address: String,
-    title: String,
-    text: String,
-    /// Whether the text is the address.
-    bare: bool,
-    image: bool,
-}
-
-impl Reader {
+impl Printer {
     fn style(&self) -> Style {
         self.styles.last().copied().unwrap_or_default()
     }
@@ -156,81 +83,57 @@ impl Reader {
     fn text(&mut self, words: &str, style: Option<Style>) {
         let style = style.unwrap_or_else(|| self.style());
         for link in &mut self.links {
-            link.text.push_str(words);
+            link.push_str(words);
         }
         self.bits.push(&clean::visible(words), style);
     }
 
-    /// Handles an event other than text. False if it does not belong in running text.
-    fn take(&mut self, event: Event<'_>) -> bool {
-        match event {
-            Event::Start(Tag::Paragraph) | Event::End(pulldown_cmark::TagEnd::Paragraph) => {}
-            Event::Start(Tag::Emphasis) => self.styles.push(self.style().italic()),
-            Event::Start(Tag::Strong) => self.styles.push(self.style().bold()),
-            Event::Start(Tag::Strikethrough) => {
-                self.unless_coloured("~~");
-                self.styles.push(self.style().strikethrough());
-            }
-            Event::Start(Tag::Link { link_type, dest_url, title, .. }) => {
-                let bare = matches!(link_type, LinkType::Autolink | LinkType::Email);
-                self.link(&dest_url, &title, bare, false);
-            }
-            Event::Start(Tag::Image { dest_url, title, .. }) => self.link(&dest_url, &title, false, true),
-            Event::End(end) => {
-                self.styles.pop();
-                match end {
-                    pulldown_cmark::TagEnd::Strikethrough => self.unless_coloured("~~"),
-                    pulldown_cmark::TagEnd::Link | pulldown_cmark::TagEnd::Image => self.address(),
-                    _ => {}
-                }
-            }
-            Event::Code(code) => {
-                self.unless_coloured("`");
-                let style = self.style().fg_color(CODE.get_fg_color());
-                self.text(&code, Some(style));
-                self.unless_coloured("`");
-            }
-            Event::InlineHtml(tag) | Event::Html(tag) => self.tag(&tag),
-            Event::SoftBreak => self.text(" ", None),
-            Event::HardBreak => self.bits.line(),
-            _ => return false,
-        }
-        true
+    fn line(&mut self) {
+        self.links.iter_mut().for_each(|link| link.push(' '));
+        self.bits.line();
     }
 
-    /// Prints a mark that replaces a style if there are no colours.
-    fn unless_coloured(&mut self, mark: &str) {
+    fn run(&mut self, run: &Run) {
+        for length in &run.closed {
+            self.styles.pop();
+            self.unless_coloured(run.mark, *length);
+        }
+        self.text(&run.mark.to_string().repeat(run.left), None);
+        for length in run.opened.iter().rev() {
+            self.unless_coloured(run.mark, *length);
+            let style = self.style();
+            self.styles.push(match (run.mark, length) {
+                ('~', _) => style.strikethrough(),
+                (_, 1) => style.italic(),
+                _ => style.bold(),
+            });
+        }
+    }
+
+    /// Prints marks, which say without colours what a style says otherwise.
+    fn unless_coloured(&mut self, mark: char, length: usize) {
         if !self.coloured {
-            self.text(mark, None);
+            self.text(&mark.to_string().repeat(length), None);
         }
     }
 
-    fn tag(&mut self, tag: &CowStr<'_>) {
-        let name: String = tag.chars().filter(char::is_ascii_alphabetic).collect();
-        if name.eq_ignore_ascii_case("br") {
-            self.bits.line();
-        } else {
-            self.text(tag, None);
-        }
-    }
-
-    fn link(&mut self, address: &str, title: &str, bare: bool, image: bool) {
-        let link = Link { address: address.into(), title: title.into(), text: String::new(), bare, image };
-        self.links.push(link);
+    fn begin_link(&mut self) {
+        self.links.push(String::new());
         self.styles.push(self.style().underline());
     }
 
     /// Prints the address after the text of a link, unless they are the same.
-    fn address(&mut self) {
-        let Some(link) = self.links.pop() else { return };
-        if link.image && link.text.is_empty() {
+    fn end_link(&mut self, address: &str, title: &str, image: bool) {
+        self.styles.pop();
+        let text = self.links.pop().unwrap_or_default();
+        if image && text.is_empty() {
             self.text("image", None);
         }
-        if link.bare || (link.address == link.text && link.title.is_empty()) {
+        if text == address && title.is_empty() {
             return;
         }
-        let title = if link.title.is_empty() { String::new() } else { format!(" \"{}\"", link.title) };
-        self.text(&format!(" ({}{title})", link.address), Some(self.style().dimmed()));
+        let title = if title.is_empty() { String::new() } else { format!(" \"{title}\"") };
+        self.text(&format!(" ({address}{title})"), Some(self.style().dimmed()));
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Item {
     pub(super) mark: char,
     /// Its number, in an ordered list.
     pub(super) number: Option<u64>,
+    /// The length of its number, which may begin with zeros.
+    pub(super) digits: usize,
     /// Whether it has no text yet.
     pub(super) empty: bool,
 }
@@ -128,9 +130,14 @@ pub(super) fn is_rule(rest: &str) -> bool {
     }) && count > 2
 }
 
+/// The maximum number of columns of a table. A table with more is text.
+pub(super) const COLUMNS: usize = 100;
+
 /// Whether a line is the delimiter row of a table.
 pub(super) fn is_delimiter(line: &str) -> bool {
-    line.contains('|') && line.contains('-') && line.chars().all(|c| matches!(c, '|' | ':' | '-' | ' ' | '\t'))
+    (1..=COLUMNS).contains(&line.matches('|').count())
+        && line.contains('-')
+        && line.chars().all(|c| matches!(c, '|' | ':' | '-' | ' ' | '\t'))
 }
 
 /// The width of the marker of a list item, and the item.
@@ -144,7 +151,7 @@ pub(super) fn item(rest: &str) -> Option<(usize, Item)> {
     };
     let width = digits + 1;
     let ends = rest.len() == width || rest[width..].starts_with(BLANK);
-    ends.then_some((width, Item { indent: 0, mark, number, empty: false }))
+    ends.then_some((width, Item { indent: 0, mark, number, digits, empty: false }))
 }
 
 /// If an HTML block begins here, the text that ends it; else a blank line does.

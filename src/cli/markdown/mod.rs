@@ -8,18 +8,28 @@
 mod block;
 mod code;
 mod compose;
+mod emphasis;
 mod flow;
 mod inline;
+mod link;
 mod marks;
 mod page;
+mod scan;
 mod table;
+mod work;
 
-use block::{Container, Leaf, Line};
+use anstyle::Style;
+use nexus::internal::clean;
+
+use block::{Container, Leaf, Line, Start};
 use code::Code;
 use flow::Flow;
 use marks::NeedMore;
 use page::Page;
 use table::Table;
+
+/// The longest part of a line that is held back, in bytes. What is longer is a line of code or no Markdown.
+const HELD: usize = 8 * 1_024;
 
 pub(crate) struct Rendered {
     page: Page,
@@ -29,13 +39,22 @@ pub(crate) struct Rendered {
     /// The last character was a carriage return, which is ignored before a newline.
     returned: bool,
     containers: Vec<Container>,
-    /// The marker and the number of the last item, by depth.
-    lists: Vec<Option<(char, u64)>>,
+    /// The last item, by depth.
+    lists: Vec<Option<LastItem>>,
     block: Block,
     /// Whether a blank line has come since the last block.
     blank: bool,
     /// Whether the last block needs a blank line below it.
     spaced: bool,
+}
+
+/// The last item of a list.
+#[derive(Debug, Clone, Copy)]
+struct LastItem {
+    mark: char,
+    /// The number in the source, and the one that was printed.
+    written: u64,
+    number: u64,
 }
 
 /// How far the current line is understood.
@@ -49,6 +68,8 @@ enum LineState {
     WholeLine,
     /// It is text of the paragraph.
     Text,
+    /// It is printed as it is.
+    Verbatim,
 }
 
 /// The innermost block.
@@ -131,17 +152,23 @@ impl Rendered {
     }
 
     fn read(&mut self, c: char) {
-        if self.state == LineState::Text {
-            if let Block::Paragraph(flow) = &mut self.block {
-                flow.feed(c, &mut self.page);
+        match self.state {
+            LineState::Text => {
+                if let Block::Paragraph(flow) = &mut self.block {
+                    flow.feed(c, &mut self.page);
+                }
+                return;
             }
-            return;
+            LineState::Verbatim => {
+                self.page.write(&clean::visible(c.encode_utf8(&mut [0; 4])).replace('\t', " "), Style::new());
+                return;
+            }
+            LineState::Markers | LineState::Undecided | LineState::WholeLine => self.line.push(c),
         }
-        self.line.push(c);
         let decides = match self.state {
             LineState::Markers => !marks::is_mark(c),
             LineState::Undecided => true,
-            LineState::WholeLine | LineState::Text => false,
+            _ => false,
         };
         if decides {
             match self.classify(false) {
@@ -153,13 +180,39 @@ impl Rendered {
                 Err(NeedMore::WholeLine) => self.state = LineState::WholeLine,
             }
         }
+        if self.line.len() >= HELD {
+            self.overflow();
+        }
+    }
+
+    /// Prints the beginning of a line that is too long to be held back.
+    fn overflow(&mut self) {
+        let Ok(line) = self.classify(true) else { return };
+        match line.start {
+            Start::Blank => self.line.clear(),
+            Start::Code | Start::Html(_) => {
+                let spaces = line.text.len() - line.text.trim_end_matches(' ').len();
+                self.apply(line);
+                self.page.reopen_line();
+                self.page.write(&" ".repeat(spaces), Style::new());
+                self.state = LineState::Verbatim;
+            }
+            _ => {
+                self.apply(Line { start: Start::Text, ..line });
+                self.state = LineState::Text;
+            }
+        }
     }
 
     fn end_line(&mut self) {
-        if self.state != LineState::Text
-            && let Ok(line) = self.classify(true)
-        {
-            self.apply(line);
+        match self.state {
+            LineState::Text => {}
+            LineState::Verbatim => self.page.end_line(),
+            LineState::Markers | LineState::Undecided | LineState::WholeLine => {
+                if let Ok(line) = self.classify(true) {
+                    self.apply(line);
+                }
+            }
         }
         if let Block::Paragraph(flow) = &mut self.block {
             flow.end_line(&mut self.page);
@@ -171,7 +224,7 @@ impl Rendered {
     fn classify(&self, complete: bool) -> Result<Line, NeedMore> {
         let leaf = match &self.block {
             Block::None => Leaf::None,
-            Block::Paragraph(flow) => Leaf::Paragraph { pipes: flow.pipes },
+            Block::Paragraph(flow) => Leaf::Paragraph { pipes: flow.pipes, mathematics: flow.is_in_mathematics() },
             Block::Fenced { fence, length, indent, .. } => {
                 Leaf::Fenced { fence: *fence, length: *length, indent: *indent }
             }

@@ -185,6 +185,13 @@ impl Page {
         self.column = 0;
     }
 
+    /// Goes on with the line that was ended last.
+    pub(super) fn reopen_line(&mut self) {
+        if self.out.pop() == Some('\n') {
+            (self.open, self.column) = (true, self.margin + self.last);
+        }
+    }
+
     /// Writes text without wrapping it.
     pub(super) fn write(&mut self, text: &str, style: Style) {
         self.begin_line();

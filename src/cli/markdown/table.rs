@@ -1,13 +1,25 @@
-//! Tables. Columns are fitted into the width and cells are wrapped. If that is too narrow, each cell is a line.
+//! Tables. Columns are fitted into the width and cells are wrapped. If that is too narrow, each cell is a line. A table
+//! that would take much more room than its source is printed as it is written.
 
 use anstyle::Style;
 
+use super::code::untabbed;
 use super::inline::{self, Bit};
-use super::marks::BLANK;
+use super::marks::{BLANK, COLUMNS};
 use super::page::{Page, Span, columns, word_columns};
+use nexus::internal::clean;
 
 const BAR: &str = " │ ";
 const CROSS: &str = "─┼─";
+
+/// The maximum length of the rows that are held back, in bytes. Then they are printed, and the rest is a table of its own.
+const HELD: usize = 32 * 1_024;
+
+/// How many times the length of its source a table may take.
+const GROWTH: usize = 50;
+
+/// The length of the source of small tables, which may take as much as this one.
+const SMALL: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Side {
@@ -20,8 +32,11 @@ enum Side {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     head: Option<String>,
+    delimiter: String,
     sides: Vec<Side>,
     rows: Vec<String>,
+    /// The length of the rows.
+    held: usize,
 }
 
 type Cell = Vec<Bit>;
@@ -55,6 +70,7 @@ impl Table {
         self.head.as_deref().unwrap_or_default()
     }
 
+    /// Adds the delimiter row.
     pub(super) fn confirm(&mut self, delimiter: &str) {
         let side = |cell: String| match (cell.starts_with(':'), cell.ends_with(':')) {
             (true, true) => Side::Middle,
@@ -62,10 +78,18 @@ impl Table {
             _ => Side::Left,
         };
         self.sides = cells(delimiter).into_iter().map(side).collect();
+        delimiter.clone_into(&mut self.delimiter);
     }
 
-    pub(super) fn row(&mut self, row: &str) {
+    /// Adds a row. Returns the rows so far if they are long enough to be printed.
+    pub(super) fn row(&mut self, row: &str) -> Option<Self> {
+        self.held += row.len();
         self.rows.push(row.to_owned());
+        if self.held < HELD {
+            return None;
+        }
+        let (sides, delimiter) = (self.sides.clone(), self.delimiter.clone());
+        Some(std::mem::replace(self, Self { sides, delimiter, ..Self::default() }))
     }
 
     pub(super) fn print(self, page: &mut Page) {
@@ -76,10 +100,23 @@ impl Table {
         let head = self.head.as_deref().map(|head| read(head, bold));
         let rows: Vec<_> = self.rows.iter().map(|row| read(row, Style::new())).collect();
         let count = head.iter().chain(&rows).map(Vec::len).chain([self.sides.len()]).max().unwrap_or(1);
-        match widths(head.iter().chain(&rows), count, page.room()) {
-            Some(widths) => side_by_side(head.as_deref(), &rows, &widths, &self.sides, page),
-            None => one_by_one(head.as_deref().unwrap_or_default(), &rows, page),
+        let most = (self.held + self.head().len() + self.delimiter.len()).max(SMALL) * GROWTH;
+        if count <= COLUMNS {
+            match widths(head.iter().chain(&rows), count, page.room()) {
+                Some(widths) => {
+                    let laid_out = SideBySide::new(head.as_deref(), &rows, widths);
+                    if laid_out.size() <= most {
+                        return laid_out.print(&self.sides, page);
+                    }
+                }
+                None if rows.len() * self.head().len() <= most => {
+                    return one_by_one(head.as_deref().unwrap_or_default(), &rows, page);
+                }
+                None => {}
+            }
         }
+        let lines = self.head.iter().chain([&self.delimiter]).chain(&self.rows);
+        lines.for_each(|line| page.line(&[Span { text: untabbed(&clean::visible(line)), style: Style::new() }]));
     }
 }
 
@@ -173,24 +210,48 @@ fn wrap(cell: &Cell, width: usize) -> Vec<CellLine> {
     lines
 }
 
-fn side_by_side(head: Option<&[Cell]>, rows: &[Vec<Cell>], widths: &[usize], sides: &[Side], page: &mut Page) {
-    let wrapped = |row: &[Cell]| -> Vec<Vec<CellLine>> {
-        let empty = Cell::new();
-        (0..widths.len()).map(|at| wrap(row.get(at).unwrap_or(&empty), widths[at])).collect()
-    };
-    let rows: Vec<_> = rows.iter().map(|row| wrapped(row)).collect();
-    // If cells have several lines, rules separate the rows.
-    let ruled = rows.iter().flatten().any(|lines| lines.len() > 1);
-    if let Some(head) = head {
-        row(&wrapped(head), widths, sides, page);
+/// A table whose cells are wrapped to the widths of their columns.
+struct SideBySide {
+    head: Option<Vec<Vec<CellLine>>>,
+    rows: Vec<Vec<Vec<CellLine>>>,
+    widths: Vec<usize>,
+    /// Whether cells have several lines. Then rules separate the rows.
+    ruled: bool,
+}
+
+impl SideBySide {
+    fn new(head: Option<&[Cell]>, rows: &[Vec<Cell>], widths: Vec<usize>) -> Self {
+        let wrapped = |row: &[Cell]| -> Vec<Vec<CellLine>> {
+            row.iter().zip(&widths).map(|(cell, width)| wrap(cell, *width)).collect()
+        };
+        let rows: Vec<_> = rows.iter().map(|row| wrapped(row)).collect();
+        let ruled = rows.iter().flatten().any(|lines| lines.len() > 1);
+        Self { head: head.map(wrapped), rows, widths, ruled }
     }
-    rule(widths, page);
-    for (at, cells) in rows.iter().enumerate() {
-        if ruled && at > 0 {
-            rule(widths, page);
+
+    /// About how many columns and lines it takes.
+    fn size(&self) -> usize {
+        let lines: usize = self.rows.iter().map(|row| height(row) + usize::from(self.ruled)).sum();
+        let bars = columns(BAR) * self.widths.len();
+        lines * (self.widths.iter().sum::<usize>() + bars)
+    }
+
+    fn print(&self, sides: &[Side], page: &mut Page) {
+        if let Some(head) = &self.head {
+            row(head, &self.widths, sides, page);
         }
-        row(cells, widths, sides, page);
+        rule(&self.widths, page);
+        for (at, cells) in self.rows.iter().enumerate() {
+            if self.ruled && at > 0 {
+                rule(&self.widths, page);
+            }
+            row(cells, &self.widths, sides, page);
+        }
     }
+}
+
+fn height(row: &[Vec<CellLine>]) -> usize {
+    row.iter().map(Vec::len).max().unwrap_or(1)
 }
 
 fn rule(widths: &[usize], page: &mut Page) {
@@ -199,16 +260,15 @@ fn rule(widths: &[usize], page: &mut Page) {
 }
 
 fn row(cells: &[Vec<CellLine>], widths: &[usize], sides: &[Side], page: &mut Page) {
-    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
     let space = |width: usize| Span { text: " ".repeat(width), style: Style::new() };
-    for at in 0..height {
+    for at in 0..height(cells) {
         let mut line = Vec::new();
-        for (column, lines) in cells.iter().enumerate() {
+        for (column, width) in widths.iter().enumerate() {
             if column > 0 {
                 line.push(Span { text: BAR.into(), style: page.dim() });
             }
-            let (spans, taken) = lines.get(at).cloned().unwrap_or_default();
-            let left = widths[column].saturating_sub(taken);
+            let (spans, taken) = cells.get(column).and_then(|lines| lines.get(at)).cloned().unwrap_or_default();
+            let left = width.saturating_sub(taken);
             let before = match sides.get(column) {
                 Some(Side::Right) => left,
                 Some(Side::Middle) => left / 2,

@@ -3,6 +3,10 @@
 use proptest::prelude::*;
 
 use super::Rendered;
+use super::work::WORK;
+
+#[path = "../../../tests/properties/markdown.rs"]
+mod property;
 
 const ANSWER: &str = include_str!("../../../tests/it/snapshots/answer.md");
 
@@ -37,7 +41,8 @@ fn blocks_look_like_what_they_are() {
         ("", ""),
         ("\n\n", ""),
         ("one", "one\n"),
-        ("one\ntwo", "one two\n"),
+        ("one\ntwo", "one\ntwo\n"),
+        ("one\n  two\nthree\n", "one\ntwo\nthree\n"),
         ("one  \ntwo", "one\ntwo\n"),
         ("one\\\ntwo", "one\ntwo\n"),
         ("one\\", "one\\\n"),
@@ -52,7 +57,7 @@ fn blocks_look_like_what_they_are() {
         ("***", "────────────────────────────────────────\n"),
         ("- one\n- two", "• one\n• two\n"),
         ("- one\n\n- two", "• one\n\n• two\n"),
-        ("- one\ntwo\n\nthree", "• one two\n\nthree\n"),
+        ("- one\ntwo\n\nthree", "• one\n  two\n\nthree\n"),
         ("- one\n\n  two\n\nthree", "• one\n\n  two\n\nthree\n"),
         ("* one\n  + two\n    - three\n* four", "• one\n  ◦ two\n    ▪ three\n• four\n"),
         ("- - one", "• ◦ one\n"),
@@ -63,11 +68,23 @@ fn blocks_look_like_what_they_are() {
         ("3) one\n4) two", "3) one\n4) two\n"),
         ("9. one\n10. two\n    - three", "9. one\n10. two\n    • three\n"),
         ("1. one\n\n```\nx\n```\n\n2. two", "1. one\n\n──\nx\n──\n\n2. two\n"),
-        ("one\n2023. two", "one 2023. two\n"),
+        ("one\n2023. two", "one\n2023. two\n"),
+        ("1986. A great year", "1986. A great year\n"),
+        ("3. c\n2. b\n1. a", "3. c\n2. b\n1. a\n"),
+        ("01. a\n02. b", "01. a\n02. b\n"),
+        ("007. Bond", "007. Bond\n"),
+        ("a\n=\nb\n-\nc", "a\n=\nb\n-\nc\n"),
+        ("$$\n- a\n+ b\n= c\n$$\n- d", "$$\n- a\n+ b\n= c\n$$\n• d\n"),
+        ("\\[\n> a \\\\\n1. b\n\\]\n\nc", "\\[\n> a \\\\\n1. b\n\\]\n\nc\n"),
+        (
+            "\\begin{aligned}\n- a &= b \\\\\n= \\eta\n+ c\n\\end{aligned}\n- d",
+            "\\begin{aligned}\n- a &= b \\\\\n= \\eta\n+ c\n\\end{aligned}\n• d\n",
+        ),
+        ("#hashtag\n+1\n-1", "#hashtag\n+1\n-1\n"),
         ("- [ ] one\n- [x] two\n- [x]three", "[ ] one\n[x] two\n• [x]three\n"),
-        ("> one\ntwo\n> > three", "│ one two\n│ │ three\n"),
+        ("> one\ntwo\n> > three", "│ one\n│ two\n│ │ three\n"),
         ("> one\n>\n> two\n\n> three", "│ one\n│\n│ two\n\n│ three\n"),
-        ("> - one\n>   two", "│ • one two\n"),
+        ("> - one\n>   two", "│ • one\n│   two\n"),
         ("```sh\na\tb\n\n  c\n```\nd", "── sh\na   b\n\n  c\n──\n\nd\n"),
         ("~~~\n```\n~~~", "──\n```\n──\n"),
         ("````\n```\n````", "──\n```\n──\n"),
@@ -76,9 +93,9 @@ fn blocks_look_like_what_they_are() {
         ("- ```\n  x\n  ```", "• ──\n  x\n  ──\n"),
         ("    one\n\n      two\n\nthree", "──\none\n\n  two\n──\n\nthree\n"),
         ("\tone", "──\none\n──\n"),
-        ("```a``` b", "`a` b\n"),
-        ("<div>\n  *x*\n</div>\n\n*y*", "<div>\n  *x*\n</div>\n\ny\n"),
-        ("<divé *x*", "<divé x\n"),
+        ("```a``` b", "```a``` b\n"),
+        ("<div>\n  *x*\n</div>\n\n*y*", "<div>\n  *x*\n</div>\n\n*y*\n"),
+        ("<divé *x*", "<divé *x*\n"),
         ("<!-- a\n\nb -->\nc", "<!-- a\n\nb -->\nc\n"),
         ("a<br>b <T> c", "a\nb <T> c\n"),
         ("[a]: b\n[c]: d\n[^1]: e", "[a]: b\n[c]: d\n[^1]: e\n"),
@@ -95,30 +112,118 @@ fn blocks_look_like_what_they_are() {
 #[test]
 fn markup_in_a_line_is_read_and_what_is_none_stays() {
     for (source, shown) in [
-        ("*a* **b** ***c*** ~~d~~ `e`", "a b c ~~d~~ `e`\n"),
-        ("**a b**c", "a bc\n"),
+        ("*a* **b** ***c*** ~~d~~ `e` _f_", "*a* **b** ***c*** ~~d~~ `e` _f_\n"),
+        ("**a b**c", "**a b**c\n"),
         ("2 * 3 * 4 a_b_c ~5 ~6", "2 * 3 * 4 a_b_c ~5 ~6\n"),
         ("**never closed", "**never closed\n"),
         ("`never closed", "`never closed\n"),
         ("[never](closed", "[never](closed\n"),
         ("[never", "[never\n"),
         ("a <b", "a <b\n"),
-        ("\\*a\\* \\\\*b*", "*a* \\b\n"),
+        ("\\*a\\* \\_b\\_ \\`c\\`", "*a* _b_ `c`\n"),
         ("&lt;&amp;&nbsp", "<&&nbsp\n"),
-        ("``a ` b``", "`a ` b`\n"),
-        ("*a\nb*", "a b\n"),
+        ("``a ` b`` `` ` ``", "``a ` b`` `` ` ``\n"),
+        ("*a\nb*", "*a\nb*\n"),
         ("`a\nb`", "`a b`\n"),
-        ("**a  \nb**", "a\nb\n"),
+        ("**a  \nb**", "**a\nb**\n"),
         ("[a](u)", "a (u)\n"),
         ("[a](u \"t v\")", "a (u \"t v\")\n"),
         ("<https://h/x_y_z>", "https://h/x_y_z\n"),
         ("[https://h](https://h)", "https://h\n"),
         ("![](u) ![b](v)", "image (u) b (v)\n"),
         ("[a] [b][c] d[0] e[^1]", "[a] [b][c] d[0] e[^1]\n"),
-        ("中**粗体。**中", "中粗体。中\n"),
+        ("[](x) f[0](i) a[1](h://h) [a](u(v)w)", "[](x) f[0](i) a1 (h://h) a (u(v)w)\n"),
+        ("a < b > c <int> &copy; &nosuch; &#x41;", "a < b > c <int> © &nosuch; A\n"),
     ] {
         assert_eq!(plain(source), shown, "{source:?}");
     }
+}
+
+/// The source with emphasis as tags: `b`, `i`, `u` for links, `s` for what is struck out, `c` for inline code.
+fn tagged(source: &str) -> String {
+    let shown = rendered(&[source], 200, true);
+    let mut tagged = String::new();
+    for (at, part) in shown.trim_end().split('\u{1b}').enumerate() {
+        let (sequence, text) = if at == 0 { ("", part) } else { part.split_once('m').expect("a sequence ends") };
+        let tag = match sequence {
+            "[0" => "</>",
+            "[1" => "<b>",
+            "[2" => "<dim>",
+            "[3" => "<i>",
+            "[4" => "<u>",
+            "[9" => "<s>",
+            "[36" => "<c>",
+            _ => sequence,
+        };
+        tagged.push_str(tag);
+        tagged.push_str(text);
+    }
+    tagged
+}
+
+#[test]
+fn emphasis_is_what_a_person_means_by_it() {
+    for (source, shown) in [
+        ("*a* **b** ***c*** ~~d~~ `e` _f_ __G__", "<i>a</> <b>b</> <b><i>c</> <s>d</> <c>e</> <i>f</> <b>G</>"),
+        ("(*a*) \"**b**\", **c**: _d_.", "(<i>a</>) \"<b>b</>\", <b>c</>: <i>d</>."),
+        ("*a* *2* **2** *b2*", "<i>a</> *2* <b>2</> <i>b2</>"),
+        ("**_a_** _**b**_", "<b><i>a</> <b><i>b</>"),
+        ("***a** b*", "<b><i>a</><i> b</>"),
+        ("**a *b***", "<b>a</><b> </><b><i>b</>"),
+        ("*a **b***", "<i>a</><i> </><b><i>b</>"),
+        ("**S**cience **Note:**text **1.**x", "<b>S</>cience <b>Note:</>text <b>1.</>x"),
+        ("*...a* **5 b** **2024**", "<i>...a</> <b>5</><b> b</> <b>2024</>"),
+        ("**`a`** **[b](c)**", "<b><c>a</> <b><u>b</><b><dim> (c)</>"),
+        ("これは**「重要」**です", "これは<b>「重</><b>要」</>です"),
+        ("**「a」**b", "<b>「a」</>b"),
+        ("見**b。**見", "見<b>b。</>見"),
+        ("**見**と**聞**", "<b>見</>と<b>聞</>"),
+        ("API**見**x", "API<b>見</>x"),
+        ("**\"중\"**은", "<b>\"</><b>중\"</>은"),
+        ("ก**ข**ค", "ก<b>ข</>ค"),
+        ("a*见*b", "a*见*b"),
+    ] {
+        assert_eq!(tagged(source), shown, "{source:?}");
+    }
+}
+
+#[test]
+fn marks_that_are_no_emphasis_stay() {
+    for source in [
+        "5*4*3*2*1 2*3*4 a*b*c (a*b)*c a*(b+c)*d",
+        "x**2 + y**3 2**3**4 (a+b)**2 + (c+d)**2 (a)**n + (b)**m",
+        "5 * 4 * 3, 2 ** 3 ** 4",
+        "*args, **kwargs and f(*args, **kwargs)",
+        "*.rs and *.toml, *.* and *, src/**/*.rs or **/*.md",
+        "char *a, *b; char **argv; *p = *q",
+        "int* c, int* d; a * b",
+        "snake_case_name _private __init__ __main__.py _a_b_ obj.__dict__ __attribute__((x))",
+        "\\mathbf{x}_a + y_{b} and \\sum_{i=1}^{n} x_i \\cdot z_i^*",
+        "x^* + y^* {x}_a{y}_b",
+        "/*a*/ b /*c*/",
+        "$x_1$ and $y$z, $a * b *c* d$",
+        "$\\{a\\_b\\}$ \\(x_*1* \\, y\\) \\[ *a* \\] $$ *a* _b_ $$",
+        "\\frac{a\\_b}{c} C:\\Users\\_x\\*.* \\\\server\\share a \\\\ b",
+        "costs $5 or $6, set $HOME and $PATH",
+        "**** *** ** * ___ ~~~~ ~5 ~a~",
+        "**never closed",
+        "幅*高さ*2",
+        "1 *2* 3, 4 *5* 6, a*, b*",
+        "*_test.go, test_*.py, a*, *.a.b and a*.b",
+        "[^1] [x] [a][b] a[i] [0, 1)",
+        "a_*b_*c ^_^ ¯\\_(ツ)_/¯ T_T",
+    ] {
+        let shown = source.replace("¯\\_", "¯_");
+        assert_eq!(bare(&rendered(&[source], 200, true)), format!("{shown}\n"), "{source:?}");
+        assert_eq!(plain(source).replace('\n', " "), format!("{shown} "), "{source:?}");
+    }
+}
+
+#[test]
+fn marks_that_only_order_or_join_text_reach_the_terminal() {
+    let source = "\u{200f}שלום\u{200e} a\u{61c}b 👩\u{200d}👧 ن\u{200c}م ☎\u{fe0f} \u{202e}x\u{2066}y";
+    let shown = "\u{200f}שלום\u{200e} a\u{61c}b 👩\u{200d}👧 ن\u{200c}م ☎\u{fe0f} <U+202E>x<U+2066>y\n";
+    assert_eq!(rendered(&[source], 80, true), shown);
 }
 
 #[test]
@@ -152,7 +257,7 @@ fn what_can_be_shown_is_shown() {
         ("llo ", "Hello"),
         ("wor", ""),
         ("ld **bo", " world"),
-        ("ld and** ", " bold and"),
+        ("ld and** ", " **bold and**"),
         ("on\n", " on"),
         ("\n- it", "\n\n"),
         ("em ", "• item"),
@@ -190,7 +295,8 @@ fn code_keeps_its_colours_from_line_to_line() {
 #[test]
 fn every_cut_of_the_answer_gives_the_same() {
     let whole = rendered(&[ANSWER], 40, false);
-    for (at, _) in ANSWER.char_indices() {
+    // Cuts within words are tried below.
+    for (at, _) in ANSWER.char_indices().filter(|(_, c)| !c.is_ascii_lowercase()) {
         let (one, other) = ANSWER.split_at(at);
         assert_eq!(rendered(&[one, other], 40, false), whole, "cut at {at}");
     }
@@ -200,13 +306,178 @@ fn every_cut_of_the_answer_gives_the_same() {
     }
 }
 
+/// What could take long, or much room.
+const HEAVY: &[&str] = &[
+    "[",
+    "[a ",
+    "[a](",
+    "[a](b ",
+    "[a](b \"",
+    "![",
+    "![a](b) ",
+    "![](",
+    "[a]",
+    "](",
+    "<",
+    "<a ",
+    "<a",
+    "< ",
+    "<!",
+    "&",
+    "&#1",
+    "`",
+    "`a ",
+    "`a``b```c",
+    "*",
+    "*a ",
+    "**a ",
+    "*a* ",
+    "a*",
+    "*.",
+    "_a ",
+    "_a_",
+    "~~a ",
+    "~~",
+    "*a _b ",
+    "*_",
+    "\\",
+    "\\(",
+    "\\[ ",
+    "$",
+    "$a ",
+    "$$",
+    "$$ a",
+    "\\a\\_",
+    "> ",
+    ">",
+    "- ",
+    "1. ",
+    "-\n",
+    "> a\n",
+    ">>>>>>>>>>>>a\nb\n",
+    "- - - - - - - - - - a\n",
+    "\ta",
+    "1",
+    "#",
+    "# a\n",
+    "|",
+    "|a",
+    "| a\n",
+    "|a\n|-\n",
+    "a|b\n-|-\n",
+    "---\n",
+    "a\n===\n",
+    "```\n",
+    "```a\n",
+    "~~~",
+    "a",
+    "a ",
+    "a\n",
+    "\n",
+    " ",
+    "\t",
+    "\r",
+    "\u{202e}",
+    "見",
+    "見*",
+    "e\u{301}",
+    "<!-- ",
+    "<div>\n",
+    "[a]: b\n",
+    "***a**b*",
+    "*a **b ",
+    "999999999. ",
+    "**",
+    "<b>",
+    "a\\\n",
+];
+
+/// Whether the output is at most a hundred times as long as the input, and the work in proportion to it.
+fn assert_light(source: &str, name: &str) {
+    WORK.with(|work| work.set(0));
+    let shown = rendered(&[source], 100, true);
+    let work = WORK.with(std::cell::Cell::get);
+    assert!(shown.len() <= 100 * source.len() + 10_000, "{name:?}: {} of {} bytes", shown.len(), source.len());
+    assert!(work <= 100 * source.len(), "{name:?}: {work} bytes were read of {}", source.len());
+}
+
 #[test]
-fn what_is_long_takes_no_long() {
-    for (part, count) in [("*a ", 3_000), ("[a ", 3_000), ("- ", 3_000), ("> ", 3_000), ("`a ", 3_000), ("1", 30_000)] {
-        let source = part.repeat(count);
-        let letters = source.matches('a').count();
-        assert_eq!(plain(&source).matches('a').count(), letters, "{part:?}");
+fn heavy_answers_take_work_and_room_in_proportion_to_their_length() {
+    for part in HEAVY {
+        assert_light(&part.repeat(4_000 / part.len()), part);
+        // A line for each of the others.
+        for (head, rest) in
+            [("|a|b|\n|-|-|\n|", ""), ("> - ", ""), ("```rust\n", ""), ("*a [b `", ""), ("|a|\n|-|\n", "\n")]
+        {
+            assert_light(
+                &(head.to_owned() + &format!("{part}{rest}").repeat(200 / part.len())),
+                &format!("{head}{part}"),
+            );
+        }
     }
+}
+
+#[test]
+fn a_table_is_no_larger_than_its_source_allows() {
+    let columns = |count: usize| format!("{}|\n{}|\n", "|a".repeat(count), "|-".repeat(count));
+    for (name, source) in [
+        ("many columns and rows", columns(10_000) + &"|b\n".repeat(10_000)),
+        ("short rows", columns(100) + &"|b\n".repeat(3_000)),
+        ("one wide cell", format!("|a|b|\n|-|-|\n|{}|c|\n{}", "w".repeat(90), "|d|e|\n".repeat(3_000))),
+        ("a long head", format!("|{}|b|\n|-|-|\n{}", "w".repeat(4_000), "|d|e|\n".repeat(3_000))),
+        ("a high cell", format!("|a|b|\n|-|-|\n|{}|{}|\n", "x ".repeat(3_000), "w".repeat(90))),
+        ("a row of many cells", columns(2) + &"|x".repeat(3_000)),
+        ("empty rows", columns(90) + &"|\n".repeat(5_000)),
+    ] {
+        assert_light(&source, name);
+        let shown = bare(&rendered(&[&source], 100, true));
+        assert!(
+            shown.matches(|c: char| c.is_ascii_lowercase()).count()
+                >= source.matches(|c: char| c.is_ascii_lowercase()).count(),
+            "{name}"
+        );
+    }
+    let raw = rendered(&[&columns(101)], 40, false);
+    assert!(raw.contains("|-|-|"), "{raw}");
+}
+
+#[test]
+fn what_is_held_back_is_bounded() {
+    for (name, head, part) in [
+        ("a word", "", "a"),
+        ("open markup", "*a ", "b "),
+        ("an open link", "[a ", "b "),
+        ("a line of code", "```\n", "a"),
+        ("a row", "|", "a"),
+        ("a table", "|a|\n|-|\n", "|bbbbbbbb|\n"),
+        ("a heading", "# ", "a "),
+        ("digits", "", "1"),
+        ("quotations", "", ">"),
+        ("HTML", "<div ", "a "),
+        ("a comment", "<!--", "a "),
+        ("a definition", "[", "a"),
+        ("mathematics", "$$ a", " b"),
+    ] {
+        let mut rendered = Rendered::new(80, false);
+        let mut held = rendered.push(head).len();
+        let mut most = 0;
+        for _ in 0..60_000 / part.len() {
+            held += part.len();
+            if !rendered.push(part).is_empty() {
+                held = 0;
+            }
+            most = most.max(held);
+        }
+        assert!(most < 40_000, "{name}: {most} bytes");
+    }
+}
+
+#[test]
+fn long_lines_stay_whole() {
+    let code = "x = [1, 2];".repeat(3_000);
+    assert!(plain(&format!("```js\n{code}\n```")) == format!("── js\n{code}\n──\n"));
+    let word = "https://example.com/".repeat(1_000);
+    assert!(plain(&word) == format!("{word}\n"));
 }
 
 /// Markup, words and other characters in any order.
@@ -223,6 +494,39 @@ fn markdown() -> impl Strategy<Value = String> {
         ]).prop_map(str::to_owned),
     ];
     prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
+}
+
+/// Lines of words, digits, operators and punctuation, each of which begins with a word.
+fn prose() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => "[a-z]{1,5}",
+        2 => "[0-9]{1,3}",
+        4 => Just(" ".to_owned()),
+        1 => prop::sample::select(vec!["日本", "。", "「", "」", "é", "ก"]).prop_map(str::to_owned),
+        6 => prop::sample::select(vec![
+            "*", "**", "***", "_", "__", "~~", "~", "`", "``", "$", "$$", "\\(", "\\)", "\\[", "\\]", "\\a", "\\*", "\\", "{", "}", "(",
+            ")", "[", "]", "+", "-", "=", "/", "^", ".", ",", ";", ":", "!", "?", "#", "%", "\"", "'", "@", "> ",
+        ]).prop_map(str::to_owned),
+    ];
+    let line = ("[a-z]{1,5}", prop::collection::vec(part, 0..20)).prop_map(|(word, parts)| word + &parts.concat());
+    prop::collection::vec(line, 1..4).prop_map(|lines| lines.join("\n"))
+}
+
+/// The characters that are neither white space nor one of these marks.
+fn kept(text: &str, marks: &[char]) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !marks.contains(c)).collect()
+}
+
+#[test]
+fn the_properties_hold_of_the_corpus() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/properties/corpus/markdown");
+    let files: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let input = std::fs::read(&path).unwrap();
+        let held = std::panic::catch_unwind(|| property::holds(&input));
+        assert!(held.is_ok(), "{} breaks a property", path.display());
+    }
 }
 
 fn letters(text: &str) -> Vec<char> {
@@ -273,6 +577,20 @@ fn wordy() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn the_properties_hold_of_any_markdown(source in markdown(), seed: u8) {
+        property::holds(&[&[seed], source.as_bytes()].concat());
+    }
+
+    /// Only marks of emphasis and code are shown otherwise, and without colours not even those.
+    #[test]
+    fn prose_stays_as_it_was_written(source in prose(), width in 20_usize..100) {
+        prop_assume!(!source.contains("]("));
+        prop_assert_eq!(kept(&rendered(&[&source], width, false), &['\\']), kept(&source, &['\\']));
+        let marks = ['\\', '*', '_', '~', '`'];
+        prop_assert_eq!(kept(&bare(&rendered(&[&source], width, true)), &marks), kept(&source, &marks));
+    }
 
     #[test]
     fn pieces_make_no_difference(source in markdown(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6), width in 1_usize..60) {

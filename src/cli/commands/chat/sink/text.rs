@@ -8,6 +8,9 @@ use crate::cli::terminal::thinking::ThinkingSink;
 use nexus::Delta;
 use nexus::internal::clean::Lines;
 
+/// How much text is laid out at once, in bytes.
+const PIECE: usize = 16 * 1_024;
+
 /// Writes text as it comes, or holds it for a schema to be checked.
 pub(super) struct TextSink<'a> {
     context: &'a Context,
@@ -111,8 +114,15 @@ impl<'a> Page<'a> {
             }
             Self::Rendered { rendered, context } => {
                 rendered.resize(context.columns());
-                let shown = rendered.push(text);
-                context.send_laid_out(&shown).await
+                let mut rest = text;
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(rest.ceil_char_boundary(PIECE.min(rest.len())));
+                    context.send_laid_out(&rendered.push(piece)).await?;
+                    rest = after;
+                    // A signal is seen between two pieces.
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
             }
         }
     }

@@ -1,0 +1,41 @@
+use nexus::internal::clean;
+
+use super::Rendered;
+
+/// The widest terminal.
+const WIDTHS: usize = 120;
+
+/// The first byte is the width of the terminal and the size of chunks. The output does not depend on how the input is
+/// split, is in proportion to it, acts on no terminal and has all of its letters.
+pub(crate) fn holds(input: &[u8]) {
+    let Some((seed, rest)) = input.split_first() else { return };
+    let (width, size) = (usize::from(*seed) % WIDTHS + 1, usize::from(*seed) % 7 + 2);
+    let text = String::from_utf8_lossy(rest);
+    let characters: Vec<char> = text.chars().collect();
+    for coloured in [false, true] {
+        let whole = rendered([&*text], width, coloured);
+        for size in [1, size] {
+            let chunks: Vec<String> = characters.chunks(size).map(|chunk| chunk.iter().collect()).collect();
+            assert!(rendered(chunks.iter().map(|chunk| &**chunk), width, coloured) == whole);
+        }
+        assert!(whole.len() <= 100 * text.len() + 10_000);
+        if coloured {
+            continue;
+        }
+        assert!(clean::visible(&whole) == whole);
+        // A table may repeat its head, a reference is another character, and an address may be the text of its link.
+        if !text.contains(['|', '&', '<']) && !text.contains("![") && !text.contains("](") {
+            assert!(letters(&whole) == letters(&clean::visible(&text)));
+        }
+    }
+}
+
+fn rendered<'a>(pieces: impl IntoIterator<Item = &'a str>, width: usize, coloured: bool) -> String {
+    let mut rendered = Rendered::new(width, coloured);
+    let shown: String = pieces.into_iter().map(|piece| rendered.push(piece)).collect();
+    shown + &rendered.finish()
+}
+
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
+}
