@@ -55,6 +55,33 @@ fn lines_are_answered_with_what_was_said_before_in_mind() {
 }
 
 #[test]
+fn only_what_was_typed_at_the_prompt_is_offered_again() {
+    let (sandbox, nexus) = signed_in();
+    let acting = "\u{1b}]52;c;aGk=\u{7}\u{1b}]0;title\u{7}\u{202e}piped";
+    nexus.run_with(&["chat", "--history"], acting).ok();
+    fs::write(nexus.path("notes.txt"), acting).unwrap();
+    nexus.run(&["chat", "-c", "-a", "notes.txt", "attached"]).ok();
+    let mut terminal = open(&nexus, &["-c"]);
+    terminal.press("\u{1b}[Anothing");
+    terminal.until(|screen| screen.trim_end().ends_with("> nothing"));
+    terminal.press("\r");
+    terminal.until(|screen| screen.contains("You said: nothing (") && screen.trim_end().ends_with('>'));
+    terminal.press("\u{1b}[A\u{1b}[A");
+    terminal.until(|screen| screen.trim_end().ends_with("> nothing"));
+    terminal.press("\u{15}\u{4}");
+    let left = terminal.finish();
+    assert_eq!(sent_messages(&sandbox).last().unwrap().1, "nothing");
+    assert!(!left.bytes.contains("\u{1b}]") && !left.bytes.contains('\u{202e}'), "{:?}", left.bytes);
+
+    // What was typed in one conversation is offered in the next.
+    let mut terminal = open(&nexus, &[]);
+    terminal.press("\u{1b}[A");
+    terminal.until(|screen| screen.trim_end().ends_with("> nothing"));
+    terminal.press("\u{15}\u{4}");
+    assert_eq!(terminal.finish().code, 0);
+}
+
+#[test]
 fn a_file_without_words_is_asked_about() {
     let (sandbox, nexus) = signed_in();
     fs::write(nexus.path("notes.txt"), "the notes").unwrap();

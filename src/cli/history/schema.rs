@@ -5,11 +5,14 @@ use nexus::internal::store::database::Kind;
 /// The application id is "nexh".
 pub(super) static HISTORY: Kind = Kind {
     application_id: 0x6e65_7868,
-    steps: &[&[CONVERSATION, CONVERSATION_UPDATED, TURN, TURN_CONVERSATION, WORD, TURN_KEPT, TURN_DELETED]],
+    steps: &[
+        &[CONVERSATION, CONVERSATION_UPDATED, TURN, TURN_CONVERSATION, WORD, TURN_KEPT, TURN_DELETED],
+        &["ALTER TABLE turn ADD COLUMN typed TEXT"],
+    ],
     schema: &[
         ("conversation", CONVERSATION),
         ("conversation_updated", CONVERSATION_UPDATED),
-        ("turn", TURN),
+        ("turn", TURN_WITH_TYPED),
         ("turn_conversation", TURN_CONVERSATION),
         ("word", WORD),
         // What SQLite creates for `word`.
@@ -41,6 +44,13 @@ const TURN: &str = "CREATE TABLE turn(
     number INTEGER PRIMARY KEY, conversation TEXT NOT NULL REFERENCES conversation(id), role TEXT NOT NULL,
     text TEXT NOT NULL, state TEXT NOT NULL, model TEXT, stop_reason TEXT, usage TEXT, request_id TEXT,
     at INTEGER NOT NULL) STRICT";
+
+/// What SQLite stores once the column is added. `typed` is what was typed at the prompt of a conversation, if the
+/// question came from there.
+const TURN_WITH_TYPED: &str = "CREATE TABLE turn(
+    number INTEGER PRIMARY KEY, conversation TEXT NOT NULL REFERENCES conversation(id), role TEXT NOT NULL,
+    text TEXT NOT NULL, state TEXT NOT NULL, model TEXT, stop_reason TEXT, usage TEXT, request_id TEXT,
+    at INTEGER NOT NULL, typed TEXT) STRICT";
 
 const TURN_CONVERSATION: &str = "CREATE INDEX turn_conversation ON turn(conversation)";
 

@@ -36,6 +36,8 @@ pub(crate) struct NewQuestion {
     pub text: String,
     /// The question without attached files. Its beginning is the title of a new conversation.
     pub prompt: String,
+    /// What was typed at the prompt of a conversation, if the question came from there.
+    pub typed: Option<String>,
     /// In Unix seconds.
     pub at: i64,
 }
@@ -92,7 +94,7 @@ impl History {
                 };
                 let saved = exists || create()? == 1;
                 if saved {
-                    insert(transaction, &id, &Turn::question(&question.text, question.at))?;
+                    insert(transaction, &id, &Turn::question(&question.text, question.at), question.typed.as_deref())?;
                 }
                 Ok(saved)
             })?;
@@ -109,7 +111,7 @@ impl History {
                 "UPDATE conversation SET updated_at = max(updated_at, ?2) WHERE id = ?1",
                 params![conversation, turn.at],
             )?;
-            if updated == 1 { insert(transaction, conversation, turn) } else { Ok(()) }
+            if updated == 1 { insert(transaction, conversation, turn, None) } else { Ok(()) }
         })
     }
 
@@ -166,12 +168,12 @@ impl History {
         })
     }
 
-    /// The last `limit` questions of all conversations, latest last.
-    pub(crate) fn questions(&self, limit: usize) -> Result<Vec<String>> {
-        let query = "SELECT text FROM turn WHERE role = 'user' ORDER BY number DESC LIMIT ?1";
-        let mut questions = self.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
-        questions.reverse();
-        Ok(questions)
+    /// The last `limit` entries that were typed in conversations, latest last.
+    pub(crate) fn typed(&self, limit: usize) -> Result<Vec<String>> {
+        let query = "SELECT typed FROM turn WHERE typed IS NOT NULL ORDER BY number DESC LIMIT ?1";
+        let mut typed = self.rows(query, params![i64::try_from(limit).unwrap_or(0)], |row| row.get(0))?;
+        typed.reverse();
+        Ok(typed)
     }
 
     /// At most `limit` turns that contain all of these words, latest first. A word matches longer ones that begin with
@@ -253,10 +255,10 @@ impl History {
     }
 }
 
-fn insert(transaction: &Transaction<'_>, conversation: &str, turn: &Turn) -> Rows<()> {
+fn insert(transaction: &Transaction<'_>, conversation: &str, turn: &Turn, typed: Option<&str>) -> Rows<()> {
     transaction.execute(
-        "INSERT INTO turn (conversation, role, text, state, model, stop_reason, usage, request_id, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO turn (conversation, role, text, state, model, stop_reason, usage, request_id, at, typed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             conversation,
             turn.role.as_str(),
@@ -267,6 +269,7 @@ fn insert(transaction: &Transaction<'_>, conversation: &str, turn: &Turn) -> Row
             turn.usage.as_ref().map(ToString::to_string),
             turn.request_id,
             turn.at,
+            typed,
         ],
     )?;
     Ok(())
@@ -339,6 +342,7 @@ mod tests {
             system: None,
             text: text.into(),
             prompt: text.into(),
+            typed: None,
             at: 1_767_225_600,
         };
         let together = Barrier::new(8);

@@ -38,7 +38,7 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
         chat.sink.hide_progress();
         greet(chat, client);
         let _restored = context.terminal_mode();
-        let mut editor = LineEditor::open(chat.recorder.earlier_questions(LineEditor::REMEMBERED))?;
+        let mut editor = LineEditor::open(chat.recorder.earlier_entries(LineEditor::REMEMBERED))?;
         loop {
             let line = tokio::select! {
                 line = editor.read(PROMPT) => line?,
@@ -57,7 +57,10 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
                 editor::Line::End => return Ok(0),
             };
             match slash::read(&line) {
-                Line::Question(question) => answer(question, chat, &frame, client, signals).await?,
+                Line::Question(question) => {
+                    chat.recorder.keep_typed(&line);
+                    answer(question, chat, &frame, client, signals).await?;
+                }
                 Line::Exit => return Ok(0),
                 line => obey(line, chat, client),
             }

@@ -1,7 +1,7 @@
 //! The line editor of a conversation.
 //!
-//! It reads on its own thread, so that a signal can end the program during input. Its list of earlier lines is in memory
-//! only; the history saves questions.
+//! It reads on its own thread, so that a signal can end the program during input. It offers entries that were typed at
+//! its prompt, with controls made visible: the terminal would obey those in a pasted text.
 
 use std::sync::mpsc;
 use std::thread;
@@ -12,6 +12,7 @@ use rustyline::{Cmd, Config, Editor, KeyCode, KeyEvent, Modifiers};
 use tokio::sync::mpsc as answers;
 
 use crate::cli::error::{CliError, Result};
+use nexus::internal::clean;
 
 /// How many earlier lines the editor offers.
 const REMEMBERED: usize = 200;
@@ -75,7 +76,7 @@ fn editor(earlier: Vec<String>) -> rustyline::Result<Editor<(), MemHistory>> {
     let config = Config::builder().max_history_size(REMEMBERED)?.history_ignore_dups(true)?.build();
     let mut editor = Editor::with_history(config.clone(), MemHistory::with_config(&config))?;
     for line in earlier {
-        editor.add_history_entry(line)?;
+        editor.add_history_entry(clean::visible(&line))?;
     }
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
     Ok(editor)
@@ -101,6 +102,20 @@ fn line(editor: &mut Editor<(), MemHistory>, prompt: &str) -> std::result::Resul
         prompt = CONTINUED;
     }
     // A line that cannot be remembered is still a line.
-    let _ = editor.add_history_entry(text.as_str());
+    let _ = editor.add_history_entry(clean::visible(&text));
     Ok(Line::Text(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustyline::history::{History as _, SearchDirection};
+
+    use super::*;
+
+    #[test]
+    fn earlier_lines_act_on_no_terminal() {
+        let editor = editor(vec!["\u{1b}]52;c;aGk=\u{7}a\u{202e}\nb".into()]).unwrap();
+        let entry = editor.history().get(0, SearchDirection::Forward).unwrap().unwrap().entry;
+        assert_eq!(entry, "␛]52;c;aGk=␇a<U+202E>\nb");
+    }
 }

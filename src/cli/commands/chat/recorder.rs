@@ -30,6 +30,8 @@ pub(super) struct Recorder {
     id: Option<String>,
     title: Option<String>,
     turns: Vec<Turn>,
+    /// What was typed for the next question, at the prompt of a conversation.
+    typed: Option<String>,
     /// The question whose answer is awaited.
     question: Option<Turn>,
     writing: Option<oneshot::Receiver<Result<String>>>,
@@ -126,6 +128,7 @@ impl Recorder {
             id: None,
             title: None,
             turns: Vec::new(),
+            typed: None,
             question: None,
             writing: None,
             answer: String::new(),
@@ -149,10 +152,15 @@ impl Recorder {
         self.title.as_deref()
     }
 
-    /// The last questions of all saved conversations, if this one is saved.
-    pub(super) fn earlier_questions(&self, limit: usize) -> Vec<String> {
+    /// The last entries that were typed in saved conversations, if this one is saved.
+    pub(super) fn earlier_entries(&self, limit: usize) -> Vec<String> {
         // An unreadable history is reported when something is to be saved.
-        self.history.as_ref().and_then(|history| history.questions(limit).ok()).unwrap_or_default()
+        self.history.as_ref().and_then(|history| history.typed(limit).ok()).unwrap_or_default()
+    }
+
+    /// Saves what was typed with the next question.
+    pub(super) fn keep_typed(&mut self, entry: &str) {
+        self.typed = Some(entry.to_owned());
     }
 
     /// The turns so far.
@@ -175,7 +183,8 @@ impl Recorder {
         history::prepend_turns(&self.turns, &mut question.messages);
         let Some(history) = self.history.clone() else { return };
         let (model, system) = (question.model.clone(), question.system.clone());
-        let question = NewQuestion { provider: provider.to_owned(), model, system, text, prompt: words, at };
+        let typed = self.typed.take();
+        let question = NewQuestion { provider: provider.to_owned(), model, system, text, prompt: words, typed, at };
         let id = self.id.clone();
         self.writing = self.on_thread(move || history.save_question(id.as_deref(), &question));
     }
