@@ -111,9 +111,9 @@ pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
 pub use oauth::{AuthorizationRequest, Verdict};
 #[doc(inline)]
-pub use provider::{Api, ClientAuth, Dialect, Encoding, OAuthClient, ProviderConfig, RequestStyle, Url};
+pub use provider::{Api, ClientAuth, Dialect, Encoding, OAuthClient, ProviderConfig, RequestStyle, Tls, Url};
 #[doc(inline)]
-pub use secret::{AccessToken, AuthorizationCode, ClientSecret, Secret};
+pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, Secret};
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
 pub use time::now;
@@ -123,11 +123,11 @@ pub mod error {
     #[doc(inline)]
     pub use crate::api::{ApiError, Refusal, RefusalReason};
     #[doc(inline)]
-    pub use crate::http::{CertificateProblem, HttpError};
+    pub use crate::http::{CertificateProblem, HttpError, ProxyRefusal};
     #[doc(inline)]
     pub use crate::oauth::{SignInError, TokenFailure};
     #[doc(inline)]
-    pub use crate::provider::ProviderError;
+    pub use crate::provider::{ProviderError, TlsError};
     #[doc(inline)]
     pub use crate::session::key::KeyError;
     #[doc(inline)]

@@ -5,6 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+/// Headers whose values are versions, formats and the like.
+const PUBLIC_HEADERS: &[&str] =
+    &["accept", "anthropic-beta", "anthropic-version", "cache-control", "connection", "content-type"];
+
+/// In bytes. Shorter configured values are numbers and flags, which would be replaced in the middle of words.
+const SHORTEST_KEY: usize = 4;
+
 /// Replaces secrets in a text, the longest first: one secret may be part of another.
 #[derive(Default)]
 pub(crate) struct Redactor(Vec<Zeroizing<String>>);
@@ -13,6 +20,14 @@ impl Redactor {
     /// Redacts these secrets.
     pub(crate) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
         Self::default().with(secrets.flat_map(encodings))
+    }
+
+    /// Redacts these configured headers or fields as well, because a key may be in any of them: the whole value, and what
+    /// follows a scheme such as `Bearer`.
+    pub(crate) fn with_configured<'a>(self, entries: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let values = entries.filter(|(name, _)| !PUBLIC_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        let values = values.flat_map(|(_, value)| [value, value.rsplit(' ').next().unwrap_or_default()]);
+        self.with(values.filter(|value| value.len() >= SHORTEST_KEY).flat_map(encodings))
     }
 
     /// Redacts the secret of this client as well, alone and in HTTP Basic.
@@ -102,6 +117,9 @@ mod tests {
         ] {
             assert_eq!(redactor.redact(text), redacted);
         }
+        let configured = [("X-Key", "Bearer hush"), ("Anthropic-Beta", "one-2"), ("x-team", "7")];
+        let configured = Redactor::default().with_configured(configured.into_iter());
+        assert_eq!(configured.redact("Bearer hush, hush, one-2, 7"), "(secret), (secret), one-2, 7");
         let nested = Redactor::new(["abc", "xabcx"].into_iter());
         assert_eq!(nested.redact("xabcx abc"), "(secret) (secret)");
     }

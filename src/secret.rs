@@ -40,6 +40,7 @@ pub(crate) mod kind {
     pub enum Code {}
     pub enum Verifier {}
     pub enum Client {}
+    pub enum Header {}
     pub(crate) enum Pass {}
 }
 
@@ -53,6 +54,8 @@ pub type AuthorizationCode = Secret<kind::Code>;
 pub type Verifier = Secret<kind::Verifier>;
 /// A client secret (RFC 6749, section 2.3.1).
 pub type ClientSecret = Secret<kind::Client>;
+/// The value of a configured header, such as a gateway's key.
+pub type HeaderSecret = Secret<kind::Header>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 

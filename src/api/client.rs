@@ -176,7 +176,7 @@ impl<'a> ApiClient<'a> {
         request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
         let exchange = Exchange::new(request.url(), token, &self.headers, self.limits.body);
         let client = self.http.client(request.url())?;
-        let sent = timeout(self.limits.head, self.http.send(client, request)).await;
+        let sent = timeout(self.limits.head, self.http.send(client, request, exchange.secrets())).await;
         let silent = || SendError::MaybeSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
         let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|error| error.at(self.base))?;
         if response.status().is_success() {
@@ -207,6 +207,7 @@ pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
         defaults.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     let mut headers: HeaderMap = defaults.collect();
     for (name, value) in &provider.api.headers {
+        let value = value.expose();
         let key = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| unusable(name, "a header name has only letters, digits and hyphens"))?;
         if value.is_empty() {

@@ -34,10 +34,15 @@ impl Exchange {
     /// An exchange whose messages contain neither the token nor a gateway's keys in the query and these headers.
     pub(super) fn new(url: &Url, token: &AccessToken, headers: &HeaderMap, silence: Duration) -> Self {
         let query: Vec<_> = url.query_pairs().map(|(_, value)| Zeroizing::new(value.into_owned())).collect();
-        let headers = headers.values().filter_map(|value| value.to_str().ok());
-        let keys = query.iter().map(|value| value.as_str()).chain(headers).filter(|value| is_long(value));
-        let redactor = Redactor::new([token.expose()].into_iter().chain(keys));
+        let keys = query.iter().map(|value| value.as_str()).filter(|value| is_long(value));
+        let headers = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let redactor = Redactor::new([token.expose()].into_iter().chain(keys)).with_configured(headers);
         Self { host: provider::host(url), redactor, silence }
+    }
+
+    /// The secrets of the request.
+    pub(super) fn secrets(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Text of the server for a message. Redacts before shortening, which could leave a part of a secret.

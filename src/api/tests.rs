@@ -18,7 +18,7 @@ use super::spelling::Spelling;
 use super::*;
 use crate::http::{Http, HttpError};
 use crate::provider::{ProviderConfig, Url};
-use crate::secret::AccessToken;
+use crate::secret::{AccessToken, HeaderSecret};
 
 /// Answers one connection after the other with the bytes of a script and keeps the requests.
 pub(super) struct Server {
@@ -214,7 +214,7 @@ fn a_provider_that_cannot_be_asked_names_its_setting() {
     assert_eq!(sentence(&ProviderConfig::named("work")).as_deref(), Some("the provider work has no `api_url`"));
     for (name, value) in [("x key", "v"), ("x-key", "a\nb")] {
         let mut provider = provider("https://h.example");
-        provider.api.headers.insert(name.into(), value.into());
+        provider.api.set_header(name, HeaderSecret::new(value.into()));
         let sentence = sentence(&provider).expect("a failure");
         assert!(sentence.starts_with(&format!("the provider work has an unusable header `{name}`: ")), "{sentence}");
     }
@@ -227,7 +227,7 @@ fn what_carries_a_secret_is_marked() {
     let unsendable = bearer(&AccessToken::new("sk\ntoken".into())).expect_err("no header");
     assert!(!unsendable.to_string().contains("sk"), "{unsendable}");
     let mut provider = provider("https://h.example");
-    provider.api.headers.insert("x-key".into(), "k".into());
+    provider.api.set_header("x-key", HeaderSecret::new("k".into()));
     assert!(headers(&provider).expect("headers")["x-key"].is_sensitive());
 }
 
@@ -236,7 +236,7 @@ fn configured_headers_replace_and_remove_those_of_the_dialect() {
     let headers = |dialect, configured: &[(&str, &str)]| {
         let mut provider = provider("https://h.example").with_dialect(dialect);
         for (name, value) in configured {
-            provider.api.set_header(name, value);
+            provider.api.set_header(name, HeaderSecret::new((*value).into()));
         }
         let headers = headers(&provider).expect("headers");
         headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect::<Vec<_>>()

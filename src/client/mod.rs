@@ -48,7 +48,8 @@ impl Client {
         clock: fn() -> i64,
         notice: NoticeFn,
     ) -> Self {
-        let (provider, http) = (Arc::new(provider), Arc::new(Http::default()));
+        let http = Arc::new(Http::default().for_provider(&provider));
+        let provider = Arc::new(provider);
         let source = token_source(&http, &provider);
         let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
         Self { refresher, http, clock, retry_policy: RetryPolicy::default(), spellings: Arc::default() }
@@ -58,7 +59,7 @@ impl Client {
     #[doc(hidden)]
     #[must_use]
     pub fn with_http(mut self, http: Http) -> Self {
-        self.http = Arc::new(http);
+        self.http = Arc::new(http.for_provider(self.provider()));
         let provider = self.refresher.provider.clone();
         self.refresher.source = token_source(&self.http, &provider);
         self

@@ -44,8 +44,7 @@ where
     }
 
     fn call(&mut self, destination: R) -> Self::Future {
-        let attempt = Attempt(self.observer.clone());
-        (attempt.0)(true);
+        let attempt = Attempt::begin(self.observer.clone());
         let connection = self.connector.call(destination);
         Box::pin(async move {
             let _over = attempt;
@@ -55,7 +54,14 @@ where
 }
 
 /// A connection attempt. The client drops its future to cancel it.
-struct Attempt(Connecting);
+pub(super) struct Attempt(Connecting);
+
+impl Attempt {
+    pub(super) fn begin(observer: Connecting) -> Self {
+        observer(true);
+        Self(observer)
+    }
+}
 
 impl Drop for Attempt {
     fn drop(&mut self) {

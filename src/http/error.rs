@@ -42,6 +42,32 @@ pub enum HttpError {
         /// The server's host.
         host: String,
     },
+    /// The server wants a client certificate, and none is configured for it.
+    #[error("{host} wants a client certificate")]
+    ClientCertificateRequired {
+        /// The server's host.
+        host: String,
+    },
+    /// The server refused the client certificate.
+    #[error("{host} refused the client certificate: {reason}")]
+    ClientCertificateRefused {
+        /// The server's host.
+        host: String,
+        /// What the server says about it.
+        reason: String,
+    },
+    /// The proxy refuses to connect to the server. Nothing was sent.
+    #[error("cannot reach {host}: the proxy {proxy} {refusal}")]
+    ProxyRefused {
+        /// The server's host.
+        host: String,
+        /// The proxy's host and port.
+        proxy: String,
+        /// The environment variable that names the proxy, if it is not a setting of the operating system.
+        variable: Option<&'static str>,
+        /// Why.
+        refusal: ProxyRefusal,
+    },
     /// The URL is neither https nor on loopback, or it has a user name, a password or a fragment.
     #[error("the URL of {host} {reason}")]
     InvalidUrl {
@@ -74,6 +100,31 @@ pub enum HttpError {
     },
 }
 
+/// Why a proxy refuses to connect. Another attempt will not help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyRefusal {
+    /// It wants a user name and a password (status 407, RFC 9110, section 15.5.8), and none are configured.
+    PasswordRequired,
+    /// It does not accept the user name and the password.
+    PasswordRefused,
+    /// Its certificate is not valid. Nothing was sent to it.
+    Untrusted(CertificateProblem),
+    /// Anything else, as the end of a sentence about the proxy.
+    Other(String),
+}
+
+impl fmt::Display for ProxyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PasswordRequired => f.write_str("wants a user name and a password"),
+            Self::PasswordRefused => f.write_str("refused the user name or the password"),
+            Self::Untrusted(problem) => write!(f, "is not trusted: {problem}"),
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
+}
+
 /// What is wrong with a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -104,6 +155,11 @@ impl ErrorInfo for HttpError {
             Self::Unreachable { .. } | Self::NoConnection { .. } => "unreachable",
             Self::Untrusted { .. } => "untrusted",
             Self::NotTls { .. } => "not_tls",
+            Self::ClientCertificateRequired { .. } | Self::ClientCertificateRefused { .. } => "client_certificate",
+            Self::ProxyRefused { refusal: ProxyRefusal::PasswordRequired | ProxyRefusal::PasswordRefused, .. } => {
+                "proxy_password"
+            }
+            Self::ProxyRefused { .. } => "proxy_refused",
             Self::InvalidUrl { .. } | Self::UnusableProxy { .. } => "configuration",
             Self::NoRoots { .. } | Self::System { .. } => "system",
         }
@@ -112,10 +168,18 @@ impl ErrorInfo for HttpError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Unreachable { .. } | Self::NoConnection { .. } => ErrorClass::Temporary,
-            Self::InvalidUrl { .. } | Self::UnusableProxy { .. } => ErrorClass::Configuration,
-            Self::Untrusted { .. } | Self::NotTls { .. } | Self::NoRoots { .. } | Self::System { .. } => {
-                ErrorClass::Permanent
+            Self::InvalidUrl { .. }
+            | Self::UnusableProxy { .. }
+            | Self::ClientCertificateRequired { .. }
+            | Self::ClientCertificateRefused { .. }
+            | Self::ProxyRefused { refusal: ProxyRefusal::PasswordRequired | ProxyRefusal::PasswordRefused, .. } => {
+                ErrorClass::Configuration
             }
+            Self::Untrusted { .. }
+            | Self::NotTls { .. }
+            | Self::ProxyRefused { .. }
+            | Self::NoRoots { .. }
+            | Self::System { .. } => ErrorClass::Permanent,
         }
     }
 }

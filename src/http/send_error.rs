@@ -1,19 +1,38 @@
-//! Why a request got no response, read from the errors of reqwest and rustls.
+//! Why a request got no response, read from the errors of reqwest, hyper and rustls.
 
 use std::error::Error;
 
-use super::CONNECT_TIMEOUT;
-use super::error::{CertificateProblem, HttpError};
+use hyper_util::client::legacy;
+use rustls::AlertDescription;
+
+use super::error::{CertificateProblem, HttpError, ProxyRefusal};
+use super::handshake::HandshakeError;
+use super::no_connection;
+use super::proxy::Proxy;
+use super::through_proxy::ProxyError;
 use crate::clean;
 use crate::provider::{self, Url};
 
 /// Why a request got no response.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SendError {
+pub(crate) enum SendError {
     /// The server's certificate is invalid. Nothing was sent.
     Untrusted(CertificateProblem),
     /// The server does not speak TLS. Nothing was sent.
     NotTls,
+    /// The server wants a client certificate, and none was presented. It read nothing of the request.
+    ClientCertificateRequired,
+    /// The server refused the client certificate for this reason. It read nothing of the request.
+    ClientCertificateRefused(String),
+    /// The proxy refused to connect. Nothing was sent.
+    ProxyRefused {
+        /// Its host and port.
+        proxy: String,
+        /// The environment variable that names it.
+        variable: Option<&'static str>,
+        /// Why.
+        refusal: ProxyRefusal,
+    },
     /// The host's name does not resolve, or the connection is refused or has no route. Nothing was sent.
     NoConnection(String),
     /// No connection could be made otherwise, such as in time. Nothing was sent.
@@ -26,46 +45,140 @@ pub enum SendError {
 
 impl SendError {
     /// The error for callers that need not know whether the request was sent.
-    pub fn at(self, url: &Url) -> HttpError {
+    pub(crate) fn at(self, url: &Url) -> HttpError {
         let host = provider::host(url);
         match self {
             Self::Untrusted(problem) => HttpError::Untrusted { host, problem },
             Self::NotTls => HttpError::NotTls { host },
             Self::NoConnection(reason) => HttpError::NoConnection { host, reason },
+            Self::ClientCertificateRequired => HttpError::ClientCertificateRequired { host },
+            Self::ClientCertificateRefused(reason) => HttpError::ClientCertificateRefused { host, reason },
+            Self::ProxyRefused { proxy, variable, refusal } => {
+                HttpError::ProxyRefused { host, proxy, variable, refusal }
+            }
             Self::NotSent(reason) | Self::MaybeSent(reason) => HttpError::Unreachable { host, reason },
             Self::TimedOut => HttpError::Unreachable { host, reason: "no response in time".into() },
         }
     }
+
+    pub(super) fn in_trace(&self) -> String {
+        match self {
+            Self::Untrusted(problem) => format!("not sent: {problem}"),
+            Self::NotTls => "not sent: the server does not speak TLS".into(),
+            Self::ClientCertificateRequired => "not sent: the server wants a client certificate".into(),
+            Self::ClientCertificateRefused(reason) => {
+                format!("not sent: the server refused the client certificate: {reason}")
+            }
+            Self::ProxyRefused { proxy, refusal, .. } => format!("not sent: the proxy {proxy} {refusal}"),
+            Self::NoConnection(why) | Self::NotSent(why) => format!("not sent: {why}"),
+            Self::MaybeSent(why) => format!("no response: {why}"),
+            Self::TimedOut => "no response in time".into(),
+        }
+    }
 }
 
-/// Converts reqwest's error, whose own message would show the URL.
-pub(super) fn send_error(error: reqwest::Error) -> SendError {
-    let error = error.without_url();
-    if error.is_connect() || error.is_builder() {
-        if error.is_timeout() {
-            return SendError::NotSent(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()));
+/// An error of the HTTP client.
+pub(super) struct Failure {
+    error: Box<dyn Error + Send + Sync>,
+    /// It happened before the request was sent.
+    connecting: bool,
+    timed_out: bool,
+}
+
+impl Failure {
+    pub(super) fn direct(error: reqwest::Error) -> Self {
+        let (connecting, timed_out) = (error.is_connect() || error.is_builder(), error.is_timeout());
+        // reqwest's own message would show the URL.
+        Self { error: error.without_url().into(), connecting, timed_out }
+    }
+
+    pub(super) fn proxied(error: Box<dyn Error + Send + Sync>) -> Self {
+        let sending = error.downcast_ref::<legacy::Error>().is_some_and(|error| !error.is_connect());
+        Self { error, connecting: !sending, timed_out: false }
+    }
+
+    pub(super) fn is_unknown_issuer(&self) -> bool {
+        matches!(bad_certificate(&*self.error), Some(rustls::CertificateError::UnknownIssuer))
+    }
+}
+
+/// Why a request got no response. `presented` says whether a client certificate was presented to the server.
+pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, presented: bool) -> SendError {
+    let error: &(dyn Error + 'static) = &*failure.error;
+    if let (Some(refusal), Some(proxy)) = (proxy_refusal(error), proxy) {
+        return SendError::ProxyRefused { proxy: proxy.name(), variable: proxy.variable, refusal };
+    }
+    let route = |why: String| match proxy {
+        Some(proxy) => format!("through the proxy {}: {why}", proxy.name()),
+        None => why,
+    };
+    let not_sent = |why: String| SendError::NotSent(route(why));
+    match find::<ProxyError>(error) {
+        Some(ProxyError::Unreachable(error)) => return failed_to_connect(&**error, route),
+        Some(ProxyError::Handshake(_)) => return not_sent(clean::clean(&root_cause(error))),
+        None => {}
+    }
+    if let Some(refused) = refused_client_certificate(error, presented) {
+        return refused;
+    }
+    if failure.connecting {
+        if failure.timed_out {
+            return not_sent(no_connection());
         }
-        if matches!(tls(&error), Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) {
-            return SendError::NotTls;
+        if matches!(tls(error), Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) {
+            return match proxy {
+                Some(_) => not_sent("the server does not speak TLS".into()),
+                None => SendError::NotTls,
+            };
         }
-        match bad_certificate(&error) {
-            Some(rustls::CertificateError::UnknownIssuer) => SendError::Untrusted(CertificateProblem::UnknownIssuer),
-            // rustls has no variant of its own for it.
-            Some(certificate) if certificate.to_string().contains("CaUsedAsEndEntity") => {
-                SendError::Untrusted(CertificateProblem::AuthorityCertificate)
-            }
-            Some(certificate) => {
-                SendError::Untrusted(CertificateProblem::Other(clean::clean(&certificate.to_string())))
-            }
-            None if !error.is_connect() || broke(&error) || tls(&error).is_some() => {
-                SendError::NotSent(clean::clean(&root_cause(&error)))
-            }
-            None => SendError::NoConnection(clean::clean(&root_cause(&error))),
+        match bad_certificate(error) {
+            Some(certificate) => SendError::Untrusted(certificate_problem(certificate)),
+            None => failed_to_connect(error, route),
         }
-    } else if error.is_timeout() {
+    } else if failure.timed_out {
         SendError::TimedOut
     } else {
-        SendError::MaybeSent(clean::clean(&root_cause(&error)))
+        SendError::MaybeSent(clean::clean(&root_cause(error)))
+    }
+}
+
+/// What a proxy refuses, if that is final.
+fn proxy_refusal(error: &(dyn Error + 'static)) -> Option<ProxyRefusal> {
+    match find::<ProxyError>(error)? {
+        ProxyError::Handshake(HandshakeError::Refused(refusal)) => Some(refusal.clone()),
+        ProxyError::Handshake(HandshakeError::Failed(_)) => None,
+        ProxyError::Unreachable(error) => {
+            Some(ProxyRefusal::Untrusted(certificate_problem(bad_certificate(&**error)?)))
+        }
+    }
+}
+
+/// What an alert of the server says about the client certificate (RFC 8446, section 6.2). With TLS 1.3 it comes when the
+/// client has already sent the request, which the server then has not read.
+fn refused_client_certificate(error: &(dyn Error + 'static), presented: bool) -> Option<SendError> {
+    let Some(rustls::Error::AlertReceived(alert)) = tls(error) else { return None };
+    let reason = match alert {
+        AlertDescription::CertificateRequired => return Some(SendError::ClientCertificateRequired),
+        AlertDescription::BadCertificate => "it is not valid".to_owned(),
+        AlertDescription::UnsupportedCertificate => "it is of an unsupported type".to_owned(),
+        AlertDescription::CertificateRevoked => "it was revoked".to_owned(),
+        AlertDescription::CertificateExpired => "it has expired".to_owned(),
+        AlertDescription::UnknownCA => "it was issued by an authority that the server does not trust".to_owned(),
+        AlertDescription::CertificateUnknown => "the server does not accept it".to_owned(),
+        AlertDescription::AccessDenied => "it has no access".to_owned(),
+        _ => return None,
+    };
+    Some(if presented { SendError::ClientCertificateRefused(reason) } else { SendError::ClientCertificateRequired })
+}
+
+fn certificate_problem(certificate: &rustls::CertificateError) -> CertificateProblem {
+    match certificate {
+        rustls::CertificateError::UnknownIssuer => CertificateProblem::UnknownIssuer,
+        // rustls has no variant of its own for it.
+        certificate if certificate.to_string().contains("CaUsedAsEndEntity") => {
+            CertificateProblem::AuthorityCertificate
+        }
+        certificate => CertificateProblem::Other(clean::clean(&certificate.to_string())),
     }
 }
 
@@ -78,8 +191,13 @@ pub(crate) fn root_cause(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-pub(super) fn unknown_issuer(error: &(dyn Error + 'static)) -> bool {
-    matches!(bad_certificate(error), Some(rustls::CertificateError::UnknownIssuer))
+/// Why there is no connection.
+fn failed_to_connect(error: &(dyn Error + 'static), route: impl Fn(String) -> String) -> SendError {
+    let why = route(clean::clean(&root_cause(error)));
+    match find::<std::io::Error>(error) {
+        Some(_) if !broke(error) && tls(error).is_none() => SendError::NoConnection(why),
+        _ => SendError::NotSent(why),
+    }
 }
 
 /// Whether a connection was made, and broke before it could be used.
@@ -100,10 +218,15 @@ fn bad_certificate<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::C
 
 /// The TLS error, if it is one.
 fn tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    find(error)
+}
+
+/// The first error of a kind among an error and its causes.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     if let Some(error) = error.downcast_ref() {
         return Some(error);
     }
-    // rustls's error is inside nested `io::Error`s, whose `source` skips the error they hold.
+    // An `io::Error` may hold an error, which its `source` skips.
     let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    held.and_then(|held| tls(held)).or_else(|| error.source().and_then(tls))
+    held.and_then(|held| find(held)).or_else(|| error.source().and_then(find))
 }

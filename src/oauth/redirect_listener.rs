@@ -402,6 +402,9 @@ fn parse_redirect_uri(uri: &str) -> std::result::Result<Url, String> {
     let why = match url.scheme() {
         "https" => "it is https, which needs a certificate; use http",
         "http" if !provider::is_loopback(&url) => "it points to another machine",
+        "http" if url.host_str().is_some_and(|host| host.ends_with(".localhost") || host.ends_with('.')) => {
+            "its host must be localhost, 127.0.0.1 or [::1]"
+        }
         "http" if !url.username().is_empty() || url.password().is_some() => "it contains a user name or password",
         "http" if url.query().is_some() => "it contains a query",
         "http" if url.fragment().is_some() => "it contains a fragment",

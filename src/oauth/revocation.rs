@@ -20,8 +20,9 @@ impl Endpoint<'_> {
     /// Why the token may still be good.
     pub(crate) async fn revoke(&self, http: &Http, token: &str, type_hint: &str) -> Result<(), TokenError> {
         let fields = vec![("token", token), ("token_type_hint", type_hint)];
-        let redactor = self.redactor(&fields);
-        let (status, _, body) = self.exchange(http, fields, &RequestStyle::default(), TIME_LIMIT).await?;
+        let style = RequestStyle::default();
+        let redactor = self.redactor(&fields, &style);
+        let (status, _, body) = self.exchange(http, fields, &style, TIME_LIMIT).await?;
         match status.as_u16() {
             200..=299 => Ok(()),
             status => Err(refusal(status, None, &body.unwrap_or_default(), &redactor)),

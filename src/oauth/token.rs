@@ -80,7 +80,7 @@ impl Endpoint<'_> {
         fields: Vec<(&str, &str)>,
         style: &RequestStyle,
     ) -> Result<TokenResponse, TokenError> {
-        let redactor = self.redactor(&fields);
+        let redactor = self.redactor(&fields, style);
         let (status, headers, body) = self.exchange(http, fields, style, TIME_LIMIT).await?;
         let body = body?;
         let dated = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http_date);
@@ -107,10 +107,13 @@ impl Endpoint<'_> {
         }
     }
 
-    /// A redactor of the fields that are not public. A server may quote them in a refusal, which is shown and stored.
-    pub(super) fn redactor(&self, fields: &[(&str, &str)]) -> Redactor {
+    /// A redactor of the headers, and of the fields that are not public. A server may quote them in a refusal, which is
+    /// shown and stored.
+    pub(super) fn redactor(&self, fields: &[(&str, &str)], style: &RequestStyle) -> Redactor {
+        let headers = style.headers.iter().map(|(name, value)| (&**name, value.expose()));
         let credentials = fields.iter().filter(|(name, _)| !PUBLIC_FIELDS.contains(name)).map(|(_, value)| *value);
-        Redactor::new(credentials).with_client(self.client_id, self.secret.map(ClientSecret::expose))
+        let secret = self.secret.map(ClientSecret::expose);
+        Redactor::new(credentials).with_client(self.client_id, secret).with_configured(headers)
     }
 
     /// Sends a request and reads the response. `timeout` polls the response before the clock, so a process that was
@@ -142,6 +145,8 @@ impl Endpoint<'_> {
         style: &RequestStyle,
     ) -> Result<Response, TokenError> {
         let unsent = |why: &str| TokenError::Unreachable(why.to_owned());
+        let params = style.params.iter().map(|(name, value)| (&**name, &**value));
+        let redactor = self.redactor(&fields, style).with_configured(params);
         let secret = self.secret_text();
         match self.auth {
             // With Basic too: some servers look the client up by the body.
@@ -166,14 +171,15 @@ impl Endpoint<'_> {
         }
         for (name, value) in &style.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsent("a configured header's name"))?;
-            let value = HeaderValue::from_str(value).map_err(|_| unsent("a configured header's value"))?;
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unsent("a configured header's value"))?;
+            value.set_sensitive(true);
             request.headers_mut().insert(name, value);
         }
-        http.send(client, request).await.map_err(|error| match error {
-            unsent @ (SendError::Untrusted(_) | SendError::NotTls) => TokenError::NotSent(unsent.at(self.url)),
+        http.send(client, request, &redactor).await.map_err(|error| match error {
             SendError::NoConnection(why) | SendError::NotSent(why) => TokenError::Unreachable(why),
             SendError::MaybeSent(why) => TokenError::lost(why),
             SendError::TimedOut => TokenError::TimedOut(TIME_LIMIT),
+            permanent => TokenError::NotSent(permanent.at(self.url)),
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Builds a [`ProviderConfig`] in code, with checked URLs.
 
-use crate::provider::{Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Url, endpoint_url};
-use crate::secret::ClientSecret;
+use std::sync::Arc;
+
+use crate::provider::{Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Tls, Url, endpoint_url};
+use crate::secret::{ClientSecret, HeaderSecret};
 
 /// Start with [`ProviderConfig::named`], or with [`ProviderConfig::claude_code`] to change single values.
 ///
@@ -99,7 +101,14 @@ impl ProviderConfig {
     /// because some gateways refuse unknown ones. `accept` and `authorization` cannot be changed.
     #[must_use]
     pub fn with_api_header(mut self, name: &str, value: &str) -> Self {
-        self.api.set_header(name, value);
+        self.api.set_header(name, HeaderSecret::new(value.to_owned()));
+        self
+    }
+
+    /// Sets the certificate authorities that are trusted, and the client certificate that is presented.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -110,9 +119,9 @@ impl ProviderConfig {
 
 impl Api {
     /// Sets a header, replacing one of that name in any case (RFC 9110, section 5.1).
-    pub fn set_header(&mut self, name: &str, value: &str) {
+    pub fn set_header(&mut self, name: &str, value: HeaderSecret) {
         self.headers.retain(|known, _| !known.eq_ignore_ascii_case(name));
-        self.headers.insert(name.to_owned(), value.to_owned());
+        self.headers.insert(name.to_owned(), Arc::new(value));
     }
 }
 

@@ -2,16 +2,19 @@
 //! are valid for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use url::Url;
 
 use crate::invisible;
-use crate::secret::ClientSecret;
+use crate::secret::{ClientSecret, HeaderSecret};
 
 mod builder;
 mod error;
+mod tls;
 
 pub use error::ProviderError;
+pub use tls::{Tls, TlsError};
 
 /// The name of [`ProviderConfig::claude_code`].
 pub const BUILT_IN: &str = "claude_code";
@@ -50,6 +53,8 @@ pub struct ProviderConfig {
     pub refresh: RequestStyle,
     /// The API.
     pub api: Api,
+    /// The certificate authorities and the client certificate of the provider's servers.
+    pub tls: Tls,
 }
 
 /// A registered OAuth client (RFC 6749, section 2).
@@ -101,8 +106,8 @@ pub struct RequestStyle {
     pub encoding: Encoding,
     /// Additional fields of the body.
     pub params: BTreeMap<String, String>,
-    /// Additional headers.
-    pub headers: BTreeMap<String, String>,
+    /// Additional headers. Their values are never shown.
+    pub headers: BTreeMap<String, Arc<HeaderSecret>>,
     /// Whether the code exchange includes `state`, as the Claude Console requires.
     pub with_state: bool,
 }
@@ -137,7 +142,8 @@ pub struct Api {
     /// The API's format.
     pub dialect: Dialect,
     /// Headers of every request, in addition to those of the dialect. An empty value removes a header of the dialect.
-    pub headers: BTreeMap<String, String>,
+    /// Their values are never shown: one may be a gateway's key.
+    pub headers: BTreeMap<String, Arc<HeaderSecret>>,
     /// The default model. For the caller; the library does not read it.
     pub model: Option<String>,
     /// The default limit of an answer, in tokens. For the caller; the library does not read it.
@@ -156,7 +162,7 @@ impl Api {
 impl ProviderConfig {
     /// The endpoints of the Claude Console. The client is yours to register.
     pub fn claude_code() -> Self {
-        let beta = ("anthropic-beta".to_owned(), "oauth-2025-04-20".to_owned());
+        let beta = ("anthropic-beta".to_owned(), Arc::new(HeaderSecret::new("oauth-2025-04-20".into())));
         Self {
             authorize_url: Url::parse("https://platform.claude.com/oauth/authorize").ok(),
             token_url: Url::parse("https://api.anthropic.com/v1/oauth/token").ok(),
@@ -196,6 +202,7 @@ impl ProviderConfig {
             code: RequestStyle::default(),
             refresh: RequestStyle::default(),
             api: Api::default(),
+            tls: Tls::default(),
         }
     }
 
@@ -252,11 +259,22 @@ pub fn endpoint_url(text: &str) -> Result<Url, String> {
 /// Whether a URL's host is on loopback.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(url::Host::Domain(name)) => is_localhost(name),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
+}
+
+/// Whether a name is `localhost` or below it. Such names mean 127.0.0.1 and ::1, whatever a resolver says (RFC 6761,
+/// section 6.3).
+pub(crate) fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let mut labels = name.rsplit('.');
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    labels.next().is_some_and(|last| last.eq_ignore_ascii_case("localhost")) && labels.all(is_label)
 }
 
 /// A URL's host, and its port unless it is the scheme's default. Messages name servers by it.
@@ -287,12 +305,15 @@ mod tests {
             "http://127.0.0.1:1/",
             "http://127.9.9.9/",
             "http://[::1]:9/x?y=1",
+            "http://localhost.:8080/",
+            "http://llm.LocalHost:8080/",
         ] {
             assert!(endpoint_url(good).is_ok(), "{good}");
         }
         for (bad, why) in [
             ("http://id.example.com/token", "is http; plain http is allowed on loopback only"),
             ("http://localhost.example.com/", "is http; plain http is allowed on loopback only"),
+            ("http://notlocalhost/", "is http; plain http is allowed on loopback only"),
             ("ftp://id.example.com/", "is ftp, but must be https"),
             ("https://user:pw@id.example.com/", "must not contain a user name or password"),
             ("https://id.example.com/#part", "must not contain a fragment"),

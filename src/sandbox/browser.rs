@@ -7,6 +7,7 @@ use super::Sandbox;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::{Http, HttpError};
 use crate::provider::{self, Url};
+use crate::redact::Redactor;
 
 type Result<T> = std::result::Result<T, BrowserError>;
 
@@ -129,7 +130,7 @@ fn unexpected(url: &Url, description: String) -> BrowserError {
 
 async fn send(http: &Http, request: Request) -> Result<Response> {
     let url = request.url().clone();
-    http.send(http.client(&url)?, request).await.map_err(|error| error.at(&url).into())
+    http.send(http.client(&url)?, request, &Redactor::default()).await.map_err(|error| error.at(&url).into())
 }
 
 fn location(response: &Response) -> Option<String> {

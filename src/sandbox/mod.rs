@@ -13,12 +13,14 @@ use std::thread;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::HOST;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::loopback::{self, BindError, Listener, page};
+use crate::provider;
 
 mod authorization;
 mod browser;
@@ -304,7 +306,7 @@ async fn serve(listener: Listener, shared: Arc<Shared>) {
 
 /// Records the request, follows the script if there is one, and performs the operation.
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Option<Response<AnyBody>> {
-    if !loopback::is_for_this_host(&request, shared.port) {
+    if !loopback::is_for_this_host(&request, shared.port) && !is_below_localhost(&request, shared.port) {
         return Some(boxed(page::text(StatusCode::MISDIRECTED_REQUEST, "this host is not served here\n")));
     }
     let (head, body) = request.into_parts();
@@ -391,6 +393,12 @@ impl Reply {
 /// The answer of an endpoint for programs.
 fn json(status: u16, body: &Value) -> Answer {
     Answer::json(status, body).header("cache-control", "no-store")
+}
+
+/// Whether a request names a host below `localhost`, and this port. A browser does not look such names up either.
+fn is_below_localhost<B>(request: &Request<B>, port: u16) -> bool {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()?.split_once(':'));
+    host.is_some_and(|(name, named)| provider::is_localhost(name) && named.parse() == Ok(port))
 }
 
 #[cfg(test)]

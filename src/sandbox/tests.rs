@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::http::Http;
 use crate::provider::ClientAuth;
+use crate::redact::Redactor;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -57,7 +58,7 @@ async fn call(sandbox: &Sandbox, endpoint: Endpoint, headers: &[(&str, &str)], b
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = http.send(client, request.build().expect("a request")).await.ok()?;
+    let response = http.send(client, request.build().expect("a request"), &Redactor::default()).await.ok()?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes().await.ok()?;
     let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));

@@ -311,7 +311,7 @@ fn an_unknown_flag_names_the_nearest_one_and_how_to_pass_it_as_text() {
             output.stderr.contains(&format!("to pass '{word}")) && output.stderr.contains("put '--' before it"),
             "{output}"
         );
-        assert_eq!(nearest.is_none_or(|near| output.stderr.contains(&format!("'{near}'"))), true, "{output}");
+        assert!(nearest.is_none_or(|near| output.stderr.contains(&format!("'{near}'"))), "{output}");
     }
     let hint = said_wrongly(&["chat", "--json", "--modle", "x"]).json()["error"]["hint"].clone();
     assert_eq!(hint, "did you mean `--model`? To pass `--modle` as text, put `--` before it");

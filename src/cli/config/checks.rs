@@ -69,14 +69,13 @@ pub(super) fn params<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[&
 /// Rejects headers that nexus sets, and invalid ones (RFC 9110, sections 5.1 and 5.5).
 pub(super) fn headers<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[&str]) -> Result<(), Unusable> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let printable = |c: char| matches!(c, '\t' | ' '..='~');
     for entry in entries {
         let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name.eq_ignore_ascii_case(name));
         let (why, hint) = if entry.name.is_empty() || !entry.name.bytes().all(token) {
             ("is not a valid header name".to_owned(), "fix or remove it")
         } else if is_one_of(FRAMING) || is_one_of(reserved) {
             (SET_BY_NEXUS.to_owned(), if is_one_of(&[AUTHORIZATION]) { USE_ANOTHER_HEADER } else { "remove it" })
-        } else if let Some(c) = entry.value.chars().find(|c| !printable(*c)) {
+        } else if let Some(c) = entry.value.chars().find(|c| !is_in_header_value(*c)) {
             let why = "has characters that are not allowed in a header, such as";
             (format!("{why} U+{:04X}", u32::from(c)), "fix or remove it")
         } else {
@@ -85,6 +84,15 @@ pub(super) fn headers<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[
         return Err(Unusable::entry(&entry, why, hint));
     }
     Ok(())
+}
+
+/// Whether a text can be the value of a header (RFC 9110, section 5.5).
+pub(super) fn is_header_value(text: &str) -> bool {
+    text.chars().all(is_in_header_value)
+}
+
+fn is_in_header_value(c: char) -> bool {
+    matches!(c, '\t' | ' '..='~')
 }
 
 /// Adds a warning if other users can read a file that contains a secret.

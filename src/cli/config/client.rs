@@ -27,6 +27,8 @@ impl Section {
         if let Some(failure) = self.unusable.take() {
             return Err(failure);
         }
+        self.read_header_files(warnings)?;
+        self.provider.tls = self.tls(warnings)?;
         let secret = self.secret(warnings)?;
         let auth = self.client_auth.unwrap_or_else(|| default_auth(&self.provider.name, secret.is_some()));
         self.check_duplicates(auth)?;

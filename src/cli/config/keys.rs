@@ -47,8 +47,33 @@ pub(super) struct Section {
     pub(super) client_secret: Option<ClientSecret>,
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
+    pub(super) header_files: Vec<HeaderFile>,
+    pub(super) tls_files: TlsFiles,
     /// The first unusable value. It is an error only if the provider is used.
     pub(super) unusable: Option<CliError>,
+}
+
+/// Files in PEM.
+#[derive(Default)]
+pub(super) struct TlsFiles {
+    pub(super) authorities: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+/// The keys that hold headers.
+#[derive(Clone, Copy)]
+pub(super) enum HeaderKey {
+    Code,
+    Refresh,
+    Api,
+}
+
+/// A header whose value is in a file.
+pub(super) struct HeaderFile {
+    pub(super) key: HeaderKey,
+    pub(super) name: String,
+    pub(super) file: PathBuf,
 }
 
 impl Section {
@@ -60,6 +85,8 @@ impl Section {
             client_secret: None,
             client_secret_file: None,
             client_auth: None,
+            header_files: Vec::new(),
+            tls_files: TlsFiles::default(),
             unusable: None,
         }
     }
@@ -231,9 +258,9 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "code_headers",
-        kind: Headers(&[], |section, headers| section.provider.code.headers = headers),
+        kind: Headers(&[], |section, headers| section.set_headers(HeaderKey::Code, headers)),
         default: "{}",
-        help: "Additional headers of the code exchange.",
+        help: "Additional headers of the code exchange. A secret value may be in a file, as in api_headers.",
     },
     Key {
         name: "refresh_request",
@@ -252,9 +279,9 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "refresh_headers",
-        kind: Headers(&[], |section, headers| section.provider.refresh.headers = headers),
+        kind: Headers(&[], |section, headers| section.set_headers(HeaderKey::Refresh, headers)),
         default: "{}",
-        help: "Additional headers of a refresh.",
+        help: "Additional headers of a refresh. A secret value may be in a file, as in api_headers.",
     },
     Key {
         name: "api_url",
@@ -274,12 +301,11 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "api_headers",
-        kind: Headers(API_REQUEST, |section, headers| {
-            headers.iter().for_each(|(name, value)| section.provider.api.set_header(name, value));
-        }),
+        kind: Headers(API_REQUEST, |section, headers| section.set_headers(HeaderKey::Api, headers)),
         default: "{}",
         help: "Additional headers of every API request, such as { x-team = \"7\" }. An empty value removes a header \
-               that nexus sends by default: { anthropic-beta = \"\" }.",
+               that nexus sends by default: { anthropic-beta = \"\" }. A secret value may be in a file: { x-gateway-key \
+               = { file = \"gateway.key\" } }; white space at its ends is ignored.",
     },
     Key {
         name: "model",
@@ -293,6 +319,28 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         kind: Count(|section, tokens| section.provider.api.max_tokens = Some(tokens)),
         default: "the model's limit if it is listed, else 8192",
         help: "Maximum length of an answer in tokens, when --max-tokens is not given.",
+    },
+    Key {
+        name: "ca_file",
+        kind: Path(|section, file| section.tls_files.authorities = Some(file)),
+        default: "the system's",
+        help: "A file with the certificates, in PEM, of the only authorities that are trusted for the servers of this \
+               provider, instead of the system's and of SSL_CERT_FILE. A relative path is relative to the folder of \
+               config.toml.",
+    },
+    Key {
+        name: "tls_cert_file",
+        kind: Path(|section, file| section.tls_files.certificate = Some(file)),
+        default: "none",
+        help: "A file with the client certificate (mutual TLS), in PEM, followed by those of its issuers. It is presented \
+               to the origins of token_url and api_url only. A relative path is relative to the folder of config.toml.",
+    },
+    Key {
+        name: "tls_key_file",
+        kind: Path(|section, file| section.tls_files.key = Some(file)),
+        default: "tls_cert_file",
+        help: "A file with the private key of tls_cert_file, in PEM and not encrypted. A relative path is relative to the \
+               folder of config.toml.",
     },
 ];
 

@@ -1,5 +1,6 @@
 //! The kinds of values: how they are parsed and described.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -33,9 +34,22 @@ pub(super) enum Kind<T: 'static> {
     /// Parameters of a request, except these.
     Params(&'static [&'static str], fn(&mut T, Texts)),
     /// Headers of a request, except these.
-    Headers(&'static [&'static str], fn(&mut T, Texts)),
+    Headers(&'static [&'static str], fn(&mut T, Vec<Header>)),
     /// One of a few words.
     Choice(&'static [Choose<T>]),
+}
+
+/// A header and where its value is.
+pub(super) struct Header {
+    pub(super) name: String,
+    pub(super) value: HeaderValue,
+    /// Its offset in the file.
+    pub(super) at: usize,
+}
+
+pub(super) enum HeaderValue {
+    Text(String),
+    File(PathBuf),
 }
 
 /// Why a value was rejected.
@@ -102,9 +116,8 @@ impl<T> Kind<T> {
                 set(target, params);
             }
             Self::Headers(reserved, set) => {
-                let table = table(value)?;
-                let headers = texts(table)?;
-                checks::headers(entries(table), reserved)?;
+                let headers = headers(table(value)?)?;
+                checks::headers(headers.iter().map(Header::entry), reserved)?;
                 set(target, headers);
             }
             Self::Choice(choices) => {
@@ -134,8 +147,9 @@ impl<T> Kind<T> {
                 "a list of quoted strings: [\"program\", \"argument\"], or a quoted string, which is split at spaces"
                     .into()
             }
-            Self::Table(_) | Self::Params(..) | Self::Headers(..) => {
-                "a table of quoted strings: { name = \"value\" }".into()
+            Self::Table(_) | Self::Params(..) => "a table of quoted strings: { name = \"value\" }".into(),
+            Self::Headers(..) => {
+                "a table of quoted strings or files: { name = \"value\", other = { file = \"path\" } }".into()
             }
             Self::Choice(choices) => {
                 let choices: Vec<_> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
@@ -188,6 +202,31 @@ fn command(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
 
 fn table<'v, 't>(value: &'v DeValue<'t>) -> Result<&'v DeTable<'t>, Fault> {
     value.as_table().ok_or(NOT_OF_THIS_KIND)
+}
+
+/// Headers. The value of each is a text, or a table whose only key is `file`.
+fn headers(table: &DeTable<'_>) -> Result<Vec<Header>, Fault> {
+    let header = |(name, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+        let unusable = Fault::Kind { at: Some(value.span().start), meant: None };
+        let value = match value.get_ref() {
+            DeValue::String(text) => HeaderValue::Text(text.to_string()),
+            DeValue::Table(table) if table.len() == 1 => {
+                let file = table.get("file").and_then(|file| file.get_ref().as_str()).ok_or(unusable)?;
+                HeaderValue::File(PathBuf::from(file))
+            }
+            _ => return Err(unusable),
+        };
+        Ok(Header { name: name.get_ref().to_string(), value, at: name.span().start })
+    };
+    table.iter().map(header).collect()
+}
+
+impl Header {
+    fn entry(&self) -> checks::Entry<'_> {
+        // The value of a file is checked when the file is read.
+        let value = if let HeaderValue::Text(text) = &self.value { text } else { "" };
+        checks::Entry { at: self.at, name: &self.name, value }
+    }
 }
 
 fn texts(table: &DeTable<'_>) -> Result<Texts, Fault> {

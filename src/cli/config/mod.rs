@@ -13,9 +13,11 @@ use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 
+mod certificates;
 mod checks;
 mod client;
 mod file;
+mod headers;
 mod keys;
 mod kind;
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::invalid;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Result};
 use nexus::internal::clean::clean;
 use nexus::internal::invisible;
 
@@ -36,14 +37,37 @@ impl Source {
         self.lines.contains_key(key)
     }
 
-    /// Resolves a path against the folder of the file.
+    /// Resolves a path against the folder of the file. `~/` is the home folder.
     pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        if let (Ok(below), Some(home)) = (path.strip_prefix("~"), std::env::home_dir()) {
+            return home.join(below);
+        }
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    /// An error of this key. `why` is the end of the message.
+    /// The content of the file that this key points to. It must be a regular one: reading a device or a pipe might never
+    /// end.
+    pub(super) fn read(&self, key: &str, path: &Path) -> Result<Vec<u8>> {
+        const LARGEST: u64 = 1024 * 1024;
+        let path = self.beside(path);
+        let content = fs::metadata(&path).and_then(|found| match found.len() {
+            _ if !found.is_file() => Err(io::Error::other("not a regular file")),
+            LARGEST.. => Err(io::Error::other("larger than 1 MiB")),
+            _ => fs::read(&path),
+        });
+        content.map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound => "create the file, or correct the path",
+                _ => "make it a readable file",
+            };
+            self.invalid(key, &format!("points to {}, which cannot be read: {error}", path.display()), hint)
+        })
+    }
+
+    /// An error of this key, or of the entry `KEY.NAME` of its table. `why` is the end of the message.
     pub(super) fn invalid(&self, key: &str, why: &str, hint: &str) -> CliError {
-        match self.lines.get(key) {
+        let row = key.split_once('.').map_or(key, |(row, _)| row);
+        match self.lines.get(row) {
             Some(line) => self.invalid_at(*line, key, why, hint),
             None => invalid(format!("{} {why}", self.origin(key)), hint),
         }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus::ErrorInfo as _;
-use nexus::error::CertificateProblem;
-use nexus::error::{Fault, Subject, TokenFailure, UnusableResponse};
+use nexus::error::{CertificateProblem, Fault, ProxyRefusal, Subject, TokenFailure, UnusableResponse};
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::key::KeyBackend;
@@ -280,6 +279,12 @@ fn key() -> Vec<CliError> {
 fn http() -> Vec<CliError> {
     use HttpError::*;
     let untrusted = |problem| Untrusted { host: host(), problem };
+    let proxy = |refusal| ProxyRefused {
+        host: host(),
+        proxy: text("proxy.example.com:3128"),
+        variable: Some("HTTPS_PROXY"),
+        refusal,
+    };
     let errors = [
         Unreachable { host: host(), reason: text("no connection within 10 seconds") },
         NoConnection { host: host(), reason: text("Connection refused (os error 111)") },
@@ -287,8 +292,14 @@ fn http() -> Vec<CliError> {
         untrusted(CertificateProblem::AuthorityCertificate),
         untrusted(CertificateProblem::Other(text("NotValidForName"))),
         NotTls { host: text("127.0.0.1:8080") },
+        ClientCertificateRequired { host: host() },
+        ClientCertificateRefused { host: host(), reason: text("it has expired") },
+        proxy(ProxyRefusal::PasswordRequired),
+        proxy(ProxyRefusal::PasswordRefused),
+        proxy(ProxyRefusal::Untrusted(CertificateProblem::UnknownIssuer)),
+        proxy(ProxyRefusal::Other(text("answered CONNECT with 403 Forbidden"))),
         InvalidUrl { host: host(), reason: text("must not contain a fragment") },
-        UnusableProxy { variable: text("HTTPS_PROXY"), reason: text("socks5 proxies are not supported") },
+        UnusableProxy { variable: text("HTTPS_PROXY"), reason: text("ftp proxies are not supported") },
         NoRoots { reason: text("no file was found") },
         System { action: "building the HTTP client", reason: text("out of memory") },
     ];
@@ -399,6 +410,7 @@ fn the_catalogue_has_every_variant() {
         ("ProviderError", include_str!("../../provider/error.rs")),
         ("HttpError", include_str!("../../http/error.rs")),
         ("CertificateProblem", include_str!("../../http/error.rs")),
+        ("ProxyRefusal", include_str!("../../http/error.rs")),
     ];
     let shown: String = catalogue().iter().map(|error| format!("{error:?}\n")).collect();
     let shown: std::collections::BTreeSet<&str> = shown.split(|c: char| !c.is_alphanumeric()).collect();

@@ -1,6 +1,6 @@
 //! Hints for errors of sign-in, of a provider's configuration and of HTTP.
 
-use nexus::error::{CertificateProblem, HttpError, ProviderError, SignInError};
+use nexus::error::{CertificateProblem, HttpError, ProviderError, ProxyRefusal, SignInError};
 use nexus::internal::provider::BUILT_IN;
 
 use super::provider::{run_start, run_start_current};
@@ -148,12 +148,12 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
             "check the network, the proxy variables and the URL in config.toml, then try again".into()
         }
         HttpError::Untrusted { problem: CertificateProblem::AuthorityCertificate, .. } => {
-            "give the server a certificate that the authority has signed, and set SSL_CERT_FILE to the authority's own"
+            "give the server a certificate that the authority has signed, and set `ca_file` or SSL_CERT_FILE to the authority's own"
                 .into()
         }
         HttpError::Untrusted { .. } => {
-            "for a private authority, set SSL_CERT_FILE to a file with its certificate; otherwise fix the server's \
-             certificate, or check the URL in config.toml"
+            "for a private authority, set `ca_file` of the provider, or SSL_CERT_FILE, to a file with its certificate; \
+             otherwise fix the server's certificate, or check the URL in config.toml"
                 .into()
         }
         HttpError::NotTls { .. } => {
@@ -165,7 +165,32 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
         HttpError::UnusableProxy { variable, .. } => {
             format!("set {variable} to `http://HOST:PORT`, or add the server to NO_PROXY")
         }
+        HttpError::ProxyRefused { variable, refusal, .. } => proxy_hint(*variable, refusal),
+        HttpError::ClientCertificateRequired { .. } => {
+            "set `tls_cert_file` and `tls_key_file` of the provider in config.toml; they are used for the origins of \
+             `token_url` and `api_url`"
+                .into()
+        }
+        HttpError::ClientCertificateRefused { .. } => {
+            "renew the certificate in `tls_cert_file`, or ask the server's administrator which one it accepts".into()
+        }
         HttpError::NoRoots { .. } => "install the system's CA certificates, or set SSL_CERT_FILE".into(),
         _ => super::FIX_AND_REPEAT.into(),
+    }
+}
+
+fn proxy_hint(variable: Option<&str>, refusal: &ProxyRefusal) -> String {
+    let setting = variable.unwrap_or("the proxy settings");
+    match refusal {
+        ProxyRefusal::PasswordRequired => format!("add them to {setting}: `http://USER:PASSWORD@HOST:PORT`"),
+        ProxyRefusal::PasswordRefused => {
+            format!("correct them in {setting}; special characters are percent-encoded, such as %40 for @")
+        }
+        ProxyRefusal::Untrusted(_) => {
+            "for a private authority, set SSL_CERT_FILE to a file with its certificate; otherwise fix the proxy's \
+             certificate"
+                .into()
+        }
+        _ => format!("ask the proxy's administrator, correct {setting}, or add the server to NO_PROXY"),
     }
 }

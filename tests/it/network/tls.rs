@@ -1,12 +1,15 @@
 //! A TLS server in front of a sandbox, with a certificate authority of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, thread};
 
 use nexus::sandbox::Sandbox;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -35,28 +38,62 @@ impl Authority {
         &self.pem
     }
 
-    /// A server with a certificate for these names.
-    fn server(&self, names: &[&str]) -> rustls::ServerConfig {
+    /// A certificate for these names and its key, both in PEM.
+    pub(crate) fn certificate(&self, names: &[&str]) -> (String, String) {
+        let (certificate, key) = self.issue(names);
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn issue(&self, names: &[&str]) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-            .unwrap()
+        (CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// A server with a certificate for these names.
+    pub(crate) fn server(&self, names: &[&str]) -> rustls::ServerConfig {
+        self.server_for(names, None)
+    }
+
+    /// A server that wants a client certificate of another authority; it is optional where `required` is false.
+    pub(crate) fn server_for(&self, names: &[&str], clients: Option<(&Self, bool)>) -> rustls::ServerConfig {
+        let (certificate, key) = self.issue(names);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider.clone());
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some((clients, required)) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_slice(clients.pem.as_bytes()).unwrap()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()
     }
 }
 
 /// Terminates TLS in front of a sandbox, until the test process ends.
 pub(crate) struct Front {
     port: u16,
+    /// How many connections came with a client certificate.
+    presented: Arc<AtomicUsize>,
+    /// How many connections came.
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Front {
     pub(crate) fn before(sandbox: &Sandbox, authority: &Authority, names: &[&str]) -> Self {
-        let acceptor = TlsAcceptor::from(Arc::new(authority.server(names)));
+        Self::with(sandbox, authority.server(names))
+    }
+
+    pub(crate) fn with(sandbox: &Sandbox, tls: rustls::ServerConfig) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (presented, accepted): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
+        let (count, all) = (presented.clone(), accepted.clone());
         let behind = sandbox.origin().replace("http://", "");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -66,12 +103,21 @@ impl Front {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
                 while let Ok((client, _)) = listener.accept().await {
+                    all.fetch_add(1, Ordering::SeqCst);
                     // Fails when a client goes away or does not trust the certificate.
-                    tokio::spawn(pass_on(client, acceptor.clone(), behind.clone()));
+                    tokio::spawn(pass_on(client, acceptor.clone(), behind.clone(), count.clone()));
                 }
             });
         });
-        Self { port }
+        Self { port, presented, accepted }
+    }
+
+    pub(crate) fn presented(&self) -> usize {
+        self.presented.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -84,8 +130,24 @@ impl Front {
 }
 
 /// Forwards one request under the sandbox's own host name, then closes the connection.
-async fn pass_on(client: TcpStream, acceptor: TlsAcceptor, behind: String) -> io::Result<()> {
-    let mut client = acceptor.accept(client).await?;
+async fn pass_on(
+    client: TcpStream,
+    acceptor: TlsAcceptor,
+    behind: String,
+    presented: Arc<AtomicUsize>,
+) -> io::Result<()> {
+    let mut client = match acceptor.accept(client).into_fallible().await {
+        Ok(client) => client,
+        Err((error, mut refused)) => {
+            // The client may have sent its request already. Closing before it is read would lose the alert.
+            refused.shutdown().await?;
+            copy(&mut refused, &mut sink()).await?;
+            return Err(error);
+        }
+    };
+    if client.get_ref().1.peer_certificates().is_some() {
+        presented.fetch_add(1, Ordering::SeqCst);
+    }
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);

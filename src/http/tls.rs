@@ -1,0 +1,69 @@
+//! TLS to servers and https proxies: the certificate authorities that are trusted, the client certificate, and the choice
+//! of HTTP version (ALPN, RFC 7301).
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::error::{HttpError, Result};
+use super::send_error::root_cause;
+use crate::clean;
+
+/// Which CA certificates are read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Roots {
+    /// All of the system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    #[default]
+    All,
+    /// The system's bundle file. The certificate directory takes ten times as long, and is read only if the bundle does
+    /// not contain an issuer.
+    Bundle,
+}
+
+/// TLS with these authorities. Servers choose between HTTP/2 and HTTP/1.1.
+pub(super) fn client_config(
+    authorities: Arc<RootCertStore>,
+    certificate: Option<Arc<CertifiedKey>>,
+) -> Result<ClientConfig> {
+    // Explicit, because rustls's process-wide default panics if two crypto providers are linked.
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| system("setting up TLS", &error))?
+        .with_root_certificates(authorities);
+    let mut config = match certificate {
+        Some(certificate) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate))),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Reads the system's CA certificates.
+pub(super) fn system_authorities(from: Roots) -> Result<Arc<RootCertStore>> {
+    const BUNDLES: &[&str] = &[
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+    ];
+    let bundle = BUNDLES.iter().map(Path::new).find(|path| path.exists());
+    let found = match (from, bundle) {
+        (Roots::Bundle, Some(bundle)) => rustls_native_certs::load_certs_from_paths(Some(bundle), None),
+        _ => rustls_native_certs::load_native_certs(),
+    };
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(found.certs);
+    if store.is_empty() {
+        let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
+        return Err(HttpError::NoRoots { reason: clean::clean(&why) });
+    }
+    Ok(Arc::new(store))
+}
+
+pub(super) fn system(action: &'static str, error: &dyn Error) -> HttpError {
+    HttpError::System { action, reason: clean::clean(&root_cause(error)) }
+}
