@@ -9,6 +9,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use percent_encoding::percent_decode_str;
 
 use super::error::{HttpError, Result};
+use crate::invisible;
 use crate::provider::{self, Url};
 
 /// Reads an environment variable. `None` if it is not set or empty.
@@ -82,7 +83,7 @@ impl Proxies {
     pub(super) fn read(variable: Option<Variable>) -> Self {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|name| {
-                let value = trimmed(&variable?(name)?).to_owned();
+                let value = invisible::trim(&variable?(name)?).to_owned();
                 Some((*name, value)).filter(|(_, value)| !value.is_empty())
             })
         };
@@ -157,11 +158,6 @@ impl Proxy {
     }
 }
 
-/// Without white space and other invisible characters at the ends, which come along when a value is copied.
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '\u{200b}'))
-}
-
 /// HTTP Basic (RFC 7617), not form-encoded as for OAuth.
 fn basic(user: &str, password: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))).ok()?;
@@ -173,7 +169,7 @@ fn basic(user: &str, password: &str) -> Option<HeaderValue> {
 /// by commas or white space. An entry with a port is for that port only.
 fn is_exempt(server: &Uri, list: &str) -> bool {
     let port = server.port_u16().unwrap_or(443);
-    let entries = list.split(|c: char| c == ',' || c.is_whitespace()).map(trimmed).filter_map(|entry| {
+    let entries = list.split(|c: char| c == ',' || c.is_whitespace()).map(invisible::trim).filter_map(|entry| {
         let entry = entry.strip_suffix('.').unwrap_or(entry);
         match entry.rsplit_once(':') {
             // The colons of an IPv6 address are part of it, unless it is in brackets.

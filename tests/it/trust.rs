@@ -170,7 +170,13 @@ fn signed_in(top: &str, lines: &str) -> (Sandbox, Nexus) {
 
 #[test]
 fn every_file_that_the_configuration_names_is_checked() {
-    let (sandbox, nexus) = signed_in("key = 'passphrase'\npassphrase_file = 'pass'", "client_secret_file = 'secret'");
+    let (sandbox, nexus) = signed_in(
+        "key = 'passphrase'\npassphrase_file = 'pass'",
+        "client_secret_file = 'secret'\napi_headers = { x-key = { file = 'header' } }\nca_file = 'ca.pem'",
+    );
+    nexus.write("header", "key of the gateway", 0o600);
+    let authority = rcgen::generate_simple_self_signed(["ca.example.com".to_owned()]).unwrap();
+    nexus.write("ca.pem", &authority.cert.pem(), 0o600);
     nexus.sign_in();
     fs::create_dir(nexus.path("templates")).unwrap();
     nexus.write("templates/joke.toml", "prompt = 'Tell a joke.'", 0o600);
@@ -179,6 +185,8 @@ fn every_file_that_the_configuration_names_is_checked() {
     for (name, words) in [
         ("pass", &["oauth", "token"][..]),
         ("secret", &["chat", "--model", "sandbox-small", "x"]),
+        ("header", &["chat", "--model", "sandbox-small", "x"]),
+        ("ca.pem", &["chat", "--model", "sandbox-small", "x"]),
         ("templates/joke.toml", &chat),
     ] {
         let path = nexus.path(name);

@@ -7,6 +7,7 @@ use super::keys::{HeaderFile, HeaderKey, Section};
 use super::kind::{Header, HeaderValue};
 use crate::cli::error::Result;
 use nexus::HeaderSecret;
+use nexus::internal::invisible;
 
 impl HeaderKey {
     fn name(self) -> &'static str {
@@ -50,9 +51,8 @@ impl Section {
             let place = format!("{}.{name}", key.name());
             let path = self.source.beside(&file);
             let bytes = self.source.read(&place, &file)?;
-            let text = String::from_utf8(bytes).unwrap_or_else(|_| "\0".into());
-            // A text that was copied may have invisible characters at its ends.
-            let value = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+            let text = std::str::from_utf8(&bytes).unwrap_or("\0");
+            let value = invisible::trim(text);
             let why = match value {
                 "" => "is empty",
                 value if !is_header_value(value) => "has characters that are not allowed in a header",

@@ -209,10 +209,10 @@ fn headers(table: &DeTable<'_>) -> Result<Vec<Header>, Fault> {
     let header = |(name, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
         let unusable = Fault::Kind { at: Some(value.span().start), meant: None };
         let value = match value.get_ref() {
-            DeValue::String(text) => HeaderValue::Text(text.to_string()),
+            DeValue::String(text) => HeaderValue::Text(invisible::trim(text).to_owned()),
             DeValue::Table(table) if table.len() == 1 => {
                 let file = table.get("file").and_then(|file| file.get_ref().as_str()).ok_or(unusable)?;
-                HeaderValue::File(PathBuf::from(file))
+                HeaderValue::File(PathBuf::from(invisible::trim(file)))
             }
             _ => return Err(unusable),
         };

@@ -1,13 +1,15 @@
 //! The positions of keys in the configuration file, for errors.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+
+use zeroize::Zeroizing;
 
 use super::invalid;
 use crate::cli::error::{CliError, Result};
 use nexus::internal::clean::clean;
-use nexus::internal::invisible;
+use nexus::internal::{invisible, trusted_file};
 
 /// The file, the section and the lines of a group of keys.
 #[derive(Default)]
@@ -45,17 +47,13 @@ impl Source {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    /// The content of the file that this key points to. It must be a regular one: reading a device or a pipe might never
-    /// end.
-    pub(super) fn read(&self, key: &str, path: &Path) -> Result<Vec<u8>> {
-        const LARGEST: u64 = 1024 * 1024;
+    /// The content of the file that this key points to, if it is trusted.
+    pub(super) fn read(&self, key: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         let path = self.beside(path);
-        let content = fs::metadata(&path).and_then(|found| match found.len() {
-            _ if !found.is_file() => Err(io::Error::other("not a regular file")),
-            LARGEST.. => Err(io::Error::other("larger than 1 MiB")),
-            _ => fs::read(&path),
-        });
-        content.map_err(|error| {
+        trusted_file::read(&path).map_err(|error| {
+            if let Some(untrusted) = CliError::untrusted(&path, &error) {
+                return untrusted;
+            }
             let hint = match error.kind() {
                 io::ErrorKind::NotFound => "create the file, or correct the path",
                 _ => "make it a readable file",
