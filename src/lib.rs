@@ -145,7 +145,7 @@ pub mod key {
 #[doc(hidden)]
 pub mod internal {
     pub mod api {
-        pub use crate::api::{SILENCE, sse};
+        pub use crate::api::{SILENCE, replay, sse};
     }
     pub mod clean {
         pub use crate::clean::{Lines, clean, visible, visible_json};

@@ -17,6 +17,7 @@ mod models;
 mod openai_chat;
 mod reader;
 mod refusal;
+pub mod replay;
 mod shape;
 pub(crate) mod spelling;
 mod surrogates;

@@ -12,8 +12,7 @@ use super::client::{bearer, headers};
 use super::dialect::{StreamParser, v1};
 use super::error::Result;
 use super::exchange::Exchange;
-use super::meta::StreamEvent;
-use super::reader::AnswerReader;
+use super::replay::Replayed;
 use super::spelling::Spelling;
 use super::*;
 use crate::http::{Http, HttpError};
@@ -95,46 +94,8 @@ pub(super) fn exchange() -> Exchange {
 }
 
 /// What a parser reads from a stream.
-#[derive(Default)]
-pub(super) struct Parsed {
-    pub(super) text: String,
-    pub(super) thinking: String,
-    pub(super) complete: bool,
-    pub(super) failure: Option<ApiError>,
-    pub(super) meta: AnswerMeta,
-    pub(super) verdict: Option<ApiError>,
-}
-
-pub(super) fn parse<'a>(parser: impl StreamParser + 'static, chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
-    let (mut reader, exchange, mut parsed) = (AnswerReader::new(Box::new(parser)), exchange(), Parsed::default());
-    let mut chunks = chunks.into_iter();
-    let mut is_closed = false;
-    while !parsed.complete && parsed.failure.is_none() {
-        let event = match reader.next_event(&exchange) {
-            Ok(None) if is_closed => reader.ended(&exchange),
-            Ok(None) => {
-                match chunks.next() {
-                    Some(chunk) => reader.push(chunk),
-                    None => {
-                        reader.close();
-                        is_closed = true;
-                    }
-                }
-                continue;
-            }
-            event => event.map(|event| event.unwrap_or(StreamEvent::Nothing)),
-        };
-        match event {
-            Ok(StreamEvent::Text(text)) => parsed.text += &text,
-            Ok(StreamEvent::Thinking(text)) => parsed.thinking += &text,
-            Ok(StreamEvent::Stop) => parsed.complete = true,
-            Ok(StreamEvent::Nothing) => {}
-            Err(failure) => parsed.failure = Some(failure),
-        }
-    }
-    parsed.verdict = reader.parser.verdict(&exchange).err();
-    parsed.meta = reader.parser.meta().clone();
-    parsed
+pub(super) fn parse<'a>(parser: impl StreamParser + 'static, chunks: impl IntoIterator<Item = &'a [u8]>) -> Replayed {
+    replay::read(Box::new(parser), chunks, &exchange())
 }
 
 pub(super) fn token() -> AccessToken {

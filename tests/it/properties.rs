@@ -6,6 +6,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+#[path = "../properties/answer.rs"]
+mod answer;
 #[path = "../properties/callback.rs"]
 mod callback;
 #[path = "../properties/row.rs"]
@@ -18,8 +20,13 @@ mod token;
 /// Panics if the property does not hold of this input.
 type Holds = fn(&[u8]);
 
-const PROPERTIES: &[(&str, Holds)] =
-    &[("callback", callback::holds), ("row", row::holds), ("stream", stream::holds), ("token", token::holds)];
+const PROPERTIES: &[(&str, Holds)] = &[
+    ("answer", answer::holds),
+    ("callback", callback::holds),
+    ("row", row::holds),
+    ("stream", stream::holds),
+    ("token", token::holds),
+];
 
 /// The pieces between the bars, in any order, with any bytes between them.
 fn any_of(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
@@ -30,6 +37,17 @@ fn any_of(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     ];
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
+
+const ANSWER: &[&str] = &[
+    "\0\u{1}\u{7f}|data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n|data: [DONE]\n\n|: \n|\n\n|\r\n",
+    "data: {\"choices\":[{\"delta\":{\"content\":\"\\ud83d\"}}]}\n\n|data: {\"choices\":[{\"delta\":{\"content\":\"\\ude00\"}}]}\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n|data: {\"choices\":[],\"usage\":{}}\n\n|error: {\"code\":4}\n\n",
+    "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"b\"}}]}\n\n|data: {\"detail\":\"x\"}\n\n|data: {\"error\":{}}\n\n",
+    "event: content_block_delta\n|data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"c\"}}\n\n",
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\"}}\n\n|event: error\ndata: {}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n|data: {\"type\":\"ping\"}\n\n|\"stop_reason\":\"end_turn\"",
+    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n",
+];
 
 const CALLBACK: &[&str] = &[
     "localhost|127.0.0.1|[::1]|evil.example|:4000|:|@|.|\n|state={state}|state=|code=|code=c",
@@ -47,6 +65,11 @@ const TOKEN: &[&str] = &[
 const STREAM: &[&str] = &["data|event|id|retry|:|: |\n|\r|\r\n|\n\n|\u{feff}|{\"type\":\"ping\"}|é|\0"];
 
 proptest! {
+    #[test]
+    fn of_any_answer(input in any_of(ANSWER)) {
+        answer::holds(&input);
+    }
+
     #[test]
     fn of_any_callback(input in any_of(CALLBACK)) {
         callback::holds(&input);

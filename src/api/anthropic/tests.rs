@@ -8,8 +8,9 @@ use crate::api::error::ApiError;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::reader::AnswerReader;
 use crate::api::refusal;
+use crate::api::replay::Replayed;
 use crate::api::sse::Event;
-use crate::api::tests::{Parsed, exchange, parse};
+use crate::api::tests::{exchange, parse};
 
 const STREAM: &str = concat!(
     ": a comment\r\n",
@@ -41,7 +42,7 @@ const STREAM: &str = concat!(
     "\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 );
 
-fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Replayed {
     parse(Parser::default(), chunks)
 }
 
@@ -52,7 +53,7 @@ fn failure(stream: &str) -> Option<ApiError> {
 #[test]
 fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
     let stream = STREAM.as_bytes();
-    let check = |outcome: Parsed, at: usize| {
+    let check = |outcome: Replayed, at: usize| {
         assert!(outcome.complete, "cut at {at}");
         assert_eq!(outcome.failure, None, "cut at {at}");
         assert_eq!(outcome.text, "Grüße 😀\u{1b}\n\nend", "cut at {at}");

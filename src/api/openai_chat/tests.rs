@@ -6,7 +6,8 @@ use super::stream::Parser;
 use crate::api::dialect::StreamParser as _;
 use crate::api::error::ApiError;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
-use crate::api::tests::{Parsed, exchange, parse};
+use crate::api::replay::Replayed;
+use crate::api::tests::{exchange, parse};
 
 const STREAM: &str = concat!(
     ": a comment\r\n\r\n",
@@ -32,7 +33,7 @@ const STREAM: &str = concat!(
     "data: [DONE]\n\n",
 );
 
-fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Replayed {
     parse(Parser::default(), chunks)
 }
 
@@ -43,7 +44,7 @@ fn ended(stream: &str) -> Option<ApiError> {
 #[test]
 fn wherever_a_stream_is_cut_into_chunks_it_says_the_same() {
     let stream = STREAM.as_bytes();
-    let check = |outcome: Parsed, at: usize| {
+    let check = |outcome: Replayed, at: usize| {
         assert!(outcome.complete, "cut at {at}");
         assert_eq!(outcome.failure, None, "cut at {at}");
         assert_eq!(outcome.text, "Grüße 😀!\u{1b}\n", "cut at {at}");
