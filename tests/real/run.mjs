@@ -65,6 +65,7 @@ for (const [title, play] of [
   ['The other dialect', openai.completions],
   ['Files and thoughts in both dialects', openai.bothDialects],
   ['A refusal in the other dialect', openai.refusals],
+  ['A page of the same origin', signingIn.pageOfTheSameOrigin],
   ['A person who says no', signingIn.refusal],
   ['A client id the server does not know', signingIn.unknownClient],
   ['The pages of the demo', signingIn.demo],

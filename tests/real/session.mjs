@@ -49,6 +49,7 @@ export async function use({ gateway, lastGrant, nexus, server, status }) {
 export async function renewal({ expire, gateway, lastGrant, nexus, server, status }) {
   await expire();
   const before = server.count('refresh_token');
+  const requests = gateway.log.length;
   const old = lastGrant();
   const line = await nexus.run(['oauth', 'status']);
   matches('oauth status says what will happen', line.stdout, /^Token expired \d+ seconds? ago, will refresh on next use\n$/);
@@ -58,7 +59,7 @@ export async function renewal({ expire, gateway, lastGrant, nexus, server, statu
   equal('after exactly one refresh', server.count('refresh_token') - before, 1);
   equal('the bearer changed', gateway.log.at(-1).bearer, fingerprint(lastGrant().accessToken));
   expect('both tokens were rotated', lastGrant().accessToken !== old.accessToken && lastGrant().refreshToken !== old.refreshToken, 'new ones', 'an old one');
-  equal('no bearer was refused', gateway.log.filter(({ status: code }) => code === 401), []);
+  equal('no bearer was refused', gateway.log.slice(requests).filter(({ status: code }) => code === 401), []);
   equal('oauth status', (await status()).state, 'active');
 }
 

@@ -1,5 +1,6 @@
 // Sign-ins that succeed and fail.
 
+import { createServer, request as call } from 'node:http';
 import { BY_VARIABLES, CONFIDENTIAL } from './authorization_server.mjs';
 import * as browsers from './browser.mjs';
 import { contains, equal, expect, matches } from './check.mjs';
@@ -64,10 +65,11 @@ export async function threeVariables({ expire, gateway, lastGrant, nexus, redire
   const args = ['--provider', 'claude_code'];
   const beforeOpening = async (url) => {
     const address = new URL('/oauth/claude/authorize', redirectUris.variables);
-    const answer = await fetch(address, { headers: { accept: '*/*' } });
-    equal('the listener hands out the URL as text', [answer.status, (await answer.text()).trim()], [200, url]);
-    const redirect = await fetch(address, { headers: { accept: 'text/html' }, redirect: 'manual' });
-    equal('and sends a browser there', redirect.headers.get('location'), url);
+    const answer = await get(address, { accept: '*/*' });
+    equal('the listener hands out the URL as text', [answer.status, answer.text.trim()], [200, url]);
+    const navigation = { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+    const redirect = await get(address, { accept: 'text/html', ...navigation });
+    equal('and sends a browser there', redirect.headers.location, url);
   };
   const { page, redirectUri, ran } = await signIn('joan', args, { env, beforeOpening });
   await page.context().close();
@@ -80,6 +82,45 @@ export async function threeVariables({ expire, gateway, lastGrant, nexus, redire
   matches('with the beta header of this provider', gateway.log.at(-1).headers['anthropic-beta'] ?? '', /oauth-2025-04-20/);
   equal('oauth logout revokes', (await nexus.run(['oauth', 'logout', ...args])).code, 0);
   equal('the refresh token is no longer good', (await server.introspect(lastGrant().refreshToken)).active, false);
+}
+
+/** A GET without the headers that fetch() adds. */
+function get(url, headers) {
+  return new Promise((resolve, reject) => {
+    const request = call(url, { headers }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (piece) => (text += piece));
+      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text }));
+    });
+    request.on('error', reject).end();
+  });
+}
+
+export async function pageOfTheSameOrigin({ browser, nexus, redirectUris }) {
+  const { origin, pathname, port } = new URL(redirectUris.confidential);
+  const earlier = createServer((_request, answer) => answer.setHeader('content-type', 'text/html').end('<title>Earlier</title>'));
+  await new Promise((resolve) => earlier.listen(port, '127.0.0.1', resolve));
+  const page = await browser.open(origin);
+  earlier.closeAllConnections();
+  await new Promise((resolve) => earlier.close(resolve));
+
+  const command = await nexus.startWithBrowser(['oauth', 'start', '--provider', 'confidential', '--timeout', '5s']);
+  const fetched = (path) => page.evaluate((path) => fetch(path, { redirect: 'manual' }).then(async (answer) => [answer.status, await answer.text()]), path);
+  const [status, text] = await fetched('/oauth/authorize');
+  expect('a page of the same origin cannot read the URL', status >= 400 && !text.includes('state'), 'a refusal', [status, text]);
+  const [forged] = await fetched(`${pathname}?code=forged&state=${new URL(command.url).searchParams.get('state')}`);
+  expect('nor forge a callback by fetch()', forged >= 400, 'a refusal', forged);
+  await page.evaluate((path) => {
+    const frame = document.createElement('iframe');
+    const loaded = new Promise((resolve) => (frame.onload = resolve));
+    frame.src = path;
+    document.body.append(frame);
+    return loaded;
+  }, `${pathname}?code=forged&state=${new URL(command.url).searchParams.get('state')}`);
+  await page.context().close();
+  const ran = await command.done;
+  equal('nor in a frame: the wait goes on until its time is over', [ran.code, ran.stdout], [4, '']);
+  contains('and says so', ran.stderr, '5 seconds');
 }
 
 export async function refusal({ browser, nexus, server, status }) {

@@ -140,14 +140,18 @@ export async function set({ binary, screenshots, folder, children, stops }) {
     return { asked, redirectUri, page, text, ran: await command.done };
   }
 
-  /** Gets a short-lived token, and waits until it has expired. */
+  /** Has the server end the access token, so that a short-lived one replaces it, and waits until that has expired. */
   async function expire(...more) {
+    const long = await nexus.run(['oauth', 'token', ...more]);
+    matches('oauth token prints the token and a newline', long.stdout, /^\S+\n$/);
     server.next.lifetime = SHORT;
-    const ran = await nexus.run(['oauth', 'token', '--min-ttl', '2h', ...more]);
+    const kept = await nexus.run(['oauth', 'token', '--min-ttl', '2h', ...more]);
+    equal('`oauth token --min-ttl 2h` keeps the token if the new one expires sooner', [kept.code, kept.stdout], [0, long.stdout]);
+    matches('and says so on stderr', kept.stderr, /\S/);
+    await server.destroyAccessToken(long.stdout.trim());
+    const renewed = await nexus.run(['chat', ...more, 'hello']);
     server.next.lifetime = LONG;
-    equal('`oauth token --min-ttl 2h` renews, though the server gives less', ran.code, 0);
-    equal('it prints the new token and a newline', ran.stdout, `${lastGrant().accessToken}\n`);
-    matches('and says on stderr that it lives shorter', ran.stderr, /\S/);
+    equal('a token that the server has ended is replaced', [renewed.code, lastGrant().type], [0, 'refresh_token']);
     await until('the short token to expire', async () => (await status(...more)).state === 'refreshable');
   }
 
