@@ -112,12 +112,13 @@ fn fault(subject: Subject, path: &Path, found: &Metadata, user: u32) -> Option<F
     let folder = subject == Subject::Folder;
     // The mode of a link has no meaning.
     let writable = if subject == Subject::Link { 0 } else { mode & (GROUP_CAN_WRITE | OTHERS_CAN_WRITE) };
-    let owner_is_trusted = [0, user].contains(&owner) || (folder && writable == 0 && is_unmapped(owner));
+    let only_owners_write = folder && (writable == 0 || mode & STICKY != 0);
+    let owner_is_trusted = [0, user].contains(&owner) || (only_owners_write && is_unmapped(owner));
     if !owner_is_trusted {
         return Some(Fault::Owner);
     }
     let group_is_own = || !has_access_list(path) && groups::is_own(found.gid(), user);
-    let trusted = writable == 0 || (folder && mode & STICKY != 0) || (writable == GROUP_CAN_WRITE && group_is_own());
+    let trusted = writable == 0 || only_owners_write || (writable == GROUP_CAN_WRITE && group_is_own());
     (!trusted).then_some(Fault::Writable)
 }
 

@@ -57,8 +57,8 @@ fn assert_refused(nexus: &Nexus, words: &[&str], error: &str, fix: &str) {
 
 #[track_caller]
 fn assert_refusal(output: &Output, error: &str, fix: &str) {
-    let expected = format!("error: {error}\n  run `{fix}`, then run the command again");
-    assert!(output.stderr.contains(&expected), "expected {expected}\ngot {output}");
+    let hint = output.stderr.split_once(&format!("error: {error}\n  ")).map(|(_, hint)| hint);
+    assert!(hint.is_some_and(|hint| hint.contains(&format!("`{fix}`"))), "expected {error} and {fix}\ngot {output}");
     assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{output}");
 }
 
@@ -219,7 +219,7 @@ fn files_of_other_users_and_groups_are_refused() {
     if !by_root("files_of_other_users_and_groups_are_refused") {
         return;
     }
-    let otherwise = format!("; or run nexus as the user {STRANGER}");
+    let otherwise = format!("\n  run nexus as the user {STRANGER}, or run `");
     let owned = |nexus: &Nexus, error: &str, fix: &str| {
         assert_refused(nexus, READ, error, fix);
         assert!(nexus.run(READ).stderr.contains(&otherwise));
@@ -345,6 +345,8 @@ fn folders_of_the_users_outside_a_namespace_pass_if_no_one_can_write_to_them() {
     assert_eq!(nexus.run(READ).code, Some(2), "outside, 65534 is a user");
     mode(nexus.home(), 0o775);
     assert_eq!(nexus.run_after(&inside, READ).code, Some(2), "a group can write");
+    mode(nexus.home(), 0o1777);
+    assert_output!(nexus.run_after(&inside, READ), 0, stdout: NO_KEY, stderr: "");
     mode(nexus.home(), 0o755);
     mode(&nexus.path("config.toml"), 0o644);
     chown(nexus.path("config.toml"), Some(STRANGER), None).unwrap();

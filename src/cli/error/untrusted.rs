@@ -13,8 +13,15 @@ pub(super) fn untrusted_hint(problem: &Untrusted) -> String {
         Fault::Writable => format!("run `{sudo}chmod go-w {path}`, then run the command again"),
         Fault::Owner => {
             let chown = if *subject == Subject::Link { "chown -h" } else { "chown" };
-            let otherwise = if root { format!("; or run nexus as the user {owner}") } else { String::new() };
-            format!("run `{sudo}{chown} {user} {path}`, then run the command again{otherwise}")
+            let command = format!("`{sudo}{chown} {user} {path}`");
+            match subject {
+                _ if root => format!("run nexus as the user {owner}, or run {command}"),
+                // What another user wrote does not become trustworthy with another owner.
+                Subject::File | Subject::Target => {
+                    format!("if you trust what is in it, run {command}; if not, remove it")
+                }
+                Subject::Folder | Subject::Link => format!("run {command}, then run the command again"),
+            }
         }
     }
 }
