@@ -122,7 +122,8 @@ impl Answer {
     ///
     /// # Errors
     /// [`ApiError::AnswerCut`] if it ends too early, [`ApiError::Refused`] if the service fails before the text, and
-    /// [`ApiError::CutByError`] if it fails within; [`ApiError::EmptyAnswer`] if it has no text; [`ApiError::Declined`] and [`ApiError::ContextFull`] if the model does not answer the question,
+    /// [`ApiError::CutByError`] if it fails within; [`ApiError::EmptyAnswer`] if it has no text, unless it ended at a stop
+    /// sequence; [`ApiError::Declined`] and [`ApiError::ContextFull`] if the model does not answer the question,
     /// [`ApiError::InvalidResponse`] if it is not in the API's format.
     pub async fn next(&mut self) -> Result<Option<Delta>> {
         poll_fn(|context| self.poll_delta(context)).await
@@ -197,7 +198,7 @@ impl Answer {
             self.quiet_until = None;
             self.end = Some(match event {
                 Ok(StreamEvent::Text(text)) => {
-                    self.has_text = true;
+                    self.has_text |= !text.trim().is_empty();
                     return Poll::Ready(Ok(Some(Delta::Text(text))));
                 }
                 Ok(StreamEvent::Thinking(text)) => {
@@ -313,11 +314,13 @@ impl Answer {
         self.reader.parser.verdict(&self.exchange)?;
         let host = self.exchange.host.clone();
         match self.meta().stop_reason.as_deref() {
-            // Other reasons explain why there is no text.
-            None | Some("end_turn") if !self.has_text => {
-                Err(ApiError::EmptyAnswer { host, thinking: self.has_thinking })
+            // The caller wanted the answer to stop there.
+            Some("stop_sequence") => Ok(()),
+            _ if self.has_text => Ok(()),
+            reason => {
+                let reached_limit = reason == Some("max_tokens");
+                Err(ApiError::EmptyAnswer { host, thinking: self.has_thinking, reached_limit })
             }
-            _ => Ok(()),
         }
     }
 

@@ -94,12 +94,18 @@ pub enum ApiError {
     #[error("{0}")]
     CutByError(Box<Refusal>),
     /// The answer is complete, but has no text.
-    #[error("the answer from {host} is empty{}", if *.thinking { ": there is no text after the thinking" } else { "" })]
+    #[error(
+        "the answer from {host} is empty{}{}",
+        if *.thinking { ": there is no text after the thinking" } else { "" },
+        if *.reached_limit { ", which reached the limit of tokens" } else { "" }
+    )]
     EmptyAnswer {
         /// The server's host.
         host: String,
         /// Whether the model was thinking before.
         thinking: bool,
+        /// Whether it ended because it reached `max_tokens`.
+        reached_limit: bool,
     },
     /// The model declined to answer (`stop_reason` `refusal`).
     #[error("the model declined to answer{}", detail(description))]

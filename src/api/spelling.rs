@@ -93,8 +93,14 @@ impl Spelling {
 /// Whether the request may succeed with another body for the same question. A refusal inside a stream or with a status
 /// of success is judged by what it names.
 fn may_be_the_spelling(refusal: &Refusal) -> bool {
-    let status = matches!(refusal.status, None | Some(200..=299 | 400 | 403 | 405 | 422 | 501));
-    status && matches!(refusal.reason(), RefusalReason::Other | RefusalReason::Forbidden | RefusalReason::ServerError)
+    let status = matches!(refusal.status, None | Some(200..=299 | 400 | 403 | 405 | 422 | 501))
+        // A model that an organisation may not stream is not found.
+        || (refusal.status == Some(404) && refusal.fields.iter().any(|field| field == "stream"));
+    status
+        && matches!(
+            refusal.reason(),
+            RefusalReason::Other | RefusalReason::Forbidden | RefusalReason::NotFound | RefusalReason::ServerError
+        )
 }
 
 /// The spellings that worked, for each model, so that the next question is not refused first.

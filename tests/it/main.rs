@@ -56,6 +56,8 @@ mod oauth_start;
 mod oauth_status;
 /// `nexus oauth token`.
 mod oauth_token;
+/// Answers of servers that differ from the APIs.
+mod odd_answers;
 /// A provider that speaks the Chat Completions API.
 mod openai;
 /// A reader of stdout that pauses (Unix).

@@ -25,7 +25,7 @@ fn ends_as_it_says(replayed: &Replayed, stream: &[u8]) {
     // A name may be written with escapes.
     let ends = ["message_stop", "[DONE]", "finish_reason", "\\u"];
     let says = |end: &&str| stream.windows(end.len()).any(|bytes| bytes == end.as_bytes());
-    assert!(!replayed.complete || ends.iter().any(|end| says(end)), "{replayed:?}");
+    assert!(!replayed.complete || ends.iter().any(says), "{replayed:?}");
     // An invalid byte becomes a character of three bytes.
     assert!(replayed.text.len() + replayed.thinking.len() <= 3 * stream.len());
 }

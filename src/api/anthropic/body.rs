@@ -48,6 +48,12 @@ const WITHOUT_TITLES: u8 = 8;
 /// Thinking with a limit, as models before adaptive thinking want it.
 const LIMITED_THINKING: u8 = 16;
 
+/// At most [`OLDER_LIMIT`] tokens, for models that write less than the default.
+const SHORTER_ANSWER: u8 = 32;
+
+/// The longest answer of the oldest models, in tokens.
+const OLDER_LIMIT: u32 = 4_096;
+
 /// The smallest limit of thinking that the API accepts, in tokens. It must be smaller than that of the answer.
 const MIN_BUDGET: u32 = 1_024;
 
@@ -66,6 +72,7 @@ pub(super) fn remedy(field: &str, question: &Question, spelling: Spelling, refus
         }
         ("thinking", _) if question.thinking => Some(Remedy::Keep),
         ("max_tokens", _) if !question.max_tokens_is_default => Some(Remedy::Keep),
+        ("max_tokens", _) if question.max_tokens > OLDER_LIMIT => Some(Remedy::Spell(SHORTER_ANSWER)),
         ("temperature", _) if question.temperature.is_some() => Some(Remedy::Keep),
         ("stop_sequences", _) if !question.stop_sequences.is_empty() => Some(Remedy::Keep),
         ("output_config", _) if question.effort.is_some() || question.schema.is_some() => Some(Remedy::Keep),
@@ -128,8 +135,10 @@ struct Source<'a> {
 
 impl<'a> Body<'a> {
     pub(super) fn new(question: &'a Question, spelling: Spelling) -> Self {
+        let longest = if spelling.has(SHORTER_ANSWER) { OLDER_LIMIT } else { u32::MAX };
+        let max_tokens = question.max_tokens.min(longest);
         let thinking = if spelling.has(LIMITED_THINKING) {
-            let budget_tokens = Some((question.max_tokens / 2).max(MIN_BUDGET));
+            let budget_tokens = Some((max_tokens / 2).max(MIN_BUDGET));
             Thinking { kind: "enabled", display: None, budget_tokens }
         } else {
             let display = (!spelling.has(WITHOUT_DISPLAY)).then_some("summarized");
@@ -137,7 +146,7 @@ impl<'a> Body<'a> {
         };
         Self {
             model: &question.model,
-            max_tokens: question.max_tokens,
+            max_tokens,
             system: question.system.as_deref(),
             messages: question.messages.iter().map(|message| Turn::of(message, spelling)).collect(),
             stream: !spelling.has(Spelling::WHOLE),

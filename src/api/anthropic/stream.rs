@@ -74,6 +74,9 @@ impl StreamParser for Parser {
                 self.meta.usage.update(delta.usage.unwrap_or_default());
                 StreamEvent::Nothing
             }
+            "message_stop" if self.meta.stop_reason.is_none() && !self.skipped_message.is_empty() => {
+                return Err(exchange.cut(format!("it ended without a stop reason{}", detail(&self.skipped_message))));
+            }
             "message_stop" => StreamEvent::Stop,
             "error" => return Err(self.refused(event.data, exchange)),
             "ping" | "content_block_stop" => StreamEvent::Nothing,

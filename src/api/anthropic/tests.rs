@@ -127,7 +127,11 @@ fn events_of_no_api_are_told_if_the_end_is_missing() {
         let end = "with a stream that has no event of the Messages API";
         assert_eq!(failure(&format!("data: {data}\n\n")), Some(exchange().invalid(format!("{end}{message}"))));
         let stop = "data: {\"type\":\"message_stop\"}\n\n";
-        assert_eq!(failure(&format!("{text}data: {data}\n\n{stop}")), None);
+        let end = "it ended without a stop reason";
+        let cut = (!message.is_empty()).then(|| exchange().cut(format!("{end}{message}")));
+        assert_eq!(failure(&format!("{text}data: {data}\n\n{stop}")), cut);
+        let reason = "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n";
+        assert_eq!(failure(&format!("{text}data: {data}\n\n{reason}{stop}")), None);
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn remedy(field: &str, question: &Question, spelling: Spelling, refus
     let mut steps = field.split('.');
     match (steps.next()?, steps.next_back().unwrap_or_default()) {
         ("stream", _) => Some(Remedy::Spell(Spelling::WHOLE)),
-        ("stream_options", _) => Some(Remedy::Spell(WITHOUT_USAGE)),
+        ("stream_options" | "include_usage", _) => Some(Remedy::Spell(WITHOUT_USAGE)),
         // It is not in the body.
         ("max_tokens", _) if spelling.has(NEWER_LIMIT) => Some(Remedy::Spell(NEWER_LIMIT)),
         ("max_tokens" | "max_completion_tokens", _) => {

@@ -29,6 +29,7 @@ pub(super) fn api_hint(error: &ApiError) -> String {
         ApiError::Refused(refusal) => refused(refusal),
         ApiError::CutByError(refusal) if refusal.is_temporary() => refused(refusal),
         ApiError::AnswerCut { .. } | ApiError::CutByError(_) => "ask again".into(),
+        ApiError::EmptyAnswer { reached_limit: true, .. } => "raise --max-tokens".into(),
         ApiError::EmptyAnswer { .. } => "ask again, or rephrase the question".into(),
         ApiError::Declined { .. } => "rephrase the question, or try another --model".into(),
         ApiError::ContextFull => SHORTER.into(),

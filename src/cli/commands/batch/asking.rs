@@ -131,7 +131,7 @@ mod tests {
             (HttpError::NoConnection { host: text(), reason: text() }.into(), Meaning::Overloaded),
             (ApiError::AnswerCut { host: text(), reason: text() }.into(), Meaning::Cut),
             (ApiError::CutByError(Box::default()).into(), Meaning::Cut),
-            (ApiError::EmptyAnswer { host: text(), thinking: true }.into(), Meaning::Permanent),
+            (ApiError::EmptyAnswer { host: text(), thinking: true, reached_limit: false }.into(), Meaning::Permanent),
             (ApiError::Declined { description: text() }.into(), Meaning::Permanent),
             (ApiError::ContextFull.into(), Meaning::Permanent),
             (ApiError::TooLong { host: text(), limit: 64 }.into(), Meaning::Permanent),
