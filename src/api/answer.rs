@@ -300,7 +300,7 @@ impl Answer {
                 self.reader.ended(&self.exchange)
             }
             // Complete JSON is an answer even if the connection broke after it.
-            Form::Whole(body) => match (self.whole(&body), how) {
+            Form::Whole(body) => match (self.whole(body), how) {
                 (Err(_), Err(reason)) => Err(self.exchange.cut(reason)),
                 (read, _) => read,
             },
@@ -325,7 +325,7 @@ impl Answer {
     }
 
     /// Reads an answer that came in one piece.
-    fn whole(&mut self, body: &[u8]) -> Result<StreamEvent> {
+    fn whole(&mut self, body: Vec<u8>) -> Result<StreamEvent> {
         self.reader.whole(body, &self.exchange).map_err(|error| match error {
             // An error in one piece has a status, unlike one inside a stream.
             ApiError::Refused(mut refusal) => {

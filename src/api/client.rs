@@ -14,7 +14,8 @@ use super::answer::Answer;
 use super::dialect::Dialect;
 use super::error::{ApiError, Result};
 use super::exchange::{Exchange, content_type};
-use super::models::{Model, Page};
+use super::model_list::{MAX_BYTES, MAX_MODELS, MAX_PAGES, Page};
+use super::models::Model;
 use super::question::Question;
 use super::shape::Declared;
 use super::spelling::{Respelling, Spelling};
@@ -23,9 +24,6 @@ use crate::clean::clean;
 use crate::http::{Http, SendError};
 use crate::provider::{self, ProviderConfig, Url};
 use crate::secret::AccessToken;
-
-/// More pages than any service has models for.
-const MAX_PAGES: usize = 20;
 
 /// How long an answer that has begun may be silent.
 pub const SILENCE: Duration = Duration::from_secs(90);
@@ -136,33 +134,42 @@ impl<'a> ApiClient<'a> {
     /// Lists the models in the service's own order. The Messages API lists the newest first.
     ///
     /// # Errors
-    /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list without end.
+    /// Those of [`ask`](Self::ask); [`ApiError::InvalidResponse`] also for a list of more than 20 pages, 8 MiB in all or
+    /// 10,000 models.
     pub(crate) async fn models(&self, token: &AccessToken) -> Result<Vec<Model>> {
         let mut models: Vec<Model> = Vec::new();
         let mut after: Option<String> = None;
+        let mut left = MAX_BYTES;
+        let too_large = |bound: String| ApiError::InvalidResponse {
+            host: provider::host(self.base),
+            description: format!("with a list of models with more than {bound}"),
+        };
         for _ in 0..MAX_PAGES {
-            let page = self.page(token, after.as_deref()).await?;
+            let page = self.page(token, after.as_deref(), &mut left).await?;
+            let page = page.ok_or_else(|| too_large(format!("{} MiB", MAX_BYTES / 1024 / 1024)))?;
             models.extend(page.models);
+            if page.is_cut || models.len() > MAX_MODELS {
+                return Err(too_large(format!("{MAX_MODELS} models")));
+            }
             // A page that points to itself is the last one.
             if page.next.is_none() || page.next == after {
                 return Ok(models);
             }
             after = page.next;
         }
-        Err(ApiError::InvalidResponse {
-            host: provider::host(self.base),
-            description: format!("with a list of models with more than {MAX_PAGES} pages"),
-        })
+        Err(too_large(format!("{MAX_PAGES} pages")))
     }
 
-    async fn page(&self, token: &AccessToken, after: Option<&str>) -> Result<Page> {
+    /// A page of the list of models. `None` if it has more than the bytes that are `left`.
+    async fn page(&self, token: &AccessToken, after: Option<&str>, left: &mut usize) -> Result<Option<Page>> {
         let url = self.dialect.models_url(self.base, after);
         let (response, exchange) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
         let Some(declared) = Declared::of(content_type(&response)) else {
             return Err(unexpected::content(response, &exchange).await);
         };
-        let body = exchange.whole(response).await?;
-        self.dialect.models_page(&body).ok_or_else(|| match declared {
+        let Some(body) = exchange.whole(response, *left).await? else { return Ok(None) };
+        *left -= body.len();
+        self.dialect.models_page(&body).map(Some).ok_or_else(|| match declared {
             Declared::Unclear(media_type) => unexpected::body(media_type, &body, &exchange),
             Declared::Json | Declared::Events => unexpected::json("list of models", &body, &exchange),
         })

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::error::{ApiError, Result};
 use super::exchange::Exchange;
 use super::meta::{AnswerMeta, StreamEvent};
-use super::models::{self, Page};
+use super::model_list::{self, Page};
 use super::question::Question;
 use super::refusal::Refusal;
 use super::spelling::{Respelling, Spelling};
@@ -49,7 +49,7 @@ pub(super) trait Dialect: Send + Sync {
 
     /// Reads a page of the list of models. `None` if it is not such a page.
     fn models_page(&self, body: &[u8]) -> Option<Page> {
-        models::page(body)
+        model_list::page(body)
     }
 }
 

@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use zeroize::Zeroizing;
 
 use super::error::{ApiError, Result};
+use super::excerpt::beginning;
 use super::incoming::Incoming;
 use crate::clean::clean;
 use crate::http;
@@ -47,7 +48,7 @@ impl Exchange {
 
     /// Text of the server for a message. Redacts before shortening, which could leave a part of a secret.
     pub(super) fn words(&self, text: &str) -> String {
-        clean(&self.redactor.redact(text))
+        clean(&self.redactor.redact(beginning(text)))
     }
 
     pub(super) fn invalid(&self, description: impl Into<String>) -> ApiError {
@@ -79,18 +80,18 @@ impl Exchange {
         }
     }
 
-    /// Reads a body that is not a stream to its end.
-    pub(super) async fn whole(&self, response: Response) -> Result<Vec<u8>> {
+    /// Reads a body that is not a stream to its end. `None` if it has more than `limit` bytes.
+    pub(super) async fn whole(&self, response: Response, limit: usize) -> Result<Option<Vec<u8>>> {
         self.check_encoding(&response)?;
         let mut incoming = Incoming::new(response, self.silence);
         let mut whole = Vec::new();
         while let Some(chunk) = incoming.chunk().await.map_err(|reason| self.cut(reason))? {
-            whole.extend_from_slice(&chunk);
-            if whole.len() > MAX_WHOLE {
-                return Err(self.too_large());
+            if whole.len() + chunk.len() > limit {
+                return Ok(None);
             }
+            whole.extend_from_slice(&chunk);
         }
-        Ok(whole)
+        Ok(Some(whole))
     }
 
     /// The service's id of this request.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::{ApiError, Result};
+use super::excerpt;
 
 /// What is known about an answer besides its text. It is complete when the answer is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -63,7 +64,7 @@ impl Usage {
 
 /// Reads a count. Any other type becomes `None`: no figure is worth failing for.
 pub(super) fn figure<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<u64>, D::Error> {
-    serde_json::Value::deserialize(deserializer).map(|value| value.as_u64())
+    excerpt::value(deserializer).map(|value| value.as_u64())
 }
 
 /// What one event of a stream means for the answer.

@@ -9,10 +9,14 @@ pub mod sse;
 
 mod anthropic;
 mod client;
+mod content;
 mod dialect;
+mod each;
+mod excerpt;
 mod exchange;
 mod incoming;
 mod meta;
+mod model_list;
 mod models;
 mod openai_chat;
 mod reader;

@@ -1,8 +1,9 @@
-//! Models and lists of them.
+//! Models.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::excerpt::MAX_TEXT;
 use super::meta::figure;
 use crate::time;
 
@@ -52,19 +53,23 @@ fn denied(item: &Value) -> Vec<String> {
         let path = format!("/capabilities/{}/supported", name.replace('.', "/"));
         item.pointer(&path) == Some(&Value::Bool(false))
     };
-    ASKED_FOR.iter().filter(says_no).map(|name| (*name).to_owned()).collect()
+    asked_for(says_no)
+}
+
+fn asked_for(is_denied: impl FnMut(&&&str) -> bool) -> Vec<String> {
+    ASKED_FOR.iter().filter(is_denied).map(|name| (*name).to_owned()).collect()
 }
 
 impl Model {
     /// A model as a list has it: an object, or its id alone. OpenAI's shape gives the time in Unix seconds, whichever
     /// dialect the service speaks otherwise.
-    fn of(mut item: Value) -> Option<Self> {
+    pub(super) fn of(mut item: Value) -> Option<Self> {
         if item.is_string() {
             item = json!({ "id": item });
         }
         // LiteLLM's and Ollama's names of the id.
         let names = ["id", "model_name", "model", "name"];
-        let id = names.iter().find_map(|name| item.get(*name)?.as_str().filter(|id| !id.is_empty()))?.to_owned();
+        let id = names.iter().find_map(|name| item.get(*name)?.as_str().filter(|id| is_usable(id)))?.to_owned();
         let created = item.get("created").and_then(Value::as_i64).filter(|seconds| *seconds > 0);
         let adaptive = item.pointer("/capabilities/thinking/types/adaptive/supported") == Some(&Value::Bool(true));
         let is_claude = is_claude(&id, &item);
@@ -80,10 +85,49 @@ impl Model {
         let thinks_adaptively = adaptive || model.thinks_adaptively;
         let created_at = model.created_at.or_else(|| created.map(time::rfc3339));
         // A list that has our own word for it is not asked twice.
-        let cannot = if denied.is_empty() { model.cannot } else { denied };
+        let denies = |name: &&&str| model.cannot.iter().any(|denied| denied == **name);
+        let cannot = if denied.is_empty() { asked_for(denies) } else { denied };
         let (max_tokens, max_input_tokens) = (longest.or(model.max_tokens), longest_input);
         Some(Self { created_at, thinks_adaptively, cannot, max_tokens, max_input_tokens, is_claude, ..model })
     }
+}
+
+/// The members of an item, and of the objects in it, that are read.
+pub(super) const MEMBERS: &[&str] = &[
+    "id",
+    "model_name",
+    "model",
+    "name",
+    "display_name",
+    "created",
+    "created_at",
+    "owned_by",
+    "max_tokens",
+    "max_input_tokens",
+    "max_output_tokens",
+    "model_info",
+    "is_claude",
+    "thinks_adaptively",
+    "cannot",
+    "capabilities",
+    "supported",
+    "thinking",
+    "types",
+    "adaptive",
+    "effort",
+    "low",
+    "medium",
+    "high",
+    "xhigh",
+    "max",
+    "structured_outputs",
+    "image_input",
+    "pdf_input",
+];
+
+/// Whether a question can name this id. A longer text than this is none.
+fn is_usable(id: &str) -> bool {
+    !id.is_empty() && id.len() < MAX_TEXT
 }
 
 /// Whether an item of a list is a Claude model: by its id, or by its owner for a gateway that renames models.
@@ -91,86 +135,13 @@ fn is_claude(id: &str, item: &Value) -> bool {
     id.to_ascii_lowercase().contains("claude") || item.get("owned_by").is_some_and(|owner| owner == "anthropic")
 }
 
-/// A page of the list of models.
-pub(super) struct Page {
-    pub(super) models: Vec<Model>,
-    /// The id that the next page begins after. `None` on the last page.
-    pub(super) next: Option<String>,
-}
-
-/// Reads a page in the shape of the Messages API, or in that of OpenAI, which has no further pages. Gateways answer
-/// with either, whatever they are asked, and some with another list: [`items`].
-pub(super) fn page(body: &[u8]) -> Option<Page> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let has_more = body.get("has_more") == Some(&Value::Bool(true));
-    let last_id = body.get("last_id").and_then(Value::as_str).map(str::to_owned);
-    // A model without an id cannot be asked.
-    let models: Vec<_> = items(body)?.into_iter().filter_map(Model::of).collect();
-    let last = last_id.or_else(|| models.last().map(|model| model.id.clone()));
-    Some(Page { models, next: last.filter(|_| has_more) })
-}
-
-/// The items of a list: a bare array, or an array or an object of models by id in `data` or `models`.
-fn items(body: Value) -> Option<Vec<Value>> {
-    let mut fields = match body {
-        Value::Array(items) => {
-            let is_model = |item: &Value| item.is_string() || item.is_object();
-            return items.iter().all(is_model).then_some(items);
-        }
-        Value::Object(fields) => fields,
-        _ => return None,
-    };
-    match ["data", "models"].iter().find_map(|name| fields.remove(*name))? {
-        // Some services write an empty list as null.
-        Value::Null if fields.get("object").is_some_and(|kind| kind == "list") => Some(Vec::new()),
-        Value::Array(items) => Some(items),
-        Value::Object(inner) if inner.contains_key("data") || inner.contains_key("models") => {
-            items(Value::Object(inner))
-        }
-        Value::Object(inner) if inner.get("id").is_some_and(Value::is_string) => Some(vec![Value::Object(inner)]),
-        Value::Object(by_id) => {
-            let named = by_id.into_iter().map(|(id, mut item)| {
-                if !item.is_object() {
-                    return None;
-                }
-                item["id"] = id.into();
-                Some(item)
-            });
-            named.collect()
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::model_list::page;
 
     fn read(body: &str) -> Option<Vec<(String, Option<u64>)>> {
         Some(page(body.as_bytes())?.models.into_iter().map(|model| (model.id, model.max_tokens)).collect())
-    }
-
-    #[test]
-    fn lists_of_every_shape_are_read() {
-        for body in [
-            r#"{"data":[{"id":"a"},{"id":"b"},{"id":""},{"other":1},7]}"#,
-            r#"[{"id":"a"},{"id":"b"}]"#,
-            r#"["a","b"]"#,
-            r#"{"data":["a","b"]}"#,
-            r#"{"models":[{"name":"a"},{"model":"b","name":"B"}]}"#,
-            r#"{"models":["a","b"]}"#,
-            r#"{"data":{"a":{"owner":1},"b":{}}}"#,
-            r#"{"data":{"models":[{"id":"a"},{"id":"b"}]}}"#,
-            r#"{"data":[{"model_name":"a","model_info":{"id":"x"}},{"model_name":"b"}]}"#,
-        ] {
-            assert_eq!(read(body), Some(vec![("a".into(), None), ("b".into(), None)]), "{body}");
-        }
-        for body in ["[]", r#"{"data":[]}"#, r#"{"object":"list","data":null}"#] {
-            assert_eq!(read(body), Some(Vec::new()), "{body}");
-        }
-        for body in ["{}", "7", "[7]", r#"{"data":null}"#, r#"{"data":7}"#, r#"{"data":{"a":7}}"#, r#"{"error":"x"}"#] {
-            assert_eq!(read(body), None, "{body}");
-        }
     }
 
     #[test]

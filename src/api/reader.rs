@@ -65,10 +65,15 @@ impl AnswerReader {
     ///
     /// # Errors
     /// Those of [`StreamParser::whole`].
-    pub(super) fn whole(&mut self, body: &[u8], exchange: &Exchange) -> Result<StreamEvent> {
-        let marked = std::str::from_utf8(body).ok().and_then(surrogates::mark);
+    pub(super) fn whole(&mut self, mut body: Vec<u8>, exchange: &Exchange) -> Result<StreamEvent> {
+        let marked = std::str::from_utf8(&body).ok().and_then(surrogates::mark);
         self.is_marked = marked.is_some();
-        let event = self.parser.whole(marked.as_ref().map_or(body, String::as_bytes), exchange)?;
+        if let Some(marked) = marked {
+            body = marked.into_bytes();
+        }
+        let event = self.parser.whole(&body, exchange)?;
+        // The text may be as long as the body, and is copied to join its halves.
+        drop(body);
         match self.join(event) {
             StreamEvent::Nothing => self.next_event(exchange).map(|event| event.unwrap_or_else(|| self.stop())),
             event => Ok(event),

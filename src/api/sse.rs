@@ -154,7 +154,10 @@ impl Decoder {
         match field {
             b"event" if !self.has_error => self.name = String::from_utf8_lossy(value).into_owned(),
             b"data" | b"error" if is_error == self.has_error => {
-                self.data.push_str(&String::from_utf8_lossy(value));
+                for chunk in value.utf8_chunks() {
+                    self.data.push_str(chunk.valid());
+                    self.data.push_str(if chunk.invalid().is_empty() { "" } else { "\u{fffd}" });
+                }
                 self.data.push('\n');
             }
             _ => {}

@@ -1,8 +1,11 @@
 //! The error for a response in another format than the API's, with the message in it.
 
+use std::borrow::Cow;
+
 use reqwest::Response;
 
 use super::error::ApiError;
+use super::excerpt::MAX_TEXT;
 use super::exchange::{Exchange, content_type};
 use super::refusal::read;
 
@@ -19,17 +22,25 @@ pub(super) fn body(media_type: &str, body: &[u8], exchange: &Exchange) -> ApiErr
         "" => "without a content type".to_owned(),
         kind => format!("with {} instead of JSON or events", exchange.words(kind)),
     };
-    with_message(description, &String::from_utf8_lossy(body), exchange)
+    with_message(description, &text(body), exchange)
 }
 
 /// The error for JSON that is not `expected`.
 pub(super) fn json(expected: &str, body: &[u8], exchange: &Exchange) -> ApiError {
-    with_message(format!("with JSON that is not a {expected}"), &String::from_utf8_lossy(body), exchange)
+    with_message(format!("with JSON that is not a {expected}"), &text(body), exchange)
 }
 
 /// The error for an event of a stream that is not of this API.
 pub(super) fn event(api: &str, data: &str, exchange: &Exchange) -> ApiError {
     with_message(format!("with an event that is not of the {api} API"), data, exchange)
+}
+
+/// A body as text. Of one that is not UTF-8, and so not JSON, only the beginning is a message.
+pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(body) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]),
+    }
 }
 
 fn with_message(description: String, body: &str, exchange: &Exchange) -> ApiError {

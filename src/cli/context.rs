@@ -159,10 +159,7 @@ impl Context {
 
     /// Data as printed to stdout: on a terminal, escape sequences in it are made visible.
     pub(crate) fn fit<'d>(&self, data: &'d str) -> Cow<'d, str> {
-        match clean::visible(data) {
-            shown @ Cow::Owned(_) if self.stdout_is_terminal() => shown,
-            _ => data.into(),
-        }
+        if self.stdout_is_terminal() { clean::visible(data) } else { data.into() }
     }
 
     /// Lines of JSON as printed to stdout: on a terminal, control characters are escaped as JSON escapes them.

@@ -1,12 +1,43 @@
 //! The memory of a running command: hidden from other programs of its user, and independent of an answer's length.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use nexus::sandbox::{Endpoint, Gate, Piece, Scripted, Settings};
 
 use crate::chat::{delta, signed_in, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
+
+const MIB: usize = 1024 * 1024;
+
+/// The most memory that a running process has had, in bytes.
+fn peak_of(child: &Child) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// The most memory that a command has had when it begins to print. Its output must not fit into a pipe.
+fn peak_at_output(nexus: &Nexus, arguments: &[&str]) -> usize {
+    use std::io::Read as _;
+
+    let mut child = nexus.command(arguments).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    let peak = peak_of(&child);
+    let mut rest = Vec::new();
+    stdout.read_to_end(&mut rest).unwrap();
+    assert!(rest.len() > 65_536, "{} bytes fit into a pipe", rest.len());
+    let output = nexus.finish(child);
+    assert_eq!(output.code, Some(0), "{output}");
+    peak
+}
+
+/// A body of `length` bytes with as many of a unit as fit.
+fn filled(length: usize, before: &str, unit: &str, after: &str) -> String {
+    let count = (length - before.len() - after.len()) / unit.len();
+    format!("{before}{}{after}", unit.repeat(count))
+}
 
 /// A process that is not dumpable has files in `/proc/PID` that belong to root.
 #[test]
@@ -56,7 +87,6 @@ fn the_memory_of_a_sign_in_is_hidden_from_its_user() {
 fn a_long_answer_takes_no_more_memory_than_a_short_one() {
     use std::io::Read as _;
 
-    const MIB: usize = 1024 * 1024;
     const PIECE: usize = 16 * 1024;
     const MORE: usize = 8 * MIB;
 
@@ -73,12 +103,103 @@ fn a_long_answer_takes_no_more_memory_than_a_short_one() {
             assert!(read > 0, "it ended {left} bytes too early");
             left = left.saturating_sub(read);
         }
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let peak = peak_of(&child);
         gate.open();
         nexus.finish(child);
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+        peak
     };
     let (short, long) = (peak(1), peak(64));
     assert!(long < short + MORE, "{short} and {long} bytes");
+}
+
+#[test]
+fn an_answer_in_one_piece_takes_at_most_four_times_its_size() {
+    const LENGTH: usize = 2 * MIB;
+
+    let (sandbox, nexus) = signed_in();
+    let peak = |body: &str, arguments: &[&str]| {
+        sandbox.script(Endpoint::Messages, [Scripted::text(200, "application/json", body)]);
+        peak_at_output(&nexus, arguments)
+    };
+    let text = "x".repeat(200_000);
+    let block = format!(r#"{{"type":"text","text":"{text}"}}"#);
+    let small = format!(r#"{{"content":[{block}]}}"#);
+    let base = peak(&small, &["chat", "x"]);
+    let stream_json = &["chat", "x", "--output", "stream-json"];
+    for (before, unit, after, arguments) in [
+        (format!(r#"{{"content":[{block}"#), ",{}", "]}", &["chat", "x"][..]),
+        (format!(r#"{{"content":[{block}],"usage":{{"other":[0"#), ",[]", "]}}", &["chat", "x"]),
+        (r#"{"content":[{"type":"text","text":""#.into(), r"a\n", "\"}]}", stream_json),
+        (r#"{"content":[{"type":"text","text":""#.into(), r"\ud83d", "\"}]}", &["chat", "x", "--json"]),
+    ] {
+        let body = filled(LENGTH, &before, unit, after);
+        let peak = peak(&body, arguments);
+        assert!(peak < base + 4 * LENGTH, "{unit:?} {arguments:?}: {base} and {peak} bytes");
+    }
+}
+
+#[test]
+fn a_completion_in_one_piece_takes_at_most_four_times_its_size() {
+    const LENGTH: usize = 2 * MIB;
+
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "dialect = \"openai\"");
+    let peak = |body: &str| {
+        sandbox.script(Endpoint::Completions, [Scripted::text(200, "application/json", body)]);
+        peak_at_output(&nexus, &["chat", "x"])
+    };
+    let text = "x".repeat(200_000);
+    let block = format!(r#"{{"type":"text","text":"{text}"}}"#);
+    let message = |members: &str| format!(r#"{{"choices":[{{"finish_reason":"stop","message":{{{members}"#);
+    let base = peak(&format!("{}}}}}]}}", message(&format!(r#""content":"{text}""#))));
+    for (before, unit, after) in [
+        (message(&format!(r#""content":[{block}"#)), ",{}", "]}}]}"),
+        (message(&format!(r#""content":"{text}","tool_calls":[0"#)), ",{}", "]}}]}"),
+    ] {
+        let body = filled(LENGTH, &before, unit, after);
+        let peak = peak(&body);
+        assert!(peak < base + 4 * LENGTH, "{unit:?}: {base} and {peak} bytes");
+    }
+}
+
+#[test]
+fn a_list_of_models_takes_at_most_four_times_its_size() {
+    const LENGTH: usize = 2 * MIB;
+
+    let (sandbox, nexus) = signed_in();
+    let ids = (0..100).map(|number| format!(r#"{{"id":"{number}-{}"}}"#, "x".repeat(2_000)));
+    let ids = ids.collect::<Vec<_>>().join(",");
+    let peak = |body: &str, arguments: &[&str]| {
+        sandbox.script(Endpoint::Models, [Scripted::text(200, "application/json", body)]);
+        peak_at_output(&nexus, arguments)
+    };
+    let base = peak(&format!("[{ids}]"), &["models"]);
+    for (before, unit, after) in [
+        (format!(r#"{{"data":[{ids}"#), ",{}", "]}"),
+        (format!(r#"{{"data":[{ids},{{"id":"a","capabilities":[0"#), ",{}", "]}]}"),
+    ] {
+        let body = filled(LENGTH, &before, unit, after);
+        let peak = peak(&body, &["models", "--json"]);
+        assert!(peak < base + 4 * LENGTH, "{unit:?}: {base} and {peak} bytes");
+    }
+}
+
+#[test]
+fn a_list_of_models_is_bounded_in_all() {
+    let page = |length: usize, id: &str| {
+        filled(length, &format!(r#"{{"data":["{id}"],"has_more":true,"last_id":"{id}","x":""#), "x", "\"}")
+    };
+    let pages = |length: usize| (0..30).map(|number| page(length, &number.to_string())).collect::<Vec<_>>();
+    let many = format!("[{}\"a\"]", "\"a\",".repeat(10_000));
+    for (pages, bound) in [
+        (pages(3 * MIB), "8 MiB"),
+        (vec![page(9 * MIB, "a")], "8 MiB"),
+        (pages(100), "20 pages"),
+        (vec![many], "10000 models"),
+    ] {
+        let (sandbox, nexus) = signed_in();
+        sandbox.script(Endpoint::Models, pages.into_iter().map(|page| Scripted::text(200, "application/json", &page)));
+        let output = nexus.run(&["models"]);
+        let expected = format!("error: [SERVER] answered with a list of models with more than {bound}\n");
+        assert!(output.code == Some(1) && output.stderr.starts_with(&expected), "{output}");
+    }
 }

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::api::content::Content;
 use crate::api::dialect::StreamParser;
+use crate::api::each::{Gather, append, each};
 use crate::api::error::{ApiError, Result};
 use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
@@ -49,6 +51,7 @@ impl StreamParser for Parser {
 
     fn event(&mut self, event: Event<'_>, exchange: &Exchange) -> Result<StreamEvent> {
         const NAMES: &[&str] = &["message_start", "content_block_start", "content_block_delta", "message_delta"];
+        let block = |block: Block<'_>| block.event().ok_or_else(|| unexpected::event("Messages", event.data, exchange));
         let mut name = Cow::Borrowed(event.name);
         if !NAMES.contains(&event.name) {
             // The name may be missing, but the JSON says the same.
@@ -66,8 +69,8 @@ impl StreamParser for Parser {
                 self.meta.usage.update(start.message.usage.unwrap_or_default());
                 StreamEvent::Nothing
             }
-            "content_block_start" => read::<BlockStart>(event.data, exchange)?.content_block.into(),
-            "content_block_delta" => read::<BlockDelta>(event.data, exchange)?.delta.into(),
+            "content_block_start" => block(read::<BlockStart<'_>>(event.data, exchange)?.content_block)?,
+            "content_block_delta" => block(read::<BlockDelta<'_>>(event.data, exchange)?.delta)?,
             "message_delta" => {
                 let delta: MessageDelta = read(event.data, exchange)?;
                 self.stopped(delta.delta.unwrap_or_default(), exchange);
@@ -102,9 +105,9 @@ impl StreamParser for Parser {
             false => unexpected::json("message", body, exchange),
         })?;
         if message.error.is_some() {
-            return Err(self.refused(&String::from_utf8_lossy(body), exchange));
+            return Err(self.refused(&unexpected::text(body), exchange));
         }
-        let Some(blocks) = message.content else {
+        let Some(words) = message.content.filter(|words| !words.is_invalid) else {
             if message.choices.is_some() {
                 return Err(exchange.invalid(FOREIGN));
             }
@@ -112,15 +115,8 @@ impl StreamParser for Parser {
         };
         self.meta.model = message.model.map(|model| exchange.words(&model));
         self.meta.usage = message.usage.unwrap_or_default();
-        self.stopped(message.stopped, exchange);
-        let (mut thinking, mut text) = (String::new(), String::new());
-        for block in blocks {
-            match block.kind.as_deref() {
-                Some("text") => text.push_str(block.text.as_deref().unwrap_or_default()),
-                Some("thinking") => thinking.push_str(block.thinking.as_deref().unwrap_or_default()),
-                _ => {}
-            }
-        }
+        self.stopped(Stopped { stop_reason: message.stop_reason, stop_details: message.stop_details }, exchange);
+        let Words { text, thinking, .. } = words;
         let text = if text.is_empty() { StreamEvent::Stop } else { StreamEvent::Text(text) };
         if thinking.is_empty() {
             return Ok(text);
@@ -188,33 +184,60 @@ struct Start {
 }
 
 #[derive(Deserialize)]
-struct BlockStart {
-    content_block: Part,
+struct BlockStart<'a> {
+    #[serde(borrow)]
+    content_block: Block<'a>,
 }
 
 #[derive(Deserialize)]
-struct BlockDelta {
-    delta: Part,
+struct BlockDelta<'a> {
+    #[serde(borrow)]
+    delta: Block<'a>,
 }
 
-/// A block's beginning or one of its deltas.
+/// A block, its beginning or one of its deltas.
 #[derive(Deserialize)]
-#[serde(tag = "type")]
-enum Part {
-    #[serde(rename = "text", alias = "text_delta")]
-    Text { text: Option<String> },
-    #[serde(rename = "thinking", alias = "thinking_delta")]
-    Thinking { thinking: Option<String> },
-    #[serde(other)]
-    Other,
+struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    text: Content,
+    #[serde(default)]
+    thinking: Content,
 }
 
-impl From<Part> for StreamEvent {
-    fn from(part: Part) -> Self {
-        match part {
-            Part::Text { text: Some(text) } if !text.is_empty() => Self::Text(text),
-            Part::Thinking { thinking: Some(text) } if !text.is_empty() => Self::Thinking(text),
-            _ => Self::Nothing,
+impl Block<'_> {
+    /// Its part of the message. `None` if its text is not a string. A block of another type adds nothing.
+    fn event(self) -> Option<StreamEvent> {
+        let (content, event): (_, fn(String) -> StreamEvent) = match self.kind.as_deref() {
+            Some("text" | "text_delta") => (self.text, StreamEvent::Text),
+            Some("thinking" | "thinking_delta") => (self.thinking, StreamEvent::Thinking),
+            _ => return Some(StreamEvent::Nothing),
+        };
+        match content {
+            Content::Text(text) if !text.is_empty() => Some(event(text)),
+            Content::Text(_) | Content::Null => Some(StreamEvent::Nothing),
+            _ => None,
+        }
+    }
+}
+
+/// The text and the thinking of the blocks of a message.
+#[derive(Default)]
+struct Words {
+    text: String,
+    thinking: String,
+    /// The text of a block is not a string.
+    is_invalid: bool,
+}
+
+impl Gather<Block<'_>> for Words {
+    fn add(&mut self, block: Block<'_>) {
+        match block.event() {
+            Some(StreamEvent::Text(text)) => append(&mut self.text, text),
+            Some(StreamEvent::Thinking(text)) => append(&mut self.thinking, text),
+            Some(_) => {}
+            None => self.is_invalid = true,
         }
     }
 }
@@ -225,23 +248,17 @@ struct MessageDelta {
     usage: Option<Usage>,
 }
 
+/// Not `flatten`: it would collect every unknown member.
 #[derive(Deserialize)]
 struct Message {
     model: Option<String>,
-    content: Option<Vec<Block>>,
+    #[serde(default, deserialize_with = "each::<_, Block<'_>, _>")]
+    content: Option<Words>,
     usage: Option<Usage>,
     error: Option<IgnoredAny>,
     choices: Option<IgnoredAny>,
-    #[serde(flatten)]
-    stopped: Stopped,
-}
-
-#[derive(Deserialize)]
-struct Block {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    text: Option<String>,
-    thinking: Option<String>,
+    stop_reason: Option<String>,
+    stop_details: Option<StopDetails>,
 }
 
 #[derive(Default, Deserialize)]

@@ -148,7 +148,7 @@ fn halves_of_characters_are_joined() {
     assert!(outcome.complete);
     let body = r#"{"content":[{"type":"text","text":"a\ud83d"},{"type":"text","text":"\ude00b"}],"id":"\ud83d"}"#;
     let mut reader = AnswerReader::new(Box::new(Parser::default()));
-    assert_eq!(reader.whole(body.as_bytes(), &exchange()), Ok(StreamEvent::Text("a😀b".into())));
+    assert_eq!(reader.whole(body.as_bytes().to_vec(), &exchange()), Ok(StreamEvent::Text("a😀b".into())));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::client::{self, ApiClient};
-use crate::api::models;
+use crate::api::model_list;
 use crate::api::tests::{Server, provider, question, reply, token};
 use crate::http::Http;
 use crate::provider;
@@ -47,7 +47,7 @@ impl Dialect for Invoke {
     fn models_page(&self, body: &[u8]) -> Option<Page> {
         let ids: Vec<String> = serde_json::from_slice(body).ok()?;
         let data: Vec<_> = ids.iter().map(|id| json!({ "id": id })).collect();
-        models::page(json!({ "data": data }).to_string().as_bytes())
+        model_list::page(json!({ "data": data }).to_string().as_bytes())
     }
 }
 

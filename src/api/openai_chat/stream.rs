@@ -6,8 +6,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::content::Content;
 use crate::api::dialect::StreamParser;
+use crate::api::each::{Gather, each};
 use crate::api::error::{ApiError, Result};
+use crate::api::excerpt;
 use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Event;
@@ -43,11 +46,15 @@ const FOREIGN: &str = "in the format of the Messages API: set `dialect = \"anthr
 #[derive(Deserialize)]
 struct Chunk {
     model: Option<String>,
-    choices: Option<Vec<Choice>>,
+    #[serde(default, deserialize_with = "each::<_, Choice, _>")]
+    choices: Option<Choices>,
+    #[serde(default, deserialize_with = "excerpt::optional")]
     usage: Option<Value>,
+    #[serde(default, deserialize_with = "excerpt::optional")]
     error: Option<Value>,
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "excerpt::optional")]
     kind: Option<Value>,
+    #[serde(default, deserialize_with = "excerpt::optional")]
     object: Option<Value>,
 }
 
@@ -71,18 +78,34 @@ impl Chunk {
 #[derive(Deserialize)]
 struct Choice {
     #[serde(alias = "message")]
-    delta: Option<Content>,
+    delta: Option<Delta>,
+    #[serde(default, deserialize_with = "excerpt::optional")]
     finish_reason: Option<Value>,
 }
 
+/// The last choice, and how many there are.
+#[derive(Default)]
+struct Choices {
+    count: usize,
+    last: Option<Choice>,
+}
+
+impl Gather<Choice> for Choices {
+    fn add(&mut self, choice: Choice) {
+        self.count += 1;
+        self.last = Some(choice);
+    }
+}
+
 #[derive(Default, Deserialize)]
-struct Content {
-    content: Option<Value>,
+#[serde(default)]
+struct Delta {
+    content: Content,
     /// DeepSeek's name for thinking, and that of most who followed.
-    reasoning_content: Option<Value>,
+    reasoning_content: Content,
     /// OpenRouter's name for it.
-    reasoning: Option<Value>,
-    refusal: Option<Value>,
+    reasoning: Content,
+    refusal: Content,
 }
 
 impl Parser {
@@ -115,7 +138,7 @@ impl StreamParser for Parser {
             false => invalid(),
         })?;
         if chunk.is_error() {
-            return Err(self.refused(&String::from_utf8_lossy(body), exchange));
+            return Err(self.refused(&unexpected::text(body), exchange));
         }
         if chunk.choices.is_none() && chunk.kind.as_ref().is_some_and(|kind| kind == "message") {
             return Err(exchange.invalid(FOREIGN));
@@ -215,11 +238,11 @@ impl Parser {
         if let Some(usage) = chunk.usage {
             self.meta.usage.update(used(&usage));
         }
-        let mut choices = chunk.choices.unwrap_or_default();
-        if choices.len() > 1 {
-            return Err(exchange.invalid(format!("with {} choices at once, although one was asked for", choices.len())));
+        let Choices { count, last } = chunk.choices.unwrap_or_default();
+        if count > 1 {
+            return Err(exchange.invalid(format!("with {count} choices at once, although one was asked for")));
         }
-        let Some(choice) = choices.pop() else { return Ok(None) };
+        let Some(choice) = last else { return Ok(None) };
         let reason = choice.finish_reason.as_ref().and_then(Value::as_str).filter(|reason| !reason.is_empty());
         if let Some(reason) = reason {
             self.finished = true;
@@ -231,18 +254,18 @@ impl Parser {
         Ok(Some(choice))
     }
 
-    fn content(&mut self, content: Content) -> StreamEvent {
-        let refusal = content.refusal.map(|refusal| words(&refusal)).unwrap_or_default();
+    fn content(&mut self, delta: Delta) -> StreamEvent {
+        let refusal = delta.refusal.text();
         if !refusal.is_empty() {
             self.meta.stop_reason = Some("refusal".into());
             if self.declined.len() < MAX_DECLINED {
-                self.declined.push_str(&refusal);
+                self.declined.push_str(excerpt::beginning(&refusal));
             }
         }
-        let text = content.content.as_ref().map(words).unwrap_or_default();
+        let (text, thoughts) = delta.content.words();
         // Some send both names with the same words.
-        let thinking = [&content.reasoning_content, &content.reasoning].into_iter().flatten().map(words);
-        let thinking = thinking.chain(content.content.as_ref().map(thoughts)).find(|words| !words.is_empty());
+        let thinking = [delta.reasoning_content.text(), delta.reasoning.text(), thoughts];
+        let thinking = thinking.into_iter().find(|words| !words.is_empty());
         let text = (!text.is_empty()).then_some(StreamEvent::Text(text));
         match thinking {
             Some(thinking) => {
@@ -281,22 +304,4 @@ fn used(usage: &Value) -> Usage {
         cache_creation_input_tokens: None,
         cache_read_input_tokens: cached,
     }
-}
-
-/// A text, or the texts of a list of parts.
-fn words(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            let texts = parts.iter().filter(|part| part["type"] == "text");
-            texts.filter_map(|part| part["text"].as_str()).collect()
-        }
-        _ => String::new(),
-    }
-}
-
-/// The thinking in a list of parts, as Mistral sends it.
-fn thoughts(content: &Value) -> String {
-    let parts = content.as_array().map(Vec::as_slice).unwrap_or_default();
-    parts.iter().filter(|part| part["type"] == "thinking").map(|part| words(&part["thinking"])).collect()
 }

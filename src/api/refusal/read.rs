@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Refusal, challenge, fields};
+use crate::api::excerpt::{self, beginning};
 use crate::api::exchange::Exchange;
 use crate::api::surrogates;
 use crate::http::{Body, retry_after, unsupported_encoding};
@@ -72,7 +73,7 @@ pub(in crate::api) async fn body(response: Response, exchange: &Exchange) -> Str
 /// Parses the type, message and request id in a body.
 pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
     let mut refusal = Refusal { host: exchange.host.clone(), ..Refusal::default() };
-    match serde_json::from_str::<Value>(&surrogates::replaced(body)) {
+    match excerpt::parse(&surrogates::replaced(body)) {
         Ok(body) => {
             refusal.fields = fields::structured(&body).iter().map(|field| exchange.words(field)).collect();
             refusal.kind = kind(&body).map(|kind| exchange.words(kind));
@@ -80,7 +81,7 @@ pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
             refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| exchange.words(id));
         }
         Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "invalid JSON".into(),
-        Err(_) => refusal.message = html(body, exchange).unwrap_or_else(|| exchange.words(body)),
+        Err(_) => refusal.message = html(beginning(body), exchange).unwrap_or_else(|| exchange.words(body)),
     }
     refusal
 }
@@ -89,7 +90,7 @@ pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
 /// code.
 pub(in crate::api) fn event(data: &str, exchange: &Exchange) -> Refusal {
     let refusal = parse(data, exchange);
-    let body: Value = serde_json::from_str(data).unwrap_or_default();
+    let body = excerpt::parse(data).unwrap_or_default();
     let bare = || kind_of(&body).filter(|kind| *kind != "error").map(|kind| exchange.words(kind));
     let kind = refusal.kind.or_else(bare).filter(|kind| kind.parse::<u16>().is_err());
     let code = ["/error/code", "/code", "/status"].iter().find_map(|path| body.pointer(path));

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::question::RetryArgs;
+use nexus::Model;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,13 +30,19 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         Ok(client.models("", seen).await?)
     })?;
     match args.json {
-        true => context.print_object(&json!({ "version": 1, "models": models }))?,
+        true => context.print_json(&object(&models))?,
         false => {
             let lines: String = models.iter().map(|model| format!("{}\n", on_one_line(&model.id))).collect();
             context.print(&lines)?;
         }
     }
     Ok(0)
+}
+
+/// The list as one line of JSON. The models are written one by one: as values, all of them would take much memory.
+fn object(models: &[Model]) -> String {
+    let models: Vec<_> = models.iter().map(|model| json!(model).to_string()).collect();
+    format!("{{\"models\":[{}],\"version\":1}}\n", models.join(","))
 }
 
 /// Makes line breaks in an id visible: each line of the output is one id.

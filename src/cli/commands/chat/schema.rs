@@ -19,6 +19,10 @@ use nexus::internal::invisible;
 /// The schema's name in errors about its references.
 const NAME: &str = "schema:/";
 
+/// The longest answer that is checked, in bytes: four times what a model writes at once. As values, it can take eighty
+/// times that.
+const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
+
 /// A valid JSON Schema.
 pub(super) struct Schema {
     /// The schema as it was written.
@@ -71,6 +75,9 @@ impl Schema {
     /// # Errors
     /// The first place that does not fit, and why.
     pub(super) fn check(&self, answer: &str) -> std::result::Result<(), String> {
+        if answer.len() > LARGEST_ANSWER {
+            return Err(format!("longer than {} MiB, too long to check", LARGEST_ANSWER / 1024 / 1024));
+        }
         let value: Value = serde_json::from_str(answer).map_err(|error| format!("not valid JSON: {error}"))?;
         self.compiled.validate(&value, self.index).map_err(|error| first(&error))
     }

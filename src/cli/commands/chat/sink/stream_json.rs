@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
@@ -10,6 +11,15 @@ use crate::cli::question::answer_state::AnswerState;
 use nexus::{AnswerMeta, Delta, ProgressEvent, ProgressFn};
 
 /// Writes one object per line.
+/// A part of the answer. The members stand in the order of [`line`].
+#[derive(Serialize)]
+struct TextLine<'a> {
+    text: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: u8,
+}
+
 pub(super) struct StreamJsonSink<'a> {
     pub(super) context: &'a Context,
 }
@@ -26,7 +36,9 @@ impl StreamJsonSink<'_> {
             Delta::Text(text) => ("text", text),
             Delta::Thinking(text) => ("thinking", text),
         };
-        self.context.send_json(&line(kind, json!({ "text": text }))).await
+        // Not `line`: a whole answer can be one delta, and a value would be one more copy of it.
+        let line = serde_json::to_string(&TextLine { text, kind, version: 1 }).unwrap_or_default() + "\n";
+        self.context.send_json(&line).await
     }
 
     /// Writes an object for each retry, as its wait begins.
