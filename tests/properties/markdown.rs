@@ -6,7 +6,8 @@ use super::Rendered;
 const WIDTHS: usize = 120;
 
 /// The first byte is the width of the terminal and the size of chunks. The output does not depend on how the input is
-/// split, is in proportion to it, acts on no terminal and has all of its letters.
+/// split, is in proportion to it, acts on no terminal, and has all of its letters and of its
+/// backslashes that are no escapes.
 pub(crate) fn holds(input: &[u8]) {
     let Some((seed, rest)) = input.split_first() else { return };
     let (width, size) = (usize::from(*seed) % WIDTHS + 1, usize::from(*seed) % 7 + 2);
@@ -26,6 +27,7 @@ pub(crate) fn holds(input: &[u8]) {
         // A table may repeat its head, a reference is another character, and an address may be the text of its link.
         if !text.contains(['|', '&', '<']) && !text.contains("![") && !text.contains("](") {
             assert!(letters(&whole) == letters(&clean::visible(&text)));
+            assert!(whole.matches('\\').count() >= backslashes(&text));
         }
     }
 }
@@ -38,4 +40,10 @@ fn rendered<'a>(pieces: impl IntoIterator<Item = &'a str>, width: usize, coloure
 
 fn letters(text: &str) -> String {
     text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
+}
+
+/// The number of backslashes that can be no escape and no line break.
+fn backslashes(text: &str) -> usize {
+    let after = text.split('\\').skip(1).map(|after| after.chars().next());
+    after.filter(|next| next.is_some_and(|c| !c.is_whitespace() && !"*_`~!<>[]|&$#+-=.)".contains(c))).count()
 }

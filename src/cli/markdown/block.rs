@@ -98,7 +98,7 @@ pub(super) fn classify(line: &str, complete: bool, containers: &[Container], lea
         }
         // Its lines may begin with `-`, `+`, `=` or `>`.
         Leaf::Paragraph { mathematics: true, .. } if all && !cursor.is_blank() => {
-            return Ok(classified(Start::Text, cursor.rest().to_owned()));
+            return Ok(classified(Start::Text, words(&cursor, containers.last())));
         }
         _ => {}
     }
@@ -187,6 +187,7 @@ pub(super) fn classify(line: &str, complete: bool, containers: &[Container], lea
     let continued = lazy && !all && opened.is_empty() && start == Start::Text;
     let mut text = match start {
         Start::Code | Start::Html(_) => cursor.text(),
+        Start::Text | Start::Row if !continued => words(&cursor, opened.last().or(containers[..keep].last())),
         _ => cursor.rest().to_owned(),
     };
     let mut task = None;
@@ -198,6 +199,15 @@ pub(super) fn classify(line: &str, complete: bool, containers: &[Container], lea
         text = rest;
     }
     Ok(Line { keep: if continued { containers.len() } else { keep }, opened, start, task, text })
+}
+
+/// The text of a line of a paragraph. Its indentation is a part of it, but not in an item of a list, where it only shows
+/// that the line belongs to the item.
+fn words(cursor: &Cursor<'_>, container: Option<&Container>) -> String {
+    match container {
+        Some(Container::Item(_)) => cursor.rest().to_owned(),
+        _ => cursor.text(),
+    }
 }
 
 /// Whether the line stays in the container. Consumes the marker that says so.

@@ -6,14 +6,11 @@ use std::sync::OnceLock;
 use anstyle::{AnsiColor, Color, Style};
 use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
 
-use super::page::{Page, Span};
+use super::page::{Page, Span, TAB};
 use nexus::internal::clean;
 
 /// The longest line that is highlighted, in bytes. Longer ones are machine-made, and slow to highlight.
 const HIGHLIGHTED: usize = 2_000;
-
-/// The distance of tab stops.
-const TAB: usize = 4;
 
 const EDGE: &str = "──";
 

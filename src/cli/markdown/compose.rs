@@ -14,6 +14,9 @@ use nexus::internal::clean;
 /// The markers of unnumbered lists, by depth.
 const BULLETS: [&str; 3] = ["• ", "◦ ", "▪ "];
 
+/// The maximum number of blank lines between two blocks.
+const BLANKS: usize = 3;
+
 impl Rendered {
     pub(super) fn apply(&mut self, line: Line) {
         self.line.clear();
@@ -23,17 +26,17 @@ impl Rendered {
         self.close();
         self.leave(line.keep);
         if start == Start::Blank && line.opened.is_empty() {
-            self.blank = true;
+            self.blank += 1;
             return;
         }
         let spaced = self.is_spaced(&start);
-        let due = self.blank || self.spaced;
+        let due = self.blank.clamp(usize::from(self.spaced || spaced), BLANKS);
         // Whether this is a table is known only at its end.
         let later = start == Start::Row && line.opened.is_empty();
-        if (due || spaced) && !later {
-            self.page.gap();
+        if due > 0 && !later {
+            self.page.gap(due);
         }
-        (self.blank, self.spaced) = (false, spaced && !matches!(start, Start::Heading(_)));
+        (self.blank, self.spaced) = (0, spaced && !matches!(start, Start::Heading(_)));
         line.opened.into_iter().for_each(|container| self.enter(container));
         if let Some(done) = line.task {
             let mark = match (self.page.is_coloured(), done) {
@@ -51,7 +54,7 @@ impl Rendered {
             self.fill();
         }
         if start == Start::Row {
-            self.block = Block::Table(Table::candidate(&line.text), due && later);
+            self.block = Block::Table(Table::candidate(&line.text), if later { due } else { 0 });
         } else {
             self.begin(start, &line.text);
         }
@@ -81,7 +84,7 @@ impl Rendered {
             }
             (Block::Paragraph(_), Start::Delimiter) => {
                 self.close();
-                self.block = Block::Table(Table::headless(text), false);
+                self.block = Block::Table(Table::headless(text), 0);
             }
             (Block::Fenced { code, .. }, Start::Code) => code.line(text, &mut self.page),
             (Block::Fenced { .. }, Start::FenceEnd) => self.close(),
@@ -179,18 +182,18 @@ impl Rendered {
             Block::Fenced { code, .. } => code.end(&mut self.page),
             Block::Indented { code, blank } => {
                 code.end(&mut self.page);
-                self.blank |= blank > 0;
+                self.blank += blank;
             }
-            Block::Table(table, _) if table.is_confirmed() => {
+            Block::Table(table, due) if table.is_confirmed() => {
                 if !table.is_headless() {
-                    self.page.gap();
+                    self.page.gap(due.max(1));
                 }
                 table.print(&mut self.page);
                 self.spaced = true;
             }
             Block::Table(table, due) => {
-                if due {
-                    self.page.gap();
+                if due > 0 {
+                    self.page.gap(due);
                 }
                 let mut flow = Flow::new(Style::new());
                 table.head().chars().for_each(|c| flow.feed(c, &mut self.page));

@@ -4,7 +4,8 @@ use anstyle::Style;
 
 use super::inline::{Bit, literal, parts, read};
 use super::marks::BLANK;
-use super::page::Page;
+use super::page::{Page, Space};
+use super::scan::Around;
 
 /// The maximum length of text in open markup, in bytes. Longer text was not meant as markup.
 const HELD: usize = 2_048;
@@ -33,10 +34,12 @@ pub(super) struct Flow {
     before: char,
     last: char,
     base: Style,
-    /// Whether a space is due before the next word.
-    space: bool,
-    /// The number of spaces since the last word.
-    spaces: usize,
+    /// The spaces and tabs that are due before the next word.
+    space: String,
+    /// Whether the printed text ends with a line break of its own, so that no space is due.
+    fresh: bool,
+    /// Whether the printed part of the line has LaTeX.
+    latex: bool,
     /// If a line break is due before the next word: its source, which is printed if no word follows.
     line_break: Option<&'static str>,
     /// Whether the printed text ends within a word.
@@ -57,11 +60,12 @@ impl Flow {
     pub(super) fn new(base: Style) -> Self {
         Self {
             pending: String::new(),
-            before: ' ',
+            before: '\n',
             last: ' ',
             base,
-            space: false,
-            spaces: 0,
+            space: String::new(),
+            fresh: false,
+            latex: false,
             line_break: None,
             cut: false,
             idle: false,
@@ -81,24 +85,23 @@ impl Flow {
         self.pipes |= c == '|';
         self.follow_mathematics(c);
         if matches!(c, ' ' | '\t') {
-            self.spaces += 1;
-            if self.spaces == 1 {
-                self.release(self.pending.len(), page, (' ', ' '));
+            if self.last != ' ' {
+                self.release(page, ' ');
             }
-            if !self.pending.is_empty() {
-                self.pending.push(c);
+            let due = if self.pending.is_empty() { &mut self.space } else { &mut self.pending };
+            if due.len() < 2 * HELD {
+                due.push(c);
             }
             self.last = ' ';
             return;
         }
+        if parts(self.last, c) || self.pending.len() >= 2 * HELD {
+            self.release(page, c);
+        }
         if self.line_break.take().is_some() {
             page.end_line();
-            self.space = false;
+            self.fresh = false;
         }
-        if parts(self.last, c) || self.pending.len() >= 2 * HELD {
-            self.release(self.pending.len(), page, (self.last, c));
-        }
-        self.spaces = 0;
         self.idle &= !matches!(c, '*' | '_' | '~' | '`' | ']' | ')' | '>' | '$');
         self.pending.push(c);
         self.last = c;
@@ -127,24 +130,16 @@ impl Flow {
 
     /// Ends a source line. Models mean their line breaks.
     pub(super) fn end_line(&mut self, page: &mut Page) {
-        let slashes = self.pending.bytes().rev().take_while(|byte| *byte == b'\\').count();
-        let mut line_break = "";
-        if slashes % 2 == 1 {
-            self.release(self.pending.len() - 1, page, (' ', ' '));
-            if self.pending == "\\" {
-                self.pending.clear();
-                line_break = "\\";
-            }
-        } else {
-            self.release(self.pending.len(), page, (' ', ' '));
-        }
+        self.idle = false;
+        let slash = self.release(page, '\n');
         if self.pending.is_empty() {
-            self.line_break = Some(line_break);
+            self.line_break = Some(if slash { "\\" } else { "" });
+            (self.before, self.latex) = ('\n', false);
+            self.space.clear();
         } else {
             self.pending.push('\n');
+            self.idle = false;
         }
-        self.idle = false;
-        self.spaces = 0;
         self.last = ' ';
     }
 
@@ -157,53 +152,67 @@ impl Flow {
     /// Ends the paragraph. Open markup becomes text.
     pub(super) fn finish(&mut self, page: &mut Page) {
         let pending = std::mem::take(&mut self.pending);
-        let parsed = read(pending.trim_end_matches(BLANK), (self.before, ' '), self.base, page.is_coloured());
+        let parsed = read(pending.trim_end_matches(BLANK), self.around(' '), self.base, page.is_coloured());
         self.print(parsed.bits, page);
         if let Some(mark) = self.line_break.take().filter(|mark| !mark.is_empty()) {
-            self.space = false;
+            self.cut = true;
             self.print(literal(mark, self.base), page);
         }
         page.end_line();
     }
 
-    /// Prints the text up to here, unless markup in it is open.
-    fn release(&mut self, length: usize, page: &mut Page, (last, next): (char, char)) {
-        let text = self.pending[..length].trim_end_matches(BLANK);
+    fn around(&self, after: char) -> Around {
+        Around { before: self.before, after, latex: self.latex }
+    }
+
+    /// Prints the pending text, unless markup in it is open. Returns whether it ended with a backslash that is a line
+    /// break.
+    fn release(&mut self, page: &mut Page, next: char) -> bool {
+        let text = self.pending.trim_end_matches(BLANK);
         if text.is_empty() {
-            if self.pending.trim_end_matches(BLANK).is_empty() {
-                self.pending.clear();
-            }
-            self.space |= last == ' ';
-            return;
+            return false;
         }
         let last_try = text.len() >= HELD || self.tried == TRIED;
         if self.idle && !last_try {
-            return;
+            return false;
         }
-        let parsed = read(text, (self.before, next), self.base, page.is_coloured());
+        let blank = self.pending[text.len()..].to_owned();
+        let after = blank.chars().next().unwrap_or(next);
+        let parsed = read(text, self.around(after), self.base, page.is_coloured());
         self.idle = parsed.open && !last_try;
         if self.idle {
             self.tried += 1;
-            return;
+            return false;
         }
-        self.pending.drain(..length);
+        self.pending.clear();
         self.tried = 0;
         self.print(parsed.bits, page);
-        self.before = last;
-        self.space = last == ' ';
-        self.cut = !self.space && !parts(last, next);
+        let line = blank.rfind('\n');
+        if line.is_some() {
+            self.line_break = Some("");
+        }
+        self.latex = parsed.latex && line.is_none();
+        self.before = if next.is_whitespace() { next } else { blank.chars().next_back().unwrap_or(self.last) };
+        self.cut = blank.is_empty() && !next.is_whitespace() && !parts(self.last, next);
+        self.space = blank[line.map_or(0, |line| line + 1)..].to_owned();
+        parsed.slash
     }
 
     fn print(&mut self, bits: Vec<Bit>, page: &mut Page) {
-        let mut space = self.space.then_some(self.base);
+        if bits.is_empty() {
+            return;
+        }
+        let space = Space { text: std::mem::take(&mut self.space), style: self.base };
+        let mut space = Some(space).filter(|space| !self.fresh && !space.text.is_empty());
         let mut cut = std::mem::take(&mut self.cut);
+        self.fresh = matches!(bits.last(), Some(Bit::Break));
         for bit in bits {
             match bit {
                 Bit::Word(word) if cut && space.is_none() => {
                     word.iter().for_each(|span| page.write(&span.text, span.style))
                 }
                 Bit::Word(word) => page.word(&word, space.take()),
-                Bit::Space(style) => space = Some(style),
+                Bit::Space(blank) => space = Some(blank),
                 Bit::Break => {
                     page.begin_line();
                     page.end_line();

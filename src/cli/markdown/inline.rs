@@ -5,8 +5,8 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::emphasis::Run;
 use super::marks::BLANK;
-use super::page::Span;
-use super::scan::{Token, scan};
+use super::page::{Space, Span};
+use super::scan::{Around, Token, scan};
 use super::work::work;
 use nexus::internal::clean;
 
@@ -15,7 +15,7 @@ const CODE: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Bit {
     Word(Vec<Span>),
-    Space(Style),
+    Space(Space),
     Break,
 }
 
@@ -24,6 +24,10 @@ pub(super) struct Parsed {
     pub(super) bits: Vec<Bit>,
     /// Whether markup in it may be closed by text to come.
     pub(super) open: bool,
+    /// Whether its last line has LaTeX.
+    pub(super) latex: bool,
+    /// Whether it ends with a backslash that is a line break.
+    pub(super) slash: bool,
 }
 
 /// Whether a line may break between two characters without a space: beside wide characters, but not before closing or
@@ -38,8 +42,8 @@ pub(super) fn parts(one: char, other: char) -> bool {
         && (other.is_alphanumeric() || opens(other) || (wide(other) && !closes(other)))
 }
 
-/// Parses running text between these two characters.
-pub(super) fn read(text: &str, around: (char, char), base: Style, coloured: bool) -> Parsed {
+/// Parses running text.
+pub(super) fn read(text: &str, around: Around, base: Style, coloured: bool) -> Parsed {
     work(text.len());
     let scanned = scan(text, around);
     let mut printer = Printer { bits: Bits::default(), styles: vec![base], links: Vec::new(), coloured };
@@ -56,7 +60,7 @@ pub(super) fn read(text: &str, around: (char, char), base: Style, coloured: bool
             Token::LinkEnd { address, title, image } => printer.end_link(address, title, *image),
         }
     }
-    Parsed { bits: printer.bits.end(), open: scanned.open }
+    Parsed { bits: printer.bits.end(), open: scanned.open, latex: scanned.latex, slash: scanned.slash }
 }
 
 /// Text without markup.
@@ -149,8 +153,10 @@ impl Bits {
         for c in text.chars() {
             if BLANK.contains(&c) {
                 self.end_word();
-                if !matches!(self.done.last(), Some(Bit::Space(_) | Bit::Break)) {
-                    self.done.push(Bit::Space(style));
+                let c = if c == '\n' { ' ' } else { c };
+                match self.done.last_mut() {
+                    Some(Bit::Space(space)) => space.text.push(c),
+                    _ => self.done.push(Bit::Space(Space { text: c.into(), style })),
                 }
                 continue;
             }
@@ -167,6 +173,9 @@ impl Bits {
 
     fn line(&mut self) {
         self.end_word();
+        if matches!(self.done.last(), Some(Bit::Space(_))) {
+            self.done.pop();
+        }
         self.done.push(Bit::Break);
     }
 

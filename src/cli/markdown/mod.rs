@@ -9,6 +9,7 @@ mod block;
 mod code;
 mod compose;
 mod emphasis;
+mod escape;
 mod flow;
 mod inline;
 mod link;
@@ -42,8 +43,8 @@ pub(crate) struct Rendered {
     /// The last item, by depth.
     lists: Vec<Option<LastItem>>,
     block: Block,
-    /// Whether a blank line has come since the last block.
-    blank: bool,
+    /// The number of blank lines since the last block.
+    blank: usize,
     /// Whether the last block needs a blank line below it.
     spaced: bool,
 }
@@ -88,8 +89,8 @@ enum Block {
         blank: usize,
     },
     Html(Option<&'static str>),
-    /// A table, and whether a blank line is due above it if it turns out to be text.
-    Table(Table, bool),
+    /// A table, and the number of blank lines that are due above it if it turns out to be text.
+    Table(Table, usize),
 }
 
 impl std::fmt::Debug for Rendered {
@@ -108,7 +109,7 @@ impl Rendered {
             containers: Vec::new(),
             lists: Vec::new(),
             block: Block::None,
-            blank: false,
+            blank: 0,
             spaced: false,
         }
     }

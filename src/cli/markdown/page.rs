@@ -6,6 +6,9 @@ use unicode_width::UnicodeWidthStr as _;
 /// The longest line of running text. Longer lines are hard to read.
 const MEASURE: usize = 100;
 
+/// The distance of tab stops.
+pub(super) const TAB: usize = 4;
+
 /// The indentation of a quotation.
 const QUOTE: &str = "│ ";
 
@@ -15,6 +18,24 @@ pub(super) struct Span {
     pub(super) text: String,
     pub(super) style: Style,
 }
+
+/// Spaces and tabs before a word.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Space {
+    pub(super) text: String,
+    pub(super) style: Style,
+}
+
+impl Space {
+    /// The width of it at this column.
+    pub(super) fn columns(&self, at: usize) -> usize {
+        let next = |column: usize, c| column + if c == '\t' { TAB - column % TAB } else { 1 };
+        self.text.chars().fold(at, next) - at
+    }
+}
+
+/// The shortest run of spaces in a line that was laid out by hand, such as a drawing or a table.
+const ALIGNED: usize = 3;
 
 /// The indentation of a container.
 #[derive(Debug)]
@@ -39,6 +60,8 @@ pub(super) struct Page {
     open: bool,
     /// The width of the indentation of the current line.
     margin: usize,
+    /// Whether the current line was laid out by hand, so that it may take the whole width.
+    aligned: bool,
     /// Whether there is any output.
     begun: bool,
     /// The width of the last line, without its indentation.
@@ -63,6 +86,7 @@ impl Page {
             column: 0,
             open: false,
             margin: 0,
+            aligned: false,
             begun: false,
             last: 0,
         }
@@ -129,8 +153,8 @@ impl Page {
         self.frames.truncate(kept);
     }
 
-    /// Writes a blank line with the bars of quotations, unless it would be the first line.
-    pub(super) fn gap(&mut self) {
+    /// Writes blank lines with the bars of quotations, unless they would be the first lines.
+    pub(super) fn gap(&mut self, lines: usize) {
         self.end_line();
         if !self.begun {
             return;
@@ -143,10 +167,12 @@ impl Page {
             }
         }
         let line = line.trim_end();
-        if !line.is_empty() {
-            self.put(line, self.dim());
+        for _ in 0..lines {
+            if !line.is_empty() {
+                self.put(line, self.dim());
+            }
+            self.out.push('\n');
         }
-        self.out.push('\n');
     }
 
     /// Begins a line, unless one has begun.
@@ -170,6 +196,7 @@ impl Page {
         }
         self.frames = frames;
         self.margin = self.column;
+        self.aligned = false;
     }
 
     /// Ends the line, if one has begun.
@@ -209,23 +236,30 @@ impl Page {
         self.end_line();
     }
 
-    /// Writes a word after a space, or on a new line if it does not fit. A word is never broken.
-    pub(super) fn word(&mut self, mut word: &[Span], space: Option<Style>) {
+    /// Writes a word after a space, or on a new line if it does not fit. At the beginning of a line, the space is the
+    /// indentation. A word is never broken.
+    pub(super) fn word(&mut self, mut word: &[Span], space: Option<Space>) {
         self.begin_line();
-        let begun = self.column > self.margin;
-        let space = space.filter(|_| begun);
-        let taken = self.column - self.margin + usize::from(space.is_some()) + word_columns(word);
-        if begun && taken > self.measure() {
+        let at = self.column - self.margin;
+        let wide = word_columns(word);
+        let mut blank = space.as_ref().map_or(0, |space| space.columns(at));
+        if at == 0 {
+            blank = blank.min(self.room().saturating_sub(wide));
+        }
+        self.aligned |= blank >= ALIGNED || (at == 0 && blank > 0);
+        let limit = if self.aligned { self.room() } else { self.measure() };
+        if at > 0 && at + blank + wide > limit {
             self.end_line();
             self.begin_line();
-        } else if let Some(style) = space {
+        } else if let Some(space) = space.filter(|_| blank > 0) {
+            let blank = " ".repeat(blank);
             if let [first, rest @ ..] = word
-                && first.style == style
+                && first.style == space.style
             {
-                self.write(&format!(" {}", first.text), style);
+                self.write(&format!("{blank}{}", first.text), space.style);
                 word = rest;
             } else {
-                self.write(" ", style);
+                self.write(&blank, space.style);
             }
         }
         for span in word {

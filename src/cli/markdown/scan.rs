@@ -5,14 +5,22 @@
 use std::borrow::Cow;
 
 use super::emphasis::{self, Counts, Run};
+use super::escape::{self, Escapes, Place};
 use super::link::{self, Angle, Found};
 use super::work::work;
 
 /// The maximum depth of brackets.
 const DEPTH: usize = 32;
 
-/// The characters that a backslash makes text. LaTeX gives a meaning to the others.
-const ESCAPED: &str = "*_`#~|!<>&-+.$\"'";
+/// What is around a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    /// The character before it, which is a newline at the beginning of a line.
+    pub(super) before: char,
+    pub(super) after: char,
+    /// Whether its line has LaTeX before it.
+    pub(super) latex: bool,
+}
 
 #[derive(Debug)]
 pub(super) enum Token<'a> {
@@ -56,6 +64,11 @@ struct Scanner<'a> {
     runs: Vec<Run>,
     counts: Counts,
     brackets: Vec<Bracket>,
+    escapes: Escapes,
+    /// Where the current word begins.
+    word: usize,
+    /// Where the current line begins, if it does in this text.
+    line: Option<usize>,
     /// The lengths of backtick runs and the ends of mathematics that do not follow.
     missing: Vec<Cow<'a, str>>,
     open: bool,
@@ -67,10 +80,14 @@ pub(super) struct Scanned<'a> {
     pub(super) runs: Vec<Run>,
     /// Whether text to come may close markup in it.
     pub(super) open: bool,
+    /// Whether its last line has LaTeX.
+    pub(super) latex: bool,
+    /// Whether it ends with a backslash that is a line break.
+    pub(super) slash: bool,
 }
 
-/// Scans a text between these two characters.
-pub(super) fn scan(text: &str, (before, after): (char, char)) -> Scanned<'_> {
+/// Scans a text.
+pub(super) fn scan(text: &str, Around { before, after, latex }: Around) -> Scanned<'_> {
     let mut scanner = Scanner {
         text,
         before,
@@ -81,6 +98,9 @@ pub(super) fn scan(text: &str, (before, after): (char, char)) -> Scanned<'_> {
         runs: Vec::new(),
         counts: Counts::default(),
         brackets: Vec::new(),
+        escapes: Escapes::new(latex),
+        word: 0,
+        line: (before == '\n').then_some(0),
         missing: Vec::new(),
         open: false,
     };
@@ -88,9 +108,17 @@ pub(super) fn scan(text: &str, (before, after): (char, char)) -> Scanned<'_> {
         scanner.step(c);
     }
     scanner.end_text();
-    let open =
-        emphasis::pair(&mut scanner.runs) || scanner.open || scanner.brackets.iter().any(|bracket| bracket.active);
-    Scanned { tokens: scanner.tokens, runs: scanner.runs, open }
+    let latex = scanner.escapes.latex;
+    let (dropped, undecided) = scanner.escapes.end(after);
+    let slash = after == '\n' && text.ends_with('\\') && dropped.last() == scanner.tokens.len().checked_sub(1).as_ref();
+    for token in dropped {
+        scanner.tokens[token] = Token::Text(Cow::Borrowed(""));
+    }
+    let open = emphasis::pair(&mut scanner.runs)
+        || undecided
+        || scanner.open
+        || scanner.brackets.iter().any(|bracket| bracket.active);
+    Scanned { tokens: scanner.tokens, runs: scanner.runs, open, latex, slash }
 }
 
 impl<'a> Scanner<'a> {
@@ -105,6 +133,7 @@ impl<'a> Scanner<'a> {
 
     fn step(&mut self, c: char) {
         let rest = self.rest();
+        self.escapes.latex |= rest.starts_with("^{") || rest.starts_with("_{");
         match c {
             '\\' => self.backslash(),
             '`' => self.code(),
@@ -114,7 +143,7 @@ impl<'a> Scanner<'a> {
             ']' => self.close_bracket(),
             '<' => self.angle(),
             '$' => self.dollar(),
-            '\n' => self.push(1, Token::Break),
+            '\n' => self.push_break(1),
             '&' => match link::reference(rest) {
                 Some((c, length)) => self.push(length, Token::Text(Cow::Owned(c.to_string()))),
                 None => self.keep(1),
@@ -125,8 +154,12 @@ impl<'a> Scanner<'a> {
 
     /// Keeps this many bytes as text.
     fn keep(&mut self, length: usize) {
-        for c in self.rest()[..length].chars() {
+        for (at, c) in self.rest()[..length].char_indices() {
             self.counts.add(c);
+            if c.is_whitespace() {
+                self.escapes.end_word();
+                self.word = self.at + at + c.len_utf8();
+            }
         }
         work(length);
         self.at += length;
@@ -149,30 +182,50 @@ impl<'a> Scanner<'a> {
         self.tokens.push(token);
     }
 
+    fn push_break(&mut self, length: usize) {
+        self.push(length, Token::Break);
+        self.escapes.end_line();
+        (self.word, self.line) = (self.at, Some(self.at));
+    }
+
     fn backslash(&mut self) {
-        let rest = self.rest();
-        match rest[1..].chars().next() {
+        let text = &self.rest()[1..];
+        let previous = self.previous();
+        let place = Place { line: self.line.map(|line| &self.text[line..self.at]), previous, text, after: self.after };
+        let next = text.chars().next();
+        let ends_line = next.unwrap_or(self.after) == '\n';
+        let is_escape = match next {
+            Some(c) if !ends_line => self.escapes.is_escape(c, &place),
+            _ => ends_line && escape::is_line_break(&self.text[self.word..self.at], self.before),
+        };
+        if is_escape && !self.is_in_path() {
+            self.end_text();
+            self.escapes.add(self.tokens.len());
+            self.tokens.push(Token::Text(Cow::Borrowed("\\")));
+            self.at += 1;
+            self.from = self.at;
+            return self.keep(if ends_line { 0 } else { 1 });
+        }
+        match next {
             Some('(') => self.verbatim(2, "\\)"),
             Some('[') => self.verbatim(2, "\\]"),
-            Some('\n') => self.push(2, Token::Break),
-            Some('\\') => self.keep(2),
-            Some(c) if ESCAPED.contains(c) && !self.is_in_command() => {
-                self.end_text();
-                self.from += 1;
-                self.at += 1;
+            Some('\\') => {
+                self.escapes.keep_word();
+                self.keep(2);
+            }
+            _ => {
+                self.escapes.keep_word();
+                let is_command = text.bytes().take(2).filter(u8::is_ascii_alphabetic).count() == 2;
+                self.escapes.latex |= is_command && !self.is_in_path();
                 self.keep(1);
             }
-            _ => self.keep(1),
         }
     }
 
-    /// Whether the current word has a LaTeX command or is a path of Windows, in which a backslash is text.
-    fn is_in_command(&self) -> bool {
-        let near = &self.text[self.text.floor_char_boundary(self.at.saturating_sub(100))..self.at];
-        let word = near.rsplit(char::is_whitespace).next().unwrap_or_default();
-        let mut pairs = word.as_bytes().windows(2);
-        let is_drive = matches!(word.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
-        is_drive || pairs.any(|pair| pair[0] == b'\\' && pair[1].is_ascii_alphabetic())
+    /// Whether the current word is a path of Windows.
+    fn is_in_path(&self) -> bool {
+        let word = &self.text[self.word..];
+        escape::is_path(&word[..word.floor_char_boundary(16)])
     }
 
     /// Keeps the text to this end as it is written. Without the end, the beginning of this length is text.
@@ -187,6 +240,7 @@ impl<'a> Scanner<'a> {
             self.missing.push(Cow::Borrowed(end));
             self.open = true;
         }
+        self.escapes.keep_word();
         self.keep(begin);
     }
 
@@ -195,7 +249,7 @@ impl<'a> Scanner<'a> {
         let end = self.at + length;
         while let Some(line) = self.text[self.at..end].find('\n') {
             self.keep(line);
-            self.push(1, Token::Break);
+            self.push_break(1);
         }
         self.keep(end - self.at);
     }
@@ -322,7 +376,8 @@ impl<'a> Scanner<'a> {
                 work(tag.len());
                 let name = tag.trim_start_matches(['<', '/']).trim_end_matches(['/', '>', ' ']);
                 if name.eq_ignore_ascii_case("br") {
-                    self.push(tag.len(), Token::Break);
+                    let after = &self.rest()[tag.len()..];
+                    self.push_break(tag.len() + after.len() - after.trim_start_matches([' ', '\t']).len());
                 } else {
                     self.lines(tag.len());
                 }

@@ -6,11 +6,15 @@ use anstyle::Style;
 use super::code::untabbed;
 use super::inline::{self, Bit};
 use super::marks::{BLANK, COLUMNS};
-use super::page::{Page, Span, columns, word_columns};
+use super::page::{Page, Space, Span, columns, word_columns};
+use super::scan::Around;
 use nexus::internal::clean;
 
 const BAR: &str = " │ ";
 const CROSS: &str = "─┼─";
+
+/// What is around the text of a cell.
+const CELL: Around = Around { before: ' ', after: ' ', latex: false };
 
 /// The maximum length of the rows that are held back, in bytes. Then they are printed, and the rest is a table of its own.
 const HELD: usize = 32 * 1_024;
@@ -95,7 +99,7 @@ impl Table {
     pub(super) fn print(self, page: &mut Page) {
         let bold = page.style(Style::new().bold());
         let read = |row: &str, style: Style| -> Vec<Cell> {
-            cells(row).iter().map(|cell| inline::read(cell, (' ', ' '), style, page.is_coloured()).bits).collect()
+            cells(row).iter().map(|cell| inline::read(cell, CELL, style, page.is_coloured()).bits).collect()
         };
         let head = self.head.as_deref().map(|head| read(head, bold));
         let rows: Vec<_> = self.rows.iter().map(|row| read(row, Style::new())).collect();
@@ -183,7 +187,7 @@ fn wrap(cell: &Cell, width: usize) -> Vec<CellLine> {
     let mut space = None;
     for bit in cell {
         match bit {
-            Bit::Space(style) => space = Some(*style),
+            Bit::Space(blank) => space = Some(blank),
             Bit::Break => {
                 lines.push((Vec::new(), 0));
                 space = None;
@@ -192,15 +196,17 @@ fn wrap(cell: &Cell, width: usize) -> Vec<CellLine> {
                 let space = space.take();
                 let wide = word_columns(word);
                 let full = lines.last().is_some_and(|(_, taken)| {
-                    *taken > 0 && taken.saturating_add(wide + usize::from(space.is_some())) > width
+                    let blank = space.map_or(0, |space: &Space| space.columns(*taken));
+                    *taken > 0 && *taken + blank + wide > width
                 });
                 if full {
                     lines.push((Vec::new(), 0));
                 }
                 let Some((line, taken)) = lines.last_mut() else { continue };
-                if let Some(style) = space.filter(|_| *taken > 0) {
-                    line.push(Span { text: " ".into(), style });
-                    *taken += 1;
+                if let Some(space) = space.filter(|_| *taken > 0) {
+                    let blank = space.columns(*taken);
+                    line.push(Span { text: " ".repeat(blank), style: space.style });
+                    *taken += blank;
                 }
                 line.extend(word.iter().cloned());
                 *taken += wide;
@@ -299,7 +305,8 @@ fn one_by_one(head: &[Cell], rows: &[Vec<Cell>], page: &mut Page) {
                 page.write(":", dim);
             }
             if let Some(cell) = row.get(column) {
-                print_words(&[&[Bit::Space(Style::new())][..], cell].concat(), page);
+                let space = Space { text: " ".into(), style: Style::new() };
+                print_words(&[&[Bit::Space(space)][..], cell].concat(), page);
             }
             page.end_line();
         }
@@ -316,7 +323,7 @@ fn print_words(cell: &[Bit], page: &mut Page) {
     for bit in cell {
         match bit {
             Bit::Word(word) => page.word(word, space.take()),
-            Bit::Space(style) => space = Some(*style),
+            Bit::Space(blank) => space = Some(blank.clone()),
             Bit::Break => {
                 page.end_line();
                 space = None;

@@ -42,12 +42,12 @@ fn blocks_look_like_what_they_are() {
         ("\n\n", ""),
         ("one", "one\n"),
         ("one\ntwo", "one\ntwo\n"),
-        ("one\n  two\nthree\n", "one\ntwo\nthree\n"),
+        ("one\n  two\nthree\n", "one\n  two\nthree\n"),
         ("one  \ntwo", "one\ntwo\n"),
         ("one\\\ntwo", "one\ntwo\n"),
         ("one\\", "one\\\n"),
-        ("one \\\n", "one\\\n"),
-        ("one\n\n\n\ntwo", "one\n\ntwo\n"),
+        ("one \\\n", "one \\\n"),
+        ("one\n\n\n\ntwo", "one\n\n\n\ntwo\n"),
         ("one\r\n\r\ntwo\r\n", "one\n\ntwo\n"),
         ("# One #\ntwo", "# One\ntwo\n"),
         ("one\n## Two", "one\n\n## Two\n"),
@@ -220,6 +220,75 @@ fn marks_that_are_no_emphasis_stay() {
 }
 
 #[test]
+fn a_backslash_that_is_no_escape_stays() {
+    for source in [
+        r"\|x\|_2 \le \|y\|",
+        r"\,\;\!x",
+        r"\{1, 2\} and \% and \# and \&",
+        r"x\_1 \le y and a\*b, \#1",
+        r"a\_b c d e^{2} f",
+        r"C:\new\_temp, D:\*.txt, \\server\share\_a and .\_build",
+        r"(C:\_a) and %TEMP%\_b\*.*",
+        r"\d+\.\d*\_ \[a-z\] \[a-z]+ \( \.\* [a\-z] a\|b",
+        r"\$HOME \${A}\_b \$(c) \& d\;",
+        r#"a \"b\" it\'s \"o"#,
+        r"\=o se\~nor a\-b c\+d 1\.5 (\)",
+        r"5 \> 3, C\# and a\.",
+        "ab \\\n|\\\n_/\\\nx",
+        "C:\\a\\\nb",
+    ] {
+        assert_eq!(rendered(&[source], 80, false), format!("{source}\n"), "{source:?}");
+        assert_eq!(bare(&rendered(&[source], 80, true)), format!("{source}\n"), "{source:?}");
+    }
+}
+
+#[test]
+fn a_backslash_that_keeps_a_character_from_being_markup_is_dropped() {
+    for (source, shown) in [
+        (r"\*a\* \_\_b\_\_ \`c\` \~\~d\~\~ \~5 snake\_case 2 \* 3", "*a* __b__ `c` ~~d~~ ~5 snake_case 2 * 3"),
+        (r"Vec\<T\> \<b\> 1 \< 2", "Vec<T> <b> 1 < 2"),
+        (r"\[a\](h://b) \[a](h://b) \!\[a](h://b) [a\](h://b)", "[a](h://b) [a](h://b) ![a](h://b) [a](h://b)"),
+        (r"\&lt; \$5 and US\$", "&lt; $5 and US$"),
+        (r"$\_a \le b$ \_c `\frac` \_d", r"$\_a \le b$ _c `\frac` _d"),
+        ("\\_a\n\\le \\_b", "_a\n\\le \\_b"),
+        (
+            "a\n\\# b\n\\## c\n\\- d\n\\+ e\n\\> f\n1\\. g\n  2\\) h\n\\===",
+            "a\n# b\n## c\n- d\n+ e\n> f\n1. g\n  2) h\n===",
+        ),
+        ("**1\\. a**\n\\[ ] b\n\\[^1]: c", "**1. a**\n[ ] b\n[^1]: c"),
+        ("a\\\n*b*\\\n**c\\\nd**", "a\n*b*\n**c\nd**"),
+    ] {
+        assert_eq!(rendered(&[source], 80, false), format!("{shown}\n"), "{source:?}");
+    }
+}
+
+#[test]
+fn spaces_stay_where_they_fit() {
+    for (source, shown) in [
+        ("a\n    b\n  c", "a\n    b\n  c"),
+        ("  /\\\n /  \\\n/____\\", "  /\\\n /  \\\n/____\\"),
+        (" |a|\n  |b|", " |a|\n  |b|"),
+        ("a   b   **c**\n`d  e`", "a   b   **c**\n`d  e`"),
+        ("*a\n   b   c*", "*a\n   b   c*"),
+        ("a\t\tb\nabcd\te", "a       b\nabcd    e"),
+        ("> a\n>   b\n>\n>\n>  c", "│ a\n│   b\n│\n│\n│  c"),
+        ("- a\n   b\nc\n\n    d", "• a\n  b\n  c\n\n  d"),
+        ("a<br>  b  \nc", "a\nb\nc"),
+        ("|a  b|\n|-|\n|c   d|", "a  b\n─────\nc   d"),
+        ("a\n\n\nb\n\n\n\n\n\nc", "a\n\n\nb\n\n\n\nc"),
+        ("- a\n\n\n- b", "• a\n\n\n• b"),
+        ("aaaaaaaaaa      bbbbbbbbbb  cc", "aaaaaaaaaa\nbbbbbbbbbb  cc"),
+        ("a\n                  bbbbbb", "a\n              bbbbbb"),
+    ] {
+        assert_eq!(rendered(&[source], 20, false), format!("{shown}\n"), "{source:?}");
+    }
+    let aligned = ["name    value".repeat(10), format!("a\n    {}", "b ".repeat(70).trim_end())];
+    for source in aligned {
+        assert_eq!(rendered(&[&source], 160, false), format!("{source}\n"));
+    }
+}
+
+#[test]
 fn marks_that_only_order_or_join_text_reach_the_terminal() {
     let source = "\u{200f}שלום\u{200e} a\u{61c}b 👩\u{200d}👧 ن\u{200c}م ☎\u{fe0f} \u{202e}x\u{2066}y";
     let shown = "\u{200f}שלום\u{200e} a\u{61c}b 👩\u{200d}👧 ن\u{200c}م ☎\u{fe0f} <U+202E>x<U+2066>y\n";
@@ -348,6 +417,16 @@ const HEAVY: &[&str] = &[
     "$$",
     "$$ a",
     "\\a\\_",
+    "\\_",
+    "\\_ ",
+    "\\_\n",
+    "\\*a\\\n",
+    "\\[a](",
+    "\\](",
+    "\\](a",
+    "#\\#",
+    "((((\\",
+    "a  \t",
     "> ",
     ">",
     "- ",
@@ -512,6 +591,17 @@ fn prose() -> impl Strategy<Value = String> {
     prop::collection::vec(line, 1..4).prop_map(|lines| lines.join("\n"))
 }
 
+/// Lines of words with any space before and between them.
+fn poem() -> impl Strategy<Value = String> {
+    let words = prop::collection::vec(("[a-z,;]{1,8}|[a-z]{1,3}\\\\[a-z:,%{}]{1,3}|[見東]{1,4}", 1_usize..7), 1..8);
+    let line = (0_usize..4, words).prop_map(|(indent, words)| {
+        let words: String = words.iter().map(|(word, after)| format!("{word}{}", " ".repeat(*after))).collect();
+        format!("{}{}", " ".repeat(indent), words.trim_end())
+    });
+    prop::collection::vec((line, 1_usize..5), 1..6)
+        .prop_map(|lines| lines.into_iter().map(|(line, after)| line + &"\n".repeat(after)).collect())
+}
+
 /// The characters that are neither white space nor one of these marks.
 fn kept(text: &str, marks: &[char]) -> String {
     text.chars().filter(|c| !c.is_whitespace() && !marks.contains(c)).collect()
@@ -590,6 +680,16 @@ proptest! {
         prop_assert_eq!(kept(&rendered(&[&source], width, false), &['\\']), kept(&source, &['\\']));
         let marks = ['\\', '*', '_', '~', '`'];
         prop_assert_eq!(kept(&bare(&rendered(&[&source], width, true)), &marks), kept(&source, &marks));
+    }
+
+    #[test]
+    fn spaces_and_backslashes_stay_as_they_were_written(source in poem(), width in 24_usize..60, coloured: bool) {
+        prop_assert_eq!(rendered(&[&source], 200, coloured), format!("{}\n", source.trim_end()));
+        let narrow = rendered(&[&source], width, coloured);
+        prop_assert_eq!(kept(&narrow, &[]), kept(&source, &[]));
+        for line in narrow.lines() {
+            prop_assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{} columns: {:?}", width, line);
+        }
     }
 
     #[test]
