@@ -319,6 +319,35 @@ fn lines_are_wrapped_between_words_and_wide_characters_only() {
 }
 
 #[test]
+fn on_a_narrow_terminal_only_a_long_word_is_wider_and_nothing_is_lost() {
+    let source = "\
+- 日本語の文章は空白がないので、文字の間で折り返します。
+  - **太字の長い文章は空白がないので、折り返します**。*斜体*も。
+    - averyveryverylongwordthatdoesnotfitinthewidth https://example.com/a/very/long/path?x=1&y=2 and   more
+      > **bold words that wrap over the line** and `inline  code that wraps too`
+      > 日本語の引用文は空白がないので、文字の間で折り返します。
+
+> > > - 1 **very long bold text in a nested quote that must wrap at the end**
+> > >   1. 中文段落没有空格所以在字符之间换行，标点不在行首。
+
+Price         Item              Qty          Total
+10            apple   snake\\_case\\le
+
+# A heading that is longer than forty columns
+";
+    for (width, coloured) in [(20, false), (30, true), (40, false), (40, true)] {
+        let shown = bare(&rendered(&[source], width, coloured));
+        for line in shown.lines() {
+            let words = line.trim_start_matches([' ', '│', '•', '◦', '▪']);
+            let wide = unicode_width::UnicodeWidthStr::width(line);
+            assert!(wide <= width || !words.contains(' '), "{width} columns: {line:?}");
+        }
+        let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric() || *c == '\\').collect::<String>();
+        assert_eq!(letters(&shown), letters(source));
+    }
+}
+
+#[test]
 fn what_can_be_shown_is_shown() {
     let mut rendered = Rendered::new(40, false);
     for (piece, shown) in [
