@@ -33,11 +33,11 @@ pub use error::{CertificateProblem, HttpError, ProxyRefusal};
 pub(crate) use proxy::Variable;
 use proxy::{Proxies, Proxy};
 use resolver::Resolver;
-use send_error::{Failure, send_error};
-pub(crate) use send_error::{SendError, root_cause};
+use send_error::{Certificate, Failure, send_error};
+pub(crate) use send_error::{SendError, reason};
 use through_proxy::ProxyClient;
 pub use tls::Roots;
-use tls::{client_config, system, system_authorities};
+use tls::{NoCertificate, client_config, system, system_authorities};
 
 use crate::clean;
 use crate::provider::{self, ProviderConfig, Tls, Url};
@@ -63,6 +63,8 @@ pub struct Http {
     roots: Roots,
     authorities: OnceLock<Arc<RootCertStore>>,
     tls: Tls,
+    /// Whether a server asked for a client certificate that is not presented to it.
+    without_certificate: NoCertificate,
     /// The origins to which the client certificate is presented.
     presented_to: Vec<Origin>,
     /// Reads the proxy variables.
@@ -148,6 +150,7 @@ impl Http {
         if let Some(proxy) = &proxy {
             self.log(&masks, || [format!("* through the proxy {}", proxy.name())]);
         }
+        self.without_certificate.forget();
         let again = request.try_clone();
         let mut sent = route.send(request).await;
         if let (Err(failure), Some(again)) = (&sent, again)
@@ -175,7 +178,12 @@ impl Http {
                 Ok(response)
             }
             Err(failure) => {
-                let error = send_error(&failure, proxy.as_ref(), self.presents(&url));
+                let certificate = match self.without_certificate.was_asked() {
+                    _ if self.presents(&url) => Certificate::Presented,
+                    true => Certificate::Asked,
+                    false => Certificate::None,
+                };
+                let error = send_error(&failure, proxy.as_ref(), certificate);
                 self.log(&masks, || [format!("* {}", error.in_trace())]);
                 Err(error)
             }
@@ -235,7 +243,7 @@ impl Http {
     fn build_proxied(&self, proxy: &Proxy, authorities: Arc<RootCertStore>, presents: bool) -> Result<ProxyClient> {
         // The proxy is not one of the provider's servers: it gets neither the client certificate nor the provider's trust.
         let own = if proxy.is_tls() { self.proxy_authorities(&authorities)? } else { RootCertStore::empty().into() };
-        let mut to_proxy = client_config(own, None)?;
+        let mut to_proxy = client_config(own, None, &NoCertificate::default())?;
         to_proxy.alpn_protocols.clear();
         let to_server = self.tls_to_server(authorities, presents)?;
         Ok(ProxyClient::new(proxy.clone(), to_proxy, to_server, self.connecting.clone()))
@@ -247,7 +255,7 @@ impl Http {
     }
 
     fn tls_to_server(&self, authorities: Arc<RootCertStore>, presents: bool) -> Result<rustls::ClientConfig> {
-        client_config(authorities, self.tls.certificate().filter(|_| presents).cloned())
+        client_config(authorities, self.tls.certificate().filter(|_| presents).cloned(), &self.without_certificate)
     }
 
     fn log<Lines: IntoIterator<Item = String>>(&self, masks: &trace::Masks<'_>, lines: impl FnOnce() -> Lines) {

@@ -82,6 +82,7 @@ mod api;
 mod clean;
 mod client;
 mod error_info;
+mod html;
 mod http;
 mod invisible;
 mod loopback;

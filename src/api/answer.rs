@@ -19,7 +19,7 @@ use super::incoming::Incoming;
 use super::meta::{AnswerMeta, StreamEvent};
 use super::reader::AnswerReader;
 use super::refusal::read::MAX_BODY;
-use super::shape::{Declared, Shape, shape, trim_start};
+use super::shape::{Declared, EVENTS, Shape, shape, trim_start};
 use super::unexpected;
 
 /// How long a complete answer waits for its usage figures, or for the end of its stream.
@@ -273,7 +273,9 @@ impl Answer {
     fn close(&mut self, how: std::result::Result<(), String>) {
         if let Form::Unknown(declared, start) = &mut self.form {
             let (declared, start) = (*declared, mem::take(start));
-            self.decide(Shape::Other, declared, start);
+            // A part of a field's name is a cut stream.
+            let shape = if matches!(declared, Declared::Events) { Shape::Events } else { Shape::Other };
+            self.decide(shape, declared, start);
         }
         self.reader.close();
         self.closed = Some(how);
@@ -282,11 +284,12 @@ impl Answer {
     /// Decides how to read a response that begins like this.
     fn decide(&mut self, shape: Shape, declared: Declared, start: Vec<u8>) {
         self.form = match (shape, declared) {
-            (Shape::Events, _) | (Shape::Other, Declared::Events) => {
+            (Shape::Events, _) => {
                 self.reader.push(&start);
                 Form::Events
             }
             (Shape::Json, _) | (Shape::Other, Declared::Json) => Form::Whole(start),
+            (Shape::Other, Declared::Events) => Form::Other(EVENTS, start),
             (Shape::Other, Declared::Unclear(media_type)) => Form::Other(media_type, start),
         };
     }

@@ -91,7 +91,7 @@ pub enum ApiError {
         reason: String,
     },
     /// The service failed after a part of the answer's text. It was refused if there was no text yet.
-    #[error("{0}")]
+    #[error("{}", .0.sentence("in the middle of its answer"))]
     CutByError(Box<Refusal>),
     /// The answer is complete, but has no text.
     #[error(

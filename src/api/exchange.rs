@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::error::{ApiError, Result};
@@ -80,12 +81,19 @@ impl Exchange {
         }
     }
 
-    /// Reads a body that is not a stream to its end. `None` if it has more than `limit` bytes.
+    /// Reads a body that is not a stream to its end. `None` if it has more than `limit` bytes. Complete JSON is whole even
+    /// if the connection breaks after it.
     pub(super) async fn whole(&self, response: Response, limit: usize) -> Result<Option<Vec<u8>>> {
         self.check_encoding(&response)?;
         let mut incoming = Incoming::new(response, self.silence);
         let mut whole = Vec::new();
-        while let Some(chunk) = incoming.chunk().await.map_err(|reason| self.cut(reason))? {
+        loop {
+            let chunk = match incoming.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(_) if serde_json::from_slice::<IgnoredAny>(&whole).is_ok() => break,
+                Err(reason) => return Err(self.cut(reason)),
+            };
             if whole.len() + chunk.len() > limit {
                 return Ok(None);
             }

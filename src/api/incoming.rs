@@ -11,7 +11,6 @@ use hyper::body::Bytes;
 use reqwest::Response;
 use tokio::time::{Sleep, sleep};
 
-use crate::clean::clean;
 use crate::http::{self, Body, BodyError};
 
 /// The body of a response.
@@ -58,5 +57,5 @@ fn broken_off(error: &(dyn Error + 'static)) -> String {
     let is_end = |cause: &(dyn Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof)
     };
-    if causes.any(is_end) { "the connection broke".into() } else { clean(&http::root_cause(error)) }
+    if causes.any(is_end) { "the connection broke".into() } else { http::reason(error) }
 }

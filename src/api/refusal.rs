@@ -175,6 +175,21 @@ impl Refusal {
         }
     }
 
+    /// The sentence. `when` follows the status and the type if there is no status.
+    pub(super) fn sentence(&self, when: &str) -> String {
+        let mut sentence = self.summary();
+        if self.status.is_none() {
+            sentence = format!("{sentence} {when}");
+        }
+        if !self.message.is_empty() {
+            sentence = format!("{sentence}: {}", self.message);
+        }
+        match &self.request_id {
+            Some(id) => format!("{sentence} (request {id})"),
+            None => sentence,
+        }
+    }
+
     /// The status, if it says anything about the refusal.
     fn refusing_status(&self) -> Option<u16> {
         self.status.filter(|status| !(200..300).contains(status))
@@ -209,16 +224,6 @@ fn is_server_error(status: u16) -> bool {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.summary())?;
-        if self.status.is_none() {
-            f.write_str(" in the middle of its answer")?;
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        if let Some(id) = &self.request_id {
-            write!(f, " (request {id})")?;
-        }
-        Ok(())
+        f.write_str(&self.sentence("instead of an answer"))
     }
 }

@@ -17,6 +17,9 @@ pub(super) enum Shape {
     Other,
 }
 
+/// The content type of a stream of events.
+pub(super) const EVENTS: &str = "text/event-stream";
+
 /// Content types that servers send for content of any kind.
 const UNCLEAR: &[&str] = &["", "text/plain", "application/octet-stream", "binary/octet-stream"];
 
@@ -27,7 +30,7 @@ impl Declared {
     /// The meaning of a media type. `None` for one that is certainly neither, such as HTML.
     pub(super) fn of(media_type: &str) -> Option<Self> {
         let lower = media_type.to_ascii_lowercase();
-        if lower == "text/event-stream" {
+        if lower == EVENTS {
             return Some(Self::Events);
         }
         if lower == "application/json" || (lower.starts_with("application/") && lower.ends_with("+json")) {

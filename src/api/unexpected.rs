@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::excerpt::MAX_TEXT;
 use super::exchange::{Exchange, content_type};
 use super::refusal::read;
+use super::shape::EVENTS;
 
 /// The error for a response with another content type. It is often a sign-in page or an error of a proxy.
 pub(super) async fn content(response: Response, exchange: &Exchange) -> ApiError {
@@ -20,6 +21,7 @@ pub(super) fn body(media_type: &str, body: &[u8], exchange: &Exchange) -> ApiErr
     let description = match media_type {
         "" if body.trim_ascii().is_empty() => return exchange.empty(),
         "" => "without a content type".to_owned(),
+        EVENTS => format!("with {EVENTS} that has no events"),
         kind => format!("with {} instead of JSON or events", exchange.words(kind)),
     };
     with_message(description, &text(body), exchange)

@@ -18,6 +18,11 @@ pub(crate) enum NotUtf8 {
 }
 
 impl NotUtf8 {
+    /// The reason for an error of [`read_trusted`], if it is this one.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+
     /// How to convert the text.
     pub(crate) fn hint(self) -> String {
         match self {
@@ -60,6 +65,11 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, NotUtf8> {
         text.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(text)
+}
+
+/// Text that a person typed or pasted, without a byte order mark at its head.
+pub(crate) fn typed(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 /// The encoding whose byte order mark begins these bytes, if it is not UTF-8.

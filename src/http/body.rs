@@ -1,4 +1,6 @@
-//! The body of a response. A gzip body is decoded, because some gateways compress whatever was asked for.
+//! The body of a response. A gzip body is decoded, because some gateways compress whatever was asked for. A byte order
+//! mark at its beginning is dropped, which RFC 8259 (section 8.1) allows for JSON and WHATWG HTML (section 9.2.6) asks for
+//! in streams of events.
 
 use std::future::poll_fn;
 use std::mem;
@@ -21,6 +23,9 @@ pub(crate) fn unsupported_encoding(headers: &HeaderMap) -> Option<&'static str> 
     codings.find_map(|coding| UNSUPPORTED.iter().find(|name| name.eq_ignore_ascii_case(coding)).copied())
 }
 
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Why a body ends early.
 #[derive(Debug)]
 pub(crate) enum BodyError {
@@ -34,6 +39,8 @@ pub(crate) enum BodyError {
 pub(crate) struct Body {
     incoming: reqwest::Body,
     form: Form,
+    /// The first bytes, while they may be a byte order mark.
+    start: Option<Vec<u8>>,
 }
 
 /// Whether the body is compressed. Its first bytes decide: some servers and proxies omit or keep the header wrongly.
@@ -46,7 +53,7 @@ enum Form {
 
 impl From<Response> for Body {
     fn from(response: Response) -> Self {
-        Self { incoming: response.into(), form: Form::Unknown(Vec::new()) }
+        Self { incoming: response.into(), form: Form::Unknown(Vec::new()), start: Some(Vec::new()) }
     }
 }
 
@@ -62,6 +69,25 @@ impl Body {
     /// [`chunk`](Self::chunk) for a caller that polls. A chunk of a gzip body has at most 16 KiB, whatever it
     /// decompresses to, so that callers can limit what they keep.
     pub(crate) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        loop {
+            let chunk = ready!(self.poll_decoded(context))?;
+            let Some(start) = &mut self.start else { return Poll::Ready(Ok(chunk)) };
+            let is_end = chunk.is_none();
+            start.extend_from_slice(&chunk.unwrap_or_default());
+            if !is_end && start.len() < MARK.len() && MARK.starts_with(start) {
+                continue;
+            }
+            let mut start = Bytes::from(self.start.take().unwrap_or_default());
+            if start.starts_with(MARK) {
+                start = start.slice(MARK.len()..);
+            }
+            if is_end || !start.is_empty() {
+                return Poll::Ready(Ok(Some(start).filter(|start| !start.is_empty())));
+            }
+        }
+    }
+
+    fn poll_decoded(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
         loop {
             if let Form::Gzip(gunzip) = &mut self.form
                 && let Some(bytes) = gunzip.next_chunk().map_err(|InvalidGzip| BodyError::Gzip)?

@@ -105,7 +105,10 @@ pub enum HttpError {
 #[non_exhaustive]
 pub enum ProxyRefusal {
     /// It wants a user name and a password (status 407, RFC 9110, section 15.5.8), and none are configured.
-    PasswordRequired,
+    PasswordRequired {
+        /// The scheme of the proxy's URL, such as `socks5h`.
+        scheme: &'static str,
+    },
     /// It does not accept the user name and the password.
     PasswordRefused,
     /// Its certificate is not valid. Nothing was sent to it.
@@ -117,7 +120,7 @@ pub enum ProxyRefusal {
 impl fmt::Display for ProxyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PasswordRequired => f.write_str("wants a user name and a password"),
+            Self::PasswordRequired { .. } => f.write_str("wants a user name and a password"),
             Self::PasswordRefused => f.write_str("refused the user name or the password"),
             Self::Untrusted(problem) => write!(f, "is not trusted: {problem}"),
             Self::Other(reason) => f.write_str(reason),
@@ -156,9 +159,10 @@ impl ErrorInfo for HttpError {
             Self::Untrusted { .. } => "untrusted",
             Self::NotTls { .. } => "not_tls",
             Self::ClientCertificateRequired { .. } | Self::ClientCertificateRefused { .. } => "client_certificate",
-            Self::ProxyRefused { refusal: ProxyRefusal::PasswordRequired | ProxyRefusal::PasswordRefused, .. } => {
-                "proxy_password"
-            }
+            Self::ProxyRefused {
+                refusal: ProxyRefusal::PasswordRequired { .. } | ProxyRefusal::PasswordRefused,
+                ..
+            } => "proxy_password",
             Self::ProxyRefused { .. } => "proxy_refused",
             Self::InvalidUrl { .. } | Self::UnusableProxy { .. } => "configuration",
             Self::NoRoots { .. } | Self::System { .. } => "system",
@@ -172,9 +176,10 @@ impl ErrorInfo for HttpError {
             | Self::UnusableProxy { .. }
             | Self::ClientCertificateRequired { .. }
             | Self::ClientCertificateRefused { .. }
-            | Self::ProxyRefused { refusal: ProxyRefusal::PasswordRequired | ProxyRefusal::PasswordRefused, .. } => {
-                ErrorClass::Configuration
-            }
+            | Self::ProxyRefused {
+                refusal: ProxyRefusal::PasswordRequired { .. } | ProxyRefusal::PasswordRefused,
+                ..
+            } => ErrorClass::Configuration,
             Self::Untrusted { .. }
             | Self::NotTls { .. }
             | Self::ProxyRefused { .. }

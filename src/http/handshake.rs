@@ -43,8 +43,10 @@ fn refused(why: impl Into<String>) -> HandshakeError {
 
 /// The refusal of a proxy that wants a password, or another one.
 fn password(proxy: &Proxy) -> HandshakeError {
-    let sent = proxy.has_password();
-    HandshakeError::Refused(if sent { ProxyRefusal::PasswordRefused } else { ProxyRefusal::PasswordRequired })
+    HandshakeError::Refused(match proxy.has_password() {
+        true => ProxyRefusal::PasswordRefused,
+        false => ProxyRefusal::PasswordRequired { scheme: proxy.protocol.scheme() },
+    })
 }
 
 type Result<T> = std::result::Result<T, HandshakeError>;

@@ -68,6 +68,18 @@ impl Protocol {
         })
     }
 
+    /// The scheme of its URL.
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Socks4 => "socks4",
+            Self::Socks4a => "socks4a",
+            Self::Socks5 => "socks5",
+            Self::Socks5h => "socks5h",
+        }
+    }
+
     fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,

@@ -1,6 +1,7 @@
 //! Why a request got no response, read from the errors of reqwest, hyper and rustls.
 
 use std::error::Error;
+use std::io;
 
 use hyper_util::client::legacy;
 use rustls::AlertDescription;
@@ -102,8 +103,18 @@ impl Failure {
     }
 }
 
-/// Why a request got no response. `presented` says whether a client certificate was presented to the server.
-pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, presented: bool) -> SendError {
+/// What is known about the client certificate in a request that got no response.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Certificate {
+    /// One is presented to the server.
+    Presented,
+    /// The server asked for one during this request, and none is presented to it.
+    Asked,
+    None,
+}
+
+/// Why a request got no response.
+pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, certificate: Certificate) -> SendError {
     let error: &(dyn Error + 'static) = &*failure.error;
     if let (Some(refusal), Some(proxy)) = (proxy_refusal(error), proxy) {
         return SendError::ProxyRefused { proxy: proxy.name(), variable: proxy.variable, refusal };
@@ -115,10 +126,10 @@ pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, presented: bo
     let not_sent = |why: String| SendError::NotSent(route(why));
     match find::<ProxyError>(error) {
         Some(ProxyError::Unreachable(error)) => return failed_to_connect(&**error, route),
-        Some(ProxyError::Handshake(_)) => return not_sent(clean::clean(&root_cause(error))),
+        Some(ProxyError::Handshake(_)) => return not_sent(reason(error)),
         None => {}
     }
-    if let Some(refused) = refused_client_certificate(error, presented) {
+    if let Some(refused) = refused_client_certificate(error, certificate) {
         return refused;
     }
     if failure.connecting {
@@ -138,7 +149,7 @@ pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, presented: bo
     } else if failure.timed_out {
         SendError::TimedOut
     } else {
-        SendError::MaybeSent(clean::clean(&root_cause(error)))
+        SendError::MaybeSent(reason(error))
     }
 }
 
@@ -154,11 +165,19 @@ fn proxy_refusal(error: &(dyn Error + 'static)) -> Option<ProxyRefusal> {
 }
 
 /// What an alert of the server says about the client certificate (RFC 8446, section 6.2). With TLS 1.3 it comes when the
-/// client has already sent the request, which the server then has not read.
-fn refused_client_certificate(error: &(dyn Error + 'static), presented: bool) -> Option<SendError> {
-    let Some(rustls::Error::AlertReceived(alert)) = tls(error) else { return None };
+/// client has already sent the request, which the server then has not read. The alert is lost if the connection is reset
+/// before it is read, and with HTTP/2 if the connection ends before the request has begun.
+fn refused_client_certificate(error: &(dyn Error + 'static), certificate: Certificate) -> Option<SendError> {
+    let Some(alert) = alert(error) else {
+        return (certificate == Certificate::Asked && ended_early(error))
+            .then_some(SendError::ClientCertificateRequired);
+    };
     let reason = match alert {
         AlertDescription::CertificateRequired => return Some(SendError::ClientCertificateRequired),
+        // Servers without TLS 1.3 have no alert of its own for a missing certificate.
+        AlertDescription::HandshakeFailure if certificate == Certificate::Asked => {
+            return Some(SendError::ClientCertificateRequired);
+        }
         AlertDescription::BadCertificate => "it is not valid".to_owned(),
         AlertDescription::UnsupportedCertificate => "it is of an unsupported type".to_owned(),
         AlertDescription::CertificateRevoked => "it was revoked".to_owned(),
@@ -168,7 +187,39 @@ fn refused_client_certificate(error: &(dyn Error + 'static), presented: bool) ->
         AlertDescription::AccessDenied => "it has no access".to_owned(),
         _ => return None,
     };
-    Some(if presented { SendError::ClientCertificateRefused(reason) } else { SendError::ClientCertificateRequired })
+    Some(match certificate {
+        Certificate::Presented => SendError::ClientCertificateRefused(reason),
+        Certificate::Asked | Certificate::None => SendError::ClientCertificateRequired,
+    })
+}
+
+/// The alerts that say something about a client certificate.
+const CERTIFICATE_ALERTS: [AlertDescription; 9] = [
+    AlertDescription::CertificateRequired,
+    AlertDescription::HandshakeFailure,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::UnknownCA,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::AccessDenied,
+];
+
+/// The alert of the server.
+fn alert(error: &(dyn Error + 'static)) -> Option<AlertDescription> {
+    if let Some(rustls::Error::AlertReceived(alert)) = tls(error) {
+        return Some(*alert);
+    }
+    // HTTP/2 keeps only the text of a TLS error.
+    let text = find::<io::Error>(error)?.to_string();
+    CERTIFICATE_ALERTS.into_iter().find(|alert| rustls::Error::AlertReceived(*alert).to_string() == text)
+}
+
+/// Whether the connection ended before a part of a response came.
+fn ended_early(error: &(dyn Error + 'static)) -> bool {
+    let canceled = find::<hyper::Error>(error).is_some_and(|error| error.is_canceled() || error.is_closed());
+    canceled || broke(error)
 }
 
 fn certificate_problem(certificate: &rustls::CertificateError) -> CertificateProblem {
@@ -182,8 +233,39 @@ fn certificate_problem(certificate: &rustls::CertificateError) -> CertificatePro
     }
 }
 
+/// Why a connection failed, for people: the usual errors of hyper, h2 and rustls in plain words.
+pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
+    if let Some(error) = find::<h2::Error>(error) {
+        // The constants of RFC 9113, section 7, such as NO_ERROR.
+        let code = error.reason().map(|code| format!(" ({code:?})")).unwrap_or_default();
+        return match error {
+            error if error.is_go_away() => format!("the server closed the HTTP/2 connection{code}"),
+            error if error.is_reset() => format!("the server cancelled the HTTP/2 request{code}"),
+            error => clean::clean(&error.to_string()),
+        };
+    }
+    if let Some(alert) = alert(error) {
+        return format!("the server ended TLS with the alert {alert:?}");
+    }
+    find::<io::Error>(error).and_then(io_reason).unwrap_or_else(|| clean::clean(&root_cause(error)))
+}
+
+fn io_reason(error: &io::Error) -> Option<String> {
+    let reason = match error.kind() {
+        // The only text that rustls has for it.
+        io::ErrorKind::UnexpectedEof if error.to_string().contains("close_notify") => {
+            "the connection was closed without a TLS close_notify"
+        }
+        io::ErrorKind::UnexpectedEof => "the server closed the connection",
+        io::ErrorKind::ConnectionReset => "the server reset the connection",
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => "the connection broke",
+        _ => return None,
+    };
+    Some(reason.into())
+}
+
 /// The message of the innermost cause, such as "Connection refused".
-pub(crate) fn root_cause(error: &dyn Error) -> String {
+pub(super) fn root_cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -193,8 +275,8 @@ pub(crate) fn root_cause(error: &dyn Error) -> String {
 
 /// Why there is no connection.
 fn failed_to_connect(error: &(dyn Error + 'static), route: impl Fn(String) -> String) -> SendError {
-    let why = route(clean::clean(&root_cause(error)));
-    match find::<std::io::Error>(error) {
+    let why = route(reason(error));
+    match find::<io::Error>(error) {
         Some(_) if !broke(error) && tls(error).is_none() => SendError::NoConnection(why),
         _ => SendError::NotSent(why),
     }
@@ -202,8 +284,8 @@ fn failed_to_connect(error: &(dyn Error + 'static), route: impl Fn(String) -> St
 
 /// Whether a connection was made, and broke before it could be used.
 fn broke(error: &(dyn Error + 'static)) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
-    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof))
         || error.source().is_some_and(broke)
 }
@@ -227,6 +309,6 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         return Some(error);
     }
     // An `io::Error` may hold an error, which its `source` skips.
-    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     held.and_then(|held| find(held)).or_else(|| error.source().and_then(find))
 }

@@ -4,9 +4,11 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustls::client::ResolvesClientCert;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
 use super::error::{HttpError, Result};
 use super::send_error::root_cause;
@@ -23,20 +25,46 @@ pub enum Roots {
     Bundle,
 }
 
+/// Presents no client certificate, and records that a server asked for one.
+#[derive(Debug, Default, Clone)]
+pub(super) struct NoCertificate(Arc<AtomicBool>);
+
+impl NoCertificate {
+    pub(super) fn was_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
 /// TLS with these authorities. Servers choose between HTTP/2 and HTTP/1.1.
 pub(super) fn client_config(
     authorities: Arc<RootCertStore>,
     certificate: Option<Arc<CertifiedKey>>,
+    without: &NoCertificate,
 ) -> Result<ClientConfig> {
     // Explicit, because rustls's process-wide default panics if two crypto providers are linked.
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| system("setting up TLS", &error))?
         .with_root_certificates(authorities);
-    let mut config = match certificate {
-        Some(certificate) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate))),
-        None => builder.with_no_client_auth(),
-    };
+    let mut config = builder.with_client_cert_resolver(match certificate {
+        Some(certificate) => Arc::new(SingleCertAndKey::from(certificate)),
+        None => Arc::new(without.clone()),
+    });
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::token_error::TokenError;
 use crate::clean::clean;
+use crate::html;
 use crate::redact::Redactor;
 
 /// Where an error code stands, as JSON pointers (RFC 6901): RFC 6749 and the Messages API, then the formats of others.
@@ -62,11 +63,13 @@ const DESCRIPTIONS: [&str; 23] = [
 
 /// Reads a refusal: an error of RFC 6749 (section 5.2), one of the Messages API
 /// (`{"type":"error","error":{"type":"...","message":"..."}}`), or one in another server's own format. Credentials
-/// are redacted.
+/// are redacted. Of another body, only [`prose`] is quoted.
 pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], redactor: &Redactor) -> TokenError {
     // Redact before shortening, which could leave a part of a secret.
     let words = |text: &str| clean(&redactor.redact(text));
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = String::from_utf8_lossy(body);
+    let quoted = || prose(html::title(&text).unwrap_or(&text)).filter(|quoted| redactor.redact(quoted) == *quoted);
+    let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| quoted().map(Value::from).unwrap_or_default());
     let places = if status < 300 { &CODES[..IN_SUCCESS] } else { &CODES[..] };
     let found = places.iter().enumerate().find_map(|(at, place)| Some((at, code(body.pointer(place)?, status)?)));
     let (standard, error) = found.map(|(at, error)| (at < STANDARD, error)).unwrap_or_default();
@@ -78,6 +81,25 @@ pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], r
         _ => words(&error),
     };
     TokenError::Refused { status, error, standard, description: words(description), retry_after }
+}
+
+/// The text if it is one short line of plain words and numbers. A secret that a server repeats in an encoding which is not
+/// masked, such as base64 or percent-encoding, is none of these.
+fn prose(text: &str) -> Option<&str> {
+    let is_word = |word: &str| {
+        let rest = word.get(1..).unwrap_or_default();
+        let is_number = word.len() <= 3 && word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_letters = word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_in_one_case =
+            rest.bytes().all(|byte| byte.is_ascii_lowercase()) || word.bytes().all(|byte| byte.is_ascii_uppercase());
+        is_number || is_letters && is_in_one_case
+    };
+    let text = text.trim();
+    let mut words = text.split([' ', '/', '-']).map(|word| {
+        word.trim_start_matches(['(', '"', '\'']).trim_end_matches([')', '"', '\'', '.', ',', ':', ';', '!', '?'])
+    });
+    let is_short = (1..=200).contains(&text.len());
+    (is_short && words.all(|word| word.is_empty() || is_word(word))).then_some(text)
 }
 
 /// An error code: a text, or a number other than 0 and the HTTP status.
@@ -136,7 +158,8 @@ mod tests {
             (r#"{"type":"about:blank","title":"Bad Request","status":400}"#, "", false, "Bad Request"),
             (r#"{"error":"","code":0,"message":"no"}"#, "", false, "no"),
             (r#""no such session""#, "", false, "no such session"),
-            ("no such session", "", false, ""),
+            ("no such session", "", false, "no such session"),
+            ("<html><head><TITLE>\n403 Forbidden\n</title>no token r", "", false, "403 Forbidden"),
             ("{\"error\":\"invalid_grant\"", "", false, ""),
             ("<html>", "", false, ""),
             ("", "", false, ""),
@@ -145,6 +168,37 @@ mod tests {
             let (error, description) = (error.into(), description.into());
             let expected = TokenError::Refused { status: 400, error, standard, description, retry_after: None };
             assert_eq!(refusal(400, None, body.as_bytes(), &Redactor::default()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn only_plain_words_are_quoted_outside_json() {
+        for (body, quoted) in [
+            ("RBAC: access denied\n", "RBAC: access denied"),
+            (
+                "upstream connect error or disconnect/reset before headers.",
+                "upstream connect error or disconnect/reset before headers",
+            ),
+            ("503 Service Temporarily Unavailable", "503 Service Temporarily Unavailable"),
+            ("<!doctype html><title>Sign in (office)</title>", "Sign in (office)"),
+            ("two\nlines", ""),
+            ("no token r-1", ""),
+            ("no token cnQtMQ==", ""),
+            ("no token cnQtMa", ""),
+            ("no token dGhlU2VjcmV0", ""),
+            ("no token 72742d31", ""),
+            ("no token r%2D1", ""),
+            ("no token &#114;", ""),
+            ("no token hush", ""),
+            ("<title>token dGhlU2VjcmV0</title>", ""),
+            ("<html>no title", ""),
+        ] {
+            let TokenError::Refused { description, .. } =
+                refusal(400, None, body.as_bytes(), &Redactor::new(["r-1", "hush"].into_iter()))
+            else {
+                panic!("not a refusal")
+            };
+            assert_eq!(description, quoted, "{body}");
         }
     }
 

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::refusal::refusal;
@@ -34,6 +35,9 @@ pub const TOKEN_REQUEST_FIELDS: &[&str] =
 
 /// The longest response that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
+
+/// How long a complete response waits for the end of its body, which some servers never send.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 
 /// A token or revocation endpoint, and the client that uses it.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +134,7 @@ impl Endpoint<'_> {
             let (status, headers) = (response.status(), response.headers().clone());
             Ok((status, headers, body(response).await))
         };
-        tokio::time::timeout(limit, answered).await.unwrap_or(Err(TokenError::TimedOut(limit)))
+        timeout(limit, answered).await.unwrap_or(Err(TokenError::TimedOut(limit)))
     }
 
     /// The client's secret. Empty if it has none.
@@ -214,23 +218,34 @@ fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String
     }
 }
 
-/// The whole body, up to [`BODY_LIMIT`].
+/// The whole body, up to [`BODY_LIMIT`]. A complete JSON object is whole however its connection ends: it may contain the
+/// only copy of a token.
 async fn body(response: Response) -> Result<Vec<u8>, TokenError> {
     if let Some(coding) = http::unsupported_encoding(response.headers()) {
         return Err(TokenError::InvalidResponse(format!("the unsupported content encoding `{coding}`")));
     }
     let (mut incoming, mut body) = (http::Body::from(response), Vec::new());
     loop {
-        match incoming.chunk().await {
+        let chunk = match timeout(AFTERWARDS, incoming.chunk()).await {
+            Ok(chunk) => chunk,
+            Err(_) if is_object(&body) => return Ok(body),
+            Err(_) => incoming.chunk().await,
+        };
+        match chunk {
             Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
                 return Err(TokenError::InvalidResponse("more than 1 MiB".into()));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
+            Err(_) if is_object(&body) => return Ok(body),
             Err(BodyError::Gzip) => return Err(TokenError::InvalidResponse("invalid gzip".into())),
             Err(BodyError::Connection(_)) => return Err(TokenError::lost("the connection broke")),
         }
     }
+}
+
+fn is_object(body: &[u8]) -> bool {
+    serde_json::from_slice::<Map<String, Value>>(body).is_ok()
 }
 
 #[cfg(test)]

@@ -103,9 +103,14 @@ impl ErrorInfo for TlsError {
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(pem)).collect();
     let certificates = certificates.map_err(|error| TlsError::InvalidCertificate(error.to_string()))?;
     if certificates.is_empty() { Err(TlsError::NoCertificate) } else { Ok(certificates) }
+}
+
+/// The text without a byte order mark, which would hide the first line.
+fn without_mark(pem: &[u8]) -> &[u8] {
+    pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -114,7 +119,7 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {
         return Err(TlsError::EncryptedKey);
     }
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+    PrivateKeyDer::from_pem_slice(without_mark(pem)).map_err(|error| match error {
         rustls::pki_types::pem::Error::NoItemsFound => TlsError::NoKey,
         error => TlsError::InvalidKey(error.to_string()),
     })

@@ -29,8 +29,8 @@ pub enum SessionError {
     },
     /// The authorization server ended the session: it no longer accepts the refresh token.
     #[error(
-        "the session with {provider} was ended by the server at {}{}",
-        time::rfc3339(*at), lost_token(*cut_off, unusable.as_ref())
+        "the session with {provider} was ended by the server at {}{}{}",
+        time::rfc3339(*at), lost_token(*cut_off, unusable.as_ref()), detail(description)
     )]
     Ended {
         /// The provider's name.
@@ -42,6 +42,8 @@ pub enum SessionError {
         cut_off: Option<i64>,
         /// An earlier response without a usable token. Most likely the refresh token was used up for it.
         unusable: Option<UnusableResponse>,
+        /// The server's message. Empty if it gave none.
+        description: String,
     },
     /// The access token has expired or was rejected, and there is no refresh token.
     #[error("the access token {} and there is no refresh token", expired(*expired_at, *now))]

@@ -29,6 +29,9 @@ pub struct FailedRefresh {
     /// The server's message if it refused the client itself.
     #[serde(default)]
     pub client_refused: Option<String>,
+    /// The server's message if it ended the session.
+    #[serde(default)]
+    pub ended: Option<String>,
     /// When the server last refused before this failure, in Unix seconds. Another failure does not undo a refusal.
     #[serde(default)]
     pub refused_before: Option<i64>,
@@ -62,7 +65,7 @@ impl FailedRefresh {
 
     /// Whether the server refused the session, as opposed to the client, and not because of a temporary problem.
     pub fn is_refusal(&self) -> bool {
-        self.reached && !self.failure.temporary && self.client_refused.is_none()
+        self.reached && !self.failure.temporary && self.client_refused.is_none() && self.ended.is_none()
     }
 
     /// When the server last refused to refresh the session, in Unix seconds.

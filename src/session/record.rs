@@ -209,6 +209,7 @@ mod tests {
             reached: true,
             again: false,
             client_refused: Some("unknown".into()),
+            ended: Some("gone".into()),
             refused_before: Some(5),
             unusable,
         };

@@ -16,6 +16,7 @@ use super::pending_saves::PendingSaves;
 use super::sealed::{LockedSession, SealedSessions};
 use super::source::{CredentialState, SourceError, TokenSource};
 use super::stored::{Session, StoredSession};
+use crate::oauth::TokenFailure;
 use crate::provider::{self, ProviderConfig};
 use crate::store::{Listed, SessionKey, StoreError};
 
@@ -241,12 +242,13 @@ impl Refresher {
                 }
                 Err(error) => error,
             };
-            if !matches!(error.credential, CredentialState::Invalid) {
-                return self.failed(locked, current, freshness, begun_at, error).await;
-            }
+            let message = match error.credential {
+                CredentialState::Invalid(message) => message,
+                _ => return self.failed(locked, current, freshness, begun_at, error).await,
+            };
             // A process without this lock (a copy of the store, another machine) may have refreshed the session. Then
             // the store has a newer token.
-            current = self.newer_or_ended(locked, current).await?;
+            current = self.newer_or_ended(locked, current, error.failure, message).await?;
             self.check_usable(&current.session)?;
             if current.session.is_valid(current.session.now()) {
                 return Ok(current.session);
@@ -254,8 +256,15 @@ impl Refresher {
         }
     }
 
-    /// The session of another generation if the store has one by now. Otherwise ends the session.
-    async fn newer_or_ended(&self, locked: &mut LockedSession, stored: StoredSession) -> Result<StoredSession> {
+    /// The session of another generation if the store has one by now. Otherwise ends the session, for the reason in
+    /// `message`.
+    async fn newer_or_ended(
+        &self,
+        locked: &mut LockedSession,
+        mut stored: StoredSession,
+        failure: TokenFailure,
+        message: String,
+    ) -> Result<StoredSession> {
         let loaded = locked.load().await.and_then(|loaded| loaded.session);
         if let Ok(Some(newer)) = loaded
             && newer.session.generation != stored.session.generation
@@ -264,8 +273,19 @@ impl Refresher {
         }
         // If an earlier response was never saved or had no usable token, the server may have used up the token for it.
         let (at, cut_off) = (stored.session.now(), stored.session.refreshing_since);
-        if unusable(&stored.session).is_some() {
-            // This attempt would make the failure obsolete.
+        let unusable = unusable(&stored.session).cloned();
+        if unusable.is_some() || !message.is_empty() {
+            // This attempt made the earlier failure obsolete.
+            stored.session.failed = Some(FailedRefresh {
+                failure,
+                at,
+                reached: true,
+                again: false,
+                client_refused: None,
+                ended: Some(message),
+                refused_before: None,
+                unusable,
+            });
             let _ = locked.amend(&stored).await;
         }
         match locked.end(stored.session.generation, at, cut_off).await {
@@ -278,7 +298,8 @@ impl Refresher {
     fn ended(&self, session: &Session, at: i64) -> SessionError {
         let provider = self.provider.name.clone();
         let (cut_off, unusable) = (session.refreshing_since, unusable(session).cloned());
-        SessionError::Ended { provider, at, cut_off, unusable }
+        let description = session.failed.as_ref().and_then(|failed| failed.ended.clone()).unwrap_or_default();
+        SessionError::Ended { provider, at, cut_off, unusable, description }
     }
 
     /// Saves that a refresh failed. Returns the old session if it can still be used.
@@ -306,6 +327,7 @@ impl Refresher {
             reached,
             again: reached && again,
             client_refused,
+            ended: None,
             refused_before: before.as_ref().and_then(FailedRefresh::refused_at),
             unusable: unusable.or_else(|| before.and_then(|before| before.unusable)),
         };

@@ -166,7 +166,8 @@ fn an_error_event_fails_whenever_it_comes() {
         let output = nexus.run(&["chat", "x", "--retries", "0"]);
         assert_eq!((output.code, &*output.stdout), (Some(code), stdout), "{output}");
         let note = if stdout.is_empty() { "" } else { "note: the answer above is incomplete\n" };
-        let expected = format!("{note}error: [SERVER] answered {kind} in the middle of its answer: Overloaded\n");
+        let when = if stdout.is_empty() { "instead of an answer" } else { "in the middle of its answer" };
+        let expected = format!("{note}error: [SERVER] answered {kind} {when}: Overloaded\n");
         assert!(output.stderr.starts_with(&expected), "{output}");
     }
 }

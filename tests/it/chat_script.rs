@@ -494,3 +494,12 @@ fn whatever_stdin_is_words_are_asked() {
         stderr: "error: stdin has more than 32 MB, the limit of a request\n  see `nexus chat --help`\n",
     );
 }
+
+#[test]
+fn a_byte_order_mark_at_the_head_of_arguments_is_dropped() {
+    let (sandbox, nexus) = signed_in();
+    nexus.run(&["chat", "-s", "\u{feff}sys", "\u{feff}hi", "there\u{feff}"]).ok();
+    let request = sandbox.requests_to(Endpoint::Messages).pop().unwrap().json();
+    let text = request.to_string();
+    assert!(text.contains("\"sys\"") && text.contains("\"hi there\u{feff}\""), "{text}");
+}

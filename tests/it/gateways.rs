@@ -1,6 +1,6 @@
 //! Responses of gateways that differ from the Messages API: each works, or fails with a message that names the response.
 
-use nexus::sandbox::{Endpoint, Piece, Scripted, Settings};
+use nexus::sandbox::{Answer, Endpoint, Piece, Scripted, Settings};
 use serde_json::{Value, json};
 
 use crate::chat::{delta, stop};
@@ -145,6 +145,34 @@ fn each_unusual_response_works_or_is_reported() {
             format!("error: [SERVER] answered 200 api_error: No healthy upstream\n{LATER}"),
         ),
         ("an empty stream", Scripted::text(200, "text/event-stream", ""), 75, "", NOTHING.into()),
+        (
+            "a page that is called a stream",
+            Scripted::text(200, "text/event-stream", &page("Login")),
+            1,
+            "",
+            format!("error: [SERVER] answered with text/event-stream that has no events: Login\n{URLS}"),
+        ),
+        (
+            "words that are called a stream",
+            Scripted::text(200, "text/event-stream", "upstream down"),
+            1,
+            "",
+            format!("error: [SERVER] answered with text/event-stream that has no events: upstream down\n{URLS}"),
+        ),
+        (
+            "blank lines that are called a stream",
+            Scripted::text(200, "text/event-stream", "\n\n"),
+            75,
+            "",
+            NOTHING.into(),
+        ),
+        (
+            "a stream that is cut in the first name",
+            Scripted::text(200, "text/event-stream", "eve"),
+            75,
+            "",
+            NOTHING.into(),
+        ),
         ("empty JSON", Scripted::text(200, "application/json", ""), 75, "", NOTHING.into()),
         ("nothing, of no kind", Scripted::text(200, "", ""), 75, "", NOTHING.into()),
         (
@@ -217,6 +245,54 @@ fn an_invalid_token_challenge_is_a_401_with_any_status() {
         nexus.run(&["chat", "x"]);
     }
     assert_eq!(sandbox.refreshes(), 0, "neither is cured by another token");
+}
+
+#[test]
+fn what_a_challenge_describes_is_told_with_and_without_an_error_code() {
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "model = 'm'");
+    for challenge in [
+        "Bearer realm=\"x\", error_description=\"words here\"",
+        "Basic realm=\"y\", Bearer error=\"insufficient_scope\", error_description=\"words here\"",
+    ] {
+        let answer = Scripted::text(400, "text/html", "<title>Bad</title>").header("www-authenticate", challenge);
+        sandbox.script(Endpoint::Messages, [answer]);
+        let output = nexus.run(&["chat", "x"]);
+        assert!(output.stderr.starts_with("error: [SERVER] answered 400: words here\n"), "{output}");
+    }
+}
+
+#[test]
+fn a_403_about_the_audience_names_the_setting() {
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "model = 'm'");
+    let words = |words: &str| Scripted::json(403, &json!({ "message": words }));
+    let challenge = Scripted::text(403, "text/html", "")
+        .header("www-authenticate", "Bearer error=\"insufficient_scope\", error_description=\"wrong aud\"");
+    for (answer, named) in [
+        (words("Token aud claim does not match"), true),
+        (words("The audience is invalid"), true),
+        (Scripted::json(403, &json!({ "error": "invalid_audience" })), true),
+        (challenge, true),
+        (words("an audit of fraud claims"), false),
+        (words("not allowed"), false),
+    ] {
+        sandbox.script(Endpoint::Messages, [answer]);
+        let output = nexus.run(&["chat", "x"]);
+        let hint = "the token is for another audience: name the API's in `authorize_params` under [provider.work]";
+        assert_eq!((output.code, output.stderr.contains(hint)), (Some(1), named), "{output}");
+    }
+}
+
+#[test]
+fn a_list_of_models_may_begin_with_a_byte_order_mark_and_break_off_after_its_end() {
+    let (sandbox, nexus) = Nexus::signed_in_with(Settings::default(), "");
+    let list = Piece::text("\u{feff}{\"data\":[{\"id\":\"a\"}]}");
+    let answer = Answer { status: 200, headers: Vec::new(), body: vec![list, Piece::Break] };
+    sandbox.script(Endpoint::Models, [Scripted::Answer(answer)]);
+    assert_output!(nexus.run(&["models"]), 0, stdout: "a\n", stderr: "");
+    let refusal = Scripted::text(400, "application/json", "\u{feff}{\"message\":\"no\"}");
+    sandbox.script(Endpoint::Messages, [refusal]);
+    let output = nexus.run(&["chat", "-m", "a", "x"]);
+    assert!(output.stderr.starts_with("error: [SERVER] answered 400: no\n"), "{output}");
 }
 
 #[test]

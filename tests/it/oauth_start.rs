@@ -204,7 +204,8 @@ fn a_secret_file_may_have_been_saved_by_any_editor() {
     }
     std::fs::write(nexus.path("secret.txt"), b"\xff\xfes\0").unwrap();
     let output = nexus.run(&["oauth", "start"]);
-    assert!(output.stderr.contains("which cannot be read: it is UTF-16, not UTF-8\n"), "{output}");
+    let expected = "which cannot be read: it is UTF-16, not UTF-8\n  convert it: `iconv -f UTF-16 -t UTF-8`\n";
+    assert!(output.stderr.contains(expected), "{output}");
 }
 
 #[test]

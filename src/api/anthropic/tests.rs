@@ -191,10 +191,7 @@ fn a_message_in_one_piece_is_whole_or_a_failure() {
     let error = br#"{"type":"error","error":{"type":"api_error","message":"Broken"}}"#;
     let refused = Parser::new(Some("req_1".into())).whole(error, &exchange());
     let Err(ApiError::Refused(refusal)) = refused else { panic!("{refused:?}") };
-    assert_eq!(
-        refusal.to_string(),
-        "llm.example.com answered api_error in the middle of its answer: Broken (request req_1)"
-    );
+    assert_eq!(refusal.to_string(), "llm.example.com answered api_error instead of an answer: Broken (request req_1)");
 }
 
 #[test]

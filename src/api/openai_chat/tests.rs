@@ -262,7 +262,7 @@ fn a_completion_in_one_piece_is_whole_or_a_failure() {
     let Err(ApiError::Refused(refusal)) = refused else { panic!("{refused:?}") };
     assert_eq!(
         refusal.to_string(),
-        "llm.example.com answered overloaded_error in the middle of its answer: Broken (request req_1)"
+        "llm.example.com answered overloaded_error instead of an answer: Broken (request req_1)"
     );
 }
 

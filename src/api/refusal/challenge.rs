@@ -12,10 +12,13 @@ pub(super) struct Challenge {
     pub(super) description: String,
 }
 
-/// The first Bearer challenge with an error, else nothing.
+/// The first Bearer challenge with an error, else the first with a description, else nothing.
 pub(super) fn bearer(headers: &HeaderMap) -> Challenge {
     let values = headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(bearers).find(|challenge| challenge.error.is_some()).unwrap_or_default()
+    let mut all: Vec<_> = values.flat_map(bearers).collect();
+    let with_error = all.iter().position(|challenge| challenge.error.is_some());
+    let chosen = with_error.or_else(|| all.iter().position(|challenge| !challenge.description.is_empty()));
+    chosen.map(|at| all.swap_remove(at)).unwrap_or_default()
 }
 
 /// The Bearer challenges in one header.
@@ -110,7 +113,8 @@ mod tests {
             (r#"Bearer error_description="before", error=invalid_token"#, "before"),
             (r#"Bearer error="invalid_token", error_description="never closed"#, "never closed"),
             (r#"Basic error_description="other", Bearer error="invalid_token""#, ""),
-            (r#"Bearer error_description="without an error""#, ""),
+            (r#"Bearer error_description="without an error""#, "without an error"),
+            (r#"Bearer error_description="one", Bearer error="invalid_token""#, ""),
         ] {
             assert_eq!(read(challenge).1, description, "{challenge}");
         }

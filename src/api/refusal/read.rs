@@ -1,8 +1,8 @@
 //! Parses a refusal of the API or of a gateway, proxy or load balancer in front of it. The body may be JSON of
 //! Anthropic, OpenAI, RFC 6750 or FastAPI, plain text, HTML, or empty.
 
-use reqwest::Response;
 use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -11,6 +11,7 @@ use super::{Refusal, challenge, fields};
 use crate::api::excerpt::{self, beginning};
 use crate::api::exchange::Exchange;
 use crate::api::surrogates;
+use crate::html;
 use crate::http::{Body, retry_after, unsupported_encoding};
 
 /// How much of a refusal's body is read, in bytes.
@@ -35,8 +36,8 @@ pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Ref
     // RFC 6750, section 3: the challenge describes an error with the token.
     let challenge = challenge::bearer(&headers);
     refusal.invalid_token = status.is_client_error() && challenge.error.as_deref() == Some("invalid_token");
-    refusal.wrong_audience = refusal.is_unauthorized()
-        && [&challenge.description, &body].iter().any(|text| text.to_ascii_lowercase().contains("audience"));
+    refusal.wrong_audience = (refusal.is_unauthorized() || status == StatusCode::FORBIDDEN)
+        && [&challenge.description, &body].into_iter().any(|text| names_audience(text));
     let is_json = serde_json::from_str::<IgnoredAny>(&body).is_ok();
     if status.is_redirection() {
         refusal.message = location;
@@ -48,6 +49,12 @@ pub(in crate::api) async fn read(response: Response, exchange: &Exchange) -> Ref
         refusal.message = exchange.words(header(&headers, "www-authenticate"));
     }
     refusal
+}
+
+/// Whether a text is about the audience of a token, or its claim `aud` (RFC 7519, section 4.1.3).
+fn names_audience(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    lower.contains("audience") || lower.split(|c: char| !c.is_alphanumeric()).any(|word| word == "aud")
 }
 
 /// The text of the body, up to [`MAX_BODY`]. A broken or hanging body gives what was received.
@@ -81,7 +88,7 @@ pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
             refusal.request_id = body.get("request_id").and_then(Value::as_str).map(|id| exchange.words(id));
         }
         Err(_) if body.trim_start().starts_with(['{', '[']) => refusal.message = "invalid JSON".into(),
-        Err(_) => refusal.message = html(beginning(body), exchange).unwrap_or_else(|| exchange.words(body)),
+        Err(_) => refusal.message = page_title(beginning(body), exchange).unwrap_or_else(|| exchange.words(body)),
     }
     refusal
 }
@@ -178,20 +185,10 @@ fn kind_of(error: &Value) -> Option<&str> {
     ["type", "code"].iter().find_map(|name| error.get(*name)?.as_str().filter(|kind| !matches!(*kind, "" | "None")))
 }
 
-/// The title of an HTML page. `None` if the text is not HTML.
-fn html(body: &str, exchange: &Exchange) -> Option<String> {
-    // ASCII only, so positions are the same in both.
-    let lower = body.to_ascii_lowercase();
-    if !["<!doctype html", "<html", "<head", "<title"].iter().any(|mark| lower.trim_start().starts_with(mark)) {
-        return None;
-    }
-    let title = || {
-        let tag = lower.find("<title")?;
-        let start = tag + lower[tag..].find('>')? + 1;
-        let end = start + lower[start..].find("</title")?;
-        Some(exchange.words(&body[start..end])).filter(|title| !title.is_empty())
-    };
-    Some(title().unwrap_or_else(|| "an HTML page".into()))
+/// The title of an HTML page for a message. `None` if the text is not HTML.
+fn page_title(body: &str, exchange: &Exchange) -> Option<String> {
+    let title = exchange.words(html::title(body)?);
+    Some(if title.is_empty() { "an HTML page".into() } else { title })
 }
 
 /// The message for a redirect, with only the host of its target.

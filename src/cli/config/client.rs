@@ -8,7 +8,7 @@ use super::checks::{self, warn_if_readable};
 use super::keys::Section;
 use super::{Variables, invalid};
 use crate::cli::error::{CliError, Result};
-use crate::cli::text::read_trusted;
+use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{ClientAuth, ClientSecret, OAuthClient, ProviderConfig};
@@ -95,10 +95,10 @@ impl Section {
             }
             let why = format!("points to {}, which cannot be read: {error}", path.display());
             let hint = match error.kind() {
-                io::ErrorKind::NotFound => "create the file with only the secret in it",
-                _ => "make the file readable",
+                io::ErrorKind::NotFound => "create the file with only the secret in it".into(),
+                _ => NotUtf8::of(&error).map_or_else(|| "make the file readable".into(), NotUtf8::hint),
             };
-            self.source.invalid("client_secret_file", &why, hint)
+            self.source.invalid("client_secret_file", &why, &hint)
         })?;
         warn_if_readable(&path, warnings);
         let secret = invisible::trim(&text);

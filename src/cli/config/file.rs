@@ -12,7 +12,7 @@ use super::kind::{Fault, Kind};
 use super::source::Source;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
-use crate::cli::text::read_trusted;
+use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::ProviderConfig;
 use nexus::internal::clean::clean;
 use nexus::internal::invisible;
@@ -37,7 +37,11 @@ pub(super) fn read(path: &Path) -> Result<File> {
                 return Err(untrusted);
             }
             let message = format!("{} cannot be read: {error}", path.display());
-            return Err(invalid(message, "make it a readable file of UTF-8 text, or remove it"));
+            let hint = NotUtf8::of(&error).map(NotUtf8::hint);
+            return Err(invalid(
+                message,
+                hint.as_deref().unwrap_or("make it a readable file of UTF-8 text, or remove it"),
+            ));
         }
     };
     let table = DeTable::parse(&text).map_err(|error| malformed(&error, &text, path))?;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::invalid;
 use crate::cli::error::{CliError, Result};
+use crate::cli::text::other_encoding;
 use nexus::internal::clean::clean;
 use nexus::internal::{invisible, trusted_file};
 
@@ -50,7 +51,7 @@ impl Source {
     /// The content of the file that this key points to, if it is trusted.
     pub(super) fn read(&self, key: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         let path = self.beside(path);
-        trusted_file::read(&path).map_err(|error| {
+        let bytes = trusted_file::read(&path).map_err(|error| {
             if let Some(untrusted) = CliError::untrusted(&path, &error) {
                 return untrusted;
             }
@@ -59,7 +60,14 @@ impl Source {
                 _ => "make it a readable file",
             };
             self.invalid(key, &format!("points to {}, which cannot be read: {error}", path.display()), hint)
-        })
+        })?;
+        match other_encoding(&bytes) {
+            Some(why) => {
+                let problem = format!("points to {}, which cannot be read: {why}", path.display());
+                Err(self.invalid(key, &problem, &why.hint()))
+            }
+            None => Ok(bytes),
+        }
     }
 
     /// An error of this key, or of the entry `KEY.NAME` of its table. `why` is the end of the message.

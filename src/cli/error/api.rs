@@ -3,7 +3,7 @@
 use nexus::Dialect;
 use nexus::error::{ApiError, Refusal, RefusalReason};
 
-use super::provider::{run_start, run_start_current};
+use super::provider::{current_provider, run_start, run_start_current};
 use super::sign_in::http_hint;
 use super::{FIX_AND_REPEAT, wait_time};
 
@@ -70,6 +70,7 @@ fn refused(refusal: &Refusal) -> String {
         RefusalReason::Redirected => {
             "check `api_url`: nexus follows no redirects, so that a token goes to the configured address only".into()
         }
+        RefusalReason::Forbidden if refusal.wrong_audience => audience(&current_provider()),
         RefusalReason::Forbidden => {
             "the account lacks this permission: try another --model, or ask its administrator".into()
         }

@@ -20,8 +20,13 @@ pub(crate) fn run_start(provider: &str) -> String {
 
 /// [`run_start`] for the provider of this command.
 pub(super) fn run_start_current() -> String {
-    let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    run_start(providers.as_ref().map_or(BUILT_IN, |(current, _)| current))
+    run_start(&current_provider())
+}
+
+/// The name of the provider of this command.
+pub(super) fn current_provider() -> String {
+    let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    providers.as_ref().map_or(BUILT_IN, |(current, _)| current).to_owned()
 }
 
 /// The option that selects this provider: ` --provider NAME`, or nothing for the default one.

@@ -182,7 +182,13 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
 fn proxy_hint(variable: Option<&str>, refusal: &ProxyRefusal) -> String {
     let setting = variable.unwrap_or("the proxy settings");
     match refusal {
-        ProxyRefusal::PasswordRequired => format!("add them to {setting}: `http://USER:PASSWORD@HOST:PORT`"),
+        // SOCKS 4 has no password.
+        ProxyRefusal::PasswordRequired { scheme: scheme @ ("socks4" | "socks4a") } => {
+            format!("add the user name to {setting}: `{scheme}://USER@HOST:PORT`")
+        }
+        ProxyRefusal::PasswordRequired { scheme } => {
+            format!("add them to {setting}: `{scheme}://USER:PASSWORD@HOST:PORT`")
+        }
         ProxyRefusal::PasswordRefused => {
             format!("correct them in {setting}; special characters are percent-encoded, such as %40 for @")
         }

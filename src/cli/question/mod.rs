@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::paths::Paths;
+use crate::cli::text::typed;
 use nexus::internal::{invisible, time};
 use nexus::{Part, RetryPolicy};
 
@@ -116,7 +117,7 @@ impl PromptFrame {
             None => None,
         };
         let system = match (&args.system, &args.system_file) {
-            (Some(text), _) => Some(text.clone()),
+            (Some(text), _) => Some(typed(text).to_owned()),
             (None, Some(path)) => Some(attachment::system_prompt(path, context)?),
             (None, None) => None,
         };

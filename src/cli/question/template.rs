@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
-use crate::cli::text::read_trusted;
+use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::internal::{clean, invisible};
 
 /// The placeholder for the prompt and piped input.
@@ -75,8 +75,9 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
             if let Some(untrusted) = CliError::untrusted(&path, &error) {
                 return Err(untrusted);
             }
-            let hint = "make it a readable file of UTF-8 text";
-            return Err(config_error(format!("{} cannot be read: {error}", path.display()), hint));
+            let hint =
+                NotUtf8::of(&error).map_or_else(|| "make it a readable file of UTF-8 text".into(), NotUtf8::hint);
+            return Err(config_error(format!("{} cannot be read: {error}", path.display()), &hint));
         }
     };
     let file: File = toml::from_str(&text).map_err(|error| {

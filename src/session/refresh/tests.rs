@@ -141,7 +141,7 @@ async fn a_session_that_another_process_renewed_after_the_lock_was_lost_is_used(
             runtime.block_on(renewed_by_another(&refresher, &key, "other"));
         });
         other.join().unwrap();
-        Err(refusal(CredentialState::Invalid))
+        Err(refusal(CredentialState::Invalid(String::new())))
     });
     let fresh = setup.fresh().await.unwrap();
     assert_eq!((fresh.generation, fresh.access_token.expose()), (2, "access other"));
@@ -154,9 +154,9 @@ async fn a_refusal_without_the_lock_is_checked_once_more_under_it() {
     let store = setup.store.clone();
     setup.answers(move || {
         store.lose_locks();
-        Err(refusal(CredentialState::Invalid))
+        Err(refusal(CredentialState::Invalid(String::new())))
     });
-    setup.answers(|| Err(refusal(CredentialState::Invalid)));
+    setup.answers(|| Err(refusal(CredentialState::Invalid(String::new()))));
     let ended = setup.fresh().await;
     assert!(matches!(&ended, Err(SessionError::Ended { .. })), "{ended:?}");
     let stored = setup.refresher.sessions.load(&setup.key).await.unwrap().unwrap();

@@ -44,8 +44,8 @@ pub(crate) enum CredentialState {
     Unusable,
     /// The server refused the request but may accept the credential later.
     Valid,
-    /// The server no longer accepts it: the session has ended.
-    Invalid,
+    /// The server no longer accepts it: the session has ended. With the server's message, which may be empty.
+    Invalid(String),
 }
 
 impl From<TokenError> for SourceError {
@@ -53,11 +53,11 @@ impl From<TokenError> for SourceError {
         let failure = error.failure();
         let is_final = error.is_final();
         let (credential, client_refused) = match error {
-            _ if is_final => (CredentialState::Invalid, None),
             TokenError::NotSent(error) => (CredentialState::NotSent(Arc::new(error)), None),
             TokenError::Unreachable(_) => (CredentialState::NotReceived, None),
             TokenError::ResponseLost { status: None, .. } | TokenError::TimedOut(_) => (CredentialState::Unknown, None),
             TokenError::ResponseLost { .. } | TokenError::InvalidResponse(_) => (CredentialState::Unusable, None),
+            TokenError::Refused { description, .. } if is_final => (CredentialState::Invalid(description), None),
             TokenError::Refused { error, description, .. } => {
                 (CredentialState::Valid, is_client_error(&error).then_some(description))
             }

@@ -1,6 +1,6 @@
 //! Responses of the token endpoint to an authorization code. An invalid one keeps the earlier session.
 
-use nexus::sandbox::{Endpoint, Scripted, Settings};
+use nexus::sandbox::{Answer, Endpoint, Piece, Scripted, Settings};
 use serde_json::{Value, json};
 
 use super::Left::{Kept, Replaced};
@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "exchanged: [SERVER] answered 404: not_found_error: gone\n",
         1,
     ),
-    row("403 without a reason", || html(403), "could not be exchanged: [SERVER] answered 403\n", 1),
+    row("403 without a reason", || html(403), "could not be exchanged: [SERVER] answered 403: Oops\n", 1),
     row(
         "terminal escapes",
         || refused(400, "\u{1b}]0;evil\u{7}", "\u{1b}[2J\u{202e}drow\u{9b}1m\r\nerror: all is lost"),
@@ -103,7 +103,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
         4,
     ),
     row("invalid_client", || refused(401, "invalid_client", ""), "rejected the client id", 2),
-    row("429", || html(429), "could not be exchanged: [SERVER] answered 429\n", 75),
+    row("429", || html(429), "could not be exchanged: [SERVER] answered 429: Oops\n", 75),
     row("503", || html(503), "[SERVER] sent no usable response (status 503)\n", 75),
     row(
         "a closed connection",
@@ -116,6 +116,15 @@ pub(super) const ROWS: &[Row<Does>] = &[
         || Scripted::Lose,
         "could not be exchanged: [SERVER] sent no usable response (connection closed",
         75,
+    ),
+    taken(
+        "a response that breaks off after its object",
+        || {
+            let body = json!({ "access_token": "a", "email": "ada" }).to_string();
+            let body = vec![Piece::text(&body), Piece::Break];
+            Scripted::Answer(Answer { status: 200, headers: Vec::new(), body })
+        },
+        "Signed in as ada",
     ),
     taken(
         "terminal escapes in the account",

@@ -4,7 +4,7 @@ use std::fs;
 
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
 
-use super::tls::{Authority, Front};
+use super::tls::{Authority, Front, without_close_notify};
 use super::{ANSWER, SIGNED_IN, assert_all_works, signed_in, trust};
 use crate::nexus::{Nexus, sandbox};
 
@@ -94,6 +94,69 @@ fn a_server_that_wants_another_client_certificate_is_a_configuration_error() {
         assert!(output.stderr.contains(&format!("\n  {hint}")) && output.code == Some(2), "{output}");
         assert_eq!(sandbox.requests_to(Endpoint::Token).len(), 0);
     }
+}
+
+#[test]
+fn a_missing_client_certificate_is_told_however_the_connection_ends() {
+    let sandbox = sandbox(Settings::default());
+    let (authority, clients) = (Authority::new(), Authority::called("clients"));
+    for (protocols, abrupt) in
+        [(vec![], false), (vec![], true), (vec![b"h2".to_vec()], false), (vec![b"h2".to_vec()], true)]
+    {
+        let mut tls = authority.server_for(&["127.0.0.1"], Some((&clients, true)));
+        tls.alpn_protocols.clone_from(&protocols);
+        let front = if abrupt { Front::abrupt(&sandbox, tls) } else { Front::with(&sandbox, tls) };
+        let expected =
+            "error: [SERVER] wants a client certificate\n  set `tls_cert_file` and `tls_key_file` of the provider";
+        let mut nexus = home_at(&sandbox, &front, "");
+        trust(&mut nexus, &authority);
+        let output = signed_in(&nexus);
+        assert!(output.code == Some(2) && output.stderr.starts_with(expected), "{protocols:?} {abrupt}: {output}");
+
+        let (plain, far) = (sandbox.origin(), front.origin("127.0.0.1"));
+        let mut nexus = home(&sandbox, [&plain, &plain, &far], "model = 'm'\n");
+        nexus.name(&far.replace("https://", ""), "[SERVER]");
+        trust(&mut nexus, &authority);
+        nexus.sign_in();
+        let output = nexus.run(&["chat", "x"]);
+        assert!(output.code == Some(2) && output.stderr.starts_with(expected), "{protocols:?} {abrupt}: {output}");
+    }
+}
+
+#[test]
+fn a_token_counts_without_the_end_of_tls_and_nothing_is_reported_plainly() {
+    let sandbox = sandbox(Settings::default());
+    let authority = Authority::new();
+    let whole = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n\
+                 {\"access_token\":\"a\",\"email\":\"ada\",\"expires_in\":3600}";
+    for (answer, code, expected) in [
+        (whole, 0, "Signed in as ada, token expires in 60 minutes\n"),
+        (
+            "",
+            75,
+            "error: the authorization code could not be exchanged: [SERVER] sent no usable response (the connection was \
+             closed without a TLS close_notify)\n",
+        ),
+    ] {
+        let origin = without_close_notify(&authority, answer);
+        let mut nexus = home(&sandbox, [&origin; 3], "model = 'm'\n");
+        trust(&mut nexus, &authority);
+        let output = signed_in(&nexus);
+        assert!(output.code == Some(code) && output.stderr.starts_with(expected), "{output}");
+    }
+}
+
+#[test]
+fn certificates_and_keys_may_begin_with_a_byte_order_mark() {
+    let sandbox = sandbox(Settings::default());
+    let (authority, clients) = (Authority::new(), Authority::called("clients"));
+    let front = Front::with(&sandbox, authority.server_for(&["127.0.0.1"], Some((&clients, true))));
+    let nexus = home_at(&sandbox, &front, &format!("ca_file = 'ca.pem'\n{CERTIFICATE}"));
+    let marked = |text: &str| format!("\u{feff}{text}");
+    nexus.write("ca.pem", &marked(authority.pem()), 0o644);
+    let (certificate, key) = clients.certificate(&["client"]);
+    write_client(&nexus, &(marked(&certificate), marked(&key)));
+    assert_output!(signed_in(&nexus), 0, stdout: "", stderr: SIGNED_IN);
 }
 
 #[test]

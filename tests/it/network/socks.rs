@@ -191,17 +191,18 @@ fn a_proxy_that_wants_another_login_is_a_configuration_error() {
     let sandbox = sandbox(Settings::default());
     let authority = Authority::new();
     let proxy = Socks::to(1, Rules { login: Some(("ada", "hush")), code: 0 });
-    for (scheme, login, refusal) in [
-        ("socks5h", "", "wants a user name and a password"),
-        ("socks5h", "ada:hushhush@", "refused the user name or the password"),
-        ("socks4a", "", "wants a user name and a password"),
-        ("socks4a", "eve@", "refused the user name or the password"),
+    for (scheme, login, refusal, hint) in [
+        ("socks5h", "", "wants a user name and a password", "`socks5h://USER:PASSWORD@HOST:PORT`"),
+        ("socks5h", "ada:hushhush@", "refused the user name or the password", "correct them in "),
+        ("socks5", "", "wants a user name and a password", "`socks5://USER:PASSWORD@HOST:PORT`"),
+        ("socks4a", "", "wants a user name and a password", "`socks4a://USER@HOST:PORT`"),
+        ("socks4a", "eve@", "refused the user name or the password", "correct them in "),
     ] {
         let url = format!("{scheme}://{login}127.0.0.1:{}", proxy.port);
         let output = signed_in(&behind(&sandbox, &authority, &format!("https://{FAR}"), &url));
         let message = format!("error: cannot reach [SERVER]: the proxy 127.0.0.1:{} {refusal}\n", proxy.port);
         assert!(output.code == Some(2) && output.stderr.starts_with(&message), "{output}");
-        assert!(!output.stderr.contains("hush"), "{output}");
+        assert!(output.stderr.contains(hint) && !output.stderr.contains("hush"), "{output}");
     }
 }
 

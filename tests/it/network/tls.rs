@@ -1,5 +1,6 @@
 //! A TLS server in front of a sandbox, with a certificate authority of its own.
 
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, thread};
@@ -76,6 +77,39 @@ impl Authority {
     }
 }
 
+/// A server that answers every request with these bytes, and closes the connection without the end of TLS
+/// (`close_notify`). Returns its origin.
+pub(crate) fn without_close_notify(authority: &Authority, answer: &'static str) -> String {
+    let config = Arc::new(authority.server(&["127.0.0.1"]));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            // Fails when the client goes away.
+            let _ = answer_and_drop(rustls::StreamOwned::new(connection, client.unwrap()), answer);
+        }
+    });
+    origin
+}
+
+fn answer_and_drop(
+    mut client: rustls::StreamOwned<rustls::ServerConnection, std::net::TcpStream>,
+    answer: &str,
+) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).map_err(io::Error::other)?.to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    client.read_exact(&mut vec![0; length.unwrap_or(0)])?;
+    client.write_all(answer.as_bytes())?;
+    client.flush()
+}
+
 /// Terminates TLS in front of a sandbox, until the test process ends.
 pub(crate) struct Front {
     port: u16,
@@ -91,6 +125,15 @@ impl Front {
     }
 
     pub(crate) fn with(sandbox: &Sandbox, tls: rustls::ServerConfig) -> Self {
+        Self::start(sandbox, tls, false)
+    }
+
+    /// A server that closes the connection at once where the handshake fails, which may lose its alert.
+    pub(crate) fn abrupt(sandbox: &Sandbox, tls: rustls::ServerConfig) -> Self {
+        Self::start(sandbox, tls, true)
+    }
+
+    fn start(sandbox: &Sandbox, tls: rustls::ServerConfig, abrupt: bool) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let (presented, accepted): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
         let (count, all) = (presented.clone(), accepted.clone());
@@ -105,7 +148,7 @@ impl Front {
                 while let Ok((client, _)) = listener.accept().await {
                     all.fetch_add(1, Ordering::SeqCst);
                     // Fails when a client goes away or does not trust the certificate.
-                    tokio::spawn(pass_on(client, acceptor.clone(), behind.clone(), count.clone()));
+                    tokio::spawn(pass_on(client, acceptor.clone(), behind.clone(), count.clone(), abrupt));
                 }
             });
         });
@@ -135,9 +178,11 @@ async fn pass_on(
     acceptor: TlsAcceptor,
     behind: String,
     presented: Arc<AtomicUsize>,
+    abrupt: bool,
 ) -> io::Result<()> {
     let mut client = match acceptor.accept(client).into_fallible().await {
         Ok(client) => client,
+        Err((error, _)) if abrupt => return Err(error),
         Err((error, mut refused)) => {
             // The client may have sent its request already. Closing before it is read would lose the alert.
             refused.shutdown().await?;

@@ -6,6 +6,7 @@ use super::Args;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::question::{PromptFrame, PromptInput, attachment};
+use crate::cli::text::typed;
 
 /// Whether nothing is asked and a terminal can hold a conversation.
 pub(super) fn is_absent(args: &Args, context: &Context) -> bool {
@@ -53,7 +54,7 @@ fn text(args: &Args, context: &Context) -> Result<String> {
         _ if attached > 0 && args.no_stdin => return usage("`-a -` attaches stdin, which --no-stdin forbids"),
         _ if attached > 1 => return usage("stdin can be attached only once"),
         _ if dash && attached > 0 => return usage("stdin is attached, so pass the question as an argument"),
-        words if attached > 0 => words.join(" "),
+        words if attached > 0 => typed(&words.join(" ")).to_owned(),
         // With an attachment and a terminal, the question is typed; a template may have one already.
         [] if !args.no_stdin && !args.attach.is_empty() && args.question.template.is_none() => context.stdin()?,
         [] if args.no_stdin || context.stdin_is_terminal() => String::new(),
@@ -62,10 +63,11 @@ fn text(args: &Args, context: &Context) -> Result<String> {
         _ if dash => return usage("`-` reads the question from stdin and must be the only argument"),
         words => {
             let words = words.join(" ");
+            let words = typed(&words);
             let piped = if args.no_stdin { None } else { context.piped()? };
             match piped {
                 Some(piped) if !piped.trim().is_empty() => format!("{words}\n\n{piped}"),
-                _ => words,
+                _ => words.to_owned(),
             }
         }
     })

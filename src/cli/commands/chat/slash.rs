@@ -1,5 +1,7 @@
 //! Slash commands of a conversation.
 
+use crate::cli::text::typed;
+
 /// A line of a conversation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
@@ -35,7 +37,7 @@ slash, type two of them: //model";
 
 /// Reads a line.
 pub(super) fn read(line: &str) -> Line<'_> {
-    let line = line.trim();
+    let line = typed(line.trim()).trim_start();
     if line.is_empty() {
         return Line::Empty;
     }
