@@ -122,6 +122,50 @@ fn a_question_may_have_several_lines() {
 }
 
 #[test]
+fn what_is_typed_or_pasted_acts_on_no_terminal() {
+    let (sandbox, nexus) = signed_in();
+    let last = |sandbox| sent_messages(sandbox).pop().unwrap().1;
+    let mut terminal = open(&nexus, &[]);
+    // OSC 52 by C1 controls, a bell, and an override of the writing direction.
+    terminal.press("\u{1b}[200~A\u{9d}52;c;ZXZpbA==\u{9c}B\u{9b}31m\u{7}\u{1}\t\u{202e}C\r\nD\u{1b}[201~");
+    terminal.until(|screen| screen.trim_end().ends_with("\nD"));
+    line(&mut terminal, "\u{202e}E", "You said: A");
+    assert_eq!(last(&sandbox), "A\u{fffd}52;c;ZXZpbA==\u{fffd}B\u{fffd}31m␇␁\t<U+202E>C\nD<U+202E>E");
+    // Quoted, in the search of earlier lines, and after an answer from the kill ring.
+    line(&mut terminal, "q\u{16}\u{7}\u{16}\u{202e}", "You said: q␇<U+202E> (");
+    terminal.press("\u{12}\u{202e}");
+    terminal.until(|screen| screen.trim_end().ends_with("> <U+202E>"));
+    terminal.press("\u{15}\u{19}!");
+    terminal.until(|screen| screen.trim_end().ends_with("> <U+202E>!"));
+    terminal.press("\u{15}\u{4}");
+    let left = terminal.finish();
+    assert_eq!(left.code, 0);
+    for raw in ["\u{9b}", "\u{9c}", "\u{9d}", "\u{7}", "\u{202e}"] {
+        assert!(!left.bytes.contains(raw), "{raw:?} in {:?}", left.bytes);
+    }
+}
+
+#[test]
+fn a_byte_that_is_not_utf8_does_not_end_a_conversation() {
+    let (sandbox, nexus) = signed_in();
+    let mut terminal = open(&nexus, &[]);
+    for (typed, shown, sent) in [
+        (&b"one\xff"[..], "> one", "one\u{fffd}, more"),
+        // Its lines must not be sent as if they were typed.
+        (b"a \x1b[200~caf\xe9\nsend\nthis\n\x1b[201~", "> a caf", "a caf\u{fffd}, more"),
+    ] {
+        terminal.press_bytes(typed);
+        // The screen of the tests does not show U+FFFD.
+        terminal.until(|screen| screen.contains("note: the input is not UTF-8") && screen.trim_end().ends_with(shown));
+        line(&mut terminal, ", more", "You said: ");
+        assert_eq!(sent_messages(&sandbox).pop().unwrap().1, sent);
+    }
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 2);
+    terminal.press("\u{4}");
+    assert_eq!(terminal.finish().code, 0);
+}
+
+#[test]
 fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     let (sandbox, nexus) = signed_in();
     let mut terminal = open(&nexus, &[]);

@@ -18,6 +18,7 @@ pub(crate) mod thinking;
 pub(crate) use panic_hook::install_panic_hook;
 pub(crate) use progress::Progress;
 pub(crate) use signals::Signals;
+pub(crate) use stdin::discard_input;
 
 /// Writes a line to stderr and ignores errors.
 pub(crate) fn write_stderr(line: &str) {

@@ -75,3 +75,23 @@ fn is_silent() -> bool {
 fn is_silent() -> bool {
     false
 }
+
+/// Drops what is typed or pasted, until the terminal is silent for a moment. Nothing of it is echoed.
+#[cfg(unix)]
+pub(crate) fn discard_input() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::termios::{LocalModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
+    const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    let stdin = io::stdin();
+    let Ok(found) = tcgetattr(&stdin) else { return };
+    let mut quiet = found.clone();
+    quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON;
+    let _ = tcsetattr(&stdin, OptionalActions::Now, &quiet);
+    while tcflush(&stdin, QueueSelector::IFlush).is_ok()
+        && matches!(poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&MOMENT)), Ok(1..))
+    {}
+    let _ = tcsetattr(&stdin, OptionalActions::Now, &found);
+}
+
+#[cfg(not(unix))]
+pub(crate) fn discard_input() {}

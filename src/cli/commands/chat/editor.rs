@@ -1,18 +1,27 @@
 //! The line editor of a conversation.
 //!
-//! It reads on its own thread, so that a signal can end the program during input. It offers entries that were typed at
-//! its prompt, with controls made visible: the terminal would obey those in a pasted text.
+//! It reads on its own thread, so that a signal can end the program during input. What is typed, pasted or offered from
+//! earlier entries is in the line with its controls made visible, because the terminal would obey them (`input.rs`). The
+//! line that is shown is the question that is sent.
 
+use std::io::ErrorKind;
 use std::sync::mpsc;
 use std::thread;
 
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Cmd, Config, Editor, KeyCode, KeyEvent, Modifiers};
+use rustyline::{Config, Editor, Event, EventHandler};
 use tokio::sync::mpsc as answers;
 
 use crate::cli::error::{CliError, Result};
+use crate::cli::terminal::{discard_input, write_stderr};
 use nexus::internal::clean;
+
+mod input;
+
+use input::{Input, Keys};
+
+type Rustyline = Editor<Input, MemHistory>;
 
 /// How many earlier lines the editor offers.
 const REMEMBERED: usize = 200;
@@ -72,23 +81,26 @@ impl LineEditor {
     }
 }
 
-fn editor(earlier: Vec<String>) -> rustyline::Result<Editor<(), MemHistory>> {
+fn editor(earlier: Vec<String>) -> rustyline::Result<Rustyline> {
     let config = Config::builder().max_history_size(REMEMBERED)?.history_ignore_dups(true)?.build();
     let mut editor = Editor::with_history(config.clone(), MemHistory::with_config(&config))?;
     for line in earlier {
         editor.add_history_entry(clean::visible(&line))?;
     }
-    editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+    let input = Input::default();
+    editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(Keys(input.clone()))));
+    editor.set_helper(Some(input));
     Ok(editor)
 }
 
 /// Reads until a line does not end with a backslash, as a shell does.
-fn line(editor: &mut Editor<(), MemHistory>, prompt: &str) -> std::result::Result<Line, String> {
+fn line(editor: &mut Rustyline, prompt: &str) -> std::result::Result<Line, String> {
     let mut text = String::new();
     let mut prompt = prompt;
     loop {
-        match editor.readline(prompt) {
-            Ok(line) => text.push_str(&line),
+        match read(editor, prompt) {
+            // Some terminals cannot show a line as it is edited, and bind no keys.
+            Ok(line) => text.push_str(&clean::visible(&line)),
             Err(ReadlineError::Interrupted) => return Ok(Line::Cleared),
             Err(ReadlineError::Eof) if text.is_empty() => return Ok(Line::End),
             Err(ReadlineError::Eof) => {}
@@ -102,8 +114,24 @@ fn line(editor: &mut Editor<(), MemHistory>, prompt: &str) -> std::result::Resul
         prompt = CONTINUED;
     }
     // A line that cannot be remembered is still a line.
-    let _ = editor.add_history_entry(clean::visible(&text));
+    let _ = editor.add_history_entry(&text);
     Ok(Line::Text(text))
+}
+
+/// Reads a line. After a byte that is not UTF-8, the line so far is offered again with a replacement character.
+fn read(editor: &mut Rustyline, prompt: &str) -> rustyline::Result<String> {
+    let (mut left, mut right) = (String::new(), String::new());
+    loop {
+        match editor.readline_with_initial(prompt, (&left, &right)) {
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                // The editor has lost what it read ahead. The rest of a paste must not pass for typed lines.
+                discard_input();
+                write_stderr("note: the input is not UTF-8 text; what followed the first wrong byte was dropped");
+                (left, right) = editor.helper().map(Input::take_broken).unwrap_or_default();
+            }
+            read => return read,
+        }
+    }
 }
 
 #[cfg(test)]
