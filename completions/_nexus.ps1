@@ -267,6 +267,8 @@ Register-ArgumentCompleter -Native -CommandName 'nexus' -ScriptBlock {
             break
         }
         'nexus;key;move' {
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Take over sessions without asking, although their key is not where config.toml says')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Take over sessions without asking, although their key is not where config.toml says')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log HTTP requests and responses to stderr, with secrets masked')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log HTTP requests and responses to stderr, with secrets masked')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

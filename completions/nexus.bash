@@ -412,7 +412,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__key__subcmd__move)
-            opts="-v -h -V --verbose --help --version file keyring passphrase"
+            opts="-y -v -h -V --yes --verbose --help --version file keyring passphrase"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

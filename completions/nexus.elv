@@ -247,6 +247,8 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --version 'Print version'
         }
         &'nexus;key;move'= {
+            cand -y 'Take over sessions without asking, although their key is not where config.toml says'
+            cand --yes 'Take over sessions without asking, although their key is not where config.toml says'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'

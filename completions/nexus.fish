@@ -159,6 +159,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcomm
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s y -l yes -d 'Take over sessions without asking, although their key is not where config.toml says'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s V -l version -d 'Print version'

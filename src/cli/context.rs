@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -265,6 +265,15 @@ impl Context {
     /// Whether stdin and stderr are terminals.
     pub(crate) fn is_attended(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks at the terminal. Only "y" and "yes" are a yes.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
+        let _ = progress::above(|| write!(io::stderr(), "{question} [y/N] "));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        read.map_err(CliError::system("reading the terminal"))?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     pub(crate) fn has_browser(&self) -> bool {

@@ -6,9 +6,24 @@ use super::error::SessionError;
 use super::key::{Begun, KeyBackend, Moved, Rekey};
 use super::record;
 use super::sealed::{SealedSessions, off_thread, pending_data};
-use crate::store::Place;
+use crate::store::{Place, SessionKey};
 
 impl SealedSessions {
+    /// Whose sessions a move of the key seals again: each session's place, and its account where it is known. Opens the
+    /// key in whatever backend it is, and changes nothing.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or a session does not open.
+    pub async fn accounts(&self) -> Result<Vec<(SessionKey, Option<String>)>, SessionError> {
+        let readable = self.of_any_backend();
+        let mut accounts = Vec::new();
+        for listed in self.store().list(None).await? {
+            let Some(session) = readable.load(&listed.key).await? else { continue };
+            accounts.push((listed.key, session.account().map(str::to_owned)));
+        }
+        Ok(accounts)
+    }
+
     /// Replaces the key by a new one in this backend, and seals everything in the store with it. Removes what a killed
     /// move left behind. Returns the result, and why the leftovers could not be removed.
     ///
@@ -90,7 +105,7 @@ mod tests {
     use crate::session::key::{KeyConfig, KeyError, Keystore, PassphraseSource};
     use crate::session::stored::tests::session;
     use crate::session::{Session, StoredSession};
-    use crate::store::{MemoryStore, SessionKey, SqliteStore};
+    use crate::store::{MemoryStore, SqliteStore};
 
     const WAIT: Duration = Duration::from_secs(90);
 

@@ -200,6 +200,11 @@ impl SealedSessions {
         }
     }
 
+    /// These sessions, opened with the key in whatever backend it is.
+    pub(super) fn of_any_backend(&self) -> Self {
+        Self { keys: self.keys.of_any_backend(), ..self.clone() }
+    }
+
     pub(super) fn does_not_open(&self) -> SessionError {
         SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() }
     }

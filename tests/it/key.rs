@@ -64,6 +64,7 @@ fn a_session_survives_key_moves_between_file_and_passphrase() {
     assert_output!(
         nexus.run(&to("passphrase")), 0, stdout: "",
         stderr: "The key is now in [HOME]/key/session.key, wrapped with the passphrase\n\
+                 Sealed again: work (you@sandbox.example)\n\
                  Set `key = \"passphrase\"` at the top of config.toml\n",
     );
     assert!(!key_line(&nexus).contains(plain.split(' ').nth(1).unwrap().trim()), "the key is no longer plain");
@@ -77,7 +78,7 @@ fn a_session_survives_key_moves_between_file_and_passphrase() {
     );
     assert_eq!(key_line(&nexus), wrapped);
     assert_output!(
-        nexus.run(&to("file")), 0, stdout: "", stderr: "The key is now in [HOME]/key/session.key\n",
+        nexus.run(&to("file")), 0, stdout: "", stderr: "The key is now in [HOME]/key/session.key\nSealed again: work (you@sandbox.example)\n",
     );
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     assert_ne!(key_line(&nexus), plain, "each move makes a new key");
@@ -125,8 +126,8 @@ fn a_key_in_another_backend_than_configured_is_not_opened() {
     let plain = key_line(&nexus);
     configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_file = \"pass\"");
     let why = "[HOME]/key/session.key: the key is in the backend `file`, but `passphrase` is configured; the key was \
-               not opened\n  if you changed `key` in config.toml, run `nexus key move passphrase`, or set `key = \
-               \"file\"`; if you did not put this file there, remove [HOME]/key/session.key and run `nexus oauth \
+               not opened\n  if you changed `key` in config.toml, run `nexus key move passphrase` and check the \
+               accounts that it shows, or set `key = \"file\"`; if you did not put this file there, remove [HOME]/key/session.key and run `nexus oauth \
                start` to sign in again\n";
     for words in [&["oauth", "status"][..], &["oauth", "token"], &["chat", "x"], &["models"], &["oauth", "start"]] {
         assert_output!(nexus.run(words), 2, stdout: "", stderr: format!("error: {why}"));
@@ -142,7 +143,16 @@ fn a_key_in_another_backend_than_configured_is_not_opened() {
     }
     assert_eq!(key_line(&nexus), plain);
 
-    nexus.run(&to("passphrase")).ok();
+    // A stranger could have put it there, so the accounts are shown, and nothing is written unasked.
+    let output = nexus.run(&to("passphrase"));
+    assert!(output.code == Some(2) && output.stderr.contains("\n  work (you@sandbox.example)\n"), "{output}");
+    assert!(output.stderr.contains("run `nexus key move passphrase --yes`"), "{output}");
+    assert_eq!(key_line(&nexus), plain);
+    assert_output!(
+        nexus.run(&["key", "move", "passphrase", "--yes"]), 0, stdout: "",
+        stderr: "The key is now in [HOME]/key/session.key, wrapped with the passphrase\n\
+                 Sealed again: work (you@sandbox.example)\n",
+    );
     assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
     assert_signed_in(&nexus);
     configure(&nexus, &sandbox, "key = \"file\"\npassphrase_file = \"pass\"");

@@ -106,8 +106,8 @@ fn key_hint(error: &KeyError) -> String {
             format!("restore the right key, or {}", replace(path))
         }
         KeyError::Mismatch { path, configured, found } => format!(
-            "if you changed `key` in config.toml, run `nexus key move {}`, or set `key = \"{}\"`; if you did not put \
-             this file there, {}",
+            "if you changed `key` in config.toml, run `nexus key move {}` and check the accounts that it shows, or \
+             set `key = \"{}\"`; if you did not put this file there, {}",
             configured.as_str(),
             found.as_str(),
             replace(path)

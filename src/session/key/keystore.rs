@@ -103,6 +103,25 @@ impl Keystore {
         self.key_file()?.map_or(Ok(()), |file| self.check_line(&file.newest))
     }
 
+    /// The backend that a move to `target` would take sessions over from, although another one is configured. `None` if
+    /// the move opens no such key.
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    pub fn moves_from_unconfigured(&self, target: KeyBackend) -> Result<Option<KeyBackend>> {
+        let (Some(configured), Some(file)) = (self.config.backend, self.key_file()?) else { return Ok(None) };
+        if file.old.is_empty() && file.newest.backend() == target {
+            return Ok(None);
+        }
+        Ok(file.into_lines().iter().map(KeyLine::backend).find(|found| *found != configured))
+    }
+
+    /// This keystore, which also opens a key that is in another backend than configured.
+    pub(in crate::session) fn of_any_backend(&self) -> Self {
+        let config = KeyConfig { backend: None, ..KeyConfig::clone(&self.config) };
+        Self { config: Arc::new(config), ..self.clone() }
+    }
+
     fn check_line(&self, line: &KeyLine) -> Result<()> {
         match (self.config.backend, line.backend()) {
             (Some(configured), found) if configured != found => {
