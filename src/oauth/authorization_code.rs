@@ -137,10 +137,9 @@ impl AuthorizationRequest {
             return Verdict::Refused(mismatch);
         }
         match (answer.error, answer.code) {
-            // A code beside an error is not redeemed: RFC 6749 has no such response (sections 4.1.2 and 4.1.2.1).
-            (Some(error), _) => Verdict::Refused(self.refused(&error, answer.description)),
+            (Some(error), None) => Verdict::Refused(self.refused(&error, answer.description)),
             (None, Some(code)) => Verdict::Granted(AuthorizationCode::new(code)),
-            (None, None) => Verdict::Unclear("this response has neither `code` nor `error`"),
+            _ => Verdict::Unclear("this response has neither `code` nor `error`"),
         }
     }
 

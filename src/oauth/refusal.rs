@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::token_error::TokenError;
 use crate::clean::clean;
-use crate::html;
 use crate::redact::Redactor;
 
 /// Where an error code stands, as JSON pointers (RFC 6901): RFC 6749 and the Messages API, then the formats of others.
@@ -63,12 +62,13 @@ const DESCRIPTIONS: [&str; 23] = [
 
 /// Reads a refusal: an error of RFC 6749 (section 5.2), one of the Messages API
 /// (`{"type":"error","error":{"type":"...","message":"..."}}`), or one in another server's own format. Credentials
-/// are redacted. Of another body, only [`prose`] is quoted.
+/// are redacted. Of another body, only [`prose`] is quoted, and only if the refusal is not temporary.
 pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], redactor: &Redactor) -> TokenError {
     // Redact before shortening, which could leave a part of a secret.
     let words = |text: &str| clean(&redactor.redact(text));
     let text = String::from_utf8_lossy(body);
-    let quoted = || prose(html::title(&text).unwrap_or(&text)).filter(|quoted| redactor.redact(quoted) == *quoted);
+    let is_final = (400..500).contains(&status) && !matches!(status, 408 | 425 | 429);
+    let quoted = || prose(&text).filter(|quoted| is_final && redactor.redact(quoted) == *quoted);
     let body: Value = serde_json::from_slice(body).unwrap_or_else(|_| quoted().map(Value::from).unwrap_or_default());
     let places = if status < 300 { &CODES[..IN_SUCCESS] } else { &CODES[..] };
     let found = places.iter().enumerate().find_map(|(at, place)| Some((at, code(body.pointer(place)?, status)?)));
@@ -159,7 +159,7 @@ mod tests {
             (r#"{"error":"","code":0,"message":"no"}"#, "", false, "no"),
             (r#""no such session""#, "", false, "no such session"),
             ("no such session", "", false, "no such session"),
-            ("<html><head><TITLE>\n403 Forbidden\n</title>no token r", "", false, "403 Forbidden"),
+            ("<html><head><TITLE>\n403 Forbidden\n</title>no token r", "", false, ""),
             ("{\"error\":\"invalid_grant\"", "", false, ""),
             ("<html>", "", false, ""),
             ("", "", false, ""),
@@ -180,7 +180,7 @@ mod tests {
                 "upstream connect error or disconnect/reset before headers",
             ),
             ("503 Service Temporarily Unavailable", "503 Service Temporarily Unavailable"),
-            ("<!doctype html><title>Sign in (office)</title>", "Sign in (office)"),
+            ("<!doctype html><title>Sign in</title>", ""),
             ("two\nlines", ""),
             ("no token r-1", ""),
             ("no token cnQtMQ==", ""),

@@ -114,12 +114,6 @@ impl Session {
         self.failed.as_ref().and_then(FailedRefresh::refused_at)
     }
 
-    /// When the server last refused the client itself (RFC 6749, section 5.2, `invalid_client`) at a refresh, in Unix
-    /// seconds. `None` if the last refresh ended otherwise.
-    pub fn client_refused_at(&self) -> Option<i64> {
-        self.failed.as_ref().filter(|failed| failed.client_refused.is_some()).map(|failed| failed.at)
-    }
-
     /// Whether revoking one of the two sessions is sure not to revoke the other: they have different servers, clients,
     /// grants (the server's `grant_id`) or accounts.
     ///

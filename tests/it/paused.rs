@@ -25,11 +25,12 @@ fn long_answer() -> Vec<Piece> {
     text.chain([stop_reason("end_turn"), stop()]).collect()
 }
 
-/// Waits until a pipe is full.
-fn until_full(writer: PipeWriter) {
+/// Waits until the pipe that a process writes is full.
+fn until_full(writer: PipeWriter, child: &mut Child) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     // Nothing signals that a pipe has become full.
     while poll(&mut [PollFd::new(&writer, PollFlags::OUT)], Some(&Timespec::default())).unwrap() > 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before the pipe was full");
         std::thread::yield_now();
     }
 }
@@ -38,8 +39,8 @@ fn until_full(writer: PipeWriter) {
 fn stuck(nexus: &Nexus, command: &[&str]) -> (Child, PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
     let ours = writer.try_clone().unwrap();
-    let child = nexus.command(command).stdout(writer).spawn().unwrap();
-    until_full(ours);
+    let mut child = nexus.command(command).stdout(writer).spawn().unwrap();
+    until_full(ours, &mut child);
     (child, reader)
 }
 
@@ -66,7 +67,7 @@ fn a_signal_ends_a_command_whose_output_is_not_read() {
 #[test]
 fn a_signal_ends_a_command_that_prints_after_its_work() {
     let (sandbox, nexus) = signed_in();
-    let ids: Vec<_> = (0..40_000).map(|number| json!({ "id": format!("claude-{number}") })).collect();
+    let ids: Vec<_> = (0..2_000).map(|number| json!({ "id": format!("claude-{number:0100}") })).collect();
     sandbox.script(Endpoint::Models, [Scripted::json(200, &json!({ "data": ids }))]);
     let (child, reader) = stuck(&nexus, &["models"]);
     signal(child.id(), "INT");

@@ -13,11 +13,7 @@ pub(crate) fn holds(input: &[u8]) {
     assert_eq!(read(stream, size + 2), whole);
     ends_as_it_says(&whole, stream);
     let beginning = &stream[..stream.len() * size / 128];
-    let cut = read(beginning, beginning.len().max(1));
-    ends_as_it_says(&cut, beginning);
-    // Half a character at the end becomes a replacement character.
-    let begins = |whole: &str, cut: &str| whole.starts_with(cut.trim_end_matches('\u{fffd}'));
-    assert!(begins(&whole.text, &cut.text) && begins(&whole.thinking, &cut.thinking), "{cut:?} {whole:?}");
+    ends_as_it_says(&read(beginning, beginning.len().max(1)), beginning);
 }
 
 fn ends_as_it_says(replayed: &Replayed, stream: &[u8]) {

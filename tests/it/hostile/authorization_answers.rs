@@ -53,12 +53,6 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row("login_required", "error=login_required&state={state}", "(login_required)\n  remove `prompt` from", 4),
     row("a code that no standard has", "error=nope&state={state}", "(nope)\n  ask the operator of the server what", 4),
     row("an empty code beside an error", "code=&error=nope&iss=&state={state}", "work refused the sign-in (nope)\n", 4),
-    row(
-        "an error beside the right code",
-        "code={code}&error=access_denied&state={state}",
-        "error: work refused the sign-in (access_denied)\n",
-        4,
-    ),
     row("invalid_request", "error=invalid_request&state={state}", "(invalid_request)\n  compare `client_id`,", 2),
     row(
         "unauthorized_client",

@@ -283,7 +283,7 @@ const BY_ROOT: &[Row<Harm>] = &[
         "a database of another user",
         READ,
         |home| chown(home.join(DATABASE), Some(STRANGER), None).unwrap(),
-        "error: [HOME]/data/sessions.db: this file belongs to another user\n  run `chown 0 [HOME]/data/sessions.db`",
+        "error: [HOME]/data/sessions.db: this file belongs to another user\n  run nexus as the user 54321, or run `chown 0 [HOME]/data/sessions.db`",
         2,
     ),
     row(
@@ -310,7 +310,7 @@ const BY_ROOT: &[Row<Harm>] = &[
         "a key of another user",
         READ,
         |home| chown(home.join(KEY), Some(STRANGER), None).unwrap(),
-        "error: [HOME]/key/session.key: this file belongs to another user\n  run `chown 0 [HOME]/key/session.key`",
+        "error: [HOME]/key/session.key: this file belongs to another user\n  run nexus as the user 54321, or run `chown 0 [HOME]/key/session.key`",
         2,
     ),
     row(

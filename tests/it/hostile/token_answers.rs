@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
         "exchanged: [SERVER] answered 404: not_found_error: gone\n",
         1,
     ),
-    row("403 without a reason", || html(403), "could not be exchanged: [SERVER] answered 403: Oops\n", 1),
+    row("403 without a reason", || html(403), "could not be exchanged: [SERVER] answered 403\n", 1),
     row(
         "terminal escapes",
         || refused(400, "\u{1b}]0;evil\u{7}", "\u{1b}[2J\u{202e}drow\u{9b}1m\r\nerror: all is lost"),
@@ -103,7 +103,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
         4,
     ),
     row("invalid_client", || refused(401, "invalid_client", ""), "rejected the client id", 2),
-    row("429", || html(429), "could not be exchanged: [SERVER] answered 429: Oops\n", 75),
+    row("429", || html(429), "could not be exchanged: [SERVER] answered 429\n", 75),
     row("503", || html(503), "[SERVER] sent no usable response (status 503)\n", 75),
     row(
         "a closed connection",

@@ -97,9 +97,12 @@ enum Read {
     Nothing,
 }
 
+/// How many times the longest line a line may have to be skipped. A longer one may never end, such as that of a device.
+const SKIPPED: usize = 8;
+
 /// Reads a line, but keeps at most `longest` bytes.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, longest: usize) -> io::Result<Read> {
-    let mut read = Read::Nothing;
+    let (mut read, mut length) = (Read::Nothing, 0_usize);
     loop {
         let bytes = match input.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -118,6 +121,10 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, longest: usize) -> io
             read = Read::TooLong;
         }
         input.consume(used);
+        length += used;
+        if length > longest.saturating_mul(SKIPPED) {
+            return Err(io::Error::other(format!("a line of more than {length} bytes")));
+        }
         if end.is_some() {
             return Ok(read);
         }

@@ -37,7 +37,7 @@ impl State {
             None => Self::None,
             Some(session) if session.ended_at.is_some() => Self::Dead,
             Some(session) if session.is_valid(now) => Self::Active,
-            Some(session) if session.refused_at().or(session.client_refused_at()).is_some() => Self::Refused,
+            Some(session) if session.refused_at().is_some() => Self::Refused,
             Some(_) if renewable => Self::Refreshable,
             Some(_) => Self::Expired,
         }
@@ -111,13 +111,6 @@ fn message(provider: &str, session: Option<&Session>, (state, renewable): (State
         }
         (State::Active, false) => format!("Token active, {left}, no refresh token: sign in again after that"),
         (State::Refreshable, _) => format!("Token {past}, will refresh on next use"),
-        (State::Refused, _) if refused_at.is_none() => {
-            let (client, at) = (&session.binding.client_id, session.client_refused_at().map(time::rfc3339));
-            format!(
-                "Token {past}, and the server rejected the client id `{client}` at {}: {start}",
-                at.unwrap_or_default()
-            )
-        }
         (State::Refused, _) => {
             let at = refused_at.unwrap_or_default();
             format!("Token {past}, and the server refused to refresh it at {at}: {start}")
