@@ -114,6 +114,7 @@ pub enum FileProblem {
 
 impl FileProblem {
     /// Why a file was refused or could not be used.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn refused(error: io::Error) -> Self {
         match Untrusted::of(&error) {
             Some(untrusted) => Self::Untrusted(untrusted.clone()),
