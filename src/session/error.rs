@@ -29,8 +29,8 @@ pub enum SessionError {
     },
     /// The authorization server ended the session: it no longer accepts the refresh token.
     #[error(
-        "the session with {provider} was ended by the server at {}{}{}",
-        time::rfc3339(*at), lost_token(*cut_off, unusable.as_ref()), detail(description)
+        "the session with {provider} was ended by the server at {}{}",
+        time::rfc3339(*at), why_ended(*cut_off, unusable.as_ref(), description)
     )]
     Ended {
         /// The provider's name.
@@ -132,7 +132,8 @@ pub enum SessionError {
     Abandoned(&'static str),
 }
 
-fn lost_token(cut_off: Option<i64>, unusable: Option<&UnusableResponse>) -> String {
+/// A refresh token that was lost explains the end better than the server's message, such as "token reuse detected".
+fn why_ended(cut_off: Option<i64>, unusable: Option<&UnusableResponse>, description: &str) -> String {
     match (cut_off, unusable) {
         (Some(at), _) => {
             format!(", probably because a refresh at {} was cut off before its response was saved", time::rfc3339(at))
@@ -140,7 +141,7 @@ fn lost_token(cut_off: Option<i64>, unusable: Option<&UnusableResponse>) -> Stri
         (None, Some(UnusableResponse { at, description })) => {
             format!(", probably because it {description} to a refresh at {}", time::rfc3339(*at))
         }
-        (None, None) => String::new(),
+        (None, None) => detail(description),
     }
 }
 

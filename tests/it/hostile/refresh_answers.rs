@@ -205,7 +205,7 @@ fn only_invalid_grant_ends_the_session() {
         let lost = sandbox.refreshes() == 1 && output.code != Some(0);
         if output.code != Some(4) && output.code != Some(2) {
             let again = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
-            let told = again.stderr.contains(" was cut off before its response was saved: ")
+            let told = again.stderr.contains(" was cut off before its response was saved\n")
                 || again.stderr.contains(", probably because it sent no usable response (not a JSON object)");
             let expected = if lost { Some(4) } else { Some(0) };
             assert!(again.code == expected && told == lost, "{}: {again}", row.name);
