@@ -92,12 +92,19 @@ impl Http {
         Self { connecting: Some(observer), ..self }
     }
 
-    /// Uses the certificates of a provider. Its client certificate is presented to the origins of its token endpoint and
-    /// its API only.
+    /// Uses the certificates of a provider. Its client certificate is presented to the origins of its token endpoint, its
+    /// issuer and its API only.
     #[must_use]
     pub(crate) fn for_provider(self, provider: &ProviderConfig) -> Self {
-        let own = [&provider.token_url, &provider.api.url].into_iter().flatten();
+        let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
+        let own = [&provider.token_url, &issuer, &provider.api.url].into_iter().flatten();
         Self { tls: provider.tls.clone(), presented_to: own.map(Url::origin).collect(), ..self }
+    }
+
+    /// Trusts the certificate authorities of a provider. Its client certificate is presented to no server.
+    #[must_use]
+    pub(crate) fn for_discovery(self, provider: &ProviderConfig) -> Self {
+        Self { tls: provider.tls.clone(), presented_to: Vec::new(), ..self }
     }
 
     /// The client to build a request for this URL with. Send it with [`send`](Self::send), which knows the proxy.

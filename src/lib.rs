@@ -110,9 +110,11 @@ pub use client::Folders;
 pub use client::{Client, Error, Revocation, SignedOut};
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
-pub use oauth::{AuthorizationRequest, Verdict};
+pub use oauth::{AuthorizationRequest, Probe, ServerMetadata, Verdict};
 #[doc(inline)]
-pub use provider::{Api, ClientAuth, Dialect, Encoding, OAuthClient, ProviderConfig, RequestStyle, Tls, Url};
+pub use provider::{
+    Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, RequestStyle, Tls, Url,
+};
 #[doc(inline)]
 pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, Secret};
 #[doc(inline)]
@@ -126,7 +128,7 @@ pub mod error {
     #[doc(inline)]
     pub use crate::http::{CertificateProblem, HttpError, ProxyRefusal};
     #[doc(inline)]
-    pub use crate::oauth::{SignInError, TokenFailure};
+    pub use crate::oauth::{DiscoveryError, MetadataError, SignInError, TokenFailure};
     #[doc(inline)]
     pub use crate::provider::{ProviderError, TlsError};
     #[doc(inline)]

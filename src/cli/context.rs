@@ -63,10 +63,17 @@ impl Context {
 
     /// The client of this provider, and whether conversations at a terminal are saved.
     pub(crate) fn client_and_history(&self, provider: Option<&str>) -> Result<(Client, bool)> {
-        let Paths { config, folders } = Paths::find()?;
-        let configured = config::load(&config, &variable, provider)?;
+        let (configured, folders) = self.configured(provider)?;
         let history = configured.history;
         Ok((self.client_as(configured, &folders), history))
+    }
+
+    /// This provider, or the default one, and the folders of its sessions, for [`client_as`](Self::client_as).
+    pub(crate) fn configured(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
+        let Paths { config, folders } = Paths::find()?;
+        let configured = config::load(&config, &variable, provider)?;
+        self.introduce(&configured);
+        Ok((configured, folders))
     }
 
     /// A client for commands that need only the stored session. A broken configuration, or one without this provider,
@@ -79,18 +86,23 @@ impl Context {
         if let Some(failure) = broken {
             self.warn_error(&failure);
         }
+        self.introduce(&configured);
         Ok(self.client_as(configured, &folders))
     }
 
-    fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
+    /// Prepares hints about this provider, and prints the warnings about its configuration.
+    fn introduce(&self, configured: &Configured) {
         set_providers(&configured.provider.name, &configured.default);
+        for warning in configured.warnings.iter().filter(|_| self.config_warnings) {
+            self.warn(warning);
+        }
+    }
+
+    /// The client of this provider, with its sessions in these folders.
+    pub(crate) fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
         let notice = notice(configured.provider.name.clone());
         let closed = Notice::of_closed_files(notice.clone());
         let sessions = folders.sessions(configured.key_config, nexus::now, closed);
-        let warnings = if self.config_warnings { configured.warnings } else { Vec::new() };
-        for warning in warnings {
-            self.warn(&warning);
-        }
         let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
         client.with_http(self.http()).with_pending_saves(self.pending_saves.clone())
     }

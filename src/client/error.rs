@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::ApiError;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
-use crate::oauth::SignInError;
+use crate::oauth::{DiscoveryError, SignInError};
 use crate::provider::ProviderError;
 use crate::session::SessionError;
 use crate::session::key::KeyError;
@@ -26,6 +26,9 @@ pub enum Error {
     /// A sign-in failed.
     #[error(transparent)]
     SignIn(#[from] SignInError),
+    /// The metadata of an authorization server could not be read.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
     /// There is no usable session.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -54,6 +57,7 @@ impl Error {
         match self {
             Self::Api(error) => error,
             Self::SignIn(error) => error,
+            Self::Discovery(error) => error,
             Self::Session(error) => error,
             Self::Provider(error) => error,
             Self::Http(error) => error,

@@ -65,6 +65,7 @@ impl Client {
         let provider = self.provider();
         let registered = provider.client()?;
         let binding = SessionBinding {
+            issuer: provider.issuer.clone(),
             client_id: registered.id.clone(),
             client_auth: registered.auth,
             token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),

@@ -4,7 +4,9 @@
 //! 8252), the issuer check of RFC 9207, and revocation (RFC 7009), following RFC 9700.
 
 mod authorization_code;
+mod discovery;
 mod error;
+mod metadata;
 pub mod page;
 pub mod pkce;
 mod redirect_listener;
@@ -16,7 +18,10 @@ mod token_failure;
 mod token_response;
 
 pub use authorization_code::{AUTHORIZATION_PARAMETERS, AuthorizationRequest, Verdict};
+pub use discovery::{DiscoveryError, Probe};
 pub use error::SignInError;
+pub(crate) use metadata::without_slash;
+pub use metadata::{MetadataError, ServerMetadata};
 pub use redirect_listener::RedirectListener;
 pub(crate) use token::Endpoint;
 pub use token::TOKEN_REQUEST_FIELDS;

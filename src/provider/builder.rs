@@ -28,6 +28,7 @@ impl ProviderConfig {
     #[must_use]
     pub fn with_client(mut self, client: OAuthClient) -> Self {
         self.client = Some(client);
+        self.from_metadata.client_auth = false;
         self
     }
 
@@ -42,7 +43,18 @@ impl ProviderConfig {
     #[must_use]
     pub fn with_scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
+        self.from_metadata.scopes = false;
         self
+    }
+
+    /// Sets the issuer identifier of the authorization server, byte for byte (RFC 8414, section 2).
+    ///
+    /// # Errors
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_issuer(mut self, issuer: &str) -> Result<Self, ProviderError> {
+        self.checked("issuer", issuer)?;
+        self.issuer = Some(issuer.to_owned());
+        Ok(self)
     }
 
     /// Sets the authorization endpoint (RFC 6749, section 3.1).

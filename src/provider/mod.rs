@@ -24,8 +24,11 @@ pub const BUILT_IN: &str = "claude_code";
 pub struct ProviderConfig {
     /// The name, unique in a session store.
     pub name: String,
-    /// The authorization server's issuer identifier (RFC 8414, section 2), if configured.
+    /// The authorization server's issuer identifier (RFC 8414, section 2), if configured. Endpoints that are not set are
+    /// read from its metadata ([`discovered`](Self::discovered)).
     pub issuer: Option<String>,
+    /// What that metadata may decide besides the endpoints.
+    pub from_metadata: FromMetadata,
     /// Whether every authorization response must name its issuer (RFC 9207, section 2.4).
     pub require_iss: bool,
     /// The authorization endpoint (RFC 6749, section 3.1).
@@ -55,6 +58,24 @@ pub struct ProviderConfig {
     pub api: Api,
     /// The certificate authorities and the client certificate of the provider's servers.
     pub tls: Tls,
+}
+
+/// What the metadata of an authorization server may decide, because it is not configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FromMetadata {
+    /// How the client authenticates.
+    pub client_auth: bool,
+    /// Whether every authorization response must name its issuer.
+    pub require_iss: bool,
+    /// The scopes to ask for.
+    pub scopes: bool,
+}
+
+impl Default for FromMetadata {
+    /// All of it.
+    fn default() -> Self {
+        Self { client_auth: true, require_iss: true, scopes: true }
+    }
 }
 
 /// A registered OAuth client (RFC 6749, section 2).
@@ -189,6 +210,7 @@ impl ProviderConfig {
         Self {
             name: name.into(),
             issuer: None,
+            from_metadata: FromMetadata::default(),
             require_iss: false,
             authorize_url: None,
             token_url: None,
@@ -204,6 +226,11 @@ impl ProviderConfig {
             api: Api::default(),
             tls: Tls::default(),
         }
+    }
+
+    /// Whether a sign-in must read the metadata of the issuer first: an endpoint that it needs is not set.
+    pub fn needs_discovery(&self) -> bool {
+        self.issuer.is_some() && (self.authorize_url.is_none() || self.token_url.is_none())
     }
 
     /// The registered client.

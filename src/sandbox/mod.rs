@@ -25,6 +25,7 @@ use crate::provider;
 mod authorization;
 mod browser;
 mod completions;
+mod documents;
 mod grants;
 mod messages;
 mod models;
@@ -69,6 +70,14 @@ pub enum Endpoint {
     Completions,
     /// `GET /v1/models`.
     Models,
+    /// `GET /.well-known/oauth-authorization-server` (RFC 8414).
+    ServerMetadata,
+    /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0).
+    OpenidConfiguration,
+    /// `GET /.well-known/litellm-cli-auth`: LiteLLM's contract for native clients.
+    LitellmContract,
+    /// `GET /.well-known/oauth-protected-resource` (RFC 9728).
+    ProtectedResource,
 }
 
 /// The number of successful operations. [`Sandbox::requests`] has all requests.
@@ -247,8 +256,19 @@ impl Drop for Sandbox {
 }
 
 impl Endpoint {
-    const ALL: [Self; 7] =
-        [Self::Authorize, Self::Decision, Self::Token, Self::Revoke, Self::Messages, Self::Completions, Self::Models];
+    const ALL: [Self; 11] = [
+        Self::Authorize,
+        Self::Decision,
+        Self::Token,
+        Self::Revoke,
+        Self::Messages,
+        Self::Completions,
+        Self::Models,
+        Self::ServerMetadata,
+        Self::OpenidConfiguration,
+        Self::LitellmContract,
+        Self::ProtectedResource,
+    ];
 
     /// The path below the origin and the prefix.
     pub fn path(self) -> &'static str {
@@ -260,19 +280,30 @@ impl Endpoint {
             Self::Messages => "/v1/messages",
             Self::Completions => "/v1/chat/completions",
             Self::Models => "/v1/models",
+            Self::ServerMetadata => "/.well-known/oauth-authorization-server",
+            Self::OpenidConfiguration => "/.well-known/openid-configuration",
+            Self::LitellmContract => "/.well-known/litellm-cli-auth",
+            Self::ProtectedResource => "/.well-known/oauth-protected-resource",
         }
     }
 
     fn method(self) -> Method {
         match self {
-            Self::Authorize | Self::Models => Method::GET,
+            Self::Authorize
+            | Self::Models
+            | Self::ServerMetadata
+            | Self::OpenidConfiguration
+            | Self::LitellmContract
+            | Self::ProtectedResource => Method::GET,
             Self::Decision | Self::Token | Self::Revoke | Self::Messages | Self::Completions => Method::POST,
         }
     }
 
-    /// The endpoint of a path, with or without the prefix.
+    /// The endpoint of a path, with or without the prefix. Well-known paths have it at their end too (RFC 8414, section
+    /// 3.1).
     fn of(path: &str, prefix: &str) -> Option<Self> {
         let bare = path.strip_prefix(prefix).filter(|bare| bare.starts_with('/')).unwrap_or(path);
+        let bare = bare.strip_suffix(prefix).filter(|bare| bare.starts_with("/.well-known/")).unwrap_or(bare);
         Self::ALL.into_iter().find(|endpoint| endpoint.path() == bare)
     }
 }
@@ -378,6 +409,10 @@ fn work(state: &mut State, request: &RecordedRequest, method: &Method) -> Reply 
         Endpoint::Messages => Reply::Data(messages::answer(state, request).unwrap_or_else(|refusal| refusal)),
         Endpoint::Completions => Reply::Data(completions::answer(state, request).unwrap_or_else(|refusal| refusal)),
         Endpoint::Models => Reply::Data(models::list(state, request).unwrap_or_else(|refusal| refusal)),
+        Endpoint::ServerMetadata
+        | Endpoint::OpenidConfiguration
+        | Endpoint::LitellmContract
+        | Endpoint::ProtectedResource => Reply::Data(documents::document(state, endpoint)),
     }
 }
 

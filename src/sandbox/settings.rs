@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::Endpoint;
 use crate::provider::ClientAuth;
 
 /// How a sandbox behaves. The default is a strict server with one public client.
@@ -37,6 +38,10 @@ pub struct Settings {
     pub state_at_exchange: bool,
     /// The `iss` of authorization responses (RFC 9207).
     pub issuer: Issuer,
+    /// Which documents it publishes about itself.
+    pub publishes: Vec<Endpoint>,
+    /// Further members of these documents. `null` removes a member.
+    pub metadata: Map<String, Value>,
     /// The e-mail address of the account that approves.
     pub account: String,
     /// The account's organisation.
@@ -93,6 +98,8 @@ impl Default for Settings {
             one_grant: false,
             state_at_exchange: false,
             issuer: Issuer::Own,
+            publishes: vec![Endpoint::ServerMetadata, Endpoint::OpenidConfiguration],
+            metadata: Map::new(),
             account: "you@sandbox.example".into(),
             organization: "The nexus sandbox".into(),
             date: None,

@@ -63,7 +63,7 @@ pub enum SessionError {
     BoundElsewhere {
         /// The provider's name.
         provider: String,
-        /// Which setting differs: `client_id`, `token_url` or `api_url`.
+        /// Which setting differs: `client_id`, `token_url`, `issuer` or `api_url`.
         setting: &'static str,
         /// What the session belongs to.
         bound: String,

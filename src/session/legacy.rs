@@ -59,6 +59,7 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
         expires_at: record.session.expires_at,
         metadata: serde_json::from_str(&text("metadata", metadata.as_deref())?).ok()?,
         binding: SessionBinding {
+            issuer: None,
             client_id: plain(client_id)?,
             client_auth: ClientAuth::from_word(&plain(client_auth)?)?,
             token_url: url(token_url)??,

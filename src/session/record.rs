@@ -33,6 +33,7 @@ struct Written<'a> {
     issued_at: i64,
     expires_at: Option<i64>,
     metadata: &'a Map<String, Value>,
+    issuer: Option<&'a str>,
     client_id: &'a str,
     client_auth: &'a str,
     token_url: &'a str,
@@ -53,6 +54,8 @@ struct Read<R, S> {
     issued_at: i64,
     expires_at: Option<i64>,
     metadata: Map<String, Value>,
+    /// Absent in records of earlier versions.
+    issuer: Option<String>,
     client_id: String,
     client_auth: String,
     token_url: String,
@@ -88,6 +91,7 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         issued_at: session.issued_at,
         expires_at: session.expires_at,
         metadata: &session.metadata,
+        issuer: binding.issuer.as_deref(),
         client_id: &binding.client_id,
         client_auth: binding.client_auth.as_str(),
         token_url: binding.token_url.as_str(),
@@ -163,6 +167,7 @@ impl<R, S> Read<R, S> {
             expires_at: self.expires_at.map(within_time),
             metadata: self.metadata,
             binding: SessionBinding {
+                issuer: self.issuer,
                 client_id: self.client_id,
                 client_auth: ClientAuth::from_word(&self.client_auth)?,
                 token_url: Url::parse(&self.token_url).ok()?,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
-use crate::oauth::{self, TokenResponse};
+use crate::oauth::{self, TokenResponse, without_slash};
 use crate::provider::{ClientAuth, ProviderConfig, Url, without_query};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
@@ -85,6 +85,8 @@ pub struct StoredSession {
 /// The client and servers that a session belongs to. Its tokens are sent nowhere else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionBinding {
+    /// The authorization server's issuer identifier, if it is known.
+    pub issuer: Option<String>,
     /// The client that the tokens were issued to.
     pub client_id: String,
     /// How that client authenticates.
@@ -153,6 +155,12 @@ impl Session {
             && *url != self.binding.token_url
         {
             return elsewhere("token_url", &without_query(&self.binding.token_url), &without_query(url));
+        }
+        // With a configured token endpoint, the issuer does not decide where tokens are sent.
+        if let (None, Some(is), Some(was)) = (&provider.token_url, &provider.issuer, &self.binding.issuer)
+            && without_slash(is) != without_slash(was)
+        {
+            return elsewhere("issuer", was, is);
         }
         if let (Some(is), Some(was)) = (&provider.api.url, &self.binding.api_url)
             && is.origin() != was.origin()
@@ -251,6 +259,7 @@ pub(super) mod tests {
             expires_at,
             metadata: Map::new(),
             binding: SessionBinding {
+                issuer: None,
                 client_id: "c".into(),
                 client_auth: ClientAuth::None,
                 token_url: Url::parse("https://id.example.com/token").unwrap(),

@@ -26,6 +26,8 @@ mod completions;
 mod conversation;
 /// `nexus demo`.
 mod demo;
+/// What servers publish about themselves.
+mod discovery;
 /// A limit on the size of files (Linux).
 mod disk;
 /// A store whose first commits fail.

@@ -11,7 +11,7 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
-use nexus::{ClientAuth, ClientSecret, OAuthClient, ProviderConfig};
+use nexus::{ClientAuth, ClientSecret, FromMetadata, OAuthClient, ProviderConfig};
 
 /// The Claude Console takes the secret in the body. Other servers must support Basic (RFC 6749, section 2.3.1).
 fn default_auth(provider: &str, secret: bool) -> ClientAuth {
@@ -30,6 +30,12 @@ impl Section {
         self.read_header_files(warnings)?;
         self.provider.tls = self.tls(warnings)?;
         let secret = self.secret(warnings)?;
+        let configured = |key| self.source.has(key);
+        self.provider.from_metadata = FromMetadata {
+            client_auth: self.client_auth.is_none() && self.provider.name != *BUILT_IN,
+            require_iss: !configured("require_iss"),
+            scopes: !configured("scopes"),
+        };
         let auth = self.client_auth.unwrap_or_else(|| default_auth(&self.provider.name, secret.is_some()));
         self.check_duplicates(auth)?;
         let Self { source, mut provider, client_id, .. } = self;

@@ -147,13 +147,14 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         kind: Url(|section, _, url| section.provider.authorize_url = Some(url)),
         default: "none",
         help: "The authorization endpoint, where the browser goes to approve the sign-in (RFC 6749, section 3.1). \
-               Signing in needs it.",
+               Signing in needs it, or an issuer that publishes it.",
     },
     Key {
         name: "token_url",
         kind: Url(|section, _, url| section.provider.token_url = Some(url)),
         default: "none",
-        help: "The token endpoint, which issues and refreshes tokens (RFC 6749, section 3.2). Signing in needs it.",
+        help: "The token endpoint, which issues and refreshes tokens (RFC 6749, section 3.2). Signing in needs it, or an \
+               issuer that publishes it.",
     },
     Key {
         name: "client_id",
@@ -182,7 +183,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
             ("basic_raw", |section| section.client_auth = Some(ClientAuth::BasicRaw)),
             ("post", |section| section.client_auth = Some(ClientAuth::Post)),
         ]),
-        default: "\"basic\" with a secret, else \"none\"",
+        default: "with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
         help: "How the client authenticates at the token endpoint: \"basic\" sends the secret in the Authorization \
                header, \"post\" in the body (RFC 6749, section 2.3.1). \"basic_raw\" is \"basic\" without the form \
                encoding, for servers that do not decode it; a sign-in finds that out by itself.",
@@ -197,7 +198,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "scopes",
         kind: List(|section, scopes| section.provider.scopes = scopes),
-        default: "[]",
+        default: "of openid and offline_access those that the issuer's metadata lists, if it is read; else []",
         help: "The scopes to ask for. With an empty list the server decides.",
     },
     Key {
@@ -205,20 +206,21 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         // The text is kept because issuers are compared as strings (RFC 9207, section 2.4).
         kind: Url(|section, text, _| section.provider.issuer = Some(text.to_owned())),
         default: "none",
-        help: "The issuer identifier of the authorization server. It is compared with `iss` in the redirect (RFC 9207); \
-               no metadata is fetched from it.",
+        help: "The issuer identifier of the authorization server. It is compared with `iss` in the redirect (RFC 9207). \
+               Without authorize_url or token_url, signing in reads the metadata that the issuer publishes (RFC 8414, \
+               OpenID Connect Discovery) for everything that is not set here.",
     },
     Key {
         name: "require_iss",
         kind: Bool(|section, require| section.provider.require_iss = require),
-        default: "false",
-        help: "Whether the redirect must contain `iss`. Set it if the server's metadata has \
-               `authorization_response_iss_parameter_supported` (RFC 9207, section 3).",
+        default: "as the issuer's metadata says, else false",
+        help: "Whether the redirect must contain `iss`. Servers announce that they send it by \
+               `authorization_response_iss_parameter_supported` in their metadata (RFC 9207, section 3).",
     },
     Key {
         name: "revoke_url",
         kind: Url(|section, _, url| section.provider.revoke_url = Some(url)),
-        default: "none",
+        default: "from the issuer's metadata, if it is read",
         help: "The revocation endpoint (RFC 7009), which `nexus oauth logout` uses.",
     },
     Key {
@@ -333,7 +335,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         kind: Path(|section, file| section.tls_files.certificate = Some(file)),
         default: "none",
         help: "A file with the client certificate (mutual TLS), in PEM, followed by those of its issuers. It is presented \
-               to the origins of token_url and api_url only. A relative path is relative to the folder of config.toml.",
+               to the origins of token_url, issuer and api_url only. A relative path is relative to the folder of config.toml.",
     },
     Key {
         name: "tls_key_file",

@@ -114,6 +114,18 @@ fn provider() -> Vec<CliError> {
     errors.map(CliError::from).into()
 }
 
+fn discovery() -> Vec<CliError> {
+    use DiscoveryError::*;
+    let probe = |status| {
+        let url = nexus::Url::parse("https://id.example.com/.well-known/openid-configuration").unwrap();
+        nexus::Probe::new(url, status, text("404"))
+    };
+    let none =
+        |status| NoMetadata { provider: work(), issuer: text("https://id.example.com"), probes: vec![probe(status)] };
+    let errors = [none(Some(404)), none(Some(503)), none(None)];
+    errors.map(CliError::from).into()
+}
+
 fn sign_in() -> Vec<CliError> {
     use SignInError::*;
     let mut all = vec![
@@ -370,7 +382,7 @@ fn api() -> Vec<CliError> {
 }
 
 fn catalogue() -> Vec<CliError> {
-    [command_line(), provider(), sign_in(), session(), store(), key(), http(), api()].concat()
+    [command_line(), provider(), discovery(), sign_in(), session(), store(), key(), http(), api()].concat()
 }
 
 /// The variants from the outside in, as `Debug` shows them: `Library(Session(Store(Busy`.

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus::error::{ApiError, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError, Untrusted};
+use nexus::error::{
+    ApiError, DiscoveryError, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError, Untrusted,
+};
 use nexus::internal::time;
 use nexus::sandbox::BrowserError;
 use nexus::store::StoreError;
@@ -183,7 +185,17 @@ macro_rules! from_library {
     )+};
 }
 
-from_library!(Error, ApiError, SignInError, SessionError, StoreError, KeyError, ProviderError, HttpError);
+from_library!(
+    Error,
+    ApiError,
+    SignInError,
+    DiscoveryError,
+    SessionError,
+    StoreError,
+    KeyError,
+    ProviderError,
+    HttpError
+);
 
 impl From<BrowserError> for CliError {
     fn from(error: BrowserError) -> Self {
@@ -254,6 +266,7 @@ impl CliError {
             Self::Library(error) | Self::NotDeleted(error) => match error {
                 Error::Api(error) => api::api_hint(error),
                 Error::SignIn(error) => sign_in::sign_in_hint(error),
+                Error::Discovery(error) => sign_in::discovery_hint(error),
                 Error::Session(error) => session::session_hint(error),
                 Error::Provider(error) => sign_in::provider_hint(error, &[]),
                 Error::Http(error) => sign_in::http_hint(error),

@@ -1,6 +1,7 @@
 //! Hints for errors of sign-in, of a provider's configuration and of HTTP.
 
-use nexus::error::{CertificateProblem, HttpError, ProviderError, ProxyRefusal, SignInError};
+use nexus::ErrorInfo as _;
+use nexus::error::{CertificateProblem, DiscoveryError, HttpError, ProviderError, ProxyRefusal, SignInError};
 use nexus::internal::provider::BUILT_IN;
 
 use super::provider::{run_start, run_start_current};
@@ -23,7 +24,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
             format!(
-                "if the server never sends `iss`, remove `require_iss` from config.toml; then {} again",
+                "if the server never sends `iss`, set `require_iss = false` in config.toml; then {} again",
                 run_start_current()
             )
         }
@@ -56,6 +57,22 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::InvalidResponse { .. } => "check the provider's URLs in config.toml".into(),
         SignInError::Http(error) => http_hint(error),
         SignInError::Provider(error) => provider_hint(error, &[]),
+        _ => super::FIX_AND_REPEAT.into(),
+    }
+}
+
+/// The hint for a server whose metadata is not found.
+pub(crate) fn discovery_hint(error: &DiscoveryError) -> String {
+    match error {
+        DiscoveryError::NoMetadata { provider, .. } if error.class() == nexus::ErrorClass::Temporary => {
+            format!("wait a minute, then {} again", run_start(provider))
+        }
+        DiscoveryError::NoMetadata { provider, .. } => format!(
+            "correct `issuer` under [provider.{provider}] in config.toml; for a server without metadata, ask its operator \
+             for the authorization and token endpoints and set `authorize_url` and `token_url`"
+        ),
+        DiscoveryError::Http(error) => http_hint(error),
+        DiscoveryError::Provider(error) => provider_hint(error, &[]),
         _ => super::FIX_AND_REPEAT.into(),
     }
 }
@@ -168,7 +185,7 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
         HttpError::ProxyRefused { variable, refusal, .. } => proxy_hint(*variable, refusal),
         HttpError::ClientCertificateRequired { .. } => {
             "set `tls_cert_file` and `tls_key_file` of the provider in config.toml; they are used for the origins of \
-             `token_url` and `api_url`"
+             `token_url`, `issuer` and `api_url`"
                 .into()
         }
         HttpError::ClientCertificateRefused { .. } => {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use crate::cli::commands::Done;
 use crate::cli::config;
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use crate::cli::terminal::browser::Browser;
 use nexus::error::ProviderError;
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
+use nexus::internal::provider::host;
 use nexus::internal::time;
-use nexus::{AuthorizationRequest, Client, Session};
+use nexus::{AuthorizationRequest, Client, Probe, ProviderConfig, Session, Url};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -31,9 +32,12 @@ pub(crate) struct Args {
 
 /// Signs in. If that fails, an earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    let client = context.with_config_warnings().client(args.provider.as_deref())?;
-    client.provider().client().map_err(with_other_providers)?;
+    let context = &context.with_config_warnings();
+    let (mut configured, folders) = context.configured(args.provider.as_deref())?;
+    configured.provider.client().map_err(with_other_providers)?;
     context.block_on(async {
+        configured.provider = discovered(configured.provider, context).await?;
+        let client = context.client_as(configured, &folders);
         client.check_writable().await?;
         let told = context.clone();
         let mut listener =
@@ -70,6 +74,37 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             }
         }
     })
+}
+
+/// The provider with what its issuer publishes, where the configuration leaves something open.
+async fn discovered(provider: ProviderConfig, context: &Context) -> Result<ProviderConfig> {
+    if !provider.needs_discovery() {
+        return Ok(provider);
+    }
+    let issuer = provider.issuer.clone().unwrap_or_default();
+    let asked = Url::parse(&issuer).map_or(issuer, |url| host(&url));
+    let progress = context.progress();
+    context.waiting(format!("asking {asked} how to sign in"));
+    let provider = match provider.discovered_with(context.http()).await {
+        Ok(provider) => provider,
+        Err(error) => {
+            for line in table(error.probes()) {
+                context.say(&line);
+            }
+            return Err(error.into());
+        }
+    };
+    drop(progress);
+    if let Some(url) = &provider.authorize_url {
+        context.say(&format!("{asked} publishes how to sign in: at {}.", host(url)));
+    }
+    Ok(provider)
+}
+
+/// What each request gave, one line each, the answers below each other.
+fn table(probes: &[Probe]) -> Vec<String> {
+    let width = probes.iter().map(|probe| probe.url.as_str().len()).max().unwrap_or_default();
+    probes.iter().map(|probe| format!("  {:width$}  {}", probe.url.as_str(), probe.description)).collect()
 }
 
 /// Adds the other configured providers to the error, one of which may be meant.

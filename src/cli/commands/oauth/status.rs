@@ -153,6 +153,7 @@ mod tests {
             expires_at,
             metadata: serde_json::Map::new(),
             binding: SessionBinding {
+                issuer: None,
                 client_id: "c".into(),
                 client_auth: ClientAuth::None,
                 token_url: Url::parse("https://id.example.com/token").unwrap(),

@@ -1,0 +1,65 @@
+//! Errors of a search for the metadata of a server.
+
+use crate::error_info::{ErrorClass, ErrorInfo};
+use crate::http::HttpError;
+use crate::provider::ProviderError;
+
+use super::probe::Probe;
+
+/// Why it could not be found out how to sign in.
+///
+/// No variant contains a secret or the body of a response.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// The issuer publishes no metadata that can be used.
+    #[error("no metadata of the issuer `{issuer}` was found")]
+    NoMetadata {
+        /// The provider's name.
+        provider: String,
+        /// The issuer.
+        issuer: String,
+        /// What each request gave, in order.
+        probes: Vec<Probe>,
+    },
+    /// The server could not be reached.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The provider's configuration does not allow the search.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+}
+
+impl DiscoveryError {
+    /// What each request gave, in order.
+    pub fn probes(&self) -> &[Probe] {
+        match self {
+            Self::NoMetadata { probes, .. } => probes,
+            Self::Http(_) | Self::Provider(_) => &[],
+        }
+    }
+}
+
+/// Whether all of these failures may pass: no response, 429, or a status of the server's own failure.
+fn is_temporary(probes: &[Probe]) -> bool {
+    probes.iter().all(|probe| probe.status.is_none_or(|status| status == 429 || status >= 500))
+}
+
+impl ErrorInfo for DiscoveryError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoMetadata { .. } => "no_metadata",
+            Self::Http(error) => error.code(),
+            Self::Provider(error) => error.code(),
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoMetadata { probes, .. } if is_temporary(probes) => ErrorClass::Temporary,
+            Self::NoMetadata { .. } => ErrorClass::Configuration,
+            Self::Http(error) => error.class(),
+            Self::Provider(error) => error.class(),
+        }
+    }
+}
