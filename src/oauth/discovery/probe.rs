@@ -5,7 +5,6 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::error::DiscoveryError;
 use crate::http::{Body, Http, HttpError, SendError, unsupported_encoding};
 use crate::provider::{self, Url};
 use crate::redact::Redactor;
@@ -74,12 +73,12 @@ impl<'a> Prober<'a> {
     /// Requests a document. `None` if it gave no response; [`probes`](Self::into_probes) says why.
     ///
     /// # Errors
-    /// [`DiscoveryError::Http`] if the first server cannot be reached at all.
-    pub(super) async fn get(&mut self, url: Url) -> Result<Option<Response>, DiscoveryError> {
+    /// If the first server cannot be reached at all.
+    pub(super) async fn get(&mut self, url: Url) -> Result<Option<Response>, HttpError> {
         let (status, description, response) = match self.request(&url).await {
             Ok(response) => (Some(response.status), response.status.to_string(), Some(response)),
             Err(Failure::Told(status, description)) => (status, description, None),
-            Err(Failure::Unreachable(error)) if self.probes.is_empty() => return Err(error.into()),
+            Err(Failure::Unreachable(error)) if self.probes.is_empty() => return Err(error),
             Err(Failure::Unreachable(error)) => (None, error.to_string(), None),
         };
         self.probes.push(Probe { url, status, description });
