@@ -34,11 +34,17 @@ _nexus() {
             nexus,key)
                 cmd="nexus__subcmd__key"
                 ;;
+            nexus,login)
+                cmd="nexus__subcmd__login"
+                ;;
             nexus,models)
                 cmd="nexus__subcmd__models"
                 ;;
             nexus,oauth)
                 cmd="nexus__subcmd__oauth"
+                ;;
+            nexus,provider)
+                cmd="nexus__subcmd__provider"
                 ;;
             nexus__subcmd__history,delete)
                 cmd="nexus__subcmd__history__subcmd__delete"
@@ -61,6 +67,9 @@ _nexus() {
             nexus__subcmd__key,show)
                 cmd="nexus__subcmd__key__subcmd__show"
                 ;;
+            nexus__subcmd__oauth,login)
+                cmd="nexus__subcmd__oauth__subcmd__start"
+                ;;
             nexus__subcmd__oauth,logout)
                 cmd="nexus__subcmd__oauth__subcmd__logout"
                 ;;
@@ -73,6 +82,15 @@ _nexus() {
             nexus__subcmd__oauth,token)
                 cmd="nexus__subcmd__oauth__subcmd__token"
                 ;;
+            nexus__subcmd__provider,default)
+                cmd="nexus__subcmd__provider__subcmd__default"
+                ;;
+            nexus__subcmd__provider,list)
+                cmd="nexus__subcmd__provider__subcmd__list"
+                ;;
+            nexus__subcmd__provider,remove)
+                cmd="nexus__subcmd__provider__subcmd__remove"
+                ;;
             *)
                 ;;
         esac
@@ -80,7 +98,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version oauth chat batch history models key demo completions"
+            opts="-v -h -V --verbose --help --version login oauth chat batch history models provider key demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -439,6 +457,32 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nexus__subcmd__login)
+            opts="-v -p -h -V --verbose --provider --no-browser --timeout --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nexus__subcmd__models)
             opts="-v -p -h -V --verbose --provider --json --retries --deadline --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -470,7 +514,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth)
-            opts="-v -h -V --verbose --help --version start status logout token"
+            opts="-v -h -V --verbose --help --version start login status logout token"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -532,7 +576,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth__subcmd__status)
-            opts="-p -v -h -V --provider --json --verbose --help --version"
+            opts="-p -v -h -V --provider --all --json --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -572,6 +616,62 @@ _nexus() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__provider)
+            opts="-v -h -V --verbose --help --version list remove default"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__provider__subcmd__default)
+            opts="-v -h -V --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__provider__subcmd__list)
+            opts="-v -h -V --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__provider__subcmd__remove)
+            opts="-v -h -V --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -24,14 +24,28 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
+            cand login 'Sign in: open the browser and wait for approval (same as `nexus oauth start`)'
             cand oauth 'Sign in and out, show the session, print its access token'
             cand chat 'Ask a question and stream the answer'
             cand batch 'Answer every line of a file, as fast as the API allows'
             cand history 'List, show, search, export and delete saved conversations'
             cand models 'List the available models, one id per line'
+            cand provider 'List and remove the configured providers, choose the default one'
             cand key 'Show or choose where the key to the stored sessions is kept'
             cand demo 'Try nexus against a built-in sandbox, without configuration or network'
             cand completions 'Print the completion script for a shell'
+        }
+        &'nexus;login'= {
+            cand -p 'Provider to sign in to, as named in config.toml'
+            cand --provider 'Provider to sign in to, as named in config.toml'
+            cand --timeout 'How long to wait for approval (90s, 5m, 1h)'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --no-browser 'Print the URL instead of opening a browser'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
         }
         &'nexus;oauth'= {
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
@@ -41,7 +55,8 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand start 'Sign in: open the browser and wait for approval'
-            cand status 'Show the session and when its token expires, without network access'
+            cand login 'Sign in: open the browser and wait for approval'
+            cand status 'Show the session and when its token expires, without network access; --all for every session'
             cand logout 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
             cand token 'Print a fresh access token'
         }
@@ -57,14 +72,27 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
-        &'nexus;oauth;status'= {
-            cand -p 'Provider to show, as named in config.toml'
-            cand --provider 'Provider to show, as named in config.toml'
-            cand --json 'Print JSON'
+        &'nexus;oauth;login'= {
+            cand -p 'Provider to sign in to, as named in config.toml'
+            cand --provider 'Provider to sign in to, as named in config.toml'
+            cand --timeout 'How long to wait for approval (90s, 5m, 1h)'
+            cand --no-browser 'Print the URL instead of opening a browser'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help'
             cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;oauth;status'= {
+            cand -p 'Provider to show, as named in config.toml'
+            cand --provider 'Provider to show, as named in config.toml'
+            cand --all 'Show every session, also of providers that are no longer configured'
+            cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'
             cand --version 'Print version'
         }
@@ -222,6 +250,42 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --json 'Print JSON'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;provider'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand list 'List the configured providers, which one is the default, and who is signed in'
+            cand remove 'Sign out of a provider and remove its section from config.toml'
+            cand default 'Choose the provider that commands use without --provider'
+        }
+        &'nexus;provider;list'= {
+            cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;provider;remove'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;provider;default'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand -V 'Print version'

@@ -168,7 +168,7 @@ pub mod internal {
         };
     }
     pub mod private_fs {
-        pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit};
+        pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
         pub use crate::provider::{BUILT_IN, endpoint_url, host};

@@ -216,7 +216,7 @@ fn options() -> OpenOptions {
 }
 
 /// Makes the creation or renaming of a file in this folder durable.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 

@@ -16,11 +16,12 @@ pub(crate) mod nearest;
 mod paths;
 pub(crate) mod question;
 mod quoted;
+pub(crate) mod session;
 pub(crate) mod terminal;
 mod text;
 mod words;
 
-use commands::{batch, chat, completions, demo, help, key, models, oauth};
+use commands::{batch, chat, completions, demo, help, key, models, oauth, provider};
 
 /// Sign in once with OAuth, then use Claude from every shell, script and tool on this account
 ///
@@ -40,6 +41,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Sign in: open the browser and wait for approval (same as `nexus oauth start`)
+    Login(Deferred<oauth::start::Args>),
     /// Sign in and out, show the session, print its access token
     #[command(subcommand)]
     Oauth(Deferred<oauth::Command>),
@@ -62,6 +65,9 @@ pub(crate) enum Command {
     History(Deferred<commands::history::Command>),
     /// List the available models, one id per line
     Models(Deferred<models::Args>),
+    /// List and remove the configured providers, choose the default one
+    #[command(subcommand)]
+    Provider(Deferred<provider::Command>),
     /// Show or choose where the key to the stored sessions is kept
     #[command(subcommand)]
     Key(Deferred<key::Command>),
@@ -93,7 +99,7 @@ Environment:
 `nexus help config` lists the keys of config.toml.";
 
 /// The commands that have subcommands.
-const GROUPS: &[&str] = &["history", "key", "oauth"];
+const GROUPS: &[&str] = &["history", "key", "oauth", "provider"];
 
 /// Turns `nexus help COMMAND` into `nexus COMMAND --help`, and `nexus oauth help` into `nexus oauth --help`.
 pub(crate) fn rewrite_help(mut args: Vec<OsString>) -> Vec<OsString> {

@@ -41,7 +41,10 @@ fn the_command_prints_the_committed_script() {
 fn bash_completes_words_with_the_script() {
     for (words, completed) in [
         (&["nexus", "oauth", "st"][..], "start status"),
-        (&["nexus", "oauth", "lo"], "logout"),
+        (&["nexus", "oauth", "lo"], "login logout"),
+        (&["nexus", "login", "--no"], "--no-browser"),
+        (&["nexus", "oauth", "login", "--no"], "--no-browser"),
+        (&["nexus", "provider", "d"], "default"),
         (&["nexus", "mo"], "models"),
         (&["nexus", "completions", "z"], "zsh"),
         (&["nexus", "oauth", "token", "--min"], "--min-ttl"),

@@ -70,6 +70,8 @@ mod pkce;
 mod private;
 /// Properties of all input from outside.
 mod properties;
+/// `nexus provider`.
+mod provider;
 /// A server that refuses to refresh a session.
 mod refusals;
 /// Reads and writes the stored session without the program's code.

@@ -637,3 +637,21 @@ fn configuration_warnings_appear_in_session_commands_only() {
         assert_eq!((output.code, output.stderr.contains(warning)), (Some(0), told), "{words:?}: {output}");
     }
 }
+
+#[test]
+fn login_is_another_name_of_start() {
+    for words in [&["login"][..], &["oauth", "login"]] {
+        let sandbox = sandbox(Settings::default());
+        let nexus = Nexus::at(&sandbox);
+        let mut started = nexus.watch(&mut nexus.command(&[words, &["--no-browser"]].concat()));
+        visit(&approve(&started.url()));
+        let output = started.finish();
+        assert_eq!((output.code, &*output.stdout), (Some(0), ""), "{output}");
+        assert!(output.stderr.contains("Signed in as you@sandbox.example, token expires in "), "{output}");
+        let help = nexus.run(&[words, &["--help"]].concat()).ok();
+        assert!(help.contains("--no-browser") && help.contains("--timeout"), "{help}");
+    }
+    let nexus = Nexus::new();
+    assert!(nexus.run(&["--help"]).ok().contains("\n  login "), "it is listed");
+    assert!(nexus.run(&["oauth", "--help"]).ok().contains("[alias: login]"));
+}

@@ -177,3 +177,75 @@ fn a_session_of_the_first_version_is_read_and_its_file_migrated() {
     let bytes = std::fs::read(nexus.path("data/sessions.db")).unwrap();
     assert!(!String::from_utf8_lossy(&bytes).contains("is locked"), "what was said is sealed from now on");
 }
+
+/// A sandbox, and a home that is signed in there with `work`, the default, and `play`.
+fn two_sessions(seconds: i64) -> (nexus::sandbox::Sandbox, Nexus) {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(seconds));
+    nexus.configure(&crate::nexus::config(&sandbox, "").replace("work", "play"));
+    nexus.sign_in();
+    nexus.configure(&crate::nexus::config(&sandbox, ""));
+    (sandbox, nexus)
+}
+
+#[test]
+fn all_sessions_are_shown_with_provider_and_account() {
+    let (sandbox, nexus) = two_sessions(12_270);
+    let asked = sandbox.requests().len();
+    let line = "(you@sandbox.example): Token active, expires in 3.4 hours, auto-refresh enabled\n";
+    assert_output!(
+        nexus.run(&["oauth", "status", "--all"]), 0, stdout: format!("play {line}work {line}"), stderr: "",
+    );
+    let mut object = nexus.run(&["oauth", "status", "--all", "--json"]).json();
+    let sessions = object["sessions"].as_array_mut().unwrap();
+    for session in &mut *sessions {
+        assert!(session["expires_at"].take().is_string() && session["expires_in"].take().is_i64(), "{session}");
+    }
+    let session = |provider: &str| {
+        json!({
+            "provider": provider, "state": "active", "expires_at": null, "expires_in": null, "auto_refresh": true,
+            "scopes": ["model.request", "model.read"], "token_type": "Bearer", "account": "you@sandbox.example",
+        })
+    };
+    assert_eq!(object, json!({ "version": 1, "sessions": [session("play"), session("work")] }));
+    assert_eq!(sandbox.requests().len(), asked, "status sends no request");
+}
+
+#[test]
+fn one_session_that_needs_a_sign_in_decides_the_exit_code() {
+    let (sandbox, nexus) = two_sessions(0);
+    sandbox.end_session();
+    assert_eq!(nexus.run(&["oauth", "token"]).code, Some(4));
+    let output = nexus.run(&["oauth", "status", "--all"]);
+    let (play, work) = output.stdout.split_once('\n').unwrap();
+    assert!(play.starts_with("play (you@sandbox.example): Token expired "), "{output}");
+    assert!(work.starts_with("work (you@sandbox.example): Session ended by the server at "), "{output}");
+    assert_eq!((output.code, &*output.stderr), (Some(4), ""));
+    let output = nexus.run(&["oauth", "status", "--all", "--json"]);
+    assert_eq!((output.code, &output.json()["sessions"][1]["state"]), (Some(4), &json!("dead")));
+}
+
+#[test]
+fn without_sessions_there_is_nothing_to_list() {
+    let nexus = Nexus::new();
+    assert_output!(
+        nexus.run(&["oauth", "status", "--all"]), 4, stdout: "Not signed in: run nexus oauth start\n", stderr: "",
+    );
+    let output = nexus.run(&["oauth", "status", "--all", "--json"]);
+    assert_eq!((output.json(), output.code), (json!({ "version": 1, "sessions": [] }), Some(4)));
+    assert_eq!(std::fs::read_dir(nexus.home()).unwrap().count(), 0, "status makes nothing");
+}
+
+#[test]
+fn a_session_that_cannot_be_read_hides_no_other() {
+    let (_sandbox, nexus) = two_sessions(12_270);
+    let store = rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();
+    store.execute("UPDATE session SET sealed = x'02' WHERE provider = 'play'", []).unwrap();
+    let output = nexus.run(&["oauth", "status", "--all"]);
+    assert!(output.stdout.starts_with("play: Session cannot be read\nwork (you@sandbox.example): Token "), "{output}");
+    assert!(output.stderr.starts_with("error: "), "{output}");
+    assert_eq!(output.code, Some(1));
+    let output = nexus.run(&["oauth", "status", "--all", "--json"]);
+    let sessions = output.json()["sessions"].clone();
+    assert_eq!((output.code, &sessions[0]["state"], &sessions[1]["state"]), (Some(1), &Value::Null, &json!("active")));
+    assert!(sessions[0]["error"]["reason"].is_string(), "{sessions}");
+}

@@ -401,3 +401,18 @@ fn an_error_begins_on_a_line_of_its_own() {
     assert!(left.screen.starts_with("half an\nnote: ") && left.screen.contains("\nerror: "), "{}", left.screen);
     assert_eq!(left.code, 75);
 }
+
+#[test]
+fn the_status_at_a_terminal_has_a_second_line_with_provider_and_account() {
+    let (_sandbox, nexus) = Nexus::signed_in(crate::nexus::lifetime(12_270));
+    let line = "Token active, expires in 3.4 hours, auto-refresh enabled\n";
+    for (words, second) in [
+        (&["oauth", "status"][..], "Provider work, account you@sandbox.example\n"),
+        (&["oauth", "status", "--provider", "claude_code"], "Provider claude_code\n"),
+    ] {
+        let left = Terminal::open(&nexus, words, 200).finish();
+        assert!(left.screen.ends_with(second), "{}", left.screen);
+        assert_eq!(left.screen.contains(line), left.code == 0, "{}", left.screen);
+    }
+    assert_eq!(nexus.run(&["oauth", "status"]).ok(), line, "there is none in a pipe");
+}

@@ -21,6 +21,7 @@ pub(crate) mod history;
 pub(crate) mod key;
 pub(crate) mod models;
 pub(crate) mod oauth;
+pub(crate) mod provider;
 
 /// The exit code of a command, or its error. `oauth status` and `oauth logout` exit with other codes than 0 without an
 /// error.
@@ -30,11 +31,13 @@ pub(crate) fn run(cli: Cli) -> u8 {
     let context = Context::new(cli.verbose);
     let json = wants_json(&cli.command);
     let done = match cli.command {
+        Command::Login(Deferred(args)) => oauth::start::run(&args, &context),
         Command::Oauth(Deferred(command)) => oauth::run(command, &context),
         Command::Chat(Deferred(args)) => chat::run(args, &context),
         Command::Batch(Deferred(args)) => batch::run(&args, &context),
         Command::History(Deferred(command)) => history::run(command, &context),
         Command::Models(Deferred(args)) => models::run(&args, &context),
+        Command::Provider(Deferred(command)) => provider::run(command, &context),
         Command::Key(Deferred(command)) => key::run(command, &context),
         Command::Demo(Deferred(args)) => demo::run(&args, &context),
         Command::Completions(Deferred(args)) => completions::run(&args, &context),
@@ -54,19 +57,20 @@ fn wants_json(command: &Command) -> bool {
         Command::History(Deferred(command)) => command.wants_json(),
         Command::Models(Deferred(args)) => args.json,
         Command::Key(Deferred(command)) => command.wants_json(),
+        Command::Provider(Deferred(command)) => command.wants_json(),
         // `nexus chat` prints its errors as JSON itself.
-        Command::Chat(_) | Command::Batch(_) | Command::Demo(_) | Command::Completions(_) => false,
+        Command::Chat(_) | Command::Batch(_) | Command::Login(_) | Command::Demo(_) | Command::Completions(_) => false,
     }
 }
 
-const COMMANDS: &[&str] = &["batch", "chat", "completions", "demo", "history", "key", "models", "oauth"];
+const COMMANDS: &[&str] =
+    &["batch", "chat", "completions", "demo", "history", "key", "login", "models", "oauth", "provider"];
 
-/// Suggests `nexus oauth start` for `nexus login` and `nexus start`, and the like.
+/// Suggests `nexus oauth start` for `nexus start`, and the like.
 fn suggest_oauth(error: &mut clap::Error) {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return };
-    let meant = if word == "login" { "start" } else { word };
-    if oauth::Command::has_subcommand(meant) {
-        let suggested = ContextValue::String(format!("nexus oauth {meant}"));
+    if oauth::Command::has_subcommand(word) {
+        let suggested = ContextValue::String(format!("nexus oauth {word}"));
         error.insert(ContextKind::SuggestedSubcommand, suggested);
     }
 }

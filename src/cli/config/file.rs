@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use toml::de::DeTable;
+use zeroize::Zeroizing;
 
 use super::invalid;
 use super::keys::{Key, PROVIDER, Section, Settings, TOP};
@@ -29,23 +30,25 @@ pub(super) struct File {
 
 /// Reads the file. A missing one is empty.
 pub(super) fn read(path: &Path) -> Result<File> {
-    let text = match read_trusted(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
+    let Some(text) = text(path)? else { return Ok(File::default()) };
+    let table = DeTable::parse(&text).map_err(|error| malformed(&error, &text, path))?;
+    Reader { path, text: &text }.file(table.get_ref())
+}
+
+/// The text of the file, if there is one.
+pub(super) fn text(path: &Path) -> Result<Option<Zeroizing<String>>> {
+    match read_trusted(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             if let Some(untrusted) = CliError::untrusted(path, &error) {
                 return Err(untrusted);
             }
             let message = format!("{} cannot be read: {error}", path.display());
             let hint = NotUtf8::of(&error).map(NotUtf8::hint);
-            return Err(invalid(
-                message,
-                hint.as_deref().unwrap_or("make it a readable file of UTF-8 text, or remove it"),
-            ));
+            Err(invalid(message, hint.as_deref().unwrap_or("make it a readable file of UTF-8 text, or remove it")))
         }
-    };
-    let table = DeTable::parse(&text).map_err(|error| malformed(&error, &text, path))?;
-    Reader { path, text: &text }.file(table.get_ref())
+    }
 }
 
 struct Reader<'a> {
@@ -169,7 +172,7 @@ fn line(text: &str, at: usize) -> usize {
 }
 
 /// The error of a file that is not TOML.
-fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> CliError {
+pub(super) fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> CliError {
     let number = line(text, error.span().map_or(0, |span| span.start));
     let line = text.lines().nth(number - 1).unwrap_or_default();
     let path = path.display();

@@ -16,6 +16,8 @@ use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 mod certificates;
 mod checks;
 mod client;
+pub(crate) mod document;
+pub(crate) mod edit;
 mod file;
 mod headers;
 mod keys;
@@ -48,6 +50,17 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let mut names = vec![BUILT_IN.to_owned()];
     names.extend(read(path)?.providers.into_keys().filter(|name| name != BUILT_IN));
     Ok(names)
+}
+
+/// The provider that a command uses if none is named.
+pub(crate) fn default_name(path: &Path, variables: Variables<'_>) -> Result<String> {
+    Ok(default_provider(&read(path)?.settings, variables).unwrap_or_else(|| BUILT_IN.into()))
+}
+
+/// Checks that this provider is configured or built in.
+pub(crate) fn check_name(path: &Path, name: &str) -> Result<()> {
+    let names = names(path)?;
+    if names.iter().any(|known| known == name) { Ok(()) } else { Err(unknown_provider(name, path, names.into_iter())) }
 }
 
 /// Loads a provider: `chosen` on the command line, else `NEXUS_PROVIDER`, else `default` in the file, else the built-in

@@ -55,6 +55,12 @@ pub(crate) fn exit_code(class: ErrorClass) -> u8 {
     }
 }
 
+/// The most severe exit code: a permanent failure before a temporary one, and the smaller of two.
+pub(crate) fn worst(codes: &[u8]) -> u8 {
+    let severity = |code: &u8| (*code != 0, *code != exit_code(ErrorClass::Temporary), u8::MAX - *code);
+    codes.iter().copied().max_by_key(severity).unwrap_or(0)
+}
+
 /// Why a command failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum CliError {
@@ -347,6 +353,19 @@ impl ErrorInfo for CliError {
         match self {
             Self::Library(error) | Self::NotDeleted(error) => error.retry_after(),
             _ => self.refusal().and_then(|refusal| refusal.retry_after),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permanent_failure_is_worse_than_a_temporary_one() {
+        for (codes, code) in [(&[][..], 0), (&[0, 0], 0), (&[0, 75], 75), (&[75, 1, 0], 1), (&[2, 75], 2), (&[2, 1], 1)]
+        {
+            assert_eq!(worst(codes), code, "{codes:?}");
         }
     }
 }

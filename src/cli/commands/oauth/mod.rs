@@ -13,8 +13,9 @@ pub(crate) mod token;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Sign in: open the browser and wait for approval
+    #[command(visible_alias = "login")]
     Start(start::Args),
-    /// Show the session and when its token expires, without network access
+    /// Show the session and when its token expires, without network access; --all for every session
     Status(status::Args),
     /// Sign out: revoke the session if `revoke_url` is set, then delete it locally
     Logout(logout::Args),

@@ -1,0 +1,4 @@
+//! What several commands say about a stored session.
+
+pub(crate) mod sign_out;
+pub(crate) mod status;
