@@ -36,8 +36,13 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand completions 'Print the completion script for a shell'
         }
         &'nexus;login'= {
-            cand -p 'Provider to sign in to, as named in config.toml'
-            cand --provider 'Provider to sign in to, as named in config.toml'
+            cand --client-id 'Id of the client that is registered there'
+            cand --client-secret-file 'File that contains the secret of the client'
+            cand --redirect-uri 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]'
+            cand --api-url 'Base URL of the API, if it is not at URL'
+            cand --scope 'Scope to ask for, instead of those that the server suggests; can be repeated'
+            cand -p 'Provider to sign in to, as named in config.toml; with URL, the name to save it under'
+            cand --provider 'Provider to sign in to, as named in config.toml; with URL, the name to save it under'
             cand --timeout 'How long to wait for approval (90s, 5m, 1h)'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
@@ -61,8 +66,13 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand token 'Print a fresh access token'
         }
         &'nexus;oauth;start'= {
-            cand -p 'Provider to sign in to, as named in config.toml'
-            cand --provider 'Provider to sign in to, as named in config.toml'
+            cand --client-id 'Id of the client that is registered there'
+            cand --client-secret-file 'File that contains the secret of the client'
+            cand --redirect-uri 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]'
+            cand --api-url 'Base URL of the API, if it is not at URL'
+            cand --scope 'Scope to ask for, instead of those that the server suggests; can be repeated'
+            cand -p 'Provider to sign in to, as named in config.toml; with URL, the name to save it under'
+            cand --provider 'Provider to sign in to, as named in config.toml; with URL, the name to save it under'
             cand --timeout 'How long to wait for approval (90s, 5m, 1h)'
             cand --no-browser 'Print the URL instead of opening a browser'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
@@ -73,8 +83,13 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --version 'Print version'
         }
         &'nexus;oauth;login'= {
-            cand -p 'Provider to sign in to, as named in config.toml'
-            cand --provider 'Provider to sign in to, as named in config.toml'
+            cand --client-id 'Id of the client that is registered there'
+            cand --client-secret-file 'File that contains the secret of the client'
+            cand --redirect-uri 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]'
+            cand --api-url 'Base URL of the API, if it is not at URL'
+            cand --scope 'Scope to ask for, instead of those that the server suggests; can be repeated'
+            cand -p 'Provider to sign in to, as named in config.toml; with URL, the name to save it under'
+            cand --provider 'Provider to sign in to, as named in config.toml; with URL, the name to save it under'
             cand --timeout 'How long to wait for approval (90s, 5m, 1h)'
             cand --no-browser 'Print the URL instead of opening a browser'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'

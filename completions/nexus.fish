@@ -37,7 +37,12 @@ complete -c nexus -n "__fish_nexus_needs_command" -f -a "provider" -d 'List and 
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "key" -d 'Show or choose where the key to the stored sessions is kept'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Try nexus against a built-in sandbox, without configuration or network'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
-complete -c nexus -n "__fish_nexus_using_subcommand login" -s p -l provider -d 'Provider to sign in to, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l client-id -d 'Id of the client that is registered there' -r
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l client-secret-file -d 'File that contains the secret of the client' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l api-url -d 'Base URL of the API, if it is not at URL' -r
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
+complete -c nexus -n "__fish_nexus_using_subcommand login" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l no-browser -d 'Print the URL instead of opening a browser'
@@ -51,13 +56,23 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_s
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "status" -d 'Show the session and when its token expires, without network access; --all for every session'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "logout" -d 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "token" -d 'Print a fresh access token'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Provider to sign in to, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l client-id -d 'Id of the client that is registered there' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l client-secret-file -d 'File that contains the secret of the client' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l api-url -d 'Base URL of the API, if it is not at URL' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l no-browser -d 'Print the URL instead of opening a browser'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s p -l provider -d 'Provider to sign in to, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l client-id -d 'Id of the client that is registered there' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l client-secret-file -d 'File that contains the secret of the client' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l api-url -d 'Base URL of the API, if it is not at URL' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l no-browser -d 'Print the URL instead of opening a browser'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'

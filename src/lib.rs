@@ -110,7 +110,7 @@ pub use client::Folders;
 pub use client::{Client, Error, Revocation, SignedOut};
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
-pub use oauth::{AuthorizationRequest, Probe, ServerMetadata, Verdict};
+pub use oauth::{AuthorizationRequest, Found, Probe, ServerMetadata, Verdict};
 #[doc(inline)]
 pub use provider::{
     Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, RequestStyle, Tls, Url,
@@ -164,7 +164,8 @@ pub mod internal {
     }
     pub mod oauth {
         pub use crate::oauth::{
-            AUTHORIZATION_PARAMETERS, RedirectListener, TOKEN_REQUEST_FIELDS, TokenResponse, account, page, pkce,
+            AUTHORIZATION_PARAMETERS, RedirectListener, TOKEN_REQUEST_FIELDS, TokenResponse, account, answer_of_api,
+            base_of, page, pkce, search,
         };
     }
     pub mod private_fs {

@@ -91,7 +91,7 @@ impl Context {
     }
 
     /// Prepares hints about this provider, and prints the warnings about its configuration.
-    fn introduce(&self, configured: &Configured) {
+    pub(crate) fn introduce(&self, configured: &Configured) {
         set_providers(&configured.provider.name, &configured.default);
         for warning in configured.warnings.iter().filter(|_| self.config_warnings) {
             self.warn(warning);

@@ -114,6 +114,21 @@ impl ServerMetadata {
         })
     }
 
+    /// The endpoints that it names, by member.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        [
+            ("authorization_endpoint", &self.authorization_endpoint),
+            ("token_endpoint", &self.token_endpoint),
+            ("revocation_endpoint", &self.revocation_endpoint),
+            ("registration_endpoint", &self.registration_endpoint),
+            ("device_authorization_endpoint", &self.device_authorization_endpoint),
+            ("pushed_authorization_request_endpoint", &self.pushed_authorization_request_endpoint),
+            ("userinfo_endpoint", &self.userinfo_endpoint),
+        ]
+        .into_iter()
+        .filter_map(|(name, url)| Some((name, url.as_ref()?)))
+    }
+
     /// Sets what the provider's configuration leaves open ([`FromMetadata`](crate::FromMetadata)). `resource_scopes` are
     /// the scopes that the API asks for (RFC 9728, section 2).
     pub fn fill(&self, provider: &mut ProviderConfig, resource_scopes: &[String]) {
@@ -178,6 +193,10 @@ impl Members {
     /// A member. `null` counts as absent.
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
     }
 
     pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>> {

@@ -18,7 +18,7 @@ mod token_failure;
 mod token_response;
 
 pub use authorization_code::{AUTHORIZATION_PARAMETERS, AuthorizationRequest, Verdict};
-pub use discovery::{DiscoveryError, Probe};
+pub use discovery::{DiscoveryError, Found, Probe, answer_of_api, base_of, search};
 pub use error::SignInError;
 pub(crate) use metadata::without_slash;
 pub use metadata::{MetadataError, ServerMetadata};

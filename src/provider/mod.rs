@@ -27,6 +27,9 @@ pub struct ProviderConfig {
     /// The authorization server's issuer identifier (RFC 8414, section 2), if configured. Endpoints that are not set are
     /// read from its metadata ([`discovered`](Self::discovered)).
     pub issuer: Option<String>,
+    /// The gateway, if its URL is all that is known. Endpoints that are not set are found out from what it publishes
+    /// ([`discovered`](Self::discovered)).
+    pub gateway: Option<Url>,
     /// What that metadata may decide besides the endpoints.
     pub from_metadata: FromMetadata,
     /// Whether every authorization response must name its issuer (RFC 9207, section 2.4).
@@ -210,6 +213,7 @@ impl ProviderConfig {
         Self {
             name: name.into(),
             issuer: None,
+            gateway: None,
             from_metadata: FromMetadata::default(),
             require_iss: false,
             authorize_url: None,
@@ -228,9 +232,9 @@ impl ProviderConfig {
         }
     }
 
-    /// Whether a sign-in must read the metadata of the issuer first: an endpoint that it needs is not set.
+    /// Whether a sign-in must ask the issuer or the gateway first: an endpoint that it needs is not set.
     pub fn needs_discovery(&self) -> bool {
-        self.issuer.is_some() && (self.authorize_url.is_none() || self.token_url.is_none())
+        (self.issuer.is_some() || self.gateway.is_some()) && (self.authorize_url.is_none() || self.token_url.is_none())
     }
 
     /// The registered client.

@@ -10,6 +10,8 @@ mod nexus;
 mod attachments;
 /// `nexus batch`.
 mod batch;
+/// `nexus oauth start URL`.
+mod by_url;
 /// `nexus chat` and `nexus models`.
 mod chat;
 /// Flags of `nexus chat`: cost, thinking, effort, schema.

@@ -45,7 +45,7 @@ pub(super) struct Entry<'a> {
 
 /// Why a text cannot be a client id. With a placeholder, the sign-in would time out. A client id may contain spaces
 /// (RFC 6749, appendix A.1).
-pub(super) fn not_a_client_id(id: &str) -> Option<String> {
+pub(crate) fn not_a_client_id(id: &str) -> Option<String> {
     let dots = !id.is_empty() && id.chars().all(|c| matches!(c, '.' | '\u{2026}'));
     if id.is_empty() {
         Some("is empty".into())

@@ -30,6 +30,9 @@ impl Section {
         self.read_header_files(warnings)?;
         self.provider.tls = self.tls(warnings)?;
         let secret = self.secret(warnings)?;
+        if self.provider.api.url.is_none() {
+            self.provider.api.url.clone_from(&self.provider.gateway);
+        }
         let configured = |key| self.source.has(key);
         self.provider.from_metadata = FromMetadata {
             client_auth: self.client_auth.is_none() && self.provider.name != *BUILT_IN,
@@ -95,28 +98,34 @@ impl Section {
             return Err(self.source.invalid("client_secret", why, "keep one of the two"));
         }
         let path = self.source.beside(file);
-        let text = read_trusted(&path).map_err(|error| {
-            if let Some(untrusted) = CliError::untrusted(&path, &error) {
-                return untrusted;
-            }
-            let why = format!("points to {}, which cannot be read: {error}", path.display());
-            let hint = match error.kind() {
-                io::ErrorKind::NotFound => "create the file with only the secret in it".into(),
-                _ => NotUtf8::of(&error).map_or_else(|| "make the file readable".into(), NotUtf8::hint),
-            };
-            self.source.invalid("client_secret_file", &why, &hint)
-        })?;
+        let fault =
+            |why: &str, hint: &str| self.source.invalid("client_secret_file", &format!("points to {why}"), hint);
+        let secret = secret_in(&path, fault)?;
         warn_if_readable(&path, warnings);
-        let secret = invisible::trim(&text);
-        let why = match secret {
-            "" => Some("is empty".into()),
-            secret => invisible::inside(secret, true),
-        };
-        if let Some(why) = why {
-            let why = format!("points to {}, which {why}", path.display());
-            return Err(self.source.invalid("client_secret_file", &why, "write only the secret into the file"));
+        Ok(Some(secret))
+    }
+}
+
+/// The secret in a file that contains nothing else. `fault` makes the error from the end of its message and the hint.
+pub(crate) fn secret_in(path: &Path, fault: impl Fn(&str, &str) -> CliError) -> Result<ClientSecret> {
+    let text = read_trusted(path).map_err(|error| {
+        if let Some(untrusted) = CliError::untrusted(path, &error) {
+            return untrusted;
         }
-        Ok(Some(ClientSecret::new(secret.to_owned())))
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "create the file with only the secret in it".into(),
+            _ => NotUtf8::of(&error).map_or_else(|| "make the file readable".into(), NotUtf8::hint),
+        };
+        fault(&format!("{}, which cannot be read: {error}", path.display()), &hint)
+    })?;
+    let secret = invisible::trim(&text);
+    let why = match secret {
+        "" => Some("is empty".into()),
+        secret => invisible::inside(secret, true),
+    };
+    match why {
+        Some(why) => Err(fault(&format!("{}, which {why}", path.display()), "write only the secret into the file")),
+        None => Ok(ClientSecret::new(secret.to_owned())),
     }
 }
 

@@ -71,7 +71,6 @@ impl Document {
     }
 
     /// Adds a section `[provider.NAME]` at the end of the file, which must not have one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a sign-in that writes what it found"))]
     pub(crate) fn add_section(&mut self, name: &str, keys: &[(&str, Value)]) {
         let mut section = Table::new();
         for (key, value) in keys {
@@ -94,6 +93,18 @@ impl Document {
             Item::Value(Value::InlineTable(sections)) => drop(sections.insert(name, inline(section).into())),
             // Such a file was refused when it was read.
             _ => {}
+        }
+    }
+
+    /// Adds keys to the section of a provider, if there is one. A key that is set stays as it is.
+    pub(crate) fn add_to_section(&mut self, name: &str, keys: &[(&str, Value)]) {
+        let sections = self.toml.get_mut(SECTIONS).and_then(Item::as_table_like_mut);
+        let section = sections.and_then(|sections| sections.get_mut(name)).and_then(Item::as_table_like_mut);
+        let Some(section) = section else { return };
+        for (key, value) in keys {
+            if !section.contains_key(key) {
+                section.insert(key, Item::Value(value.clone()));
+            }
         }
     }
 
@@ -326,6 +337,24 @@ mod tests {
         assert_eq!(header("work"), "[provider.work]");
         assert_eq!(header("id.example.com"), "[provider.\"id.example.com\"]");
         assert_eq!(line("default", "a\"b"), "default = 'a\"b'");
+    }
+
+    #[test]
+    fn keys_are_added_to_a_section_and_none_is_changed() {
+        let keys = [("client_id", Value::from("new")), ("api_url", Value::from("https://a"))];
+        for (before, after) in [
+            (
+                "[provider.work]\nclient_id = 'c' # mine\n\n[aliases]\n",
+                "[provider.work]\nclient_id = 'c' # mine\napi_url = \"https://a\"\n\n[aliases]\n",
+            ),
+            (
+                "[provider]\nwork = { client_id = 'c' }\n",
+                "[provider]\nwork = { client_id = 'c' , api_url = \"https://a\" }\n",
+            ),
+            ("[provider.play]\n", "[provider.play]\n"),
+        ] {
+            assert_eq!(edited(before, |document| document.add_to_section("work", &keys)), after, "{before}");
+        }
     }
 
     #[test]

@@ -211,6 +211,13 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
                OpenID Connect Discovery) for everything that is not set here.",
     },
     Key {
+        name: "gateway",
+        kind: Url(|section, _, url| section.provider.gateway = Some(url)),
+        default: "none",
+        help: "The URL of an API that says itself how to sign in (RFC 9728). Without issuer, authorize_url or token_url, \
+               signing in asks it. It is api_url too, if that is not set.",
+    },
+    Key {
         name: "require_iss",
         kind: Bool(|section, require| section.provider.require_iss = require),
         default: "as the issuer's metadata says, else false",

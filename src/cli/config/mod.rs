@@ -13,6 +13,7 @@ use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 
+mod by_url;
 mod certificates;
 mod checks;
 mod client;
@@ -27,6 +28,9 @@ mod property;
 pub(crate) mod reference;
 mod source;
 
+pub(crate) use by_url::{Existing, Place, has_providers, load_new, place_for};
+pub(crate) use checks::not_a_client_id;
+pub(crate) use client::secret_in;
 use file::{File, read};
 use keys::Settings;
 

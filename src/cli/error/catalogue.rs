@@ -122,7 +122,16 @@ fn discovery() -> Vec<CliError> {
     };
     let none =
         |status| NoMetadata { provider: work(), issuer: text("https://id.example.com"), probes: vec![probe(status)] };
-    let errors = [none(Some(404)), none(Some(503)), none(None)];
+    let url = || nexus::Url::parse("https://llm.example.com/").unwrap();
+    let errors = [
+        none(Some(404)),
+        none(Some(503)),
+        none(None),
+        NothingFound { url: url(), probes: vec![probe(Some(404))] },
+        NothingFound { url: url(), probes: vec![probe(None)] },
+        Unsupported { host: host(), kind: "a LiteLLM gateway" },
+        NoSignIn { host: host() },
+    ];
     errors.map(CliError::from).into()
 }
 

@@ -71,6 +71,19 @@ pub(crate) fn discovery_hint(error: &DiscoveryError) -> String {
             "correct `issuer` under [provider.{provider}] in config.toml; for a server without metadata, ask its operator \
              for the authorization and token endpoints and set `authorize_url` and `token_url`"
         ),
+        DiscoveryError::NothingFound { .. } if error.class() == nexus::ErrorClass::Temporary => {
+            "wait a minute, then run the same command again".into()
+        }
+        DiscoveryError::NothingFound { url, .. } => format!(
+            "ask its operator for the URL of the authorization server and a client id, then run `nexus oauth start URL \
+             --client-id ID --api-url {}`",
+            url.as_str().trim_end_matches('/')
+        ),
+        DiscoveryError::Unsupported { .. } => {
+            "ask its operator for the URL of an authorization server and a client id, and sign in there with --api-url"
+                .into()
+        }
+        DiscoveryError::NoSignIn { .. } => "use the API without nexus, or configure how to sign in".into(),
         DiscoveryError::Http(error) => http_hint(error),
         DiscoveryError::Provider(error) => provider_hint(error, &[]),
         _ => super::FIX_AND_REPEAT.into(),

@@ -2,9 +2,10 @@
 
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
-use crate::provider::ProviderError;
+use crate::provider::{ProviderError, Url};
 
 use super::probe::Probe;
+use crate::oauth::metadata::without_slash;
 
 /// Why it could not be found out how to sign in.
 ///
@@ -22,6 +23,28 @@ pub enum DiscoveryError {
         /// What each request gave, in order.
         probes: Vec<Probe>,
     },
+    /// Nothing at the URL says how to sign in.
+    #[error("{} does not say how to sign in", without_slash(url.as_str()))]
+    NothingFound {
+        /// The URL of a gateway, an API or an issuer.
+        url: Url,
+        /// What each request gave, in order.
+        probes: Vec<Probe>,
+    },
+    /// The server says how to sign in, in a way that this library does not support.
+    #[error("{host} is {kind}, which has a way to sign in that is not supported yet")]
+    Unsupported {
+        /// The server's host.
+        host: String,
+        /// What it is, with its article.
+        kind: &'static str,
+    },
+    /// The API answers without a credential.
+    #[error("{host} needs no sign-in: it answers without a credential")]
+    NoSignIn {
+        /// The API's host.
+        host: String,
+    },
     /// The server could not be reached.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -34,8 +57,8 @@ impl DiscoveryError {
     /// What each request gave, in order.
     pub fn probes(&self) -> &[Probe] {
         match self {
-            Self::NoMetadata { probes, .. } => probes,
-            Self::Http(_) | Self::Provider(_) => &[],
+            Self::NoMetadata { probes, .. } | Self::NothingFound { probes, .. } => probes,
+            Self::Unsupported { .. } | Self::NoSignIn { .. } | Self::Http(_) | Self::Provider(_) => &[],
         }
     }
 }
@@ -49,6 +72,9 @@ impl ErrorInfo for DiscoveryError {
     fn code(&self) -> &'static str {
         match self {
             Self::NoMetadata { .. } => "no_metadata",
+            Self::NothingFound { .. } => "nothing_found",
+            Self::Unsupported { .. } => "unsupported_gateway",
+            Self::NoSignIn { .. } => "no_sign_in",
             Self::Http(error) => error.code(),
             Self::Provider(error) => error.code(),
         }
@@ -56,8 +82,12 @@ impl ErrorInfo for DiscoveryError {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NoMetadata { probes, .. } if is_temporary(probes) => ErrorClass::Temporary,
-            Self::NoMetadata { .. } => ErrorClass::Configuration,
+            Self::NoMetadata { probes, .. } | Self::NothingFound { probes, .. } if is_temporary(probes) => {
+                ErrorClass::Temporary
+            }
+            Self::NoMetadata { .. } | Self::NothingFound { .. } | Self::Unsupported { .. } | Self::NoSignIn { .. } => {
+                ErrorClass::Configuration
+            }
             Self::Http(error) => error.class(),
             Self::Provider(error) => error.class(),
         }

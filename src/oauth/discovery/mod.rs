@@ -5,62 +5,110 @@
 
 mod error;
 mod probe;
+mod search;
 
 pub use error::DiscoveryError;
 pub use probe::Probe;
 use probe::Prober;
+pub use search::{Found, base_of, search};
 
 use super::metadata::ServerMetadata;
 use crate::http::Http;
-use crate::provider::{ProviderConfig, ProviderError, Url, endpoint_url};
+use crate::provider::{ProviderConfig, ProviderError, Url, endpoint_url, host};
 
 type Result<T> = std::result::Result<T, DiscoveryError>;
 
-/// Discovery of a provider whose issuer is configured.
+/// Where an authorization server publishes its metadata (RFC 8414, section 3).
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
+
+/// Discovery of a provider whose issuer or gateway is configured.
 impl ProviderConfig {
-    /// The provider with what its issuer's metadata says about everything that is not configured (RFC 8414; OpenID
-    /// Connect Discovery 1.0). Unchanged if it [needs no discovery](Self::needs_discovery).
+    /// The provider with what its issuer or gateway publishes about everything that is not configured (RFC 8414; OpenID
+    /// Connect Discovery 1.0; RFC 9728). Unchanged if it [needs no discovery](Self::needs_discovery).
     ///
     /// A stored session has its own copy of the endpoints, so only a sign-in needs this.
     ///
     /// # Errors
-    /// [`DiscoveryError::NoMetadata`] if the issuer publishes no metadata that can be used, [`DiscoveryError::Http`] if
-    /// it cannot be reached.
+    /// [`DiscoveryError::NoMetadata`] or [`DiscoveryError::NothingFound`] if nothing is published that can be used,
+    /// [`DiscoveryError::Http`] if the server cannot be reached, and those of [`Found::apply`].
     pub async fn discovered(self) -> Result<Self> {
-        self.discovered_with(Http::default()).await
+        self.discovered_with(Http::default()).await.map(|(provider, _)| provider)
     }
 
-    /// [`discovered`](Self::discovered) with another HTTP client.
+    /// [`discovered`](Self::discovered) with another HTTP client, and what was found.
     #[doc(hidden)]
-    pub async fn discovered_with(mut self, http: Http) -> Result<Self> {
-        let Some(issuer) = self.issuer.clone().filter(|_| self.needs_discovery()) else { return Ok(self) };
-        let http = http.for_discovery(&self);
-        let mut prober = Prober::new(&http);
-        match metadata_of(&mut prober, &self.name, &issuer).await? {
-            Some(metadata) => metadata.fill(&mut self, &[]),
-            None => {
-                let (provider, probes) = (self.name, prober.into_probes());
-                return Err(DiscoveryError::NoMetadata { provider, issuer, probes });
-            }
+    pub async fn discovered_with(mut self, http: Http) -> Result<(Self, Option<Found>)> {
+        if !self.needs_discovery() {
+            return Ok((self, None));
         }
-        Ok(self)
+        let http = http.for_discovery(&self);
+        let found = match (&self.issuer, &self.gateway) {
+            (Some(issuer), _) => issuer_of(&http, &self.name, issuer).await?,
+            (None, Some(gateway)) => search(&http, gateway).await?,
+            (None, None) => return Ok((self, None)),
+        };
+        found.apply(&mut self)?;
+        Ok((self, Some(found)))
     }
 }
 
-/// The first usable metadata of an issuer.
-async fn metadata_of(prober: &mut Prober<'_>, provider: &str, issuer: &str) -> Result<Option<ServerMetadata>> {
+impl Found {
+    /// Sets what the configuration of the provider leaves open.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::Unsupported`] if a sign-in is not possible there, [`DiscoveryError::NoSignIn`] if none is needed.
+    pub fn apply(&self, provider: &mut ProviderConfig) -> Result<()> {
+        let unsupported = |gateway: &Url, kind| Err(DiscoveryError::Unsupported { host: host(gateway), kind });
+        match self {
+            Self::Issuer(metadata) => metadata.fill(provider, &[]),
+            Self::Resource { api, scopes, metadata, .. } => {
+                metadata.fill(provider, scopes);
+                provider.gateway.get_or_insert_with(|| api.clone());
+                provider.api.url.get_or_insert_with(|| api.clone());
+            }
+            Self::Litellm { gateway, .. } => return unsupported(gateway, "a LiteLLM gateway"),
+            Self::AppsGateway { gateway, .. } => return unsupported(gateway, "a Claude apps gateway"),
+            Self::Open { api } => return Err(DiscoveryError::NoSignIn { host: host(api) }),
+        }
+        Ok(())
+    }
+}
+
+async fn issuer_of(http: &Http, provider: &str, issuer: &str) -> Result<Found> {
     let place = issuer_url(issuer).map_err(|reason| {
         let (provider, setting) = (provider.to_owned(), "issuer");
         ProviderError::InvalidUrl { provider, setting, reason }
     })?;
-    for url in metadata_urls(&place) {
-        let Some(response) = prober.get(url).await? else { continue };
-        if response.status != 200 {
-            continue;
+    let mut prober = Prober::new(http);
+    match metadata_of(&mut prober, issuer, &place).await? {
+        Some(metadata) => Ok(Found::Issuer(metadata)),
+        None => {
+            let (provider, issuer, probes) = (provider.to_owned(), issuer.to_owned(), prober.into_probes());
+            Err(DiscoveryError::NoMetadata { provider, issuer, probes })
         }
-        match ServerMetadata::parse(&response.body, issuer) {
+    }
+}
+
+/// What a request without a credential for the models of an API gives.
+///
+/// # Errors
+/// The API cannot be reached.
+pub async fn answer_of_api(http: &Http, api: &Url) -> Result<Probe> {
+    let base = base_of(api);
+    let url = at(&base, &format!("{}/v1/models", base.path().trim_end_matches('/')));
+    let mut prober = Prober::new(http);
+    prober.get(&url).await?;
+    let none = || Probe { url, status: None, description: "not asked".into() };
+    Ok(prober.into_probes().pop().unwrap_or_else(none))
+}
+
+/// The first usable metadata of an issuer, whose URL is `place`.
+async fn metadata_of(prober: &mut Prober<'_>, issuer: &str, place: &Url) -> Result<Option<ServerMetadata>> {
+    for url in metadata_urls(place) {
+        let Some(document) = prober.document(&url).await? else { continue };
+        match ServerMetadata::parse(&document, issuer) {
             Ok(metadata) => return Ok(Some(metadata)),
-            Err(why) => prober.reject(&why.to_string()),
+            Err(why) => prober.reject(&url, &why.to_string()),
         }
     }
     Ok(None)
@@ -75,7 +123,6 @@ fn issuer_url(issuer: &str) -> std::result::Result<Url, String> {
 /// Where an issuer may publish its metadata: RFC 8414, section 3.1; OpenID Connect Discovery 1.0, section 4.1; RFC 8414,
 /// section 5; and appended, as some gateways do.
 fn metadata_urls(issuer: &Url) -> Vec<Url> {
-    const OAUTH: &str = "/.well-known/oauth-authorization-server";
     const OPENID: &str = "/.well-known/openid-configuration";
     let path = issuer.path().trim_end_matches('/');
     let mut paths = vec![format!("{OAUTH}{path}"), format!("{path}{OPENID}")];

@@ -41,6 +41,7 @@ impl Probe {
 }
 
 /// A response.
+#[derive(Clone)]
 pub(super) struct Response {
     pub status: u16,
     pub headers: HeaderMap,
@@ -52,6 +53,8 @@ pub(super) struct Response {
 pub(super) struct Prober<'a> {
     http: &'a Http,
     probes: Vec<Probe>,
+    /// The response to each probe.
+    responses: Vec<Option<Response>>,
     requests: usize,
     /// When the search must end. Set by the first request.
     ends: Option<Instant>,
@@ -67,28 +70,42 @@ enum Failure {
 
 impl<'a> Prober<'a> {
     pub(super) fn new(http: &'a Http) -> Self {
-        Self { http, probes: Vec::new(), requests: 0, ends: None }
+        Self { http, probes: Vec::new(), responses: Vec::new(), requests: 0, ends: None }
     }
 
-    /// Requests a document. `None` if it gave no response; [`probes`](Self::into_probes) says why.
+    /// Requests a URL, once. `None` if it gave no response; [`probes`](Self::into_probes) says why.
     ///
     /// # Errors
     /// If the first server cannot be reached at all.
-    pub(super) async fn get(&mut self, url: Url) -> Result<Option<Response>, HttpError> {
-        let (status, description, response) = match self.request(&url).await {
+    pub(super) async fn get(&mut self, url: &Url) -> Result<Option<Response>, HttpError> {
+        if let Some(at) = self.probes.iter().position(|probe| probe.url == *url) {
+            return Ok(self.responses[at].clone());
+        }
+        let (status, description, response) = match self.request(url).await {
             Ok(response) => (Some(response.status), response.status.to_string(), Some(response)),
             Err(Failure::Told(status, description)) => (status, description, None),
             Err(Failure::Unreachable(error)) if self.probes.is_empty() => return Err(error),
             Err(Failure::Unreachable(error)) => (None, error.to_string(), None),
         };
-        self.probes.push(Probe { url, status, description });
+        self.probes.push(Probe { url: url.clone(), status, description });
+        self.responses.push(response.clone());
         Ok(response)
     }
 
-    /// Says why the response to the last request cannot be used, as the end of a sentence about the document.
-    pub(super) fn reject(&mut self, why: &str) {
-        if let Some(last) = self.probes.last_mut() {
-            last.description = format!("{}, but it {why}", last.description);
+    /// Requests a document. `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub(super) async fn document(&mut self, url: &Url) -> Result<Option<Vec<u8>>, HttpError> {
+        let response = self.get(url).await?;
+        Ok(response.filter(|response| response.status == 200).map(|response| response.body))
+    }
+
+    /// Says why the response to a request cannot be used, as the end of a sentence about it. The first reason stays.
+    pub(super) fn reject(&mut self, url: &Url, why: &str) {
+        if let Some(probe) = self.probes.iter_mut().find(|probe| probe.url == *url && !probe.description.contains(' '))
+        {
+            probe.description = format!("{}, but it {why}", probe.description);
         }
     }
 

@@ -1,6 +1,10 @@
 //! `nexus oauth start`: signs in.
 
+mod by_url;
+
 use std::time::Duration;
+
+use by_url::Plan;
 
 use crate::cli::commands::Done;
 use crate::cli::config;
@@ -8,16 +12,19 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use crate::cli::terminal::browser::Browser;
-use nexus::error::ProviderError;
+use nexus::error::{DiscoveryError, ProviderError};
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
 use nexus::internal::provider::host;
 use nexus::internal::time;
-use nexus::{AuthorizationRequest, Client, Probe, ProviderConfig, Session, Url};
+use nexus::{AuthorizationRequest, Client, Found, Probe, ProviderConfig, Session, Url};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Provider to sign in to, as named in config.toml
+    #[command(flatten)]
+    by_url: by_url::Args,
+
+    /// Provider to sign in to, as named in config.toml; with URL, the name to save it under
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
@@ -33,72 +40,100 @@ pub(crate) struct Args {
 /// Signs in. If that fails, an earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let context = &context.with_config_warnings();
+    if let Some(url) = &args.by_url.url {
+        let plan = Plan::new(&args.by_url, url, args.provider.as_deref(), context)?;
+        return context.block_on(async {
+            let Some(plan) = plan.discover(&args.by_url, context).await? else { return Ok(0) };
+            let (client, addition) = plan.finish(context);
+            sign_in(args, &client, context).await?;
+            addition.save(context);
+            Ok(0)
+        });
+    }
     let (mut configured, folders) = context.configured(args.provider.as_deref())?;
     configured.provider.client().map_err(with_other_providers)?;
     context.block_on(async {
         configured.provider = discovered(configured.provider, context).await?;
-        let client = context.client_as(configured, &folders);
-        client.check_writable().await?;
-        let told = context.clone();
-        let mut listener =
-            RedirectListener::bind(client.provider()).await?.on_stray_error(move || told.note(STRAY_ERROR));
-        let request = AuthorizationRequest::begin(client.provider(), listener.redirect_uri())?;
-        let mut browser = open_browser(args, context, &listener, &request);
-        let response = {
-            let response = listener.wait(&request, args.timeout);
-            tokio::pin!(response);
-            tokio::select! {
-                response = &mut response => response,
-                why = browser.failed() => {
-                    context.note(&format!("{NOT_OPENED}: {why}; open the URL above in a browser on this machine"));
-                    response.await
-                }
-            }
-        };
-        let signed_in = match response {
-            Ok(code) => client.redeem("", request, code).await,
-            Err(error) => Err(error.into()),
-        };
-        let signed_in = signed_in.map_err(CliError::from);
-        match signed_in {
-            Ok(session) => {
-                context.say(&greeting(&session, &client));
-                let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
-                tokio::join!(listener.finish(&outcome), client.fetch_models("", &session));
-                Ok(0)
-            }
-            Err(failure) => {
-                let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
-                listener.finish(&outcome).await;
-                Err(failure)
-            }
-        }
+        sign_in(args, &context.client_as(configured, &folders), context).await?;
+        Ok(0)
     })
 }
 
-/// The provider with what its issuer publishes, where the configuration leaves something open.
+async fn sign_in(args: &Args, client: &Client, context: &Context) -> Result<()> {
+    client.check_writable().await?;
+    let told = context.clone();
+    let mut listener = RedirectListener::bind(client.provider()).await?.on_stray_error(move || told.note(STRAY_ERROR));
+    let request = AuthorizationRequest::begin(client.provider(), listener.redirect_uri())?;
+    let mut browser = open_browser(args, context, &listener, &request);
+    let response = {
+        let response = listener.wait(&request, args.timeout);
+        tokio::pin!(response);
+        tokio::select! {
+            response = &mut response => response,
+            why = browser.failed() => {
+                context.note(&format!("{NOT_OPENED}: {why}; open the URL above in a browser on this machine"));
+                response.await
+            }
+        }
+    };
+    let signed_in = match response {
+        Ok(code) => client.redeem("", request, code).await,
+        Err(error) => Err(error.into()),
+    };
+    let signed_in = signed_in.map_err(CliError::from);
+    match signed_in {
+        Ok(session) => {
+            context.say(&greeting(&session, client));
+            let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
+            tokio::join!(listener.finish(&outcome), client.fetch_models("", &session));
+            Ok(())
+        }
+        Err(failure) => {
+            let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
+            listener.finish(&outcome).await;
+            Err(failure)
+        }
+    }
+}
+
+/// The provider with what its issuer or gateway publishes, where the configuration leaves something open.
 async fn discovered(provider: ProviderConfig, context: &Context) -> Result<ProviderConfig> {
     if !provider.needs_discovery() {
         return Ok(provider);
     }
-    let issuer = provider.issuer.clone().unwrap_or_default();
-    let asked = Url::parse(&issuer).map_or(issuer, |url| host(&url));
+    let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
+    let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
-    context.waiting(format!("asking {asked} how to sign in"));
-    let provider = match provider.discovered_with(context.http()).await {
-        Ok(provider) => provider,
-        Err(error) => {
-            for line in table(error.probes()) {
-                context.say(&line);
-            }
-            return Err(error.into());
-        }
-    };
+    context.waiting(format!("asking {} how to sign in", asked.as_ref().map(host).unwrap_or_default()));
+    let found = provider.discovered_with(context.http()).await;
+    let (provider, found) = found.map_err(|error| not_found(error, context))?;
     drop(progress);
-    if let Some(url) = &provider.authorize_url {
-        context.say(&format!("{asked} publishes how to sign in: at {}.", host(url)));
+    if let Some(found) = found {
+        context.say(&describe(&found, &provider));
     }
     Ok(provider)
+}
+
+/// What was found, and where the browser is going to be sent.
+fn describe(found: &Found, provider: &ProviderConfig) -> String {
+    let issuer = provider.issuer.as_deref().unwrap_or_default();
+    let issuer = Url::parse(issuer).map_or_else(|_| issuer.to_owned(), |url| host(&url));
+    let what = match found {
+        Found::Resource { api, .. } => format!("{} takes tokens of {issuer}", host(api)),
+        _ => format!("{issuer} is an authorization server"),
+    };
+    match &provider.authorize_url {
+        Some(url) => format!("{what}; signing in at {}.", host(url)),
+        None => format!("{what}."),
+    }
+}
+
+/// Prints what each request gave.
+fn not_found(error: DiscoveryError, context: &Context) -> CliError {
+    for line in table(error.probes()) {
+        context.say(&line);
+    }
+    error.into()
 }
 
 /// What each request gave, one line each, the answers below each other.

@@ -1,0 +1,335 @@
+//! `nexus oauth start URL`: finds out what is at the URL, and adds what a later sign-in needs to the configuration.
+
+use std::mem;
+use std::path::{self, PathBuf};
+
+use toml_edit::Value;
+
+use super::{describe, discovered, not_found};
+use crate::cli::config::document::Document;
+use crate::cli::config::edit::{Edited, edit};
+use crate::cli::config::{self, Configured, Existing, Place};
+use crate::cli::context::Context;
+use crate::cli::environment::variable;
+use crate::cli::error::{CliError, Result};
+use crate::cli::paths::Paths;
+use nexus::internal::invisible;
+use nexus::internal::oauth::{answer_of_api, search};
+use nexus::internal::provider::{endpoint_url, host};
+use nexus::{Client, ClientAuth, Found, OAuthClient, ProviderConfig, Url};
+
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    /// Gateway, API or authorization server: finds out how to sign in there, and saves it as a provider
+    #[arg(value_name = "URL")]
+    pub(super) url: Option<String>,
+
+    /// Id of the client that is registered there
+    #[arg(long, value_name = "ID", requires = "url")]
+    client_id: Option<String>,
+
+    /// File that contains the secret of the client
+    #[arg(long, value_name = "FILE", requires = "url", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+
+    /// Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]
+    #[arg(long, value_name = "URI", requires = "url")]
+    redirect_uri: Option<String>,
+
+    /// Base URL of the API, if it is not at URL
+    #[arg(long, value_name = "URL", requires = "url")]
+    api_url: Option<String>,
+
+    /// Scope to ask for, instead of those that the server suggests; can be repeated
+    #[arg(long = "scope", value_name = "SCOPE", requires = "url")]
+    scopes: Vec<String>,
+}
+
+/// A sign-in by URL, and what is added to the configuration after it.
+pub(super) struct Plan {
+    pub(super) configured: Configured,
+    paths: Paths,
+    url: Url,
+    /// The section that is there already.
+    existing: Option<Existing>,
+    /// The keys to add to the section.
+    keys: Vec<(&'static str, Value)>,
+    sets_default: bool,
+}
+
+impl Plan {
+    /// Reads the flags and the configuration. Does not use the network.
+    pub(super) fn new(args: &Args, url: &str, provider: Option<&str>, context: &Context) -> Result<Self> {
+        let url = parse_url(url, "URL").map_err(|error| meant_provider(error, url))?;
+        let paths = Paths::find()?;
+        let path = &paths.config;
+        let (name, existing) = match config::place_for(path, &url, provider)? {
+            Place::New(name) => (name, None),
+            Place::Existing(existing) => (existing.name.clone(), Some(existing)),
+        };
+        let mut configured = match existing {
+            Some(_) => config::load(path, &variable, Some(&name))?,
+            None => config::load_new(path, &variable, &name)?,
+        };
+        let sets_default = existing.is_none() && !is_anything_configured(&paths, &name, context)?;
+        if sets_default {
+            configured.default.clone_from(&name);
+        }
+        let mut plan = Self { configured, paths, url, existing, keys: Vec::new(), sets_default };
+        plan.apply(args)?;
+        context.introduce(&plan.configured);
+        Ok(plan)
+    }
+
+    /// Sets what the flags say. A flag must not contradict the section.
+    fn apply(&mut self, args: &Args) -> Result<()> {
+        let is_new = self.existing.is_none();
+        if let Some(id) = args.client_id.as_deref().map(invisible::trim) {
+            if let Some(why) = config::not_a_client_id(id) {
+                return Err(CliError::usage("oauth start", format!("--client-id {why}")));
+            }
+            match &self.configured.provider.client {
+                Some(client) if client.id == id => {}
+                Some(_) => return Err(self.differs("client_id")),
+                None => {
+                    self.configured.provider.client = Some(OAuthClient::public(id));
+                    self.keys.push(("client_id", id.into()));
+                }
+            }
+        }
+        if let (Some(file), Some(client)) = (&args.client_secret_file, &mut self.configured.provider.client) {
+            let file = path::absolute(file).map_err(CliError::system("finding the client secret file"))?;
+            let known = self.existing.as_ref().and_then(|existing| existing.client_secret_file.clone());
+            match (&client.secret, known) {
+                (Some(_), Some(known)) if known == file => {}
+                (Some(_), _) => return Err(self.differs("client_secret_file")),
+                (None, _) => {
+                    let fault = |why: &str, hint: &str| {
+                        let message = format!("--client-secret-file is {why}");
+                        CliError::Usage { message, hint: hint.to_owned() }
+                    };
+                    client.secret = Some(config::secret_in(&file, fault)?);
+                    client.auth = ClientAuth::Basic;
+                    self.keys.push(("client_secret_file", file.to_string_lossy().into_owned().into()));
+                }
+            }
+        }
+        self.apply_redirect_uri(args.redirect_uri.as_deref().map(invisible::trim), is_new)?;
+        if let Some(text) = &args.api_url {
+            let api = parse_url(text, "--api-url")?;
+            match &self.configured.provider.api.url {
+                Some(known) if *known == api => {}
+                Some(_) => return Err(self.differs("api_url")),
+                None => {
+                    self.keys.push(("api_url", invisible::trim(text).into()));
+                    self.configured.provider.api.url = Some(api);
+                }
+            }
+        }
+        if !args.scopes.is_empty() {
+            let scopes: Vec<String> =
+                args.scopes.iter().flat_map(|scope| scope.split_whitespace()).map(String::from).collect();
+            let provider = &mut self.configured.provider;
+            let is_open = provider.from_metadata.scopes && provider.scopes.is_empty();
+            if !is_open && provider.scopes != scopes {
+                return Err(self.differs("scopes"));
+            }
+            if is_open {
+                self.keys.push(("scopes", Value::from_iter(scopes.iter().map(String::as_str))));
+                provider.scopes = scopes;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_redirect_uri(&mut self, flag: Option<&str>, is_new: bool) -> Result<()> {
+        let provider = &mut self.configured.provider;
+        let uri = match flag {
+            Some(uri) => uri.to_owned(),
+            None if is_new => format!("http://localhost:4000/oauth/{}/callback", provider.name),
+            None => return Ok(()),
+        };
+        if let Some(why) = invisible::inside(&uri, false) {
+            return Err(CliError::usage("oauth start", format!("--redirect-uri {why}")));
+        }
+        match &self.existing {
+            Some(existing) if existing.has_redirect_uri && provider.redirect_uri != uri => {
+                Err(self.differs("redirect_uri"))
+            }
+            Some(existing) if existing.has_redirect_uri => Ok(()),
+            _ => {
+                self.keys.push(("redirect_uri", uri.as_str().into()));
+                provider.redirect_uri = uri;
+                Ok(())
+            }
+        }
+    }
+
+    fn differs(&self, key: &str) -> CliError {
+        let (name, path) = (&self.configured.provider.name, self.paths.config.display());
+        CliError::Configuration {
+            message: format!("[provider.{name}] in {path} is for this URL already, with another `{key}`"),
+            hint: "change it there, or pass --provider with a new name".into(),
+        }
+    }
+
+    /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is needed.
+    pub(super) async fn discover(mut self, args: &Args, context: &Context) -> Result<Option<Self>> {
+        if self.existing.is_some() {
+            let open = mem::replace(&mut self.configured.provider, ProviderConfig::named(""));
+            self.configured.provider = discovered(open, context).await?;
+        } else {
+            let progress = context.progress();
+            context.waiting(format!("asking {} how to sign in", host(&self.url)));
+            let found = search(&context.http(), &self.url).await.map_err(|error| not_found(error, context))?;
+            drop(progress);
+            if let Found::Open { api } = &found {
+                context.say(&format!("{} lists its models without a credential: no sign-in is needed.", host(api)));
+                return Ok(None);
+            }
+            let provider = &mut self.configured.provider;
+            found.apply(provider)?;
+            let address = match (&provider.gateway, &provider.issuer) {
+                (Some(gateway), _) => ("gateway", gateway.as_str().trim_end_matches('/')),
+                (None, issuer) => ("issuer", issuer.as_deref().unwrap_or_default()),
+            };
+            self.keys.insert(0, (address.0, address.1.into()));
+            context.say(&describe(&found, provider));
+        }
+        self.check_sign_in()?;
+        if args.api_url.is_some()
+            && let Some(api) = &self.configured.provider.api.url
+        {
+            let answer = answer_of_api(&context.http(), api).await?;
+            if answer.status.is_none_or(|status| (300..400).contains(&status) || status >= 500) {
+                context.note(&format!("the API at {}: {}", host(api), answer.description));
+            }
+        }
+        Ok(Some(self))
+    }
+
+    fn check_sign_in(&self) -> Result<()> {
+        let provider = &self.configured.provider;
+        let server = provider
+            .issuer
+            .as_deref()
+            .and_then(|issuer| Url::parse(issuer).ok())
+            .map_or_else(String::new, |url| host(&url));
+        let missing = [(&provider.authorize_url, "authorization"), (&provider.token_url, "token")];
+        if let Some((_, endpoint)) = missing.iter().find(|(url, _)| url.is_none()) {
+            return Err(CliError::Configuration {
+                message: format!(
+                    "{server} publishes no {endpoint} endpoint, so nobody can sign in there with a browser"
+                ),
+                hint: "ask its operator how programs sign in".into(),
+            });
+        }
+        if provider.client.is_none() {
+            return Err(CliError::Configuration {
+                message: format!("{server} needs a registered client"),
+                hint: format!(
+                    "register one there with the redirect URI {}, then run the same command with `--client-id ID`",
+                    provider.redirect_uri
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// The client to sign in with, and what to add to the configuration then.
+    pub(super) fn finish(self, context: &Context) -> (Client, Addition) {
+        let Self { configured, paths, keys, sets_default, existing, .. } = self;
+        let client = context.client_as(configured, &paths.folders);
+        let (name, has_api) = (client.provider().name.clone(), client.provider().api.url.is_some());
+        (client, Addition { paths, name, is_new: existing.is_none(), keys, sets_default, has_api })
+    }
+}
+
+/// What is added to the configuration.
+pub(super) struct Addition {
+    paths: Paths,
+    name: String,
+    is_new: bool,
+    keys: Vec<(&'static str, Value)>,
+    sets_default: bool,
+    has_api: bool,
+}
+
+impl Addition {
+    /// Adds it. The session is saved, so what fails here is no error.
+    pub(super) fn save(&self, context: &Context) {
+        let path = self.paths.config.display();
+        if !self.keys.is_empty() {
+            let edited = edit(&self.paths, |document| {
+                self.change(document);
+                Ok(())
+            });
+            let text = self.text();
+            match edited {
+                Ok(Edited::Unchanged) => {}
+                Ok(Edited::Written) => context.say(&format!("Added to {path}:\n\n{text}")),
+                Ok(Edited::Refused(why)) => context.say(&format!("{path} {why}\nAdd these lines to it:\n\n{text}")),
+                Err(error) => {
+                    context.warn_error(&error);
+                    context.say(&format!("Then add these lines to {path}:\n\n{text}"));
+                }
+            }
+        }
+        if !self.has_api {
+            context.note("chatting needs the URL of an API: run the same command with --api-url");
+        }
+    }
+
+    fn change(&self, document: &mut Document) {
+        if self.sets_default && document.text_at_top("default").is_none() {
+            document.set_at_top("default", self.name.as_str());
+        }
+        if self.is_new && !document.has_section(&self.name) {
+            document.add_section(&self.name, &self.keys);
+        } else {
+            document.add_to_section(&self.name, &self.keys);
+        }
+    }
+
+    /// The lines that are added.
+    fn text(&self) -> String {
+        let Some(mut document) = Document::parse("") else { return String::new() };
+        if self.sets_default {
+            document.set_at_top("default", self.name.as_str());
+        }
+        document.add_section(&self.name, &self.keys);
+        document.text()
+    }
+}
+
+/// A URL of an API, a gateway or an issuer.
+fn parse_url(text: &str, what: &str) -> Result<Url> {
+    let parsed = endpoint_url(invisible::trim(text)).and_then(|url| match url.query() {
+        Some(_) => Err("must not contain a query".into()),
+        None => Ok(url),
+    });
+    parsed.map_err(|why| CliError::Usage {
+        message: format!("{what} {why}"),
+        hint: "pass a URL such as `https://llm.example.com`".into(),
+    })
+}
+
+/// Suggests `--provider` for the name of a provider.
+fn meant_provider(error: CliError, text: &str) -> CliError {
+    let names = Paths::find().and_then(|paths| config::names(&paths.config)).unwrap_or_default();
+    match error {
+        CliError::Usage { message, .. } if names.iter().any(|name| name == text) => {
+            CliError::Usage { message, hint: format!("to sign in to a configured provider, pass `--provider {text}`") }
+        }
+        error => error,
+    }
+}
+
+/// Whether there is a default provider, another one that is configured, or another session.
+fn is_anything_configured(paths: &Paths, name: &str, context: &Context) -> Result<bool> {
+    let configured = ["NEXUS_PROVIDER", "CLAUDE_CODE_CLIENT_ID"].into_iter().any(|name| variable(name).is_some());
+    Ok(configured
+        || config::has_providers(&paths.config)?
+        || context.signed_in_providers().unwrap_or_default().iter().any(|other| other != name))
+}

@@ -1,0 +1,136 @@
+//! The section of a provider whose URL is known: the one that is there, or the name of a new one.
+
+use std::path::{Path, PathBuf};
+
+use super::file::read;
+use super::keys::Section;
+use super::{Configured, Variables, default_provider, invalid};
+use crate::cli::error::{CliError, Result};
+use nexus::internal::oauth::base_of;
+use nexus::internal::provider::BUILT_IN;
+use nexus::{ProviderConfig, Url};
+
+/// Where the provider of a URL is configured, or is going to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Existing(Existing),
+    /// The name of a section that is not there yet.
+    New(String),
+}
+
+/// A section that has the URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Existing {
+    pub(crate) name: String,
+    pub(crate) client_secret_file: Option<PathBuf>,
+    pub(crate) has_redirect_uri: bool,
+}
+
+/// The section for this URL: the one with this name, else one that has the URL, else a new one that is named by the host.
+///
+/// # Errors
+/// If the name is not allowed, or if its section has another URL.
+pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>) -> Result<Place> {
+    let mut providers = read(path)?.providers;
+    let existing = |name: String, section: Section| {
+        let client_secret_file = section.client_secret_file.as_ref().map(|file| section.source.beside(file));
+        Place::Existing(Existing { name, client_secret_file, has_redirect_uri: section.source.has("redirect_uri") })
+    };
+    let Some(name) = name else {
+        let known = providers.iter().find(|(_, section)| is_for(section, url)).map(|(name, _)| name.clone());
+        if let Some((name, section)) = known.and_then(|name| providers.remove_entry(&name)) {
+            return Ok(existing(name, section));
+        }
+        let free = names_of(url).into_iter().find(|name| name != BUILT_IN && !providers.contains_key(name));
+        let taken = || CliError::usage("oauth start", "the name of this host is taken in config.toml; pass --provider");
+        return free.map(Place::New).ok_or_else(taken);
+    };
+    if name == BUILT_IN {
+        let message = format!("`{BUILT_IN}` is the built-in provider, which has other URLs");
+        return Err(CliError::usage("oauth start", format!("{message}; pass another name with --provider")));
+    }
+    match providers.remove(name) {
+        Some(section) if is_for(&section, url) => Ok(existing(name.to_owned(), section)),
+        Some(section) => {
+            let message = format!("{} has another URL", section.source.origin("").replace(".` in", "` in"));
+            Err(invalid(message, "pass another name with --provider, or change the section"))
+        }
+        None if name.is_empty() || !name.bytes().all(is_allowed) => {
+            let message = "a name with other characters than a-z, 0-9, `.`, `_` and `-`";
+            Err(CliError::usage("oauth start", format!("--provider has {message}")))
+        }
+        None => Ok(Place::New(name.to_owned())),
+    }
+}
+
+/// The configuration of a provider that has no section yet.
+pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Result<Configured> {
+    let settings = read(path)?.settings;
+    let mut warnings = Vec::new();
+    let key_config = settings.key_config(&mut warnings)?;
+    let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
+    let mut provider = ProviderConfig::named(name);
+    provider.api.aliases = settings.aliases;
+    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings })
+}
+
+/// Whether the file chooses a provider or has one.
+pub(crate) fn has_providers(path: &Path) -> Result<bool> {
+    let file = read(path)?;
+    Ok(file.settings.default.is_some() || !file.providers.is_empty())
+}
+
+fn is_for(section: &Section, url: &Url) -> bool {
+    let same = |other: &Url| other.as_str().trim_end_matches('/') == url.as_str().trim_end_matches('/');
+    let issuer = section.provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
+    let gateway = section.provider.gateway.as_ref();
+    issuer.is_some_and(|issuer| same(&issuer)) || gateway.is_some_and(|gateway| base_of(gateway) == base_of(url))
+}
+
+fn is_allowed(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
+}
+
+/// Names for a URL, the best first: its host, with its port, with its path.
+fn names_of(url: &Url) -> Vec<String> {
+    let allowed = |text: &str| {
+        let kept = text
+            .to_ascii_lowercase()
+            .bytes()
+            .map(|byte| if is_allowed(byte) { char::from(byte) } else { '-' })
+            .collect::<String>();
+        kept.trim_matches('-').to_owned()
+    };
+    let host = allowed(url.host_str().unwrap_or_default());
+    let port = url.port_or_known_default().unwrap_or_default();
+    let mut names = vec![host.clone(), format!("{host}-{port}")];
+    let path = allowed(url.path());
+    if !path.is_empty() {
+        names.extend([format!("{host}-{path}"), format!("{host}-{port}-{path}")]);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_named_by_its_host() {
+        for (url, names) in [
+            ("https://llm.example.com", vec!["llm.example.com", "llm.example.com-443"]),
+            (
+                "https://LLM.example.com:8443/Team/a b/",
+                vec![
+                    "llm.example.com",
+                    "llm.example.com-8443",
+                    "llm.example.com-team-a-20b",
+                    "llm.example.com-8443-team-a-20b",
+                ],
+            ),
+            ("http://[::1]:8080", vec!["1", "1-8080"]),
+        ] {
+            assert_eq!(names_of(&Url::parse(url).unwrap()), names, "{url}");
+        }
+    }
+}

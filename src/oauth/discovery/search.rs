@@ -1,0 +1,305 @@
+//! Finds out what is at a URL: a gateway that says how to sign in, an API that names its authorization server, or an
+//! authorization server.
+//!
+//! The order matters: a gateway's own contract comes first, because the standard documents at the same place may belong
+//! to something else, such as the tools that LiteLLM serves.
+
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use serde_json::Value;
+
+use super::error::DiscoveryError;
+use super::probe::Prober;
+use super::{OAUTH, at, metadata_of};
+use crate::http::Http;
+use crate::oauth::metadata::{Members, MetadataError, ServerMetadata, named_url, without_slash};
+use crate::provider::{self, Url, endpoint_url};
+
+type Result<T> = std::result::Result<T, DiscoveryError>;
+
+/// The document of LiteLLM's contract for native clients.
+const LITELLM: &str = "/.well-known/litellm-cli-auth";
+
+/// Below the URL of a gateway, where the Claude apps gateway protocol may be served: by the gateway itself, and by LiteLLM.
+const APPS_GATEWAYS: &[&str] = &["", "/claude_code_gateway"];
+
+/// Paths that people append to the base URL of an API.
+const API_PATHS: &[&str] = &["/v1/messages", "/v1/chat/completions", "/v1"];
+
+/// How many authorization servers of one API are asked.
+const SERVERS: usize = 3;
+
+/// What is at a URL.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Found {
+    /// A LiteLLM gateway with its contract for native clients.
+    Litellm {
+        /// The gateway.
+        gateway: Url,
+        /// Its endpoints.
+        metadata: ServerMetadata,
+        /// The resource to ask tokens for (RFC 8707).
+        resource: Option<String>,
+    },
+    /// A gateway with the protocol of Claude apps gateways: a device flow without a registered client.
+    AppsGateway {
+        /// The gateway.
+        gateway: Url,
+        /// Its endpoints.
+        metadata: ServerMetadata,
+    },
+    /// An API that names its authorization server (RFC 9728).
+    Resource {
+        /// The API.
+        api: Url,
+        /// The resource to ask tokens for (RFC 8707).
+        resource: String,
+        /// The scopes that the API asks for.
+        scopes: Vec<String>,
+        /// The authorization server.
+        metadata: ServerMetadata,
+    },
+    /// An authorization server.
+    Issuer(ServerMetadata),
+    /// An API that answers without a credential.
+    Open {
+        /// The API.
+        api: Url,
+    },
+}
+
+/// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer.
+///
+/// # Errors
+/// [`DiscoveryError::NothingFound`] with what each request gave, [`DiscoveryError::Http`] if the server cannot be
+/// reached.
+pub async fn search(http: &Http, url: &Url) -> Result<Found> {
+    let mut prober = Prober::new(http);
+    match find(&mut prober, url).await? {
+        Some(found) => Ok(found),
+        None => Err(DiscoveryError::NothingFound { url: url.clone(), probes: prober.into_probes() }),
+    }
+}
+
+async fn find(prober: &mut Prober<'_>, url: &Url) -> Result<Option<Found>> {
+    let base = base_of(url);
+    let path = base.path().trim_end_matches('/').to_owned();
+    let contract = at(&base, &format!("{path}{LITELLM}"));
+    if let Some(document) = prober.document(&contract).await? {
+        match litellm(&document, &base) {
+            Ok(found) => return Ok(Some(found)),
+            Err(why) => prober.reject(&contract, &why),
+        }
+    }
+    for below in APPS_GATEWAYS {
+        let gateway = at(&base, &format!("{path}{below}"));
+        let place = at(&base, &format!("{path}{below}{OAUTH}"));
+        let Some(document) = prober.document(&place).await? else { continue };
+        match apps_gateway(&document, &gateway) {
+            Ok(Some(found)) => return Ok(Some(found)),
+            // The document of an authorization server.
+            Ok(None) => {}
+            Err(why) => prober.reject(&place, &why),
+        }
+    }
+    let models = at(&base, &format!("{path}/v1/models"));
+    let mut open = false;
+    if let Some(response) = prober.get(&models).await? {
+        open = response.status == 200 && is_list(&response.body);
+        if let Some(place) = resource_metadata(&response.headers).filter(|_| response.status == 401) {
+            match metadata_place(&place, &base) {
+                Ok(place) => {
+                    if let Some(found) = resource(prober, &place, &base).await? {
+                        return Ok(Some(found));
+                    }
+                }
+                Err(why) => prober.reject(&models, &why),
+            }
+        }
+    }
+    if let Some(metadata) = metadata_of(prober, without_slash(url.as_str()), url).await? {
+        return Ok(Some(Found::Issuer(metadata)));
+    }
+    Ok(open.then_some(Found::Open { api: base }))
+}
+
+/// The base URL of an API, whatever of its paths is typed.
+pub fn base_of(url: &Url) -> Url {
+    let path = url.path().trim_end_matches('/');
+    let path = API_PATHS.iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+    at(url, path)
+}
+
+/// A contract is kept at the gateway: its endpoints have the gateway's origin.
+fn contract(members: &Members, gateway: &Url) -> std::result::Result<ServerMetadata, String> {
+    let issuer = members.text("issuer").map_err(told)?.unwrap_or(gateway.as_str());
+    let metadata = ServerMetadata::read(members, issuer, gateway).map_err(told)?;
+    if let Some((name, url)) = metadata.endpoints().find(|(_, url)| url.origin() != gateway.origin()) {
+        return Err(format!("has a `{name}` at {}, which is another server", provider::host(url)));
+    }
+    Ok(metadata)
+}
+
+/// Reads LiteLLM's contract.
+fn litellm(document: &[u8], gateway: &Url) -> std::result::Result<Found, String> {
+    let members = Members::parse(document).map_err(told)?;
+    let metadata = contract(&members, gateway)?;
+    for (name, endpoint) in
+        [("authorization_endpoint", &metadata.authorization_endpoint), ("token_endpoint", &metadata.token_endpoint)]
+    {
+        endpoint.as_ref().ok_or_else(|| told(MetadataError::Missing(name)))?;
+    }
+    let resource = members.text("resource").map_err(told)?.map(str::to_owned);
+    Ok(Found::Litellm { gateway: gateway.clone(), metadata, resource })
+}
+
+/// Reads the document of a Claude apps gateway. `None` if it is that of an authorization server.
+fn apps_gateway(document: &[u8], gateway: &Url) -> std::result::Result<Option<Found>, String> {
+    let members = Members::parse(document).map_err(told)?;
+    if !members.has("device_authorization_endpoint") || members.has("authorization_endpoint") {
+        return Ok(None);
+    }
+    let metadata = contract(&members, gateway)?;
+    metadata.token_endpoint.as_ref().ok_or_else(|| told(MetadataError::Missing("token_endpoint")))?;
+    Ok(Some(Found::AppsGateway { gateway: gateway.clone(), metadata }))
+}
+
+/// Reads the metadata of an API (RFC 9728, section 3.2) and of the first of its authorization servers that can be used.
+async fn resource(prober: &mut Prober<'_>, place: &Url, base: &Url) -> Result<Option<Found>> {
+    let Some(document) = prober.document(place).await? else { return Ok(None) };
+    let (resource, servers, scopes) = match protected_resource(&document, base) {
+        Ok(read) => read,
+        Err(why) => {
+            prober.reject(place, &why);
+            return Ok(None);
+        }
+    };
+    for issuer in servers.iter().take(SERVERS) {
+        match named_url(issuer, Some(base)) {
+            Ok(server) => {
+                if let Some(metadata) = metadata_of(prober, issuer, &server).await? {
+                    return Ok(Some(Found::Resource { api: base.clone(), resource, scopes, metadata }));
+                }
+            }
+            Err(why) => prober.reject(place, &format!("names an authorization server that {why}")),
+        }
+    }
+    Ok(None)
+}
+
+type ProtectedResource = (String, Vec<String>, Vec<String>);
+
+/// The resource, its authorization servers and its scopes.
+fn protected_resource(document: &[u8], base: &Url) -> std::result::Result<ProtectedResource, String> {
+    let members = Members::parse(document).map_err(told)?;
+    let resource = members.text("resource").and_then(|resource| resource.ok_or(MetadataError::Missing("resource")));
+    let resource = resource.map_err(told)?.to_owned();
+    if !endpoint_url(&resource).is_ok_and(|resource| is_prefix(&resource, base)) {
+        return Err(format!("belongs to the resource `{}`", crate::clean::clean(&resource)));
+    }
+    let servers = members.texts("authorization_servers").map_err(told)?.unwrap_or_default();
+    if servers.is_empty() {
+        return Err("names no authorization server".into());
+    }
+    Ok((resource, servers, members.texts("scopes_supported").map_err(told)?.unwrap_or_default()))
+}
+
+/// Whether a URL is the base or above it, path segment by path segment.
+fn is_prefix(url: &Url, base: &Url) -> bool {
+    let (above, path) = (without_slash(url.path()), base.path());
+    url.origin() == base.origin()
+        && url.query().is_none()
+        && path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Where the API says that its metadata is: at the API's own origin.
+fn metadata_place(text: &str, base: &Url) -> std::result::Result<Url, String> {
+    let place = named_url(text, Some(base)).map_err(|why| format!("names a `resource_metadata` that {why}"))?;
+    if place.origin() == base.origin() {
+        return Ok(place);
+    }
+    Err(format!("names a `resource_metadata` at {}, which is another server", provider::host(&place)))
+}
+
+/// The `resource_metadata` of a challenge (RFC 9728, section 5.1).
+fn resource_metadata(headers: &HeaderMap) -> Option<String> {
+    const NAME: &str = "resource_metadata";
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    values
+        .filter_map(|value| {
+            let at = value.to_ascii_lowercase().find(NAME)?;
+            let text = value[at + NAME.len()..].trim_start().strip_prefix('=')?.trim_start();
+            let end = match text.strip_prefix('"') {
+                Some(quoted) => return Some(quoted[..quoted.find('"')?].to_owned()),
+                None => text.find([' ', '\t', ',']).unwrap_or(text.len()),
+            };
+            Some(text[..end].to_owned())
+        })
+        .next()
+}
+
+/// Whether a body is a list of models.
+fn is_list(body: &[u8]) -> bool {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(members)) => members.get("data").is_some_and(Value::is_array),
+        Ok(body) => body.is_array(),
+        Err(_) => false,
+    }
+}
+
+fn told(error: MetadataError) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_base_is_found_in_whatever_is_typed() {
+        for typed in ["", "/", "/v1", "/v1/", "/v1/messages", "/v1/chat/completions"] {
+            assert_eq!(base_of(&url(&format!("https://llm.example.com{typed}"))).as_str(), "https://llm.example.com/");
+            let below = base_of(&url(&format!("https://llm.example.com/a{typed}")));
+            assert_eq!(below.as_str(), "https://llm.example.com/a", "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_the_base_or_above_it() {
+        let base = url("https://llm.example.com/a/b");
+        for (resource, is) in [
+            ("https://llm.example.com", true),
+            ("https://llm.example.com/a", true),
+            ("https://llm.example.com/a/", true),
+            ("https://llm.example.com/a/b", true),
+            ("https://llm.example.com/a/b/c", false),
+            ("https://llm.example.com/a/bc", false),
+            ("https://llm.example.com/other", false),
+            ("https://llm.example.com:8443/a", false),
+            ("https://llm.example.com.evil.example/", false),
+            ("https://llm.example.com/a?b", false),
+        ] {
+            assert_eq!(is_prefix(&url(resource), &base), is, "{resource}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_names_metadata_in_quotes_or_without() {
+        for (challenge, names) in [
+            (r#"Bearer resource_metadata="https://a/b?c=1,2""#, Some("https://a/b?c=1,2")),
+            (r#"Bearer realm="x", Resource_Metadata = https://a/b, error="y""#, Some("https://a/b")),
+            (r#"Bearer resource_metadata="https://a"#, None),
+            ("Bearer resource_metadata", None),
+            ("Bearer", None),
+        ] {
+            let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, HeaderValue::from_str(challenge).unwrap())]);
+            assert_eq!(resource_metadata(&headers).as_deref(), names, "{challenge}");
+        }
+    }
+}

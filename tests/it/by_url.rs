@@ -1,0 +1,333 @@
+//! `nexus oauth start URL`: what is found there, what is said about it, and what is added to the configuration.
+
+use std::fs;
+use std::net::TcpListener;
+
+use nexus::ClientAuth;
+use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Scripted, Settings};
+use serde_json::json;
+
+use crate::nexus::{Nexus, Output, approve, sandbox, visit};
+
+/// A sandbox, and a home without a configuration.
+fn bare(settings: Settings) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(settings);
+    let nexus = Nexus::at(&sandbox);
+    fs::remove_file(nexus.path("config.toml")).unwrap();
+    (sandbox, nexus)
+}
+
+/// `nexus oauth start URL` with these flags, the redirect URI of the sandbox and an approved sign-in.
+fn start(nexus: &Nexus, url: &str, flags: &[&str]) -> Output {
+    let common = [url, "--no-browser", "--redirect-uri", "http://127.0.0.1:0/callback"];
+    let mut started = nexus.start(&[&common, flags].concat());
+    if let Some(url) = started.url_or_end() {
+        visit(&approve(&url));
+    }
+    started.finish()
+}
+
+const CLIENT: &[&str] = &["--client-id", "sandbox-client"];
+
+fn config(nexus: &Nexus) -> String {
+    fs::read_to_string(nexus.path("config.toml"))
+        .unwrap_or_default()
+        .replace(&nexus.home().display().to_string(), "[HOME]")
+}
+
+/// The API answers 401 and names its metadata.
+fn challenge(sandbox: &Sandbox) {
+    let place = sandbox.url(Endpoint::ProtectedResource);
+    let challenge = format!("Bearer resource_metadata=\"{place}\"");
+    sandbox.script(Endpoint::Models, [Scripted::json(401, &json!({})).header("www-authenticate", &challenge)]);
+}
+
+fn documented(documents: &[Endpoint]) -> Settings {
+    Settings { publishes: documents.to_vec(), ..Settings::default() }
+}
+
+#[test]
+fn the_url_of_an_issuer_becomes_a_provider() {
+    let (sandbox, nexus) = bare(Settings::default());
+    let origin = sandbox.origin();
+    let output = start(&nexus, &origin, &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.starts_with("[SERVER] is an authorization server; signing in at [SERVER].\n"), "{output}");
+    let section = format!(
+        "default = \"127.0.0.1\"\n\n[provider.\"127.0.0.1\"]\nissuer = \"{origin}\"\nclient_id = \"sandbox-client\"\n\
+         redirect_uri = \"http://127.0.0.1:0/callback\"\napi_url = \"{origin}\"\nscopes = [\"model.request\"]\n"
+    );
+    assert_eq!(config(&nexus), section);
+    let shown = section.replace(&origin, "[ORIGIN]");
+    assert!(output.stderr.ends_with(&format!("Added to [HOME]/config.toml:\n\n{shown}\n")), "{output}");
+    assert!(
+        sandbox.requests_to(Endpoint::Models).iter().take(2).all(|request| request.header("authorization").is_none())
+    );
+    nexus.run(&["chat", "x"]).ok();
+    // Again: nothing is added, nothing contradicts.
+    let again =
+        start(&nexus, &format!("{origin}/"), &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
+    assert_eq!(again.code, Some(0), "{again}");
+    assert!(!again.stderr.contains("Added"), "{again}");
+    assert_eq!(config(&nexus), section);
+}
+
+#[test]
+fn the_url_of_an_api_leads_to_its_authorization_server() {
+    let (sandbox, nexus) = bare(documented(&[Endpoint::ServerMetadata, Endpoint::ProtectedResource]));
+    challenge(&sandbox);
+    let origin = sandbox.origin();
+    let output = start(&nexus, &format!("{origin}/v1"), CLIENT);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.starts_with("[SERVER] takes tokens of [SERVER]; signing in at [SERVER].\n"), "{output}");
+    assert!(
+        config(&nexus).contains(&format!("[provider.\"127.0.0.1\"]\ngateway = \"{origin}\"\n")),
+        "{}",
+        config(&nexus)
+    );
+    let parameters = sandbox.requests_to(Endpoint::Authorize)[0].parameters();
+    assert!(parameters.contains(&("scope".into(), "model.request model.read".into())), "{parameters:?}");
+    nexus.run(&["chat", "x"]).ok();
+    // From the section alone.
+    challenge(&sandbox);
+    nexus.sign_in();
+}
+
+#[test]
+fn an_api_may_not_speak_for_others() {
+    let elsewhere = sandbox(Settings::default());
+    let other = elsewhere.origin();
+    for (name, document, why) in [
+        (
+            "another resource",
+            json!({ "resource": "https://other.example.com" }),
+            "belongs to the resource `https://other.example.com`",
+        ),
+        ("no resource", json!({ "resource": null }), "has no `resource`"),
+        ("no server", json!({ "authorization_servers": [] }), "names no authorization server"),
+        (
+            "a server in plain http",
+            json!({ "authorization_servers": ["http://id.example.com"] }),
+            "names an authorization server that is http; plain http is allowed on loopback only",
+        ),
+        (
+            "a link-local server",
+            json!({ "authorization_servers": ["https://169.254.169.254"] }),
+            "names an authorization server that leads to the link-local address 169.254.169.254",
+        ),
+    ] {
+        let (sandbox, nexus) = bare(documented(&[Endpoint::ProtectedResource]));
+        sandbox.change(|settings| settings.metadata = document.as_object().unwrap().clone());
+        challenge(&sandbox);
+        let output = start(&nexus, &sandbox.origin(), CLIENT);
+        assert_eq!(output.code, Some(2), "{name}: {output}");
+        assert!(output.stderr.contains(&format!("  200, but it {why}\n")), "{name}: {output}");
+        assert_eq!(config(&nexus), "");
+    }
+    let (sandbox, nexus) = bare(Settings { publishes: Vec::new(), ..Settings::default() });
+    let challenge = format!("Bearer resource_metadata=\"{other}/.well-known/oauth-protected-resource\"");
+    sandbox.script(Endpoint::Models, [Scripted::json(401, &json!({})).header("www-authenticate", &challenge)]);
+    let output = start(&nexus, &sandbox.origin(), CLIENT);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("401, but it names a `resource_metadata` at 127.0.0.1:"), "{output}");
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[test]
+fn gateways_with_another_sign_in_are_recognised() {
+    let device = |prefix: &str| {
+        let mut settings = Settings { prefix: prefix.into(), ..documented(&[Endpoint::ServerMetadata]) };
+        settings.metadata.insert("authorization_endpoint".into(), json!(null));
+        settings.metadata.insert("device_authorization_endpoint".into(), json!("http://127.0.0.1:1/device"));
+        settings
+    };
+    let (sandbox, nexus) = bare(documented(&[Endpoint::LitellmContract, Endpoint::ServerMetadata]));
+    let output = start(&nexus, &sandbox.origin(), CLIENT);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.starts_with("error: [SERVER] is a LiteLLM gateway, which"), "{output}");
+    // Endpoints at another origin are no contract of the gateway.
+    let (sandbox, nexus) = bare(device(""));
+    let output = start(&nexus, &sandbox.origin(), CLIENT);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("error: [SERVER] publishes no authorization endpoint"), "{output}");
+    for prefix in ["", "/claude_code_gateway"] {
+        let (sandbox, nexus) = bare(device(prefix));
+        let own = format!("{}/device", sandbox.origin());
+        sandbox.change(|settings| drop(settings.metadata.insert("device_authorization_endpoint".into(), own.into())));
+        if !prefix.is_empty() {
+            sandbox.script(Endpoint::ServerMetadata, [Scripted::text(404, "text/plain", "")]);
+        }
+        let output = start(&nexus, &sandbox.origin(), CLIENT);
+        assert_eq!(output.code, Some(2), "{prefix}: {output}");
+        assert!(output.stderr.starts_with("error: [SERVER] is a Claude apps gateway, which"), "{output}");
+        assert_eq!(config(&nexus), "");
+        assert!(sandbox.requests_to(Endpoint::Token).is_empty());
+    }
+}
+
+#[test]
+fn an_api_that_needs_no_sign_in_is_told() {
+    let (sandbox, nexus) = bare(documented(&[]));
+    sandbox.script(Endpoint::Models, [Scripted::json(200, &json!({ "data": [] }))]);
+    assert_output!(
+        start(&nexus, &sandbox.origin(), &[]),
+        0,
+        stdout: "",
+        stderr: "[SERVER] lists its models without a credential: no sign-in is needed.\n",
+    );
+    // A page for people is no list of models.
+    sandbox.script(Endpoint::Models, [Scripted::text(200, "text/html", "<html>")]);
+    assert_eq!(start(&nexus, &sandbox.origin(), &[]).code, Some(2));
+}
+
+#[test]
+fn a_server_that_says_nothing_is_shown_with_what_it_answered() {
+    let (sandbox, nexus) = bare(documented(&[]));
+    assert_output!(
+        start(&nexus, &sandbox.origin(), CLIENT),
+        2,
+        stdout: "",
+        stderr: "  [ORIGIN]/.well-known/litellm-cli-auth                                404\n  \
+                 [ORIGIN]/.well-known/oauth-authorization-server                      404\n  \
+                 [ORIGIN]/claude_code_gateway/.well-known/oauth-authorization-server  404\n  \
+                 [ORIGIN]/v1/models                                                   401\n  \
+                 [ORIGIN]/.well-known/openid-configuration                            404\n\
+                 error: [ORIGIN] does not say how to sign in\n  \
+                 ask its operator for the URL of the authorization server and a client id, then run \
+                 `nexus oauth start URL --client-id ID --api-url [ORIGIN]`\n",
+    );
+    assert!(sandbox.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[test]
+fn without_a_client_id_it_is_said_what_to_register() {
+    let (sandbox, nexus) = bare(Settings::default());
+    let output = start(&nexus, &sandbox.origin(), &[]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("error: [SERVER] needs a registered client\n"), "{output}");
+    assert!(output.stderr.contains("with the redirect URI http://127.0.0.1:0/callback, then"), "{output}");
+    assert!(sandbox.requests_to(Endpoint::Authorize).is_empty());
+    assert_eq!(config(&nexus), "");
+}
+
+#[test]
+fn a_secret_stays_in_its_file() {
+    let (sandbox, nexus) =
+        bare(Settings { client_auth: ClientAuth::Post, client_secret: Some("s3cr3t".into()), ..Settings::default() });
+    nexus.write("secret", "s3cr3t\n", 0o600);
+    let flags = [CLIENT, &["--client-secret-file", "secret", "--provider", "work"]].concat();
+    for _ in 0..2 {
+        let output = start(&nexus, &sandbox.origin(), &flags);
+        assert_eq!(output.code, Some(0), "{output}");
+        assert!(
+            output.stderr.ends_with("note: chatting needs the URL of an API: run the same command with --api-url\n"),
+            "{output}"
+        );
+    }
+    assert!(config(&nexus).contains("client_secret_file = \"[HOME]/secret\"\n"), "{}", config(&nexus));
+    assert!(!config(&nexus).contains("s3cr3t"));
+    // Now with an API.
+    let api = sandbox.origin();
+    assert_eq!(start(&nexus, &sandbox.origin(), &[&flags[..], &["--api-url", &api]].concat()).code, Some(0));
+    nexus.run(&["chat", "x"]).ok();
+}
+
+#[test]
+fn names_and_sections_are_not_taken_over() {
+    let (sandbox, nexus) = bare(Settings::default());
+    let origin = sandbox.origin();
+    nexus.configure("# mine\n[provider.\"127.0.0.1\"]\nissuer = \"https://id.example.com\"\n");
+    let output = start(&nexus, &origin, &[CLIENT, &["--provider", "127.0.0.1"]].concat());
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("has another URL"), "{output}");
+    for name in ["claude_code", "Work", "a b", "a/b", ""] {
+        let output = start(&nexus, &origin, &[CLIENT, &["--provider", name]].concat());
+        assert_eq!(output.code, Some(2), "{name}: {output}");
+    }
+    assert!(sandbox.requests().is_empty());
+    // Without a name, the port is appended. Another provider is configured, so the default stays open.
+    let output = start(&nexus, &origin, CLIENT);
+    assert_eq!(output.code, Some(0), "{output}");
+    let port = origin.rsplit(':').next().unwrap().to_owned();
+    let toml = config(&nexus);
+    assert!(toml.starts_with("# mine\n[provider.\"127.0.0.1\"]\n"), "{toml}");
+    assert!(toml.contains(&format!("[provider.\"127.0.0.1-{port}\"]\n")) && !toml.contains("default"), "{toml}");
+    // Another client for the same URL.
+    let output = start(&nexus, &origin, &["--client-id", "other"]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("is for this URL already, with another `client_id`"), "{output}");
+}
+
+#[test]
+fn nothing_is_written_before_the_session_is_saved() {
+    let (sandbox, nexus) = bare(Settings::default());
+    sandbox.script(Endpoint::Token, [Scripted::json(400, &json!({ "error": "invalid_grant" }))]);
+    let output = start(&nexus, &sandbox.origin(), CLIENT);
+    assert_eq!(output.code, Some(4), "{output}");
+    assert_eq!(config(&nexus), "");
+}
+
+#[test]
+fn a_link_is_left_alone_and_the_lines_are_printed() {
+    let (sandbox, nexus) = bare(Settings::default());
+    #[cfg(unix)]
+    {
+        nexus.write("managed.toml", "# managed\n", 0o600);
+        std::os::unix::fs::symlink(nexus.path("managed.toml"), nexus.path("config.toml")).unwrap();
+        let output = start(&nexus, &sandbox.origin(), CLIENT);
+        assert_eq!(output.code, Some(0), "{output}");
+        assert!(
+            output.stderr.contains("is a symbolic link, so nexus does not change it\nAdd these lines to it:\n\n"),
+            "{output}"
+        );
+        assert!(output.stderr.contains("\nissuer = \"[ORIGIN]\"\n"), "{output}");
+        assert_eq!(config(&nexus), "# managed\n");
+    }
+    let _ = (sandbox, nexus);
+}
+
+#[test]
+fn urls_that_cannot_be_asked_are_usage_errors() {
+    let (_, nexus) = bare(Settings::default());
+    for (url, why) in [
+        ("llm.example.com", "URL does not begin with `https://`"),
+        ("http://llm.example.com", "URL is http; plain http is allowed on loopback only"),
+        ("javascript:alert(1)", "URL does not begin with `https://`"),
+        ("file:///etc/passwd", "URL is file, but must be https"),
+        ("https://me:pw@llm.example.com", "URL must not contain a user name or password"),
+        ("https://llm.example.com?key=1", "URL must not contain a query"),
+    ] {
+        let output = nexus.run(&["oauth", "start", url]);
+        assert_eq!(output.code, Some(2), "{output}");
+        assert!(output.stderr.starts_with(&format!("error: {why}\n")), "{url}: {output}");
+    }
+    nexus.configure("[provider.work]\n");
+    let output = nexus.run(&["oauth", "start", "work"]);
+    assert!(output.stderr.contains("pass `--provider work`"), "{output}");
+    assert_eq!(nexus.run(&["oauth", "start", "--client-id", "c"]).code, Some(2), "a flag without a URL");
+    let output = nexus.run(&["oauth", "start", "--", "--help"]);
+    assert_eq!(output.code, Some(2), "{output}");
+}
+
+#[test]
+fn an_api_that_cannot_be_reached_is_told_before_the_browser_opens() {
+    let (sandbox, nexus) = bare(Settings::default());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let api = format!("http://127.0.0.1:{port}");
+    let output = start(&nexus, &sandbox.origin(), &[CLIENT, &["--api-url", &api]].concat());
+    assert_eq!(output.code, Some(75), "{output}");
+    assert!(output.stderr.contains(&format!("cannot reach 127.0.0.1:{port}")), "{output}");
+    assert!(sandbox.requests_to(Endpoint::Authorize).is_empty());
+}
+
+#[test]
+fn the_default_redirect_uri_is_told_where_its_port_is_taken() {
+    let (sandbox, nexus) =
+        bare(Settings { redirect: RedirectRule::AnyPort("http://localhost/x".into()), ..Settings::default() });
+    // Whoever has the port, the URI is named.
+    let _taken = TcpListener::bind("127.0.0.1:4000");
+    let output =
+        nexus.run(&["oauth", "start", &sandbox.origin(), "--no-browser", "--client-id", "c", "--provider", "work"]);
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.contains("another program is listening on 127.0.0.1:4000"), "{output}");
+}
