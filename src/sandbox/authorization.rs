@@ -5,7 +5,7 @@ use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 use url::Url;
 
-use super::grants::ApprovalRequest;
+use super::grants::{ApprovalRequest, Parameters};
 use super::request::only;
 use super::{Issuer, RecordedRequest, State};
 use crate::loopback::page::{self, Page, Tone, capitalized, escape};
@@ -18,7 +18,7 @@ const DENIED: &str = "the user denied the request";
 const USUAL_SCOPE: &str = "model.request model.read";
 
 /// An error in an authorization request.
-enum RequestError {
+pub(super) enum RequestError {
     /// The client or the redirect URI is invalid, so the error is shown to the user (RFC 6749, section 4.1.2.1).
     Page(String),
     /// The error is sent to the redirect URI.
@@ -27,7 +27,8 @@ enum RequestError {
 
 /// `GET /authorize`.
 pub(super) fn ask(state: &mut State, request: &RecordedRequest) -> Response<Full<Bytes>> {
-    match check(state, request) {
+    let checked = parameters(state, request).and_then(|parameters| check(state, &parameters));
+    match checked {
         Ok(approval) => consent(state, approval),
         Err(RequestError::Page(why)) => refuse(&why),
         Err(RequestError::Redirect { uri, state: sent, error, description }) => {
@@ -58,11 +59,25 @@ pub(super) fn decide(state: &mut State, request: &RecordedRequest) -> Response<F
     }
 }
 
-fn check(state: &State, request: &RecordedRequest) -> Result<ApprovalRequest, RequestError> {
-    let parameters = request.parameters();
+/// The parameters of the query, or those that were pushed (RFC 9126, section 4).
+fn parameters(state: &mut State, request: &RecordedRequest) -> Result<Parameters, RequestError> {
+    let sent = request.parameters();
+    match only(&sent, "request_uri").map_err(RequestError::Page)? {
+        None if state.settings.require_par => Err(RequestError::Page("authorization requests must be pushed".into())),
+        None => Ok(sent),
+        Some(uri) if sent.len() == 2 => {
+            let pushed = state.grants.take_pushed(uri);
+            let known = pushed.filter(|pushed| only(pushed, "client_id") == only(&sent, "client_id"));
+            known.ok_or_else(|| RequestError::Page("this `request_uri` was already used, or is unknown".into()))
+        }
+        Some(_) => Err(RequestError::Page("a `request_uri` goes with a `client_id` and nothing else".into())),
+    }
+}
+
+pub(super) fn check(state: &State, parameters: &Parameters) -> Result<ApprovalRequest, RequestError> {
     let settings = &state.settings;
     let trusted = |name| {
-        only(&parameters, name)
+        only(parameters, name)
             .map_err(RequestError::Page)?
             .ok_or_else(|| RequestError::Page(format!("`{name}` is missing")))
     };
@@ -75,7 +90,7 @@ fn check(state: &State, request: &RecordedRequest) -> Result<ApprovalRequest, Re
         return Err(RequestError::Page(format!("the redirect URI `{redirect_uri}` is not registered for this client")));
     }
     // Further errors are sent to the redirect URI.
-    let sent = only(&parameters, "state").ok().flatten();
+    let sent = only(parameters, "state").ok().flatten();
     let wrong = |error, description: String| RequestError::Redirect {
         uri: redirect_uri.to_owned(),
         state: sent.map(str::to_owned),
@@ -83,8 +98,7 @@ fn check(state: &State, request: &RecordedRequest) -> Result<ApprovalRequest, Re
         description,
     };
     let invalid = |description| wrong("invalid_request", description);
-    let required =
-        |name| only(&parameters, name).map_err(invalid)?.ok_or_else(|| invalid(format!("{name} is missing")));
+    let required = |name| only(parameters, name).map_err(invalid)?.ok_or_else(|| invalid(format!("{name} is missing")));
     if required("response_type")? != "code" {
         return Err(wrong("unsupported_response_type", "only the response_type `code` is supported".into()));
     }
@@ -96,12 +110,22 @@ fn check(state: &State, request: &RecordedRequest) -> Result<ApprovalRequest, Re
     if challenge.len() != 43 || !challenge.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
         return Err(invalid("code_challenge is not an S256 challenge".into()));
     }
-    let scope = only(&parameters, "scope").map_err(invalid)?.unwrap_or(USUAL_SCOPE);
+    let scope = only(parameters, "scope").map_err(invalid)?.unwrap_or(USUAL_SCOPE);
     let unknown = |scope: &&str| settings.scopes.as_ref().is_some_and(|known| !known.iter().any(|one| one == scope));
     if let Some(scope) = scope.split(' ').find(unknown) {
         return Err(wrong("invalid_scope", format!("the scope {scope} is not supported")));
     }
+    let [nonce, resource, prompt] = ["nonce", "resource", "prompt"].map(|name| only(parameters, name).map_err(invalid));
+    let (nonce, resource, prompt) = (nonce?, resource?, prompt?);
+    if nonce.is_none() && settings.id_token && scope.split(' ').any(|scope| scope == "openid") {
+        return Err(invalid("nonce is missing".into()));
+    }
+    if !settings.allows_resource(resource) {
+        return Err(wrong("invalid_target", "the resource is missing or unknown".into()));
+    }
     Ok(ApprovalRequest {
+        nonce: nonce.map(str::to_owned),
+        consent: prompt.is_some_and(|prompt| prompt.split(' ').any(|word| word == "consent")),
         redirect_uri: redirect_uri.into(),
         state: sent.unwrap_or_default().into(),
         challenge: challenge.into(),

@@ -13,6 +13,9 @@ use sha2::{Digest as _, Sha256};
 use super::script::{Answer, Piece};
 use super::{Endpoint, RecordedRequest};
 
+/// The parameters of an authorization request.
+pub(super) type Parameters = Vec<(String, String)>;
+
 /// A valid authorization request.
 #[derive(Debug, Clone)]
 pub(super) struct ApprovalRequest {
@@ -20,6 +23,9 @@ pub(super) struct ApprovalRequest {
     pub(super) state: String,
     pub(super) challenge: String,
     pub(super) scope: String,
+    pub(super) nonce: Option<String>,
+    /// Whether the user was asked to consent (`prompt`).
+    pub(super) consent: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +52,8 @@ pub(super) struct Grants {
     /// All codes, tokens and tickets are derived from this.
     seed: [u8; 32],
     drawn: u64,
+    /// Pushed authorization requests by `request_uri`.
+    pushed: HashMap<String, Parameters>,
     tickets: HashMap<String, ApprovalRequest>,
     codes: HashMap<String, Code>,
     access: HashMap<String, Family>,
@@ -73,6 +81,7 @@ impl Grants {
         Ok(Self {
             seed,
             drawn: 0,
+            pushed: HashMap::new(),
             tickets: HashMap::new(),
             codes: HashMap::new(),
             access: HashMap::new(),
@@ -93,6 +102,17 @@ impl Grants {
         let secret = self.draw(what);
         self.secrets.push(secret.clone());
         secret
+    }
+
+    /// A single-use `request_uri` for these parameters.
+    pub(super) fn push(&mut self, parameters: Parameters) -> String {
+        let uri = format!("urn:ietf:params:oauth:request_uri:{}", self.draw("request"));
+        self.pushed.insert(uri.clone(), parameters);
+        uri
+    }
+
+    pub(super) fn take_pushed(&mut self, uri: &str) -> Option<Parameters> {
+        self.pushed.remove(uri)
     }
 
     /// A single-use ticket for the decision about this request.
@@ -189,7 +209,7 @@ impl Grants {
 
     /// Records the secrets in a request.
     pub(super) fn record_secrets(&mut self, request: &RecordedRequest) {
-        if !matches!(request.endpoint, Some(Endpoint::Token | Endpoint::Revoke)) {
+        if !matches!(request.endpoint, Some(Endpoint::Par | Endpoint::Token | Endpoint::Revoke)) {
             return;
         }
         for name in ["code", "code_verifier", "refresh_token", "client_secret", "token"] {

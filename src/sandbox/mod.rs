@@ -27,13 +27,16 @@ mod browser;
 mod completions;
 mod documents;
 mod grants;
+mod id_token;
 mod messages;
 mod models;
+mod pushed;
 mod rate_limit;
 mod request;
 mod script;
 mod settings;
 mod token;
+mod userinfo;
 
 pub use browser::BrowserError;
 pub use request::RecordedRequest;
@@ -60,10 +63,14 @@ pub enum Endpoint {
     Authorize,
     /// `POST /authorize/decision`: the form of that page.
     Decision,
+    /// `POST /par`: pushed authorization requests.
+    Par,
     /// `POST /token`.
     Token,
     /// `POST /revoke`.
     Revoke,
+    /// `GET /userinfo`.
+    Userinfo,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1/chat/completions`.
@@ -256,11 +263,13 @@ impl Drop for Sandbox {
 }
 
 impl Endpoint {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Authorize,
         Self::Decision,
+        Self::Par,
         Self::Token,
         Self::Revoke,
+        Self::Userinfo,
         Self::Messages,
         Self::Completions,
         Self::Models,
@@ -275,8 +284,10 @@ impl Endpoint {
         match self {
             Self::Authorize => "/authorize",
             Self::Decision => "/authorize/decision",
+            Self::Par => "/par",
             Self::Token => "/token",
             Self::Revoke => "/revoke",
+            Self::Userinfo => "/userinfo",
             Self::Messages => "/v1/messages",
             Self::Completions => "/v1/chat/completions",
             Self::Models => "/v1/models",
@@ -290,12 +301,15 @@ impl Endpoint {
     fn method(self) -> Method {
         match self {
             Self::Authorize
+            | Self::Userinfo
             | Self::Models
             | Self::ServerMetadata
             | Self::OpenidConfiguration
             | Self::LitellmContract
             | Self::ProtectedResource => Method::GET,
-            Self::Decision | Self::Token | Self::Revoke | Self::Messages | Self::Completions => Method::POST,
+            Self::Decision | Self::Par | Self::Token | Self::Revoke | Self::Messages | Self::Completions => {
+                Method::POST
+            }
         }
     }
 
@@ -404,8 +418,10 @@ fn work(state: &mut State, request: &RecordedRequest, method: &Method) -> Reply 
     match endpoint {
         Endpoint::Authorize => Reply::Page(authorization::ask(state, request)),
         Endpoint::Decision => Reply::Page(authorization::decide(state, request)),
+        Endpoint::Par => Reply::Data(pushed::push(state, request)),
         Endpoint::Token => Reply::Data(token::token(state, request)),
         Endpoint::Revoke => Reply::Data(token::revoke(state, request)),
+        Endpoint::Userinfo => Reply::Data(userinfo::userinfo(state, request)),
         Endpoint::Messages => Reply::Data(messages::answer(state, request).unwrap_or_else(|refusal| refusal)),
         Endpoint::Completions => Reply::Data(completions::answer(state, request).unwrap_or_else(|refusal| refusal)),
         Endpoint::Models => Reply::Data(models::list(state, request).unwrap_or_else(|refusal| refusal)),

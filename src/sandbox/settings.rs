@@ -20,6 +20,20 @@ pub struct Settings {
     pub redirect: RedirectRule,
     /// The scopes that may be requested. `None` allows any.
     pub scopes: Option<Vec<String>>,
+    /// The resource (RFC 8707) that must be requested. `None` allows any.
+    pub resource: Option<String>,
+    /// Whether authorization requests must be pushed (RFC 9126).
+    pub require_par: bool,
+    /// Whether the scope `openid` gets an ID token. Its requests need a `nonce`.
+    pub id_token: bool,
+    /// Claims that replace those of the ID token. Null removes a claim.
+    pub id_token_claims: Map<String, Value>,
+    /// What the UserInfo endpoint answers. `None` for the account's `sub` and `email`.
+    pub userinfo: Option<Value>,
+    /// Whether a refresh token is issued only for the scope `offline_access` with `prompt=consent`.
+    pub offline_needs_consent: bool,
+    /// How the client must authenticate at the revocation endpoint. `None` for [`Settings::client_auth`].
+    pub revoke_auth: Option<ClientAuth>,
     /// How long a code is valid.
     pub code_lifetime: Duration,
     /// The `expires_in` of token responses. Access tokens stay valid until
@@ -90,6 +104,13 @@ impl Default for Settings {
             client_auth: ClientAuth::None,
             redirect: RedirectRule::AnyPort("http://127.0.0.1/callback".into()),
             scopes: None,
+            resource: None,
+            require_par: false,
+            id_token: true,
+            id_token_claims: Map::new(),
+            userinfo: None,
+            offline_needs_consent: false,
+            revoke_auth: None,
             code_lifetime: Duration::from_secs(60),
             token_lifetime: Some(json!(8 * 3_600)),
             refresh_tokens: true,
@@ -110,6 +131,13 @@ impl Default for Settings {
             keep_requests: true,
             prefix: String::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Whether this `resource` of a request is the right one.
+    pub(super) fn allows_resource(&self, resource: Option<&str>) -> bool {
+        self.resource.as_deref().is_none_or(|expected| resource == Some(expected))
     }
 }
 

@@ -8,15 +8,15 @@ use sha2::{Digest as _, Sha256};
 use super::grants::{Family, Use};
 use super::request::only;
 use super::script::Answer;
-use super::{RecordedRequest, Settings, State};
+use super::{RecordedRequest, Settings, State, id_token};
 use crate::provider::ClientAuth;
 
-type Fields = [(String, String)];
+pub(super) type Fields = [(String, String)];
 
 /// `POST /token`.
 pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
     let worked = fields(request).and_then(|fields| {
-        authenticate(&state.settings, request, &fields)?;
+        authenticate(&state.settings, state.settings.client_auth, request, &fields)?;
         match required(&fields, "grant_type")? {
             "authorization_code" => exchange(state, &fields),
             "refresh_token" => refresh(state, &fields),
@@ -29,7 +29,8 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
 /// `POST /revoke`. An unknown token counts as revoked (RFC 7009, section 2.2).
 pub(super) fn revoke(state: &mut State, request: &RecordedRequest) -> Answer {
     let worked = fields(request).and_then(|fields| {
-        authenticate(&state.settings, request, &fields)?;
+        let auth = state.settings.revoke_auth.unwrap_or(state.settings.client_auth);
+        authenticate(&state.settings, auth, request, &fields)?;
         if state.grants.revoke(required(&fields, "token")?) {
             state.counts.revocations += 1;
         }
@@ -66,14 +67,25 @@ fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     if state.settings.state_at_exchange && one(fields, "state")? != Some(approval.state.as_str()) {
         return Err(refusal(400, "oauth_request_parse_error", "state is missing or wrong"));
     }
+    check_resource(state, fields)?;
     let family = state.grants.spend_code(presented, state.settings.one_grant);
     state.counts.exchanges += 1;
-    let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &approval.scope));
-    Ok(tokens(state, family, refresh, &approval.scope))
+    let offline = approval.consent && approval.scope.split(' ').any(|scope| scope == "offline_access");
+    let refreshes = state.settings.refresh_tokens && (offline || !state.settings.offline_needs_consent);
+    let refresh = refreshes.then(|| state.grants.refresh_token(family, &approval.scope));
+    Ok(tokens(state, family, refresh, &approval.scope, approval.nonce.as_deref()))
+}
+
+fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
+    match state.settings.allows_resource(one(fields, "resource")?) {
+        true => Ok(()),
+        false => Err(refusal(400, "invalid_target", "the resource is missing or unknown")),
+    }
 }
 
 fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     let presented = required(fields, "refresh_token")?;
+    check_resource(state, fields)?;
     let (rotate, grace) = (state.settings.rotate, state.settings.grace);
     match state.grants.use_refresh(presented, rotate, grace) {
         Use::Unknown => Err(invalid_grant("unknown refresh token")),
@@ -81,24 +93,27 @@ fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
         Use::Granted { family, scope } => {
             state.counts.refreshes += 1;
             let next = rotate.then(|| state.grants.refresh_token(family, &scope));
-            Ok(tokens(state, family, next, &scope))
+            Ok(tokens(state, family, next, &scope, None))
         }
     }
 }
 
 /// A successful response (RFC 6749, section 5.1), with the members of the Claude Console and the `grant_id` of Grant
 /// Management for OAuth 2.0.
-fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &str) -> Answer {
+fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &str, nonce: Option<&str>) -> Answer {
     let mut body = json!({
         "access_token": state.grants.access_token(family),
         "token_type": "Bearer",
         "scope": scope,
         "grant_id": format!("sandbox-grant-{family}"),
-        "account": { "uuid": uuid(&state.settings.account), "email_address": state.settings.account },
+        "account": { "uuid": id_token::uuid(&state.settings.account), "email_address": state.settings.account },
         "organization": { "uuid": "5a2d6b0e-0000-4000-8000-000000000042", "name": state.settings.organization },
     });
     if let Some(refresh) = refresh {
         body["refresh_token"] = refresh.into();
+    }
+    if state.settings.id_token && scope.split(' ').any(|scope| scope == "openid") {
+        body["id_token"] = id_token::id_token(state, nonce).into();
     }
     if let Some(lifetime) = &state.settings.token_lifetime {
         body["expires_in"] = lifetime.clone();
@@ -113,7 +128,7 @@ fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &st
     }
 }
 
-fn fields(request: &RecordedRequest) -> Result<Vec<(String, String)>, Answer> {
+pub(super) fn fields(request: &RecordedRequest) -> Result<Vec<(String, String)>, Answer> {
     request.fields().ok_or_else(|| refusal(400, "invalid_request", "the body is neither a form nor a flat JSON object"))
 }
 
@@ -125,9 +140,14 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
     one(fields, name)?.ok_or_else(|| refusal(400, "invalid_request", &format!("{name} is missing")))
 }
 
-/// Client authentication (RFC 6749, section 2.3), with the configured method only.
-fn authenticate(settings: &Settings, request: &RecordedRequest, fields: &Fields) -> Result<(), Answer> {
-    let raw = settings.client_auth == ClientAuth::BasicRaw;
+/// Client authentication (RFC 6749, section 2.3), with this method only.
+pub(super) fn authenticate(
+    settings: &Settings,
+    expected_way: ClientAuth,
+    request: &RecordedRequest,
+    fields: &Fields,
+) -> Result<(), Answer> {
+    let raw = expected_way == ClientAuth::BasicRaw;
     let header = request.header("authorization").map(|header| basic(header, raw));
     let (id, secret) = (one(fields, "client_id")?, one(fields, "client_secret")?);
     let way = match (&header, secret) {
@@ -147,8 +167,8 @@ fn authenticate(settings: &Settings, request: &RecordedRequest, fields: &Fields)
         Some(None) => false,
         None => (id, secret) == expected,
     };
-    if way != settings.client_auth {
-        let why = format!("this client must authenticate by {}", settings.client_auth.as_str());
+    if way != expected_way {
+        let why = format!("this client must authenticate by {}", expected_way.as_str());
         return Err(invalid_client(&why));
     }
     if known { Ok(()) } else { Err(invalid_client("unknown client or wrong secret")) }
@@ -183,13 +203,7 @@ fn invalid_client(why: &str) -> Answer {
 }
 
 /// An error as RFC 6749, section 5.2 writes it.
-fn refusal(status: u16, error: &str, description: &str) -> Answer {
+pub(super) fn refusal(status: u16, error: &str, description: &str) -> Answer {
     let body: Value = json!({ "error": error, "error_description": description });
     super::json(status, &body)
-}
-
-/// The id of an account.
-fn uuid(account: &str) -> String {
-    let number = account.bytes().fold(0_u64, |number, byte| (number * 31 + u64::from(byte)) % (1 << 48));
-    format!("5a2d6b0e-0000-4000-8000-{number:012x}")
 }
