@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::new(provider, &Folders::under(home.path()), nexus::now, notice);
 
     // A browser would go to `request.url()`; here the sandbox's own user approves.
-    let request = client.authorization_url()?;
+    let request = client.authorization_url().await?;
     let redirect = Sandbox::approve(request.url().as_str()).await?;
     let (_, query) = redirect.split_once('?').ok_or("the redirect has no query")?;
     client.exchange_code("ada", request, query).await?;

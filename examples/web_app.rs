@@ -133,7 +133,7 @@ fn provider(port: u16) -> Result<ProviderConfig, ProviderError> {
 
 /// Sends the browser to the authorization server, and sets a cookie that ties the sign-in to this browser.
 async fn start(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let attempt = app.client.authorization_url()?;
+    let attempt = app.client.authorization_url().await?;
     let browser = match cookie(&headers, "browser") {
         Some(known) if known.len() == 64 => known.to_owned(),
         _ => random_text()?,

@@ -29,7 +29,7 @@
 //! let client = Client::new(provider, &Folders::under(home.path()), nexus::now, notice);
 //!
 //! // GET /login: keep the request for this browser, and redirect it to `request.url()`.
-//! let request = client.authorization_url()?;
+//! let request = client.authorization_url().await?;
 //! # let redirect = Sandbox::approve(request.url().as_str()).await?;
 //! # let query = redirect.split_once('?').map_or("", |(_, query)| query);
 //!
@@ -128,7 +128,7 @@ pub mod error {
     #[doc(inline)]
     pub use crate::http::{CertificateProblem, HttpError, ProxyRefusal};
     #[doc(inline)]
-    pub use crate::oauth::{DiscoveryError, MetadataError, SignInError, TokenFailure};
+    pub use crate::oauth::{DiscoveryError, IdTokenProblem, MetadataError, SignInError, TokenFailure};
     #[doc(inline)]
     pub use crate::provider::{ProviderError, TlsError};
     #[doc(inline)]
@@ -172,7 +172,7 @@ pub mod internal {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
-        pub use crate::provider::{BUILT_IN, endpoint_url, host};
+        pub use crate::provider::{BUILT_IN, endpoint_url, host, not_a_resource};
     }
     pub mod secret {
         pub use crate::secret::{RefreshToken, Verifier};

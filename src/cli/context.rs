@@ -358,6 +358,10 @@ fn notice_text(notice: &Notice, provider: &str) -> String {
             "the earlier session stays valid at {host} until it expires; if revoking it does not end the new one \
              there, set `revoke_replaced = true` under [provider.{provider}] to revoke it next time"
         ),
+        Notice::NoRefreshToken { provider, host, consent_asked: false } => format!(
+            "{host} issued no refresh token, although `offline_access` was requested: sign in again when the token \
+             expires; many servers issue one with `prompt = \"consent\"` under [provider.{provider}] in config.toml"
+        ),
         other => other.to_string(),
     }
 }

@@ -12,6 +12,8 @@ use crate::session::{
     Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey, TokenSource,
 };
 
+mod account_name;
+mod amend;
 mod ask;
 mod error;
 #[cfg(feature = "sqlite")]
@@ -243,7 +245,7 @@ mod tests {
         is_send(async move { client.models(owner, loaded()).await });
         is_send(async move { client.get_valid(owner).await });
         is_send(async move { client.refresh(owner).await });
-        is_send(async move { client.exchange_code(owner, client.authorization_url()?, "").await });
+        is_send(async move { client.exchange_code(owner, client.authorization_url().await?, "").await });
         is_send(async move { client.sign_out(owner).await });
         is_send(client.wait_for_saves());
     }

@@ -6,14 +6,10 @@ use super::Client;
 use super::tries::Tries;
 use crate::api::{self, ApiError, Model};
 use crate::client::error::Result;
-use crate::session::{Notice, Session, SessionError};
-use crate::store::StoreError;
+use crate::session::{Notice, Session};
 
 /// How long the list of models may take after a sign-in, when it is not needed yet.
 const MODELS_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long to wait for the session's lock. If another process holds it for longer, the list is not saved.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much of the list is saved, in bytes of JSON. A session has a largest size, for which disk space is reserved.
 const MAX_LIST_BYTES: usize = 64 * 1024;
@@ -75,23 +71,9 @@ impl Client {
             size < MAX_LIST_BYTES
         });
         let Ok(list) = serde_json::to_string(&fit.collect::<Vec<_>>()) else { return };
-        if let Err(error) = self.save_models(owner, generation, list).await {
+        let saved = self.amend(owner, generation, |stored| stored.session.models = Some(list)).await;
+        if let Err(error) = saved {
             (self.refresher.notice)(&Notice::ModelsNotKept { error });
         }
-    }
-
-    /// Saves the list with the session that it was fetched with: after another sign-in it may be another account's.
-    /// If another process has the lock, the list is not saved.
-    async fn save_models(&self, owner: &str, generation: i64, list: String) -> std::result::Result<(), SessionError> {
-        let mut locked = match self.refresher.sessions.lock(&self.key(owner), LOCK_TIMEOUT).await {
-            Err(SessionError::Store(StoreError::Busy { .. })) => return Ok(()),
-            locked => locked?,
-        };
-        let Some(mut stored) = locked.load().await?.session? else { return Ok(()) };
-        if stored.session.generation != generation {
-            return Ok(());
-        }
-        stored.session.models = Some(list);
-        locked.amend(&stored).await
     }
 }

@@ -44,6 +44,7 @@ mod tests {
         let provider = ProviderConfig::named("sandbox")
             .with_client(OAuthClient::public("sandbox-client"))
             .with_redirect_uri("http://127.0.0.1:8080/callback")
+            .with_scopes(["openid"])
             .with_authorize_url(&sandbox.url(Endpoint::Authorize))
             .unwrap()
             .with_token_url(&sandbox.url(Endpoint::Token))
@@ -55,7 +56,7 @@ mod tests {
     async fn a_sign_in_that_one_process_began_another_one_finishes_once() {
         let (sandbox, home) = (Sandbox::start(Settings::default()).await.unwrap(), tempfile::tempdir().unwrap());
         let [first, second] = [(); 2].map(|()| client(&sandbox, home.path(), crate::now));
-        let request = first.authorization_url().unwrap();
+        let request = first.authorization_url().await.unwrap();
         first.keep_pending("browser", &request, TEN_MINUTES).await.unwrap();
         let back = Sandbox::approve(request.url().as_str()).await.unwrap();
         let query = back.split_once('?').unwrap().1;
@@ -67,10 +68,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_nonce_is_kept_with_a_pending_sign_in() {
+        for (claims, signed_in) in [(serde_json::json!({}), true), (serde_json::json!({ "nonce": "another" }), false)] {
+            let id_token_claims = claims.as_object().cloned().unwrap();
+            let settings = Settings { id_token_claims, ..Settings::default() };
+            let (sandbox, home) = (Sandbox::start(settings).await.unwrap(), tempfile::tempdir().unwrap());
+            let [first, second] = [(); 2].map(|()| client(&sandbox, home.path(), crate::now));
+            let request = first.authorization_url().await.unwrap();
+            first.keep_pending("browser", &request, TEN_MINUTES).await.unwrap();
+            let back = Sandbox::approve(request.url().as_str()).await.unwrap();
+            let taken = second.take_pending("browser", request.state()).await.unwrap().unwrap();
+            let finished = second.exchange_code("ada", taken, back.split_once('?').unwrap().1).await;
+            assert_eq!(finished.is_ok(), signed_in, "{claims}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_pending_sign_in_ends_with_its_lifetime() {
         let (sandbox, home) = (Sandbox::start(Settings::default()).await.unwrap(), tempfile::tempdir().unwrap());
         let begun = client(&sandbox, home.path(), || 1_000_000);
-        let request = begun.authorization_url().unwrap();
+        let request = begun.authorization_url().await.unwrap();
         begun.keep_pending("browser", &request, TEN_MINUTES).await.unwrap();
         let later = client(&sandbox, home.path(), || 1_000_600);
         assert!(later.take_pending("browser", request.state()).await.unwrap().is_none());

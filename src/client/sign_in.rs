@@ -2,7 +2,7 @@
 
 use super::{Client, Revocation};
 use crate::client::error::Result;
-use crate::oauth::{AuthorizationRequest, SignInError, TokenResponse, Verdict};
+use crate::oauth::{AuthorizationRequest, ExpectedIdToken, IdTokenProblem, SignInError, TokenResponse, Verdict};
 use crate::provider;
 use crate::secret::{AuthorizationCode, ClientSecret};
 use crate::session::{
@@ -17,9 +17,20 @@ impl Client {
     /// section 10.12). Limit how many are kept, because anyone may begin a sign-in.
     ///
     /// # Errors
-    /// Those of [`AuthorizationRequest::begin`].
-    pub fn authorization_url(&self) -> std::result::Result<AuthorizationRequest, SignInError> {
-        AuthorizationRequest::begin(self.provider(), &self.provider().redirect_uri)
+    /// Those of [`authorization_url_for`](Self::authorization_url_for).
+    pub async fn authorization_url(&self) -> std::result::Result<AuthorizationRequest, SignInError> {
+        self.authorization_url_for(&self.provider().redirect_uri).await
+    }
+
+    /// Begins a sign-in with this redirect URI. The request is pushed if the provider has a `par_url` (RFC 9126).
+    ///
+    /// # Errors
+    /// Those of [`AuthorizationRequest::begin`], and those of a request that is pushed.
+    pub async fn authorization_url_for(
+        &self,
+        redirect_uri: &str,
+    ) -> std::result::Result<AuthorizationRequest, SignInError> {
+        AuthorizationRequest::begin_pushed(self.provider(), redirect_uri, &self.http).await
     }
 
     /// Finishes a sign-in with the query that came to the redirect URI, and saves the session of this owner. An earlier
@@ -45,14 +56,41 @@ impl Client {
     /// # Errors
     /// The code was not exchanged, or the session could not be saved.
     pub async fn redeem(&self, owner: &str, request: AuthorizationRequest, code: AuthorizationCode) -> Result<Session> {
-        let (this, owner) = (self.clone(), owner.to_owned());
+        let (this, its_owner) = (self.clone(), owner.to_owned());
         let signed_in = tokio::spawn(async move {
-            let prepared = this.prepare_sign_in(&owner).await?;
+            let prepared = this.prepare_sign_in(&its_owner).await?;
             let requested_at = prepared.now();
+            let expected = request.expected_id_token();
             let response = request.redeem(code, this.provider(), &this.http).await?;
+            if let Some(expected) = expected
+                && let Err(problem) = this.check_id_token(&expected, &response)
+            {
+                let host = provider::host(&prepared.binding.token_url);
+                prepared.discard(response, requested_at).await;
+                return Err(SignInError::IdToken { provider: this.provider().name.clone(), host, problem }.into());
+            }
             prepared.finish(response, requested_at).await
         });
-        signed_in.await.map_err(|_| SessionError::Abandoned("sign-in"))?
+        let session = signed_in.await.map_err(|_| SessionError::Abandoned("sign-in"))??;
+        Ok(self.with_account_name(owner, session).await)
+    }
+
+    /// Checks the ID token. Without one, nothing is known to be wrong: it decides no access, and plain OAuth servers ignore
+    /// the scope `openid`.
+    fn check_id_token(
+        &self,
+        expected: &ExpectedIdToken,
+        response: &TokenResponse,
+    ) -> std::result::Result<(), IdTokenProblem> {
+        let now = response.dated.unwrap_or_else(self.clock);
+        if let Some(token) = &response.id_token {
+            return expected.check(token, now);
+        }
+        let granted = response.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope == "openid"));
+        if let Some(url) = self.provider().token_url.as_ref().filter(|_| granted) {
+            (self.refresher.notice)(&Notice::NoIdToken { host: provider::host(url) });
+        }
+        Ok(())
     }
 
     /// Does everything that can fail before new tokens exist: locks the owner's session, checks that the store is
@@ -70,7 +108,9 @@ impl Client {
             client_auth: registered.auth,
             token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
             revoke_url: provider.revoke_url.clone(),
+            revoke_auth: provider.revoke_auth,
             api_url: provider.api.url.clone(),
+            resource: provider.resource.clone().filter(|resource| !resource.is_empty()),
         };
         let client_secret = registered.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
         let mut locked = self.refresher.lock(&self.key(owner)).await?;
@@ -82,6 +122,19 @@ impl Client {
         let pending = self.refresher.pending_saves.track_save();
         let client = self.clone();
         Ok(PreparedSignIn { client, binding, client_secret, locked, time, generation, replaced, _pending: pending })
+    }
+
+    /// Whether revoking one of two sessions is sure not to revoke the other.
+    fn are_apart(&self, one: &StoredSession, other: &StoredSession) -> bool {
+        self.provider().revoke_replaced.unwrap_or_else(|| one.session.is_apart_from(&other.session))
+    }
+
+    /// The notice about a session that cannot be refreshed.
+    fn no_refresh_token(&self, host: String) -> Notice {
+        let provider = self.provider();
+        let prompts = [provider.prompt.as_ref(), provider.authorize_params.get("prompt")];
+        let consent_asked = prompts.into_iter().flatten().any(|prompt| prompt.split(' ').any(|word| word == "consent"));
+        Notice::NoRefreshToken { provider: provider.name.clone(), host, consent_asked }
     }
 
     /// The notice about a replaced session. `revocation` is `None` if it was not revoked.
@@ -141,13 +194,13 @@ impl PreparedSignIn {
         if let Some(clocks) = clocks {
             (refresher.notice)(&clocks);
         }
-        // Revoking one of the two sessions must not revoke the other.
-        let apart = |replaced: &StoredSession| {
-            let known = provider.revoke_replaced;
-            known.unwrap_or_else(|| replaced.session.is_apart_from(&signed_in.session))
-        };
+        let apart = |replaced: &StoredSession| client.are_apart(replaced, &signed_in);
         match saved {
             Ok(()) => {
+                if provider.asks_for("offline_access") && !signed_in.session.refreshable {
+                    let host = provider::host(&signed_in.session.binding.token_url);
+                    (refresher.notice)(&client.no_refresh_token(host));
+                }
                 if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, requested_at)) {
                     let revocation = if apart(&replaced) { Some(client.revoke(&replaced).await) } else { None };
                     (refresher.notice)(&client.replacement(&replaced.session, revocation));
@@ -160,6 +213,24 @@ impl PreparedSignIn {
                 }
                 Err(unsaved.into())
             }
+        }
+    }
+}
+
+impl PreparedSignIn {
+    /// Revokes tokens that must not be used, unless that might revoke the session that stays.
+    async fn discard(self, mut response: TokenResponse, requested_at: i64) {
+        let Self { client, binding, client_secret, time, generation, replaced, .. } = self;
+        // The claims of a wrong ID token tell no accounts apart.
+        response.metadata.remove("id");
+        let binding = SessionBinding { client_auth: response.client_auth.unwrap_or(binding.client_auth), ..binding };
+        let scopes = &client.provider().scopes;
+        let discarded =
+            StoredSession::signed_in(response, requested_at, time, binding, client_secret, scopes, generation);
+        if let Ok(discarded) = discarded
+            && replaced.is_none_or(|stays| client.are_apart(&stays, &discarded))
+        {
+            let _ = client.revoke(&discarded).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Client;
 use crate::client::error::{Error, Result};
 use crate::oauth::Endpoint;
-use crate::provider;
+use crate::provider::{self, ClientAuth};
 use crate::session::{SessionError, StoredSession};
 
 /// A session that was signed out.
@@ -73,12 +73,14 @@ impl Client {
         // A rotated secret is in the configuration first. It is not sent to another client's server.
         let configured = self.provider().client.as_ref().filter(|_| session.check_binding(self.provider()).is_ok());
         let configured = configured.and_then(|client| client.secret.as_ref());
-        let endpoint = Endpoint {
-            url,
-            client_id: &session.binding.client_id,
-            secret: configured.or(client_secret.as_ref()),
-            auth: session.binding.client_auth,
+        let secret = configured.or(client_secret.as_ref());
+        let binding = &session.binding;
+        let auth = match binding.revoke_auth.filter(|_| secret.is_some()) {
+            // This server does not form-decode Basic.
+            Some(ClientAuth::Basic) if binding.client_auth == ClientAuth::BasicRaw => ClientAuth::BasicRaw,
+            known => known.unwrap_or(binding.client_auth),
         };
+        let endpoint = Endpoint { url, client_id: &binding.client_id, secret, auth };
         let http = &self.http;
         let refresh = match refresh_token {
             Some(token) => endpoint.revoke(http, token.expose(), "refresh_token").await,

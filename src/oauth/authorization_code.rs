@@ -5,23 +5,33 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::{Result, SignInError};
+use super::id_token::ExpectedIdToken;
 use super::pkce;
 use super::token::Endpoint;
 use super::token_error::{is_client_error, is_redirect_mismatch};
 use super::token_response::TokenResponse;
 use crate::clean::clean;
 use crate::http::Http;
-use crate::provider::{self, ProviderConfig, Url};
+use crate::provider::{self, ClientAuth, ProviderConfig, ProviderError, Url};
 use crate::secret::{AuthorizationCode, Verifier, constant_time_eq};
 
-/// The parameters that every request sets. If one were sent twice, the server could use either.
-pub const AUTHORIZATION_PARAMETERS: &[&str] =
-    &["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
+/// The parameters that only the request sets. If one were sent twice, the server could use either.
+pub const AUTHORIZATION_PARAMETERS: &[&str] = &[
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "redirect_uri",
+    "request_uri",
+    "response_type",
+    "state",
+];
 
 /// An authorization request that waits for its response.
 #[derive(Debug)]
@@ -33,7 +43,12 @@ pub struct AuthorizationRequest {
     redirect_uri: String,
     state: String,
     verifier: Verifier,
+    /// Comes back in the ID token, if one is requested (OpenID Connect Core, section 3.1.2.1).
+    nonce: Option<String>,
+    /// How the client authenticated, if the server did not accept the configured method.
+    client_auth: Option<ClientAuth>,
     url: Url,
+    url_lifetime: Option<Duration>,
 }
 
 /// The result of [`AuthorizationRequest::judge`].
@@ -50,45 +65,87 @@ pub enum Verdict {
 }
 
 impl AuthorizationRequest {
-    /// Generates a `state` and a verifier, and builds the authorization URL (RFC 6749, section 4.1.1).
+    /// Generates a `state`, a verifier and, for an ID token, a `nonce`, and builds the authorization URL (RFC 6749, section
+    /// 4.1.1). The request is not pushed, even if the provider has a `par_url`.
     ///
     /// # Errors
     /// [`SignInError::Provider`] without a client id, `authorize_url` or `token_url`;
     /// [`SignInError::ReservedParameter`] if the configuration sets a parameter that this sets; [`SignInError::System`]
     /// without random bytes.
     pub fn begin(provider: &ProviderConfig, redirect_uri: &str) -> Result<Self> {
+        let (mut request, parameters) = Self::generate(provider, redirect_uri)?;
+        request.add_to_url(&parameters);
+        Ok(request)
+    }
+
+    /// [`begin`](Self::begin), but pushes the request to the provider's `par_url`, if it has one. The authorization URL
+    /// then has only the client id and the server's reference to the request (RFC 9126, section 4). A client with
+    /// [`ClientAuth::Basic`] that the server refuses is tried once more, as in [`redeem`](Self::redeem).
+    ///
+    /// # Errors
+    /// Also that the server refused the request or could not be reached.
+    pub(crate) async fn begin_pushed(provider: &ProviderConfig, redirect_uri: &str, http: &Http) -> Result<Self> {
+        let Some(url) = &provider.par_url else {
+            return match provider.require_par {
+                true => Err(ProviderError::MissingUrl { provider: provider.name.clone(), setting: "par_url" }.into()),
+                false => Self::begin(provider, redirect_uri),
+            };
+        };
+        let (mut request, parameters) = Self::generate(provider, redirect_uri)?;
+        let endpoint = request.endpoint(provider, url)?;
+        let mut pushed = endpoint.push(http, &parameters, &request.url).await;
+        if let Err(error) = &pushed
+            && error.is_client_refused()
+            && let Some(endpoint) = endpoint.with_raw_basic()
+        {
+            pushed = endpoint.push(http, &parameters, &request.url).await;
+            request.client_auth = Some(endpoint.auth);
+        }
+        let pushed =
+            pushed.map_err(|error| SignInError::of_pushed_request(error, provider, &endpoint, redirect_uri))?;
+        request.add_to_url(&[
+            ("client_id".to_owned(), request.client_id.clone()),
+            ("request_uri".to_owned(), pushed.request_uri),
+        ]);
+        request.url_lifetime = pushed.lifetime;
+        Ok(request)
+    }
+
+    /// A request whose URL is the endpoint's, and the parameters of the request.
+    fn generate(provider: &ProviderConfig, redirect_uri: &str) -> Result<(Self, Vec<(String, String)>)> {
         let client = provider.client()?;
-        let mut url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
+        let url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
         // Fail before the user approves.
         provider.required(provider.token_url.as_ref(), "token_url")?;
+        let (verifier, state) = (pkce::verifier()?, pkce::random_text()?);
+        let nonce = if provider.asks_for("openid") { Some(pkce::random_text()?) } else { None };
+        let scope = provider.scopes.join(" ");
+        let challenge = pkce::challenge(&verifier);
+        let some = |text: &Option<String>| text.clone().unwrap_or_default();
+        let own = [
+            ("response_type", "code"),
+            ("client_id", &*client.id),
+            ("redirect_uri", redirect_uri),
+            ("scope", &*scope),
+            ("state", &*state),
+            ("code_challenge", &*challenge),
+            ("code_challenge_method", "S256"),
+            ("nonce", &*some(&nonce)),
+            ("resource", &*some(&provider.resource)),
+            ("prompt", &*some(&provider.prompt)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut parameters: Vec<_> = own.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         let configured = provider.authorize_params.keys().map(String::as_str);
         let asked: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        if let Some(name) =
-            configured.chain(asked.iter().map(String::as_str)).find(|name| AUTHORIZATION_PARAMETERS.contains(name))
-        {
+        let is_set =
+            |name: &&str| AUTHORIZATION_PARAMETERS.contains(name) || parameters.iter().any(|(own, _)| own == name);
+        if let Some(name) = configured.chain(asked.iter().map(String::as_str)).find(is_set) {
             let (provider, parameter) = (provider.name.clone(), name.to_owned());
             return Err(SignInError::ReservedParameter { provider, parameter });
         }
-        let (verifier, state) = (pkce::verifier()?, pkce::random_text()?);
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("response_type", "code");
-            query.append_pair("client_id", &client.id);
-            query.append_pair("redirect_uri", redirect_uri);
-            if !provider.scopes.is_empty() {
-                query.append_pair("scope", &provider.scopes.join(" "));
-            }
-            query.append_pair("state", &state);
-            query.append_pair("code_challenge", &pkce::challenge(&verifier));
-            query.append_pair("code_challenge_method", "S256");
-            for (name, value) in &provider.authorize_params {
-                query.append_pair(name, value);
-            }
-        }
-        // The form encoding writes a space as `+`, which some servers take literally.
-        let spaced = url.query().unwrap_or_default().replace('+', "%20");
-        url.set_query(Some(&spaced));
-        Ok(Self {
+        parameters.extend(provider.authorize_params.clone());
+        let request = Self {
             provider: provider.name.clone(),
             client_id: client.id.clone(),
             issuer: provider.issuer.clone(),
@@ -96,14 +153,45 @@ impl AuthorizationRequest {
             redirect_uri: redirect_uri.to_owned(),
             state,
             verifier,
+            nonce,
+            client_auth: None,
             url,
-        })
+            url_lifetime: None,
+        };
+        Ok((request, parameters))
+    }
+
+    fn add_to_url(&mut self, parameters: &[(String, String)]) {
+        self.url.query_pairs_mut().extend_pairs(parameters);
+        // The form encoding writes a space as `+`, which some servers take literally.
+        let spaced = self.url.query().unwrap_or_default().replace('+', "%20");
+        self.url.set_query(Some(&spaced));
+    }
+
+    /// An endpoint at which the client authenticates.
+    fn endpoint<'a>(&self, provider: &'a ProviderConfig, url: &'a Url) -> Result<Endpoint<'a>> {
+        let client = provider.client()?;
+        let auth = self.client_auth.unwrap_or(client.auth);
+        Ok(Endpoint { url, client_id: &client.id, secret: client.secret.as_ref(), auth })
     }
 
     /// The URL to send the user to. It is not secret: the state and the challenge in it redeem nothing without the
     /// verifier.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// How long the URL can be opened, if the server limits it: only a pushed request has a limit (RFC 9126, section 2.2).
+    /// A request that was read from bytes does not know it.
+    pub fn url_lifetime(&self) -> Option<Duration> {
+        self.url_lifetime
+    }
+
+    /// What the ID token must say, if one is requested.
+    pub(crate) fn expected_id_token(&self) -> Option<ExpectedIdToken> {
+        let nonce = self.nonce.clone()?;
+        let (issuer, client_id) = (self.issuer.clone(), self.client_id.clone());
+        Some(ExpectedIdToken { issuer, authorize_url: self.url.clone(), client_id, nonce })
     }
 
     /// The `state`. A web application may use it as the key of this request.
@@ -191,6 +279,8 @@ impl AuthorizationRequest {
             redirect_uri: Cow::Borrowed(&self.redirect_uri),
             state: Cow::Borrowed(&self.state),
             verifier: Cow::Borrowed(self.verifier.expose()),
+            nonce: self.nonce.as_deref().map(Cow::Borrowed),
+            client_auth: self.client_auth.map(|auth| Cow::Borrowed(auth.as_str())),
             url: Cow::Borrowed(self.url.as_str()),
         };
         // Large enough that the buffer is never moved, which would leave a copy behind.
@@ -213,7 +303,13 @@ impl AuthorizationRequest {
             redirect_uri: record.redirect_uri.into_owned(),
             state: record.state.into_owned(),
             verifier: Verifier::new(record.verifier.into_owned()),
+            nonce: record.nonce.map(Cow::into_owned),
+            client_auth: match record.client_auth {
+                Some(word) => Some(ClientAuth::from_word(&word)?),
+                None => None,
+            },
             url: Url::parse(&record.url).ok()?,
+            url_lifetime: None,
         })
     }
 
@@ -229,13 +325,8 @@ impl AuthorizationRequest {
         provider: &ProviderConfig,
         http: &Http,
     ) -> Result<TokenResponse> {
-        let client = provider.client()?;
-        let endpoint = Endpoint {
-            url: provider.required(provider.token_url.as_ref(), "token_url")?,
-            client_id: &client.id,
-            secret: client.secret.as_ref(),
-            auth: client.auth,
-        };
+        let url = provider.required(provider.token_url.as_ref(), "token_url")?;
+        let endpoint = self.endpoint(provider, url)?;
         let mut fields = vec![
             ("grant_type", "authorization_code"),
             ("code", code.expose()),
@@ -245,7 +336,12 @@ impl AuthorizationRequest {
         if provider.code.with_state {
             fields.push(("state", &*self.state));
         }
+        fields
+            .extend(provider.resource.as_deref().filter(|resource| !resource.is_empty()).map(|one| ("resource", one)));
         let mut response = endpoint.request(http, fields.clone(), &provider.code).await;
+        if let Ok(response) = &mut response {
+            response.client_auth = self.client_auth;
+        }
         if let Err(error) = &response
             && error.is_client_refused()
             && let Some(endpoint) = endpoint.with_raw_basic()
@@ -271,6 +367,8 @@ struct Record<'a> {
     redirect_uri: Cow<'a, str>,
     state: Cow<'a, str>,
     verifier: Cow<'a, str>,
+    nonce: Option<Cow<'a, str>>,
+    client_auth: Option<Cow<'a, str>>,
     url: Cow<'a, str>,
 }
 

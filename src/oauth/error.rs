@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::id_token::IdTokenProblem;
 use super::token::Endpoint;
 use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
 use super::token_failure::TokenFailure;
@@ -80,6 +81,26 @@ pub enum SignInError {
         expected: String,
         /// The issuer in the response. Empty if it names none.
         got: String,
+    },
+    /// The server did not accept the pushed authorization request (RFC 9126), for another reason than its content.
+    #[error("the authorization request could not be pushed: {host} {}", failure.description)]
+    PushFailed {
+        /// The provider's name.
+        provider: String,
+        /// The server's host.
+        host: String,
+        /// What the server did.
+        failure: TokenFailure,
+    },
+    /// The ID token does not answer this sign-in (OpenID Connect Core, section 3.1.3.7).
+    #[error("the ID token that {host} sent {problem}")]
+    IdToken {
+        /// The provider's name.
+        provider: String,
+        /// The host of the token endpoint.
+        host: String,
+        /// What is wrong with it.
+        problem: IdTokenProblem,
     },
     /// The server rejected the authorization code: it has expired or was already used.
     #[error("{host} rejected the authorization code{}", detail(description))]
@@ -216,6 +237,34 @@ impl SignInError {
     }
 }
 
+impl SignInError {
+    /// The error of a sign-in whose pushed authorization request failed with `error`. A refusal has the codes of the
+    /// authorization endpoint (RFC 9126, section 2.3).
+    pub(super) fn of_pushed_request(
+        error: TokenError,
+        provider: &ProviderConfig,
+        endpoint: &Endpoint<'_>,
+        redirect_uri: &str,
+    ) -> Self {
+        let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        match error {
+            TokenError::Refused { status: 400 | 403, error, standard: true, description, .. }
+                if !is_client_error(&error) && !is_redirect_mismatch(&error, &description) =>
+            {
+                Self::Refused { provider: name, error, description }
+            }
+            TokenError::InvalidResponse(_) => {
+                let failure = TokenFailure { temporary: false, ..error.failure() };
+                Self::PushFailed { provider: name, host, failure }
+            }
+            error => match Self::of_token_request(error, provider, endpoint, redirect_uri) {
+                Self::ExchangeFailed { provider, host, failure } => Self::PushFailed { provider, host, failure },
+                other => other,
+            },
+        }
+    }
+}
+
 impl ErrorInfo for SignInError {
     fn code(&self) -> &'static str {
         match self {
@@ -225,6 +274,8 @@ impl ErrorInfo for SignInError {
             Self::Refused { .. } => "sign_in_refused",
             Self::TimedOut { .. } => "sign_in_timed_out",
             Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::PushFailed { .. } => "par_failed",
+            Self::IdToken { .. } => "invalid_id_token",
             Self::CodeRefused { .. } => "code_refused",
             Self::ExchangeFailed { .. } => "exchange_failed",
             Self::PortTaken { .. } => "port_taken",
@@ -244,9 +295,14 @@ impl ErrorInfo for SignInError {
             | Self::RedirectMismatch { .. }
             | Self::ReservedParameter { .. } => ErrorClass::Configuration,
             Self::Refused { error, .. } => refusal_class(error),
-            Self::TimedOut { .. } | Self::IssuerMismatch { .. } | Self::CodeRefused { .. } => ErrorClass::SignIn,
-            Self::ExchangeFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
+            Self::TimedOut { .. } | Self::IssuerMismatch { .. } | Self::IdToken { .. } | Self::CodeRefused { .. } => {
+                ErrorClass::SignIn
+            }
+            Self::ExchangeFailed { failure, .. } | Self::PushFailed { failure, .. } if failure.temporary => {
+                ErrorClass::Temporary
+            }
             Self::ExchangeFailed { .. }
+            | Self::PushFailed { .. }
             | Self::PortTaken { .. }
             | Self::InvalidResponse { .. }
             | Self::System { .. } => ErrorClass::Permanent,
@@ -258,7 +314,7 @@ impl ErrorInfo for SignInError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::ExchangeFailed { failure, .. } => failure.retry_after,
+            Self::ExchangeFailed { failure, .. } | Self::PushFailed { failure, .. } => failure.retry_after,
             Self::Http(error) => error.retry_after(),
             _ => None,
         }

@@ -1,14 +1,17 @@
 //! The OAuth 2.0 client: sign-in, refresh and revocation.
 //!
 //! It implements the authorization code flow of RFC 6749 with PKCE (RFC 7636, S256 only) and a loopback redirect (RFC
-//! 8252), the issuer check of RFC 9207, and revocation (RFC 7009), following RFC 9700.
+//! 8252), the issuer check of RFC 9207, pushed authorization requests (RFC 9126), resource indicators (RFC 8707),
+//! revocation (RFC 7009), and the ID token and the UserInfo endpoint of OpenID Connect Core, following RFC 9700.
 
 mod authorization_code;
 mod discovery;
 mod error;
+mod id_token;
 mod metadata;
 pub mod page;
 pub mod pkce;
+mod pushed_request;
 mod redirect_listener;
 mod refusal;
 mod revocation;
@@ -16,10 +19,13 @@ mod token;
 mod token_error;
 mod token_failure;
 mod token_response;
+mod userinfo;
 
 pub use authorization_code::{AUTHORIZATION_PARAMETERS, AuthorizationRequest, Verdict};
 pub use discovery::{DiscoveryError, Found, Probe, answer_of_api, base_of, search};
 pub use error::SignInError;
+pub(crate) use id_token::ExpectedIdToken;
+pub use id_token::IdTokenProblem;
 pub(crate) use metadata::without_slash;
 pub use metadata::{MetadataError, ServerMetadata};
 pub use redirect_listener::RedirectListener;
@@ -28,4 +34,5 @@ pub use token::TOKEN_REQUEST_FIELDS;
 pub(crate) use token_error::{TokenError, is_client_error};
 pub use token_failure::TokenFailure;
 pub use token_response::{TokenResponse, account};
-pub(crate) use token_response::{accounts_differ, grant_id, merge_metadata};
+pub(crate) use token_response::{accounts_differ, grant_id, is_named, merge_metadata};
+pub(crate) use userinfo::userinfo;

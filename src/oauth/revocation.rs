@@ -19,6 +19,14 @@ impl Endpoint<'_> {
     /// # Errors
     /// Why the token may still be good.
     pub(crate) async fn revoke(&self, http: &Http, token: &str, type_hint: &str) -> Result<(), TokenError> {
+        let revoked = self.revoke_once(http, token, type_hint).await;
+        match (&revoked, self.with_raw_basic()) {
+            (Err(error), Some(raw)) if error.is_client_refused() => raw.revoke_once(http, token, type_hint).await,
+            _ => revoked,
+        }
+    }
+
+    async fn revoke_once(&self, http: &Http, token: &str, type_hint: &str) -> Result<(), TokenError> {
         let fields = vec![("token", token), ("token_type_hint", type_hint)];
         let style = RequestStyle::default();
         let redactor = self.redactor(&fields, &style);

@@ -1,6 +1,6 @@
 //! Requests to the token endpoint (RFC 6749, section 3.2).
 //!
-//! Every request to the token and the revocation endpoint goes through `Endpoint::post`, the only place where the
+//! Every request to an endpoint where the client authenticates goes through `Endpoint::post`, the only place where the
 //! client authenticates. Redirects are not followed. A response may have 1 MiB. Messages contain only its `error` and
 //! its cleaned `error_description`.
 
@@ -26,23 +26,35 @@ use crate::time;
 /// How long a token request may take, connecting included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The fields of token and revocation requests that may appear in messages. The values of all others are redacted.
-const PUBLIC_FIELDS: &[&str] = &["grant_type", "redirect_uri", "scope", "state", "token_type_hint"];
+/// The fields of requests that may appear in messages. The values of all others are redacted.
+const PUBLIC_FIELDS: &[&str] = &[
+    "code_challenge",
+    "code_challenge_method",
+    "grant_type",
+    "nonce",
+    "prompt",
+    "redirect_uri",
+    "resource",
+    "response_type",
+    "scope",
+    "state",
+    "token_type_hint",
+];
 
 /// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636, section 4.5).
 pub const TOKEN_REQUEST_FIELDS: &[&str] =
     &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
 
-/// The longest response that is read, in bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
+/// The longest response that is read, in bytes and in words.
+const BODY_LIMIT: (usize, &str) = (1024 * 1024, "1 MiB");
 
 /// How long a complete response waits for the end of its body, which some servers never send.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
-/// A token or revocation endpoint, and the client that uses it.
+/// A token, revocation or pushed authorization request endpoint, and the client that uses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint<'a> {
-    /// The token or revocation URL.
+    /// The endpoint's URL.
     pub url: &'a Url,
     /// The client's public identifier.
     pub client_id: &'a str,
@@ -64,7 +76,7 @@ impl Endpoint<'_> {
         differs.then_some(Self { auth: ClientAuth::BasicRaw, ..self })
     }
 
-    /// Exchanges a refresh token for new tokens (RFC 6749, section 6).
+    /// Exchanges a refresh token for new tokens (RFC 6749, section 6), for this resource (RFC 8707, section 2.2).
     ///
     /// # Errors
     /// The variant tells whether the refresh token may have been used up.
@@ -72,9 +84,11 @@ impl Endpoint<'_> {
         &self,
         http: &Http,
         token: &RefreshToken,
+        resource: Option<&str>,
         style: &RequestStyle,
     ) -> Result<TokenResponse, TokenError> {
-        let fields = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+        let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+        fields.extend(resource.map(|resource| ("resource", resource)));
         self.request(http, fields, style).await
     }
 
@@ -132,7 +146,7 @@ impl Endpoint<'_> {
         let answered = async {
             let response = self.post(http, fields, style).await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            Ok((status, headers, body(response).await))
+            Ok((status, headers, body(response, BODY_LIMIT).await))
         };
         timeout(limit, answered).await.unwrap_or(Err(TokenError::TimedOut(limit)))
     }
@@ -218,9 +232,9 @@ fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String
     }
 }
 
-/// The whole body, up to [`BODY_LIMIT`]. A complete JSON object is whole however its connection ends: it may contain the
-/// only copy of a token.
-async fn body(response: Response) -> Result<Vec<u8>, TokenError> {
+/// The whole body, up to a limit. A complete JSON object is whole however its connection ends: it may contain the only
+/// copy of a token.
+pub(super) async fn body(response: Response, (limit, words): (usize, &str)) -> Result<Vec<u8>, TokenError> {
     if let Some(coding) = http::unsupported_encoding(response.headers()) {
         return Err(TokenError::InvalidResponse(format!("the unsupported content encoding `{coding}`")));
     }
@@ -232,8 +246,8 @@ async fn body(response: Response) -> Result<Vec<u8>, TokenError> {
             Err(_) => incoming.chunk().await,
         };
         match chunk {
-            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => {
-                return Err(TokenError::InvalidResponse("more than 1 MiB".into()));
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                return Err(TokenError::InvalidResponse(format!("more than {words}")));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

@@ -1,9 +1,8 @@
 //! The response of a token endpoint (RFC 6749, section 5.1). Parsing is lenient where servers differ.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use super::id_token::IdToken;
 use crate::provider::ClientAuth;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::time;
@@ -34,7 +33,9 @@ pub struct TokenResponse {
     pub lifetime: Option<i64>,
     /// The granted scopes. `None` means those that were requested (RFC 6749, section 5.1).
     pub scopes: Option<Vec<String>>,
-    /// All other members, such as account and organization.
+    /// The ID token (OpenID Connect Core, section 3.1.3.3), if there is one.
+    pub id_token: Option<IdToken>,
+    /// All other members, such as account and organization. `id` has the names of the account in the ID token.
     pub metadata: Map<String, Value>,
     /// The `Date` of the response, in Unix seconds.
     pub dated: Option<i64>,
@@ -67,14 +68,14 @@ impl TokenResponse {
         if !token_type.eq_ignore_ascii_case("bearer") {
             return Err("a `token_type` other than Bearer".into());
         }
-        let id_token = text("id_token");
+        let id_token = text("id_token").filter(|token| !token.is_empty()).map(|token| IdToken::read(&token));
         let scopes = fields.remove("scope").and_then(|value| scopes(&value));
         let lifetime = match fields.remove("expires_in").and_then(|value| lifetime(&value)) {
             Some(seconds) => Some(seconds),
             None => life_until(&fields, dated),
         };
-        if let Some(claims) = id_token.as_deref().and_then(claims) {
-            fields.entry("id").or_insert(claims);
+        if let Some(names) = id_token.as_ref().and_then(IdToken::names) {
+            fields.insert("id".into(), Value::Object(names));
         }
         if fields.iter().map(|(name, value)| json_size(name, value)).sum::<usize>() > LARGEST_METADATA {
             fields.clear();
@@ -85,6 +86,7 @@ impl TokenResponse {
             token_type,
             lifetime,
             scopes,
+            id_token,
             metadata: fields,
             dated,
             client_auth: None,
@@ -147,37 +149,38 @@ fn life_until(fields: &Map<String, Value>, dated: Option<i64>) -> Option<i64> {
     Some(end.saturating_sub(dated?).clamp(0, LONGEST_LIFE))
 }
 
-/// The claims of an ID token that name the user. It comes from the token endpoint over TLS, so its signature need not
-/// be checked (OpenID Connect Core, section 3.1.3.7).
-fn claims(id_token: &str) -> Option<Value> {
-    let payload = id_token.split('.').nth(1)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let Value::Object(mut claims) = serde_json::from_slice(&payload).ok()? else { return None };
-    let kept: Map<_, _> = ["email", "preferred_username", "name", "sub"]
-        .into_iter()
-        .filter_map(|name| claims.remove_entry(name))
-        .filter(|(_, value)| value.is_string())
-        .collect();
-    (!kept.is_empty()).then_some(Value::Object(kept))
+/// Where the metadata has a name of the account, best first. `userinfo` is what the UserInfo endpoint answered.
+const NAMES: [(&str, &str); 9] = [
+    ("account", "email_address"),
+    ("account", "email"),
+    ("id", "email"),
+    ("userinfo", "email"),
+    ("id", "preferred_username"),
+    ("userinfo", "preferred_username"),
+    ("id", "name"),
+    ("userinfo", "name"),
+    ("account", "name"),
+];
+
+/// Where it has an identifier of the account.
+const IDENTIFIERS: [(&str, &str); 3] = [("account", "uuid"), ("id", "sub"), ("userinfo", "sub")];
+
+fn found<'a>(metadata: &'a Map<String, Value>, places: &[(&str, &str)]) -> Option<&'a str> {
+    let text = |(outer, inner): &(&str, &str)| metadata.get(*outer)?.get(*inner)?.as_str();
+    places.iter().filter_map(text).find(|name| !name.is_empty())
 }
 
 /// The name of the account in the metadata. An e-mail address is preferred.
 pub fn account(metadata: &Map<String, Value>) -> Option<&str> {
-    const PLACES: &[(&str, &str)] = &[
-        ("account", "email_address"),
-        ("account", "email"),
-        ("id", "email"),
-        ("id", "preferred_username"),
-        ("id", "name"),
-        ("account", "name"),
-        ("account", "uuid"),
-        ("id", "sub"),
-    ];
-    PLACES
-        .iter()
-        .filter_map(|(outer, inner)| metadata.get(*outer)?.get(*inner)?.as_str())
-        .find(|name| !name.is_empty())
+    found(metadata, &NAMES)
+        .or_else(|| found(metadata, &IDENTIFIERS))
         .or_else(|| ["email", "account"].iter().find_map(|name| metadata.get(*name)?.as_str()))
+}
+
+/// Whether the metadata has a name of the account, and not only an identifier.
+pub(crate) fn is_named(metadata: &Map<String, Value>) -> bool {
+    found(metadata, &NAMES).is_some()
+        || account(metadata).is_some_and(|name| found(metadata, &IDENTIFIERS) != Some(name))
 }
 
 /// Whether the metadata of two sessions name different accounts. The first member that both have decides: an identifier

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::provider::{Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Tls, Url, endpoint_url};
+use crate::provider::{
+    Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Tls, Url, endpoint_url, not_a_resource,
+};
 use crate::secret::{ClientSecret, HeaderSecret};
 
 /// Start with [`ProviderConfig::named`], or with [`ProviderConfig::claude_code`] to change single values.
@@ -76,12 +78,43 @@ impl ProviderConfig {
         Ok(self)
     }
 
+    /// Sets the pushed authorization request endpoint (RFC 9126, section 2).
+    ///
+    /// # Errors
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_par_url(mut self, url: &str) -> Result<Self, ProviderError> {
+        self.par_url = Some(self.checked("par_url", url)?);
+        Ok(self)
+    }
+
+    /// Sets the UserInfo endpoint (OpenID Connect Core, section 5.3).
+    ///
+    /// # Errors
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_userinfo_url(mut self, url: &str) -> Result<Self, ProviderError> {
+        self.userinfo_url = Some(self.checked("userinfo_url", url)?);
+        Ok(self)
+    }
+
     /// Sets the revocation endpoint (RFC 7009).
     ///
     /// # Errors
     /// Those of [`with_authorize_url`](Self::with_authorize_url).
     pub fn with_revoke_url(mut self, url: &str) -> Result<Self, ProviderError> {
         self.revoke_url = Some(self.checked("revoke_url", url)?);
+        Ok(self)
+    }
+
+    /// Sets the API that the tokens are for (RFC 8707, section 2), byte for byte as the authorization server knows it.
+    /// An empty text sends none.
+    ///
+    /// # Errors
+    /// [`ProviderError::InvalidUrl`] if it is not an absolute URI, or has a fragment.
+    pub fn with_resource(mut self, resource: &str) -> Result<Self, ProviderError> {
+        if let Some(reason) = not_a_resource(resource).filter(|_| !resource.is_empty()) {
+            return Err(ProviderError::InvalidUrl { provider: self.name, setting: "resource", reason });
+        }
+        self.resource = Some(resource.to_owned());
         Ok(self)
     }
 

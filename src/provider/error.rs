@@ -6,7 +6,8 @@ use crate::error_info::{ErrorClass, ErrorInfo};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProviderError {
-    /// The URL of an endpoint must be https, or http on loopback, without a user name, password or fragment.
+    /// The URL of an endpoint must be https, or http on loopback, without a user name, password or fragment. A resource
+    /// must be an absolute URI without a fragment.
     #[error("the `{setting}` of the provider {provider} {reason}")]
     InvalidUrl {
         /// The provider's name.

@@ -36,13 +36,23 @@ pub struct ProviderConfig {
     pub require_iss: bool,
     /// The authorization endpoint (RFC 6749, section 3.1).
     pub authorize_url: Option<Url>,
+    /// The pushed authorization request endpoint (RFC 9126, section 2). With one, authorization requests are pushed there.
+    pub par_url: Option<Url>,
+    /// Whether the server takes pushed authorization requests only (`require_pushed_authorization_requests` of RFC 9126,
+    /// section 5).
+    pub require_par: bool,
     /// The token endpoint (RFC 6749, section 3.2).
     pub token_url: Option<Url>,
     /// The revocation endpoint (RFC 7009), if the server has one.
     pub revoke_url: Option<Url>,
+    /// How the client authenticates at the revocation endpoint, if not as at the token endpoint
+    /// (`revocation_endpoint_auth_methods_supported` of RFC 8414, section 2).
+    pub revoke_auth: Option<ClientAuth>,
     /// Whether a session is revoked when another one replaces it: always, never, or (`None`) if that is sure not to
     /// revoke the new one.
     pub revoke_replaced: Option<bool>,
+    /// The UserInfo endpoint (OpenID Connect Core, section 5.3), which names the account that signed in.
+    pub userinfo_url: Option<Url>,
     /// The device authorization endpoint (RFC 8628). Not used yet.
     pub device_url: Option<Url>,
     /// The registered client. Without one, users cannot sign in, but stored sessions work.
@@ -51,6 +61,12 @@ pub struct ProviderConfig {
     pub redirect_uri: String,
     /// The requested scopes. If empty, the server chooses.
     pub scopes: Vec<String>,
+    /// The API that the tokens are for, as the authorization server knows it (RFC 8707, section 2): an absolute URI
+    /// without a fragment, sent byte for byte. An empty text sends none, even if one is known from elsewhere.
+    pub resource: Option<String>,
+    /// What the authorization server shall show to the user (`prompt` of OpenID Connect Core, section 3.1.2.1): words
+    /// separated by spaces.
+    pub prompt: Option<String>,
     /// Additional parameters of the authorization request.
     pub authorize_params: BTreeMap<String, String>,
     /// The format of the code exchange.
@@ -217,13 +233,19 @@ impl ProviderConfig {
             from_metadata: FromMetadata::default(),
             require_iss: false,
             authorize_url: None,
+            par_url: None,
+            require_par: false,
             token_url: None,
             revoke_url: None,
+            revoke_auth: None,
             revoke_replaced: None,
+            userinfo_url: None,
             device_url: None,
             client: None,
             redirect_uri: "http://127.0.0.1:0/callback".into(),
             scopes: Vec::new(),
+            resource: None,
+            prompt: None,
             authorize_params: BTreeMap::new(),
             code: RequestStyle::default(),
             refresh: RequestStyle::default(),
@@ -243,6 +265,12 @@ impl ProviderConfig {
     /// [`ProviderError::NoClientId`] if none is configured.
     pub fn client(&self) -> Result<&OAuthClient, ProviderError> {
         self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
+    }
+
+    /// Whether this scope is requested.
+    pub(crate) fn asks_for(&self, scope: &str) -> bool {
+        let elsewhere = self.authorize_params.get("scope").map(String::as_str).unwrap_or_default();
+        self.scopes.iter().flat_map(|scopes| scopes.split(' ')).chain(elsewhere.split(' ')).any(|asked| asked == scope)
     }
 
     /// The URL of a required endpoint. `setting` is its name for the error, such as `token_url`.
@@ -285,6 +313,18 @@ pub fn endpoint_url(text: &str) -> Result<Url, String> {
         return Err("must not contain a fragment".into());
     }
     Ok(url)
+}
+
+/// Why a text cannot be the `resource` of a request: it must be an absolute URI without a fragment (RFC 8707, section 2).
+pub fn not_a_resource(text: &str) -> Option<String> {
+    if let Some(why) = invisible::inside(text, false) {
+        return Some(why);
+    }
+    match Url::parse(text) {
+        Err(_) => Some("is not an absolute URI".into()),
+        Ok(uri) if uri.fragment().is_some() => Some("must not contain a fragment".into()),
+        Ok(_) => None,
+    }
 }
 
 /// Whether a URL's host is on loopback.

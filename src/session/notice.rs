@@ -50,6 +50,33 @@ pub enum Notice {
         /// Why not.
         error: SessionError,
     },
+    /// The server issued no refresh token, although the scope `offline_access` was requested (OpenID Connect Core,
+    /// section 11).
+    NoRefreshToken {
+        /// The provider's name.
+        provider: String,
+        /// The server.
+        host: String,
+        /// Whether the server was asked to let the user consent (`prompt`), as many servers require.
+        consent_asked: bool,
+    },
+    /// The server sent no ID token, although the scope `openid` was requested.
+    NoIdToken {
+        /// The server.
+        host: String,
+    },
+    /// The UserInfo endpoint did not name the account.
+    NotNamed {
+        /// The server.
+        host: String,
+        /// What it did, as the end of a sentence that begins with its host.
+        description: String,
+    },
+    /// The name of the account could not be saved with the session.
+    NameNotKept {
+        /// Why not.
+        error: SessionError,
+    },
     /// A file or folder was open to other users and was made private.
     PermissionsClosed {
         /// The file or folder.
@@ -132,6 +159,17 @@ impl fmt::Display for Notice {
                 write!(f, "this machine's clock is {by} {way} that of {host}; displayed times are wrong by as much")
             }
             Self::ModelsNotKept { error } => write!(f, "the list of models could not be saved: {error}"),
+            Self::NoRefreshToken { host, consent_asked, .. } => {
+                write!(f, "{host} issued no refresh token, although `offline_access` was requested")?;
+                if *consent_asked { Ok(()) } else { f.write_str("; many servers require the prompt `consent`") }
+            }
+            Self::NoIdToken { host } => {
+                write!(f, "{host} sent no ID token, although `openid` was requested; it may not support OpenID Connect")
+            }
+            Self::NotNamed { host, description } => {
+                write!(f, "the name of the account is not known: {host} {description}")
+            }
+            Self::NameNotKept { error } => write!(f, "the name of the account could not be saved: {error}"),
             Self::PermissionsClosed { path, mode } => {
                 write!(f, "{} was open to other users (mode {mode:o}); it is private now", path.display())
             }

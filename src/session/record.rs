@@ -38,7 +38,9 @@ struct Written<'a> {
     client_auth: &'a str,
     token_url: &'a str,
     revoke_url: Option<&'a str>,
+    revoke_auth: Option<&'a str>,
     api_url: Option<&'a str>,
+    resource: Option<&'a str>,
     failed: Option<Failed<&'a FailedRefresh>>,
     models: Option<&'a str>,
 }
@@ -60,7 +62,9 @@ struct Read<R, S> {
     client_auth: String,
     token_url: String,
     revoke_url: Option<String>,
+    revoke_auth: Option<String>,
     api_url: Option<String>,
+    resource: Option<String>,
     failed: Option<Failed<FailedRefresh>>,
     models: Option<String>,
 }
@@ -96,7 +100,9 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         client_auth: binding.client_auth.as_str(),
         token_url: binding.token_url.as_str(),
         revoke_url: binding.revoke_url.as_ref().map(Url::as_str),
+        revoke_auth: binding.revoke_auth.map(ClientAuth::as_str),
         api_url: binding.api_url.as_ref().map(Url::as_str),
+        resource: binding.resource.as_deref(),
         failed: session.failed.as_ref().map(|refresh| Failed { attempt: session.attempts, refresh }),
         models: session.models.as_deref(),
     };
@@ -172,7 +178,12 @@ impl<R, S> Read<R, S> {
                 client_auth: ClientAuth::from_word(&self.client_auth)?,
                 token_url: Url::parse(&self.token_url).ok()?,
                 revoke_url: url(self.revoke_url)?,
+                revoke_auth: match self.revoke_auth {
+                    Some(word) => Some(ClientAuth::from_word(&word)?),
+                    None => None,
+                },
                 api_url: url(self.api_url)?,
+                resource: self.resource,
             },
             refreshable: self.refresh_token.is_some(),
             ended_at: record.ended_at.map(within_time),

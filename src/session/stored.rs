@@ -95,8 +95,12 @@ pub struct SessionBinding {
     pub token_url: Url,
     /// The revocation endpoint, if there is one.
     pub revoke_url: Option<Url>,
+    /// How that client authenticates at the revocation endpoint, if not as at the token endpoint.
+    pub revoke_auth: Option<ClientAuth>,
     /// The API, if there is one.
     pub api_url: Option<Url>,
+    /// The resource that the tokens were requested for (RFC 8707), if one was named.
+    pub resource: Option<String>,
 }
 
 impl Session {
@@ -264,6 +268,8 @@ pub(super) mod tests {
                 client_auth: ClientAuth::None,
                 token_url: Url::parse("https://id.example.com/token").unwrap(),
                 revoke_url: None,
+                revoke_auth: Some(ClientAuth::Basic),
+                resource: Some("https://llm.example.com/".into()),
                 api_url: Url::parse("https://llm.example.com/base").ok(),
             },
             refreshable: true,

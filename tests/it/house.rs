@@ -14,6 +14,7 @@ const EXPOSED: &[(&str, usize)] = &[
     ("oauth/authorization_code.rs", 6),
     ("oauth/pkce.rs", 1),
     ("oauth/token.rs", 5),
+    ("oauth/userinfo.rs", 2),
     ("session/key/passphrase.rs", 1),
     ("session/record.rs", 3),
 ];

@@ -64,6 +64,8 @@ mod oauth_token;
 mod odd_answers;
 /// A provider that speaks the Chat Completions API.
 mod openai;
+/// OpenID Connect in a sign-in.
+mod openid;
 /// A reader of stdout that pauses (Unix).
 mod paused;
 /// The authorization code flow with PKCE.
@@ -76,6 +78,8 @@ mod properties;
 mod provider;
 /// A server that refuses to refresh a session.
 mod refusals;
+/// The keys `resource`, `prompt` and `par_url`.
+mod request_parameters;
 /// Reads and writes the stored session without the program's code.
 mod stored;
 /// A conversation at a terminal: lines, answers, commands, and how it ends.

@@ -339,7 +339,7 @@ pub(crate) fn provider(sandbox: &Sandbox) -> ProviderConfig {
 
 /// Signs this owner in with the library.
 pub(crate) async fn sign_in(client: &Client, owner: &str) -> Result<Session, Error> {
-    let request = client.authorization_url().unwrap();
+    let request = client.authorization_url().await.unwrap();
     let back = Sandbox::approve(request.url().as_str()).await.unwrap();
     client.exchange_code(owner, request, back.split_once('?').unwrap().1).await
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use nexus::internal::invisible;
+use nexus::internal::{invisible, provider};
 
 /// The headers of API requests that nexus sets.
 pub(super) const API_REQUEST: &[&str] = &["accept", AUTHORIZATION];
@@ -54,6 +54,33 @@ pub(crate) fn not_a_client_id(id: &str) -> Option<String> {
     } else {
         invisible::inside(id, true)
     }
+}
+
+/// Rejects what cannot be a `resource` (RFC 8707, section 2). An empty text turns it off.
+pub(super) fn resource(text: &str) -> Result<(), Unusable> {
+    match provider::not_a_resource(text).filter(|_| !text.is_empty()) {
+        Some(why) => {
+            Err(Unusable::value(why, "use the API's identifier at the authorization server, or \"\" for none"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The values of `prompt`: OpenID Connect Core, section 3.1.2.1, and Initiating User Registration 1.0.
+const PROMPTS: &[&str] = &["none", "login", "consent", "select_account", "create"];
+
+/// Rejects a `prompt` with other words. A misspelled one would be ignored by many servers.
+pub(super) fn prompt(text: &str) -> Result<(), Unusable> {
+    let words: Vec<_> = text.split(' ').filter(|_| !text.is_empty()).collect();
+    if words.iter().any(|word| !PROMPTS.contains(word)) {
+        let why =
+            "must be \"none\", or of \"login\", \"consent\", \"select_account\" and \"create\", separated by spaces";
+        return Err(Unusable::value(why, "fix it; a server's own value belongs in `authorize_params`"));
+    }
+    if words.len() > 1 && words.contains(&"none") {
+        return Err(Unusable::value("combines \"none\" with another value", "keep one of the two"));
+    }
+    Ok(())
 }
 
 /// Rejects parameters that nexus sets.

@@ -73,6 +73,17 @@ impl Section {
             let why = "contains `scope`, which belongs in `scopes`";
             return Err(source.invalid("authorize_params", why, "move it to `scopes`"));
         }
+        for (key, is_set) in [("resource", provider.resource.is_some()), ("prompt", provider.prompt.is_some())] {
+            let tables = [
+                ("authorize_params", &provider.authorize_params),
+                ("code_params", &provider.code.params),
+                ("refresh_params", &provider.refresh.params),
+            ];
+            if let Some((table, _)) = tables.iter().find(|(_, params)| is_set && params.contains_key(key)) {
+                let why = format!("contains `{key}`, which is also a key of its own");
+                return Err(source.invalid(table, &why, "keep one of the two"));
+            }
+        }
         if !matches!(auth, ClientAuth::Basic | ClientAuth::BasicRaw) {
             return Ok(());
         }

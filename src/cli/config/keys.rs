@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::checks::API_REQUEST;
+use super::checks::{self, API_REQUEST};
 use super::kind::Kind;
 use super::kind::Kind::{
-    Bool, Choice, ClientId, Command, Count, Headers, List, Params, Path, Secret, Table, Text, Url,
+    Bool, Checked, Choice, ClientId, Command, Count, Headers, List, Params, Path, Secret, Table, Text, Url,
 };
 use super::source::Source;
 use crate::cli::error::CliError;
@@ -202,13 +202,29 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         help: "The scopes to ask for. With an empty list the server decides.",
     },
     Key {
+        name: "resource",
+        kind: Checked(checks::resource, |section, resource| section.provider.resource = Some(resource)),
+        default: "none",
+        help: "The API that the tokens are for, as the authorization server knows it, byte for byte: an absolute URI \
+               without a fragment (RFC 8707). It is sent with the authorization request, the code exchange and every \
+               refresh. \"\" sends none.",
+    },
+    Key {
+        name: "prompt",
+        kind: Checked(checks::prompt, |section, prompt| section.provider.prompt = Some(prompt)),
+        default: "unset",
+        help: "What the server shall show in the browser: \"login\", \"consent\", \"select_account\", \"create\" or several \
+               of them, or \"none\" (OpenID Connect Core, section 3.1.2.1). Many servers issue a refresh token for the \
+               scope offline_access only with \"consent\".",
+    },
+    Key {
         name: "issuer",
         // The text is kept because issuers are compared as strings (RFC 9207, section 2.4).
         kind: Url(|section, text, _| section.provider.issuer = Some(text.to_owned())),
         default: "none",
-        help: "The issuer identifier of the authorization server. It is compared with `iss` in the redirect (RFC 9207). \
-               Without authorize_url or token_url, signing in reads the metadata that the issuer publishes (RFC 8414, \
-               OpenID Connect Discovery) for everything that is not set here.",
+        help: "The issuer identifier of the authorization server. It is compared with `iss` in the redirect (RFC 9207) \
+               and in the ID token. Without authorize_url or token_url, signing in reads the metadata that the issuer \
+               publishes (RFC 8414, OpenID Connect Discovery) for everything that is not set here.",
     },
     Key {
         name: "gateway",
@@ -223,6 +239,20 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         default: "as the issuer's metadata says, else false",
         help: "Whether the redirect must contain `iss`. Servers announce that they send it by \
                `authorization_response_iss_parameter_supported` in their metadata (RFC 9207, section 3).",
+    },
+    Key {
+        name: "par_url",
+        kind: Url(|section, _, url| section.provider.par_url = Some(url)),
+        default: "none",
+        help: "The pushed authorization request endpoint (RFC 9126). With it, the authorization request is sent there \
+               and not through the browser.",
+    },
+    Key {
+        name: "userinfo_url",
+        kind: Url(|section, _, url| section.provider.userinfo_url = Some(url)),
+        default: "none",
+        help: "The UserInfo endpoint (OpenID Connect Core, section 5.3). A sign-in asks it for the name of the account if \
+               neither the token response nor the ID token has one.",
     },
     Key {
         name: "revoke_url",

@@ -19,6 +19,8 @@ type Choose<T> = (&'static str, fn(&mut T));
 /// A kind of value, with the function that sets it in a `T`.
 pub(super) enum Kind<T: 'static> {
     Text(fn(&mut T, String)),
+    /// A text that this check accepts.
+    Checked(fn(&str) -> Result<(), Unusable>, fn(&mut T, String)),
     ClientId(fn(&mut T, String)),
     Secret(fn(&mut T, ClientSecret)),
     Path(fn(&mut T, PathBuf)),
@@ -78,6 +80,11 @@ impl<T> Kind<T> {
     pub(super) fn apply(&self, value: &DeValue<'_>, target: &mut T) -> Result<(), Fault> {
         match self {
             Self::Text(set) => set(target, word(value)?.to_owned()),
+            Self::Checked(check, set) => {
+                let text = word(value)?;
+                check(text)?;
+                set(target, text.to_owned());
+            }
             Self::ClientId(set) => {
                 let id = text(value)?;
                 if let Some(why) = checks::not_a_client_id(id) {
@@ -137,7 +144,7 @@ impl<T> Kind<T> {
     /// How the value is written.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Text(_) | Self::ClientId(_) | Self::Secret(_) => "a quoted string".into(),
+            Self::Text(_) | Self::Checked(..) | Self::ClientId(_) | Self::Secret(_) => "a quoted string".into(),
             Self::Path(_) => "a quoted path".into(),
             Self::Url(_) => "a quoted URL".into(),
             Self::Bool(_) => "true or false, without quotes".into(),

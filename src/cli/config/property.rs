@@ -57,6 +57,8 @@ fn check(input: &[u8]) {
             for url in [
                 &provider.authorize_url,
                 &provider.token_url,
+                &provider.par_url,
+                &provider.userinfo_url,
                 &provider.revoke_url,
                 &provider.device_url,
                 &provider.api.url,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus::ErrorInfo as _;
-use nexus::error::{CertificateProblem, Fault, ProxyRefusal, Subject, TokenFailure, UnusableResponse};
+use nexus::error::{CertificateProblem, Fault, IdTokenProblem, ProxyRefusal, Subject, TokenFailure, UnusableResponse};
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::key::KeyBackend;
@@ -149,11 +149,24 @@ fn sign_in() -> Vec<CliError> {
         PortTaken { address: text("127.0.0.1:4000"), provider: work() },
         WrongAnswer { reason: "this response has no `state`" },
         ReservedParameter { provider: work(), parameter: text("state") },
+        PushFailed { provider: work(), host: host(), failure: failure("answered 404", Some(404)) },
+        PushFailed { provider: work(), host: host(), failure: failure("answered 429", Some(429)) },
         InvalidResponse { host: host(), description: text("not a JSON object") },
         System { description: text("drawing a random number: Function not implemented (os error 38)") },
         Http(HttpError::NotTls { host: text("127.0.0.1:8080") }),
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
+    let (expected, got) = (text("https://id.example.com"), text("https://evil.example.com"));
+    for problem in [
+        IdTokenProblem::Unreadable,
+        IdTokenProblem::Issuer { expected: expected.clone(), got },
+        IdTokenProblem::Issuer { expected, got: String::new() },
+        IdTokenProblem::Audience { expected: text("c"), got: text("d") },
+        IdTokenProblem::Expired,
+        IdTokenProblem::Nonce,
+    ] {
+        all.push(IdToken { provider: work(), host: host(), problem });
+    }
     for error in [
         "access_denied",
         "invalid_request",

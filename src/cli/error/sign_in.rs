@@ -1,7 +1,9 @@
 //! Hints for errors of sign-in, of a provider's configuration and of HTTP.
 
 use nexus::ErrorInfo as _;
-use nexus::error::{CertificateProblem, DiscoveryError, HttpError, ProviderError, ProxyRefusal, SignInError};
+use nexus::error::{
+    CertificateProblem, DiscoveryError, HttpError, IdTokenProblem, ProviderError, ProxyRefusal, SignInError,
+};
 use nexus::internal::provider::BUILT_IN;
 
 use super::provider::{run_start, run_start_current};
@@ -32,6 +34,15 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             "if both are the same server, set `issuer` in config.toml to the one that answered; then {} again",
             run_start_current()
         ),
+        SignInError::PushFailed { provider, failure, .. } if failure.temporary => {
+            format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
+        }
+        SignInError::PushFailed { provider, .. } => format!(
+            "check `par_url` under [provider.{provider}] in config.toml, or remove it if the server does not require \
+             pushed authorization requests; then {}",
+            run_start(provider)
+        ),
+        SignInError::IdToken { provider, problem, .. } => id_token_hint(problem, provider),
         SignInError::CodeRefused { provider, .. } => run_start(provider),
         SignInError::ExchangeFailed { provider, failure, .. } if failure.temporary => {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
@@ -90,6 +101,24 @@ pub(crate) fn discovery_hint(error: &DiscoveryError) -> String {
     }
 }
 
+fn id_token_hint(problem: &IdTokenProblem, provider: &str) -> String {
+    let (run, section) = (run_start(provider), format!("under [provider.{provider}] in config.toml"));
+    match problem {
+        IdTokenProblem::Issuer { got, .. } if !got.is_empty() => {
+            format!("if that is the right server, set `issuer = \"{got}\"` {section}, then {run} again")
+        }
+        IdTokenProblem::Audience { .. } => {
+            format!("compare `client_id` {section} with the registered client and check `token_url`, then {run} again")
+        }
+        IdTokenProblem::Expired => format!("{run} again; if that does not help, the server's clock is wrong"),
+        IdTokenProblem::Unreadable => format!(
+            "have the client registered for signed ID tokens that are not encrypted, or remove `openid` from `scopes` \
+             {section}; then {run} again"
+        ),
+        _ => format!("{run} again; if that does not help, tell the operator of the server"),
+    }
+}
+
 /// The hint for an `error` code of an authorization response.
 fn refused_hint(error: &str, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under [provider.{provider}] in config.toml"));
@@ -98,7 +127,7 @@ fn refused_hint(error: &str, provider: &str) -> String {
         "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
         "invalid_target" => {
-            format!("fix `resource` or `audience` in `authorize_params` {section}, then {run}")
+            format!("fix `resource`, or `audience` in `authorize_params`, {section}, then {run}")
         }
         "unsupported_response_type" => format!(
             "allow the authorization code flow (response type `code`) for this client at the server, or use another \
@@ -118,7 +147,7 @@ fn refused_hint(error: &str, provider: &str) -> String {
         }
         // OpenID Connect Core, section 3.1.2.6: with `prompt=none`, the server may not show a page.
         "account_selection_required" | "consent_required" | "interaction_required" | "login_required" => format!(
-            "remove `prompt` from `authorize_params` {section} if it is set there, sign in to the server in the browser, \
+            "remove `prompt` {section} if it is set there, sign in to the server in the browser, \
              then {run} again"
         ),
         // RFC 9470 and OpenID Connect Core Error Code unmet_authentication_requirements 1.0.

@@ -41,6 +41,7 @@ fn tokens(name: &str) -> TokenResponse {
         metadata: Map::new(),
         dated: None,
         client_auth: None,
+        id_token: None,
     }
 }
 

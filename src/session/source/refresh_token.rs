@@ -35,7 +35,10 @@ impl TokenSource for RefreshTokenSource {
                 secret: configured.or(stored.client_secret.as_ref()),
                 auth: binding.client_auth,
             };
-            endpoint.refresh(&self.http, token, &self.provider.refresh).await.map_err(SourceError::from)
+            // What is configured may have changed since the sign-in. An empty text sends none.
+            let resource = self.provider.resource.as_ref().or(binding.resource.as_ref());
+            let resource = resource.map(String::as_str).filter(|resource| !resource.is_empty());
+            endpoint.refresh(&self.http, token, resource, &self.provider.refresh).await.map_err(SourceError::from)
         })
     }
 }

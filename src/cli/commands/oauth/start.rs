@@ -63,7 +63,7 @@ async fn sign_in(args: &Args, client: &Client, context: &Context) -> Result<()> 
     client.check_writable().await?;
     let told = context.clone();
     let mut listener = RedirectListener::bind(client.provider()).await?.on_stray_error(move || told.note(STRAY_ERROR));
-    let request = AuthorizationRequest::begin(client.provider(), listener.redirect_uri())?;
+    let request = client.authorization_url_for(listener.redirect_uri()).await?;
     let mut browser = open_browser(args, context, &listener, &request);
     let response = {
         let response = listener.wait(&request, args.timeout);
@@ -173,6 +173,9 @@ fn open_browser(
         false => "To sign in, open this URL in a browser on this machine:",
     });
     context.say(&format!("\n{}\n", request.url()));
+    if let Some(lifetime) = request.url_lifetime().filter(|lifetime| *lifetime < args.timeout) {
+        context.say(&format!("The URL must be opened within {}.", time::span(time::rounded_up(lifetime))));
+    }
     context.say(&format!(
         "Waiting for the redirect to {}, for up to {} (Ctrl-C cancels).",
         listener.redirect_uri(),
