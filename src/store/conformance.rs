@@ -332,6 +332,12 @@ async fn clients_are_kept_by_issuer_and_redirect_uri(subject: &dyn Subject) {
         let client = must(subject.open().load_client(issuer, uri).await, "load_client");
         assert_eq!(client, found, "{issuer} {uri}");
     }
+    must(store.delete_client("https://id.example.com/", uri).await, "delete_client of another issuer");
+    must(store.delete_client(issuer, "http://127.0.0.1/Callback").await, "delete_client of another redirect URI");
+    assert!(must(store.load_client(issuer, uri).await, "load_client").is_some(), "another client was deleted");
+    must(store.delete_client(issuer, uri).await, "delete_client");
+    assert_eq!(must(subject.open().load_client(issuer, uri).await, "load_client"), None, "it was deleted");
+    must(store.delete_client(issuer, uri).await, "delete_client of none");
 }
 
 async fn sealed_values_are_replaced_together(subject: &dyn Subject) {

@@ -161,6 +161,9 @@ pub trait SessionStore: Send + Sync {
     /// Keeps a registered client, replacing an earlier one.
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>>;
 
+    /// Deletes a registered client if one is kept.
+    fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>>;
+
     /// Replaces the sealed bytes of every session, pending sign-in and registered client, and nothing else, in one
     /// transaction that excludes other writes. Pending sign-ins that have expired are left out. Returns `false`, and
     /// changes nothing, if `replace` returns `None` once; it is not called again then.

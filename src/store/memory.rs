@@ -132,6 +132,13 @@ impl SessionStore for MemoryStore {
         })
     }
 
+    fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.data().clients.remove(&(issuer.to_owned(), redirect_uri.to_owned()));
+            Ok(())
+        })
+    }
+
     fn replace_all(&self, mut replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let now = (self.clock)();

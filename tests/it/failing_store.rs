@@ -68,6 +68,10 @@ impl SessionStore for FailingStore {
         self.inner.save_client(issuer, redirect_uri, sealed)
     }
 
+    fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.inner.delete_client(issuer, redirect_uri)
+    }
+
     fn replace_all(&self, replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
         self.inner.replace_all(replace)
     }

@@ -309,6 +309,17 @@ impl SessionStore for SqliteStore {
         })
     }
 
+    fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>> {
+        let key = [issuer.to_owned(), redirect_uri.to_owned()];
+        self.off_thread(move |this| {
+            if this.database.open_existing()?.is_none() {
+                return Ok(());
+            }
+            let statement = "DELETE FROM client WHERE issuer = ?1 AND redirect_uri = ?2";
+            this.database.execute(statement, key).map(drop)
+        })
+    }
+
     fn replace_all(&self, mut replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
         self.off_thread(move |this| {
             if this.database.open_existing()?.is_none() {
