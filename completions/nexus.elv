@@ -92,6 +92,7 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --provider 'Provider to sign in to, as named in config.toml; with URL, the name to save it under'
             cand --timeout 'How long to wait for approval (90s, 5m, 1h)'
             cand --no-browser 'Print the URL instead of opening a browser'
+            cand --new-client 'Register a new client at the server, instead of the one of an earlier sign-in'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help'

@@ -54,7 +54,8 @@
 //!
 //! An *owner* is any text that names a user, such as an id of your own. The command line uses the empty text, so a
 //! program that shares its folders must not. A request that is begun in one process can be finished in another
-//! ([`Client::keep_pending`], [`Client::take_pending`]).
+//! ([`Client::keep_pending`], [`Client::take_pending`]). Without a client of your own, [`Client::begin_sign_in`] registers
+//! one where the server allows that ([`ProviderConfig::with_registration_url`]).
 //!
 //! # Stores
 //!
@@ -110,13 +111,13 @@ pub use client::Folders;
 pub use client::{Client, Error, Revocation, SignedOut};
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
-pub use oauth::{AuthorizationRequest, Found, Probe, ServerMetadata, Verdict};
+pub use oauth::{AuthorizationRequest, ClientPlace, Found, Probe, RegisteredClient, ServerMetadata, Verdict};
 #[doc(inline)]
 pub use provider::{
-    Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, RequestStyle, Tls, Url,
+    Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, Registration, RequestStyle, Tls, Url,
 };
 #[doc(inline)]
-pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, Secret};
+pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, RegistrationToken, Secret};
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
 pub use time::now;

@@ -41,6 +41,7 @@ pub(crate) mod kind {
     pub enum Verifier {}
     pub enum Client {}
     pub enum Header {}
+    pub enum Registration {}
     pub(crate) enum Pass {}
 }
 
@@ -56,6 +57,8 @@ pub type Verifier = Secret<kind::Verifier>;
 pub type ClientSecret = Secret<kind::Client>;
 /// The value of a configured header, such as a gateway's key.
 pub type HeaderSecret = Secret<kind::Header>;
+/// The initial access token of a registration endpoint (RFC 7591, section 1.2).
+pub type RegistrationToken = Secret<kind::Registration>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 

@@ -68,10 +68,12 @@ impl Context {
         Ok((self.client_as(configured, &folders), history))
     }
 
-    /// This provider, or the default one, and the folders of its sessions, for [`client_as`](Self::client_as).
+    /// This provider, or the default one, for a sign-in, which may register its client, and the folders of its sessions,
+    /// for [`client_as`](Self::client_as).
     pub(crate) fn configured(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
         let Paths { config, folders } = Paths::find()?;
-        let configured = config::load(&config, &variable, provider)?;
+        let mut configured = config::load(&config, &variable, provider)?;
+        configured.read_registration_token()?;
         self.introduce(&configured);
         Ok((configured, folders))
     }

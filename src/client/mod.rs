@@ -20,6 +20,7 @@ mod error;
 mod folders;
 mod models;
 mod pending;
+mod registration;
 mod sign_in;
 mod sign_out;
 mod tries;

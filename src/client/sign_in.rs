@@ -2,8 +2,10 @@
 
 use super::{Client, Revocation};
 use crate::client::error::Result;
-use crate::oauth::{AuthorizationRequest, ExpectedIdToken, IdTokenProblem, SignInError, TokenResponse, Verdict};
-use crate::provider;
+use crate::oauth::{
+    AuthorizationRequest, ClientPlace, ExpectedIdToken, IdTokenProblem, SignInError, TokenResponse, Verdict,
+};
+use crate::provider::{self, OAuthClient};
 use crate::secret::{AuthorizationCode, ClientSecret};
 use crate::session::{
     EarlierSession, LockedLoad, LockedSession, Notice, PendingSave, Session, SessionBinding, SessionError, StoreTime,
@@ -15,6 +17,8 @@ impl Client {
     ///
     /// Bind the request to the user's browser, for example with a cookie; otherwise `state` does not protect (RFC 6749,
     /// section 10.12). Limit how many are kept, because anyone may begin a sign-in.
+    ///
+    /// [`begin_sign_in`](Self::begin_sign_in) does the same for a provider without a client, which it registers.
     ///
     /// # Errors
     /// Those of [`authorization_url_for`](Self::authorization_url_for).
@@ -30,7 +34,7 @@ impl Client {
         &self,
         redirect_uri: &str,
     ) -> std::result::Result<AuthorizationRequest, SignInError> {
-        AuthorizationRequest::begin_pushed(self.provider(), redirect_uri, &self.http).await
+        AuthorizationRequest::begin_pushed(self.provider(), None, redirect_uri, &self.http).await
     }
 
     /// Finishes a sign-in with the query that came to the redirect URI, and saves the session of this owner. An earlier
@@ -46,7 +50,10 @@ impl Client {
     pub async fn exchange_code(&self, owner: &str, request: AuthorizationRequest, query: &str) -> Result<Session> {
         match request.judge(query) {
             Verdict::Granted(code) => self.redeem(owner, request, code).await,
-            Verdict::Refused(error) => Err(error.into()),
+            Verdict::Refused(error) => {
+                let place = request.registered().map(|registered| &registered.place);
+                Err(self.forget_refused(place, error).await)
+            }
             Verdict::NotOurs(reason) | Verdict::Unclear(reason) => Err(SignInError::WrongAnswer { reason }.into()),
         }
     }
@@ -58,10 +65,14 @@ impl Client {
     pub async fn redeem(&self, owner: &str, request: AuthorizationRequest, code: AuthorizationCode) -> Result<Session> {
         let (this, its_owner) = (self.clone(), owner.to_owned());
         let signed_in = tokio::spawn(async move {
-            let prepared = this.prepare_sign_in(&its_owner).await?;
+            let place = request.registered().map(|registered| registered.place.clone());
+            let prepared = this.prepare_sign_in(&its_owner, request.client(this.provider())?, place.clone()).await?;
             let requested_at = prepared.now();
             let expected = request.expected_id_token();
-            let response = request.redeem(code, this.provider(), &this.http).await?;
+            let response = match request.redeem(code, this.provider(), &this.http).await {
+                Ok(response) => response,
+                Err(error) => return Err(this.forget_refused(place.as_ref(), error).await),
+            };
             if let Some(expected) = expected
                 && let Err(problem) = this.check_id_token(&expected, &response)
             {
@@ -97,22 +108,29 @@ impl Client {
     /// writable and reserves disk space. Every way to sign in calls this before it requests the tokens, which are lost
     /// unless [`PreparedSignIn::finish`] saves them.
     ///
+    /// `client` is the one that signs in, and `registered` where it is kept if it was registered dynamically.
+    ///
     /// # Errors
     /// The configuration does not allow a sign-in, another process holds the lock, or the store cannot be written.
-    pub(super) async fn prepare_sign_in(&self, owner: &str) -> Result<PreparedSignIn> {
+    pub(super) async fn prepare_sign_in(
+        &self,
+        owner: &str,
+        client: &OAuthClient,
+        registered: Option<ClientPlace>,
+    ) -> Result<PreparedSignIn> {
         let provider = self.provider();
-        let registered = provider.client()?;
         let binding = SessionBinding {
             issuer: provider.issuer.clone(),
-            client_id: registered.id.clone(),
-            client_auth: registered.auth,
+            client_id: client.id.clone(),
+            client_auth: client.auth,
             token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
             revoke_url: provider.revoke_url.clone(),
             revoke_auth: provider.revoke_auth,
             api_url: provider.api.url.clone(),
             resource: provider.resource.clone().filter(|resource| !resource.is_empty()),
+            registered,
         };
-        let client_secret = registered.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+        let client_secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
         let mut locked = self.refresher.lock(&self.key(owner)).await?;
         self.refresher.sessions.check_writable().await?;
         locked.reserve().await?;

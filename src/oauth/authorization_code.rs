@@ -13,12 +13,13 @@ use zeroize::Zeroizing;
 use super::error::{Result, SignInError};
 use super::id_token::ExpectedIdToken;
 use super::pkce;
+use super::registration::{self, RegisteredClient};
 use super::token::Endpoint;
 use super::token_error::{is_client_error, is_redirect_mismatch};
 use super::token_response::TokenResponse;
 use crate::clean::clean;
 use crate::http::Http;
-use crate::provider::{self, ClientAuth, ProviderConfig, ProviderError, Url};
+use crate::provider::{self, ClientAuth, OAuthClient, ProviderConfig, ProviderError, Url};
 use crate::secret::{AuthorizationCode, Verifier, constant_time_eq};
 
 /// The parameters that only the request sets. If one were sent twice, the server could use either.
@@ -38,6 +39,8 @@ pub const AUTHORIZATION_PARAMETERS: &[&str] = &[
 pub struct AuthorizationRequest {
     provider: String,
     client_id: String,
+    /// The client, unless it is the one in the provider's configuration.
+    registered: Option<RegisteredClient>,
     issuer: Option<String>,
     require_iss: bool,
     redirect_uri: String,
@@ -73,36 +76,56 @@ impl AuthorizationRequest {
     /// [`SignInError::ReservedParameter`] if the configuration sets a parameter that this sets; [`SignInError::System`]
     /// without random bytes.
     pub fn begin(provider: &ProviderConfig, redirect_uri: &str) -> Result<Self> {
-        let (mut request, parameters) = Self::generate(provider, redirect_uri)?;
+        let (mut request, parameters) = Self::generate(provider, None, redirect_uri)?;
         request.add_to_url(&parameters);
         Ok(request)
     }
 
-    /// [`begin`](Self::begin), but pushes the request to the provider's `par_url`, if it has one. The authorization URL
-    /// then has only the client id and the server's reference to the request (RFC 9126, section 4). A client with
-    /// [`ClientAuth::Basic`] that the server refuses is tried once more, as in [`redeem`](Self::redeem).
+    /// [`begin`](Self::begin) with a registered client and its redirect URI.
+    ///
+    /// # Errors
+    /// Those of [`begin`](Self::begin).
+    pub fn begin_as(provider: &ProviderConfig, registered: RegisteredClient) -> Result<Self> {
+        let (mut request, parameters) = Self::generate(provider, Some(registered), "")?;
+        request.add_to_url(&parameters);
+        Ok(request)
+    }
+
+    /// [`begin`](Self::begin), or [`begin_as`](Self::begin_as) with a registered client, but pushes the request to the
+    /// provider's `par_url`, if it has one. The authorization URL then has only the client id and the server's reference
+    /// to the request (RFC 9126, section 4). A client that the server refuses is tried once more, as in
+    /// [`redeem`](Self::redeem).
     ///
     /// # Errors
     /// Also that the server refused the request or could not be reached.
-    pub(crate) async fn begin_pushed(provider: &ProviderConfig, redirect_uri: &str, http: &Http) -> Result<Self> {
+    pub(crate) async fn begin_pushed(
+        provider: &ProviderConfig,
+        registered: Option<RegisteredClient>,
+        redirect_uri: &str,
+        http: &Http,
+    ) -> Result<Self> {
+        let (mut request, parameters) = Self::generate(provider, registered, redirect_uri)?;
         let Some(url) = &provider.par_url else {
-            return match provider.require_par {
-                true => Err(ProviderError::MissingUrl { provider: provider.name.clone(), setting: "par_url" }.into()),
-                false => Self::begin(provider, redirect_uri),
-            };
+            if provider.require_par {
+                return Err(ProviderError::MissingUrl { provider: provider.name.clone(), setting: "par_url" }.into());
+            }
+            request.add_to_url(&parameters);
+            return Ok(request);
         };
-        let (mut request, parameters) = Self::generate(provider, redirect_uri)?;
         let endpoint = request.endpoint(provider, url)?;
-        let mut pushed = endpoint.push(http, &parameters, &request.url).await;
+        let (mut pushed, mut client_auth) = (endpoint.push(http, &parameters, &request.url).await, None);
         if let Err(error) = &pushed
             && error.is_client_refused()
-            && let Some(endpoint) = endpoint.with_raw_basic()
+            && let Some(endpoint) = endpoint.with_other_auth()
         {
             pushed = endpoint.push(http, &parameters, &request.url).await;
-            request.client_auth = Some(endpoint.auth);
+            client_auth = Some(endpoint.auth);
         }
-        let pushed =
-            pushed.map_err(|error| SignInError::of_pushed_request(error, provider, &endpoint, redirect_uri))?;
+        let registered = request.registered.is_some();
+        let pushed = pushed.map_err(|error| {
+            SignInError::of_pushed_request(error, provider, &endpoint, &request.redirect_uri, registered)
+        })?;
+        request.client_auth = client_auth;
         request.add_to_url(&[
             ("client_id".to_owned(), request.client_id.clone()),
             ("request_uri".to_owned(), pushed.request_uri),
@@ -111,9 +134,17 @@ impl AuthorizationRequest {
         Ok(request)
     }
 
-    /// A request whose URL is the endpoint's, and the parameters of the request.
-    fn generate(provider: &ProviderConfig, redirect_uri: &str) -> Result<(Self, Vec<(String, String)>)> {
-        let client = provider.client()?;
+    /// A request whose URL is the endpoint's, and the parameters of the request. A registered client has its own redirect
+    /// URI.
+    fn generate(
+        provider: &ProviderConfig,
+        registered: Option<RegisteredClient>,
+        redirect_uri: &str,
+    ) -> Result<(Self, Vec<(String, String)>)> {
+        let (client_id, redirect_uri) = match &registered {
+            Some(registered) => (registered.client.id.clone(), registered.redirect_uri.clone()),
+            None => (provider.client()?.id.clone(), redirect_uri.to_owned()),
+        };
         let url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
         // Fail before the user approves.
         provider.required(provider.token_url.as_ref(), "token_url")?;
@@ -124,8 +155,8 @@ impl AuthorizationRequest {
         let some = |text: &Option<String>| text.clone().unwrap_or_default();
         let own = [
             ("response_type", "code"),
-            ("client_id", &*client.id),
-            ("redirect_uri", redirect_uri),
+            ("client_id", &*client_id),
+            ("redirect_uri", &*redirect_uri),
             ("scope", &*scope),
             ("state", &*state),
             ("code_challenge", &*challenge),
@@ -147,10 +178,11 @@ impl AuthorizationRequest {
         parameters.extend(provider.authorize_params.clone());
         let request = Self {
             provider: provider.name.clone(),
-            client_id: client.id.clone(),
+            client_id,
+            registered,
             issuer: provider.issuer.clone(),
             require_iss: provider.require_iss,
-            redirect_uri: redirect_uri.to_owned(),
+            redirect_uri,
             state,
             verifier,
             nonce,
@@ -169,8 +201,8 @@ impl AuthorizationRequest {
     }
 
     /// An endpoint at which the client authenticates.
-    fn endpoint<'a>(&self, provider: &'a ProviderConfig, url: &'a Url) -> Result<Endpoint<'a>> {
-        let client = provider.client()?;
+    fn endpoint<'a>(&'a self, provider: &'a ProviderConfig, url: &'a Url) -> Result<Endpoint<'a>> {
+        let client = self.client(provider)?;
         let auth = self.client_auth.unwrap_or(client.auth);
         Ok(Endpoint { url, client_id: &client.id, secret: client.secret.as_ref(), auth })
     }
@@ -202,6 +234,19 @@ impl AuthorizationRequest {
     /// The client id exactly as sent.
     pub fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// The client, if it was registered dynamically (RFC 7591).
+    pub fn registered(&self) -> Option<&RegisteredClient> {
+        self.registered.as_ref()
+    }
+
+    /// The client of this request: the registered one, or the one in the provider's configuration.
+    pub(crate) fn client<'a>(
+        &'a self,
+        provider: &'a ProviderConfig,
+    ) -> std::result::Result<&'a OAuthClient, ProviderError> {
+        self.registered.as_ref().map_or_else(|| provider.client(), |registered| Ok(&registered.client))
     }
 
     /// The redirect URI exactly as sent.
@@ -257,7 +302,7 @@ impl AuthorizationRequest {
         let host = provider::host(&self.url);
         if is_client_error(error) {
             let (provider, client_id) = (self.provider.clone(), self.client_id.clone());
-            SignInError::ClientRefused { provider, client_id, host, description }
+            SignInError::ClientRefused { provider, client_id, host, description, registered: self.registered.is_some() }
         } else if is_redirect_mismatch(error, &description) {
             SignInError::RedirectMismatch { uri: self.redirect_uri.clone(), host, description }
         } else {
@@ -267,13 +312,14 @@ impl AuthorizationRequest {
     }
 
     /// The request as bytes, for an application that does not keep it in memory between the redirect and the response.
-    /// They contain the code verifier in plain text: encrypt them or store them where only the application can read
-    /// them, and delete them once the request is redeemed.
+    /// They contain the code verifier and the secret of a registered client in plain text: encrypt them or store them
+    /// where only the application can read them, and delete them once the request is redeemed.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let record = Record {
             version: VERSION,
             provider: Cow::Borrowed(&self.provider),
             client_id: Cow::Borrowed(&self.client_id),
+            registered: self.registered.as_ref().map(RegisteredClient::record),
             issuer: self.issuer.as_deref().map(Cow::Borrowed),
             require_iss: self.require_iss,
             redirect_uri: Cow::Borrowed(&self.redirect_uri),
@@ -284,7 +330,8 @@ impl AuthorizationRequest {
             url: Cow::Borrowed(self.url.as_str()),
         };
         // Large enough that the buffer is never moved, which would leave a copy behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024 + 6 * self.url.as_str().len()));
+        let client = self.registered.as_ref().map_or(0, |registered| registered.to_bytes().len());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024 + 6 * self.url.as_str().len() + client));
         // Writing strings and numbers into memory cannot fail.
         let _ = serde_json::to_writer(&mut *bytes, &record);
         bytes
@@ -298,6 +345,10 @@ impl AuthorizationRequest {
         Some(Self {
             provider: record.provider.into_owned(),
             client_id: record.client_id.into_owned(),
+            registered: match record.registered {
+                Some(registered) => Some(registered.into_client()?),
+                None => None,
+            },
             issuer: record.issuer.map(Cow::into_owned),
             require_iss: record.require_iss,
             redirect_uri: record.redirect_uri.into_owned(),
@@ -344,12 +395,14 @@ impl AuthorizationRequest {
         }
         if let Err(error) = &response
             && error.is_client_refused()
-            && let Some(endpoint) = endpoint.with_raw_basic()
+            && let Some(endpoint) = endpoint.with_other_auth()
         {
             response = endpoint.request(http, fields, &provider.code).await;
             response = response.map(|response| TokenResponse { client_auth: Some(endpoint.auth), ..response });
         }
-        response.map_err(|error| SignInError::of_token_request(error, provider, &endpoint, &self.redirect_uri))
+        let registered = self.registered.is_some();
+        response
+            .map_err(|error| SignInError::of_token_request(error, provider, &endpoint, &self.redirect_uri, registered))
     }
 }
 
@@ -361,6 +414,8 @@ struct Record<'a> {
     version: u32,
     provider: Cow<'a, str>,
     client_id: Cow<'a, str>,
+    #[serde(default, borrow)]
+    registered: Option<registration::Record<'a>>,
     issuer: Option<Cow<'a, str>>,
     #[serde(default)]
     require_iss: bool,

@@ -31,6 +31,33 @@ pub enum SignInError {
         host: String,
         /// The server's `error_description`. Empty if it gave none.
         description: String,
+        /// Whether the client was registered dynamically (RFC 7591).
+        registered: bool,
+    },
+    /// No client could be registered (RFC 7591, section 3.2.2).
+    #[error("no client could be registered: {host} {}", failure.description)]
+    RegistrationFailed {
+        /// The provider's name.
+        provider: String,
+        /// The registration endpoint's host.
+        host: String,
+        /// The `error` code. Empty if there is none.
+        error: String,
+        /// Whether an initial access token was sent.
+        with_token: bool,
+        /// What the server did.
+        failure: Box<TokenFailure>,
+    },
+    /// The registration endpoint sent something that is not a registered client (RFC 7591, section 3.2.1), or one that
+    /// cannot be used.
+    #[error("{host} sent an invalid registration response: {description}")]
+    InvalidRegistration {
+        /// The provider's name.
+        provider: String,
+        /// The registration endpoint's host.
+        host: String,
+        /// What is wrong with it.
+        description: String,
     },
     /// The redirect listener cannot serve the redirect URI.
     #[error("nexus cannot listen on the redirect URI `{uri}`: {reason}")]
@@ -73,6 +100,8 @@ pub enum SignInError {
         redirect_uri: String,
         /// How many responses with a wrong or missing `state` were rejected meanwhile.
         turned_away: u32,
+        /// Whether the client was registered dynamically (RFC 7591).
+        registered: bool,
     },
     /// The authorization response is from another issuer (RFC 9207, section 2.4).
     #[error("{}", issuer_mismatch(expected, got))]
@@ -213,6 +242,7 @@ impl SignInError {
         provider: &ProviderConfig,
         endpoint: &Endpoint<'_>,
         redirect_uri: &str,
+        registered: bool,
     ) -> Self {
         let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
         match error {
@@ -221,7 +251,7 @@ impl SignInError {
             TokenError::InvalidResponse(description) => Self::InvalidResponse { host, description },
             TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
                 let client_id = endpoint.client_id.to_owned();
-                Self::ClientRefused { provider: name, client_id, host, description }
+                Self::ClientRefused { provider: name, client_id, host, description, registered }
             }
             TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
                 Self::RedirectMismatch { uri: redirect_uri.to_owned(), host, description }
@@ -245,6 +275,7 @@ impl SignInError {
         provider: &ProviderConfig,
         endpoint: &Endpoint<'_>,
         redirect_uri: &str,
+        registered: bool,
     ) -> Self {
         let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
         match error {
@@ -257,7 +288,7 @@ impl SignInError {
                 let failure = TokenFailure { temporary: false, ..error.failure() };
                 Self::PushFailed { provider: name, host, failure }
             }
-            error => match Self::of_token_request(error, provider, endpoint, redirect_uri) {
+            error => match Self::of_token_request(error, provider, endpoint, redirect_uri, registered) {
                 Self::ExchangeFailed { provider, host, failure } => Self::PushFailed { provider, host, failure },
                 other => other,
             },
@@ -269,6 +300,8 @@ impl ErrorInfo for SignInError {
     fn code(&self) -> &'static str {
         match self {
             Self::ClientRefused { .. } => "invalid_client",
+            Self::RegistrationFailed { .. } => "registration_failed",
+            Self::InvalidRegistration { .. } => "invalid_response",
             Self::RedirectUnusable { .. } => "redirect_uri",
             Self::RedirectMismatch { .. } => "redirect_uri_mismatch",
             Self::Refused { .. } => "sign_in_refused",
@@ -294,6 +327,8 @@ impl ErrorInfo for SignInError {
             | Self::RedirectUnusable { .. }
             | Self::RedirectMismatch { .. }
             | Self::ReservedParameter { .. } => ErrorClass::Configuration,
+            Self::RegistrationFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
+            Self::RegistrationFailed { .. } => ErrorClass::Configuration,
             Self::Refused { error, .. } => refusal_class(error),
             Self::TimedOut { .. } | Self::IssuerMismatch { .. } | Self::IdToken { .. } | Self::CodeRefused { .. } => {
                 ErrorClass::SignIn
@@ -303,6 +338,7 @@ impl ErrorInfo for SignInError {
             }
             Self::ExchangeFailed { .. }
             | Self::PushFailed { .. }
+            | Self::InvalidRegistration { .. }
             | Self::PortTaken { .. }
             | Self::InvalidResponse { .. }
             | Self::System { .. } => ErrorClass::Permanent,
@@ -315,6 +351,7 @@ impl ErrorInfo for SignInError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::ExchangeFailed { failure, .. } | Self::PushFailed { failure, .. } => failure.retry_after,
+            Self::RegistrationFailed { failure, .. } => failure.retry_after,
             Self::Http(error) => error.retry_after(),
             _ => None,
         }

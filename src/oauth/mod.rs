@@ -1,8 +1,9 @@
 //! The OAuth 2.0 client: sign-in, refresh and revocation.
 //!
 //! It implements the authorization code flow of RFC 6749 with PKCE (RFC 7636, S256 only) and a loopback redirect (RFC
-//! 8252), the issuer check of RFC 9207, pushed authorization requests (RFC 9126), resource indicators (RFC 8707),
-//! revocation (RFC 7009), and the ID token and the UserInfo endpoint of OpenID Connect Core, following RFC 9700.
+//! 8252), the issuer check of RFC 9207, dynamic client registration (RFC 7591), pushed authorization requests (RFC 9126),
+//! resource indicators (RFC 8707), revocation (RFC 7009), and the ID token and the UserInfo endpoint of OpenID Connect
+//! Core, following RFC 9700.
 
 mod authorization_code;
 mod discovery;
@@ -14,6 +15,7 @@ pub mod pkce;
 mod pushed_request;
 mod redirect_listener;
 mod refusal;
+mod registration;
 mod revocation;
 mod token;
 mod token_error;
@@ -29,6 +31,8 @@ pub use id_token::IdTokenProblem;
 pub(crate) use metadata::without_slash;
 pub use metadata::{MetadataError, ServerMetadata};
 pub use redirect_listener::RedirectListener;
+pub(crate) use registration::RegistrationRequest;
+pub use registration::{ClientPlace, RegisteredClient};
 pub(crate) use token::Endpoint;
 pub use token::TOKEN_REQUEST_FIELDS;
 pub(crate) use token_error::{TokenError, is_client_error};

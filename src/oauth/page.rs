@@ -9,6 +9,9 @@ use crate::loopback::page::{self, Page, Tone, capitalized, escape, sentence};
 
 const FOOT: &str = "This page is served by nexus on your own machine. It contains no scripts, trackers or secrets.";
 
+const REPEATED: &str = "The server no longer knows this program, so nexus registers itself again. Approve the sign-in in \
+                        the new tab, or open the new URL in the terminal.";
+
 /// How a sign-in ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -24,6 +27,8 @@ pub enum Outcome {
         /// What the user can do next. Backticks mark commands.
         next_step: String,
     },
+    /// The server does not accept the registered client. The sign-in goes on with a new one.
+    Repeated,
 }
 
 /// The page that shows the outcome.
@@ -46,6 +51,10 @@ pub(super) fn outcome(outcome: &Outcome) -> Response<Full<Bytes>> {
             );
             Page { title: "Sign-in failed", tone: Tone::Failed, label: "", body, foot: FOOT }
         }
+        Outcome::Repeated => {
+            let body = format!("<p>{}</p>\n<p>You can close this tab.</p>", escape(REPEATED));
+            Page { title: "Approve once more", tone: Tone::Notice, label: "", body, foot: FOOT }
+        }
     };
     page.answer(StatusCode::OK)
 }
@@ -58,6 +67,7 @@ pub(super) fn outcome_text(outcome: &Outcome) -> Response<Full<Bytes>> {
         Outcome::Failed { message, next_step } => {
             format!("Sign-in failed: {}\n  {}\n", visible(message), visible(next_step))
         }
+        Outcome::Repeated => format!("{REPEATED}\n"),
     };
     page::text(StatusCode::OK, &text)
 }

@@ -98,8 +98,26 @@ impl RedirectListener {
     /// [`SignInError::RedirectUnusable`] if it is not an http URL on loopback or the port may not be bound,
     /// [`SignInError::PortTaken`] if another program listens on the port.
     pub async fn bind(provider: &ProviderConfig) -> Result<Self> {
-        let configured = &provider.redirect_uri;
-        let unusable = |why: String| SignInError::RedirectUnusable { uri: configured.clone(), reason: why };
+        Self::bind_at(provider, &provider.redirect_uri).await
+    }
+
+    /// Listens for a provider that registers its client with whatever port is bound: at the redirect URI of the client
+    /// that is registered already, else at the provider's, else at that with any free port.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Self::bind).
+    pub async fn bind_any(provider: &ProviderConfig, registered: Option<&str>) -> Result<Self> {
+        for uri in registered.into_iter().chain([&*provider.redirect_uri]) {
+            match Self::bind_at(provider, uri).await {
+                Err(SignInError::PortTaken { .. }) => {}
+                bound => return bound,
+            }
+        }
+        Self::bind_at(provider, &with_port(&provider.redirect_uri, 0)).await
+    }
+
+    async fn bind_at(provider: &ProviderConfig, configured: &str) -> Result<Self> {
+        let unusable = |why: String| SignInError::RedirectUnusable { uri: configured.to_owned(), reason: why };
         let mut url = parse_redirect_uri(configured).map_err(unusable)?;
         let wanted = url.port_or_known_default().unwrap_or_default();
         let host = url.host_str().unwrap_or_default();
@@ -108,7 +126,7 @@ impl RedirectListener {
             BindError::Unusable(why) => unusable(why),
         })?;
         let port = listener.port();
-        let redirect_uri = if wanted == 0 { with_port(configured, port) } else { configured.clone() };
+        let redirect_uri = if wanted == 0 { with_port(configured, port) } else { configured.to_owned() };
         let path = url.path().to_owned();
         // Neither can fail: the URL has a host and is http.
         let _ = url.set_port(Some(port));
@@ -181,6 +199,7 @@ impl RedirectListener {
                 client_id: request.client_id().to_owned(),
                 redirect_uri: request.redirect_uri().to_owned(),
                 turned_away: self.turned_away,
+                registered: request.registered().is_some(),
             })
         });
         self.arrivals.close();
@@ -418,7 +437,9 @@ fn parse_redirect_uri(uri: &str) -> std::result::Result<Url, String> {
 fn with_port(uri: &str, port: u16) -> String {
     let start = uri.find("//").map_or(0, |at| at + 2);
     let end = uri[start..].find('/').map_or(uri.len(), |at| start + at);
-    let colon = uri[start..end].rfind(':').map_or(end, |at| start + at);
+    let colon = uri[start..end].rfind(':').map(|at| start + at);
+    // Not one inside the brackets of an IPv6 address.
+    let colon = colon.filter(|at| !uri[*at..end].contains(']')).unwrap_or(end);
     format!("{}:{port}{}", &uri[..colon], &uri[end..])
 }
 

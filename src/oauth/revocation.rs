@@ -20,7 +20,7 @@ impl Endpoint<'_> {
     /// Why the token may still be good.
     pub(crate) async fn revoke(&self, http: &Http, token: &str, type_hint: &str) -> Result<(), TokenError> {
         let revoked = self.revoke_once(http, token, type_hint).await;
-        match (&revoked, self.with_raw_basic()) {
+        match (&revoked, self.with_other_auth()) {
             (Err(error), Some(raw)) if error.is_client_refused() => raw.revoke_once(http, token, type_hint).await,
             _ => revoked,
         }

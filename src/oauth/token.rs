@@ -45,8 +45,8 @@ const PUBLIC_FIELDS: &[&str] = &[
 pub const TOKEN_REQUEST_FIELDS: &[&str] =
     &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
 
-/// The longest response that is read, in bytes and in words.
-const BODY_LIMIT: (usize, &str) = (1024 * 1024, "1 MiB");
+/// The longest response that is read, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
 
 /// How long a complete response waits for the end of its body, which some servers never send.
 const AFTERWARDS: Duration = Duration::from_secs(2);
@@ -68,9 +68,13 @@ pub(crate) struct Endpoint<'a> {
 pub(super) type Exchanged = (StatusCode, HeaderMap, Result<Vec<u8>, TokenError>);
 
 impl Endpoint<'_> {
-    /// This endpoint with the id and secret not form-encoded in HTTP Basic, as many servers expect. `None` if that is
-    /// the same, or if a colon in the id would move the boundary.
-    pub(super) fn with_raw_basic(self) -> Option<Self> {
+    /// This endpoint with the authentication to try if the server refuses the client. Many servers expect the id and
+    /// secret in HTTP Basic not form-encoded: `None` if that is the same, or if a colon in the id would move the boundary.
+    /// Some register a client with a secret, which they require, and say that it needs none.
+    pub(super) fn with_other_auth(self) -> Option<Self> {
+        if self.auth == ClientAuth::None && self.secret.is_some() {
+            return Some(Self { auth: ClientAuth::Post, ..self });
+        }
         let [encoded, raw] = redact::basic_pairs(self.client_id, self.secret_text());
         let differs = self.auth == ClientAuth::Basic && encoded != raw && !self.client_id.contains(':');
         differs.then_some(Self { auth: ClientAuth::BasicRaw, ..self })
@@ -232,9 +236,9 @@ fn written(fields: &[(&str, &str)], encoding: Encoding) -> (&'static str, String
     }
 }
 
-/// The whole body, up to a limit. A complete JSON object is whole however its connection ends: it may contain the only
-/// copy of a token.
-pub(super) async fn body(response: Response, (limit, words): (usize, &str)) -> Result<Vec<u8>, TokenError> {
+/// The whole body, up to `limit` bytes, a multiple of 1024. A complete JSON object is whole however its connection ends:
+/// it may contain the only copy of a token.
+pub(super) async fn body(response: Response, limit: usize) -> Result<Vec<u8>, TokenError> {
     if let Some(coding) = http::unsupported_encoding(response.headers()) {
         return Err(TokenError::InvalidResponse(format!("the unsupported content encoding `{coding}`")));
     }
@@ -247,7 +251,10 @@ pub(super) async fn body(response: Response, (limit, words): (usize, &str)) -> R
         };
         match chunk {
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                return Err(TokenError::InvalidResponse(format!("more than {words}")));
+                return Err(TokenError::InvalidResponse(match limit % (1024 * 1024) {
+                    0 => format!("more than {} MiB", limit / 1024 / 1024),
+                    _ => format!("more than {} KiB", limit / 1024),
+                }));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

@@ -18,8 +18,8 @@ use crate::secret::AccessToken;
 /// How long the request may take, connecting included. A sign-in waits for it.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// The longest response that is read, in bytes and in words.
-const BODY_LIMIT: (usize, &str) = (64 * 1024, "64 KiB");
+/// The longest response that is read, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
 
 /// Requests the claims that name the account. `subject` is the `sub` of the ID token, if there was one: claims of
 /// another account must not be used (section 5.3.2). Redirects are not followed.

@@ -34,6 +34,17 @@ impl ProviderConfig {
         self
     }
 
+    /// Sets the client registration endpoint (RFC 7591), for a provider without a client. `client_name` is what the server
+    /// shows to users.
+    ///
+    /// # Errors
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_registration_url(mut self, url: &str, client_name: impl Into<String>) -> Result<Self, ProviderError> {
+        self.registration.url = Some(self.checked("registration_url", url)?);
+        self.registration.client_name = client_name.into();
+        Ok(self)
+    }
+
     /// Sets the redirect URI, byte for byte as registered.
     #[must_use]
     pub fn with_redirect_uri(mut self, uri: impl Into<String>) -> Self {

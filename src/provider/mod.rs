@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub use url::Url;
 
 use crate::invisible;
-use crate::secret::{ClientSecret, HeaderSecret};
+use crate::secret::{ClientSecret, HeaderSecret, RegistrationToken};
 
 mod builder;
 mod error;
@@ -55,8 +55,11 @@ pub struct ProviderConfig {
     pub userinfo_url: Option<Url>,
     /// The device authorization endpoint (RFC 8628). Not used yet.
     pub device_url: Option<Url>,
-    /// The registered client. Without one, users cannot sign in, but stored sessions work.
+    /// The registered client. Without one and without a registration endpoint, users cannot sign in, but stored sessions
+    /// work.
     pub client: Option<OAuthClient>,
+    /// How a client is registered if there is none.
+    pub registration: Registration,
     /// The redirect URI (RFC 6749, section 3.1.2).
     pub redirect_uri: String,
     /// The requested scopes. If empty, the server chooses.
@@ -94,6 +97,27 @@ impl Default for FromMetadata {
     /// All of it.
     fn default() -> Self {
         Self { client_auth: true, require_iss: true, scopes: true }
+    }
+}
+
+/// Dynamic registration of a client (RFC 7591).
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The client registration endpoint (RFC 7591, section 3), if the server has one.
+    pub url: Option<Url>,
+    /// The initial access token, for endpoints that require one (RFC 7591, section 1.2).
+    pub token: Option<Arc<RegistrationToken>>,
+    /// What the server calls the client when it asks the user.
+    pub client_name: String,
+    /// The scopes that the server supports, if that is known. Others are not registered.
+    pub scopes_supported: Option<Vec<String>>,
+    /// The authentication methods that the server supports at its token endpoint, if that is known.
+    pub auth_methods: Option<Vec<ClientAuth>>,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self { url: None, token: None, client_name: "nexus".into(), scopes_supported: None, auth_methods: None }
     }
 }
 
@@ -242,6 +266,7 @@ impl ProviderConfig {
             userinfo_url: None,
             device_url: None,
             client: None,
+            registration: Registration::default(),
             redirect_uri: "http://127.0.0.1:0/callback".into(),
             scopes: Vec::new(),
             resource: None,

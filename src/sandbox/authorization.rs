@@ -82,11 +82,16 @@ pub(super) fn check(state: &State, parameters: &Parameters) -> Result<ApprovalRe
             .ok_or_else(|| RequestError::Page(format!("`{name}` is missing")))
     };
     let client_id = trusted("client_id")?;
-    if client_id != settings.client_id {
+    let registered = state.clients.get(client_id);
+    if client_id != settings.client_id && registered.is_none() {
         return Err(RequestError::Page(format!("no client `{client_id}` is registered")));
     }
     let redirect_uri = trusted("redirect_uri")?;
-    if !settings.redirect.allows(redirect_uri) {
+    let allowed = match registered {
+        Some(registered) => registered.redirect_uris.iter().any(|uri| uri == redirect_uri),
+        None => settings.redirect.allows(redirect_uri),
+    };
+    if !allowed {
         return Err(RequestError::Page(format!("the redirect URI `{redirect_uri}` is not registered for this client")));
     }
     // Further errors are sent to the redirect URI.
@@ -124,6 +129,8 @@ pub(super) fn check(state: &State, parameters: &Parameters) -> Result<ApprovalRe
         return Err(wrong("invalid_target", "the resource is missing or unknown".into()));
     }
     Ok(ApprovalRequest {
+        client_id: client_id.into(),
+        client_name: registered.map_or(client_id, |registered| &registered.name).into(),
         nonce: nonce.map(str::to_owned),
         consent: prompt.is_some_and(|prompt| prompt.split(' ').any(|word| word == "consent")),
         redirect_uri: redirect_uri.into(),
@@ -171,6 +178,7 @@ fn consent(state: &mut State, approval: ApprovalRequest) -> Response<Full<Bytes>
     let back = Url::parse(&approval.redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let scopes: Vec<_> = approval.scope.split(' ').map(|scope| format!("<code>{}</code>", escape(scope))).collect();
     let (scopes, back_shown) = (scopes.join(" "), escape(&back));
+    let client = escape(&approval.client_name);
     let ticket = state.grants.ticket(approval);
     let settings = &state.settings;
     let body = format!(
@@ -182,7 +190,6 @@ fn consent(state: &mut State, approval: ApprovalRequest) -> Response<Full<Bytes>
          <input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\
          <button name=\"decision\" value=\"allow\">Allow</button>\n\
          <button class=\"quiet\" name=\"decision\" value=\"deny\">Deny</button>\n</form>",
-        client = escape(&settings.client_id),
         account = escape(&settings.account),
         organization = escape(&settings.organization),
         ticket = escape(&ticket),

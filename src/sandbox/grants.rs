@@ -19,6 +19,9 @@ pub(super) type Parameters = Vec<(String, String)>;
 /// A valid authorization request.
 #[derive(Debug, Clone)]
 pub(super) struct ApprovalRequest {
+    pub(super) client_id: String,
+    /// What the page calls the client.
+    pub(super) client_name: String,
     pub(super) redirect_uri: String,
     pub(super) state: String,
     pub(super) challenge: String,
@@ -98,7 +101,7 @@ impl Grants {
         format!("sandbox-{what}-{}", URL_SAFE_NO_PAD.encode(digest))
     }
 
-    fn draw_secret(&mut self, what: &str) -> String {
+    pub(super) fn draw_secret(&mut self, what: &str) -> String {
         let secret = self.draw(what);
         self.secrets.push(secret.clone());
         secret

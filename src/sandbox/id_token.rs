@@ -11,12 +11,12 @@ use crate::time;
 const LIFETIME: i64 = 300;
 
 /// An ID token without a signature, which nothing here could verify.
-pub(super) fn id_token(state: &State, nonce: Option<&str>) -> String {
+pub(super) fn id_token(state: &State, client_id: &str, nonce: Option<&str>) -> String {
     let settings = &state.settings;
     let now = time::now();
     let mut claims = json!({
         "iss": state.origin,
-        "aud": settings.client_id,
+        "aud": client_id,
         "sub": uuid(&settings.account),
         "email": settings.account,
         "iat": now,

@@ -32,6 +32,7 @@ mod messages;
 mod models;
 mod pushed;
 mod rate_limit;
+mod registration;
 mod request;
 mod script;
 mod settings;
@@ -39,11 +40,13 @@ mod token;
 mod userinfo;
 
 pub use browser::BrowserError;
+pub use registration::Registration;
 pub use request::RecordedRequest;
 pub use script::{Answer, Gate, Piece, Scripted};
 pub use settings::{Issuer, RedirectRule, Settings};
 
 use grants::Grants;
+use registration::Clients;
 use script::{AnyBody, boxed};
 
 /// The largest request body, as the Messages API documents it: 32 MB.
@@ -71,6 +74,8 @@ pub enum Endpoint {
     Revoke,
     /// `GET /userinfo`.
     Userinfo,
+    /// `POST /register`.
+    Register,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1/chat/completions`.
@@ -123,6 +128,9 @@ struct State {
     origin: String,
     settings: Settings,
     grants: Grants,
+    clients: Clients,
+    /// How many clients were ever registered.
+    registrations: usize,
     limit: rate_limit::RateLimit,
     scripts: HashMap<Endpoint, VecDeque<Scripted>>,
     requests: Vec<RecordedRequest>,
@@ -220,7 +228,9 @@ impl Sandbox {
     /// Every secret that was issued or received: codes, tokens, verifiers, the client secret.
     pub fn issued(&self) -> Vec<String> {
         let state = self.shared.state();
-        state.settings.client_secret.iter().cloned().chain(state.grants.secrets().map(str::to_owned)).collect()
+        let registration = state.settings.registration.iter().filter_map(|registration| registration.token.clone());
+        let own = state.settings.client_secret.iter().cloned().chain(registration);
+        own.chain(state.grants.secrets().map(str::to_owned)).collect()
     }
 
     /// Invalidates all access tokens.
@@ -231,6 +241,11 @@ impl Sandbox {
     /// Invalidates all tokens.
     pub fn end_session(&self) {
         self.shared.state().grants.end_all();
+    }
+
+    /// Forgets all clients that were registered.
+    pub fn forget_clients(&self) {
+        self.shared.state().clients.clear();
     }
 
     /// Scripts the responses to the next requests to an endpoint, in order.
@@ -263,13 +278,14 @@ impl Drop for Sandbox {
 }
 
 impl Endpoint {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Authorize,
         Self::Decision,
         Self::Par,
         Self::Token,
         Self::Revoke,
         Self::Userinfo,
+        Self::Register,
         Self::Messages,
         Self::Completions,
         Self::Models,
@@ -288,6 +304,7 @@ impl Endpoint {
             Self::Token => "/token",
             Self::Revoke => "/revoke",
             Self::Userinfo => "/userinfo",
+            Self::Register => "/register",
             Self::Messages => "/v1/messages",
             Self::Completions => "/v1/chat/completions",
             Self::Models => "/v1/models",
@@ -307,9 +324,13 @@ impl Endpoint {
             | Self::OpenidConfiguration
             | Self::LitellmContract
             | Self::ProtectedResource => Method::GET,
-            Self::Decision | Self::Par | Self::Token | Self::Revoke | Self::Messages | Self::Completions => {
-                Method::POST
-            }
+            Self::Decision
+            | Self::Par
+            | Self::Token
+            | Self::Revoke
+            | Self::Register
+            | Self::Messages
+            | Self::Completions => Method::POST,
         }
     }
 
@@ -336,6 +357,8 @@ async fn open(settings: Settings) -> io::Result<(Listener, Arc<Shared>)> {
         origin: format!("http://127.0.0.1:{}", listener.port()),
         settings,
         grants: Grants::new()?,
+        clients: Clients::new(),
+        registrations: 0,
         limit: rate_limit::RateLimit::default(),
         scripts: HashMap::new(),
         requests: Vec::new(),
@@ -422,6 +445,7 @@ fn work(state: &mut State, request: &RecordedRequest, method: &Method) -> Reply 
         Endpoint::Token => Reply::Data(token::token(state, request)),
         Endpoint::Revoke => Reply::Data(token::revoke(state, request)),
         Endpoint::Userinfo => Reply::Data(userinfo::userinfo(state, request)),
+        Endpoint::Register => Reply::Data(registration::register(state, request)),
         Endpoint::Messages => Reply::Data(messages::answer(state, request).unwrap_or_else(|refusal| refusal)),
         Endpoint::Completions => Reply::Data(completions::answer(state, request).unwrap_or_else(|refusal| refusal)),
         Endpoint::Models => Reply::Data(models::list(state, request).unwrap_or_else(|refusal| refusal)),

@@ -13,7 +13,7 @@ const LIFETIME: u32 = 60;
 /// `POST /par`. The request is checked here, and again when the browser brings its `request_uri`.
 pub(super) fn push(state: &mut State, request: &RecordedRequest) -> Answer {
     let pushed = fields(request).and_then(|fields| {
-        authenticate(&state.settings, state.settings.client_auth, request, &fields)?;
+        authenticate(state, None, request, &fields)?;
         if fields.iter().any(|(name, _)| name == "request_uri") {
             return Err(refusal(400, "invalid_request", "a pushed request has no `request_uri`"));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Endpoint;
+use super::registration::Registration;
 use crate::provider::ClientAuth;
 
 /// How a sandbox behaves. The default is a strict server with one public client.
@@ -18,6 +19,8 @@ pub struct Settings {
     pub client_auth: ClientAuth,
     /// The redirect URI that is registered for the client.
     pub redirect: RedirectRule,
+    /// The dynamic registration of other clients (RFC 7591). `None` answers 404.
+    pub registration: Option<Registration>,
     /// The scopes that may be requested. `None` allows any.
     pub scopes: Option<Vec<String>>,
     /// The resource (RFC 8707) that must be requested. `None` allows any.
@@ -103,6 +106,7 @@ impl Default for Settings {
             client_secret: None,
             client_auth: ClientAuth::None,
             redirect: RedirectRule::AnyPort("http://127.0.0.1/callback".into()),
+            registration: None,
             scopes: None,
             resource: None,
             require_par: false,

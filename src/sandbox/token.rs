@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::grants::{Family, Use};
 use super::request::only;
 use super::script::Answer;
-use super::{RecordedRequest, Settings, State, id_token};
+use super::{RecordedRequest, State, id_token};
 use crate::provider::ClientAuth;
 
 pub(super) type Fields = [(String, String)];
@@ -16,10 +16,10 @@ pub(super) type Fields = [(String, String)];
 /// `POST /token`.
 pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
     let worked = fields(request).and_then(|fields| {
-        authenticate(&state.settings, state.settings.client_auth, request, &fields)?;
+        let client_id = authenticate(state, None, request, &fields)?;
         match required(&fields, "grant_type")? {
-            "authorization_code" => exchange(state, &fields),
-            "refresh_token" => refresh(state, &fields),
+            "authorization_code" => exchange(state, &client_id, &fields),
+            "refresh_token" => refresh(state, &client_id, &fields),
             other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not supported"))),
         }
     });
@@ -29,8 +29,7 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
 /// `POST /revoke`. An unknown token counts as revoked (RFC 7009, section 2.2).
 pub(super) fn revoke(state: &mut State, request: &RecordedRequest) -> Answer {
     let worked = fields(request).and_then(|fields| {
-        let auth = state.settings.revoke_auth.unwrap_or(state.settings.client_auth);
-        authenticate(&state.settings, auth, request, &fields)?;
+        authenticate(state, state.settings.revoke_auth, request, &fields)?;
         if state.grants.revoke(required(&fields, "token")?) {
             state.counts.revocations += 1;
         }
@@ -39,7 +38,7 @@ pub(super) fn revoke(state: &mut State, request: &RecordedRequest) -> Answer {
     worked.unwrap_or_else(|refusal| refusal)
 }
 
-fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
+fn exchange(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
     let presented = required(fields, "code")?;
     let (redirect_uri, verifier) = (required(fields, "redirect_uri")?, required(fields, "code_verifier")?);
     let Some(code) = state.grants.find_code(presented) else {
@@ -53,6 +52,9 @@ fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     let approval = code.approval.clone();
     if code.issued.elapsed() > state.settings.code_lifetime {
         return Err(invalid_grant("this code has expired"));
+    }
+    if approval.client_id != client_id {
+        return Err(invalid_grant("this code belongs to another client"));
     }
     if approval.redirect_uri != redirect_uri {
         return Err(invalid_grant("redirect_uri differs from the authorization request"));
@@ -73,7 +75,7 @@ fn exchange(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
     let offline = approval.consent && approval.scope.split(' ').any(|scope| scope == "offline_access");
     let refreshes = state.settings.refresh_tokens && (offline || !state.settings.offline_needs_consent);
     let refresh = refreshes.then(|| state.grants.refresh_token(family, &approval.scope));
-    Ok(tokens(state, family, refresh, &approval.scope, approval.nonce.as_deref()))
+    Ok(tokens(state, family, refresh, &approval.scope, (client_id, approval.nonce.as_deref())))
 }
 
 fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
@@ -83,7 +85,7 @@ fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
     }
 }
 
-fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
+fn refresh(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
     let presented = required(fields, "refresh_token")?;
     check_resource(state, fields)?;
     let (rotate, grace) = (state.settings.rotate, state.settings.grace);
@@ -93,14 +95,20 @@ fn refresh(state: &mut State, fields: &Fields) -> Result<Answer, Answer> {
         Use::Granted { family, scope } => {
             state.counts.refreshes += 1;
             let next = rotate.then(|| state.grants.refresh_token(family, &scope));
-            Ok(tokens(state, family, next, &scope, None))
+            Ok(tokens(state, family, next, &scope, (client_id, None)))
         }
     }
 }
 
 /// A successful response (RFC 6749, section 5.1), with the members of the Claude Console and the `grant_id` of Grant
 /// Management for OAuth 2.0.
-fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &str, nonce: Option<&str>) -> Answer {
+fn tokens(
+    state: &mut State,
+    family: Family,
+    refresh: Option<String>,
+    scope: &str,
+    (client_id, nonce): (&str, Option<&str>),
+) -> Answer {
     let mut body = json!({
         "access_token": state.grants.access_token(family),
         "token_type": "Bearer",
@@ -113,7 +121,7 @@ fn tokens(state: &mut State, family: Family, refresh: Option<String>, scope: &st
         body["refresh_token"] = refresh.into();
     }
     if state.settings.id_token && scope.split(' ').any(|scope| scope == "openid") {
-        body["id_token"] = id_token::id_token(state, nonce).into();
+        body["id_token"] = id_token::id_token(state, client_id, nonce).into();
     }
     if let Some(lifetime) = &state.settings.token_lifetime {
         body["expires_in"] = lifetime.clone();
@@ -140,16 +148,31 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
     one(fields, name)?.ok_or_else(|| refusal(400, "invalid_request", &format!("{name} is missing")))
 }
 
-/// Client authentication (RFC 6749, section 2.3), with this method only.
+/// Client authentication (RFC 6749, section 2.3), with the method of the client only, or with `other` if it has a secret.
+/// Returns the client's id.
 pub(super) fn authenticate(
-    settings: &Settings,
-    expected_way: ClientAuth,
+    state: &State,
+    other: Option<ClientAuth>,
     request: &RecordedRequest,
     fields: &Fields,
-) -> Result<(), Answer> {
-    let raw = expected_way == ClientAuth::BasicRaw;
-    let header = request.header("authorization").map(|header| basic(header, raw));
+) -> Result<String, Answer> {
+    let header = request.header("authorization");
     let (id, secret) = (one(fields, "client_id")?, one(fields, "client_secret")?);
+    let registered = id.and_then(|id| Some((id, state.clients.get(id)?)));
+    if registered.is_some_and(|(_, registered)| registered.has_expired()) {
+        return Err(invalid_client("the secret of this client has expired"));
+    }
+    let settings = &state.settings;
+    if registered.is_none() && id.is_some_and(|id| id != settings.client_id) {
+        return Err(unknown_client());
+    }
+    let (expected_id, expected_secret, auth) = match registered {
+        Some((id, registered)) => (id, registered.secret.as_deref(), registered.auth),
+        None => (settings.client_id.as_str(), settings.client_secret.as_deref(), settings.client_auth),
+    };
+    let auth = other.filter(|_| expected_secret.is_some()).unwrap_or(auth);
+    let raw = auth == ClientAuth::BasicRaw;
+    let header = header.map(|header| basic(header, raw));
     let way = match (&header, secret) {
         (Some(_), Some(_)) => {
             return Err(refusal(400, "invalid_request", "the client uses two authentication methods"));
@@ -159,7 +182,7 @@ pub(super) fn authenticate(
         (None, Some(_)) => ClientAuth::Post,
         (None, None) => ClientAuth::None,
     };
-    let expected = (Some(settings.client_id.as_str()), settings.client_secret.as_deref());
+    let expected = (Some(expected_id), expected_secret);
     let known = match &header {
         Some(Some((user, password))) => {
             (Some(user.as_str()), Some(password.as_str())) == expected && id.is_none_or(|id| id == user)
@@ -167,11 +190,11 @@ pub(super) fn authenticate(
         Some(None) => false,
         None => (id, secret) == expected,
     };
-    if way != expected_way {
-        let why = format!("this client must authenticate by {}", expected_way.as_str());
+    if way != auth {
+        let why = format!("this client must authenticate by {}", auth.as_str());
         return Err(invalid_client(&why));
     }
-    if known { Ok(()) } else { Err(invalid_client("unknown client or wrong secret")) }
+    if known { Ok(expected_id.to_owned()) } else { Err(unknown_client()) }
 }
 
 /// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1) unless they are `raw`.
@@ -200,6 +223,10 @@ fn invalid_grant(why: &str) -> Answer {
 
 fn invalid_client(why: &str) -> Answer {
     refusal(401, "invalid_client", why).header("www-authenticate", "Basic realm=\"nexus sandbox\"")
+}
+
+fn unknown_client() -> Answer {
+    invalid_client("unknown client or wrong secret")
 }
 
 /// An error as RFC 6749, section 5.2 writes it.

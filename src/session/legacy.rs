@@ -67,6 +67,7 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
             revoke_auth: None,
             api_url: url(api_url)?,
             resource: None,
+            registered: None,
         },
         refreshable: refresh_token.is_some(),
         ended_at: record.ended_at,

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::failed_refresh::FailedRefresh;
 use super::seal::{Seal, SealError, associated_data};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
+use crate::oauth::ClientPlace;
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 use crate::store::{Record, SealedSession, SessionKey};
@@ -41,6 +42,7 @@ struct Written<'a> {
     revoke_auth: Option<&'a str>,
     api_url: Option<&'a str>,
     resource: Option<&'a str>,
+    registered: Option<&'a ClientPlace>,
     failed: Option<Failed<&'a FailedRefresh>>,
     models: Option<&'a str>,
 }
@@ -65,6 +67,8 @@ struct Read<R, S> {
     revoke_auth: Option<String>,
     api_url: Option<String>,
     resource: Option<String>,
+    #[serde(default)]
+    registered: Option<ClientPlace>,
     failed: Option<Failed<FailedRefresh>>,
     models: Option<String>,
 }
@@ -103,6 +107,7 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         revoke_auth: binding.revoke_auth.map(ClientAuth::as_str),
         api_url: binding.api_url.as_ref().map(Url::as_str),
         resource: binding.resource.as_deref(),
+        registered: binding.registered.as_ref(),
         failed: session.failed.as_ref().map(|refresh| Failed { attempt: session.attempts, refresh }),
         models: session.models.as_deref(),
     };
@@ -184,6 +189,7 @@ impl<R, S> Read<R, S> {
                 },
                 api_url: url(self.api_url)?,
                 resource: self.resource,
+                registered: self.registered,
             },
             refreshable: self.refresh_token.is_some(),
             ended_at: record.ended_at.map(within_time),

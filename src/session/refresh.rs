@@ -311,8 +311,16 @@ impl Refresher {
         begun_at: i64,
         error: SourceError,
     ) -> Result<Session> {
-        let SourceError { credential, failure, client_refused } = error;
+        let SourceError { credential, failure, mut client_refused } = error;
         let session = &mut current.session;
+        if let (Some(place), Some(_)) = (&session.binding.registered, &client_refused) {
+            if !failure.temporary {
+                // Only a sign-in registers a client anew. If this fails, that one learns that it is not accepted.
+                let _ = self.sessions.forget_client(place, &session.binding.client_id).await;
+            }
+            // No configuration is to be corrected: the session is refused.
+            client_refused = None;
+        }
         let in_doubt = matches!(credential, CredentialState::Unknown).then_some(begun_at);
         let in_doubt = session.refreshing_since.or(in_doubt);
         let before = session.failed.take();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::SessionError;
 use super::key::{Begun, KeyBackend, Moved, Rekey};
 use super::record;
-use super::sealed::{SealedSessions, off_thread, pending_data};
+use super::sealed::{SealedSessions, client_data, off_thread, pending_data};
 use crate::store::{Place, SessionKey};
 
 impl SealedSessions {
@@ -85,8 +85,10 @@ fn resealed(rekey: &Rekey, place: Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
         Place::Pending { owner, state_hash } => {
             Some(rekey.reseal(&pending_data(owner, state_hash), sealed).unwrap_or_else(|| sealed.to_vec()))
         }
-        // Nothing seals a registered client yet.
-        Place::Client { .. } => Some(sealed.to_vec()),
+        // One that does not open is registered anew.
+        Place::Client { issuer, redirect_uri } => {
+            Some(rekey.reseal(&client_data(issuer, redirect_uri), sealed).unwrap_or_else(|| sealed.to_vec()))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::legacy;
 use super::record;
 use super::seal::{Seal, associated_data};
 use super::stored::{Session, StoreTime, StoredSession};
+use crate::oauth::{ClientPlace, RegisteredClient};
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
 use crate::store::{Listed, Loaded, LockedSession as LockedRecord, Record, SessionKey, SessionStore};
@@ -170,6 +171,55 @@ impl SealedSessions {
         off_thread(open).await
     }
 
+    /// The registered client (RFC 7591) that is kept in this place. One that does not open counts as absent: another is
+    /// registered then.
+    ///
+    /// # Errors
+    /// If the store or the key cannot be used.
+    pub async fn load_client(&self, place: &ClientPlace) -> Result<Option<RegisteredClient>> {
+        let Some(sealed) = self.store.load_client(&place.issuer, &place.redirect_uri).await? else { return Ok(None) };
+        let (keys, data) = (self.keys.clone(), client_data(&place.issuer, &place.redirect_uri));
+        let opened = off_thread(move || {
+            let _held = keys.hold()?;
+            Ok(keys.open_with(|seal| seal.open(&data, &sealed))?)
+        });
+        Ok(opened.await?.and_then(|plain| RegisteredClient::from_bytes(&plain)))
+    }
+
+    /// Keeps a registered client in its place, sealed.
+    ///
+    /// # Errors
+    /// If it could not be saved.
+    pub async fn save_client(&self, client: &RegisteredClient) -> Result<()> {
+        let keys = self.keys.clone();
+        let held = off_thread(move || Ok(keys.seal_or_create()?)).await?;
+        let ClientPlace { issuer, redirect_uri } = &client.place;
+        let sealed = held.seal.seal(&client_data(issuer, redirect_uri), &client.to_bytes())?;
+        Ok(self.store.save_client(issuer, redirect_uri, sealed).await?)
+    }
+
+    /// Deletes the registered client that is kept in this place.
+    ///
+    /// # Errors
+    /// If it could not be deleted. A key that could not be removed is no error; it seals the next session.
+    pub async fn delete_client(&self, place: &ClientPlace) -> Result<()> {
+        self.store.delete_client(&place.issuer, &place.redirect_uri).await?;
+        let _ = self.retire_key().await;
+        Ok(())
+    }
+
+    /// Deletes the registered client that is kept in this place if it has this id: another process may have registered a
+    /// new one.
+    ///
+    /// # Errors
+    /// If the store or the key cannot be used.
+    pub(crate) async fn forget_client(&self, place: &ClientPlace, client_id: &str) -> Result<()> {
+        match self.load_client(place).await? {
+            Some(kept) if kept.client.id == client_id => self.delete_client(place).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Opens a record that was loaded.
     async fn opened<T: Send + 'static>(
         &self,
@@ -213,6 +263,11 @@ impl SealedSessions {
 /// The associated data of a pending sign-in.
 pub(super) fn pending_data(owner: &str, state_hash: &[u8; 32]) -> Vec<u8> {
     associated_data(b"nexus pending sign-in 2", &[owner.as_bytes(), state_hash])
+}
+
+/// The associated data of a registered client.
+pub(super) fn client_data(issuer: &str, redirect_uri: &str) -> Vec<u8> {
+    associated_data(b"nexus registered client 1", &[issuer.as_bytes(), redirect_uri.as_bytes()])
 }
 
 /// The value of a pending sign-in with the name of its provider, which the store does not know, before it.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
-use crate::oauth::{self, TokenResponse, without_slash};
+use crate::oauth::{self, ClientPlace, TokenResponse, without_slash};
 use crate::provider::{ClientAuth, ProviderConfig, Url, without_query};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
@@ -101,6 +101,8 @@ pub struct SessionBinding {
     pub api_url: Option<Url>,
     /// The resource that the tokens were requested for (RFC 8707), if one was named.
     pub resource: Option<String>,
+    /// Where the client is kept, if it was registered dynamically (RFC 7591).
+    pub registered: Option<ClientPlace>,
 }
 
 impl Session {
@@ -271,6 +273,7 @@ pub(super) mod tests {
                 revoke_auth: Some(ClientAuth::Basic),
                 resource: Some("https://llm.example.com/".into()),
                 api_url: Url::parse("https://llm.example.com/base").ok(),
+                registered: None,
             },
             refreshable: true,
             ended_at: None,

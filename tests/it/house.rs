@@ -13,6 +13,7 @@ const EXPOSED: &[(&str, usize)] = &[
     ("client/sign_out.rs", 2),
     ("oauth/authorization_code.rs", 6),
     ("oauth/pkce.rs", 1),
+    ("oauth/registration.rs", 3),
     ("oauth/token.rs", 5),
     ("oauth/userinfo.rs", 2),
     ("session/key/passphrase.rs", 1),

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nexus::ClientAuth;
-use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Registration, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, Output, approve, deny, newest, sandbox, visit};
+use crate::nexus::{Nexus, Output, approve, config, deny, newest, sandbox, visit};
 
 /// The account, which must not be readable in any file.
 const ACCOUNT: &str = "you@sandbox.example";
@@ -35,6 +35,19 @@ impl Journey {
         };
         let sandbox = sandbox(Settings { client_secret: secret, client_auth: auth, ..Settings::default() });
         let nexus = Nexus::at_with(&sandbox, &lines);
+        Self { sandbox, nexus, verbose, heard: Vec::new() }
+    }
+
+    /// With a client that the sandbox registers, for a token.
+    fn registering(verbose: bool) -> Self {
+        let token = "initial-access-token-0123456789abcdef";
+        let registration = Registration { token: Some(token.into()), ..Registration::open(ClientAuth::Basic) };
+        let sandbox = sandbox(Settings { registration: Some(registration), ..Settings::default() });
+        let nexus = Nexus::at(&sandbox);
+        let lines = "registration_token_file = 'initial.token'";
+        let own = format!("registration_url = \"{}\"", sandbox.url(Endpoint::Register));
+        nexus.configure(&config(&sandbox, lines).replace("client_id = \"sandbox-client\"", &own));
+        nexus.write("initial.token", token, 0o600);
         Self { sandbox, nexus, verbose, heard: Vec::new() }
     }
 
@@ -170,6 +183,28 @@ fn run_all_commands(auth: ClientAuth, verbose: bool) {
     journey.assert_nothing_gets_into_logs();
     let logged = journey.heard.iter().any(|(_, message)| message.contains("> POST "));
     assert_eq!(logged, verbose, "only --verbose logs requests");
+}
+
+#[test]
+fn nothing_of_a_registered_client_is_shown_or_stored_in_the_clear() {
+    for verbose in [false, true] {
+        let mut journey = Journey::registering(verbose);
+        let token = fs::read_to_string(journey.nexus.path("initial.token")).unwrap();
+        let echo = json!({ "error": "invalid_token", "error_description": format!("Bearer {token} is not known") });
+        journey.sandbox.script(Endpoint::Register, [Scripted::json(401, &echo)]);
+        journey.run(&["oauth", "start", "--no-browser"], 2);
+        journey.sign_in(approve, 0);
+        fs::remove_file(journey.nexus.path("initial.token")).unwrap();
+        for _ in 0..2 {
+            journey.sandbox.expire_access();
+            journey.run(&["chat", "Hello"], 0);
+        }
+        journey.assert_nothing_lies_about();
+        journey.run(&["oauth", "logout"], 0);
+        journey.assert_nothing_lies_about();
+        journey.assert_nothing_was_heard();
+        journey.assert_nothing_gets_into_logs();
+    }
 }
 
 fn sign_in_after_failures(journey: &mut Journey) {

@@ -78,6 +78,8 @@ mod properties;
 mod provider;
 /// A server that refuses to refresh a session.
 mod refusals;
+/// Clients that the authorization server registers.
+mod registration;
 /// The keys `resource`, `prompt` and `par_url`.
 mod request_parameters;
 /// Reads and writes the stored session without the program's code.

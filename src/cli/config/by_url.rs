@@ -71,7 +71,7 @@ pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Res
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
     let mut provider = ProviderConfig::named(name);
     provider.api.aliases = settings.aliases;
-    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings })
+    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings, token_file: None })
 }
 
 /// Whether the file chooses a provider or has one.

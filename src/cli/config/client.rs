@@ -41,12 +41,13 @@ impl Section {
         };
         let auth = self.client_auth.unwrap_or_else(|| default_auth(&self.provider.name, secret.is_some()));
         self.check_duplicates(auth)?;
-        let Self { source, mut provider, client_id, .. } = self;
+        let Self { source, mut provider, client_id, client_auth, .. } = self;
         let Some(id) = client_id else {
             if secret.is_some() {
                 let key = if self.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
                 return Err(source.invalid(key, "requires `client_id`", "add `client_id`"));
             }
+            provider.registration.auth_methods = client_auth.map(|auth| vec![auth]);
             return Ok(provider);
         };
         if auth == ClientAuth::None && secret.is_some() {

@@ -47,6 +47,7 @@ pub(super) struct Section {
     pub(super) client_secret: Option<ClientSecret>,
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
+    pub(super) registration_token_file: Option<PathBuf>,
     pub(super) header_files: Vec<HeaderFile>,
     pub(super) tls_files: TlsFiles,
     /// The first unusable value. It is an error only if the provider is used.
@@ -85,6 +86,7 @@ impl Section {
             client_secret: None,
             client_secret_file: None,
             client_auth: None,
+            registration_token_file: None,
             header_files: Vec::new(),
             tls_files: TlsFiles::default(),
             unusable: None,
@@ -160,7 +162,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "client_id",
         kind: ClientId(|section, id| section.client_id = Some(id)),
         default: "none",
-        help: "The id of the client that is registered with the authorization server. Signing in needs it.",
+        help: "The id of the client that is registered with the authorization server. Signing in needs it, or \
+               registration_url.",
     },
     Key {
         name: "client_secret",
@@ -186,7 +189,22 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         default: "with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
         help: "How the client authenticates at the token endpoint: \"basic\" sends the secret in the Authorization \
                header, \"post\" in the body (RFC 6749, section 2.3.1). \"basic_raw\" is \"basic\" without the form \
-               encoding, for servers that do not decode it; a sign-in finds that out by itself.",
+               encoding, for servers that do not decode it; a sign-in finds that out by itself. Without client_id, it is \
+               the method to register.",
+    },
+    Key {
+        name: "registration_url",
+        kind: Url(|section, _, url| section.provider.registration.url = Some(url)),
+        default: "none",
+        help: "The client registration endpoint (RFC 7591). Without client_id, a sign-in registers nexus there, once for \
+               each redirect URI; `nexus oauth start --new-client` registers it again.",
+    },
+    Key {
+        name: "registration_token_file",
+        kind: Path(|section, file| section.registration_token_file = Some(file)),
+        default: "none",
+        help: "A file that contains the initial access token of registration_url, if the server wants one. Only a sign-in \
+               reads it. A relative path is relative to the folder of config.toml.",
     },
     Key {
         name: "redirect_uri",

@@ -26,6 +26,7 @@ mod kind;
 #[cfg(test)]
 mod property;
 pub(crate) mod reference;
+mod registration;
 mod source;
 
 pub(crate) use by_url::{Existing, Place, has_providers, load_new, place_for};
@@ -33,6 +34,7 @@ pub(crate) use checks::not_a_client_id;
 pub(crate) use client::secret_in;
 use file::{File, read};
 use keys::Settings;
+use registration::TokenFile;
 
 /// Reads an environment variable. An empty one counts as unset.
 pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
@@ -47,6 +49,8 @@ pub(crate) struct Configured {
     /// Whether conversations at a terminal are saved.
     pub(crate) history: bool,
     pub(crate) warnings: Vec<String>,
+    /// The token of the registration endpoint, for a sign-in.
+    token_file: Option<TokenFile>,
 }
 
 /// Every provider that is configured, the built-in one first.
@@ -80,6 +84,7 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     }
     let mut warnings = Vec::new();
     let key_config = settings.key_config(&mut warnings)?;
+    let token_file = section.as_ref().and_then(keys::Section::token_file);
     let mut provider = match section {
         Some(section) => section.into_provider(&mut warnings)?,
         None => ProviderConfig::claude_code(),
@@ -89,7 +94,7 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
-    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings })
+    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings, token_file })
 }
 
 /// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
@@ -124,7 +129,7 @@ pub(crate) fn load_stored(
     };
     let (key_config, warnings) = key_config(path).unwrap_or_default();
     let (provider, default) = (ProviderConfig::named(&name), default.unwrap_or_else(|| BUILT_IN.into()));
-    let configured = Configured { provider, default, key_config, history: true, warnings };
+    let configured = Configured { provider, default, key_config, history: true, warnings, token_file: None };
     Ok((configured, (!removed).then_some(failure)))
 }
 

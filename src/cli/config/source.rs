@@ -13,7 +13,7 @@ use nexus::internal::clean::clean;
 use nexus::internal::{invisible, trusted_file};
 
 /// The file, the section and the lines of a group of keys.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Source {
     pub(super) path: PathBuf,
     /// Empty at the top of the file, else `provider.NAME`.

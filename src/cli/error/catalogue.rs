@@ -137,9 +137,18 @@ fn discovery() -> Vec<CliError> {
 
 fn sign_in() -> Vec<CliError> {
     use SignInError::*;
+    let client_refused = |provider, description, registered| ClientRefused {
+        provider,
+        client_id: text("c"),
+        host: host(),
+        description: text(description),
+        registered,
+    };
     let mut all = vec![
-        ClientRefused { provider: built_in(), client_id: text("c"), host: host(), description: text("unknown client") },
-        ClientRefused { provider: work(), client_id: text("c"), host: host(), description: String::new() },
+        client_refused(built_in(), "unknown client", false),
+        client_refused(work(), "", false),
+        client_refused(work(), "unknown client", true),
+        InvalidRegistration { provider: work(), host: host(), description: text("not a JSON object") },
         RedirectUnusable { uri: text("https://localhost/"), reason: text("it is https") },
         RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: text("not registered") },
         IssuerMismatch { expected: text("https://id.example.com"), got: text("https://evil.example.com") },
@@ -192,14 +201,26 @@ fn sign_in() -> Vec<CliError> {
     ] {
         all.push(Refused { provider: work(), error: text(error), description: text("the reason") });
     }
-    for turned_away in [0, 1, 2] {
+    for (turned_away, registered) in [(0, false), (1, false), (2, false), (0, true)] {
         all.push(TimedOut {
             provider: built_in(),
             waited: Duration::from_secs(600),
             client_id: text("c"),
             redirect_uri: text("http://localhost:4000/oauth/claude/callback"),
             turned_away,
+            registered,
         });
+    }
+    for (error, description, status, with_token) in [
+        ("", "answered 401", 401, false),
+        ("invalid_token", "answered 401: invalid_token", 401, true),
+        ("", "answered 404", 404, false),
+        ("", "answered 429", 429, false),
+        ("invalid_redirect_uri", "answered 400: invalid_redirect_uri", 400, false),
+        ("invalid_client_metadata", "answered 400: invalid_client_metadata", 400, false),
+    ] {
+        let failure = Box::new(failure(description, Some(status)));
+        all.push(RegistrationFailed { provider: work(), host: host(), error: text(error), with_token, failure });
     }
     for (description, status) in [
         ("did not answer within 30 seconds", None),

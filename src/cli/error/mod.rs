@@ -294,6 +294,7 @@ impl CliError {
     pub(crate) fn http_status(&self) -> Option<u16> {
         match self {
             Self::Library(Error::SignIn(SignInError::ExchangeFailed { failure, .. })) => failure.status,
+            Self::Library(Error::SignIn(SignInError::RegistrationFailed { failure, .. })) => failure.status,
             Self::Library(Error::Session(
                 SessionError::RefreshFailed { failure, .. } | SessionError::RefreshRefused { failure, .. },
             )) => failure.status,

@@ -3,15 +3,26 @@
 use nexus::ErrorInfo as _;
 use nexus::error::{
     CertificateProblem, DiscoveryError, HttpError, IdTokenProblem, ProviderError, ProxyRefusal, SignInError,
+    TokenFailure,
 };
 use nexus::internal::provider::BUILT_IN;
 
-use super::provider::{run_start, run_start_current};
+use super::provider::{provider_option, run_start, run_start_current};
 use super::wait_time;
 
 pub(crate) fn sign_in_hint(error: &SignInError) -> String {
     match error {
+        SignInError::ClientRefused { provider, registered: true, .. } => {
+            let section = format!("under [provider.{provider}] in config.toml");
+            format!("{}; if that fails too, {HAVE_REGISTERED} {section}", run_start_new_client(provider))
+        }
         SignInError::ClientRefused { provider, .. } => client_hint(provider),
+        SignInError::RegistrationFailed { provider, error, with_token, failure, .. } => {
+            registration_hint(provider, error, *with_token, failure)
+        }
+        SignInError::InvalidRegistration { provider, .. } => {
+            format!("check `registration_url` under [provider.{provider}] in config.toml, or {HAVE_REGISTERED}")
+        }
         SignInError::RedirectUnusable { .. } => {
             "use one like `http://localhost:4000/oauth/claude/callback` or `http://127.0.0.1:0/callback`, and register \
              it with the client"
@@ -21,6 +32,13 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             "register exactly this redirect URI with the client, or set `redirect_uri` to the registered one".into()
         }
         SignInError::Refused { provider, error, .. } => refused_hint(error, provider),
+        SignInError::TimedOut { provider, registered: true, .. } => {
+            format!(
+                "if the browser showed an error, {}; otherwise {}",
+                run_start_new_client(provider),
+                run_start(provider)
+            )
+        }
         SignInError::TimedOut { provider, .. } => {
             format!("compare both with the registered client, then {}", run_start(provider))
         }
@@ -119,6 +137,41 @@ fn id_token_hint(problem: &IdTokenProblem, provider: &str) -> String {
     }
 }
 
+/// The hint if no client could be registered.
+fn registration_hint(provider: &str, error: &str, with_token: bool, failure: &TokenFailure) -> String {
+    let section = format!("under [provider.{provider}] in config.toml");
+    match failure.status {
+        _ if failure.temporary => {
+            format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
+        }
+        Some(401 | 403) if with_token => {
+            format!(
+                "put a token that is still valid into the file of `registration_token_file` {section}, or {HAVE_REGISTERED}"
+            )
+        }
+        Some(401 | 403) => format!(
+            "the server does not let everyone register a client: set `registration_token_file` {section} to a file with \
+             the token that it wants, or {HAVE_REGISTERED}"
+        ),
+        Some(404 | 405 | 410 | 501) => format!("check `registration_url` {section}, or {HAVE_REGISTERED}"),
+        _ if error == "invalid_redirect_uri" => {
+            format!("set `redirect_uri` {section} to one that the server allows, or {HAVE_REGISTERED}")
+        }
+        _ => format!(
+            "see the server's message; `scopes`, `redirect_uri` and `client_auth` {section} control what is registered; or \
+             {HAVE_REGISTERED}"
+        ),
+    }
+}
+
+/// "run `nexus oauth start --new-client`", with a provider if necessary.
+fn run_start_new_client(provider: &str) -> String {
+    format!("run `nexus oauth start{} --new-client`", provider_option(provider))
+}
+
+/// The way without dynamic registration.
+const HAVE_REGISTERED: &str = "have a client registered there and set `client_id`";
+
 /// The hint for an `error` code of an authorization response.
 fn refused_hint(error: &str, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under [provider.{provider}] in config.toml"));
@@ -192,7 +245,10 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
             }
         }
         ProviderError::NoClientId { provider } => {
-            format!("set `client_id = \"...\"` under [provider.{provider}] in config.toml")
+            format!(
+                "set `client_id = \"...\"` under [provider.{provider}] in config.toml, or `registration_url = \
+                 \"https://...\"` if the server registers clients"
+            )
         }
         ProviderError::MissingUrl { provider, setting } => {
             format!("set `{setting} = \"https://...\"` under [provider.{provider}] in config.toml")

@@ -155,6 +155,7 @@ mod tests {
                 revoke_auth: None,
                 api_url: None,
                 resource: None,
+                registered: None,
             },
             refreshable: true,
             ended_at: None,

@@ -12,12 +12,12 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use crate::cli::terminal::browser::Browser;
-use nexus::error::{DiscoveryError, ProviderError};
+use nexus::error::{DiscoveryError, ProviderError, SignInError};
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
 use nexus::internal::provider::host;
 use nexus::internal::time;
-use nexus::{AuthorizationRequest, Client, Found, Probe, ProviderConfig, Session, Url};
+use nexus::{AuthorizationRequest, Client, Error, Found, Probe, ProviderConfig, Session, Url};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long)]
     no_browser: bool,
 
+    /// Register a new client at the server, instead of the one of an earlier sign-in
+    #[arg(long)]
+    new_client: bool,
+
     /// How long to wait for approval (90s, 5m, 1h)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = time::parse_wait)]
     timeout: Duration,
@@ -42,6 +46,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let context = &context.with_config_warnings();
     if let Some(url) = &args.by_url.url {
         let plan = Plan::new(&args.by_url, url, args.provider.as_deref(), context)?;
+        check_client(args, &plan.configured.provider)?;
         return context.block_on(async {
             let Some(plan) = plan.discover(&args.by_url, context).await? else { return Ok(0) };
             let (client, addition) = plan.finish(context);
@@ -51,7 +56,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         });
     }
     let (mut configured, folders) = context.configured(args.provider.as_deref())?;
-    configured.provider.client().map_err(with_other_providers)?;
+    check_client(args, &configured.provider)?;
     context.block_on(async {
         configured.provider = discovered(configured.provider, context).await?;
         sign_in(args, &context.client_as(configured, &folders), context).await?;
@@ -59,11 +64,46 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     })
 }
 
+/// Checks before anything is sent that there is a client to sign in with, or a way to register one.
+fn check_client(args: &Args, provider: &ProviderConfig) -> Result<()> {
+    if provider.client.is_none() {
+        let may_register =
+            provider.registration.url.is_some() || provider.needs_discovery() || args.by_url.url.is_some();
+        return if may_register { Ok(()) } else { provider.client().map(drop).map_err(with_other_providers) };
+    }
+    if args.new_client {
+        let provider = &provider.name;
+        return Err(CliError::Usage {
+            message: format!("{provider} has a configured client, so --new-client cannot replace it"),
+            hint: format!("leave out --new-client, or remove `client_id` under [provider.{provider}] in config.toml"),
+        });
+    }
+    Ok(())
+}
+
 async fn sign_in(args: &Args, client: &Client, context: &Context) -> Result<()> {
+    if !client.registers_itself() {
+        client.provider().client().map_err(with_other_providers)?;
+    }
     client.check_writable().await?;
-    let told = context.clone();
-    let mut listener = RedirectListener::bind(client.provider()).await?.on_stray_error(move || told.note(STRAY_ERROR));
-    let request = client.authorization_url_for(listener.redirect_uri()).await?;
+    let mut anew = args.new_client;
+    // Only a client of an earlier sign-in can end an attempt like this, so there are at most two.
+    while let Attempt::ClientRefused = attempt(args, context, client, anew).await? {
+        anew = true;
+    }
+    Ok(())
+}
+
+/// How an attempt ended.
+enum Attempt {
+    SignedIn,
+    /// The server did not accept the client that an earlier sign-in registered.
+    ClientRefused,
+}
+
+/// Signs in once. `anew` registers a new client even if there is one.
+async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool) -> Result<Attempt> {
+    let (mut listener, request, is_old) = begin(context, client, anew).await?;
     let mut browser = open_browser(args, context, &listener, &request);
     let response = {
         let response = listener.wait(&request, args.timeout);
@@ -80,20 +120,62 @@ async fn sign_in(args: &Args, client: &Client, context: &Context) -> Result<()> 
         Ok(code) => client.redeem("", request, code).await,
         Err(error) => Err(error.into()),
     };
-    let signed_in = signed_in.map_err(CliError::from);
     match signed_in {
         Ok(session) => {
             context.say(&greeting(&session, client));
             let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
             tokio::join!(listener.finish(&outcome), client.fetch_models("", &session));
-            Ok(())
+            Ok(Attempt::SignedIn)
         }
-        Err(failure) => {
+        Err(Error::SignIn(refused @ SignInError::ClientRefused { .. })) if is_old => {
+            context.note(&registered_anew(&refused));
+            listener.finish(&Outcome::Repeated).await;
+            Ok(Attempt::ClientRefused)
+        }
+        Err(error) => {
+            let failure = CliError::from(error);
             let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
             listener.finish(&outcome).await;
             Err(failure)
         }
     }
+}
+
+/// Listens at the redirect URI and begins the request. A provider without a client registers one that has exactly this
+/// redirect URI. Returns whether the client was registered by an earlier sign-in.
+async fn begin(
+    context: &Context,
+    client: &Client,
+    anew: bool,
+) -> Result<(RedirectListener, AuthorizationRequest, bool)> {
+    let provider = client.provider();
+    let told = context.clone();
+    let stray_error = move || told.note(STRAY_ERROR);
+    if !client.registers_itself() {
+        let listener = RedirectListener::bind(provider).await?.on_stray_error(stray_error);
+        let request = client.authorization_url_for(listener.redirect_uri()).await?;
+        return Ok((listener, request, false));
+    }
+    let known = if anew { None } else { client.registered_client().await? };
+    let at = known.as_ref().map(|known| &*known.redirect_uri);
+    let listener = RedirectListener::bind_any(provider, at).await?.on_stray_error(stray_error);
+    if let Some(known) = known.filter(|known| known.redirect_uri == listener.redirect_uri()) {
+        match client.authorization_url_as(known).await {
+            Err(Error::SignIn(refused @ SignInError::ClientRefused { .. })) => context.note(&registered_anew(&refused)),
+            begun => return Ok((listener, begun?, true)),
+        }
+    }
+    let registered = client.register_client(listener.redirect_uri()).await?;
+    if let Some(endpoint) = &provider.registration.url {
+        context.say(&format!("Registered nexus as a client at {}.", host(endpoint)));
+    }
+    let request = client.authorization_url_as(registered).await?;
+    Ok((listener, request, false))
+}
+
+/// The note about a client of an earlier sign-in that the server did not accept.
+fn registered_anew(refused: &SignInError) -> String {
+    format!("{refused}; it was registered by an earlier sign-in, so a new one is registered")
 }
 
 /// The provider with what its issuer or gateway publishes, where the configuration leaves something open.
