@@ -142,6 +142,22 @@ impl ServerMetadata {
         open(&mut provider.token_url, &self.token_endpoint);
         open(&mut provider.revoke_url, &self.revocation_endpoint);
         open(&mut provider.device_url, &self.device_authorization_endpoint);
+        open(&mut provider.userinfo_url, &self.userinfo_endpoint);
+        if self.require_pushed_authorization_requests {
+            provider.require_par = true;
+            open(&mut provider.par_url, &self.pushed_authorization_request_endpoint);
+        }
+        if provider.revoke_auth.is_none() {
+            provider.revoke_auth = self.only_revoke_auth();
+        }
+        let registration = &mut provider.registration;
+        open(&mut registration.url, &self.registration_endpoint);
+        if registration.scopes_supported.is_none() && !self.scopes_supported.is_empty() {
+            registration.scopes_supported = Some(self.scopes_supported.clone());
+        }
+        if registration.auth_methods.is_none() {
+            registration.auth_methods = self.token_endpoint_auth_methods_supported.as_deref().map(known_methods);
+        }
         let decides = provider.from_metadata;
         if decides.require_iss && self.authorization_response_iss_parameter_supported {
             provider.require_iss = true;
@@ -171,12 +187,31 @@ impl ServerMetadata {
         scopes
     }
 
+    /// The method of a client with a secret at the revocation endpoint, if the server lists only one. With more, the
+    /// method of the token endpoint is used.
+    fn only_revoke_auth(&self) -> Option<ClientAuth> {
+        let listed = known_methods(self.revocation_endpoint_auth_methods_supported.as_deref()?);
+        let with_secret: Vec<_> = listed.into_iter().filter(|method| *method != ClientAuth::None).collect();
+        if let [only] = with_secret[..] { Some(only) } else { None }
+    }
+
     /// Whether a client may send its secret in the body. Preferred where it is listed, because servers differ in how
     /// they decode HTTP Basic.
     fn takes_secret_in_body(&self) -> bool {
         let listed = self.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
         listed.iter().any(|method| method == "client_secret_post")
     }
+}
+
+/// The authentication methods among these names (the registry of RFC 7591, section 4.2) that this library has.
+fn known_methods(names: &[String]) -> Vec<ClientAuth> {
+    let method = |name: &String| match name.as_str() {
+        "none" => Some(ClientAuth::None),
+        "client_secret_basic" => Some(ClientAuth::Basic),
+        "client_secret_post" => Some(ClientAuth::Post),
+        _ => None,
+    };
+    names.iter().filter_map(method).collect()
 }
 
 /// The members of a JSON object.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::error::{Result, SignInError};
+use super::metadata::without_slash;
 use super::refusal::refusal;
 use super::token::body;
 use super::token_error::TokenError;
@@ -160,7 +161,7 @@ impl RegistrationRequest<'_> {
         let known = self.auth_methods.unwrap_or_default();
         let known: Vec<_> = PREFERRED
             .into_iter()
-            .filter(|method| known.iter().any(|known| method_name(*known) == method_name(*method)))
+            .filter(|method| known.iter().any(|known| known.registered_name() == method.registered_name()))
             .collect();
         if known.is_empty() { PREFERRED[..2].to_vec() } else { known }
     }
@@ -173,7 +174,7 @@ impl RegistrationRequest<'_> {
             "redirect_uris": [self.redirect_uri],
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
-            "token_endpoint_auth_method": method_name(method),
+            "token_endpoint_auth_method": method.registered_name(),
             "client_name": self.client_name,
         });
         if !self.scopes.is_empty() {
@@ -295,21 +296,16 @@ impl RegistrationRequest<'_> {
 }
 
 impl ProviderConfig {
-    /// Where a store keeps the client that is registered for this provider. `None` if no registration endpoint is known.
+    /// Where a store keeps the client that is registered for this provider. `None` if neither the issuer nor the
+    /// registration endpoint is known.
     pub(crate) fn client_place(&self) -> Option<ClientPlace> {
-        let endpoint = self.registration.url.as_ref()?;
         // Several servers may be on one origin, so the origin alone would mix up their clients.
-        let issuer = self.issuer.clone().unwrap_or_else(|| provider::without_query(endpoint));
+        let issuer = match &self.issuer {
+            // A configured issuer and that of the metadata may differ in this.
+            Some(issuer) => without_slash(issuer).to_owned(),
+            None => provider::without_query(self.registration.url.as_ref()?),
+        };
         Some(ClientPlace { issuer, redirect_uri: self.redirect_uri.clone() })
-    }
-}
-
-/// The name of a method in the registry of RFC 7591, section 4.2.
-fn method_name(method: ClientAuth) -> &'static str {
-    match method {
-        ClientAuth::None => "none",
-        ClientAuth::Basic | ClientAuth::BasicRaw => "client_secret_basic",
-        ClientAuth::Post => "client_secret_post",
     }
 }
 

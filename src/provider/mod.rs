@@ -157,6 +157,15 @@ impl ClientAuth {
         }
     }
 
+    /// The name in metadata (the registry of RFC 7591, section 4.2).
+    pub(crate) fn registered_name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic | Self::BasicRaw => "client_secret_basic",
+            Self::Post => "client_secret_post",
+        }
+    }
+
     /// The inverse of [`as_str`](Self::as_str).
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::None, Self::Basic, Self::BasicRaw, Self::Post].into_iter().find(|auth| auth.as_str() == word)
@@ -248,7 +257,8 @@ impl ProviderConfig {
         }
     }
 
-    /// A provider with a name and no endpoints.
+    /// A provider with a name and no endpoints. Its redirect URI is `http://localhost:4000/oauth/NAME/callback`: most
+    /// servers compare it byte for byte, and one for each server tells their responses apart (RFC 9700, section 4.4).
     pub fn named(name: &str) -> Self {
         Self {
             name: name.into(),
@@ -267,7 +277,7 @@ impl ProviderConfig {
             device_url: None,
             client: None,
             registration: Registration::default(),
-            redirect_uri: "http://127.0.0.1:0/callback".into(),
+            redirect_uri: default_redirect_uri(name),
             scopes: Vec::new(),
             resource: None,
             prompt: None,
@@ -350,6 +360,16 @@ pub fn not_a_resource(text: &str) -> Option<String> {
         Ok(uri) if uri.fragment().is_some() => Some("must not contain a fragment".into()),
         Ok(_) => None,
     }
+}
+
+/// The redirect URI of a provider that configures none.
+fn default_redirect_uri(name: &str) -> String {
+    const BASE: &str = "http://localhost:4000/oauth";
+    let Ok(mut url) = Url::parse(BASE) else { return format!("{BASE}/callback") };
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.extend([name, "callback"]);
+    }
+    url.into()
 }
 
 /// Whether a URL's host is on loopback.

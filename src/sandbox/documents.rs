@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{Answer, Endpoint, State, json as answer, messages};
-use crate::provider::ClientAuth;
 
 /// A document, if the sandbox publishes it.
 pub(super) fn document(state: &State, endpoint: Endpoint) -> Answer {
@@ -27,12 +26,8 @@ pub(super) fn document(state: &State, endpoint: Endpoint) -> Answer {
 /// RFC 8414, section 2.
 fn server_metadata(state: &State) -> Value {
     let url = |endpoint: Endpoint| format!("{}{}", state.origin, endpoint.path());
-    let method = match state.settings.client_auth {
-        ClientAuth::None => "none",
-        ClientAuth::Basic | ClientAuth::BasicRaw => "client_secret_basic",
-        ClientAuth::Post => "client_secret_post",
-    };
-    json!({
+    let method = state.settings.client_auth.registered_name();
+    let mut document = json!({
         "issuer": state.origin,
         "authorization_endpoint": url(Endpoint::Authorize),
         "token_endpoint": url(Endpoint::Token),
@@ -42,7 +37,26 @@ fn server_metadata(state: &State) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": [method],
         "authorization_response_iss_parameter_supported": true,
-    })
+    });
+    let settings = &state.settings;
+    if let Some(registration) = &settings.registration {
+        document["registration_endpoint"] = url(Endpoint::Register).into();
+        document["token_endpoint_auth_methods_supported"] = json!([registration.auth.registered_name()]);
+    }
+    if settings.require_par {
+        document["require_pushed_authorization_requests"] = true.into();
+        document["pushed_authorization_request_endpoint"] = url(Endpoint::Par).into();
+    }
+    if settings.userinfo.is_some() {
+        document["userinfo_endpoint"] = url(Endpoint::Userinfo).into();
+    }
+    if let Some(method) = settings.revoke_auth {
+        document["revocation_endpoint_auth_methods_supported"] = json!([method.registered_name()]);
+    }
+    if let Some(scopes) = &settings.scopes {
+        document["scopes_supported"] = json!(scopes);
+    }
+    document
 }
 
 /// What LiteLLM tells native clients.

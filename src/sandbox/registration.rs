@@ -115,11 +115,7 @@ fn response(
     members: Map<String, Value>,
 ) -> Answer {
     let mut body = asked.as_object().cloned().unwrap_or_default();
-    let method = match registered.auth {
-        ClientAuth::None => "none",
-        ClientAuth::Basic | ClientAuth::BasicRaw => "client_secret_basic",
-        ClientAuth::Post => "client_secret_post",
-    };
+    let method = registered.auth.registered_name();
     body.insert("client_id".into(), id.into());
     body.insert("token_endpoint_auth_method".into(), method.into());
     if let Some(secret) = &registered.secret {

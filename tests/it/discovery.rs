@@ -11,7 +11,7 @@ fn by_issuer(sandbox: &Sandbox, lines: &str) -> String {
     let origin = sandbox.origin();
     format!(
         "default = \"work\"\n[provider.work]\nissuer = \"{origin}\"\nclient_id = \"sandbox-client\"\n\
-         api_url = \"{origin}\"\n{lines}\n"
+         redirect_uri = \"http://127.0.0.1:0/callback\"\napi_url = \"{origin}\"\n{lines}\n"
     )
 }
 

@@ -344,11 +344,15 @@ pub(crate) async fn sign_in(client: &Client, owner: &str) -> Result<Session, Err
     client.exchange_code(owner, request, back.split_once('?').unwrap().1).await
 }
 
-/// The configuration of a provider `work` at this sandbox.
+/// The configuration of a provider `work` at this sandbox, whose sign-ins may run beside others.
 pub(crate) fn config(sandbox: &Sandbox, lines: &str) -> String {
+    let redirect_uri = match lines.contains("redirect_uri") {
+        true => "",
+        false => "redirect_uri = \"http://127.0.0.1:0/callback\"\n",
+    };
     format!(
         "default = \"work\"\n[provider.work]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\n\
-         api_url = \"{}\"\nclient_id = \"sandbox-client\"\nscopes = [\"model.request\", \"model.read\"]\n{lines}\n",
+         api_url = \"{}\"\nclient_id = \"sandbox-client\"\nscopes = [\"model.request\", \"model.read\"]\n{redirect_uri}{lines}\n",
         sandbox.url(Endpoint::Authorize),
         sandbox.url(Endpoint::Token),
         sandbox.url(Endpoint::Revoke),

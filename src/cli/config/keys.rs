@@ -209,7 +209,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "redirect_uri",
         kind: Text(|section, uri| section.provider.redirect_uri = uri),
-        default: "\"http://127.0.0.1:0/callback\"",
+        default: "\"http://localhost:4000/oauth/NAME/callback\"",
         help: "The redirect URI as it is registered with the client. It must be on loopback; port 0 means any free \
                port.",
     },

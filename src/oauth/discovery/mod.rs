@@ -61,16 +61,28 @@ impl Found {
         let unsupported = |gateway: &Url, kind| Err(DiscoveryError::Unsupported { host: host(gateway), kind });
         match self {
             Self::Issuer(metadata) => metadata.fill(provider, &[]),
-            Self::Resource { api, scopes, metadata, .. } => {
+            Self::Resource { api, resource, scopes, metadata } => {
                 metadata.fill(provider, scopes);
-                provider.gateway.get_or_insert_with(|| api.clone());
-                provider.api.url.get_or_insert_with(|| api.clone());
+                at_gateway(provider, api, resource);
             }
-            Self::Litellm { gateway, .. } => return unsupported(gateway, "a LiteLLM gateway"),
+            Self::Litellm { gateway, resource, metadata } => {
+                metadata.fill(provider, &[]);
+                at_gateway(provider, gateway, resource);
+            }
             Self::AppsGateway { gateway, .. } => return unsupported(gateway, "a Claude apps gateway"),
             Self::Open { api } => return Err(DiscoveryError::NoSignIn { host: host(api) }),
         }
         Ok(())
+    }
+}
+
+/// Sets the API and the resource of its tokens (RFC 8707).
+fn at_gateway(provider: &mut ProviderConfig, api: &Url, resource: &str) {
+    provider.gateway.get_or_insert_with(|| api.clone());
+    provider.api.url.get_or_insert_with(|| api.clone());
+    let further = [&provider.authorize_params, &provider.code.params, &provider.refresh.params];
+    if !further.iter().any(|params| params.contains_key("resource")) {
+        provider.resource.get_or_insert_with(|| resource.to_owned());
     }
 }
 

@@ -38,8 +38,8 @@ pub enum Found {
         gateway: Url,
         /// Its endpoints.
         metadata: ServerMetadata,
-        /// The resource to ask tokens for (RFC 8707).
-        resource: Option<String>,
+        /// The resource to ask tokens for (RFC 8707). Without it, the tokens do not open the API.
+        resource: String,
     },
     /// A gateway with the protocol of Claude apps gateways: a device flow without a registered client.
     AppsGateway {
@@ -149,8 +149,11 @@ fn litellm(document: &[u8], gateway: &Url) -> std::result::Result<Found, String>
     {
         endpoint.as_ref().ok_or_else(|| told(MetadataError::Missing(name)))?;
     }
-    let resource = members.text("resource").map_err(told)?.map(str::to_owned);
-    Ok(Found::Litellm { gateway: gateway.clone(), metadata, resource })
+    let resource = members.text("resource").map_err(told)?.unwrap_or_else(|| without_slash(gateway.as_str()));
+    if let Some(why) = provider::not_a_resource(resource) {
+        return Err(format!("has a `resource` that {why}"));
+    }
+    Ok(Found::Litellm { gateway: gateway.clone(), metadata, resource: resource.to_owned() })
 }
 
 /// Reads the document of a Claude apps gateway. `None` if it is that of an authorization server.

@@ -202,6 +202,7 @@ fn describe(found: &Found, provider: &ProviderConfig) -> String {
     let issuer = Url::parse(issuer).map_or_else(|_| issuer.to_owned(), |url| host(&url));
     let what = match found {
         Found::Resource { api, .. } => format!("{} takes tokens of {issuer}", host(api)),
+        Found::Litellm { gateway, .. } => format!("{} is a LiteLLM gateway", host(gateway)),
         _ => format!("{issuer} is an authorization server"),
     };
     match &provider.authorize_url {

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     name: String,
 }
 
-/// Removes it. If the session cannot be deleted, the configuration is not changed.
+/// Removes it, and its registered client. If the session cannot be deleted, the configuration is not changed.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let paths = Paths::find()?;
     let name = invisible::trim(&args.name);
@@ -32,10 +32,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     if !is_configured && !has_session {
         config::check_name(&paths.config, name)?;
     }
+    let client = context.stored_client(Some(name))?;
     if has_session {
-        sign_out(&context.stored_client(Some(name))?, context)?;
+        let session = context.find_session(&client).unwrap_or_default();
+        sign_out(&client, context)?;
+        // A gateway is asked for its issuer at sign-in only, so the configuration does not tell where the client is kept.
+        if let Some(place) = session.and_then(|session| session.binding.registered) {
+            let (sessions, _) = context.sessions()?;
+            context.block_on(async { Ok(sessions.delete_client(&place).await?) })?;
+        }
     }
     if is_configured {
+        context.block_on(async { Ok(client.forget_client().await?) })?;
         remove_section(name, &paths, context)?;
     }
     Ok(0)

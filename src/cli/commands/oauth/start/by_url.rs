@@ -72,6 +72,7 @@ impl Plan {
             Some(_) => config::load(path, &variable, Some(&name))?,
             None => config::load_new(path, &variable, &name)?,
         };
+        configured.read_registration_token()?;
         let sets_default = existing.is_none() && !is_anything_configured(&paths, &name, context)?;
         if sets_default {
             configured.default.clone_from(&name);
@@ -147,7 +148,7 @@ impl Plan {
         let provider = &mut self.configured.provider;
         let uri = match flag {
             Some(uri) => uri.to_owned(),
-            None if is_new => format!("http://localhost:4000/oauth/{}/callback", provider.name),
+            None if is_new => provider.redirect_uri.clone(),
             None => return Ok(()),
         };
         if let Some(why) = invisible::inside(&uri, false) {
@@ -225,7 +226,7 @@ impl Plan {
                 hint: "ask its operator how programs sign in".into(),
             });
         }
-        if provider.client.is_none() {
+        if provider.client.is_none() && provider.registration.url.is_none() {
             return Err(CliError::Configuration {
                 message: format!("{server} needs a registered client"),
                 hint: format!(
