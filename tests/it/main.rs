@@ -34,6 +34,8 @@ mod disk;
 mod failing_store;
 /// Responses of gateways that differ from the Messages API.
 mod gateways;
+/// `--help`, `--version` and `nexus help`.
+mod help;
 /// `nexus history`.
 mod history;
 /// Misbehaving servers, web pages, programs and files.
@@ -68,6 +70,8 @@ mod paused;
 mod pkce;
 /// What other users and programs of this machine can read.
 mod private;
+/// The words of `nexus chat` and its stdin.
+mod prompt_words;
 /// Properties of all input from outside.
 mod properties;
 /// A server that refuses to refresh a session.
@@ -90,7 +94,7 @@ mod turns;
 /// `Client` when its caller gives up or a session cannot be saved.
 mod account;
 
-/// Usage errors, help, a new home and closed streams.
+/// Usage errors, a new home and closed streams.
 mod usage;
 /// The web application of `examples/`.
 mod web_app;
