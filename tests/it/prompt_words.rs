@@ -65,7 +65,8 @@ fn an_unknown_flag_names_the_nearest_one_and_how_to_pass_it_as_text() {
         (&["chat", "--sytem=be brief", "x"], "--sytem", Some("--system")),
         (&["chat", "-1"], "-1", None),
         (&["chat", "-x", "- x"], "-x", None),
-        (&["chat", "-hello"], "-hello", None),
+        (&["chat", "-x"], "-x", None),
+        (&["chat", "-hello"], "-hello", Some("--help")),
         (&["history", "search", "--lmit", "x"], "--lmit", Some("--limit")),
     ] {
         let output = said_wrongly(words);
@@ -75,6 +76,8 @@ fn an_unknown_flag_names_the_nearest_one_and_how_to_pass_it_as_text() {
             output.stderr.contains(&format!("to pass '{word}")) && output.stderr.contains("put '--' before it"),
             "{output}"
         );
+        let similar = output.stderr.lines().find(|line| line.contains("similar argument"));
+        assert_eq!(similar.is_some(), nearest.is_some(), "{output}");
         assert!(nearest.is_none_or(|near| output.stderr.contains(&format!("'{near}'"))), "{output}");
     }
     let hint = said_wrongly(&["chat", "--json", "--modle", "x"]).json()["error"]["hint"].clone();
