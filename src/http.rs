@@ -165,16 +165,16 @@ impl Http {
             && failure.is_unknown_issuer()
             // The certificate directory may contain the issuer. Nothing was sent yet.
             && self.roots == Roots::Bundle
+            && self.tls.authorities().is_none()
             && let Ok(all) = system_authorities(Roots::All)
         {
             let presents = self.presents(&url);
-            let all = || self.tls.authorities().unwrap_or(&all).clone();
             sent = match &proxy {
-                Some(proxy) => match self.build_proxied(proxy, all(), presents) {
+                Some(proxy) => match self.build_proxied(proxy, all, presents) {
                     Ok(client) => Route::Proxied(&client).send(again).await,
                     Err(_) => sent,
                 },
-                None => match self.build(all(), presents) {
+                None => match self.build(all, presents) {
                     Ok(client) => Route::Direct(&client).send(again).await,
                     Err(_) => sent,
                 },
