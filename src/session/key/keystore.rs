@@ -57,7 +57,7 @@ impl Keystore {
             path: folder.join("session.key"),
             lock: state.join("locks").join("key.lock"),
             config: Arc::default(),
-            privacy: Privacy::default(),
+            privacy: Privacy::default().with_root(state),
             opened: Arc::default(),
         }
     }
@@ -71,7 +71,7 @@ impl Keystore {
     /// Calls `closed` for files that were open to other users and were made private.
     #[must_use]
     pub fn reporting(self, closed: ClosedFn) -> Self {
-        Self { privacy: Privacy::reporting(closed), ..self }
+        Self { privacy: self.privacy.clone().reporting(closed), ..self }
     }
 
     /// The key file.
