@@ -83,7 +83,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let now = session.as_ref().map_or_else(nexus::now, Session::now);
     let renewable = session.as_ref().is_some_and(|session| client.can_renew(session) && session.refused_at().is_none());
     let state = State::of(session.as_ref(), renewable, now);
-    let renewable = renewable && state != State::Refused;
     match args.json {
         true => context.print_object(&object(provider, session.as_ref(), (state, renewable), now))?,
         false => context.print(&format!("{}\n", message(provider, session.as_ref(), (state, renewable), now)))?,
