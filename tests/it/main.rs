@@ -10,6 +10,8 @@ mod nexus;
 mod attachments;
 /// `nexus batch`.
 mod batch;
+/// The browser that `nexus oauth start` opens.
+mod browser;
 /// `nexus chat` and `nexus models`.
 mod chat;
 /// Flags of `nexus chat`: cost, thinking, effort, schema.
@@ -44,6 +46,9 @@ mod hostile;
 mod house;
 /// `nexus key`.
 mod key;
+/// The key in the operating system's keyring (Linux).
+#[cfg(target_os = "linux")]
+mod keyring;
 /// No secret in outputs, request lines and files.
 mod leaks;
 /// A refresh, a sign-in and a sign-out at the same time.
@@ -76,6 +81,8 @@ mod prompt_words;
 mod properties;
 /// A server that refuses to refresh a session.
 mod refusals;
+/// The session that a sign-in replaces.
+mod replaced_sessions;
 /// Reads and writes the stored session without the program's code.
 mod stored;
 /// A conversation at a terminal: lines, answers, commands, and how it ends.
