@@ -1,6 +1,7 @@
 //! `nexus key`: where the key to the stored session is, and moving it between backends.
 
 use std::fs;
+use std::process::Command;
 
 use nexus::sandbox::{Sandbox, Scripted, Settings};
 use serde_json::json;
@@ -347,6 +348,38 @@ fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
         let output = nexus.run(SHOW);
         assert!(output.code == Some(2) && output.stderr.contains(why), "{output}");
     }
+}
+
+#[test]
+fn a_passphrase_command_that_takes_long_is_named_and_asks_once() {
+    let (sandbox, mut nexus) = signed_in();
+    nexus.set("PATH", &search_path());
+    assert!(Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap().success());
+    configure(&nexus, &sandbox, "passphrase_command = [\"cat\", \"pipe\"]");
+    let mut moving = nexus.watch(&mut nexus.command(&to("passphrase")));
+    moving.line_that(|line| line == "note: waiting for passphrase_command `cat`");
+    fs::write(nexus.path("pipe"), "correct horse").unwrap();
+    let output = moving.finish();
+    assert_eq!(output.code, Some(0), "{output}");
+    // Creating the first key asks once, too.
+    fs::remove_file(nexus.path(KEY)).unwrap();
+    fs::remove_file(nexus.path("data/sessions.db")).unwrap();
+    nexus.write("ask", "#!/bin/sh\necho asked >>asked\necho pass\n", 0o600);
+    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = [\"sh\", \"ask\"]");
+    nexus.sign_in();
+    assert_eq!(fs::read_to_string(nexus.path("asked")).unwrap(), "asked\n");
+}
+
+#[test]
+fn a_wait_for_a_process_that_uses_the_key_is_reported() {
+    let (_sandbox, nexus) = signed_in();
+    let lock = fs::File::open(nexus.path("state/locks/key.lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let mut moving = nexus.watch(&mut nexus.command(&to("passphrase")));
+    moving.line_that(|line| line == "note: waiting for another nexus process that is using the key");
+    drop(lock);
+    let output = moving.finish();
+    assert_eq!(output.code, Some(0), "{output}");
 }
 
 /// `PATH` of this process.
