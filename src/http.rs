@@ -92,12 +92,13 @@ impl Http {
         Self { connecting: Some(observer), ..self }
     }
 
-    /// Uses the certificates of a provider. Its client certificate is presented to the origins of its token endpoint, its
-    /// issuer and its API only.
+    /// Uses the certificates of a provider. Its client certificate is presented to the origins of its token endpoint (of
+    /// its issuer, where that is not configured) and of its API only.
     #[must_use]
     pub(crate) fn for_provider(self, provider: &ProviderConfig) -> Self {
-        let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
-        let own = [&provider.token_url, &issuer, &provider.api.url].into_iter().flatten();
+        let issuer = || Url::parse(provider.issuer.as_deref()?).ok();
+        let token = provider.token_url.clone().or_else(issuer);
+        let own = [&token, &provider.api.url].into_iter().flatten();
         Self { tls: provider.tls.clone(), presented_to: own.map(Url::origin).collect(), ..self }
     }
 
@@ -164,16 +165,16 @@ impl Http {
             && failure.is_unknown_issuer()
             // The certificate directory may contain the issuer. Nothing was sent yet.
             && self.roots == Roots::Bundle
+            && self.tls.authorities().is_none()
             && let Ok(all) = system_authorities(Roots::All)
         {
             let presents = self.presents(&url);
-            let all = || self.tls.authorities().unwrap_or(&all).clone();
             sent = match &proxy {
-                Some(proxy) => match self.build_proxied(proxy, all(), presents) {
+                Some(proxy) => match self.build_proxied(proxy, all, presents) {
                     Ok(client) => Route::Proxied(&client).send(again).await,
                     Err(_) => sent,
                 },
-                None => match self.build(all(), presents) {
+                None => match self.build(all, presents) {
                     Ok(client) => Route::Direct(&client).send(again).await,
                     Err(_) => sent,
                 },

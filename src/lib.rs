@@ -142,7 +142,7 @@ pub mod error {
 /// The key that seals the sessions: in a file, wrapped with a passphrase, or in the operating system's keyring.
 pub mod key {
     #[doc(inline)]
-    pub use crate::session::key::{KeyBackend, KeyConfig, KeyLocation, Keystore, Moved, PassphraseSource};
+    pub use crate::session::key::{KeyBackend, KeyConfig, KeyLocation, KeyWait, Keystore, Moved, PassphraseSource};
 }
 
 /// Items for the command line, the tests and the fuzz targets. Not part of the public interface.

@@ -23,7 +23,10 @@ pub type ClosedFn = Arc<dyn Fn(&Path, u32) + Send + Sync>;
 
 /// Makes files and folders private.
 #[derive(Clone, Default)]
-pub struct Privacy(Option<ClosedFn>);
+pub struct Privacy {
+    closed: Option<ClosedFn>,
+    root: Option<PathBuf>,
+}
 
 impl fmt::Debug for Privacy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,8 +36,15 @@ impl fmt::Debug for Privacy {
 
 impl Privacy {
     /// Calls `closed` for each file and folder that is made private.
-    pub fn reporting(closed: ClosedFn) -> Self {
-        Self(Some(closed))
+    #[must_use]
+    pub fn reporting(self, closed: ClosedFn) -> Self {
+        Self { closed: Some(closed), ..self }
+    }
+
+    /// Makes this folder private as well when something in it is used, at any depth.
+    #[must_use]
+    pub fn with_root(self, root: &Path) -> Self {
+        Self { root: Some(root.to_owned()), ..self }
     }
 
     /// Creates a private folder and its missing parents. An existing folder and the folders above it must not be
@@ -117,12 +127,15 @@ impl Privacy {
 
     #[cfg(unix)]
     fn check_folder(&self, path: &Path) -> io::Result<()> {
-        let found = fs::metadata(path)?;
-        if !found.is_dir() {
-            return Err(rustix::io::Errno::NOTDIR.into());
-        }
-        if found.uid() == rustix::process::geteuid().as_raw() {
-            self.close(path, found.mode(), 0o700)?;
+        let root = self.root.as_deref().filter(|root| *root != path && path.starts_with(root));
+        for folder in root.into_iter().chain([path]) {
+            let found = fs::metadata(folder)?;
+            if !found.is_dir() {
+                return Err(rustix::io::Errno::NOTDIR.into());
+            }
+            if found.uid() == rustix::process::geteuid().as_raw() {
+                self.close(folder, found.mode(), 0o700)?;
+            }
         }
         trusted_file::check_folders(path)
     }
@@ -137,7 +150,7 @@ impl Privacy {
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(()),
             closed => closed?,
         }
-        if let Some(closed) = &self.0 {
+        if let Some(closed) = &self.closed {
             closed(path, mode & 0o777);
         }
         Ok(())

@@ -58,7 +58,7 @@ pub struct Answer {
     reader: AnswerReader,
     /// How the body ended: with the reason if it broke off.
     closed: Option<std::result::Result<(), String>>,
-    /// A part of the text was returned.
+    /// A part of the text that is not blank was returned.
     has_text: bool,
     /// A part of the thinking was returned.
     has_thinking: bool,

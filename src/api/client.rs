@@ -88,8 +88,8 @@ impl<'a> ApiClient<'a> {
     }
 
     /// Asks, and returns as soon as the service begins to answer, before any text. A refusal that another spelling may
-    /// cure changes `spelling`, and the question is asked again. It may take five minutes to begin,
-    /// because a gateway that does not stream is silent while the model thinks.
+    /// cure changes `spelling`, and the question is asked again. It may take five minutes to begin, because a gateway
+    /// that does not stream is silent while the model thinks.
     ///
     /// # Errors
     /// [`ApiError::Refused`] with what the service says, [`ApiError::Http`] if there is no response,

@@ -1,11 +1,11 @@
 //! Content that services send as a string, as a list of parts, or leave out.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed as _, Deserializer, IgnoredAny, MapAccess, SeqAccess};
+use serde_json::Value;
 
 use super::each::append;
+use super::json::{FromJson, Json};
 
 /// What is read of a content, and of everything in it. The parts of a list are joined while they are read.
 #[derive(Debug, Default, PartialEq)]
@@ -55,7 +55,7 @@ impl Content {
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Any)
+        Json(AnyContent).deserialize(deserializer)
     }
 }
 
@@ -70,40 +70,20 @@ enum Name {
     Other,
 }
 
-struct Any;
+struct AnyContent;
 
-impl<'de> Visitor<'de> for Any {
+impl<'de> FromJson<'de> for AnyContent {
     type Value = Content;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+    fn scalar(self, value: Value) -> Content {
+        if value.is_null() { Content::Null } else { Content::Other }
     }
 
-    fn visit_unit<E>(self) -> Result<Content, E> {
-        Ok(Content::Null)
+    fn text(self, text: &str) -> Content {
+        Content::Text(text.to_owned())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Content, E> {
-        Ok(Content::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Content, E> {
-        Ok(Content::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Content, E> {
-        Ok(Content::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Content, E> {
-        Ok(Content::Other)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Content, E> {
-        Ok(Content::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Content, A::Error> {
+    fn array<A: SeqAccess<'de>>(self, mut list: A) -> Result<Content, A::Error> {
         let (mut all, mut all_thinking) = (String::new(), String::new());
         while let Some(item) = list.next_element()? {
             let Content::Part { kind, text, thinking } = item else { continue };
@@ -116,7 +96,7 @@ impl<'de> Visitor<'de> for Any {
         Ok(Content::Parts { text: all, thinking: all_thinking })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Content, A::Error> {
+    fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<Content, A::Error> {
         let (mut kind, mut text, mut thinking) = <(String, String, String)>::default();
         // Of a repeated name the last counts, as with other JSON readers.
         while let Some(name) = object.next_key()? {

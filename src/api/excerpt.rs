@@ -2,11 +2,12 @@
 //! first values become a tree, and only their members that are read; the rest is checked and left out.
 
 use std::cell::Cell;
-use std::fmt;
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::de::{DeserializeSeed as _, IgnoredAny, MapAccess, SeqAccess};
+use serde_json::{Map, Value};
+
+use super::json::{FromJson, Json};
 
 /// The most values of one tree.
 const MAX_VALUES: usize = 1_024;
@@ -60,8 +61,8 @@ pub(super) struct Excerpt<'a> {
 
 impl<'a> Excerpt<'a> {
     /// Keeps as many values as are `left`, and of objects only the members with these names, or all.
-    pub(super) fn new(left: &'a Cell<usize>, names: Option<&'static [&'static str]>) -> Self {
-        Self { left, names }
+    pub(super) fn new(left: &'a Cell<usize>, names: Option<&'static [&'static str]>) -> Json<Self> {
+        Json(Self { left, names })
     }
 
     /// Whether another value may be kept.
@@ -72,49 +73,21 @@ impl<'a> Excerpt<'a> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Excerpt<'_> {
+impl<'de> FromJson<'de> for Excerpt<'_> {
     type Value = Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Excerpt<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+    fn scalar(self, value: Value) -> Value {
+        value
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn text(self, text: &str) -> Value {
+        beginning(text).into()
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(number).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(beginning(text).into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+    fn array<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while self.has_room() {
-            match list.next_element_seed(self)? {
+            match list.next_element_seed(Json(self))? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
             }
@@ -123,13 +96,13 @@ impl<'de> Visitor<'de> for Excerpt<'_> {
         Ok(Value::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+    fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = object.next_key::<String>()? {
             let is_read = self.names.is_none_or(|names| names.contains(&&*name));
             if name.len() <= MAX_TEXT && is_read && self.has_room() {
                 // Of a repeated name the last counts, as with other JSON readers.
-                members.insert(name, object.next_value_seed(self)?);
+                members.insert(name, object.next_value_seed(Json(self))?);
             } else {
                 object.next_value::<IgnoredAny>()?;
             }

@@ -15,6 +15,7 @@ mod each;
 mod excerpt;
 mod exchange;
 mod incoming;
+mod json;
 mod meta;
 mod model_list;
 mod models;

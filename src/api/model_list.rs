@@ -1,12 +1,12 @@
 //! The list of models. It is read item by item: four bytes of it can be a model that takes two hundred.
 
 use std::cell::Cell;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed as _, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
 use super::excerpt::{Excerpt, values};
+use super::json::{FromJson, Json};
 use super::models::{MEMBERS, Model};
 
 /// The most pages of a list.
@@ -37,7 +37,7 @@ pub(super) fn page(body: &[u8]) -> Option<Page> {
     let left = Cell::new(MAX_MODELS);
     let (values, is_cut) = (values(), Cell::new(false));
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let found = Reading { left: &left, is_cut: &is_cut, values: &values }.deserialize(&mut deserializer).ok()?;
+    let found = Json(Reading { left: &left, is_cut: &is_cut, values: &values }).deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     let (models, has_more, last_id) = match found {
         Found::List { models, is_plain: true } => (models, false, None),
@@ -137,46 +137,18 @@ impl Reading<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reading<'_> {
+impl<'de> FromJson<'de> for Reading<'_> {
     type Value = Found;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Reading<'_> {
-    type Value = Found;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+    fn scalar(self, value: Value) -> Found {
+        if value.is_null() { Found::Null } else { Found::Other }
     }
 
-    fn visit_unit<E>(self) -> Result<Found, E> {
-        Ok(Found::Null)
+    fn text(self, _: &str) -> Found {
+        Found::Other
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Found, A::Error> {
+    fn array<A: SeqAccess<'de>>(self, mut list: A) -> Result<Found, A::Error> {
         let (mut models, mut is_plain) = (Vec::new(), true);
         while let Some(item) = list.next_element_seed(Excerpt::new(&values(), Some(MEMBERS)))? {
             is_plain &= item.is_string() || item.is_object();
@@ -185,12 +157,12 @@ impl<'de> Visitor<'de> for Reading<'_> {
         Ok(Found::List { models, is_plain })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Found, A::Error> {
+    fn object<A: MapAccess<'de>>(self, mut members: A) -> Result<Found, A::Error> {
         let mut object = Object::default();
         while let Some(name) = members.next_key::<String>()? {
             match &*name {
-                "data" => object.data = Some(members.next_value_seed(self)?),
-                "models" => object.models = Some(members.next_value_seed(self)?),
+                "data" => object.data = Some(members.next_value_seed(Json(self))?),
+                "models" => object.models = Some(members.next_value_seed(Json(self))?),
                 name if OF_LIST.contains(&name) || MEMBERS.contains(&name) => {
                     let value = members.next_value_seed(Excerpt::new(self.values, Some(MEMBERS)))?;
                     self.push_named(&mut object, name, value.clone());

@@ -55,9 +55,9 @@ impl Spelling {
         }
     }
 
-    /// What follows from a refusal. `remedy` tells what can be done about
-    /// a field, which is given as a path such as `stream_options` or `messages.0.role`; `None` means that the field is
-    /// not in the body, or that nothing is known about it.
+    /// What follows from a refusal. `remedy` tells what can be done about a field, which is given as a path such as
+    /// `stream_options` or `messages.0.role`; `None` means that the field is not in the body, or that nothing is known
+    /// about it.
     ///
     /// Each call adds an alternative, so there are at most eight.
     pub(super) fn after(

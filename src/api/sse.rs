@@ -1,7 +1,8 @@
 //! Server-sent events: bytes in, events out. No I/O, no waiting, no JSON.
 //!
 //! Decodes the format of the WHATWG's HTML standard, section 9.2.6, for a client that never reconnects: `id` and
-//! `retry` are ignored. llama.cpp sends errors in a field `error`; it becomes an event of that name. The work is linear in the bytes, however they were cut into chunks.
+//! `retry` are ignored. llama.cpp sends errors in a field `error`; it becomes an event of that name. The work is linear
+//! in the bytes, however they were cut into chunks.
 
 /// The largest event that is kept in memory, in bytes: many times what any message needs.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;

@@ -142,8 +142,9 @@ impl Context {
         for warning in warnings {
             self.warn(&warning);
         }
-        let closed = Notice::of_closed_files(notice(String::new()));
-        Ok((folders.sessions(key_config.clone(), nexus::now, closed), key_config))
+        let notice = notice(String::new());
+        let sessions = folders.sessions(key_config.clone(), nexus::now, Notice::of_closed_files(notice.clone()));
+        Ok((sessions.reporting_waits(notice), key_config))
     }
 
     /// Checks that the key opens the stored sessions.

@@ -17,6 +17,8 @@ impl Client {
         let subject = session.metadata.get("id").and_then(|id| id.get("sub")?.as_str());
         let names = match userinfo(&self.http, url, &session.access_token, subject).await {
             Ok(names) => Map::from_iter([("userinfo".to_owned(), Value::Object(names))]),
+            // A token for another resource is not good for this endpoint, and the ID token has told who signed in.
+            Err(_) if session.account().is_some() && session.binding.resource.is_some() => return session,
             Err(description) => {
                 (self.refresher.notice)(&Notice::NotNamed { host: provider::host(url), description });
                 return session;

@@ -54,6 +54,7 @@ impl Client {
         let http = Arc::new(Http::default().for_provider(&provider));
         let provider = Arc::new(provider);
         let source = token_source(&http, &provider);
+        let sessions = sessions.reporting_waits(notice.clone());
         let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
         Self { refresher, http, clock, retry_policy: RetryPolicy::default(), spellings: Arc::default() }
     }

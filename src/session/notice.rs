@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::SessionError;
+use super::key::KeyWait;
 use crate::oauth::TokenFailure;
 use crate::private_fs::ClosedFn;
 use crate::time;
@@ -16,6 +17,8 @@ use crate::time;
 pub enum Notice {
     /// Another process or task is refreshing the session. The call waits for it.
     WaitingForOtherProcess,
+    /// Opening the key takes long. The call waits for it.
+    WaitingForKey(KeyWait),
     /// The token endpoint issued no token; the old token is used.
     NotRefreshed {
         /// The token endpoint's host.
@@ -141,6 +144,7 @@ impl fmt::Display for Notice {
             Self::WaitingForOtherProcess => {
                 f.write_str("waiting for another nexus process that is refreshing this session")
             }
+            Self::WaitingForKey(wait) => wait.fmt(f),
             Self::NotRefreshed { host, failure, left } => {
                 write!(f, "the token was not refreshed ({host} {}); using the old token", failure.description)?;
                 left.map_or(Ok(()), |left| write!(f, ", valid for {}", time::span(time::rounded_up(left))))

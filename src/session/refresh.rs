@@ -337,9 +337,10 @@ impl Refresher {
             client_refused,
             ended: None,
             refused_before: before.as_ref().and_then(FailedRefresh::refused_at),
-            unusable: unusable.or_else(|| before.and_then(|before| before.unusable)),
+            unusable: unusable.or_else(|| before.as_ref().and_then(|before| before.unusable.clone())),
         };
-        session.failed = (!matches!(credential, CredentialState::NotSent(_))).then(|| failed.clone());
+        // A request that was not sent tells nothing new about the session.
+        session.failed = if matches!(credential, CredentialState::NotSent(_)) { before } else { Some(failed.clone()) };
         // If this fails, waiting processes send their own requests.
         let _ = locked.fail(&current, in_doubt).await;
         match credential {

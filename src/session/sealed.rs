@@ -10,6 +10,7 @@ use super::error::SessionError;
 use super::key::{HeldSeal, Keystore};
 #[cfg(feature = "sqlite")]
 use super::legacy;
+use super::notice::{Notice, NoticeFn};
 use super::record;
 use super::seal::{Seal, associated_data};
 use super::stored::{Session, StoreTime, StoredSession};
@@ -43,6 +44,13 @@ impl SealedSessions {
         let resealing = keys.clone();
         let store = store.resealing(Arc::new(move |key, record| legacy::reseal(&resealing, key, record)));
         Self { owns_key: true, ..Self::new(Arc::new(store), keys) }
+    }
+
+    /// Calls `notice` when opening the key takes long.
+    #[must_use]
+    pub fn reporting_waits(self, notice: NoticeFn) -> Self {
+        self.keys.report_waits(Arc::new(move |wait| notice(&Notice::WaitingForKey(wait))));
+        self
     }
 
     /// The key.

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use nexus::ClientAuth;
-use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, RecordedRequest, RedirectRule, Registration, Sandbox, Scripted, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, Output, approve, sandbox, visit};
@@ -141,10 +141,6 @@ fn gateways_with_another_sign_in_are_recognised() {
         settings.metadata.insert("device_authorization_endpoint".into(), json!("http://127.0.0.1:1/device"));
         settings
     };
-    let (sandbox, nexus) = bare(documented(&[Endpoint::LitellmContract, Endpoint::ServerMetadata]));
-    let output = start(&nexus, &sandbox.origin(), CLIENT);
-    assert_eq!(output.code, Some(2), "{output}");
-    assert!(output.stderr.starts_with("error: [SERVER] is a LiteLLM gateway, which"), "{output}");
     // Endpoints at another origin are no contract of the gateway.
     let (sandbox, nexus) = bare(device(""));
     let output = start(&nexus, &sandbox.origin(), CLIENT);
@@ -330,4 +326,204 @@ fn the_default_redirect_uri_is_told_where_its_port_is_taken() {
         nexus.run(&["oauth", "start", &sandbox.origin(), "--no-browser", "--client-id", "c", "--provider", "work"]);
     assert_eq!(output.code, Some(1), "{output}");
     assert!(output.stderr.contains("another program is listening on 127.0.0.1:4000"), "{output}");
+}
+
+/// Settings of a server that registers clients which authenticate like this.
+fn registering(auth: ClientAuth) -> Settings {
+    Settings { registration: Some(Registration::open(auth)), ..Settings::default() }
+}
+
+/// The value of a parameter of a request.
+fn sent(request: &RecordedRequest, name: &str) -> Option<String> {
+    let parameters = request.fields().unwrap_or_else(|| request.parameters());
+    parameters.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+#[test]
+fn a_url_alone_is_enough_where_the_server_registers_clients() {
+    for auth in [ClientAuth::None, ClientAuth::Basic, ClientAuth::Post] {
+        let (sandbox, nexus) = bare(registering(auth));
+        let origin = sandbox.origin();
+        for registered in [true, false] {
+            let output = start(&nexus, &origin, &["--api-url", &origin]);
+            assert_eq!(output.code, Some(0), "{auth:?}: {output}");
+            let told = output.stderr.contains("Registered nexus as a client at [SERVER].\n");
+            assert_eq!(told, registered, "the second sign-in uses the client of the first: {output}");
+        }
+        let section = format!(
+            "[provider.\"127.0.0.1\"]\nissuer = \"{origin}\"\nredirect_uri = \"http://127.0.0.1:0/callback\"\n\
+             api_url = \"{origin}\"\n"
+        );
+        assert!(config(&nexus).ends_with(&section), "{}", config(&nexus));
+        nexus.run(&["chat", "x"]).ok();
+        assert!(nexus.run(&["oauth", "logout"]).stderr.starts_with("Revoked the session at"), "{auth:?}");
+        // From the section alone, with the client that survived the sign-out.
+        nexus.sign_in();
+        assert_eq!(sandbox.requests_to(Endpoint::Register).len(), 1, "{auth:?}");
+    }
+}
+
+#[test]
+fn a_removed_provider_is_registered_anew() {
+    let by_issuer = || bare(registering(ClientAuth::Post));
+    let by_gateway = || {
+        let documents = vec![Endpoint::LitellmContract];
+        bare(Settings { publishes: documents, ..registering(ClientAuth::None) })
+    };
+    for (signed_out, (sandbox, nexus)) in [(false, by_issuer()), (true, by_issuer()), (false, by_gateway())] {
+        assert_eq!(start(&nexus, &sandbox.origin(), &[]).code, Some(0));
+        if signed_out {
+            nexus.run(&["oauth", "logout"]).ok();
+        }
+        let removed = nexus.run(&["provider", "remove", "127.0.0.1"]);
+        assert_eq!(removed.code, Some(0), "{removed}");
+        assert_eq!(start(&nexus, &sandbox.origin(), &[]).code, Some(0));
+        assert_eq!(sandbox.requests_to(Endpoint::Register).len(), 2);
+    }
+}
+
+#[test]
+fn the_contract_of_litellm_leads_to_a_session_for_its_api() {
+    let documents = vec![Endpoint::LitellmContract, Endpoint::ServerMetadata, Endpoint::ProtectedResource];
+    let (sandbox, nexus) = bare(Settings { publishes: documents, ..registering(ClientAuth::None) });
+    let origin = sandbox.origin();
+    sandbox.change(|settings| {
+        settings.resource = Some(origin.clone());
+        settings.token_lifetime = Some(json!(0));
+    });
+    let output = start(&nexus, &origin, &[]);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.starts_with("[SERVER] is a LiteLLM gateway; signing in at [SERVER].\n"), "{output}");
+    assert!(config(&nexus).contains(&format!("[provider.\"127.0.0.1\"]\ngateway = \"{origin}\"\nredirect_uri")));
+    // The refresh names the resource too.
+    nexus.run(&["chat", "x"]).ok();
+    let tokens = sandbox.requests_to(Endpoint::Token);
+    assert_eq!(tokens.len(), 2);
+    assert!(tokens.iter().all(|request| sent(request, "resource") == Some(origin.clone())));
+    // The vendor's contract comes first: the standard documents at the same place are for something else.
+    assert!(sandbox.requests_to(Endpoint::ServerMetadata).is_empty());
+    nexus.sign_in();
+}
+
+#[test]
+fn a_contract_names_only_its_own_server() {
+    for (member, why) in [
+        ("token_endpoint", "has a `token_endpoint` at id.example.com, which is another server"),
+        ("registration_endpoint", "has a `registration_endpoint` at id.example.com, which is another server"),
+        ("resource", "has a `resource` that is not an absolute URI"),
+    ] {
+        let (sandbox, nexus) = bare(documented(&[Endpoint::LitellmContract]));
+        let value = if member == "resource" { "llm" } else { "https://id.example.com/x" };
+        sandbox.change(|settings| drop(settings.metadata.insert(member.into(), value.into())));
+        let output = start(&nexus, &sandbox.origin(), &[]);
+        assert_eq!(output.code, Some(2), "{member}: {output}");
+        assert!(output.stderr.contains(&format!("200, but it {why}\n")), "{member}: {output}");
+        assert!(sandbox.requests_to(Endpoint::Register).is_empty());
+    }
+}
+
+#[test]
+fn the_resource_of_an_api_is_requested_unless_the_configuration_says_otherwise() {
+    for (line, resource) in [
+        ("", Some("[ORIGIN]")),
+        ("resource = \"\"", None),
+        ("resource = \"https://llm.example.com\"", Some("https://llm.example.com")),
+        ("authorize_params = { resource = \"urn:llm\" }", Some("urn:llm")),
+    ] {
+        let (sandbox, nexus) = bare(documented(&[Endpoint::ServerMetadata, Endpoint::ProtectedResource]));
+        let origin = sandbox.origin();
+        challenge(&sandbox);
+        nexus.configure(&format!(
+            "default = \"work\"\n[provider.work]\ngateway = \"{origin}\"\nclient_id = \"sandbox-client\"\n\
+             redirect_uri = \"http://127.0.0.1:0/callback\"\n{line}\n"
+        ));
+        nexus.sign_in();
+        let asked = sent(&sandbox.requests_to(Endpoint::Authorize)[0], "resource");
+        assert_eq!(asked.map(|asked| asked.replace(&origin, "[ORIGIN]")).as_deref(), resource, "{line}");
+    }
+}
+
+#[test]
+fn a_server_that_demands_pushed_requests_gets_them_from_the_registered_client() {
+    for auth in [ClientAuth::None, ClientAuth::Basic, ClientAuth::Post] {
+        let (sandbox, nexus) = bare(Settings { require_par: true, ..registering(auth) });
+        let output = start(&nexus, &sandbox.origin(), &[]);
+        assert_eq!(output.code, Some(0), "{auth:?}: {output}");
+        let [pushed] = &sandbox.requests_to(Endpoint::Par)[..] else { panic!("{auth:?}: one pushed request") };
+        assert_eq!(sent(pushed, "client_id").as_deref(), Some("registered-0"));
+        assert_eq!(pushed.header("authorization").is_some(), auth == ClientAuth::Basic);
+        let parameters = sandbox.requests_to(Endpoint::Authorize)[0].parameters();
+        assert_eq!(parameters.len(), 2, "{parameters:?}");
+        // The server forgot the client: it says so before the browser opens.
+        sandbox.forget_clients();
+        let output = start(&nexus, &sandbox.origin(), &[]);
+        assert_eq!(output.code, Some(0), "{auth:?}: {output}");
+        assert!(
+            output.stderr.contains("it was registered by an earlier sign-in, so a new one is registered"),
+            "{output}"
+        );
+        assert_eq!(sandbox.requests_to(Endpoint::Authorize).len(), 2);
+    }
+}
+
+#[test]
+fn the_listed_scopes_are_registered_and_asked_for() {
+    let scopes = ["openid", "offline_access", "profile"].map(String::from);
+    let (sandbox, nexus) = bare(Settings { scopes: Some(scopes.into()), ..registering(ClientAuth::None) });
+    let output = start(&nexus, &sandbox.origin(), &[]);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert_eq!(sandbox.requests_to(Endpoint::Register)[0].json()["scope"], "openid offline_access");
+    let asked = &sandbox.requests_to(Endpoint::Authorize)[0];
+    assert_eq!(sent(asked, "scope").as_deref(), Some("openid offline_access"));
+    assert!(sent(asked, "nonce").is_some());
+}
+
+#[test]
+fn the_account_is_named_and_the_session_revoked_as_the_metadata_says() {
+    let (sandbox, nexus) = bare(Settings {
+        userinfo: Some(json!({ "sub": "1", "email": "ada@example.com" })),
+        token_extra: json!({ "account": null }).as_object().unwrap().clone(),
+        revoke_auth: Some(ClientAuth::Basic),
+        ..registering(ClientAuth::Post)
+    });
+    let output = start(&nexus, &sandbox.origin(), &[]);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.contains("\nSigned in as ada@example.com, token expires in"), "{output}");
+    assert!(nexus.run(&["oauth", "logout"]).stderr.starts_with("Revoked the session at [SERVER]"));
+    assert!(sandbox.requests_to(Endpoint::Token)[0].field("client_secret").is_some());
+    assert!(sandbox.requests_to(Endpoint::Revoke)[0].header("authorization").is_some());
+}
+
+#[test]
+fn a_client_is_registered_with_a_free_port_if_the_default_one_is_in_use() {
+    let (sandbox, nexus) = bare(registering(ClientAuth::None));
+    let _taken = TcpListener::bind("127.0.0.1:4000");
+    let mut started = nexus.start(&[&sandbox.origin(), "--no-browser", "--provider", "work"]);
+    let url = started.url();
+    visit(&approve(&url));
+    let output = started.finish();
+    assert_eq!(output.code, Some(0), "{output}");
+    let uri = sent(&sandbox.requests_to(Endpoint::Authorize)[0], "redirect_uri").unwrap();
+    assert!(uri.starts_with("http://localhost:") && uri.ends_with("/oauth/work/callback"), "{uri}");
+    assert!(!uri.contains(":4000/"), "{uri}");
+    assert!(config(&nexus).contains("redirect_uri = \"http://localhost:4000/oauth/work/callback\"\n"));
+}
+
+#[test]
+fn a_registration_that_answers_garbage_leaves_no_trace() {
+    for (answer, code) in [
+        (Scripted::text(201, "text/html", "<html>"), 1),
+        (Scripted::json(201, &json!({ "client_id": 7 })), 1),
+        (Scripted::json(201, &json!({ "client_id": "a\u{1b}[2Jb" })), 1),
+        (Scripted::json(201, &json!({ "client_id": "c", "token_endpoint_auth_method": "private_key_jwt" })), 1),
+        (Scripted::json(302, &json!({})), 1),
+        (Scripted::json(503, &json!({})), 75),
+    ] {
+        let (sandbox, nexus) = bare(registering(ClientAuth::None));
+        sandbox.script(Endpoint::Register, [answer]);
+        let output = start(&nexus, &sandbox.origin(), &[]);
+        assert!(output.code == Some(code) && !output.stderr.contains('\u{1b}'), "{output}");
+        assert!(sandbox.requests_to(Endpoint::Authorize).is_empty());
+        assert_eq!(config(&nexus), "");
+    }
 }

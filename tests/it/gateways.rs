@@ -22,6 +22,10 @@ fn each_unusual_response_works_or_is_reported() {
         let error = json!({ "message": message, "type": kind, "param": null, "code": status.to_string() });
         Scripted::json(status, &json!({ "error": error }))
     };
+    let no_answer = |quirk, kind, body: &str, described: &str| {
+        let stderr = format!("error: [SERVER] answered with {described}\n{URLS}");
+        (quirk, Scripted::text(200, kind, body), 1, "", stderr)
+    };
     let table: Vec<(&str, Scripted, i32, &str, String)> = vec![
         // Responses that work.
         ("JSON to a stream request", Scripted::json(200, &message("whole")), 0, "whole\n", String::new()),
@@ -116,27 +120,14 @@ fn each_unusual_response_works_or_is_reported() {
                 .into(),
         ),
         // Responses with status 200 that are no answers.
-        (
+        no_answer(
             "a sign-in page",
-            Scripted::text(200, "text/html; charset=utf-8", &page("Sign in to Example")),
-            1,
-            "",
-            format!("error: [SERVER] answered with text/html instead of JSON or events: Sign in to Example\n{URLS}"),
+            "text/html; charset=utf-8",
+            &page("Sign in to Example"),
+            "text/html instead of JSON or events: Sign in to Example",
         ),
-        (
-            "plain words",
-            Scripted::text(200, "text/plain", "OK"),
-            1,
-            "",
-            format!("error: [SERVER] answered with text/plain instead of JSON or events: OK\n{URLS}"),
-        ),
-        (
-            "nothing at all",
-            Scripted::text(200, "text/plain", ""),
-            1,
-            "",
-            format!("error: [SERVER] answered with text/plain instead of JSON or events\n{URLS}"),
-        ),
+        no_answer("plain words", "text/plain", "OK", "text/plain instead of JSON or events: OK"),
+        no_answer("nothing at all", "text/plain", "", "text/plain instead of JSON or events"),
         (
             "an error that calls itself a success",
             Scripted::json(200, &json!({ "error": { "message": "No healthy upstream", "type": "api_error" } })),
@@ -145,19 +136,17 @@ fn each_unusual_response_works_or_is_reported() {
             format!("error: [SERVER] answered 200 api_error: No healthy upstream\n{LATER}"),
         ),
         ("an empty stream", Scripted::text(200, "text/event-stream", ""), 75, "", NOTHING.into()),
-        (
+        no_answer(
             "a page that is called a stream",
-            Scripted::text(200, "text/event-stream", &page("Login")),
-            1,
-            "",
-            format!("error: [SERVER] answered with text/event-stream that has no events: Login\n{URLS}"),
+            "text/event-stream",
+            &page("Login"),
+            "text/event-stream that has no events: Login",
         ),
-        (
+        no_answer(
             "words that are called a stream",
-            Scripted::text(200, "text/event-stream", "upstream down"),
-            1,
-            "",
-            format!("error: [SERVER] answered with text/event-stream that has no events: upstream down\n{URLS}"),
+            "text/event-stream",
+            "upstream down",
+            "text/event-stream that has no events: upstream down",
         ),
         (
             "blank lines that are called a stream",

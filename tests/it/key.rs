@@ -1,21 +1,22 @@
 //! `nexus key`: where the key to the stored session is, and moving it between backends.
 
 use std::fs;
+use std::process::Command;
 
 use nexus::sandbox::{Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, SECRET_VARIABLES, config, sandbox};
+use crate::nexus::{Nexus, SECRET_VARIABLES, config, sandbox};
 
-const KEY: &str = "key/session.key";
-const SHOW: &[&str] = &["key", "show"];
+pub(crate) const KEY: &str = "key/session.key";
+pub(crate) const SHOW: &[&str] = &["key", "show"];
 
-fn to(keeper: &str) -> [&str; 3] {
+pub(crate) fn to(keeper: &str) -> [&str; 3] {
     ["key", "move", keeper]
 }
 
 /// A home that is signed in, with a passphrase in a file.
-fn signed_in() -> (Sandbox, Nexus) {
+pub(crate) fn signed_in() -> (Sandbox, Nexus) {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.write("pass", "correct horse\n", 0o600);
@@ -35,7 +36,7 @@ fn assert_signed_in(nexus: &Nexus) {
     assert_eq!(output.code, Some(0), "{output}");
 }
 
-fn key_line(nexus: &Nexus) -> String {
+pub(crate) fn key_line(nexus: &Nexus) -> String {
     fs::read_to_string(nexus.path(KEY)).unwrap()
 }
 
@@ -349,170 +350,40 @@ fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     }
 }
 
+#[test]
+fn a_passphrase_command_that_takes_long_is_named_and_asks_once() {
+    let (sandbox, mut nexus) = signed_in();
+    nexus.set("PATH", &search_path());
+    assert!(Command::new("mkfifo").arg(nexus.path("pipe")).status().unwrap().success());
+    configure(&nexus, &sandbox, "passphrase_command = [\"cat\", \"pipe\"]");
+    let mut moving = nexus.watch(&mut nexus.command(&to("passphrase")));
+    moving.line_that(|line| line == "note: waiting for passphrase_command `cat`");
+    fs::write(nexus.path("pipe"), "correct horse").unwrap();
+    let output = moving.finish();
+    assert_eq!(output.code, Some(0), "{output}");
+    // Creating the first key asks once, too.
+    fs::remove_file(nexus.path(KEY)).unwrap();
+    fs::remove_file(nexus.path("data/sessions.db")).unwrap();
+    nexus.write("ask", "#!/bin/sh\necho asked >>asked\necho pass\n", 0o600);
+    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = [\"sh\", \"ask\"]");
+    nexus.sign_in();
+    assert_eq!(fs::read_to_string(nexus.path("asked")).unwrap(), "asked\n");
+}
+
+#[test]
+fn a_wait_for_a_process_that_uses_the_key_is_reported() {
+    let (_sandbox, nexus) = signed_in();
+    let lock = fs::File::open(nexus.path("state/locks/key.lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let mut moving = nexus.watch(&mut nexus.command(&to("passphrase")));
+    moving.line_that(|line| line == "note: waiting for another nexus process that is using the key");
+    drop(lock);
+    let output = moving.finish();
+    assert_eq!(output.code, Some(0), "{output}");
+}
+
 /// `PATH` of this process.
 #[expect(clippy::disallowed_methods, reason = "a test finds the programs of the machine it runs on")]
-fn search_path() -> String {
+pub(crate) fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
-}
-
-/// Whether a missing keyring is a failure.
-#[cfg(target_os = "linux")]
-#[expect(clippy::disallowed_methods, reason = "who runs the tests says so")]
-fn wanted() -> bool {
-    std::env::var_os("NEXUS_KEYRING_WANTED").is_some()
-}
-
-/// Whether a program is installed.
-fn installed(program: &str) -> bool {
-    std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file())
-}
-
-/// A command that kills `nexus` at its n-th call of this name.
-#[cfg(target_os = "linux")]
-fn killed_at(call: &str, n: u32) -> Vec<String> {
-    ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]
-        .map(String::from)
-        .into_iter()
-        .chain([format!("inject={call}:signal=SIGKILL:when={n}")])
-        .collect()
-}
-
-/// Calls that change a file.
-#[cfg(target_os = "linux")]
-const CHANGES: &[&str] = &["write", "fsync", "rename", "unlink", "ftruncate", "mkdir"];
-
-/// Kills a move at each of its steps; the session stays readable, and the next move succeeds. Returns the number of
-/// kills. `tests/hard/kills.rs` kills the moves that need no keyring.
-#[cfg(target_os = "linux")]
-fn kill_at_every_step(nexus: &Nexus, run: &dyn Fn(&[String], &[&str]) -> Output, from: &str, keeper: &str) -> usize {
-    let mut kills = 0;
-    for call in CHANGES {
-        for n in 1.. {
-            assert!(n < 100, "{call} is called without end");
-            assert_eq!(run(&[], &to(from)).code, Some(0));
-            let before = fs::read_dir(nexus.path("key")).unwrap().count();
-            let output = run(&killed_at(call, n), &to(keeper));
-            if output.code == Some(0) {
-                break;
-            }
-            kills += 1;
-            let at = format!("killed at {call} {n} on the way from {from} to {keeper}");
-            assert!(output.code.is_none_or(|code| code == 137), "{at}: {output}");
-            let status = run(&[], &["oauth", "status"]);
-            assert_eq!(status.code, Some(0), "{at}: {status}");
-            let again = run(&[], &to(keeper));
-            assert_eq!(again.code, Some(0), "{at}: {again}");
-            assert!(!again.stderr.contains("could not be removed"), "{at}: {again}");
-            let left = |name| nexus.path(name).exists();
-            assert!(!left("key/session.key.draft"), "{at}: a draft is left of {before}");
-            assert_eq!(left("key/session.key.entry"), keeper == "keyring", "{at}: the note of an entry");
-        }
-    }
-    kills
-}
-
-/// Starts a session bus with a real Secret Service for one command. Its entries stay in the home.
-const SESSION: &str = "printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null; exec \"$@\"";
-
-#[cfg(target_os = "linux")]
-fn in_session(nexus: &Nexus, before: &[String], words: &[&str]) -> Output {
-    let session = ["dbus-run-session", "--", "sh", "-c", SESSION, "sh"].map(String::from);
-    nexus.run_after(&[&session[..], before].concat(), words)
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn the_key_moves_to_the_keyring_and_back() {
-    let (_sandbox, mut nexus) = signed_in();
-    let token = nexus.run(&["oauth", "token"]).ok();
-    let home = nexus.home().to_string_lossy().into_owned();
-    nexus.set("HOME", &home);
-    nexus.set("XDG_RUNTIME_DIR", &home);
-    nexus.set("PATH", &search_path());
-    // Without a session bus the move changes nothing.
-    let output = nexus.run(&to("keyring"));
-    assert_eq!(output.code, Some(1));
-    let message = "error: [HOME]/key/session.key: the key was not moved: the operating system's keyring ";
-    assert!(output.stderr.starts_with(message), "{output}");
-    let cure = match cfg!(feature = "keyring") {
-        true => "unlock the keyring, then run the command again",
-        false => {
-            "install nexus with keyring support: `cargo install --locked --features keyring --path .` in its source, \
-             then run the command again"
-        }
-    };
-    let cure = format!("\n  {cure}; or run `nexus key move passphrase`\n");
-    assert!(output.stderr.ends_with(&cure), "{output}");
-    assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
-    assert_output!(nexus.run(&to("file")), 0, stdout: "", stderr: "The key is already in [HOME]/key/session.key\n");
-    if !installed("gnome-keyring-daemon") || !installed("dbus-run-session") || cfg!(not(feature = "keyring")) {
-        // `tests/real/keyring.sh` installs both.
-        assert!(!wanted(), "there is no keyring to test with");
-        // The harness hides the output of a test that passes.
-        let message =
-            "SKIPPED: no keyring was tested, for want of the feature or a daemon: tests/real/keyring.sh does\n";
-        std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes()).unwrap();
-        return;
-    }
-
-    let output = in_session(&nexus, &[], &to("keyring"));
-    assert!(output.code == Some(0) && output.stderr.contains("The key is now in the operating system's keyring\n"));
-    let line = key_line(&nexus);
-    let id = line.strip_prefix("nexus-key-2 keyring ").unwrap().trim();
-    assert_eq!(in_session(&nexus, &[], SHOW).stdout, format!("keyring: service nexus, user {id}\n"));
-    assert_eq!(in_session(&nexus, &[], &["oauth", "token"]).stdout, token);
-
-    // Outside of the session the keyring is unreachable, and nothing is lost.
-    let output = nexus.run(&["oauth", "token"]);
-    assert_eq!(output.code, Some(1));
-    let message = "error: [HOME]/key/session.key: the key is in the operating system's keyring, which cannot be used: ";
-    assert!(output.stderr.starts_with(message), "{output}");
-
-    // Back by way of the third backend.
-    for (keeper, show) in [
-        ("passphrase", "passphrase: [HOME]/key/session.key\n"),
-        ("keyring", "keyring: service nexus, user "),
-        ("file", "file: [HOME]/key/session.key\n"),
-    ] {
-        let moved = in_session(&nexus, &[], &to(keeper));
-        assert_eq!(moved.code, Some(0), "{moved}");
-        let shown = in_session(&nexus, &[], SHOW).stdout;
-        assert!(shown.starts_with(show) && !shown.contains(id), "{shown}");
-        assert_eq!(in_session(&nexus, &[], &["oauth", "token"]).stdout, token);
-    }
-    let plain = key_line(&nexus);
-    assert!(!nexus.path("key/session.key.entry").exists(), "the keyring's entry is gone");
-
-    // A missing entry is reported differently from a missing keyring.
-    nexus.write(KEY, &line, 0o600);
-    let output = in_session(&nexus, &[], &["oauth", "status"]);
-    let message = format!(
-        "error: [HOME]/key/session.key: the operating system's keyring has no entry for the key (service `nexus`, user `{id}`)\n"
-    );
-    assert!(output.code == Some(1) && output.stderr.contains(&message), "{output}");
-    nexus.write(KEY, &plain, 0o600);
-
-    assert!(installed("strace") || !wanted(), "there is no strace");
-    if installed("strace") {
-        let run = |before: &[String], words: &[&str]| in_session(&nexus, before, words);
-        assert!(kill_at_every_step(&nexus, &run, "file", "keyring") > 8);
-        assert!(kill_at_every_step(&nexus, &run, "keyring", "file") > 4);
-    }
-}
-
-#[cfg(all(target_os = "linux", feature = "keyring"))]
-#[test]
-fn a_keyring_that_does_not_answer_times_out() {
-    let (_sandbox, mut nexus) = signed_in();
-    nexus.write(KEY, "nexus-key-2 keyring 0011223344556677\n", 0o600);
-    let socket = nexus.path("bus");
-    // It accepts calls and never answers.
-    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    nexus.set("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={}", socket.display()));
-    assert_output!(
-        nexus.run(&["oauth", "token"]), 1, stdout: "",
-        stderr: "error: [HOME]/key/session.key: the key is in the operating system's keyring, which did not answer within 5 \
-                 seconds; it may be locked or asking for its password\n  unlock the keyring, then run the command \
-                 again; or remove [HOME]/key/session.key and run `nexus oauth start` to sign in again\n",
-    );
 }

@@ -10,6 +10,8 @@ mod nexus;
 mod attachments;
 /// `nexus batch`.
 mod batch;
+/// The browser that `nexus oauth start` opens.
+mod browser;
 /// `nexus oauth start URL`.
 mod by_url;
 /// `nexus chat` and `nexus models`.
@@ -36,6 +38,8 @@ mod disk;
 mod failing_store;
 /// Responses of gateways that differ from the Messages API.
 mod gateways;
+/// `--help`, `--version` and `nexus help`.
+mod help;
 /// `nexus history`.
 mod history;
 /// Misbehaving servers, web pages, programs and files.
@@ -44,6 +48,9 @@ mod hostile;
 mod house;
 /// `nexus key`.
 mod key;
+/// The key in the operating system's keyring (Linux).
+#[cfg(target_os = "linux")]
+mod keyring;
 /// No secret in outputs, request lines and files.
 mod leaks;
 /// A refresh, a sign-in and a sign-out at the same time.
@@ -72,6 +79,8 @@ mod paused;
 mod pkce;
 /// What other users and programs of this machine can read.
 mod private;
+/// The words of `nexus chat` and its stdin.
+mod prompt_words;
 /// Properties of all input from outside.
 mod properties;
 /// `nexus provider`.
@@ -80,6 +89,8 @@ mod provider;
 mod refusals;
 /// Clients that the authorization server registers.
 mod registration;
+/// The session that a sign-in replaces.
+mod replaced_sessions;
 /// The keys `resource`, `prompt` and `par_url`.
 mod request_parameters;
 /// Reads and writes the stored session without the program's code.
@@ -100,7 +111,7 @@ mod turns;
 /// `Client` when its caller gives up or a session cannot be saved.
 mod account;
 
-/// Usage errors, help, a new home and closed streams.
+/// Usage errors, a new home and closed streams.
 mod usage;
 /// The web application of `examples/`.
 mod web_app;

@@ -2,13 +2,12 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
-use nexus::sandbox::{Endpoint, Gate, RedirectRule, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Scripted, Settings};
 use nexus::{ClientAuth, Url};
 use serde_json::json;
 
-use crate::nexus::{Nexus, Output, Running, approve, block_on, config, deny, newest, sandbox, signal, visit};
+use crate::nexus::{Nexus, Output, Running, approve, deny, sandbox, signal, visit};
 
 /// What `start` prints before it waits.
 fn invitation(url: &str, redirect_uri: &str) -> String {
@@ -23,7 +22,7 @@ fn parameter(url: &str, name: &str) -> String {
 }
 
 /// Signs in. Returns the output, the authorization URL and the page.
-fn signed_in(nexus: &Nexus) -> (Output, String, (u16, String, String)) {
+pub(crate) fn signed_in(nexus: &Nexus) -> (Output, String, (u16, String, String)) {
     let mut started = nexus.start(&["--no-browser"]);
     let url = started.url();
     let page = visit(&approve(&url));
@@ -31,7 +30,7 @@ fn signed_in(nexus: &Nexus) -> (Output, String, (u16, String, String)) {
 }
 
 /// The lines of stderr after the invitation.
-fn verdict(output: &Output) -> &str {
+pub(crate) fn verdict(output: &Output) -> &str {
     output.stderr.split_once("(Ctrl-C cancels).\n").unwrap_or_else(|| panic!("{output}")).1
 }
 
@@ -244,233 +243,6 @@ fn an_empty_parameter_of_the_response_counts_as_absent() {
         let output = started.finish();
         assert_eq!((status, output.code), (200, Some(code)), "{more}: {output}");
     }
-}
-
-/// The lines that the browser writes, perhaps after nexus has ended.
-fn written(path: &Path) -> String {
-    block_on(async {
-        loop {
-            match std::fs::read_to_string(path) {
-                Ok(text) if text.ends_with('\n') => break text,
-                _ => tokio::task::yield_now().await,
-            }
-        }
-    })
-}
-
-#[test]
-fn the_browser_variable_chooses_the_browser() {
-    let sandbox = sandbox(Settings::default());
-    let mut nexus = Nexus::at(&sandbox);
-    let told = nexus.path("told");
-    // In its own process group it survives Ctrl-C.
-    let group = "[ ! -e /proc/$$/stat ] || [ \"$(cut -d' ' -f5 /proc/$$/stat)\" = $$ ] && echo its own group";
-    let text = format!("#!/bin/sh\n(printf '%s\\n' \"$@\"; {group}) > {0}.part\nmv {0}.part {0}\n", told.display());
-    nexus.write("browser", &text, 0o700);
-    nexus.set("BROWSER", &format!("/nonexistent/browser:{} --new-window %s", nexus.path("browser").display()));
-    let mut started = nexus.start(&[]);
-    let url = started.url();
-    visit(&approve(&url));
-    let output = started.finish();
-    assert!(output.stderr.starts_with("Opening your browser to sign in. If it does not open, go to:\n\n"), "{output}");
-    assert_eq!(written(&told), format!("--new-window\n{url}\nits own group\n"));
-}
-
-#[test]
-fn the_browser_variable_is_split_as_a_shell_would() {
-    let sandbox = sandbox(Settings::default());
-    let mut nexus = Nexus::at(&sandbox);
-    let told = nexus.path("told");
-    let text = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {0}.part\nmv {0}.part {0}\n", told.display());
-    nexus.write("my browser", &text, 0o700);
-    let path = nexus.path("my browser").to_string_lossy().into_owned();
-    for (list, words) in [
-        (format!("'{path}' -P 'two words'"), "-P\ntwo words\n"),
-        (format!("\"{path}\" -P \"$HOME\" `id`"), "-P\n$HOME\n`id`\n"),
-        (path.replace(' ', "\\ "), ""),
-        (path.clone(), ""),
-    ] {
-        nexus.set("BROWSER", &list);
-        let mut started = nexus.start(&[]);
-        let url = started.url();
-        visit(&approve(&url));
-        let output = started.finish();
-        assert!(output.stderr.starts_with("Opening your browser") && !output.stderr.contains("no browser"), "{output}");
-        assert_eq!(written(&told), format!("{words}{url}\n"), "{list}");
-        std::fs::remove_file(&told).unwrap();
-    }
-}
-
-#[test]
-fn a_browser_that_does_not_open_is_reported_and_the_wait_goes_on() {
-    let sandbox = sandbox(Settings::default());
-    let mut nexus = Nexus::at(&sandbox);
-    nexus.write("fails", "#!/bin/sh\nexit 3\n", 0o700);
-    nexus.write("works", "#!/bin/sh\n", 0o700);
-    nexus.write("locked", "#!/bin/sh\n", 0o600);
-    let fails = nexus.path("fails").to_string_lossy().into_owned();
-    let invitation = "To sign in, open this URL in a browser on this machine:\n\n";
-    for (list, why) in [
-        ("/none/browser", "`/none/browser` not found"),
-        ("/none/browser:none-2", "`/none/browser`, `none-2` not found"),
-        ("'browser", "BROWSER has a quote that is not closed"),
-        (":", "BROWSER names no program"),
-        ("[HOME]/locked", "`[HOME]/locked` cannot be started: Permission denied (os error 13)"),
-    ] {
-        nexus.set("BROWSER", &list.replace("[HOME]", &nexus.home().to_string_lossy()));
-        let mut started = nexus.start(&[]);
-        visit(&approve(&started.url()));
-        let output = started.finish();
-        let note = format!("note: no browser could be opened: {why}\n{invitation}");
-        assert!(output.code == Some(0) && output.stderr.starts_with(&note), "{list}: {output}");
-        assert_eq!(output.stderr.matches("no browser could be opened").count(), 1, "{output}");
-    }
-    for list in [fails.clone(), format!("{fails}:/none/browser"), format!("{fails} -x '%s':{fails}")] {
-        nexus.set("BROWSER", &list);
-        let mut started = nexus.start(&[]);
-        let url = started.url();
-        let line = started.line_that(|line| line.starts_with("note: no browser"));
-        let count = list.matches("/fails").count();
-        let why = vec![format!("`{fails}` failed (exit status: 3)"); count].join("; ");
-        assert_eq!(
-            line,
-            format!("note: no browser could be opened: {why}; open the URL above in a browser on this machine")
-        );
-        visit(&approve(&url));
-        let output = started.finish();
-        assert!(output.code == Some(0) && output.stderr.starts_with("Opening your browser"), "{output}");
-    }
-    nexus.set("BROWSER", &format!("{fails}:{}", nexus.path("works").display()));
-    let mut started = nexus.start(&[]);
-    visit(&approve(&started.url()));
-    let output = started.finish();
-    assert!(output.code == Some(0) && !output.stderr.contains("no browser"), "{output}");
-}
-
-#[test]
-fn the_port_is_bound_before_the_browser_opens() {
-    let sandbox = sandbox(Settings::default());
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let mut nexus = Nexus::at_with(&sandbox, &format!("redirect_uri = \"http://127.0.0.1:{port}/callback\""));
-    let opened = nexus.path("opened");
-    nexus.write("browser", &format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display()), 0o700);
-    nexus.set("BROWSER", &nexus.path("browser").to_string_lossy());
-    let output = nexus.run(&["oauth", "start"]);
-    assert!(output.code == Some(1) && !output.stderr.contains("browser"), "{output}");
-    drop(taken);
-    let mut started = nexus.start(&[]);
-    let url = started.url();
-    // If the first command had opened a browser, there would be two lines.
-    assert_eq!(written(&opened), format!("{url}\n"));
-    started.kill();
-}
-
-/// The tokens of the revocation requests.
-fn revoked(sandbox: &Sandbox) -> Vec<String> {
-    sandbox.requests_to(Endpoint::Revoke).iter().filter_map(|seen| seen.field("token")).collect()
-}
-
-#[test]
-fn signing_in_with_another_account_revokes_the_old_session() {
-    let token_extra = json!({ "grant_id": null }).as_object().unwrap().clone();
-    let (sandbox, nexus) = Nexus::signed_in(Settings { token_extra, ..Settings::default() });
-    let first = nexus.run(&["oauth", "token"]).ok();
-    sandbox.change(|settings| settings.account = "other@sandbox.example".into());
-    let (output, ..) = signed_in(&nexus);
-    assert!(
-        verdict(&output).starts_with("note: the earlier session was revoked at [SERVER]\nSigned in as "),
-        "{output}"
-    );
-    assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
-    assert!(revoked(&sandbox).contains(&first.trim().to_owned()), "{:?}", revoked(&sandbox));
-    nexus.run(&["chat", "x"]).ok();
-}
-
-#[test]
-fn a_replaced_session_with_its_own_grant_is_revoked_after_the_new_one_is_saved() {
-    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    let (first, old) = (nexus.run(&["oauth", "token"]).ok(), newest(&sandbox, "refresh"));
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Revoke, [Scripted::Wait(gate.clone())]);
-    let mut started = nexus.start(&["--no-browser"]);
-    let back = approve(&started.url());
-    let page = std::thread::spawn(move || visit(&back));
-    block_on(gate.arrived(1));
-    let stored = nexus.run(&["oauth", "token"]).ok();
-    assert_ne!(stored, first, "it is stored before the old one goes");
-    gate.open();
-    page.join().unwrap();
-    let output = started.finish();
-    let note = "note: the earlier session was revoked at [SERVER]\nSigned in as ";
-    assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
-    assert_eq!(revoked(&sandbox), [old, first.trim().to_owned()]);
-    nexus.run(&["chat", "x"]).ok();
-}
-
-#[test]
-fn a_replaced_session_that_may_share_a_grant_is_not_revoked() {
-    let no_name = json!({ "grant_id": null });
-    for (one_grant, extra) in [(true, json!({})), (false, no_name.clone()), (true, no_name)] {
-        let token_extra = extra.as_object().unwrap().clone();
-        let (sandbox, nexus) = Nexus::signed_in(Settings { one_grant, token_extra, ..Settings::default() });
-        let first = nexus.run(&["oauth", "token"]).ok();
-        let (output, ..) = signed_in(&nexus);
-        let note = "note: the earlier session stays valid at [SERVER] until it expires; if revoking it does not end the new one there, set `revoke_replaced = true` under [provider.work] to revoke it next time\nSigned in as ";
-        assert!(verdict(&output).starts_with(note), "{output}");
-        assert_ne!(nexus.run(&["oauth", "token"]).ok(), first);
-        assert_eq!(revoked(&sandbox), Vec::<String>::new());
-        nexus.run(&["chat", "x"]).ok();
-    }
-}
-
-#[test]
-fn revoke_replaced_overrides_the_default() {
-    let unnamed = json!({ "grant_id": null }).as_object().unwrap().clone();
-    for (settings, line, note, revocations) in [
-        (
-            Settings { token_extra: unnamed, ..Settings::default() },
-            "revoke_replaced = true",
-            "note: the earlier session was revoked at [SERVER]\nSigned in as ",
-            2,
-        ),
-        (
-            Settings::default(),
-            "revoke_replaced = false",
-            "note: the earlier session stays valid at [SERVER] until it expires, as `revoke_replaced` says\nSigned in as ",
-            0,
-        ),
-    ] {
-        let (sandbox, nexus) = Nexus::signed_in_with(settings, line);
-        let (output, ..) = signed_in(&nexus);
-        assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{line}: {output}");
-        assert_eq!(revoked(&sandbox).len(), revocations, "{line}");
-        nexus.run(&["chat", "x"]).ok();
-    }
-}
-
-#[test]
-fn a_replaced_session_is_reported_if_it_is_still_valid() {
-    let (sandbox, nexus) =
-        Nexus::signed_in(Settings { refresh_tokens: false, token_lifetime: Some(json!(0)), ..Settings::default() });
-    let (output, ..) = signed_in(&nexus);
-    assert!(verdict(&output).starts_with("Signed in as "), "an expired one is nothing to speak of: {output}");
-
-    sandbox.change(|settings| settings.token_lifetime = Some(json!(3_600)));
-    let config = config(&sandbox, "");
-    nexus.configure(&config.lines().filter(|line| !line.starts_with("revoke_url")).collect::<Vec<_>>().join("\n"));
-    nexus.sign_in();
-    let (output, ..) = signed_in(&nexus);
-    let note = "note: the earlier session stays valid at [SERVER] until it expires: this provider has no revocation endpoint\n";
-    assert!(verdict(&output).starts_with(note), "{output}");
-
-    nexus.configure(&config);
-    nexus.sign_in();
-    sandbox.script(Endpoint::Revoke, [Scripted::text(503, "text/plain", "")]);
-    let (output, ..) = signed_in(&nexus);
-    let note =
-        "note: the earlier session stays valid at [SERVER] until it expires: not revoked, [SERVER] answered 503\n";
-    assert!(output.code == Some(0) && verdict(&output).starts_with(note), "{output}");
 }
 
 #[test]

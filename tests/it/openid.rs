@@ -42,6 +42,20 @@ fn plain(claims: Value) -> Settings {
 }
 
 #[test]
+fn a_token_for_another_resource_needs_no_userinfo_if_the_id_token_tells_who_signed_in() {
+    let sandbox = sandbox(plain(json!({ "email": null })));
+    let lines =
+        format!("resource = \"https://llm.example.com\"\nuserinfo_url = \"{}\"", sandbox.url(Endpoint::Userinfo));
+    let nexus = openid(&sandbox, &lines);
+    let refused = json!({ "error": "insufficient_scope" });
+    sandbox.script(Endpoint::Userinfo, [Scripted::json(403, &refused)]);
+    let output = sign_in(&nexus);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(verdict(&output).starts_with("Signed in as 5a2d6b0e-"), "{output}");
+    assert_eq!(sandbox.requests_to(Endpoint::Userinfo).len(), 1);
+}
+
+#[test]
 fn a_nonce_is_sent_with_the_scope_openid_only() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);

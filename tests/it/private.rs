@@ -44,6 +44,44 @@ fn files_and_folders_are_private_whatever_the_umask() {
     }
 }
 
+/// The key is in a folder of the state folder, unless `NEXUS_HOME` is set.
+#[cfg(target_os = "linux")]
+#[test]
+fn loose_folders_and_locks_of_nexus_are_closed_with_a_notice_at_any_depth() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = sandbox(Settings::default());
+    let mut nexus = Nexus::at(&sandbox);
+    for (name, folder) in [("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "share"), ("XDG_STATE_HOME", "state")] {
+        nexus.set(name, &nexus.path(folder).to_string_lossy());
+    }
+    fs::create_dir_all(nexus.path("config/nexus")).unwrap();
+    fs::rename(nexus.path("config.toml"), nexus.path("config/nexus/config.toml")).unwrap();
+    nexus.set("NEXUS_HOME", "");
+    nexus.sign_in();
+    let loosen = |name: &str, mode| fs::set_permissions(nexus.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    for name in ["share/nexus", "state/nexus", "state/nexus/key", "state/nexus/locks"] {
+        loosen(name, 0o777);
+    }
+    loosen("state/nexus/locks/key.lock", 0o666);
+    let output = nexus.run(&["oauth", "token", "--min-ttl", "9h"]);
+    let closed =
+        |name: &str, mode| format!("note: [HOME]/{name} was open to other users (mode {mode}); it is private now\n");
+    for (name, mode) in [
+        ("share/nexus", 777),
+        ("state/nexus", 777),
+        ("state/nexus/key", 777),
+        ("state/nexus/locks", 777),
+        ("state/nexus/locks/key.lock", 666),
+    ] {
+        assert_eq!(output.stderr.matches(&closed(name, mode)).count(), 1, "{name}: {output}");
+    }
+    assert_eq!(output.code, Some(0), "{output}");
+    // A command that takes no lock.
+    loosen("state/nexus", 0o777);
+    let output = nexus.run(&["oauth", "token"]);
+    assert_eq!((output.code, output.stderr), (Some(0), closed("state/nexus", 777)));
+}
+
 /// Free pages are overwritten: with a key that is stolen later, no old token can be decrypted.
 #[test]
 fn replaced_and_deleted_tokens_are_erased_from_the_file() {

@@ -1,4 +1,4 @@
-//! Usage errors, help, a new home and closed streams.
+//! Usage errors, a new home and closed streams.
 
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -8,82 +8,15 @@ use serde_json::json;
 
 use crate::nexus::{Nexus, Output, sandbox};
 
-const COMMANDS: &[&[&str]] = &[
-    &[],
-    &["login"],
-    &["oauth"],
-    &["oauth", "start"],
-    &["oauth", "status"],
-    &["oauth", "logout"],
-    &["oauth", "token"],
-    &["chat"],
-    &["batch"],
-    &["history"],
-    &["provider"],
-    &["provider", "list"],
-    &["provider", "remove"],
-    &["provider", "default"],
-    &["key"],
-    &["models"],
-    &["demo"],
-    &["completions"],
-];
-
 const NO_CLIENT: &str = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
     under [provider.claude_code] in config.toml; `nexus demo` works without one";
 
-const NO_QUESTION: &str = "error: no question: pass one as an argument or pipe it in\n  \
-    see `nexus chat --help`\n";
-
-fn said_wrongly(words: &[&str]) -> Output {
+/// A usage error.
+pub(crate) fn said_wrongly(words: &[&str]) -> Output {
     let output = Nexus::new().run(words);
     assert_eq!(output.code, Some(2), "{words:?}: {output}");
     assert!(!output.stderr.is_empty(), "{words:?}: {output}");
     output
-}
-
-#[test]
-fn the_version_is_that_of_the_crate() {
-    let version = format!("nexus {}\n", env!("CARGO_PKG_VERSION"));
-    for words in [&["--version"][..], &["-V"], &["chat", "--version"]] {
-        let output = Nexus::new().run(words);
-        assert!(output.stdout.ends_with(&version[5..]), "{output}");
-        assert_eq!((output.code, &*output.stderr), (Some(0), ""), "{output}");
-    }
-    assert_output!(Nexus::new().run(&["--version"]), 0, stdout: version, stderr: "");
-}
-
-#[test]
-fn every_command_has_help() {
-    for words in COMMANDS {
-        let help = Nexus::new().run(&[words, &["--help"][..]].concat());
-        assert_eq!((help.code, &*help.stderr), (Some(0), ""), "{words:?}: {help}");
-        let usage = format!("\nUsage: {} ", [&["nexus"], *words].concat().join(" "));
-        assert!(help.stdout.contains(&usage), "{usage:?} in {help}");
-        let first = help.stdout.lines().next().unwrap_or_default();
-        assert!(first.starts_with(char::is_uppercase) && first.len() > 20, "{first}");
-        let lines: Vec<_> = help.stdout.lines().filter(|line| line.chars().count() > 100).collect();
-        assert!(lines.is_empty(), "too wide for a terminal: {lines:#?}");
-    }
-}
-
-#[test]
-fn the_help_at_the_top_lists_the_exit_codes() {
-    const TABLE: &str = "\nExit codes:\n\
-        \x20 0      success (including a closed pipe)\n\
-        \x20 1      failure; retrying unchanged will not help\n\
-        \x20 2      usage or configuration error\n\
-        \x20 4      not signed in: run `nexus oauth start`\n\
-        \x20 75     temporary failure; retry later\n\
-        \x20 128+n  ended by signal n\n";
-    for flag in ["--help", "-h"] {
-        let help = Nexus::new().run(&[flag]).ok();
-        assert!(help.contains(TABLE), "{help}");
-        for variable in ["CLAUDE_CODE_CLIENT_ID", "CLAUDE_CODE_CLIENT_SECRET", "CLAUDE_CODE_REDIRECT_URI", "NEXUS_HOME"]
-        {
-            assert!(help.contains(variable), "{variable} in {help}");
-        }
-    }
 }
 
 #[test]
@@ -137,18 +70,6 @@ fn an_oauth_command_without_oauth_is_suggested() {
 }
 
 #[test]
-fn a_missing_subcommand_shows_the_help_on_stderr() {
-    for words in [&[][..], &["oauth"]] {
-        let output = said_wrongly(words);
-        let short = Nexus::new().run(&[words, &["-h"][..]].concat()).ok();
-        assert_eq!(output.stdout, "");
-        // Only one of them mentions `--help`.
-        let usage = |text: &str| text.lines().filter(|line| !line.contains("--help")).collect::<Vec<_>>().join("\n");
-        assert_eq!(usage(&output.stderr), usage(&short));
-    }
-}
-
-#[test]
 fn a_usage_error_with_json_is_an_object_on_stdout() {
     let output = said_wrongly(&["chat", "--json", "--max-tokens", "0", "x"]);
     let message = "invalid value '0' for '--max-tokens <N>': 0 is not in 1..=4294967295";
@@ -162,13 +83,6 @@ fn a_usage_error_with_json_is_an_object_on_stdout() {
     );
     assert_eq!(output.stderr, format!("error: {message}\n\nFor more information, try '--help'.\n"));
     assert_eq!(output.stdout.matches('\n').count(), 1, "one object, one line");
-}
-
-#[test]
-fn help_with_json_prints_help_only() {
-    let output = Nexus::new().run(&["chat", "--json", "--help"]);
-    assert_eq!(output.stdout, Nexus::new().run(&["chat", "--help"]).ok());
-    assert_eq!((output.code, &*output.stderr), (Some(0), ""));
 }
 
 #[test]
@@ -251,93 +165,6 @@ fn an_empty_variable_counts_as_unset() {
     nexus.set("NEXUS_PROVIDER", " \r\n\u{feff}");
     assert_output!(nexus.run(&["oauth", "start"]), 2,
         stdout: "", stderr: format!("error: no client id is configured for claude_code\n  {NO_CLIENT}\n"));
-}
-
-#[test]
-fn an_empty_question_is_rejected_before_any_request() {
-    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    let asked = sandbox.requests().len();
-    for (words, stdin) in [
-        (&["chat"][..], ""),
-        (&["chat", ""], ""),
-        (&["chat", "  ", "\t"], "\n"),
-        (&["chat", "-"], " \n"),
-        (&["chat"], "\n\n"),
-    ] {
-        assert_output!(nexus.run_with(words, stdin), 2, stdout: "", stderr: NO_QUESTION);
-    }
-    assert_output!(nexus.run_with(&["chat", "-", "x"], "y"), 2, stdout: "",
-        stderr: "error: `-` reads the question from stdin and must be the only argument\n  see `nexus chat --help`\n");
-    assert_output!(nexus.run_with(&["chat", "x"], b"ab\xff"), 2, stdout: "",
-        stderr: "error: stdin is not text: invalid UTF-8 at byte 2\n  attach an image or a PDF with `-a -` and pass \
-                 the question as an argument; convert text with `iconv -t UTF-8`\n");
-    assert_eq!(sandbox.requests().len(), asked);
-}
-
-#[test]
-fn a_word_with_a_hyphen_and_white_space_is_text() {
-    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    let asked = |words: &[&str]| {
-        nexus.run(&[&["chat"], words].concat()).ok();
-        let sent = sandbox.requests_to(Endpoint::Messages).last().unwrap().json();
-        (sent["messages"][0]["content"].clone(), sent["system"].clone(), sent["model"].clone())
-    };
-    let (large, small) = (json!("sandbox-large"), json!("sandbox-small"));
-    for (words, prompt, system, model) in [
-        (&["- buy milk"][..], "- buy milk", json!(null), &large),
-        (&["---\ntitle: x"], "---\ntitle: x", json!(null), &large),
-        (&["-1 + 2 = ?"], "-1 + 2 = ?", json!(null), &large),
-        (&["-m is what?", "-msandbox-small"], "-m is what?", json!(null), &small),
-        (&["sum", "- up", "it", "--model", "sandbox-small"], "sum - up it", json!(null), &small),
-        (&["-s", "- be brief", "- x"], "- x", json!("- be brief"), &large),
-        (&["--system=- be brief", "x"], "x", json!("- be brief"), &large),
-        (&["-sBe brief", "- x"], "- x", json!("Be brief"), &large),
-        (&["- x", "--", "-c", "--json"], "- x -c --json", json!(null), &large),
-    ] {
-        assert_eq!(asked(words), (json!(prompt), system, model.clone()), "{words:?}");
-    }
-    nexus.run(&["chat", "--history", "- buy milk"]).ok();
-    assert!(nexus.run(&["history", "search", "- buy milk", "-n", "1"]).ok().contains("buy milk"));
-}
-
-#[test]
-fn an_unknown_flag_names_the_nearest_one_and_how_to_pass_it_as_text() {
-    for (words, word, nearest) in [
-        (&["chat", "--modle", "x"][..], "--modle", Some("--model")),
-        (&["chat", "x", "--jsn"], "--jsn", Some("--json")),
-        (&["chat", "-json", "x"], "-json", Some("--json")),
-        (&["chat", "--sytem=be brief", "x"], "--sytem", Some("--system")),
-        (&["chat", "-1"], "-1", None),
-        (&["chat", "-x", "- x"], "-x", None),
-        (&["chat", "-hello"], "-hello", None),
-        (&["history", "search", "--lmit", "x"], "--lmit", Some("--limit")),
-    ] {
-        let output = said_wrongly(words);
-        assert_eq!(output.stdout, "", "{output}");
-        assert!(output.stderr.contains(&format!("error: unexpected argument '{word}")), "{output}");
-        assert!(
-            output.stderr.contains(&format!("to pass '{word}")) && output.stderr.contains("put '--' before it"),
-            "{output}"
-        );
-        assert!(nearest.is_none_or(|near| output.stderr.contains(&format!("'{near}'"))), "{output}");
-    }
-    let hint = said_wrongly(&["chat", "--json", "--modle", "x"]).json()["error"]["hint"].clone();
-    assert_eq!(hint, "did you mean `--model`? To pass `--modle` as text, put `--` before it");
-    assert!(Nexus::new().run(&["chat", "-vh"]).ok().contains("Usage: nexus chat"));
-}
-
-#[test]
-fn a_byte_order_mark_before_piped_text_is_dropped() {
-    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    for (words, prompt) in [(&["chat"][..], " a\r\n"), (&["chat", "-"], " a\r\n"), (&["chat", "x"], "x\n\n a\r\n")] {
-        nexus.run_with(words, "\u{feff} a\r\n").ok();
-        let sent = sandbox.requests_to(Endpoint::Messages).last().unwrap().json();
-        assert_eq!(sent["messages"][0]["content"], prompt, "{words:?}");
-    }
-    assert_output!(nexus.run_with(&["chat", "x"], b"\xff\xfea\0"), 2, stdout: "",
-        stderr: "error: stdin is not text: it is UTF-16, not UTF-8\n  convert it: `iconv -f UTF-16 -t UTF-8`\n");
-    let output = nexus.run_with(&["batch", "-"], b"\xff\xfe{\0");
-    assert!(output.code == Some(1) && output.stderr.contains("it is UTF-16, not UTF-8\n"), "{output}");
 }
 
 #[test]
@@ -427,7 +254,8 @@ fn a_provider_without_api_url_says_so() {
     let mut nexus = Nexus::new();
     nexus.name(&sandbox.origin(), "[ORIGIN]");
     nexus.configure(&format!(
-        "default = \"work\"\n[provider.work]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\nclient_id = \"sandbox-client\"\n",
+        "default = \"work\"\n[provider.work]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\nclient_id = \"sandbox-client\"\n\
+         redirect_uri = \"http://127.0.0.1:0/callback\"\n",
         sandbox.url(Endpoint::Authorize),
         sandbox.url(Endpoint::Token),
     ));
@@ -436,45 +264,6 @@ fn a_provider_without_api_url_says_so() {
         set `api_url = \"https://...\"` under [provider.work] in config.toml\n";
     assert_output!(nexus.run(&["chat", "--model", "m", "x"]), 2, stdout: "", stderr: stderr);
     assert_output!(nexus.run(&["models"]), 2, stdout: "", stderr: stderr);
-}
-
-#[test]
-fn help_works_as_command_and_as_flag() {
-    let nexus = Nexus::new();
-    for (words, same) in [
-        (&["help"][..], &["--help"][..]),
-        (&["help", "chat"], &["chat", "--help"]),
-        (&["help", "oauth", "start"], &["oauth", "start", "--help"]),
-        (&["oauth", "help"], &["oauth", "--help"]),
-        (&["oauth", "help", "start"], &["oauth", "start", "--help"]),
-    ] {
-        assert_output!(nexus.run(words), 0, stdout: nexus.run(same).ok(), stderr: "");
-    }
-    // A unit test checks that no other command has subcommands.
-    for name in ["history", "key", "oauth"] {
-        assert_output!(nexus.run(&[name, "help"]), 0, stdout: nexus.run(&[name, "--help"]).ok(), stderr: "");
-    }
-    let output = nexus.run(&["help", "nonsense"]);
-    assert_eq!(output.code, Some(2), "{output}");
-    assert!(output.stderr.starts_with("error: unrecognized subcommand 'nonsense'\n"), "{output}");
-}
-
-#[test]
-fn help_config_needs_no_valid_configuration() {
-    let mut nexus = Nexus::new();
-    let reference = nexus.run(&["help", "config"]).ok();
-    for key in ["default", "passphrase_command", "client_secret_file", "max_tokens"] {
-        assert!(reference.contains(&format!("\n  {key}\n      ")), "{key} in {reference}");
-    }
-    assert!(reference.lines().all(|line| line.chars().count() <= 100), "{reference}");
-    nexus.configure("no TOML");
-    assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference.clone(), stderr: "");
-    nexus.set("NEXUS_HOME", "");
-    nexus.set("HOME", "/nonexistent");
-    assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference, stderr: "");
-    assert!(nexus.run(&["--help"]).ok().contains("`nexus help config`"));
-    let output = nexus.run(&["config", "--help"]);
-    assert_eq!(output.code, Some(2), "{output}");
 }
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of `nexus key` with a real Secret Service (gnome-keyring on a session bus of its
+# Runs the tests of the keyring with a real Secret Service (gnome-keyring on a session bus of its
 # own) and with strace, which kills a move at each of its steps. What is missing is installed by apt.
 set -eu
 
@@ -22,4 +22,4 @@ for program in gnome-keyring-daemon dbus-run-session strace; do
 done
 # Where it is not to be had after all, the tests must not pass for want of it.
 export NEXUS_KEYRING_WANTED=1
-exec cargo test --locked --quiet --features keyring --test it key::
+exec cargo test --locked --quiet --features keyring --test it keyring::

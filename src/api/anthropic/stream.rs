@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use crate::api::content::Content;
 use crate::api::dialect::StreamParser;
 use crate::api::each::{Gather, append, each};
-use crate::api::error::{ApiError, Result};
+use crate::api::error::Result;
 use crate::api::exchange::Exchange;
 use crate::api::meta::{AnswerMeta, StreamEvent, Usage};
 use crate::api::sse::Event;
@@ -81,7 +81,7 @@ impl StreamParser for Parser {
                 return Err(exchange.cut(format!("it ended without a stop reason{}", detail(&self.skipped_message))));
             }
             "message_stop" => StreamEvent::Stop,
-            "error" => return Err(self.refused(event.data, exchange)),
+            "error" => return Err(refusal::read::event(event.data, &self.meta, exchange)),
             "ping" | "content_block_stop" => StreamEvent::Nothing,
             _ => {
                 self.skipped = true;
@@ -105,7 +105,7 @@ impl StreamParser for Parser {
             false => unexpected::json("message", body, exchange),
         })?;
         if message.error.is_some() {
-            return Err(self.refused(&unexpected::text(body), exchange));
+            return Err(refusal::read::event(&unexpected::text(body), &self.meta, exchange));
         }
         let Some(words) = message.content.filter(|words| !words.is_invalid) else {
             if message.choices.is_some() {
@@ -156,12 +156,6 @@ impl Parser {
             let explanation = details.explanation.filter(|explanation| !explanation.is_empty()).or(details.category);
             self.explanation = exchange.words(&explanation.unwrap_or_default());
         }
-    }
-
-    fn refused(&self, data: &str, exchange: &Exchange) -> ApiError {
-        let mut refusal = refusal::read::event(data, exchange);
-        refusal.request_id = refusal.request_id.or_else(|| self.meta.request_id.clone());
-        ApiError::Refused(Box::new(refusal))
     }
 }
 

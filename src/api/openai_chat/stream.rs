@@ -138,7 +138,7 @@ impl StreamParser for Parser {
             false => invalid(),
         })?;
         if chunk.is_error() {
-            return Err(self.refused(&unexpected::text(body), exchange));
+            return Err(refusal::read::event(&unexpected::text(body), &self.meta, exchange));
         }
         if chunk.choices.is_none() && chunk.kind.as_ref().is_some_and(|kind| kind == "message") {
             return Err(exchange.invalid(FOREIGN));
@@ -180,7 +180,7 @@ impl Parser {
         }
         let chunk = match serde_json::from_str::<Chunk>(event.data) {
             Ok(chunk) => chunk,
-            Err(_) if event.name == "error" => return Err(self.refused(event.data, exchange)),
+            Err(_) if event.name == "error" => return Err(refusal::read::event(event.data, &self.meta, exchange)),
             // The events of this API have no names: one with a name is an addition of the service.
             Err(_) if !event.name.is_empty() => {
                 self.skip(event.name, event.data, exchange);
@@ -189,7 +189,7 @@ impl Parser {
             Err(_) => return Err(unexpected::event("Chat Completions", event.data, exchange)),
         };
         if event.name == "error" || chunk.is_error() {
-            return Err(self.refused(event.data, exchange));
+            return Err(refusal::read::event(event.data, &self.meta, exchange));
         }
         if chunk.choices.is_none() && (chunk.usage.is_none() || chunk.kind.is_some()) {
             self.foreign |= chunk.kind.as_ref().is_some_and(|kind| kind == "message_start");
@@ -199,9 +199,6 @@ impl Parser {
         }
         self.recognized = true;
         let choice = self.take(chunk, exchange)?;
-        if choice.as_ref().and_then(|choice| choice.finish_reason.as_ref()).is_some_and(|reason| reason == "error") {
-            return Err(exchange.cut("its finish_reason is `error`"));
-        }
         Ok(self.content(choice.and_then(|choice| choice.delta).unwrap_or_default()))
     }
 
@@ -244,6 +241,9 @@ impl Parser {
         }
         let Some(choice) = last else { return Ok(None) };
         let reason = choice.finish_reason.as_ref().and_then(Value::as_str).filter(|reason| !reason.is_empty());
+        if reason == Some("error") {
+            return Err(exchange.cut("its finish_reason is `error`"));
+        }
         if let Some(reason) = reason {
             self.finished = true;
             // A model that declined ends with `stop` as well.
@@ -274,12 +274,6 @@ impl Parser {
             }
             None => text.unwrap_or(StreamEvent::Nothing),
         }
-    }
-
-    fn refused(&self, data: &str, exchange: &Exchange) -> ApiError {
-        let mut refusal = refusal::read::event(data, exchange);
-        refusal.request_id = refusal.request_id.or_else(|| self.meta.request_id.clone());
-        ApiError::Refused(Box::new(refusal))
     }
 }
 

@@ -92,6 +92,9 @@ fn done_alone_ends_an_answer_that_has_begun() {
     assert_eq!(cut(""), "");
     let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
     assert_eq!(cut(&format!("{text}\n\n{gave_up}\n\n")), "its finish_reason is `error`");
+    let whole = br#"{"choices":[{"message":{"content":"half"},"finish_reason":"error"}]}"#;
+    let cut = Parser::default().whole(whole, &exchange());
+    assert_eq!(cut, Err(exchange().cut("its finish_reason is `error`")));
 }
 
 #[test]

@@ -45,20 +45,24 @@ fn collect(body: &Value, depth: u8, found: &mut Vec<String>) {
 }
 
 fn push(value: &Value, found: &mut Vec<String>) {
-    let joined = match value {
-        Value::String(path) => path.clone(),
-        Value::Array(steps) => {
-            let steps = steps.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
-            steps.collect::<Vec<_>>().join(".")
-        }
-        _ => return,
-    };
-    // LiteLLM writes a missing one as the word "None".
-    if let Some(path) = path(&joined).filter(|path| !matches!(&**path, "None" | "null"))
+    if let Some(path) = joined(value).and_then(|joined| path(&joined))
         && found.len() < MAX_FIELDS
         && !found.contains(&path)
     {
         found.push(path);
+    }
+}
+
+/// The name or path in a member that is made for that, its steps joined by dots.
+pub(super) fn joined(value: &Value) -> Option<String> {
+    match value {
+        // LiteLLM writes a missing one as the word "None".
+        Value::String(path) if !matches!(&**path, "" | "None" | "null") => Some(path.clone()),
+        Value::Array(steps) => {
+            let steps = steps.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+            Some(steps.collect::<Vec<_>>().join("."))
+        }
+        _ => None,
     }
 }
 

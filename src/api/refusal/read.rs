@@ -8,8 +8,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Refusal, challenge, fields};
+use crate::api::error::ApiError;
 use crate::api::excerpt::{self, beginning};
 use crate::api::exchange::Exchange;
+use crate::api::meta::AnswerMeta;
 use crate::api::surrogates;
 use crate::html;
 use crate::http::{Body, retry_after, unsupported_encoding};
@@ -94,8 +96,8 @@ pub(in crate::api) fn parse(body: &str, exchange: &Exchange) -> Refusal {
 }
 
 /// Parses an error inside a stream. Some services send it without the object around it, and with an HTTP status as its
-/// code.
-pub(in crate::api) fn event(data: &str, exchange: &Exchange) -> Refusal {
+/// code. The answer's own request id counts if the error has none.
+pub(in crate::api) fn event(data: &str, answer: &AnswerMeta, exchange: &Exchange) -> ApiError {
     let refusal = parse(data, exchange);
     let body = excerpt::parse(data).unwrap_or_default();
     let bare = || kind_of(&body).filter(|kind| *kind != "error").map(|kind| exchange.words(kind));
@@ -103,7 +105,8 @@ pub(in crate::api) fn event(data: &str, exchange: &Exchange) -> Refusal {
     let code = ["/error/code", "/code", "/status"].iter().find_map(|path| body.pointer(path));
     let status = || code.and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
     let kind = kind.or_else(|| status_kind(status()?).map(str::to_owned));
-    Refusal { kind, ..refusal }
+    let request_id = refusal.request_id.or_else(|| answer.request_id.clone());
+    ApiError::Refused(Box::new(Refusal { kind, request_id, ..refusal }))
 }
 
 /// The error type of the Messages API for a status.
@@ -145,16 +148,7 @@ fn words(body: &Value) -> Option<&str> {
 /// The message, with the name of the field that it is about (OpenAI's `param` or FastAPI's `loc`) if it does not name
 /// it.
 fn placed(body: &Value, words: &str) -> String {
-    let path = |place: &Value| match place {
-        // LiteLLM writes a missing one as the word "None".
-        Value::String(name) if !matches!(&**name, "" | "None" | "null") => Some(name.clone()),
-        Value::Array(steps) => {
-            let steps = steps.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
-            Some(steps.collect::<Vec<_>>().join("."))
-        }
-        _ => None,
-    };
-    match ["/error/param", "/detail/0/loc"].iter().find_map(|pointer| path(body.pointer(pointer)?)) {
+    match ["/error/param", "/detail/0/loc"].iter().find_map(|pointer| fields::joined(body.pointer(pointer)?)) {
         Some(place) if !words.is_empty() && !words.contains(place.rsplit('.').next().unwrap_or(&place)) => {
             format!("{place}: {words}")
         }

@@ -1,14 +1,17 @@
 //! The section of a provider whose URL is known: the one that is there, or the name of a new one.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::read;
 use super::keys::Section;
 use super::{Configured, Variables, default_provider, invalid};
 use crate::cli::error::{CliError, Result};
+use crate::cli::text::{NotUtf8, read_trusted};
+use nexus::internal::invisible;
 use nexus::internal::oauth::base_of;
 use nexus::internal::provider::BUILT_IN;
-use nexus::{ProviderConfig, Url};
+use nexus::{ClientSecret, ProviderConfig, Url};
 
 /// Where the provider of a URL is configured, or is going to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +81,28 @@ pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Res
 pub(crate) fn has_providers(path: &Path) -> Result<bool> {
     let file = read(path)?;
     Ok(file.settings.default.is_some() || !file.providers.is_empty())
+}
+
+/// The client secret in the file of `--client-secret-file`.
+pub(crate) fn client_secret_in(path: &Path) -> Result<ClientSecret> {
+    let unusable = |why: &dyn std::fmt::Display, hint: String| CliError::Usage {
+        message: format!("--client-secret-file is {}, which {why}", path.display()),
+        hint,
+    };
+    let text = read_trusted(path).map_err(|error| {
+        CliError::untrusted(path, &error).unwrap_or_else(|| {
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound => "create the file with only the secret in it".into(),
+                _ => NotUtf8::of(&error).map_or_else(|| "make it a readable file".into(), NotUtf8::hint),
+            };
+            unusable(&format!("cannot be read: {error}"), hint)
+        })
+    })?;
+    let secret = invisible::trim(&text);
+    match if secret.is_empty() { Some("is empty".into()) } else { invisible::inside(secret, true) } {
+        Some(why) => Err(unusable(&why, "write only the secret into the file".into())),
+        None => Ok(ClientSecret::new(secret.to_owned())),
+    }
 }
 
 fn is_for(section: &Section, url: &Url) -> bool {

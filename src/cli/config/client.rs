@@ -1,14 +1,12 @@
 //! The OAuth client of a provider, from the keys of its section and, for the built-in provider, from the three
 //! `CLAUDE_CODE_*` variables.
 
-use std::io;
 use std::path::Path;
 
 use super::checks::{self, warn_if_readable};
 use super::keys::Section;
 use super::{Variables, invalid};
-use crate::cli::error::{CliError, Result};
-use crate::cli::text::{NotUtf8, read_trusted};
+use crate::cli::error::Result;
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{ClientAuth, ClientSecret, FromMetadata, OAuthClient, ProviderConfig};
@@ -109,35 +107,13 @@ impl Section {
             let why = "cannot be combined with `client_secret_file`";
             return Err(self.source.invalid("client_secret", why, "keep one of the two"));
         }
-        let path = self.source.beside(file);
-        let fault =
-            |why: &str, hint: &str| self.source.invalid("client_secret_file", &format!("points to {why}"), hint);
-        let secret = secret_in(&path, fault)?;
-        warn_if_readable(&path, warnings);
-        Ok(Some(secret))
-    }
-}
-
-/// The secret in a file that contains nothing else. `fault` makes the error from the end of its message and the hint.
-pub(crate) fn secret_in(path: &Path, fault: impl Fn(&str, &str) -> CliError) -> Result<ClientSecret> {
-    let text = read_trusted(path).map_err(|error| {
-        if let Some(untrusted) = CliError::untrusted(path, &error) {
-            return untrusted;
+        let secret = self.source.read_secret("client_secret_file", file, "the secret", warnings)?;
+        match invisible::inside(&secret, true) {
+            Some(why) => {
+                Err(self.source.unusable("client_secret_file", file, &why, "write only the secret into the file"))
+            }
+            None => Ok(Some(ClientSecret::new(secret.as_str().to_owned()))),
         }
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "create the file with only the secret in it".into(),
-            _ => NotUtf8::of(&error).map_or_else(|| "make the file readable".into(), NotUtf8::hint),
-        };
-        fault(&format!("{}, which cannot be read: {error}", path.display()), &hint)
-    })?;
-    let secret = invisible::trim(&text);
-    let why = match secret {
-        "" => Some("is empty".into()),
-        secret => invisible::inside(secret, true),
-    };
-    match why {
-        Some(why) => Err(fault(&format!("{}, which {why}", path.display()), "write only the secret into the file")),
-        None => Ok(ClientSecret::new(secret.to_owned())),
     }
 }
 

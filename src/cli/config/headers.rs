@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::checks::{is_header_value, warn_if_readable};
+use super::checks::is_header_value;
 use super::keys::{HeaderFile, HeaderKey, Section};
 use super::kind::{Header, HeaderValue};
 use crate::cli::error::Result;
 use nexus::HeaderSecret;
-use nexus::internal::invisible;
 
 impl HeaderKey {
     fn name(self) -> &'static str {
@@ -46,24 +45,16 @@ impl Section {
     }
 
     pub(super) fn read_header_files(&mut self, warnings: &mut Vec<String>) -> Result<()> {
-        const ONLY_THE_VALUE: &str = "put only the value of the header into the file";
+        const WHAT: &str = "the value of the header";
         for HeaderFile { key, name, file } in std::mem::take(&mut self.header_files) {
             let place = format!("{}.{name}", key.name());
-            let path = self.source.beside(&file);
-            let bytes = self.source.read(&place, &file)?;
-            let text = std::str::from_utf8(&bytes).unwrap_or("\0");
-            let value = invisible::trim(text);
-            let why = match value {
-                "" => "is empty",
-                value if !is_header_value(value) => "has characters that are not allowed in a header",
-                _ => "",
-            };
-            if !why.is_empty() {
-                let why = format!("points to {}, which {why}", path.display());
-                return Err(self.source.invalid(&place, &why, ONLY_THE_VALUE));
+            let value = self.source.read_secret(&place, &file, WHAT, warnings)?;
+            if !is_header_value(&value) {
+                let (why, hint) =
+                    ("has characters that are not allowed in a header", format!("write only {WHAT} into the file"));
+                return Err(self.source.unusable(&place, &file, why, &hint));
             }
-            warn_if_readable(&path, warnings);
-            self.set_header(key, name, HeaderSecret::new(value.to_owned()));
+            self.set_header(key, name, HeaderSecret::new(value.as_str().to_owned()));
         }
         Ok(())
     }

@@ -390,7 +390,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         kind: Path(|section, file| section.tls_files.certificate = Some(file)),
         default: "none",
         help: "A file with the client certificate (mutual TLS), in PEM, followed by those of its issuers. It is presented \
-               to the origins of token_url, issuer and api_url only. A relative path is relative to the folder of config.toml.",
+               to the origins of token_url (of issuer, if that is not set) and api_url only. A relative path is relative \
+               to the folder of config.toml.",
     },
     Key {
         name: "tls_key_file",

@@ -29,9 +29,8 @@ pub(crate) mod reference;
 mod registration;
 mod source;
 
-pub(crate) use by_url::{Existing, Place, has_providers, load_new, place_for};
+pub(crate) use by_url::{Existing, Place, client_secret_in, has_providers, load_new, place_for};
 pub(crate) use checks::not_a_client_id;
-pub(crate) use client::secret_in;
 use file::{File, read};
 use keys::Settings;
 use registration::TokenFile;

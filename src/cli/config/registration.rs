@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Configured;
-use super::checks::warn_if_readable;
 use super::keys::Section;
 use super::source::Source;
 use crate::cli::error::Result;
 use nexus::RegistrationToken;
-use nexus::internal::invisible;
 
 const KEY: &str = "registration_token_file";
 
@@ -33,21 +31,13 @@ impl Configured {
         let Some(TokenFile { source, file }) = self.token_file.take().filter(|_| self.provider.client.is_none()) else {
             return Ok(());
         };
-        let (bytes, path) = (source.read(KEY, &file)?, source.beside(&file));
-        let token = invisible::trim(std::str::from_utf8(&bytes).unwrap_or("\0"));
-        let why = match token {
-            "" => "is empty",
-            token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                "has characters that are not allowed in a token"
-            }
-            _ => "",
-        };
-        if !why.is_empty() {
-            let why = format!("points to {}, which {why}", path.display());
-            return Err(source.invalid(KEY, &why, "put only the token into the file"));
+        const WHAT: &str = "the token";
+        let token = source.read_secret(KEY, &file, WHAT, &mut self.warnings)?;
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let why = "has characters that are not allowed in a token";
+            return Err(source.unusable(KEY, &file, why, &format!("write only {WHAT} into the file")));
         }
-        warn_if_readable(&path, &mut self.warnings);
-        self.provider.registration.token = Some(Arc::new(RegistrationToken::new(token.to_owned())));
+        self.provider.registration.token = Some(Arc::new(RegistrationToken::new(token.as_str().to_owned())));
         Ok(())
     }
 }

@@ -1,14 +1,16 @@
 //! The positions of keys in the configuration file, for errors.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::{io, mem};
 
 use zeroize::Zeroizing;
 
+use super::checks::warn_if_readable;
 use super::invalid;
 use crate::cli::error::{CliError, Result};
-use crate::cli::text::other_encoding;
+use crate::cli::text::{decode, other_encoding};
 use nexus::internal::clean::clean;
 use nexus::internal::{invisible, trusted_file};
 
@@ -48,26 +50,43 @@ impl Source {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    /// The content of the file that this key points to, if it is trusted.
-    pub(super) fn read(&self, key: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-        let path = self.beside(path);
-        let bytes = trusted_file::read(&path).map_err(|error| {
-            if let Some(untrusted) = CliError::untrusted(&path, &error) {
-                return untrusted;
-            }
-            let hint = match error.kind() {
-                io::ErrorKind::NotFound => "create the file, or correct the path",
-                _ => "make it a readable file",
-            };
-            self.invalid(key, &format!("points to {}, which cannot be read: {error}", path.display()), hint)
+    /// The content of the file that this key points to, if it is trusted. `create` is the hint if there is no file.
+    pub(super) fn read(&self, key: &str, path: &Path, create: &str) -> Result<Zeroizing<Vec<u8>>> {
+        let full = self.beside(path);
+        let unreadable =
+            |why: &dyn Display, hint: &str| self.unusable(key, path, &format!("cannot be read: {why}"), hint);
+        let bytes = trusted_file::read(&full).map_err(|error| {
+            CliError::untrusted(&full, &error).unwrap_or_else(|| match error.kind() {
+                io::ErrorKind::NotFound => unreadable(&error, create),
+                _ => unreadable(&error, "make it a readable file"),
+            })
         })?;
-        match other_encoding(&bytes) {
-            Some(why) => {
-                let problem = format!("points to {}, which cannot be read: {why}", path.display());
-                Err(self.invalid(key, &problem, &why.hint()))
-            }
-            None => Ok(bytes),
+        other_encoding(&bytes).map_or(Ok(bytes), |why| Err(unreadable(&why, &why.hint())))
+    }
+
+    /// The secret in the file that this key points to, without invisible characters at its ends. `what` names it in
+    /// hints. Adds a warning if other users can read the file.
+    pub(super) fn read_secret(
+        &self,
+        key: &str,
+        path: &Path,
+        what: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Zeroizing<String>> {
+        let mut bytes = self.read(key, path, &format!("create the file with only {what} in it"))?;
+        warn_if_readable(&self.beside(path), warnings);
+        let unusable = |why: &str, hint: &str| self.unusable(key, path, why, hint);
+        let text = decode(mem::take(&mut *bytes)).map(Zeroizing::new);
+        let text = text.map_err(|why| unusable(&format!("cannot be read: {why}"), &why.hint()))?;
+        match invisible::trim(&text) {
+            "" => Err(unusable("is empty", &format!("write only {what} into the file"))),
+            secret => Ok(Zeroizing::new(secret.to_owned())),
         }
+    }
+
+    /// An error of the file that this key points to. `why` is the end of the message.
+    pub(super) fn unusable(&self, key: &str, path: &Path, why: &str, hint: &str) -> CliError {
+        self.invalid(key, &format!("points to {}, which {why}", self.beside(path).display()), hint)
     }
 
     /// An error of this key, or of the entry `KEY.NAME` of its table. `why` is the end of the message.

@@ -180,7 +180,10 @@ fn refused_hint(error: &str, provider: &str) -> String {
         "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
         "invalid_target" => {
-            format!("fix `resource`, or `audience` in `authorize_params`, {section}, then {run}")
+            format!(
+                "fix `resource`, or `audience` in `authorize_params`, {section}, then {run}; if the URL of an API led there, \
+                 sign in with the URL of the authorization server and `--api-url`"
+            )
         }
         "unsupported_response_type" => format!(
             "allow the authorization code flow (response type `code`) for this client at the server, or use another \

@@ -66,7 +66,7 @@ pub(crate) enum Selection<'a> {
 impl History {
     /// A history in this folder. `closed` is called for files that other users could read until now. Opens nothing yet.
     pub(crate) fn new(data: &Path, closed: ClosedFn) -> Self {
-        Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::reporting(closed)) }
+        Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::default().reporting(closed)) }
     }
 
     /// Saves a question in a conversation, or in a new one. Returns the id of the conversation. If it was deleted

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::config::{KeyBackend, KeyConfig};
 use super::data_key::DataKey;
 use super::error::KeyError;
 use super::key_file::{KeyFile, KeyLine};
+use super::wait::{KeyWait, WaitFn};
 use super::{lock, os_keyring, passphrase};
 use crate::private_fs::{ClosedFn, Privacy};
 use crate::secret::Passphrase;
@@ -31,6 +32,7 @@ pub struct Keystore {
     pub(super) privacy: Privacy,
     /// The keys from the keyring and the unwrapped ones, by id. They are read once per process.
     opened: Arc<Mutex<BTreeMap<String, DataKey>>>,
+    waiting: Arc<OnceLock<WaitFn>>,
 }
 
 /// A seal with the newest key. While it is held, the key is not moved, so what it seals can be saved.
@@ -57,8 +59,9 @@ impl Keystore {
             path: folder.join("session.key"),
             lock: state.join("locks").join("key.lock"),
             config: Arc::default(),
-            privacy: Privacy::default(),
+            privacy: Privacy::default().with_root(state),
             opened: Arc::default(),
+            waiting: Arc::default(),
         }
     }
 
@@ -71,7 +74,22 @@ impl Keystore {
     /// Calls `closed` for files that were open to other users and were made private.
     #[must_use]
     pub fn reporting(self, closed: ClosedFn) -> Self {
-        Self { privacy: Privacy::reporting(closed), ..self }
+        Self { privacy: self.privacy.clone().reporting(closed), ..self }
+    }
+
+    /// Calls `waiting` when opening the key takes long, unless this or a clone calls another function already.
+    pub(in crate::session) fn report_waits(&self, waiting: WaitFn) {
+        let _ = self.waiting.set(waiting);
+    }
+
+    /// Reports a wait, from any thread.
+    fn on_wait(&self, wait: KeyWait) -> impl FnOnce() + Send + 'static {
+        let waiting = self.waiting.clone();
+        move || {
+            if let Some(waiting) = waiting.get() {
+                waiting(wait);
+            }
+        }
     }
 
     /// The key file.
@@ -172,7 +190,12 @@ impl Keystore {
 
     /// Keeps the key from being moved until the file is dropped.
     pub(in crate::session) fn hold(&self) -> Result<File> {
-        lock::shared(&self.lock, &self.privacy)
+        lock::shared(&self.lock, &self.privacy, self.on_wait(KeyWait::OtherProcess))
+    }
+
+    /// Keeps other processes from using the key until the file is dropped.
+    pub(super) fn hold_alone(&self) -> Result<File> {
+        lock::exclusive(&self.lock, &self.privacy, self.on_wait(KeyWait::OtherProcess))
     }
 
     /// The seal for new values.
@@ -186,7 +209,7 @@ impl Keystore {
             if let Some(held) = self.held_seal()? {
                 return Ok(held);
             }
-            let _lock = lock::exclusive(&self.lock, &self.privacy)?;
+            let _lock = self.hold_alone()?;
             if self.key_file()?.is_none() {
                 self.create(self.config.backend.unwrap_or(KeyBackend::File))?;
             }
@@ -254,23 +277,24 @@ impl Keystore {
 
     /// Saves the key in a backend and reads it back. The returned key file is not written yet.
     pub(super) fn store_key(&self, backend: KeyBackend, key: &DataKey) -> Result<KeyLine> {
-        match backend {
-            KeyBackend::File => Ok(KeyLine::Plain(key.clone())),
+        let line = match backend {
+            KeyBackend::File => KeyLine::Plain(key.clone()),
             KeyBackend::Keyring => self
                 .save_to_keyring(key)
-                .map_err(|description| KeyError::KeyringRefused { path: self.path.clone(), description }),
+                .map_err(|description| KeyError::KeyringRefused { path: self.path.clone(), description })?,
             KeyBackend::Passphrase => {
                 let passphrase = self.passphrase()?;
                 let wrapped = passphrase::Wrapped::wrap(key, &passphrase)?;
-                match wrapped.unwrap(&passphrase) {
-                    Some(_) => Ok(KeyLine::Wrapped(wrapped)),
-                    None => Err(KeyError::System {
-                        attempt: "wrapping the key",
-                        description: "it cannot be unwrapped".into(),
-                    }),
+                if wrapped.unwrap(&passphrase).is_none() {
+                    let description = "it cannot be unwrapped".into();
+                    return Err(KeyError::System { attempt: "wrapping the key", description });
                 }
+                KeyLine::Wrapped(wrapped)
             }
-        }
+        };
+        // A passphrase command may ask the user, who should be asked once.
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(key.id(), key.clone());
+        Ok(line)
     }
 
     fn save_to_keyring(&self, key: &DataKey) -> os_keyring::Result<KeyLine> {
@@ -299,7 +323,8 @@ impl Keystore {
 
     fn passphrase(&self) -> Result<Passphrase> {
         let source = self.config.passphrase.as_ref().ok_or(KeyError::NoPassphrase)?;
-        passphrase::read_from(source, self.config.hidden_variables, &self.path)
+        let on_wait = |program| self.on_wait(KeyWait::Passphrase { program });
+        passphrase::read_from(source, self.config.hidden_variables, &self.path, on_wait)
     }
 
     /// Replaces the key file durably.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::KeyError;
+use super::wait::PATIENCE;
 use crate::private_fs::Privacy;
 
 /// How long to wait for another process, which may be asking for a passphrase or refreshing a session.
@@ -16,14 +17,15 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits for the lock, which no other process holds then. Dropping the file releases it.
-pub(super) fn exclusive(path: &Path, privacy: &Privacy) -> Result<File, KeyError> {
-    wait(path, privacy, File::try_lock)
+/// Waits for the lock, which no other process holds then. Dropping the file releases it. `on_wait` is called if it takes
+/// long.
+pub(super) fn exclusive(path: &Path, privacy: &Privacy, on_wait: impl FnOnce()) -> Result<File, KeyError> {
+    wait(path, privacy, on_wait, File::try_lock)
 }
 
 /// Waits for the lock, which other processes may share.
-pub(super) fn shared(path: &Path, privacy: &Privacy) -> Result<File, KeyError> {
-    wait(path, privacy, File::try_lock_shared)
+pub(super) fn shared(path: &Path, privacy: &Privacy, on_wait: impl FnOnce()) -> Result<File, KeyError> {
+    wait(path, privacy, on_wait, File::try_lock_shared)
 }
 
 /// The exclusive lock, if no other process holds it.
@@ -36,18 +38,30 @@ pub(super) fn try_exclusive(path: &Path, privacy: &Privacy) -> Result<Option<Fil
     }
 }
 
-fn wait(path: &Path, privacy: &Privacy, lock: fn(&File) -> Result<(), TryLockError>) -> Result<File, KeyError> {
+fn wait(
+    path: &Path,
+    privacy: &Privacy,
+    on_wait: impl FnOnce(),
+    lock: fn(&File) -> Result<(), TryLockError>,
+) -> Result<File, KeyError> {
     let file = open(path, privacy)?;
-    let until = Instant::now() + LIMIT;
+    let (begun, mut on_wait) = (Instant::now(), Some(on_wait));
     loop {
         match lock(&file) {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(broken(path, error)),
-            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+            Err(TryLockError::WouldBlock) if begun.elapsed() >= LIMIT => {
                 return Err(KeyError::Lock { path: path.to_owned(), source: None });
             }
-            // Not a blocking call, which has no time limit.
-            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                if begun.elapsed() >= PATIENCE
+                    && let Some(on_wait) = on_wait.take()
+                {
+                    on_wait();
+                }
+                // Not a blocking call, which has no time limit.
+                std::thread::sleep(PAUSE);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod lock;
 mod os_keyring;
 mod passphrase;
 mod rekey;
+mod wait;
 
 pub use config::{KeyBackend, KeyConfig, PassphraseSource};
 pub use error::KeyError;
@@ -18,3 +19,4 @@ pub(super) use keystore::{HeldSeal, Result};
 pub use keystore::{KeyLocation, Keystore};
 pub use rekey::Moved;
 pub(super) use rekey::{Begun, Rekey};
+pub use wait::KeyWait;

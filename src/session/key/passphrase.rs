@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use super::config::PassphraseSource;
 use super::data_key::DataKey;
 use super::error::KeyError;
+use super::wait::PATIENCE;
 use crate::invisible;
 use crate::secret::Passphrase;
 use crate::session::seal::Seal;
@@ -121,14 +122,16 @@ impl fmt::Display for Wrapped {
     }
 }
 
-/// Reads the passphrase of this key file. `hidden_variables` are removed from the environment of a command.
+/// Reads the passphrase of this key file. `hidden_variables` are removed from the environment of a command. `on_wait` makes
+/// the function that is called if the program of this name takes long.
 ///
 /// # Errors
 /// [`KeyError::Untrusted`], [`KeyError::PassphraseMissing`].
-pub(super) fn read_from(
+pub(super) fn read_from<W: FnOnce() + Send + 'static>(
     source: &PassphraseSource,
     hidden_variables: &[&str],
     key: &Path,
+    on_wait: impl FnOnce(String) -> W,
 ) -> Result<Passphrase, KeyError> {
     let missing = |description| KeyError::PassphraseMissing { path: key.to_owned(), description };
     let (bytes, whose) = match source {
@@ -140,9 +143,10 @@ pub(super) fn read_from(
             (read(path).map_err(unreadable)?, whose)
         }
         PassphraseSource::Command(words) => {
-            let whose = format!("passphrase_command `{}`", words.first().map_or("", String::as_str));
+            let program = words.first().map_or("", String::as_str);
+            let whose = format!("passphrase_command `{program}`");
             let failed = |why| missing(format!("{whose} {why}"));
-            (run(words, hidden_variables, COMMAND_LIMIT).map_err(failed)?, whose)
+            (run(words, hidden_variables, COMMAND_LIMIT, on_wait(program.to_owned())).map_err(failed)?, whose)
         }
     };
     passphrase(&bytes, &whose).map_err(missing)
@@ -167,8 +171,13 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Runs a program and returns its output. A thread with its own runtime waits for it, because the caller may be inside
-/// another runtime. A program that exceeds the limit is killed.
-fn run(words: &[String], hidden_variables: &[&str], limit: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
+/// another runtime. `on_wait` is called after [`PATIENCE`]. A program that exceeds the limit is killed.
+fn run(
+    words: &[String],
+    hidden_variables: &[&str],
+    limit: Duration,
+    on_wait: impl FnOnce() + Send + 'static,
+) -> Result<Zeroizing<Vec<u8>>, String> {
     let (program, arguments) = words.split_first().ok_or("names no program")?;
     let mut command = tokio::process::Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
@@ -192,7 +201,15 @@ fn run(words: &[String], hidden_variables: &[&str], limit: Duration) -> Result<Z
     let waiting = std::thread::Builder::new().spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot be waited for: {error}"))?;
-        let done = runtime.block_on(async { tokio::time::timeout(limit, waited).await });
+        let tell = async move {
+            tokio::time::sleep(PATIENCE).await;
+            on_wait();
+            std::future::pending().await
+        };
+        let either = async {
+            tokio::select! { done = waited => done, never = tell => never }
+        };
+        let done = runtime.block_on(async { tokio::time::timeout(limit, either).await });
         done.unwrap_or_else(|_| Err(format!("did not finish within {} seconds", limit.as_secs())))
     });
     let waiting = waiting.map_err(|error| format!("cannot be waited for: {error}"))?;
@@ -246,7 +263,7 @@ mod tests {
         let path = folder.path().join("passphrase.txt");
         let passphrase = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            read_from(&PassphraseSource::File(path.clone()), &[], &path)
+            read_from(&PassphraseSource::File(path.clone()), &[], &path, |_| || ())
         };
         for text in ["correct horse", "correct horse\n", "\u{feff}correct horse\r\n", " correct horse \n\n"] {
             assert_eq!(passphrase(text).unwrap().expose(), "correct horse", "{text:?}");
@@ -258,11 +275,13 @@ mod tests {
     #[test]
     fn a_command_that_never_prints_is_ended() {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
-        let error = run(&words("sleep 600"), &[], Duration::from_millis(100)).unwrap_err();
+        let error = run(&words("sleep 600"), &[], Duration::from_millis(100), || ()).unwrap_err();
         assert!(error.starts_with("did not finish within"), "{error}");
-        assert_eq!(run(&words("echo hush"), &[], COMMAND_LIMIT).unwrap().as_slice(), b"hush\n");
-        assert_eq!(run(&words("false"), &[], COMMAND_LIMIT).unwrap_err(), "failed (exit status: 1)");
-        assert!(run(&words("/nowhere/at/all"), &[], COMMAND_LIMIT).unwrap_err().starts_with("cannot be started"));
-        assert!(run(&[], &[], COMMAND_LIMIT).is_err());
+        assert_eq!(run(&words("echo hush"), &[], COMMAND_LIMIT, || ()).unwrap().as_slice(), b"hush\n");
+        assert_eq!(run(&words("false"), &[], COMMAND_LIMIT, || ()).unwrap_err(), "failed (exit status: 1)");
+        assert!(
+            run(&words("/nowhere/at/all"), &[], COMMAND_LIMIT, || ()).unwrap_err().starts_with("cannot be started")
+        );
+        assert!(run(&[], &[], COMMAND_LIMIT, || ()).is_err());
     }
 }

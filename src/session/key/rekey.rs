@@ -62,7 +62,7 @@ pub(in crate::session) struct HeldPlainKey {
 impl Keystore {
     /// Begins a move: writes a new key beside the old one. An unfinished move is continued.
     pub(in crate::session) fn begin_move(&self, backend: KeyBackend) -> Result<Begun> {
-        let lock = lock::exclusive(&self.lock, &self.privacy)?;
+        let lock = self.hold_alone()?;
         let Some(before) = self.key_file()? else {
             self.create(backend)?;
             return Ok(Begun::Done(Moved::Created, None));

@@ -5,6 +5,7 @@ use serde_json::Map;
 use tempfile::TempDir;
 
 use super::*;
+use crate::http::HttpError;
 use crate::oauth::{TokenFailure, TokenResponse};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::session::key::Keystore;
@@ -48,6 +49,12 @@ fn tokens(name: &str) -> TokenResponse {
 fn refusal(credential: CredentialState) -> SourceError {
     let failure = TokenFailure { description: "said no".into(), temporary: true, status: Some(400), retry_after: None };
     SourceError { credential, failure, client_refused: None }
+}
+
+/// A refusal that is not temporary.
+fn lasting_refusal() -> SourceError {
+    let refusal = refusal(CredentialState::Valid);
+    SourceError { failure: TokenFailure { temporary: false, ..refusal.failure }, ..refusal }
 }
 
 struct Setup {
@@ -186,11 +193,7 @@ async fn tokens_for_a_session_that_was_replaced_meanwhile_are_used_once_and_not_
 #[tokio::test]
 async fn a_requested_refresh_is_sent_in_the_pause_after_a_refusal() {
     let setup = Setup::new(3_700).await;
-    setup.answers(|| {
-        let failure =
-            TokenFailure { description: "said no".into(), temporary: false, status: Some(400), retry_after: None };
-        Err(SourceError { credential: CredentialState::Valid, failure, client_refused: None })
-    });
+    setup.answers(|| Err(lasting_refusal()));
     let refused = setup.fresh().await;
     assert!(matches!(&refused, Err(SessionError::RefreshRefused { tried: None, .. })), "{refused:?}");
     for freshness in [Freshness::Request, Freshness::Export, Freshness::NotGeneration(1), Freshness::AtLeast(60)] {
@@ -203,4 +206,18 @@ async fn a_requested_refresh_is_sent_in_the_pause_after_a_refusal() {
     let loaded = setup.refresher.load(&setup.key).await.unwrap();
     let renewed = setup.refresher.ensure_fresh(&setup.key, Freshness::Requested(1), loaded).await.unwrap();
     assert_eq!((renewed.generation, renewed.refused_at()), (2, None));
+}
+
+#[tokio::test]
+async fn a_refresh_that_was_not_sent_does_not_undo_a_refusal() {
+    let setup = Setup::new(3_700).await;
+    setup.answers(|| Err(lasting_refusal()));
+    setup.fresh().await.unwrap_err();
+    let refused_at = setup.refresher.load(&setup.key).await.unwrap().refused_at();
+    assert!(refused_at.is_some());
+    setup.answers(|| Err(refusal(CredentialState::NotSent(Arc::new(HttpError::NotTls { host: "h".into() })))));
+    let loaded = setup.refresher.load(&setup.key).await.unwrap();
+    let not_sent = setup.refresher.ensure_fresh(&setup.key, Freshness::Requested(1), loaded).await;
+    assert!(matches!(&not_sent, Err(SessionError::NotSent(_))), "{not_sent:?}");
+    assert_eq!(setup.refresher.load(&setup.key).await.unwrap().refused_at(), refused_at);
 }

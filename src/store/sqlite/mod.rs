@@ -57,7 +57,7 @@ impl SqliteStore {
             database: Database::new(data.join("sessions.db"), &SESSIONS, Privacy::default()),
             locks: state.join("locks"),
             queue: Arc::default(),
-            privacy: Privacy::default(),
+            privacy: Privacy::default().with_root(state),
             clock,
             reseal: None,
         }
@@ -66,7 +66,7 @@ impl SqliteStore {
     /// Calls `closed` for files that were open to other users and were made private.
     #[must_use]
     pub fn reporting(self, closed: ClosedFn) -> Self {
-        let privacy = Privacy::reporting(closed);
+        let privacy = self.privacy.clone().reporting(closed);
         Self { database: self.database.with_privacy(privacy.clone()), privacy, ..self }
     }
 

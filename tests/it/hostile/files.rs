@@ -242,6 +242,13 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         0,
     ),
     row(
+        "a state folder that others can write to",
+        WRITE,
+        |home| mode(&home.join("state"), 0o777),
+        "note: [HOME]/state was open to other users (mode 777); it is private now\n",
+        0,
+    ),
+    row(
         "a file in place of the data folder",
         READ,
         |home| {

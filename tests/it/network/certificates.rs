@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use nexus::sandbox::{Endpoint, Issuer, Sandbox, Settings};
 
 use super::tls::{Authority, Front, without_close_notify};
 use super::{ANSWER, SIGNED_IN, assert_all_works, signed_in, trust};
@@ -16,7 +16,8 @@ fn home(sandbox: &Sandbox, [token, revoke, api]: [&str; 3], lines: &str) -> Nexu
     let mut nexus = Nexus::new();
     nexus.name(token.split_once("://").unwrap().1, "[SERVER]");
     nexus.configure(&format!(
-        "default = 'work'\n[provider.work]\nclient_id = 'sandbox-client'\nauthorize_url = '{}'\ntoken_url = '{token}/token'\n\
+        "default = 'work'\n[provider.work]\nclient_id = 'sandbox-client'\n\
+         redirect_uri = 'http://127.0.0.1:0/callback'\nauthorize_url = '{}'\ntoken_url = '{token}/token'\n\
          revoke_url = '{revoke}/revoke'\napi_url = '{api}'\n{lines}",
         sandbox.url(Endpoint::Authorize),
     ));
@@ -161,12 +162,14 @@ fn certificates_and_keys_may_begin_with_a_byte_order_mark() {
 
 #[test]
 fn the_client_certificate_is_presented_to_the_origins_of_the_token_endpoint_and_the_api_only() {
-    let sandbox = sandbox(Settings::default());
+    let sandbox = sandbox(Settings { issuer: Issuer::Absent, ..Settings::default() });
     let (authority, clients) = (Authority::new(), Authority::called("clients"));
     let front = || Front::with(&sandbox, authority.server_for(&["127.0.0.1"], Some((&clients, false))));
     let (token, revoke, api) = (front(), front(), front());
     let origins = [&token, &revoke, &api].map(|front| front.origin("127.0.0.1"));
-    let mut nexus = home(&sandbox, origins.each_ref().map(|origin| &**origin), CERTIFICATE);
+    // The issuer is asked for nothing, because the endpoints are configured.
+    let lines = format!("issuer = '{}'\n{CERTIFICATE}", origins[1]);
+    let mut nexus = home(&sandbox, origins.each_ref().map(|origin| &**origin), &lines);
     trust(&mut nexus, &authority);
     write_client(&nexus, &clients.certificate(&["client"]));
     assert_output!(signed_in(&nexus), 0, stdout: "", stderr: SIGNED_IN);

@@ -7,8 +7,9 @@ use std::{io, thread};
 
 use nexus::sandbox::{Sandbox, Settings};
 
+use super::proxies::{FAR, connect};
 use super::tls::{Authority, Front};
-use super::{FAR, SIGNED_IN, assert_all_works, connect, home_at, signed_in, trust};
+use super::{SIGNED_IN, assert_all_works, home_at, signed_in, trust};
 use crate::nexus::{Nexus, sandbox};
 
 /// The login that the proxy wants, and the reply code that it gives.

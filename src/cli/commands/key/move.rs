@@ -26,8 +26,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
-    if let Some(found) = sessions.keystore().moves_from_unconfigured(args.backend)?
-        && !confirm(args, found, &sessions, context)?
+    if !args.yes
+        && let Some(found) = sessions.keystore().moves_from_unconfigured(args.backend)?
+        && !confirm(args.backend, found, &sessions, context)?
     {
         context.say("Nothing was changed");
         return Ok(1);
@@ -63,13 +64,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 }
 
 /// Shows whose sessions would be taken over from the key in the backend `found`, and asks whether to go on.
-fn confirm(args: &Args, found: KeyBackend, sessions: &SealedSessions, context: &Context) -> Result<bool> {
-    let (path, found, wanted) = (sessions.keystore().path().display(), found.as_str(), args.backend.as_str());
+fn confirm(wanted: KeyBackend, found: KeyBackend, sessions: &SealedSessions, context: &Context) -> Result<bool> {
+    let (path, found, wanted) = (sessions.keystore().path().display(), found.as_str(), wanted.as_str());
     let why = format!("{path}: a key is in the backend `{found}`, which is not the configured one");
     let accounts = whose(sessions)?;
-    if args.yes {
-        return Ok(true);
-    }
     context.say(&format!("warning: {why}. These sessions would be sealed again and used from now on:"));
     accounts.iter().for_each(|account| context.say(&format!("  {account}")));
     if accounts.is_empty() {

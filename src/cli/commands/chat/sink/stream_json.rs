@@ -10,8 +10,7 @@ use crate::cli::error::{Result, json};
 use crate::cli::question::answer_state::AnswerState;
 use nexus::{AnswerMeta, Delta, ProgressEvent, ProgressFn};
 
-/// Writes one object per line.
-/// A part of the answer. The members stand in the order of [`line`].
+/// A part of the answer. The members are in the order of [`line`].
 #[derive(Serialize)]
 struct TextLine<'a> {
     text: &'a str,
@@ -20,6 +19,7 @@ struct TextLine<'a> {
     version: u8,
 }
 
+/// Writes one object per line.
 pub(super) struct StreamJsonSink<'a> {
     pub(super) context: &'a Context,
 }

@@ -106,11 +106,7 @@ impl Plan {
                 (Some(_), Some(known)) if known == file => {}
                 (Some(_), _) => return Err(self.differs("client_secret_file")),
                 (None, _) => {
-                    let fault = |why: &str, hint: &str| {
-                        let message = format!("--client-secret-file is {why}");
-                        CliError::Usage { message, hint: hint.to_owned() }
-                    };
-                    client.secret = Some(config::secret_in(&file, fault)?);
+                    client.secret = Some(config::client_secret_in(&file)?);
                     client.auth = ClientAuth::Basic;
                     self.keys.push(("client_secret_file", file.to_string_lossy().into_owned().into()));
                 }
