@@ -46,6 +46,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand login" -s p -l provider -d '
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l no-browser -d 'Print the URL instead of opening a browser'
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
@@ -76,6 +77,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l no-browser -d 'Print the URL instead of opening a browser'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s V -l version -d 'Print version'

@@ -7,6 +7,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use percent_encoding::percent_decode_str;
+use url::Position;
 
 use super::error::{HttpError, Result};
 use crate::invisible;
@@ -127,6 +128,13 @@ impl Proxy {
         let unusable = |reason: String| HttpError::UnusableProxy { variable: variable.into(), reason };
         let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
         let url = Url::parse(&with_scheme).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
+        // A special character ends the host and the port, so that a part of the password would be looked up and told.
+        let cut = url.as_ref().map_or(value, |url| &url[Position::BeforePath..]).contains('@');
+        if cut {
+            return Err(unusable(
+                "special characters of the password must be percent-encoded, such as %23 for #".into(),
+            ));
+        }
         let url = url.ok_or_else(|| unusable("not a proxy URL".into()))?;
         let protocol = Protocol::from_scheme(url.scheme())
             .ok_or_else(|| unusable(format!("{} proxies are not supported", url.scheme())))?;

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use super::error::{HttpError, Result};
 use super::send_error::root_cause;
 use crate::clean;
+use crate::provider::tls;
 
 /// Which CA certificates are read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,15 @@ pub(super) fn system_authorities(from: Roots) -> Result<Arc<RootCertStore>> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(found.certs);
     if store.is_empty() {
-        let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
+        let why = found.errors.first().map_or_else(
+            || "none found".to_owned(),
+            |error| match &error.kind {
+                rustls_native_certs::ErrorKind::Pem(malformed) => {
+                    format!("{}: {}", error.context, tls::malformed(malformed))
+                }
+                _ => error.to_string(),
+            },
+        );
         return Err(HttpError::NoRoots { reason: clean::clean(&why) });
     }
     Ok(Arc::new(store))

@@ -11,7 +11,7 @@ use crate::secret::{ClientSecret, HeaderSecret, RegistrationToken};
 
 mod builder;
 mod error;
-mod tls;
+pub(crate) mod tls;
 
 pub use error::ProviderError;
 pub use tls::{Tls, TlsError};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
@@ -104,7 +104,7 @@ impl ErrorInfo for TlsError {
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(pem)).collect();
-    let certificates = certificates.map_err(|error| TlsError::InvalidCertificate(error.to_string()))?;
+    let certificates = certificates.map_err(|error| TlsError::InvalidCertificate(malformed(&error).into()))?;
     if certificates.is_empty() { Err(TlsError::NoCertificate) } else { Ok(certificates) }
 }
 
@@ -120,7 +120,18 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
         return Err(TlsError::EncryptedKey);
     }
     PrivateKeyDer::from_pem_slice(without_mark(pem)).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound => TlsError::NoKey,
-        error => TlsError::InvalidKey(error.to_string()),
+        pem::Error::NoItemsFound => TlsError::NoKey,
+        error => TlsError::InvalidKey(malformed(&error).into()),
     })
+}
+
+/// Why a file is not PEM (RFC 7468). The parser's own message quotes lines, which may be a private key.
+pub(crate) fn malformed(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } | pem::Error::IllegalSectionStart { .. } => {
+            "a line with `-----BEGIN` or `-----END` has other text in it, or is missing"
+        }
+        pem::Error::Base64Decode(_) => "it is not in base64",
+        _ => "it is not PEM",
+    }
 }

@@ -4,28 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
 use serde_json::{Value, json};
 
-use crate::nexus::{Nexus, block_on, sandbox};
+use crate::nexus::{Nexus, block_on};
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
 
-fn signed_in(settings: Settings) -> (Sandbox, Nexus) {
-    let sandbox = sandbox(settings);
-    let nexus = Nexus::at(&sandbox);
-    nexus.sign_in();
-    (sandbox, nexus)
-}
-
-fn prompts(nexus: &Nexus, lines: &[impl AsRef<str>]) -> PathBuf {
+pub(crate) fn prompts(nexus: &Nexus, lines: &[impl AsRef<str>]) -> PathBuf {
     let path = nexus.path("prompts.jsonl");
     let lines: Vec<_> = lines.iter().map(|line| format!("{}\n", line.as_ref())).collect();
     fs::write(&path, lines.concat()).unwrap();
     path
 }
 
-fn prompt(id: impl Into<Value>, prompt: &str) -> String {
+pub(crate) fn prompt(id: impl Into<Value>, prompt: &str) -> String {
     json!({ "id": id.into(), "prompt": prompt }).to_string()
 }
 
@@ -63,16 +56,16 @@ fn by_id(text: &str) -> BTreeMap<String, Value> {
     results
 }
 
-fn answers(nexus: &Nexus) -> BTreeMap<String, Value> {
+pub(crate) fn answers(nexus: &Nexus) -> BTreeMap<String, Value> {
     by_id(&fs::read_to_string(nexus.path("answers.jsonl")).unwrap())
 }
 
-const BATCH: [&str; 4] = ["batch", "prompts.jsonl", "--out", "answers.jsonl"];
+pub(crate) const BATCH: [&str; 4] = ["batch", "prompts.jsonl", "--out", "answers.jsonl"];
 
 #[test]
 fn ten_thousand_questions_are_answered_once_each_though_the_program_is_killed_three_times() {
     const LINES: usize = 10_000;
-    let (sandbox, nexus) = signed_in(Settings::default());
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let lines: Vec<_> = (0..LINES).map(|at| prompt(format!("line {at}"), &format!("question-{at}"))).collect();
     prompts(&nexus, &lines);
     // Three words of an answer are enough to tell it by.
@@ -106,7 +99,7 @@ fn answers_whole(nexus: &Nexus) -> usize {
 
 #[test]
 fn every_line_becomes_a_result_on_stdout() {
-    let (_sandbox, nexus) = signed_in(Settings::default());
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     let lines = [
         prompt("a", "Hello"),
         String::new(),
@@ -154,7 +147,7 @@ fn every_line_becomes_a_result_on_stdout() {
 
 #[test]
 fn a_bad_line_is_told_of_and_harms_no_other() {
-    let (sandbox, nexus) = signed_in(Settings::default());
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let lines = [
         prompt("good", "Hello"),
         "nonsense".into(),
@@ -208,7 +201,7 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
 
 #[test]
 fn run_again_it_asks_only_what_has_no_answer() {
-    let (sandbox, nexus) = signed_in(Settings::default());
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     prompts(&nexus, &["a", "b", "c", "d"].map(|id| prompt(id, id)));
     let busy = || Scripted::json(529, &json!({ "error": { "type": "overloaded_error", "message": "Overloaded" } }));
     let bad = || Scripted::json(400, &json!({ "error": { "type": "invalid_request_error", "message": "No" } }));
@@ -252,77 +245,8 @@ fn run_again_it_asks_only_what_has_no_answer() {
 }
 
 #[test]
-fn a_busy_service_is_asked_again() {
-    let (sandbox, nexus) = signed_in(Settings::default());
-    prompts(&nexus, &["a", "b"].map(|id| prompt(id, id)));
-    let busy = || Scripted::json(503, &json!({})).header("retry-after-ms", "1");
-    sandbox.script(Endpoint::Messages, [busy(), Scripted::Cut(4), Scripted::Lose]);
-    assert_eq!(nexus.run(&BATCH).code, Some(0));
-    assert_eq!(answers(&nexus).len(), 2);
-    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 5);
-}
-
-#[test]
-fn a_service_that_is_asked_too_often_gets_fewer_questions_and_no_answer_is_lost() {
-    let (sandbox, nexus) = signed_in(Settings { messages_per_second: Some(100), ..Settings::default() });
-    prompts(&nexus, &(0..300).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
-    let output = nexus.run(&BATCH);
-    assert_eq!(output.code, Some(0), "{output}");
-    assert_eq!(answers(&nexus).len(), 300);
-    assert_eq!(sandbox.counts().messages, 300);
-}
-
-#[test]
-fn a_wait_beyond_the_deadline_ends_the_batch_at_once() {
-    let (sandbox, nexus) = signed_in(Settings::default());
-    prompts(&nexus, &["a", "b"].map(|id| prompt(id, id)));
-    let limit = || json!({ "error": { "type": "rate_limit_error", "message": "Too many" } });
-    sandbox.script(Endpoint::Messages, [Scripted::Normal, Scripted::json(429, &limit()).header("retry-after", "7200")]);
-    let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "1"]).collect();
-    assert_output!(
-        nexus.run(&words), 75, stdout: "",
-        stderr: "1 line answered; 1 tokens in, 13 out\nerror: [SERVER] answered 429 rate_limit_error: Too many\n  \
-                 try again in 2.0 hours\n",
-    );
-    assert_eq!(answers(&nexus).len(), 1);
-}
-
-#[test]
-fn a_rejected_token_is_renewed_once_for_all() {
-    let (sandbox, nexus) = signed_in(Settings::default());
-    prompts(&nexus, &(0..60).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Messages, (0..10).map(|_| Scripted::Normal));
-    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
-    let running = nexus.watch(&mut nexus.command(&BATCH));
-    block_on(gate.arrived(1));
-    sandbox.expire_access();
-    gate.open();
-    assert_eq!(running.finish().code, Some(0));
-    assert_eq!((answers(&nexus).len(), sandbox.refreshes_asked()), (60, 1));
-}
-
-#[test]
-fn a_session_that_has_ended_ends_the_batch_at_once() {
-    let (sandbox, nexus) = signed_in(Settings::default());
-    prompts(&nexus, &(0..60).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Messages, (0..10).map(|_| Scripted::Normal));
-    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
-    let running = nexus.watch(&mut nexus.command(&BATCH));
-    block_on(gate.arrived(1));
-    sandbox.end_session();
-    gate.open();
-    let output = running.finish();
-    assert_eq!(output.code, Some(4), "{output}");
-    assert!(output.stderr.contains("run `nexus oauth start`"), "{output}");
-    assert!(answers(&nexus).values().all(|result| result["answer"].is_string()));
-    assert_eq!(sandbox.refreshes_asked(), 1);
-}
-
-#[test]
 fn two_never_write_the_same_file() {
-    let (sandbox, nexus) = signed_in(Settings::default());
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     prompts(&nexus, &["a", "b"].map(|id| prompt(id, id)));
     let gate = Gate::new();
     sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
@@ -340,7 +264,7 @@ fn two_never_write_the_same_file() {
 #[cfg(unix)]
 #[test]
 fn interrupted_it_says_how_to_go_on_and_goes_on() {
-    let (sandbox, nexus) = signed_in(Settings::default());
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     prompts(&nexus, &["a", "b", "c"].map(|id| prompt(id, id)));
     let gate = Gate::new();
     sandbox.script(Endpoint::Messages, [Scripted::Normal, Scripted::Normal, Scripted::Paused(gate.clone())]);
@@ -360,7 +284,7 @@ fn interrupted_it_says_how_to_go_on_and_goes_on() {
 
 #[test]
 fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
-    let (sandbox, nexus) = signed_in(Settings::default());
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     prompts(&nexus, &[prompt("a", "a")]);
     fs::write(nexus.path("notes.txt"), "my notes").unwrap();
     let ended = |code: i32, input: &str, out: &str| {
@@ -399,7 +323,7 @@ fn what_cannot_be_read_or_written_is_named_before_anything_is_asked() {
 
 #[test]
 fn lines_may_come_through_a_pipe_and_results_leave_through_one() {
-    let (_sandbox, nexus) = signed_in(Settings::default());
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     let lines = ["a", "b", "c"].map(|id| prompt(id, id)).join("\n");
     let output = nexus.run_with(&["batch", "-"], &lines);
     assert_eq!(by_id(&output.ok()).len(), 3);
@@ -412,7 +336,7 @@ fn lines_may_come_through_a_pipe_and_results_leave_through_one() {
 
 #[test]
 fn it_is_said_rightly_or_not_at_all() {
-    let (_sandbox, nexus) = signed_in(Settings::default());
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     for words in [
         &["batch", "p", "Hello"][..],
         &["batch", "p", "--json"],
@@ -429,105 +353,9 @@ fn it_is_said_rightly_or_not_at_all() {
     assert_eq!(empty.run(&BATCH).code, Some(4), "not signed in");
 }
 
-/// A service that goes on listening on a connection that it has answered on, and that takes no other.
-#[test]
-fn one_connection_is_used_for_one_question_after_the_other() {
-    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-    const LINES: usize = 5;
-
-    let (_sandbox, nexus) = signed_in(Settings::default());
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    let answering = std::thread::spawn(move || {
-        // The sign-in asks for the models, and does without.
-        drop(listener.accept().unwrap());
-        let (stream, _) = listener.accept().unwrap();
-        drop(listener);
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        for _ in 0..LINES {
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                let line = line.to_ascii_lowercase();
-                match line.strip_prefix("content-length:") {
-                    Some(value) => length = value.trim().parse().unwrap(),
-                    None if line == "\r\n" => break,
-                    None => {}
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let event = |data: &Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap());
-            let delta = json!({ "type": "text_delta", "text": "Yes" });
-            let events = [
-                json!({ "type": "message_start", "message": { "model": "m", "content": [], "usage": {} } }),
-                json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
-                json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" } }),
-                json!({ "type": "message_stop" }),
-            ];
-            let mut out = &stream;
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-            out.write_all(head.as_bytes()).unwrap();
-            for event in events.iter().map(event) {
-                out.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).unwrap();
-            }
-            // The end of the body comes on its own, after the last event.
-            out.write_all(b"0\r\n\r\n").unwrap();
-        }
-    });
-    let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
-    let lines: Vec<_> = config.lines().filter(|line| !line.starts_with("api_url")).collect();
-    nexus.configure(&format!("{}\napi_url = \"{origin}\"\n", lines.join("\n")));
-    nexus.sign_in();
-    prompts(&nexus, &(0..LINES).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
-    let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "1", "--model", "m", "--retries", "0"]).collect();
-    let output = nexus.run(&words);
-    assert_eq!(output.code, Some(0), "{output}");
-    answering.join().unwrap();
-    assert_eq!(answers(&nexus).len(), LINES);
-}
-
-#[test]
-fn what_is_on_its_way_when_it_has_to_stop_is_not_lost() {
-    let (sandbox, nexus) = signed_in(Settings::default());
-    prompts(&nexus, &["a", "b", "c"].map(|id| prompt(id, "Hello")));
-    let (gate, limit) = (Gate::new(), json!({ "error": { "type": "rate_limit_error", "message": "Too many" } }));
-    let later = Scripted::json(429, &limit).header("retry-after", "7200");
-    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone()), later]);
-    let words: Vec<_> = BATCH.into_iter().chain(["--jobs", "2"]).collect();
-    let running = nexus.watch(&mut nexus.command(&words));
-    block_on(async {
-        gate.arrived(1).await;
-        sandbox.until(|sandbox| sandbox.requests_to(Endpoint::Messages).len() == 2).await;
-    });
-    gate.open();
-    assert_output!(
-        running.finish(), 75, stdout: "",
-        stderr: "1 line answered; 1 tokens in, 13 out\nerror: [SERVER] answered 429 rate_limit_error: Too many\n  \
-                 try again in 2.0 hours\n",
-    );
-    assert_eq!((answers(&nexus).len(), sandbox.requests_to(Endpoint::Messages).len()), (1, 2));
-}
-
-#[test]
-fn a_service_that_answers_nothing_but_later_is_left_alone_in_the_end() {
-    let (sandbox, nexus) = signed_in(Settings::default());
-    prompts(&nexus, &["a", "b", "c"].map(|id| prompt(id, "Hello")));
-    let busy = json!({ "error": { "type": "overloaded_error", "message": "Overloaded" } });
-    sandbox.script(Endpoint::Messages, (0..100).map(|_| Scripted::json(529, &busy)));
-    let words: Vec<_> = BATCH.into_iter().chain(["--retries", "1000", "--deadline", "1s"]).collect();
-    assert_output!(
-        nexus.run(&words), 75, stdout: "",
-        stderr: "0 lines answered\nerror: [SERVER] answered 529 overloaded_error: Overloaded\n  try again in a \
-                 minute\n",
-    );
-    assert!(sandbox.requests_to(Endpoint::Messages).len() < 20);
-}
-
 #[test]
 fn a_template_and_an_alias_hold_for_every_line() {
-    let (sandbox, nexus) = signed_in(Settings::default());
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     fs::create_dir(nexus.path("templates")).unwrap();
     let template = "prompt = \"Say {{input}} in {{lang}}\"\nsystem = \"Be brief\"\nmodel = \"sandbox-old\"\n";
     fs::write(nexus.path("templates/say.toml"), template).unwrap();
@@ -544,7 +372,7 @@ fn a_template_and_an_alias_hold_for_every_line() {
 
 #[test]
 fn the_schema_of_a_line_and_the_program_agree() {
-    let (_sandbox, nexus) = signed_in(Settings::default());
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     let lines = [
         json!({ "id": "a", "prompt": "p" }),
         json!({ "id": "", "prompt": "p" }),

@@ -10,15 +10,19 @@ mod nexus;
 mod attachments;
 /// `nexus batch`.
 mod batch;
+/// `nexus batch` with a service that limits or refuses its requests.
+mod batch_service;
 /// The browser that `nexus oauth start` opens.
 mod browser;
 /// `nexus oauth start URL`.
 mod by_url;
-/// `nexus chat` and `nexus models`.
+/// `nexus chat`.
 mod chat;
 /// Flags of `nexus chat`: cost, thinking, effort, schema.
 mod chat_flags;
-/// `nexus chat` in scripts: JSON, retries, stdin and signals.
+/// The prompt of `nexus chat`: words and stdin.
+mod chat_prompt;
+/// `nexus chat` in scripts: JSON, retries and signals.
 mod chat_script;
 /// HTTP Basic at the token endpoint.
 mod client_auth;
@@ -57,6 +61,8 @@ mod leaks;
 mod meetings;
 /// The memory of a running command (Linux).
 mod memory;
+/// `nexus models`, and the model that is asked.
+mod models;
 /// Proxies, certificate authorities, redirects and unreachable servers.
 mod network;
 /// `nexus oauth logout`.

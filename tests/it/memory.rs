@@ -108,7 +108,7 @@ fn a_long_answer_takes_no_more_memory_than_a_short_one() {
         nexus.finish(child);
         peak
     };
-    let (short, long) = (peak(1), peak(64));
+    let (short, long) = (peak(1), peak(24));
     assert!(long < short + MORE, "{short} and {long} bytes");
 }
 
@@ -188,18 +188,53 @@ fn a_list_of_models_is_bounded_in_all() {
     let page = |length: usize, id: &str| {
         filled(length, &format!(r#"{{"data":["{id}"],"has_more":true,"last_id":"{id}","x":""#), "x", "\"}")
     };
-    let pages = |length: usize| (0..30).map(|number| page(length, &number.to_string())).collect::<Vec<_>>();
+    let pages = |count: usize, length: usize| (0..count).map(|number| page(length, &number.to_string())).collect();
+    let (sandbox, nexus) = signed_in();
     let many = format!("[{}\"a\"]", "\"a\",".repeat(10_000));
     for (pages, bound) in [
-        (pages(3 * MIB), "8 MiB"),
+        (pages(3, 3 * MIB), "8 MiB"),
         (vec![page(9 * MIB, "a")], "8 MiB"),
-        (pages(100), "20 pages"),
+        (pages(20, 100), "20 pages"),
         (vec![many], "10000 models"),
     ] {
-        let (sandbox, nexus) = signed_in();
+        // No page is left for the next of the table.
         sandbox.script(Endpoint::Models, pages.into_iter().map(|page| Scripted::text(200, "application/json", &page)));
         let output = nexus.run(&["models"]);
         let expected = format!("error: [SERVER] answered with a list of models with more than {bound}\n");
         assert!(output.code == Some(1) && output.stderr.starts_with(&expected), "{output}");
     }
+}
+
+/// A file without end, as an argument and as stdin. The limit on memory is above that of the longest line of a batch.
+#[test]
+fn an_endless_file_is_refused_in_limited_memory() {
+    const ENDLESS: &str = "/dev/zero";
+    const NONE: &str = "/dev/null";
+
+    let (sandbox, nexus) = signed_in();
+    fs::create_dir(nexus.path("templates")).unwrap();
+    std::os::unix::fs::symlink(ENDLESS, nexus.path("templates/endless.toml")).unwrap();
+    nexus.write("prompts.jsonl", "{\"id\":1,\"prompt\":\"x\"}\n", 0o600);
+    let asked = sandbox.requests().len();
+    let limited = ["sh", "-c", "ulimit -v 1000000; exec \"$@\"", "sh"].map(str::to_owned);
+    for (stdin, arguments) in [
+        (NONE, &["chat", "x", "--schema", ENDLESS][..]),
+        (NONE, &["chat", "x", "--system-file", ENDLESS]),
+        (NONE, &["chat", "x", "-a", ENDLESS]),
+        (NONE, &["chat", "x", "-t", "endless"]),
+        (NONE, &["batch", ENDLESS]),
+        (NONE, &["batch", "prompts.jsonl", "--system-file", ENDLESS]),
+        (NONE, &["batch", "prompts.jsonl", "-t", "endless"]),
+        (ENDLESS, &["chat", "-"]),
+        (ENDLESS, &["chat", "x"]),
+        (ENDLESS, &["chat", "x", "-a", "-"]),
+        (ENDLESS, &["chat", "x", "--schema", "/dev/stdin"]),
+        (ENDLESS, &["batch", "-"]),
+    ] {
+        let mut command = nexus.command_after(&limited, arguments);
+        let output = nexus.finish(command.stdin(fs::File::open(stdin).unwrap()).spawn().unwrap());
+        let is_refused = matches!(output.code, Some(1 | 2)) && output.stderr.contains("error: ");
+        assert!(is_refused, "{arguments:?}: {output}");
+    }
+    assert_eq!(sandbox.requests().len(), asked);
 }

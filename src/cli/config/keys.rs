@@ -195,7 +195,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "registration_url",
         kind: Url(|section, _, url| section.provider.registration.url = Some(url)),
-        default: "none",
+        default: "from the issuer's metadata, if it is read",
         help: "The client registration endpoint (RFC 7591). Without client_id, a sign-in registers nexus there, once for \
                each redirect URI; `nexus oauth start --new-client` registers it again.",
     },
@@ -222,7 +222,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "resource",
         kind: Checked(checks::resource, |section, resource| section.provider.resource = Some(resource)),
-        default: "none",
+        default: "as the API says, if gateway is asked",
         help: "The API that the tokens are for, as the authorization server knows it, byte for byte: an absolute URI \
                without a fragment (RFC 8707). It is sent with the authorization request, the code exchange and every \
                refresh. \"\" sends none.",
@@ -248,8 +248,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "gateway",
         kind: Url(|section, _, url| section.provider.gateway = Some(url)),
         default: "none",
-        help: "The URL of an API that says itself how to sign in (RFC 9728). Without issuer, authorize_url or token_url, \
-               signing in asks it. It is api_url too, if that is not set.",
+        help: "The URL of an API that says itself how to sign in (RFC 9728, or LiteLLM's contract for native clients). \
+               Without issuer, authorize_url or token_url, signing in asks it. It is api_url too, if that is not set.",
     },
     Key {
         name: "require_iss",
@@ -261,14 +261,14 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "par_url",
         kind: Url(|section, _, url| section.provider.par_url = Some(url)),
-        default: "none",
+        default: "from the issuer's metadata, if it is read and demands pushed requests",
         help: "The pushed authorization request endpoint (RFC 9126). With it, the authorization request is sent there \
                and not through the browser.",
     },
     Key {
         name: "userinfo_url",
         kind: Url(|section, _, url| section.provider.userinfo_url = Some(url)),
-        default: "none",
+        default: "from the issuer's metadata, if it is read",
         help: "The UserInfo endpoint (OpenID Connect Core, section 5.3). A sign-in asks it for the name of the account if \
                neither the token response nor the ID token has one.",
     },

@@ -286,7 +286,7 @@ pub(crate) fn http_hint(error: &HttpError) -> String {
         HttpError::ProxyRefused { variable, refusal, .. } => proxy_hint(*variable, refusal),
         HttpError::ClientCertificateRequired { .. } => {
             "set `tls_cert_file` and `tls_key_file` of the provider in config.toml; they are used for the origins of \
-             `token_url`, `issuer` and `api_url`"
+             `token_url` (of `issuer`, if that is not set) and `api_url`"
                 .into()
         }
         HttpError::ClientCertificateRefused { .. } => {

@@ -1,8 +1,8 @@
 //! Attachments: files whose type is recognised by their content. They are read, with a limit, and checked before the
 //! network is used.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -10,7 +10,6 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::terminal::pipe;
 use crate::cli::text::{self, NotUtf8};
 use nexus::Part;
 
@@ -112,20 +111,13 @@ impl Attached<'_> {
         if found.is_dir() {
             return Err(self.refused("it is a folder", "name the files in it, each with its own -a"));
         }
-        if pipe::is_pipe(&found) {
-            return self.bound(context.pipe(path, MAX_REQUEST + 1).map_err(unreadable)?);
-        }
-        if !found.is_file() {
-            return Err(self.refused("it is not a regular file", "pipe it in and attach `-`"));
-        }
-        if found.len() > MAX_REQUEST as u64 {
+        if found.is_file() && found.len() > MAX_REQUEST as u64 {
             return Err(self.too_large(&size(usize::try_from(found.len()).unwrap_or(usize::MAX))));
         }
-        let mut bytes = Vec::new();
-        // The file may grow while it is read.
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(MAX_REQUEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        self.bound(bytes)
+        match context.file(path, MAX_REQUEST + 1).map_err(unreadable)? {
+            Some(bytes) => self.bound(bytes),
+            None => Err(self.refused("it is not a regular file", "pipe it in and attach `-`")),
+        }
     }
 
     /// Refuses bytes that exceed the limit; reading stops one byte after it.

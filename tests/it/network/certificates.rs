@@ -259,3 +259,41 @@ fn unusable_files_are_named_with_their_key() {
         assert!(output.stderr.lines().count() == 2, "a sentence and a hint: {output}");
     }
 }
+
+/// The parser's own message quotes what it did not understand, as a list of bytes.
+#[test]
+fn a_key_that_lost_its_line_breaks_is_in_no_message() {
+    const WHY: &str = "a line with `-----BEGIN` or `-----END` has other text in it, or is missing";
+    let sandbox = sandbox(Settings::default());
+    let front = Front::before(&sandbox, &Authority::new(), &["127.0.0.1"]);
+    let (certificate, key) = Authority::new().certificate(&["client"]);
+    let half = &key[..key.len() / 2];
+    let [spaced, joined, escaped] = [" ", "", "\\n"].map(|between| key.replace('\n', between));
+    for text in [&spaced, &joined, &escaped, half] {
+        let unusable = |lines: &str| {
+            let nexus = home_at(&sandbox, &front, lines);
+            write_client(&nexus, &(certificate.clone(), text.to_owned()));
+            match lines {
+                "" => {
+                    let mut nexus = nexus;
+                    nexus.set("SSL_CERT_FILE", &nexus.path("client.key").to_string_lossy());
+                    signed_in(&nexus)
+                }
+                _ => nexus.run(&["oauth", "start"]),
+            }
+        };
+        let file = |key: &str, line: u32, file: &str, what: &str, hint: &str| {
+            format!(
+                "error: `provider.work.{key}` in [HOME]/config.toml, line {line}, points to [HOME]/{file}, which contains \
+                 {what} that cannot be used: {WHY}\n  set it to a file with {hint} in PEM\n"
+            )
+        };
+        let told = file("tls_key_file", 9, "client.key", "a private key", "the private key");
+        assert_output!(unusable(CERTIFICATE), 2, stdout: "", stderr: told);
+        let told = file("ca_file", 8, "client.key", "a certificate", "certificates");
+        assert_output!(unusable("ca_file = 'client.key'\n"), 2, stdout: "", stderr: told);
+        let output = unusable("");
+        assert!(output.code == Some(1) && output.stderr.contains("no CA certificates"), "{output}");
+        assert!(output.stderr.contains(WHY), "{output}");
+    }
+}

@@ -274,18 +274,27 @@ fn an_unreachable_proxy_is_named() {
 
 #[test]
 fn an_unsupported_proxy_is_not_bypassed() {
+    const ENCODE: &str = "special characters of the password must be percent-encoded, such as %23 for #";
     let sandbox = sandbox(Settings::default());
     for (variable, value, what) in [
         ("HTTPS_PROXY", "ftp://ada:hush@127.0.0.1:1080", "ftp proxies are not supported"),
         ("all_proxy", "http://", "not a proxy URL"),
         ("https_proxy", "ada:hush:4711", "not a proxy URL"),
+        // Without the encoding, `ada` would be the host, and the begin of the password its port.
+        ("HTTPS_PROXY", "http://ada:12#hush@127.0.0.1:3128", ENCODE),
+        ("HTTPS_PROXY", "ada:12/hush@127.0.0.1", ENCODE),
+        ("all_proxy", "socks5h://ada:12?hush@127.0.0.1", ENCODE),
+        ("https_proxy", "https://ada:12\\hush@127.0.0.1", ENCODE),
+        ("https_proxy", "http://ada:hush#1@127.0.0.1:3128", ENCODE),
     ] {
         let mut nexus = home_at(&sandbox, &format!("https://{FAR}"));
         trust(&mut nexus, &Authority::new());
         nexus.set(variable, value);
         let sentence = format!("error: cannot use the proxy in {variable}: {what}\n");
         let hint = format!("  set {variable} to `http://HOST:PORT`, or add the server to NO_PROXY\n");
-        assert_output!(signed_in(&nexus), 2, stdout: "", stderr: sentence + &hint);
+        let output = signed_in(&nexus);
+        assert!(!output.stderr.contains("ada") && !output.stderr.contains("12"), "{output}");
+        assert_output!(output, 2, stdout: "", stderr: sentence + &hint);
         // A request that bypasses the proxy is sent.
         nexus.set("NO_PROXY", "invalid");
         assert_eq!(signed_in(&nexus).code, Some(75));

@@ -1,6 +1,6 @@
 //! The lines of the input: JSON objects with `id` and `prompt`.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -102,33 +102,24 @@ const SKIPPED: usize = 8;
 
 /// Reads a line, but keeps at most `longest` bytes.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, longest: usize) -> io::Result<Read> {
-    let (mut read, mut length) = (Read::Nothing, 0_usize);
-    loop {
-        let bytes = match input.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            bytes => bytes?,
-        };
-        if bytes.is_empty() {
-            return Ok(read);
-        }
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let (part, used) = (&bytes[..end.unwrap_or(bytes.len())], end.map_or(bytes.len(), |end| end + 1));
-        if read != Read::TooLong && line.len() + part.len() <= longest {
-            line.extend_from_slice(part);
-            read = Read::Line;
-        } else {
-            *line = Vec::new();
-            read = Read::TooLong;
-        }
-        input.consume(used);
-        length += used;
-        if length > longest.saturating_mul(SKIPPED) {
-            return Err(io::Error::other(format!("a line of more than {length} bytes")));
-        }
-        if end.is_some() {
-            return Ok(read);
-        }
+    // One byte more, for the line break.
+    let read = input.by_ref().take(longest as u64 + 1).read_until(b'\n', line)?;
+    if read == 0 {
+        return Ok(Read::Nothing);
     }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        return Ok(Read::Line);
+    }
+    if read <= longest {
+        return Ok(Read::Line);
+    }
+    *line = Vec::new();
+    let rest = longest * (SKIPPED - 1);
+    if input.by_ref().take(rest as u64).skip_until(b'\n')? == rest {
+        return Err(io::Error::other(format!("a line is longer than {} MiB", (longest * SKIPPED) >> 20)));
+    }
+    Ok(Read::TooLong)
 }
 
 /// Parses a line.
@@ -256,5 +247,11 @@ mod tests {
             assert_eq!(lines(format!("{good}\n{good}\n").as_bytes(), 1_000, buffer).len(), 2);
         }
         assert_eq!(lines(b"", 10, 10), []);
+        for (length, is_read) in [(7 << 20, true), (9 << 20, false)] {
+            let input = io::BufReader::new(io::repeat(b'x').take(length));
+            let mut lines = Lines { longest: 1 << 20, ..Lines::of(input) };
+            let error = lines.read().err().map(|error| error.to_string());
+            assert_eq!(error, (!is_read).then(|| "a line is longer than 8 MiB".to_owned()));
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! The JSON Schema of `--schema`: read before the question is sent, checked against the answer.
 
 use std::error::Error;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -10,7 +9,6 @@ use serde_json::Value;
 
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::terminal::pipe;
 use crate::cli::text;
 use nexus::Ordered;
 use nexus::internal::clean::clean;
@@ -94,15 +92,8 @@ fn why(error: &CompileError) -> String {
 fn text_of(path: &str, context: &Context) -> io::Result<String> {
     const LARGEST: usize = 1024 * 1024;
     let refused = || io::Error::other("not a regular file, or larger than 1 MiB");
-    let found = fs::metadata(path)?;
-    if pipe::is_pipe(&found) {
-        let bytes = context.pipe(Path::new(path), LARGEST + 1)?;
-        return if bytes.len() > LARGEST { Err(refused()) } else { text::decode(bytes).map_err(io::Error::other) };
-    }
-    if !found.is_file() || found.len() > LARGEST as u64 {
-        return Err(refused());
-    }
-    text::decode(fs::read(path)?).map_err(io::Error::other)
+    let bytes = context.file(Path::new(path), LARGEST + 1)?.filter(|bytes| bytes.len() <= LARGEST);
+    text::decode(bytes.ok_or_else(refused)?).map_err(io::Error::other)
 }
 
 /// The innermost of what does not fit, and where.
