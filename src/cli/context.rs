@@ -63,14 +63,16 @@ impl Context {
 
     /// The client of this provider, and whether conversations at a terminal are saved.
     pub(crate) fn client_and_history(&self, provider: Option<&str>) -> Result<(Client, bool)> {
-        let (configured, folders) = self.configured(provider)?;
+        let Paths { config, folders } = Paths::find()?;
+        let configured = config::load(&config, &variable, provider)?;
+        self.introduce(&configured);
         let history = configured.history;
         Ok((self.client_as(configured, &folders), history))
     }
 
     /// This provider, or the default one, for a sign-in, which may register its client, and the folders of its sessions,
     /// for [`client_as`](Self::client_as).
-    pub(crate) fn configured(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
+    pub(crate) fn configured_for_sign_in(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
         let Paths { config, folders } = Paths::find()?;
         let mut configured = config::load(&config, &variable, provider)?;
         configured.read_registration_token()?;

@@ -197,7 +197,7 @@ fn a_secret_file_may_have_been_saved_by_any_editor() {
     ] {
         nexus.write("secret.txt", text, 0o600);
         assert_output!(nexus.run(&["oauth", "start"]), 2, stdout: "", stderr: format!(
-            "error: `provider.work.client_secret_file` in [HOME]/config.toml, line 9, points to [HOME]/secret.txt, which {why}\n  \
+            "error: `provider.work.client_secret_file` in [HOME]/config.toml, line 10, points to [HOME]/secret.txt, which {why}\n  \
              write only the secret into the file\n"
         ));
     }

@@ -65,9 +65,9 @@ fn a_refused_resource_is_named_in_the_hint() {
     let output = started.finish();
     assert!(
         output.stderr.ends_with(
-            "error: work refused the sign-in (invalid_target): the resource is missing or unknown\n  fix `resource`, or \
-             `audience` in `authorize_params`, under [provider.work] in config.toml, then run `nexus oauth \
-             start`\n"
+            "error: work refused the sign-in (invalid_target): the resource is missing or unknown\n  fix `resource` or \
+             `audience` in [provider.work] in config.toml, then run `nexus oauth start`; if the URL of an API led there, \
+             sign in with the URL of the authorization server and `--api-url`\n"
         ),
         "{output}"
     );
@@ -96,39 +96,39 @@ fn unusable_values_are_named_before_the_browser_opens() {
     for (line, message) in [
         (
             "prompt = 'concent'",
-            "`provider.work.prompt` in [HOME]/config.toml, line 9, must be \"none\", or of \"login\", \"consent\", \"select_account\" and \"create\", separated by spaces\n  fix it; a server's own value belongs in `authorize_params`",
+            "`provider.work.prompt` in [HOME]/config.toml, line 10, must be \"none\", or of \"login\", \"consent\", \"select_account\" and \"create\", separated by spaces\n  fix it; a server's own value belongs in `authorize_params`",
         ),
         (
             "prompt = 'none login'",
-            "`provider.work.prompt` in [HOME]/config.toml, line 9, combines \"none\" with another value\n  keep one of the two",
+            "`provider.work.prompt` in [HOME]/config.toml, line 10, combines \"none\" with another value\n  keep one of the two",
         ),
         (
             "resource = 'llm'",
-            "`provider.work.resource` in [HOME]/config.toml, line 9, is not an absolute URI\n  use the API's identifier at the authorization server, or \"\" for none",
+            "`provider.work.resource` in [HOME]/config.toml, line 10, is not an absolute URI\n  use the API's identifier at the authorization server, or \"\" for none",
         ),
         (
             "resource = 'https://llm.example.com/#x'",
-            "`provider.work.resource` in [HOME]/config.toml, line 9, must not contain a fragment\n  use the API's identifier at the authorization server, or \"\" for none",
+            "`provider.work.resource` in [HOME]/config.toml, line 10, must not contain a fragment\n  use the API's identifier at the authorization server, or \"\" for none",
         ),
         (
             "par_url = 'http://id.example.com/par'",
-            "`provider.work.par_url` in [HOME]/config.toml, line 9, is http; plain http is allowed on loopback only\n  use an `https://` URL without user name, password and fragment",
+            "`provider.work.par_url` in [HOME]/config.toml, line 10, is http; plain http is allowed on loopback only\n  use an `https://` URL without user name, password and fragment",
         ),
         (
             "userinfo_url = 'id.example.com'",
-            "`provider.work.userinfo_url` in [HOME]/config.toml, line 9, does not begin with `https://`\n  use an `https://` URL without user name, password and fragment",
+            "`provider.work.userinfo_url` in [HOME]/config.toml, line 10, does not begin with `https://`\n  use an `https://` URL without user name, password and fragment",
         ),
         (
             "authorize_params = { nonce = '1' }",
-            "`provider.work.authorize_params.nonce` in [HOME]/config.toml, line 9, is set by nexus itself\n  remove it",
+            "`provider.work.authorize_params.nonce` in [HOME]/config.toml, line 10, is set by nexus itself\n  remove it",
         ),
         (
             "prompt = 'login'\nauthorize_params = { prompt = 'consent' }",
-            "`provider.work.authorize_params` in [HOME]/config.toml, line 10, contains `prompt`, which is also a key of its own\n  keep one of the two",
+            "`provider.work.authorize_params` in [HOME]/config.toml, line 11, contains `prompt`, which is also a key of its own\n  keep one of the two",
         ),
         (
             "resource = 'urn:llm'\nrefresh_params = { resource = 'urn:x' }",
-            "`provider.work.refresh_params` in [HOME]/config.toml, line 10, contains `resource`, which is also a key of its own\n  keep one of the two",
+            "`provider.work.refresh_params` in [HOME]/config.toml, line 11, contains `resource`, which is also a key of its own\n  keep one of the two",
         ),
     ] {
         let nexus = Nexus::at_with(&sandbox, line);

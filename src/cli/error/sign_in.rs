@@ -181,8 +181,8 @@ fn refused_hint(error: &str, provider: &str) -> String {
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
         "invalid_target" => {
             format!(
-                "fix `resource`, or `audience` in `authorize_params`, {section}, then {run}; if the URL of an API led there, \
-                 sign in with the URL of the authorization server and `--api-url`"
+                "fix `resource` or `audience` in [provider.{provider}] in config.toml, then {run}; if the URL of an API led \
+                 there, sign in with the URL of the authorization server and `--api-url`"
             )
         }
         "unsupported_response_type" => format!(

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             Ok(0)
         });
     }
-    let (mut configured, folders) = context.configured(args.provider.as_deref())?;
+    let (mut configured, folders) = context.configured_for_sign_in(args.provider.as_deref())?;
     check_client(args, &configured.provider)?;
     context.block_on(async {
         configured.provider = discovered(configured.provider, context).await?;
