@@ -8,7 +8,7 @@ pipe or a `mkdir` of a folder that is there.
 
 strace can kill as well (`--inject`), but counts for each thread on its own, so that what a second thread does first is
 never reached. Here the calls of all threads are counted together. The name of each step is written into LOG as it is
-reached; N = 0 kills never. Ends as the program ended, with 137 where it was killed.
+reached. Ends as the program ended, with 137 where it was killed.
 """
 
 import ctypes
@@ -121,7 +121,8 @@ def main():
             continue
         stopped, passed_on = os.WSTOPSIG(status), 0
         if stopped == signal.SIGTRAP | 0x80:
-            name = step(task) if started else None
+            # Of a killed program, nothing can be read.
+            name = step(task) if started and count < wanted else None
             if name:
                 count += 1
                 log.write(f"{name}\n")
