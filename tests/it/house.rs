@@ -30,7 +30,7 @@ fn sources() -> Vec<(String, String)> {
         let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap().lines();
         (name, code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n"))
     });
-    sources.collect()
+    sources.filter(|(name, _)| !name.contains("/tests/")).collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

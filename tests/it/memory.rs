@@ -128,7 +128,7 @@ fn an_answer_in_one_piece_takes_at_most_four_times_its_size() {
     let stream_json = &["chat", "x", "--output", "stream-json"];
     for (before, unit, after, arguments) in [
         (format!(r#"{{"content":[{block}"#), ",{}", "]}", &["chat", "x"][..]),
-        (format!(r#"{{"content":[{block}],"usage":{{"other":[0"#), ",[]", "]}}", &["chat", "x"]),
+        (format!(r#"{{"content":[{block}],"usage":{{"input_tokens":[0"#), ",[]", "]}}", &["chat", "x"]),
         (r#"{"content":[{"type":"text","text":""#.into(), r"a\n", "\"}]}", stream_json),
         (r#"{"content":[{"type":"text","text":""#.into(), r"\ud83d", "\"}]}", &["chat", "x", "--json"]),
     ] {

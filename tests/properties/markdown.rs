@@ -19,7 +19,7 @@ pub(crate) fn holds(input: &[u8]) {
             let chunks: Vec<String> = characters.chunks(size).map(|chunk| chunk.iter().collect()).collect();
             assert!(rendered(chunks.iter().map(|chunk| &**chunk), width, coloured) == whole);
         }
-        assert!(whole.len() <= 100 * text.len() + 10_000);
+        assert!(whole.len() <= 70 * text.len() + 4_000);
         if coloured {
             continue;
         }

@@ -120,7 +120,9 @@ impl Rendered {
             }
             Start::Heading(level) => self.heading(level, text),
             Start::Rule => {
-                let text = "─".repeat(self.page.measure());
+                let width = self.page.measure().min(self.rule_columns);
+                self.rule_columns -= width;
+                let text = "─".repeat(width);
                 self.page.line(&[Span { text, style: self.page.dim() }]);
             }
             Start::Fence { fence, length, indent } => {

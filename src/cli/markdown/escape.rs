@@ -28,7 +28,7 @@ pub(super) struct Escapes {
     dropped: Vec<usize>,
     /// Whether a backslash of the current word is no escape.
     keeps: bool,
-    /// Whether the current word has an escaped `<`.
+    /// Whether the current line has an escaped `<`.
     angle: bool,
     /// Whether the line has LaTeX.
     pub(super) latex: bool,
@@ -52,11 +52,11 @@ impl Escapes {
             self.word.clear();
         }
         self.line.append(&mut self.word);
-        self.angle = false;
     }
 
     pub(super) fn end_line(&mut self) {
         self.end_word();
+        self.angle = false;
         if std::mem::take(&mut self.latex) {
             self.line.clear();
         }

@@ -10,8 +10,9 @@ use super::scan::Around;
 /// The maximum length of text in open markup, in bytes. Longer text was not meant as markup.
 const HELD: usize = 2_048;
 
-/// How many words that could close markup are tried before it is text, so that the work is linear.
-const TRIED: usize = 64;
+/// Pending text is parsed again when it has grown by this part of its length. So the work is linear, however many words
+/// could close markup.
+const GROWTH: usize = 8;
 
 /// Display mathematics, in which lines may begin with `-`, `+`, `=` or `>`.
 #[derive(Debug, PartialEq)]
@@ -46,8 +47,8 @@ pub(super) struct Flow {
     cut: bool,
     /// Whether nothing that could close markup has come since the text was last parsed.
     idle: bool,
-    /// How often the pending text was parsed.
-    tried: usize,
+    /// The length at which the pending text is parsed again.
+    retry: usize,
     /// Whether the source line contains a `|`.
     pub(super) pipes: bool,
     /// The first characters of the source line, without indentation.
@@ -69,7 +70,7 @@ impl Flow {
             line_break: None,
             cut: false,
             idle: false,
-            tried: 0,
+            retry: 0,
             start: String::new(),
             pipes: false,
             mathematics: None,
@@ -102,7 +103,12 @@ impl Flow {
             page.end_line();
             self.fresh = false;
         }
-        self.idle &= !matches!(c, '*' | '_' | '~' | '`' | ']' | ')' | '>' | '$');
+        self.idle &= match c {
+            // After white space, it only opens emphasis.
+            '*' | '_' | '~' => matches!(self.last, ' ') || self.last == c,
+            '`' | ']' | ')' | '>' | '$' => false,
+            _ => true,
+        };
         self.pending.push(c);
         self.last = c;
     }
@@ -172,8 +178,8 @@ impl Flow {
         if text.is_empty() {
             return false;
         }
-        let last_try = text.len() >= HELD || self.tried == TRIED;
-        if self.idle && !last_try {
+        let last_try = text.len() >= HELD;
+        if !last_try && (self.idle || text.len() < self.retry) {
             return false;
         }
         let blank = self.pending[text.len()..].to_owned();
@@ -181,11 +187,11 @@ impl Flow {
         let parsed = read(text, self.around(after), self.base, page.is_coloured());
         self.idle = parsed.open && !last_try;
         if self.idle {
-            self.tried += 1;
+            self.retry = text.len() + text.len() / GROWTH;
             return false;
         }
         self.pending.clear();
-        self.tried = 0;
+        self.retry = 0;
         self.print(parsed.bits, page);
         let line = blank.rfind('\n');
         if line.is_some() {

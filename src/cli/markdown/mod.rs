@@ -32,6 +32,12 @@ use table::Table;
 /// The longest part of a line that is held back, in bytes. What is longer is a line of code or no Markdown.
 const HELD: usize = 8 * 1_024;
 
+/// How many columns of rules the first ones may take together.
+const RULES: usize = 1_000;
+
+/// How many more columns of rules each character allows. Three characters are enough for a rule of 100 columns.
+const RULE_GROWTH: usize = 8;
+
 pub(crate) struct Rendered {
     page: Page,
     /// The current line, until its kind is known.
@@ -47,6 +53,8 @@ pub(crate) struct Rendered {
     blank: usize,
     /// Whether the last block needs a blank line below it.
     spaced: bool,
+    /// How many columns further rules may take.
+    rule_columns: usize,
 }
 
 /// The last item of a list.
@@ -111,6 +119,7 @@ impl Rendered {
             block: Block::None,
             blank: 0,
             spaced: false,
+            rule_columns: RULES,
         }
     }
 
@@ -141,6 +150,7 @@ impl Rendered {
     }
 
     fn feed(&mut self, c: char) {
+        self.rule_columns += RULE_GROWTH;
         let returned = std::mem::replace(&mut self.returned, c == '\r');
         if returned && c != '\n' {
             self.read('\r');

@@ -20,7 +20,10 @@ const CELL: Around = Around { before: ' ', after: ' ', latex: false };
 const HELD: usize = 32 * 1_024;
 
 /// How many times the length of its source a table may take.
-const GROWTH: usize = 50;
+const GROWTH: usize = 30;
+
+/// The bytes that the style of a bar or of a name takes.
+const STYLE: usize = 8;
 
 /// The length of the source of small tables, which may take as much as this one.
 const SMALL: usize = 200;
@@ -113,7 +116,7 @@ impl Table {
                         return laid_out.print(&self.sides, page);
                     }
                 }
-                None if rows.len() * self.head().len() <= most => {
+                None if rows.len() * (self.head().len() + count * (2 * STYLE + 4)) <= most => {
                     return one_by_one(head.as_deref().unwrap_or_default(), &rows, page);
                 }
                 None => {}
@@ -235,11 +238,12 @@ impl SideBySide {
         Self { head: head.map(wrapped), rows, widths, ruled }
     }
 
-    /// About how many columns and lines it takes.
+    /// About how many bytes it takes.
     fn size(&self) -> usize {
-        let lines: usize = self.rows.iter().map(|row| height(row) + usize::from(self.ruled)).sum();
-        let bars = columns(BAR) * self.widths.len();
-        lines * (self.widths.iter().sum::<usize>() + bars)
+        let (width, count) = (self.widths.iter().sum::<usize>(), self.widths.len());
+        let line = width + (BAR.len() + STYLE) * count;
+        let rule = if self.ruled { "─".len() * (width + columns(CROSS) * count) } else { 0 };
+        self.rows.iter().map(|row| height(row) * line + rule).sum()
     }
 
     fn print(&self, sides: &[Side], page: &mut Page) {

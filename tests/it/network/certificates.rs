@@ -288,9 +288,9 @@ fn a_key_that_lost_its_line_breaks_is_in_no_message() {
                  {what} that cannot be used: {WHY}\n  set it to a file with {hint} in PEM\n"
             )
         };
-        let told = file("tls_key_file", 9, "client.key", "a private key", "the private key");
+        let told = file("tls_key_file", 10, "client.key", "a private key", "the private key");
         assert_output!(unusable(CERTIFICATE), 2, stdout: "", stderr: told);
-        let told = file("ca_file", 8, "client.key", "a certificate", "certificates");
+        let told = file("ca_file", 9, "client.key", "a certificate", "certificates");
         assert_output!(unusable("ca_file = 'client.key'\n"), 2, stdout: "", stderr: told);
         let output = unusable("");
         assert!(output.code == Some(1) && output.stderr.contains("no CA certificates"), "{output}");
