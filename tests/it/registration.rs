@@ -251,7 +251,7 @@ fn only_a_sign_in_reads_the_file_of_the_token() {
     let output = failed(&nexus, &[]);
     assert_eq!(output.code, Some(2), "{output}");
     assert!(
-        output.stderr.contains("`provider.work.registration_token_file` in [HOME]/config.toml, line 9, points to"),
+        output.stderr.contains("`provider.work.registration_token_file` in [HOME]/config.toml, line 10, points to"),
         "{output}"
     );
     for (text, why) in [("", "is empty"), ("two words", "has characters that are not allowed in a token")] {

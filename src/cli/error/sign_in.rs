@@ -203,8 +203,8 @@ fn refused_hint(error: &str, provider: &str) -> String {
         }
         // OpenID Connect Core, section 3.1.2.6: with `prompt=none`, the server may not show a page.
         "account_selection_required" | "consent_required" | "interaction_required" | "login_required" => format!(
-            "remove `prompt` {section} if it is set there, sign in to the server in the browser, \
-             then {run} again"
+            "remove `prompt` from [provider.{provider}] in config.toml if it is set there, sign in to the server in the \
+             browser, then {run} again"
         ),
         // RFC 9470 and OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
         "insufficient_user_authentication" | "unmet_authentication_requirements" => format!(
