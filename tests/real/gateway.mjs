@@ -39,11 +39,21 @@ export async function startMock({ folder, answers, children }) {
   return { url, key };
 }
 
-/** Starts the gateway: `introspect` judges, `mock` answers. */
-export async function startGateway({ introspect, mock, prefix }) {
+/**
+ * Starts the gateway: `introspect` judges, `mock` answers. Where `authorizationServer` is given, the gateway names it to
+ * those without a credential (RFC 9728).
+ */
+export async function startGateway({ introspect, mock, prefix, authorizationServer }) {
   const log = [];
+  const metadata = `/.well-known/oauth-protected-resource${prefix}`;
 
   async function handle(request, response) {
+    const origin = `http://127.0.0.1:${http.address().port}`;
+    if (authorizationServer && request.url === metadata) {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ resource: `${origin}${prefix}`, authorization_servers: [authorizationServer] }));
+      return;
+    }
     const bearer = /^Bearer ([\x21-\x7e]+)$/.exec(request.headers.authorization ?? '')?.[1];
     const entry = {
       method: request.method,
@@ -61,11 +71,12 @@ export async function startGateway({ introspect, mock, prefix }) {
     entry.client = claims.client_id;
     if (!entry.active) {
       entry.status = 401;
+      const where = authorizationServer ? `, resource_metadata="${origin}${metadata}"` : '';
       response.writeHead(401, {
         'content-type': 'application/json',
         'request-id': `req_${log.length}`,
         // Without a credential there is no error to name (RFC 6750, section 3).
-        'www-authenticate': bearer ? 'Bearer realm="gateway", error="invalid_token"' : 'Bearer realm="gateway"',
+        'www-authenticate': `Bearer realm="gateway"${bearer ? ', error="invalid_token"' : ''}${where}`,
       });
       const message = bearer ? 'The access token is not active.' : 'A bearer token is required.';
       response.end(JSON.stringify({ type: 'error', error: { type: 'authentication_error', message }, request_id: `req_${log.length}` }));

@@ -11,12 +11,15 @@
 //                            +---- its own key ---> aimock (Messages, streamed)
 //     +----- bearer ---> llmock, mock-ai-api (Messages, with faults)
 //
+// Then the servers of by_url.mjs: nexus gets no configuration, and learns everything from a URL.
+//
 // Everything listens on free loopback ports. Nothing waits for a fixed time: the run sets the lifetime of the next
 // access token, and polls `oauth status` until it has expired. The last line is `N passed, N failed`.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import * as byUrl from './by_url.mjs';
 import { closing, expect, part } from './check.mjs';
 import * as faults from './faults.mjs';
 import * as openai from './openai.mjs';
@@ -69,10 +72,11 @@ for (const [title, play] of [
   ['A person who says no', signingIn.refusal],
   ['A client id the server does not know', signingIn.unknownClient],
   ['The pages of the demo', signingIn.demo],
-  ['Nothing leaked', session.silence],
 ]) {
   await part(title, () => play(set));
 }
+await part('Servers found by their URL alone', () => byUrl.play({ ...set, children, folder, stops }));
+await part('Nothing leaked', () => session.silence(set));
 
 await end();
 process.exit(closing());

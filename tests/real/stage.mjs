@@ -33,7 +33,7 @@ export const ANSWERS = {
 const THOUGHTS = { 'think first': 'Let me see.' };
 
 /** A free port below the range from which the system takes ports for connections: those may take it before it is used. */
-async function freePort() {
+export async function freePort() {
   for (let tries = 0; tries < 100; tries += 1) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);
     const probe = createServer();
@@ -155,5 +155,5 @@ export async function set({ binary, screenshots, folder, children, stops }) {
     await until('the short token to expire', async () => (await status(...more)).state === 'refreshable');
   }
 
-  return { faults, server, gateway, browser, nexus, home, redirectUris, status, lastGrant, signIn, expire };
+  return { faults, server, gateway, mock, browser, nexus, home, redirectUris, status, lastGrant, signIn, expire };
 }
