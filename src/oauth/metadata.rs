@@ -156,7 +156,7 @@ impl ServerMetadata {
             registration.scopes_supported = Some(self.scopes_supported.clone());
         }
         if registration.auth_methods.is_none() {
-            registration.auth_methods = self.token_endpoint_auth_methods_supported.as_deref().map(known_methods);
+            registration.auth_methods = self.client_auth_methods();
         }
         let decides = provider.from_metadata;
         if decides.require_iss && self.authorization_response_iss_parameter_supported {
@@ -185,6 +185,19 @@ impl ServerMetadata {
             }
         }
         scopes
+    }
+
+    /// How a client that is registered may authenticate: as the token endpoint and the revocation endpoint both list,
+    /// because a client that cannot authenticate at the revocation endpoint leaves its session behind at the sign-out. If
+    /// they have no method in common, as the token endpoint lists.
+    fn client_auth_methods(&self) -> Option<Vec<ClientAuth>> {
+        let at_token = known_methods(self.token_endpoint_auth_methods_supported.as_deref()?);
+        let at_revocation = match (&self.revocation_endpoint, &self.revocation_endpoint_auth_methods_supported) {
+            (Some(_), Some(listed)) => known_methods(listed),
+            _ => return Some(at_token),
+        };
+        let at_both: Vec<_> = at_token.iter().copied().filter(|method| at_revocation.contains(method)).collect();
+        Some(if at_both.is_empty() { at_token } else { at_both })
     }
 
     /// The method of a client with a secret at the revocation endpoint, if the server lists only one. With more, the
@@ -399,6 +412,28 @@ mod tests {
         let document = json!({ "issuer": "http://127.0.0.1:8080", "token_endpoint": "http://localhost:9/token" });
         let metadata = ServerMetadata::parse(document.to_string().as_bytes(), "http://127.0.0.1:8080").unwrap();
         assert_eq!(metadata.token_endpoint.unwrap().as_str(), "http://localhost:9/token");
+    }
+
+    #[test]
+    fn a_client_is_registered_with_a_method_that_can_also_revoke() {
+        use ClientAuth::{Basic, None as Public, Post};
+        let all = json!(["client_secret_basic", "private_key_jwt", "client_secret_post", "none"]);
+        for (revocation, expected) in [
+            (json!(null), vec![Basic, Post, Public]),
+            (json!(["client_secret_basic"]), vec![Basic]),
+            (json!(["client_secret_post", "client_secret_basic"]), vec![Basic, Post]),
+            (json!(["private_key_jwt"]), vec![Basic, Post, Public]),
+        ] {
+            let metadata = parse(&json!({
+                "issuer": ISSUER,
+                "revocation_endpoint": "https://id.example.com/r",
+                "token_endpoint_auth_methods_supported": all,
+                "revocation_endpoint_auth_methods_supported": revocation,
+            }));
+            let mut provider = ProviderConfig::named("p");
+            metadata.unwrap().fill(&mut provider, &[]);
+            assert_eq!(provider.registration.auth_methods, Some(expected), "{revocation}");
+        }
     }
 
     #[test]

@@ -157,13 +157,14 @@ impl RegistrationRequest<'_> {
     /// The authentication methods to ask for, the best first: a program on the user's machine cannot keep a secret (RFC
     /// 8252, section 8.5).
     fn methods(&self) -> Vec<ClientAuth> {
-        const PREFERRED: [ClientAuth; 3] = [ClientAuth::None, ClientAuth::Basic, ClientAuth::Post];
+        // Servers differ in how they decode HTTP Basic.
+        const PREFERRED: [ClientAuth; 3] = [ClientAuth::None, ClientAuth::Post, ClientAuth::Basic];
         let known = self.auth_methods.unwrap_or_default();
         let known: Vec<_> = PREFERRED
             .into_iter()
             .filter(|method| known.iter().any(|known| known.registered_name() == method.registered_name()))
             .collect();
-        if known.is_empty() { PREFERRED[..2].to_vec() } else { known }
+        if known.is_empty() { vec![ClientAuth::None, ClientAuth::Basic] } else { known }
     }
 
     fn metadata(&self, method: ClientAuth) -> Value {
@@ -444,7 +445,7 @@ mod tests {
         };
         assert_eq!(methods(None), [ClientAuth::None, ClientAuth::Basic]);
         assert_eq!(methods(Some(&[])), [ClientAuth::None, ClientAuth::Basic]);
-        assert_eq!(methods(Some(&[ClientAuth::Post, ClientAuth::Basic])), [ClientAuth::Basic, ClientAuth::Post]);
+        assert_eq!(methods(Some(&[ClientAuth::Basic, ClientAuth::Post])), [ClientAuth::Post, ClientAuth::Basic]);
         assert_eq!(methods(Some(&[ClientAuth::Post])), [ClientAuth::Post]);
     }
 }

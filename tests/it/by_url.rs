@@ -52,7 +52,7 @@ fn the_url_of_an_issuer_becomes_a_provider() {
     let origin = sandbox.origin();
     let output = start(&nexus, &origin, &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
     assert_eq!(output.code, Some(0), "{output}");
-    assert!(output.stderr.starts_with("[SERVER] is an authorization server; signing in at [SERVER].\n"), "{output}");
+    assert!(output.stderr.starts_with("[SERVER] is an authorization server; signing in there.\n"), "{output}");
     let section = format!(
         "default = \"127.0.0.1\"\n\n[provider.\"127.0.0.1\"]\nissuer = \"{origin}\"\nclient_id = \"sandbox-client\"\n\
          redirect_uri = \"http://127.0.0.1:0/callback\"\napi_url = \"{origin}\"\nscopes = [\"model.request\"]\n"
@@ -79,7 +79,7 @@ fn the_url_of_an_api_leads_to_its_authorization_server() {
     let origin = sandbox.origin();
     let output = start(&nexus, &format!("{origin}/v1"), CLIENT);
     assert_eq!(output.code, Some(0), "{output}");
-    assert!(output.stderr.starts_with("[SERVER] takes tokens of [SERVER]; signing in at [SERVER].\n"), "{output}");
+    assert!(output.stderr.starts_with("[SERVER] takes tokens of [SERVER]; signing in there.\n"), "{output}");
     assert!(
         config(&nexus).contains(&format!("[provider.\"127.0.0.1\"]\ngateway = \"{origin}\"\n")),
         "{}",
@@ -393,7 +393,7 @@ fn the_contract_of_litellm_leads_to_a_session_for_its_api() {
     });
     let output = start(&nexus, &origin, &[]);
     assert_eq!(output.code, Some(0), "{output}");
-    assert!(output.stderr.starts_with("[SERVER] is a LiteLLM gateway; signing in at [SERVER].\n"), "{output}");
+    assert!(output.stderr.starts_with("[SERVER] is a LiteLLM gateway; signing in there.\n"), "{output}");
     assert!(config(&nexus).contains(&format!("[provider.\"127.0.0.1\"]\ngateway = \"{origin}\"\nredirect_uri")));
     // The refresh names the resource too.
     nexus.run(&["chat", "x"]).ok();

@@ -47,7 +47,7 @@ fn an_issuer_and_a_client_id_are_enough_to_sign_in() {
     let nexus = at_issuer(&sandbox, "");
     let output = start(&nexus);
     assert_eq!(output.code, Some(0), "{output}");
-    assert!(output.stderr.starts_with("[SERVER] is an authorization server; signing in at [SERVER].\n"), "{output}");
+    assert!(output.stderr.starts_with("[SERVER] is an authorization server; signing in there.\n"), "{output}");
     assert_eq!(sandbox.requests_to(Endpoint::ServerMetadata).len(), 1);
     // The session has the endpoints.
     nexus.run(&["oauth", "token"]).ok();

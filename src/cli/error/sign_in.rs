@@ -33,11 +33,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::Refused { provider, error, .. } => refused_hint(error, provider),
         SignInError::TimedOut { provider, registered: true, .. } => {
-            format!(
-                "if the browser showed an error, {}; otherwise {}",
-                run_start_new_client(provider),
-                run_start(provider)
-            )
+            format!("if it did, {}; otherwise {}", run_start_new_client(provider), run_start(provider))
         }
         SignInError::TimedOut { provider, .. } => {
             format!("compare both with the registered client, then {}", run_start(provider))
@@ -113,6 +109,9 @@ pub(crate) fn discovery_hint(error: &DiscoveryError) -> String {
                 .into()
         }
         DiscoveryError::NoSignIn { .. } => "use the API without nexus, or configure how to sign in".into(),
+        DiscoveryError::Http(HttpError::Unreachable { .. } | HttpError::NoConnection { .. }) => {
+            "check the network, the proxy variables and the URL, then try again".into()
+        }
         DiscoveryError::Http(error) => http_hint(error),
         DiscoveryError::Provider(error) => provider_hint(error, &[]),
         _ => super::FIX_AND_REPEAT.into(),

@@ -200,13 +200,14 @@ async fn discovered(provider: ProviderConfig, context: &Context) -> Result<Provi
 fn describe(found: &Found, provider: &ProviderConfig) -> String {
     let issuer = provider.issuer.as_deref().unwrap_or_default();
     let issuer = Url::parse(issuer).map_or_else(|_| issuer.to_owned(), |url| host(&url));
-    let what = match found {
-        Found::Resource { api, .. } => format!("{} takes tokens of {issuer}", host(api)),
-        Found::Litellm { gateway, .. } => format!("{} is a LiteLLM gateway", host(gateway)),
-        _ => format!("{issuer} is an authorization server"),
+    let (what, last) = match found {
+        Found::Resource { api, .. } => (format!("{} takes tokens of {issuer}", host(api)), issuer),
+        Found::Litellm { gateway, .. } => (format!("{} is a LiteLLM gateway", host(gateway)), host(gateway)),
+        _ => (format!("{issuer} is an authorization server"), issuer),
     };
-    match &provider.authorize_url {
-        Some(url) => format!("{what}; signing in at {}.", host(url)),
+    match provider.authorize_url.as_ref().map(host) {
+        Some(host) if host == last => format!("{what}; signing in there."),
+        Some(host) => format!("{what}; signing in at {host}."),
         None => format!("{what}."),
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let session = context.find_session(&client)?;
     match &session {
         Some(session) => warn_if_bound_elsewhere(session, &client, &context),
+        None if args.provider.is_some() => {}
         None => {
             let others = context.signed_in_providers()?;
             if !others.is_empty() {
