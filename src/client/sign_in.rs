@@ -238,7 +238,8 @@ impl PreparedSignIn {
 impl PreparedSignIn {
     /// Revokes tokens that must not be used, unless that might revoke the session that stays.
     async fn discard(self, mut response: TokenResponse, requested_at: i64) {
-        let Self { client, binding, client_secret, time, generation, replaced, .. } = self;
+        let Self { client, binding, client_secret, locked, time, generation, replaced, _pending } = self;
+        drop(locked);
         // The claims of a wrong ID token tell no accounts apart.
         response.metadata.remove("id");
         let binding = SessionBinding { client_auth: response.client_auth.unwrap_or(binding.client_auth), ..binding };

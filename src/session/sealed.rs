@@ -185,12 +185,12 @@ impl SealedSessions {
     /// # Errors
     /// If the store or the key cannot be used.
     pub async fn load_client(&self, place: &ClientPlace) -> Result<Option<RegisteredClient>> {
+        let keys = self.keys.clone();
+        // The key must not be moved between the reading and the opening.
+        let _held = off_thread(move || Ok(keys.hold()?)).await?;
         let Some(sealed) = self.store.load_client(&place.issuer, &place.redirect_uri).await? else { return Ok(None) };
         let (keys, data) = (self.keys.clone(), client_data(&place.issuer, &place.redirect_uri));
-        let opened = off_thread(move || {
-            let _held = keys.hold()?;
-            Ok(keys.open_with(|seal| seal.open(&data, &sealed))?)
-        });
+        let opened = off_thread(move || Ok(keys.open_with(|seal| seal.open(&data, &sealed))?));
         Ok(opened.await?.and_then(|plain| RegisteredClient::from_bytes(&plain)))
     }
 
