@@ -55,7 +55,8 @@ pub(crate) struct RegistrationRequest<'a> {
 /// Where a store keeps a registered client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientPlace {
-    /// The authorization server's issuer, or the URL of its registration endpoint if no issuer is known.
+    /// The authorization server's issuer, or the URL of the gateway that names the server, or that of the registration
+    /// endpoint if no issuer is known.
     pub issuer: String,
     /// The configured redirect URI.
     pub redirect_uri: String,
@@ -301,10 +302,12 @@ impl ProviderConfig {
     /// registration endpoint is known.
     pub(crate) fn client_place(&self) -> Option<ClientPlace> {
         // Several servers may be on one origin, so the origin alone would mix up their clients.
-        let issuer = match &self.issuer {
+        let issuer = match (&self.gateway, &self.issuer) {
+            // Its issuer is known at sign-in only, and is what the gateway says.
+            (Some(gateway), _) => without_slash(gateway.as_str()).to_owned(),
             // A configured issuer and that of the metadata may differ in this.
-            Some(issuer) => without_slash(issuer).to_owned(),
-            None => provider::without_query(self.registration.url.as_ref()?),
+            (None, Some(issuer)) => without_slash(issuer).to_owned(),
+            (None, None) => provider::without_query(self.registration.url.as_ref()?),
         };
         Some(ClientPlace { issuer, redirect_uri: self.redirect_uri.clone() })
     }

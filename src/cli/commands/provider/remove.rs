@@ -34,13 +34,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     }
     let client = context.stored_client(Some(name))?;
     if has_session {
-        let session = context.find_session(&client).unwrap_or_default();
         sign_out(&client, context)?;
-        // A gateway is asked for its issuer at sign-in only, so the configuration does not tell where the client is kept.
-        if let Some(place) = session.and_then(|session| session.binding.registered) {
-            let (sessions, _) = context.sessions()?;
-            context.block_on(async { Ok(sessions.delete_client(&place).await?) })?;
-        }
     }
     if is_configured {
         context.block_on(async { Ok(client.forget_client().await?) })?;
