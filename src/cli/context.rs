@@ -7,9 +7,10 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::cli::config::document::header;
 use crate::cli::config::{self, Configured};
 use crate::cli::environment::{SECRET_VARIABLES, variable};
-use crate::cli::error::{CliError, Result, run_start, set_providers};
+use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
 use nexus::internal::clean;
@@ -96,7 +97,11 @@ impl Context {
 
     /// Prepares hints about this provider, and prints the warnings about its configuration.
     pub(crate) fn introduce(&self, configured: &Configured) {
-        set_providers(&configured.provider.name, &configured.default);
+        set_providers(Providers {
+            current: configured.provider.name.clone(),
+            default: configured.default.clone(),
+            is_new: configured.is_new,
+        });
         for warning in configured.warnings.iter().filter(|_| self.config_warnings) {
             self.warn(warning);
         }
@@ -361,11 +366,13 @@ fn notice_text(notice: &Notice, provider: &str) -> String {
         ),
         Notice::EarlierSession { provider, host, end: EarlierSession::PerhapsShared } => format!(
             "the earlier session stays valid at {host} until it expires; if revoking it does not end the new one \
-             there, set `revoke_replaced = true` under [provider.{provider}] to revoke it next time"
+             there, set `revoke_replaced = true` under {section} to revoke it next time",
+            section = header(provider)
         ),
         Notice::NoRefreshToken { provider, host, consent_asked: false } => format!(
             "{host} issued no refresh token, although `offline_access` was requested: sign in again when the token \
-             expires; many servers issue one with `prompt = \"consent\"` under [provider.{provider}] in config.toml"
+             expires; many servers issue one with `prompt = \"consent\"` under {section} in config.toml",
+            section = header(provider)
         ),
         other => other.to_string(),
     }

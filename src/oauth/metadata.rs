@@ -238,9 +238,9 @@ impl Members {
         }
     }
 
-    /// A member. `null` counts as absent.
+    /// A member. `null` and an empty string count as absent.
     fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        self.0.get(name).filter(|value| !value.is_null() && *value != "")
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -293,20 +293,28 @@ fn check_reach(from: &Url, to: &Url) -> std::result::Result<(), String> {
     }
     let address = match to.host() {
         Some(url::Host::Ipv4(address)) => Some(IpAddr::from(address)),
-        Some(url::Host::Ipv6(address)) => Some(address.to_canonical()),
+        Some(url::Host::Ipv6(address)) => Some(IpAddr::from(address)),
         _ => None,
     };
-    let link_local = match address {
-        Some(IpAddr::V4(address)) => address.is_link_local(),
-        Some(IpAddr::V6(address)) => address.is_unicast_link_local(),
-        None => false,
-    };
-    let this_machine =
-        is_loopback(to) || address.is_some_and(|address| address.is_loopback() || address.is_unspecified());
-    match (link_local, this_machine) {
+    let this_machine = is_loopback(to) || address.is_some_and(is_this_machine);
+    match (address.is_some_and(is_on_link), this_machine) {
         (true, _) => Err(format!("leads to the link-local address {}", provider::host(to))),
         (false, true) if !is_loopback(from) => Err(format!("leads to this machine ({})", provider::host(to))),
         _ => Ok(()),
+    }
+}
+
+/// Whether connections to this address stay on this machine.
+pub(super) fn is_this_machine(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified()
+}
+
+/// Whether this is a link-local address.
+pub(super) fn is_on_link(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 

@@ -273,11 +273,22 @@ fn a_link_is_left_alone_and_the_lines_are_printed() {
         let output = start(&nexus, &sandbox.origin(), CLIENT);
         assert_eq!(output.code, Some(0), "{output}");
         assert!(
-            output.stderr.contains("is a symbolic link, so nexus does not change it\nAdd these lines to it:\n\n"),
+            output.stderr.contains(
+                "is a symbolic link, so nexus does not change it\nAdd this line at the beginning of it:\n\n\
+                 default = \"127.0.0.1\"\n\nand these lines at its end:\n\n[provider.\"127.0.0.1\"]\n"
+            ),
             "{output}"
         );
         assert!(output.stderr.contains("\nissuer = \"[ORIGIN]\"\n"), "{output}");
         assert_eq!(config(&nexus), "# managed\n");
+        // The session has the name now, though no section has it.
+        let (other, _) = bare(Settings::default());
+        let output = start(&nexus, &other.origin(), CLIENT);
+        assert_eq!(output.code, Some(0), "{output}");
+        let port = other.origin().rsplit(':').next().unwrap().to_owned();
+        assert!(output.stderr.contains(&format!("[provider.\"127.0.0.1-{port}\"]\n")), "{output}");
+        let again = start(&nexus, &sandbox.origin(), CLIENT);
+        assert!(again.stderr.contains("[provider.\"127.0.0.1\"]\n"), "{again}");
     }
     let _ = (sandbox, nexus);
 }
@@ -370,7 +381,9 @@ fn a_removed_provider_is_registered_anew() {
         let documents = vec![Endpoint::LitellmContract];
         bare(Settings { publishes: documents, ..registering(ClientAuth::None) })
     };
-    for (signed_out, (sandbox, nexus)) in [(false, by_issuer()), (true, by_issuer()), (false, by_gateway())] {
+    for (signed_out, (sandbox, nexus)) in
+        [(false, by_issuer()), (true, by_issuer()), (false, by_gateway()), (true, by_gateway())]
+    {
         assert_eq!(start(&nexus, &sandbox.origin(), &[]).code, Some(0));
         if signed_out {
             nexus.run(&["oauth", "logout"]).ok();
@@ -411,6 +424,7 @@ fn a_contract_names_only_its_own_server() {
         ("token_endpoint", "has a `token_endpoint` at id.example.com, which is another server"),
         ("registration_endpoint", "has a `registration_endpoint` at id.example.com, which is another server"),
         ("resource", "has a `resource` that is not an absolute URI"),
+        ("issuer", "belongs to the issuer at id.example.com, which is another server"),
     ] {
         let (sandbox, nexus) = bare(documented(&[Endpoint::LitellmContract]));
         let value = if member == "resource" { "llm" } else { "https://id.example.com/x" };
@@ -420,6 +434,50 @@ fn a_contract_names_only_its_own_server() {
         assert!(output.stderr.contains(&format!("200, but it {why}\n")), "{member}: {output}");
         assert!(sandbox.requests_to(Endpoint::Register).is_empty());
     }
+}
+
+#[test]
+fn what_a_failed_sign_in_says_can_be_done_though_nothing_is_configured_yet() {
+    let token = "initial-token-0123456789";
+    let closed = Registration { token: Some(token.into()), ..Registration::open(ClientAuth::None) };
+    let (sandbox, nexus) = bare(Settings { registration: Some(closed), ..Settings::default() });
+    let output = start(&nexus, &sandbox.origin(), &[]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("set `registration_token_file` under [provider.\"127.0.0.1\"] in config.toml"));
+    let (_, begin) = output.stderr.split_once("has no section for this server yet. It begins with:\n\n").unwrap();
+    let section = begin.split("\nerror:").next().unwrap().replace("[ORIGIN]", &sandbox.origin());
+    nexus.configure(&format!("{section}registration_token_file = 'initial.token'\n"));
+    nexus.write("initial.token", token, 0o600);
+    let output = start(&nexus, &sandbox.origin(), &[]);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert_eq!(config(&nexus).matches("[provider").count(), 1);
+    // A bare `nexus oauth start` is for another provider.
+    let (sandbox, nexus) = bare(Settings::default());
+    sandbox.script(Endpoint::Token, [Scripted::json(400, &json!({ "error": "invalid_grant" }))]);
+    let output = start(&nexus, &sandbox.origin(), CLIENT);
+    assert!(output.stderr.ends_with("\n  run the same command\n"), "{output}");
+}
+
+#[test]
+fn flags_without_a_url_complete_the_section_of_a_provider() {
+    let (sandbox, nexus) = bare(Settings::default());
+    let origin = sandbox.origin();
+    let output = nexus.run(&["oauth", "start", "--api-url", &origin]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("claude_code has no section in config.toml; pass URL"), "{output}");
+    nexus.configure(&format!("[provider.work]\nissuer = \"{origin}\"\n"));
+    let flags = ["--provider", "work", "--client-id", "sandbox-client", "--api-url", &origin];
+    let common = ["--no-browser", "--redirect-uri", "http://127.0.0.1:0/callback", "--scope", "model.request"];
+    let mut started = nexus.start(&[&flags[..], &common[..]].concat());
+    visit(&approve(&started.url()));
+    let output = started.finish();
+    assert_eq!(output.code, Some(0), "{output}");
+    let added = "client_id = \"sandbox-client\"\nredirect_uri = \"http://127.0.0.1:0/callback\"\n";
+    let section = format!(
+        "[provider.work]\nissuer = \"{origin}\"\n{added}api_url = \"{origin}\"\nscopes = [\"model.request\"]\n"
+    );
+    assert_eq!(config(&nexus), section);
+    nexus.run(&["chat", "x", "--provider", "work"]).ok();
 }
 
 #[test]

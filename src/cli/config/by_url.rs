@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::checks::warn_if_readable;
+use super::document::header;
 use super::file::read;
 use super::keys::Section;
 use super::{Configured, Variables, default_provider, invalid};
@@ -29,23 +31,38 @@ pub(crate) struct Existing {
     pub(crate) has_redirect_uri: bool,
 }
 
+impl Existing {
+    fn new(name: String, section: &Section) -> Self {
+        let client_secret_file = section.client_secret_file.as_ref().map(|file| section.source.beside(file));
+        Self { name, client_secret_file, has_redirect_uri: section.source.has("redirect_uri") }
+    }
+}
+
+/// The section of a configured provider.
+///
+/// # Errors
+/// If it is the built-in provider, which needs none.
+pub(crate) fn existing(path: &Path, name: &str) -> Result<Existing> {
+    let section = read(path)?.providers.remove(name).filter(|_| name != BUILT_IN);
+    let missing = || CliError::usage("oauth start", format!("{name} has no section in config.toml; pass URL"));
+    section.map(|section| Existing::new(name.to_owned(), &section)).ok_or_else(missing)
+}
+
 /// The section for this URL: the one with this name, else one that has the URL, else a new one that is named by the host.
+/// `is_taken` tells whether a name without a section belongs to something else.
 ///
 /// # Errors
 /// If the name is not allowed, or if its section has another URL.
-pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>) -> Result<Place> {
+pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>, is_taken: impl Fn(&str) -> bool) -> Result<Place> {
     let mut providers = read(path)?.providers;
-    let existing = |name: String, section: Section| {
-        let client_secret_file = section.client_secret_file.as_ref().map(|file| section.source.beside(file));
-        Place::Existing(Existing { name, client_secret_file, has_redirect_uri: section.source.has("redirect_uri") })
-    };
     let Some(name) = name else {
         let known = providers.iter().find(|(_, section)| is_for(section, url)).map(|(name, _)| name.clone());
         if let Some((name, section)) = known.and_then(|name| providers.remove_entry(&name)) {
-            return Ok(existing(name, section));
+            return Ok(Place::Existing(Existing::new(name, &section)));
         }
-        let free = names_of(url).into_iter().find(|name| name != BUILT_IN && !providers.contains_key(name));
-        let taken = || CliError::usage("oauth start", "the name of this host is taken in config.toml; pass --provider");
+        let is_free = |name: &String| name != BUILT_IN && !providers.contains_key(name) && !is_taken(name);
+        let free = names_of(url).into_iter().find(is_free);
+        let taken = || CliError::usage("oauth start", "the name of this host is taken; pass another with --provider");
         return free.map(Place::New).ok_or_else(taken);
     };
     if name == BUILT_IN {
@@ -53,9 +70,11 @@ pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>) -> Result<Pl
         return Err(CliError::usage("oauth start", format!("{message}; pass another name with --provider")));
     }
     match providers.remove(name) {
-        Some(section) if is_for(&section, url) => Ok(existing(name.to_owned(), section)),
+        Some(section) if is_for(&section, url) => Ok(Place::Existing(Existing::new(name.to_owned(), &section))),
         Some(section) => {
-            let message = format!("{} has another URL", section.source.origin("").replace(".` in", "` in"));
+            let has_url = section.provider.issuer.is_some() || section.provider.gateway.is_some();
+            let what = if has_url { "has another URL" } else { "has no `issuer` and no `gateway`" };
+            let message = format!("{} in {} {what}", header(name), path.display());
             Err(invalid(message, "pass another name with --provider, or change the section"))
         }
         None if name.is_empty() || !name.bytes().all(is_allowed) => {
@@ -74,7 +93,15 @@ pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Res
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
     let mut provider = ProviderConfig::named(name);
     provider.api.aliases = settings.aliases;
-    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings, token_file: None })
+    Ok(Configured {
+        provider,
+        default,
+        key_config,
+        history: !settings.no_history,
+        warnings,
+        is_new: true,
+        token_file: None,
+    })
 }
 
 /// Whether the file chooses a provider or has one.
@@ -83,8 +110,8 @@ pub(crate) fn has_providers(path: &Path) -> Result<bool> {
     Ok(file.settings.default.is_some() || !file.providers.is_empty())
 }
 
-/// The client secret in the file of `--client-secret-file`.
-pub(crate) fn client_secret_in(path: &Path) -> Result<ClientSecret> {
+/// The client secret in the file of `--client-secret-file`. Adds a warning if other users can read the file.
+pub(crate) fn client_secret_in(path: &Path, warnings: &mut Vec<String>) -> Result<ClientSecret> {
     let unusable = |why: &dyn std::fmt::Display, hint: String| CliError::Usage {
         message: format!("--client-secret-file is {}, which {why}", path.display()),
         hint,
@@ -98,6 +125,7 @@ pub(crate) fn client_secret_in(path: &Path) -> Result<ClientSecret> {
             unusable(&format!("cannot be read: {error}"), hint)
         })
     })?;
+    warn_if_readable(path, warnings);
     let secret = invisible::trim(&text);
     match if secret.is_empty() { Some("is empty".into()) } else { invisible::inside(secret, true) } {
         Some(why) => Err(unusable(&why, "write only the secret into the file".into())),
@@ -105,11 +133,16 @@ pub(crate) fn client_secret_in(path: &Path) -> Result<ClientSecret> {
     }
 }
 
+/// Whether two URLs differ at most in a slash at the end.
+pub(crate) fn is_same(one: &Url, other: &Url) -> bool {
+    one.as_str().trim_end_matches('/') == other.as_str().trim_end_matches('/')
+}
+
 fn is_for(section: &Section, url: &Url) -> bool {
-    let same = |other: &Url| other.as_str().trim_end_matches('/') == url.as_str().trim_end_matches('/');
     let issuer = section.provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
     let gateway = section.provider.gateway.as_ref();
-    issuer.is_some_and(|issuer| same(&issuer)) || gateway.is_some_and(|gateway| base_of(gateway) == base_of(url))
+    issuer.is_some_and(|issuer| is_same(&issuer, url))
+        || gateway.is_some_and(|gateway| base_of(gateway) == base_of(url))
 }
 
 fn is_allowed(byte: u8) -> bool {
@@ -128,6 +161,8 @@ fn names_of(url: &Url) -> Vec<String> {
     };
     let host = allowed(url.host_str().unwrap_or_default());
     let port = url.port_or_known_default().unwrap_or_default();
+    // `[::]` has nothing that a name may have.
+    let host = if host.is_empty() { "host".to_owned() } else { host };
     let mut names = vec![host.clone(), format!("{host}-{port}")];
     let path = allowed(url.path());
     if !path.is_empty() {

@@ -29,7 +29,7 @@ pub(crate) mod reference;
 mod registration;
 mod source;
 
-pub(crate) use by_url::{Existing, Place, client_secret_in, has_providers, load_new, place_for};
+pub(crate) use by_url::{Existing, Place, client_secret_in, existing, has_providers, is_same, load_new, place_for};
 pub(crate) use checks::not_a_client_id;
 use file::{File, read};
 use keys::Settings;
@@ -48,6 +48,8 @@ pub(crate) struct Configured {
     /// Whether conversations at a terminal are saved.
     pub(crate) history: bool,
     pub(crate) warnings: Vec<String>,
+    /// Whether the provider is only on the command line yet.
+    pub(crate) is_new: bool,
     /// The token of the registration endpoint, for a sign-in.
     token_file: Option<TokenFile>,
 }
@@ -93,7 +95,7 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
-    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings, token_file })
+    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings, is_new: false, token_file })
 }
 
 /// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
@@ -128,7 +130,8 @@ pub(crate) fn load_stored(
     };
     let (key_config, warnings) = key_config(path).unwrap_or_default();
     let (provider, default) = (ProviderConfig::named(&name), default.unwrap_or_else(|| BUILT_IN.into()));
-    let configured = Configured { provider, default, key_config, history: true, warnings, token_file: None };
+    let configured =
+        Configured { provider, default, key_config, history: true, warnings, is_new: false, token_file: None };
     Ok((configured, (!removed).then_some(failure)))
 }
 
@@ -173,7 +176,7 @@ fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String
     let typed = name;
     let name = nexus::internal::clean::clean(name);
     let name = invisible::shown(&name);
-    let add = format!("add a section [provider.{name}] to {}", path.display());
+    let add = format!("add a section {} to {}", document::header(&name), path.display());
     invalid(
         format!("unknown provider `{name}`; configured: {}", known.join(", ")),
         match nearest(typed, known.iter().map(String::as_str)) {

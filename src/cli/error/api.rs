@@ -6,14 +6,15 @@ use nexus::error::{ApiError, Refusal, RefusalReason};
 use super::provider::{current_provider, run_start, run_start_current};
 use super::sign_in::http_hint;
 use super::{FIX_AND_REPEAT, wait_time};
+use crate::cli::config::document::header;
 
 pub(super) fn api_hint(error: &ApiError) -> String {
     match error {
         ApiError::NoApiUrl { provider } => {
-            format!("set `api_url = \"https://...\"` under [provider.{provider}] in config.toml")
+            format!("set `api_url = \"https://...\"` under {section} in config.toml", section = header(provider))
         }
         ApiError::UnusableHeader { provider, .. } => {
-            format!("fix `api_headers` under [provider.{provider}] in config.toml")
+            format!("fix `api_headers` under {section} in config.toml", section = header(provider))
         }
         ApiError::ReservedField { .. } => "remove it".into(),
         ApiError::UnsupportedByModel { .. } => {
@@ -44,8 +45,9 @@ pub(super) fn api_hint(error: &ApiError) -> String {
 /// The hint if there is no list of models.
 pub(super) fn no_list(provider: &str) -> String {
     format!(
-        "pass --model, or set `model = \"...\"` under [provider.{provider}] in config.toml; if that fails too, check \
-         `api_url`"
+        "pass --model, or set `model = \"...\"` under {section} in config.toml; if that fails too, check \
+         `api_url`",
+        section = header(provider)
     )
 }
 
@@ -95,9 +97,10 @@ fn other_dialect(refusal: &Refusal) -> &'static str {
 /// The hint for a token that is meant for another API.
 fn audience(provider: &str) -> String {
     format!(
-        "the token is for another audience: name the API's in `authorize_params` under [provider.{provider}] in \
+        "the token is for another audience: name the API's in `authorize_params` under {section} in \
          config.toml, such as `authorize_params = {{ audience = \"...\" }}`, then {}",
-        run_start(provider)
+        run_start(provider),
+        section = header(provider)
     )
 }
 

@@ -28,7 +28,7 @@ mod sign_in;
 mod untrusted;
 
 pub(crate) use interrupted::Interrupted;
-pub(crate) use provider::{run_start, set_providers};
+pub(crate) use provider::{Providers, run_start, set_providers};
 
 pub(crate) type Result<T> = std::result::Result<T, CliError>;
 

@@ -4,18 +4,49 @@ use std::sync::{Mutex, PoisonError};
 
 use nexus::internal::provider::BUILT_IN;
 
-/// The provider of this command, and the default one.
-static PROVIDERS: Mutex<Option<(String, String)>> = Mutex::new(None);
-
-/// Sets the provider of this command, for errors that name none, and the default one, for which hints need no
-/// `--provider`.
-pub(crate) fn set_providers(current: &str, default: &str) {
-    *PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner) = Some((current.to_owned(), default.to_owned()));
+/// The providers that hints refer to.
+#[derive(Debug, Clone)]
+pub(crate) struct Providers {
+    /// The provider of this command, for errors that name none.
+    pub(crate) current: String,
+    /// The default one, for which hints need no `--provider`.
+    pub(crate) default: String,
+    /// The current one is only on the command line yet: the command itself must be repeated.
+    pub(crate) is_new: bool,
 }
 
-/// "run `nexus oauth start`", with a provider if necessary.
+static PROVIDERS: Mutex<Option<Providers>> = Mutex::new(None);
+
+/// Sets the providers of this command.
+pub(crate) fn set_providers(providers: Providers) {
+    *PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner) = Some(providers);
+}
+
+/// "run `nexus oauth start`", with a provider if necessary, or "run the same command".
 pub(crate) fn run_start(provider: &str) -> String {
-    format!("run `nexus oauth start{}`", provider_option(provider))
+    if is_new(provider) { "run the same command".into() } else { format!("run `{}`", start(provider)) }
+}
+
+/// [`run_start`] with this flag.
+pub(super) fn run_start_with(flag: &str, provider: &str) -> String {
+    match is_new(provider) {
+        true => format!("run the same command with `{flag}`"),
+        false => format!("run `{} {flag}`", start(provider)),
+    }
+}
+
+fn start(provider: &str) -> String {
+    format!("nexus oauth start{}", provider_option(provider))
+}
+
+fn providers() -> Providers {
+    let built_in = || Providers { current: BUILT_IN.into(), default: BUILT_IN.into(), is_new: false };
+    PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(built_in)
+}
+
+fn is_new(provider: &str) -> bool {
+    let Providers { current, is_new, .. } = providers();
+    is_new && current == provider
 }
 
 /// [`run_start`] for the provider of this command.
@@ -25,13 +56,10 @@ pub(super) fn run_start_current() -> String {
 
 /// The name of the provider of this command.
 pub(super) fn current_provider() -> String {
-    let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
-    providers.as_ref().map_or(BUILT_IN, |(current, _)| current).to_owned()
+    providers().current
 }
 
 /// The option that selects this provider: ` --provider NAME`, or nothing for the default one.
-pub(super) fn provider_option(provider: &str) -> String {
-    let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let default = providers.as_ref().map_or(BUILT_IN, |(_, default)| default);
-    if provider == default { String::new() } else { format!(" --provider {provider}") }
+fn provider_option(provider: &str) -> String {
+    if provider == providers().default { String::new() } else { format!(" --provider {provider}") }
 }

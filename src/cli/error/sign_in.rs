@@ -7,13 +7,14 @@ use nexus::error::{
 };
 use nexus::internal::provider::BUILT_IN;
 
-use super::provider::{provider_option, run_start, run_start_current};
+use super::provider::{run_start, run_start_current, run_start_with};
 use super::wait_time;
+use crate::cli::config::document::header;
 
 pub(crate) fn sign_in_hint(error: &SignInError) -> String {
     match error {
         SignInError::ClientRefused { provider, registered: true, .. } => {
-            let section = format!("under [provider.{provider}] in config.toml");
+            let section = format!("under {} in config.toml", header(provider));
             format!("{}; if that fails too, {HAVE_REGISTERED} {section}", run_start_new_client(provider))
         }
         SignInError::ClientRefused { provider, .. } => client_hint(provider),
@@ -21,7 +22,10 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             registration_hint(provider, error, *with_token, failure)
         }
         SignInError::InvalidRegistration { provider, .. } => {
-            format!("check `registration_url` under [provider.{provider}] in config.toml, or {HAVE_REGISTERED}")
+            format!(
+                "check `registration_url` under {section} in config.toml, or {HAVE_REGISTERED}",
+                section = header(provider)
+            )
         }
         SignInError::RedirectUnusable { .. } => {
             "use one like `http://localhost:4000/oauth/claude/callback` or `http://127.0.0.1:0/callback`, and register \
@@ -52,9 +56,10 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
         SignInError::PushFailed { provider, .. } => format!(
-            "check `par_url` under [provider.{provider}] in config.toml, or remove it if the server does not require \
+            "check `par_url` under {section} in config.toml, or remove it if the server does not require \
              pushed authorization requests; then {}",
-            run_start(provider)
+            run_start(provider),
+            section = header(provider)
         ),
         SignInError::IdToken { provider, problem, .. } => id_token_hint(problem, provider),
         SignInError::CodeRefused { provider, .. } => run_start(provider),
@@ -63,21 +68,30 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::ExchangeFailed { provider, failure, .. } if matches!(failure.status, Some(400 | 422)) => format!(
             "see the server's message; `scopes`, `client_auth`, `code_request` and `code_params` under \
-             [provider.{provider}] in config.toml control the request"
+             {section} in config.toml control the request",
+            section = header(provider)
         ),
         SignInError::ExchangeFailed { provider, .. } => {
-            format!("check `token_url` under [provider.{provider}] in config.toml, then {}", run_start(provider))
+            format!(
+                "check `token_url` under {section} in config.toml, then {}",
+                run_start(provider),
+                section = header(provider)
+            )
         }
         SignInError::PortTaken { provider, .. } if provider == BUILT_IN => {
             "stop that program, or register another redirect URI and set CLAUDE_CODE_REDIRECT_URI to it".into()
         }
         SignInError::PortTaken { provider, .. } => format!(
-            "stop that program, or register another redirect URI and set `redirect_uri` under [provider.{provider}] in \
-             config.toml to it; port 0 means any free port"
+            "stop that program, or register another redirect URI and set `redirect_uri` under {section} in \
+             config.toml to it; port 0 means any free port",
+            section = header(provider)
         ),
         SignInError::WrongAnswer { .. } => format!("{} again", run_start_current()),
         SignInError::ReservedParameter { provider, .. } => {
-            format!("remove it from `authorize_url` and `authorize_params` under [provider.{provider}] in config.toml")
+            format!(
+                "remove it from `authorize_url` and `authorize_params` under {section} in config.toml",
+                section = header(provider)
+            )
         }
         SignInError::InvalidResponse { .. } => "check the provider's URLs in config.toml".into(),
         SignInError::Http(error) => http_hint(error),
@@ -93,8 +107,9 @@ pub(crate) fn discovery_hint(error: &DiscoveryError) -> String {
             format!("wait a minute, then {} again", run_start(provider))
         }
         DiscoveryError::NoMetadata { provider, .. } => format!(
-            "correct `issuer` under [provider.{provider}] in config.toml; for a server without metadata, ask its operator \
-             for the authorization and token endpoints and set `authorize_url` and `token_url`"
+            "correct `issuer` under {section} in config.toml; for a server without metadata, ask its operator \
+             for the authorization and token endpoints and set `authorize_url` and `token_url`",
+            section = header(provider)
         ),
         DiscoveryError::NothingFound { .. } if error.class() == nexus::ErrorClass::Temporary => {
             "wait a minute, then run the same command again".into()
@@ -119,7 +134,7 @@ pub(crate) fn discovery_hint(error: &DiscoveryError) -> String {
 }
 
 fn id_token_hint(problem: &IdTokenProblem, provider: &str) -> String {
-    let (run, section) = (run_start(provider), format!("under [provider.{provider}] in config.toml"));
+    let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match problem {
         IdTokenProblem::Issuer { got, .. } if !got.is_empty() => {
             format!("if that is the right server, set `issuer = \"{got}\"` {section}, then {run} again")
@@ -138,7 +153,7 @@ fn id_token_hint(problem: &IdTokenProblem, provider: &str) -> String {
 
 /// The hint if no client could be registered.
 fn registration_hint(provider: &str, error: &str, with_token: bool, failure: &TokenFailure) -> String {
-    let section = format!("under [provider.{provider}] in config.toml");
+    let section = format!("under {} in config.toml", header(provider));
     match failure.status {
         _ if failure.temporary => {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
@@ -163,9 +178,8 @@ fn registration_hint(provider: &str, error: &str, with_token: bool, failure: &To
     }
 }
 
-/// "run `nexus oauth start --new-client`", with a provider if necessary.
 fn run_start_new_client(provider: &str) -> String {
-    format!("run `nexus oauth start{} --new-client`", provider_option(provider))
+    run_start_with("--new-client", provider)
 }
 
 /// The way without dynamic registration.
@@ -173,15 +187,16 @@ const HAVE_REGISTERED: &str = "have a client registered there and set `client_id
 
 /// The hint for an `error` code of an authorization response.
 fn refused_hint(error: &str, provider: &str) -> String {
-    let (run, section) = (run_start(provider), format!("under [provider.{provider}] in config.toml"));
+    let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match error {
         "access_denied" => format!("{run} again and approve the request"),
         "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
         "invalid_target" => {
             format!(
-                "fix `resource` or `audience` in [provider.{provider}] in config.toml, then {run}; if the URL of an API led \
-                 there, sign in with the URL of the authorization server and `--api-url`"
+                "fix `resource` or `audience` in {section} in config.toml, then {run}; if the URL of an API led \
+                 there, sign in with the URL of the authorization server and `--api-url`",
+                section = header(provider)
             )
         }
         "unsupported_response_type" => format!(
@@ -202,8 +217,9 @@ fn refused_hint(error: &str, provider: &str) -> String {
         }
         // OpenID Connect Core, section 3.1.2.6: with `prompt=none`, the server may not show a page.
         "account_selection_required" | "consent_required" | "interaction_required" | "login_required" => format!(
-            "remove `prompt` from [provider.{provider}] in config.toml if it is set there, sign in to the server in the \
-             browser, then {run} again"
+            "remove `prompt` from {section} in config.toml if it is set there, sign in to the server in the \
+             browser, then {run} again",
+            section = header(provider)
         ),
         // RFC 9470 and OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
         "insufficient_user_authentication" | "unmet_authentication_requirements" => format!(
@@ -224,9 +240,10 @@ pub(crate) fn client_hint(provider: &str) -> String {
                      `nexus oauth start`"
             .into(),
         provider => format!(
-            "compare `client_id`, `client_secret` and `client_auth` under [provider.{provider}] in config.toml with \
+            "compare `client_id`, `client_secret` and `client_auth` under {section} in config.toml with \
              the registered client, then {}",
-            run_start(provider)
+            run_start(provider),
+            section = header(provider)
         ),
     }
 }
@@ -248,12 +265,13 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
         }
         ProviderError::NoClientId { provider } => {
             format!(
-                "set `client_id = \"...\"` under [provider.{provider}] in config.toml, or `registration_url = \
-                 \"https://...\"` if the server registers clients"
+                "set `client_id = \"...\"` under {section} in config.toml, or `registration_url = \
+                 \"https://...\"` if the server registers clients",
+                section = header(provider)
             )
         }
         ProviderError::MissingUrl { provider, setting } => {
-            format!("set `{setting} = \"https://...\"` under [provider.{provider}] in config.toml")
+            format!("set `{setting} = \"https://...\"` under {section} in config.toml", section = header(provider))
         }
         _ => "use an `https://` URL without user name, password and fragment".into(),
     }

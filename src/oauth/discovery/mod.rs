@@ -5,6 +5,7 @@
 
 mod error;
 mod probe;
+mod reach;
 mod search;
 
 pub use error::DiscoveryError;
@@ -105,7 +106,8 @@ async fn issuer_of(http: &Http, provider: &str, issuer: &str) -> Result<Found> {
 ///
 /// # Errors
 /// The API cannot be reached.
-pub async fn answer_of_api(http: &Http, api: &Url) -> Result<Probe> {
+pub async fn answer_of_api(http: Http, provider: &ProviderConfig, api: &Url) -> Result<Probe> {
+    let http = &http.for_discovery(provider);
     let base = base_of(api);
     let url = at(&base, &format!("{}/v1/models", base.path().trim_end_matches('/')));
     let mut prober = Prober::new(http);
@@ -119,7 +121,10 @@ async fn metadata_of(prober: &mut Prober<'_>, issuer: &str, place: &Url) -> Resu
     for url in metadata_urls(place) {
         let Some(document) = prober.document(&url).await? else { continue };
         match ServerMetadata::parse(&document, issuer) {
-            Ok(metadata) => return Ok(Some(metadata)),
+            Ok(metadata) => match reach::check_names(&metadata, place).await {
+                Ok(()) => return Ok(Some(metadata)),
+                Err(why) => prober.reject(&url, &why),
+            },
             Err(why) => prober.reject(&url, &why.to_string()),
         }
     }

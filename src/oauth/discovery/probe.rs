@@ -21,6 +21,9 @@ const TOTAL_TIME_LIMIT: Duration = Duration::from_secs(20);
 /// How many requests one search sends, those of followed redirects included.
 const REQUEST_LIMIT: usize = 20;
 
+/// How many redirects are followed for one document.
+const REDIRECT_LIMIT: usize = 3;
+
 /// What the request for one document gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -103,8 +106,8 @@ impl<'a> Prober<'a> {
 
     /// Says why the response to a request cannot be used, as the end of a sentence about it. The first reason stays.
     pub(super) fn reject(&mut self, url: &Url, why: &str) {
-        if let Some(probe) = self.probes.iter_mut().find(|probe| probe.url == *url && !probe.description.contains(' '))
-        {
+        let is_open = |probe: &&mut Probe| probe.status.is_some_and(|status| probe.description == status.to_string());
+        if let Some(probe) = self.probes.iter_mut().filter(is_open).find(|probe| probe.url == *url) {
             probe.description = format!("{}, but it {why}", probe.description);
         }
     }
@@ -116,7 +119,7 @@ impl<'a> Prober<'a> {
 
     /// Follows redirects within the origin of the URL.
     async fn request(&mut self, url: &Url) -> Result<Response, Failure> {
-        let (origin, mut url) = (url.origin(), url.clone());
+        let (origin, mut url, mut redirects) = (url.origin(), url.clone(), 0);
         loop {
             let now = Instant::now();
             let ends = *self.ends.get_or_insert(now + TOTAL_TIME_LIMIT);
@@ -141,6 +144,10 @@ impl<'a> Prober<'a> {
             if next.origin() != origin {
                 return Err(told(format!("a redirect to {}, which is not followed", provider::host(&next))));
             }
+            if redirects >= REDIRECT_LIMIT {
+                return Err(told(format!("after {redirects} redirects")));
+            }
+            redirects += 1;
             url = next;
         }
     }

@@ -103,9 +103,10 @@ async fn find(prober: &mut Prober<'_>, url: &Url) -> Result<Option<Found>> {
         }
     }
     let models = at(&base, &format!("{path}/v1/models"));
-    let mut open = false;
     if let Some(response) = prober.get(&models).await? {
-        open = response.status == 200 && is_list(&response.body);
+        if response.status == 200 && is_list(&response.body) {
+            return Ok(Some(Found::Open { api: base }));
+        }
         if let Some(place) = resource_metadata(&response.headers).filter(|_| response.status == 401) {
             match metadata_place(&place, &base) {
                 Ok(place) => {
@@ -120,7 +121,7 @@ async fn find(prober: &mut Prober<'_>, url: &Url) -> Result<Option<Found>> {
     if let Some(metadata) = metadata_of(prober, without_slash(url.as_str()), url).await? {
         return Ok(Some(Found::Issuer(metadata)));
     }
-    Ok(open.then_some(Found::Open { api: base }))
+    Ok(None)
 }
 
 /// The base URL of an API, whatever of its paths is typed.
@@ -132,6 +133,11 @@ pub fn base_of(url: &Url) -> Url {
 
 /// A contract is kept at the gateway: its endpoints have the gateway's origin.
 fn contract(members: &Members, gateway: &Url) -> std::result::Result<ServerMetadata, String> {
+    // Registered clients are kept by issuer, and the `iss` of a response is compared with it (RFC 9207).
+    let named = members.url("issuer", Some(gateway)).map_err(told)?;
+    if let Some(other) = named.filter(|url| url.origin() != gateway.origin()) {
+        return Err(format!("belongs to the issuer at {}, which is another server", provider::host(&other)));
+    }
     let issuer = members.text("issuer").map_err(told)?.unwrap_or(gateway.as_str());
     let metadata = ServerMetadata::read(members, issuer, gateway).map_err(told)?;
     if let Some((name, url)) = metadata.endpoints().find(|(_, url)| url.origin() != gateway.origin()) {

@@ -17,7 +17,9 @@ use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
 use nexus::internal::provider::host;
 use nexus::internal::time;
-use nexus::{AuthorizationRequest, Client, Error, Found, Probe, ProviderConfig, Session, Url};
+use nexus::{
+    AuthorizationRequest, Client, Error, ErrorClass, ErrorInfo as _, Found, Probe, ProviderConfig, Session, Url,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -44,22 +46,27 @@ pub(crate) struct Args {
 /// Signs in. If that fails, an earlier session is kept.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let context = &context.with_config_warnings();
-    if let Some(url) = &args.by_url.url {
-        let plan = Plan::new(&args.by_url, url, args.provider.as_deref(), context)?;
+    if args.by_url.are_given() {
+        let plan = Plan::new(&args.by_url, args.provider.as_deref(), context)?;
         check_client(args, &plan.configured.provider)?;
         return context.block_on(async {
             let Some(plan) = plan.discover(&args.by_url, context).await? else { return Ok(0) };
             let (client, addition) = plan.finish(context);
-            sign_in(args, &client, context).await?;
-            addition.save(context);
-            Ok(0)
+            let signed_in = sign_in(args, &client, context, || addition.save(context)).await;
+            if let Err(CliError::Library(Error::SignIn(error))) = &signed_in
+                && matches!(error.class(), ErrorClass::Configuration | ErrorClass::Permanent)
+            {
+                addition.suggest(context);
+            }
+            signed_in.map(|()| 0)
         });
     }
     let (mut configured, folders) = context.configured_for_sign_in(args.provider.as_deref())?;
     check_client(args, &configured.provider)?;
     context.block_on(async {
-        configured.provider = discovered(configured.provider, context).await?;
-        sign_in(args, &context.client_as(configured, &folders), context).await?;
+        let Some(provider) = discovered(configured.provider, context).await? else { return Ok(0) };
+        configured.provider = provider;
+        sign_in(args, &context.client_as(configured, &folders), context, || ()).await?;
         Ok(0)
     })
 }
@@ -75,20 +82,24 @@ fn check_client(args: &Args, provider: &ProviderConfig) -> Result<()> {
         let provider = &provider.name;
         return Err(CliError::Usage {
             message: format!("{provider} has a configured client, so --new-client cannot replace it"),
-            hint: format!("leave out --new-client, or remove `client_id` under [provider.{provider}] in config.toml"),
+            hint: format!(
+                "leave out --new-client, or remove `client_id` under {section} in config.toml",
+                section = config::document::header(provider)
+            ),
         });
     }
     Ok(())
 }
 
-async fn sign_in(args: &Args, client: &Client, context: &Context) -> Result<()> {
+/// Signs in. `saved` is called once the session is saved.
+async fn sign_in(args: &Args, client: &Client, context: &Context, saved: impl Fn()) -> Result<()> {
     if !client.registers_itself() {
         client.provider().client().map_err(with_other_providers)?;
     }
     client.check_writable().await?;
     let mut anew = args.new_client;
     // Only a client of an earlier sign-in can end an attempt like this, so there are at most two.
-    while let Attempt::ClientRefused = attempt(args, context, client, anew).await? {
+    while let Attempt::ClientRefused = attempt(args, context, client, anew, &saved).await? {
         anew = true;
     }
     Ok(())
@@ -102,7 +113,7 @@ enum Attempt {
 }
 
 /// Signs in once. `anew` registers a new client even if there is one.
-async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool) -> Result<Attempt> {
+async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool, saved: &impl Fn()) -> Result<Attempt> {
     let (mut listener, request, is_old) = begin(context, client, anew).await?;
     let mut browser = open_browser(args, context, &listener, &request);
     let response = {
@@ -123,6 +134,7 @@ async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool) ->
     match signed_in {
         Ok(session) => {
             context.say(&greeting(&session, client));
+            saved();
             let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
             tokio::join!(listener.finish(&outcome), client.fetch_models("", &session));
             Ok(Attempt::SignedIn)
@@ -165,10 +177,12 @@ async fn begin(
             begun => return Ok((listener, begun?, true)),
         }
     }
+    let server = provider.registration.url.as_ref().map(host).unwrap_or_default();
+    let progress = context.progress();
+    context.waiting(format!("registering nexus as a client at {server}"));
     let registered = client.register_client(listener.redirect_uri()).await?;
-    if let Some(endpoint) = &provider.registration.url {
-        context.say(&format!("Registered nexus as a client at {}.", host(endpoint)));
-    }
+    drop(progress);
+    context.say(&format!("Registered nexus as a client at {server}."));
     let request = client.authorization_url_as(registered).await?;
     Ok((listener, request, false))
 }
@@ -178,22 +192,35 @@ fn registered_anew(refused: &SignInError) -> String {
     format!("{refused}; it was registered by an earlier sign-in, so a new one is registered")
 }
 
-/// The provider with what its issuer or gateway publishes, where the configuration leaves something open.
-async fn discovered(provider: ProviderConfig, context: &Context) -> Result<ProviderConfig> {
+/// The provider with what its issuer or gateway publishes, where the configuration leaves something open. `None` if no
+/// sign-in is needed, which is said.
+async fn discovered(provider: ProviderConfig, context: &Context) -> Result<Option<ProviderConfig>> {
     if !provider.needs_discovery() {
-        return Ok(provider);
+        return Ok(Some(provider));
     }
     let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
     let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
     context.waiting(format!("asking {} how to sign in", asked.as_ref().map(host).unwrap_or_default()));
     let found = provider.discovered_with(context.http()).await;
-    let (provider, found) = found.map_err(|error| not_found(error, context))?;
     drop(progress);
-    if let Some(found) = found {
-        context.say(&describe(&found, &provider));
+    match found {
+        Ok((provider, found)) => {
+            if let Some(found) = found {
+                context.say(&describe(&found, &provider));
+            }
+            Ok(Some(provider))
+        }
+        Err(DiscoveryError::NoSignIn { host }) => {
+            say_open(&host, context);
+            Ok(None)
+        }
+        Err(error) => Err(not_found(error, context)),
     }
-    Ok(provider)
+}
+
+fn say_open(host: &str, context: &Context) {
+    context.say(&format!("{host} lists its models without a credential: no sign-in is needed."));
 }
 
 /// What was found, and where the browser is going to be sent.

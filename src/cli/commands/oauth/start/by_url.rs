@@ -5,8 +5,8 @@ use std::path::{self, PathBuf};
 
 use toml_edit::Value;
 
-use super::{describe, discovered, not_found};
-use crate::cli::config::document::Document;
+use super::{describe, discovered, not_found, say_open};
+use crate::cli::config::document::{Document, header, line};
 use crate::cli::config::edit::{Edited, edit};
 use crate::cli::config::{self, Configured, Existing, Place};
 use crate::cli::context::Context;
@@ -14,7 +14,7 @@ use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use nexus::internal::invisible;
-use nexus::internal::oauth::{answer_of_api, search};
+use nexus::internal::oauth::{answer_of_api, base_of, search};
 use nexus::internal::provider::{endpoint_url, host};
 use nexus::{Client, ClientAuth, Found, OAuthClient, ProviderConfig, Url};
 
@@ -26,31 +26,42 @@ pub(super) struct Args {
     pub(super) url: Option<String>,
 
     /// Id of the client that is registered there
-    #[arg(long, value_name = "ID", requires = "url")]
+    #[arg(long, value_name = "ID")]
     client_id: Option<String>,
 
     /// File that contains the secret of the client
-    #[arg(long, value_name = "FILE", requires = "url", requires = "client_id")]
+    #[arg(long, value_name = "FILE", requires = "client_id")]
     client_secret_file: Option<PathBuf>,
 
     /// Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]
-    #[arg(long, value_name = "URI", requires = "url")]
+    #[arg(long, value_name = "URI")]
     redirect_uri: Option<String>,
 
     /// Base URL of the API, if it is not at URL
-    #[arg(long, value_name = "URL", requires = "url")]
+    #[arg(long, value_name = "URL")]
     api_url: Option<String>,
 
     /// Scope to ask for, instead of those that the server suggests; can be repeated
-    #[arg(long = "scope", value_name = "SCOPE", requires = "url")]
+    #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
 }
 
-/// A sign-in by URL, and what is added to the configuration after it.
+impl Args {
+    /// Whether there is a URL, or something to add to the section of a provider.
+    pub(super) fn are_given(&self) -> bool {
+        let Self { url, client_id, client_secret_file, redirect_uri, api_url, scopes } = self;
+        let texts = [url, client_id, redirect_uri, api_url];
+        texts.iter().any(|text| text.is_some()) || client_secret_file.is_some() || !scopes.is_empty()
+    }
+}
+
+/// A sign-in by URL, or to a provider in the configuration with further flags, and what is added to the configuration
+/// after it.
 pub(super) struct Plan {
     pub(super) configured: Configured,
     paths: Paths,
-    url: Url,
+    /// What is asked how to sign in, if no section tells.
+    url: Option<Url>,
     /// The section that is there already.
     existing: Option<Existing>,
     /// The keys to add to the section.
@@ -60,11 +71,16 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Reads the flags and the configuration. Does not use the network.
-    pub(super) fn new(args: &Args, url: &str, provider: Option<&str>, context: &Context) -> Result<Self> {
-        let url = parse_url(url, "URL").map_err(|error| meant_provider(error, url))?;
+    pub(super) fn new(args: &Args, provider: Option<&str>, context: &Context) -> Result<Self> {
+        let parse = |url| parse_url(url, "URL").map_err(|error| meant_provider(error, url));
+        let url = args.url.as_deref().map(parse).transpose()?;
         let paths = Paths::find()?;
         let path = &paths.config;
-        let (name, existing) = match config::place_for(path, &url, provider)? {
+        let place = match &url {
+            Some(url) => config::place_for(path, url, provider, |name| has_session_elsewhere(name, url, context))?,
+            None => Place::Existing(config::existing(path, &config::load(path, &variable, provider)?.provider.name)?),
+        };
+        let (name, existing) = match place {
             Place::New(name) => (name, None),
             Place::Existing(existing) => (existing.name.clone(), Some(existing)),
         };
@@ -101,14 +117,17 @@ impl Plan {
         }
         if let (Some(file), Some(client)) = (&args.client_secret_file, &mut self.configured.provider.client) {
             let file = path::absolute(file).map_err(CliError::system("finding the client secret file"))?;
+            let Some(text) = file.to_str() else {
+                return Err(CliError::usage("oauth start", "--client-secret-file is a path that is not UTF-8"));
+            };
             let known = self.existing.as_ref().and_then(|existing| existing.client_secret_file.clone());
             match (&client.secret, known) {
                 (Some(_), Some(known)) if known == file => {}
                 (Some(_), _) => return Err(self.differs("client_secret_file")),
                 (None, _) => {
-                    client.secret = Some(config::client_secret_in(&file)?);
+                    client.secret = Some(config::client_secret_in(&file, &mut self.configured.warnings)?);
                     client.auth = ClientAuth::Basic;
-                    self.keys.push(("client_secret_file", file.to_string_lossy().into_owned().into()));
+                    self.keys.push(("client_secret_file", text.into()));
                 }
             }
         }
@@ -135,6 +154,7 @@ impl Plan {
             if is_open {
                 self.keys.push(("scopes", Value::from_iter(scopes.iter().map(String::as_str))));
                 provider.scopes = scopes;
+                provider.from_metadata.scopes = false;
             }
         }
         Ok(())
@@ -164,46 +184,61 @@ impl Plan {
     }
 
     fn differs(&self, key: &str) -> CliError {
-        let (name, path) = (&self.configured.provider.name, self.paths.config.display());
+        let (section, path) = (header(&self.configured.provider.name), self.paths.config.display());
         CliError::Configuration {
-            message: format!("[provider.{name}] in {path} is for this URL already, with another `{key}`"),
+            message: format!("{section} in {path} is for this URL already, with another `{key}`"),
             hint: "change it there, or pass --provider with a new name".into(),
         }
     }
 
     /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is needed.
     pub(super) async fn discover(mut self, args: &Args, context: &Context) -> Result<Option<Self>> {
-        if self.existing.is_some() {
-            let open = mem::replace(&mut self.configured.provider, ProviderConfig::named(""));
-            self.configured.provider = discovered(open, context).await?;
-        } else {
-            let progress = context.progress();
-            context.waiting(format!("asking {} how to sign in", host(&self.url)));
-            let found = search(&context.http(), &self.url).await.map_err(|error| not_found(error, context))?;
-            drop(progress);
-            if let Found::Open { api } = &found {
-                context.say(&format!("{} lists its models without a credential: no sign-in is needed.", host(api)));
-                return Ok(None);
-            }
-            let provider = &mut self.configured.provider;
-            found.apply(provider)?;
-            let address = match (&provider.gateway, &provider.issuer) {
-                (Some(gateway), _) => ("gateway", gateway.as_str().trim_end_matches('/')),
-                (None, issuer) => ("issuer", issuer.as_deref().unwrap_or_default()),
-            };
-            self.keys.insert(0, (address.0, address.1.into()));
-            context.say(&describe(&found, provider));
+        let is_needed = match self.url.take() {
+            Some(url) if self.existing.is_none() => self.search(&url, context).await?,
+            _ => self.complete(context).await?,
+        };
+        if !is_needed {
+            return Ok(None);
         }
         self.check_sign_in()?;
         if args.api_url.is_some()
             && let Some(api) = &self.configured.provider.api.url
         {
-            let answer = answer_of_api(&context.http(), api).await?;
+            let answer = answer_of_api(context.http(), &self.configured.provider, api).await?;
             if answer.status.is_none_or(|status| (300..400).contains(&status) || status >= 500) {
                 context.note(&format!("the API at {}: {}", host(api), answer.description));
             }
         }
         Ok(Some(self))
+    }
+
+    /// Asks at a URL that no section has. Returns whether a sign-in is needed.
+    async fn search(&mut self, url: &Url, context: &Context) -> Result<bool> {
+        let progress = context.progress();
+        context.waiting(format!("asking {} how to sign in", host(url)));
+        let found = search(&context.http(), url).await.map_err(|error| not_found(error, context))?;
+        drop(progress);
+        if let Found::Open { api } = &found {
+            say_open(&host(api), context);
+            return Ok(false);
+        }
+        let provider = &mut self.configured.provider;
+        found.apply(provider)?;
+        let (key, address) = match (&provider.gateway, &provider.issuer) {
+            (Some(gateway), _) => ("gateway", gateway.as_str().trim_end_matches('/')),
+            (None, issuer) => ("issuer", issuer.as_deref().unwrap_or_default()),
+        };
+        self.keys.insert(0, (key, address.into()));
+        context.say(&describe(&found, provider));
+        Ok(true)
+    }
+
+    /// Asks what the section leaves open. Returns whether a sign-in is needed.
+    async fn complete(&mut self, context: &Context) -> Result<bool> {
+        let open = mem::replace(&mut self.configured.provider, ProviderConfig::named(""));
+        let Some(provider) = discovered(open, context).await? else { return Ok(false) };
+        self.configured.provider = provider;
+        Ok(true)
     }
 
     fn check_sign_in(&self) -> Result<()> {
@@ -213,12 +248,14 @@ impl Plan {
             .as_deref()
             .and_then(|issuer| Url::parse(issuer).ok())
             .map_or_else(String::new, |url| host(&url));
-        let missing = [(&provider.authorize_url, "authorization"), (&provider.token_url, "token")];
-        if let Some((_, endpoint)) = missing.iter().find(|(url, _)| url.is_none()) {
+        let needed = [
+            (true, &provider.authorize_url, "authorization endpoint"),
+            (true, &provider.token_url, "token endpoint"),
+            (provider.require_par, &provider.par_url, "endpoint for pushed authorization requests, which it requires"),
+        ];
+        if let Some((_, _, endpoint)) = needed.iter().find(|(is_needed, url, _)| *is_needed && url.is_none()) {
             return Err(CliError::Configuration {
-                message: format!(
-                    "{server} publishes no {endpoint} endpoint, so nobody can sign in there with a browser"
-                ),
+                message: format!("{server} publishes no {endpoint}, so a browser cannot sign in there"),
                 hint: "ask its operator how programs sign in".into(),
             });
         }
@@ -262,19 +299,32 @@ impl Addition {
                 self.change(document);
                 Ok(())
             });
-            let text = self.text();
             match edited {
                 Ok(Edited::Unchanged) => {}
-                Ok(Edited::Written) => context.say(&format!("Added to {path}:\n\n{text}")),
-                Ok(Edited::Refused(why)) => context.say(&format!("{path} {why}\nAdd these lines to it:\n\n{text}")),
+                Ok(Edited::Written) => context.say(&format!("Added to {path}:\n\n{}", self.text())),
+                Ok(Edited::Refused(why)) => context.say(&format!("{path} {why}\nAdd {}", self.by_hand("it"))),
                 Err(error) => {
                     context.warn_error(&error);
-                    context.say(&format!("Then add these lines to {path}:\n\n{text}"));
+                    context.say(&format!("Then add {}", self.by_hand(&path.to_string())));
                 }
             }
         }
+        if self.is_new && !self.sets_default {
+            let name = &self.name;
+            context.say(&format!(
+                "Use it with `--provider {name}`, or make it the default: `nexus provider default {name}`."
+            ));
+        }
         if !self.has_api {
             context.note("chatting needs the URL of an API: run the same command with --api-url");
+        }
+    }
+
+    /// Says how the section begins whose keys a hint names, because the file has no section of this provider yet.
+    pub(super) fn suggest(&self, context: &Context) {
+        if self.is_new {
+            let path = self.paths.config.display();
+            context.say(&format!("{path} has no section for this server yet. It begins with:\n\n{}", self.text()));
         }
     }
 
@@ -289,12 +339,28 @@ impl Addition {
         }
     }
 
+    /// What to add to the file, as the end of a sentence: a key that is not in a section must come before all sections.
+    fn by_hand(&self, file: &str) -> String {
+        match self.sets_default {
+            true => format!(
+                "this line at the beginning of {file}:\n\n{}\n\nand these lines at its end:\n\n{}",
+                line("default", self.name.as_str()),
+                self.section()
+            ),
+            false => format!("these lines at the end of {file}:\n\n{}", self.section()),
+        }
+    }
+
     /// The lines that are added.
     fn text(&self) -> String {
-        let Some(mut document) = Document::parse("") else { return String::new() };
-        if self.sets_default {
-            document.set_at_top("default", self.name.as_str());
+        match self.sets_default {
+            true => format!("{}\n\n{}", line("default", self.name.as_str()), self.section()),
+            false => self.section(),
         }
+    }
+
+    fn section(&self) -> String {
+        let Some(mut document) = Document::parse("") else { return String::new() };
         document.add_section(&self.name, &self.keys);
         document.text()
     }
@@ -321,6 +387,19 @@ fn meant_provider(error: CliError, text: &str) -> CliError {
         }
         error => error,
     }
+}
+
+/// Whether a session with a provider of this name is not one with this URL. A provider may have a session and no section,
+/// where the file is a link.
+fn has_session_elsewhere(name: &str, url: &Url, context: &Context) -> bool {
+    let client = context.stored_client(Some(name));
+    let session = client.and_then(|client| context.find_session(&client)).ok().flatten();
+    session.is_some_and(|session| {
+        let binding = &session.binding;
+        let api = binding.api_url.as_ref().is_some_and(|api| base_of(api) == base_of(url));
+        let issuer = binding.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
+        !api && !issuer.is_some_and(|issuer| config::is_same(&issuer, url))
+    })
 }
 
 /// Whether there is a default provider, another one that is configured, or another session.
