@@ -34,6 +34,8 @@ mod completions;
 mod conversation;
 /// `nexus demo`.
 mod demo;
+/// `nexus oauth start --device`, and gateways without another way to sign in.
+mod device;
 /// What servers publish about themselves.
 mod discovery;
 /// A limit on the size of files (Linux).

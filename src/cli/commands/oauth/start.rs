@@ -1,6 +1,7 @@
 //! `nexus oauth start`: signs in.
 
 mod by_url;
+mod device;
 
 use std::time::Duration;
 
@@ -32,13 +33,17 @@ pub(crate) struct Args {
     #[arg(long)]
     no_browser: bool,
 
+    /// Approve on another device: print a code to enter there
+    #[arg(long)]
+    device: bool,
+
     /// Register a new client at the server, instead of the one of an earlier sign-in
     #[arg(long)]
     new_client: bool,
 
-    /// How long to wait for approval (90s, 5m, 1h)
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = time::parse_wait)]
-    timeout: Duration,
+    /// How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]
+    #[arg(long, value_name = "DURATION", value_parser = time::parse_wait)]
+    timeout: Option<Duration>,
 }
 
 /// Signs in. If that fails, an earlier session is kept.
@@ -48,7 +53,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         let plan = Plan::new(&args.by_url, url, args.provider.as_deref(), context)?;
         check_client(args, &plan.configured.provider)?;
         return context.block_on(async {
-            let Some(plan) = plan.discover(&args.by_url, context).await? else { return Ok(0) };
+            let Some(plan) = plan.discover(args, context).await? else { return Ok(0) };
             let (client, addition) = plan.finish(context);
             sign_in(args, &client, context).await?;
             addition.save(context);
@@ -58,7 +63,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (mut configured, folders) = context.configured_for_sign_in(args.provider.as_deref())?;
     check_client(args, &configured.provider)?;
     context.block_on(async {
-        configured.provider = discovered(configured.provider, context).await?;
+        configured.provider = discovered(args, configured.provider, context).await?;
         sign_in(args, &context.client_as(configured, &folders), context).await?;
         Ok(0)
     })
@@ -68,7 +73,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 fn check_client(args: &Args, provider: &ProviderConfig) -> Result<()> {
     if provider.client.is_none() {
         let may_register =
-            provider.registration.url.is_some() || provider.needs_discovery() || args.by_url.url.is_some();
+            provider.registration.url.is_some() || asks_first(args, provider) || args.by_url.url.is_some();
         return if may_register { Ok(()) } else { provider.client().map(drop).map_err(with_other_providers) };
     }
     if args.new_client {
@@ -88,10 +93,16 @@ async fn sign_in(args: &Args, client: &Client, context: &Context) -> Result<()> 
     client.check_writable().await?;
     let mut anew = args.new_client;
     // Only a client of an earlier sign-in can end an attempt like this, so there are at most two.
-    while let Attempt::ClientRefused = attempt(args, context, client, anew).await? {
-        anew = true;
+    loop {
+        let attempt = match device::is_used(args, client.provider()) {
+            true => device::attempt(args, context, client, anew).await?,
+            false => attempt(args, context, client, anew).await?,
+        };
+        match attempt {
+            Attempt::SignedIn => return Ok(()),
+            Attempt::ClientRefused => anew = true,
+        }
     }
-    Ok(())
 }
 
 /// How an attempt ended.
@@ -106,7 +117,7 @@ async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool) ->
     let (mut listener, request, is_old) = begin(context, client, anew).await?;
     let mut browser = open_browser(args, context, &listener, &request);
     let response = {
-        let response = listener.wait(&request, args.timeout);
+        let response = listener.wait(&request, timeout(args));
         tokio::pin!(response);
         tokio::select! {
             response = &mut response => response,
@@ -166,11 +177,27 @@ async fn begin(
         }
     }
     let registered = client.register_client(listener.redirect_uri()).await?;
+    say_registered(context, provider);
+    let request = client.authorization_url_as(registered).await?;
+    Ok((listener, request, false))
+}
+
+fn say_registered(context: &Context, provider: &ProviderConfig) {
     if let Some(endpoint) = &provider.registration.url {
         context.say(&format!("Registered nexus as a client at {}.", host(endpoint)));
     }
-    let request = client.authorization_url_as(registered).await?;
-    Ok((listener, request, false))
+}
+
+/// How long to wait for the redirect.
+fn timeout(args: &Args) -> Duration {
+    args.timeout.unwrap_or(USUAL_TIMEOUT)
+}
+
+const USUAL_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Whether the issuer or the gateway is asked before this sign-in.
+fn asks_first(args: &Args, provider: &ProviderConfig) -> bool {
+    provider.needs_discovery() || args.device && provider.needs_discovery_for_device()
 }
 
 /// The note about a client of an earlier sign-in that the server did not accept.
@@ -179,8 +206,8 @@ fn registered_anew(refused: &SignInError) -> String {
 }
 
 /// The provider with what its issuer or gateway publishes, where the configuration leaves something open.
-async fn discovered(provider: ProviderConfig, context: &Context) -> Result<ProviderConfig> {
-    if !provider.needs_discovery() {
+async fn discovered(args: &Args, provider: ProviderConfig, context: &Context) -> Result<ProviderConfig> {
+    if !asks_first(args, &provider) {
         return Ok(provider);
     }
     let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
@@ -203,6 +230,7 @@ fn describe(found: &Found, provider: &ProviderConfig) -> String {
     let (what, last) = match found {
         Found::Resource { api, .. } => (format!("{} takes tokens of {issuer}", host(api)), issuer),
         Found::Litellm { gateway, .. } => (format!("{} is a LiteLLM gateway", host(gateway)), host(gateway)),
+        Found::AppsGateway { gateway, .. } => (format!("{} is a Claude apps gateway", host(gateway)), host(gateway)),
         _ => (format!("{issuer} is an authorization server"), issuer),
     };
     match provider.authorize_url.as_ref().map(host) {
@@ -257,13 +285,13 @@ fn open_browser(
         false => "To sign in, open this URL in a browser on this machine:",
     });
     context.say(&format!("\n{}\n", request.url()));
-    if let Some(lifetime) = request.url_lifetime().filter(|lifetime| *lifetime < args.timeout) {
+    if let Some(lifetime) = request.url_lifetime().filter(|lifetime| *lifetime < timeout(args)) {
         context.say(&format!("The URL must be opened within {}.", time::span(time::rounded_up(lifetime))));
     }
     context.say(&format!(
         "Waiting for the redirect to {}, for up to {} (Ctrl-C cancels).",
         listener.redirect_uri(),
-        time::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
+        time::span(i64::try_from(timeout(args).as_secs()).unwrap_or(i64::MAX))
     ));
     // A failure that was printed is not printed again.
     if failure.is_some() { Browser::default() } else { browser }

@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 
 use toml_edit::Value;
 
-use super::{describe, discovered, not_found};
+use super::{describe, device, discovered, not_found};
 use crate::cli::config::document::Document;
 use crate::cli::config::edit::{Edited, edit};
 use crate::cli::config::{self, Configured, Existing, Place};
@@ -172,10 +172,10 @@ impl Plan {
     }
 
     /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is needed.
-    pub(super) async fn discover(mut self, args: &Args, context: &Context) -> Result<Option<Self>> {
+    pub(super) async fn discover(mut self, args: &super::Args, context: &Context) -> Result<Option<Self>> {
         if self.existing.is_some() {
             let open = mem::replace(&mut self.configured.provider, ProviderConfig::named(""));
-            self.configured.provider = discovered(open, context).await?;
+            self.configured.provider = discovered(args, open, context).await?;
         } else {
             let progress = context.progress();
             context.waiting(format!("asking {} how to sign in", host(&self.url)));
@@ -192,10 +192,13 @@ impl Plan {
                 (None, issuer) => ("issuer", issuer.as_deref().unwrap_or_default()),
             };
             self.keys.insert(0, (address.0, address.1.into()));
+            if provider.authorize_url.is_none() && args.by_url.redirect_uri.is_none() {
+                self.keys.retain(|(key, _)| *key != "redirect_uri");
+            }
             context.say(&describe(&found, provider));
         }
-        self.check_sign_in()?;
-        if args.api_url.is_some()
+        self.check_sign_in(args)?;
+        if args.by_url.api_url.is_some()
             && let Some(api) = &self.configured.provider.api.url
         {
             let answer = answer_of_api(&context.http(), api).await?;
@@ -206,19 +209,20 @@ impl Plan {
         Ok(Some(self))
     }
 
-    fn check_sign_in(&self) -> Result<()> {
+    fn check_sign_in(&self, args: &super::Args) -> Result<()> {
         let provider = &self.configured.provider;
         let server = provider
             .issuer
             .as_deref()
             .and_then(|issuer| Url::parse(issuer).ok())
             .map_or_else(String::new, |url| host(&url));
-        let missing = [(&provider.authorize_url, "authorization"), (&provider.token_url, "token")];
-        if let Some((_, endpoint)) = missing.iter().find(|(url, _)| url.is_none()) {
+        let (begin, how) = match device::is_used(args, provider) {
+            true => ((&provider.device_url, "device authorization"), "on another device"),
+            false => ((&provider.authorize_url, "authorization"), "with a browser"),
+        };
+        if let Some((_, endpoint)) = [begin, (&provider.token_url, "token")].iter().find(|(url, _)| url.is_none()) {
             return Err(CliError::Configuration {
-                message: format!(
-                    "{server} publishes no {endpoint} endpoint, so nobody can sign in there with a browser"
-                ),
+                message: format!("{server} publishes no {endpoint} endpoint, so nobody can sign in there {how}"),
                 hint: "ask its operator how programs sign in".into(),
             });
         }
