@@ -167,7 +167,7 @@ pub mod internal {
     }
     pub mod oauth {
         pub use crate::oauth::{
-            AUTHORIZATION_PARAMETERS, RedirectListener, TOKEN_REQUEST_FIELDS, TokenResponse, account, answer_of_api,
+            AUTHORIZATION_PARAMETERS, RedirectListener, ResponseSender, TOKEN_REQUEST_FIELDS, TokenResponse, account, answer_of_api,
             base_of, page, pkce, search,
         };
     }

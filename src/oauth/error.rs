@@ -88,7 +88,7 @@ pub enum SignInError {
         description: String,
     },
     /// The user did not finish the sign-in in time.
-    #[error("{}", timed_out(*waited, client_id, redirect_uri, *turned_away))]
+    #[error("{}", timed_out(*waited, client_id, redirect_uri, scopes, *turned_away))]
     TimedOut {
         /// The provider's name.
         provider: String,
@@ -98,6 +98,8 @@ pub enum SignInError {
         client_id: String,
         /// The redirect URI exactly as sent.
         redirect_uri: String,
+        /// The scopes exactly as sent, separated by spaces. Empty if none were sent.
+        scopes: String,
         /// How many responses with a wrong or missing `state` were rejected meanwhile.
         turned_away: u32,
         /// Whether the client was registered dynamically (RFC 7591).
@@ -283,15 +285,16 @@ fn refusal_class(error: &str) -> ErrorClass {
     }
 }
 
-fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, turned_away: u32) -> String {
+fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, scopes: &str, turned_away: u32) -> String {
     let wrong = match turned_away {
         0 => String::new(),
         1 => " (1 response with a wrong `state` was rejected)".into(),
         count => format!(" ({count} responses with a wrong `state` were rejected)"),
     };
+    let scopes = if scopes.is_empty() { String::new() } else { format!(", or the scopes `{scopes}`") };
     format!(
         "timed out after {}{wrong}; if the browser showed an error, the server may have rejected client id \
-         `{client_id}` or redirect URI `{redirect_uri}`",
+         `{client_id}` or redirect URI `{redirect_uri}`{scopes}",
         time::span(time::rounded_up(waited))
     )
 }

@@ -35,7 +35,7 @@ pub(crate) use id_token::ExpectedIdToken;
 pub use id_token::IdTokenProblem;
 pub(crate) use metadata::without_slash;
 pub use metadata::{MetadataError, ServerMetadata};
-pub use redirect_listener::RedirectListener;
+pub use redirect_listener::{RedirectListener, ResponseSender};
 pub(crate) use registration::RegistrationRequest;
 pub use registration::{ClientPlace, RegisteredClient};
 pub use token::TOKEN_REQUEST_FIELDS;

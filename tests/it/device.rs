@@ -34,7 +34,7 @@ fn at(settings: Settings) -> (Sandbox, Nexus) {
 }
 
 /// The code that is shown.
-fn code(started: &mut Running) -> String {
+pub(crate) fn code(started: &mut Running) -> String {
     started.line_that(|line| line == "and enter this code:");
     started.line_that(str::is_empty);
     started.line_that(|line| !line.is_empty())

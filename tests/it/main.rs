@@ -115,6 +115,9 @@ mod terminals;
 mod trust;
 /// Many processes on one session.
 mod turns;
+/// Signing in where there is no browser (Unix).
+#[cfg(unix)]
+mod no_browser;
 
 /// `Client` when its caller gives up or a session cannot be saved.
 mod account;

@@ -78,6 +78,7 @@ fn command_line() -> Vec<CliError> {
         NoModel { provider: work(), listed: Vec::new(), unlisted: Some(Box::new(refusal(Some(404), None))) },
         NoModel { provider: work(), listed: vec![text("dall-e-3"), text("embed-1")], unlisted: None },
         NoModel { provider: work(), listed: (1..=12).map(|n| format!("m-{n}")).collect(), unlisted: None },
+        NoWayToSignIn { provider: built_in() },
         NoConversation { wanted: text("1wq3"), several: 0 },
         NoConversation { wanted: text("1w"), several: 2 },
         NoConversation { wanted: String::new(), several: 0 },
@@ -223,12 +224,13 @@ fn sign_in() -> Vec<CliError> {
     ] {
         all.push(Refused { provider: work(), error: text(error), description: text("the reason") });
     }
-    for (turned_away, registered) in [(0, false), (1, false), (2, false), (0, true)] {
+    for (turned_away, scopes, registered) in [(0, "", false), (1, "", false), (2, "a b", false), (0, "a b", true)] {
         all.push(TimedOut {
             provider: built_in(),
             waited: Duration::from_secs(600),
             client_id: text("c"),
             redirect_uri: text("http://localhost:4000/oauth/claude/callback"),
+            scopes: text(scopes),
             turned_away,
             registered,
         });

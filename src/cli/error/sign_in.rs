@@ -39,7 +39,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             format!("if it did, {}; otherwise {}", run_start_new_client(provider), run_start(provider))
         }
         SignInError::TimedOut { provider, .. } => {
-            format!("compare both with the registered client, then {}", run_start(provider))
+            format!("compare them with the registered client, then {}", run_start(provider))
         }
         SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
             format!(
@@ -262,6 +262,14 @@ fn refused_hint(error: &str, provider: &str) -> String {
              {section} control the request"
         ),
     }
+}
+
+/// The hint where no way to sign in was chosen, and none works by itself.
+pub(crate) fn no_way_hint(provider: &str) -> String {
+    format!(
+        "{} at a terminal (`ssh -t`), or set BROWSER, or pass --no-browser to print the URL and wait for the redirect",
+        run_start(provider)
+    )
 }
 
 /// The hint for a client that the server does not accept.

@@ -31,24 +31,24 @@ impl ProviderConfig {
     /// # Errors
     /// [`DiscoveryError::NoMetadata`] or [`DiscoveryError::NothingFound`] if nothing is published that can be used,
     /// [`DiscoveryError::Http`] if the server cannot be reached, and those of [`Found::apply`].
-    pub async fn discovered(self) -> Result<Self> {
-        if !self.needs_discovery() {
-            return Ok(self);
+    pub async fn discovered(mut self) -> Result<Self> {
+        if self.needs_discovery() {
+            self.discover_with(Http::default()).await?;
         }
-        self.discovered_with(Http::default()).await.map(|(provider, _)| provider)
+        Ok(self)
     }
 
-    /// [`discovered`](Self::discovered) with another HTTP client, whether or not something is open, and what was found.
+    /// [`discovered`](Self::discovered) with another HTTP client, whether or not something is open. Returns what was found.
     #[doc(hidden)]
-    pub async fn discovered_with(mut self, http: Http) -> Result<(Self, Option<Found>)> {
-        let http = http.for_discovery(&self);
+    pub async fn discover_with(&mut self, http: Http) -> Result<Option<Found>> {
+        let http = http.for_discovery(self);
         let found = match (&self.issuer, &self.gateway) {
             (Some(issuer), _) => issuer_of(&http, &self.name, issuer).await?,
             (None, Some(gateway)) => search(&http, gateway).await?,
-            (None, None) => return Ok((self, None)),
+            (None, None) => return Ok(None),
         };
-        found.apply(&mut self)?;
-        Ok((self, Some(found)))
+        found.apply(self)?;
+        Ok(Some(found))
     }
 }
 

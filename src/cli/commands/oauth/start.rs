@@ -2,10 +2,14 @@
 
 mod by_url;
 mod device;
+mod paste;
+mod way;
 
 use std::time::Duration;
 
 use by_url::Plan;
+use paste::Pasting;
+use way::{Situation, Way};
 
 use crate::cli::commands::Done;
 use crate::cli::config;
@@ -51,7 +55,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let context = &context.with_config_warnings();
     if let Some(url) = &args.by_url.url {
         let plan = Plan::new(&args.by_url, url, args.provider.as_deref(), context)?;
-        check_client(args, &plan.configured.provider)?;
+        check_client(args, &plan.configured.provider, context)?;
         return context.block_on(async {
             let Some(plan) = plan.discover(args, context).await? else { return Ok(0) };
             let (client, addition) = plan.finish(context);
@@ -61,7 +65,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         });
     }
     let (mut configured, folders) = context.configured_for_sign_in(args.provider.as_deref())?;
-    check_client(args, &configured.provider)?;
+    check_client(args, &configured.provider, context)?;
     context.block_on(async {
         configured.provider = discovered(args, configured.provider, context).await?;
         sign_in(args, &context.client_as(configured, &folders), context).await?;
@@ -70,10 +74,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 }
 
 /// Checks before anything is sent that there is a client to sign in with, or a way to register one.
-fn check_client(args: &Args, provider: &ProviderConfig) -> Result<()> {
+fn check_client(args: &Args, provider: &ProviderConfig, context: &Context) -> Result<()> {
     if provider.client.is_none() {
         let may_register =
-            provider.registration.url.is_some() || asks_first(args, provider) || args.by_url.url.is_some();
+            provider.registration.url.is_some() || asks_first(args, provider, context) || args.by_url.url.is_some();
         return if may_register { Ok(()) } else { provider.client().map(drop).map_err(with_other_providers) };
     }
     if args.new_client {
@@ -91,16 +95,29 @@ async fn sign_in(args: &Args, client: &Client, context: &Context) -> Result<()> 
         client.provider().client().map_err(with_other_providers)?;
     }
     client.check_writable().await?;
+    let situation = Situation::new(args, client.provider(), context);
+    let Some(mut way) = situation.way() else {
+        if !client.registers_itself() {
+            // An error in the configuration comes first.
+            AuthorizationRequest::begin(client.provider(), &client.provider().redirect_uri)?;
+        }
+        return Err(CliError::NoWayToSignIn { provider: client.provider().name.clone() });
+    };
     let mut anew = args.new_client;
-    // Only a client of an earlier sign-in can end an attempt like this, so there are at most two.
+    // Only a client of an earlier sign-in, and one that may not use the device flow, can end an attempt like this.
     loop {
-        let attempt = match device::is_used(args, client.provider()) {
-            true => device::attempt(args, context, client, anew).await?,
-            false => attempt(args, context, client, anew).await?,
+        let attempt = match way {
+            Way::Device => device::attempt(args, context, client, anew).await,
+            Way::Browser | Way::Url => attempt(args, context, client, way, anew).await,
         };
-        match attempt {
-            Attempt::SignedIn => return Ok(()),
-            Attempt::ClientRefused => anew = true,
+        match (attempt, situation.way_without_device()) {
+            (Ok(Attempt::SignedIn), _) => return Ok(()),
+            (Ok(Attempt::ClientRefused), _) => anew = true,
+            (Err(CliError::Library(Error::SignIn(refused @ SignInError::DeviceFlowRefused { .. }))), Some(other)) => {
+                context.note(&refused.to_string());
+                way = other;
+            }
+            (Err(error), _) => return Err(error),
         }
     }
 }
@@ -113,17 +130,25 @@ enum Attempt {
 }
 
 /// Signs in once. `anew` registers a new client even if there is one.
-async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool) -> Result<Attempt> {
+async fn attempt(args: &Args, context: &Context, client: &Client, way: Way, anew: bool) -> Result<Attempt> {
     let (mut listener, request, is_old) = begin(context, client, anew).await?;
-    let mut browser = open_browser(args, context, &listener, &request);
     let response = {
+        let mut pasting = Pasting::begin(listener.response_sender(), &request, client.provider().require_iss);
+        let mut browser = match way {
+            Way::Browser => context.browse(request.url().as_str()),
+            _ => Browser::default(),
+        };
+        invite(args, context, &request, &mut browser, pasting.is_possible());
         let response = listener.wait(&request, timeout(args));
         tokio::pin!(response);
-        tokio::select! {
-            response = &mut response => response,
-            why = browser.failed() => {
-                context.note(&format!("{NOT_OPENED}: {why}; open the URL above in a browser on this machine"));
-                response.await
+        loop {
+            tokio::select! {
+                response = &mut response => break response,
+                never = pasting.pass_on(context) => match never {},
+                why = browser.failed() => {
+                    context.note(&format!("{NOT_OPENED}: {why}; open the URL above in a browser on this machine"));
+                    browser = Browser::default();
+                }
             }
         }
     };
@@ -196,8 +221,9 @@ fn timeout(args: &Args) -> Duration {
 const USUAL_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Whether the issuer or the gateway is asked before this sign-in.
-fn asks_first(args: &Args, provider: &ProviderConfig) -> bool {
-    provider.needs_discovery() || args.device && provider.needs_discovery_for_device()
+fn asks_first(args: &Args, provider: &ProviderConfig, context: &Context) -> bool {
+    let situation = Situation::new(args, provider, context);
+    provider.needs_discovery() || situation.prefers_device() && provider.needs_discovery_for_device()
 }
 
 /// The note about a client of an earlier sign-in that the server did not accept.
@@ -206,19 +232,22 @@ fn registered_anew(refused: &SignInError) -> String {
 }
 
 /// The provider with what its issuer or gateway publishes, where the configuration leaves something open.
-async fn discovered(args: &Args, provider: ProviderConfig, context: &Context) -> Result<ProviderConfig> {
-    if !asks_first(args, &provider) {
+async fn discovered(args: &Args, mut provider: ProviderConfig, context: &Context) -> Result<ProviderConfig> {
+    if !asks_first(args, &provider, context) {
         return Ok(provider);
     }
     let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
     let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
     context.waiting(format!("asking {} how to sign in", asked.as_ref().map(host).unwrap_or_default()));
-    let found = provider.discovered_with(context.http()).await;
-    let (provider, found) = found.map_err(|error| not_found(error, context))?;
+    let found = provider.discover_with(context.http()).await;
     drop(progress);
-    if let Some(found) = found {
-        context.say(&describe(&found, &provider));
+    match found {
+        Ok(Some(found)) => context.say(&describe(&found, &provider)),
+        Ok(None) => {}
+        // Without the device flow, the sign-in goes another way.
+        Err(_) if !args.device && !provider.needs_discovery() => {}
+        Err(error) => return Err(not_found(error, context)),
     }
     Ok(provider)
 }
@@ -268,33 +297,42 @@ const NOT_OPENED: &str = "no browser could be opened";
 const STRAY_ERROR: &str = "the redirect URI got an error response without the `state` of this sign-in, which was ignored; \
                            if you refused the sign-in, press Ctrl-C";
 
-/// Opens the browser and prints the URL.
-fn open_browser(
-    args: &Args,
-    context: &Context,
-    listener: &RedirectListener,
-    request: &AuthorizationRequest,
-) -> Browser {
-    let browser = if args.no_browser { Browser::default() } else { context.browse(request.url().as_str()) };
+/// Prints the URL, and how the response can come back.
+fn invite(args: &Args, context: &Context, request: &AuthorizationRequest, browser: &mut Browser, can_paste: bool) {
     let failure = browser.failure();
     if let Some(why) = &failure {
         context.note(&format!("{NOT_OPENED}: {why}"));
+        // It is not printed again.
+        *browser = Browser::default();
     }
-    context.say(match browser.is_open() {
-        true => "Opening your browser to sign in. If it does not open, go to:",
-        false => "To sign in, open this URL in a browser on this machine:",
+    let is_local = browser.is_open() || failure.is_some();
+    let ssh_host = context.ssh_host(!is_local && !args.no_browser);
+    context.say(match (browser.is_open(), can_paste || ssh_host.is_some()) {
+        (true, _) => "Opening your browser to sign in. If it does not open, go to:",
+        (false, false) => "To sign in, open this URL in a browser on this machine:",
+        (false, true) => "To sign in, open this URL in a browser:",
     });
     context.say(&format!("\n{}\n", request.url()));
+    if let Some(host) = ssh_host
+        && let Some(port) = Url::parse(request.redirect_uri()).ok().and_then(|uri| uri.port_or_known_default())
+    {
+        context.say(&format!(
+            "If the browser is on another machine, first run there: ssh -L {port}:localhost:{port} {host}"
+        ));
+    }
+    if can_paste {
+        context.say(
+            "If the browser cannot open the page at the end, paste its whole URL here and press Enter; it is not shown.",
+        );
+    }
     if let Some(lifetime) = request.url_lifetime().filter(|lifetime| *lifetime < timeout(args)) {
         context.say(&format!("The URL must be opened within {}.", time::span(time::rounded_up(lifetime))));
     }
     context.say(&format!(
         "Waiting for the redirect to {}, for up to {} (Ctrl-C cancels).",
-        listener.redirect_uri(),
+        request.redirect_uri(),
         time::span(i64::try_from(timeout(args).as_secs()).unwrap_or(i64::MAX))
     ));
-    // A failure that was printed is not printed again.
-    if failure.is_some() { Browser::default() } else { browser }
 }
 
 fn greeting(session: &Session, client: &Client) -> String {

@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 
 use toml_edit::Value;
 
-use super::{describe, device, discovered, not_found};
+use super::{Situation, Way, describe, discovered, not_found};
 use crate::cli::config::document::Document;
 use crate::cli::config::edit::{Edited, edit};
 use crate::cli::config::{self, Configured, Existing, Place};
@@ -197,7 +197,7 @@ impl Plan {
             }
             context.say(&describe(&found, provider));
         }
-        self.check_sign_in(args)?;
+        self.check_sign_in(args, context)?;
         if args.by_url.api_url.is_some()
             && let Some(api) = &self.configured.provider.api.url
         {
@@ -209,14 +209,14 @@ impl Plan {
         Ok(Some(self))
     }
 
-    fn check_sign_in(&self, args: &super::Args) -> Result<()> {
+    fn check_sign_in(&self, args: &super::Args, context: &Context) -> Result<()> {
         let provider = &self.configured.provider;
         let server = provider
             .issuer
             .as_deref()
             .and_then(|issuer| Url::parse(issuer).ok())
             .map_or_else(String::new, |url| host(&url));
-        let (begin, how) = match device::is_used(args, provider) {
+        let (begin, how) = match Situation::new(args, provider, context).way() == Some(Way::Device) {
             true => ((&provider.device_url, "device authorization"), "on another device"),
             false => ((&provider.authorize_url, "authorization"), "with a browser"),
         };

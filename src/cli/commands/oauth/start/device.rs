@@ -6,12 +6,7 @@ use crate::cli::error::Result;
 use nexus::error::SignInError;
 use nexus::internal::provider::host;
 use nexus::internal::time;
-use nexus::{Client, DeviceAuthorization, Error, ProviderConfig};
-
-/// Whether this sign-in is approved on another device: because that is asked for, or because the server has no other way.
-pub(super) fn is_used(args: &Args, provider: &ProviderConfig) -> bool {
-    args.device || provider.authorize_url.is_none() && provider.device_url.is_some()
-}
+use nexus::{Client, DeviceAuthorization, Error};
 
 /// Signs in once. `anew` registers a new client even if there is one.
 pub(super) async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool) -> Result<Attempt> {
@@ -68,6 +63,11 @@ fn show(context: &Context, authorization: &DeviceAuthorization) {
     context.say(&format!(
         "To sign in, open this URL in a browser on any device:\n\n{uri}\n\nand enter this code:\n\n{code}\n"
     ));
+    if let Some(complete) = authorization.verification_uri_complete()
+        && context.show_qr_code(complete.as_str())
+    {
+        context.say("The QR code opens the page with this code in it.");
+    }
     context.say(&format!(
         "The page must be at {}. Only continue if you started this sign-in yourself.\n\
          Waiting for approval, for up to {} (Ctrl-C cancels).",
