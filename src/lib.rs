@@ -167,8 +167,8 @@ pub mod internal {
     }
     pub mod oauth {
         pub use crate::oauth::{
-            AUTHORIZATION_PARAMETERS, RedirectListener, ResponseSender, TOKEN_REQUEST_FIELDS, TokenResponse, account, answer_of_api,
-            base_of, page, pkce, search,
+            AUTHORIZATION_PARAMETERS, RedirectListener, ResponseSender, TOKEN_REQUEST_FIELDS, TokenResponse, account,
+            answer_of_api, base_of, page, pkce, search,
         };
     }
     pub mod private_fs {

@@ -153,7 +153,9 @@ impl RedirectListener {
         let server = tokio::spawn(listener.serve(answer, async {
             let _ = stopped.await;
         }));
-        let (scopes, short_url) = (provider.scopes.join(" "), url.into());
+        let elsewhere = provider.authorize_params.get("scope").cloned().unwrap_or_default();
+        let scopes = if provider.scopes.is_empty() { elsewhere } else { provider.scopes.join(" ") };
+        let short_url = url.into();
         Ok(Self {
             provider: provider.name.clone(),
             scopes,

@@ -67,6 +67,9 @@ mod memory;
 mod models;
 /// Proxies, certificate authorities, redirects and unreachable servers.
 mod network;
+/// Signing in where there is no browser (Unix).
+#[cfg(unix)]
+mod no_browser;
 /// `nexus oauth logout`.
 mod oauth_logout;
 /// `nexus oauth start`.
@@ -115,9 +118,6 @@ mod terminals;
 mod trust;
 /// Many processes on one session.
 mod turns;
-/// Signing in where there is no browser (Unix).
-#[cfg(unix)]
-mod no_browser;
 
 /// `Client` when its caller gives up or a session cannot be saved.
 mod account;

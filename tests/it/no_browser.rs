@@ -6,13 +6,13 @@ use nexus::Url;
 use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, approve, sandbox, signal, visit};
+use crate::nexus::{Nexus, approve, deny, sandbox, signal, visit};
 use crate::terminal::Terminal;
 
 const COLUMNS: u16 = 400;
 
 /// Runs a command, then prints its exit code and whether the terminal echoes.
-const THEN_STATE: &str = "trap : INT TERM; \"$@\"; echo \"exit $?\"; stty -a | grep -ow -e -echo -e echo";
+const THEN_STATE: &str = "trap : INT; \"$@\"; echo \"exit $?\"; stty -a | grep -ow -e -echo -e echo";
 
 /// `nexus oauth start` in a shell of a terminal.
 fn start(nexus: &Nexus, words: &[&str], variables: &[(&str, &str)]) -> Terminal {
@@ -112,9 +112,7 @@ fn what_does_not_belong_to_this_sign_in_is_refused_and_the_wait_goes_on() {
             "note: what you pasted was not used: {why}; paste the whole URL that the browser was sent to, which begins \
              with {redirect_uri}"
         );
-        terminal.until(|screen| {
-            screen.matches("note: ").count() == count && screen.lines().last() == Some(&*note)
-        });
+        terminal.until(|screen| screen.matches("note: ").count() == count && screen.lines().last() == Some(&*note));
     }
     // The redirect comes after all.
     visit(&redirect);
@@ -155,30 +153,27 @@ fn a_long_url_can_be_pasted() {
 fn the_terminal_is_restored_however_it_ends() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
-    for end in ["Ctrl-C", "timeout", "refusal", "TERM"] {
+    for (end, code) in [("Ctrl-C", 130), ("refusal", 4), ("timeout", 4)] {
         let words = if end == "timeout" { &["--timeout", "1s"][..] } else { &[] };
         let mut terminal = start(&nexus, words, &[]);
         let (_, url) = waiting(&terminal);
         terminal.press("half a co");
-        let code = match end {
-            "Ctrl-C" => {
-                terminal.press("\u{3}");
-                130
-            }
-            "TERM" => {
-                let children = Command::new("pgrep").args(["-P", &terminal.id().to_string()]).output().unwrap();
-                signal(String::from_utf8(children.stdout).unwrap().trim().parse().unwrap(), "TERM");
-                143
-            }
-            "refusal" => {
-                visit(&crate::nexus::deny(&url));
-                4
-            }
-            _ => 4,
-        };
+        match end {
+            "Ctrl-C" => terminal.press("\u{3}"),
+            "refusal" => drop(visit(&deny(&url))),
+            _ => {}
+        }
         let left = terminal.finish();
         assert!(left.screen.ends_with(&format!("exit {code}\necho\n")), "{end}: {}", left.screen);
         assert!(!left.bytes.contains("half a co"), "{end}: {}", left.bytes);
+    }
+    for name in ["TERM", "HUP"] {
+        let terminal = Terminal::open(&nexus, &["oauth", "start"], COLUMNS);
+        waiting(&terminal);
+        assert!(!terminal.echoes(), "{name}");
+        signal(terminal.id(), name);
+        terminal.until_ended();
+        assert!(terminal.echoes(), "{name}");
     }
 }
 
@@ -187,7 +182,8 @@ fn stdin_is_not_read() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.write("prompt", "the prompt\n", 0o600);
-    let mut terminal = start_in(&nexus, "(\"$@\"; cat; echo \"exit 0\"; stty -a <&2 | grep -ow -e echo) < prompt", &[], &[]);
+    let mut terminal =
+        start_in(&nexus, "(\"$@\"; cat; echo \"exit 0\"; stty -a <&2 | grep -ow -e echo) < prompt", &[], &[]);
     let redirect = approve(&waiting(&terminal).1);
     terminal.press(&format!("{redirect}\r"));
     let left = terminal.finish();

@@ -15,9 +15,7 @@ mod unix {
 
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::process::getpgrp;
-    use rustix::termios::{
-        LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
-    };
+    use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
     use tokio::sync::mpsc;
     use zeroize::Zeroizing;
 
@@ -196,7 +194,8 @@ mod line {
                 ("unfinished", &[]),
             ] {
                 let mut line = Line::default();
-                let made: Vec<_> = keys.bytes().filter_map(|byte| line.add(byte)).map(|line| line.to_string()).collect();
+                let made: Vec<_> =
+                    keys.bytes().filter_map(|byte| line.add(byte)).map(|line| line.to_string()).collect();
                 assert_eq!(made, lines, "{keys:?}");
             }
         }

@@ -4,9 +4,8 @@ use anstyle::{AnsiColor, Color, Style};
 use qrcodegen::{QrCode, QrCodeEcc};
 
 /// White modules on black, whatever the terminal's own colours are.
-pub(crate) const COLOURS: Style = Style::new()
-    .fg_color(Some(Color::Ansi(AnsiColor::BrightWhite)))
-    .bg_color(Some(Color::Ansi(AnsiColor::Black)));
+pub(crate) const COLOURS: Style =
+    Style::new().fg_color(Some(Color::Ansi(AnsiColor::BrightWhite))).bg_color(Some(Color::Ansi(AnsiColor::Black)));
 
 /// The rows of the terminal that the lines before and after the code need.
 const OTHER_ROWS: usize = 5;
