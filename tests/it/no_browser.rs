@@ -1,12 +1,13 @@
 //! `nexus oauth start` where there is no browser: which way it goes, and a response that is pasted at the terminal.
 
+use std::fs::File;
 use std::process::Command;
 
 use nexus::Url;
 use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, approve, deny, sandbox, signal, visit};
+use crate::nexus::{Nexus, approve, block_on, deny, sandbox, signal, visit};
 use crate::terminal::Terminal;
 
 const COLUMNS: u16 = 400;
@@ -178,6 +179,27 @@ fn the_terminal_is_restored_however_it_ends() {
 }
 
 #[test]
+fn a_program_that_continues_hides_the_input_again() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    let mut terminal = Terminal::open(&nexus, &["oauth", "start"], COLUMNS);
+    let redirect = approve(&waiting(&terminal).1);
+    signal(terminal.id(), "STOP");
+    // A shell does this.
+    let stty = Command::new("stty").arg("echo").stdin(File::open(terminal.device()).unwrap()).status().unwrap();
+    assert!(stty.success() && terminal.echoes());
+    signal(terminal.id(), "CONT");
+    block_on(async {
+        while terminal.echoes() {
+            tokio::task::yield_now().await;
+        }
+    });
+    terminal.press(&format!("{redirect}\r"));
+    let left = terminal.finish();
+    assert!(left.code == 0 && !left.bytes.contains(&parameter(&redirect, "code")), "{}", left.bytes);
+}
+
+#[test]
 fn stdin_is_not_read() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
@@ -279,4 +301,24 @@ fn a_qr_code_is_shown_if_it_fits_the_terminal() {
     assert!(sandbox.approve_device(&code));
     let output = started.finish();
     assert!(!output.stderr.contains('█'), "{output}");
+}
+
+#[test]
+fn without_a_browser_the_issuer_is_asked_for_the_device_flow_and_may_be_down() {
+    let sandbox = sandbox(Settings { device: Some(serde_json::Map::new()), ..Settings::default() });
+    let nexus = Nexus::at_with(&sandbox, &format!("issuer = \"{}\"\n", sandbox.origin()));
+    let mut started = nexus.start(&[]);
+    let code = crate::device::code(&mut started);
+    assert!(sandbox.approve_device(&code));
+    let output = started.finish();
+    assert!(output.code == Some(0) && output.stderr.contains("Signed in as"), "{output}");
+
+    // Then the URL is printed, for which the configuration has all.
+    sandbox.change(|settings| settings.publishes.clear());
+    let mut terminal = start(&nexus, &[], &[]);
+    let (screen, url) = waiting(&terminal);
+    assert!(screen.starts_with("To sign in, open this URL in a browser:\n"), "{screen}");
+    terminal.press(&format!("{}\r", approve(&url)));
+    let left = terminal.finish();
+    assert!(has_signed_in(&left.screen), "{}", left.screen);
 }

@@ -132,6 +132,11 @@ impl Terminal {
         self.child.process_id().unwrap()
     }
 
+    /// The device of the terminal.
+    pub(crate) fn device(&self) -> PathBuf {
+        self.master.tty_name().unwrap()
+    }
+
     /// Whether the terminal echoes typed characters.
     #[cfg(unix)]
     pub(crate) fn echoes(&self) -> bool {

@@ -16,6 +16,7 @@ mod unix {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::process::getpgrp;
     use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+    use tokio::signal::unix::{Signal, SignalKind, signal};
     use tokio::sync::mpsc;
     use zeroize::Zeroizing;
 
@@ -30,7 +31,9 @@ mod unix {
     /// Reads lines until it is dropped, which restores the terminal.
     pub(crate) struct HiddenInput {
         lines: mpsc::UnboundedReceiver<Zeroizing<String>>,
-        _mode: Mode,
+        mode: Mode,
+        /// SIGCONT: the shell may have changed the settings while the program was stopped.
+        continued: Signal,
         /// Closing it ends the thread that reads.
         _open: PipeWriter,
     }
@@ -40,17 +43,23 @@ mod unix {
         pub(crate) fn open() -> Option<Self> {
             let terminal = Arc::new(terminal().filter(is_in_foreground)?);
             let (ended, open) = io::pipe().ok()?;
+            let continued = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw())).ok()?;
             let mode = Mode::hidden(terminal.clone())?;
             let (send, lines) = mpsc::unbounded_channel();
             thread::Builder::new().spawn(move || read(&terminal, &ended, &send)).ok()?;
-            Some(Self { lines, _mode: mode, _open: open })
+            Some(Self { lines, mode, continued, _open: open })
         }
 
         /// Waits for the next line, without its end. Does not return once the terminal is closed.
         pub(crate) async fn next(&mut self) -> Zeroizing<String> {
-            match self.lines.recv().await {
-                Some(line) => line,
-                None => std::future::pending().await,
+            loop {
+                tokio::select! {
+                    line = self.lines.recv() => match line {
+                        Some(line) => return line,
+                        None => return std::future::pending().await,
+                    },
+                    Some(()) = self.continued.recv() => self.mode.hide(),
+                }
             }
         }
     }
@@ -82,23 +91,32 @@ mod unix {
         /// except the one of Ctrl-\, after which nothing could be restored.
         fn hidden(terminal: Arc<File>) -> Option<Self> {
             let found = tcgetattr(&terminal).ok()?;
-            let mut hidden = found.clone();
+            let mode = Self { terminal, found };
+            mode.hide();
+            Some(mode)
+        }
+
+        fn hide(&self) {
+            let mut hidden = self.found.clone();
             hidden.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON;
             hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
             hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
             hidden.special_codes[SpecialCodeIndex::VQUIT] = DISABLED;
-            tcsetattr(&terminal, OptionalActions::Now, &hidden).ok()?;
-            Some(Self { terminal, found })
+            self.set(OptionalActions::Now, &hidden);
+        }
+
+        /// In the background the terminal belongs to the shell.
+        fn set(&self, when: OptionalActions, settings: &Termios) {
+            if is_in_foreground(&self.terminal) {
+                let _ = tcsetattr(&self.terminal, when, settings);
+            }
         }
     }
 
     impl Drop for Mode {
         fn drop(&mut self) {
-            // In the background the terminal belongs to the shell.
-            if is_in_foreground(&self.terminal) {
-                // What was pasted and not read is dropped, or the shell would show it.
-                let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.found);
-            }
+            // What was pasted and not read is dropped, or the shell would show it.
+            self.set(OptionalActions::Flush, &self.found);
         }
     }
 
