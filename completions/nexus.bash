@@ -458,7 +458,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__login)
-            opts="-v -p -h -V --verbose --client-id --client-secret-file --redirect-uri --api-url --scope --provider --no-browser --new-client --timeout --help --version"
+            opts="-v -p -h -V --verbose --client-id --client-secret-file --redirect-uri --api-url --scope --provider --no-browser --device --new-client --timeout --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -570,7 +570,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth__subcmd__start)
-            opts="-p -v -h -V --client-id --client-secret-file --redirect-uri --api-url --scope --provider --no-browser --new-client --timeout --verbose --help --version"
+            opts="-p -v -h -V --client-id --client-secret-file --redirect-uri --api-url --scope --provider --no-browser --device --new-client --timeout --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

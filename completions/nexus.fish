@@ -43,9 +43,10 @@ complete -c nexus -n "__fish_nexus_using_subcommand login" -l redirect-uri -d 'R
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l api-url -d 'Base URL of the API, if it is not at URL' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
-complete -c nexus -n "__fish_nexus_using_subcommand login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l no-browser -d 'Print the URL instead of opening a browser'
+complete -c nexus -n "__fish_nexus_using_subcommand login" -l device -d 'Approve on another device: print a code to enter there'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s V -l version -d 'Print version'
@@ -63,8 +64,9 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l api-url -d 'Base URL of the API, if it is not at URL' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l timeout -d 'How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l no-browser -d 'Print the URL instead of opening a browser'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l device -d 'Approve on another device: print a code to enter there'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
@@ -75,8 +77,9 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l api-url -d 'Base URL of the API, if it is not at URL' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l no-browser -d 'Print the URL instead of opening a browser'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l device -d 'Approve on another device: print a code to enter there'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help'

@@ -23,6 +23,11 @@ pub(crate) fn detail(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
+/// A client id for a message. Empty for a client without one.
+pub(crate) fn client(id: &str) -> String {
+    if id.is_empty() { "a client without an id".into() } else { format!("the client id `{id}`") }
+}
+
 /// What the error types of this library have in common.
 ///
 /// ```

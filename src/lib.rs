@@ -1,8 +1,8 @@
 //! Sign a user in once with OAuth, keep the session alive, and use Claude without an API key.
 //!
 //! [`Client`] is the entry point: one for each provider (an authorization server and the API that its tokens are good
-//! for), for any number of users. It signs users in with the authorization code flow and PKCE (RFC 6749, RFC 7636),
-//! keeps their sessions sealed in a store, refreshes each session once however many tasks and processes need it, and
+//! for), for any number of users. It signs users in with the authorization code flow and PKCE (RFC 6749, RFC 7636) or with
+//! a code for another device (RFC 8628), keeps their sessions sealed in a store, refreshes each session once however many tasks and processes need it, and
 //! streams answers.
 //!
 //! # Example
@@ -111,7 +111,9 @@ pub use client::Folders;
 pub use client::{Client, Error, Revocation, SignedOut};
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
-pub use oauth::{AuthorizationRequest, ClientPlace, Found, Probe, RegisteredClient, ServerMetadata, Verdict};
+pub use oauth::{
+    AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, RegisteredClient, ServerMetadata, Verdict,
+};
 #[doc(inline)]
 pub use provider::{
     Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, Registration, RequestStyle, Tls, Url,
@@ -165,8 +167,8 @@ pub mod internal {
     }
     pub mod oauth {
         pub use crate::oauth::{
-            AUTHORIZATION_PARAMETERS, RedirectListener, TOKEN_REQUEST_FIELDS, TokenResponse, account, answer_of_api,
-            base_of, page, pkce, search,
+            AUTHORIZATION_PARAMETERS, RedirectListener, ResponseSender, TOKEN_REQUEST_FIELDS, TokenResponse, account,
+            answer_of_api, base_of, page, pkce, search,
         };
     }
     pub mod private_fs {

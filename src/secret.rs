@@ -42,6 +42,7 @@ pub(crate) mod kind {
     pub enum Client {}
     pub enum Header {}
     pub enum Registration {}
+    pub(crate) enum Device {}
     pub(crate) enum Pass {}
 }
 
@@ -51,6 +52,8 @@ pub type AccessToken = Secret<kind::Access>;
 pub type RefreshToken = Secret<kind::Refresh>;
 /// An authorization code (RFC 6749, section 4.1.2).
 pub type AuthorizationCode = Secret<kind::Code>;
+/// A device verification code (RFC 8628, section 3.2).
+pub(crate) type DeviceCode = Secret<kind::Device>;
 /// A PKCE code verifier (RFC 7636, section 4.1).
 pub type Verifier = Secret<kind::Verifier>;
 /// A client secret (RFC 6749, section 2.3.1).

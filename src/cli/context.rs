@@ -20,8 +20,8 @@ use nexus::key::KeyConfig;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
-use crate::cli::terminal::browser::{Browser, browsers};
-use crate::cli::terminal::{Progress, progress, screen, stdin, write_stderr};
+use crate::cli::terminal::browser::{self, Browser, browsers};
+use crate::cli::terminal::{Progress, hidden_input, progress, qr_code, screen, stdin, write_stderr};
 
 /// The process's surroundings.
 #[derive(Clone)]
@@ -345,11 +345,40 @@ impl Context {
         Browser::open(commands)
     }
 
-    /// Whether windows can be shown: always, except on a Unix without a display server.
-    pub(crate) fn has_display(&self) -> bool {
-        !cfg!(all(unix, not(target_os = "macos")))
-            || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].into_iter().any(|name| variable(name).is_some())
+    /// Whether windows can be shown.
+    fn has_display(&self) -> bool {
+        browser::has_display(variable)
     }
+
+    /// Whether a user can paste at a terminal.
+    pub(crate) fn has_terminal(&self) -> bool {
+        hidden_input::has_terminal()
+    }
+
+    /// The name of this machine, if the user is connected to it with SSH or `always`.
+    pub(crate) fn ssh_host(&self, always: bool) -> Option<String> {
+        (always || variable("SSH_CONNECTION").is_some()).then(machine_name)
+    }
+
+    /// Writes a QR code of this text to stderr, if that is a terminal and large enough. Returns whether it did.
+    pub(crate) fn show_qr_code(&self, text: &str) -> bool {
+        let Some((columns, rows)) = screen::size_of(&io::stderr()) else { return false };
+        let Some(lines) = qr_code::drawn(text, columns, rows) else { return false };
+        let _ = progress::above(|| {
+            let mut err = anstream::stderr();
+            lines.iter().try_for_each(|line| writeln!(err, "{}{line}{:#}", qr_code::COLOURS, qr_code::COLOURS))
+        });
+        true
+    }
+}
+
+/// The name of this machine.
+fn machine_name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let name = String::new();
+    if name.is_empty() { "HOST".into() } else { name }
 }
 
 /// Prints notices about this provider's sessions to stderr.

@@ -15,6 +15,7 @@ use crate::session::{
 mod account_name;
 mod amend;
 mod ask;
+mod device;
 mod error;
 #[cfg(feature = "sqlite")]
 mod folders;
@@ -249,6 +250,7 @@ mod tests {
         is_send(async move { client.refresh(owner).await });
         is_send(async move { client.exchange_code(owner, client.authorization_url().await?, "").await });
         is_send(async move { client.sign_out(owner).await });
+        is_send(async move { client.redeem_device(owner, client.authorize_device().await?).await });
         is_send(client.wait_for_saves());
     }
 }

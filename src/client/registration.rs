@@ -2,7 +2,9 @@
 
 use super::Client;
 use crate::client::error::{Error, Result};
-use crate::oauth::{AuthorizationRequest, ClientPlace, RegisteredClient, RegistrationRequest, SignInError};
+use crate::oauth::{
+    AuthorizationRequest, ClientPlace, DEVICE_CODE_GRANT, RegisteredClient, RegistrationRequest, SignInError,
+};
 use crate::provider::ProviderError;
 
 /// A client whose secret expires within this time is registered anew, in seconds: the user may take so long to approve.
@@ -72,6 +74,12 @@ impl Client {
     /// # Errors
     /// Those of [`begin_sign_in`](Self::begin_sign_in), and [`ProviderError::MissingUrl`] without a registration endpoint.
     pub async fn register_client(&self, redirect_uri: &str) -> Result<RegisteredClient> {
+        self.register(redirect_uri, false).await
+    }
+
+    /// Registers a client with this redirect URI, `for_device` for the device flow too (RFC 8628) unless the server's
+    /// metadata says that it has none.
+    pub(super) async fn register(&self, redirect_uri: &str, for_device: bool) -> Result<RegisteredClient> {
         let provider = self.provider();
         let registration = &provider.registration;
         let url = provider.required(registration.url.as_ref(), "registration_url")?;
@@ -81,6 +89,7 @@ impl Client {
         let scopes = provider.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
         let scopes: Vec<_> =
             scopes.filter(|scope| supported.is_none_or(|known| known.iter().any(|known| known == scope))).collect();
+        let known_grants = registration.grant_types.as_deref();
         let request = RegistrationRequest {
             provider: &provider.name,
             url,
@@ -89,6 +98,8 @@ impl Client {
             redirect_uri,
             scopes: &scopes,
             auth_methods: registration.auth_methods.as_deref(),
+            with_device: for_device
+                && known_grants.is_none_or(|known| known.iter().any(|grant| grant == DEVICE_CODE_GRANT)),
         };
         let registered = request.send(&self.http, place).await?;
         self.refresher.sessions.save_client(&registered).await?;
@@ -109,7 +120,11 @@ impl Client {
 
     /// Deletes the registered client that is kept in this place if the server did not accept it.
     pub(super) async fn forget_refused(&self, registered: Option<&ClientPlace>, error: SignInError) -> Error {
-        if let (Some(place), SignInError::ClientRefused { client_id, .. }) = (registered, &error) {
+        if let (
+            Some(place),
+            SignInError::ClientRefused { client_id, .. } | SignInError::DeviceFlowRefused { client_id, .. },
+        ) = (registered, &error)
+        {
             // If this fails, the next sign-in fails in the same way and tries again.
             let _ = self.refresher.sessions.forget_client(place, client_id).await;
         }

@@ -73,14 +73,7 @@ impl Client {
                 Ok(response) => response,
                 Err(error) => return Err(this.forget_refused(place.as_ref(), error).await),
             };
-            if let Some(expected) = expected
-                && let Err(problem) = this.check_id_token(&expected, &response)
-            {
-                let host = provider::host(&prepared.binding.token_url);
-                prepared.discard(response, requested_at).await;
-                return Err(SignInError::IdToken { provider: this.provider().name.clone(), host, problem }.into());
-            }
-            prepared.finish(response, requested_at).await
+            prepared.finish_checked(response, requested_at, expected).await
         });
         let session = signed_in.await.map_err(|_| SessionError::Abandoned("sign-in"))??;
         Ok(self.with_account_name(owner, session).await)
@@ -236,6 +229,26 @@ impl PreparedSignIn {
 }
 
 impl PreparedSignIn {
+    /// [`finish`](Self::finish) if the ID token says what is expected. Otherwise the tokens are revoked.
+    ///
+    /// # Errors
+    /// [`SignInError::IdToken`], and those of [`finish`](Self::finish).
+    pub(super) async fn finish_checked(
+        self,
+        response: TokenResponse,
+        requested_at: i64,
+        expected: Option<ExpectedIdToken>,
+    ) -> Result<Session> {
+        if let Some(expected) = expected
+            && let Err(problem) = self.client.check_id_token(&expected, &response)
+        {
+            let (provider, host) = (self.client.provider().name.clone(), provider::host(&self.binding.token_url));
+            self.discard(response, requested_at).await;
+            return Err(SignInError::IdToken { provider, host, problem }.into());
+        }
+        self.finish(response, requested_at).await
+    }
+
     /// Revokes tokens that must not be used, unless that might revoke the session that stays.
     async fn discard(self, mut response: TokenResponse, requested_at: i64) {
         let Self { client, binding, client_secret, locked, time, generation, replaced, _pending } = self;

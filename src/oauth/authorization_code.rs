@@ -221,9 +221,9 @@ impl AuthorizationRequest {
 
     /// What the ID token must say, if one is requested.
     pub(crate) fn expected_id_token(&self) -> Option<ExpectedIdToken> {
-        let nonce = self.nonce.clone()?;
+        let nonce = Some(self.nonce.clone()?);
         let (issuer, client_id) = (self.issuer.clone(), self.client_id.clone());
-        Some(ExpectedIdToken { issuer, authorize_url: self.url.clone(), client_id, nonce })
+        Some(ExpectedIdToken { issuer, server: self.url.clone(), client_id, nonce })
     }
 
     /// The `state`. A web application may use it as the key of this request.
@@ -387,8 +387,7 @@ impl AuthorizationRequest {
         if provider.code.with_state {
             fields.push(("state", &*self.state));
         }
-        fields
-            .extend(provider.resource.as_deref().filter(|resource| !resource.is_empty()).map(|one| ("resource", one)));
+        fields.extend(provider.named_resource().map(|one| ("resource", one)));
         let mut response = endpoint.request(http, fields.clone(), &provider.code).await;
         if let Ok(response) = &mut response {
             response.client_auth = self.client_auth;

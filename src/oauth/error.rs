@@ -9,7 +9,7 @@ use super::id_token::IdTokenProblem;
 use super::token::Endpoint;
 use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
 use super::token_failure::TokenFailure;
-use crate::error_info::{ErrorClass, ErrorInfo, detail};
+use crate::error_info::{ErrorClass, ErrorInfo, client, detail};
 use crate::http::HttpError;
 use crate::provider::{self, ProviderConfig, ProviderError};
 use crate::time;
@@ -21,11 +21,11 @@ pub(super) type Result<T> = std::result::Result<T, SignInError>;
 #[non_exhaustive]
 pub enum SignInError {
     /// The authorization server does not know the client, or the client's authentication failed.
-    #[error("{host} rejected the client id `{client_id}`{}", detail(description))]
+    #[error("{host} rejected {}{}", client(client_id), detail(description))]
     ClientRefused {
         /// The provider's name.
         provider: String,
-        /// The client id as sent.
+        /// The client id as sent. Empty if none was sent.
         client_id: String,
         /// The server's host.
         host: String,
@@ -88,7 +88,7 @@ pub enum SignInError {
         description: String,
     },
     /// The user did not finish the sign-in in time.
-    #[error("{}", timed_out(*waited, client_id, redirect_uri, *turned_away))]
+    #[error("{}", timed_out(*waited, client_id, redirect_uri, scopes, *turned_away))]
     TimedOut {
         /// The provider's name.
         provider: String,
@@ -98,6 +98,8 @@ pub enum SignInError {
         client_id: String,
         /// The redirect URI exactly as sent.
         redirect_uri: String,
+        /// The scopes exactly as sent, separated by spaces. Empty if none were sent.
+        scopes: String,
         /// How many responses with a wrong or missing `state` were rejected meanwhile.
         turned_away: u32,
         /// Whether the client was registered dynamically (RFC 7591).
@@ -144,6 +146,74 @@ pub enum SignInError {
     /// The token endpoint did not exchange the authorization code, for another reason than the code.
     #[error("the authorization code could not be exchanged: {host} {}", failure.description)]
     ExchangeFailed {
+        /// The provider's name.
+        provider: String,
+        /// The server's host.
+        host: String,
+        /// What the server did.
+        failure: TokenFailure,
+    },
+    /// The client may not use the device flow, or the server does not have it (RFC 6749, section 5.2: `unauthorized_client`
+    /// and `unsupported_grant_type`).
+    #[error("{host} {}{}", no_device_flow(client_id, *unsupported), detail(description))]
+    DeviceFlowRefused {
+        /// The provider's name.
+        provider: String,
+        /// The client id as sent. Empty if none was sent.
+        client_id: String,
+        /// The server's host.
+        host: String,
+        /// Whether the server does not have the device flow (`unsupported_grant_type`).
+        unsupported: bool,
+        /// The server's `error_description`. Empty if it gave none.
+        description: String,
+        /// Whether the client was registered dynamically (RFC 7591).
+        registered: bool,
+    },
+    /// The device authorization endpoint gave no code, for another reason (RFC 8628, section 3.2).
+    #[error("no device code could be requested: {host} {}", failure.description)]
+    DeviceRequestFailed {
+        /// The provider's name.
+        provider: String,
+        /// The server's host.
+        host: String,
+        /// What the server did.
+        failure: TokenFailure,
+    },
+    /// The device authorization endpoint sent something that is not a device authorization response (RFC 8628, section
+    /// 3.2), or codes that cannot be used.
+    #[error("{host} sent an invalid device authorization response: {description}")]
+    InvalidDeviceAuthorization {
+        /// The provider's name.
+        provider: String,
+        /// The server's host.
+        host: String,
+        /// What is wrong with it.
+        description: String,
+    },
+    /// The user did not approve before the device code expired (`expired_token` of RFC 8628, section 3.5).
+    #[error("{}", device_code_expired(*waited, description))]
+    DeviceCodeExpired {
+        /// The provider's name.
+        provider: String,
+        /// How long the code was valid. `None` if the server ended it before.
+        waited: Option<Duration>,
+        /// The server's `error_description`. Empty if it gave none.
+        description: String,
+    },
+    /// The server rejected the device code (`invalid_grant`): it was already used, or belongs to another client.
+    #[error("{host} rejected the device code{}", detail(description))]
+    DeviceCodeRefused {
+        /// The provider's name.
+        provider: String,
+        /// The server's host.
+        host: String,
+        /// The server's `error_description`. Empty if it gave none.
+        description: String,
+    },
+    /// The token endpoint did not exchange the device code, for another reason than the code.
+    #[error("the device code could not be exchanged: {host} {}", failure.description)]
+    DeviceExchangeFailed {
         /// The provider's name.
         provider: String,
         /// The server's host.
@@ -215,17 +285,34 @@ fn refusal_class(error: &str) -> ErrorClass {
     }
 }
 
-fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, turned_away: u32) -> String {
+fn timed_out(waited: Duration, client_id: &str, redirect_uri: &str, scopes: &str, turned_away: u32) -> String {
     let wrong = match turned_away {
         0 => String::new(),
         1 => " (1 response with a wrong `state` was rejected)".into(),
         count => format!(" ({count} responses with a wrong `state` were rejected)"),
     };
+    let scopes = if scopes.is_empty() { String::new() } else { format!(", or the scopes `{scopes}`") };
     format!(
         "timed out after {}{wrong}; if the browser showed an error, the server may have rejected client id \
-         `{client_id}` or redirect URI `{redirect_uri}`",
+         `{client_id}` or redirect URI `{redirect_uri}`{scopes}",
         time::span(time::rounded_up(waited))
     )
+}
+
+fn no_device_flow(client_id: &str, unsupported: bool) -> String {
+    match unsupported {
+        true => "does not support signing in with a device code (unsupported_grant_type)".into(),
+        false => format!("does not allow {} to sign in with a device code (unauthorized_client)", client(client_id)),
+    }
+}
+
+fn device_code_expired(waited: Option<Duration>, description: &str) -> String {
+    match waited {
+        Some(waited) => {
+            format!("timed out after {}: the device code was not approved", time::span(time::rounded_up(waited)))
+        }
+        None => format!("the device code expired before it was approved{}", detail(description)),
+    }
 }
 
 fn issuer_mismatch(expected: &str, got: &str) -> String {
@@ -296,6 +383,80 @@ impl SignInError {
     }
 }
 
+impl SignInError {
+    /// The error of a sign-in whose device authorization request failed with `error` (RFC 8628, section 3.2).
+    pub(super) fn of_device_request(
+        error: TokenError,
+        provider: &ProviderConfig,
+        endpoint: &Endpoint<'_>,
+        registered: bool,
+    ) -> Self {
+        let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        match error {
+            TokenError::InvalidResponse(description) => {
+                Self::InvalidDeviceAuthorization { provider: name, host, description }
+            }
+            error => Self::of_device(error, provider, endpoint, registered)
+                .unwrap_or_else(|failure| Self::DeviceRequestFailed { provider: name, host, failure }),
+        }
+    }
+
+    /// The error of a sign-in whose poll failed with `error` (RFC 8628, section 3.5).
+    pub(super) fn of_device_poll(
+        error: TokenError,
+        provider: &ProviderConfig,
+        endpoint: &Endpoint<'_>,
+        registered: bool,
+    ) -> Self {
+        let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        match error {
+            TokenError::InvalidResponse(description) => Self::InvalidResponse { host, description },
+            TokenError::Refused { error, description, .. } if error == "expired_token" => {
+                Self::DeviceCodeExpired { provider: name, waited: None, description }
+            }
+            TokenError::Refused { error, description, .. } if error == "invalid_grant" => {
+                Self::DeviceCodeRefused { provider: name, host, description }
+            }
+            error => Self::of_device(error, provider, endpoint, registered)
+                .unwrap_or_else(|failure| Self::DeviceExchangeFailed { provider: name, host, failure }),
+        }
+    }
+
+    /// What both requests of the device flow have in common. `Err` with any other failure.
+    fn of_device(
+        error: TokenError,
+        provider: &ProviderConfig,
+        endpoint: &Endpoint<'_>,
+        registered: bool,
+    ) -> std::result::Result<Self, TokenFailure> {
+        let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        let client_id = endpoint.client_id.to_owned();
+        let failure = error.failure();
+        match error {
+            TokenError::NotSent(error) => Ok(error.into()),
+            TokenError::Unreachable(reason) => Ok(HttpError::Unreachable { host, reason }.into()),
+            TokenError::Refused { error, description, .. }
+                if matches!(&*error, "unauthorized_client" | "unsupported_grant_type") =>
+            {
+                let unsupported = error == "unsupported_grant_type";
+                Ok(Self::DeviceFlowRefused { provider: name, client_id, host, unsupported, description, registered })
+            }
+            TokenError::Refused { error, description, .. } if error == "access_denied" => {
+                Ok(Self::Refused { provider: name, error, description })
+            }
+            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+                Ok(Self::ClientRefused { provider: name, client_id, host, description, registered })
+            }
+            TokenError::Refused { status: 200..=299 | 400 | 403, error, standard: true, description, .. }
+                if !failure.temporary =>
+            {
+                Ok(Self::Refused { provider: name, error, description })
+            }
+            _ => Err(failure),
+        }
+    }
+}
+
 impl ErrorInfo for SignInError {
     fn code(&self) -> &'static str {
         match self {
@@ -310,6 +471,12 @@ impl ErrorInfo for SignInError {
             Self::PushFailed { .. } => "par_failed",
             Self::IdToken { .. } => "invalid_id_token",
             Self::CodeRefused { .. } => "code_refused",
+            Self::DeviceFlowRefused { .. } => "device_flow_refused",
+            Self::DeviceRequestFailed { .. } => "device_request_failed",
+            Self::InvalidDeviceAuthorization { .. } => "invalid_response",
+            Self::DeviceCodeExpired { .. } => "device_code_expired",
+            Self::DeviceCodeRefused { .. } => "device_code_refused",
+            Self::DeviceExchangeFailed { .. } => "exchange_failed",
             Self::ExchangeFailed { .. } => "exchange_failed",
             Self::PortTaken { .. } => "port_taken",
             Self::WrongAnswer { .. } => "usage",
@@ -324,20 +491,32 @@ impl ErrorInfo for SignInError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::ClientRefused { .. }
+            | Self::DeviceFlowRefused { .. }
             | Self::RedirectUnusable { .. }
             | Self::RedirectMismatch { .. }
             | Self::ReservedParameter { .. } => ErrorClass::Configuration,
             Self::RegistrationFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::RegistrationFailed { .. } => ErrorClass::Configuration,
             Self::Refused { error, .. } => refusal_class(error),
-            Self::TimedOut { .. } | Self::IssuerMismatch { .. } | Self::IdToken { .. } | Self::CodeRefused { .. } => {
-                ErrorClass::SignIn
-            }
-            Self::ExchangeFailed { failure, .. } | Self::PushFailed { failure, .. } if failure.temporary => {
+            Self::TimedOut { .. }
+            | Self::IssuerMismatch { .. }
+            | Self::IdToken { .. }
+            | Self::CodeRefused { .. }
+            | Self::DeviceCodeExpired { .. }
+            | Self::DeviceCodeRefused { .. } => ErrorClass::SignIn,
+            Self::ExchangeFailed { failure, .. }
+            | Self::PushFailed { failure, .. }
+            | Self::DeviceRequestFailed { failure, .. }
+            | Self::DeviceExchangeFailed { failure, .. }
+                if failure.temporary =>
+            {
                 ErrorClass::Temporary
             }
             Self::ExchangeFailed { .. }
             | Self::PushFailed { .. }
+            | Self::DeviceRequestFailed { .. }
+            | Self::DeviceExchangeFailed { .. }
+            | Self::InvalidDeviceAuthorization { .. }
             | Self::InvalidRegistration { .. }
             | Self::PortTaken { .. }
             | Self::InvalidResponse { .. }
@@ -350,7 +529,10 @@ impl ErrorInfo for SignInError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::ExchangeFailed { failure, .. } | Self::PushFailed { failure, .. } => failure.retry_after,
+            Self::ExchangeFailed { failure, .. }
+            | Self::PushFailed { failure, .. }
+            | Self::DeviceRequestFailed { failure, .. }
+            | Self::DeviceExchangeFailed { failure, .. } => failure.retry_after,
             Self::RegistrationFailed { failure, .. } => failure.retry_after,
             Self::Http(error) => error.retry_after(),
             _ => None,

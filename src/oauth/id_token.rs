@@ -103,10 +103,13 @@ pub(super) fn names(claims: &Map<String, Value>) -> Option<Map<String, Value>> {
 pub(crate) struct ExpectedIdToken {
     /// The issuer, if it is configured.
     pub(super) issuer: Option<String>,
-    /// The authorization endpoint. Without a configured issuer, its origin must be that of the issuer.
-    pub(super) authorize_url: Url,
+    /// The authorization or the device authorization endpoint. Without a configured issuer, its origin must be that of the
+    /// issuer.
+    pub(super) server: Url,
+    /// Empty if the server knows clients without an id. Then any audience is accepted.
     pub(super) client_id: String,
-    pub(super) nonce: String,
+    /// The `nonce` that was sent. `None` if the flow has none (RFC 8628).
+    pub(super) nonce: Option<String>,
 }
 
 impl ExpectedIdToken {
@@ -124,7 +127,8 @@ impl ExpectedIdToken {
         };
         // A token for several audiences names in `azp` the one that it was issued to.
         let party = claims.get("azp").map(|party| party.as_str().unwrap_or_default());
-        if !audience.contains(&&*self.client_id) || party.is_some_and(|party| party != self.client_id) {
+        let is_ours = audience.contains(&&*self.client_id) && party.is_none_or(|party| party == self.client_id);
+        if !is_ours && !self.client_id.is_empty() {
             let got = party.map_or_else(|| audience.join(" "), str::to_owned);
             return Err(IdTokenProblem::Audience { expected: self.client_id.clone(), got: clean(&got) });
         }
@@ -132,14 +136,14 @@ impl ExpectedIdToken {
         if end <= now.saturating_sub(LEEWAY) as f64 {
             return Err(IdTokenProblem::Expired);
         }
-        if !constant_time_eq(text("nonce"), &self.nonce) {
+        if self.nonce.as_ref().is_some_and(|nonce| !constant_time_eq(text("nonce"), nonce)) {
             return Err(IdTokenProblem::Nonce);
         }
         Ok(())
     }
 
     fn check_issuer(&self, got: &str) -> Result<(), IdTokenProblem> {
-        let origin = self.authorize_url.origin();
+        let origin = self.server.origin();
         let (expected, same) = match &self.issuer {
             Some(issuer) => (issuer.clone(), issuer == got),
             None => (origin.ascii_serialization(), Url::parse(got).is_ok_and(|url| url.origin() == origin)),
@@ -164,9 +168,9 @@ mod tests {
     fn expected(issuer: Option<&str>) -> ExpectedIdToken {
         ExpectedIdToken {
             issuer: issuer.map(str::to_owned),
-            authorize_url: Url::parse("https://id.example.com/authorize").unwrap(),
+            server: Url::parse("https://id.example.com/authorize").unwrap(),
             client_id: "c".into(),
-            nonce: "n".into(),
+            nonce: Some("n".into()),
         }
     }
 
@@ -217,6 +221,18 @@ mod tests {
             claims[name] = value;
             assert_eq!(expected(None).check(&token(&claims), NOW), Ok(()), "{claims}");
         }
+    }
+
+    #[test]
+    fn without_a_nonce_or_a_client_id_the_other_claims_are_checked() {
+        let expected = |client_id: &str| ExpectedIdToken { client_id: client_id.into(), nonce: None, ..expected(None) };
+        let mut claims = good();
+        claims["nonce"] = Value::Null;
+        assert_eq!(expected("c").check(&token(&claims), NOW), Ok(()));
+        assert!(expected("d").check(&token(&claims), NOW).is_err());
+        assert_eq!(expected("").check(&token(&claims), NOW), Ok(()));
+        claims["exp"] = 1.into();
+        assert_eq!(expected("").check(&token(&claims), NOW), Err(IdTokenProblem::Expired));
     }
 
     #[test]

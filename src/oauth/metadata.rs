@@ -158,6 +158,9 @@ impl ServerMetadata {
         if registration.auth_methods.is_none() {
             registration.auth_methods = self.client_auth_methods();
         }
+        if registration.grant_types.is_none() {
+            registration.grant_types.clone_from(&self.grant_types_supported);
+        }
         let decides = provider.from_metadata;
         if decides.require_iss && self.authorization_response_iss_parameter_supported {
             provider.require_iss = true;
@@ -287,7 +290,7 @@ pub(super) fn named_url(text: &str, from: Option<&Url>) -> std::result::Result<U
 
 /// A document must not send requests or the browser to this machine or its link, unless it comes from there: services on
 /// loopback and the metadata services of clouds trust whoever can reach them.
-fn check_reach(from: &Url, to: &Url) -> std::result::Result<(), String> {
+pub(super) fn check_reach(from: &Url, to: &Url) -> std::result::Result<(), String> {
     if from.host() == to.host() {
         return Ok(());
     }

@@ -40,6 +40,8 @@ const QUEUE: usize = 16;
 #[derive(Debug)]
 pub struct RedirectListener {
     provider: String,
+    /// The scopes of the request, separated by spaces.
+    scopes: String,
     redirect_uri: String,
     short_url: String,
     arrivals: mpsc::Receiver<Arrival>,
@@ -151,9 +153,12 @@ impl RedirectListener {
         let server = tokio::spawn(listener.serve(answer, async {
             let _ = stopped.await;
         }));
-        let (provider, short_url) = (provider.name.clone(), url.into());
+        let elsewhere = provider.authorize_params.get("scope").cloned().unwrap_or_default();
+        let scopes = if provider.scopes.is_empty() { elsewhere } else { provider.scopes.join(" ") };
+        let short_url = url.into();
         Ok(Self {
-            provider,
+            provider: provider.name.clone(),
+            scopes,
             redirect_uri,
             short_url,
             arrivals,
@@ -183,6 +188,11 @@ impl RedirectListener {
         self.short_url.clone()
     }
 
+    /// Passes on responses that come another way.
+    pub fn response_sender(&self) -> ResponseSender {
+        ResponseSender(self.shared.clone())
+    }
+
     /// Waits for the response to this request. The browser that brings it waits for [`finish`](Self::finish).
     ///
     /// Dropping the future and calling this again loses nothing.
@@ -198,6 +208,7 @@ impl RedirectListener {
                 waited: limit,
                 client_id: request.client_id().to_owned(),
                 redirect_uri: request.redirect_uri().to_owned(),
+                scopes: self.scopes.clone(),
                 turned_away: self.turned_away,
                 registered: request.registered().is_some(),
             })
@@ -247,6 +258,20 @@ impl RedirectListener {
         drop(self.stop.take());
         // Bounded by the listener's shutdown limit.
         let _ = (&mut self.server).await;
+    }
+}
+
+/// Passes responses to [`RedirectListener::wait`] that did not come to the redirect URI, such as a pasted URL.
+#[derive(Debug, Clone)]
+pub struct ResponseSender(Arc<Shared>);
+
+impl ResponseSender {
+    /// Passes the query of a response. It is judged as if it had come to the redirect URI.
+    ///
+    /// # Errors
+    /// Why it does not answer the request; the listener keeps waiting.
+    pub async fn send(&self, query: &str) -> std::result::Result<(), &'static str> {
+        self.0.submit(query).await
     }
 }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::error::{Result, SignInError};
 use super::metadata::without_slash;
 use super::refusal::refusal;
-use super::token::body;
+use super::token::{DEVICE_CODE_GRANT, body};
 use super::token_error::TokenError;
 use crate::clean::clean;
 use crate::http::{self, Http, HttpError, SendError};
@@ -50,6 +50,8 @@ pub(crate) struct RegistrationRequest<'a> {
     pub scopes: &'a [&'a str],
     /// The authentication methods that the server supports, if that is known.
     pub auth_methods: Option<&'a [ClientAuth]>,
+    /// Whether the client shall be allowed the device flow too (RFC 8628, section 4).
+    pub with_device: bool,
 }
 
 /// Where a store keeps a registered client.
@@ -179,6 +181,9 @@ impl RegistrationRequest<'_> {
             "token_endpoint_auth_method": method.registered_name(),
             "client_name": self.client_name,
         });
+        if let (true, Some(grants)) = (self.with_device, metadata["grant_types"].as_array_mut()) {
+            grants.push(DEVICE_CODE_GRANT.into());
+        }
         if !self.scopes.is_empty() {
             metadata["scope"] = self.scopes.join(" ").into();
         }
@@ -344,6 +349,7 @@ mod tests {
             redirect_uri: URI,
             scopes: &[],
             auth_methods: None,
+            with_device: false,
         };
         let Ok(Value::Object(fields)) = serde_json::from_str(response) else { panic!("{response}") };
         request.registered(fields, place()).map_err(|error| error.to_string())
@@ -441,6 +447,7 @@ mod tests {
                 redirect_uri: "https://app.example.com/callback",
                 scopes: &["a", "b"],
                 auth_methods: known,
+                with_device: false,
             };
             let metadata = request.metadata(ClientAuth::Post);
             assert_eq!((&metadata["application_type"], &metadata["scope"]), (&json!("web"), &json!("a b")));

@@ -41,9 +41,22 @@ const PUBLIC_FIELDS: &[&str] = &[
     "token_type_hint",
 ];
 
-/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636, section 4.5).
-pub const TOKEN_REQUEST_FIELDS: &[&str] =
-    &["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "state"];
+/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636, section 4.5; RFC
+/// 8628, section 3.4).
+pub const TOKEN_REQUEST_FIELDS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "grant_type",
+    "redirect_uri",
+    "refresh_token",
+    "state",
+];
+
+/// The grant type of the device flow (RFC 8628, section 3.4).
+pub(crate) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The longest response that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -51,12 +64,12 @@ const BODY_LIMIT: usize = 1024 * 1024;
 /// How long a complete response waits for the end of its body, which some servers never send.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
-/// A token, revocation or pushed authorization request endpoint, and the client that uses it.
+/// A token, revocation, device authorization or pushed authorization request endpoint, and the client that uses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint<'a> {
     /// The endpoint's URL.
     pub url: &'a Url,
-    /// The client's public identifier.
+    /// The client's public identifier. Empty for a client without one.
     pub client_id: &'a str,
     /// The client's secret, if it is a confidential one.
     pub secret: Option<&'a ClientSecret>,
@@ -171,6 +184,7 @@ impl Endpoint<'_> {
         let redactor = self.redactor(&fields, style).with_configured(params);
         let secret = self.secret_text();
         match self.auth {
+            ClientAuth::None if self.client_id.is_empty() => {}
             // With Basic too: some servers look the client up by the body.
             ClientAuth::None | ClientAuth::Basic | ClientAuth::BasicRaw => fields.push(("client_id", self.client_id)),
             ClientAuth::Post => fields.extend([("client_id", self.client_id), ("client_secret", secret)]),

@@ -67,8 +67,9 @@ impl TokenError {
             Self::Refused { status, .. } => Some(*status),
             _ => None,
         };
+        let invalid_target = matches!(self, Self::Refused { error, .. } if error == "invalid_target");
         let (temporary, retry_after) = (self.is_temporary(), self.retry_after());
-        TokenFailure { description: self.to_string(), temporary, status, retry_after }
+        TokenFailure { description: self.to_string(), temporary, status, invalid_target, retry_after }
     }
 
     /// Whether the grant is invalid, which ends a session (RFC 6749, section 5.2). Some servers send it with a 401.

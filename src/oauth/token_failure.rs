@@ -15,6 +15,9 @@ pub struct TokenFailure {
     /// The HTTP status of the response, if there was one.
     #[serde(default)]
     pub status: Option<u16>,
+    /// Whether the server refused the resource (`invalid_target` of RFC 8707, section 2).
+    #[serde(default)]
+    pub invalid_target: bool,
     /// `Retry-After` (RFC 9110, section 10.2.3).
     #[serde(default, with = "whole_seconds")]
     pub retry_after: Option<Duration>,

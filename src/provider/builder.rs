@@ -98,6 +98,15 @@ impl ProviderConfig {
         Ok(self)
     }
 
+    /// Sets the device authorization endpoint (RFC 8628, section 3.1).
+    ///
+    /// # Errors
+    /// Those of [`with_authorize_url`](Self::with_authorize_url).
+    pub fn with_device_url(mut self, url: &str) -> Result<Self, ProviderError> {
+        self.device_url = Some(self.checked("device_url", url)?);
+        Ok(self)
+    }
+
     /// Sets the UserInfo endpoint (OpenID Connect Core, section 5.3).
     ///
     /// # Errors
@@ -185,6 +194,12 @@ impl OAuthClient {
     /// A client without a secret (RFC 6749, section 2.1).
     pub fn public(id: impl Into<String>) -> Self {
         Self { id: id.into(), secret: None, auth: ClientAuth::None }
+    }
+
+    /// A client without an id, for servers that register none, such as Claude apps gateways. Its requests have no
+    /// `client_id`.
+    pub fn without_id() -> Self {
+        Self::public("")
     }
 
     /// A client with a secret. Every server must support [`ClientAuth::Basic`] (RFC 6749, section 2.3.1); the Claude

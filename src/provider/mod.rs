@@ -53,7 +53,7 @@ pub struct ProviderConfig {
     pub revoke_replaced: Option<bool>,
     /// The UserInfo endpoint (OpenID Connect Core, section 5.3), which names the account that signed in.
     pub userinfo_url: Option<Url>,
-    /// The device authorization endpoint (RFC 8628). Not used yet.
+    /// The device authorization endpoint (RFC 8628, section 3.1), for sign-ins on another device.
     pub device_url: Option<Url>,
     /// The registered client. Without one and without a registration endpoint, users cannot sign in, but stored sessions
     /// work.
@@ -113,18 +113,27 @@ pub struct Registration {
     pub scopes_supported: Option<Vec<String>>,
     /// The authentication methods that the server supports at its token endpoint, if that is known.
     pub auth_methods: Option<Vec<ClientAuth>>,
+    /// The grant types that the server supports, if that is known.
+    pub grant_types: Option<Vec<String>>,
 }
 
 impl Default for Registration {
     fn default() -> Self {
-        Self { url: None, token: None, client_name: "nexus".into(), scopes_supported: None, auth_methods: None }
+        Self {
+            url: None,
+            token: None,
+            client_name: "nexus".into(),
+            scopes_supported: None,
+            auth_methods: None,
+            grant_types: None,
+        }
     }
 }
 
 /// A registered OAuth client (RFC 6749, section 2).
 #[derive(Debug)]
 pub struct OAuthClient {
-    /// The public identifier.
+    /// The public identifier. Empty for a client without one, whose requests have no `client_id`.
     pub id: String,
     /// The secret of a confidential client.
     pub secret: Option<ClientSecret>,
@@ -294,12 +303,22 @@ impl ProviderConfig {
         (self.issuer.is_some() || self.gateway.is_some()) && (self.authorize_url.is_none() || self.token_url.is_none())
     }
 
+    /// Whether a sign-in on another device must ask the issuer or the gateway first: an endpoint that it needs is not set.
+    pub fn needs_discovery_for_device(&self) -> bool {
+        (self.issuer.is_some() || self.gateway.is_some()) && (self.device_url.is_none() || self.token_url.is_none())
+    }
+
     /// The registered client.
     ///
     /// # Errors
     /// [`ProviderError::NoClientId`] if none is configured.
     pub fn client(&self) -> Result<&OAuthClient, ProviderError> {
         self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
+    }
+
+    /// The resource to name in requests (RFC 8707), if there is one.
+    pub(crate) fn named_resource(&self) -> Option<&str> {
+        self.resource.as_deref().filter(|resource| !resource.is_empty())
     }
 
     /// Whether this scope is requested.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::token::DEVICE_CODE_GRANT;
 use super::{Answer, Endpoint, State, json as answer, messages};
 
 /// A document, if the sandbox publishes it.
@@ -46,6 +47,10 @@ fn server_metadata(state: &State) -> Value {
     if settings.require_par {
         document["require_pushed_authorization_requests"] = true.into();
         document["pushed_authorization_request_endpoint"] = url(Endpoint::Par).into();
+    }
+    if settings.device.is_some() {
+        document["device_authorization_endpoint"] = url(Endpoint::DeviceAuthorization).into();
+        document["grant_types_supported"] = json!(["authorization_code", "refresh_token", DEVICE_CODE_GRANT]);
     }
     if settings.userinfo.is_some() {
         document["userinfo_endpoint"] = url(Endpoint::Userinfo).into();

@@ -42,6 +42,23 @@ pub(super) struct Code {
 /// All tokens that descend from one approval.
 pub(super) type Family = usize;
 
+/// A sign-in on another device.
+#[derive(Debug, Clone)]
+pub(super) struct DeviceRequest {
+    pub(super) client_id: String,
+    pub(super) scope: String,
+    pub(super) decision: Decision,
+}
+
+/// What the user has decided about a device code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    Pending,
+    Approved,
+    Denied,
+    Expired,
+}
+
 #[derive(Debug)]
 struct Refresh {
     family: Family,
@@ -59,6 +76,10 @@ pub(super) struct Grants {
     pushed: HashMap<String, Parameters>,
     tickets: HashMap<String, ApprovalRequest>,
     codes: HashMap<String, Code>,
+    /// Sign-ins on other devices by device code.
+    devices: HashMap<String, DeviceRequest>,
+    /// Device codes by user code.
+    user_codes: HashMap<String, String>,
     access: HashMap<String, Family>,
     refresh: HashMap<String, Refresh>,
     families: Family,
@@ -87,6 +108,8 @@ impl Grants {
             pushed: HashMap::new(),
             tickets: HashMap::new(),
             codes: HashMap::new(),
+            devices: HashMap::new(),
+            user_codes: HashMap::new(),
             access: HashMap::new(),
             refresh: HashMap::new(),
             families: 0,
@@ -139,15 +162,52 @@ impl Grants {
         self.codes.get(code)
     }
 
-    /// Uses up a code. Its tokens form a new family, or join the only one.
-    pub(super) fn spend_code(&mut self, code: &str, one_grant: bool) -> Family {
+    /// The device code and the user code of a sign-in on another device.
+    pub(super) fn device(&mut self, request: DeviceRequest) -> (String, String) {
+        let device_code = self.draw_secret("device");
+        let letters: Vec<char> = Sha256::digest(&device_code).iter().take(8).map(|byte| letter(*byte)).collect();
+        let user_code = format!("{}-{}", String::from_iter(&letters[..4]), String::from_iter(&letters[4..]));
+        self.devices.insert(device_code.clone(), request);
+        self.user_codes.insert(user_code.clone(), device_code.clone());
+        (device_code, user_code)
+    }
+
+    /// Decides about a sign-in on another device, once. Returns whether it waited for a decision.
+    pub(super) fn decide_device(&mut self, user_code: &str, decision: Decision) -> bool {
+        let device_code = self.user_codes.remove(&user_code.trim().to_ascii_uppercase());
+        match device_code.and_then(|device_code| self.devices.get_mut(&device_code)) {
+            Some(request) => {
+                request.decision = decision;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn find_device(&self, device_code: &str) -> Option<&DeviceRequest> {
+        self.devices.get(device_code)
+    }
+
+    /// Uses up an approved device code. Its tokens form a new family, or join the only one.
+    pub(super) fn spend_device(&mut self, device_code: &str, one_grant: bool) -> Family {
+        self.devices.remove(device_code);
+        self.new_family(one_grant)
+    }
+
+    fn new_family(&mut self, one_grant: bool) -> Family {
         if !one_grant || self.families == 0 {
             self.families += 1;
         }
-        if let Some(code) = self.codes.get_mut(code) {
-            code.spent_on = Some(self.families);
-        }
         self.families
+    }
+
+    /// Uses up a code. Its tokens form a new family, or join the only one.
+    pub(super) fn spend_code(&mut self, code: &str, one_grant: bool) -> Family {
+        let family = self.new_family(one_grant);
+        if let Some(code) = self.codes.get_mut(code) {
+            code.spent_on = Some(family);
+        }
+        family
     }
 
     pub(super) fn access_token(&mut self, family: Family) -> String {
@@ -212,10 +272,11 @@ impl Grants {
 
     /// Records the secrets in a request.
     pub(super) fn record_secrets(&mut self, request: &RecordedRequest) {
-        if !matches!(request.endpoint, Some(Endpoint::Par | Endpoint::Token | Endpoint::Revoke)) {
+        use Endpoint::{DeviceAuthorization, Par, Revoke, Token};
+        if !matches!(request.endpoint, Some(Par | DeviceAuthorization | Token | Revoke)) {
             return;
         }
-        for name in ["code", "code_verifier", "refresh_token", "client_secret", "token"] {
+        for name in ["code", "code_verifier", "device_code", "refresh_token", "client_secret", "token"] {
             self.keep(request.field(name));
         }
     }
@@ -225,7 +286,7 @@ impl Grants {
         for piece in &answer.body {
             let Piece::Bytes(bytes) = piece else { continue };
             let Ok(body) = serde_json::from_slice::<serde_json::Value>(bytes) else { continue };
-            for name in ["access_token", "refresh_token", "id_token"] {
+            for name in ["access_token", "refresh_token", "id_token", "device_code"] {
                 self.keep(body.get(name).and_then(|value| value.as_str()).map(str::to_owned));
             }
         }
@@ -240,4 +301,10 @@ impl Grants {
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(String::as_str)
     }
+}
+
+/// A letter of a user code: consonants only, so that no words appear (RFC 8628, section 6.1).
+fn letter(byte: u8) -> char {
+    const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+    char::from(LETTERS[usize::from(byte) % LETTERS.len()])
 }

@@ -25,6 +25,7 @@ use crate::provider;
 mod authorization;
 mod browser;
 mod completions;
+mod device;
 mod documents;
 mod grants;
 mod id_token;
@@ -68,6 +69,12 @@ pub enum Endpoint {
     Decision,
     /// `POST /par`: pushed authorization requests.
     Par,
+    /// `POST /device_authorization` (RFC 8628).
+    DeviceAuthorization,
+    /// `GET /device`: the page where the user enters the code.
+    DevicePage,
+    /// `POST /device/decision`: the form of that page.
+    DeviceDecision,
     /// `POST /token`.
     Token,
     /// `POST /revoke`.
@@ -95,7 +102,7 @@ pub enum Endpoint {
 /// The number of successful operations. [`Sandbox::requests`] has all requests.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Authorization codes redeemed.
+    /// Authorization codes and device codes redeemed.
     pub exchanges: usize,
     /// Refresh tokens redeemed.
     pub refreshes: usize,
@@ -278,10 +285,13 @@ impl Drop for Sandbox {
 }
 
 impl Endpoint {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Authorize,
         Self::Decision,
         Self::Par,
+        Self::DeviceAuthorization,
+        Self::DevicePage,
+        Self::DeviceDecision,
         Self::Token,
         Self::Revoke,
         Self::Userinfo,
@@ -301,6 +311,9 @@ impl Endpoint {
             Self::Authorize => "/authorize",
             Self::Decision => "/authorize/decision",
             Self::Par => "/par",
+            Self::DeviceAuthorization => "/device_authorization",
+            Self::DevicePage => "/device",
+            Self::DeviceDecision => "/device/decision",
             Self::Token => "/token",
             Self::Revoke => "/revoke",
             Self::Userinfo => "/userinfo",
@@ -318,6 +331,7 @@ impl Endpoint {
     fn method(self) -> Method {
         match self {
             Self::Authorize
+            | Self::DevicePage
             | Self::Userinfo
             | Self::Models
             | Self::ServerMetadata
@@ -326,6 +340,8 @@ impl Endpoint {
             | Self::ProtectedResource => Method::GET,
             Self::Decision
             | Self::Par
+            | Self::DeviceAuthorization
+            | Self::DeviceDecision
             | Self::Token
             | Self::Revoke
             | Self::Register
@@ -442,6 +458,9 @@ fn work(state: &mut State, request: &RecordedRequest, method: &Method) -> Reply 
         Endpoint::Authorize => Reply::Page(authorization::ask(state, request)),
         Endpoint::Decision => Reply::Page(authorization::decide(state, request)),
         Endpoint::Par => Reply::Data(pushed::push(state, request)),
+        Endpoint::DeviceAuthorization => Reply::Data(device::begin(state, request)),
+        Endpoint::DevicePage => Reply::Page(device::ask(state, request)),
+        Endpoint::DeviceDecision => Reply::Page(device::decide(state, request)),
         Endpoint::Token => Reply::Data(token::token(state, request)),
         Endpoint::Revoke => Reply::Data(token::revoke(state, request)),
         Endpoint::Userinfo => Reply::Data(userinfo::userinfo(state, request)),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::script::Answer;
+use super::token::DEVICE_CODE_GRANT;
 use super::{RecordedRequest, State};
 use crate::provider::ClientAuth;
 use crate::time;
@@ -36,6 +37,8 @@ pub(super) struct Registered {
     pub(super) secret: Option<String>,
     pub(super) auth: ClientAuth,
     pub(super) redirect_uris: Vec<String>,
+    /// Whether it may use the device flow (RFC 8628, section 4).
+    pub(super) with_device: bool,
     /// When the secret expires, in Unix seconds. 0 means never.
     pub(super) expires_at: i64,
 }
@@ -66,6 +69,9 @@ pub(super) fn register(state: &mut State, request: &RecordedRequest) -> Answer {
                 secret: (rule.auth != ClientAuth::None).then(|| state.grants.draw_secret("client")),
                 auth: rule.auth,
                 redirect_uris,
+                with_device: request.json()["grant_types"]
+                    .as_array()
+                    .is_some_and(|grants| grants.iter().any(|grant| grant == DEVICE_CODE_GRANT)),
                 expires_at: if rule.secret_lifetime == 0 { 0 } else { time::now() + rule.secret_lifetime },
             };
             let id = format!("registered-{}", state.registrations);

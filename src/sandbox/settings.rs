@@ -11,7 +11,7 @@ use crate::provider::ClientAuth;
 /// How a sandbox behaves. The default is a strict server with one public client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The one client it knows.
+    /// The one client it knows. Empty if its requests must have no `client_id`, as at Claude apps gateways.
     pub client_id: String,
     /// The secret of a confidential client.
     pub client_secret: Option<String>,
@@ -27,6 +27,9 @@ pub struct Settings {
     pub resource: Option<String>,
     /// Whether authorization requests must be pushed (RFC 9126).
     pub require_par: bool,
+    /// The device flow (RFC 8628): the members that replace those of a device authorization response. `null` removes one.
+    /// `None` answers 404.
+    pub device: Option<Map<String, Value>>,
     /// Whether the scope `openid` gets an ID token. Its requests need a `nonce`.
     pub id_token: bool,
     /// Claims that replace those of the ID token. Null removes a claim.
@@ -110,6 +113,7 @@ impl Default for Settings {
             scopes: None,
             resource: None,
             require_par: false,
+            device: None,
             id_token: true,
             id_token_claims: Map::new(),
             userinfo: None,

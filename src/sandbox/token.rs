@@ -5,11 +5,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::grants::{Family, Use};
+use super::grants::{Decision, DeviceRequest, Family, Use};
 use super::request::only;
 use super::script::Answer;
 use super::{RecordedRequest, State, id_token};
 use crate::provider::ClientAuth;
+
+/// The grant type of the device flow (RFC 8628, section 3.4).
+pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 pub(super) type Fields = [(String, String)];
 
@@ -20,6 +23,7 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
         match required(&fields, "grant_type")? {
             "authorization_code" => exchange(state, &client_id, &fields),
             "refresh_token" => refresh(state, &client_id, &fields),
+            DEVICE_CODE_GRANT if state.settings.device.is_some() => device(state, &client_id, &fields),
             other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not supported"))),
         }
     });
@@ -76,6 +80,26 @@ fn exchange(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answe
     let refreshes = state.settings.refresh_tokens && (offline || !state.settings.offline_needs_consent);
     let refresh = refreshes.then(|| state.grants.refresh_token(family, &approval.scope));
     Ok(tokens(state, family, refresh, &approval.scope, (client_id, approval.nonce.as_deref())))
+}
+
+/// A poll (RFC 8628, section 3.4).
+fn device(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    let presented = required(fields, "device_code")?;
+    let known = state.grants.find_device(presented).filter(|request| request.client_id == client_id);
+    let Some(DeviceRequest { scope, decision, .. }) = known.cloned() else {
+        return Err(invalid_grant("this device code was already used, or is unknown"));
+    };
+    match decision {
+        Decision::Pending => return Err(refusal(400, "authorization_pending", "the user has not decided yet")),
+        Decision::Denied => return Err(refusal(400, "access_denied", "the user denied the request")),
+        Decision::Expired => return Err(refusal(400, "expired_token", "this device code has expired")),
+        Decision::Approved => {}
+    }
+    check_resource(state, fields)?;
+    let family = state.grants.spend_device(presented, state.settings.one_grant);
+    state.counts.exchanges += 1;
+    let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &scope));
+    Ok(tokens(state, family, refresh, &scope, (client_id, None)))
 }
 
 fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
@@ -182,7 +206,7 @@ pub(super) fn authenticate(
         (None, Some(_)) => ClientAuth::Post,
         (None, None) => ClientAuth::None,
     };
-    let expected = (Some(expected_id), expected_secret);
+    let expected = (Some(expected_id).filter(|id| !id.is_empty()), expected_secret);
     let known = match &header {
         Some(Some((user, password))) => {
             (Some(user.as_str()), Some(password.as_str())) == expected && id.is_none_or(|id| id == user)

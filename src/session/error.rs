@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::failed_refresh::UnusableResponse;
 use super::key::KeyError;
 use super::seal::SealError;
-use crate::error_info::{ErrorClass, ErrorInfo, detail};
+use crate::error_info::{ErrorClass, ErrorInfo, client, detail};
 use crate::oauth::TokenFailure;
 use crate::store::StoreError;
 use crate::time;
@@ -96,7 +96,7 @@ pub enum SessionError {
         tried: Option<Duration>,
     },
     /// The authorization server does not know the client, or its authentication failed.
-    #[error("{host} rejected the client id `{client_id}`{}", detail(description))]
+    #[error("{host} rejected {}{}", client(client_id), detail(description))]
     ClientRefused {
         /// The provider's name.
         provider: String,

@@ -80,6 +80,15 @@ pub enum Notice {
         /// Why not.
         error: SessionError,
     },
+    /// The token endpoint did not say whether the user has approved the device code. It is asked again.
+    NotPolled {
+        /// The server.
+        host: String,
+        /// What it did.
+        failure: TokenFailure,
+        /// The time until then.
+        pause: Duration,
+    },
     /// A file or folder was open to other users and was made private.
     PermissionsClosed {
         /// The file or folder.
@@ -174,6 +183,10 @@ impl fmt::Display for Notice {
                 write!(f, "the name of the account is not known: {host} {description}")
             }
             Self::NameNotKept { error } => write!(f, "the name of the account could not be saved: {error}"),
+            Self::NotPolled { host, failure, pause } => {
+                let pause = time::span(time::rounded_up(*pause));
+                write!(f, "{host} {}; asking again in {pause}", failure.description)
+            }
             Self::PermissionsClosed { path, mode } => {
                 write!(f, "{} was open to other users (mode {mode:o}); it is private now", path.display())
             }

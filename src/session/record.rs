@@ -222,8 +222,13 @@ mod tests {
     }
 
     fn stored() -> StoredSession {
-        let failure =
-            TokenFailure { description: "busy".into(), temporary: true, status: Some(503), retry_after: None };
+        let failure = TokenFailure {
+            description: "busy".into(),
+            temporary: true,
+            status: Some(503),
+            invalid_target: false,
+            retry_after: None,
+        };
         let unusable = Some(UnusableResponse { at: 3, description: "sent nothing".into() });
         let failed = FailedRefresh {
             failure,

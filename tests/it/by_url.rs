@@ -134,31 +134,18 @@ fn an_api_may_not_speak_for_others() {
 }
 
 #[test]
-fn gateways_with_another_sign_in_are_recognised() {
-    let device = |prefix: &str| {
-        let mut settings = Settings { prefix: prefix.into(), ..documented(&[Endpoint::ServerMetadata]) };
+fn a_device_endpoint_elsewhere_is_no_contract_of_a_gateway() {
+    let elsewhere = sandbox(Settings::default());
+    let (sandbox, nexus) = bare(documented(&[Endpoint::ServerMetadata]));
+    sandbox.change(|settings| {
         settings.metadata.insert("authorization_endpoint".into(), json!(null));
-        settings.metadata.insert("device_authorization_endpoint".into(), json!("http://127.0.0.1:1/device"));
-        settings
-    };
-    // Endpoints at another origin are no contract of the gateway.
-    let (sandbox, nexus) = bare(device(""));
-    let output = start(&nexus, &sandbox.origin(), CLIENT);
+        settings.metadata.insert("device_authorization_endpoint".into(), elsewhere.url(Endpoint::Par).into());
+    });
+    let output = nexus.run(&["oauth", "start", &sandbox.origin()]);
     assert_eq!(output.code, Some(2), "{output}");
-    assert!(output.stderr.contains("error: [SERVER] publishes no authorization endpoint"), "{output}");
-    for prefix in ["", "/claude_code_gateway"] {
-        let (sandbox, nexus) = bare(device(prefix));
-        let own = format!("{}/device", sandbox.origin());
-        sandbox.change(|settings| drop(settings.metadata.insert("device_authorization_endpoint".into(), own.into())));
-        if !prefix.is_empty() {
-            sandbox.script(Endpoint::ServerMetadata, [Scripted::text(404, "text/plain", "")]);
-        }
-        let output = start(&nexus, &sandbox.origin(), CLIENT);
-        assert_eq!(output.code, Some(2), "{prefix}: {output}");
-        assert!(output.stderr.starts_with("error: [SERVER] is a Claude apps gateway, which"), "{output}");
-        assert_eq!(config(&nexus), "");
-        assert!(sandbox.requests_to(Endpoint::Token).is_empty());
-    }
+    assert!(output.stderr.contains("[SERVER] is an authorization server"), "{output}");
+    assert!(output.stderr.contains("error: [SERVER] needs a registered client\n"), "{output}");
+    assert!(elsewhere.requests().is_empty());
 }
 
 #[test]

@@ -12,6 +12,7 @@ const EXPOSED: &[(&str, usize)] = &[
     ("client/sign_in.rs", 1),
     ("client/sign_out.rs", 2),
     ("oauth/authorization_code.rs", 6),
+    ("oauth/device_authorization.rs", 1),
     ("oauth/pkce.rs", 1),
     ("oauth/registration.rs", 3),
     ("oauth/token.rs", 5),

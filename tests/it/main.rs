@@ -34,6 +34,8 @@ mod completions;
 mod conversation;
 /// `nexus demo`.
 mod demo;
+/// `nexus oauth start --device`, and gateways without another way to sign in.
+mod device;
 /// What servers publish about themselves.
 mod discovery;
 /// A limit on the size of files (Linux).
@@ -65,6 +67,9 @@ mod memory;
 mod models;
 /// Proxies, certificate authorities, redirects and unreachable servers.
 mod network;
+/// Signing in where there is no browser (Unix).
+#[cfg(unix)]
+mod no_browser;
 /// `nexus oauth logout`.
 mod oauth_logout;
 /// `nexus oauth start`.

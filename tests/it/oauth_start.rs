@@ -263,7 +263,7 @@ fn an_unusable_folder_is_named() {
 }
 
 #[test]
-fn a_timeout_names_the_client_id_and_the_redirect_uri() {
+fn a_timeout_names_the_client_id_the_redirect_uri_and_the_scopes() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     let mut started = nexus.start(&["--no-browser", "--timeout", "1s"]);
@@ -274,7 +274,7 @@ fn a_timeout_names_the_client_id_and_the_redirect_uri() {
     assert_eq!(
         output.stderr.split_once("cancels).\n").unwrap().1,
         format!(
-            "error: timed out after 1 second (1 response with a wrong `state` was rejected); if the browser showed an error, the server may have rejected client id `sandbox-client` or redirect URI `{redirect_uri}`\n  compare both with the registered client, then run `nexus oauth start`\n"
+            "error: timed out after 1 second (1 response with a wrong `state` was rejected); if the browser showed an error, the server may have rejected client id `sandbox-client` or redirect URI `{redirect_uri}`, or the scopes `model.request model.read`\n  compare them with the registered client, then run `nexus oauth start`\n"
         )
     );
 }

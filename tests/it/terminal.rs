@@ -9,6 +9,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -55,9 +56,13 @@ impl Terminal {
     }
 
     pub(crate) fn open_with(nexus: &Nexus, words: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
+        Self::run(nexus, &nexus.command(words), columns, variables)
+    }
+
+    /// A command that [`Nexus`] has prepared.
+    pub(crate) fn run(nexus: &Nexus, plain: &Command, columns: u16, variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let plain = nexus.command(words);
         let mut command = CommandBuilder::new(plain.get_program());
         command.args(plain.get_args());
         command.env_clear();
@@ -92,8 +97,14 @@ impl Terminal {
 
     /// Waits until the screen matches.
     pub(crate) fn until(&self, has: impl Fn(&str) -> bool) {
+        self.shown(has);
+    }
+
+    /// Waits until the screen matches, and returns it.
+    pub(crate) fn shown(&self, has: impl Fn(&str) -> bool) -> String {
         let screen = self.wait(|message| message.ended || has(&screen(&message.bytes, self.columns)));
         assert!(has(&screen), "{screen}");
+        screen
     }
 
     /// Waits until the program has ended.
@@ -119,6 +130,11 @@ impl Terminal {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.process_id().unwrap()
+    }
+
+    /// The device of the terminal.
+    pub(crate) fn device(&self) -> PathBuf {
+        self.master.tty_name().unwrap()
     }
 
     /// Whether the terminal echoes typed characters.

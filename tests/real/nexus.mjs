@@ -17,8 +17,10 @@ export function program({ binary, home, folder, children }) {
 
   /** Starts the program. `done` never rejects. */
   function start(args, { env = {}, stdin, onOutput, atTerminal } = {}) {
-    // `script` gives it a terminal, and passes its exit code on.
-    const [command, words] = atTerminal ? ['script', ['-qec', `'${binary}' ${args.join(' ')}`, '/dev/null']] : [binary, args];
+    // `script` gives it a terminal, perhaps of this size (`80x24`), and passes its exit code on.
+    const [columns, rows] = typeof atTerminal === 'string' ? atTerminal.split('x') : [];
+    const resize = columns ? `stty cols ${columns} rows ${rows}; ` : '';
+    const [command, words] = atTerminal ? ['script', ['-qec', `${resize}'${binary}' ${args.join(' ')}`, '/dev/null']] : [binary, args];
     const child = spawn(command, words, {
       cwd: folder,
       env: { PATH: '/usr/bin:/bin', HOME: folder, LANG: 'C.UTF-8', NEXUS_HOME: home, ...env },

@@ -23,6 +23,7 @@ import * as byUrl from './by_url.mjs';
 import { closing, expect, part } from './check.mjs';
 import * as faults from './faults.mjs';
 import * as openai from './openai.mjs';
+import * as qrCode from './qr_code.mjs';
 import * as session from './session.mjs';
 import * as signingIn from './signing_in.mjs';
 import * as stage from './stage.mjs';
@@ -72,6 +73,7 @@ for (const [title, play] of [
   ['A person who says no', signingIn.refusal],
   ['A client id the server does not know', signingIn.unknownClient],
   ['The pages of the demo', signingIn.demo],
+  ['The QR code of another device', (set) => qrCode.readBack({ folder, ...set })],
 ]) {
   await part(title, () => play(set));
 }

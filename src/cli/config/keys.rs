@@ -248,8 +248,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "gateway",
         kind: Url(|section, _, url| section.provider.gateway = Some(url)),
         default: "none",
-        help: "The URL of an API that says itself how to sign in (RFC 9728, or LiteLLM's contract for native clients). \
-               Without issuer, authorize_url or token_url, signing in asks it. It is api_url too, if that is not set.",
+        help: "The URL of an API that says itself how to sign in (RFC 9728, LiteLLM's contract for native clients, or \
+               that of Claude apps gateways). Without issuer, authorize_url or token_url, signing in asks it. It is api_url too, if that is not set.",
     },
     Key {
         name: "require_iss",
@@ -289,8 +289,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "device_url",
         kind: Url(|section, _, url| section.provider.device_url = Some(url)),
-        default: "none",
-        help: "The device authorization endpoint (RFC 8628). Not used yet.",
+        default: "from the issuer's metadata, if it is read",
+        help: "The device authorization endpoint (RFC 8628), which `nexus oauth start --device` uses.",
     },
     Key {
         name: "authorize_params",

@@ -60,6 +60,7 @@ fn failure(description: &str, status: Option<u16>) -> TokenFailure {
         description: text(description),
         temporary: status.is_none_or(|status| status == 429 || status >= 500),
         status,
+        invalid_target: false,
         retry_after: (status == Some(429)).then_some(Duration::from_secs(20)),
     }
 }
@@ -77,6 +78,7 @@ fn command_line() -> Vec<CliError> {
         NoModel { provider: work(), listed: Vec::new(), unlisted: Some(Box::new(refusal(Some(404), None))) },
         NoModel { provider: work(), listed: vec![text("dall-e-3"), text("embed-1")], unlisted: None },
         NoModel { provider: work(), listed: (1..=12).map(|n| format!("m-{n}")).collect(), unlisted: None },
+        NoWayToSignIn { provider: built_in() },
         NoConversation { wanted: text("1wq3"), several: 0 },
         NoConversation { wanted: text("1w"), several: 2 },
         NoConversation { wanted: String::new(), several: 0 },
@@ -129,7 +131,6 @@ fn discovery() -> Vec<CliError> {
         none(None),
         NothingFound { url: url(), probes: vec![probe(Some(404))] },
         NothingFound { url: url(), probes: vec![probe(None)] },
-        Unsupported { host: host(), kind: "a LiteLLM gateway" },
         NoSignIn { host: host() },
     ];
     errors.map(CliError::from).into()
@@ -148,6 +149,13 @@ fn sign_in() -> Vec<CliError> {
         client_refused(built_in(), "unknown client", false),
         client_refused(work(), "", false),
         client_refused(work(), "unknown client", true),
+        ClientRefused {
+            provider: work(),
+            client_id: String::new(),
+            host: host(),
+            description: text("client_id is missing"),
+            registered: false,
+        },
         InvalidRegistration { provider: work(), host: host(), description: text("not a JSON object") },
         RedirectUnusable { uri: text("https://localhost/"), reason: text("it is https") },
         RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: text("not registered") },
@@ -159,12 +167,27 @@ fn sign_in() -> Vec<CliError> {
         WrongAnswer { reason: "this response has no `state`" },
         ReservedParameter { provider: work(), parameter: text("state") },
         PushFailed { provider: work(), host: host(), failure: failure("answered 404", Some(404)) },
+        PushFailed { provider: work(), host: host(), failure: failure("answered 413", Some(413)) },
         PushFailed { provider: work(), host: host(), failure: failure("answered 429", Some(429)) },
         InvalidResponse { host: host(), description: text("not a JSON object") },
         System { description: text("drawing a random number: Function not implemented (os error 38)") },
+        InvalidDeviceAuthorization { provider: work(), host: host(), description: text("no `device_code`") },
+        DeviceRequestFailed { provider: work(), host: host(), failure: failure("answered 404", Some(404)) },
+        DeviceRequestFailed { provider: work(), host: host(), failure: failure("answered 429", Some(429)) },
+        DeviceCodeExpired { provider: work(), waited: Some(Duration::from_secs(600)), description: String::new() },
+        DeviceCodeExpired { provider: work(), waited: None, description: text("the code is too old") },
+        DeviceCodeRefused { provider: work(), host: host(), description: text("used before") },
+        DeviceExchangeFailed { provider: work(), host: host(), failure: failure("answered 404", Some(404)) },
+        DeviceExchangeFailed { provider: work(), host: host(), failure: failure("answered 503", Some(503)) },
         Http(HttpError::NotTls { host: text("127.0.0.1:8080") }),
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
+    for (client_id, unsupported, registered) in
+        [("c", false, false), ("c", false, true), ("c", true, false), ("", false, false)]
+    {
+        let (client_id, description) = (text(client_id), text("the reason"));
+        all.push(DeviceFlowRefused { provider: work(), client_id, host: host(), unsupported, description, registered });
+    }
     let (expected, got) = (text("https://id.example.com"), text("https://evil.example.com"));
     for problem in [
         IdTokenProblem::Unreadable,
@@ -201,12 +224,13 @@ fn sign_in() -> Vec<CliError> {
     ] {
         all.push(Refused { provider: work(), error: text(error), description: text("the reason") });
     }
-    for (turned_away, registered) in [(0, false), (1, false), (2, false), (0, true)] {
+    for (turned_away, scopes, registered) in [(0, "", false), (1, "", false), (2, "a b", false), (0, "a b", true)] {
         all.push(TimedOut {
             provider: built_in(),
             waited: Duration::from_secs(600),
             client_id: text("c"),
             redirect_uri: text("http://localhost:4000/oauth/claude/callback"),
+            scopes: text(scopes),
             turned_away,
             registered,
         });
@@ -218,10 +242,17 @@ fn sign_in() -> Vec<CliError> {
         ("", "answered 429", 429, false),
         ("invalid_redirect_uri", "answered 400: invalid_redirect_uri", 400, false),
         ("invalid_client_metadata", "answered 400: invalid_client_metadata", 400, false),
+        ("invalid_software_statement", "answered 400: invalid_software_statement", 400, false),
+        ("unapproved_software_statement", "answered 400: unapproved_software_statement", 400, false),
     ] {
         let failure = Box::new(failure(description, Some(status)));
         all.push(RegistrationFailed { provider: work(), host: host(), error: text(error), with_token, failure });
     }
+    let invalid_target = || {
+        let failure = failure("answered 400: invalid_target", Some(400));
+        TokenFailure { invalid_target: true, ..failure }
+    };
+    all.push(ExchangeFailed { provider: work(), host: host(), failure: invalid_target() });
     for (description, status) in [
         ("did not answer within 30 seconds", None),
         ("answered 429", Some(429)),
@@ -270,6 +301,12 @@ fn session() -> Vec<CliError> {
         failed("answered 503", Some(503)),
         refused(None),
         refused(Some(Duration::from_secs(20))),
+        RefreshRefused {
+            provider: work(),
+            host: host(),
+            failure: TokenFailure { invalid_target: true, ..failure("answered 400: invalid_target", Some(400)) },
+            tried: None,
+        },
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),

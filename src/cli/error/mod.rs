@@ -76,6 +76,11 @@ pub(crate) enum CliError {
     /// No client id is configured, but other providers are.
     #[error("{error}")]
     NoClientId { error: ProviderError, others: Vec<String> },
+    /// No way to sign in was chosen, and none works here by itself.
+    #[error(
+        "cannot sign in to {provider} here: no browser, no device flow at the server, and no terminal to paste into"
+    )]
+    NoWayToSignIn { provider: String },
     /// No model was given or configured, and no Claude model is listed.
     #[error("{}", no_model(provider, listed, unlisted.as_deref()))]
     NoModel {
@@ -246,6 +251,7 @@ impl CliError {
             | Self::Attachment { hint, .. }
             | Self::File { hint, .. } => hint.clone(),
             Self::NoClientId { error, others } => sign_in::provider_hint(error, others),
+            Self::NoWayToSignIn { provider } => sign_in::no_way_hint(provider),
             Self::NoModel { provider, unlisted: Some(_), .. } => api::no_list(provider),
             Self::NoModel { unlisted: None, .. } => "pass --model, or set `model = \"...\"` in config.toml".into(),
             Self::NoConversation { wanted, .. } if wanted.is_empty() => {
@@ -315,6 +321,7 @@ impl ErrorInfo for CliError {
             Self::Configuration { .. } => "configuration",
             Self::Attachment { .. } => "attachment",
             Self::NoClientId { error, .. } => error.code(),
+            Self::NoWayToSignIn { .. } => "no_way_to_sign_in",
             Self::NoModel { .. } => "no_model",
             Self::NoConversation { .. } => "no_conversation",
             Self::SchemaMismatch { .. } => "schema_mismatch",
@@ -336,6 +343,7 @@ impl ErrorInfo for CliError {
             Self::Configuration { .. } | Self::NoModel { .. } | Self::NoClientId { .. } | Self::Untrusted { .. } => {
                 ErrorClass::Configuration
             }
+            Self::NoWayToSignIn { .. } => ErrorClass::SignIn,
             Self::OutputBusy { .. } | Self::Incomplete { temporary: true, .. } => ErrorClass::Temporary,
             Self::NoConversation { .. }
             | Self::SchemaMismatch { .. }

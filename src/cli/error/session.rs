@@ -13,6 +13,11 @@ use super::{FIX_AND_REPEAT, wait_time};
 pub(crate) fn session_hint(error: &SessionError) -> String {
     match error {
         SessionError::NotSignedIn { provider, others } => not_signed_in_hint(provider, others),
+        SessionError::RefreshRefused { provider, failure, .. } if failure.invalid_target => {
+            format!(
+                "fix `resource` under {section} in config.toml; if that does not help, {}",
+                run_start(provider), section = header(provider))
+        }
         SessionError::Ended { provider, .. }
         | SessionError::NoRefreshToken { provider, .. }
         | SessionError::RefreshRefused { provider, .. } => run_start(provider),

@@ -17,6 +17,9 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             let section = format!("under {} in config.toml", header(provider));
             format!("{}; if that fails too, {HAVE_REGISTERED} {section}", run_start_new_client(provider))
         }
+        SignInError::ClientRefused { provider, client_id, .. } if client_id.is_empty() => {
+            format!("{HAVE_REGISTERED} under {section} in config.toml", section = header(provider))
+        }
         SignInError::ClientRefused { provider, .. } => client_hint(provider),
         SignInError::RegistrationFailed { provider, error, with_token, failure, .. } => {
             registration_hint(provider, error, *with_token, failure)
@@ -40,7 +43,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             format!("if it did, {}; otherwise {}", run_start_new_client(provider), run_start(provider))
         }
         SignInError::TimedOut { provider, .. } => {
-            format!("compare both with the registered client, then {}", run_start(provider))
+            format!("compare them with the registered client, then {}", run_start(provider))
         }
         SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
             format!(
@@ -55,6 +58,9 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::PushFailed { provider, failure, .. } if failure.temporary => {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
+        SignInError::PushFailed { provider, failure, .. } if failure.status == Some(413) => format!(
+            "shorten `scopes` and `authorize_params` under {section} in config.toml, then {}",
+            run_start(provider), section = header(provider)),
         SignInError::PushFailed { provider, .. } => format!(
             "check `par_url` under {section} in config.toml, or remove it if the server does not require \
              pushed authorization requests; then {}",
@@ -62,9 +68,46 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
             section = header(provider)
         ),
         SignInError::IdToken { provider, problem, .. } => id_token_hint(problem, provider),
-        SignInError::CodeRefused { provider, .. } => run_start(provider),
+        SignInError::CodeRefused { provider, .. } | SignInError::DeviceCodeRefused { provider, .. } => {
+            run_start(provider)
+        }
+        SignInError::DeviceFlowRefused { provider, unsupported: true, .. } => {
+            format!("sign in with a browser: {}", run_start_no_browser(provider))
+        }
+        SignInError::DeviceFlowRefused { provider, client_id, .. } if client_id.is_empty() => {
+            format!("ask its operator to turn on the device flow, then {}", run_start(provider))
+        }
+        SignInError::DeviceFlowRefused { provider, registered: true, .. } => format!(
+            "{HAVE_REGISTERED} under {section} in config.toml, or sign in with a browser: {}",
+            run_start_no_browser(provider), section = header(provider)),
+        SignInError::DeviceFlowRefused { provider, .. } => format!(
+            "allow the device flow (grant type `urn:ietf:params:oauth:grant-type:device_code`) for this client at the \
+             server, or sign in with a browser: {}",
+            run_start_no_browser(provider)
+        ),
+        SignInError::DeviceRequestFailed { provider, failure, .. }
+        | SignInError::DeviceExchangeFailed { provider, failure, .. }
+            if failure.temporary =>
+        {
+            format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
+        }
+        SignInError::DeviceRequestFailed { provider, .. }
+        | SignInError::InvalidDeviceAuthorization { provider, .. } => {
+            format!(
+                "check `device_url` under {section} in config.toml, or sign in with a browser: {}",
+                run_start_no_browser(provider), section = header(provider))
+        }
+        SignInError::DeviceCodeExpired { provider, .. } => {
+            format!("{} again, and enter the new code while it is valid", run_start(provider))
+        }
+        SignInError::DeviceExchangeFailed { provider, .. } => {
+            format!("check `token_url` under {section} in config.toml, then {}", run_start(provider), section = header(provider))
+        }
         SignInError::ExchangeFailed { provider, failure, .. } if failure.temporary => {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
+        }
+        SignInError::ExchangeFailed { provider, failure, .. } if failure.invalid_target => {
+            format!("fix `resource` under {section} in config.toml, then {}", run_start(provider), section = header(provider))
         }
         SignInError::ExchangeFailed { provider, failure, .. } if matches!(failure.status, Some(400 | 422)) => format!(
             "see the server's message; `scopes`, `client_auth`, `code_request` and `code_params` under \
@@ -119,10 +162,6 @@ pub(crate) fn discovery_hint(error: &DiscoveryError) -> String {
              --client-id ID --api-url {}`",
             url.as_str().trim_end_matches('/')
         ),
-        DiscoveryError::Unsupported { .. } => {
-            "ask its operator for the URL of an authorization server and a client id, and sign in there with --api-url"
-                .into()
-        }
         DiscoveryError::NoSignIn { .. } => "use the API without nexus, or configure how to sign in".into(),
         DiscoveryError::Http(HttpError::Unreachable { .. } | HttpError::NoConnection { .. }) => {
             "check the network, the proxy variables and the URL, then try again".into()
@@ -182,6 +221,11 @@ fn run_start_new_client(provider: &str) -> String {
     run_start_with("--new-client", provider)
 }
 
+/// "run `nexus oauth start --no-browser`", with a provider if necessary: the way without a device code.
+fn run_start_no_browser(provider: &str) -> String {
+    format!("run `nexus oauth start{} --no-browser`", provider_option(provider))
+}
+
 /// The way without dynamic registration.
 const HAVE_REGISTERED: &str = "have a client registered there and set `client_id`";
 
@@ -231,6 +275,14 @@ fn refused_hint(error: &str, provider: &str) -> String {
              {section} control the request"
         ),
     }
+}
+
+/// The hint where no way to sign in was chosen, and none works by itself.
+pub(crate) fn no_way_hint(provider: &str) -> String {
+    format!(
+        "{} at a terminal (`ssh -t`), or set BROWSER, or pass --no-browser to print the URL and wait for the redirect",
+        run_start(provider)
+    )
 }
 
 /// The hint for a client that the server does not accept.

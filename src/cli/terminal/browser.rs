@@ -71,6 +71,13 @@ fn entries(list: &str) -> Result<Vec<(&str, Vec<String>)>, &'static str> {
     Ok(entries)
 }
 
+/// Whether windows can be shown: always, except on a Unix without a display server. A Linux in WSL opens a browser of
+/// Windows, unless it may not start Windows programs.
+pub(crate) fn has_display(variable: impl Fn(&'static str) -> Option<String>) -> bool {
+    !cfg!(all(unix, not(target_os = "macos")))
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_INTEROP"].into_iter().any(|name| variable(name).is_some())
+}
+
 /// A browser that is being opened. Dropping it does not end the browser.
 #[derive(Debug, Default)]
 pub(crate) struct Browser {
@@ -152,6 +159,22 @@ mod tests {
             program.chain(command.get_args()).map(|word| word.to_str().unwrap().to_owned()).collect()
         };
         browsers(list, URL).map(|commands| commands.iter().map(words).collect())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_display_and_windows_interop_are_recognized() {
+        for (set, has) in [
+            (&[][..], false),
+            (&["DISPLAY"], true),
+            (&["WAYLAND_DISPLAY"], true),
+            (&["WSL_DISTRO_NAME", "WSL_INTEROP"], true),
+            (&["WSL_DISTRO_NAME"], false),
+            (&["SSH_CONNECTION", "SSH_TTY", "TERM"], false),
+        ] {
+            let variable = |name| set.contains(&name).then(|| "x".to_owned());
+            assert_eq!(has_display(variable), has, "{set:?}");
+        }
     }
 
     #[cfg(unix)]

@@ -6,9 +6,11 @@ use nexus::internal::clean;
 
 mod block_on;
 pub(crate) mod browser;
+pub(crate) mod hidden_input;
 mod panic_hook;
 pub(crate) mod pipe;
 pub(crate) mod progress;
+pub(crate) mod qr_code;
 pub(crate) mod screen;
 mod signals;
 pub(crate) mod stdin;

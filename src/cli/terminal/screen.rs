@@ -25,6 +25,21 @@ pub(crate) fn width_of(stream: &impl std::os::windows::io::AsHandle) -> usize {
     width(|| terminal_size::terminal_size_of(stream.as_handle()))
 }
 
+/// The columns and rows of a terminal.
+#[cfg(unix)]
+pub(crate) fn size_of(stream: &impl std::os::fd::AsFd) -> Option<(usize, usize)> {
+    terminal_size::terminal_size_of(stream.as_fd()).map(as_numbers)
+}
+
+#[cfg(windows)]
+pub(crate) fn size_of(stream: &impl std::os::windows::io::AsHandle) -> Option<(usize, usize)> {
+    terminal_size::terminal_size_of(stream.as_handle()).map(as_numbers)
+}
+
+fn as_numbers((Width(columns), Height(rows)): (Width, Height)) -> (usize, usize) {
+    (columns.into(), rows.into())
+}
+
 fn width(ask: impl FnOnce() -> Option<(Width, Height)>) -> usize {
     let configured = variable("COLUMNS").and_then(|columns| columns.parse().ok());
     let width = configured.or_else(|| ask().map(|(width, _)| usize::from(width.0)));

@@ -31,14 +31,6 @@ pub enum DiscoveryError {
         /// What each request gave, in order.
         probes: Vec<Probe>,
     },
-    /// The server says how to sign in, in a way that this library does not support.
-    #[error("{host} is {kind}, which has a way to sign in that is not supported yet")]
-    Unsupported {
-        /// The server's host.
-        host: String,
-        /// What it is, with its article.
-        kind: &'static str,
-    },
     /// The API answers without a credential.
     #[error("{host} needs no sign-in: it answers without a credential")]
     NoSignIn {
@@ -58,7 +50,7 @@ impl DiscoveryError {
     pub fn probes(&self) -> &[Probe] {
         match self {
             Self::NoMetadata { probes, .. } | Self::NothingFound { probes, .. } => probes,
-            Self::Unsupported { .. } | Self::NoSignIn { .. } | Self::Http(_) | Self::Provider(_) => &[],
+            Self::NoSignIn { .. } | Self::Http(_) | Self::Provider(_) => &[],
         }
     }
 }
@@ -73,7 +65,6 @@ impl ErrorInfo for DiscoveryError {
         match self {
             Self::NoMetadata { .. } => "no_metadata",
             Self::NothingFound { .. } => "nothing_found",
-            Self::Unsupported { .. } => "unsupported_gateway",
             Self::NoSignIn { .. } => "no_sign_in",
             Self::Http(error) => error.code(),
             Self::Provider(error) => error.code(),
@@ -85,9 +76,7 @@ impl ErrorInfo for DiscoveryError {
             Self::NoMetadata { probes, .. } | Self::NothingFound { probes, .. } if is_temporary(probes) => {
                 ErrorClass::Temporary
             }
-            Self::NoMetadata { .. } | Self::NothingFound { .. } | Self::Unsupported { .. } | Self::NoSignIn { .. } => {
-                ErrorClass::Configuration
-            }
+            Self::NoMetadata { .. } | Self::NothingFound { .. } | Self::NoSignIn { .. } => ErrorClass::Configuration,
             Self::Http(error) => error.class(),
             Self::Provider(error) => error.class(),
         }

@@ -15,7 +15,7 @@ pub use search::{Found, base_of, search};
 
 use super::metadata::ServerMetadata;
 use crate::http::Http;
-use crate::provider::{ProviderConfig, ProviderError, Url, endpoint_url, host};
+use crate::provider::{OAuthClient, ProviderConfig, ProviderError, Url, endpoint_url, host};
 
 type Result<T> = std::result::Result<T, DiscoveryError>;
 
@@ -32,24 +32,24 @@ impl ProviderConfig {
     /// # Errors
     /// [`DiscoveryError::NoMetadata`] or [`DiscoveryError::NothingFound`] if nothing is published that can be used,
     /// [`DiscoveryError::Http`] if the server cannot be reached, and those of [`Found::apply`].
-    pub async fn discovered(self) -> Result<Self> {
-        self.discovered_with(Http::default()).await.map(|(provider, _)| provider)
+    pub async fn discovered(mut self) -> Result<Self> {
+        if self.needs_discovery() {
+            self.discover_with(Http::default()).await?;
+        }
+        Ok(self)
     }
 
-    /// [`discovered`](Self::discovered) with another HTTP client, and what was found.
+    /// [`discovered`](Self::discovered) with another HTTP client, whether or not something is open. Returns what was found.
     #[doc(hidden)]
-    pub async fn discovered_with(mut self, http: Http) -> Result<(Self, Option<Found>)> {
-        if !self.needs_discovery() {
-            return Ok((self, None));
-        }
-        let http = http.for_discovery(&self);
+    pub async fn discover_with(&mut self, http: Http) -> Result<Option<Found>> {
+        let http = http.for_discovery(self);
         let found = match (&self.issuer, &self.gateway) {
             (Some(issuer), _) => issuer_of(&http, &self.name, issuer).await?,
             (None, Some(gateway)) => search(&http, gateway).await?,
-            (None, None) => return Ok((self, None)),
+            (None, None) => return Ok(None),
         };
-        found.apply(&mut self)?;
-        Ok((self, Some(found)))
+        found.apply(self)?;
+        Ok(Some(found))
     }
 }
 
@@ -57,9 +57,8 @@ impl Found {
     /// Sets what the configuration of the provider leaves open.
     ///
     /// # Errors
-    /// [`DiscoveryError::Unsupported`] if a sign-in is not possible there, [`DiscoveryError::NoSignIn`] if none is needed.
+    /// [`DiscoveryError::NoSignIn`] if no sign-in is needed there.
     pub fn apply(&self, provider: &mut ProviderConfig) -> Result<()> {
-        let unsupported = |gateway: &Url, kind| Err(DiscoveryError::Unsupported { host: host(gateway), kind });
         match self {
             Self::Issuer(metadata) => metadata.fill(provider, &[]),
             Self::Resource { api, resource, scopes, metadata } => {
@@ -70,7 +69,15 @@ impl Found {
                 metadata.fill(provider, &[]);
                 at_gateway(provider, gateway, resource);
             }
-            Self::AppsGateway { gateway, .. } => return unsupported(gateway, "a Claude apps gateway"),
+            Self::AppsGateway { gateway, metadata } => {
+                // Its contract has no scopes, whatever the metadata lists.
+                let scopes = provider.scopes.clone();
+                metadata.fill(provider, &[]);
+                provider.scopes = scopes;
+                provider.gateway.get_or_insert_with(|| gateway.clone());
+                provider.api.url.get_or_insert_with(|| gateway.clone());
+                provider.client.get_or_insert_with(OAuthClient::without_id);
+            }
             Self::Open { api } => return Err(DiscoveryError::NoSignIn { host: host(api) }),
         }
         Ok(())

@@ -19,7 +19,8 @@ type Result<T> = std::result::Result<T, DiscoveryError>;
 /// The document of LiteLLM's contract for native clients.
 const LITELLM: &str = "/.well-known/litellm-cli-auth";
 
-/// Below the URL of a gateway, where the Claude apps gateway protocol may be served: by the gateway itself, and by LiteLLM.
+/// Below the URL of a gateway, where the Claude apps gateway protocol may be served: by the gateway itself, and by LiteLLM,
+/// whose API is at its own URL all the same.
 const APPS_GATEWAYS: &[&str] = &["", "/claude_code_gateway"];
 
 /// Paths that people append to the base URL of an API.
@@ -92,10 +93,9 @@ async fn find(prober: &mut Prober<'_>, url: &Url) -> Result<Option<Found>> {
         }
     }
     for below in APPS_GATEWAYS {
-        let gateway = at(&base, &format!("{path}{below}"));
         let place = at(&base, &format!("{path}{below}{OAUTH}"));
         let Some(document) = prober.document(&place).await? else { continue };
-        match apps_gateway(&document, &gateway) {
+        match apps_gateway(&document, &base) {
             Ok(Some(found)) => return Ok(Some(found)),
             // The document of an authorization server.
             Ok(None) => {}

@@ -47,7 +47,13 @@ fn tokens(name: &str) -> TokenResponse {
 }
 
 fn refusal(credential: CredentialState) -> SourceError {
-    let failure = TokenFailure { description: "said no".into(), temporary: true, status: Some(400), retry_after: None };
+    let failure = TokenFailure {
+        description: "said no".into(),
+        temporary: true,
+        status: Some(400),
+        invalid_target: false,
+        retry_after: None,
+    };
     SourceError { credential, failure, client_refused: None }
 }
 

@@ -46,6 +46,7 @@ impl TokenSource for RefreshTokenSource {
 /// `can_renew` prevents this.
 fn no_refresh_token() -> SourceError {
     let description = "was not contacted (there is no refresh token)".to_owned();
-    let failure = TokenFailure { description, temporary: false, status: None, retry_after: None };
+    let failure =
+        TokenFailure { description, temporary: false, status: None, invalid_target: false, retry_after: None };
     SourceError { credential: CredentialState::NotReceived, failure, client_refused: None }
 }

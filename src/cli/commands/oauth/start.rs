@@ -1,10 +1,15 @@
 //! `nexus oauth start`: signs in.
 
 mod by_url;
+mod device;
+mod paste;
+mod way;
 
 use std::time::Duration;
 
 use by_url::Plan;
+use paste::Pasting;
+use way::{Situation, Way};
 
 use crate::cli::commands::Done;
 use crate::cli::config;
@@ -34,13 +39,17 @@ pub(crate) struct Args {
     #[arg(long)]
     no_browser: bool,
 
+    /// Approve on another device: print a code to enter there
+    #[arg(long)]
+    device: bool,
+
     /// Register a new client at the server, instead of the one of an earlier sign-in
     #[arg(long)]
     new_client: bool,
 
-    /// How long to wait for approval (90s, 5m, 1h)
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = time::parse_wait)]
-    timeout: Duration,
+    /// How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]
+    #[arg(long, value_name = "DURATION", value_parser = time::parse_wait)]
+    timeout: Option<Duration>,
 }
 
 /// Signs in. If that fails, an earlier session is kept.
@@ -48,11 +57,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let context = &context.with_config_warnings();
     if args.by_url.are_given() {
         let plan = Plan::new(&args.by_url, args.provider.as_deref(), context)?;
-        check_client(args, &plan.configured.provider)?;
+        check_client(args, &plan.configured.provider, context)?;
         return context.block_on(async {
-            let Some(plan) = plan.discover(&args.by_url, context).await? else { return Ok(0) };
+            let Some(plan) = plan.discover(args, context).await? else { return Ok(0) };
             let (client, addition) = plan.finish(context);
-            let signed_in = sign_in(args, &client, context, || addition.save(context)).await;
+            let saved = || addition.save(context);
+            let signed_in = sign_in(&SignIn { args, context, client: &client, saved: &saved }).await;
             if let Err(CliError::Library(Error::SignIn(error))) = &signed_in
                 && matches!(error.class(), ErrorClass::Configuration | ErrorClass::Permanent)
             {
@@ -62,20 +72,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         });
     }
     let (mut configured, folders) = context.configured_for_sign_in(args.provider.as_deref())?;
-    check_client(args, &configured.provider)?;
+    check_client(args, &configured.provider, context)?;
     context.block_on(async {
-        let Some(provider) = discovered(configured.provider, context).await? else { return Ok(0) };
+        let Some(provider) = discovered(args, configured.provider, context).await? else { return Ok(0) };
         configured.provider = provider;
-        sign_in(args, &context.client_as(configured, &folders), context, || ()).await?;
+        let client = context.client_as(configured, &folders);
+        sign_in(&SignIn { args, context, client: &client, saved: &|| () }).await?;
         Ok(0)
     })
 }
 
 /// Checks before anything is sent that there is a client to sign in with, or a way to register one.
-fn check_client(args: &Args, provider: &ProviderConfig) -> Result<()> {
+fn check_client(args: &Args, provider: &ProviderConfig, context: &Context) -> Result<()> {
     if provider.client.is_none() {
         let may_register =
-            provider.registration.url.is_some() || provider.needs_discovery() || args.by_url.url.is_some();
+            provider.registration.url.is_some() || asks_first(args, provider, context) || args.by_url.url.is_some();
         return if may_register { Ok(()) } else { provider.client().map(drop).map_err(with_other_providers) };
     }
     if args.new_client {
@@ -91,18 +102,46 @@ fn check_client(args: &Args, provider: &ProviderConfig) -> Result<()> {
     Ok(())
 }
 
-/// Signs in. `saved` is called once the session is saved.
-async fn sign_in(args: &Args, client: &Client, context: &Context, saved: impl Fn()) -> Result<()> {
+/// What a sign-in needs.
+struct SignIn<'a> {
+    args: &'a Args,
+    context: &'a Context,
+    client: &'a Client,
+    /// Is called once the session is saved.
+    saved: &'a dyn Fn(),
+}
+
+async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
+    let SignIn { args, context, client, .. } = *sign_in;
     if !client.registers_itself() {
         client.provider().client().map_err(with_other_providers)?;
     }
     client.check_writable().await?;
+    let situation = Situation::new(args, client.provider(), context);
+    let Some(mut way) = situation.way() else {
+        if !client.registers_itself() {
+            // An error in the configuration comes first.
+            AuthorizationRequest::begin(client.provider(), &client.provider().redirect_uri)?;
+        }
+        return Err(CliError::NoWayToSignIn { provider: client.provider().name.clone() });
+    };
     let mut anew = args.new_client;
-    // Only a client of an earlier sign-in can end an attempt like this, so there are at most two.
-    while let Attempt::ClientRefused = attempt(args, context, client, anew, &saved).await? {
-        anew = true;
+    // Only a client of an earlier sign-in, and one that may not use the device flow, can end an attempt like this.
+    loop {
+        let attempt = match way {
+            Way::Device => device::attempt(sign_in, anew).await,
+            Way::Browser | Way::Url => attempt(sign_in, way, anew).await,
+        };
+        match (attempt, situation.way_without_device()) {
+            (Ok(Attempt::SignedIn), _) => return Ok(()),
+            (Ok(Attempt::ClientRefused), _) => anew = true,
+            (Err(CliError::Library(Error::SignIn(refused @ SignInError::DeviceFlowRefused { .. }))), Some(other)) => {
+                context.note(&refused.to_string());
+                way = other;
+            }
+            (Err(error), _) => return Err(error),
+        }
     }
-    Ok(())
 }
 
 /// How an attempt ended.
@@ -113,17 +152,26 @@ enum Attempt {
 }
 
 /// Signs in once. `anew` registers a new client even if there is one.
-async fn attempt(args: &Args, context: &Context, client: &Client, anew: bool, saved: &impl Fn()) -> Result<Attempt> {
+async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> {
+    let SignIn { args, context, client, saved } = *sign_in;
     let (mut listener, request, is_old) = begin(context, client, anew).await?;
-    let mut browser = open_browser(args, context, &listener, &request);
     let response = {
-        let response = listener.wait(&request, args.timeout);
+        let mut pasting = Pasting::begin(listener.response_sender(), &request, client.provider().require_iss);
+        let mut browser = match way {
+            Way::Browser => context.browse(request.url().as_str()),
+            _ => Browser::default(),
+        };
+        invite(args, context, &request, &mut browser, pasting.is_possible());
+        let response = listener.wait(&request, timeout(args));
         tokio::pin!(response);
-        tokio::select! {
-            response = &mut response => response,
-            why = browser.failed() => {
-                context.note(&format!("{NOT_OPENED}: {why}; open the URL above in a browser on this machine"));
-                response.await
+        loop {
+            tokio::select! {
+                response = &mut response => break response,
+                never = pasting.pass_on(context) => match never {},
+                why = browser.failed() => {
+                    context.note(&format!("{NOT_OPENED}: {why}; open the URL above in a browser on this machine"));
+                    browser = Browser::default();
+                }
             }
         }
     };
@@ -177,14 +225,37 @@ async fn begin(
             begun => return Ok((listener, begun?, true)),
         }
     }
+    let registered = registering(context, provider, client.register_client(listener.redirect_uri())).await?;
+    let request = client.authorization_url_as(registered).await?;
+    Ok((listener, request, false))
+}
+
+/// Waits for a registration, and says so.
+async fn registering(
+    context: &Context,
+    provider: &ProviderConfig,
+    registration: impl Future<Output = nexus::Result<RegisteredClient>>,
+) -> Result<RegisteredClient> {
     let server = provider.registration.url.as_ref().map(host).unwrap_or_default();
     let progress = context.progress();
     context.waiting(format!("registering nexus as a client at {server}"));
-    let registered = client.register_client(listener.redirect_uri()).await?;
+    let registered = registration.await?;
     drop(progress);
     context.say(&format!("Registered nexus as a client at {server}."));
-    let request = client.authorization_url_as(registered).await?;
-    Ok((listener, request, false))
+    Ok(registered)
+}
+
+/// How long to wait for the redirect.
+fn timeout(args: &Args) -> Duration {
+    args.timeout.unwrap_or(USUAL_TIMEOUT)
+}
+
+const USUAL_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Whether the issuer or the gateway is asked before this sign-in.
+fn asks_first(args: &Args, provider: &ProviderConfig, context: &Context) -> bool {
+    let situation = Situation::new(args, provider, context);
+    provider.needs_discovery() || situation.prefers_device() && provider.needs_discovery_for_device()
 }
 
 /// The note about a client of an earlier sign-in that the server did not accept.
@@ -194,29 +265,28 @@ fn registered_anew(refused: &SignInError) -> String {
 
 /// The provider with what its issuer or gateway publishes, where the configuration leaves something open. `None` if no
 /// sign-in is needed, which is said.
-async fn discovered(provider: ProviderConfig, context: &Context) -> Result<Option<ProviderConfig>> {
-    if !provider.needs_discovery() {
+async fn discovered(args: &Args, mut provider: ProviderConfig, context: &Context) -> Result<Option<ProviderConfig>> {
+    if !asks_first(args, &provider, context) {
         return Ok(Some(provider));
     }
     let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
     let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
     context.waiting(format!("asking {} how to sign in", asked.as_ref().map(host).unwrap_or_default()));
-    let found = provider.discovered_with(context.http()).await;
+    let found = provider.discover_with(context.http()).await;
     drop(progress);
     match found {
-        Ok((provider, found)) => {
-            if let Some(found) = found {
-                context.say(&describe(&found, &provider));
-            }
-            Ok(Some(provider))
-        }
+        Ok(Some(found)) => context.say(&describe(&found, &provider)),
+        Ok(None) => {}
+        // Without the device flow, the sign-in goes another way.
+        Err(_) if !args.device && !provider.needs_discovery() => {}
         Err(DiscoveryError::NoSignIn { host }) => {
             say_open(&host, context);
-            Ok(None)
+            return Ok(None);
         }
-        Err(error) => Err(not_found(error, context)),
+        Err(error) => return Err(not_found(error, context)),
     }
+    Ok(Some(provider))
 }
 
 fn say_open(host: &str, context: &Context) {
@@ -230,6 +300,7 @@ fn describe(found: &Found, provider: &ProviderConfig) -> String {
     let (what, last) = match found {
         Found::Resource { api, .. } => (format!("{} takes tokens of {issuer}", host(api)), issuer),
         Found::Litellm { gateway, .. } => (format!("{} is a LiteLLM gateway", host(gateway)), host(gateway)),
+        Found::AppsGateway { gateway, .. } => (format!("{} is a Claude apps gateway", host(gateway)), host(gateway)),
         _ => (format!("{issuer} is an authorization server"), issuer),
     };
     match provider.authorize_url.as_ref().map(host) {
@@ -267,33 +338,42 @@ const NOT_OPENED: &str = "no browser could be opened";
 const STRAY_ERROR: &str = "the redirect URI got an error response without the `state` of this sign-in, which was ignored; \
                            if you refused the sign-in, press Ctrl-C";
 
-/// Opens the browser and prints the URL.
-fn open_browser(
-    args: &Args,
-    context: &Context,
-    listener: &RedirectListener,
-    request: &AuthorizationRequest,
-) -> Browser {
-    let browser = if args.no_browser { Browser::default() } else { context.browse(request.url().as_str()) };
+/// Prints the URL, and how the response can come back.
+fn invite(args: &Args, context: &Context, request: &AuthorizationRequest, browser: &mut Browser, can_paste: bool) {
     let failure = browser.failure();
     if let Some(why) = &failure {
         context.note(&format!("{NOT_OPENED}: {why}"));
+        // It is not printed again.
+        *browser = Browser::default();
     }
-    context.say(match browser.is_open() {
-        true => "Opening your browser to sign in. If it does not open, go to:",
-        false => "To sign in, open this URL in a browser on this machine:",
+    let is_local = browser.is_open() || failure.is_some();
+    let ssh_host = context.ssh_host(!is_local && !args.no_browser);
+    context.say(match (browser.is_open(), can_paste || ssh_host.is_some()) {
+        (true, _) => "Opening your browser to sign in. If it does not open, go to:",
+        (false, false) => "To sign in, open this URL in a browser on this machine:",
+        (false, true) => "To sign in, open this URL in a browser:",
     });
     context.say(&format!("\n{}\n", request.url()));
-    if let Some(lifetime) = request.url_lifetime().filter(|lifetime| *lifetime < args.timeout) {
+    if let Some(host) = ssh_host
+        && let Some(port) = Url::parse(request.redirect_uri()).ok().and_then(|uri| uri.port_or_known_default())
+    {
+        context.say(&format!(
+            "If the browser is on another machine, first run there: ssh -L {port}:localhost:{port} {host}"
+        ));
+    }
+    if can_paste {
+        context.say(
+            "If the browser cannot open the page at the end, paste its whole URL here and press Enter; it is not shown.",
+        );
+    }
+    if let Some(lifetime) = request.url_lifetime().filter(|lifetime| *lifetime < timeout(args)) {
         context.say(&format!("The URL must be opened within {}.", time::span(time::rounded_up(lifetime))));
     }
     context.say(&format!(
         "Waiting for the redirect to {}, for up to {} (Ctrl-C cancels).",
-        listener.redirect_uri(),
-        time::span(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX))
+        request.redirect_uri(),
+        time::span(i64::try_from(timeout(args).as_secs()).unwrap_or(i64::MAX))
     ));
-    // A failure that was printed is not printed again.
-    if failure.is_some() { Browser::default() } else { browser }
 }
 
 fn greeting(session: &Session, client: &Client) -> String {

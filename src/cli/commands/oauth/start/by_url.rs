@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 
 use toml_edit::Value;
 
-use super::{describe, discovered, not_found, say_open};
+use super::{Situation, Way, describe, discovered, not_found, say_open};
 use crate::cli::config::document::{Document, header, line};
 use crate::cli::config::edit::{Edited, edit};
 use crate::cli::config::{self, Configured, Existing, Place};
@@ -192,16 +192,16 @@ impl Plan {
     }
 
     /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is needed.
-    pub(super) async fn discover(mut self, args: &Args, context: &Context) -> Result<Option<Self>> {
+    pub(super) async fn discover(mut self, args: &super::Args, context: &Context) -> Result<Option<Self>> {
         let is_needed = match self.url.take() {
-            Some(url) if self.existing.is_none() => self.search(&url, context).await?,
-            _ => self.complete(context).await?,
+            Some(url) if self.existing.is_none() => self.search(&url, args, context).await?,
+            _ => self.complete(args, context).await?,
         };
         if !is_needed {
             return Ok(None);
         }
-        self.check_sign_in()?;
-        if args.api_url.is_some()
+        self.check_sign_in(args, context)?;
+        if args.by_url.api_url.is_some()
             && let Some(api) = &self.configured.provider.api.url
         {
             let answer = answer_of_api(context.http(), &self.configured.provider, api).await?;
@@ -213,7 +213,7 @@ impl Plan {
     }
 
     /// Asks at a URL that no section has. Returns whether a sign-in is needed.
-    async fn search(&mut self, url: &Url, context: &Context) -> Result<bool> {
+    async fn search(&mut self, url: &Url, args: &super::Args, context: &Context) -> Result<bool> {
         let progress = context.progress();
         context.waiting(format!("asking {} how to sign in", host(url)));
         let found = search(&context.http(), url).await.map_err(|error| not_found(error, context))?;
@@ -229,33 +229,39 @@ impl Plan {
             (None, issuer) => ("issuer", issuer.as_deref().unwrap_or_default()),
         };
         self.keys.insert(0, (key, address.into()));
+        if provider.authorize_url.is_none() && args.by_url.redirect_uri.is_none() {
+            self.keys.retain(|(key, _)| *key != "redirect_uri");
+        }
         context.say(&describe(&found, provider));
         Ok(true)
     }
 
     /// Asks what the section leaves open. Returns whether a sign-in is needed.
-    async fn complete(&mut self, context: &Context) -> Result<bool> {
+    async fn complete(&mut self, args: &super::Args, context: &Context) -> Result<bool> {
         let open = mem::replace(&mut self.configured.provider, ProviderConfig::named(""));
-        let Some(provider) = discovered(open, context).await? else { return Ok(false) };
+        let Some(provider) = discovered(args, open, context).await? else { return Ok(false) };
         self.configured.provider = provider;
         Ok(true)
     }
 
-    fn check_sign_in(&self) -> Result<()> {
+    fn check_sign_in(&self, args: &super::Args, context: &Context) -> Result<()> {
         let provider = &self.configured.provider;
         let server = provider
             .issuer
             .as_deref()
             .and_then(|issuer| Url::parse(issuer).ok())
             .map_or_else(String::new, |url| host(&url));
+        let is_on_device = Situation::new(args, provider, context).way() == Some(Way::Device);
+        let is_pushed = provider.require_par && !is_on_device;
         let needed = [
-            (true, &provider.authorize_url, "authorization endpoint"),
+            (is_on_device, &provider.device_url, "device authorization endpoint"),
+            (!is_on_device, &provider.authorize_url, "authorization endpoint"),
             (true, &provider.token_url, "token endpoint"),
-            (provider.require_par, &provider.par_url, "endpoint for pushed authorization requests, which it requires"),
+            (is_pushed, &provider.par_url, "endpoint for pushed authorization requests, which it requires"),
         ];
         if let Some((_, _, endpoint)) = needed.iter().find(|(is_needed, url, _)| *is_needed && url.is_none()) {
             return Err(CliError::Configuration {
-                message: format!("{server} publishes no {endpoint}, so a browser cannot sign in there"),
+                message: format!("{server} publishes no {endpoint}, so nexus cannot sign in there"),
                 hint: "ask its operator how programs sign in".into(),
             });
         }

@@ -1,0 +1,119 @@
+//! `nexus oauth start --device`: the user approves the sign-in on another device (RFC 8628).
+
+use super::{Attempt, SignIn, greeting, registered_anew, registering};
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use nexus::error::SignInError;
+use nexus::internal::provider::host;
+use nexus::internal::time;
+use nexus::{Client, DeviceAuthorization, Error};
+
+/// Signs in once. `anew` registers a new client even if there is one.
+pub(super) async fn attempt(sign_in: &SignIn<'_>, anew: bool) -> Result<Attempt> {
+    let SignIn { args, context, client, saved } = *sign_in;
+    let (authorization, is_old) = begin(context, client, anew).await?;
+    let authorization = match args.timeout {
+        Some(timeout) => authorization.with_limit(timeout),
+        None => authorization,
+    };
+    show(context, &authorization);
+    let progress = context.progress();
+    context.waiting(format!("waiting for approval at {}", host(authorization.verification_uri())));
+    let signed_in = client.redeem_device("", authorization).await;
+    drop(progress);
+    match signed_in {
+        Ok(session) => {
+            context.say(&greeting(&session, client));
+            saved();
+            client.fetch_models("", &session).await;
+            Ok(Attempt::SignedIn)
+        }
+        Err(Error::SignIn(refused)) if is_old && is_about_client(&refused) => {
+            context.note(&registered_anew(&refused));
+            Ok(Attempt::ClientRefused)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Requests the codes. A provider without a client registers one. Returns whether the client was registered by an earlier
+/// sign-in.
+async fn begin(context: &Context, client: &Client, anew: bool) -> Result<(DeviceAuthorization, bool)> {
+    if !client.registers_itself() {
+        return Ok((client.authorize_device().await?, false));
+    }
+    let known = if anew { None } else { client.registered_client().await? };
+    if let Some(known) = known {
+        match client.authorize_device_as(known).await {
+            Err(Error::SignIn(refused)) if is_about_client(&refused) => context.note(&registered_anew(&refused)),
+            begun => return Ok((begun?, true)),
+        }
+    }
+    let registered = registering(context, client.provider(), client.register_device_client()).await?;
+    Ok((client.authorize_device_as(registered).await?, false))
+}
+
+/// Whether another client may be allowed what this one is not. A client may have been registered for the browser only.
+fn is_about_client(error: &SignInError) -> bool {
+    matches!(error, SignInError::ClientRefused { .. } | SignInError::DeviceFlowRefused { .. })
+}
+
+/// Shows where to enter which code.
+fn show(context: &Context, authorization: &DeviceAuthorization) {
+    let (uri, code) = (authorization.verification_uri(), grouped(authorization.user_code()));
+    context.say(&format!(
+        "To sign in, open this URL in a browser on any device:\n\n{uri}\n\nand enter this code:\n\n{code}\n"
+    ));
+    if let Some(complete) = authorization.verification_uri_complete()
+        && context.show_qr_code(complete.as_str())
+    {
+        context.say("The QR code opens the page with this code in it.");
+    }
+    context.say(&format!(
+        "The page must be at {}. Only continue if you started this sign-in yourself.\n\
+         Waiting for approval, for up to {} (Ctrl-C cancels).",
+        host(uri),
+        time::span(time::rounded_up(authorization.lifetime()))
+    ));
+}
+
+/// A code in groups of letters, which are easier to read. A code that the server has grouped stays as it is.
+fn grouped(code: &str) -> String {
+    let size = match code.len() {
+        0..=5 => return code.to_owned(),
+        length if length % 4 == 0 => 4,
+        length if length % 3 == 0 => 3,
+        _ => return code.to_owned(),
+    };
+    if !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return code.to_owned();
+    }
+    let mut shown = String::new();
+    for (at, letter) in code.chars().enumerate() {
+        if at > 0 && at % size == 0 {
+            shown.push(' ');
+        }
+        shown.push(letter);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_codes_are_grouped_for_reading() {
+        for (code, shown) in [
+            ("WDJB-MJHT", "WDJB-MJHT"),
+            ("WDJBMJHT", "WDJB MJHT"),
+            ("123456789", "123 456 789"),
+            ("123456", "123 456"),
+            ("12345", "12345"),
+            ("1234567", "1234567"),
+            ("AB CD EF GH", "AB CD EF GH"),
+        ] {
+            assert_eq!(grouped(code), shown);
+        }
+    }
+}
