@@ -73,10 +73,10 @@ for (const [title, play] of [
   ['A person who says no', signingIn.refusal],
   ['A client id the server does not know', signingIn.unknownClient],
   ['The pages of the demo', signingIn.demo],
-  ['The QR code of another device', (set) => qrCode.readBack({ folder, ...set })],
 ]) {
   await part(title, () => play(set));
 }
+await part('The QR code of another device', () => qrCode.readBack({ ...set, folder }));
 await part('Servers found by their URL alone', () => byUrl.play({ ...set, children, folder, stops }));
 await part('Nothing leaked', () => session.silence(set));
 
