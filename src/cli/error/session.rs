@@ -9,6 +9,7 @@ use super::provider::{run_start, run_start_current};
 use super::sign_in::{client_hint, http_hint};
 use super::untrusted::untrusted_hint;
 use super::{FIX_AND_REPEAT, wait_time};
+use crate::cli::config::document::header;
 
 pub(crate) fn session_hint(error: &SessionError) -> String {
     match error {
@@ -16,7 +17,9 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::RefreshRefused { provider, failure, .. } if failure.invalid_target => {
             format!(
                 "fix `resource` under {section} in config.toml; if that does not help, {}",
-                run_start(provider), section = header(provider))
+                run_start(provider),
+                section = header(provider)
+            )
         }
         SessionError::Ended { provider, .. }
         | SessionError::NoRefreshToken { provider, .. }

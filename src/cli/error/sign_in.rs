@@ -60,7 +60,9 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::PushFailed { provider, failure, .. } if failure.status == Some(413) => format!(
             "shorten `scopes` and `authorize_params` under {section} in config.toml, then {}",
-            run_start(provider), section = header(provider)),
+            run_start(provider),
+            section = header(provider)
+        ),
         SignInError::PushFailed { provider, .. } => format!(
             "check `par_url` under {section} in config.toml, or remove it if the server does not require \
              pushed authorization requests; then {}",
@@ -79,7 +81,9 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::DeviceFlowRefused { provider, registered: true, .. } => format!(
             "{HAVE_REGISTERED} under {section} in config.toml, or sign in with a browser: {}",
-            run_start_no_browser(provider), section = header(provider)),
+            run_start_no_browser(provider),
+            section = header(provider)
+        ),
         SignInError::DeviceFlowRefused { provider, .. } => format!(
             "allow the device flow (grant type `urn:ietf:params:oauth:grant-type:device_code`) for this client at the \
              server, or sign in with a browser: {}",
@@ -95,19 +99,29 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         | SignInError::InvalidDeviceAuthorization { provider, .. } => {
             format!(
                 "check `device_url` under {section} in config.toml, or sign in with a browser: {}",
-                run_start_no_browser(provider), section = header(provider))
+                run_start_no_browser(provider),
+                section = header(provider)
+            )
         }
         SignInError::DeviceCodeExpired { provider, .. } => {
             format!("{} again, and enter the new code while it is valid", run_start(provider))
         }
         SignInError::DeviceExchangeFailed { provider, .. } => {
-            format!("check `token_url` under {section} in config.toml, then {}", run_start(provider), section = header(provider))
+            format!(
+                "check `token_url` under {section} in config.toml, then {}",
+                run_start(provider),
+                section = header(provider)
+            )
         }
         SignInError::ExchangeFailed { provider, failure, .. } if failure.temporary => {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
         SignInError::ExchangeFailed { provider, failure, .. } if failure.invalid_target => {
-            format!("fix `resource` under {section} in config.toml, then {}", run_start(provider), section = header(provider))
+            format!(
+                "fix `resource` under {section} in config.toml, then {}",
+                run_start(provider),
+                section = header(provider)
+            )
         }
         SignInError::ExchangeFailed { provider, failure, .. } if matches!(failure.status, Some(400 | 422)) => format!(
             "see the server's message; `scopes`, `client_auth`, `code_request` and `code_params` under \
@@ -223,7 +237,7 @@ fn run_start_new_client(provider: &str) -> String {
 
 /// "run `nexus oauth start --no-browser`", with a provider if necessary: the way without a device code.
 fn run_start_no_browser(provider: &str) -> String {
-    format!("run `nexus oauth start{} --no-browser`", provider_option(provider))
+    run_start_with("--no-browser", provider)
 }
 
 /// The way without dynamic registration.

@@ -23,7 +23,8 @@ use nexus::internal::oauth::page::Outcome;
 use nexus::internal::provider::host;
 use nexus::internal::time;
 use nexus::{
-    AuthorizationRequest, Client, Error, ErrorClass, ErrorInfo as _, Found, Probe, ProviderConfig, Session, Url,
+    AuthorizationRequest, Client, Error, ErrorClass, ErrorInfo as _, Found, Probe, ProviderConfig, RegisteredClient,
+    Session, Url,
 };
 
 #[derive(Debug, clap::Args)]
@@ -234,7 +235,7 @@ async fn begin(
 async fn registering(
     context: &Context,
     provider: &ProviderConfig,
-    registration: impl Future<Output = nexus::Result<RegisteredClient>>,
+    registration: impl Future<Output = std::result::Result<RegisteredClient, Error>>,
 ) -> Result<RegisteredClient> {
     let server = provider.registration.url.as_ref().map(host).unwrap_or_default();
     let progress = context.progress();
