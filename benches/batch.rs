@@ -1,7 +1,7 @@
 //! Measures `nexus batch`: throughput, memory, and requests that a rate limit rejects.
 //!
-//! `cargo bench --bench batch` sends 10,000 and 100,000 questions to a sandbox and prints questions
-//! per second and peak memory. Then it sends questions to sandboxes that answer 429 above a rate
+//! `cargo bench --bench batch` sends 10,000 and 100,000 questions to a sandbox, or as many as its
+//! arguments say, and prints questions per second and peak memory. Then it sends questions to sandboxes that answer 429 above a rate
 //! limit, and counts the rejected ones after the first ten seconds. It fails when those are more than
 //! 5 %, or when a question has no answer, and never because of a time. It takes two minutes.
 
@@ -23,12 +23,16 @@ const ALLOWED: f64 = 0.05;
 
 fn main() -> Result<ExitCode> {
     let stage = Stage::new()?;
-    for lines in [10_000, 100_000] {
+    // Cargo passes `--bench` to every benchmark.
+    let given = std::env::args().skip(1).filter(|word| word != "--bench");
+    let given: Vec<u32> = given.map(|word| word.parse().context("the number of questions")).collect::<Result<_>>()?;
+    let sizes = if given.is_empty() { vec![10_000, 100_000] } else { given };
+    for &lines in &sizes {
         let run = stage.run(lines)?;
         let (rate, seconds) = (f64::from(lines) / run.took.as_secs_f64(), run.took.as_secs_f64());
         println!("{lines:>7} questions: {rate:.0} a second ({seconds:.1} s), at most {} KiB of memory", run.most_kib);
     }
-    let again = stage.run(100_000)?;
+    let again = stage.run(sizes.into_iter().max().unwrap_or_default())?;
     println!("all of them answered already: {:.2} s, at most {} KiB", again.took.as_secs_f64(), again.most_kib);
     let mut good = true;
     for limit in [10, 50, 200] {
