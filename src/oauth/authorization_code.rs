@@ -81,20 +81,9 @@ impl AuthorizationRequest {
         Ok(request)
     }
 
-    /// [`begin`](Self::begin) with a registered client and its redirect URI.
-    ///
-    /// # Errors
-    /// Those of [`begin`](Self::begin).
-    pub fn begin_as(provider: &ProviderConfig, registered: RegisteredClient) -> Result<Self> {
-        let (mut request, parameters) = Self::generate(provider, Some(registered), "")?;
-        request.add_to_url(&parameters);
-        Ok(request)
-    }
-
-    /// [`begin`](Self::begin), or [`begin_as`](Self::begin_as) with a registered client, but pushes the request to the
-    /// provider's `par_url`, if it has one. The authorization URL then has only the client id and the server's reference
-    /// to the request (RFC 9126, section 4). A client that the server refuses is tried once more, as in
-    /// [`redeem`](Self::redeem).
+    /// [`begin`](Self::begin), with a registered client if there is one. Pushes the request to the provider's `par_url`, if
+    /// it has one. The authorization URL then has only the client id and the server's reference to the request (RFC 9126,
+    /// section 4). A client that the server refuses is tried once more, as in [`redeem`](Self::redeem).
     ///
     /// # Errors
     /// Also that the server refused the request or could not be reached.

@@ -288,8 +288,8 @@ pub(super) fn named_url(text: &str, from: Option<&Url>) -> std::result::Result<U
     Ok(url)
 }
 
-/// A document must not send requests or the browser to this machine or its link, unless it comes from there: services on
-/// loopback and the metadata services of clouds trust whoever can reach them.
+/// Refuses URLs on this machine or its link in a document from another machine. Services on loopback and the metadata
+/// services of clouds have no access control of their own.
 pub(super) fn check_reach(from: &Url, to: &Url) -> std::result::Result<(), String> {
     if from.host() == to.host() {
         return Ok(());

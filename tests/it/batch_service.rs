@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Gate, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
 
 use crate::batch::{BATCH, answers, prompt, prompts};
-use crate::nexus::{Nexus, block_on};
+use crate::nexus::{Nexus, Running, block_on};
 
 #[test]
 fn a_busy_service_is_asked_again() {
@@ -44,8 +44,8 @@ fn a_wait_beyond_the_deadline_ends_the_batch_at_once() {
     assert_eq!(answers(&nexus).len(), 1);
 }
 
-#[test]
-fn a_rejected_token_is_renewed_once_for_all() {
+/// A running batch of 60 prompts, whose eleventh request waits at the gate.
+fn waiting_after_ten_answers() -> (Sandbox, Nexus, Gate, Running) {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     prompts(&nexus, &(0..60).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
     let gate = Gate::new();
@@ -53,6 +53,12 @@ fn a_rejected_token_is_renewed_once_for_all() {
     sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
     let running = nexus.watch(&mut nexus.command(&BATCH));
     block_on(gate.arrived(1));
+    (sandbox, nexus, gate, running)
+}
+
+#[test]
+fn a_rejected_token_is_renewed_once_for_all() {
+    let (sandbox, nexus, gate, running) = waiting_after_ten_answers();
     sandbox.expire_access();
     gate.open();
     assert_eq!(running.finish().code, Some(0));
@@ -61,13 +67,7 @@ fn a_rejected_token_is_renewed_once_for_all() {
 
 #[test]
 fn a_session_that_has_ended_ends_the_batch_at_once() {
-    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    prompts(&nexus, &(0..60).map(|id| prompt(id, "Hello")).collect::<Vec<_>>());
-    let gate = Gate::new();
-    sandbox.script(Endpoint::Messages, (0..10).map(|_| Scripted::Normal));
-    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
-    let running = nexus.watch(&mut nexus.command(&BATCH));
-    block_on(gate.arrived(1));
+    let (sandbox, nexus, gate, running) = waiting_after_ten_answers();
     sandbox.end_session();
     gate.open();
     let output = running.finish();

@@ -548,10 +548,12 @@ fn a_client_is_registered_with_a_free_port_if_the_default_one_is_in_use() {
     visit(&approve(&url));
     let output = started.finish();
     assert_eq!(output.code, Some(0), "{output}");
+    let provider = "work";
+    let path = format!("/oauth/{provider}/callback");
     let uri = sent(&sandbox.requests_to(Endpoint::Authorize)[0], "redirect_uri").unwrap();
-    assert!(uri.starts_with("http://localhost:") && uri.ends_with("/oauth/work/callback"), "{uri}");
+    assert!(uri.starts_with("http://localhost:") && uri.ends_with(&path), "{uri}");
     assert!(!uri.contains(":4000/"), "{uri}");
-    assert!(config(&nexus).contains("redirect_uri = \"http://localhost:4000/oauth/work/callback\"\n"));
+    assert!(config(&nexus).contains(&format!("redirect_uri = \"http://localhost:4000{path}\"\n")));
 }
 
 #[test]

@@ -186,14 +186,14 @@ fn a_taken_port_is_replaced_by_a_free_one() {
     let (sandbox, taken) =
         (registering(Registration::open(ClientAuth::None)), std::net::TcpListener::bind("127.0.0.1:0"));
     let taken = taken.unwrap();
-    let uri = format!("http://{}/oauth/work/callback", taken.local_addr().unwrap());
+    let uri = format!("http://{}/callback", taken.local_addr().unwrap());
     let nexus = home(&sandbox, &format!("redirect_uri = '{uri}'"));
     let mut started = nexus.start(&["--no-browser"]);
     let url = started.url();
     visit(&approve(&url));
     assert_eq!(started.finish().code, Some(0));
     let used = parameter(&url, "redirect_uri");
-    assert!(used != uri && used.ends_with("/oauth/work/callback"), "{used}");
+    assert!(used != uri && used.ends_with("/callback"), "{used}");
     assert_eq!(sandbox.requests_to(Endpoint::Register)[0].json()["redirect_uris"], json!([used]));
 }
 
