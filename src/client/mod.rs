@@ -55,8 +55,9 @@ impl Client {
         let http = Arc::new(Http::default().for_provider(&provider));
         let provider = Arc::new(provider);
         let source = token_source(&http, &provider);
-        let sessions = sessions.reporting_waits(notice.clone());
-        let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
+        let pending_saves = PendingSaves::default();
+        let sessions = sessions.reporting_waits(notice.clone()).tracked_by(pending_saves.clone());
+        let refresher = Refresher { sessions, source, provider, notice, pending_saves };
         Self { refresher, http, clock, retry_policy: RetryPolicy::default(), spellings: Arc::default() }
     }
 
@@ -74,6 +75,7 @@ impl Client {
     #[doc(hidden)]
     #[must_use]
     pub fn with_pending_saves(mut self, pending_saves: PendingSaves) -> Self {
+        self.refresher.sessions = self.refresher.sessions.tracked_by(pending_saves.clone());
         self.refresher.pending_saves = pending_saves;
         self
     }

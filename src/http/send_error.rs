@@ -233,6 +233,12 @@ fn certificate_problem(certificate: &rustls::CertificateError) -> CertificatePro
     }
 }
 
+/// What is wrong with the server's certificate, if that is the reason.
+#[cfg(feature = "postgres")]
+pub(crate) fn untrusted(error: &(dyn Error + 'static)) -> Option<CertificateProblem> {
+    bad_certificate(error).map(certificate_problem)
+}
+
 /// Why a connection failed, for people: the usual errors of hyper, h2 and rustls in plain words.
 pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
     if let Some(error) = find::<h2::Error>(error) {

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::ResolvesClientCert;
+use rustls::client::{ResolvesClientCert, WantsClientCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SignatureScheme};
 
 use super::error::{HttpError, Result};
 use super::send_error::root_cause;
@@ -57,12 +57,7 @@ pub(super) fn client_config(
     certificate: Option<Arc<CertifiedKey>>,
     without: &NoCertificate,
 ) -> Result<ClientConfig> {
-    // Explicit, because rustls's process-wide default panics if two crypto providers are linked.
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| system("setting up TLS", &error))?
-        .with_root_certificates(authorities);
-    let mut config = builder.with_client_cert_resolver(match certificate {
+    let mut config = builder(authorities)?.with_client_cert_resolver(match certificate {
         Some(certificate) => Arc::new(SingleCertAndKey::from(certificate)),
         None => Arc::new(without.clone()),
     });
@@ -70,8 +65,22 @@ pub(super) fn client_config(
     Ok(config)
 }
 
+/// TLS with these authorities, for protocols other than HTTP.
+#[cfg(feature = "postgres")]
+pub(crate) fn verified_tls(authorities: Arc<RootCertStore>) -> Result<ClientConfig> {
+    Ok(builder(authorities)?.with_no_client_auth())
+}
+
+fn builder(authorities: Arc<RootCertStore>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+    // Explicit, because rustls's process-wide default panics if two crypto providers are linked.
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| system("setting up TLS", &error))?;
+    Ok(builder.with_root_certificates(authorities))
+}
+
 /// Reads the system's CA certificates.
-pub(super) fn system_authorities(from: Roots) -> Result<Arc<RootCertStore>> {
+pub(crate) fn system_authorities(from: Roots) -> Result<Arc<RootCertStore>> {
     const BUNDLES: &[&str] = &[
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",

@@ -1,10 +1,11 @@
-//! Counts the tokens that were requested and are not saved yet. A process must not end before they are.
+//! Counts the tokens that were requested and are not saved yet, and the locks that are being released. A process must not
+//! end before that is done.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// The number of tokens that are being requested. Clones share it.
+/// The number of tokens that are being requested and of locks that are being released. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct PendingSaves(Arc<watch::Sender<usize>>);
 
@@ -19,7 +20,7 @@ impl PendingSaves {
         PendingSave(self.clone())
     }
 
-    /// Waits until no token is being requested or saved.
+    /// Waits until no token is being requested or saved, and no lock released.
     pub async fn wait_for_saves(&self) {
         // The channel cannot be closed: the sender is in `self`.
         let _ = self.0.subscribe().wait_for(|count| *count == 0).await;

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::error::SessionError;
 use super::failed_refresh::{FailedRefresh, UnusableResponse};
 use super::freshness::Freshness;
@@ -22,14 +24,17 @@ use crate::store::{Listed, SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
-/// How long to wait for the lock: longer than a token request of its holder and of another waiting process.
-const WAIT: Duration = Duration::from_secs(90);
+/// How long to wait for the lock: longer than a token request of its holder and of another waiting process, and longer
+/// than the lease of a holder that was killed.
+const WAIT: Duration = Duration::from_secs(150);
 
 /// How long to wait for another process before a notice says so.
 const WAIT_BEFORE_NOTICE: Duration = Duration::from_secs(1);
 
 /// How often a save of new tokens is tried, and the pause between two tries.
 const SAVES: u32 = 5;
+/// How long a save of new tokens is tried while the store is unavailable, such as while its server is restarted.
+const UNAVAILABLE_STORE: Duration = Duration::from_secs(60);
 const SAVE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often a refresh starts over because its lock was lost before the token was sent.
@@ -105,7 +110,7 @@ impl Refresher {
     /// Waits for the session's lock. Sends a notice after a second.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] after 90 seconds, or if the store cannot be used.
+    /// [`StoreError::Busy`] after 150 seconds, or if the store cannot be used.
     pub(crate) async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
         let mut locked = std::pin::pin!(self.sessions.lock(key, WAIT));
         tokio::select! {
@@ -116,14 +121,16 @@ impl Refresher {
         locked.await
     }
 
-    /// Saves new tokens, with retries for a second: they exist nowhere else.
+    /// Saves new tokens, with retries for a second, or for a minute if the store is unavailable: they exist nowhere else.
     ///
     /// # Errors
     /// If they could not be saved.
     pub(crate) async fn save(&self, locked: &mut LockedSession, expected: i64, stored: &StoredSession) -> Result<()> {
+        let begun = Instant::now();
         let mut attempt = 1;
         loop {
             match locked.commit(expected, stored).await {
+                Err(SessionError::Store(error)) if error.is_unavailable() && begun.elapsed() < UNAVAILABLE_STORE => {}
                 Err(error) if attempt < SAVES && !is_lock_lost(&error) => {}
                 saved => return saved,
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::error::SessionError;
@@ -11,6 +12,7 @@ use super::key::{HeldSeal, Keystore};
 #[cfg(feature = "sqlite")]
 use super::legacy;
 use super::notice::{Notice, NoticeFn};
+use super::pending_saves::PendingSaves;
 use super::record;
 use super::seal::{Seal, associated_data};
 use super::stored::{Session, StoreTime, StoredSession};
@@ -28,13 +30,15 @@ pub struct SealedSessions {
     keys: Keystore,
     /// Whether nothing else uses the key.
     owns_key: bool,
+    /// Counts the locks that are being released.
+    pending: PendingSaves,
 }
 
 impl SealedSessions {
     /// The sessions of this store, sealed with this key.
     pub fn new(store: Arc<dyn SessionStore>, keys: Keystore) -> Self {
         // Other machines may have a copy of the key.
-        Self { store, keys, owns_key: false }
+        Self { store, keys, owns_key: false, pending: PendingSaves::default() }
     }
 
     #[cfg(feature = "sqlite")]
@@ -51,6 +55,12 @@ impl SealedSessions {
     pub fn reporting_waits(self, notice: NoticeFn) -> Self {
         self.keys.report_waits(Arc::new(move |wait| notice(&Notice::WaitingForKey(wait))));
         self
+    }
+
+    /// Counts the locks that are being released among these pending saves.
+    #[must_use]
+    pub(crate) fn tracked_by(self, pending: PendingSaves) -> Self {
+        Self { pending, ..self }
     }
 
     /// The key.
@@ -289,7 +299,7 @@ fn value_of(provider: &str, named: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(value.to_vec()))
 }
 
-/// A locked session. Only its holder can read the refresh token and change the session.
+/// A locked session. Only its holder can read the refresh token and change the session. Dropping it releases the lock.
 pub struct LockedSession {
     sessions: SealedSessions,
     key: SessionKey,
@@ -408,6 +418,20 @@ impl LockedSession {
         let held = Arc::new(off_thread(move || Ok(seal(&keys)?)).await?);
         self.seal = Some(held.clone());
         Ok(held)
+    }
+}
+
+impl Drop for LockedSession {
+    fn drop(&mut self) {
+        if let Ok(runtime) = Handle::try_current()
+            && let Some(release) = self.locked.release()
+        {
+            let pending = self.sessions.pending.track_save();
+            runtime.spawn(async move {
+                release.await;
+                drop(pending);
+            });
+        }
     }
 }
 

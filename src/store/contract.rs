@@ -214,4 +214,10 @@ pub trait LockedSession: Send {
 
     /// Deletes the session if it exists, whatever its generation.
     fn delete(&mut self) -> BoxFuture<'_, Result<()>>;
+
+    /// Releases the lock, for a store that has to wait for that. `None` if the drop releases it. Dropping such a lock
+    /// within a runtime starts the release and does not wait for it.
+    fn release(&mut self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
 }

@@ -41,6 +41,15 @@ pub enum StoreError {
     /// The store is unavailable, and the same call may succeed later. For stores over a network.
     #[error("the session store is unavailable: {0}")]
     Unavailable(#[source] Cause),
+    /// A database server cannot be used as a store.
+    #[error("{store}: {problem}")]
+    Server {
+        /// The store, without a password.
+        store: String,
+        /// What is wrong with it.
+        #[source]
+        problem: ServerProblem,
+    },
     /// The store failed, and repeating the call does not help.
     #[error("the session store failed: {0}")]
     Failed(#[source] Cause),
@@ -51,6 +60,56 @@ impl StoreError {
     pub fn file(path: &Path, problem: FileProblem) -> Self {
         Self::File { path: path.to_owned(), problem }
     }
+
+    /// Whether the store cannot be reached now. Nothing is known about what it stores.
+    pub fn is_unavailable(&self) -> bool {
+        use ServerProblem::{TooManyConnections, Unreachable};
+        matches!(self, Self::Unavailable(_) | Self::Server { problem: Unreachable(_) | TooManyConnections, .. })
+    }
+}
+
+/// Why a database server cannot be used as a store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerProblem {
+    /// The server cannot be reached. Retrying may help.
+    #[error("the session store cannot be reached: {0}")]
+    Unreachable(String),
+    /// The server has no free connection. Retrying may help.
+    #[error("the server has no free connection")]
+    TooManyConnections,
+    /// The server's certificate is not valid for it.
+    #[error("the server is not trusted: {0}")]
+    Untrusted(String),
+    /// The server does not speak TLS.
+    #[error("the server does not support TLS")]
+    NoTls,
+    /// The server does not accept the user, the password or the name of the database.
+    #[error("the server refused the connection: {0}")]
+    Refused(String),
+    /// The user lacks a right in the database.
+    #[error("the server refused a statement: {0}")]
+    NotPermitted(String),
+    /// The database has no tables of this program.
+    #[error("the database has no nexus tables")]
+    NoTables,
+    /// The tables have an older version than this program needs.
+    #[error("the tables have version {version}, and this nexus needs version {needed}")]
+    OlderVersion {
+        /// The version of the tables.
+        version: i64,
+        /// The version that this program needs.
+        needed: i64,
+    },
+    /// A newer version of this program migrated the tables.
+    #[error("the tables were migrated by a newer nexus (version {version}); they were not changed")]
+    NewerVersion {
+        /// The version of the tables.
+        version: i64,
+    },
+    /// Another error of the server.
+    #[error("{0}")]
+    Database(String),
 }
 
 /// What is wrong with a file or folder.
@@ -143,6 +202,7 @@ impl ErrorInfo for StoreError {
         match self {
             Self::Busy { .. } => "busy",
             Self::File { problem: FileProblem::Untrusted(_), .. } => "untrusted_file",
+            error if error.is_unavailable() => "store_unavailable",
             _ => "store",
         }
     }
@@ -152,6 +212,11 @@ impl ErrorInfo for StoreError {
             Self::Busy { .. } | Self::Superseded | Self::LockLost | Self::Unavailable(_) => ErrorClass::Temporary,
             Self::File { problem: FileProblem::Locked, .. } => ErrorClass::Temporary,
             Self::File { problem: FileProblem::Untrusted(_), .. } => ErrorClass::Configuration,
+            Self::Server { problem, .. } => match problem {
+                ServerProblem::Unreachable(_) | ServerProblem::TooManyConnections => ErrorClass::Temporary,
+                ServerProblem::Database(_) => ErrorClass::Permanent,
+                _ => ErrorClass::Configuration,
+            },
             Self::File { .. } | Self::Failed(_) => ErrorClass::Permanent,
         }
     }

@@ -3,7 +3,8 @@
 //! A store sees the key of a session, its generation, a few times and an opaque sealed blob. Sessions are encrypted
 //! above the store, so a store can neither read nor forge one. It can delete a session or restore an older one.
 //!
-//! [`SqliteStore`] keeps sessions in a file, [`MemoryStore`] in memory. Another store implements [`SessionStore`]
+//! [`SqliteStore`] keeps sessions in a file, `PostgresStore` in a database that many machines share, [`MemoryStore`] in
+//! memory. Another store implements [`SessionStore`]
 //! and [`LockedSession`], and shows with [`conformance::check`] that it keeps the contract.
 //!
 //! # Contract
@@ -28,13 +29,17 @@ mod contract;
 pub mod database;
 mod error;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 pub use contract::{
     BoxFuture, Listed, Loaded, LockedSession, Place, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
 };
-pub use error::{Cause, FileProblem, StoreError};
+pub use error::{Cause, FileProblem, ServerProblem, StoreError};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresUrl, PostgresUrlError, SchemaVersion};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{ResealFn, SqliteStore};

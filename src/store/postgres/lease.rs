@@ -1,0 +1,160 @@
+//! The lock of a session: a lease in its row, with a random token, until a time of the server's clock.
+//!
+//! It is taken and given back in short transactions, so it needs no connection while it is held. A holder that was
+//! killed loses it when it expires. Processes that wait for it ask again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
+
+use super::pool::{Param, Pool, bytes, jitter, text};
+use super::queue::Queue;
+use crate::store::contract::{BoxFuture, Result, SessionKey};
+use crate::store::error::StoreError;
+
+/// How long a lease lasts, as SQL. A token request ends after 30 seconds and is sent within [`SEND_WITHIN`], so its
+/// answer is saved before the lease expires.
+macro_rules! until {
+    () => {
+        "clock_timestamp() + interval '90 seconds'"
+    };
+}
+
+pub(super) use until;
+
+/// How long after the start of a lease a refresh token may be sent at the latest.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(45);
+
+/// The pause between two questions whether a lease is free.
+const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// A lease on a session. Dropping it within a runtime starts its release.
+pub(super) struct Lease {
+    pool: Pool,
+    key: SessionKey,
+    token: [u8; 16],
+    /// The place in the queue of this process; none once the lease is being released.
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Lease {
+    /// Waits for the lease of a session for at most `wait`.
+    pub(super) async fn acquire(pool: &Pool, queue: &Queue, key: &SessionKey, wait: Duration) -> Result<Self> {
+        let until = Instant::now() + wait;
+        let turn = queue.turn(key, wait).await?;
+        let mut lease = Self { pool: pool.clone(), key: key.clone(), token: random()?, turn: Some(turn) };
+        loop {
+            // In its own task: if this future is dropped, a lease that is taken is released.
+            let taking = tokio::spawn(async move {
+                let taken = lease.take().await;
+                (lease, taken)
+            });
+            let taken;
+            (lease, taken) = taking.await.map_err(|error| StoreError::Failed(Arc::new(error)))?;
+            if taken? {
+                return Ok(lease);
+            }
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    lease.turn = None;
+                    return Err(StoreError::Busy { waited: wait });
+                }
+                tokio::time::sleep(jitter(POLL.0, POLL.1).min(left)).await;
+                if lease.is_free().await? {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes the lease if it is free. The row is created if necessary.
+    async fn take(&self) -> Result<bool> {
+        const STATEMENT: &str = concat!(
+            "INSERT INTO nexus.session AS s (owner, provider, lease, lease_until) VALUES ($1, $2, $3, ",
+            until!(),
+            ") ON CONFLICT (owner, provider) DO UPDATE SET lease = excluded.lease, lease_until = ",
+            until!(),
+            " WHERE s.lease IS NULL OR s.lease = excluded.lease OR s.lease_until <= clock_timestamp() RETURNING 1"
+        );
+        self.changes(STATEMENT, &[]).await
+    }
+
+    async fn is_free(&self) -> Result<bool> {
+        let statement = "SELECT 1 FROM nexus.session
+            WHERE owner = $1 AND provider = $2 AND lease IS NOT NULL AND lease_until > clock_timestamp()";
+        Ok(!self.pool.changes(statement, &[text(&self.key.owner), text(&self.key.provider)]).await?)
+    }
+
+    /// Whether it is still held.
+    async fn is_held(&self) -> Result<bool> {
+        self.changes("SELECT 1 FROM nexus.session WHERE owner = $1 AND provider = $2 AND lease = $3", &[]).await
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(super) fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    /// Runs a statement whose first parameters are the owner, the provider and the lease's token, and which returns a row
+    /// for each row that it changes. Tells whether there was one.
+    pub(super) async fn changes(&self, statement: &str, params: &[Param<'_>]) -> Result<bool> {
+        let token = &self.token[..];
+        let own = [text(&self.key.owner), text(&self.key.provider), bytes(&token)];
+        let params: Vec<_> = own.into_iter().chain(params.iter().cloned()).collect();
+        self.pool.changes(statement, &params).await
+    }
+
+    /// Runs a statement that changes the session's row if this lease is held and the session has the expected generation.
+    pub(super) async fn write(&self, statement: &str, params: &[Param<'_>]) -> Result<()> {
+        if self.changes(statement, params).await? {
+            Ok(())
+        } else if self.is_held().await? {
+            Err(StoreError::Superseded)
+        } else {
+            Err(StoreError::LockLost)
+        }
+    }
+
+    /// Gives the lease back, once. A row without a session is deleted.
+    pub(super) fn release(&mut self) -> Option<BoxFuture<'static, ()>> {
+        const STATEMENT: &str = "WITH empty AS (DELETE FROM nexus.session
+              WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = 0)
+            UPDATE nexus.session SET lease = NULL, lease_until = NULL
+              WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation > 0 RETURNING 1";
+        let turn = Some(self.turn.take()?);
+        let (pool, key, token) = (self.pool.clone(), self.key.clone(), self.token);
+        Some(Box::pin(async move {
+            // `turn` is none, so that this does not release it again.
+            let lease = Self { pool, key, token, turn: None };
+            // If this fails, it expires.
+            let _ = lease.changes(STATEMENT, &[]).await;
+            drop(turn);
+        }))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Ok(runtime) = Handle::try_current()
+            && let Some(release) = self.release()
+        {
+            runtime.spawn(release);
+        }
+    }
+}
+
+/// Random bytes that nobody else has.
+pub(super) fn random() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| StoreError::Failed(Arc::new(error)))?;
+    Ok(bytes)
+}

@@ -1,0 +1,269 @@
+//! A session store in PostgreSQL, for any number of machines.
+//!
+//! The store keeps no state in a connection, so it works behind poolers in transaction mode: no prepared statements with
+//! names, no session locks, no notifications. A session is locked by a lease in its row (`lease.rs`), which expires by
+//! the server's clock. Only the primary is used.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use super::contract::{
+    BoxFuture, Listed, Loaded, LockedSession, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
+};
+use super::error::{ServerProblem, StoreError};
+
+mod error;
+mod lease;
+mod locked;
+mod pool;
+mod queue;
+mod replace;
+mod schema;
+mod tls;
+mod url;
+
+use pool::{Pool, bytes, number, text};
+use queue::Queue;
+pub use url::{PostgresUrl, PostgresUrlError};
+
+/// The server's time in Unix seconds, as SQL.
+macro_rules! now {
+    () => {
+        "floor(extract(epoch FROM clock_timestamp()))::bigint"
+    };
+}
+
+/// A condition that is true and makes the transaction's commit wait for the disk, whatever the database's setting.
+macro_rules! durable {
+    () => {
+        "set_config('synchronous_commit', 'on', true) = 'on'"
+    };
+}
+
+use {durable, now};
+
+/// Keeps sessions in PostgreSQL 13 or later. Clones share their connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: Pool,
+    queue: Queue,
+    url: PostgresUrl,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("name", &self.pool.name()).finish_non_exhaustive()
+    }
+}
+
+/// The version of a store's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaVersion {
+    /// The version of the tables, or 0 if there are none.
+    pub found: i64,
+    /// The version that this program needs.
+    pub needed: i64,
+}
+
+impl PostgresStore {
+    /// A store in this database. Connects when it is first used.
+    pub fn new(url: &PostgresUrl) -> Self {
+        Self { pool: Pool::new(url), queue: Queue::default(), url: url.clone() }
+    }
+
+    /// The statements that create the tables, for an administrator who runs them.
+    pub fn schema() -> String {
+        schema::STEPS.concat()
+    }
+
+    /// The version of the tables.
+    ///
+    /// # Errors
+    /// The server cannot be used.
+    pub async fn schema_version(&self) -> Result<SchemaVersion> {
+        let found = async { schema::version(&pool::connect(&self.url).await?).await };
+        let found = found.await.map_err(|failure| self.pool.error(failure))?;
+        Ok(SchemaVersion { found, needed: schema::CURRENT })
+    }
+
+    /// Creates the tables, or migrates them to the version that this program needs, in one transaction. Returns the
+    /// version that they had, or 0 if there were none.
+    ///
+    /// # Errors
+    /// [`ServerProblem::NewerVersion`], [`ServerProblem::NotPermitted`] if the user may not do it, and others if the
+    /// server cannot be used.
+    pub async fn migrate(&self) -> Result<i64> {
+        let migrated = async { schema::migrate(&mut pool::connect(&self.url).await?).await };
+        let (before, after) = migrated.await.map_err(|failure| self.pool.error(failure))?;
+        match after {
+            version if version > schema::CURRENT => {
+                Err(self.pool.error(error::Failure::permanent(ServerProblem::NewerVersion { version })))
+            }
+            _ => Ok(before),
+        }
+    }
+
+    async fn read(&self, key: &SessionKey) -> Result<Loaded> {
+        let statement = concat!(
+            "SELECT ", now!(), ", s.generation, s.issued_at, s.expires_at, s.ended_at, s.refreshing_since, s.attempts,
+               s.sealed
+             FROM (SELECT) AS always
+             LEFT JOIN nexus.session AS s ON s.owner = $1 AND s.provider = $2 AND s.generation > 0"
+        );
+        let row = self.pool.row(statement, &[text(&key.owner), text(&key.provider)]).await;
+        let Some(row) = absent_without_tables(row)? else {
+            // Nobody has signed in yet. There is nothing that could expire.
+            return Ok(Loaded { now: crate::time::now(), record: None });
+        };
+        let record = match self.pool.column::<Option<i64>>(&row, 1)? {
+            Some(_) => Some(self.record(&row)?),
+            None => None,
+        };
+        Ok(Loaded { now: self.pool.column(&row, 0)?, record })
+    }
+
+    fn record(&self, row: &Row) -> Result<Record> {
+        let pool = &self.pool;
+        Ok(Record {
+            session: SealedSession {
+                generation: pool.column(row, 1)?,
+                issued_at: pool.column(row, 2)?,
+                expires_at: pool.column(row, 3)?,
+                bytes: pool.column(row, 7)?,
+            },
+            ended_at: pool.column(row, 4)?,
+            refreshing_since: pool.column(row, 5)?,
+            attempts: pool.column(row, 6)?,
+        })
+    }
+}
+
+/// A database without tables has nothing in it.
+fn absent_without_tables<T: Default>(result: Result<T>) -> Result<T> {
+    match result {
+        Err(StoreError::Server { problem: ServerProblem::NoTables, .. }) => Ok(T::default()),
+        other => other,
+    }
+}
+
+impl SessionStore for PostgresStore {
+    fn name(&self) -> String {
+        self.pool.name().to_owned()
+    }
+
+    fn load<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Loaded>> {
+        Box::pin(self.read(key))
+    }
+
+    fn list<'a>(&'a self, owner: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Listed>>> {
+        Box::pin(async move {
+            let statement = "SELECT provider, owner, generation, expires_at, ended_at FROM nexus.session
+                WHERE generation > 0 AND ($1 IS NULL OR owner = $1) ORDER BY owner, provider";
+            let rows = absent_without_tables(self.pool.rows(statement, &[text(&owner)]).await)?;
+            let listed = rows.iter().map(|row| {
+                Ok(Listed {
+                    key: SessionKey { provider: self.pool.column(row, 0)?, owner: self.pool.column(row, 1)? },
+                    generation: self.pool.column(row, 2)?,
+                    expires_at: self.pool.column(row, 3)?,
+                    ended_at: self.pool.column(row, 4)?,
+                })
+            });
+            listed.collect()
+        })
+    }
+
+    fn lock<'a>(&'a self, key: &'a SessionKey, wait: Duration) -> BoxFuture<'a, Result<Box<dyn LockedSession>>> {
+        Box::pin(locked::lock(self, key, wait))
+    }
+
+    fn put_pending<'a>(
+        &'a self,
+        owner: &'a str,
+        state_hash: [u8; 32],
+        sealed: Vec<u8>,
+        expires_at: i64,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            // Expired ones are deleted in small numbers, and never those that another process deletes.
+            let statement = concat!(
+                "WITH expired AS (DELETE FROM nexus.pending WHERE (owner, state) IN (
+                   SELECT owner, state FROM nexus.pending
+                   WHERE expires_at <= ", now!(), " AND NOT (owner = $1 AND state = $2)
+                   LIMIT 100 FOR UPDATE SKIP LOCKED))
+                 INSERT INTO nexus.pending AS p (owner, state, expires_at, sealed) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (owner, state) DO UPDATE
+                   SET expires_at = excluded.expires_at, sealed = excluded.sealed, taken_by = NULL
+                 RETURNING 1"
+            );
+            let state = &state_hash[..];
+            let params = [text(&owner), bytes(&state), number(&expires_at), bytes(&sealed)];
+            self.pool.changes(statement, &params).await.map(drop)
+        })
+    }
+
+    fn take_pending<'a>(&'a self, owner: &'a str, state_hash: [u8; 32]) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async move {
+            // Marked first, so that the statement can be repeated if the connection is lost.
+            let taken_by = lease::random()?;
+            let (state, taken_by) = (&state_hash[..], &taken_by[..]);
+            let statement = concat!(
+                "UPDATE nexus.pending SET taken_by = $3 WHERE owner = $1 AND state = $2
+                 AND expires_at > ", now!(), " AND (taken_by IS NULL OR taken_by = $3) AND ", durable!(), "
+                 RETURNING sealed"
+            );
+            let params = [text(&owner), bytes(&state), bytes(&taken_by)];
+            let Some(row) = absent_without_tables(self.pool.row(statement, &params).await)? else { return Ok(None) };
+            let delete = "DELETE FROM nexus.pending WHERE owner = $1 AND state = $2 AND taken_by = $3 RETURNING 1";
+            // One that could not be deleted cannot be taken either, and expires.
+            let _ = self.pool.rows(delete, &params).await;
+            Ok(Some(self.pool.column(&row, 0)?))
+        })
+    }
+
+    fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async move {
+            let statement = "SELECT sealed FROM nexus.client WHERE issuer = $1 AND redirect_uri = $2";
+            let row = self.pool.row(statement, &[text(&issuer), text(&redirect_uri)]).await;
+            absent_without_tables(row)?.map(|row| self.pool.column(&row, 0)).transpose()
+        })
+    }
+
+    fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let statement = concat!(
+                "INSERT INTO nexus.client (issuer, redirect_uri, sealed) SELECT $1, $2, $3 WHERE ", durable!(), "
+                 ON CONFLICT (issuer, redirect_uri) DO UPDATE SET sealed = excluded.sealed RETURNING 1"
+            );
+            let params = [text(&issuer), text(&redirect_uri), bytes(&sealed)];
+            self.pool.changes(statement, &params).await.map(drop)
+        })
+    }
+
+    fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let statement = "DELETE FROM nexus.client WHERE issuer = $1 AND redirect_uri = $2 RETURNING 1";
+            let deleted = self.pool.changes(statement, &[text(&issuer), text(&redirect_uri)]).await;
+            absent_without_tables(deleted).map(drop)
+        })
+    }
+
+    fn replace_all(&self, replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move { absent_without_tables(replace::all(&self.pool, replace).await) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { absent_without_tables(self.pool.rows("SELECT 1 FROM nexus.version", &[]).await.map(drop)) })
+    }
+
+    /// Creates the tables if there are none.
+    fn check_writable(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            match self.pool.rows("SELECT 1 FROM nexus.version", &[]).await {
+                Err(StoreError::Server { problem: ServerProblem::NoTables, .. }) => self.migrate().await.map(drop),
+                checked => checked.map(drop),
+            }
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Connections to the server: a bounded pool, and statements that are repeated on another connection after a failure
+//! that may pass.
+//!
+//! Every statement is one round trip and one transaction of its own, unnamed, so that poolers in transaction mode work.
+//! Every statement can be repeated: after a lost connection nobody knows whether it was executed.
+
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::error::Failure;
+use super::schema;
+use super::tls::Connector;
+use super::url::PostgresUrl;
+use crate::store::contract::Result;
+use crate::store::error::{ServerProblem, StoreError};
+
+/// How many connections one process has at most.
+const CONNECTIONS: usize = 10;
+
+/// How long a statement is repeated while the server cannot be reached.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait for a connection while the server has none free.
+const PATIENCE_FOR_CONNECTION: Duration = Duration::from_secs(60);
+
+/// How long one attempt may take. A connection that does not answer in time is not used again.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// The pause before another attempt.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+
+/// A parameter of a statement. The types are given, because a statement whose types the server tells needs a name.
+pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+pub(super) fn text<'a>(value: &'a (dyn ToSql + Sync)) -> Param<'a> {
+    (value, Type::TEXT)
+}
+
+pub(super) fn number<'a>(value: &'a (dyn ToSql + Sync)) -> Param<'a> {
+    (value, Type::INT8)
+}
+
+pub(super) fn bytes<'a>(value: &'a (dyn ToSql + Sync)) -> Param<'a> {
+    (value, Type::BYTEA)
+}
+
+/// The connections of one process. Clones share them.
+#[derive(Clone)]
+pub(super) struct Pool {
+    name: String,
+    pool: managed::Pool<Connections>,
+}
+
+/// A connection that is taken from the pool.
+pub(super) type Connection = managed::Object<Connections>;
+
+impl Pool {
+    /// A pool that connects when it is first used.
+    pub(super) fn new(url: &PostgresUrl) -> Self {
+        let connections = Connections { tls: Connector::new(url.authorities.clone()), url: url.clone() };
+        let Ok(pool) = managed::Pool::builder(connections).max_size(CONNECTIONS).build() else {
+            unreachable!("only the pool's own time limits can be wrong, and it has none")
+        };
+        Self { name: url.name(), pool }
+    }
+
+    /// The server and the database, for messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a statement that can be repeated. After a failure that may pass, it is repeated on another connection.
+    pub(super) async fn rows(&self, statement: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        let begun = Instant::now();
+        loop {
+            let failure = match self.attempt(statement, params).await {
+                Ok(rows) => return Ok(rows),
+                Err(failure) => failure,
+            };
+            let patience = match failure.problem {
+                ServerProblem::TooManyConnections => PATIENCE_FOR_CONNECTION,
+                _ => PATIENCE,
+            };
+            if !failure.is_temporary || begun.elapsed() >= patience {
+                return Err(self.error(failure));
+            }
+            tokio::time::sleep(jitter(PAUSE.0, PAUSE.1)).await;
+        }
+    }
+
+    /// Runs a statement that can be repeated, and returns its only row, if there is one.
+    pub(super) async fn row(&self, statement: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
+        Ok(self.rows(statement, params).await?.into_iter().next())
+    }
+
+    /// Runs a statement that can be repeated and returns a row for each row that it changes. Tells whether there was one.
+    pub(super) async fn changes(&self, statement: &str, params: &[Param<'_>]) -> Result<bool> {
+        Ok(self.row(statement, params).await?.is_some())
+    }
+
+    async fn attempt(&self, statement: &str, params: &[Param<'_>]) -> std::result::Result<Vec<Row>, Failure> {
+        let until = Instant::now() + ATTEMPT;
+        let late = || Failure::temporary(format!("no answer within {} seconds", ATTEMPT.as_secs()));
+        let connection = timeout_at(until, self.connection()).await.map_err(|_| late())??;
+        match timeout_at(until, connection.query_typed(statement, params)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => {
+                // The server may still execute the statement.
+                drop(Connection::take(connection));
+                Err(late())
+            }
+        }
+    }
+
+    /// A column of a row.
+    pub(super) fn column<'r, T: FromSql<'r>>(&self, row: &'r Row, at: usize) -> Result<T> {
+        row.try_get(at).map_err(|error| self.error(error.into()))
+    }
+
+    /// A connection for a transaction, which is not repeated.
+    pub(super) async fn connection(&self) -> std::result::Result<Connection, Failure> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(failure) => failure,
+            // The pool has no time limits of its own, and is never closed.
+            _ => Failure::temporary("the pool of connections is closed"),
+        })
+    }
+
+    /// The error for a caller.
+    pub(super) fn error(&self, failure: Failure) -> StoreError {
+        StoreError::Server { store: self.name.clone(), problem: failure.problem }
+    }
+}
+
+/// A random duration between two others, so that many processes do not ask in step.
+pub(super) fn jitter(least: Duration, most: Duration) -> Duration {
+    let random = f64::from(SysRng.try_next_u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
+    least + (most - least).mul_f64(random)
+}
+
+/// Makes the connections of a pool.
+pub(super) struct Connections {
+    url: PostgresUrl,
+    tls: Connector,
+}
+
+impl managed::Manager for Connections {
+    type Type = Client;
+    type Error = Failure;
+
+    async fn create(&self) -> std::result::Result<Client, Failure> {
+        let client = self.connect().await?;
+        match schema::version(&client).await? {
+            version if version > schema::CURRENT => Err(ServerProblem::NewerVersion { version }),
+            version if version > 0 && version < schema::CURRENT => {
+                Err(ServerProblem::OlderVersion { version, needed: schema::CURRENT })
+            }
+            // A statement says it if there are no tables.
+            _ => Ok(client),
+        }
+        .map_err(Failure::permanent)
+    }
+
+    async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<Failure> {
+        if client.is_closed() { Err(RecycleError::message("the connection is closed")) } else { Ok(()) }
+    }
+}
+
+impl Connections {
+    /// A connection to tables of any version.
+    async fn connect(&self) -> std::result::Result<Client, Failure> {
+        let tls = self.tls.attempt();
+        let (client, connection) = self.url.config.connect(tls.clone()).await.map_err(|error| {
+            let failure = Failure::from(error);
+            let is_refused = matches!(failure.problem, ServerProblem::Database(_));
+            if is_refused && self.url.config.get_ssl_mode() == SslMode::Require && !tls.has_agreed() {
+                return Failure::permanent(ServerProblem::NoTls);
+            }
+            failure
+        })?;
+        // It ends with the client. An error is an error of the client's statements, too.
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+/// A connection outside of any pool, to tables of any version.
+pub(super) async fn connect(url: &PostgresUrl) -> std::result::Result<Client, Failure> {
+    Connections { tls: Connector::new(url.authorities.clone()), url: url.clone() }.connect().await
+}

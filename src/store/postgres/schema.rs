@@ -1,0 +1,87 @@
+//! The schema of a PostgreSQL store, as numbered steps.
+//!
+//! The tables are in the schema `nexus` of the database. A session's row also holds its lease, and stays without a
+//! session (generation 0) while only the lease is needed. Times are Unix seconds of the server's clock.
+
+use tokio_postgres::{Client, GenericClient};
+
+use super::error::Failure;
+
+/// Step n leads from version n to n + 1. A released step must not be changed.
+pub(super) const STEPS: &[&str] = &[r#"
+CREATE SCHEMA IF NOT EXISTS nexus;
+
+CREATE TABLE nexus.version (
+  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  version bigint NOT NULL
+);
+
+CREATE TABLE nexus.session (
+  owner text COLLATE "C" NOT NULL,
+  provider text COLLATE "C" NOT NULL,
+  generation bigint NOT NULL DEFAULT 0,
+  issued_at bigint,
+  expires_at bigint,
+  ended_at bigint,
+  refreshing_since bigint,
+  attempts bigint NOT NULL DEFAULT 0,
+  sealed bytea,
+  committed_by bytea,
+  lease bytea,
+  lease_until timestamptz,
+  PRIMARY KEY (owner, provider),
+  CHECK ((generation = 0) = (sealed IS NULL))
+) WITH (fillfactor = 70);
+ALTER TABLE nexus.session ALTER COLUMN sealed SET STORAGE EXTERNAL;
+
+CREATE TABLE nexus.pending (
+  owner text COLLATE "C" NOT NULL,
+  state bytea NOT NULL,
+  expires_at bigint NOT NULL,
+  sealed bytea NOT NULL,
+  taken_by bytea,
+  PRIMARY KEY (owner, state)
+);
+CREATE INDEX pending_expires_at ON nexus.pending (expires_at);
+
+CREATE TABLE nexus.client (
+  issuer text COLLATE "C" NOT NULL,
+  redirect_uri text COLLATE "C" NOT NULL,
+  sealed bytea NOT NULL,
+  PRIMARY KEY (issuer, redirect_uri)
+);
+
+INSERT INTO nexus.version (version) VALUES (1);
+"#];
+
+/// The version that this program reads and writes.
+pub(super) const CURRENT: i64 = STEPS.len() as i64;
+
+/// The key of the advisory lock that one migration at a time holds: "nexus" in ASCII.
+const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(x'6e65787573'::bigint)";
+
+/// The version of the tables, or 0 if there are none.
+pub(super) async fn version(client: &impl GenericClient) -> Result<i64, Failure> {
+    let exists = "SELECT to_regclass('nexus.version') IS NOT NULL";
+    if !client.query_typed_one(exists, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(0);
+    }
+    let row = client.query_typed_opt("SELECT version FROM nexus.version", &[]).await?;
+    row.map_or(Ok(0), |row| Ok(row.try_get(0)?))
+}
+
+/// Migrates the tables in one transaction, and returns the version that they had and the one that they have. Tables of a
+/// newer version are not changed.
+pub(super) async fn migrate(client: &mut Client) -> Result<(i64, i64), Failure> {
+    let transaction = client.transaction().await?;
+    transaction.query_typed(ADVISORY_LOCK, &[]).await?;
+    let found = version(&transaction).await?;
+    if found >= CURRENT {
+        return Ok((found, found));
+    }
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.batch_execute(step).await?;
+    }
+    transaction.commit().await?;
+    Ok((found, CURRENT))
+}

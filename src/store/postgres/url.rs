@@ -1,0 +1,276 @@
+//! The URL of a PostgreSQL store: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETERS`, as libpq reads it.
+//!
+//! `sslmode` and `sslrootcert` are read here, because the client library knows no `verify-full`. Connections use
+//! `verify-full` unless the URL says otherwise. No error quotes the URL, which contains a password.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+use crate::error_info::{ErrorClass, ErrorInfo};
+use crate::provider;
+
+/// How long one attempt to connect may take, unless the URL says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The folder of the server's Unix socket on Debian and on most other systems, for a URL without a host.
+#[cfg(unix)]
+const SOCKET_FOLDER: &str = "/var/run/postgresql";
+
+/// The parameters of libpq that are passed on.
+const PARAMETERS: &[&str] = &[
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslnegotiation",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// Which certificate authorities the server's certificate is verified with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Authorities {
+    /// Those of the system.
+    System,
+    /// Those in this file, in PEM.
+    File(PathBuf),
+}
+
+/// Where a PostgreSQL store is, and how to sign in there. It contains a password, so `Debug` shows only
+/// [`name`](Self::name).
+#[derive(Clone)]
+pub struct PostgresUrl {
+    pub(super) config: Config,
+    pub(super) authorities: Authorities,
+}
+
+/// Why a URL cannot be used. The message is the end of a sentence about the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostgresUrlError {
+    /// It has another scheme.
+    #[error("does not begin with `postgres://`")]
+    Scheme,
+    /// It cannot be read.
+    #[error("is not a valid PostgreSQL URL")]
+    Malformed,
+    /// It has a parameter that is not supported.
+    #[error("has a parameter that is not supported, or one twice")]
+    Parameter,
+    /// Its `sslmode` does not verify the server.
+    #[error("has an `sslmode` that does not verify the server's certificate and name")]
+    Unverified,
+    /// It turns TLS off for a server on another machine.
+    #[error("has `sslmode=disable`, which is allowed on loopback and Unix sockets only")]
+    PlainText,
+    /// It names both a Unix socket and a host.
+    #[error("names both a Unix socket and a host")]
+    MixedHosts,
+}
+
+impl ErrorInfo for PostgresUrlError {
+    fn code(&self) -> &'static str {
+        "configuration"
+    }
+
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Configuration
+    }
+}
+
+impl PostgresUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// [`PostgresUrlError`].
+    pub fn parse(url: &str) -> Result<Self, PostgresUrlError> {
+        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        if !is_postgres {
+            return Err(PostgresUrlError::Scheme);
+        }
+        let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut passed, mut sslmode, mut authorities) = (Vec::new(), None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').ok_or(PostgresUrlError::Parameter)?;
+            let decoded = || percent_decode_str(value).decode_utf8().map_err(|_| PostgresUrlError::Malformed);
+            let is_repeated = match name {
+                "sslmode" => sslmode.replace(decoded()?).is_some(),
+                "sslrootcert" => authorities.replace(decoded()?).is_some(),
+                // The primary is always required.
+                "target_session_attrs" if ["any", "read-write", "primary"].contains(&value) => false,
+                name if PARAMETERS.contains(&name) => {
+                    passed.push(pair);
+                    false
+                }
+                _ => return Err(PostgresUrlError::Parameter),
+            };
+            if is_repeated {
+                return Err(PostgresUrlError::Parameter);
+            }
+        }
+        // The parser's own error quotes the URL.
+        let given: Config =
+            format!("{place}?{}", passed.join("&")).parse().map_err(|_| PostgresUrlError::Malformed)?;
+        let mut config = with_hosts(given)?;
+        config.ssl_mode(match sslmode.as_deref() {
+            _ if is_socket(&config) => SslMode::Disable,
+            None | Some("verify-full") => SslMode::Require,
+            Some("disable") if is_local(&config) => SslMode::Disable,
+            Some("disable") => return Err(PostgresUrlError::PlainText),
+            Some("allow" | "prefer" | "require" | "verify-ca") => return Err(PostgresUrlError::Unverified),
+            Some(_) => return Err(PostgresUrlError::Parameter),
+        });
+        pin_localhost(&mut config);
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("nexus");
+        }
+        let authorities = match authorities.as_deref() {
+            None | Some("system") => Authorities::System,
+            Some(file) => Authorities::File(PathBuf::from(file)),
+        };
+        Ok(Self { config, authorities })
+    }
+
+    /// The URL without the user, the password and the parameters, for messages.
+    pub fn name(&self) -> String {
+        let (hosts, ports) = (self.config.get_hosts(), self.config.get_ports());
+        let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+        let hosts = hosts.iter().enumerate().map(|(at, host)| match host {
+            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{}", port(at)),
+            Host::Tcp(name) => format!("{name}:{}", port(at)),
+            #[cfg(unix)]
+            Host::Unix(folder) => format!("{}:{}", folder.display(), port(at)),
+        });
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        format!("postgres://{hosts}/{}", self.config.get_dbname().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({})", self.name())
+    }
+}
+
+/// The configuration, with the system's socket if the URL names no host.
+fn with_hosts(given: Config) -> Result<Config, PostgresUrlError> {
+    #[cfg(unix)]
+    if given.get_hosts().is_empty() {
+        let mut config = given;
+        config.host_path(SOCKET_FOLDER);
+        return Ok(config);
+    }
+    let is_unix = |host: &Host| !matches!(host, Host::Tcp(_));
+    if given.get_hosts().iter().any(is_unix) && !given.get_hosts().iter().all(is_unix) {
+        return Err(PostgresUrlError::MixedHosts);
+    }
+    if given.get_hosts().is_empty() || !given.get_hostaddrs().is_empty() {
+        return Err(PostgresUrlError::Malformed);
+    }
+    Ok(given)
+}
+
+fn is_socket(config: &Config) -> bool {
+    config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)))
+}
+
+/// Gives `localhost` its address if all hosts are this machine, whatever the system's resolver says (RFC 6761, section
+/// 6.3).
+fn pin_localhost(config: &mut Config) {
+    let address = |host: &Host| match host {
+        Host::Tcp(name) if provider::is_localhost(name) => Some(Ipv4Addr::LOCALHOST.into()),
+        Host::Tcp(name) => name.parse().ok(),
+        #[cfg(unix)]
+        Host::Unix(_) => None,
+    };
+    let addresses: Option<Vec<IpAddr>> = config.get_hosts().iter().map(address).collect();
+    for address in addresses.into_iter().flatten() {
+        config.hostaddr(address);
+    }
+}
+
+/// Whether every host is this machine.
+fn is_local(config: &Config) -> bool {
+    config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => {
+            provider::is_localhost(name) || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Result<(SslMode, String), PostgresUrlError> {
+        PostgresUrl::parse(url).map(|url| (url.config.get_ssl_mode(), url.name()))
+    }
+
+    #[test]
+    fn tls_is_verified_unless_the_server_is_this_machine() {
+        use PostgresUrlError::{Malformed, MixedHosts, Parameter, PlainText, Scheme, Unverified};
+        use SslMode::{Disable, Require};
+        for (url, expected) in [
+            ("postgres://u:p@db.example.com/n", Ok((Require, "postgres://db.example.com:5432/n"))),
+            ("postgresql://db.example.com:6432/n?sslmode=verify-full", Ok((Require, "postgres://db.example.com:6432/n"))),
+            ("postgres://u:p@127.0.0.1/n", Ok((Require, "postgres://127.0.0.1:5432/n"))),
+            ("postgres://u@127.0.0.1/n?sslmode=disable", Ok((Disable, "postgres://127.0.0.1:5432/n"))),
+            ("postgres://u@localhost/n?sslmode=disable", Ok((Disable, "postgres://localhost:5432/n"))),
+            ("postgres://u@[::1]:5433/n?sslmode=disable", Ok((Disable, "postgres://[::1]:5433/n"))),
+            ("postgres:///n?host=/run/pg", Ok((Disable, "postgres:///run/pg:5432/n"))),
+            ("postgres://%2Frun%2Fpg/n?sslmode=disable&port=5433", Ok((Disable, "postgres:///run/pg:5433/n"))),
+            ("postgres:///n", Ok((Disable, "postgres:///var/run/postgresql:5432/n"))),
+            ("postgres://a,b:2/n?target_session_attrs=read-write", Ok((Require, "postgres://a:5432,b:2/n"))),
+            ("postgres://h/n?sslrootcert=/etc/ca.pem&application_name=x", Ok((Require, "postgres://h:5432/n"))),
+            ("postgres://db.example.com/n?sslmode=disable", Err(PlainText)),
+            ("postgres://127.0.0.1,db.example.com/n?sslmode=disable", Err(PlainText)),
+            ("postgres://localhost.example.com/n?sslmode=disable", Err(PlainText)),
+            ("postgres://h/n?sslmode=require", Err(Unverified)),
+            ("postgres://127.0.0.1/n?sslmode=prefer", Err(Unverified)),
+            ("postgres://h/n?sslmode=allow", Err(Unverified)),
+            ("postgres://h/n?sslmode=verify-ca", Err(Unverified)),
+            ("postgres://h/n?sslmode=no", Err(Parameter)),
+            ("postgres://h/n?sslmode=verify-full&sslmode=disable", Err(Parameter)),
+            ("postgres://h/n?hostaddr=127.0.0.1", Err(Parameter)),
+            ("postgres://h/n?target_session_attrs=read-only", Err(Parameter)),
+            ("postgres://h/n?sslcert=x", Err(Parameter)),
+            ("postgres://u:p?ss@h/n", Err(Parameter)),
+            ("postgres://h/n?host=/run/pg", Err(MixedHosts)),
+            ("postgres://h:port/n", Err(Malformed)),
+            ("mysql://h/n", Err(Scheme)),
+            ("/data/sessions.db", Err(Scheme)),
+            ("host=h", Err(Scheme)),
+            ("", Err(Scheme)),
+        ] {
+            let expected = expected.map(|(mode, name)| (mode, name.to_owned()));
+            assert_eq!(parsed(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_not_shown() {
+        let url = PostgresUrl::parse("postgres://ada:s3cret@h/n?password=s3cret2").unwrap();
+        assert_eq!(format!("{url:?}"), "PostgresUrl(postgres://h:5432/n)");
+    }
+}
