@@ -33,15 +33,15 @@ pub use error::{CertificateProblem, HttpError, ProxyRefusal};
 pub(crate) use proxy::Variable;
 use proxy::{Proxies, Proxy};
 use resolver::Resolver;
-use send_error::{Certificate, Failure, send_error};
 #[cfg(feature = "postgres")]
 pub(crate) use send_error::untrusted;
+use send_error::{Certificate, Failure, send_error};
 pub(crate) use send_error::{SendError, reason};
 use through_proxy::ProxyClient;
 pub use tls::Roots;
+pub(crate) use tls::system_authorities;
 #[cfg(feature = "postgres")]
 pub(crate) use tls::verified_tls;
-pub(crate) use tls::system_authorities;
 use tls::{NoCertificate, client_config, system};
 
 use crate::clean;

@@ -62,6 +62,7 @@
 //! | store | for |
 //! |---|---|
 //! | [`store::SqliteStore`] (feature `sqlite`) | one machine, any number of processes; [`Client::new`] uses it |
+//! | `store::PostgresStore` (feature `postgres`) | any number of machines; one of them at a time refreshes a session |
 //! | [`store::MemoryStore`] | tests, and a single process that may forget its sessions |
 //! | your own [`store::SessionStore`] | anything else; [`store::conformance`] checks that it keeps the contract |
 //!

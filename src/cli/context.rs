@@ -8,16 +8,19 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::config::document::header;
-use crate::cli::config::{self, Configured};
+use crate::cli::config::{self, Configured, StoreConfig};
 use crate::cli::environment::{SECRET_VARIABLES, variable};
 use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
 use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
+use nexus::internal::private_fs::ClosedFn;
 use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
+#[cfg(feature = "postgres")]
+use nexus::{key::Keystore, store::PostgresStore};
 
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::{self, Browser, browsers};
@@ -111,8 +114,9 @@ impl Context {
     pub(crate) fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
         let notice = notice(configured.provider.name.clone());
         let closed = Notice::of_closed_files(notice.clone());
-        let sessions = folders.sessions(configured.key_config, nexus::now, closed);
+        let sessions = sessions(&configured.store, folders, closed);
         let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
+        let client = client.with_default_owner(&configured.owner);
         client.with_http(self.http()).with_pending_saves(self.pending_saves.clone())
     }
 
@@ -134,10 +138,12 @@ impl Context {
 
     /// The providers that there is a session with.
     pub(crate) fn signed_in_providers(&self) -> Result<Vec<String>> {
-        let sessions = Paths::find()?.folders.sessions(KeyConfig::default(), nexus::now, Arc::new(|_, _| {}));
-        let listed = match sessions.try_list("") {
+        let Paths { config, folders } = Paths::find()?;
+        let (store, _) = config::usable_store_config(&config, &variable)?;
+        let (sessions, owner) = (sessions(&store, &folders, Arc::new(|_, _| {})), store.owner()?);
+        let listed = match sessions.try_list(&owner) {
             Some(listed) => listed,
-            None => runtime()?.block_on(sessions.list("")),
+            None => runtime()?.block_on(sessions.list(&owner)),
         };
         Ok(listed?.into_iter().map(|listed| listed.key.provider).collect())
     }
@@ -145,13 +151,19 @@ impl Context {
     /// The session store, and the configuration of its key.
     pub(crate) fn sessions(&self) -> Result<(SealedSessions, KeyConfig)> {
         let Paths { config, folders } = Paths::find()?;
-        let (key_config, warnings) = config::key_config(&config)?;
+        let (store, warnings) = config::store_config(&config, &variable)?;
         for warning in warnings {
             self.warn(&warning);
         }
         let notice = notice(String::new());
-        let sessions = folders.sessions(key_config.clone(), nexus::now, Notice::of_closed_files(notice.clone()));
-        Ok((sessions.reporting_waits(notice), key_config))
+        let sessions = sessions(&store, &folders, Notice::of_closed_files(notice.clone()));
+        Ok((sessions.reporting_waits(notice), store.key))
+    }
+
+    /// The configuration of the store.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn store_config(&self) -> Result<StoreConfig> {
+        Ok(config::store_config(&Paths::find()?.config, &variable)?.0)
     }
 
     /// Checks that the key opens the stored sessions.
@@ -379,6 +391,16 @@ fn machine_name() -> String {
     #[cfg(not(unix))]
     let name = String::new();
     if name.is_empty() { "HOST".into() } else { name }
+}
+
+/// The sessions of this store. Nothing is read or connected yet.
+fn sessions(store: &StoreConfig, folders: &Folders, closed: ClosedFn) -> SealedSessions {
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &store.postgres {
+        let keys = Keystore::new(&folders.key, &folders.state).with_config(store.key.clone()).reporting(closed);
+        return SealedSessions::new(Arc::new(PostgresStore::new(url)), keys);
+    }
+    folders.sessions(store.key.clone(), nexus::now, closed)
 }
 
 /// Prints notices about this provider's sessions to stderr.

@@ -71,6 +71,10 @@ pub(crate) enum Command {
     /// Show or choose where the key to the stored sessions is kept
     #[command(subcommand)]
     Key(Deferred<key::Command>),
+    /// Show the store of the sessions, create the tables of a PostgreSQL store
+    #[cfg(feature = "postgres")]
+    #[command(subcommand)]
+    Store(Deferred<commands::store::Command>),
     /// Try nexus against a built-in sandbox, without configuration or network
     ///
     /// The sandbox acts as the authorization server and the model, so the answers come from the sandbox, not
@@ -95,11 +99,13 @@ Environment:
                   the OAuth client of the built-in provider
   NEXUS_PROVIDER  the provider to use
   NEXUS_HOME      the folder for configuration, data and state
+  NEXUS_STORE     the URL of a PostgreSQL store
+  NEXUS_OWNER     whose sessions are used
 
 `nexus help config` lists the keys of config.toml.";
 
 /// The commands that have subcommands.
-const GROUPS: &[&str] = &["history", "key", "oauth", "provider"];
+const GROUPS: &[&str] = &["history", "key", "oauth", "provider", "store"];
 
 /// Turns `nexus help COMMAND` into `nexus COMMAND --help`, and `nexus oauth help` into `nexus oauth --help`.
 pub(crate) fn rewrite_help(mut args: Vec<OsString>) -> Vec<OsString> {

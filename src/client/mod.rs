@@ -41,6 +41,8 @@ pub struct Client {
     clock: fn() -> i64,
     retry_policy: RetryPolicy,
     spellings: Arc<Spellings>,
+    /// The owner that the empty text stands for.
+    default_owner: Arc<str>,
 }
 
 impl Client {
@@ -58,7 +60,14 @@ impl Client {
         let pending_saves = PendingSaves::default();
         let sessions = sessions.reporting_waits(notice.clone()).tracked_by(pending_saves.clone());
         let refresher = Refresher { sessions, source, provider, notice, pending_saves };
-        Self { refresher, http, clock, retry_policy: RetryPolicy::default(), spellings: Arc::default() }
+        Self {
+            refresher,
+            http,
+            clock,
+            retry_policy: RetryPolicy::default(),
+            spellings: Arc::default(),
+            default_owner: Arc::default(),
+        }
     }
 
     /// Sends requests with this HTTP client instead of one with the defaults.
@@ -78,6 +87,12 @@ impl Client {
         self.refresher.sessions = self.refresher.sessions.tracked_by(pending_saves.clone());
         self.refresher.pending_saves = pending_saves;
         self
+    }
+
+    /// The owner that the empty text stands for, for a program with a single owner.
+    #[must_use]
+    pub fn with_default_owner(self, owner: &str) -> Self {
+        Self { default_owner: owner.into(), ..self }
     }
 
     /// Whether this client can renew the session without its owner, such as with a refresh token.
@@ -148,7 +163,7 @@ impl Client {
     /// # Errors
     /// A store that cannot be read.
     pub async fn providers(&self, owner: &str) -> Result<Vec<String>> {
-        let listed = self.refresher.sessions.list(owner).await?;
+        let listed = self.refresher.sessions.list(&self.key(owner).owner).await?;
         Ok(listed.into_iter().map(|listed| listed.key.provider).collect())
     }
 
@@ -226,6 +241,7 @@ impl Client {
 
     /// The key of an owner's session with this provider.
     pub fn key(&self, owner: &str) -> SessionKey {
+        let owner = if owner.is_empty() { &self.default_owner } else { owner };
         SessionKey { provider: self.provider().name.clone(), owner: owner.to_owned() }
     }
 }

@@ -63,8 +63,7 @@ impl Refresher {
     pub(crate) async fn load(&self, key: &SessionKey) -> Result<Session> {
         match self.sessions.load(key).await? {
             Some(session) => self.usable(session),
-            None if key.owner.is_empty() => Err(self.not_signed_in(self.sessions.list("").await.unwrap_or_default())),
-            None => Err(self.not_signed_in(Vec::new())),
+            None => Err(self.not_signed_in(self.sessions.list(&key.owner).await.unwrap_or_default())),
         }
     }
 
@@ -75,10 +74,7 @@ impl Refresher {
     pub(crate) fn try_load(&self, key: &SessionKey) -> Option<Result<Session>> {
         Some(match self.sessions.try_load(key)? {
             Ok(Some(session)) => self.usable(session),
-            Ok(None) if key.owner.is_empty() => {
-                Err(self.not_signed_in(self.sessions.try_list("")?.unwrap_or_default()))
-            }
-            Ok(None) => Err(self.not_signed_in(Vec::new())),
+            Ok(None) => Err(self.not_signed_in(self.sessions.try_list(&key.owner)?.unwrap_or_default())),
             Err(error) => Err(error),
         })
     }
@@ -103,7 +99,16 @@ impl Refresher {
             return self.without_renewal(loaded, freshness);
         }
         let (this, key) = (self.clone(), key.clone());
-        let renewed = tokio::spawn(async move { this.renew(&key, freshness, &loaded).await });
+        let renewed = tokio::spawn(async move {
+            match this.renew(&key, freshness, &loaded).await {
+                // Nothing was sent: that needs the store.
+                Err(SessionError::Store(error)) if error.is_unavailable() && this.may_use_old(&loaded, freshness) => {
+                    (this.notice)(&Notice::NotWritable { error: error.into() });
+                    Ok(loaded)
+                }
+                renewed => renewed,
+            }
+        });
         renewed.await.map_err(|_| SessionError::Abandoned("refresh"))?
     }
 

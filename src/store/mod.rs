@@ -40,6 +40,6 @@ pub use contract::{
 pub use error::{Cause, FileProblem, ServerProblem, StoreError};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresStore, PostgresUrl, PostgresUrlError, SchemaVersion};
+pub use postgres::{PostgresStore, PostgresUrl, PostgresUrlError};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{ResealFn, SqliteStore};

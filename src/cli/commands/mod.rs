@@ -22,6 +22,8 @@ pub(crate) mod key;
 pub(crate) mod models;
 pub(crate) mod oauth;
 pub(crate) mod provider;
+#[cfg(feature = "postgres")]
+pub(crate) mod store;
 
 /// The exit code of a command, or its error. `oauth status` and `oauth logout` exit with other codes than 0 without an
 /// error.
@@ -39,6 +41,8 @@ pub(crate) fn run(cli: Cli) -> u8 {
         Command::Models(Deferred(args)) => models::run(&args, &context),
         Command::Provider(Deferred(command)) => provider::run(command, &context),
         Command::Key(Deferred(command)) => key::run(command, &context),
+        #[cfg(feature = "postgres")]
+        Command::Store(Deferred(command)) => store::run(command, &context),
         Command::Demo(Deferred(args)) => demo::run(&args, &context),
         Command::Completions(Deferred(args)) => completions::run(&args, &context),
     };
@@ -57,6 +61,8 @@ fn wants_json(command: &Command) -> bool {
         Command::History(Deferred(command)) => command.wants_json(),
         Command::Models(Deferred(args)) => args.json,
         Command::Key(Deferred(command)) => command.wants_json(),
+        #[cfg(feature = "postgres")]
+        Command::Store(Deferred(command)) => command.wants_json(),
         Command::Provider(Deferred(command)) => command.wants_json(),
         // `nexus chat` prints its errors as JSON itself.
         Command::Chat(_) | Command::Batch(_) | Command::Login(_) | Command::Demo(_) | Command::Completions(_) => false,
@@ -64,7 +70,7 @@ fn wants_json(command: &Command) -> bool {
 }
 
 const COMMANDS: &[&str] =
-    &["batch", "chat", "completions", "demo", "history", "key", "login", "models", "oauth", "provider"];
+    &["batch", "chat", "completions", "demo", "history", "key", "login", "models", "oauth", "provider", "store"];
 
 /// Suggests `nexus oauth start` for `nexus start`, and the like.
 fn suggest_oauth(error: &mut clap::Error) {

@@ -89,14 +89,16 @@ pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>, is_taken: im
 pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Result<Configured> {
     let settings = read(path)?.settings;
     let mut warnings = Vec::new();
-    let key_config = settings.key_config(&mut warnings)?;
+    let store = settings.store_config(variables, &mut warnings)?;
+    let owner = store.owner()?;
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
     let mut provider = ProviderConfig::named(name);
     provider.api.aliases = settings.aliases;
     Ok(Configured {
         provider,
         default,
-        key_config,
+        store,
+        owner,
         history: !settings.no_history,
         warnings,
         is_new: true,

@@ -36,6 +36,10 @@ pub(super) struct Settings {
     pub(super) key: Option<KeyBackend>,
     pub(super) passphrase_file: Option<PathBuf>,
     pub(super) passphrase_command: Option<Vec<String>>,
+    /// The URL contains a password.
+    pub(super) store: Option<ClientSecret>,
+    pub(super) store_file: Option<PathBuf>,
+    pub(super) owner: Option<String>,
 }
 
 /// The values of a section `[provider.NAME]`. Most keys set a field of the provider; the client is built later from
@@ -139,6 +143,29 @@ pub(super) const TOP: &[Key<Settings>] = &[
         default: "none",
         help: "A command that prints the passphrase for `key = \"passphrase\"`, instead of passphrase_file. It is run \
                without a shell and without the environment variables that hold secrets.",
+    },
+    Key {
+        name: "store",
+        kind: Secret(|settings, url| settings.store = Some(url)),
+        default: "none",
+        help: "The PostgreSQL database with the sessions, which many machines can share: \
+               `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with the parameters of libpq. The server's certificate is \
+               verified; `sslrootcert=FILE` names a private certificate authority, and `sslmode=disable` is allowed on \
+               loopback only. NEXUS_STORE overrides it. Without it, the sessions are in a SQLite file.",
+    },
+    Key {
+        name: "store_file",
+        kind: Path(|settings, path| settings.store_file = Some(path)),
+        default: "none",
+        help: "The file with the URL of the store, instead of `store`. A relative path is relative to the folder of \
+               config.toml.",
+    },
+    Key {
+        name: "owner",
+        kind: Text(|settings, owner| settings.owner = Some(owner)),
+        default: "none",
+        help: "Whose sessions are used, such as the name of a person or a job. Required with a PostgreSQL store: \
+               everyone with the same owner shares one session. NEXUS_OWNER overrides it.",
     },
 ];
 

@@ -28,12 +28,14 @@ mod property;
 pub(crate) mod reference;
 mod registration;
 mod source;
+mod store;
 
 pub(crate) use by_url::{Existing, Place, client_secret_in, existing, has_providers, is_same, load_new, place_for};
 pub(crate) use checks::not_a_client_id;
 use file::{File, read};
 use keys::Settings;
 use registration::TokenFile;
+pub(crate) use store::{StoreConfig, store_config, usable_store_config};
 
 /// Reads an environment variable. An empty one counts as unset.
 pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
@@ -44,7 +46,9 @@ pub(crate) struct Configured {
     pub(crate) provider: ProviderConfig,
     /// The provider that a command uses if none is named.
     pub(crate) default: String,
-    pub(crate) key_config: KeyConfig,
+    pub(crate) store: StoreConfig,
+    /// Whose sessions are used.
+    pub(crate) owner: String,
     /// Whether conversations at a terminal are saved.
     pub(crate) history: bool,
     pub(crate) warnings: Vec<String>,
@@ -84,7 +88,8 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
         return Err(unknown_provider(name, path, providers.into_keys()));
     }
     let mut warnings = Vec::new();
-    let key_config = settings.key_config(&mut warnings)?;
+    let store = settings.store_config(variables, &mut warnings)?;
+    let owner = store.owner()?;
     let token_file = section.as_ref().and_then(keys::Section::token_file);
     let mut provider = match section {
         Some(section) => section.into_provider(&mut warnings)?,
@@ -95,7 +100,8 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
-    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings, is_new: false, token_file })
+    let history = !settings.no_history;
+    Ok(Configured { provider, default, store, owner, history, warnings, is_new: false, token_file })
 }
 
 /// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
@@ -111,6 +117,8 @@ pub(crate) fn load_stored(
         Ok(configured) => return Ok((configured, None)),
         Err(failure) => failure,
     };
+    let (store, warnings) = usable_store_config(path, variables)?;
+    let owner = store.owner()?;
     let stored = stored();
     let file = read(path).ok();
     let default = match &file {
@@ -128,22 +136,14 @@ pub(crate) fn load_stored(
         (None, [only]) if file.is_none() => only.clone(),
         (None, _) => BUILT_IN.into(),
     };
-    let (key_config, warnings) = key_config(path).unwrap_or_default();
     let (provider, default) = (ProviderConfig::named(&name), default.unwrap_or_else(|| BUILT_IN.into()));
     let configured =
-        Configured { provider, default, key_config, history: true, warnings, is_new: false, token_file: None };
+        Configured { provider, default, store, owner, history: true, warnings, is_new: false, token_file: None };
     Ok((configured, (!removed).then_some(failure)))
 }
 
 fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<String> {
     variables("NEXUS_PROVIDER").or_else(|| settings.default.clone())
-}
-
-/// The configuration of the key to the stored sessions, and warnings.
-pub(crate) fn key_config(path: &Path) -> Result<(KeyConfig, Vec<String>)> {
-    let mut warnings = Vec::new();
-    let key_config = read(path)?.settings.key_config(&mut warnings)?;
-    Ok((key_config, warnings))
 }
 
 impl Settings {

@@ -175,7 +175,7 @@ fn the_provider_is_chosen_by_flag_then_variable_then_file() {
 
 #[test]
 fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
-    let key_config = |toml| configured(toml, &[], None).unwrap().key_config;
+    let key_config = |toml| configured(toml, &[], None).unwrap().store.key;
     assert_eq!((key_config("").backend, key_config("").passphrase), (None, None));
     let words = |text: &str| text.split(' ').map(String::from).collect();
     assert_eq!(
@@ -191,8 +191,8 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
     assert_eq!(listed, Some(PassphraseSource::Command(words)));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), "passphrase_file = 'pass'").unwrap();
-    let (key_config, _) = super::key_config(&folder.path().join("config.toml")).unwrap();
-    assert_eq!(key_config.passphrase, Some(PassphraseSource::File(folder.path().join("pass"))));
+    let (store, _) = super::store_config(&folder.path().join("config.toml"), &|_| None).unwrap();
+    assert_eq!(store.key.passphrase, Some(PassphraseSource::File(folder.path().join("pass"))));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use nexus::error::{CertificateProblem, Fault, IdTokenProblem, ProxyRefusal, Subj
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::key::KeyBackend;
-use nexus::store::FileProblem;
+use nexus::store::{FileProblem, ServerProblem};
 
 use super::*;
 
@@ -343,6 +343,20 @@ fn store() -> Vec<CliError> {
         StoreError::Unavailable(io_error()),
         StoreError::Failed(io_error()),
     ]);
+    let server = [
+        ServerProblem::Unreachable(text("Connection refused")),
+        ServerProblem::TooManyConnections,
+        ServerProblem::Untrusted(text("its certificate is from an unknown issuer")),
+        ServerProblem::NoTls,
+        ServerProblem::Refused(text("password authentication failed for user \"nexus\"")),
+        ServerProblem::NotPermitted(text("permission denied for schema nexus")),
+        ServerProblem::NoTables,
+        ServerProblem::OlderVersion { version: 1, needed: 2 },
+        ServerProblem::NewerVersion { version: 3 },
+        ServerProblem::Database(text("disk full")),
+    ];
+    let store = || text("postgres://db.example.com:5432/nexus");
+    all.extend(server.map(|problem| StoreError::Server { store: store(), problem }));
     all.into_iter().map(CliError::from).collect()
 }
 

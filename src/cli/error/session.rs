@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nexus::error::{HttpError, KeyError, SessionError};
-use nexus::store::{FileProblem, StoreError};
+use nexus::store::{FileProblem, ServerProblem, StoreError};
 
 use super::provider::{run_start, run_start_current};
 use super::sign_in::{client_hint, http_hint};
@@ -78,7 +78,29 @@ pub(crate) fn store_hint(error: &StoreError, hints: FileHints) -> String {
         StoreError::Busy { .. } => "try again; if it keeps failing, look for a hung nexus process".into(),
         StoreError::File { problem, .. } => file_hint(problem, hints),
         StoreError::Superseded | StoreError::LockLost | StoreError::Unavailable(_) => "try again".into(),
+        StoreError::Server { problem, .. } => server_hint(problem).into(),
         _ => format!("fix that{}", hints.then),
+    }
+}
+
+fn server_hint(problem: &ServerProblem) -> &'static str {
+    match problem {
+        ServerProblem::Unreachable(_) => "start the server or repair the network, then run the command again",
+        ServerProblem::TooManyConnections => {
+            "try again; raise `max_connections` of the server, or put a pooler before it"
+        }
+        ServerProblem::Untrusted(_) => {
+            "correct the host in the store's URL, or name the server's certificate authority with `sslrootcert=FILE`"
+        }
+        ServerProblem::NoTls => "turn on TLS at the server; on loopback, add `?sslmode=disable` to the store's URL",
+        ServerProblem::Refused(_) => "correct the user, the password or the database in the store's URL",
+        ServerProblem::NotPermitted(_) => {
+            "grant this user the rights that `nexus store schema` lists; `nexus store migrate` needs a user that may \
+             create tables"
+        }
+        ServerProblem::NoTables | ServerProblem::OlderVersion { .. } => "run `nexus store migrate`",
+        ServerProblem::NewerVersion { .. } => "upgrade nexus",
+        _ => "see the server's log",
     }
 }
 

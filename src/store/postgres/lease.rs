@@ -96,10 +96,6 @@ impl Lease {
         self.changes("SELECT 1 FROM nexus.session WHERE owner = $1 AND provider = $2 AND lease = $3", &[]).await
     }
 
-    pub(super) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
     pub(super) fn key(&self) -> &SessionKey {
         &self.key
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lease::{Lease, SEND_WITHIN, until};
-use super::pool::{bytes, number};
+use super::pool::{Patience, bytes, number};
 use super::{PostgresStore, durable};
 use crate::store::contract::{BoxFuture, Loaded, LockedSession, Result, SealedSession, SessionKey};
 use crate::store::error::StoreError;
@@ -28,7 +28,9 @@ impl LockedRow {
         const FIRST: &str = concat!(
             "INSERT INTO nexus.session AS s
                (owner, provider, committed_by, generation, issued_at, expires_at, sealed)
-             SELECT $1, $2, $3, $5, $6, $7, $8 WHERE $4 = 0 AND ", durable!(), "
+             SELECT $1, $2, $3, $5, $6, $7, $8 WHERE $4 = 0 AND ",
+            durable!(),
+            "
              ON CONFLICT (owner, provider) DO UPDATE
                SET committed_by = excluded.committed_by, generation = excluded.generation,
                    issued_at = excluded.issued_at, expires_at = excluded.expires_at, sealed = excluded.sealed
@@ -40,7 +42,9 @@ impl LockedRow {
              SET committed_by = $3, generation = $5, issued_at = $6, expires_at = $7, sealed = $8,
                  ended_at = NULL, refreshing_since = NULL
              WHERE owner = $1 AND provider = $2
-               AND (generation = $4 OR generation = $5 AND committed_by = $3) AND ", durable!(), "
+               AND (generation = $4 OR generation = $5 AND committed_by = $3) AND ",
+            durable!(),
+            "
              RETURNING 1"
         );
         let SealedSession { generation, issued_at, expires_at, bytes: sealed } = session;
@@ -52,8 +56,12 @@ impl LockedRow {
     async fn begin(&self, generation: i64, now: i64) -> Result<()> {
         const STATEMENT: &str = concat!(
             "UPDATE nexus.session SET attempts = attempts + 1, refreshing_since = COALESCE(refreshing_since, $5),
-               lease_until = ", until!(), "
-             WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ", durable!(), "
+               lease_until = ",
+            until!(),
+            "
+             WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ",
+            durable!(),
+            "
              RETURNING 1"
         );
         let begun = Instant::now();
@@ -65,7 +73,7 @@ impl LockedRow {
 
 impl LockedSession for LockedRow {
     fn load(&mut self) -> BoxFuture<'_, Result<Loaded>> {
-        Box::pin(self.store.read(self.lease.key()))
+        Box::pin(self.store.read(self.lease.key(), Patience::Usual))
     }
 
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>> {
@@ -85,7 +93,9 @@ impl LockedSession for LockedRow {
         Box::pin(async move {
             let statement = concat!(
                 "UPDATE nexus.session SET refreshing_since = $5, sealed = COALESCE($6, sealed)
-                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ", durable!(), "
+                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ",
+                durable!(),
+                "
                  RETURNING 1"
             );
             let params = [number(&generation), number(&refreshing_since), bytes(&sealed)];
@@ -97,7 +107,9 @@ impl LockedSession for LockedRow {
         Box::pin(async move {
             let statement = concat!(
                 "UPDATE nexus.session SET sealed = $5
-                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ", durable!(), "
+                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ",
+                durable!(),
+                "
                  RETURNING 1"
             );
             self.lease.write(statement, &[number(&generation), bytes(&sealed)]).await
@@ -108,7 +120,9 @@ impl LockedSession for LockedRow {
         Box::pin(async move {
             let statement = concat!(
                 "UPDATE nexus.session SET ended_at = $5, refreshing_since = $6
-                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ", durable!(), "
+                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ",
+                durable!(),
+                "
                  RETURNING 1"
             );
             let params = [number(&generation), number(&ended_at), number(&refreshing_since)];
@@ -123,7 +137,9 @@ impl LockedSession for LockedRow {
                 "UPDATE nexus.session
                  SET generation = 0, issued_at = NULL, expires_at = NULL, ended_at = NULL, refreshing_since = NULL,
                      attempts = 0, sealed = NULL, committed_by = NULL
-                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND ", durable!(), "
+                 WHERE owner = $1 AND provider = $2 AND lease = $3 AND ",
+                durable!(),
+                "
                  RETURNING 1"
             );
             if self.lease.changes(statement, &[]).await? { Ok(()) } else { Err(StoreError::LockLost) }

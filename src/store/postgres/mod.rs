@@ -19,13 +19,15 @@ mod lease;
 mod locked;
 mod pool;
 mod queue;
+mod recent;
 mod replace;
 mod schema;
 mod tls;
 mod url;
 
-use pool::{Pool, bytes, number, text};
+use pool::{Patience, Pool, bytes, number, text};
 use queue::Queue;
+use recent::Recent;
 pub use url::{PostgresUrl, PostgresUrlError};
 
 /// The server's time in Unix seconds, as SQL.
@@ -49,6 +51,7 @@ use {durable, now};
 pub struct PostgresStore {
     pool: Pool,
     queue: Queue,
+    recent: Recent,
     url: PostgresUrl,
 }
 
@@ -58,19 +61,10 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// The version of a store's tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SchemaVersion {
-    /// The version of the tables, or 0 if there are none.
-    pub found: i64,
-    /// The version that this program needs.
-    pub needed: i64,
-}
-
 impl PostgresStore {
     /// A store in this database. Connects when it is first used.
     pub fn new(url: &PostgresUrl) -> Self {
-        Self { pool: Pool::new(url), queue: Queue::default(), url: url.clone() }
+        Self { pool: Pool::new(url), queue: Queue::default(), recent: Recent::default(), url: url.clone() }
     }
 
     /// The statements that create the tables, for an administrator who runs them.
@@ -78,14 +72,28 @@ impl PostgresStore {
         schema::STEPS.concat()
     }
 
-    /// The version of the tables.
+    /// The version of the tables, or 0 if there are none.
     ///
     /// # Errors
     /// The server cannot be used.
-    pub async fn schema_version(&self) -> Result<SchemaVersion> {
+    pub async fn schema_version(&self) -> Result<i64> {
         let found = async { schema::version(&pool::connect(&self.url).await?).await };
-        let found = found.await.map_err(|failure| self.pool.error(failure))?;
-        Ok(SchemaVersion { found, needed: schema::CURRENT })
+        found.await.map_err(|failure| self.pool.error(failure))
+    }
+
+    /// [`schema_version`](Self::schema_version), if this program can use the tables.
+    ///
+    /// # Errors
+    /// [`ServerProblem::NoTables`], [`ServerProblem::OlderVersion`] and [`ServerProblem::NewerVersion`], and others if the
+    /// server cannot be used.
+    pub async fn usable_schema_version(&self) -> Result<i64> {
+        match self.schema_version().await? {
+            0 => Err(self.pool.error(error::Failure::permanent(ServerProblem::NoTables))),
+            version => match schema::problem(version) {
+                Some(problem) => Err(self.pool.error(error::Failure::permanent(problem))),
+                None => Ok(version),
+            },
+        }
     }
 
     /// Creates the tables, or migrates them to the version that this program needs, in one transaction. Returns the
@@ -97,23 +105,39 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<i64> {
         let migrated = async { schema::migrate(&mut pool::connect(&self.url).await?).await };
         let (before, after) = migrated.await.map_err(|failure| self.pool.error(failure))?;
-        match after {
-            version if version > schema::CURRENT => {
-                Err(self.pool.error(error::Failure::permanent(ServerProblem::NewerVersion { version })))
-            }
-            _ => Ok(before),
+        match schema::problem(after) {
+            Some(problem) => Err(self.pool.error(error::Failure::permanent(problem))),
+            None => Ok(before),
         }
     }
 
-    async fn read(&self, key: &SessionKey) -> Result<Loaded> {
+    /// Reads a session. Without an answer, what was read lately is used.
+    async fn read_or_recall(&self, key: &SessionKey) -> Result<Loaded> {
+        // Nobody waits for a server that is down if there is something to use.
+        let patience = if self.recent.get(key).is_some() { Patience::Short } else { Patience::Usual };
+        let read = self.read(key, patience).await;
+        match read {
+            Ok(loaded) => {
+                self.recent.keep(key, &loaded);
+                Ok(loaded)
+            }
+            Err(error) if error.is_unavailable() => self.recent.get(key).ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read(&self, key: &SessionKey, patience: Patience) -> Result<Loaded> {
         let statement = concat!(
-            "SELECT ", now!(), ", s.generation, s.issued_at, s.expires_at, s.ended_at, s.refreshing_since, s.attempts,
+            "SELECT ",
+            now!(),
+            ", s.generation, s.issued_at, s.expires_at, s.ended_at, s.refreshing_since, s.attempts,
                s.sealed
              FROM (SELECT) AS always
              LEFT JOIN nexus.session AS s ON s.owner = $1 AND s.provider = $2 AND s.generation > 0"
         );
-        let row = self.pool.row(statement, &[text(&key.owner), text(&key.provider)]).await;
-        let Some(row) = absent_without_tables(row)? else {
+        let params = [text(&key.owner), text(&key.provider)];
+        let rows = self.pool.rows_within(patience, statement, &params).await;
+        let Some(row) = absent_without_tables(rows)?.into_iter().next() else {
             // Nobody has signed in yet. There is nothing that could expire.
             return Ok(Loaded { now: crate::time::now(), record: None });
         };
@@ -154,7 +178,7 @@ impl SessionStore for PostgresStore {
     }
 
     fn load<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Loaded>> {
-        Box::pin(self.read(key))
+        Box::pin(self.read_or_recall(key))
     }
 
     fn list<'a>(&'a self, owner: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Listed>>> {
@@ -190,7 +214,9 @@ impl SessionStore for PostgresStore {
             let statement = concat!(
                 "WITH expired AS (DELETE FROM nexus.pending WHERE (owner, state) IN (
                    SELECT owner, state FROM nexus.pending
-                   WHERE expires_at <= ", now!(), " AND NOT (owner = $1 AND state = $2)
+                   WHERE expires_at <= ",
+                now!(),
+                " AND NOT (owner = $1 AND state = $2)
                    LIMIT 100 FOR UPDATE SKIP LOCKED))
                  INSERT INTO nexus.pending AS p (owner, state, expires_at, sealed) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (owner, state) DO UPDATE
@@ -210,7 +236,11 @@ impl SessionStore for PostgresStore {
             let (state, taken_by) = (&state_hash[..], &taken_by[..]);
             let statement = concat!(
                 "UPDATE nexus.pending SET taken_by = $3 WHERE owner = $1 AND state = $2
-                 AND expires_at > ", now!(), " AND (taken_by IS NULL OR taken_by = $3) AND ", durable!(), "
+                 AND expires_at > ",
+                now!(),
+                " AND (taken_by IS NULL OR taken_by = $3) AND ",
+                durable!(),
+                "
                  RETURNING sealed"
             );
             let params = [text(&owner), bytes(&state), bytes(&taken_by)];
@@ -233,7 +263,9 @@ impl SessionStore for PostgresStore {
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let statement = concat!(
-                "INSERT INTO nexus.client (issuer, redirect_uri, sealed) SELECT $1, $2, $3 WHERE ", durable!(), "
+                "INSERT INTO nexus.client (issuer, redirect_uri, sealed) SELECT $1, $2, $3 WHERE ",
+                durable!(),
+                "
                  ON CONFLICT (issuer, redirect_uri) DO UPDATE SET sealed = excluded.sealed RETURNING 1"
             );
             let params = [text(&issuer), text(&redirect_uri), bytes(&sealed)];
@@ -254,7 +286,9 @@ impl SessionStore for PostgresStore {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { absent_without_tables(self.pool.rows("SELECT 1 FROM nexus.version", &[]).await.map(drop)) })
+        Box::pin(
+            async move { absent_without_tables(self.pool.rows("SELECT 1 FROM nexus.version", &[]).await.map(drop)) },
+        )
     }
 
     /// Creates the tables if there are none.

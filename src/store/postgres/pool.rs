@@ -24,14 +24,27 @@ use crate::store::error::{ServerProblem, StoreError};
 /// How many connections one process has at most.
 const CONNECTIONS: usize = 10;
 
-/// How long a statement is repeated while the server cannot be reached.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to try while the server cannot be reached.
+#[derive(Clone, Copy)]
+pub(super) enum Patience {
+    Usual,
+    /// For a caller that can do without the answer.
+    Short,
+}
+
+impl Patience {
+    /// How long a statement is repeated, and how long one attempt may take. A connection that does not answer in time is
+    /// not used again.
+    fn limits(self) -> (Duration, Duration) {
+        match self {
+            Self::Usual => (Duration::from_secs(10), Duration::from_secs(10)),
+            Self::Short => (Duration::from_millis(100), Duration::from_secs(2)),
+        }
+    }
+}
 
 /// How long to wait for a connection while the server has none free.
 const PATIENCE_FOR_CONNECTION: Duration = Duration::from_secs(60);
-
-/// How long one attempt may take. A connection that does not answer in time is not used again.
-const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// The pause before another attempt.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
@@ -78,17 +91,28 @@ impl Pool {
 
     /// Runs a statement that can be repeated. After a failure that may pass, it is repeated on another connection.
     pub(super) async fn rows(&self, statement: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        self.rows_within(Patience::Usual, statement, params).await
+    }
+
+    /// [`rows`](Self::rows) with this patience.
+    pub(super) async fn rows_within(
+        &self,
+        patience: Patience,
+        statement: &str,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>> {
+        let (limit, attempt) = patience.limits();
         let begun = Instant::now();
         loop {
-            let failure = match self.attempt(statement, params).await {
+            let failure = match self.attempt(attempt, statement, params).await {
                 Ok(rows) => return Ok(rows),
                 Err(failure) => failure,
             };
-            let patience = match failure.problem {
-                ServerProblem::TooManyConnections => PATIENCE_FOR_CONNECTION,
-                _ => PATIENCE,
+            let limit = match (&failure.problem, patience) {
+                (ServerProblem::TooManyConnections, Patience::Usual) => PATIENCE_FOR_CONNECTION,
+                _ => limit,
             };
-            if !failure.is_temporary || begun.elapsed() >= patience {
+            if !failure.is_temporary || begun.elapsed() >= limit {
                 return Err(self.error(failure));
             }
             tokio::time::sleep(jitter(PAUSE.0, PAUSE.1)).await;
@@ -105,9 +129,14 @@ impl Pool {
         Ok(self.row(statement, params).await?.is_some())
     }
 
-    async fn attempt(&self, statement: &str, params: &[Param<'_>]) -> std::result::Result<Vec<Row>, Failure> {
-        let until = Instant::now() + ATTEMPT;
-        let late = || Failure::temporary(format!("no answer within {} seconds", ATTEMPT.as_secs()));
+    async fn attempt(
+        &self,
+        limit: Duration,
+        statement: &str,
+        params: &[Param<'_>],
+    ) -> std::result::Result<Vec<Row>, Failure> {
+        let until = Instant::now() + limit;
+        let late = || Failure::temporary(format!("no answer within {} seconds", limit.as_secs()));
         let connection = timeout_at(until, self.connection()).await.map_err(|_| late())??;
         match timeout_at(until, connection.query_typed(statement, params)).await {
             Ok(Ok(rows)) => Ok(rows),
@@ -159,14 +188,10 @@ impl managed::Manager for Connections {
     async fn create(&self) -> std::result::Result<Client, Failure> {
         let client = self.connect().await?;
         match schema::version(&client).await? {
-            version if version > schema::CURRENT => Err(ServerProblem::NewerVersion { version }),
-            version if version > 0 && version < schema::CURRENT => {
-                Err(ServerProblem::OlderVersion { version, needed: schema::CURRENT })
-            }
             // A statement says it if there are no tables.
-            _ => Ok(client),
+            0 => Ok(client),
+            version => schema::problem(version).map_or(Ok(client), |problem| Err(Failure::permanent(problem))),
         }
-        .map_err(Failure::permanent)
     }
 
     async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<Failure> {

@@ -1,6 +1,5 @@
 //! Replaces all sealed values in one transaction.
 
-
 use super::error::Failure;
 use super::now;
 use super::pool::{Pool, bytes, text};

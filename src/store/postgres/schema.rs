@@ -3,9 +3,12 @@
 //! The tables are in the schema `nexus` of the database. A session's row also holds its lease, and stays without a
 //! session (generation 0) while only the lease is needed. Times are Unix seconds of the server's clock.
 
+use std::cmp::Ordering;
+
 use tokio_postgres::{Client, GenericClient};
 
 use super::error::Failure;
+use crate::store::error::ServerProblem;
 
 /// Step n leads from version n to n + 1. A released step must not be changed.
 pub(super) const STEPS: &[&str] = &[r#"
@@ -56,6 +59,15 @@ INSERT INTO nexus.version (version) VALUES (1);
 
 /// The version that this program reads and writes.
 pub(super) const CURRENT: i64 = STEPS.len() as i64;
+
+/// Why this program cannot use tables of this version.
+pub(super) fn problem(version: i64) -> Option<ServerProblem> {
+    match version.cmp(&CURRENT) {
+        Ordering::Less => Some(ServerProblem::OlderVersion { version, needed: CURRENT }),
+        Ordering::Equal => None,
+        Ordering::Greater => Some(ServerProblem::NewerVersion { version }),
+    }
+}
 
 /// The key of the advisory lock that one migration at a time holds: "nexus" in ASCII.
 const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(x'6e65787573'::bigint)";

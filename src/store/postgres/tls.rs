@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use rustls::{ClientConfig, RootCertStore};
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 
@@ -63,8 +63,8 @@ impl Connector {
         let authorities = match &self.authorities {
             Authorities::System => http::system_authorities(http::Roots::All)?,
             Authorities::File(path) => {
-                let pem = trusted_file::read(path)
-                    .map_err(|error| SetUpError::Unreadable { path: path.clone(), error })?;
+                let pem =
+                    trusted_file::read(path).map_err(|error| SetUpError::Unreadable { path: path.clone(), error })?;
                 let tls = Tls::default().with_authorities(&pem);
                 let tls = tls.map_err(|error| SetUpError::Unusable { path: path.clone(), error })?;
                 tls.authorities().cloned().unwrap_or_else(|| Arc::new(RootCertStore::empty()))

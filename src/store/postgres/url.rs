@@ -124,8 +124,7 @@ impl PostgresUrl {
             }
         }
         // The parser's own error quotes the URL.
-        let given: Config =
-            format!("{place}?{}", passed.join("&")).parse().map_err(|_| PostgresUrlError::Malformed)?;
+        let given: Config = format!("{place}?{}", passed.join("&")).parse().map_err(|_| PostgresUrlError::Malformed)?;
         let mut config = with_hosts(given)?;
         config.ssl_mode(match sslmode.as_deref() {
             _ if is_socket(&config) => SslMode::Disable,
@@ -233,7 +232,10 @@ mod tests {
         use SslMode::{Disable, Require};
         for (url, expected) in [
             ("postgres://u:p@db.example.com/n", Ok((Require, "postgres://db.example.com:5432/n"))),
-            ("postgresql://db.example.com:6432/n?sslmode=verify-full", Ok((Require, "postgres://db.example.com:6432/n"))),
+            (
+                "postgresql://db.example.com:6432/n?sslmode=verify-full",
+                Ok((Require, "postgres://db.example.com:6432/n")),
+            ),
             ("postgres://u:p@127.0.0.1/n", Ok((Require, "postgres://127.0.0.1:5432/n"))),
             ("postgres://u@127.0.0.1/n?sslmode=disable", Ok((Disable, "postgres://127.0.0.1:5432/n"))),
             ("postgres://u@localhost/n?sslmode=disable", Ok((Disable, "postgres://localhost:5432/n"))),

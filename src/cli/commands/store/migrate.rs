@@ -1,0 +1,27 @@
+//! `nexus store migrate`: creates or migrates the tables of a PostgreSQL store.
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+use nexus::store::{PostgresStore, SessionStore as _};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(context: &Context) -> Done {
+    let Some(url) = context.store_config()?.postgres else {
+        context.say("The sessions are in a SQLite file, which is migrated when it is used");
+        return Ok(0);
+    };
+    let store = PostgresStore::new(&url);
+    let (before, after) = context.block_on(async {
+        let before = store.migrate().await?;
+        Ok((before, store.schema_version().await?))
+    })?;
+    let name = store.name();
+    context.say(&match before {
+        0 => format!("Created the tables in {name} (version {after})"),
+        before if before == after => format!("The tables in {name} are up to date (version {after})"),
+        before => format!("Migrated the tables in {name} from version {before} to version {after}"),
+    });
+    Ok(0)
+}

@@ -1,0 +1,138 @@
+//! Where the sessions are stored, and whose they are.
+
+use std::path::Path;
+
+use super::checks::warn_if_readable;
+use super::file::read;
+use super::keys::Settings;
+use super::{Variables, invalid};
+use crate::cli::error::{CliError, Result};
+use nexus::key::KeyConfig;
+#[cfg(feature = "postgres")]
+use nexus::store::{PostgresUrl, PostgresUrlError};
+
+/// The variable that overrides `store` and `store_file`.
+const VARIABLE: &str = "NEXUS_STORE";
+
+/// The store of the sessions, and the key that seals them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StoreConfig {
+    pub(crate) key: KeyConfig,
+    /// The database, unless the sessions are in a SQLite file.
+    #[cfg(feature = "postgres")]
+    pub(crate) postgres: Option<PostgresUrl>,
+    owner: Option<String>,
+}
+
+impl StoreConfig {
+    /// Whose sessions are used. A database that several people may share has no default.
+    pub(crate) fn owner(&self) -> Result<String> {
+        match &self.owner {
+            Some(owner) => Ok(owner.clone()),
+            None if self.is_shared() => Err(invalid(
+                "`store` is a PostgreSQL database, but `owner` is not set",
+                "set NEXUS_OWNER, or `owner = \"...\"` at the top of config.toml, to a name for this account or job; \
+                 everyone with the same owner shares one session",
+            )),
+            None => Ok(String::new()),
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn is_shared(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[expect(clippy::unused_self, reason = "it has a field for it with the feature")]
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// The store that the file and the environment choose, and warnings.
+pub(crate) fn store_config(path: &Path, variables: Variables<'_>) -> Result<(StoreConfig, Vec<String>)> {
+    let mut warnings = Vec::new();
+    let store = read(path)?.settings.store_config(variables, &mut warnings)?;
+    Ok((store, warnings))
+}
+
+/// [`store_config`] for a file that may be broken. What is wrong with the key is said when it is used.
+pub(crate) fn usable_store_config(path: &Path, variables: Variables<'_>) -> Result<(StoreConfig, Vec<String>)> {
+    let settings = read(path).map(|file| file.settings).unwrap_or_default();
+    let mut warnings = Vec::new();
+    let key = settings.key_config(&mut warnings).unwrap_or_default();
+    Ok((settings.with_key(key, variables, &mut warnings)?, warnings))
+}
+
+impl Settings {
+    pub(super) fn store_config(&self, variables: Variables<'_>, warnings: &mut Vec<String>) -> Result<StoreConfig> {
+        let key = self.key_config(warnings)?;
+        self.with_key(key, variables, warnings)
+    }
+
+    fn with_key(&self, key: KeyConfig, variables: Variables<'_>, warnings: &mut Vec<String>) -> Result<StoreConfig> {
+        let source = &self.source;
+        let owner = variables("NEXUS_OWNER").or_else(|| self.owner.clone().filter(|owner| !owner.is_empty()));
+        let mut store = StoreConfig { key, owner, ..StoreConfig::default() };
+        if let Some(url) = variables(VARIABLE) {
+            store.set_url(&url, |why, hint| invalid(format!("{VARIABLE} {why}"), hint))?;
+            return Ok(store);
+        }
+        match (&self.store, &self.store_file) {
+            (Some(_), Some(_)) => {
+                Err(source.invalid("store", "cannot be combined with `store_file`", "keep one of the two"))
+            }
+            (Some(url), None) => {
+                warn_if_readable(&source.path, warnings);
+                store.set_url(url.expose(), |why, hint| source.invalid("store", why, hint))?;
+                Ok(store)
+            }
+            (None, Some(file)) => {
+                let url = source.read_secret("store_file", file, "the URL of the store", warnings)?;
+                store.set_url(&url, |why, hint| {
+                    let why = format!("contains a URL that {why}");
+                    source.unusable("store_file", file, &why, hint)
+                })?;
+                Ok(store)
+            }
+            (None, None) => Ok(store),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl StoreConfig {
+    fn set_url(&mut self, url: &str, error: impl FnOnce(&str, &str) -> CliError) -> Result<()> {
+        let url = PostgresUrl::parse(url);
+        self.postgres = Some(url.map_err(|problem| error(&problem.to_string(), url_hint(&problem)))?);
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+impl StoreConfig {
+    fn set_url(&mut self, _: &str, error: impl FnOnce(&str, &str) -> CliError) -> Result<()> {
+        Err(error("is not supported, because this nexus was built without PostgreSQL", "install nexus with PostgreSQL"))
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn url_hint(problem: &PostgresUrlError) -> &'static str {
+    match problem {
+        PostgresUrlError::Scheme => "set it to `postgres://USER:PASSWORD@HOST/DATABASE`; without it, SQLite is used",
+        PostgresUrlError::Parameter => {
+            "use the parameters of libpq that `nexus help config` names, each once; write `?` and `&` in a password as \
+             `%3F` and `%26`"
+        }
+        PostgresUrlError::Unverified => {
+            "use `sslmode=verify-full`, with `sslrootcert=FILE` for a private certificate authority"
+        }
+        PostgresUrlError::PlainText => "remove it, or connect through a tunnel or a Unix socket on this machine",
+        PostgresUrlError::MixedHosts => "name either of them",
+        _ => {
+            "write it as `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with `%` escapes for special characters in the \
+             password"
+        }
+    }
+}

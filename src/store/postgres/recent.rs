@@ -1,0 +1,105 @@
+//! What was read lately. It is used only while the server cannot be reached, so that an outage does not stop a program
+//! whose tokens are still valid.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::store::contract::{Loaded, SessionKey};
+
+/// How many sessions are kept at most.
+const SESSIONS: usize = 10_000;
+
+/// How old what is used may be.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// The sessions that this process has read. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Recent(Arc<Mutex<BTreeMap<SessionKey, (Instant, Loaded)>>>);
+
+impl Recent {
+    /// Keeps what was read now, or forgets the session if there is none.
+    pub(super) fn keep(&self, key: &SessionKey, loaded: &Loaded) {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if loaded.record.is_none() {
+            sessions.remove(key);
+            return;
+        }
+        if sessions.len() >= SESSIONS && !sessions.contains_key(key) {
+            sessions.retain(|_, (read_at, _)| read_at.elapsed() < MAX_AGE);
+            if sessions.len() >= SESSIONS {
+                sessions.pop_first();
+            }
+        }
+        sessions.insert(key.clone(), (Instant::now(), loaded.clone()));
+    }
+
+    /// What was read in the last five minutes, with the server's time as it must be now, unless the access token has
+    /// expired.
+    pub(super) fn get(&self, key: &SessionKey) -> Option<Loaded> {
+        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, loaded) = sessions.get(key)?;
+        let age = read_at.elapsed();
+        let now = loaded.now.saturating_add_unsigned(age.as_secs());
+        let is_valid = |expires_at: i64| now < expires_at;
+        let session = &loaded.record.as_ref()?.session;
+        (age < MAX_AGE && session.expires_at.is_none_or(is_valid)).then(|| Loaded { now, ..loaded.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract::{Record, SealedSession};
+
+    fn key() -> SessionKey {
+        SessionKey { provider: "work".into(), owner: "ada".into() }
+    }
+
+    fn loaded(expires_at: Option<i64>) -> Loaded {
+        let session = SealedSession { generation: 1, issued_at: 900, expires_at, bytes: vec![1] };
+        let record = Record { session, attempts: 0, refreshing_since: None, ended_at: None };
+        Loaded { now: 1_000, record: Some(record) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_is_used_for_five_minutes() {
+        let recent = Recent::default();
+        assert_eq!(recent.get(&key()), None);
+        recent.keep(&key(), &loaded(None));
+        tokio::time::advance(Duration::from_secs(299)).await;
+        assert_eq!(recent.get(&key()), Some(Loaded { now: 1_299, ..loaded(None) }));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(recent.get(&key()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_not_used_after_the_tokens_end() {
+        let recent = Recent::default();
+        recent.keep(&key(), &loaded(Some(1_060)));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(recent.get(&key()).is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(recent.get(&key()), None);
+    }
+
+    #[test]
+    fn a_session_that_is_gone_is_forgotten() {
+        let recent = Recent::default();
+        recent.keep(&key(), &loaded(None));
+        recent.keep(&key(), &Loaded { now: 1_000, record: None });
+        assert_eq!(recent.get(&key()), None);
+    }
+
+    #[test]
+    fn their_number_is_limited() {
+        let recent = Recent::default();
+        for number in 0..SESSIONS + 10 {
+            let key = SessionKey { owner: number.to_string(), ..key() };
+            recent.keep(&key, &loaded(None));
+        }
+        assert_eq!(recent.0.lock().unwrap().len(), SESSIONS);
+    }
+}

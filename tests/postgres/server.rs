@@ -1,0 +1,174 @@
+//! A PostgreSQL server and a pgbouncer in transaction mode, in a folder of their own. They run as an unprivileged user and
+//! end with the tests.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+
+/// The user that the servers run as if the tests run as root.
+const USER: &str = "nobody";
+
+pub(crate) struct Server {
+    folder: PathBuf,
+    bin: PathBuf,
+    port: u16,
+    bouncer_port: u16,
+}
+
+/// The server of all tests.
+pub(crate) fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+impl Server {
+    /// Starts a server. It ends, and its folder is removed, when this process ends.
+    pub(crate) fn start() -> Self {
+        let folder = TempDir::with_prefix("nexus-postgres-").unwrap().keep();
+        let server = Self { bin: bin(), port: free_port(), bouncer_port: free_port(), folder };
+        if is_root() {
+            let chown = Command::new("chown").arg(USER).arg(&server.folder).status().unwrap();
+            assert!(chown.success(), "chown {USER}");
+        }
+        let data = server.data();
+        server.run("initdb", &["-D", &data, "-U", "nexus", "-A", "trust", "-E", "UTF8", "--no-sync"]);
+        server.write(
+            "data/postgresql.auto.conf",
+            &format!(
+                "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = off\n\
+                 max_connections = 60\nlog_connections = off\n",
+                server.port,
+                server.folder.display()
+            ),
+        );
+        server.write(
+            "pgbouncer.ini",
+            &format!(
+                "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\n\
+                 unix_socket_dir =\nauth_type = trust\nauth_file = {folder}/users\npool_mode = transaction\n\
+                 max_client_conn = 2000\ndefault_pool_size = 10\nlogfile = {folder}/pgbouncer.log\n\
+                 pidfile = {folder}/pgbouncer.pid\n",
+                server.port,
+                server.bouncer_port,
+                folder = server.folder.display()
+            ),
+        );
+        server.write("users", "\"nexus\" \"\"\n");
+        server.up();
+        server.succeed(server.command("pgbouncer").args(["-q", "-d", "pgbouncer.ini"]));
+        server.end_with_this_process();
+        server
+    }
+
+    /// The URL of a new, empty database.
+    pub(crate) fn database(&self) -> String {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        format!("postgres://nexus@127.0.0.1:{}/{name}?sslmode=disable", self.port)
+    }
+
+    /// The URL of the same database behind pgbouncer.
+    pub(crate) fn pooled(&self, url: &str) -> String {
+        url.replace(&format!(":{}/", self.port), &format!(":{}/", self.bouncer_port))
+    }
+
+    /// The server's port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs SQL in a database, and returns the rows without headings.
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        let database = database.rsplit('/').next().unwrap().split('?').next().unwrap();
+        let mut psql = self.command("psql");
+        psql.args(["-h", &self.folder.to_string_lossy(), "-p", &self.port.to_string(), "-U", "nexus", "-d", database]);
+        self.succeed(psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]))
+    }
+
+    /// Ends the server at once, as a crash does.
+    pub(crate) fn down(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
+    }
+
+    /// Starts the server again.
+    pub(crate) fn up(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-l", "log", "-w", "start"]);
+    }
+
+    fn data(&self) -> String {
+        self.folder.join("data").to_string_lossy().into_owned()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.join(name), text).unwrap();
+    }
+
+    fn run(&self, program: &str, words: &[&str]) {
+        self.succeed(self.command(program).args(words));
+    }
+
+    /// A program of PostgreSQL as the unprivileged user, in the server's folder.
+    fn command(&self, program: &str) -> Command {
+        let path = match program {
+            "pgbouncer" => "/usr/sbin/pgbouncer".into(),
+            "sh" => "sh".into(),
+            program => self.bin.join(program),
+        };
+        let mut command = match is_root() {
+            true => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", USER, "--regid", "nogroup", "--clear-groups"]).arg(path);
+                command
+            }
+            false => Command::new(path),
+        };
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command, whose output goes to a file: a server that it starts keeps its streams open.
+    fn succeed(&self, command: &mut Command) -> String {
+        let (out, err) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        command.stdout(out.reopen().unwrap()).stderr(err.reopen().unwrap());
+        let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let read = |file: &tempfile::NamedTempFile| fs::read_to_string(file.path()).unwrap();
+        assert!(status.success(), "{command:?}: {}{}", read(&out), read(&err));
+        read(&out).trim_end().to_owned()
+    }
+
+    /// A shell that waits for the end of this process, which closes the pipe.
+    fn end_with_this_process(&self) {
+        let script = "read -r line; \"$1/pg_ctl\" -D data -m immediate -w stop; kill \"$(cat pgbouncer.pid)\"; \
+                      rm -rf \"$2\"";
+        let mut shell = self.command("sh");
+        shell.args(["-c", script, "sh"]).arg(&self.bin).arg(&self.folder);
+        let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::mem::forget(shell.stdin);
+    }
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout == b"0\n"
+}
+
+/// The newest installed version of PostgreSQL.
+fn bin() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").expect("the package postgresql is installed");
+    let newest = versions.map(|version| version.unwrap().path()).max_by_key(|path| version(path));
+    newest.expect("the package postgresql is installed").join("bin")
+}
+
+fn version(path: &Path) -> u32 {
+    path.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
