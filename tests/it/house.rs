@@ -9,6 +9,7 @@ const EXPOSED: &[(&str, usize)] = &[
     ("api/client.rs", 2),
     ("api/exchange.rs", 1),
     ("cli/commands/oauth/token.rs", 2),
+    ("cli/config/store.rs", 1),
     ("client/sign_in.rs", 1),
     ("client/sign_out.rs", 2),
     ("oauth/authorization_code.rs", 6),

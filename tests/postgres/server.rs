@@ -78,11 +78,6 @@ impl Server {
         url.replace(&format!(":{}/", self.port), &format!(":{}/", self.bouncer_port))
     }
 
-    /// The server's port.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Runs SQL in a database, and returns the rows without headings.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
         let database = database.rsplit('/').next().unwrap().split('?').next().unwrap();

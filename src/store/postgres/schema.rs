@@ -15,7 +15,7 @@ pub(super) const STEPS: &[&str] = &[r#"
 CREATE SCHEMA IF NOT EXISTS nexus;
 
 CREATE TABLE nexus.version (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  single boolean PRIMARY KEY DEFAULT true CHECK (single),
   version bigint NOT NULL
 );
 
