@@ -46,6 +46,9 @@ _nexus() {
             nexus,provider)
                 cmd="nexus__subcmd__provider"
                 ;;
+            nexus,store)
+                cmd="nexus__subcmd__store"
+                ;;
             nexus__subcmd__history,delete)
                 cmd="nexus__subcmd__history__subcmd__delete"
                 ;;
@@ -91,6 +94,15 @@ _nexus() {
             nexus__subcmd__provider,remove)
                 cmd="nexus__subcmd__provider__subcmd__remove"
                 ;;
+            nexus__subcmd__store,migrate)
+                cmd="nexus__subcmd__store__subcmd__migrate"
+                ;;
+            nexus__subcmd__store,schema)
+                cmd="nexus__subcmd__store__subcmd__schema"
+                ;;
+            nexus__subcmd__store,status)
+                cmd="nexus__subcmd__store__subcmd__status"
+                ;;
             *)
                 ;;
         esac
@@ -98,7 +110,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version login oauth chat batch history models provider key demo completions"
+            opts="-v -h -V --verbose --help --version login oauth chat batch history models provider key store demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -707,6 +719,62 @@ _nexus() {
             ;;
         nexus__subcmd__provider__subcmd__remove)
             opts="-v -h -V --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__store)
+            opts="-v -h -V --verbose --help --version status migrate schema"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__store__subcmd__migrate)
+            opts="-v -h -V --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__store__subcmd__schema)
+            opts="-v -h -V --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__store__subcmd__status)
+            opts="-v -h -V --json --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

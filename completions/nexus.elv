@@ -32,6 +32,7 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand models 'List the available models, one id per line'
             cand provider 'List and remove the configured providers, choose the default one'
             cand key 'Show or choose where the key to the stored sessions is kept'
+            cand store 'Show the store of the sessions, create the tables of a PostgreSQL store'
             cand demo 'Try nexus against a built-in sandbox, without configuration or network'
             cand completions 'Print the completion script for a shell'
         }
@@ -338,6 +339,42 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;store'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand status 'Show where the sessions are stored and whether the store can be used'
+            cand migrate 'Create the tables of a PostgreSQL store, or migrate them to the version of this program'
+            cand schema 'Print the SQL that `nexus store migrate` runs on an empty database'
+        }
+        &'nexus;store;status'= {
+            cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;store;migrate'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;store;schema'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
             cand -V 'Print version'
             cand --version 'Print version'
         }
