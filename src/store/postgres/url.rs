@@ -178,6 +178,10 @@ fn with_hosts(given: Config) -> Result<Config, PostgresUrlError> {
         config.host_path(SOCKET_FOLDER);
         return Ok(config);
     }
+    // The parameter `port` does not replace the port of the authority.
+    if given.get_ports().len() > given.get_hosts().len().max(1) {
+        return Err(PostgresUrlError::Malformed);
+    }
     let is_unix = |host: &Host| !matches!(host, Host::Tcp(_));
     if given.get_hosts().iter().any(is_unix) && !given.get_hosts().iter().all(is_unix) {
         return Err(PostgresUrlError::MixedHosts);
@@ -241,7 +245,9 @@ mod tests {
             ("postgres://u@localhost/n?sslmode=disable", Ok((Disable, "postgres://localhost:5432/n"))),
             ("postgres://u@[::1]:5433/n?sslmode=disable", Ok((Disable, "postgres://[::1]:5433/n"))),
             ("postgres:///n?host=/run/pg", Ok((Disable, "postgres:///run/pg:5432/n"))),
-            ("postgres://%2Frun%2Fpg/n?sslmode=disable&port=5433", Ok((Disable, "postgres:///run/pg:5433/n"))),
+            ("postgres://%2Frun%2Fpg:5433/n?sslmode=disable", Ok((Disable, "postgres:///run/pg:5433/n"))),
+            ("postgres:///n?host=/run/pg&port=5433", Ok((Disable, "postgres:///run/pg:5433/n"))),
+            ("postgres://h/n?port=5433", Err(Malformed)),
             ("postgres:///n", Ok((Disable, "postgres:///var/run/postgresql:5432/n"))),
             ("postgres://a,b:2/n?target_session_attrs=read-write", Ok((Require, "postgres://a:5432,b:2/n"))),
             ("postgres://h/n?sslrootcert=/etc/ca.pem&application_name=x", Ok((Require, "postgres://h:5432/n"))),
