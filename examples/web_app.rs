@@ -16,6 +16,15 @@
 //! | `MODEL` | the model | the first that a user may use |
 //! | `LISTEN` | where to listen; port 0 is any free one | `127.0.0.1:4000` |
 //! | `NEXUS_HOME` | the folder of the sessions and their key | `nexus-home` |
+//! | `NEXUS_STORE` | the URL of a PostgreSQL database for the sessions (feature `postgres`) | SQLite in that folder |
+//!
+//! Two instances on one database, on ports 4000 and 4001. A browser can sign in on either and chat on the other:
+//!
+//! ```sh
+//! export CLAUDE_CODE_CLIENT_ID=... CLAUDE_CODE_REDIRECT_URI=http://localhost:4000/oauth/claude/callback
+//! export NEXUS_STORE=postgres:///nexus
+//! for port in 4000 4001; do LISTEN=127.0.0.1:$port cargo run --example web_app --features postgres & done; wait
+//! ```
 //!
 //! `GET /oauth/claude/authorize` starts a sign-in, `POST /chat` with `{"message": "..."}` answers
 //! `{"response": "..."}`, `POST /logout` ends the session. A browser only ever holds random cookies:
@@ -27,6 +36,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -36,14 +46,22 @@ use axum::{Json, Router};
 use nexus::error::{ApiError, ProviderError, SignInError};
 use nexus::{
     AuthorizationRequest, Client, ClientAuth, ClientSecret, Error, ErrorClass, ErrorInfo as _, Folders, Message,
-    OAuthClient, ProviderConfig, Question, Url, Verdict,
+    OAuthClient, ProviderConfig, Question, SealedSessions, Url, Verdict,
+};
+#[cfg(feature = "postgres")]
+use nexus::{
+    key::Keystore,
+    store::{PostgresStore, PostgresUrl},
 };
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
-/// The maximum number of pending sign-ins. Every visitor may start one.
-const MOST_PENDING: usize = 1_000;
+/// The maximum number of pending sign-ins that this instance began. Every visitor may start one.
+const MOST_PENDING: usize = 100;
+
+/// How long a sign-in may take.
+const TIME_TO_SIGN_IN: Duration = Duration::from_secs(600);
 
 const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Ask Claude</title>
 <p><a href="/oauth/claude/authorize">Sign in</a></p>
@@ -55,8 +73,9 @@ const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Ask Claude</ti
 
 struct App {
     client: Client,
-    /// Pending sign-ins, the oldest first, each with the cookie of its browser.
-    pending: Mutex<VecDeque<(String, AuthorizationRequest)>>,
+    /// The sign-ins that this instance began, the oldest first: the browser and `state`. They are in the store, because
+    /// the authorization server may send the browser to another instance.
+    begun: Mutex<VecDeque<(String, String)>>,
     /// What every cookie ends with.
     cookie_attributes: &'static str,
 }
@@ -70,7 +89,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let redirect_uri = Url::parse(&provider.redirect_uri)?;
     let home = variable("NEXUS_HOME").unwrap_or_else(|| "nexus-home".into());
     let notice = Arc::new(|notice: &nexus::Notice| eprintln!("{notice}"));
-    let client = Client::new(provider, &Folders::under(Path::new(&home)), nexus::now, notice);
+    let folders = Folders::under(Path::new(&home));
+    let client = match variable("NEXUS_STORE") {
+        Some(url) => Client::with_sessions(provider, shared(&folders, &url)?, nexus::now, notice),
+        None => Client::new(provider, &folders, nexus::now, notice),
+    };
     client.check_writable().await?;
 
     // Lax, not Strict: the way back from the authorization server comes from another site.
@@ -78,7 +101,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "https" => "Path=/; HttpOnly; SameSite=Lax; Secure",
         _ => "Path=/; HttpOnly; SameSite=Lax",
     };
-    let app = App { client: client.clone(), pending: Mutex::default(), cookie_attributes };
+    let app = App { client: client.clone(), begun: Mutex::default(), cookie_attributes };
     let router = Router::new()
         .route("/", get(async || Html(PAGE)))
         .route("/oauth/claude/authorize", get(start))
@@ -97,6 +120,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A refresh token that was just spent must be replaced in the store before the runtime goes.
     client.wait_for_saves().await;
     Ok(())
+}
+
+/// The sessions in a database that other instances share. Their key is in a file, of which every machine needs a copy.
+#[cfg(feature = "postgres")]
+fn shared(folders: &Folders, url: &str) -> Result<SealedSessions, Box<dyn std::error::Error>> {
+    let store = PostgresStore::new(&PostgresUrl::parse(url).map_err(|why| format!("NEXUS_STORE {why}"))?);
+    Ok(SealedSessions::new(Arc::new(store), Keystore::new(&folders.key, &folders.state)))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn shared(_: &Folders, _: &str) -> Result<SealedSessions, Box<dyn std::error::Error>> {
+    Err("NEXUS_STORE needs the feature `postgres`".into())
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -138,14 +173,16 @@ async fn start(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respon
         Some(known) if known.len() == 64 => known.to_owned(),
         _ => random_text()?,
     };
-    let to = Redirect::to(attempt.url().as_str());
-    let kept = app.set_cookie("browser", &browser);
-    let mut pending = app.pending.lock().unwrap_or_else(PoisonError::into_inner);
-    if pending.len() == MOST_PENDING {
-        pending.pop_front();
+    app.client.keep_pending(&owner(&browser), &attempt, TIME_TO_SIGN_IN).await?;
+    let oldest = {
+        let mut begun = app.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.push_back((browser.clone(), attempt.state().to_owned()));
+        if begun.len() > MOST_PENDING { begun.pop_front() } else { None }
+    };
+    if let Some((browser, state)) = oldest {
+        app.client.take_pending(&owner(&browser), &state).await?;
     }
-    pending.push_back((browser, attempt));
-    Ok((kept, to).into_response())
+    Ok((app.set_cookie("browser", &browser), Redirect::to(attempt.url().as_str())).into_response())
 }
 
 /// Takes the authorization response, if it belongs to a sign-in of this browser.
@@ -156,7 +193,7 @@ async fn callback(
 ) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
     let browser = cookie(&headers, "browser").unwrap_or_default();
-    let pending = app.take_pending(browser, &query).ok_or_else(Refusal::no_such_sign_in)?;
+    let pending = app.take_pending(browser, &query).await?.ok_or_else(Refusal::no_such_sign_in)?;
     // A new cookie, because an attacker may have set the old one (session fixation).
     let user = random_text()?;
     app.client.exchange_code(&owner(&user), pending, &query).await?;
@@ -202,14 +239,19 @@ async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
 }
 
 impl App {
-    /// Removes and returns the pending sign-in of this browser that the query answers. Other queries leave it pending.
-    fn take_pending(&self, browser: &str, query: &str) -> Option<AuthorizationRequest> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = |(whose, attempt): &(String, AuthorizationRequest)| {
-            whose == browser && !matches!(attempt.judge(query), Verdict::NotOurs(_) | Verdict::Unclear(_))
-        };
-        let at = pending.iter().position(answered)?;
-        pending.remove(at).map(|(_, attempt)| attempt)
+    /// Takes the pending sign-in of this browser that the query answers, whichever instance began it. Other queries leave
+    /// it pending.
+    async fn take_pending(&self, browser: &str, query: &str) -> Result<Option<AuthorizationRequest>, Refusal> {
+        let owner = owner(browser);
+        let Ok(callback) = Url::parse(&format!("http://localhost/?{query}")) else { return Ok(None) };
+        for (_, state) in callback.query_pairs().filter(|(name, _)| name == "state") {
+            let Some(attempt) = self.client.take_pending(&owner, &state).await? else { continue };
+            if !matches!(attempt.judge(query), Verdict::NotOurs(_) | Verdict::Unclear(_)) {
+                return Ok(Some(attempt));
+            }
+            self.client.keep_pending(&owner, &attempt, TIME_TO_SIGN_IN).await?;
+        }
+        Ok(None)
     }
 
     /// The configured model, or the first that this user may use.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::error::SessionError;
 use super::failed_refresh::{FailedRefresh, UnusableResponse};
@@ -99,7 +100,8 @@ impl Refresher {
             return self.without_renewal(loaded, freshness);
         }
         let (this, key) = (self.clone(), key.clone());
-        let renewed = tokio::spawn(async move {
+        let span = tracing::info_span!("refresh", provider = this.provider.name);
+        let renewed = async move {
             match this.renew(&key, freshness, &loaded).await {
                 // Nothing was sent: that needs the store.
                 Err(SessionError::Store(error)) if error.is_unavailable() && this.may_use_old(&loaded, freshness) => {
@@ -108,8 +110,8 @@ impl Refresher {
                 }
                 renewed => renewed,
             }
-        });
-        renewed.await.map_err(|_| SessionError::Abandoned("refresh"))?
+        };
+        tokio::spawn(renewed.instrument(span)).await.map_err(|_| SessionError::Abandoned("refresh"))?
     }
 
     /// Waits for the session's lock. Sends a notice after a second.
@@ -117,13 +119,17 @@ impl Refresher {
     /// # Errors
     /// [`StoreError::Busy`] after 150 seconds, or if the store cannot be used.
     pub(crate) async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
+        let begun = Instant::now();
         let mut locked = std::pin::pin!(self.sessions.lock(key, WAIT));
-        tokio::select! {
-            locked = &mut locked => return locked,
-            () = tokio::time::sleep(WAIT_BEFORE_NOTICE) => {}
-        }
-        (self.notice)(&Notice::WaitingForOtherProcess);
-        locked.await
+        let locked = tokio::select! {
+            locked = &mut locked => locked,
+            () = tokio::time::sleep(WAIT_BEFORE_NOTICE) => {
+                (self.notice)(&Notice::WaitingForOtherProcess);
+                locked.await
+            }
+        };
+        tracing::debug!(histogram.nexus_lock_wait_seconds = begun.elapsed().as_secs_f64());
+        locked
     }
 
     /// Saves new tokens, with retries for a second, or for a minute if the store is unavailable: they exist nowhere else.
@@ -241,6 +247,7 @@ impl Refresher {
             let issued_at = current.session.now();
             let error = match self.source.next_token(&current).await {
                 Ok(token) => {
+                    tracing::info!(monotonic_counter.nexus_refreshes = 1_u64);
                     let spent = current.session.generation;
                     let renewed = match freshness {
                         Freshness::AtLeast(_) => current.renewed_for_longer(token, issued_at),
@@ -254,6 +261,7 @@ impl Refresher {
                 }
                 Err(error) => error,
             };
+            tracing::warn!(monotonic_counter.nexus_refresh_failures = 1_u64);
             let message = match error.credential {
                 CredentialState::Invalid(message) => message,
                 _ => return self.failed(locked, current, freshness, begun_at, error).await,

@@ -14,6 +14,8 @@ mod batch;
 mod batch_service;
 /// The browser that `nexus oauth start` opens.
 mod browser;
+/// The running example `web_app`, and browsers with cookies.
+mod browsers;
 /// `nexus oauth start URL`.
 mod by_url;
 /// `nexus chat`.

@@ -78,6 +78,11 @@ impl Server {
         url.replace(&format!(":{}/", self.port), &format!(":{}/", self.bouncer_port))
     }
 
+    /// The server's port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Runs SQL in a database, and returns the rows without headings.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
         let database = database.rsplit('/').next().unwrap().split('?').next().unwrap();
@@ -164,6 +169,7 @@ fn version(path: &Path) -> u32 {
     path.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0)
 }
 
-fn free_port() -> u16 {
+/// A port of loopback that nothing listens on.
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -10,7 +10,7 @@ use crate::http::{self, CertificateProblem};
 use crate::store::error::ServerProblem;
 
 /// Why a statement failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) problem: ServerProblem,
     /// Whether the same statement may succeed soon, on another connection.

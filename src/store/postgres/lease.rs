@@ -11,6 +11,7 @@ use rand::rngs::SysRng;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
+use tokio_postgres::Row;
 
 use super::pool::{Param, Pool, bytes, jitter, text};
 use super::queue::Queue;
@@ -76,13 +77,20 @@ impl Lease {
     /// Takes the lease if it is free. The row is created if necessary.
     async fn take(&self) -> Result<bool> {
         const STATEMENT: &str = concat!(
-            "INSERT INTO nexus.session AS s (owner, provider, lease, lease_until) VALUES ($1, $2, $3, ",
+            "WITH before AS (SELECT lease FROM nexus.session WHERE owner = $1 AND provider = $2)
+             INSERT INTO nexus.session AS s (owner, provider, lease, lease_until) VALUES ($1, $2, $3, ",
             until!(),
             ") ON CONFLICT (owner, provider) DO UPDATE SET lease = excluded.lease, lease_until = ",
             until!(),
-            " WHERE s.lease IS NULL OR s.lease = excluded.lease OR s.lease_until <= clock_timestamp() RETURNING 1"
+            " WHERE s.lease IS NULL OR s.lease = excluded.lease OR s.lease_until <= clock_timestamp()
+             RETURNING COALESCE((SELECT lease <> $3 FROM before), false)"
         );
-        self.changes(STATEMENT, &[]).await
+        let Some(row) = self.row(STATEMENT, &[]).await? else { return Ok(false) };
+        if self.pool.column(&row, 0)? {
+            // Its holder was killed, or cut off from the server.
+            tracing::warn!(monotonic_counter.nexus_lease_takeovers = 1_u64, provider = self.key.provider);
+        }
+        Ok(true)
     }
 
     async fn is_free(&self) -> Result<bool> {
@@ -103,10 +111,14 @@ impl Lease {
     /// Runs a statement whose first parameters are the owner, the provider and the lease's token, and which returns a row
     /// for each row that it changes. Tells whether there was one.
     pub(super) async fn changes(&self, statement: &str, params: &[Param<'_>]) -> Result<bool> {
+        Ok(self.row(statement, params).await?.is_some())
+    }
+
+    async fn row(&self, statement: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
         let token = &self.token[..];
         let own = [text(&self.key.owner), text(&self.key.provider), bytes(&token)];
         let params: Vec<_> = own.into_iter().chain(params.iter().cloned()).collect();
-        self.pool.changes(statement, &params).await
+        self.pool.row(statement, &params).await
     }
 
     /// Runs a statement that changes the session's row if this lease is held and the session has the expected generation.

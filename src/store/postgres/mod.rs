@@ -25,7 +25,7 @@ mod schema;
 mod tls;
 mod url;
 
-use pool::{Patience, Pool, bytes, number, text};
+use pool::{Connections, Patience, Pool, bytes, number, text};
 use queue::Queue;
 use recent::Recent;
 pub use url::{PostgresUrl, PostgresUrlError};
@@ -77,7 +77,7 @@ impl PostgresStore {
     /// # Errors
     /// The server cannot be used.
     pub async fn schema_version(&self) -> Result<i64> {
-        let found = async { schema::version(&pool::connect(&self.url).await?).await };
+        let found = async { schema::version(&Connections::new(&self.url).connect().await?).await };
         found.await.map_err(|failure| self.pool.error(failure))
     }
 
@@ -103,7 +103,7 @@ impl PostgresStore {
     /// [`ServerProblem::NewerVersion`], [`ServerProblem::NotPermitted`] if the user may not do it, and others if the
     /// server cannot be used.
     pub async fn migrate(&self) -> Result<i64> {
-        let migrated = async { schema::migrate(&mut pool::connect(&self.url).await?).await };
+        let migrated = async { schema::migrate(&mut Connections::new(&self.url).connect().await?).await };
         let (before, after) = migrated.await.map_err(|failure| self.pool.error(failure))?;
         match schema::problem(after) {
             Some(problem) => Err(self.pool.error(error::Failure::permanent(problem))),

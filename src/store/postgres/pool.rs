@@ -4,12 +4,14 @@
 //! Every statement is one round trip and one transaction of its own, unnamed, so that poolers in transaction mode work.
 //! Every statement can be repeated: after a lost connection nobody knows whether it was executed.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult};
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Row};
@@ -43,8 +45,12 @@ impl Patience {
     }
 }
 
-/// How long to wait for a connection while the server has none free.
+/// How long to wait for a connection while all those of this process are in use, or while the server has none free.
 const PATIENCE_FOR_CONNECTION: Duration = Duration::from_secs(60);
+
+/// How long nobody else tries to connect after an attempt has failed. Otherwise each of many waiting tasks would wait for
+/// its own attempt.
+const COOL_DOWN: Duration = Duration::from_millis(250);
 
 /// The pause before another attempt.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
@@ -77,10 +83,8 @@ pub(super) type Connection = managed::Object<Connections>;
 impl Pool {
     /// A pool that connects when it is first used.
     pub(super) fn new(url: &PostgresUrl) -> Self {
-        let connections = Connections { tls: Connector::new(url.authorities.clone()), url: url.clone() };
-        let Ok(pool) = managed::Pool::builder(connections).max_size(CONNECTIONS).build() else {
-            unreachable!("only the pool's own time limits can be wrong, and it has none")
-        };
+        let builder = managed::Pool::builder(Connections::new(url)).max_size(CONNECTIONS).runtime(Runtime::Tokio1);
+        let Ok(pool) = builder.build() else { unreachable!("only a pool without a runtime can be wrong") };
         Self { name: url.name(), pool }
     }
 
@@ -135,10 +139,9 @@ impl Pool {
         statement: &str,
         params: &[Param<'_>],
     ) -> std::result::Result<Vec<Row>, Failure> {
-        let until = Instant::now() + limit;
         let late = || Failure::temporary(format!("no answer within {} seconds", limit.as_secs()));
-        let connection = timeout_at(until, self.connection()).await.map_err(|_| late())??;
-        match timeout_at(until, connection.query_typed(statement, params)).await {
+        let connection = self.connection(limit).await?;
+        match tokio::time::timeout(limit, connection.query_typed(statement, params)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => {
@@ -155,11 +158,17 @@ impl Pool {
     }
 
     /// A connection for a transaction, which is not repeated.
-    pub(super) async fn connection(&self) -> std::result::Result<Connection, Failure> {
-        self.pool.get().await.map_err(|error| match error {
+    pub(super) async fn for_transaction(&self) -> std::result::Result<Connection, Failure> {
+        self.connection(Patience::Usual.limits().1).await
+    }
+
+    /// A connection. A new one is made within `limit`.
+    async fn connection(&self, limit: Duration) -> std::result::Result<Connection, Failure> {
+        let timeouts = Timeouts { wait: Some(PATIENCE_FOR_CONNECTION), create: Some(limit), recycle: None };
+        self.pool.timeout_get(&timeouts).await.map_err(|error| match error {
             PoolError::Backend(failure) => failure,
-            // The pool has no time limits of its own, and is never closed.
-            _ => Failure::temporary("the pool of connections is closed"),
+            PoolError::Timeout(TimeoutType::Wait) => Failure::temporary("all connections of this process are in use"),
+            _ => Failure::temporary(format!("no connection within {} seconds", limit.as_secs())),
         })
     }
 
@@ -179,6 +188,8 @@ pub(super) fn jitter(least: Duration, most: Duration) -> Duration {
 pub(super) struct Connections {
     url: PostgresUrl,
     tls: Connector,
+    /// The last attempt that failed because the server cannot be reached.
+    failed: Mutex<Option<(Instant, Failure)>>,
 }
 
 impl managed::Manager for Connections {
@@ -186,7 +197,16 @@ impl managed::Manager for Connections {
     type Error = Failure;
 
     async fn create(&self) -> std::result::Result<Client, Failure> {
-        let client = self.connect().await?;
+        if let Some((at, failure)) = &*self.failed()
+            && at.elapsed() < COOL_DOWN
+        {
+            return Err(failure.clone());
+        }
+        let client = self.connect().await.inspect_err(|failure| {
+            if matches!(failure.problem, ServerProblem::Unreachable(_)) {
+                *self.failed() = Some((Instant::now(), failure.clone()));
+            }
+        })?;
         match schema::version(&client).await? {
             // A statement says it if there are no tables.
             0 => Ok(client),
@@ -200,8 +220,16 @@ impl managed::Manager for Connections {
 }
 
 impl Connections {
-    /// A connection to tables of any version.
-    async fn connect(&self) -> std::result::Result<Client, Failure> {
+    pub(super) fn new(url: &PostgresUrl) -> Self {
+        Self { tls: Connector::new(url.authorities.clone()), url: url.clone(), failed: Mutex::default() }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<(Instant, Failure)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection outside of any pool, to tables of any version.
+    pub(super) async fn connect(&self) -> std::result::Result<Client, Failure> {
         let tls = self.tls.attempt();
         let (client, connection) = self.url.config.connect(tls.clone()).await.map_err(|error| {
             let failure = Failure::from(error);
@@ -215,9 +243,4 @@ impl Connections {
         tokio::spawn(connection);
         Ok(client)
     }
-}
-
-/// A connection outside of any pool, to tables of any version.
-pub(super) async fn connect(url: &PostgresUrl) -> std::result::Result<Client, Failure> {
-    Connections { tls: Connector::new(url.authorities.clone()), url: url.clone() }.connect().await
 }

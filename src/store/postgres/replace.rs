@@ -11,7 +11,7 @@ pub(super) async fn all(pool: &Pool, mut replace: ReplaceFn) -> Result<bool> {
 }
 
 async fn replaced(pool: &Pool, replace: &mut ReplaceFn) -> std::result::Result<bool, Failure> {
-    let mut connection = pool.connection().await?;
+    let mut connection = pool.for_transaction().await?;
     let transaction = connection.transaction().await?;
     // Reads go on; every write waits.
     transaction.batch_execute("LOCK TABLE nexus.session, nexus.pending, nexus.client IN EXCLUSIVE MODE").await?;
