@@ -30,7 +30,7 @@ fn hosts_with_wrong_clocks_agree_on_when_a_token_expires() {
                 assert_eq!((session.generation, session.expires_at), (signed_in.generation, signed_in.expires_at));
             }
             let lifetime = signed_in.expires_at.unwrap() - nexus::now();
-            assert!((3_500..=3_610).contains(&lifetime), "by the database's clock: {lifetime}");
+            assert!((28_000..=28_801).contains(&lifetime), "eight hours by the database's clock: {lifetime}");
         }
     });
     assert_eq!(sandbox.refreshes(), 0);
@@ -61,8 +61,8 @@ fn an_outage_stops_no_client_whose_token_is_valid() {
     });
 }
 
-const OWNERS: usize = 500;
-const TASKS: usize = 10_000;
+const OWNERS: usize = 100;
+const TASKS: usize = 2_000;
 
 #[test]
 fn many_tasks_of_many_owners_refresh_each_session_once() {
