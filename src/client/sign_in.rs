@@ -8,8 +8,7 @@ use crate::oauth::{
 use crate::provider::{self, OAuthClient};
 use crate::secret::{AuthorizationCode, ClientSecret};
 use crate::session::{
-    EarlierSession, LockedLoad, LockedSession, Notice, PendingSave, Session, SessionBinding, SessionError, StoreTime,
-    StoredSession,
+    EarlierSession, LockedLoad, LockedSession, Notice, Session, SessionBinding, SessionError, StoreTime, StoredSession,
 };
 
 impl Client {
@@ -67,6 +66,7 @@ impl Client {
         let signed_in = tokio::spawn(async move {
             let place = request.registered().map(|registered| registered.place.clone());
             let prepared = this.prepare_sign_in(&its_owner, request.client(this.provider())?, place.clone()).await?;
+            let _pending = this.refresher.pending_saves.track_save();
             let requested_at = prepared.now();
             let expected = request.expected_id_token();
             let response = match request.redeem(code, this.provider(), &this.http).await {
@@ -130,9 +130,8 @@ impl Client {
         let LockedLoad { time, generation, session } = locked.load().await?;
         // A session that does not open cannot be revoked, but it can be replaced.
         let replaced = session.ok().flatten();
-        let pending = self.refresher.pending_saves.track_save();
         let client = self.clone();
-        Ok(PreparedSignIn { client, binding, client_secret, locked, time, generation, replaced, _pending: pending })
+        Ok(PreparedSignIn { client, binding, client_secret, locked, time, generation, replaced })
     }
 
     /// Whether revoking one of two sessions is sure not to revoke the other.
@@ -176,8 +175,6 @@ pub(super) struct PreparedSignIn {
     generation: i64,
     /// The session that the new one replaces, if it could be opened.
     replaced: Option<StoredSession>,
-    /// The process ends only after the tokens are saved and the replaced ones are revoked.
-    _pending: PendingSave,
 }
 
 impl PreparedSignIn {
@@ -192,7 +189,7 @@ impl PreparedSignIn {
     /// # Errors
     /// The session could not be saved. Its tokens are then revoked if possible.
     pub(super) async fn finish(self, response: TokenResponse, requested_at: i64) -> Result<Session> {
-        let Self { client, mut binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
+        let Self { client, mut binding, client_secret, mut locked, time, generation, replaced } = self;
         binding.client_auth = response.client_auth.unwrap_or(binding.client_auth);
         let (provider, refresher) = (client.provider(), &client.refresher);
         let clocks = Notice::of_clocks(response.dated, (client.clock)(), &provider::host(&binding.token_url));
@@ -251,7 +248,7 @@ impl PreparedSignIn {
 
     /// Revokes tokens that must not be used, unless that might revoke the session that stays.
     async fn discard(self, mut response: TokenResponse, requested_at: i64) {
-        let Self { client, binding, client_secret, locked, time, generation, replaced, _pending } = self;
+        let Self { client, binding, client_secret, locked, time, generation, replaced } = self;
         drop(locked);
         // The claims of a wrong ID token tell no accounts apart.
         response.metadata.remove("id");

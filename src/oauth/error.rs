@@ -169,6 +169,8 @@ pub enum SignInError {
         description: String,
         /// Whether the client was registered dynamically (RFC 7591).
         registered: bool,
+        /// Whether the server has an authorization endpoint, so that the user can sign in with a browser.
+        has_authorization_endpoint: bool,
     },
     /// The device authorization endpoint gave no code, for another reason (RFC 8628, section 3.2).
     #[error("no device code could be requested: {host} {}", failure.description)]
@@ -179,6 +181,8 @@ pub enum SignInError {
         host: String,
         /// What the server did.
         failure: TokenFailure,
+        /// Whether the server has an authorization endpoint, so that the user can sign in with a browser.
+        has_authorization_endpoint: bool,
     },
     /// The device authorization endpoint sent something that is not a device authorization response (RFC 8628, section
     /// 3.2), or codes that cannot be used.
@@ -190,6 +194,8 @@ pub enum SignInError {
         host: String,
         /// What is wrong with it.
         description: String,
+        /// Whether the server has an authorization endpoint, so that the user can sign in with a browser.
+        has_authorization_endpoint: bool,
     },
     /// The user did not approve before the device code expired (`expired_token` of RFC 8628, section 3.5).
     #[error("{}", device_code_expired(*waited, description))]
@@ -392,12 +398,14 @@ impl SignInError {
         registered: bool,
     ) -> Self {
         let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        let has_authorization_endpoint = provider.authorize_url.is_some();
         match error {
             TokenError::InvalidResponse(description) => {
-                Self::InvalidDeviceAuthorization { provider: name, host, description }
+                Self::InvalidDeviceAuthorization { provider: name, host, description, has_authorization_endpoint }
             }
-            error => Self::of_device(error, provider, endpoint, registered)
-                .unwrap_or_else(|failure| Self::DeviceRequestFailed { provider: name, host, failure }),
+            error => Self::of_device(error, provider, endpoint, registered).unwrap_or_else(|failure| {
+                Self::DeviceRequestFailed { provider: name, host, failure, has_authorization_endpoint }
+            }),
         }
     }
 
@@ -438,8 +446,15 @@ impl SignInError {
             TokenError::Refused { error, description, .. }
                 if matches!(&*error, "unauthorized_client" | "unsupported_grant_type") =>
             {
-                let unsupported = error == "unsupported_grant_type";
-                Ok(Self::DeviceFlowRefused { provider: name, client_id, host, unsupported, description, registered })
+                Ok(Self::DeviceFlowRefused {
+                    provider: name,
+                    client_id,
+                    host,
+                    unsupported: error == "unsupported_grant_type",
+                    description,
+                    registered,
+                    has_authorization_endpoint: provider.authorize_url.is_some(),
+                })
             }
             TokenError::Refused { error, description, .. } if error == "access_denied" => {
                 Ok(Self::Refused { provider: name, error, description })
@@ -453,6 +468,18 @@ impl SignInError {
                 Ok(Self::Refused { provider: name, error, description })
             }
             _ => Err(failure),
+        }
+    }
+}
+
+impl SignInError {
+    /// Whether the device flow was refused, or the client in it, so that another client may be allowed to use it. Some
+    /// servers answer `invalid_request` to a client that may not.
+    pub fn is_about_device_client(&self) -> bool {
+        match self {
+            Self::ClientRefused { .. } | Self::DeviceFlowRefused { .. } => true,
+            Self::Refused { error, .. } => error == "invalid_request",
+            _ => false,
         }
     }
 }

@@ -25,7 +25,6 @@ pub use error::SessionError;
 pub use failed_refresh::UnusableResponse;
 pub use freshness::Freshness;
 pub use notice::{EarlierSession, Notice, NoticeFn};
-pub(crate) use pending_saves::PendingSave;
 pub use pending_saves::PendingSaves;
 pub(crate) use refresh::Refresher;
 pub use seal::SealError;

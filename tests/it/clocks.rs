@@ -90,7 +90,8 @@ fn the_first_signal_waits_for_a_background_refresh_and_the_second_does_not() {
     }
 }
 
-const SETTLING: &str = "note: saving the refreshed session; a second Ctrl-C quits at once and may lose the session\n";
+const SETTLING: &str =
+    "note: waiting for the server's answer, to save the session; a second Ctrl-C quits at once and may lose it\n";
 
 #[test]
 fn a_clock_that_was_set_back_is_reported_without_a_network() {

@@ -171,9 +171,6 @@ fn sign_in() -> Vec<CliError> {
         PushFailed { provider: work(), host: host(), failure: failure("answered 429", Some(429)) },
         InvalidResponse { host: host(), description: text("not a JSON object") },
         System { description: text("drawing a random number: Function not implemented (os error 38)") },
-        InvalidDeviceAuthorization { provider: work(), host: host(), description: text("no `device_code`") },
-        DeviceRequestFailed { provider: work(), host: host(), failure: failure("answered 404", Some(404)) },
-        DeviceRequestFailed { provider: work(), host: host(), failure: failure("answered 429", Some(429)) },
         DeviceCodeExpired { provider: work(), waited: Some(Duration::from_secs(600)), description: String::new() },
         DeviceCodeExpired { provider: work(), waited: None, description: text("the code is too old") },
         DeviceCodeRefused { provider: work(), host: host(), description: text("used before") },
@@ -182,11 +179,35 @@ fn sign_in() -> Vec<CliError> {
         Http(HttpError::NotTls { host: text("127.0.0.1:8080") }),
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
-    for (client_id, unsupported, registered) in
-        [("c", false, false), ("c", false, true), ("c", true, false), ("", false, false)]
-    {
-        let (client_id, description) = (text(client_id), text("the reason"));
-        all.push(DeviceFlowRefused { provider: work(), client_id, host: host(), unsupported, description, registered });
+    for (client_id, unsupported, registered, has_authorization_endpoint) in [
+        ("c", false, false, true),
+        ("c", false, false, false),
+        ("c", false, true, true),
+        ("c", true, false, true),
+        ("", false, false, false),
+    ] {
+        all.push(DeviceFlowRefused {
+            provider: work(),
+            client_id: text(client_id),
+            host: host(),
+            unsupported,
+            description: text("the reason"),
+            registered,
+            has_authorization_endpoint,
+        });
+    }
+    for (description, status) in [("answered 404", 404), ("answered 429", 429)] {
+        let failure = failure(description, Some(status));
+        all.push(DeviceRequestFailed { provider: work(), host: host(), failure, has_authorization_endpoint: true });
+    }
+    for has_authorization_endpoint in [true, false] {
+        let description = text("no `device_code`");
+        all.push(InvalidDeviceAuthorization {
+            provider: work(),
+            host: host(),
+            description,
+            has_authorization_endpoint,
+        });
     }
     let (expected, got) = (text("https://id.example.com"), text("https://evil.example.com"));
     for problem in [

@@ -77,9 +77,7 @@ pub(crate) enum CliError {
     #[error("{error}")]
     NoClientId { error: ProviderError, others: Vec<String> },
     /// No way to sign in was chosen, and none works here by itself.
-    #[error(
-        "cannot sign in to {provider} here: no browser, no device flow at the server, and no terminal to paste into"
-    )]
+    #[error("cannot sign in to {provider} here: no browser, no usable device flow, and no terminal to paste into")]
     NoWayToSignIn { provider: String },
     /// No model was given or configured, and no Claude model is listed.
     #[error("{}", no_model(provider, listed, unlisted.as_deref()))]

@@ -73,33 +73,40 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::CodeRefused { provider, .. } | SignInError::DeviceCodeRefused { provider, .. } => {
             run_start(provider)
         }
-        SignInError::DeviceFlowRefused { provider, unsupported: true, .. } => {
-            format!("sign in with a browser: {}", run_start_no_browser(provider))
+        SignInError::DeviceFlowRefused {
+            provider,
+            client_id,
+            unsupported,
+            registered,
+            has_authorization_endpoint,
+            ..
+        } => {
+            let cure = match () {
+                () if *unsupported || client_id.is_empty() => "ask its operator to turn on the device flow".into(),
+                () if *registered => format!("{HAVE_REGISTERED} under {} in config.toml", header(provider)),
+                () => "allow the device flow (grant type `urn:ietf:params:oauth:grant-type:device_code`) for this \
+                       client at the server"
+                    .into(),
+            };
+            match has_authorization_endpoint {
+                true => format!("{cure}, or {}", sign_in_with_browser(provider)),
+                false => format!("{cure}, then {}", run_start(provider)),
+            }
         }
-        SignInError::DeviceFlowRefused { provider, client_id, .. } if client_id.is_empty() => {
-            format!("ask its operator to turn on the device flow, then {}", run_start(provider))
-        }
-        SignInError::DeviceFlowRefused { provider, registered: true, .. } => format!(
-            "{HAVE_REGISTERED} under {section} in config.toml, or sign in with a browser: {}",
-            run_start_no_browser(provider),
-            section = header(provider)
-        ),
-        SignInError::DeviceFlowRefused { provider, .. } => format!(
-            "allow the device flow (grant type `urn:ietf:params:oauth:grant-type:device_code`) for this client at the \
-             server, or sign in with a browser: {}",
-            run_start_no_browser(provider)
-        ),
         SignInError::DeviceRequestFailed { provider, failure, .. }
         | SignInError::DeviceExchangeFailed { provider, failure, .. }
             if failure.temporary =>
         {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
-        SignInError::DeviceRequestFailed { provider, .. }
-        | SignInError::InvalidDeviceAuthorization { provider, .. } => {
+        SignInError::DeviceRequestFailed { provider, has_authorization_endpoint, .. }
+        | SignInError::InvalidDeviceAuthorization { provider, has_authorization_endpoint, .. } => {
+            let otherwise = match has_authorization_endpoint {
+                true => sign_in_with_browser(provider),
+                false => "ask the operator of the server about it".into(),
+            };
             format!(
-                "check `device_url` under {section} in config.toml, or sign in with a browser: {}",
-                run_start_no_browser(provider),
+                "check `device_url` if it is set under {section} in config.toml, or {otherwise}",
                 section = header(provider)
             )
         }
@@ -221,6 +228,10 @@ fn registration_hint(provider: &str, error: &str, with_token: bool, failure: &To
              the token that it wants, or {HAVE_REGISTERED}"
         ),
         Some(404 | 405 | 410 | 501) => format!("check `registration_url` {section}, or {HAVE_REGISTERED}"),
+        // No software statement is sent.
+        _ if matches!(error, "invalid_software_statement" | "unapproved_software_statement") => {
+            format!("the server registers only software that it has approved: {HAVE_REGISTERED} {section}")
+        }
         _ if error == "invalid_redirect_uri" => {
             format!("set `redirect_uri` {section} to one that the server allows, or {HAVE_REGISTERED}")
         }
@@ -235,9 +246,9 @@ fn run_start_new_client(provider: &str) -> String {
     run_start_with("--new-client", provider)
 }
 
-/// "run `nexus oauth start --no-browser`", with a provider if necessary: the way without a device code.
-fn run_start_no_browser(provider: &str) -> String {
-    run_start_with("--no-browser", provider)
+/// The way without a device code.
+fn sign_in_with_browser(provider: &str) -> String {
+    format!("sign in with a browser: {}", run_start_with("--no-browser", provider))
 }
 
 /// The way without dynamic registration.
@@ -264,9 +275,12 @@ fn refused_hint(error: &str, provider: &str) -> String {
         "invalid_request" => format!(
             "compare `client_id`, `redirect_uri` and `authorize_params` {section} with the registered client, then {run}"
         ),
+        // A pushed request expires (RFC 9126, section 4).
+        "invalid_request_uri" => format!(
+            "{run} again and open the URL while it is valid; if `request_uri` is set in `authorize_params` {section}, fix it"
+        ),
         "invalid_authorization_details"
         | "invalid_request_object"
-        | "invalid_request_uri"
         | "registration_not_supported"
         | "request_not_supported"
         | "request_uri_not_supported"

@@ -118,30 +118,34 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
         client.provider().client().map_err(with_other_providers)?;
     }
     client.check_writable().await?;
-    let situation = Situation::new(args, client.provider(), context);
-    let Some(mut way) = situation.way() else {
-        if !client.registers_itself() {
-            // An error in the configuration comes first.
-            AuthorizationRequest::begin(client.provider(), &client.provider().redirect_uri)?;
-        }
-        return Err(CliError::NoWayToSignIn { provider: client.provider().name.clone() });
-    };
+    let mut situation = Situation::new(args, client.provider(), context);
     let mut anew = args.new_client;
-    // Only a client of an earlier sign-in, and one that may not use the device flow, can end an attempt like this.
+    // Only a client of an earlier sign-in, and a device flow that does not work, lead to another attempt.
     loop {
-        let attempt = match way {
-            Way::Device => device::attempt(sign_in, anew).await,
-            Way::Browser | Way::Url => attempt(sign_in, way, anew).await,
+        let attempt = match situation.way() {
+            Some(Way::Device) => device::attempt(sign_in, anew).await,
+            Some(way @ (Way::Browser | Way::Url)) => attempt(sign_in, way, anew).await,
+            None => Err(no_way(client)),
         };
-        match (attempt, situation.way_without_device()) {
-            (Ok(Attempt::SignedIn), _) => return Ok(()),
-            (Ok(Attempt::ClientRefused), _) => anew = true,
-            (Err(CliError::Library(Error::SignIn(refused @ SignInError::DeviceFlowRefused { .. }))), Some(other)) => {
-                context.note(&refused.to_string());
-                way = other;
+        match attempt {
+            Ok(Attempt::SignedIn) => return Ok(()),
+            Ok(Attempt::ClientRefused) => anew = true,
+            Err(error) => {
+                let without = situation.without_device_flow().filter(|_| device::is_impossible(&error));
+                let Some(without) = without else { return Err(error) };
+                context.note(&error.to_string());
+                situation = without;
             }
-            (Err(error), _) => return Err(error),
         }
+    }
+}
+
+/// The error where no way was asked for, and none works. An error in the configuration comes first.
+fn no_way(client: &Client) -> CliError {
+    let provider = client.provider();
+    match AuthorizationRequest::begin(provider, &provider.redirect_uri) {
+        Err(error) if !client.registers_itself() => error.into(),
+        _ => CliError::NoWayToSignIn { provider: provider.name.clone() },
     }
 }
 
@@ -177,7 +181,11 @@ async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> 
         }
     };
     let signed_in = match response {
-        Ok(code) => client.redeem("", request, code).await,
+        Ok(code) => {
+            let _progress = context.progress();
+            context.waiting(format!("exchanging the code at {}", host_of(client.provider().token_url.as_ref())));
+            client.redeem("", request, code).await
+        }
         Err(error) => Err(error.into()),
     };
     match signed_in {
@@ -237,13 +245,18 @@ async fn registering(
     provider: &ProviderConfig,
     registration: impl Future<Output = std::result::Result<RegisteredClient, Error>>,
 ) -> Result<RegisteredClient> {
-    let server = provider.registration.url.as_ref().map(host).unwrap_or_default();
+    let server = host_of(provider.registration.url.as_ref());
     let progress = context.progress();
     context.waiting(format!("registering nexus as a client at {server}"));
     let registered = registration.await?;
     drop(progress);
     context.say(&format!("Registered nexus as a client at {server}."));
     Ok(registered)
+}
+
+/// The host of an endpoint.
+fn host_of(endpoint: Option<&Url>) -> String {
+    endpoint.map(host).unwrap_or_default()
 }
 
 /// How long to wait for the redirect.
@@ -273,7 +286,7 @@ async fn discovered(args: &Args, mut provider: ProviderConfig, context: &Context
     let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
     let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
-    context.waiting(format!("asking {} how to sign in", asked.as_ref().map(host).unwrap_or_default()));
+    context.waiting(format!("asking {} how to sign in", host_of(asked.as_ref())));
     let found = provider.discover_with(context.http()).await;
     drop(progress);
     match found {
