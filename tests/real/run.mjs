@@ -11,6 +11,7 @@
 //                            +---- its own key ---> aimock (Messages, streamed)
 //     +----- bearer ---> llmock, mock-ai-api (Messages, with faults)
 //
+// Then the servers of device.mjs: Chromium is another device, and nexus has no browser.
 // Then the servers of by_url.mjs: nexus gets no configuration, and learns everything from a URL.
 //
 // Everything listens on free loopback ports. Nothing waits for a fixed time: the run sets the lifetime of the next
@@ -21,6 +22,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as byUrl from './by_url.mjs';
 import { closing, expect, part } from './check.mjs';
+import * as device from './device.mjs';
 import * as faults from './faults.mjs';
 import * as openai from './openai.mjs';
 import * as qrCode from './qr_code.mjs';
@@ -77,6 +79,7 @@ for (const [title, play] of [
   await part(title, () => play(set));
 }
 await part('The QR code of another device', () => qrCode.readBack({ ...set, folder }));
+await part('Another device', () => device.play({ ...set, children, folder, stops }));
 await part('Servers found by their URL alone', () => byUrl.play({ ...set, children, folder, stops }));
 await part('Nothing leaked', () => session.silence(set));
 
