@@ -204,8 +204,11 @@ impl Plan {
         if args.by_url.api_url.is_some()
             && let Some(api) = &self.configured.provider.api.url
         {
-            let answer = answer_of_api(context.http(), &self.configured.provider, api).await?;
-            if answer.status.is_none_or(|status| (300..400).contains(&status) || status >= 500) {
+            let (answer, is_open) = answer_of_api(context.http(), &self.configured.provider, api).await?;
+            let is_closed = answer.status.is_some_and(|status| (400..500).contains(&status));
+            if is_open {
+                context.note(&format!("the API at {} lists its models without a credential", host(api)));
+            } else if !is_closed {
                 context.note(&format!("the API at {}: {}", host(api), answer.description));
             }
         }
@@ -216,7 +219,8 @@ impl Plan {
     async fn search(&mut self, url: &Url, args: &super::Args, context: &Context) -> Result<bool> {
         let progress = context.progress();
         context.waiting(format!("asking {} how to sign in", host(url)));
-        let found = search(&context.http(), url).await.map_err(|error| not_found(error, context))?;
+        let api = self.configured.provider.api.url.as_ref();
+        let found = search(&context.http(), url, api).await.map_err(|error| not_found(error, context))?;
         drop(progress);
         if let Found::Open { api } = &found {
             say_open(&host(api), context);
