@@ -65,11 +65,13 @@ fn the_url_of_an_issuer_becomes_a_provider() {
     );
     nexus.run(&["chat", "x"]).ok();
     // Again: nothing is added, nothing contradicts.
-    let again =
-        start(&nexus, &format!("{origin}/"), &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
-    assert_eq!(again.code, Some(0), "{again}");
-    assert!(!again.stderr.contains("Added"), "{again}");
-    assert_eq!(config(&nexus), section);
+    for same in ["/", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/"] {
+        let url = format!("{origin}{same}");
+        let again = start(&nexus, &url, &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
+        assert_eq!(again.code, Some(0), "{again}");
+        assert!(!again.stderr.contains("Added"), "{again}");
+        assert_eq!(config(&nexus), section);
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Reads the flags and the configuration. Does not use the network.
     pub(super) fn new(args: &Args, provider: Option<&str>, context: &Context) -> Result<Self> {
-        let parse = |url| parse_url(url, "URL").map_err(|error| meant_provider(error, url));
+        let parse = |url| parse_url(url, "URL").map(publisher).map_err(|error| meant_provider(error, url));
         let url = args.url.as_deref().map(parse).transpose()?;
         let paths = Paths::find()?;
         let path = &paths.config;
@@ -386,6 +386,17 @@ fn parse_url(text: &str, what: &str) -> Result<Url> {
         message: format!("{what} {why}"),
         hint: "pass a URL such as `https://llm.example.com`".into(),
     })
+}
+
+/// The URL that a document belongs to, if the URL is that of a document (RFC 8615): the well-known path is inserted before the
+/// path of an issuer (RFC 8414, section 3.1), or appended to it.
+fn publisher(mut url: Url) -> Url {
+    if let Some((before, document)) = url.path().split_once("/.well-known/") {
+        let after = document.find('/').map_or("", |at| &document[at..]);
+        let path = format!("{before}{after}");
+        url.set_path(&path);
+    }
+    url
 }
 
 /// Suggests `--provider` for the name of a provider.
