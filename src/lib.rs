@@ -112,7 +112,8 @@ pub use client::{Client, Error, Revocation, SignedOut};
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
 pub use oauth::{
-    AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, RegisteredClient, ServerMetadata, Verdict,
+    AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, ProtectedResource, RegisteredClient,
+    ServerMetadata, Verdict,
 };
 #[doc(inline)]
 pub use provider::{

@@ -114,10 +114,7 @@ impl DeviceAuthorization {
         let endpoint = Endpoint { url, client_id: &client_id, secret: client.secret.as_ref(), auth: client.auth };
         let scope = provider.scopes.join(" ");
         let resource = provider.resource.as_deref().unwrap_or_default();
-        // OpenID servers take `prompt` here too.
-        let prompt = provider.prompt.as_deref().unwrap_or_default();
-        let own = [("scope", &*scope), ("resource", resource), ("prompt", prompt)];
-        let own = own.into_iter().filter(|(_, value)| !value.is_empty());
+        let own = [("scope", &*scope), ("resource", resource)].into_iter().filter(|(_, value)| !value.is_empty());
         let further = provider.authorize_params.iter().map(|(name, value)| (&**name, &**value));
         let fields: Vec<_> = own.chain(further).collect();
         let (mut codes, mut client_auth) = (endpoint.request_codes(http, fields.clone()).await, None);

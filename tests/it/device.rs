@@ -105,13 +105,12 @@ fn resource_and_parameters_are_sent_and_a_confidential_client_authenticates() {
         ..with_device(json!({}))
     });
     let lines = "client_secret = \"hush\"\nclient_auth = \"post\"\nresource = \"https://llm.example.com\"\n\
-                 prompt = \"consent\"\nauthorize_params = { audience = \"llm\" }\n";
+                 authorize_params = { audience = \"llm\" }\n";
     let nexus = Nexus::at_with(&sandbox, &format!("{}{lines}", device_url(&sandbox)));
     let output = sign_in(&sandbox, &nexus, &["--device"]);
     assert_eq!(output.code, Some(0), "{output}");
     let request = &sandbox.requests_to(Endpoint::DeviceAuthorization)[0];
     assert_eq!(request.field("audience").as_deref(), Some("llm"));
-    assert_eq!(request.field("prompt").as_deref(), Some("consent"));
     for request in [request, &sandbox.requests_to(Endpoint::Token)[0]] {
         assert_eq!(request.field("resource").as_deref(), Some("https://llm.example.com"));
         assert_eq!(request.field("client_secret").as_deref(), Some("hush"));
