@@ -28,6 +28,9 @@ _nexus() {
             nexus,demo)
                 cmd="nexus__subcmd__demo"
                 ;;
+            nexus,exec)
+                cmd="nexus__subcmd__exec"
+                ;;
             nexus,history)
                 cmd="nexus__subcmd__history"
                 ;;
@@ -45,6 +48,9 @@ _nexus() {
                 ;;
             nexus,provider)
                 cmd="nexus__subcmd__provider"
+                ;;
+            nexus,proxy)
+                cmd="nexus__subcmd__proxy"
                 ;;
             nexus__subcmd__history,delete)
                 cmd="nexus__subcmd__history__subcmd__delete"
@@ -98,7 +104,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version login oauth chat batch history models provider key demo completions"
+            opts="-v -h -V --verbose --help --version login oauth chat batch history models proxy exec provider key demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -300,6 +306,28 @@ _nexus() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__exec)
+            opts="-v -p -h -V --verbose --provider --env --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -638,7 +666,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth__subcmd__token)
-            opts="-p -v -h -V --provider --min-ttl --json --verbose --help --version"
+            opts="-p -v -h -V --provider --min-ttl --format --json --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -654,6 +682,10 @@ _nexus() {
                     ;;
                 --min-ttl)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "bare header" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -712,6 +744,36 @@ _nexus() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__proxy)
+            opts="-v -p -h -V --verbose --provider --listen --key-file --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
+mod child_environment;
 pub(crate) mod commands;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod environment;
 mod error;
 pub(crate) mod history;
+mod local_proxy;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
 mod paths;
@@ -21,7 +23,7 @@ pub(crate) mod terminal;
 mod text;
 mod words;
 
-use commands::{batch, chat, completions, demo, help, key, models, oauth, provider};
+use commands::{batch, chat, completions, demo, exec, help, key, models, oauth, provider, proxy};
 
 /// Sign in once with OAuth, then use Claude from every shell, script and tool on this account
 ///
@@ -65,6 +67,19 @@ pub(crate) enum Command {
     History(Deferred<commands::history::Command>),
     /// List the available models, one id per line
     Models(Deferred<models::Args>),
+    /// Lend the session to programs that take only a base URL and a static key
+    ///
+    /// Prints the base URL and the key, each on a line. Programs send the key as a bearer or in `x-api-key`; the
+    /// proxy sends their requests to the API with a fresh access token. It listens on loopback only, and runs until
+    /// Ctrl-C.
+    Proxy(Deferred<proxy::Args>),
+    /// Run a program that uses the session: `nexus exec -- claude`
+    ///
+    /// The program gets the base URL and the key of a proxy that ends with it, as ANTHROPIC_BASE_URL and
+    /// ANTHROPIC_AUTH_TOKEN, or as OPENAI_BASE_URL and OPENAI_API_KEY. It does not get the access token, which
+    /// is renewed while it runs. Variables that would win over these are removed. The exit code is the
+    /// program's, 127 if there is no such program, and 126 if it cannot run.
+    Exec(Deferred<exec::Args>),
     /// List and remove the configured providers, choose the default one
     #[command(subcommand)]
     Provider(Deferred<provider::Command>),

@@ -83,6 +83,11 @@ impl Client {
         session.ended_at.is_none() && self.refresher.source.can_renew(session)
     }
 
+    /// The HTTP client.
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
     /// The provider.
     pub fn provider(&self) -> &ProviderConfig {
         &self.refresher.provider
@@ -168,7 +173,8 @@ impl Client {
         Ok(sessions.check_writable().await?)
     }
 
-    async fn fresh_for_request(&self, owner: &str, loaded: Session) -> Result<Session> {
+    /// A session for a request that is sent now, from one that was loaded before.
+    pub(crate) async fn fresh_for_request(&self, owner: &str, loaded: Session) -> Result<Session> {
         if loaded.is_fresh(Freshness::Request, loaded.now()) {
             self.refresh_ahead(owner, &loaded);
             return Ok(loaded);

@@ -40,6 +40,8 @@ mod device;
 mod discovery;
 /// A limit on the size of files (Linux).
 mod disk;
+/// `nexus exec`.
+mod exec;
 /// A store whose first commits fail.
 mod failing_store;
 /// Responses of gateways that differ from the Messages API.
@@ -96,6 +98,8 @@ mod prompt_words;
 mod properties;
 /// `nexus provider`.
 mod provider;
+/// `nexus proxy`.
+mod proxy;
 /// A server that refuses to refresh a session.
 mod refusals;
 /// Clients that the authorization server registers.

@@ -44,7 +44,7 @@ impl Context {
 
     /// Waits until refreshed sessions are saved, or until a second signal. `signalled` says whether the first one
     /// has arrived.
-    async fn wait_for_saves(&self, signals: &mut Signals, mut signalled: bool) {
+    pub(crate) async fn wait_for_saves(&self, signals: &mut Signals, mut signalled: bool) {
         const NOTE: &str = "saving the refreshed session; a second Ctrl-C quits at once and may lose the session";
         let mut saved = std::pin::pin!(tokio::time::timeout(SAVE_LIMIT, self.pending_saves.wait_for_saves()));
         let mut note_due = std::pin::pin!(tokio::time::sleep(NOTE_AFTER));
