@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::ApiError;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
-use crate::local_proxy::LocalProxyError;
+use crate::local_proxy::error::LocalProxyError;
 use crate::oauth::{DiscoveryError, SignInError};
 use crate::provider::ProviderError;
 use crate::session::SessionError;

@@ -6,20 +6,21 @@
 //! browser can send requests.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::api;
 use crate::client::{Client, Error};
-use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::loopback::{BindError, Listener};
 use crate::secret::ProxyKey;
 
 mod answer;
 mod body;
+pub(crate) mod error;
 mod forward;
 mod headers;
 mod tokens;
 mod upstream;
+
+pub use error::LocalProxyError;
 
 use answer::Answers;
 use forward::Forwarder;
@@ -38,44 +39,6 @@ pub struct LocalProxy {
     key: ProxyKey,
     headers: ProviderHeaders,
     error_text: ErrorTextFn,
-}
-
-/// Why a proxy cannot listen.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LocalProxyError {
-    /// Another program listens there.
-    #[error("another program listens on {address}")]
-    AddressTaken {
-        /// The host and port.
-        address: String,
-    },
-    /// The address is not on loopback, or this account may not listen there.
-    #[error("cannot listen there: {reason}")]
-    AddressUnusable {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl ErrorInfo for LocalProxyError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AddressTaken { .. } => "address_taken",
-            Self::AddressUnusable { .. } => "address_unusable",
-        }
-    }
-
-    fn class(&self) -> ErrorClass {
-        match self {
-            Self::AddressTaken { .. } => ErrorClass::Permanent,
-            Self::AddressUnusable { .. } => ErrorClass::Usage,
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        None
-    }
 }
 
 impl LocalProxy {

@@ -520,7 +520,7 @@ fn the_catalogue_has_every_variant() {
         ("FileProblem", include_str!("../../store/error.rs")),
         ("ProviderError", include_str!("../../provider/error.rs")),
         ("HttpError", include_str!("../../http/error.rs")),
-        ("LocalProxyError", include_str!("../../local_proxy/mod.rs")),
+        ("LocalProxyError", include_str!("../../local_proxy/error.rs")),
         ("CertificateProblem", include_str!("../../http/error.rs")),
         ("ProxyRefusal", include_str!("../../http/error.rs")),
     ];
