@@ -1,10 +1,12 @@
 //! `nexus exec`: a program uses the session without seeing the token.
 
 use std::io::{BufRead as _, BufReader};
+use std::process::Command;
 
 use nexus::sandbox::{Endpoint, Sandbox, Settings};
 
 use crate::nexus::{Nexus, Output, SECRET_VARIABLES, config, lifetime, newest, signal};
+use crate::terminal::Terminal;
 
 fn exec(nexus: &Nexus, script: &str) -> Output {
     nexus.run(&["exec", "--", "/bin/sh", "-c", script])
@@ -166,4 +168,57 @@ fn the_token_itself_is_handed_over_only_if_it_is_enough() {
     assert_output!(with_base("/claude/v1"), 0, stdout: "[ORIGIN]/claude\n", stderr: "");
     assert_eq!(with_base("/x/messages").code, Some(2));
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
+}
+
+/// An interactive shell at a terminal, which has `nexus` as `$NEXUS`.
+fn shell(nexus: &mut Nexus) -> Terminal {
+    nexus.set("NEXUS", env!("CARGO_BIN_EXE_nexus"));
+    nexus.set("PS1", "prompt> ");
+    let mut bash = Command::new("/bin/bash");
+    bash.args(["--norc", "--noprofile", "-i"]);
+    let terminal = Terminal::run(nexus, &nexus.prepared(bash), 100, &[]);
+    terminal.until(|screen| screen.trim_end().ends_with("prompt>"));
+    terminal
+}
+
+#[test]
+fn ctrl_c_at_a_terminal_reaches_the_program_once() {
+    let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
+    let mut terminal = shell(&mut nexus);
+    let script = "trap 'echo got it' INT; echo ready-$((1)); while :; do read -r line && [ $line = end ] && exit 6; done";
+    terminal.press(&format!("$NEXUS exec -- /bin/bash -c '{}'\r", script.replace('\'', "\"")));
+    terminal.until(|screen| screen.contains("ready-1"));
+    terminal.press("\u{3}");
+    terminal.until(|screen| screen.matches("\ngot it").count() + screen.matches("^Cgot it").count() == 1);
+    terminal.press("end\r");
+    terminal.until(|screen| screen.trim_end().ends_with("prompt>"));
+    terminal.press("echo code $?\r");
+    let screen = terminal.shown(|screen| screen.contains("code 6"));
+    assert_eq!(screen.matches("\ngot it").count() + screen.matches("^Cgot it").count(), 1, "{screen}");
+    terminal.press("exit\r");
+    terminal.finish();
+}
+
+#[test]
+fn a_program_stops_and_continues_like_a_job_of_the_shell() {
+    let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
+    let mut terminal = shell(&mut nexus);
+    // Stopped by the terminal, and by itself, as an editor does that reads Ctrl-Z as a key.
+    for (round, script) in [(1, "cat"), (2, "kill -STOP $$; cat")] {
+        terminal.press(&format!("$NEXUS exec -- /bin/sh -c 'echo begun-$(({round})); {script}'\r"));
+        terminal.until(|screen| screen.contains(&format!("begun-{round}")));
+        if round == 1 {
+            terminal.press("one\r");
+            terminal.until(|screen| screen.matches("one").count() == 2);
+            terminal.press("\u{1a}");
+        }
+        terminal.until(|screen| screen.matches("Stopped").count() == round && screen.trim_end().ends_with("prompt>"));
+        terminal.press(&format!("fg; echo code-$? round-$(({round}))\r"));
+        terminal.press("more\r");
+        terminal.until(|screen| screen.matches("more").count() == 2 * round);
+        terminal.press("\u{4}");
+        terminal.until(|screen| screen.contains(&format!("code-0 round-{round}")));
+    }
+    terminal.press("exit\r");
+    terminal.finish();
 }
