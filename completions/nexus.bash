@@ -25,8 +25,14 @@ _nexus() {
             nexus,completions)
                 cmd="nexus__subcmd__completions"
                 ;;
+            nexus,config)
+                cmd="nexus__subcmd__config"
+                ;;
             nexus,demo)
                 cmd="nexus__subcmd__demo"
+                ;;
+            nexus,doctor)
+                cmd="nexus__subcmd__doctor"
                 ;;
             nexus,exec)
                 cmd="nexus__subcmd__exec"
@@ -51,6 +57,12 @@ _nexus() {
                 ;;
             nexus,proxy)
                 cmd="nexus__subcmd__proxy"
+                ;;
+            nexus,setup)
+                cmd="nexus__subcmd__setup"
+                ;;
+            nexus__subcmd__config,show)
+                cmd="nexus__subcmd__config__subcmd__show"
                 ;;
             nexus__subcmd__history,delete)
                 cmd="nexus__subcmd__history__subcmd__delete"
@@ -104,7 +116,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version login oauth chat batch history models proxy exec provider key demo completions"
+            opts="-v -h -V --verbose --help --version login oauth chat batch history models proxy exec setup doctor provider config key demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -299,6 +311,42 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nexus__subcmd__config)
+            opts="-v -h -V --verbose --help --version show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__config__subcmd__show)
+            opts="-p -v -h -V --provider --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nexus__subcmd__demo)
             opts="-v -y -h -V --verbose --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -306,6 +354,28 @@ _nexus() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__doctor)
+            opts="-v -p -h -V --verbose --provider --offline --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -771,6 +841,28 @@ _nexus() {
                     return 0
                     ;;
                 --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__setup)
+            opts="-v -p -h -V --verbose --provider --help --version claude-code codex llm sdk"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

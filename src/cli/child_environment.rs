@@ -80,30 +80,37 @@ impl ChildEnvironment {
 /// # Errors
 /// A provider whose API needs more than the token.
 pub(crate) fn with_token(provider: &ProviderConfig, token: &AccessToken) -> Result<ChildEnvironment> {
-    let refused = |why: String| CliError::Configuration {
+    let url = base_url(provider).map_err(|why| CliError::Configuration {
         message: format!("--env cannot be used with {}: {why}", provider.name),
         hint: "leave --env out: `nexus exec` then does that for the program".into(),
-    };
+    })?;
+    let token = token.expose().to_owned();
+    Ok(match provider.api.dialect {
+        Dialect::Openai => ChildEnvironment::openai(url, token),
+        _ => ChildEnvironment::anthropic(url, token),
+    })
+}
+
+/// The base URL for a program that sends its requests to the API itself. That of an OpenAI API ends with the version.
+///
+/// # Errors
+/// Why the token alone is not enough, as a clause.
+pub(crate) fn base_url(provider: &ProviderConfig) -> std::result::Result<String, String> {
     let needed = provider.api.headers.iter().filter(|(_, value)| !value.expose().is_empty());
     let names: Vec<_> = needed.map(|(name, _)| format!("`{name}`")).collect();
     if !names.is_empty() {
-        return Err(refused(format!("its API needs more headers than the token ({})", names.join(", "))));
+        return Err(format!("its API needs more headers than the token ({})", names.join(", ")));
     }
     if provider.tls.has_client_certificate() {
-        return Err(refused("its API needs a client certificate".into()));
+        return Err("its API needs a client certificate".into());
     }
-    let base = |path: &str, end: &str| {
-        let url = api::resource_url(provider, path)?;
-        let base = url.as_str().strip_suffix(end).map(str::to_owned);
-        base.ok_or_else(|| refused(format!("its API has another path than `{path}`, or a query")))
+    let (path, end) = match provider.api.dialect {
+        Dialect::Openai => ("/v1/chat/completions", "/chat/completions"),
+        _ => ("/v1/messages", "/v1/messages"),
     };
-    Ok(match provider.api.dialect {
-        Dialect::Openai => {
-            let url = base("/v1/chat/completions", "/chat/completions")?;
-            ChildEnvironment::openai(url, token.expose().to_owned())
-        }
-        _ => ChildEnvironment::anthropic(base("/v1/messages", "/v1/messages")?, token.expose().to_owned()),
-    })
+    let url = api::resource_url(provider, path).map_err(|error| error.to_string())?;
+    let base = url.as_str().strip_suffix(end).map(str::to_owned);
+    base.ok_or_else(|| format!("its API has another path than `{path}`, or a query"))
 }
 
 /// The variables that keep a program from using the network's proxy for loopback, if there is one.

@@ -11,6 +11,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod environment;
 mod error;
+mod findings;
 pub(crate) mod history;
 mod local_proxy;
 pub(crate) mod markdown;
@@ -23,7 +24,7 @@ pub(crate) mod terminal;
 mod text;
 mod words;
 
-use commands::{batch, chat, completions, demo, exec, help, key, models, oauth, provider, proxy};
+use commands::{batch, chat, completions, demo, doctor, exec, help, key, models, oauth, provider, proxy, setup};
 
 /// Sign in once with OAuth, then use Claude from every shell, script and tool on this account
 ///
@@ -80,9 +81,22 @@ pub(crate) enum Command {
     /// is renewed while it runs. Variables that would win over these are removed. The exit code is the
     /// program's, 127 if there is no such program, and 126 if it cannot run.
     Exec(Deferred<exec::Args>),
+    /// Show what to put where, so that another program uses the session
+    ///
+    /// Prints the settings and a line that checks them. Writes nothing.
+    Setup(Deferred<setup::Args>),
+    /// Find what is wrong, and how to fix it
+    ///
+    /// Checks the configuration, the store and its key, permissions, the clock, proxy settings, certificates, the
+    /// provider's servers, the session, and variables that take the place of something else. Prints each problem
+    /// with its cure, and nothing if there is none. The exit code is that of the most severe problem: 2, 4, 1, 75.
+    Doctor(Deferred<doctor::Args>),
     /// List and remove the configured providers, choose the default one
     #[command(subcommand)]
     Provider(Deferred<provider::Command>),
+    /// Show the configuration
+    #[command(subcommand)]
+    Config(Deferred<commands::config::Command>),
     /// Show or choose where the key to the stored sessions is kept
     #[command(subcommand)]
     Key(Deferred<key::Command>),
@@ -114,7 +128,7 @@ Environment:
 `nexus help config` lists the keys of config.toml.";
 
 /// The commands that have subcommands.
-const GROUPS: &[&str] = &["history", "key", "oauth", "provider"];
+const GROUPS: &[&str] = &["config", "history", "key", "oauth", "provider"];
 
 /// Turns `nexus help COMMAND` into `nexus COMMAND --help`, and `nexus oauth help` into `nexus oauth --help`.
 pub(crate) fn rewrite_help(mut args: Vec<OsString>) -> Vec<OsString> {

@@ -21,6 +21,7 @@ mod error;
 mod folders;
 mod models;
 mod pending;
+mod reach;
 mod registration;
 mod sign_in;
 mod sign_out;

@@ -185,7 +185,8 @@ fn shell(nexus: &mut Nexus) -> Terminal {
 fn ctrl_c_at_a_terminal_reaches_the_program_once() {
     let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
     let mut terminal = shell(&mut nexus);
-    let script = "trap 'echo got it' INT; echo ready-$((1)); while :; do read -r line && [ $line = end ] && exit 6; done";
+    let script =
+        "trap 'echo got it' INT; echo ready-$((1)); while :; do read -r line && [ $line = end ] && exit 6; done";
     terminal.press(&format!("$NEXUS exec -- /bin/bash -c '{}'\r", script.replace('\'', "\"")));
     terminal.until(|screen| screen.contains("ready-1"));
     terminal.press("\u{3}");
