@@ -25,8 +25,17 @@ _nexus() {
             nexus,completions)
                 cmd="nexus__subcmd__completions"
                 ;;
+            nexus,config)
+                cmd="nexus__subcmd__config"
+                ;;
             nexus,demo)
                 cmd="nexus__subcmd__demo"
+                ;;
+            nexus,doctor)
+                cmd="nexus__subcmd__doctor"
+                ;;
+            nexus,exec)
+                cmd="nexus__subcmd__exec"
                 ;;
             nexus,history)
                 cmd="nexus__subcmd__history"
@@ -45,6 +54,15 @@ _nexus() {
                 ;;
             nexus,provider)
                 cmd="nexus__subcmd__provider"
+                ;;
+            nexus,proxy)
+                cmd="nexus__subcmd__proxy"
+                ;;
+            nexus,setup)
+                cmd="nexus__subcmd__setup"
+                ;;
+            nexus__subcmd__config,show)
+                cmd="nexus__subcmd__config__subcmd__show"
                 ;;
             nexus__subcmd__history,delete)
                 cmd="nexus__subcmd__history__subcmd__delete"
@@ -98,7 +116,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version login oauth chat batch history models provider key demo completions"
+            opts="-v -h -V --verbose --help --version login oauth chat batch history models proxy exec setup doctor provider config key demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,6 +311,42 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nexus__subcmd__config)
+            opts="-v -h -V --verbose --help --version show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__config__subcmd__show)
+            opts="-p -v -h -V --provider --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nexus__subcmd__demo)
             opts="-v -y -h -V --verbose --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -300,6 +354,50 @@ _nexus() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__doctor)
+            opts="-v -p -h -V --verbose --provider --offline --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__exec)
+            opts="-v -p -h -V --verbose --provider --env --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -638,7 +736,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth__subcmd__token)
-            opts="-p -v -h -V --provider --min-ttl --json --verbose --help --version"
+            opts="-p -v -h -V --provider --min-ttl --format --json --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -654,6 +752,10 @@ _nexus() {
                     ;;
                 --min-ttl)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "bare header" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -712,6 +814,58 @@ _nexus() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__proxy)
+            opts="-v -p -h -V --verbose --provider --listen --key-file --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__setup)
+            opts="-v -p -h -V --verbose --provider --help --version claude-code codex llm sdk"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -33,7 +33,12 @@ complete -c nexus -n "__fish_nexus_needs_command" -f -a "chat" -d 'Ask a questio
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "batch" -d 'Answer every line of a file, as fast as the API allows'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "history" -d 'List, show, search, export and delete saved conversations'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "models" -d 'List the available models, one id per line'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "proxy" -d 'Lend the session to programs that take only a base URL and a static key'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "exec" -d 'Run a program that uses the session: `nexus exec -- claude`'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "setup" -d 'Show what to put where, so that another program uses the session'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "doctor" -d 'Find what is wrong, and how to fix it'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "provider" -d 'List and remove the configured providers, choose the default one'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "config" -d 'Show the configuration'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "key" -d 'Show or choose where the key to the stored sessions is kept'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Try nexus against a built-in sandbox, without configuration or network'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
@@ -97,6 +102,8 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s p -l provider -d 'Provider to use, as named in config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Minimum remaining lifetime of the token (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l format -d 'What to print: the token, or the header that carries it, for `curl -H @<(...)`' -r -f -a "bare\t'The token alone'
+header\t'`Authorization: Bearer TOKEN`'"
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -187,6 +194,28 @@ complete -c nexus -n "__fish_nexus_using_subcommand models" -s v -l verbose -d '
 complete -c nexus -n "__fish_nexus_using_subcommand models" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -l listen -d 'Address on loopback to listen on; port 0 is any free port' -r
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -l key-file -d 'File with the key, created with a new one if it does not exist; without it, the key is new for each run' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -l env -d 'Hand over the access token itself; it ends while a long-running program still needs it'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s p -l provider -d 'Provider to check, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -l offline -d 'Check only what is on this machine'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s V -l version -d 'Print version'
@@ -203,6 +232,15 @@ complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_su
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show each value of the configuration, and where it comes from'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s p -l provider -d 'Provider whose section to show, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s V -l version -d 'Print version'

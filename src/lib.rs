@@ -68,6 +68,10 @@
 //! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key is in a file,
 //! optionally wrapped with a passphrase, or in the system's keyring (feature `keyring`); see [`key::KeyConfig`].
 //!
+//! # Other programs
+//!
+//! [`LocalProxy`] lets programs that take only a base URL and a static key use a session, on this machine.
+//!
 //! # Errors and notices
 //!
 //! Every error implements [`ErrorInfo`]: a stable [code](ErrorInfo::code) for programs, and a [class](ErrorClass) that
@@ -86,6 +90,7 @@ mod error_info;
 mod html;
 mod http;
 mod invisible;
+mod local_proxy;
 mod loopback;
 mod oauth;
 mod private_fs;
@@ -111,6 +116,8 @@ pub use client::Folders;
 pub use client::{Client, Error, Revocation, SignedOut};
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
+pub use local_proxy::{ErrorTextFn, LocalProxy};
+#[doc(inline)]
 pub use oauth::{
     AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, ProtectedResource, RegisteredClient,
     ServerMetadata, Verdict,
@@ -120,7 +127,7 @@ pub use provider::{
     Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, Registration, RequestStyle, Tls, Url,
 };
 #[doc(inline)]
-pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, RegistrationToken, Secret};
+pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, ProxyKey, RegistrationToken, Secret};
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
 pub use time::now;
@@ -131,6 +138,8 @@ pub mod error {
     pub use crate::api::{ApiError, Refusal, RefusalReason};
     #[doc(inline)]
     pub use crate::http::{CertificateProblem, HttpError, ProxyRefusal};
+    #[doc(inline)]
+    pub use crate::local_proxy::LocalProxyError;
     #[doc(inline)]
     pub use crate::oauth::{DiscoveryError, IdTokenProblem, MetadataError, SignInError, TokenFailure};
     #[doc(inline)]
@@ -152,7 +161,7 @@ pub mod key {
 #[doc(hidden)]
 pub mod internal {
     pub mod api {
-        pub use crate::api::{SILENCE, replay, sse};
+        pub use crate::api::{SILENCE, replay, resource_url, sse};
     }
     pub mod clean {
         pub use crate::clean::{Lines, clean, visible, visible_json};

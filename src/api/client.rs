@@ -204,9 +204,19 @@ fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>
     request
 }
 
+/// The URL of a path of the provider's API, as a program asks for it that knows only the API's own paths.
+///
+/// # Errors
+/// [`ApiError::NoApiUrl`].
+pub fn resource_url(provider: &ProviderConfig, path: &str) -> Result<Url> {
+    let base = provider.api.url.as_ref();
+    let base = base.ok_or_else(|| ApiError::NoApiUrl { provider: provider.name.clone() })?;
+    Ok(dialect(provider.api.dialect).resource_url(base, path))
+}
+
 /// The headers of the dialect, replaced and removed by the configured ones. A gateway's key may travel in any of these,
 /// so they are sensitive.
-pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
+pub(crate) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let unusable =
         |name: &str, reason| ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason };
     let defaults = dialect(provider.api.dialect).default_headers();
@@ -229,7 +239,7 @@ pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-pub(super) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
+pub(crate) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
     let text = Zeroizing::new(format!("Bearer {}", token.expose()));
     let mut value = HeaderValue::from_str(&text).map_err(|_| ApiError::UnusableToken)?;
     value.set_sensitive(true);

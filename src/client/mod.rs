@@ -21,6 +21,7 @@ mod error;
 mod folders;
 mod models;
 mod pending;
+mod reach;
 mod registration;
 mod sign_in;
 mod sign_out;
@@ -81,6 +82,11 @@ impl Client {
     /// Whether this client can renew the session without its owner, such as with a refresh token.
     pub fn can_renew(&self, session: &Session) -> bool {
         session.ended_at.is_none() && self.refresher.source.can_renew(session)
+    }
+
+    /// The HTTP client.
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 
     /// The provider.
@@ -168,7 +174,8 @@ impl Client {
         Ok(sessions.check_writable().await?)
     }
 
-    async fn fresh_for_request(&self, owner: &str, loaded: Session) -> Result<Session> {
+    /// A session for a request that is sent now, from one that was loaded before.
+    pub(crate) async fn fresh_for_request(&self, owner: &str, loaded: Session) -> Result<Session> {
         if loaded.is_fresh(Freshness::Request, loaded.now()) {
             self.refresh_ahead(owner, &loaded);
             return Ok(loaded);

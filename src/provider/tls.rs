@@ -55,6 +55,11 @@ impl Tls {
         self.authorities.as_ref()
     }
 
+    /// Whether a client certificate is presented.
+    pub fn has_client_certificate(&self) -> bool {
+        self.certificate.is_some()
+    }
+
     pub(crate) fn certificate(&self) -> Option<&Arc<CertifiedKey>> {
         self.certificate.as_ref()
     }

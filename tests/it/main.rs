@@ -30,6 +30,8 @@ mod client_auth;
 mod clocks;
 /// The completion scripts.
 mod completions;
+/// `nexus config show`, and the file of the system.
+mod config_show;
 /// Conversations: continued and saved.
 mod conversation;
 /// `nexus demo`.
@@ -40,6 +42,12 @@ mod device;
 mod discovery;
 /// A limit on the size of files (Linux).
 mod disk;
+/// `nexus doctor`.
+#[cfg(unix)]
+mod doctor;
+/// `nexus exec`.
+#[cfg(unix)]
+mod exec;
 /// A store whose first commits fail.
 mod failing_store;
 /// Responses of gateways that differ from the Messages API.
@@ -96,6 +104,8 @@ mod prompt_words;
 mod properties;
 /// `nexus provider`.
 mod provider;
+/// `nexus proxy`.
+mod proxy;
 /// A server that refuses to refresh a session.
 mod refusals;
 /// Clients that the authorization server registers.
@@ -104,6 +114,9 @@ mod registration;
 mod replaced_sessions;
 /// The keys `resource`, `prompt` and `par_url`.
 mod request_parameters;
+/// `nexus setup`.
+#[cfg(unix)]
+mod setup;
 /// Reads and writes the stored session without the program's code.
 mod stored;
 /// A conversation at a terminal: lines, answers, commands, and how it ends.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::checks::warn_if_readable;
 use super::document::header;
 use super::file::read;
+use super::files::ConfigFiles;
 use super::keys::Section;
 use super::{Configured, Variables, default_provider, invalid};
 use crate::cli::error::{CliError, Result};
@@ -33,7 +34,8 @@ pub(crate) struct Existing {
 
 impl Existing {
     fn new(name: String, section: &Section) -> Self {
-        let client_secret_file = section.client_secret_file.as_ref().map(|file| section.source.beside(file));
+        let client_secret_file =
+            section.client_secret_file.as_ref().map(|file| section.source.beside("client_secret_file", file));
         Self { name, client_secret_file, has_redirect_uri: section.source.has("redirect_uri") }
     }
 }
@@ -42,7 +44,7 @@ impl Existing {
 ///
 /// # Errors
 /// If it is the built-in provider, which needs none.
-pub(crate) fn existing(path: &Path, name: &str) -> Result<Existing> {
+pub(crate) fn existing(path: &ConfigFiles, name: &str) -> Result<Existing> {
     let section = read(path)?.providers.remove(name).filter(|_| name != BUILT_IN);
     let missing = || CliError::usage("oauth start", format!("{name} has no section in config.toml; pass URL"));
     section.map(|section| Existing::new(name.to_owned(), &section)).ok_or_else(missing)
@@ -53,7 +55,12 @@ pub(crate) fn existing(path: &Path, name: &str) -> Result<Existing> {
 ///
 /// # Errors
 /// If the name is not allowed, or if its section has another URL.
-pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>, is_taken: impl Fn(&str) -> bool) -> Result<Place> {
+pub(crate) fn place_for(
+    path: &ConfigFiles,
+    url: &Url,
+    name: Option<&str>,
+    is_taken: impl Fn(&str) -> bool,
+) -> Result<Place> {
     let mut providers = read(path)?.providers;
     let Some(name) = name else {
         let known = providers.iter().find(|(_, section)| is_for(section, url)).map(|(name, _)| name.clone());
@@ -86,7 +93,7 @@ pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>, is_taken: im
 }
 
 /// The configuration of a provider that has no section yet.
-pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Result<Configured> {
+pub(crate) fn load_new(path: &ConfigFiles, variables: Variables<'_>, name: &str) -> Result<Configured> {
     let settings = read(path)?.settings;
     let mut warnings = Vec::new();
     let key_config = settings.key_config(&mut warnings)?;
@@ -105,7 +112,7 @@ pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Res
 }
 
 /// Whether the file chooses a provider or has one.
-pub(crate) fn has_providers(path: &Path) -> Result<bool> {
+pub(crate) fn has_providers(path: &ConfigFiles) -> Result<bool> {
     let file = read(path)?;
     Ok(file.settings.default.is_some() || !file.providers.is_empty())
 }

@@ -99,7 +99,7 @@ impl Section {
         let Some(file) = &self.client_secret_file else {
             let secret = self.client_secret.take();
             if secret.is_some() {
-                warn_if_readable(&self.source.path, warnings);
+                warn_if_readable(self.source.path_of("client_secret"), warnings);
             }
             return Ok(secret);
         };

@@ -38,6 +38,12 @@ pub(super) struct Settings {
     pub(super) passphrase_command: Option<Vec<String>>,
 }
 
+impl Settings {
+    pub(super) fn of(source: Source) -> Self {
+        Self { source, ..Self::default() }
+    }
+}
+
 /// The values of a section `[provider.NAME]`. Most keys set a field of the provider; the client is built later from
 /// several keys.
 pub(super) struct Section {

@@ -20,6 +20,7 @@ mod client;
 pub(crate) mod document;
 pub(crate) mod edit;
 mod file;
+mod files;
 mod headers;
 mod keys;
 mod kind;
@@ -27,11 +28,13 @@ mod kind;
 mod property;
 pub(crate) mod reference;
 mod registration;
+pub(crate) mod show;
 mod source;
 
 pub(crate) use by_url::{Existing, Place, client_secret_in, existing, has_providers, is_same, load_new, place_for};
 pub(crate) use checks::not_a_client_id;
 use file::{File, read};
+pub(crate) use files::ConfigFiles;
 use keys::Settings;
 use registration::TokenFile;
 
@@ -55,26 +58,26 @@ pub(crate) struct Configured {
 }
 
 /// Every provider that is configured, the built-in one first.
-pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(path: &ConfigFiles) -> Result<Vec<String>> {
     let mut names = vec![BUILT_IN.to_owned()];
     names.extend(read(path)?.providers.into_keys().filter(|name| name != BUILT_IN));
     Ok(names)
 }
 
 /// The provider that a command uses if none is named.
-pub(crate) fn default_name(path: &Path, variables: Variables<'_>) -> Result<String> {
+pub(crate) fn default_name(path: &ConfigFiles, variables: Variables<'_>) -> Result<String> {
     Ok(default_provider(&read(path)?.settings, variables).unwrap_or_else(|| BUILT_IN.into()))
 }
 
 /// Checks that this provider is configured or built in.
-pub(crate) fn check_name(path: &Path, name: &str) -> Result<()> {
+pub(crate) fn check_name(path: &ConfigFiles, name: &str) -> Result<()> {
     let names = names(path)?;
     if names.iter().any(|known| known == name) { Ok(()) } else { Err(unknown_provider(name, path, names.into_iter())) }
 }
 
 /// Loads a provider: `chosen` on the command line, else `NEXUS_PROVIDER`, else `default` in the file, else the built-in
 /// one.
-pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
+pub(crate) fn load(path: &ConfigFiles, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
     let File { settings, mut providers } = read(path)?;
     let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
     let name = chosen.map_or(&*default, invisible::trim).to_owned();
@@ -102,7 +105,7 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
 /// lists the providers with a session. An error in the file is returned beside the result, unless neither the file nor
 /// the store knows the provider.
 pub(crate) fn load_stored(
-    path: &Path,
+    path: &ConfigFiles,
     variables: Variables<'_>,
     chosen: Option<&str>,
     stored: &dyn Fn() -> Vec<String>,
@@ -140,7 +143,7 @@ fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<Str
 }
 
 /// The configuration of the key to the stored sessions, and warnings.
-pub(crate) fn key_config(path: &Path) -> Result<(KeyConfig, Vec<String>)> {
+pub(crate) fn key_config(path: &ConfigFiles) -> Result<(KeyConfig, Vec<String>)> {
     let mut warnings = Vec::new();
     let key_config = read(path)?.settings.key_config(&mut warnings)?;
     Ok((key_config, warnings))
@@ -155,7 +158,7 @@ impl Settings {
                 return Err(source.invalid("passphrase_file", why, "keep one of the two"));
             }
             (Some(file), None) => {
-                let file = source.beside(file);
+                let file = source.beside("passphrase_file", file);
                 checks::warn_if_readable(&file, warnings);
                 Some(PassphraseSource::File(file))
             }

@@ -13,7 +13,7 @@ fn configured(
     let path = folder.path().join("config.toml");
     fs::write(&path, toml).unwrap();
     let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    load(&path, &|name| variables.get(name).cloned(), chosen)
+    load(&ConfigFiles::of_user(&path), &|name| variables.get(name).cloned(), chosen)
         .map_err(|failure| format!("{failure} | {}", failure.hint()).replace(&*path.to_string_lossy(), "FILE"))
 }
 
@@ -23,7 +23,7 @@ pub(super) fn provider(toml: &str, variables: &[(&'static str, &str)]) -> Provid
 
 #[test]
 fn without_a_file_the_built_in_provider_stands() {
-    let provider = load(Path::new("/nonexistent/config.toml"), &|_| None, None).unwrap().provider;
+    let provider = load(&ConfigFiles::of_user("/nonexistent/config.toml"), &|_| None, None).unwrap().provider;
     assert_eq!(provider.name, "claude_code");
     assert_eq!(provider.redirect_uri, "http://localhost:4000/oauth/claude/callback");
     assert_eq!(provider.scopes, ["openai.user.read", "model.request", "model.read"]);
@@ -191,7 +191,7 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
     assert_eq!(listed, Some(PassphraseSource::Command(words)));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), "passphrase_file = 'pass'").unwrap();
-    let (key_config, _) = super::key_config(&folder.path().join("config.toml")).unwrap();
+    let (key_config, _) = super::key_config(&ConfigFiles::of_user(folder.path().join("config.toml"))).unwrap();
     assert_eq!(key_config.passphrase, Some(PassphraseSource::File(folder.path().join("pass"))));
 }
 
@@ -454,7 +454,7 @@ fn a_secret_that_others_may_read_is_a_warning_with_its_cure() {
     fs::write(&secret, "hush\n").unwrap();
     for (mode, warnings) in [(0o600, 0), (0o640, 1), (0o604, 1)] {
         fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
-        let configured = load(&file, &|_| None, None).unwrap();
+        let configured = load(&ConfigFiles::of_user(&file), &|_| None, None).unwrap();
         assert_eq!(configured.provider.client.unwrap().secret.unwrap().expose(), "hush");
         assert_eq!(configured.warnings.len(), warnings, "{mode:o}");
         for warning in configured.warnings {

@@ -72,6 +72,8 @@ fn command_line() -> Vec<CliError> {
         Usage { message: text("stdin is not UTF-8 text"), hint: text("attach it") },
         Configuration { message: text("config.toml has an unknown key `x`"), hint: text("did you mean `y`?") },
         Attachment { file: text("a.zip"), reason: text("it looks like application/zip"), hint: text("convert it") },
+        CommandNotFound { command: text("claud") },
+        CommandNotExecutable { command: text("./notes.txt"), reason: text("Permission denied (os error 13)") },
         NoClientId { error: ProviderError::NoClientId { provider: built_in() }, others: vec![text("gw"), work()] },
         NoModel { provider: built_in(), listed: Vec::new(), unlisted: None },
         NoModel { provider: work(), listed: Vec::new(), unlisted: None },
@@ -425,6 +427,15 @@ fn http() -> Vec<CliError> {
     errors.map(CliError::from).into()
 }
 
+fn local_proxy() -> Vec<CliError> {
+    use LocalProxyError::*;
+    let errors = [
+        AddressTaken { address: text("127.0.0.1:8080") },
+        AddressUnusable { reason: text("`0.0.0.0` is not a loopback address") },
+    ];
+    errors.map(CliError::from).into()
+}
+
 fn api() -> Vec<CliError> {
     use ApiError::*;
     let not_found = || Box::new(refusal(Some(404), Some("not_found_error")));
@@ -483,7 +494,8 @@ fn api() -> Vec<CliError> {
 }
 
 fn catalogue() -> Vec<CliError> {
-    [command_line(), provider(), discovery(), sign_in(), session(), store(), key(), http(), api()].concat()
+    [command_line(), provider(), discovery(), sign_in(), session(), store(), key(), http(), local_proxy(), api()]
+        .concat()
 }
 
 /// The variants from the outside in, as `Debug` shows them: `Library(Session(Store(Busy`.
@@ -529,6 +541,7 @@ fn the_catalogue_has_every_variant() {
         ("FileProblem", include_str!("../../store/error.rs")),
         ("ProviderError", include_str!("../../provider/error.rs")),
         ("HttpError", include_str!("../../http/error.rs")),
+        ("LocalProxyError", include_str!("../../local_proxy/error.rs")),
         ("CertificateProblem", include_str!("../../http/error.rs")),
         ("ProxyRefusal", include_str!("../../http/error.rs")),
     ];
@@ -552,7 +565,9 @@ fn every_error_has_a_documented_exit_code_and_a_hint() {
         if matches!(error, CliError::Interrupted(_)) {
             continue;
         }
-        assert!(matches!(error.exit_code(), 1 | 2 | 4 | 75), "{error:?}");
+        let of_command = matches!(error, CliError::CommandNotFound { .. } | CliError::CommandNotExecutable { .. });
+        let documented: &[u8] = if of_command { &[126, 127] } else { &[1, 2, 4, 75] };
+        assert!(documented.contains(&error.exit_code()), "{error:?}");
         assert!(!error.hint().is_empty(), "{error:?}");
         let code = error.code();
         assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");

@@ -44,7 +44,7 @@ impl Context {
 
     /// Waits until refreshed sessions are saved, or until a second signal. `signalled` says whether the first one
     /// has arrived.
-    async fn wait_for_saves(&self, signals: &mut Signals, mut signalled: bool) {
+    pub(crate) async fn wait_for_saves(&self, signals: &mut Signals, mut signalled: bool) {
         const NOTE: &str =
             "note: waiting for the server's answer, to save the session; a second Ctrl-C quits at once and may lose it";
         let mut saved = std::pin::pin!(tokio::time::timeout(SAVE_LIMIT, self.pending_saves.wait_for_saves()));

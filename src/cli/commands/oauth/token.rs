@@ -19,9 +19,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
     min_ttl: Option<Duration>,
 
+    /// What to print: the token, or the header that carries it, for `curl -H @<(...)`
+    #[arg(long, value_name = "FORMAT", default_value = "bare", conflicts_with = "json")]
+    format: Format,
+
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// The token alone
+    Bare,
+    /// `Authorization: Bearer TOKEN`
+    Header,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
@@ -51,10 +63,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         };
         context.say(&format!("note: the token expires in {}; {why}", time::span(left)));
     }
-    match args.json {
-        true => context.print_object(&object(&client.provider().name, &session))?,
-        false => context.print(&format!("{}\n", session.access_token.expose()))?,
+    if args.json {
+        context.print_object(&object(&client.provider().name, &session))?;
+        return Ok(0);
     }
+    let before = match args.format {
+        Format::Bare => "",
+        Format::Header => "Authorization: Bearer ",
+    };
+    context.print(&format!("{before}{}\n", session.access_token.expose()))?;
     Ok(0)
 }
 

@@ -31,6 +31,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let has_session = context.signed_in_providers()?.iter().any(|stored| stored == name);
     if !is_configured && !has_session {
         config::check_name(&paths.config, name)?;
+        let system = paths.config.system().map(|path| path.display().to_string()).unwrap_or_default();
+        return Err(CliError::Configuration {
+            message: format!("{name} is configured in {system}, which nexus does not change"),
+            hint: "ask the administrator of this machine to remove it there".into(),
+        });
     }
     let client = context.stored_client(Some(name))?;
     if has_session {
