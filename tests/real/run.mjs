@@ -25,6 +25,7 @@ import { closing, expect, part } from './check.mjs';
 import * as device from './device.mjs';
 import * as faults from './faults.mjs';
 import * as openai from './openai.mjs';
+import * as otherPrograms from './other_programs.mjs';
 import * as qrCode from './qr_code.mjs';
 import * as session from './session.mjs';
 import * as signingIn from './signing_in.mjs';
@@ -70,6 +71,8 @@ for (const [title, play] of [
   ['Signing out', session.signOut],
   ['The other dialect', openai.completions],
   ['Files and thoughts in both dialects', openai.bothDialects],
+  ['Official SDKs', otherPrograms.sdks],
+  ['A web page and the proxy', otherPrograms.webPage],
   ['A refusal in the other dialect', openai.refusals],
   ['A page of the same origin', signingIn.pageOfTheSameOrigin],
   ['A person who says no', signingIn.refusal],

@@ -296,7 +296,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "device_url",
         kind: Url(|section, _, url| section.provider.device_url = Some(url)),
         default: "from the issuer's metadata, if it is read",
-        help: "The device authorization endpoint (RFC 8628), which `nexus oauth start --device` uses.",
+        help: "The device authorization endpoint (RFC 8628), which `nexus oauth start` uses without a browser or with \
+               `--device`. Without it, the issuer is asked then.",
     },
     Key {
         name: "authorize_params",
