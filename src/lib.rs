@@ -82,6 +82,7 @@
 mod api;
 mod clean;
 mod client;
+mod credential_command;
 mod error_info;
 mod html;
 mod http;
@@ -109,6 +110,8 @@ pub use api::{
 pub use client::Folders;
 #[doc(inline)]
 pub use client::{Client, Error, Revocation, SignedOut};
+#[doc(inline)]
+pub use credential_command::CredentialCommand;
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
 pub use oauth::{
@@ -128,6 +131,8 @@ pub use time::now;
 pub mod error {
     #[doc(inline)]
     pub use crate::api::{ApiError, Refusal, RefusalReason};
+    #[doc(inline)]
+    pub use crate::credential_command::CommandError;
     #[doc(inline)]
     pub use crate::http::{CertificateProblem, HttpError, ProxyRefusal};
     #[doc(inline)]
