@@ -25,6 +25,13 @@ pub enum ProviderError {
         /// Which URL, such as `token_url`.
         setting: &'static str,
     },
+    /// The authorization server accepts only clients that authenticate with an assertion (`private_key_jwt` of RFC 7523),
+    /// and the client has none.
+    #[error("the authorization server of {provider} accepts only clients that authenticate with private_key_jwt")]
+    AssertionRequired {
+        /// The provider's name.
+        provider: String,
+    },
     /// No client is configured.
     #[error("no client id is configured for {provider}")]
     NoClientId {
@@ -36,7 +43,7 @@ pub enum ProviderError {
 impl ErrorInfo for ProviderError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidUrl { .. } | Self::MissingUrl { .. } => "configuration",
+            Self::InvalidUrl { .. } | Self::MissingUrl { .. } | Self::AssertionRequired { .. } => "configuration",
             Self::NoClientId { .. } => "no_client_id",
         }
     }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use nexus::error::{HttpError, KeyError, SessionError};
+use nexus::error::{AssertionError, HttpError, KeyError, SessionError};
 use nexus::store::{FileProblem, StoreError};
 
 use super::provider::{run_start, run_start_current};
-use super::sign_in::{client_hint, http_hint};
+use super::sign_in::{assertion_hint, client_hint, http_hint};
 use super::untrusted::untrusted_hint;
 use super::{FIX_AND_REPEAT, wait_time};
 use crate::cli::config::document::header;
@@ -35,7 +35,9 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::Key(error) => key_hint(error),
         SessionError::NotSent(error) => {
             let error: &(dyn std::error::Error + 'static) = &**error;
-            error.downcast_ref::<HttpError>().map_or_else(|| FIX_AND_REPEAT.into(), http_hint)
+            let of_http = error.downcast_ref::<HttpError>().map(http_hint);
+            let of_assertion = || error.downcast_ref::<AssertionError>().map(assertion_hint);
+            of_http.or_else(of_assertion).unwrap_or_else(|| FIX_AND_REPEAT.into())
         }
         _ => FIX_AND_REPEAT.into(),
     }
