@@ -1,5 +1,6 @@
 //! Errors in the configuration of a provider.
 
+use crate::credential_command::CommandError;
 use crate::error_info::{ErrorClass, ErrorInfo};
 
 /// What is wrong with the configuration of a provider.
@@ -25,6 +26,16 @@ pub enum ProviderError {
         /// Which URL, such as `token_url`.
         setting: &'static str,
     },
+    /// A command cannot be run.
+    #[error("the command `{program}` of the provider {provider} {error}")]
+    Command {
+        /// The provider's name.
+        provider: String,
+        /// The name of the program.
+        program: String,
+        /// Why not.
+        error: CommandError,
+    },
     /// No client is configured.
     #[error("no client id is configured for {provider}")]
     NoClientId {
@@ -36,7 +47,7 @@ pub enum ProviderError {
 impl ErrorInfo for ProviderError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidUrl { .. } | Self::MissingUrl { .. } => "configuration",
+            Self::InvalidUrl { .. } | Self::MissingUrl { .. } | Self::Command { .. } => "configuration",
             Self::NoClientId { .. } => "no_client_id",
         }
     }

@@ -39,6 +39,7 @@ impl Section {
         };
         let auth = self.client_auth.unwrap_or_else(|| default_auth(&self.provider.name, secret.is_some()));
         self.check_duplicates(auth)?;
+        self.set_token_command()?;
         let Self { source, mut provider, client_id, client_auth, .. } = self;
         let Some(id) = client_id else {
             if secret.is_some() {

@@ -339,6 +339,9 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
         ProviderError::MissingUrl { provider, setting } => {
             format!("set `{setting} = \"https://...\"` under {section} in config.toml", section = header(provider))
         }
+        ProviderError::Command { program, .. } => {
+            format!("install `{program}`, or fix the command in config.toml")
+        }
         _ => "use an `https://` URL without user name, password and fragment".into(),
     }
 }

@@ -25,12 +25,14 @@ impl TokenSource for RefreshTokenSource {
 
     fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>> {
         Box::pin(async move {
-            let Some(token) = &stored.refresh_token else { return Err(no_refresh_token()) };
             let binding = &stored.session.binding;
+            let (Some(token), Some(url)) = (&stored.refresh_token, &binding.token_url) else {
+                return Err(no_refresh_token());
+            };
             // A rotated client secret is in the configuration first.
             let configured = self.provider.client.as_ref().and_then(|client| client.secret.as_ref());
             let endpoint = Endpoint {
-                url: &binding.token_url,
+                url,
                 client_id: &binding.client_id,
                 secret: configured.or(stored.client_secret.as_ref()),
                 auth: binding.client_auth,
