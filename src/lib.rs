@@ -122,7 +122,8 @@ pub use oauth::{
 };
 #[doc(inline)]
 pub use provider::{
-    Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, Registration, RequestStyle, Tls, Url,
+    Api, ClientAuth, Dialect, Encoding, FromMetadata, Grant, OAuthClient, ProviderConfig, Registration, RequestStyle,
+    Tls, TokenCommand, Url,
 };
 #[doc(inline)]
 pub use secret::{
@@ -187,7 +188,7 @@ pub mod internal {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
-        pub use crate::provider::{BUILT_IN, endpoint_url, host, not_a_resource};
+        pub use crate::provider::{ANT, BUILT_IN, endpoint_url, host, not_a_resource};
     }
     pub mod secret {
         pub use crate::secret::{RefreshToken, Verifier};

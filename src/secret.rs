@@ -79,6 +79,11 @@ impl<K> Secret<K> {
         &self.text
     }
 
+    /// Whether the text is empty.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// Whether both have the same text. The time depends only on the length.
     pub fn matches(&self, other: &Self) -> bool {
         constant_time_eq(&self.text, &other.text)

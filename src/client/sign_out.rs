@@ -67,7 +67,9 @@ impl Client {
     /// token, because some servers do not end it.
     pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
         let StoredSession { session, refresh_token, client_secret, .. } = stored;
-        let Some(url) = &session.binding.revoke_url else { return Revocation::Unsupported };
+        let Some(url) = session.binding.revoke_url.as_ref().filter(|_| session.has_token()) else {
+            return Revocation::Unsupported;
+        };
         let host = provider::host(url);
         // What is configured for another client's server is not sent to this one.
         let configured = self.provider().client.as_ref().filter(|_| session.check_binding(self.provider()).is_ok());

@@ -1,5 +1,6 @@
 //! Errors in the configuration of a provider.
 
+use crate::credential_command::CommandError;
 use crate::error_info::{ErrorClass, ErrorInfo};
 
 /// What is wrong with the configuration of a provider.
@@ -32,6 +33,16 @@ pub enum ProviderError {
         /// The provider's name.
         provider: String,
     },
+    /// A command cannot be run.
+    #[error("the command `{program}` of the provider {provider} {error}")]
+    Command {
+        /// The provider's name.
+        provider: String,
+        /// The name of the program.
+        program: String,
+        /// Why not.
+        error: CommandError,
+    },
     /// No client is configured.
     #[error("no client id is configured for {provider}")]
     NoClientId {
@@ -43,7 +54,10 @@ pub enum ProviderError {
 impl ErrorInfo for ProviderError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidUrl { .. } | Self::MissingUrl { .. } | Self::AssertionRequired { .. } => "configuration",
+            Self::InvalidUrl { .. }
+            | Self::MissingUrl { .. }
+            | Self::AssertionRequired { .. }
+            | Self::Command { .. } => "configuration",
             Self::NoClientId { .. } => "no_client_id",
         }
     }

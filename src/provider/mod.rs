@@ -11,14 +11,15 @@ use crate::invisible;
 use crate::secret::{ClientSecret, HeaderSecret, RegistrationToken};
 
 mod builder;
+mod built_in;
 mod error;
+mod grant;
 pub(crate) mod tls;
 
+pub use built_in::{ANT, BUILT_IN};
 pub use error::ProviderError;
+pub use grant::{Grant, TokenCommand};
 pub use tls::{Tls, TlsError};
-
-/// The name of [`ProviderConfig::claude_code`].
-pub const BUILT_IN: &str = "claude_code";
 
 /// An authorization server, its registered client and its API.
 #[derive(Debug)]
@@ -77,6 +78,8 @@ pub struct ProviderConfig {
     pub code: RequestStyle,
     /// The format of the refresh request.
     pub refresh: RequestStyle,
+    /// Where the tokens come from.
+    pub grant: Grant,
     /// The API.
     pub api: Api,
     /// The certificate authorities and the client certificate of the provider's servers.
@@ -231,6 +234,9 @@ pub struct Api {
     pub url: Option<Url>,
     /// The API's format.
     pub dialect: Dialect,
+    /// The header that carries the token. If `None`, `Authorization: Bearer` (RFC 6750, section 2.1). Any other has the
+    /// token alone, such as `x-api-key` for an API key.
+    pub token_header: Option<String>,
     /// Headers of every request, in addition to those of the dialect. An empty value removes a header of the dialect.
     /// Their values are never shown: one may be a gateway's key.
     pub headers: BTreeMap<String, Arc<HeaderSecret>>,
@@ -243,6 +249,11 @@ pub struct Api {
 }
 
 impl Api {
+    /// Sets the header that carries the token. `Authorization` stands for the usual one.
+    pub fn set_token_header(&mut self, name: String) {
+        self.token_header = Some(name).filter(|name| !name.eq_ignore_ascii_case("authorization"));
+    }
+
     /// The model for an alias, or the name itself. An alias for an empty name counts as none.
     pub fn model_called(&self, name: &str) -> String {
         self.aliases.get(name).filter(|model| !model.is_empty()).map_or(name, String::as_str).to_owned()
@@ -250,30 +261,6 @@ impl Api {
 }
 
 impl ProviderConfig {
-    /// The endpoints of the Claude Console. The client is yours to register.
-    pub fn claude_code() -> Self {
-        let beta = ("anthropic-beta".to_owned(), Arc::new(HeaderSecret::new("oauth-2025-04-20".into())));
-        Self {
-            authorize_url: Url::parse("https://platform.claude.com/oauth/authorize").ok(),
-            token_url: Url::parse("https://api.anthropic.com/v1/oauth/token").ok(),
-            redirect_uri: "http://localhost:4000/oauth/claude/callback".into(),
-            scopes: ["openai.user.read", "model.request", "model.read"].map(String::from).into(),
-            // Without `state` the Console answers 400 oauth_request_parse_error.
-            code: RequestStyle { with_state: true, ..RequestStyle::default() },
-            refresh: RequestStyle {
-                encoding: Encoding::Json,
-                headers: BTreeMap::from([beta.clone()]),
-                ..RequestStyle::default()
-            },
-            api: Api {
-                url: Url::parse("https://api.anthropic.com").ok(),
-                headers: BTreeMap::from([beta]),
-                ..Api::default()
-            },
-            ..Self::named(BUILT_IN)
-        }
-    }
-
     /// A provider with a name and no endpoints. Its redirect URI is `http://localhost:4000/oauth/NAME/callback`: most
     /// servers compare it byte for byte, and one for each server tells their responses apart (RFC 9700, section 4.4).
     pub fn named(name: &str) -> Self {
@@ -301,6 +288,7 @@ impl ProviderConfig {
             authorize_params: BTreeMap::new(),
             code: RequestStyle::default(),
             refresh: RequestStyle::default(),
+            grant: Grant::default(),
             api: Api::default(),
             tls: Tls::default(),
         }

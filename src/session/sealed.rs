@@ -76,6 +76,11 @@ impl SealedSessions {
         self.opened(key, loaded, record::open).await.map(|(_, session)| session)
     }
 
+    /// The store's time, in Unix seconds.
+    pub(super) async fn now(&self, key: &SessionKey) -> Result<i64> {
+        Ok(self.store.load(key).await?.now)
+    }
+
     /// [`load`](Self::load) without waiting. `None` if the store cannot answer at once or the record does not open;
     /// then `load` says why. May block on reads of the disk and the key.
     ///
@@ -157,7 +162,7 @@ impl SealedSessions {
         let held = off_thread(move || Ok(keys.seal_or_create()?)).await?;
         let hash = <[u8; 32]>::from(Sha256::digest(state));
         let sealed = held.seal.seal(&pending_data(&key.owner, &hash), &named(&key.provider, value))?;
-        let now = self.store.load(key).await?.now;
+        let now = self.now(key).await?;
         let expires_at = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
         Ok(self.store.put_pending(&key.owner, hash, sealed, expires_at).await?)
     }

@@ -17,7 +17,6 @@ use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::ProviderConfig;
 use nexus::internal::clean::clean;
 use nexus::internal::invisible;
-use nexus::internal::provider::BUILT_IN;
 
 /// The key at the top of the file that holds the sections of the providers.
 const SECTIONS: &str = "provider";
@@ -84,8 +83,7 @@ impl Reader<'_> {
 
     fn section(&self, name: &str, place: String, table: &DeTable<'_>) -> Result<Section> {
         let mut source = Source::new(self.path, place);
-        let mut section =
-            Section::of(if name == BUILT_IN { ProviderConfig::claude_code() } else { ProviderConfig::named(name) });
+        let mut section = Section::of(ProviderConfig::built_in(name).unwrap_or_else(|| ProviderConfig::named(name)));
         section.unusable = self.apply(table, PROVIDER, &mut source, &mut section)?;
         section.source = source;
         Ok(section)

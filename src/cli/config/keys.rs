@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time;
 
 use super::checks::{self, API_REQUEST};
 use super::client_assertion::ClientAssertionKeys;
 use super::kind::Kind::{
-    Bool, Checked, Choice, ClientId, Command, Count, Headers, List, Params, Path, Secret, Table, Text, Url, Words,
+    Bool, Checked, Choice, ClientId, Command, Count, Duration, Headers, List, Params, Path, Secret, Table, Text, Url,
+    Words,
 };
 use super::kind::{Kind, SecretValue};
 use super::source::Source;
@@ -52,6 +54,9 @@ pub(super) struct Section {
     pub(super) registration_token_file: Option<PathBuf>,
     pub(super) header_files: Vec<HeaderFile>,
     pub(super) tls_files: TlsFiles,
+    pub(super) token_command: Option<Vec<String>>,
+    pub(super) token_command_timeout: Option<time::Duration>,
+    pub(super) token_ttl: Option<time::Duration>,
     /// The first unusable value. It is an error only if the provider is used.
     pub(super) unusable: Option<CliError>,
 }
@@ -92,6 +97,9 @@ impl Section {
             registration_token_file: None,
             header_files: Vec::new(),
             tls_files: TlsFiles::default(),
+            token_command: None,
+            token_command_timeout: None,
+            token_ttl: None,
             unusable: None,
         }
     }
@@ -230,6 +238,27 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         default: "none",
         help: "A command that prints an assertion for the client on one line, instead of client_assertion_file. It is run for \
                each request, without a shell, without input and without the environment variables that hold secrets.",
+    },
+    Key {
+        name: "token_command",
+        kind: Words(|section, words| section.token_command = Some(words)),
+        default: "none",
+        help: "A command that prints an access token on one line, instead of a sign-in. It is run when a token is needed, \
+               without a shell, without input and without the environment variables that hold secrets; what it prints to \
+               stderr is passed on.",
+    },
+    Key {
+        name: "token_command_timeout",
+        kind: Duration(|section, limit| section.token_command_timeout = Some(limit)),
+        default: "\"60s\"",
+        help: "How long token_command may take.",
+    },
+    Key {
+        name: "token_ttl",
+        kind: Duration(|section, lifetime| section.token_ttl = Some(lifetime)),
+        default: "until the token's `exp` if it is a JWT, else \"5m\"",
+        help: "How long a token of token_command is used before the command is run again. A JWT is never used after its \
+               `exp`.",
     },
     Key {
         name: "registration_url",
@@ -402,6 +431,13 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         help: "Additional headers of every API request, such as { x-team = \"7\" }. An empty value removes a header \
                that nexus sends by default: { anthropic-beta = \"\" }. A secret value may be in a file: { x-gateway-key \
                = { file = \"gateway.key\" } }; white space at its ends is ignored.",
+    },
+    Key {
+        name: "token_header",
+        kind: Checked(checks::token_header, |section, name| section.provider.api.set_token_header(name)),
+        default: "\"Authorization\"",
+        help: "The header of API requests that carries the token. \"Authorization\" has it after `Bearer `, any other header \
+               has it alone: \"x-api-key\" is for an API key that token_command prints.",
     },
     Key {
         name: "model",

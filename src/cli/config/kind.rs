@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::checks::{self, Unusable};
 use crate::cli::nearest::nearest;
+use nexus::internal::time::parse_wait;
 use nexus::internal::{invisible, provider};
 use nexus::{ClientSecret, Url};
 
@@ -34,6 +36,8 @@ pub(super) enum Kind<T: 'static> {
     Command(fn(&mut T, Vec<String>)),
     /// A program and its arguments, as a list.
     Words(fn(&mut T, Vec<String>)),
+    /// A duration that is not zero, as text or in seconds.
+    Duration(fn(&mut T, time::Duration)),
     Table(fn(&mut T, Texts)),
     /// Parameters of a request, except these.
     Params(&'static [&'static str], fn(&mut T, Texts)),
@@ -118,6 +122,7 @@ impl<T> Kind<T> {
             Self::Count(set) => set(target, count(value).ok_or(NOT_OF_THIS_KIND)?),
             Self::Command(set) => set(target, command(value)?),
             Self::Words(set) => set(target, words(list(value)?)?),
+            Self::Duration(set) => set(target, duration(value)?),
             Self::List(set) => {
                 let items = list(value)?;
                 if let Some(why) = items.iter().find_map(|item| invisible::inside(item, true)) {
@@ -166,6 +171,7 @@ impl<T> Kind<T> {
                     .into()
             }
             Self::Words(_) => "a list of quoted strings: [\"program\", \"argument\"]".into(),
+            Self::Duration(_) => "a quoted duration: \"90s\", \"5m\", \"1h\" or \"2d\"; or a number of seconds".into(),
             Self::Table(_) | Self::Params(..) => "a table of quoted strings: { name = \"value\" }".into(),
             Self::Headers(..) => {
                 "a table of quoted strings or files: { name = \"value\", other = { file = \"path\" } }".into()
@@ -201,6 +207,14 @@ fn item<'v>(value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Fault> {
 fn count(value: &DeValue<'_>) -> Option<u32> {
     let number = value.as_integer()?;
     u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| *number > 0)
+}
+
+fn duration(value: &DeValue<'_>) -> Result<time::Duration, Fault> {
+    let parsed = match value.as_integer() {
+        Some(seconds) => parse_wait(seconds.as_str()),
+        None => parse_wait(text(value)?),
+    };
+    parsed.map_err(|why| Unusable::value(format!("is not a duration: {why}"), "use a duration such as \"90s\"").into())
 }
 
 fn list(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {

@@ -29,11 +29,12 @@ mod property;
 pub(crate) mod reference;
 mod registration;
 mod source;
+mod token_command;
 
 pub(crate) use by_url::{Existing, Place, client_secret_in, existing, has_providers, is_same, load_new, place_for};
 pub(crate) use checks::not_a_client_id;
 use file::{File, read};
-use keys::Settings;
+use keys::{Section, Settings};
 use registration::TokenFile;
 
 /// Reads an environment variable. An empty one counts as unset.
@@ -81,15 +82,12 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     let name = chosen.map_or(&*default, invisible::trim).to_owned();
     let name = &*name;
     let section = providers.remove(name);
-    if section.is_none() && name != BUILT_IN {
-        return Err(unknown_provider(name, path, providers.into_keys()));
-    }
     let mut warnings = Vec::new();
     let key_config = settings.key_config(&mut warnings)?;
-    let token_file = section.as_ref().and_then(keys::Section::token_file);
-    let mut provider = match section {
+    let token_file = section.as_ref().and_then(Section::token_file);
+    let mut provider = match section.or_else(|| ProviderConfig::built_in(name).map(Section::of)) {
         Some(section) => section.into_provider(variables, &mut warnings)?,
-        None => ProviderConfig::claude_code(),
+        None => return Err(unknown_provider(name, path, providers.into_keys())),
     };
     provider.name = name.to_owned();
     provider.api.aliases = settings.aliases;

@@ -348,6 +348,9 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
                 section = header(provider)
             )
         }
+        ProviderError::Command { program, .. } => {
+            format!("install `{program}`, or fix the command in config.toml")
+        }
         _ => "use an `https://` URL without user name, password and fragment".into(),
     }
 }
