@@ -17,7 +17,7 @@ use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
-use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
+use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, ProviderConfig, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::{self, Browser, browsers};
@@ -111,9 +111,20 @@ impl Context {
     pub(crate) fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
         let notice = notice(configured.provider.name.clone());
         let closed = Notice::of_closed_files(notice.clone());
-        let sessions = folders.sessions(configured.key_config, nexus::now, closed);
+        let in_memory = || self.sessions_in_memory(&configured.provider, folders);
+        let sessions = in_memory().unwrap_or_else(|| folders.sessions(configured.key_config, nexus::now, closed));
         let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
         client.with_http(self.http()).with_pending_saves(self.pending_saves.clone())
+    }
+
+    /// Sessions that end with this process, if none can be saved and no user has to sign in again.
+    fn sessions_in_memory(&self, provider: &ProviderConfig, folders: &Folders) -> Option<SealedSessions> {
+        let folder = Some(provider).filter(|provider| !provider.grant.needs_user()).and(folders.read_only())?;
+        let sessions = SealedSessions::in_memory(nexus::now).ok()?;
+        if self.verbose {
+            self.note(&format!("{} cannot be written, so the token is kept in memory only", folder.display()));
+        }
+        Some(sessions)
     }
 
     /// The session with this provider.

@@ -17,7 +17,7 @@ use super::stored::{Session, StoreTime, StoredSession};
 use crate::oauth::{ClientPlace, RegisteredClient};
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
-use crate::store::{Listed, Loaded, LockedSession as LockedRecord, Record, SessionKey, SessionStore};
+use crate::store::{Listed, Loaded, LockedSession as LockedRecord, MemoryStore, Record, SessionKey, SessionStore};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -35,6 +35,15 @@ impl SealedSessions {
     pub fn new(store: Arc<dyn SessionStore>, keys: Keystore) -> Self {
         // Other machines may have a copy of the key.
         Self { store, keys, owns_key: false }
+    }
+
+    /// Sessions in memory, sealed with a key in memory, for a process that may lose them. `clock` gives the time in Unix
+    /// seconds.
+    ///
+    /// # Errors
+    /// The operating system returned no random bytes.
+    pub fn in_memory(clock: fn() -> i64) -> Result<Self> {
+        Ok(Self::new(Arc::new(MemoryStore::new(clock)), Keystore::in_memory()?))
     }
 
     #[cfg(feature = "sqlite")]

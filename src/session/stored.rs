@@ -206,7 +206,11 @@ impl Session {
                 configured: configured.to_owned(),
             })
         };
-        if self.binding.settings.is_none() && !provider.grant.needs_user() {
+        if !provider.grant.needs_user() {
+            // A session that was made from other settings is replaced.
+            if self.binding.settings.is_some() {
+                return Ok(());
+            }
             return elsewhere("grant", Grant::default().as_str(), provider.grant.as_str());
         }
         if let Some(client) = &provider.client

@@ -74,6 +74,8 @@ mod network;
 mod no_browser;
 /// `nexus oauth logout`.
 mod oauth_logout;
+/// `nexus oauth refresh`.
+mod oauth_refresh;
 /// `nexus oauth start`.
 mod oauth_start;
 /// `nexus oauth status`.
@@ -116,6 +118,9 @@ mod templates;
 mod terminal;
 /// Control characters on a terminal.
 mod terminals;
+/// Tokens that a command prints (Unix).
+#[cfg(unix)]
+mod token_command;
 /// Files that other users can change (Unix).
 mod trust;
 /// Many processes on one session.

@@ -1,7 +1,7 @@
 //! The command that prints the tokens of a provider.
 
 use super::keys::Section;
-use crate::cli::environment::SECRET_VARIABLES;
+use crate::cli::environment::secret_variables;
 use crate::cli::error::Result;
 use nexus::{Grant, TokenCommand};
 
@@ -17,7 +17,7 @@ impl Section {
                 None => Ok(()),
             };
         };
-        command.command.hidden_variables = SECRET_VARIABLES.iter().map(ToString::to_string).collect();
+        command.command.hidden_variables = secret_variables();
         if let Some(limit) = self.token_command_timeout {
             command.command.time_limit = limit;
         }

@@ -116,6 +116,7 @@ fn provider() -> Vec<CliError> {
         MissingUrl { provider: work(), setting: "token_url" },
         AssertionRequired { provider: work() },
         InvalidUrl { provider: work(), setting: "token_url", reason: invalid },
+        Command { provider: work(), program: text("vault"), error: CommandError::NotStarted(text("not found")) },
     ];
     errors.map(CliError::from).into()
 }
@@ -280,6 +281,8 @@ fn session() -> Vec<CliError> {
     };
     let description = text("sent no usable response (no `access_token`)");
     let unusable = UnusableResponse { at: 1_761_571_800, description };
+    let not_fetched =
+        |grant, host: &str, failure| NotFetched { provider: work(), grant, host: text(host), failure, tried: None };
     let errors = [
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
@@ -311,10 +314,17 @@ fn session() -> Vec<CliError> {
             failure: TokenFailure { invalid_target: true, ..failure("answered 400: invalid_target", Some(400)) },
             tried: None,
         },
+        not_fetched("token_command", "the command `vault`", failure("failed (exit status: 1)", Some(400))),
+        not_fetched("token_command", "the command `vault`", failure("did not finish within 60 seconds", None)),
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
         NotSent(Arc::new(AssertionError::NotConfigured)),
+        NotSent(Arc::new(ProviderError::Command {
+            provider: work(),
+            program: text("vault"),
+            error: CommandError::NotStarted(text("not found")),
+        })),
         Seal(SealError(text("the value is too long"))),
         Abandoned("sign-in"),
     ];

@@ -29,7 +29,7 @@ pub(crate) struct CommandSource {
 
 impl TokenSource for CommandSource {
     fn binding(&self) -> Option<SessionBinding> {
-        Some(SessionBinding::new(&self.provider, None, None))
+        Some(SessionBinding::new(&self.provider, self.provider.client.as_ref(), None))
     }
 
     fn name(&self, _: &SessionBinding) -> String {
