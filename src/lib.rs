@@ -80,6 +80,7 @@
 //! requested token is saved anyway.
 
 mod api;
+mod assertion;
 mod clean;
 mod client;
 mod credential_command;
@@ -105,6 +106,8 @@ pub use api::{
     Answer, AnswerMeta, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Retry, RetryPolicy,
     Role, Usage,
 };
+#[doc(inline)]
+pub use assertion::{AssertionSource, ClientAssertion};
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
 pub use client::Folders;
@@ -123,7 +126,9 @@ pub use provider::{
     Tls, TokenCommand, Url,
 };
 #[doc(inline)]
-pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, RegistrationToken, Secret};
+pub use secret::{
+    AccessToken, AssertionText, AuthorizationCode, ClientSecret, HeaderSecret, RegistrationToken, Secret,
+};
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
 pub use time::now;
@@ -132,6 +137,8 @@ pub use time::now;
 pub mod error {
     #[doc(inline)]
     pub use crate::api::{ApiError, Refusal, RefusalReason};
+    #[doc(inline)]
+    pub use crate::assertion::AssertionError;
     #[doc(inline)]
     pub use crate::credential_command::CommandError;
     #[doc(inline)]

@@ -42,6 +42,7 @@ pub(crate) mod kind {
     pub enum Client {}
     pub enum Header {}
     pub enum Registration {}
+    pub enum Assertion {}
     pub(crate) enum Device {}
     pub(crate) enum Pass {}
 }
@@ -62,6 +63,8 @@ pub type ClientSecret = Secret<kind::Client>;
 pub type HeaderSecret = Secret<kind::Header>;
 /// The initial access token of a registration endpoint (RFC 7591, section 1.2).
 pub type RegistrationToken = Secret<kind::Registration>;
+/// An assertion about a client or a user (RFC 7521).
+pub type AssertionText = Secret<kind::Assertion>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 

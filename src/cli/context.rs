@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::config::document::header;
 use crate::cli::config::{self, Configured};
-use crate::cli::environment::{SECRET_VARIABLES, variable};
+use crate::cli::environment::{secret_variables, variable};
 use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
@@ -345,7 +345,7 @@ impl Context {
             Err(why) => return Browser::unusable(why),
         };
         for command in &mut commands {
-            for name in SECRET_VARIABLES {
+            for name in secret_variables() {
                 command.env_remove(name);
             }
             // Ctrl-C must not close the browser.

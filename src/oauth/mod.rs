@@ -40,7 +40,7 @@ pub(crate) use registration::RegistrationRequest;
 pub use registration::{ClientPlace, RegisteredClient};
 pub use token::TOKEN_REQUEST_FIELDS;
 pub(crate) use token::{DEVICE_CODE_GRANT, Endpoint};
-pub(crate) use token_error::{TokenError, is_client_error};
+pub(crate) use token_error::{TokenError, is_client_error, with_note};
 pub use token_failure::TokenFailure;
 pub use token_response::{TokenResponse, account};
 pub(crate) use token_response::{accounts_differ, grant_id, is_named, merge_metadata};

@@ -26,6 +26,13 @@ pub enum ProviderError {
         /// Which URL, such as `token_url`.
         setting: &'static str,
     },
+    /// The authorization server accepts only clients that authenticate with an assertion (`private_key_jwt` of RFC 7523),
+    /// and the client has none.
+    #[error("the authorization server of {provider} accepts only clients that authenticate with private_key_jwt")]
+    AssertionRequired {
+        /// The provider's name.
+        provider: String,
+    },
     /// A command cannot be run.
     #[error("the command `{program}` of the provider {provider} {error}")]
     Command {
@@ -47,7 +54,10 @@ pub enum ProviderError {
 impl ErrorInfo for ProviderError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidUrl { .. } | Self::MissingUrl { .. } | Self::Command { .. } => "configuration",
+            Self::InvalidUrl { .. }
+            | Self::MissingUrl { .. }
+            | Self::AssertionRequired { .. }
+            | Self::Command { .. } => "configuration",
             Self::NoClientId { .. } => "no_client_id",
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 pub use url::Url;
 
+use crate::assertion::ClientAssertion;
 use crate::invisible;
 use crate::secret::{ClientSecret, HeaderSecret, RegistrationToken};
 
@@ -142,6 +143,8 @@ pub struct OAuthClient {
     pub secret: Option<ClientSecret>,
     /// How the client authenticates at the token endpoint.
     pub auth: ClientAuth,
+    /// The assertion of a client that authenticates with [`ClientAuth::PrivateKeyJwt`].
+    pub assertion: Option<ClientAssertion>,
 }
 
 /// How a client authenticates at the token endpoint (RFC 6749, section 2.3.1).
@@ -156,16 +159,19 @@ pub enum ClientAuth {
     BasicRaw,
     /// Id and secret in the body.
     Post,
+    /// The id and a signed assertion in the body (RFC 7523, section 2.2).
+    PrivateKeyJwt,
 }
 
 impl ClientAuth {
-    /// The name in the configuration and the store: `none`, `basic`, `basic_raw` or `post`.
+    /// The name in the configuration and the store: `none`, `basic`, `basic_raw`, `post` or `private_key_jwt`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic => "basic",
             Self::BasicRaw => "basic_raw",
             Self::Post => "post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -175,12 +181,14 @@ impl ClientAuth {
             Self::None => "none",
             Self::Basic | Self::BasicRaw => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
     /// The inverse of [`as_str`](Self::as_str).
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::None, Self::Basic, Self::BasicRaw, Self::Post].into_iter().find(|auth| auth.as_str() == word)
+        let all = [Self::None, Self::Basic, Self::BasicRaw, Self::Post, Self::PrivateKeyJwt];
+        all.into_iter().find(|auth| auth.as_str() == word)
     }
 }
 
@@ -302,6 +310,20 @@ impl ProviderConfig {
     /// [`ProviderError::NoClientId`] if none is configured.
     pub fn client(&self) -> Result<&OAuthClient, ProviderError> {
         self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
+    }
+
+    /// Checks that a client with this method can authenticate at the server, if its metadata says how.
+    ///
+    /// # Errors
+    /// [`ProviderError::AssertionRequired`].
+    pub(crate) fn check_client_auth(&self, auth: ClientAuth) -> Result<(), ProviderError> {
+        let only_assertions = self.registration.auth_methods.as_deref() == Some(&[ClientAuth::PrivateKeyJwt]);
+        // A client certificate may authenticate the client too (RFC 8705).
+        let left_open = self.from_metadata.client_auth && self.tls.certificate().is_none();
+        if only_assertions && left_open && auth != ClientAuth::PrivateKeyJwt {
+            return Err(ProviderError::AssertionRequired { provider: self.name.clone() });
+        }
+        Ok(())
     }
 
     /// The resource to name in requests (RFC 8707), if there is one.

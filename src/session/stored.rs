@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
-use crate::oauth::{self, ClientPlace, TokenResponse, without_slash};
+use crate::oauth::{self, ClientPlace, Endpoint, TokenResponse, without_slash};
 use crate::provider::{self, ClientAuth, Grant, OAuthClient, ProviderConfig, Url, without_query};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
 
@@ -105,6 +105,29 @@ pub struct SessionBinding {
     pub registered: Option<ClientPlace>,
     /// A hash of the settings that the session was made from, if it was made without a user. `None` if a user signed in.
     pub settings: Option<String>,
+}
+
+impl SessionBinding {
+    /// The endpoint at `url` for the client of the session. What is configured for this client comes first, because a secret
+    /// may have been rotated; `secret` is the one that the session was made with. `auth` is how the client authenticates
+    /// there: the session remembers what a sign-in found out, but whether an assertion is used is only configured.
+    pub(crate) fn endpoint<'a>(
+        &'a self,
+        url: &'a Url,
+        auth: ClientAuth,
+        configured: Option<&'a OAuthClient>,
+        secret: Option<&'a ClientSecret>,
+    ) -> Endpoint<'a> {
+        let by_assertion = |client: &&OAuthClient| [client.auth, auth].contains(&ClientAuth::PrivateKeyJwt);
+        Endpoint {
+            url,
+            client_id: &self.client_id,
+            secret: configured.and_then(|client| client.secret.as_ref()).or(secret),
+            auth: configured.filter(by_assertion).map_or(auth, |client| client.auth),
+            assertion: configured.and_then(|client| client.assertion.as_ref()),
+            audience: self.issuer.as_deref().unwrap_or(self.token_url.as_ref().unwrap_or(url).as_str()),
+        }
+    }
 }
 
 impl Session {

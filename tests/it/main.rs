@@ -24,6 +24,8 @@ mod chat_flags;
 mod chat_prompt;
 /// `nexus chat` in scripts: JSON, retries and signals.
 mod chat_script;
+/// `private_key_jwt`, and client secrets in environment variables.
+mod client_assertion;
 /// HTTP Basic at the token endpoint.
 mod client_auth;
 /// When a token is refreshed, and wrong clocks.

@@ -24,7 +24,7 @@ pub(super) enum Kind<T: 'static> {
     /// A text that this check accepts.
     Checked(fn(&str) -> Result<(), Unusable>, fn(&mut T, String)),
     ClientId(fn(&mut T, String)),
-    Secret(fn(&mut T, ClientSecret)),
+    Secret(fn(&mut T, SecretValue)),
     Path(fn(&mut T, PathBuf)),
     /// An endpoint, as written and as parsed.
     Url(fn(&mut T, &str, Url)),
@@ -58,6 +58,13 @@ pub(super) struct Header {
 pub(super) enum HeaderValue {
     Text(String),
     File(PathBuf),
+}
+
+/// A secret, or where it is.
+pub(super) enum SecretValue {
+    Text(ClientSecret),
+    /// The name of an environment variable.
+    Variable(String),
 }
 
 /// Why a value was rejected.
@@ -98,7 +105,7 @@ impl<T> Kind<T> {
                 }
                 set(target, id.to_owned());
             }
-            Self::Secret(set) => set(target, ClientSecret::new(word(value)?.to_owned())),
+            Self::Secret(set) => set(target, secret(value)?),
             Self::Path(set) => set(target, PathBuf::from(text(value)?)),
             Self::Url(set) => {
                 let text = text(value)?;
@@ -152,7 +159,8 @@ impl<T> Kind<T> {
     /// How the value is written.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Text(_) | Self::Checked(..) | Self::ClientId(_) | Self::Secret(_) => "a quoted string".into(),
+            Self::Text(_) | Self::Checked(..) | Self::ClientId(_) => "a quoted string".into(),
+            Self::Secret(_) => "a quoted string, or { env = \"NAME\" } for an environment variable".into(),
             Self::Path(_) => "a quoted path".into(),
             Self::Url(_) => "a quoted URL".into(),
             Self::Bool(_) => "true or false, without quotes".into(),
@@ -227,6 +235,18 @@ fn words(words: Vec<String>) -> Result<Vec<String>, Fault> {
     match words.first().map(|program| program.trim()) {
         None | Some("") => Err(Unusable::value("is empty", "set it to a program and its arguments").into()),
         Some(_) => Ok(words),
+    }
+}
+
+/// A secret as a text, or a table whose only key is `env`.
+fn secret(value: &DeValue<'_>) -> Result<SecretValue, Fault> {
+    let DeValue::Table(table) = value else {
+        return Ok(SecretValue::Text(ClientSecret::new(word(value)?.to_owned())));
+    };
+    let name = table.get("env").filter(|_| table.len() == 1).ok_or(NOT_OF_THIS_KIND)?;
+    match word(name.get_ref())? {
+        "" => Err(Unusable::value("names no environment variable", "set `env` to the name of one").into()),
+        name => Ok(SecretValue::Variable(name.to_owned())),
     }
 }
 

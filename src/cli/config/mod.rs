@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::cli::environment::SECRET_VARIABLES;
+use crate::cli::environment::secret_variables;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::ProviderConfig;
@@ -17,6 +17,7 @@ mod by_url;
 mod certificates;
 mod checks;
 mod client;
+mod client_assertion;
 pub(crate) mod document;
 pub(crate) mod edit;
 mod file;
@@ -37,7 +38,7 @@ use keys::{Section, Settings};
 use registration::TokenFile;
 
 /// Reads an environment variable. An empty one counts as unset.
-pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
+pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A provider and its settings.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     let key_config = settings.key_config(&mut warnings)?;
     let token_file = section.as_ref().and_then(Section::token_file);
     let mut provider = match section.or_else(|| ProviderConfig::built_in(name).map(Section::of)) {
-        Some(section) => section.into_provider(&mut warnings)?,
+        Some(section) => section.into_provider(variables, &mut warnings)?,
         None => return Err(unknown_provider(name, path, providers.into_keys())),
     };
     provider.name = name.to_owned();
@@ -165,7 +166,7 @@ impl Settings {
             }
             (None, None) => None,
         };
-        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: SECRET_VARIABLES })
+        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: secret_variables() })
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use nexus::ErrorInfo as _;
 use nexus::error::{
-    CertificateProblem, CommandError, Fault, IdTokenProblem, ProxyRefusal, Subject, TokenFailure, UnusableResponse,
+    AssertionError, CertificateProblem, CommandError, Fault, IdTokenProblem, ProxyRefusal, Subject, TlsError,
+    TokenFailure, UnusableResponse,
 };
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
@@ -113,6 +114,7 @@ fn provider() -> Vec<CliError> {
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
         MissingUrl { provider: work(), setting: "token_url" },
+        AssertionRequired { provider: work() },
         InvalidUrl { provider: work(), setting: "token_url", reason: invalid },
         Command { provider: work(), program: text("vault"), error: CommandError::NotStarted(text("not found")) },
     ];
@@ -322,6 +324,7 @@ fn session() -> Vec<CliError> {
             program: text("vault"),
             error: CommandError::NotStarted(text("not found")),
         })),
+        NotSent(Arc::new(AssertionError::NotConfigured)),
         Seal(SealError(text("the value is too long"))),
         Abandoned("sign-in"),
     ];
@@ -474,7 +477,26 @@ fn api() -> Vec<CliError> {
 }
 
 fn catalogue() -> Vec<CliError> {
-    [command_line(), provider(), discovery(), sign_in(), session(), store(), key(), http(), api()].concat()
+    [command_line(), provider(), discovery(), sign_in(), session(), store(), key(), http(), assertion(), api()].concat()
+}
+
+fn assertion() -> Vec<CliError> {
+    use AssertionError::*;
+    let program = || text("step");
+    let errors = [
+        Unreadable { path: path("token"), description: text("No such file or directory (os error 2)") },
+        Untrusted { path: path("token"), problem: untrusted(Subject::Target, Fault::Writable, 1000) },
+        InvalidFile { path: path("token"), description: text("the assertion in it is empty") },
+        Command { program: program(), problem: CommandError::Failed(text("exit status: 1")) },
+        Command { program: program(), problem: CommandError::TimedOut(Duration::from_secs(60)) },
+        Command { program: program(), problem: CommandError::SeveralLines },
+        InvalidText { origin: text("from the command `step`"), description: text("has a space in it") },
+        Key { path: path("key.pem"), problem: TlsError::NoKey },
+        Key { path: path("key.pem"), problem: TlsError::EncryptedKey },
+        NotConfigured,
+        System { description: text("the key could not sign") },
+    ];
+    errors.map(|error| SignInError::Assertion(error).into()).into()
 }
 
 /// The variants from the outside in, as `Debug` shows them: `Library(Session(Store(Busy`.
@@ -519,6 +541,7 @@ fn the_catalogue_has_every_variant() {
         ("StoreError", include_str!("../../store/error.rs")),
         ("FileProblem", include_str!("../../store/error.rs")),
         ("ProviderError", include_str!("../../provider/error.rs")),
+        ("AssertionError", include_str!("../../assertion/error.rs")),
         ("HttpError", include_str!("../../http/error.rs")),
         ("CertificateProblem", include_str!("../../http/error.rs")),
         ("ProxyRefusal", include_str!("../../http/error.rs")),
@@ -564,4 +587,4 @@ fn only_failures_of_the_system_have_the_general_hint() {
 
 const GENERAL: &str = "Library Api UnusableToken, Library Api UnwritableQuestion, Library Http System, \
     Library Session Key System, Library Session Seal SealError, Library Session Store Failed Os, \
-    Library Session Store File, Library SignIn System, Stdout Os, System";
+    Library Session Store File, Library SignIn Assertion System, Library SignIn System, Stdout Os, System";

@@ -339,7 +339,7 @@ impl Keystore {
     fn passphrase(&self) -> Result<Passphrase> {
         let source = self.config.passphrase.as_ref().ok_or(KeyError::NoPassphrase)?;
         let on_wait = |program| self.on_wait(KeyWait::Passphrase { program });
-        passphrase::read_from(source, self.config.hidden_variables, &self.path, on_wait)
+        passphrase::read_from(source, &self.config.hidden_variables, &self.path, on_wait)
     }
 
     /// Replaces the key file durably.

@@ -128,7 +128,7 @@ impl fmt::Display for Wrapped {
 /// [`KeyError::Untrusted`], [`KeyError::PassphraseMissing`].
 pub(super) fn read_from<W: FnOnce() + Send + 'static>(
     source: &PassphraseSource,
-    hidden_variables: &[&str],
+    hidden_variables: &[String],
     key: &Path,
     on_wait: impl FnOnce(String) -> W,
 ) -> Result<Passphrase, KeyError> {
@@ -144,7 +144,7 @@ pub(super) fn read_from<W: FnOnce() + Send + 'static>(
         PassphraseSource::Command(words) => {
             let command = CredentialCommand {
                 words: words.clone(),
-                hidden_variables: hidden_variables.iter().map(ToString::to_string).collect(),
+                hidden_variables: hidden_variables.to_vec(),
                 time_limit: COMMAND_LIMIT,
             };
             let on_wait = on_wait(command.program().to_owned());

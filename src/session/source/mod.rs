@@ -5,7 +5,7 @@ mod refresh_token;
 
 use std::sync::Arc;
 
-use crate::oauth::{TokenError, TokenFailure, TokenResponse, is_client_error};
+use crate::oauth::{TokenError, TokenFailure, TokenResponse, is_client_error, with_note};
 use crate::session::error::SharedError;
 use crate::session::stored::{Session, SessionBinding, StoredSession};
 use crate::store::BoxFuture;
@@ -71,12 +71,16 @@ impl From<TokenError> for SourceError {
         let is_final = error.is_final();
         let (credential, client_refused) = match error {
             TokenError::NotSent(error) => (CredentialState::NotSent(Arc::new(error)), None),
+            TokenError::NoAssertion(error) => (CredentialState::NotSent(Arc::new(error)), None),
             TokenError::Unreachable(_) => (CredentialState::NotReceived, None),
             TokenError::ResponseLost { status: None, .. } | TokenError::TimedOut(_) => (CredentialState::Unknown, None),
             TokenError::ResponseLost { .. } | TokenError::InvalidResponse(_) => (CredentialState::Unusable, None),
-            TokenError::Refused { description, .. } if is_final => (CredentialState::Invalid(description), None),
-            TokenError::Refused { error, description, .. } => {
-                (CredentialState::Valid, is_client_error(&error).then_some(description))
+            TokenError::Refused { error, description, assertion, .. } => {
+                let description = with_note(&description, assertion.as_deref());
+                match is_final {
+                    true => (CredentialState::Invalid(description), None),
+                    false => (CredentialState::Valid, is_client_error(&error).then_some(description)),
+                }
             }
         };
         Self { credential, failure, client_refused }
