@@ -319,12 +319,12 @@ fn session() -> Vec<CliError> {
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
-        NotSent(Arc::new(AssertionError::NotConfigured)),
         NotSent(Arc::new(ProviderError::Command {
             provider: work(),
             program: text("vault"),
             error: CommandError::NotStarted(text("not found")),
         })),
+        NotSent(Arc::new(AssertionError::NotConfigured)),
         Seal(SealError(text("the value is too long"))),
         Abandoned("sign-in"),
     ];
