@@ -84,8 +84,10 @@
 //! requested token is saved anyway.
 
 mod api;
+mod assertion;
 mod clean;
 mod client;
+mod credential_command;
 mod error_info;
 mod html;
 mod http;
@@ -109,11 +111,15 @@ pub use api::{
     Answer, AnswerMeta, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Retry, RetryPolicy,
     Role, Usage,
 };
+#[doc(inline)]
+pub use assertion::{AssertionSource, ClientAssertion};
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
 pub use client::Folders;
 #[doc(inline)]
 pub use client::{Client, Error, Revocation, SignedOut};
+#[doc(inline)]
+pub use credential_command::CredentialCommand;
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
 pub use local_proxy::{ErrorTextFn, LocalProxy};
@@ -124,10 +130,13 @@ pub use oauth::{
 };
 #[doc(inline)]
 pub use provider::{
-    Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, Registration, RequestStyle, Tls, Url,
+    Api, ClientAuth, Dialect, Encoding, FromMetadata, Grant, OAuthClient, ProviderConfig, Registration, RequestStyle,
+    Tls, TokenCommand, Url,
 };
 #[doc(inline)]
-pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, ProxyKey, RegistrationToken, Secret};
+pub use secret::{
+    AccessToken, AssertionText, AuthorizationCode, ClientSecret, HeaderSecret, ProxyKey, RegistrationToken, Secret,
+};
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
 pub use time::now;
@@ -136,6 +145,10 @@ pub use time::now;
 pub mod error {
     #[doc(inline)]
     pub use crate::api::{ApiError, Refusal, RefusalReason};
+    #[doc(inline)]
+    pub use crate::assertion::AssertionError;
+    #[doc(inline)]
+    pub use crate::credential_command::CommandError;
     #[doc(inline)]
     pub use crate::http::{CertificateProblem, HttpError, ProxyRefusal};
     #[doc(inline)]
@@ -185,7 +198,7 @@ pub mod internal {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
-        pub use crate::provider::{BUILT_IN, endpoint_url, host, not_a_resource};
+        pub use crate::provider::{ANT, BUILT_IN, endpoint_url, host, not_a_resource};
     }
     pub mod secret {
         pub use crate::secret::{RefreshToken, Verifier};

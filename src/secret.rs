@@ -43,6 +43,7 @@ pub(crate) mod kind {
     pub enum Header {}
     pub enum Registration {}
     pub enum Proxy {}
+    pub enum Assertion {}
     pub(crate) enum Device {}
     pub(crate) enum Pass {}
 }
@@ -65,6 +66,8 @@ pub type HeaderSecret = Secret<kind::Header>;
 pub type RegistrationToken = Secret<kind::Registration>;
 /// The key that programs authenticate with at a [`LocalProxy`](crate::LocalProxy).
 pub type ProxyKey = Secret<kind::Proxy>;
+/// An assertion about a client or a user (RFC 7521).
+pub type AssertionText = Secret<kind::Assertion>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 
@@ -77,6 +80,11 @@ impl<K> Secret<K> {
     /// The text itself. A test lists all files that call this.
     pub fn expose(&self) -> &str {
         &self.text
+    }
+
+    /// Whether the text is empty.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// Whether both have the same text. The time depends only on the length.

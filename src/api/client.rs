@@ -58,6 +58,8 @@ pub(crate) struct ApiClient<'a> {
     pub(super) dialect: &'static dyn Dialect,
     /// The name of the dialect.
     spoken: provider::Dialect,
+    /// The header that carries the token, if not `Authorization`.
+    token_header: Option<HeaderName>,
     headers: HeaderMap,
     pub(super) limits: Limits,
 }
@@ -76,6 +78,7 @@ impl<'a> ApiClient<'a> {
             base,
             dialect: dialect(spoken),
             spoken,
+            token_header: token_header(provider)?,
             headers: headers(provider)?,
             limits: Limits::default(),
         })
@@ -176,11 +179,20 @@ impl<'a> ApiClient<'a> {
     }
 
     /// Sends a request and waits for the head of a successful response.
+    /// The header that carries the token.
+    fn credential(&self, token: &AccessToken) -> Result<(HeaderName, HeaderValue)> {
+        Ok(match &self.token_header {
+            None => (AUTHORIZATION, bearer(token)?),
+            Some(name) => (name.clone(), sensitive(token.expose())?),
+        })
+    }
+
     async fn send(&self, token: &AccessToken, mut request: Request) -> Result<(Response, Exchange)> {
         for (name, value) in &self.headers {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
-        request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
+        let (name, value) = self.credential(token)?;
+        request.headers_mut().insert(name, value);
         let exchange = Exchange::new(request.url(), token, &self.headers, self.limits.body);
         let client = self.http.client(request.url())?;
         let sent = timeout(self.limits.head, self.http.send(client, request, exchange.secrets())).await;
@@ -225,8 +237,7 @@ pub(crate) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let mut headers: HeaderMap = defaults.collect();
     for (name, value) in &provider.api.headers {
         let value = value.expose();
-        let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| unusable(name, "a header name has only letters, digits and hyphens"))?;
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable_name(provider, name))?;
         if value.is_empty() {
             headers.remove(key);
             continue;
@@ -239,9 +250,23 @@ pub(crate) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     Ok(headers)
 }
 
+/// The configured header of the token.
+fn token_header(provider: &ProviderConfig) -> Result<Option<HeaderName>> {
+    let Some(name) = &provider.api.token_header else { return Ok(None) };
+    HeaderName::from_bytes(name.as_bytes()).map(Some).map_err(|_| unusable_name(provider, name))
+}
+
+fn unusable_name(provider: &ProviderConfig, name: &str) -> ApiError {
+    let reason = "a header name has only letters, digits and hyphens";
+    ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason }
+}
+
 pub(crate) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
-    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| ApiError::UnusableToken)?;
+    sensitive(&Zeroizing::new(format!("Bearer {}", token.expose())))
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| ApiError::UnusableToken)?;
     value.set_sensitive(true);
     Ok(value)
 }

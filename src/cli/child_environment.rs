@@ -1,6 +1,6 @@
 //! The variables of a program that uses the session.
 
-use crate::cli::environment::{SECRET_VARIABLES, variable};
+use crate::cli::environment::{secret_variables, variable};
 use crate::cli::error::{CliError, Result};
 use nexus::internal::api;
 use nexus::{AccessToken, Dialect, ProviderConfig};
@@ -68,9 +68,9 @@ impl ChildEnvironment {
 
     /// The variables of this process that the program does not inherit: those that would win over the ones that are set,
     /// and those that hold secrets.
-    pub(crate) fn removed(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn removed(&self) -> impl Iterator<Item = String> {
         let is_set = |name: &str| self.set.iter().any(|(set, _)| *set == name);
-        let names = self.removed.iter().chain(SECRET_VARIABLES).copied();
+        let names = self.removed.iter().map(ToString::to_string).chain(secret_variables());
         names.filter(move |name| !is_set(name) && variable(name).is_some())
     }
 }

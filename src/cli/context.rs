@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::config::document::header;
 use crate::cli::config::{self, Configured};
-use crate::cli::environment::{SECRET_VARIABLES, variable};
+use crate::cli::environment::{secret_variables, variable};
 use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
@@ -17,7 +17,7 @@ use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
 use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
-use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
+use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, ProviderConfig, SealedSessions, Session};
 
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::{self, Browser, browsers};
@@ -111,9 +111,20 @@ impl Context {
     pub(crate) fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
         let notice = notice(configured.provider.name.clone());
         let closed = Notice::of_closed_files(notice.clone());
-        let sessions = folders.sessions(configured.key_config, nexus::now, closed);
+        let in_memory = || self.sessions_in_memory(&configured.provider, folders);
+        let sessions = in_memory().unwrap_or_else(|| folders.sessions(configured.key_config, nexus::now, closed));
         let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
         client.with_http(self.http()).with_pending_saves(self.pending_saves.clone())
+    }
+
+    /// Sessions that end with this process, if none can be saved and no user has to sign in again.
+    fn sessions_in_memory(&self, provider: &ProviderConfig, folders: &Folders) -> Option<SealedSessions> {
+        let folder = Some(provider).filter(|provider| !provider.grant.needs_user()).and(folders.read_only())?;
+        let sessions = SealedSessions::in_memory(nexus::now).ok()?;
+        if self.verbose {
+            self.note(&format!("{} cannot be written, so the token is kept in memory only", folder.display()));
+        }
+        Some(sessions)
     }
 
     /// The session with this provider.
@@ -334,7 +345,7 @@ impl Context {
             Err(why) => return Browser::unusable(why),
         };
         for command in &mut commands {
-            for name in SECRET_VARIABLES {
+            for name in secret_variables() {
                 command.env_remove(name);
             }
             // Ctrl-C must not close the browser.

@@ -7,9 +7,10 @@ use error::Result;
 use crate::api::spelling::Spellings;
 use crate::api::{ApiError, RetryPolicy};
 use crate::http::Http;
-use crate::provider::ProviderConfig;
+use crate::provider::{Grant, ProviderConfig};
 use crate::session::{
-    Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey, TokenSource,
+    CommandSource, Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session,
+    SessionKey, TokenSource,
 };
 
 mod account_name;
@@ -26,6 +27,7 @@ mod registration;
 mod sign_in;
 mod sign_out;
 mod tries;
+mod without_user;
 
 pub use error::Error;
 #[cfg(feature = "sqlite")]
@@ -237,7 +239,14 @@ impl Client {
 
 /// The source of new tokens that the provider's configuration asks for.
 fn token_source(http: &Arc<Http>, provider: &Arc<ProviderConfig>) -> Arc<dyn TokenSource> {
-    Arc::new(RefreshTokenSource { http: http.clone(), provider: provider.clone() })
+    let provider = provider.clone();
+    match &provider.grant {
+        Grant::AuthorizationCode => Arc::new(RefreshTokenSource { http: http.clone(), provider }),
+        Grant::Command(command) => {
+            let command = command.clone();
+            Arc::new(CommandSource { provider, command })
+        }
+    }
 }
 
 #[cfg(test)]

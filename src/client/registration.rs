@@ -5,7 +5,7 @@ use crate::client::error::{Error, Result};
 use crate::oauth::{
     AuthorizationRequest, ClientPlace, DEVICE_CODE_GRANT, RegisteredClient, RegistrationRequest, SignInError,
 };
-use crate::provider::ProviderError;
+use crate::provider::{ClientAuth, ProviderError};
 
 /// A client whose secret expires within this time is registered anew, in seconds: the user may take so long to approve.
 const LEAST_LIFE: i64 = 600;
@@ -85,6 +85,8 @@ impl Client {
         let url = provider.required(registration.url.as_ref(), "registration_url")?;
         let place =
             provider.client_place().ok_or_else(|| ProviderError::NoClientId { provider: provider.name.clone() })?;
+        // No key of nexus is registered.
+        provider.check_client_auth(ClientAuth::None)?;
         let is_listed = |scope: &&str| {
             registration.scopes_supported.as_ref().is_none_or(|known| known.iter().any(|known| known == scope))
         };

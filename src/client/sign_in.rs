@@ -112,18 +112,19 @@ impl Client {
         registered: Option<ClientPlace>,
     ) -> Result<PreparedSignIn> {
         let provider = self.provider();
-        let binding = SessionBinding {
-            issuer: provider.issuer.clone(),
-            client_id: client.id.clone(),
-            client_auth: client.auth,
-            token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
-            revoke_url: provider.revoke_url.clone(),
-            revoke_auth: provider.revoke_auth,
-            api_url: provider.api.url.clone(),
-            resource: provider.resource.clone().filter(|resource| !resource.is_empty()),
-            registered,
-        };
+        provider.required(provider.token_url.as_ref(), "token_url")?;
+        let binding = SessionBinding::new(provider, Some(client), registered);
         let client_secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+        self.prepare_session(owner, binding, client_secret).await
+    }
+
+    /// [`prepare_sign_in`](Self::prepare_sign_in) for a session with this binding.
+    pub(super) async fn prepare_session(
+        &self,
+        owner: &str,
+        binding: SessionBinding,
+        client_secret: Option<ClientSecret>,
+    ) -> Result<PreparedSignIn> {
         let mut locked = self.refresher.lock(&self.key(owner)).await?;
         self.refresher.sessions.check_writable().await?;
         locked.reserve().await?;
@@ -158,7 +159,7 @@ impl Client {
             _ if provider.revoke_replaced == Some(false) => EarlierSession::KeptByConfiguration,
             _ => EarlierSession::PerhapsShared,
         };
-        let host = provider::host(binding.revoke_url.as_ref().unwrap_or(&binding.token_url));
+        let host = binding.revoke_url.as_ref().map_or_else(|| binding.host(), provider::host);
         Notice::EarlierSession { provider: provider.name.clone(), host, end }
     }
 }
@@ -192,7 +193,7 @@ impl PreparedSignIn {
         let Self { client, mut binding, client_secret, mut locked, time, generation, replaced } = self;
         binding.client_auth = response.client_auth.unwrap_or(binding.client_auth);
         let (provider, refresher) = (client.provider(), &client.refresher);
-        let clocks = Notice::of_clocks(response.dated, (client.clock)(), &provider::host(&binding.token_url));
+        let clocks = Notice::of_clocks(response.dated, (client.clock)(), &binding.host());
         let scopes = &provider.scopes;
         let signed_in =
             StoredSession::signed_in(response, requested_at, time, binding, client_secret, scopes, generation);
@@ -205,11 +206,12 @@ impl PreparedSignIn {
         let apart = |replaced: &StoredSession| client.are_apart(replaced, &signed_in);
         match saved {
             Ok(()) => {
-                if provider.asks_for("offline_access") && !signed_in.session.refreshable {
-                    let host = provider::host(&signed_in.session.binding.token_url);
+                if provider.grant.needs_user() && provider.asks_for("offline_access") && !signed_in.session.refreshable
+                {
+                    let host = signed_in.session.binding.host();
                     (refresher.notice)(&client.no_refresh_token(host));
                 }
-                if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, requested_at)) {
+                if let Some(replaced) = replaced.filter(|replaced| is_usable_sign_in(replaced, requested_at)) {
                     let revocation = if apart(&replaced) { Some(client.revoke(&replaced).await) } else { None };
                     (refresher.notice)(&client.replacement(&replaced.session, revocation));
                 }
@@ -239,7 +241,7 @@ impl PreparedSignIn {
         if let Some(expected) = expected
             && let Err(problem) = self.client.check_id_token(&expected, &response)
         {
-            let (provider, host) = (self.client.provider().name.clone(), provider::host(&self.binding.token_url));
+            let (provider, host) = (self.client.provider().name.clone(), self.binding.host());
             self.discard(response, requested_at).await;
             return Err(SignInError::IdToken { provider, host, problem }.into());
         }
@@ -264,7 +266,10 @@ impl PreparedSignIn {
     }
 }
 
-/// Whether a session's tokens can still be used.
-fn is_usable(stored: &StoredSession, now: i64) -> bool {
-    stored.session.ended_at.is_none() && (stored.refresh_token.is_some() || stored.session.is_valid(now))
+/// Whether a user signed in to the session, and its tokens can still be used.
+fn is_usable_sign_in(stored: &StoredSession, now: i64) -> bool {
+    let was_signed_in = stored.session.binding.settings.is_none();
+    was_signed_in
+        && stored.session.ended_at.is_none()
+        && (stored.refresh_token.is_some() || stored.session.is_valid(now))
 }

@@ -2,7 +2,6 @@
 
 use super::Client;
 use crate::client::error::{Error, Result};
-use crate::oauth::Endpoint;
 use crate::provider::{self, ClientAuth};
 use crate::session::{SessionError, StoredSession};
 
@@ -68,19 +67,20 @@ impl Client {
     /// token, because some servers do not end it.
     pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
         let StoredSession { session, refresh_token, client_secret, .. } = stored;
-        let Some(url) = &session.binding.revoke_url else { return Revocation::Unsupported };
+        let Some(url) = session.binding.revoke_url.as_ref().filter(|_| session.has_token()) else {
+            return Revocation::Unsupported;
+        };
         let host = provider::host(url);
-        // A rotated secret is in the configuration first. It is not sent to another client's server.
+        // What is configured for another client's server is not sent to this one.
         let configured = self.provider().client.as_ref().filter(|_| session.check_binding(self.provider()).is_ok());
-        let configured = configured.and_then(|client| client.secret.as_ref());
-        let secret = configured.or(client_secret.as_ref());
         let binding = &session.binding;
-        let auth = match binding.revoke_auth.filter(|_| secret.is_some()) {
+        let has_secret = client_secret.is_some() || configured.is_some_and(|client| client.secret.is_some());
+        let auth = match binding.revoke_auth.filter(|_| has_secret) {
             // This server does not form-decode Basic.
             Some(ClientAuth::Basic) if binding.client_auth == ClientAuth::BasicRaw => ClientAuth::BasicRaw,
             known => known.unwrap_or(binding.client_auth),
         };
-        let endpoint = Endpoint { url, client_id: &binding.client_id, secret, auth };
+        let endpoint = binding.endpoint(url, auth, configured, client_secret.as_ref());
         let http = &self.http;
         let refresh = match refresh_token {
             Some(token) => endpoint.revoke(http, token.expose(), "refresh_token").await,

@@ -98,6 +98,10 @@ impl AuthorizationRequest {
             if provider.require_par {
                 return Err(ProviderError::MissingUrl { provider: provider.name.clone(), setting: "par_url" }.into());
             }
+            // Fail before the user approves.
+            if let Some(assertion) = &request.client(provider)?.assertion {
+                assertion.check().await?;
+            }
             request.add_to_url(&parameters);
             return Ok(request);
         };
@@ -130,10 +134,12 @@ impl AuthorizationRequest {
         registered: Option<RegisteredClient>,
         redirect_uri: &str,
     ) -> Result<(Self, Vec<(String, String)>)> {
-        let (client_id, redirect_uri) = match &registered {
-            Some(registered) => (registered.client.id.clone(), registered.redirect_uri.clone()),
-            None => (provider.client()?.id.clone(), redirect_uri.to_owned()),
+        let (client, redirect_uri) = match &registered {
+            Some(registered) => (&registered.client, &*registered.redirect_uri),
+            None => (provider.client()?, redirect_uri),
         };
+        provider.check_client_auth(client.auth)?;
+        let (client_id, redirect_uri) = (client.id.clone(), redirect_uri.to_owned());
         let url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
         // Fail before the user approves.
         provider.required(provider.token_url.as_ref(), "token_url")?;
@@ -193,7 +199,7 @@ impl AuthorizationRequest {
     fn endpoint<'a>(&'a self, provider: &'a ProviderConfig, url: &'a Url) -> Result<Endpoint<'a>> {
         let client = self.client(provider)?;
         let auth = self.client_auth.unwrap_or(client.auth);
-        Ok(Endpoint { url, client_id: &client.id, secret: client.secret.as_ref(), auth })
+        Ok(Endpoint::new(url, client, auth, provider))
     }
 
     /// The URL to send the user to. It is not secret: the state and the challenge in it redeem nothing without the

@@ -8,13 +8,12 @@ use tokio::time::Instant;
 use super::error::{Result, SignInError};
 use super::id_token::ExpectedIdToken;
 use super::metadata::check_reach;
-use super::refusal::refusal;
 use super::registration::RegisteredClient;
 use super::token::{DEVICE_CODE_GRANT, Endpoint};
 use super::token_error::TokenError;
 use super::token_failure::TokenFailure;
 use super::token_response::TokenResponse;
-use crate::http::{self, Http};
+use crate::http::Http;
 use crate::invisible;
 use crate::provider::{ClientAuth, OAuthClient, ProviderConfig, ProviderError, RequestStyle, Url, endpoint_url};
 use crate::secret::DeviceCode;
@@ -110,8 +109,9 @@ impl DeviceAuthorization {
         // Fail before the user approves.
         provider.required(provider.token_url.as_ref(), "token_url")?;
         let client = client(registered.as_ref(), provider)?;
+        provider.check_client_auth(client.auth)?;
         let client_id = client.id.clone();
-        let endpoint = Endpoint { url, client_id: &client_id, secret: client.secret.as_ref(), auth: client.auth };
+        let endpoint = Endpoint::new(url, client, client.auth, provider);
         let scope = provider.scopes.join(" ");
         let resource = provider.resource.as_deref().unwrap_or_default();
         let own = [("scope", &*scope), ("resource", resource)].into_iter().filter(|(_, value)| !value.is_empty());
@@ -209,7 +209,7 @@ impl DeviceAuthorization {
         let url = provider.required(provider.token_url.as_ref(), "token_url")?;
         let client = self.client(provider)?;
         let auth = self.client_auth.unwrap_or(client.auth);
-        let endpoint = Endpoint { url, client_id: &client.id, secret: client.secret.as_ref(), auth };
+        let endpoint = Endpoint::new(url, client, auth, provider);
         let fields = vec![("grant_type", DEVICE_CODE_GRANT), ("device_code", self.codes.device_code.expose())];
         let fields: Vec<_> = fields.into_iter().chain(provider.named_resource().map(|one| ("resource", one))).collect();
         let mut response = endpoint.request(http, fields.clone(), &provider.code).await.map_err(with_standard_code);
@@ -268,13 +268,11 @@ fn undecided(error: &TokenError) -> Option<Undecided> {
 impl Endpoint<'_> {
     async fn request_codes(&self, http: &Http, fields: Vec<(&str, &str)>) -> std::result::Result<Codes, TokenError> {
         let style = RequestStyle::default();
-        let (status, headers, body) = self.exchange(http, fields, &style, TIME_LIMIT).await?;
-        let body = body?;
+        let response = self.exchange(http, fields, &style, TIME_LIMIT).await?.complete()?;
         // The fields are not secret: a browser would send them in a URL.
-        let redactor = self.redactor(&[], &style);
-        let refused = |status| with_standard_code(refusal(status, http::retry_after(&headers), &body, &redactor));
-        match status.as_u16() {
-            status @ 200..=299 => Codes::parse(&body, self.url).map_err(|what| match refused(status) {
+        let refused = || with_standard_code(response.refusal(self.redactor(&[], &style)));
+        match response.status.as_u16() {
+            200..=299 => Codes::parse(response.bytes(), self.url).map_err(|what| match refused() {
                 // GitHub sends errors with status 200.
                 refused if refused.names_an_error() => refused,
                 _ => TokenError::InvalidResponse(what),
@@ -282,7 +280,7 @@ impl Endpoint<'_> {
             status @ 300..=399 => {
                 Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed")))
             }
-            status => Err(refused(status)),
+            _ => Err(refused()),
         }
     }
 }
@@ -436,6 +434,7 @@ mod tests {
             standard: true,
             description: String::new(),
             retry_after: None,
+            assertion: None,
         };
         for status in [200, 400, 403, 428] {
             assert_eq!(undecided(&refused(status, "authorization_pending")), Some(Undecided::Pending), "{status}");

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::id_token::IdTokenProblem;
 use super::token::Endpoint;
-use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
+use super::token_error::{TokenError, is_client_error, is_redirect_mismatch, with_note};
 use super::token_failure::TokenFailure;
+use crate::assertion::AssertionError;
 use crate::error_info::{ErrorClass, ErrorInfo, client, detail};
 use crate::http::HttpError;
 use crate::provider::{self, ProviderConfig, ProviderError};
@@ -266,6 +267,9 @@ pub enum SignInError {
     /// The token request could not be sent.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// There is no assertion to authenticate the client with.
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
     /// The provider's configuration does not allow a sign-in.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -340,10 +344,14 @@ impl SignInError {
         let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
         match error {
             TokenError::NotSent(error) => error.into(),
+            TokenError::NoAssertion(error) => error.into(),
             TokenError::Unreachable(reason) => HttpError::Unreachable { host, reason }.into(),
             TokenError::InvalidResponse(description) => Self::InvalidResponse { host, description },
-            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+            TokenError::Refused { status, error, description, assertion, .. }
+                if status == 401 || is_client_error(&error) =>
+            {
                 let client_id = endpoint.client_id.to_owned();
+                let description = with_note(&description, assertion.as_deref());
                 Self::ClientRefused { provider: name, client_id, host, description, registered }
             }
             TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
@@ -442,6 +450,7 @@ impl SignInError {
         let failure = error.failure();
         match error {
             TokenError::NotSent(error) => Ok(error.into()),
+            TokenError::NoAssertion(error) => Ok(error.into()),
             TokenError::Unreachable(reason) => Ok(HttpError::Unreachable { host, reason }.into()),
             TokenError::Refused { error, description, .. }
                 if matches!(&*error, "unauthorized_client" | "unsupported_grant_type") =>
@@ -459,7 +468,10 @@ impl SignInError {
             TokenError::Refused { error, description, .. } if error == "access_denied" => {
                 Ok(Self::Refused { provider: name, error, description })
             }
-            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+            TokenError::Refused { status, error, description, assertion, .. }
+                if status == 401 || is_client_error(&error) =>
+            {
+                let description = with_note(&description, assertion.as_deref());
                 Ok(Self::ClientRefused { provider: name, client_id, host, description, registered })
             }
             TokenError::Refused { status: 200..=299 | 400 | 403, error, standard: true, description, .. }
@@ -511,6 +523,7 @@ impl ErrorInfo for SignInError {
             Self::InvalidResponse { .. } => "invalid_response",
             Self::System { .. } => "system",
             Self::Http(error) => error.code(),
+            Self::Assertion(error) => error.code(),
             Self::Provider(error) => error.code(),
         }
     }
@@ -550,6 +563,7 @@ impl ErrorInfo for SignInError {
             | Self::System { .. } => ErrorClass::Permanent,
             Self::WrongAnswer { .. } => ErrorClass::Usage,
             Self::Http(error) => error.class(),
+            Self::Assertion(error) => error.class(),
             Self::Provider(error) => error.class(),
         }
     }

@@ -90,6 +90,13 @@ impl IdToken {
     }
 }
 
+/// When a JWT expires (`exp` of RFC 7519, section 4.1.4), in Unix seconds. `None` if the text is no JWT that can be read,
+/// or does not say.
+pub(crate) fn expiry_of_jwt(token: &str) -> Option<i64> {
+    let at = IdToken::read(token).claims?.get("exp")?.as_f64()?;
+    Some(at as i64)
+}
+
 /// The members of an object that name an account. `None` if there is none.
 pub(super) fn names(claims: &Map<String, Value>) -> Option<Map<String, Value>> {
     let short = |value: &&Value| value.as_str().is_some_and(|name| name.len() <= LONGEST_NAME);

@@ -193,9 +193,13 @@ impl ServerMetadata {
 
     /// How a client that is registered may authenticate: as the token endpoint and the revocation endpoint both list,
     /// because a client that cannot authenticate at the revocation endpoint leaves its session behind at the sign-out. If
-    /// they have no method in common, as the token endpoint lists.
+    /// they have no method in common, as the token endpoint lists. `private_key_jwt` only where nothing else is possible.
     fn client_auth_methods(&self) -> Option<Vec<ClientAuth>> {
-        let at_token = known_methods(self.token_endpoint_auth_methods_supported.as_deref()?);
+        let listed = self.token_endpoint_auth_methods_supported.as_deref()?;
+        let at_token = known_methods(listed);
+        if at_token.is_empty() && listed.iter().any(|method| method == ClientAuth::PrivateKeyJwt.registered_name()) {
+            return Some(vec![ClientAuth::PrivateKeyJwt]);
+        }
         let at_revocation = match (&self.revocation_endpoint, &self.revocation_endpoint_auth_methods_supported) {
             (Some(_), Some(listed)) => known_methods(listed),
             _ => return Some(at_token),
@@ -220,7 +224,7 @@ impl ServerMetadata {
     }
 }
 
-/// The authentication methods among these names (the registry of RFC 7591, section 4.2) that this library has.
+/// The authentication methods among these names (the registry of RFC 7591, section 4.2) that this library registers.
 fn known_methods(names: &[String]) -> Vec<ClientAuth> {
     let method = |name: &String| match name.as_str() {
         "none" => Some(ClientAuth::None),
@@ -460,8 +464,12 @@ mod tests {
             "authorization_response_iss_parameter_supported": true,
         }))
         .unwrap();
-        let secret =
-            || OAuthClient { id: "c".into(), secret: Some(ClientSecret::new("s".into())), auth: ClientAuth::Basic };
+        let secret = || OAuthClient {
+            id: "c".into(),
+            secret: Some(ClientSecret::new("s".into())),
+            auth: ClientAuth::Basic,
+            assertion: None,
+        };
         let mut open = ProviderConfig { client: Some(secret()), ..ProviderConfig::named("p") };
         metadata.fill(&mut open, &["llm".into(), "openid".into()]);
         assert_eq!(open.token_url.unwrap().as_str(), "https://id.example.com/t");

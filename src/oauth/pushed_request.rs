@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::refusal::refusal;
 use super::token::Endpoint;
 use super::token_error::TokenError;
-use crate::http::{self, Http};
+use crate::http::Http;
 use crate::provider::{RequestStyle, Url};
 
 /// How long the request may take, connecting included.
@@ -44,18 +43,14 @@ impl Endpoint<'_> {
         let fields = parameters.iter().filter(|(name, _)| name != "client_id");
         let fields = fields.map(|(name, value)| (&**name, &**value)).collect();
         let style = RequestStyle::default();
-        let (status, headers, body) = self.exchange(http, fields, &style, TIME_LIMIT).await?;
-        let body = body?;
-        match status.as_u16() {
-            200..=299 => read(&body, &[self.url, authorize_url]).map_err(TokenError::InvalidResponse),
+        let response = self.exchange(http, fields, &style, TIME_LIMIT).await?.complete()?;
+        match response.status.as_u16() {
+            200..=299 => read(response.bytes(), &[self.url, authorize_url]).map_err(TokenError::InvalidResponse),
             status @ 300..=399 => {
                 Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed")))
             }
             // The parameters are not secret: without PAR, they are in the URL.
-            status => {
-                let redactor = self.redactor(&[], &style);
-                Err(refusal(status, http::retry_after(&headers), &body, &redactor))
-            }
+            _ => Err(response.refusal(self.redactor(&[], &style))),
         }
     }
 }

@@ -106,7 +106,7 @@ impl RegisteredClient {
     }
 
     pub(super) fn record(&self) -> Record<'_> {
-        let OAuthClient { id, secret, auth } = &self.client;
+        let OAuthClient { id, secret, auth, .. } = &self.client;
         Record {
             version: VERSION,
             client_id: id.into(),
@@ -127,7 +127,7 @@ impl Record<'_> {
         let secret = self.client_secret.map(|secret| ClientSecret::new(secret.into_owned()));
         let auth = ClientAuth::from_word(&self.client_auth)?;
         Some(RegisteredClient {
-            client: OAuthClient { id: self.client_id.into_owned(), secret, auth },
+            client: OAuthClient { id: self.client_id.into_owned(), secret, auth, assertion: None },
             redirect_uri: self.redirect_uri.into_owned(),
             secret_expires_at: self.secret_expires_at,
             place: self.place.into_owned(),
@@ -288,6 +288,7 @@ impl RegistrationRequest<'_> {
                 id: id.to_owned(),
                 secret: secret.map(|secret| ClientSecret::new(secret.to_owned())),
                 auth,
+                assertion: None,
             },
             redirect_uri: self.redirect_uri.to_owned(),
             place,
@@ -299,6 +300,7 @@ impl RegistrationRequest<'_> {
         let failure = Box::new(error.failure());
         match error {
             TokenError::NotSent(error) => error.into(),
+            TokenError::NoAssertion(error) => error.into(),
             TokenError::Unreachable(reason) => HttpError::Unreachable { host, reason }.into(),
             TokenError::InvalidResponse(description) => {
                 SignInError::InvalidRegistration { provider, host, description }

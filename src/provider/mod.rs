@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 pub use url::Url;
 
+use crate::assertion::ClientAssertion;
 use crate::invisible;
 use crate::secret::{ClientSecret, HeaderSecret, RegistrationToken};
 
 mod builder;
+mod built_in;
 mod error;
+mod grant;
 pub(crate) mod tls;
 
+pub use built_in::{ANT, BUILT_IN};
 pub use error::ProviderError;
+pub use grant::{Grant, TokenCommand};
 pub use tls::{Tls, TlsError};
-
-/// The name of [`ProviderConfig::claude_code`].
-pub const BUILT_IN: &str = "claude_code";
 
 /// An authorization server, its registered client and its API.
 #[derive(Debug)]
@@ -76,6 +78,8 @@ pub struct ProviderConfig {
     pub code: RequestStyle,
     /// The format of the refresh request.
     pub refresh: RequestStyle,
+    /// Where the tokens come from.
+    pub grant: Grant,
     /// The API.
     pub api: Api,
     /// The certificate authorities and the client certificate of the provider's servers.
@@ -143,6 +147,8 @@ pub struct OAuthClient {
     pub secret: Option<ClientSecret>,
     /// How the client authenticates at the token endpoint.
     pub auth: ClientAuth,
+    /// The assertion of a client that authenticates with [`ClientAuth::PrivateKeyJwt`].
+    pub assertion: Option<ClientAssertion>,
 }
 
 /// How a client authenticates at the token endpoint (RFC 6749, section 2.3.1).
@@ -157,16 +163,19 @@ pub enum ClientAuth {
     BasicRaw,
     /// Id and secret in the body.
     Post,
+    /// The id and a signed assertion in the body (RFC 7523, section 2.2).
+    PrivateKeyJwt,
 }
 
 impl ClientAuth {
-    /// The name in the configuration and the store: `none`, `basic`, `basic_raw` or `post`.
+    /// The name in the configuration and the store: `none`, `basic`, `basic_raw`, `post` or `private_key_jwt`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic => "basic",
             Self::BasicRaw => "basic_raw",
             Self::Post => "post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -176,12 +185,14 @@ impl ClientAuth {
             Self::None => "none",
             Self::Basic | Self::BasicRaw => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
     /// The inverse of [`as_str`](Self::as_str).
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::None, Self::Basic, Self::BasicRaw, Self::Post].into_iter().find(|auth| auth.as_str() == word)
+        let all = [Self::None, Self::Basic, Self::BasicRaw, Self::Post, Self::PrivateKeyJwt];
+        all.into_iter().find(|auth| auth.as_str() == word)
     }
 }
 
@@ -227,6 +238,9 @@ pub struct Api {
     pub url: Option<Url>,
     /// The API's format.
     pub dialect: Dialect,
+    /// The header that carries the token. If `None`, `Authorization: Bearer` (RFC 6750, section 2.1). Any other has the
+    /// token alone, such as `x-api-key` for an API key.
+    pub token_header: Option<String>,
     /// Headers of every request, in addition to those of the dialect. An empty value removes a header of the dialect.
     /// Their values are never shown: one may be a gateway's key.
     pub headers: BTreeMap<String, Arc<HeaderSecret>>,
@@ -239,6 +253,11 @@ pub struct Api {
 }
 
 impl Api {
+    /// Sets the header that carries the token. `Authorization` stands for the usual one.
+    pub fn set_token_header(&mut self, name: String) {
+        self.token_header = Some(name).filter(|name| !name.eq_ignore_ascii_case("authorization"));
+    }
+
     /// The model for an alias, or the name itself. An alias for an empty name counts as none.
     pub fn model_called(&self, name: &str) -> String {
         self.aliases.get(name).filter(|model| !model.is_empty()).map_or(name, String::as_str).to_owned()
@@ -246,30 +265,6 @@ impl Api {
 }
 
 impl ProviderConfig {
-    /// The endpoints of the Claude Console. The client is yours to register.
-    pub fn claude_code() -> Self {
-        let beta = ("anthropic-beta".to_owned(), Arc::new(HeaderSecret::new("oauth-2025-04-20".into())));
-        Self {
-            authorize_url: Url::parse("https://platform.claude.com/oauth/authorize").ok(),
-            token_url: Url::parse("https://api.anthropic.com/v1/oauth/token").ok(),
-            redirect_uri: "http://localhost:4000/oauth/claude/callback".into(),
-            scopes: ["openai.user.read", "model.request", "model.read"].map(String::from).into(),
-            // Without `state` the Console answers 400 oauth_request_parse_error.
-            code: RequestStyle { with_state: true, ..RequestStyle::default() },
-            refresh: RequestStyle {
-                encoding: Encoding::Json,
-                headers: BTreeMap::from([beta.clone()]),
-                ..RequestStyle::default()
-            },
-            api: Api {
-                url: Url::parse("https://api.anthropic.com").ok(),
-                headers: BTreeMap::from([beta]),
-                ..Api::default()
-            },
-            ..Self::named(BUILT_IN)
-        }
-    }
-
     /// A provider with a name and no endpoints. Its redirect URI is `http://localhost:4000/oauth/NAME/callback`: most
     /// servers compare it byte for byte, and one for each server tells their responses apart (RFC 9700, section 4.4).
     pub fn named(name: &str) -> Self {
@@ -297,6 +292,7 @@ impl ProviderConfig {
             authorize_params: BTreeMap::new(),
             code: RequestStyle::default(),
             refresh: RequestStyle::default(),
+            grant: Grant::default(),
             api: Api::default(),
             tls: Tls::default(),
         }
@@ -318,6 +314,20 @@ impl ProviderConfig {
     /// [`ProviderError::NoClientId`] if none is configured.
     pub fn client(&self) -> Result<&OAuthClient, ProviderError> {
         self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
+    }
+
+    /// Checks that a client with this method can authenticate at the server, if its metadata says how.
+    ///
+    /// # Errors
+    /// [`ProviderError::AssertionRequired`].
+    pub(crate) fn check_client_auth(&self, auth: ClientAuth) -> Result<(), ProviderError> {
+        let only_assertions = self.registration.auth_methods.as_deref() == Some(&[ClientAuth::PrivateKeyJwt]);
+        // A client certificate may authenticate the client too (RFC 8705).
+        let left_open = self.from_metadata.client_auth && self.tls.certificate().is_none();
+        if only_assertions && left_open && auth != ClientAuth::PrivateKeyJwt {
+            return Err(ProviderError::AssertionRequired { provider: self.name.clone() });
+        }
+        Ok(())
     }
 
     /// The resource to name in requests (RFC 8707), if there is one.

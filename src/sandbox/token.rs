@@ -5,10 +5,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::assertions::{
+    CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE, authenticates, client_credentials, jwt_bearer, token_exchange,
+};
 use super::grants::{Decision, DeviceRequest, Family, Use};
 use super::request::only;
 use super::script::Answer;
 use super::{RecordedRequest, State, id_token};
+use crate::assertion::JWT_ASSERTION_TYPE;
 use crate::provider::ClientAuth;
 
 /// The grant type of the device flow (RFC 8628, section 3.4).
@@ -24,6 +28,9 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
             "authorization_code" => exchange(state, &client_id, &fields),
             "refresh_token" => refresh(state, &client_id, &fields),
             DEVICE_CODE_GRANT if state.settings.device.is_some() => device(state, &client_id, &fields),
+            CLIENT_CREDENTIALS if state.settings.assertions.grants => client_credentials(state, &client_id, &fields),
+            JWT_BEARER if state.settings.assertions.grants => jwt_bearer(state, &client_id, &fields),
+            TOKEN_EXCHANGE if state.settings.assertions.grants => token_exchange(state, &client_id, &fields),
             other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not supported"))),
         }
     });
@@ -33,7 +40,8 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
 /// `POST /revoke`. An unknown token counts as revoked (RFC 7009, section 2.2).
 pub(super) fn revoke(state: &mut State, request: &RecordedRequest) -> Answer {
     let worked = fields(request).and_then(|fields| {
-        authenticate(state, state.settings.revoke_auth, request, &fields)?;
+        let revoke_auth = state.settings.revoke_auth;
+        authenticate(state, revoke_auth, request, &fields)?;
         if state.grants.revoke(required(&fields, "token")?) {
             state.counts.revocations += 1;
         }
@@ -102,7 +110,7 @@ fn device(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer,
     Ok(tokens(state, family, refresh, &scope, (client_id, None)))
 }
 
-fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
+pub(super) fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
     match state.settings.allows_resource(one(fields, "resource")?) {
         true => Ok(()),
         false => Err(refusal(400, "invalid_target", "the resource is missing or unknown")),
@@ -126,7 +134,7 @@ fn refresh(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer
 
 /// A successful response (RFC 6749, section 5.1), with the members of the Claude Console and the `grant_id` of Grant
 /// Management for OAuth 2.0.
-fn tokens(
+pub(super) fn tokens(
     state: &mut State,
     family: Family,
     refresh: Option<String>,
@@ -164,18 +172,18 @@ pub(super) fn fields(request: &RecordedRequest) -> Result<Vec<(String, String)>,
     request.fields().ok_or_else(|| refusal(400, "invalid_request", "the body is neither a form nor a flat JSON object"))
 }
 
-fn one<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, Answer> {
+pub(super) fn one<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, Answer> {
     only(fields, name).map_err(|why| refusal(400, "invalid_request", &why))
 }
 
-fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
+pub(super) fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
     one(fields, name)?.ok_or_else(|| refusal(400, "invalid_request", &format!("{name} is missing")))
 }
 
 /// Client authentication (RFC 6749, section 2.3), with the method of the client only, or with `other` if it has a secret.
 /// Returns the client's id.
 pub(super) fn authenticate(
-    state: &State,
+    state: &mut State,
     other: Option<ClientAuth>,
     request: &RecordedRequest,
     fields: &Fields,
@@ -195,6 +203,10 @@ pub(super) fn authenticate(
         None => (settings.client_id.as_str(), settings.client_secret.as_deref(), settings.client_auth),
     };
     let auth = other.filter(|_| expected_secret.is_some()).unwrap_or(auth);
+    if auth == ClientAuth::PrivateKeyJwt {
+        let expected_id = expected_id.to_owned();
+        return by_assertion(state, expected_id, request, fields);
+    }
     let raw = auth == ClientAuth::BasicRaw;
     let header = header.map(|header| basic(header, raw));
     let way = match (&header, secret) {
@@ -219,6 +231,28 @@ pub(super) fn authenticate(
         return Err(invalid_client(&why));
     }
     if known { Ok(expected_id.to_owned()) } else { Err(unknown_client()) }
+}
+
+/// Client authentication with an assertion (RFC 7523, section 2.2), and with nothing else.
+fn by_assertion(
+    state: &mut State,
+    client_id: String,
+    request: &RecordedRequest,
+    fields: &Fields,
+) -> Result<String, Answer> {
+    let why = "this client must authenticate by private_key_jwt";
+    if request.header("authorization").is_some() || one(fields, "client_secret")?.is_some() {
+        return Err(invalid_client(why));
+    }
+    if one(fields, "client_assertion_type")? != Some(JWT_ASSERTION_TYPE) {
+        return Err(invalid_client(why));
+    }
+    let assertion = one(fields, "client_assertion")?.ok_or_else(|| invalid_client(why))?;
+    match authenticates(state, &client_id, assertion) {
+        Ok(()) => Ok(client_id),
+        Err(_) if state.settings.assertions.opaque => Err(invalid_client("")),
+        Err(why) => Err(invalid_client(why)),
+    }
 }
 
 /// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1) unless they are `raw`.
@@ -255,6 +289,9 @@ fn unknown_client() -> Answer {
 
 /// An error as RFC 6749, section 5.2 writes it.
 pub(super) fn refusal(status: u16, error: &str, description: &str) -> Answer {
-    let body: Value = json!({ "error": error, "error_description": description });
+    let body: Value = match description {
+        "" => json!({ "error": error }),
+        description => json!({ "error": error, "error_description": description }),
+    };
     super::json(status, &body)
 }

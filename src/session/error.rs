@@ -95,6 +95,20 @@ pub enum SessionError {
         /// How long ago, if no refresh was sent now because of an earlier refusal.
         tried: Option<Duration>,
     },
+    /// No token came, and none is asked of a user. The next use tries again.
+    #[error("no access token for {provider}: {host} {}{}", failure.description, last_tried(*tried))]
+    NotFetched {
+        /// The provider's name.
+        provider: String,
+        /// The grant, as the configuration names it, such as `token_command`.
+        grant: &'static str,
+        /// The token endpoint's host, or the command.
+        host: String,
+        /// What happened.
+        failure: TokenFailure,
+        /// How long ago, if no token was requested now because of an earlier failure.
+        tried: Option<Duration>,
+    },
     /// The authorization server does not know the client, or its authentication failed.
     #[error("{host} rejected {}{}", client(client_id), detail(description))]
     ClientRefused {
@@ -166,6 +180,7 @@ impl ErrorInfo for SessionError {
             Self::BoundElsewhere { .. } => "session_elsewhere",
             Self::RefreshFailed { .. } => "refresh_failed",
             Self::RefreshRefused { .. } => "refresh_refused",
+            Self::NotFetched { .. } => "no_token",
             Self::ClientRefused { .. } => "invalid_client",
             Self::DoesNotOpen { .. } => "store",
             Self::Store(error) => error.code(),
@@ -182,7 +197,10 @@ impl ErrorInfo for SessionError {
             | Self::NoRefreshToken { .. }
             | Self::RefreshRefused { .. }
             | Self::BoundElsewhere { .. } => ErrorClass::SignIn,
-            Self::RefreshFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
+            Self::RefreshFailed { failure, .. } | Self::NotFetched { failure, .. } if failure.temporary => {
+                ErrorClass::Temporary
+            }
+            Self::NotFetched { .. } => ErrorClass::SignIn,
             Self::ClientRefused { .. } => ErrorClass::Configuration,
             Self::Store(error) => error.class(),
             Self::Key(error) => error.class(),
@@ -195,7 +213,9 @@ impl ErrorInfo for SessionError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RefreshFailed { failure, .. } | Self::RefreshRefused { failure, .. } => failure.retry_after,
+            Self::RefreshFailed { failure, .. }
+            | Self::RefreshRefused { failure, .. }
+            | Self::NotFetched { failure, .. } => failure.retry_after,
             Self::NotSent(error) => error.retry_after(),
             _ => None,
         }

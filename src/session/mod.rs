@@ -30,6 +30,6 @@ pub(crate) use refresh::Refresher;
 pub use seal::SealError;
 pub use sealed::SealedSessions;
 pub(crate) use sealed::{LockedLoad, LockedSession};
-pub(crate) use source::{RefreshTokenSource, TokenSource};
+pub(crate) use source::{CommandSource, RefreshTokenSource, TokenSource};
 pub(crate) use stored::StoredSession;
 pub use stored::{Session, SessionBinding, StoreTime};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a secret is taken out of its wrapper, and how often.
 const EXPOSED: &[(&str, usize)] = &[
-    ("api/client.rs", 2),
+    ("api/client.rs", 3),
     ("api/exchange.rs", 1),
     ("cli/child_environment.rs", 2),
     ("cli/commands/exec.rs", 1),

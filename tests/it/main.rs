@@ -24,6 +24,8 @@ mod chat_flags;
 mod chat_prompt;
 /// `nexus chat` in scripts: JSON, retries and signals.
 mod chat_script;
+/// `private_key_jwt`, and client secrets in environment variables.
+mod client_assertion;
 /// HTTP Basic at the token endpoint.
 mod client_auth;
 /// When a token is refreshed, and wrong clocks.
@@ -80,6 +82,8 @@ mod network;
 mod no_browser;
 /// `nexus oauth logout`.
 mod oauth_logout;
+/// `nexus oauth refresh`.
+mod oauth_refresh;
 /// `nexus oauth start`.
 mod oauth_start;
 /// `nexus oauth status`.
@@ -127,6 +131,9 @@ mod templates;
 mod terminal;
 /// Control characters on a terminal.
 mod terminals;
+/// Tokens that a command prints (Unix).
+#[cfg(unix)]
+mod token_command;
 /// Files that other users can change (Unix).
 mod trust;
 /// Many processes on one session.

@@ -76,7 +76,7 @@ fn command(args: &Args, environment: &ChildEnvironment, context: &Context) -> Co
     let mut command = Command::new(&program[0]);
     command.args(arguments);
     for name in environment.removed() {
-        command.env_remove(name);
+        command.env_remove(&name);
         if context.verbose {
             context.say(&format!("* {name} is removed for the program"));
         }

@@ -67,13 +67,14 @@ pub(crate) fn place_for(
         if let Some((name, section)) = known.and_then(|name| providers.remove_entry(&name)) {
             return Ok(Place::Existing(Existing::new(name, &section)));
         }
-        let is_free = |name: &String| name != BUILT_IN && !providers.contains_key(name) && !is_taken(name);
+        let is_built_in = |name: &str| ProviderConfig::built_in(name).is_some();
+        let is_free = |name: &String| !is_built_in(name) && !providers.contains_key(name) && !is_taken(name);
         let free = names_of(url).into_iter().find(is_free);
         let taken = || CliError::usage("oauth start", "the name of this host is taken; pass another with --provider");
         return free.map(Place::New).ok_or_else(taken);
     };
-    if name == BUILT_IN {
-        let message = format!("`{BUILT_IN}` is the built-in provider, which has other URLs");
+    if ProviderConfig::built_in(name).is_some() {
+        let message = format!("`{name}` is a built-in provider, which has other URLs");
         return Err(CliError::usage("oauth start", format!("{message}; pass another name with --provider")));
     }
     match providers.remove(name) {

@@ -19,7 +19,6 @@ use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::ProviderConfig;
 use nexus::internal::clean::clean;
 use nexus::internal::invisible;
-use nexus::internal::provider::BUILT_IN;
 
 /// The key at the top of the file that holds the sections of the providers.
 pub(super) const SECTIONS: &str = "provider";
@@ -115,8 +114,7 @@ impl Reader<'_> {
     }
 
     fn empty_section(&self, name: &str, place: String) -> Section {
-        let provider = if name == BUILT_IN { ProviderConfig::claude_code() } else { ProviderConfig::named(name) };
-        let mut section = Section::of(provider);
+        let mut section = Section::of(ProviderConfig::built_in(name).unwrap_or_else(|| ProviderConfig::named(name)));
         section.source = Source::new(self.user, place);
         section
     }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::cli::environment::SECRET_VARIABLES;
+use crate::cli::environment::secret_variables;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::ProviderConfig;
@@ -17,6 +17,7 @@ mod by_url;
 mod certificates;
 mod checks;
 mod client;
+mod client_assertion;
 pub(crate) mod document;
 pub(crate) mod edit;
 mod file;
@@ -30,16 +31,17 @@ pub(crate) mod reference;
 mod registration;
 pub(crate) mod show;
 mod source;
+mod token_command;
 
 pub(crate) use by_url::{Existing, Place, client_secret_in, existing, has_providers, is_same, load_new, place_for};
 pub(crate) use checks::not_a_client_id;
 use file::{File, read};
 pub(crate) use files::ConfigFiles;
-use keys::Settings;
+use keys::{Section, Settings};
 use registration::TokenFile;
 
 /// Reads an environment variable. An empty one counts as unset.
-pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
+pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A provider and its settings.
 #[derive(Debug)]
@@ -83,15 +85,12 @@ pub(crate) fn load(path: &ConfigFiles, variables: Variables<'_>, chosen: Option<
     let name = chosen.map_or(&*default, invisible::trim).to_owned();
     let name = &*name;
     let section = providers.remove(name);
-    if section.is_none() && name != BUILT_IN {
-        return Err(unknown_provider(name, path, providers.into_keys()));
-    }
     let mut warnings = Vec::new();
     let key_config = settings.key_config(&mut warnings)?;
-    let token_file = section.as_ref().and_then(keys::Section::token_file);
-    let mut provider = match section {
-        Some(section) => section.into_provider(&mut warnings)?,
-        None => ProviderConfig::claude_code(),
+    let token_file = section.as_ref().and_then(Section::token_file);
+    let mut provider = match section.or_else(|| ProviderConfig::built_in(name).map(Section::of)) {
+        Some(section) => section.into_provider(variables, &mut warnings)?,
+        None => return Err(unknown_provider(name, path, providers.into_keys())),
     };
     provider.name = name.to_owned();
     provider.api.aliases = settings.aliases;
@@ -170,7 +169,7 @@ impl Settings {
             }
             (None, None) => None,
         };
-        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: SECRET_VARIABLES })
+        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: secret_variables() })
     }
 }
 

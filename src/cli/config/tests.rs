@@ -181,7 +181,7 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
     assert_eq!(
         key_config("key = 'passphrase'\npassphrase_command = 'pass  show $x'"),
         KeyConfig {
-            hidden_variables: crate::cli::environment::SECRET_VARIABLES,
+            hidden_variables: crate::cli::environment::secret_variables(),
             backend: Some(KeyBackend::Passphrase),
             passphrase: Some(PassphraseSource::Command(words("pass show $x")))
         }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus::ErrorInfo as _;
-use nexus::error::{CertificateProblem, Fault, IdTokenProblem, ProxyRefusal, Subject, TokenFailure, UnusableResponse};
+use nexus::error::{
+    AssertionError, CertificateProblem, CommandError, Fault, IdTokenProblem, ProxyRefusal, Subject, TlsError,
+    TokenFailure, UnusableResponse,
+};
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::key::KeyBackend;
@@ -113,7 +116,9 @@ fn provider() -> Vec<CliError> {
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
         MissingUrl { provider: work(), setting: "token_url" },
+        AssertionRequired { provider: work() },
         InvalidUrl { provider: work(), setting: "token_url", reason: invalid },
+        Command { provider: work(), program: text("vault"), error: CommandError::NotStarted(text("not found")) },
     ];
     errors.map(CliError::from).into()
 }
@@ -299,6 +304,8 @@ fn session() -> Vec<CliError> {
     };
     let description = text("sent no usable response (no `access_token`)");
     let unusable = UnusableResponse { at: 1_761_571_800, description };
+    let not_fetched =
+        |grant, host: &str, failure| NotFetched { provider: work(), grant, host: text(host), failure, tried: None };
     let errors = [
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
@@ -330,9 +337,17 @@ fn session() -> Vec<CliError> {
             failure: TokenFailure { invalid_target: true, ..failure("answered 400: invalid_target", Some(400)) },
             tried: None,
         },
+        not_fetched("token_command", "the command `vault`", failure("failed (exit status: 1)", Some(400))),
+        not_fetched("token_command", "the command `vault`", failure("did not finish within 60 seconds", None)),
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
+        NotSent(Arc::new(ProviderError::Command {
+            provider: work(),
+            program: text("vault"),
+            error: CommandError::NotStarted(text("not found")),
+        })),
+        NotSent(Arc::new(AssertionError::NotConfigured)),
         Seal(SealError(text("the value is too long"))),
         Abandoned("sign-in"),
     ];
@@ -494,8 +509,39 @@ fn api() -> Vec<CliError> {
 }
 
 fn catalogue() -> Vec<CliError> {
-    [command_line(), provider(), discovery(), sign_in(), session(), store(), key(), http(), local_proxy(), api()]
-        .concat()
+    let groups = [
+        command_line(),
+        provider(),
+        discovery(),
+        sign_in(),
+        session(),
+        store(),
+        key(),
+        http(),
+        local_proxy(),
+        assertion(),
+        api(),
+    ];
+    groups.concat()
+}
+
+fn assertion() -> Vec<CliError> {
+    use AssertionError::*;
+    let program = || text("step");
+    let errors = [
+        Unreadable { path: path("token"), description: text("No such file or directory (os error 2)") },
+        Untrusted { path: path("token"), problem: untrusted(Subject::Target, Fault::Writable, 1000) },
+        InvalidFile { path: path("token"), description: text("the assertion in it is empty") },
+        Command { program: program(), problem: CommandError::Failed(text("exit status: 1")) },
+        Command { program: program(), problem: CommandError::TimedOut(Duration::from_secs(60)) },
+        Command { program: program(), problem: CommandError::SeveralLines },
+        InvalidText { origin: text("from the command `step`"), description: text("has a space in it") },
+        Key { path: path("key.pem"), problem: TlsError::NoKey },
+        Key { path: path("key.pem"), problem: TlsError::EncryptedKey },
+        NotConfigured,
+        System { description: text("the key could not sign") },
+    ];
+    errors.map(|error| SignInError::Assertion(error).into()).into()
 }
 
 /// The variants from the outside in, as `Debug` shows them: `Library(Session(Store(Busy`.
@@ -540,6 +586,7 @@ fn the_catalogue_has_every_variant() {
         ("StoreError", include_str!("../../store/error.rs")),
         ("FileProblem", include_str!("../../store/error.rs")),
         ("ProviderError", include_str!("../../provider/error.rs")),
+        ("AssertionError", include_str!("../../assertion/error.rs")),
         ("HttpError", include_str!("../../http/error.rs")),
         ("LocalProxyError", include_str!("../../local_proxy/error.rs")),
         ("CertificateProblem", include_str!("../../http/error.rs")),
@@ -588,4 +635,4 @@ fn only_failures_of_the_system_have_the_general_hint() {
 
 const GENERAL: &str = "Library Api UnusableToken, Library Api UnwritableQuestion, Library Http System, \
     Library Session Key System, Library Session Seal SealError, Library Session Store Failed Os, \
-    Library Session Store File, Library SignIn System, Stdout Os, System";
+    Library Session Store File, Library SignIn Assertion System, Library SignIn System, Stdout Os, System";

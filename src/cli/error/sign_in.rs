@@ -2,13 +2,14 @@
 
 use nexus::ErrorInfo as _;
 use nexus::error::{
-    CertificateProblem, DiscoveryError, HttpError, IdTokenProblem, ProviderError, ProxyRefusal, SignInError,
-    TokenFailure,
+    AssertionError, CertificateProblem, DiscoveryError, HttpError, IdTokenProblem, ProviderError, ProxyRefusal,
+    SignInError, TlsError, TokenFailure,
 };
 use nexus::internal::provider::BUILT_IN;
 
 use super::provider::{run_start, run_start_current, run_start_with};
-use super::wait_time;
+use super::untrusted::untrusted_hint;
+use super::{FIX_AND_REPEAT, wait_time};
 use crate::cli::config::document::header;
 
 pub(crate) fn sign_in_hint(error: &SignInError) -> String {
@@ -159,8 +160,9 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::InvalidResponse { .. } => "check the provider's URLs in config.toml".into(),
         SignInError::Http(error) => http_hint(error),
+        SignInError::Assertion(error) => assertion_hint(error),
         SignInError::Provider(error) => provider_hint(error, &[]),
-        _ => super::FIX_AND_REPEAT.into(),
+        _ => FIX_AND_REPEAT.into(),
     }
 }
 
@@ -353,7 +355,38 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
         ProviderError::MissingUrl { provider, setting } => {
             format!("set `{setting} = \"https://...\"` under {section} in config.toml", section = header(provider))
         }
+        ProviderError::AssertionRequired { provider } => {
+            format!(
+                "register a public key for the client, then set `client_id` and {ASSERTION_KEYS} under {section} in \
+                 config.toml",
+                section = header(provider)
+            )
+        }
+        ProviderError::Command { program, .. } => {
+            format!("install `{program}`, or fix the command in config.toml")
+        }
         _ => "use an `https://` URL without user name, password and fragment".into(),
+    }
+}
+
+/// The keys that an assertion comes from.
+const ASSERTION_KEYS: &str = "`client_assertion_key_file`, `client_assertion_file` or `client_assertion_command`";
+
+pub(super) fn assertion_hint(error: &AssertionError) -> String {
+    match error {
+        AssertionError::Untrusted { problem, .. } => untrusted_hint(problem),
+        AssertionError::Unreadable { .. } => "create the file, or correct the path in config.toml".into(),
+        AssertionError::InvalidFile { .. } => "write only the assertion into the file".into(),
+        AssertionError::Command { .. } => {
+            "run the command yourself to see what is wrong, or correct it in config.toml".into()
+        }
+        AssertionError::InvalidText { .. } => "make it print or contain only the assertion".into(),
+        AssertionError::Key { path, problem: TlsError::EncryptedKey } => {
+            format!("decrypt it: `openssl pkey -in {} -out KEY.pem`, then `chmod 600 KEY.pem`", path.display())
+        }
+        AssertionError::Key { .. } => "set `client_assertion_key_file` to the file with the private key in PEM".into(),
+        AssertionError::NotConfigured => format!("set {ASSERTION_KEYS} in config.toml"),
+        _ => FIX_AND_REPEAT.into(),
     }
 }
 

@@ -5,6 +5,7 @@ mod by_url;
 mod device;
 mod paste;
 mod way;
+mod without_user;
 
 use std::time::Duration;
 
@@ -74,6 +75,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         });
     }
     let (mut configured, folders) = context.configured_for_sign_in(args.provider.as_deref())?;
+    if !configured.provider.grant.needs_user() {
+        return without_user::run(&context.client_as(configured, &folders), context);
+    }
     check_client(args, &configured.provider, context)?;
     context.block_on(async {
         let Some(provider) = discovered(args, configured.provider, context).await? else { return Ok(0) };

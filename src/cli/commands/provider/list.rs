@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::environment::variable;
 use crate::cli::paths::Paths;
 use crate::cli::session::status::Status;
-use nexus::internal::provider::BUILT_IN;
+use nexus::ProviderConfig;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -36,14 +36,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         let session = found.ok().flatten();
         let status = Status::of(&client, session.as_ref());
         let signed_in = status.exit_code() == 0;
-        let (is_default, is_built_in) = (*name == default, name == BUILT_IN);
+        let (is_default, is_built_in) = (*name == default, ProviderConfig::built_in(name).is_some());
         let mut facts: Vec<String> = Vec::new();
         facts.extend(is_default.then(|| "default".into()));
         facts.extend(is_built_in.then(|| "built in".into()));
         let account = status.account().map(|account| format!(" as {account}")).unwrap_or_default();
         facts.push(match (signed_in, &session) {
             _ if !is_readable => "the session cannot be read".into(),
-            (true, _) => format!("signed in{account}"),
+            (true, None) => "needs no sign-in".into(),
+            (true, Some(_)) => format!("signed in{account}"),
             (false, Some(_)) => format!("was signed in{account}, sign in again"),
             (false, None) => "not signed in".into(),
         });
