@@ -52,13 +52,22 @@ impl Client {
         }
     }
 
-    /// Requests the list of models, for at most five seconds, and saves it with the session. A failed request is ignored,
-    /// a failed save is a notice.
-    pub async fn fetch_models(&self, owner: &str, session: &Session) {
-        let Ok(api) = api::ApiClient::new(&self.http, self.provider()) else { return };
-        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_TIMEOUT, api.models(&session.access_token)).await {
-            self.try_save_models(owner, session.generation, &models).await;
+    /// Requests the list of models, for at most five seconds, and saves it with the session. A failed save is a notice.
+    ///
+    /// # Errors
+    /// [`ApiError::NoModelList`] if the API has no such list. Another failed request is ignored.
+    pub async fn fetch_models(&self, owner: &str, session: &Session) -> std::result::Result<(), ApiError> {
+        let Ok(api) = api::ApiClient::new(&self.http, self.provider()) else { return Ok(()) };
+        match tokio::time::timeout(MODELS_TIMEOUT, api.models(&session.access_token)).await {
+            Ok(Ok(models)) => self.try_save_models(owner, session.generation, &models).await,
+            Ok(Err(error)) => {
+                if let error @ ApiError::NoModelList { .. } = self.no_model_list(error) {
+                    return Err(error);
+                }
+            }
+            Err(_) => {}
         }
+        Ok(())
     }
 
     async fn try_save_models(&self, owner: &str, generation: i64, models: &[Model]) {

@@ -2,9 +2,7 @@
 
 use super::Client;
 use crate::client::error::{Error, Result};
-use crate::oauth::{
-    AuthorizationRequest, ClientPlace, DEVICE_CODE_GRANT, RegisteredClient, RegistrationRequest, SignInError,
-};
+use crate::oauth::{AuthorizationRequest, ClientPlace, RegisteredClient, RegistrationRequest, SignInError};
 use crate::provider::{ClientAuth, ProviderError};
 
 /// A client whose secret expires within this time is registered anew, in seconds: the user may take so long to approve.
@@ -77,8 +75,7 @@ impl Client {
         self.register(redirect_uri, false).await
     }
 
-    /// Registers a client with this redirect URI, `for_device` for the device flow too (RFC 8628) unless the server's
-    /// metadata says that it has none.
+    /// Registers a client with this redirect URI, `for_device` for the device flow too (RFC 8628).
     pub(super) async fn register(&self, redirect_uri: &str, for_device: bool) -> Result<RegisteredClient> {
         let provider = self.provider();
         let registration = &provider.registration;
@@ -98,7 +95,6 @@ impl Client {
         if listed != scopes[0] {
             scopes.push(listed);
         }
-        let known_grants = registration.grant_types.as_deref();
         let request = RegistrationRequest {
             provider: &provider.name,
             url,
@@ -107,8 +103,7 @@ impl Client {
             redirect_uri,
             scopes: &scopes,
             auth_methods: registration.auth_methods.as_deref(),
-            with_device: for_device
-                && known_grants.is_none_or(|known| known.iter().any(|grant| grant == DEVICE_CODE_GRANT)),
+            with_device: for_device,
         };
         let registered = request.send(&self.http, place).await?;
         self.refresher.sessions.save_client(&registered).await?;

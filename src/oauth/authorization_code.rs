@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::error::{Result, SignInError};
 use super::id_token::ExpectedIdToken;
+use super::metadata::without_slash;
 use super::pkce;
 use super::registration::{self, RegisteredClient};
 use super::token::Endpoint;
@@ -283,13 +284,15 @@ impl AuthorizationRequest {
             got => got.unwrap_or_default(),
         };
         let (expected, same) = match &self.issuer {
-            Some(issuer) => (issuer.clone(), issuer == got),
+            // Some servers write it with a slash at the end in one place and without it in another.
+            Some(issuer) => (issuer.clone(), without_slash(issuer) == without_slash(got)),
             None => {
                 let asked = self.url.origin();
                 (asked.ascii_serialization(), Url::parse(got).is_ok_and(|url| url.origin() == asked))
             }
         };
-        if same { Ok(()) } else { Err(SignInError::IssuerMismatch { expected, got: clean(got) }) }
+        let provider = self.provider.clone();
+        if same { Ok(()) } else { Err(SignInError::IssuerMismatch { provider, expected, got: clean(got) }) }
     }
 
     fn refused(&self, error: &str, description: Option<String>) -> SignInError {

@@ -109,6 +109,8 @@ pub enum SignInError {
     /// The authorization response is from another issuer (RFC 9207, section 2.4).
     #[error("{}", issuer_mismatch(expected, got))]
     IssuerMismatch {
+        /// The provider's name.
+        provider: String,
         /// The issuer of the request.
         expected: String,
         /// The issuer in the response. Empty if it names none.

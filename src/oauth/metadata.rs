@@ -36,8 +36,6 @@ pub struct ServerMetadata {
     pub authorization_response_iss_parameter_supported: bool,
     /// The scopes that it lists. Empty if it lists none.
     pub scopes_supported: Vec<String>,
-    /// The grant types that it lists, if it does.
-    pub grant_types_supported: Option<Vec<String>>,
     /// How clients may authenticate at the token endpoint, if it says so.
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     /// How clients may authenticate at the revocation endpoint, if it says so.
@@ -108,7 +106,6 @@ impl ServerMetadata {
             authorization_response_iss_parameter_supported: members
                 .flag("authorization_response_iss_parameter_supported")?,
             scopes_supported: members.texts("scopes_supported")?.unwrap_or_default(),
-            grant_types_supported: members.texts("grant_types_supported")?,
             token_endpoint_auth_methods_supported: members.texts("token_endpoint_auth_methods_supported")?,
             revocation_endpoint_auth_methods_supported: members.texts("revocation_endpoint_auth_methods_supported")?,
         })
@@ -158,9 +155,6 @@ impl ServerMetadata {
         registration.resource_scopes = resource_scopes.to_vec();
         if registration.auth_methods.is_none() {
             registration.auth_methods = self.client_auth_methods();
-        }
-        if registration.grant_types.is_none() {
-            registration.grant_types.clone_from(&self.grant_types_supported);
         }
         let decides = provider.from_metadata;
         if decides.require_iss && self.authorization_response_iss_parameter_supported {

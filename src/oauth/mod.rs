@@ -29,7 +29,7 @@ pub use authorization_code::{AUTHORIZATION_PARAMETERS, AuthorizationRequest, Ver
 pub use device_authorization::DeviceAuthorization;
 pub(crate) use device_authorization::{Poll, Undecided};
 pub(crate) use device_pace::{Waited, poll_until_decided};
-pub use discovery::{DiscoveryError, Found, Probe, ProtectedResource, answer_of_api, base_of, search};
+pub use discovery::{ApiAnswer, DiscoveryError, Found, Probe, ProtectedResource, answer_of_api, base_of, search};
 pub use error::SignInError;
 pub use id_token::IdTokenProblem;
 pub(crate) use id_token::{ExpectedIdToken, expiry_of_jwt};
@@ -38,8 +38,8 @@ pub use metadata::{MetadataError, ServerMetadata};
 pub use redirect_listener::{RedirectListener, ResponseSender};
 pub(crate) use registration::RegistrationRequest;
 pub use registration::{ClientPlace, RegisteredClient};
+pub(crate) use token::Endpoint;
 pub use token::TOKEN_REQUEST_FIELDS;
-pub(crate) use token::{DEVICE_CODE_GRANT, Endpoint};
 pub(crate) use token_error::{TokenError, is_client_error, with_note};
 pub use token_failure::TokenFailure;
 pub use token_response::{TokenResponse, account};

@@ -136,8 +136,8 @@ impl Record<'_> {
 }
 
 impl RegistrationRequest<'_> {
-    /// Registers a client. A server that refuses its metadata is asked again with the next authentication method, then with
-    /// the next choice of scopes.
+    /// Registers a client. A server that refuses its metadata is asked again with the next choice of scopes, then with the
+    /// next authentication method.
     ///
     /// # Errors
     /// [`SignInError::RegistrationFailed`] if the server refused or gave no response, [`SignInError::InvalidRegistration`]
@@ -161,7 +161,7 @@ impl RegistrationRequest<'_> {
     /// The scopes and authentication methods to ask for, the best first.
     fn choices(&self) -> Vec<(&[&str], ClientAuth)> {
         let methods = self.methods();
-        self.scopes.iter().flat_map(|scopes| methods.iter().map(|method| (&scopes[..], *method))).collect()
+        methods.iter().flat_map(|method| self.scopes.iter().map(|scopes| (&scopes[..], *method))).collect()
     }
 
     /// The authentication methods to ask for, the best first: a program on the user's machine cannot keep a secret (RFC

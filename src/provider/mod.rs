@@ -120,8 +120,6 @@ pub struct Registration {
     pub resource_scopes: Vec<String>,
     /// The authentication methods that the server supports at its token endpoint, if that is known.
     pub auth_methods: Option<Vec<ClientAuth>>,
-    /// The grant types that the server supports, if that is known.
-    pub grant_types: Option<Vec<String>>,
 }
 
 impl Default for Registration {
@@ -133,7 +131,6 @@ impl Default for Registration {
             scopes_supported: None,
             resource_scopes: Vec::new(),
             auth_methods: None,
-            grant_types: None,
         }
     }
 }

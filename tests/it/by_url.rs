@@ -558,18 +558,65 @@ fn an_api_beside_its_issuer_says_what_to_request() {
 }
 
 #[test]
-fn an_api_beside_an_issuer_that_it_does_not_name_says_nothing() {
+fn an_api_beside_an_issuer_that_it_does_not_name_decides_nothing() {
     let (server, api, nexus) = apart(true);
-    for servers in [json!(["https://id.example.com"]), json!([])] {
+    let other = "takes tokens of https://id.example.com; those of [SERVER_URL] may be rejected";
+    for (servers, note) in [(json!(["https://id.example.com"]), Some(other)), (json!([]), None)] {
         api.change(|settings| drop(settings.metadata.insert("authorization_servers".into(), servers)));
         for _ in 0..2 {
             challenge(&api);
         }
         let output = start(&nexus, &server.origin(), &["--api-url", &api.origin()]);
         assert_eq!(output.code, Some(0), "{output}");
+        let said = output.stderr.replace(&server.origin(), "[SERVER_URL]").replace("[ORIGIN]", "[SERVER_URL]");
+        assert_eq!(said.contains("may be rejected"), note.is_some(), "{said}");
+        assert!(said.contains(note.unwrap_or_default()), "{said}");
         let asked = server.requests_to(Endpoint::Authorize).pop().unwrap();
         assert_eq!((sent(&asked, "resource"), sent(&asked, "scope")), (None, Some("openid".into())));
     }
+}
+
+#[test]
+fn an_authorization_server_that_fails_is_told_from_one_that_is_not_named() {
+    for (document, code) in [(Scripted::json(503, &json!({})), 75), (Scripted::json(404, &json!({})), 2)] {
+        let (server, api, nexus) = apart(false);
+        server.script(Endpoint::ServerMetadata, [document.clone()]);
+        server.script(Endpoint::OpenidConfiguration, [document]);
+        challenge(&api);
+        let output = start(&nexus, &api.origin(), &[]);
+        assert_eq!(output.code, Some(code), "{output}");
+        assert!(output.stderr.contains("names the authorization server at "), "{output}");
+    }
+}
+
+#[test]
+fn two_sign_ins_at_once_do_not_share_a_name() {
+    let (first, nexus) = bare(Settings::default());
+    let second = sandbox(Settings::default());
+    let flags = ["--no-browser", "--redirect-uri", "http://127.0.0.1:0/callback", "--client-id", "sandbox-client"];
+    let begin = |url: &str| nexus.start(&[&[url][..], &flags].concat());
+    let (mut one, mut two) = (begin(&first.origin()), begin(&second.origin()));
+    let (url, other) = (one.url(), two.url());
+    visit(&approve(&url));
+    assert_eq!(one.finish().code, Some(0));
+    visit(&approve(&other));
+    let output = two.finish();
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("has another URL"), "{output}");
+    assert!(second.requests_to(Endpoint::Token).is_empty());
+    nexus.run(&["oauth", "token"]).ok();
+    assert_eq!(start(&nexus, &second.origin(), CLIENT).code, Some(0));
+}
+
+#[test]
+fn an_api_without_a_list_of_models_is_told_after_the_sign_in() {
+    let (sandbox, nexus) = bare(documented(&[Endpoint::ServerMetadata, Endpoint::ProtectedResource]));
+    challenge(&sandbox);
+    sandbox.script(Endpoint::Models, [Scripted::json(404, &json!({}))]);
+    let output = start(&nexus, &sandbox.origin(), CLIENT);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.contains("has no list of models: "), "{output}");
+    assert!(output.stderr.contains("pass --model, or set `model = "), "{output}");
 }
 
 #[test]

@@ -85,8 +85,8 @@ pub(crate) fn place_for(
             let message = format!("{} in {} {what}", header(name), path.display());
             Err(invalid(message, "pass another name with --provider, or change the section"))
         }
-        None if name.is_empty() || !name.bytes().all(is_allowed) => {
-            let message = "a name with other characters than a-z, 0-9, `.`, `_` and `-`";
+        None if name.bytes().all(|byte| byte == b'.') || !name.bytes().all(is_allowed) => {
+            let message = "a name of dots, or with other characters than a-z, 0-9, `.`, `_` and `-`";
             Err(CliError::usage("oauth start", format!("--provider has {message}")))
         }
         None => Ok(Place::New(name.to_owned())),

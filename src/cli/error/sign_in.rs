@@ -46,16 +46,18 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::TimedOut { provider, .. } => {
             format!("compare them with the registered client, then {}", run_start(provider))
         }
-        SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
-            format!(
-                "if the server never sends `iss`, set `require_iss = false` in config.toml; then {} again",
-                run_start_current()
-            )
+        SignInError::IssuerMismatch { provider, got, .. } => {
+            let section = format!("under {} in config.toml", header(provider));
+            let run = run_start(provider);
+            match got.is_empty() {
+                true => {
+                    format!("if the server never sends `iss`, set `require_iss = false` {section}; then {run} again")
+                }
+                false => format!(
+                    "if both are the same server, set `issuer` {section} to the one that answered; then {run} again"
+                ),
+            }
         }
-        SignInError::IssuerMismatch { .. } => format!(
-            "if both are the same server, set `issuer` in config.toml to the one that answered; then {} again",
-            run_start_current()
-        ),
         SignInError::PushFailed { provider, failure, .. } if failure.temporary => {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
@@ -199,7 +201,9 @@ fn id_token_hint(problem: &IdTokenProblem, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match problem {
         IdTokenProblem::Issuer { got, .. } if !got.is_empty() => {
-            format!("if that is the right server, set `issuer = \"{got}\"` {section}, then {run} again")
+            format!(
+                "if its operator says that both are the same server, set `issuer = \"{got}\"` {section}, then {run} again"
+            )
         }
         IdTokenProblem::Audience { .. } => {
             format!("compare `client_id` {section} with the registered client and check `token_url`, then {run} again")

@@ -11,8 +11,8 @@ mod search;
 pub use error::DiscoveryError;
 pub use probe::Probe;
 use probe::Prober;
-pub use search::{Found, ProtectedResource, base_of, search};
-use search::{is_list_of_models, issuer_at, models_of};
+pub use search::{ApiAnswer, Found, ProtectedResource, base_of, search};
+use search::{answer_of, issuer_at};
 
 use super::metadata::ServerMetadata;
 use crate::http::Http;
@@ -61,8 +61,10 @@ impl Found {
     /// [`DiscoveryError::NoSignIn`] if no sign-in is needed there.
     pub fn apply(&self, provider: &mut ProviderConfig) -> Result<()> {
         match self {
-            Self::Issuer { metadata, resource } => {
-                metadata.fill(provider, resource.as_ref().map_or(&[], |resource| &resource.scopes));
+            Self::Issuer { metadata, api } => {
+                let resource = api.as_ref().and_then(|api| api.resource.as_ref());
+                let resource = resource.filter(|resource| resource.names(&metadata.issuer));
+                metadata.fill(provider, resource.map_or(&[], |resource| &resource.scopes));
                 if let Some(resource) = resource {
                     ask_for(provider, &resource.identifier);
                 }
@@ -120,21 +122,13 @@ async fn issuer_of(http: &Http, provider: &str, issuer: &str, api: Option<&Url>)
     }
 }
 
-/// What a request without a credential for the models of an API gives, and whether that is a list of models.
+/// What an API answers to a request for its models without a credential.
 ///
 /// # Errors
 /// The API cannot be reached.
-pub async fn answer_of_api(http: Http, provider: &ProviderConfig, api: &Url) -> Result<(Probe, bool)> {
+pub async fn answer_of_api(http: Http, provider: &ProviderConfig, api: &Url) -> Result<ApiAnswer> {
     let http = &http.for_discovery(provider);
-    let url = models_of(&base_of(api));
-    let mut prober = Prober::new(http);
-    let response = prober.get(&url).await?;
-    let is_open = response.as_ref().is_some_and(is_list_of_models);
-    if response.is_some_and(|response| response.status == 200) && !is_open {
-        prober.reject(&url, "has no list of models");
-    }
-    let none = || Probe { url, status: None, description: "not asked".into() };
-    Ok((prober.into_probes().pop().unwrap_or_else(none), is_open))
+    answer_of(&mut Prober::new(http), api).await
 }
 
 /// The first usable metadata of an issuer, whose URL is `place`.

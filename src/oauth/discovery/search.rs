@@ -8,8 +8,8 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde_json::Value;
 
 use super::error::DiscoveryError;
-use super::probe::{Prober, Response};
-use super::{OAUTH, at, metadata_of};
+use super::probe::{Probe, Prober, Response};
+use super::{OAUTH, at, metadata_of, reach};
 use crate::http::Http;
 use crate::oauth::metadata::{Members, MetadataError, ServerMetadata, named_url, without_slash};
 use crate::provider::{self, Url, endpoint_url};
@@ -62,8 +62,8 @@ pub enum Found {
     Issuer {
         /// The authorization server.
         metadata: ServerMetadata,
-        /// What the configured API says about its tokens, if it names this server (RFC 9728).
-        resource: Option<ProtectedResource>,
+        /// What the configured API answers, if one is configured.
+        api: Option<ApiAnswer>,
     },
     /// An API that answers without a credential.
     Open {
@@ -80,6 +80,27 @@ pub struct ProtectedResource {
     pub identifier: String,
     /// The scopes that the API asks for.
     pub scopes: Vec<String>,
+    /// The issuers of the authorization servers whose tokens it takes.
+    pub servers: Vec<String>,
+}
+
+impl ProtectedResource {
+    /// Whether it takes the tokens of the authorization server with this issuer.
+    pub fn names(&self, issuer: &str) -> bool {
+        self.servers.iter().any(|server| without_slash(server) == without_slash(issuer))
+    }
+}
+
+/// What an API answers to a request for its models without a credential.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ApiAnswer {
+    /// The request, and what it gave.
+    pub probe: Probe,
+    /// Whether that is a list of models.
+    pub is_open: bool,
+    /// What it says about its tokens (RFC 9728).
+    pub resource: Option<ProtectedResource>,
 }
 
 /// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer. `api` is the API that is configured, if
@@ -138,23 +159,27 @@ pub(super) async fn issuer_at(
     api: Option<&Url>,
 ) -> Result<Option<Found>> {
     let Some(metadata) = metadata_of(prober, issuer, place).await? else { return Ok(None) };
-    let resource = match api {
-        Some(api) => resource_of(prober, api, issuer).await?,
+    let api = match api {
+        Some(api) => Some(answer_of(prober, api).await?),
         None => None,
     };
-    Ok(Some(Found::Issuer { metadata, resource }))
+    Ok(Some(Found::Issuer { metadata, api }))
 }
 
-/// What an API says about its tokens, if it names this authorization server (RFC 9728).
-async fn resource_of(prober: &mut Prober<'_>, api: &Url, issuer: &str) -> Result<Option<ProtectedResource>> {
+/// What an API answers to a request for its models without a credential.
+pub(super) async fn answer_of(prober: &mut Prober<'_>, api: &Url) -> Result<ApiAnswer> {
     let base = base_of(api);
     let models = models_of(&base);
-    let Some(response) = prober.get(&models).await? else { return Ok(None) };
-    let protected = protected_resource_of(prober, &models, &response, &base).await?;
-    let names = |protected: &ResourceMetadata| {
-        protected.servers.iter().any(|server| without_slash(server) == without_slash(issuer))
+    let response = prober.get(&models).await?;
+    let is_open = response.as_ref().is_some_and(is_list_of_models);
+    if response.as_ref().is_some_and(|response| response.status == 200) && !is_open {
+        prober.reject(&models, "has no list of models");
+    }
+    let resource = match &response {
+        Some(response) => protected_resource_of(prober, &models, response, &base).await?,
+        None => None,
     };
-    Ok(protected.map(|(_, protected)| protected).filter(names).map(|protected| protected.resource))
+    Ok(ApiAnswer { probe: prober.probe(models), is_open, resource: resource.map(|(_, resource)| resource) })
 }
 
 /// The base URL of an API, whatever of its paths is typed.
@@ -211,19 +236,13 @@ fn apps_gateway(document: &[u8], gateway: &Url) -> std::result::Result<Option<Fo
     Ok(Some(Found::AppsGateway { gateway: gateway.clone(), metadata }))
 }
 
-/// The metadata of an API (RFC 9728, section 3.2).
-struct ResourceMetadata {
-    resource: ProtectedResource,
-    servers: Vec<String>,
-}
-
 /// The metadata that an API names in a challenge, and its place.
 async fn protected_resource_of(
     prober: &mut Prober<'_>,
     asked: &Url,
     response: &Response,
     base: &Url,
-) -> Result<Option<(Url, ResourceMetadata)>> {
+) -> Result<Option<(Url, ProtectedResource)>> {
     let Some(place) = resource_metadata(&response.headers).filter(|_| response.status == 401) else { return Ok(None) };
     let place = match metadata_place(&place, base) {
         Ok(place) => place,
@@ -246,12 +265,15 @@ async fn protected_resource_of(
 async fn first_server(
     prober: &mut Prober<'_>,
     place: &Url,
-    protected: ResourceMetadata,
+    resource: ProtectedResource,
     base: &Url,
 ) -> Result<Option<Found>> {
-    let ResourceMetadata { resource, servers } = protected;
-    for issuer in servers.iter().take(SERVERS) {
-        match named_url(issuer, Some(base)) {
+    for issuer in resource.servers.iter().take(SERVERS) {
+        let server = match named_url(issuer, Some(base)) {
+            Ok(server) => reach::check_name(&server, base).await.map(|()| server),
+            Err(why) => Err(why),
+        };
+        match server {
             Ok(server) => {
                 if let Some(metadata) = metadata_of(prober, issuer, &server).await? {
                     return Ok(Some(Found::Resource { api: base.clone(), resource, metadata }));
@@ -264,7 +286,7 @@ async fn first_server(
 }
 
 /// Reads the metadata of an API.
-fn protected_resource(document: &[u8], base: &Url) -> std::result::Result<ResourceMetadata, String> {
+fn protected_resource(document: &[u8], base: &Url) -> std::result::Result<ProtectedResource, String> {
     let members = Members::parse(document).map_err(told)?;
     let resource = members.text("resource").and_then(|resource| resource.ok_or(MetadataError::Missing("resource")));
     let resource = resource.map_err(told)?.to_owned();
@@ -276,7 +298,7 @@ fn protected_resource(document: &[u8], base: &Url) -> std::result::Result<Resour
         return Err("names no authorization server".into());
     }
     let scopes = members.texts("scopes_supported").map_err(told)?.unwrap_or_default();
-    Ok(ResourceMetadata { resource: ProtectedResource { identifier: resource, scopes }, servers })
+    Ok(ProtectedResource { identifier: resource, scopes, servers })
 }
 
 /// Whether a URL is the base or above it, path segment by path segment.

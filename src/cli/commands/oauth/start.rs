@@ -20,13 +20,14 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use crate::cli::terminal::browser::Browser;
 use nexus::error::{DiscoveryError, ProviderError, SignInError};
+use nexus::internal::clean::clean;
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
 use nexus::internal::provider::host;
 use nexus::internal::time;
 use nexus::{
-    AuthorizationRequest, Client, Error, ErrorClass, ErrorInfo as _, Found, Probe, ProviderConfig, RegisteredClient,
-    Session, Url,
+    ApiAnswer, AuthorizationRequest, Client, Error, ErrorClass, ErrorInfo as _, Found, Probe, ProviderConfig,
+    RegisteredClient, Session, Url,
 };
 
 #[derive(Debug, clap::Args)]
@@ -64,10 +65,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         return context.block_on(async {
             let Some(plan) = plan.discover(args, context).await? else { return Ok(0) };
             let (client, addition) = plan.finish(context);
-            let saved = || addition.save(context);
-            let signed_in = sign_in(&SignIn { args, context, client: &client, saved: &saved }).await;
+            let (check, saved) = (|| addition.check(), || addition.save(context));
+            let signed_in = sign_in(&SignIn { args, context, client: &client, check: &check, saved: &saved }).await;
             if let Err(CliError::Library(Error::SignIn(error))) = &signed_in
-                && matches!(error.class(), ErrorClass::Configuration | ErrorClass::Permanent)
+                && (matches!(error.class(), ErrorClass::Configuration | ErrorClass::Permanent)
+                    || matches!(error, SignInError::IdToken { .. } | SignInError::IssuerMismatch { .. }))
             {
                 addition.suggest(context);
             }
@@ -83,7 +85,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         let Some(provider) = discovered(args, configured.provider, context).await? else { return Ok(0) };
         configured.provider = provider;
         let client = context.client_as(configured, &folders);
-        sign_in(&SignIn { args, context, client: &client, saved: &|| () }).await?;
+        sign_in(&SignIn { args, context, client: &client, check: &|| Ok(()), saved: &|| () }).await?;
         Ok(0)
     })
 }
@@ -113,6 +115,8 @@ struct SignIn<'a> {
     args: &'a Args,
     context: &'a Context,
     client: &'a Client,
+    /// Is called before tokens are requested.
+    check: &'a dyn Fn() -> Result<()>,
     /// Is called once the session is saved.
     saved: &'a dyn Fn(),
 }
@@ -163,7 +167,7 @@ enum Attempt {
 
 /// Signs in once. `anew` registers a new client even if there is one.
 async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> {
-    let SignIn { args, context, client, saved } = *sign_in;
+    let SignIn { args, context, client, check, saved } = *sign_in;
     let (mut listener, request, is_old) = begin(context, client, anew).await?;
     let response = {
         let mut pasting = Pasting::begin(listener.response_sender(), &request, client.provider().require_iss);
@@ -187,6 +191,7 @@ async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> 
     };
     let signed_in = match response {
         Ok(code) => {
+            check()?;
             let _progress = context.progress();
             context.waiting(format!("exchanging the code at {}", host_of(client.provider().token_url.as_ref())));
             client.redeem("", request, code).await
@@ -198,7 +203,7 @@ async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> 
             context.say(&greeting(&session, client));
             saved();
             let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
-            tokio::join!(listener.finish(&outcome), client.fetch_models("", &session));
+            tokio::join!(listener.finish(&outcome), fetch_models(client, &session, context));
             Ok(Attempt::SignedIn)
         }
         Err(Error::SignIn(refused @ SignInError::ClientRefused { .. })) if is_old => {
@@ -212,6 +217,16 @@ async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> 
             listener.finish(&outcome).await;
             Err(failure)
         }
+    }
+}
+
+/// Fetches the list of models, and says if there is none and no model is configured.
+async fn fetch_models(client: &Client, session: &Session, context: &Context) {
+    if let Err(error) = client.fetch_models("", session).await
+        && client.provider().api.model.is_none()
+    {
+        let error = CliError::from(Error::from(error));
+        context.note(&format!("{error}: {}", error.hint()));
     }
 }
 
@@ -295,7 +310,7 @@ async fn discovered(args: &Args, mut provider: ProviderConfig, context: &Context
     let found = provider.discover_with(context.http()).await;
     drop(progress);
     match found {
-        Ok(Some(found)) => context.say(&describe(&found, &provider)),
+        Ok(Some(found)) => tell(&found, &provider, args, context),
         Ok(None) => {}
         // Without the device flow, the sign-in goes another way.
         Err(_) if !args.device && !provider.needs_discovery() => {}
@@ -312,6 +327,33 @@ fn say_open(host: &str, context: &Context) {
     context.say(&format!("{host} lists its models without a credential: no sign-in is needed."));
 }
 
+/// Says what was found, and what is odd about the API.
+fn tell(found: &Found, provider: &ProviderConfig, args: &Args, context: &Context) {
+    context.say(&describe(found, provider));
+    // With --api-url, the API is asked for itself.
+    if let Found::Issuer { api: Some(answer), .. } = found
+        && args.by_url.api_url.is_none()
+    {
+        tell_api(answer, provider, context);
+    }
+}
+
+/// Says what is odd about the answer of the provider's API.
+fn tell_api(answer: &ApiAnswer, provider: &ProviderConfig, context: &Context) {
+    let api = host(&answer.probe.url);
+    let issuer = provider.issuer.as_deref();
+    let others = answer.resource.as_ref().filter(|resource| issuer.is_some_and(|issuer| !resource.names(issuer)));
+    if answer.is_open {
+        context.note(&format!("the API at {api} lists its models without a credential"));
+    } else if let Some(resource) = others {
+        let servers = resource.servers.iter().map(|server| clean(server)).collect::<Vec<_>>().join(" or ");
+        let issuer = issuer.unwrap_or_default();
+        context.note(&format!("the API at {api} takes tokens of {servers}; those of {issuer} may be rejected"));
+    } else if answer.probe.status != Some(401) {
+        context.note(&format!("the API at {api}: {}", answer.probe.description));
+    }
+}
+
 /// What was found, and where the browser is going to be sent.
 fn describe(found: &Found, provider: &ProviderConfig) -> String {
     let issuer = provider.issuer.as_deref().unwrap_or_default();
@@ -323,6 +365,7 @@ fn describe(found: &Found, provider: &ProviderConfig) -> String {
         _ => (format!("{issuer} is an authorization server"), issuer),
     };
     match provider.authorize_url.as_ref().map(host) {
+        None if provider.device_url.is_some() => format!("{what}; signing in with a code to enter on another device."),
         Some(host) if host == last => format!("{what}; signing in there."),
         Some(host) => format!("{what}; signing in at {host}."),
         None => format!("{what}."),

@@ -4,12 +4,17 @@ use toml_edit::Value;
 
 use crate::cli::config::document::{Document, line};
 use crate::cli::config::edit::{Edited, edit};
+use crate::cli::config::place_for;
 use crate::cli::context::Context;
+use crate::cli::error::Result;
 use crate::cli::paths::Paths;
+use nexus::Url;
 
 /// What is added to the configuration.
 pub(super) struct Addition {
     pub(super) paths: Paths,
+    /// What a section is written for.
+    pub(super) url: Option<Url>,
     pub(super) name: String,
     pub(super) is_new: bool,
     pub(super) keys: Vec<(&'static str, Value)>,
@@ -18,6 +23,14 @@ pub(super) struct Addition {
 }
 
 impl Addition {
+    /// Checks that no other sign-in has taken the name of the provider meanwhile: one session would replace the other.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(url) = self.url.as_ref().filter(|_| self.is_new) {
+            place_for(&self.paths.config, url, Some(&self.name), |_| false)?;
+        }
+        Ok(())
+    }
+
     /// Adds it. The session is saved, so what fails here is no error.
     pub(super) fn save(&self, context: &Context) {
         let path = self.paths.config.display();

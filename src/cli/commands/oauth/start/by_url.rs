@@ -6,7 +6,7 @@ use std::path::{self, PathBuf};
 use toml_edit::Value;
 
 use super::addition::Addition;
-use super::{Situation, Way, describe, discovered, not_found, say_open};
+use super::{Situation, Way, discovered, not_found, say_open, tell, tell_api};
 use crate::cli::config::document::header;
 use crate::cli::config::{self, Configured, Existing, Place};
 use crate::cli::context::Context;
@@ -39,7 +39,7 @@ pub(super) struct Args {
 
     /// Base URL of the API, if it is not at URL
     #[arg(long, value_name = "URL")]
-    api_url: Option<String>,
+    pub(super) api_url: Option<String>,
 
     /// Scope to ask for, instead of those that the server suggests; can be repeated
     #[arg(long = "scope", value_name = "SCOPE")]
@@ -193,7 +193,7 @@ impl Plan {
 
     /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is needed.
     pub(super) async fn discover(mut self, args: &super::Args, context: &Context) -> Result<Option<Self>> {
-        let is_needed = match self.url.take() {
+        let is_needed = match self.url.clone() {
             Some(url) if self.existing.is_none() => self.search(&url, args, context).await?,
             _ => self.complete(args, context).await?,
         };
@@ -204,13 +204,8 @@ impl Plan {
         if args.by_url.api_url.is_some()
             && let Some(api) = &self.configured.provider.api.url
         {
-            let (answer, is_open) = answer_of_api(context.http(), &self.configured.provider, api).await?;
-            let is_closed = answer.status.is_some_and(|status| (400..500).contains(&status));
-            if is_open {
-                context.note(&format!("the API at {} lists its models without a credential", host(api)));
-            } else if !is_closed {
-                context.note(&format!("the API at {}: {}", host(api), answer.description));
-            }
+            let answer = answer_of_api(context.http(), &self.configured.provider, api).await?;
+            tell_api(&answer, &self.configured.provider, context);
         }
         Ok(Some(self))
     }
@@ -236,7 +231,7 @@ impl Plan {
         if provider.authorize_url.is_none() && args.by_url.redirect_uri.is_none() {
             self.keys.retain(|(key, _)| *key != "redirect_uri");
         }
-        context.say(&describe(&found, provider));
+        tell(&found, provider, args, context);
         Ok(true)
     }
 
@@ -283,10 +278,10 @@ impl Plan {
 
     /// The client to sign in with, and what to add to the configuration then.
     pub(super) fn finish(self, context: &Context) -> (Client, Addition) {
-        let Self { configured, paths, keys, sets_default, existing, .. } = self;
+        let Self { configured, paths, url, keys, sets_default, existing } = self;
         let client = context.client_as(configured, &paths.folders);
         let (name, has_api) = (client.provider().name.clone(), client.provider().api.url.is_some());
-        (client, Addition { paths, name, is_new: existing.is_none(), keys, sets_default, has_api })
+        (client, Addition { paths, url, name, is_new: existing.is_none(), keys, sets_default, has_api })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `nexus oauth start --device`: the user approves the sign-in on another device (RFC 8628).
 
-use super::{Attempt, SignIn, greeting, host_of, registered_anew, registering};
+use super::{Attempt, SignIn, fetch_models, greeting, host_of, registered_anew, registering};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use nexus::error::SignInError;
@@ -10,13 +10,14 @@ use nexus::{Client, DeviceAuthorization, Error, RegisteredClient};
 
 /// Signs in once. `anew` registers a new client even if there is one.
 pub(super) async fn attempt(sign_in: &SignIn<'_>, anew: bool) -> Result<Attempt> {
-    let SignIn { args, context, client, saved } = *sign_in;
+    let SignIn { args, context, client, check, saved } = *sign_in;
     let (authorization, is_old) = begin(context, client, anew).await?;
     let authorization = match args.timeout {
         Some(timeout) => authorization.with_limit(timeout),
         None => authorization,
     };
     show(context, &authorization);
+    check()?;
     let progress = context.progress();
     context.waiting(format!("waiting for approval at {}", host(authorization.verification_uri())));
     let signed_in = client.redeem_device("", authorization).await;
@@ -25,7 +26,7 @@ pub(super) async fn attempt(sign_in: &SignIn<'_>, anew: bool) -> Result<Attempt>
         Ok(session) => {
             context.say(&greeting(&session, client));
             saved();
-            client.fetch_models("", &session).await;
+            fetch_models(client, &session, context).await;
             Ok(Attempt::SignedIn)
         }
         Err(Error::SignIn(refused)) if is_old && refused.is_about_device_client() => {

@@ -1,5 +1,6 @@
 //! A sign-in where there is nothing to approve.
 
+use super::fetch_models;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use nexus::Client;
@@ -19,7 +20,7 @@ pub(super) fn run(client: &Client, context: &Context) -> Done {
         let left = session.expires_at.map(|at| time::span(at.saturating_sub(session.issued_at)));
         let expires = left.map_or_else(String::new, |left| format!(", which expires in {left}"));
         context.say(&format!("Got a token{expires}"));
-        client.fetch_models("", &session).await;
+        fetch_models(client, &session, context).await;
         Ok(0)
     })
 }
