@@ -111,6 +111,7 @@ fn provider() -> Vec<CliError> {
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
         MissingUrl { provider: work(), setting: "token_url" },
+        MissingUrl { provider: work(), setting: "device_url" },
         InvalidUrl { provider: work(), setting: "token_url", reason: invalid },
     ];
     errors.map(CliError::from).into()
