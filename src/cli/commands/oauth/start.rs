@@ -123,7 +123,8 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
     let mut anew = args.new_client;
     // Only a client of an earlier sign-in, and a device flow that does not work, lead to another attempt.
     loop {
-        let attempt = match situation.way() {
+        let way = situation.way();
+        let attempt = match way {
             Some(Way::Device) => device::attempt(sign_in, anew).await,
             Some(way @ (Way::Browser | Way::Url)) => attempt(sign_in, way, anew).await,
             None => Err(no_way(client)),
@@ -132,7 +133,8 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
             Ok(Attempt::SignedIn) => return Ok(()),
             Ok(Attempt::ClientRefused) => anew = true,
             Err(error) => {
-                let without = situation.without_device_flow().filter(|_| device::is_impossible(&error));
+                let is_impossible = way == Some(Way::Device) && device::is_impossible(&error);
+                let without = situation.without_device_flow().filter(|_| is_impossible);
                 let Some(without) = without else { return Err(error) };
                 context.note(&error.to_string());
                 situation = without;
