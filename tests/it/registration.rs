@@ -288,7 +288,6 @@ fn what_cannot_be_used_is_refused_before_the_browser_opens() {
         (Scripted::json(404, &json!({ "detail": "Not Found" })), 2, "check `registration_url`"),
         (Scripted::text(405, "text/html", "<html>"), 2, "check `registration_url`"),
         (Scripted::json(400, &json!({ "error": "invalid_redirect_uri" })), 2, "set `redirect_uri`"),
-        (Scripted::json(400, &json!({ "error": "invalid_client_metadata" })), 2, "control what is registered"),
         (
             Scripted::json(400, &json!({ "error": "unapproved_software_statement" })),
             2,
