@@ -429,7 +429,12 @@ fn a_claude_apps_gateway_needs_its_url_and_nothing_else() {
         let origin = sandbox.origin();
         let output = sign_in(&sandbox, &nexus, &[&origin]);
         assert_eq!(output.code, Some(0), "{output}");
-        assert!(output.stderr.starts_with("[SERVER] is a Claude apps gateway.\nTo sign in,"), "{output}");
+        assert!(
+            output.stderr.starts_with(
+                "[SERVER] is a Claude apps gateway; signing in with a code to enter on another device.\nTo sign in,"
+            ),
+            "{output}"
+        );
         let written = fs::read_to_string(nexus.path("config.toml")).unwrap();
         let section = format!("default = \"127.0.0.1\"\n\n[provider.\"127.0.0.1\"]\ngateway = \"{origin}\"\n");
         assert_eq!(written, section);

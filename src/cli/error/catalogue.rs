@@ -116,6 +116,7 @@ fn provider() -> Vec<CliError> {
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
         MissingUrl { provider: work(), setting: "token_url" },
+        MissingUrl { provider: work(), setting: "device_url" },
         AssertionRequired { provider: work() },
         InvalidUrl { provider: work(), setting: "token_url", reason: invalid },
         Command { provider: work(), program: text("vault"), error: CommandError::NotStarted(text("not found")) },

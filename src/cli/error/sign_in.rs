@@ -356,6 +356,12 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
                 section = header(provider)
             )
         }
+        ProviderError::MissingUrl { provider, setting: "device_url" } => format!(
+            "set `device_url = \"https://...\"` under {section} in config.toml if the server has the device flow; otherwise {} \
+             without --device",
+            run_start(provider),
+            section = header(provider)
+        ),
         ProviderError::MissingUrl { provider, setting } => {
             format!("set `{setting} = \"https://...\"` under {section} in config.toml", section = header(provider))
         }

@@ -131,7 +131,8 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
     let mut anew = args.new_client;
     // Only a client of an earlier sign-in, and a device flow that does not work, lead to another attempt.
     loop {
-        let attempt = match situation.way() {
+        let way = situation.way();
+        let attempt = match way {
             Some(Way::Device) => device::attempt(sign_in, anew).await,
             Some(way @ (Way::Browser | Way::Url)) => attempt(sign_in, way, anew).await,
             None => Err(no_way(client)),
@@ -140,7 +141,8 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
             Ok(Attempt::SignedIn) => return Ok(()),
             Ok(Attempt::ClientRefused) => anew = true,
             Err(error) => {
-                let without = situation.without_device_flow().filter(|_| device::is_impossible(&error));
+                let is_impossible = way == Some(Way::Device) && device::is_impossible(&error);
+                let without = situation.without_device_flow().filter(|_| is_impossible);
                 let Some(without) = without else { return Err(error) };
                 context.note(&error.to_string());
                 situation = without;
@@ -189,14 +191,14 @@ async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> 
             }
         }
     };
-    let signed_in = match response {
+    let response = response.map_err(|error| CliError::from(Error::from(error)));
+    let signed_in = match response.and_then(|code| check().map(|()| code)) {
         Ok(code) => {
-            check()?;
             let _progress = context.progress();
             context.waiting(format!("exchanging the code at {}", host_of(client.provider().token_url.as_ref())));
-            client.redeem("", request, code).await
+            client.redeem("", request, code).await.map_err(CliError::from)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     };
     match signed_in {
         Ok(session) => {
@@ -206,13 +208,12 @@ async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> 
             tokio::join!(listener.finish(&outcome), fetch_models(client, &session, context));
             Ok(Attempt::SignedIn)
         }
-        Err(Error::SignIn(refused @ SignInError::ClientRefused { .. })) if is_old => {
+        Err(CliError::Library(Error::SignIn(refused @ SignInError::ClientRefused { .. }))) if is_old => {
             context.note(&registered_anew(&refused));
             listener.finish(&Outcome::Repeated).await;
             Ok(Attempt::ClientRefused)
         }
-        Err(error) => {
-            let failure = CliError::from(error);
+        Err(failure) => {
             let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
             listener.finish(&outcome).await;
             Err(failure)
