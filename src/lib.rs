@@ -119,7 +119,8 @@ pub use error_info::{ErrorClass, ErrorInfo};
 pub use local_proxy::{ErrorTextFn, LocalProxy};
 #[doc(inline)]
 pub use oauth::{
-    AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, RegisteredClient, ServerMetadata, Verdict,
+    AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, ProtectedResource, RegisteredClient,
+    ServerMetadata, Verdict,
 };
 #[doc(inline)]
 pub use provider::{

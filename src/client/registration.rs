@@ -85,10 +85,17 @@ impl Client {
         let url = provider.required(registration.url.as_ref(), "registration_url")?;
         let place =
             provider.client_place().ok_or_else(|| ProviderError::NoClientId { provider: provider.name.clone() })?;
-        let supported = registration.scopes_supported.as_deref();
+        let is_listed = |scope: &&str| {
+            registration.scopes_supported.as_ref().is_none_or(|known| known.iter().any(|known| known == scope))
+        };
         let scopes = provider.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
-        let scopes: Vec<_> =
-            scopes.filter(|scope| supported.is_none_or(|known| known.iter().any(|known| known == scope))).collect();
+        let of_api = |scope: &&str| registration.resource_scopes.iter().any(|known| known == scope);
+        let mut scopes: Vec<Vec<_>> = vec![scopes.filter(|scope| is_listed(scope) || of_api(scope)).collect()];
+        // Servers need not list all scopes that they support (RFC 8414, section 2), but may refuse those that they do not.
+        let listed: Vec<_> = scopes[0].iter().copied().filter(is_listed).collect();
+        if listed != scopes[0] {
+            scopes.push(listed);
+        }
         let known_grants = registration.grant_types.as_deref();
         let request = RegistrationRequest {
             provider: &provider.name,

@@ -155,6 +155,7 @@ impl ServerMetadata {
         if registration.scopes_supported.is_none() && !self.scopes_supported.is_empty() {
             registration.scopes_supported = Some(self.scopes_supported.clone());
         }
+        registration.resource_scopes = resource_scopes.to_vec();
         if registration.auth_methods.is_none() {
             registration.auth_methods = self.client_auth_methods();
         }

@@ -29,7 +29,7 @@ pub use authorization_code::{AUTHORIZATION_PARAMETERS, AuthorizationRequest, Ver
 pub use device_authorization::DeviceAuthorization;
 pub(crate) use device_authorization::{Poll, Undecided};
 pub(crate) use device_pace::{Waited, poll_until_decided};
-pub use discovery::{DiscoveryError, Found, Probe, answer_of_api, base_of, search};
+pub use discovery::{DiscoveryError, Found, Probe, ProtectedResource, answer_of_api, base_of, search};
 pub use error::SignInError;
 pub(crate) use id_token::ExpectedIdToken;
 pub use id_token::IdTokenProblem;

@@ -109,8 +109,11 @@ pub struct Registration {
     pub token: Option<Arc<RegistrationToken>>,
     /// What the server calls the client when it asks the user.
     pub client_name: String,
-    /// The scopes that the server supports, if that is known. Others are not registered.
+    /// The scopes that the server supports, if that is known.
     pub scopes_supported: Option<Vec<String>>,
+    /// The scopes that the API asks for, if it says so (RFC 9728). They are registered even if the server does not list
+    /// them.
+    pub resource_scopes: Vec<String>,
     /// The authentication methods that the server supports at its token endpoint, if that is known.
     pub auth_methods: Option<Vec<ClientAuth>>,
     /// The grant types that the server supports, if that is known.
@@ -124,6 +127,7 @@ impl Default for Registration {
             token: None,
             client_name: "nexus".into(),
             scopes_supported: None,
+            resource_scopes: Vec::new(),
             auth_methods: None,
             grant_types: None,
         }

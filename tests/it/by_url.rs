@@ -65,11 +65,13 @@ fn the_url_of_an_issuer_becomes_a_provider() {
     );
     nexus.run(&["chat", "x"]).ok();
     // Again: nothing is added, nothing contradicts.
-    let again =
-        start(&nexus, &format!("{origin}/"), &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
-    assert_eq!(again.code, Some(0), "{again}");
-    assert!(!again.stderr.contains("Added"), "{again}");
-    assert_eq!(config(&nexus), section);
+    for same in ["/", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/"] {
+        let url = format!("{origin}{same}");
+        let again = start(&nexus, &url, &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
+        assert_eq!(again.code, Some(0), "{again}");
+        assert!(!again.stderr.contains("Added"), "{again}");
+        assert_eq!(config(&nexus), section);
+    }
 }
 
 #[test]
@@ -161,6 +163,23 @@ fn an_api_that_needs_no_sign_in_is_told() {
     // A page for people is no list of models.
     sandbox.script(Endpoint::Models, [Scripted::text(200, "text/html", "<html>")]);
     assert_eq!(start(&nexus, &sandbox.origin(), &[]).code, Some(2));
+    // With an issuer, the sign-in goes on.
+    for (answer, note) in [
+        (Scripted::json(200, &json!({ "data": [] })), "the API at [SERVER] lists its models without a credential"),
+        (Scripted::text(200, "text/html", "<html>"), "the API at [SERVER]: 200, but it has no list of models"),
+        (Scripted::json(503, &json!({})), "the API at [SERVER]: 503"),
+    ] {
+        let (server, nexus) = bare(Settings::default());
+        let api = crate::nexus::sandbox(Settings::default());
+        // The search asks it too.
+        for _ in 0..2 {
+            api.script(Endpoint::Models, [answer.clone()]);
+        }
+        let output = start(&nexus, &server.origin(), &[CLIENT, &["--api-url", &api.origin()]].concat());
+        assert_eq!(output.code, Some(0), "{output}");
+        let host = api.origin().replace("http://", "");
+        assert!(output.stderr.replace(&host, "[SERVER]").contains(note), "{output}");
+    }
 }
 
 #[test]
@@ -485,6 +504,87 @@ fn the_resource_of_an_api_is_requested_unless_the_configuration_says_otherwise()
         nexus.sign_in();
         let asked = sent(&sandbox.requests_to(Endpoint::Authorize)[0], "resource");
         assert_eq!(asked.map(|asked| asked.replace(&origin, "[ORIGIN]")).as_deref(), resource, "{line}");
+    }
+}
+
+/// An authorization server that registers clients for the scopes in its metadata, or for others too, and an API that
+/// names it and two scopes of its own.
+fn apart(is_strict: bool) -> (Sandbox, Sandbox, Nexus) {
+    let (server, nexus) = bare(registering(ClientAuth::None));
+    let listed = json!(["openid", "model.read"]);
+    server.change(|settings| {
+        settings.metadata.insert("scopes_supported".into(), listed);
+        if is_strict {
+            settings.scopes = Some(vec!["openid".into(), "model.read".into()]);
+        }
+    });
+    let api = sandbox(documented(&[Endpoint::ProtectedResource]));
+    api.change(|settings| drop(settings.metadata.insert("authorization_servers".into(), json!([server.origin()]))));
+    (server, api, nexus)
+}
+
+#[test]
+fn an_api_beside_its_issuer_says_what_to_request() {
+    let (server, api, nexus) = apart(false);
+    let check = |line: &str, resource: Option<String>, scope: &str| {
+        let asked = server.requests_to(Endpoint::Authorize).pop().unwrap();
+        assert_eq!(sent(&asked, "resource"), resource, "{line}");
+        assert_eq!(sent(&asked, "scope").as_deref(), Some(scope), "{line}");
+    };
+    for _ in 0..2 {
+        // By the check before the browser opens, too.
+        challenge(&api);
+    }
+    let output = start(&nexus, &server.origin(), &["--api-url", &api.origin()]);
+    assert_eq!(output.code, Some(0), "{output}");
+    check("flag", Some(api.origin()), "openid model.request model.read");
+    assert!(config(&nexus).contains(&format!("issuer = \"{}\"\n", server.origin())), "{}", config(&nexus));
+    // From the section alone.
+    for (line, resource, scope) in [
+        ("", Some(api.origin()), "openid model.request model.read"),
+        ("resource = \"\"", None, "openid model.request model.read"),
+        ("scopes = [\"model.read\"]", Some(api.origin()), "model.read"),
+    ] {
+        challenge(&api);
+        nexus.configure(&format!(
+            "default = \"work\"\n[provider.work]\nissuer = \"{}\"\napi_url = \"{}\"\n\
+             redirect_uri = \"http://127.0.0.1:0/callback\"\n{line}\n",
+            server.origin(),
+            api.origin()
+        ));
+        nexus.sign_in();
+        check(line, resource, scope);
+    }
+}
+
+#[test]
+fn an_api_beside_an_issuer_that_it_does_not_name_says_nothing() {
+    let (server, api, nexus) = apart(true);
+    for servers in [json!(["https://id.example.com"]), json!([])] {
+        api.change(|settings| drop(settings.metadata.insert("authorization_servers".into(), servers)));
+        for _ in 0..2 {
+            challenge(&api);
+        }
+        let output = start(&nexus, &server.origin(), &["--api-url", &api.origin()]);
+        assert_eq!(output.code, Some(0), "{output}");
+        let asked = server.requests_to(Endpoint::Authorize).pop().unwrap();
+        assert_eq!((sent(&asked, "resource"), sent(&asked, "scope")), (None, Some("openid".into())));
+    }
+}
+
+#[test]
+fn the_scopes_of_an_api_are_registered_where_the_server_accepts_them() {
+    for (is_strict, registered) in [
+        (false, &["openid model.request model.read"][..]),
+        (true, &["openid model.request model.read", "openid model.read"]),
+    ] {
+        let (server, api, nexus) = apart(is_strict);
+        challenge(&api);
+        let output = start(&nexus, &api.origin(), &[]);
+        let asked: Vec<_> = server.requests_to(Endpoint::Register).iter().map(RecordedRequest::json).collect();
+        assert_eq!(asked.iter().map(|asked| &asked["scope"]).collect::<Vec<_>>(), registered, "{output}");
+        // What a strict server says about the API's scope is the user's to see.
+        assert_eq!(output.code, Some(if is_strict { 2 } else { 0 }), "{output}");
     }
 }
 

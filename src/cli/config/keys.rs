@@ -228,7 +228,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "resource",
         kind: Checked(checks::resource, |section, resource| section.provider.resource = Some(resource)),
-        default: "as the API says, if gateway is asked",
+        default: "as the API says, if it is asked",
         help: "The API that the tokens are for, as the authorization server knows it, byte for byte: an absolute URI \
                without a fragment (RFC 8707). It is sent with the authorization request, the code exchange and every \
                refresh. \"\" sends none.",

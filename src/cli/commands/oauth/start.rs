@@ -1,5 +1,6 @@
 //! `nexus oauth start`: signs in.
 
+mod addition;
 mod by_url;
 mod device;
 mod paste;

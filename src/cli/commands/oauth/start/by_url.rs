@@ -5,9 +5,9 @@ use std::path::{self, PathBuf};
 
 use toml_edit::Value;
 
+use super::addition::Addition;
 use super::{Situation, Way, describe, discovered, not_found, say_open};
-use crate::cli::config::document::{Document, header, line};
-use crate::cli::config::edit::{Edited, edit};
+use crate::cli::config::document::header;
 use crate::cli::config::{self, Configured, Existing, Place};
 use crate::cli::context::Context;
 use crate::cli::environment::variable;
@@ -72,7 +72,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Reads the flags and the configuration. Does not use the network.
     pub(super) fn new(args: &Args, provider: Option<&str>, context: &Context) -> Result<Self> {
-        let parse = |url| parse_url(url, "URL").map_err(|error| meant_provider(error, url));
+        let parse = |url| parse_url(url, "URL").map(publisher).map_err(|error| meant_provider(error, url));
         let url = args.url.as_deref().map(parse).transpose()?;
         let paths = Paths::find()?;
         let path = &paths.config;
@@ -204,8 +204,11 @@ impl Plan {
         if args.by_url.api_url.is_some()
             && let Some(api) = &self.configured.provider.api.url
         {
-            let answer = answer_of_api(context.http(), &self.configured.provider, api).await?;
-            if answer.status.is_none_or(|status| (300..400).contains(&status) || status >= 500) {
+            let (answer, is_open) = answer_of_api(context.http(), &self.configured.provider, api).await?;
+            let is_closed = answer.status.is_some_and(|status| (400..500).contains(&status));
+            if is_open {
+                context.note(&format!("the API at {} lists its models without a credential", host(api)));
+            } else if !is_closed {
                 context.note(&format!("the API at {}: {}", host(api), answer.description));
             }
         }
@@ -216,7 +219,8 @@ impl Plan {
     async fn search(&mut self, url: &Url, args: &super::Args, context: &Context) -> Result<bool> {
         let progress = context.progress();
         context.waiting(format!("asking {} how to sign in", host(url)));
-        let found = search(&context.http(), url).await.map_err(|error| not_found(error, context))?;
+        let api = self.configured.provider.api.url.as_ref();
+        let found = search(&context.http(), url, api).await.map_err(|error| not_found(error, context))?;
         drop(progress);
         if let Found::Open { api } = &found {
             say_open(&host(api), context);
@@ -286,92 +290,6 @@ impl Plan {
     }
 }
 
-/// What is added to the configuration.
-pub(super) struct Addition {
-    paths: Paths,
-    name: String,
-    is_new: bool,
-    keys: Vec<(&'static str, Value)>,
-    sets_default: bool,
-    has_api: bool,
-}
-
-impl Addition {
-    /// Adds it. The session is saved, so what fails here is no error.
-    pub(super) fn save(&self, context: &Context) {
-        let path = self.paths.config.display();
-        if !self.keys.is_empty() {
-            let edited = edit(&self.paths, |document| {
-                self.change(document);
-                Ok(())
-            });
-            match edited {
-                Ok(Edited::Unchanged) => {}
-                Ok(Edited::Written) => context.say(&format!("Added to {path}:\n\n{}", self.text())),
-                Ok(Edited::Refused(why)) => context.say(&format!("{path} {why}\nAdd {}", self.by_hand("it"))),
-                Err(error) => {
-                    context.warn_error(&error);
-                    context.say(&format!("Then add {}", self.by_hand(&path.to_string())));
-                }
-            }
-        }
-        if self.is_new && !self.sets_default {
-            let name = &self.name;
-            context.say(&format!(
-                "Use it with `--provider {name}`, or make it the default: `nexus provider default {name}`."
-            ));
-        }
-        if !self.has_api {
-            context.note("chatting needs the URL of an API: run the same command with --api-url");
-        }
-    }
-
-    /// Says how the section begins whose keys a hint names, because the file has no section of this provider yet.
-    pub(super) fn suggest(&self, context: &Context) {
-        if self.is_new {
-            let path = self.paths.config.display();
-            context.say(&format!("{path} has no section for this server yet. It begins with:\n\n{}", self.text()));
-        }
-    }
-
-    fn change(&self, document: &mut Document) {
-        if self.sets_default && document.text_at_top("default").is_none() {
-            document.set_at_top("default", self.name.as_str());
-        }
-        if self.is_new && !document.has_section(&self.name) {
-            document.add_section(&self.name, &self.keys);
-        } else {
-            document.add_to_section(&self.name, &self.keys);
-        }
-    }
-
-    /// What to add to the file, as the end of a sentence: a key that is not in a section must come before all sections.
-    fn by_hand(&self, file: &str) -> String {
-        match self.sets_default {
-            true => format!(
-                "this line at the beginning of {file}:\n\n{}\n\nand these lines at its end:\n\n{}",
-                line("default", self.name.as_str()),
-                self.section()
-            ),
-            false => format!("these lines at the end of {file}:\n\n{}", self.section()),
-        }
-    }
-
-    /// The lines that are added.
-    fn text(&self) -> String {
-        match self.sets_default {
-            true => format!("{}\n\n{}", line("default", self.name.as_str()), self.section()),
-            false => self.section(),
-        }
-    }
-
-    fn section(&self) -> String {
-        let Some(mut document) = Document::parse("") else { return String::new() };
-        document.add_section(&self.name, &self.keys);
-        document.text()
-    }
-}
-
 /// A URL of an API, a gateway or an issuer.
 fn parse_url(text: &str, what: &str) -> Result<Url> {
     let parsed = endpoint_url(invisible::trim(text)).and_then(|url| match url.query() {
@@ -382,6 +300,17 @@ fn parse_url(text: &str, what: &str) -> Result<Url> {
         message: format!("{what} {why}"),
         hint: "pass a URL such as `https://llm.example.com`".into(),
     })
+}
+
+/// The URL that a document belongs to, if the URL is that of a document (RFC 8615): the well-known path is inserted before the
+/// path of an issuer (RFC 8414, section 3.1), or appended to it.
+fn publisher(mut url: Url) -> Url {
+    if let Some((before, document)) = url.path().split_once("/.well-known/") {
+        let after = document.find('/').map_or("", |at| &document[at..]);
+        let path = format!("{before}{after}");
+        url.set_path(&path);
+    }
+    url
 }
 
 /// Suggests `--provider` for the name of a provider.
