@@ -9,7 +9,6 @@ use nexus::{AccessToken, Dialect, ProviderConfig};
 /// credential, or headers that replace it.
 const ANTHROPIC: &[&str] = &[
     "ANTHROPIC_BEDROCK_BASE_URL",
-    "ANTHROPIC_CONFIG_DIR",
     "ANTHROPIC_FEDERATION_RULE_ID",
     "ANTHROPIC_FOUNDRY_BASE_URL",
     "ANTHROPIC_FOUNDRY_RESOURCE",

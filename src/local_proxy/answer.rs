@@ -1,6 +1,8 @@
 //! Answers the requests of programs: those of the key's holder with the API's responses.
 
-use http_body_util::{Either, Full};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -19,6 +21,11 @@ use crate::time;
 /// A response of the API, or an error of the proxy.
 type Answer = Response<Either<reqwest::Body, Full<Bytes>>>;
 
+/// How much of a refused request is read, in bytes: a large question.
+const DISCARDED: usize = 32 * 1024 * 1024;
+/// How long a refused request is read.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
 /// What the connections share.
 pub(super) struct Answers {
     pub(super) port: u16,
@@ -31,10 +38,12 @@ impl Answers {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
         if !is_for_this_host(&request, self.port) || !is_own_origin(request.headers(), self.port) {
             let text = "this proxy is for programs on this machine, not for web pages";
+            discard(request.into_body()).await;
             return closing(refusal(StatusCode::FORBIDDEN, "permission_error", text));
         }
         if !self.is_authenticated(request.headers()) {
             let text = "this is not the key of the proxy; it takes the key as a bearer or in x-api-key";
+            discard(request.into_body()).await;
             let mut answer = closing(refusal(StatusCode::UNAUTHORIZED, "authentication_error", text));
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return answer;
@@ -71,6 +80,20 @@ impl Answers {
         }
         answer
     }
+}
+
+/// Reads a body that is not used, within limits: a program that still sends would see a broken connection instead of the
+/// refusal.
+async fn discard(mut body: Incoming) {
+    let all = async {
+        let mut left = DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await
+            && left > 0
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }
 
 const INVALID: &str = "invalid_request_error";

@@ -20,7 +20,7 @@ fn signed_in(settings: Settings, lines: &str) -> (Sandbox, Nexus) {
 }
 
 /// A request through the proxy that the variables name, in a language that every test machine has.
-const ASK: &str = r#"python3 - <<'END'
+pub(crate) const ASK: &str = r#"python3 - <<'END'
 import json, os, urllib.request
 base, key = os.environ["ANTHROPIC_BASE_URL"], os.environ["ANTHROPIC_AUTH_TOKEN"]
 body = {"model": "sandbox-large", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}

@@ -109,6 +109,7 @@ mod properties;
 /// `nexus provider`.
 mod provider;
 /// `nexus proxy`.
+#[cfg(unix)]
 mod proxy;
 /// A server that refuses to refresh a session.
 mod refusals;

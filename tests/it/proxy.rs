@@ -263,6 +263,33 @@ fn many_requests_at_once_share_one_refresh() {
 }
 
 #[test]
+fn a_program_a_proxy_and_a_chat_share_one_refresh() {
+    let (sandbox, mut nexus) = Nexus::expired();
+    nexus.set("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let proxy = Proxy::start(&nexus, &[]);
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Token, [Scripted::Wait(gate.clone())]);
+    let chat = nexus.command(&["chat", "hi"]).spawn().unwrap();
+    let program = nexus.command(&["exec", "--", "/bin/sh", "-c", crate::exec::ASK]).spawn().unwrap();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| proxy.send("POST /v1/messages", &[], &question(5)).status);
+        block_on(gate.arrived(1));
+        gate.open();
+        assert_eq!(asked.join().unwrap(), 200);
+    });
+    assert_eq!((nexus.finish(chat).code, nexus.finish(program).code), (Some(0), Some(0)));
+    assert_eq!((sandbox.refreshes(), sandbox.counts().messages), (1, 3));
+}
+
+#[test]
+fn a_large_request_with_a_wrong_key_is_told_why() {
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let proxy = Proxy::start(&nexus, &[]);
+    let response = proxy.send_as_is("POST /v1/messages", &["x-api-key: wrong"], &question(10_000_000));
+    assert_eq!(response.status, 401, "{response:?}");
+}
+
+#[test]
 fn a_session_that_ended_is_told_with_its_cure() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
     let proxy = Proxy::start(&nexus, &[]);

@@ -94,10 +94,14 @@ fn check(nexus: &Nexus) -> String {
     format!("Check that nexus gives it a token:\n\n  {} > /dev/null && echo works\n", nexus.line(&["oauth", "token"]))
 }
 
-/// What to do for an API that needs more than a token and its usual paths.
+/// What to do for an API that needs more than a token and its usual paths, and why.
 fn by_exec(why: &str, program: &str, nexus: &Nexus) -> String {
-    let line = nexus.exec(program);
-    format!("{why}, which {program} cannot do. Start it with a proxy that does:\n\n  {line}\n\n{}", check(nexus))
+    let (line, provider) = (nexus.exec(program), &nexus.provider);
+    format!(
+        "{program} cannot use {provider} by itself: {why}. Start it with a proxy that adds what is needed:\n\n  \
+         {line}\n\n{}",
+        check(nexus)
+    )
 }
 
 fn wants(dialect: Dialect, provider: &ProviderConfig, program: &str, api: &str) -> Result<()> {

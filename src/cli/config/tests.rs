@@ -462,3 +462,31 @@ fn a_secret_that_others_may_read_is_a_warning_with_its_cure() {
         }
     }
 }
+
+#[test]
+fn a_key_of_the_users_file_replaces_that_of_the_systems() {
+    let folder = tempfile::tempdir().unwrap();
+    let (system, user) = (folder.path().join("system.toml"), folder.path().join("user.toml"));
+    let endpoints = "authorize_url = 'https://a/authorize'\ntoken_url = 'https://a/token'\napi_url = 'https://a'\n";
+    let below = "default = 'work'\naliases = { a = 'system', b = 'system' }\n[provider.work]\nclient_id = 'system'\n\
+        model = 'system'\nrevoke_url = 'http://203.0.113.1'\napi_headers = { x-a = 'system', x-b = 'system' }\n";
+    fs::write(&system, format!("{below}{endpoints}[provider.other]\nclient_id = 'other'\n{endpoints}")).unwrap();
+    let above = "aliases = { b = 'user' }\n[provider.work]\nmodel = 'user'\napi_headers = { x-a = 'user' }\n\
+        revoke_url = 'https://a/revoke'\n";
+    fs::write(&user, above).unwrap();
+    let files = ConfigFiles::above(Some(system.clone()), &user);
+    let configured = load(&files, &|_| None, None).unwrap();
+    let provider = configured.provider;
+    assert_eq!((&*provider.name, &*provider.client.unwrap().id), ("work", "system"));
+    assert_eq!(provider.api.model.as_deref(), Some("user"));
+    assert_eq!(provider.api.headers.keys().collect::<Vec<_>>(), ["x-a"]);
+    assert_eq!(provider.api.aliases, BTreeMap::from([("b".to_owned(), "user".to_owned())]));
+    assert_eq!(names(&files).unwrap(), [BUILT_IN, "other", "work"]);
+
+    fs::write(&user, "[provider.work]\nmodell = 'user'\n").unwrap();
+    let error = load(&files, &|_| None, None).unwrap_err().to_string();
+    assert!(error.contains("user.toml, line 2"), "{error}");
+    fs::write(&user, "").unwrap();
+    let error = load(&files, &|_| None, None).unwrap_err().to_string();
+    assert!(error.contains("system.toml, line 6"), "{error}");
+}
