@@ -43,6 +43,7 @@ pub(crate) mod kind {
     pub enum Header {}
     pub enum Registration {}
     pub enum Assertion {}
+    pub enum Id {}
     pub(crate) enum Device {}
     pub(crate) enum Pass {}
 }
@@ -65,6 +66,8 @@ pub type HeaderSecret = Secret<kind::Header>;
 pub type RegistrationToken = Secret<kind::Registration>;
 /// An assertion about a client or a user (RFC 7521).
 pub type AssertionText = Secret<kind::Assertion>;
+/// The text of an ID token (OpenID Connect Core, section 2).
+pub type IdTokenText = Secret<kind::Id>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 

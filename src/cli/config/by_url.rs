@@ -96,6 +96,7 @@ pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Res
     provider.api.aliases = settings.aliases;
     Ok(Configured {
         provider,
+        sources: Vec::new(),
         default,
         key_config,
         history: !settings.no_history,

@@ -317,6 +317,7 @@ fn session() -> Vec<CliError> {
         not_fetched("token_command", "the command `vault`", failure("failed (exit status: 1)", Some(400))),
         not_fetched("token_command", "the command `vault`", failure("did not finish within 60 seconds", None)),
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
+        NoIdToken { provider: work() },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
         NotSent(Arc::new(ProviderError::Command {

@@ -24,6 +24,11 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::Ended { provider, .. }
         | SessionError::NoRefreshToken { provider, .. }
         | SessionError::RefreshRefused { provider, .. } => run_start(provider),
+        SessionError::NoIdToken { provider } => format!(
+            "set `scopes` with \"openid\" under {section} in config.toml, then {}",
+            run_start(provider),
+            section = header(provider)
+        ),
         SessionError::BoundElsewhere { provider, .. } => {
             format!("undo the change, or {} to sign in there", run_start(provider))
         }
@@ -44,7 +49,13 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
             let of_http = error.downcast_ref::<HttpError>().map(http_hint);
             let of_provider = || error.downcast_ref::<ProviderError>().map(|error| provider_hint(error, &[]));
             let of_assertion = || error.downcast_ref::<AssertionError>().map(assertion_hint);
-            of_http.or_else(of_provider).or_else(of_assertion).unwrap_or_else(|| FIX_AND_REPEAT.into())
+            // The session that assertions come from.
+            let of_session = || error.downcast_ref::<SessionError>().map(session_hint);
+            of_http
+                .or_else(of_provider)
+                .or_else(of_assertion)
+                .or_else(of_session)
+                .unwrap_or_else(|| FIX_AND_REPEAT.into())
         }
         _ => FIX_AND_REPEAT.into(),
     }
