@@ -284,6 +284,8 @@ fn session() -> Vec<CliError> {
     let not_fetched =
         |grant, host: &str, failure| NotFetched { provider: work(), grant, host: text(host), failure, tried: None };
     let errors = [
+        not_fetched("client_credentials", "id.example.com", failure("answered 400: invalid_scope", Some(400))),
+        not_fetched("token-exchange", "id.example.com", failure("answered 400: invalid_grant", Some(400))),
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
         NotSignedIn { provider: built_in(), others: vec![work()] },
