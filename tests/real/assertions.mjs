@@ -36,6 +36,7 @@ export async function play({ browser, folder, nexus: program, stops }) {
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     pkce: { required: () => true },
     rotateRefreshToken: true,
+    ttl: { AccessToken: 600, ClientCredentials: 600, RefreshToken: 86_400, Session: 600, Grant: 86_400, Interaction: 600, IdToken: 600 },
     clients: keys.map(({ name, jwk }) => ({
       client_id: name,
       application_type: 'native',
