@@ -91,6 +91,9 @@ _nexus() {
             nexus__subcmd__oauth,logout)
                 cmd="nexus__subcmd__oauth__subcmd__logout"
                 ;;
+            nexus__subcmd__oauth,refresh)
+                cmd="nexus__subcmd__oauth__subcmd__refresh"
+                ;;
             nexus__subcmd__oauth,start)
                 cmd="nexus__subcmd__oauth__subcmd__start"
                 ;;
@@ -632,7 +635,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth)
-            opts="-v -h -V --verbose --help --version start login status logout token"
+            opts="-v -h -V --verbose --help --version start login status logout token refresh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -647,6 +650,28 @@ _nexus() {
             ;;
         nexus__subcmd__oauth__subcmd__logout)
             opts="-p -v -h -V --provider --all --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__oauth__subcmd__refresh)
+            opts="-p -v -h -V --provider --all --force --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

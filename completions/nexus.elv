@@ -71,6 +71,7 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand status 'Show the session and when its token expires, without network access; --all for every session'
             cand logout 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
             cand token 'Print a fresh access token'
+            cand refresh 'Refresh the token if it is past half its lifetime, for a timer; --all for every session'
         }
         &'nexus;oauth;start'= {
             cand --client-id 'Id of the client that is registered there'
@@ -139,6 +140,18 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --min-ttl 'Minimum remaining lifetime of the token (90s, 5m, 1h)'
             cand --format 'What to print: the token, or the header that carries it, for `curl -H @<(...)`'
             cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;oauth;refresh'= {
+            cand -p 'Provider to refresh, as named in config.toml'
+            cand --provider 'Provider to refresh, as named in config.toml'
+            cand --all 'Refresh every session'
+            cand --force 'Refresh tokens of any age'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'

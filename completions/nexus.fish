@@ -55,14 +55,15 @@ complete -c nexus -n "__fish_nexus_using_subcommand login" -l device -d 'Approve
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -s h -l help -d 'Print help'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "start" -d 'Sign in: open the browser and wait for approval'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "login" -d 'Sign in: open the browser and wait for approval'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "status" -d 'Show the session and when its token expires, without network access; --all for every session'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "logout" -d 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "token" -d 'Print a fresh access token'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "start" -d 'Sign in: open the browser and wait for approval'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "login" -d 'Sign in: open the browser and wait for approval'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "status" -d 'Show the session and when its token expires, without network access; --all for every session'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "logout" -d 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "token" -d 'Print a fresh access token'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "refresh" -d 'Refresh the token if it is past half its lifetime, for a timer; --all for every session'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l client-id -d 'Id of the client that is registered there' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l client-secret-file -d 'File that contains the secret of the client' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
@@ -108,6 +109,12 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s p -l provider -d 'Provider to refresh, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -l all -d 'Refresh every session'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -l force -d 'Refresh tokens of any age'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'System prompt' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'Read the system prompt from a file' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r

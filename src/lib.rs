@@ -130,12 +130,13 @@ pub use oauth::{
 };
 #[doc(inline)]
 pub use provider::{
-    Api, ClientAuth, Dialect, Encoding, FromMetadata, Grant, OAuthClient, ProviderConfig, Registration, RequestStyle,
-    Tls, TokenCommand, Url,
+    Api, AssertionFrom, ClientAuth, Dialect, Encoding, FromMetadata, Grant, OAuthClient, ProviderConfig, Registration,
+    RequestStyle, SessionToken, Tls, TokenCommand, TokenExchange, Url,
 };
 #[doc(inline)]
 pub use secret::{
-    AccessToken, AssertionText, AuthorizationCode, ClientSecret, HeaderSecret, ProxyKey, RegistrationToken, Secret,
+    AccessToken, AssertionText, AuthorizationCode, ClientSecret, HeaderSecret, IdTokenText, ProxyKey,
+    RegistrationToken, Secret,
 };
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};

@@ -44,6 +44,7 @@ pub(crate) mod kind {
     pub enum Registration {}
     pub enum Proxy {}
     pub enum Assertion {}
+    pub enum Id {}
     pub(crate) enum Device {}
     pub(crate) enum Pass {}
 }
@@ -68,6 +69,8 @@ pub type RegistrationToken = Secret<kind::Registration>;
 pub type ProxyKey = Secret<kind::Proxy>;
 /// An assertion about a client or a user (RFC 7521).
 pub type AssertionText = Secret<kind::Assertion>;
+/// The text of an ID token (OpenID Connect Core, section 2).
+pub type IdTokenText = Secret<kind::Id>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::secret::AssertionText;
+use crate::secret::{AssertionText, Secret};
 use crate::time;
 
 pub use client_assertion::ClientAssertion;
@@ -51,7 +51,7 @@ impl Assertion {
 
 /// When a JWT expires, in Unix seconds (`exp` of RFC 7519, section 4.1.4). `None` if it is no JWT or does not say it. The
 /// signature is not verified: the claim is only shown, or decides when a new token is requested.
-pub(crate) fn expires_at(token: &AssertionText) -> Option<i64> {
+pub(crate) fn expires_at<K>(token: &Secret<K>) -> Option<i64> {
     #[derive(Deserialize)]
     struct Claims {
         exp: f64,

@@ -109,12 +109,21 @@ impl Context {
 
     /// The client of this provider, with its sessions in these folders.
     pub(crate) fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
-        let notice = notice(configured.provider.name.clone());
-        let closed = Notice::of_closed_files(notice.clone());
-        let in_memory = || self.sessions_in_memory(&configured.provider, folders);
-        let sessions = in_memory().unwrap_or_else(|| folders.sessions(configured.key_config, nexus::now, closed));
-        let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
-        client.with_http(self.http()).with_pending_saves(self.pending_saves.clone())
+        let Configured { provider, sources, key_config, .. } = configured;
+        let of = |provider: ProviderConfig, other: Option<Client>| {
+            let notice = notice(provider.name.clone());
+            let closed = Notice::of_closed_files(notice.clone());
+            let in_memory = self.sessions_in_memory(&provider, folders);
+            let sessions = in_memory.unwrap_or_else(|| folders.sessions(key_config.clone(), nexus::now, closed));
+            let client = Client::with_sessions(provider, sessions, nexus::now, notice);
+            let client = client.with_http(self.http()).with_pending_saves(self.pending_saves.clone());
+            match other {
+                Some(other) => client.with_assertions_from(other, ""),
+                None => client,
+            }
+        };
+        let other = sources.into_iter().rev().fold(None, |other, source| Some(of(source, other)));
+        of(provider, other)
     }
 
     /// Sessions that end with this process, if none can be saved and no user has to sign in again.

@@ -9,13 +9,14 @@ use crate::api::{ApiError, RetryPolicy};
 use crate::http::Http;
 use crate::provider::{Grant, ProviderConfig};
 use crate::session::{
-    CommandSource, Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session,
-    SessionKey, TokenSource,
+    CommandSource, Freshness, NoticeFn, OtherSession, PendingSaves, RefreshTokenSource, Refresher, SealedSessions,
+    Session, SessionKey, TokenSource, WithoutUserSource,
 };
 
 mod account_name;
 mod amend;
 mod ask;
+mod assertion_from;
 mod device;
 mod error;
 #[cfg(feature = "sqlite")]
@@ -44,6 +45,8 @@ pub struct Client {
     clock: fn() -> i64,
     retry_policy: RetryPolicy,
     spellings: Arc<Spellings>,
+    /// The session with another provider that assertions come from.
+    other: Option<Arc<dyn OtherSession>>,
 }
 
 impl Client {
@@ -57,10 +60,11 @@ impl Client {
     ) -> Self {
         let http = Arc::new(Http::default().for_provider(&provider));
         let provider = Arc::new(provider);
-        let source = token_source(&http, &provider);
+        let source = token_source(&http, &provider, None);
         let sessions = sessions.reporting_waits(notice.clone());
         let refresher = Refresher { sessions, source, provider, notice, pending_saves: PendingSaves::default() };
-        Self { refresher, http, clock, retry_policy: RetryPolicy::default(), spellings: Arc::default() }
+        let (retry_policy, spellings) = (RetryPolicy::default(), Arc::default());
+        Self { refresher, http, clock, retry_policy, spellings, other: None }
     }
 
     /// Sends requests with this HTTP client instead of one with the defaults.
@@ -68,9 +72,12 @@ impl Client {
     #[must_use]
     pub fn with_http(mut self, http: Http) -> Self {
         self.http = Arc::new(http.for_provider(self.provider()));
-        let provider = self.refresher.provider.clone();
-        self.refresher.source = token_source(&self.http, &provider);
+        self.renew_source();
         self
+    }
+
+    fn renew_source(&mut self) {
+        self.refresher.source = token_source(&self.http, &self.refresher.provider, self.other.clone());
     }
 
     /// Shares the count of pending saves with other clients.
@@ -238,13 +245,20 @@ impl Client {
 }
 
 /// The source of new tokens that the provider's configuration asks for.
-fn token_source(http: &Arc<Http>, provider: &Arc<ProviderConfig>) -> Arc<dyn TokenSource> {
+fn token_source(
+    http: &Arc<Http>,
+    provider: &Arc<ProviderConfig>,
+    other: Option<Arc<dyn OtherSession>>,
+) -> Arc<dyn TokenSource> {
     let provider = provider.clone();
     match &provider.grant {
         Grant::AuthorizationCode => Arc::new(RefreshTokenSource { http: http.clone(), provider }),
         Grant::Command(command) => {
             let command = command.clone();
             Arc::new(CommandSource { provider, command })
+        }
+        Grant::ClientCredentials | Grant::JwtBearer(_) | Grant::TokenExchange(_) => {
+            Arc::new(WithoutUserSource { http: http.clone(), provider, other })
         }
     }
 }

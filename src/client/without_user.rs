@@ -2,6 +2,7 @@
 
 use super::Client;
 use crate::client::error::Result;
+use crate::session::source::SourceError;
 use crate::session::{Session, SessionBinding, SessionError, StoreTime, StoredSession};
 
 impl Client {
@@ -19,6 +20,9 @@ impl Client {
                 let provider = this.provider().name.clone();
                 return Err(SessionError::NotSignedIn { provider, others: Vec::new() }.into());
             };
+            if let Err(error) = refresher.source.prepare().await {
+                return Err(refresher.not_fetched(&binding, SourceError::not_sent(error)).into());
+            }
             let prepared = this.prepare_session(&owner, binding.clone(), None).await?;
             let requested_at = prepared.now();
             let empty = StoredSession::without_token(binding.clone(), StoreTime::read_now(requested_at), 0)?;

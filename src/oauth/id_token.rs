@@ -12,13 +12,16 @@ use serde_json::{Map, Value};
 use super::metadata::without_slash;
 use crate::clean::clean;
 use crate::provider::Url;
-use crate::secret::constant_time_eq;
+use crate::secret::{IdTokenText, constant_time_eq};
 
 /// The claims that name an account, best first.
 pub(super) const NAMES: [&str; 4] = ["email", "preferred_username", "name", "sub"];
 
 /// The longest name that is kept, in bytes. `sub` has at most 255 (section 2).
 const LONGEST_NAME: usize = 512;
+
+/// The longest token that is kept, in bytes.
+const LONGEST: usize = 16 * 1024;
 
 /// How far the clocks of the server's machines may differ, in seconds.
 const LEEWAY: i64 = 60;
@@ -27,6 +30,8 @@ const LEEWAY: i64 = 60;
 pub struct IdToken {
     /// The claims. `None` if it cannot be read.
     claims: Option<Map<String, Value>>,
+    /// The token itself, unless it is too long to be kept.
+    text: Option<IdTokenText>,
 }
 
 impl fmt::Debug for IdToken {
@@ -75,27 +80,26 @@ fn issuer(expected: &str, got: &str) -> String {
 
 impl IdToken {
     /// Reads a JWT without verifying it (RFC 7519, section 7.2).
-    pub(super) fn read(token: &str) -> Self {
+    pub(super) fn read(token: String) -> Self {
         let mut parts = token.split('.').skip(1);
         // An encrypted JWT has five parts (RFC 7516, section 3.1).
         let payload = match (parts.next(), parts.next(), parts.next()) {
             (Some(payload), Some(_), None) => URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok(),
             _ => None,
         };
-        Self { claims: payload.and_then(|payload| serde_json::from_slice(&payload).ok()) }
+        let claims = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
+        Self { claims, text: Some(token).filter(|token| token.len() <= LONGEST).map(IdTokenText::new) }
+    }
+
+    /// The token itself, unless it is longer than 16 KiB.
+    pub(crate) fn into_text(self) -> Option<IdTokenText> {
+        self.text
     }
 
     /// The claims that name the account.
     pub(super) fn names(&self) -> Option<Map<String, Value>> {
         self.claims.as_ref().and_then(names)
     }
-}
-
-/// When a JWT expires (`exp` of RFC 7519, section 4.1.4), in Unix seconds. `None` if the text is no JWT that can be read,
-/// or does not say.
-pub(crate) fn expiry_of_jwt(token: &str) -> Option<i64> {
-    let at = IdToken::read(token).claims?.get("exp")?.as_f64()?;
-    Some(at as i64)
 }
 
 /// The members of an object that name an account. `None` if there is none.
@@ -171,7 +175,7 @@ mod tests {
 
     fn token(claims: &Value) -> IdToken {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        IdToken::read(&format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims.to_string())))
+        IdToken::read(format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims.to_string())))
     }
 
     fn expected(issuer: Option<&str>) -> ExpectedIdToken {
@@ -254,10 +258,14 @@ mod tests {
     #[test]
     fn what_is_not_a_signed_jwt_cannot_be_read() {
         for text in ["", "a", "a.b", "a.b.c", "a.e30.c.d.e", "..", "a.W10.c", "e30.é.", "a.e30"] {
-            assert_eq!(expected(None).check(&IdToken::read(text), NOW), Err(IdTokenProblem::Unreadable), "{text}");
+            assert_eq!(
+                expected(None).check(&IdToken::read(text.to_owned()), NOW),
+                Err(IdTokenProblem::Unreadable),
+                "{text}"
+            );
         }
-        assert!(IdToken::read("a.e30.c").claims.is_some());
-        assert!(IdToken::read(&"[".repeat(1 << 20)).claims.is_none());
+        assert!(IdToken::read("a.e30.c".into()).claims.is_some());
+        assert!(IdToken::read("[".repeat(1 << 20)).claims.is_none());
     }
 
     #[test]

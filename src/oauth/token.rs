@@ -29,6 +29,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The fields of requests that may appear in messages. The values of all others are redacted.
 const PUBLIC_FIELDS: &[&str] = &[
+    "audience",
     "client_assertion_type",
     "code_challenge",
     "code_challenge_method",
@@ -36,16 +37,19 @@ const PUBLIC_FIELDS: &[&str] = &[
     "nonce",
     "prompt",
     "redirect_uri",
+    "requested_token_type",
     "resource",
     "response_type",
     "scope",
     "state",
+    "subject_token_type",
     "token_type_hint",
 ];
 
-/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7521, section 4.2;
+/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7521, sections 4.1 and 4.2;
 /// RFC 7636, section 4.5; RFC 8628, section 3.4).
 pub const TOKEN_REQUEST_FIELDS: &[&str] = &[
+    "assertion",
     "client_assertion",
     "client_assertion_type",
     "client_id",
@@ -57,6 +61,8 @@ pub const TOKEN_REQUEST_FIELDS: &[&str] = &[
     "redirect_uri",
     "refresh_token",
     "state",
+    "subject_token",
+    "subject_token_type",
 ];
 
 /// The grant type of the device flow (RFC 8628, section 3.4).

@@ -78,7 +78,8 @@ impl TokenError {
     /// The error of a request with this assertion. `now` is the time in Unix seconds.
     pub(crate) fn with_assertion(mut self, sent: &Assertion, now: i64) -> Self {
         if let Self::Refused { assertion, .. } = &mut self {
-            *assertion = Some(sent.described(now));
+            let sent = sent.described(now);
+            *assertion = Some(assertion.take().map_or(sent.clone(), |client| format!("{client}; {sent}")));
         }
         self
     }

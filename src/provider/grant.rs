@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::ProviderConfig;
+use crate::assertion::AssertionSource;
 use crate::credential_command::CredentialCommand;
 
 /// Where the first token of a session comes from.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone)]
 #[non_exhaustive]
 pub enum Grant {
     /// A user signs in, in a browser or on another device. Later tokens come from the refresh token.
@@ -17,6 +18,74 @@ pub enum Grant {
     AuthorizationCode,
     /// A command prints every token.
     Command(TokenCommand),
+    /// The client's own credentials bring every token (RFC 6749, section 4.4).
+    ClientCredentials,
+    /// An assertion brings every token (RFC 7523, section 2.1).
+    JwtBearer(AssertionFrom),
+    /// Every token is exchanged for a token of another server (RFC 8693).
+    TokenExchange(TokenExchange),
+}
+
+/// Where the assertion of a grant comes from. It is fetched for each request.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AssertionFrom {
+    /// A file, a command or a text.
+    Source(AssertionSource),
+    /// The session with another provider, which
+    /// [`Client::with_assertions_from`](crate::Client::with_assertions_from) sets. Its token is sent to this provider's token
+    /// endpoint.
+    Session {
+        /// The other provider's name.
+        provider: String,
+        /// Which token of that session.
+        token: SessionToken,
+    },
+}
+
+/// A token of a session.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum SessionToken {
+    /// The ID token (OpenID Connect Core, section 2).
+    #[default]
+    Id,
+    /// The access token.
+    Access,
+}
+
+/// The parameters of a token exchange (RFC 8693, section 2.1).
+#[derive(Debug, Clone)]
+pub struct TokenExchange {
+    /// The token that is exchanged (`subject_token`).
+    pub subject: AssertionFrom,
+    /// What it is, as a URI (RFC 8693, section 3). If `None`, `jwt`, or the kind of the session's token.
+    pub subject_token_type: Option<String>,
+    /// What is requested, as a URI. If `None`, the server decides.
+    pub requested_token_type: Option<String>,
+}
+
+impl TokenExchange {
+    /// The `subject_token_type` to send.
+    pub(crate) fn subject_token_type(&self) -> &str {
+        self.subject_token_type.as_deref().unwrap_or(match &self.subject {
+            AssertionFrom::Source(_) => "urn:ietf:params:oauth:token-type:jwt",
+            AssertionFrom::Session { token: SessionToken::Id, .. } => "urn:ietf:params:oauth:token-type:id_token",
+            AssertionFrom::Session { token: SessionToken::Access, .. } => {
+                "urn:ietf:params:oauth:token-type:access_token"
+            }
+        })
+    }
+}
+
+impl AssertionFrom {
+    fn settings(&self) -> Value {
+        match self {
+            Self::Source(AssertionSource::File(path)) => json!(["file", path.to_string_lossy()]),
+            Self::Source(AssertionSource::Command(command)) => json!(["command", command.words]),
+            Self::Source(AssertionSource::Text(_, place)) => json!(["text", place]),
+            Self::Session { provider, token } => json!(["session", provider, *token == SessionToken::Id]),
+        }
+    }
 }
 
 /// A command that prints an access token.
@@ -42,6 +111,9 @@ impl Grant {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::Command(_) => "token_command",
+            Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer(_) => "jwt-bearer",
+            Self::TokenExchange(_) => "token-exchange",
         }
     }
 
@@ -50,11 +122,25 @@ impl Grant {
         matches!(self, Self::AuthorizationCode)
     }
 
+    /// Where its assertion comes from, if it needs one.
+    pub fn assertion(&self) -> Option<&AssertionFrom> {
+        match self {
+            Self::JwtBearer(from) => Some(from),
+            Self::TokenExchange(exchange) => Some(&exchange.subject),
+            Self::AuthorizationCode | Self::Command(_) | Self::ClientCredentials => None,
+        }
+    }
+
     /// What decides which token it gets, besides the provider's endpoints, client and scopes.
     fn settings(&self) -> Value {
         match self {
             Self::AuthorizationCode => Value::Null,
             Self::Command(command) => json!([command.command.words]),
+            Self::ClientCredentials => Value::Null,
+            Self::JwtBearer(from) => from.settings(),
+            Self::TokenExchange(exchange) => {
+                json!([exchange.subject.settings(), exchange.subject_token_type(), exchange.requested_token_type])
+            }
         }
     }
 }
@@ -73,6 +159,7 @@ impl ProviderConfig {
             self.client.as_ref().map(|client| &client.id),
             self.scopes,
             self.resource,
+            self.audience,
             self.code.params,
             self.api.url.as_ref().map(|url| url.origin().ascii_serialization()),
         ]);

@@ -18,7 +18,7 @@ pub(crate) mod tls;
 
 pub use built_in::{ANT, BUILT_IN};
 pub use error::ProviderError;
-pub use grant::{Grant, TokenCommand};
+pub use grant::{AssertionFrom, Grant, SessionToken, TokenCommand, TokenExchange};
 pub use tls::{Tls, TlsError};
 
 /// An authorization server, its registered client and its API.
@@ -69,6 +69,8 @@ pub struct ProviderConfig {
     /// The API that the tokens are for, as the authorization server knows it (RFC 8707, section 2): an absolute URI
     /// without a fragment, sent byte for byte. An empty text sends none, even if one is known from elsewhere.
     pub resource: Option<String>,
+    /// The audience of tokens that are requested without a user (RFC 8693, section 2.1), as the authorization server knows it.
+    pub audience: Option<String>,
     /// What the authorization server shall show to the user (`prompt` of OpenID Connect Core, section 3.1.2.1): words
     /// separated by spaces.
     pub prompt: Option<String>,
@@ -285,6 +287,7 @@ impl ProviderConfig {
             redirect_uri: default_redirect_uri(name),
             scopes: Vec::new(),
             resource: None,
+            audience: None,
             prompt: None,
             authorize_params: BTreeMap::new(),
             code: RequestStyle::default(),

@@ -138,6 +138,12 @@ pub enum SessionError {
     /// The session could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The session has no ID token that is still valid, and a refresh brought none (OpenID Connect Core, section 12.2).
+    #[error("the session with {provider} has no valid ID token, and a refresh brought none")]
+    NoIdToken {
+        /// The provider's name.
+        provider: String,
+    },
     /// The request for a token could not be sent.
     #[error("{0}")]
     NotSent(SharedError),
@@ -177,6 +183,7 @@ impl ErrorInfo for SessionError {
             Self::NotSignedIn { .. } => "not_signed_in",
             Self::Ended { .. } => "session_ended",
             Self::NoRefreshToken { .. } => "no_refresh_token",
+            Self::NoIdToken { .. } => "no_id_token",
             Self::BoundElsewhere { .. } => "session_elsewhere",
             Self::RefreshFailed { .. } => "refresh_failed",
             Self::RefreshRefused { .. } => "refresh_refused",
@@ -195,6 +202,7 @@ impl ErrorInfo for SessionError {
             Self::NotSignedIn { .. }
             | Self::Ended { .. }
             | Self::NoRefreshToken { .. }
+            | Self::NoIdToken { .. }
             | Self::RefreshRefused { .. }
             | Self::BoundElsewhere { .. } => ErrorClass::SignIn,
             Self::RefreshFailed { failure, .. } | Self::NotFetched { failure, .. } if failure.temporary => {

@@ -54,6 +54,7 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
         generation,
         access_token: AccessToken::new(text("access_token", access_token.as_deref())?),
         token_type: plain(token_type)?,
+        id_token: None,
         scopes: plain(scopes)?.split_whitespace().map(String::from).collect(),
         issued_at: record.session.issued_at,
         expires_at: record.session.expires_at,

@@ -22,6 +22,7 @@ mod stored;
 
 pub(crate) use crate::store::SessionKey;
 pub use error::SessionError;
+pub(crate) use error::SharedError;
 pub use failed_refresh::UnusableResponse;
 pub use freshness::Freshness;
 pub use notice::{EarlierSession, Notice, NoticeFn};
@@ -30,6 +31,6 @@ pub(crate) use refresh::Refresher;
 pub use seal::SealError;
 pub use sealed::SealedSessions;
 pub(crate) use sealed::{LockedLoad, LockedSession};
-pub(crate) use source::{CommandSource, RefreshTokenSource, TokenSource};
+pub(crate) use source::{CommandSource, OtherSession, RefreshTokenSource, TokenSource, WithoutUserSource};
 pub(crate) use stored::StoredSession;
 pub use stored::{Session, SessionBinding, StoreTime};

@@ -14,7 +14,7 @@ use super::seal::{Seal, SealError, associated_data};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::oauth::ClientPlace;
 use crate::provider::{ClientAuth, Url};
-use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+use crate::secret::{AccessToken, ClientSecret, IdTokenText, RefreshToken};
 use crate::store::{Record, SealedSession, SessionKey};
 
 /// The version of the layout, the first byte.
@@ -29,6 +29,7 @@ struct Written<'a> {
     access_token: &'a str,
     refresh_token: Option<&'a str>,
     client_secret: Option<&'a str>,
+    id_token: Option<&'a str>,
     token_type: &'a str,
     scopes: &'a [String],
     issued_at: i64,
@@ -54,6 +55,7 @@ struct Read<R, S> {
     access_token: AccessToken,
     refresh_token: Option<R>,
     client_secret: Option<S>,
+    id_token: Option<IdTokenText>,
     token_type: String,
     scopes: Vec<String>,
     issued_at: i64,
@@ -96,6 +98,7 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         access_token: session.access_token.expose(),
         refresh_token: refresh_token.as_ref().map(RefreshToken::expose),
         client_secret: client_secret.as_ref().map(ClientSecret::expose),
+        id_token: session.id_token.as_ref().map(IdTokenText::expose),
         token_type: &session.token_type,
         scopes: &session.scopes,
         issued_at: session.issued_at,
@@ -176,6 +179,7 @@ impl<R, S> Read<R, S> {
             generation: record.session.generation,
             access_token: self.access_token,
             token_type: self.token_type,
+            id_token: self.id_token,
             scopes: self.scopes,
             issued_at: within_time(self.issued_at),
             expires_at: self.expires_at.map(within_time),

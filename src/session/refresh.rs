@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::SessionError;
+use super::error::{SessionError, SharedError};
 use super::failed_refresh::{FailedRefresh, UnusableResponse};
 use super::freshness::Freshness;
 use super::notice::{Notice, NoticeFn};
@@ -161,6 +161,7 @@ impl Refresher {
             Some(session) => session.now(),
             None => self.sessions.now(key).await?,
         };
+        let prepared = self.source.prepare().await;
         let mut losses = 0;
         loop {
             let locked = match freshness {
@@ -168,7 +169,7 @@ impl Refresher {
                 Freshness::Proactive => self.sessions.lock(key, Duration::ZERO).await?,
                 _ => self.lock(key).await?,
             };
-            match self.renew_locked(locked, freshness, loaded, since).await {
+            match self.renew_locked(locked, freshness, loaded, since, prepared.clone()).await {
                 Err(error) if is_lock_lost(&error) && losses < LOST_LOCKS => losses += 1,
                 renewed => return renewed,
             }
@@ -181,6 +182,7 @@ impl Refresher {
         freshness: Freshness,
         loaded: &Session,
         since: i64,
+        prepared: std::result::Result<(), SharedError>,
     ) -> Result<Session> {
         let current = self.load_locked(&mut locked).await?;
         self.check_usable(&current.session)?;
@@ -209,7 +211,7 @@ impl Refresher {
             }
         }
         let _pending = self.pending_saves.track_save();
-        self.refresh(&mut locked, current, freshness).await
+        self.refresh(&mut locked, current, freshness, prepared).await
     }
 
     /// The locked session. If no user is needed, one without a token is saved in place of none and of one that was made
@@ -230,6 +232,7 @@ impl Refresher {
         locked: &mut LockedSession,
         mut current: StoredSession,
         freshness: Freshness,
+        prepared: std::result::Result<(), SharedError>,
     ) -> Result<Session> {
         loop {
             if !self.source.can_renew(&current.session) {
@@ -246,7 +249,11 @@ impl Refresher {
             }
             // Before the request: the token's lifetime on the server starts later.
             let issued_at = current.session.now();
-            let error = match self.source.next_token(&current).await {
+            let requested = match prepared.clone() {
+                Ok(()) => self.source.next_token(&current).await,
+                Err(error) => Err(SourceError::not_sent(error)),
+            };
+            let error = match requested {
                 Ok(token) => {
                     let spent = current.session.generation;
                     let renewed = match freshness {

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
-use crate::oauth::{self, ClientPlace, Endpoint, TokenResponse, without_slash};
+use crate::oauth::{self, ClientPlace, Endpoint, IdToken, TokenResponse, without_slash};
 use crate::provider::{self, ClientAuth, Grant, OAuthClient, ProviderConfig, Url, without_query};
-use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+use crate::secret::{AccessToken, ClientSecret, IdTokenText, RefreshToken};
 
 /// The store's time. It advances with the monotonic clock of this process.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,8 @@ pub struct Session {
     pub access_token: AccessToken,
     /// Its type, as the server spells it (RFC 6749, section 7.1).
     pub token_type: String,
+    /// The last ID token (OpenID Connect Core, section 2), if the server sent one. It may have expired.
+    pub id_token: Option<IdTokenText>,
     /// The granted scopes (RFC 6749, section 3.3).
     pub scopes: Vec<String>,
     /// When the access token was requested, in Unix seconds of the store's time.
@@ -137,6 +139,7 @@ impl Session {
             generation,
             access_token: AccessToken::new(String::new()),
             token_type: "Bearer".into(),
+            id_token: None,
             scopes: Vec::new(),
             issued_at: 0,
             expires_at: Some(0),
@@ -298,6 +301,7 @@ impl StoredSession {
             generation: replaced.saturating_add(1),
             access_token: response.access_token,
             token_type: response.token_type,
+            id_token: response.id_token.and_then(IdToken::into_text),
             scopes: response.scopes.unwrap_or_else(|| asked.to_vec()),
             issued_at,
             expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
@@ -323,6 +327,7 @@ impl StoredSession {
             generation: session.generation.saturating_add(1),
             access_token: response.access_token,
             token_type: response.token_type,
+            id_token: response.id_token.and_then(IdToken::into_text).or(session.id_token),
             scopes: response.scopes.unwrap_or(session.scopes),
             issued_at,
             expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
@@ -362,6 +367,7 @@ pub(super) mod tests {
             generation: 3,
             access_token: AccessToken::new("a".into()),
             token_type: "Bearer".into(),
+            id_token: None,
             scopes: Vec::new(),
             issued_at,
             expires_at,

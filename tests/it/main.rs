@@ -54,6 +54,8 @@ mod exec;
 mod failing_store;
 /// Responses of gateways that differ from the Messages API.
 mod gateways;
+/// Tokens without a user.
+mod grants;
 /// `--help`, `--version` and `nexus help`.
 mod help;
 /// `nexus history`.

@@ -103,6 +103,7 @@ pub(crate) fn load_new(path: &ConfigFiles, variables: Variables<'_>, name: &str)
     provider.api.aliases = settings.aliases;
     Ok(Configured {
         provider,
+        sources: Vec::new(),
         default,
         key_config,
         history: !settings.no_history,

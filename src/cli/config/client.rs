@@ -51,6 +51,8 @@ impl Section {
         self.check_duplicates(auth)?;
         self.check_assertion(auth, assertion.is_some(), secret.is_some())?;
         self.set_token_command()?;
+        self.set_grant()?;
+        self.check_credentials(auth)?;
         let Self { source, mut provider, client_id, client_auth, .. } = self;
         let Some(id) = client_id else {
             if secret.is_some() {

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::time;
 
 use super::checks::{self, API_REQUEST};
-use super::client_assertion::ClientAssertionKeys;
 use super::kind::Kind::{
     Bool, Checked, Choice, ClientId, Command, Count, Duration, Headers, List, Params, Path, Secret, Table, Text, Url,
     Words,
@@ -18,7 +17,7 @@ use super::source::Source;
 use crate::cli::error::CliError;
 use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};
 use nexus::key::KeyBackend;
-use nexus::{ClientAuth, Dialect, Encoding, ProviderConfig};
+use nexus::{ClientAuth, Dialect, Encoding, ProviderConfig, SessionToken};
 
 /// A key of the file.
 pub(super) struct Key<T: 'static> {
@@ -57,6 +56,7 @@ pub(super) struct Section {
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
     pub(super) client_assertion: ClientAssertionKeys,
+    pub(super) grant: GrantKeys,
     pub(super) registration_token_file: Option<PathBuf>,
     pub(super) header_files: Vec<HeaderFile>,
     pub(super) tls_files: TlsFiles,
@@ -65,6 +65,38 @@ pub(super) struct Section {
     pub(super) token_ttl: Option<time::Duration>,
     /// The first unusable value. It is an error only if the provider is used.
     pub(super) unusable: Option<CliError>,
+}
+
+/// The values of the keys `client_assertion_*`.
+#[derive(Default)]
+pub(super) struct ClientAssertionKeys {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_id: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) command: Option<Vec<String>>,
+}
+
+/// The values of the key `grant`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GrantKind {
+    #[default]
+    AuthorizationCode,
+    ClientCredentials,
+    JwtBearer,
+    TokenExchange,
+}
+
+/// The values of the keys of a grant.
+#[derive(Default)]
+pub(super) struct GrantKeys {
+    pub(super) kind: Option<GrantKind>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) command: Option<Vec<String>>,
+    pub(super) from: Option<String>,
+    pub(super) token: Option<SessionToken>,
+    pub(super) subject_token_type: Option<String>,
+    pub(super) requested_token_type: Option<String>,
 }
 
 /// Files in PEM.
@@ -100,6 +132,7 @@ impl Section {
             client_secret_file: None,
             client_auth: None,
             client_assertion: ClientAssertionKeys::default(),
+            grant: GrantKeys::default(),
             registration_token_file: None,
             header_files: Vec::new(),
             tls_files: TlsFiles::default(),
@@ -205,7 +238,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
             ("post", |section| section.client_auth = Some(ClientAuth::Post)),
             ("private_key_jwt", |section| section.client_auth = Some(ClientAuth::PrivateKeyJwt)),
         ]),
-        default: "with client_assertion_key_file, client_assertion_file or client_assertion_command \"private_key_jwt\"; with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
+        default: "with client_assertion_key_file, client_assertion_file or client_assertion_command \
+                  \"private_key_jwt\"; with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
         help: "How the client authenticates at the token endpoint: \"basic\" sends the secret in the Authorization \
                header, \"post\" in the body (RFC 6749, section 2.3.1). \"basic_raw\" is \"basic\" without the form \
                encoding, for servers that do not decode it; a sign-in finds that out by itself. \"private_key_jwt\" sends a \
@@ -246,6 +280,68 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
                each request, without a shell, without input and without the environment variables that hold secrets.",
     },
     Key {
+        name: "grant",
+        kind: Choice(&[
+            ("authorization_code", |section| section.grant.kind = Some(GrantKind::AuthorizationCode)),
+            ("client_credentials", |section| section.grant.kind = Some(GrantKind::ClientCredentials)),
+            ("jwt-bearer", |section| section.grant.kind = Some(GrantKind::JwtBearer)),
+            ("token-exchange", |section| section.grant.kind = Some(GrantKind::TokenExchange)),
+        ]),
+        default: "\"authorization_code\"",
+        help: "How nexus gets tokens. \"authorization_code\": a user signs in. The others need no user: \
+               \"client_credentials\" sends only the client's own (RFC 6749, section 4.4), \"jwt-bearer\" an assertion (RFC \
+               7523), and \"token-exchange\" a token of another server (RFC 8693). code_request, code_params and \
+               code_headers are for these requests too.",
+    },
+    Key {
+        name: "assertion_file",
+        kind: Path(|section, file| section.grant.file = Some(file)),
+        default: "none",
+        help: "A file with the assertion or token that grant sends. It is read for each request. A relative path is relative \
+               to the folder of config.toml.",
+    },
+    Key {
+        name: "assertion_command",
+        kind: Words(|section, words| section.grant.command = Some(words)),
+        default: "none",
+        help: "A command that prints the assertion on one line, instead of assertion_file. It is run for each request, \
+               without a shell, without input and without the environment variables that hold secrets.",
+    },
+    Key {
+        name: "assertion_from",
+        kind: Text(|section, name| section.grant.from = Some(name)),
+        default: "none",
+        help: "Another provider of this file whose session has the assertion, instead of assertion_file. Its token is sent to \
+               token_url.",
+    },
+    Key {
+        name: "assertion_token",
+        kind: Choice(&[
+            ("id_token", |section| section.grant.token = Some(SessionToken::Id)),
+            ("access_token", |section| section.grant.token = Some(SessionToken::Access)),
+        ]),
+        default: "\"id_token\"",
+        help: "Which token of that session is sent.",
+    },
+    Key {
+        name: "audience",
+        kind: Text(|section, audience| section.provider.audience = Some(audience)),
+        default: "none",
+        help: "The audience of the token that grant requests, as the authorization server knows it.",
+    },
+    Key {
+        name: "subject_token_type",
+        kind: Text(|section, kind| section.grant.subject_token_type = Some(kind)),
+        default: "the URI of jwt, or of assertion_token",
+        help: "What the token that \"token-exchange\" sends is, as a URI (RFC 8693, section 3).",
+    },
+    Key {
+        name: "requested_token_type",
+        kind: Text(|section, kind| section.grant.requested_token_type = Some(kind)),
+        default: "none",
+        help: "What \"token-exchange\" asks for, as a URI. Without it, the server decides.",
+    },
+    Key {
         name: "token_command",
         kind: Words(|section, words| section.token_command = Some(words)),
         default: "none",
@@ -262,7 +358,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "token_ttl",
         kind: Duration(|section, lifetime| section.token_ttl = Some(lifetime)),
-        default: "until the token's `exp` if it is a JWT, else \"5m\"",
+        default: "until the token's exp if it is a JWT, else \"5m\"",
         help: "How long a token of token_command is used before the command is run again. A JWT is never used after its \
                `exp`.",
     },

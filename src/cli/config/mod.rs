@@ -13,6 +13,7 @@ use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 
+mod assertion_from;
 mod by_url;
 mod certificates;
 mod checks;
@@ -22,6 +23,7 @@ pub(crate) mod document;
 pub(crate) mod edit;
 mod file;
 mod files;
+mod grant;
 mod headers;
 mod keys;
 mod kind;
@@ -47,6 +49,8 @@ pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 #[derive(Debug)]
 pub(crate) struct Configured {
     pub(crate) provider: ProviderConfig,
+    /// The provider whose session it takes assertions from, then the one that that takes them from, and so on.
+    pub(crate) sources: Vec<ProviderConfig>,
     /// The provider that a command uses if none is named.
     pub(crate) default: String,
     pub(crate) key_config: KeyConfig,
@@ -88,6 +92,7 @@ pub(crate) fn load(path: &ConfigFiles, variables: Variables<'_>, chosen: Option<
     let mut warnings = Vec::new();
     let key_config = settings.key_config(&mut warnings)?;
     let token_file = section.as_ref().and_then(Section::token_file);
+    let source = section.as_ref().map(|section| section.source.clone()).unwrap_or_default();
     let mut provider = match section.or_else(|| ProviderConfig::built_in(name).map(Section::of)) {
         Some(section) => section.into_provider(variables, &mut warnings)?,
         None => return Err(unknown_provider(name, path, providers.into_keys())),
@@ -97,7 +102,9 @@ pub(crate) fn load(path: &ConfigFiles, variables: Variables<'_>, chosen: Option<
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
-    Ok(Configured { provider, default, key_config, history: !settings.no_history, warnings, is_new: false, token_file })
+    let sources = assertion_from::sources(&provider, source, providers, path, variables, &mut warnings)?;
+    let history = !settings.no_history;
+    Ok(Configured { provider, sources, default, key_config, history, warnings, is_new: false, token_file })
 }
 
 /// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
@@ -132,8 +139,16 @@ pub(crate) fn load_stored(
     };
     let (key_config, warnings) = key_config(path).unwrap_or_default();
     let (provider, default) = (ProviderConfig::named(&name), default.unwrap_or_else(|| BUILT_IN.into()));
-    let configured =
-        Configured { provider, default, key_config, history: true, warnings, is_new: false, token_file: None };
+    let configured = Configured {
+        provider,
+        sources: Vec::new(),
+        default,
+        key_config,
+        history: true,
+        warnings,
+        is_new: false,
+        token_file: None,
+    };
     Ok((configured, (!removed).then_some(failure)))
 }
 

@@ -312,6 +312,8 @@ fn session() -> Vec<CliError> {
     let not_fetched =
         |grant, host: &str, failure| NotFetched { provider: work(), grant, host: text(host), failure, tried: None };
     let errors = [
+        not_fetched("client_credentials", "id.example.com", failure("answered 400: invalid_scope", Some(400))),
+        not_fetched("token-exchange", "id.example.com", failure("answered 400: invalid_grant", Some(400))),
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
         NotSignedIn { provider: built_in(), others: vec![work()] },
@@ -345,6 +347,7 @@ fn session() -> Vec<CliError> {
         not_fetched("token_command", "the command `vault`", failure("failed (exit status: 1)", Some(400))),
         not_fetched("token_command", "the command `vault`", failure("did not finish within 60 seconds", None)),
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
+        NoIdToken { provider: work() },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
         NotSent(Arc::new(ProviderError::Command {

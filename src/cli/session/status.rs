@@ -149,6 +149,7 @@ mod tests {
         Session {
             generation: 1,
             access_token: AccessToken::new("a".into()),
+            id_token: None,
             token_type: "Bearer".into(),
             scopes: Vec::new(),
             issued_at,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::{CredentialState, SourceError, TokenSource};
+use crate::assertion::expires_at;
 use crate::credential_command::CommandError;
-use crate::oauth::{TokenFailure, TokenResponse, expiry_of_jwt};
+use crate::oauth::{TokenFailure, TokenResponse};
 use crate::provider::{ProviderConfig, ProviderError, TokenCommand};
 use crate::secret::AccessToken;
 use crate::session::stored::{SessionBinding, StoredSession};
@@ -42,15 +43,16 @@ impl TokenSource for CommandSource {
             if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(failed("prints a text that does not fit into a header".into(), false));
             }
+            let access_token = AccessToken::new(token.as_str().to_owned());
             let now = stored.session.now();
-            let left = expiry_of_jwt(&token).map(|at| at.saturating_sub(now));
+            let left = expires_at(&access_token).map(|at| at.saturating_sub(now));
             if let Some(ended @ ..=0) = left {
                 let ago = time::span(ended.saturating_neg());
                 return Err(failed(format!("prints a token that expired {ago} ago"), false));
             }
             let configured = self.command.lifetime.map(|life| i64::try_from(life.as_secs()).unwrap_or(i64::MAX));
             Ok(TokenResponse {
-                access_token: AccessToken::new(token.as_str().to_owned()),
+                access_token,
                 refresh_token: None,
                 token_type: "Bearer".into(),
                 lifetime: left.into_iter().chain(configured).min().or(Some(USUAL_LIFETIME)),

@@ -2,9 +2,11 @@
 
 mod command;
 mod refresh_token;
+mod without_user;
 
 use std::sync::Arc;
 
+use crate::assertion::Assertion;
 use crate::oauth::{TokenError, TokenFailure, TokenResponse, is_client_error, with_note};
 use crate::session::error::SharedError;
 use crate::session::stored::{Session, SessionBinding, StoredSession};
@@ -12,6 +14,7 @@ use crate::store::BoxFuture;
 
 pub(crate) use command::CommandSource;
 pub(crate) use refresh_token::RefreshTokenSource;
+pub(crate) use without_user::WithoutUserSource;
 
 /// A source of new access tokens.
 pub(crate) trait TokenSource: Send + Sync {
@@ -33,8 +36,22 @@ pub(crate) trait TokenSource: Send + Sync {
         binding.host()
     }
 
+    /// Does what must be done before the session is locked, such as refreshing another session whose token is exchanged.
+    fn prepare(&self) -> BoxFuture<'_, Result<(), SharedError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Requests a new token. The session is locked, and the refresh in flight is recorded.
     fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>>;
+}
+
+/// A session with another provider, whose tokens are assertions.
+pub(crate) trait OtherSession: Send + Sync {
+    /// Makes sure that its token is valid. Locks that session, and refreshes it if necessary.
+    fn refresh(&self) -> BoxFuture<'_, Result<(), SharedError>>;
+
+    /// Its token, as it is stored.
+    fn token(&self) -> BoxFuture<'_, Result<Assertion, SharedError>>;
 }
 
 /// Why a source returned no token.

@@ -308,7 +308,7 @@ async fn discovered(args: &Args, mut provider: ProviderConfig, context: &Context
     let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
     context.waiting(format!("asking {} how to sign in", host_of(asked.as_ref())));
-    let found = provider.discover_with(context.http()).await;
+    let found = provider.discover_with(&context.http()).await;
     drop(progress);
     match found {
         Ok(Some(found)) => tell(&found, &provider, args, context),
