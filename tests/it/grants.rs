@@ -304,7 +304,7 @@ fn many_processes_with_an_ended_token_request_one() {
     let nexus = home(&sandbox, CREDENTIALS);
     nexus.run(&["oauth", "token"]).ok();
     Stored::open(nexus.home()).pass(9 * 3_600);
-    let (first, gate) = nexus.held(&sandbox, Scripted::Held, &["oauth", "token"]);
+    let (first, gate) = nexus.held(&sandbox, Scripted::Paused, &["oauth", "token"]);
     let others: Vec<_> = (0..100).map(|_| nexus.command(&["oauth", "token"]).spawn().unwrap()).collect();
     gate.open();
     let first = nexus.finish(first).ok();
@@ -318,7 +318,7 @@ fn many_processes_with_an_ended_token_request_one() {
 fn after_a_kill_in_the_middle_the_next_process_requests_a_token() {
     let sandbox = confidential();
     let nexus = home(&sandbox, CREDENTIALS);
-    for answer in [Scripted::Wait as fn(Gate) -> Scripted, Scripted::Held] {
+    for answer in [Scripted::Wait as fn(Gate) -> Scripted, Scripted::Paused] {
         let (mut killed, _gate) = nexus.held(&sandbox, answer, &["oauth", "token"]);
         killed.kill().unwrap();
         killed.wait().unwrap();

@@ -65,7 +65,7 @@ fn processes_are_started_in_few_places() {
     let starting: Vec<_> = count(&["Command::new(", "open::commands("]).into_iter().map(|(name, _)| name).collect();
     assert_eq!(
         starting,
-        ["cli/commands/demo.rs", "cli/context.rs", "cli/terminal/browser.rs", "session/key/passphrase.rs"]
+        ["cli/commands/demo.rs", "cli/context.rs", "cli/terminal/browser.rs", "credential_command.rs"]
     );
 }
 
