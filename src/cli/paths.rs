@@ -29,6 +29,11 @@ impl Paths {
         let config = ConfigFiles::above(system_file(), found.config_dir().join("config.toml"));
         Ok(Self { config, folders })
     }
+
+    /// Paths at which there is nothing and nothing can be written.
+    pub(crate) fn nowhere() -> Self {
+        Self { config: ConfigFiles::above(system_file(), PathBuf::new()), folders: Folders::under(&PathBuf::new()) }
+    }
 }
 
 /// The configuration file of the system, which an administrator writes.

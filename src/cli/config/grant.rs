@@ -75,7 +75,7 @@ impl Section {
             return Err(source.invalid("assertion_token", "requires `assertion_from`", "add `assertion_from`"));
         }
         match (file, command, from) {
-            (Some(file), ..) => Ok(AssertionFrom::Source(AssertionSource::File(source.beside(file)))),
+            (Some(file), ..) => Ok(AssertionFrom::Source(AssertionSource::File(source.beside("assertion_file", file)))),
             (_, Some(words), _) => Ok(AssertionFrom::Source(command_source(words))),
             (_, _, Some(provider)) => {
                 Ok(AssertionFrom::Session { provider: provider.clone(), token: token.unwrap_or_default() })

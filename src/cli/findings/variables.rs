@@ -21,14 +21,14 @@ pub(crate) fn check(provider: &ProviderConfig, config: &ConfigFiles, findings: &
     let mut shadowed = |problem: String, cure: &str| {
         findings.add(Finding::new("shadowed", ErrorClass::Configuration, problem, cure));
     };
-    if let (Some(named), Ok(default)) = (variable("NEXUS_PROVIDER"), config::default_name(config, &|_| None))
+    if let (Some(named), Ok(default)) = (variable("NEXUS_PROVIDER"), config::default_name(config, &|_| None, &Vec::new))
         && ![BUILT_IN, &named].contains(&&*default)
     {
         let problem = format!("NEXUS_PROVIDER is `{named}`, so `default = \"{default}\"` in config.toml has no effect");
         shadowed(problem, "unset NEXUS_PROVIDER, or remove `default`");
     }
     if provider.name == BUILT_IN
-        && let Ok(file) = config::load(config, &|_| None, Some(BUILT_IN))
+        && let Ok(file) = config::load(config, &|_| None, Some(BUILT_IN), &Vec::new)
     {
         let id = |provider: &ProviderConfig| provider.client.as_ref().map(|client| client.id.clone());
         let is_replaced = |own: Option<String>, now: Option<String>| own.is_some() && own != now;

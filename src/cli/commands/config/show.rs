@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let Paths { config: files, folders } = Paths::find()?;
-    let configured = config::load(&files, &variable, args.provider.as_deref())?;
+    let configured = config::load(&files, &variable, args.provider.as_deref(), &|| context.stored())?;
     context.introduce(&configured);
     let provider = configured.provider.name;
     let values = values(&files, &variable, &provider)?;
