@@ -281,8 +281,13 @@ fn session() -> Vec<CliError> {
     };
     let description = text("sent no usable response (no `access_token`)");
     let unusable = UnusableResponse { at: 1_761_571_800, description };
-    let not_fetched =
-        |grant, host: &str, failure| NotFetched { provider: work(), grant, host: text(host), failure, tried: None };
+    let not_fetched = |grant, host: &str, failure| NotFetched {
+        provider: work(),
+        grant,
+        host: text(host),
+        failure: Box::new(failure),
+        tried: None,
+    };
     let errors = [
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
