@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::credential_command::CommandError;
 use crate::error_info::{ErrorClass, ErrorInfo};
-use crate::provider::TlsError;
+use crate::provider::tls::TlsError;
 use crate::trusted_file::Untrusted;
 
 /// Why there is no assertion to send.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 
-use crate::provider::{TlsError, tls};
+use crate::provider::tls::{self, TlsError};
 
 /// A private key.
 pub(super) struct SigningKey {

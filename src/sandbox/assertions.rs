@@ -1,5 +1,4 @@
-//! Assertions (RFC 7521), and the grants that need no user: client credentials (RFC 6749, section 4.4), JWT assertions (RFC
-//! 7523) and token exchange (RFC 8693).
+//! Assertions (RFC 7521).
 //!
 //! Claims are checked as strict servers do. Signatures are not verified.
 
@@ -10,15 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::State;
-use super::script::Answer;
-use super::token::{Fields, check_resource, one, refusal, required, tokens};
-use crate::provider::ClientAuth;
 use crate::time;
-
-/// The grant types (RFC 6749, section 4.4.2; RFC 7523, section 2.1; RFC 8693, section 2.1).
-pub(super) const CLIENT_CREDENTIALS: &str = "client_credentials";
-pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// The longest assertion, in bytes, as the Claude Console documents it.
 const LONGEST: usize = 16 * 1024;
@@ -39,53 +30,15 @@ pub struct AssertionRules {
     pub opaque: bool,
 }
 
-/// A token for the client itself (RFC 6749, section 4.4).
-pub(super) fn client_credentials(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
-    if state.settings.client_auth == ClientAuth::None {
-        return Err(refusal(400, "unauthorized_client", "a public client has no credentials"));
-    }
-    issue(state, client_id, fields)
-}
-
-/// A token for the subject of an assertion (RFC 7523, section 2.1).
-pub(super) fn jwt_bearer(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
-    let assertion = required(fields, "assertion")?.to_owned();
-    spend(state, &assertion)?;
-    issue(state, client_id, fields)
-}
-
-/// A token for the subject of another token (RFC 8693, section 2.1). An access token of this server is accepted too.
-pub(super) fn token_exchange(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
-    let (subject, kind) = (required(fields, "subject_token")?.to_owned(), required(fields, "subject_token_type")?);
-    let Some(kind) = kind.strip_prefix("urn:ietf:params:oauth:token-type:") else {
-        return Err(refusal(400, "invalid_request", "unknown subject_token_type"));
-    };
-    if !(kind == "access_token" && state.grants.access_is_good(&subject)) {
-        spend(state, &subject)?;
-    }
-    issue(state, client_id, fields)
-}
-
-fn issue(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
-    check_resource(state, fields)?;
-    let scope = one(fields, "scope")?.unwrap_or_default().to_owned();
-    let family = state.grants.new_family(false);
-    state.counts.exchanges += 1;
-    Ok(tokens(state, family, None, &scope, (client_id, None)))
-}
-
 /// Uses an assertion that brings a token.
-fn spend(state: &mut State, assertion: &str) -> Result<(), Answer> {
-    let opaque = state.settings.assertions.opaque;
-    let checked = claims(state, assertion).and_then(|claims| {
-        let issuer = state.settings.assertions.issuer.as_deref();
-        match claims.get("iss").and_then(Value::as_str) {
-            None => Err("the assertion has no issuer"),
-            Some(iss) if issuer.is_some_and(|issuer| issuer != iss) => Err("the assertion has another issuer"),
-            Some(_) => use_once(&mut state.used_assertions, assertion, &claims),
-        }
-    });
-    checked.map_err(|why| refusal(400, "invalid_grant", if opaque { "" } else { why }))
+pub(super) fn spend(state: &mut State, assertion: &str) -> Result<(), &'static str> {
+    let claims = claims(state, assertion)?;
+    let issuer = state.settings.assertions.issuer.as_deref();
+    match claims.get("iss").and_then(Value::as_str) {
+        None => Err("the assertion has no issuer"),
+        Some(iss) if issuer.is_some_and(|issuer| issuer != iss) => Err("the assertion has another issuer"),
+        Some(_) => use_once(&mut state.used_assertions, assertion, &claims),
+    }
 }
 
 /// Whether a client assertion authenticates this client (RFC 7523, section 3).

@@ -5,9 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::assertions::{
-    CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE, authenticates, client_credentials, jwt_bearer, token_exchange,
-};
+use super::assertions::{authenticates, spend};
 use super::grants::{Decision, DeviceRequest, Family, Use};
 use super::request::only;
 use super::script::Answer;
@@ -17,6 +15,11 @@ use crate::provider::ClientAuth;
 
 /// The grant type of the device flow (RFC 8628, section 3.4).
 pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// The grant types (RFC 6749, section 4.4.2; RFC 7523, section 2.1; RFC 8693, section 2.1).
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 pub(super) type Fields = [(String, String)];
 
@@ -110,7 +113,47 @@ fn device(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer,
     Ok(tokens(state, family, refresh, &scope, (client_id, None)))
 }
 
-pub(super) fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
+/// A token for the client itself (RFC 6749, section 4.4).
+fn client_credentials(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    if state.settings.client_auth == ClientAuth::None {
+        return Err(refusal(400, "unauthorized_client", "a public client has no credentials"));
+    }
+    issue(state, client_id, fields)
+}
+
+/// A token for the subject of an assertion (RFC 7523, section 2.1).
+fn jwt_bearer(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    let assertion = required(fields, "assertion")?.to_owned();
+    spend_assertion(state, &assertion)?;
+    issue(state, client_id, fields)
+}
+
+/// A token for the subject of another token (RFC 8693, section 2.1). An access token of this server is accepted too.
+fn token_exchange(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    let (subject, kind) = (required(fields, "subject_token")?.to_owned(), required(fields, "subject_token_type")?);
+    let Some(kind) = kind.strip_prefix("urn:ietf:params:oauth:token-type:") else {
+        return Err(refusal(400, "invalid_request", "unknown subject_token_type"));
+    };
+    if !(kind == "access_token" && state.grants.access_is_good(&subject)) {
+        spend_assertion(state, &subject)?;
+    }
+    issue(state, client_id, fields)
+}
+
+fn issue(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    check_resource(state, fields)?;
+    let scope = one(fields, "scope")?.unwrap_or_default().to_owned();
+    let family = state.grants.new_family(false);
+    state.counts.exchanges += 1;
+    Ok(tokens(state, family, None, &scope, (client_id, None)))
+}
+
+fn spend_assertion(state: &mut State, assertion: &str) -> Result<(), Answer> {
+    let opaque = state.settings.assertions.opaque;
+    spend(state, assertion).map_err(|why| invalid_grant(if opaque { "" } else { why }))
+}
+
+fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
     match state.settings.allows_resource(one(fields, "resource")?) {
         true => Ok(()),
         false => Err(refusal(400, "invalid_target", "the resource is missing or unknown")),
@@ -134,7 +177,7 @@ fn refresh(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer
 
 /// A successful response (RFC 6749, section 5.1), with the members of the Claude Console and the `grant_id` of Grant
 /// Management for OAuth 2.0.
-pub(super) fn tokens(
+fn tokens(
     state: &mut State,
     family: Family,
     refresh: Option<String>,
@@ -172,11 +215,11 @@ pub(super) fn fields(request: &RecordedRequest) -> Result<Vec<(String, String)>,
     request.fields().ok_or_else(|| refusal(400, "invalid_request", "the body is neither a form nor a flat JSON object"))
 }
 
-pub(super) fn one<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, Answer> {
+fn one<'a>(fields: &'a Fields, name: &str) -> Result<Option<&'a str>, Answer> {
     only(fields, name).map_err(|why| refusal(400, "invalid_request", &why))
 }
 
-pub(super) fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
+fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
     one(fields, name)?.ok_or_else(|| refusal(400, "invalid_request", &format!("{name} is missing")))
 }
 

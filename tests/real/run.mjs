@@ -19,6 +19,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import * as assertions from './assertions.mjs';
 import * as byUrl from './by_url.mjs';
 import { closing, expect, part } from './check.mjs';
 import * as faults from './faults.mjs';
@@ -78,6 +79,7 @@ for (const [title, play] of [
 }
 await part('The QR code of another device', () => qrCode.readBack({ ...set, folder }));
 await part('Servers found by their URL alone', () => byUrl.play({ ...set, children, folder, stops }));
+await part('Clients with a key of their own', () => assertions.play({ ...set, folder, stops }));
 await part('Nothing leaked', () => session.silence(set));
 
 await end();

@@ -1,26 +1,15 @@
 //! What a client authenticates with instead of a secret, from the keys `client_assertion_*`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checks::warn_if_readable;
-use super::keys::Section;
+use super::keys::{ClientAssertionKeys, Section};
 use crate::cli::environment;
 use crate::cli::error::Result;
 use nexus::{AssertionSource, ClientAssertion, CredentialCommand};
 
 /// How long the command of an assertion may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
-
-/// The values of the keys.
-#[derive(Default)]
-pub(super) struct ClientAssertionKeys {
-    pub(super) key_file: Option<PathBuf>,
-    pub(super) key_id: Option<String>,
-    pub(super) audience: Option<String>,
-    pub(super) file: Option<PathBuf>,
-    pub(super) command: Option<Vec<String>>,
-}
 
 impl Section {
     /// The key or the assertion that is configured.

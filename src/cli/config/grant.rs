@@ -1,34 +1,10 @@
 //! How a provider gets tokens without a user, from the keys `grant`, `assertion_*`, `subject_token_type` and
 //! `requested_token_type`.
 
-use std::path::PathBuf;
-
 use super::client_assertion::command_source;
-use super::keys::Section;
+use super::keys::{GrantKeys, GrantKind, Section};
 use crate::cli::error::Result;
-use nexus::{AssertionFrom, AssertionSource, ClientAuth, Grant, SessionToken, TokenExchange};
-
-/// The values of the key `grant`.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GrantKind {
-    #[default]
-    AuthorizationCode,
-    ClientCredentials,
-    JwtBearer,
-    TokenExchange,
-}
-
-/// The values of the keys.
-#[derive(Default)]
-pub(super) struct GrantKeys {
-    pub(super) kind: Option<GrantKind>,
-    pub(super) file: Option<PathBuf>,
-    pub(super) command: Option<Vec<String>>,
-    pub(super) from: Option<String>,
-    pub(super) token: Option<SessionToken>,
-    pub(super) subject_token_type: Option<String>,
-    pub(super) requested_token_type: Option<String>,
-}
+use nexus::{AssertionFrom, AssertionSource, ClientAuth, Grant, TokenExchange};
 
 /// The keys of a grant that needs an assertion.
 const OF_ASSERTION: [&str; 4] = ["assertion_file", "assertion_command", "assertion_from", "assertion_token"];

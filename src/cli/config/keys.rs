@@ -8,8 +8,6 @@ use std::path::PathBuf;
 use std::time;
 
 use super::checks::{self, API_REQUEST};
-use super::client_assertion::ClientAssertionKeys;
-use super::grant::{GrantKeys, GrantKind};
 use super::kind::Kind::{
     Bool, Checked, Choice, ClientId, Command, Count, Duration, Headers, List, Params, Path, Secret, Table, Text, Url,
     Words,
@@ -61,6 +59,38 @@ pub(super) struct Section {
     pub(super) token_ttl: Option<time::Duration>,
     /// The first unusable value. It is an error only if the provider is used.
     pub(super) unusable: Option<CliError>,
+}
+
+/// The values of the keys `client_assertion_*`.
+#[derive(Default)]
+pub(super) struct ClientAssertionKeys {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_id: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) command: Option<Vec<String>>,
+}
+
+/// The values of the key `grant`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GrantKind {
+    #[default]
+    AuthorizationCode,
+    ClientCredentials,
+    JwtBearer,
+    TokenExchange,
+}
+
+/// The values of the keys of a grant.
+#[derive(Default)]
+pub(super) struct GrantKeys {
+    pub(super) kind: Option<GrantKind>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) command: Option<Vec<String>>,
+    pub(super) from: Option<String>,
+    pub(super) token: Option<SessionToken>,
+    pub(super) subject_token_type: Option<String>,
+    pub(super) requested_token_type: Option<String>,
 }
 
 /// Files in PEM.
@@ -202,7 +232,8 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
             ("post", |section| section.client_auth = Some(ClientAuth::Post)),
             ("private_key_jwt", |section| section.client_auth = Some(ClientAuth::PrivateKeyJwt)),
         ]),
-        default: "with client_assertion_key_file, client_assertion_file or client_assertion_command \"private_key_jwt\"; with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
+        default: "with client_assertion_key_file, client_assertion_file or client_assertion_command \
+                  \"private_key_jwt\"; with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
         help: "How the client authenticates at the token endpoint: \"basic\" sends the secret in the Authorization \
                header, \"post\" in the body (RFC 6749, section 2.3.1). \"basic_raw\" is \"basic\" without the form \
                encoding, for servers that do not decode it; a sign-in finds that out by itself. \"private_key_jwt\" sends a \

@@ -289,6 +289,8 @@ fn session() -> Vec<CliError> {
         tried: None,
     };
     let errors = [
+        not_fetched("client_credentials", "id.example.com", failure("answered 400: invalid_scope", Some(400))),
+        not_fetched("token-exchange", "id.example.com", failure("answered 400: invalid_grant", Some(400))),
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
         NotSignedIn { provider: built_in(), others: vec![work()] },

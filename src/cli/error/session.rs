@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use nexus::error::{AssertionError, HttpError, KeyError, ProviderError, SessionError};
+use nexus::error::{AssertionError, DiscoveryError, HttpError, KeyError, ProviderError, SessionError};
 use nexus::store::{FileProblem, StoreError};
 
 use super::provider::{run_start, run_start_current};
-use super::sign_in::{assertion_hint, client_hint, http_hint, provider_hint};
+use super::sign_in::{assertion_hint, client_hint, discovery_hint, http_hint, provider_hint};
 use super::untrusted::untrusted_hint;
 use super::{FIX_AND_REPEAT, wait_time};
 use crate::cli::config::document::header;
@@ -38,6 +38,16 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::NotFetched { grant: "token_command", .. } => {
             "run that command yourself to see why it prints no token".into()
         }
+        SessionError::NotFetched { provider, grant: "client_credentials", .. } => format!(
+            "allow this grant for the client at the server; `scopes`, `audience` and `resource` under {section} in \
+             config.toml control the request",
+            section = header(provider)
+        ),
+        SessionError::NotFetched { provider, grant: "jwt-bearer" | "token-exchange", .. } => format!(
+            "bring a new assertion, and check that the server trusts its issuer; `scopes`, `audience` and `resource` \
+             under {section} in config.toml control the request",
+            section = header(provider)
+        ),
         SessionError::RefreshFailed { failure, .. } => format!("try again in {}", wait_time(failure.retry_after)),
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
         SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
@@ -49,11 +59,13 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
             let of_http = error.downcast_ref::<HttpError>().map(http_hint);
             let of_provider = || error.downcast_ref::<ProviderError>().map(|error| provider_hint(error, &[]));
             let of_assertion = || error.downcast_ref::<AssertionError>().map(assertion_hint);
+            let of_discovery = || error.downcast_ref::<DiscoveryError>().map(discovery_hint);
             // The session that assertions come from.
             let of_session = || error.downcast_ref::<SessionError>().map(session_hint);
             of_http
                 .or_else(of_provider)
                 .or_else(of_assertion)
+                .or_else(of_discovery)
                 .or_else(of_session)
                 .unwrap_or_else(|| FIX_AND_REPEAT.into())
         }

@@ -34,14 +34,14 @@ impl ProviderConfig {
     /// [`DiscoveryError::Http`] if the server cannot be reached, and those of [`Found::apply`].
     pub async fn discovered(mut self) -> Result<Self> {
         if self.needs_discovery() {
-            self.discover_with(Http::default()).await?;
+            self.discover_with(&Http::default()).await?;
         }
         Ok(self)
     }
 
     /// [`discovered`](Self::discovered) with another HTTP client, whether or not something is open. Returns what was found.
     #[doc(hidden)]
-    pub async fn discover_with(&mut self, http: Http) -> Result<Option<Found>> {
+    pub async fn discover_with(&mut self, http: &Http) -> Result<Option<Found>> {
         let http = http.for_discovery(self);
         let found = match (&self.issuer, &self.gateway) {
             (Some(issuer), _) => issuer_of(&http, &self.name, issuer).await?,

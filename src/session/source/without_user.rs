@@ -6,7 +6,7 @@ use super::{CredentialState, OtherSession, SourceError, TokenSource};
 use crate::assertion::{Assertion, AssertionError};
 use crate::http::Http;
 use crate::oauth::{Credential, Endpoint, TokenFailure, TokenResponse};
-use crate::provider::{AssertionFrom, Grant, OAuthClient, ProviderConfig};
+use crate::provider::{self, AssertionFrom, Grant, OAuthClient, ProviderConfig, Url};
 use crate::session::error::SharedError;
 use crate::session::stored::{SessionBinding, StoredSession};
 use crate::store::BoxFuture;
@@ -35,10 +35,16 @@ impl TokenSource for WithoutUserSource {
         })
     }
 
+    fn name(&self, binding: &SessionBinding) -> String {
+        let issuer = self.provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
+        let known = self.provider.token_url.as_ref().or(issuer.as_ref()).or(self.provider.gateway.as_ref());
+        known.map_or_else(|| binding.host(), provider::host)
+    }
+
     fn next_token<'a>(&'a self, _: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>> {
         Box::pin(async move {
             let provider = &*self.provider;
-            let url = provider.required(provider.token_url.as_ref(), "token_url").map_err(not_sent)?;
+            let url = &self.token_url().await.map_err(SourceError::not_sent)?;
             let without_id = OAuthClient::without_id();
             let client = provider.client.as_ref().unwrap_or(&without_id);
             let endpoint = Endpoint::new(url, client, client.auth, provider);
@@ -58,6 +64,23 @@ impl TokenSource for WithoutUserSource {
 }
 
 impl WithoutUserSource {
+    /// The token endpoint: the configured one, or the one that the issuer or the gateway publishes.
+    async fn token_url(&self) -> Result<Url, SharedError> {
+        let provider = &*self.provider;
+        if let Some(url) = &provider.token_url {
+            return Ok(url.clone());
+        }
+        let mut found = ProviderConfig {
+            issuer: provider.issuer.clone(),
+            gateway: provider.gateway.clone(),
+            tls: provider.tls.clone(),
+            ..ProviderConfig::named(&provider.name)
+        };
+        found.discover_with(&self.http).await.map_err(|error| Arc::new(error) as SharedError)?;
+        let url = found.required(found.token_url.as_ref(), "token_url");
+        url.cloned().map_err(|error| Arc::new(error) as SharedError)
+    }
+
     /// The assertion that the grant needs, if it needs one.
     async fn assertion(&self) -> Result<Option<Assertion>, SharedError> {
         let from = match &self.provider.grant {
@@ -81,8 +104,4 @@ impl SourceError {
             TokenFailure { description, temporary: false, status: None, invalid_target: false, retry_after: None };
         Self { credential: CredentialState::NotSent(error), failure, client_refused: None }
     }
-}
-
-fn not_sent(error: crate::provider::ProviderError) -> SourceError {
-    SourceError::not_sent(Arc::new(error))
 }

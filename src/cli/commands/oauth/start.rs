@@ -278,7 +278,7 @@ async fn discovered(args: &Args, mut provider: ProviderConfig, context: &Context
     let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
     context.waiting(format!("asking {} how to sign in", asked.as_ref().map(host).unwrap_or_default()));
-    let found = provider.discover_with(context.http()).await;
+    let found = provider.discover_with(&context.http()).await;
     drop(progress);
     match found {
         Ok(Some(found)) => context.say(&describe(&found, &provider)),
