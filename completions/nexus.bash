@@ -551,7 +551,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth__subcmd__logout)
-            opts="-p -v -h -V --provider --all --verbose --help --version"
+            opts="-p -v -h -V --provider --all --unlink --yes --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -122,6 +122,8 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -p 'Provider to sign out of, as named in config.toml'
             cand --provider 'Provider to sign out of, as named in config.toml'
             cand --all 'Sign out of every provider'
+            cand --unlink 'Revoke the session even if that unlinks the customer''s organisation (claude_platform)'
+            cand --yes 'Do not ask before unlinking'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help'

@@ -188,7 +188,7 @@ pub mod internal {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
-        pub use crate::provider::{ANT, BUILT_IN, endpoint_url, host, not_a_resource};
+        pub use crate::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, not_a_resource};
     }
     pub mod secret {
         pub use crate::secret::{RefreshToken, Verifier};

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,8 +65,7 @@ impl Context {
 
     /// The client of this provider, and whether conversations at a terminal are saved.
     pub(crate) fn client_and_history(&self, provider: Option<&str>) -> Result<(Client, bool)> {
-        let Paths { config, folders } = Paths::find()?;
-        let configured = config::load(&config, &variable, provider)?;
+        let (configured, folders) = self.load(provider)?;
         self.introduce(&configured);
         let history = configured.history;
         Ok((self.client_as(configured, &folders), history))
@@ -74,23 +74,39 @@ impl Context {
     /// This provider, or the default one, for a sign-in, which may register its client, and the folders of its sessions,
     /// for [`client_as`](Self::client_as).
     pub(crate) fn configured_for_sign_in(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
-        let Paths { config, folders } = Paths::find()?;
-        let mut configured = config::load(&config, &variable, provider)?;
+        let (mut configured, folders) = self.load(provider)?;
         configured.read_registration_token()?;
         self.introduce(&configured);
         Ok((configured, folders))
     }
 
+    /// This provider, or the default one, and the folders of its sessions. An account without a home folder has only
+    /// providers that need no user.
+    fn load(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
+        self.with_paths(|config| config::load(config, &variable, provider, &|| self.stored()))
+    }
+
+    fn with_paths(&self, load: impl FnOnce(&Path) -> Result<Configured>) -> Result<(Configured, Folders)> {
+        let found = Paths::find();
+        let no_home = found.as_ref().err().cloned();
+        let Paths { config, folders } = found.unwrap_or_else(|_| Paths::nowhere());
+        let configured = load(&config)?;
+        match no_home.filter(|_| configured.provider.grant.needs_user()) {
+            Some(no_home) => Err(no_home),
+            None => Ok((configured, folders)),
+        }
+    }
+
     /// A client for commands that need only the stored session. A broken configuration, or one without this provider,
     /// is a warning.
     pub(crate) fn stored_client(&self, provider: Option<&str>) -> Result<Client> {
-        let Paths { config, folders } = Paths::find()?;
-        // If the store cannot be read, the next use of it fails.
-        let stored = || self.signed_in_providers().unwrap_or_default();
-        let (configured, broken) = config::load_stored(&config, &variable, provider, &stored)?;
-        if let Some(failure) = broken {
-            self.warn_error(&failure);
-        }
+        let (configured, folders) = self.with_paths(|config| {
+            let (configured, broken) = config::load_stored(config, &variable, provider, &|| self.stored())?;
+            if let Some(failure) = broken {
+                self.warn_error(&failure);
+            }
+            Ok(configured)
+        })?;
         self.introduce(&configured);
         Ok(self.client_as(configured, &folders))
     }
@@ -102,6 +118,12 @@ impl Context {
             default: configured.default.clone(),
             is_new: configured.is_new,
         });
+        if configured.is_by_environment && self.config_warnings {
+            self.note(&format!(
+                "using {}, because its environment variables are set and nothing else is configured",
+                configured.provider.name
+            ));
+        }
         for warning in configured.warnings.iter().filter(|_| self.config_warnings) {
             self.warn(warning);
         }
@@ -160,6 +182,11 @@ impl Context {
             None => runtime()?.block_on(sessions.list("")),
         };
         Ok(listed?.into_iter().map(|listed| listed.key.provider).collect())
+    }
+
+    /// [`signed_in_providers`](Self::signed_in_providers). If the store cannot be read, the next use of it fails.
+    pub(crate) fn stored(&self) -> Vec<String> {
+        self.signed_in_providers().unwrap_or_default()
     }
 
     /// The session store, and the configuration of its key.

@@ -93,6 +93,8 @@ Exit codes:
 Environment:
   CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET, CLAUDE_CODE_REDIRECT_URI
                   the OAuth client of the built-in provider
+  ANTHROPIC_FEDERATION_RULE_ID, ANTHROPIC_ORGANIZATION_ID, ANTHROPIC_IDENTITY_TOKEN_FILE, ...
+                  Workload Identity Federation: the built-in provider claude_federation
   NEXUS_PROVIDER  the provider to use
   NEXUS_HOME      the folder for configuration, data and state
 

@@ -27,4 +27,9 @@ impl Paths {
         let folders = Folders { data: found.data_local_dir().to_owned(), key: state.join("key"), state };
         Ok(Self { config: found.config_dir().join("config.toml"), folders })
     }
+
+    /// Paths at which there is nothing and nothing can be written.
+    pub(crate) fn nowhere() -> Self {
+        Self { config: PathBuf::new(), folders: Folders::under(&PathBuf::new()) }
+    }
 }

@@ -106,12 +106,13 @@ impl AuthorizationRequest {
             return Ok(request);
         };
         let endpoint = request.endpoint(provider, url)?;
-        let (mut pushed, mut client_auth) = (endpoint.push(http, &parameters, &request.url).await, None);
+        let (mut pushed, mut client_auth) =
+            (endpoint.push(http, &parameters, &provider.par_params, &request.url).await, None);
         if let Err(error) = &pushed
             && error.is_client_refused()
             && let Some(endpoint) = endpoint.with_other_auth()
         {
-            pushed = endpoint.push(http, &parameters, &request.url).await;
+            pushed = endpoint.push(http, &parameters, &provider.par_params, &request.url).await;
             client_auth = Some(endpoint.auth);
         }
         let registered = request.registered.is_some();

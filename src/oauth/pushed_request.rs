@@ -1,5 +1,6 @@
 //! Pushed authorization requests (RFC 9126).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -29,7 +30,7 @@ pub(super) struct PushedRequest {
 
 impl Endpoint<'_> {
     /// Pushes the parameters of an authorization request, with the client's authentication (RFC 9126, section 2.1).
-    /// `authorize_url` is the endpoint that the answer is for.
+    /// `additional` parameters replace those of the same name; `authorize_url` is the endpoint that the answer is for.
     ///
     /// # Errors
     /// The server refused the request or sent something else.
@@ -37,12 +38,13 @@ impl Endpoint<'_> {
         &self,
         http: &Http,
         parameters: &[(String, String)],
+        additional: &BTreeMap<String, String>,
         authorize_url: &Url,
     ) -> Result<PushedRequest, TokenError> {
         // `post` adds the client id itself.
         let fields = parameters.iter().filter(|(name, _)| name != "client_id");
         let fields = fields.map(|(name, value)| (&**name, &**value)).collect();
-        let style = RequestStyle::default();
+        let style = RequestStyle { params: additional.clone(), ..RequestStyle::default() };
         let response = self.exchange(http, fields, &style, TIME_LIMIT).await?.complete()?;
         match response.status.as_u16() {
             200..=299 => read(response.bytes(), &[self.url, authorize_url]).map_err(TokenError::InvalidResponse),

@@ -99,7 +99,7 @@ pub struct TokenCommand {
 
 impl TokenCommand {
     /// This program with its arguments. It may take a minute, and inherits the whole environment.
-    pub fn new(words: Vec<String>) -> Self {
+    pub fn from_words(words: Vec<String>) -> Self {
         let command = CredentialCommand { words, hidden_variables: Vec::new(), time_limit: Duration::from_secs(60) };
         Self { command, lifetime: None }
     }

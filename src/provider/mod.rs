@@ -16,7 +16,7 @@ mod error;
 mod grant;
 pub(crate) mod tls;
 
-pub use built_in::{ANT, BUILT_IN};
+pub use built_in::{ANT, BUILT_IN, FEDERATION, PLATFORM};
 pub use error::ProviderError;
 pub use grant::{AssertionFrom, Grant, SessionToken, TokenCommand, TokenExchange};
 pub use tls::{Tls, TlsError};
@@ -53,6 +53,9 @@ pub struct ProviderConfig {
     /// Whether a session is revoked when another one replaces it: always, never, or (`None`) if that is sure not to
     /// revoke the new one.
     pub revoke_replaced: Option<bool>,
+    /// Whether revoking a session ends more than the session: it unlinks the customer's organisation. Such a session is
+    /// revoked by [`Client::sign_out_and_unlink`](crate::Client::sign_out_and_unlink) only.
+    pub revoking_unlinks: bool,
     /// The UserInfo endpoint (OpenID Connect Core, section 5.3), which names the account that signed in.
     pub userinfo_url: Option<Url>,
     /// The device authorization endpoint (RFC 8628, section 3.1), for sign-ins on another device.
@@ -76,6 +79,8 @@ pub struct ProviderConfig {
     pub prompt: Option<String>,
     /// Additional parameters of the authorization request.
     pub authorize_params: BTreeMap<String, String>,
+    /// Additional parameters of the authorization request, if it is pushed (RFC 9126).
+    pub par_params: BTreeMap<String, String>,
     /// The format of the code exchange.
     pub code: RequestStyle,
     /// The format of the refresh request.
@@ -242,6 +247,8 @@ pub struct Api {
     /// Headers of every request, in addition to those of the dialect. An empty value removes a header of the dialect.
     /// Their values are never shown: one may be a gateway's key.
     pub headers: BTreeMap<String, Arc<HeaderSecret>>,
+    /// The models, for an API that lists none. If empty, the API is asked.
+    pub models: Vec<String>,
     /// The default model. For the caller; the library does not read it.
     pub model: Option<String>,
     /// The default limit of an answer, in tokens. For the caller; the library does not read it.
@@ -279,6 +286,7 @@ impl ProviderConfig {
             revoke_url: None,
             revoke_auth: None,
             revoke_replaced: None,
+            revoking_unlinks: false,
             userinfo_url: None,
             device_url: None,
             client: None,
@@ -289,6 +297,7 @@ impl ProviderConfig {
             audience: None,
             prompt: None,
             authorize_params: BTreeMap::new(),
+            par_params: BTreeMap::new(),
             code: RequestStyle::default(),
             refresh: RequestStyle::default(),
             grant: Grant::default(),

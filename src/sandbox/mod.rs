@@ -359,6 +359,10 @@ impl Endpoint {
     fn of(path: &str, prefix: &str) -> Option<Self> {
         let bare = path.strip_prefix(prefix).filter(|bare| bare.starts_with('/')).unwrap_or(path);
         let bare = bare.strip_suffix(prefix).filter(|bare| bare.starts_with("/.well-known/")).unwrap_or(bare);
+        if bare == "/v1/oauth/token" {
+            // The path of the Claude Console.
+            return Some(Self::Token);
+        }
         Self::ALL.into_iter().find(|endpoint| endpoint.path() == bare)
     }
 }

@@ -65,6 +65,7 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
             client_auth: ClientAuth::from_word(&plain(client_auth)?)?,
             token_url: url(token_url)?,
             revoke_url: url(revoke_url)?,
+            revoking_unlinks: false,
             revoke_auth: None,
             api_url: url(api_url)?,
             resource: None,

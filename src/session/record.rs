@@ -40,6 +40,7 @@ struct Written<'a> {
     client_auth: &'a str,
     token_url: Option<&'a str>,
     revoke_url: Option<&'a str>,
+    revoking_unlinks: bool,
     revoke_auth: Option<&'a str>,
     api_url: Option<&'a str>,
     resource: Option<&'a str>,
@@ -67,6 +68,8 @@ struct Read<R, S> {
     client_auth: String,
     token_url: Option<String>,
     revoke_url: Option<String>,
+    #[serde(default)]
+    revoking_unlinks: bool,
     revoke_auth: Option<String>,
     api_url: Option<String>,
     resource: Option<String>,
@@ -109,6 +112,7 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         client_auth: binding.client_auth.as_str(),
         token_url: binding.token_url.as_ref().map(Url::as_str),
         revoke_url: binding.revoke_url.as_ref().map(Url::as_str),
+        revoking_unlinks: binding.revoking_unlinks,
         revoke_auth: binding.revoke_auth.map(ClientAuth::as_str),
         api_url: binding.api_url.as_ref().map(Url::as_str),
         resource: binding.resource.as_deref(),
@@ -190,6 +194,7 @@ impl<R, S> Read<R, S> {
                 client_auth: ClientAuth::from_word(&self.client_auth)?,
                 token_url: url(self.token_url)?,
                 revoke_url: url(self.revoke_url)?,
+                revoking_unlinks: self.revoking_unlinks,
                 revoke_auth: match self.revoke_auth {
                     Some(word) => Some(ClientAuth::from_word(&word)?),
                     None => None,

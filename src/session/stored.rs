@@ -97,6 +97,8 @@ pub struct SessionBinding {
     pub token_url: Option<Url>,
     /// The revocation endpoint, if there is one.
     pub revoke_url: Option<Url>,
+    /// Whether revoking the session unlinks the customer's organisation.
+    pub revoking_unlinks: bool,
     /// How that client authenticates at the revocation endpoint, if not as at the token endpoint.
     pub revoke_auth: Option<ClientAuth>,
     /// The API, if there is one.
@@ -260,6 +262,7 @@ impl SessionBinding {
             client_auth: client.map_or(ClientAuth::None, |client| client.auth),
             token_url: provider.token_url.clone(),
             revoke_url: provider.revoke_url.clone(),
+            revoking_unlinks: provider.revoking_unlinks,
             revoke_auth: provider.revoke_auth,
             api_url: provider.api.url.clone(),
             resource: provider.resource.clone().filter(|resource| !resource.is_empty()),
@@ -378,6 +381,7 @@ pub(super) mod tests {
                 client_auth: ClientAuth::None,
                 token_url: Url::parse("https://id.example.com/token").ok(),
                 revoke_url: None,
+                revoking_unlinks: true,
                 revoke_auth: Some(ClientAuth::Basic),
                 resource: Some("https://llm.example.com/".into()),
                 api_url: Url::parse("https://llm.example.com/base").ok(),

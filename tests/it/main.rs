@@ -24,6 +24,8 @@ mod chat_flags;
 mod chat_prompt;
 /// `nexus chat` in scripts: JSON, retries and signals.
 mod chat_script;
+/// Claude Platform OAuth.
+mod claude_platform;
 /// `private_key_jwt`, and client secrets in environment variables.
 mod client_assertion;
 /// HTTP Basic at the token endpoint.
@@ -44,6 +46,8 @@ mod discovery;
 mod disk;
 /// A store whose first commits fail.
 mod failing_store;
+/// Workload Identity Federation.
+mod federation;
 /// Responses of gateways that differ from the Messages API.
 mod gateways;
 /// Tokens without a user.

@@ -282,6 +282,10 @@ fn the_official_program_is_a_built_in_provider() {
     assert_output!(nexus.run(&["oauth", "token", "--provider", "ant"]), 0, stdout: "sk-ant-oat01-x\n", stderr: "");
     let status = "Token active, expires in 5 minutes, auto-refresh enabled\n";
     assert_eq!(nexus.run(&["oauth", "status", "--provider", "ant"]).ok(), status);
+    assert_eq!(
+        nexus.run(&["provider", "list"]).ok(),
+        "claude_code  default, built in, not signed in\nant          built in, signed in\n"
+    );
     // A section changes single values of it.
     let sandbox = sandbox(Settings::default());
     nexus.configure(&format!("[provider.ant]\napi_url = '{}'\ntoken_ttl = '1h'\n", sandbox.origin()));

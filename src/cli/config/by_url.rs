@@ -7,7 +7,7 @@ use super::checks::warn_if_readable;
 use super::document::header;
 use super::file::read;
 use super::keys::Section;
-use super::{Configured, Variables, default_provider, invalid};
+use super::{Configured, Variables, invalid, named_default};
 use crate::cli::error::{CliError, Result};
 use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::internal::invisible;
@@ -91,7 +91,7 @@ pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Res
     let settings = read(path)?.settings;
     let mut warnings = Vec::new();
     let key_config = settings.key_config(&mut warnings)?;
-    let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
+    let default = named_default(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
     let mut provider = ProviderConfig::named(name);
     provider.api.aliases = settings.aliases;
     Ok(Configured {
@@ -101,6 +101,7 @@ pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Res
         key_config,
         history: !settings.no_history,
         warnings,
+        is_by_environment: false,
         is_new: true,
         token_file: None,
     })

@@ -119,6 +119,14 @@ pub(super) fn token_header(name: &str) -> Result<(), Unusable> {
     headers([entry].into_iter(), &["accept"]).map_err(|unusable| Unusable { entry: None, ..unusable })
 }
 
+/// Rejects what cannot be the value of a header.
+pub(super) fn header_value(text: &str) -> Result<(), Unusable> {
+    match !text.is_empty() && is_header_value(text) {
+        true => Ok(()),
+        false => Err(Unusable::value("cannot be sent in a header", "fix or remove it")),
+    }
+}
+
 /// Whether a text can be the value of a header (RFC 9110, section 5.5).
 pub(super) fn is_header_value(text: &str) -> bool {
     text.chars().all(is_in_header_value)

@@ -49,6 +49,10 @@ impl Section {
             None => default_auth(&self.provider.name, secret.is_some()),
         });
         self.check_duplicates(auth)?;
+        if self.provider.revoking_unlinks && self.provider.revoke_replaced == Some(true) {
+            let why = "cannot be true here, because revoking a session unlinks the customer's organisation";
+            return Err(self.source.invalid("revoke_replaced", why, "remove it"));
+        }
         self.check_assertion(auth, assertion.is_some(), secret.is_some())?;
         self.set_token_command()?;
         self.set_grant()?;

@@ -17,7 +17,7 @@ use super::source::Source;
 use crate::cli::error::CliError;
 use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};
 use nexus::key::KeyBackend;
-use nexus::{ClientAuth, Dialect, Encoding, ProviderConfig, SessionToken};
+use nexus::{ClientAuth, Dialect, Encoding, HeaderSecret, ProviderConfig, SessionToken};
 
 /// A key of the file.
 pub(super) struct Key<T: 'static> {
@@ -463,6 +463,13 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         help: "Additional parameters of the authorization URL, such as { audience = \"llm\" }.",
     },
     Key {
+        name: "par_params",
+        kind: Params(AUTHORIZATION_PARAMETERS, |section, params| section.provider.par_params = params),
+        default: "{}",
+        help: "Additional parameters of a pushed authorization request, such as the user profile of a customer at \
+               claude_platform. They do not pass through the browser.",
+    },
+    Key {
         name: "code_request",
         kind: Choice(&[
             ("form", |section| section.provider.code.encoding = Encoding::Form),
@@ -527,6 +534,20 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         help: "Additional headers of every API request, such as { x-team = \"7\" }. An empty value removes a header \
                that nexus sends by default: { anthropic-beta = \"\" }. A secret value may be in a file: { x-gateway-key \
                = { file = \"gateway.key\" } }; white space at its ends is ignored.",
+    },
+    Key {
+        name: "api_version",
+        kind: Checked(checks::header_value, |section, version| {
+            section.provider.api.set_header("anthropic-version", HeaderSecret::new(version));
+        }),
+        default: "\"2023-06-01\"",
+        help: "The version of the Messages API that requests name (`anthropic-version`).",
+    },
+    Key {
+        name: "models",
+        kind: List(|section, models| section.provider.api.models = models),
+        default: "as the API lists them",
+        help: "The models, newest first, for an API that lists none. Then it is not asked for a list.",
     },
     Key {
         name: "token_header",

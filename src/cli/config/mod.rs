@@ -10,7 +10,7 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::ProviderConfig;
 use nexus::internal::invisible;
-use nexus::internal::provider::BUILT_IN;
+use nexus::internal::provider::{BUILT_IN, FEDERATION};
 use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 
 mod assertion_from;
@@ -21,6 +21,7 @@ mod client;
 mod client_assertion;
 pub(crate) mod document;
 pub(crate) mod edit;
+mod federation;
 mod file;
 mod grant;
 mod headers;
@@ -39,6 +40,9 @@ use file::{File, read};
 use keys::{Section, Settings};
 use registration::TokenFile;
 
+/// Lists the providers with a session.
+pub(crate) type Stored<'a> = &'a dyn Fn() -> Vec<String>;
+
 /// Reads an environment variable. An empty one counts as unset.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -56,6 +60,8 @@ pub(crate) struct Configured {
     pub(crate) warnings: Vec<String>,
     /// Whether the provider is only on the command line yet.
     pub(crate) is_new: bool,
+    /// Whether it is used because nothing else is configured, and its environment variables are set.
+    pub(crate) is_by_environment: bool,
     /// The token of the registration endpoint, for a sign-in.
     token_file: Option<TokenFile>,
 }
@@ -67,22 +73,33 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The provider that a command uses if none is named.
-pub(crate) fn default_name(path: &Path, variables: Variables<'_>) -> Result<String> {
-    Ok(default_provider(&read(path)?.settings, variables).unwrap_or_else(|| BUILT_IN.into()))
+/// The provider that a command uses if none is named. `stored` lists the providers with a session.
+pub(crate) fn default_name(path: &Path, variables: Variables<'_>, stored: Stored<'_>) -> Result<String> {
+    Ok(read(path)?.default_provider(variables, stored).name().to_owned())
 }
 
 /// Checks that this provider is configured or built in.
 pub(crate) fn check_name(path: &Path, name: &str) -> Result<()> {
     let names = names(path)?;
-    if names.iter().any(|known| known == name) { Ok(()) } else { Err(unknown_provider(name, path, names.into_iter())) }
+    if ProviderConfig::built_in(name).is_some() || names.iter().any(|known| known == name) {
+        Ok(())
+    } else {
+        Err(unknown_provider(name, path, names.into_iter()))
+    }
 }
 
-/// Loads a provider: `chosen` on the command line, else `NEXUS_PROVIDER`, else `default` in the file, else the built-in
-/// one.
-pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
-    let File { settings, mut providers } = read(path)?;
-    let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
+/// Loads a provider: `chosen` on the command line, else the [default](File::default_provider) one.
+pub(crate) fn load(
+    path: &Path,
+    variables: Variables<'_>,
+    chosen: Option<&str>,
+    stored: Stored<'_>,
+) -> Result<Configured> {
+    let file = read(path)?;
+    let default = file.default_provider(variables, stored);
+    let is_by_environment = chosen.is_none() && default == DefaultProvider::Environment;
+    let default = default.name().to_owned();
+    let File { settings, mut providers } = file;
     let name = chosen.map_or(&*default, invisible::trim).to_owned();
     let name = &*name;
     let section = providers.remove(name);
@@ -99,28 +116,39 @@ pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) 
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
+    if name == FEDERATION {
+        federation::apply_variables(variables, &mut provider)?;
+    }
     let sources = assertion_from::sources(&provider, source, providers, path, variables, &mut warnings)?;
-    let history = !settings.no_history;
-    Ok(Configured { provider, sources, default, key_config, history, warnings, is_new: false, token_file })
+    Ok(Configured {
+        provider,
+        sources,
+        default,
+        key_config,
+        history: !settings.no_history,
+        warnings,
+        is_new: false,
+        is_by_environment,
+        token_file,
+    })
 }
 
-/// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
-/// lists the providers with a session. An error in the file is returned beside the result, unless neither the file nor
-/// the store knows the provider.
+/// Loads a provider for a command that needs only its session, which contains its client and its endpoints. An error in
+/// the file is returned beside the result, unless neither the file nor the store knows the provider.
 pub(crate) fn load_stored(
     path: &Path,
     variables: Variables<'_>,
     chosen: Option<&str>,
-    stored: &dyn Fn() -> Vec<String>,
+    stored: Stored<'_>,
 ) -> Result<(Configured, Option<CliError>)> {
-    let failure = match load(path, variables, chosen) {
+    let failure = match load(path, variables, chosen, stored) {
         Ok(configured) => return Ok((configured, None)),
         Err(failure) => failure,
     };
     let stored = stored();
     let file = read(path).ok();
     let default = match &file {
-        Some(file) => default_provider(&file.settings, variables),
+        Some(file) => named_default(&file.settings, variables),
         None => variables("NEXUS_PROVIDER"),
     };
     let named = chosen.map(|chosen| invisible::trim(chosen).to_owned()).or_else(|| default.clone());
@@ -144,12 +172,50 @@ pub(crate) fn load_stored(
         history: true,
         warnings,
         is_new: false,
+        is_by_environment: false,
         token_file: None,
     };
     Ok((configured, (!removed).then_some(failure)))
 }
 
-fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<String> {
+/// The provider that a command uses if none is named.
+#[derive(Debug, PartialEq, Eq)]
+enum DefaultProvider {
+    /// `NEXUS_PROVIDER` or `default` names it.
+    Named(String),
+    /// The environment variables of [`FEDERATION`] are complete, and [`BUILT_IN`] is not used.
+    Environment,
+    BuiltIn,
+}
+
+impl DefaultProvider {
+    fn name(&self) -> &str {
+        match self {
+            Self::Named(name) => name,
+            Self::Environment => FEDERATION,
+            Self::BuiltIn => BUILT_IN,
+        }
+    }
+}
+
+impl File {
+    fn default_provider(&self, variables: Variables<'_>, stored: Stored<'_>) -> DefaultProvider {
+        if let Some(name) = named_default(&self.settings, variables) {
+            return DefaultProvider::Named(name);
+        }
+        let section = self.providers.get(BUILT_IN);
+        let has_client = || {
+            variables("CLAUDE_CODE_CLIENT_ID").is_some() || section.is_some_and(|section| section.client_id.is_some())
+        };
+        // The store is read only if that decides.
+        match federation::is_complete(variables) && !has_client() && !stored().iter().any(|name| name == BUILT_IN) {
+            true => DefaultProvider::Environment,
+            false => DefaultProvider::BuiltIn,
+        }
+    }
+}
+
+fn named_default(settings: &Settings, variables: Variables<'_>) -> Option<String> {
     variables("NEXUS_PROVIDER").or_else(|| settings.default.clone())
 }
 

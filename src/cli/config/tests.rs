@@ -13,7 +13,7 @@ fn configured(
     let path = folder.path().join("config.toml");
     fs::write(&path, toml).unwrap();
     let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    load(&path, &|name| variables.get(name).cloned(), chosen)
+    load(&path, &|name| variables.get(name).cloned(), chosen, &Vec::new)
         .map_err(|failure| format!("{failure} | {}", failure.hint()).replace(&*path.to_string_lossy(), "FILE"))
 }
 
@@ -23,7 +23,7 @@ pub(super) fn provider(toml: &str, variables: &[(&'static str, &str)]) -> Provid
 
 #[test]
 fn without_a_file_the_built_in_provider_stands() {
-    let provider = load(Path::new("/nonexistent/config.toml"), &|_| None, None).unwrap().provider;
+    let provider = load(Path::new("/nonexistent/config.toml"), &|_| None, None, &Vec::new).unwrap().provider;
     assert_eq!(provider.name, "claude_code");
     assert_eq!(provider.redirect_uri, "http://localhost:4000/oauth/claude/callback");
     assert_eq!(provider.scopes, ["openai.user.read", "model.request", "model.read"]);
@@ -454,7 +454,7 @@ fn a_secret_that_others_may_read_is_a_warning_with_its_cure() {
     fs::write(&secret, "hush\n").unwrap();
     for (mode, warnings) in [(0o600, 0), (0o640, 1), (0o604, 1)] {
         fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
-        let configured = load(&file, &|_| None, None).unwrap();
+        let configured = load(&file, &|_| None, None, &Vec::new).unwrap();
         assert_eq!(configured.provider.client.unwrap().secret.unwrap().expose(), "hush");
         assert_eq!(configured.warnings.len(), warnings, "{mode:o}");
         for warning in configured.warnings {

@@ -9,7 +9,7 @@ impl Section {
     /// Sets the grant of `token_command`, and hides the secrets of the environment from it.
     pub(super) fn set_token_command(&mut self) -> Result<()> {
         if let Some(words) = self.token_command.take() {
-            self.provider.grant = Grant::Command(TokenCommand::new(words));
+            self.provider.grant = Grant::Command(TokenCommand::from_words(words));
         }
         let Grant::Command(command) = &mut self.provider.grant else {
             return match ["token_command_timeout", "token_ttl"].into_iter().find(|key| self.source.has(key)) {

@@ -5,7 +5,7 @@ use nexus::error::{
     AssertionError, CertificateProblem, DiscoveryError, HttpError, IdTokenProblem, ProviderError, ProxyRefusal,
     SignInError, TlsError, TokenFailure,
 };
-use nexus::internal::provider::BUILT_IN;
+use nexus::internal::provider::{BUILT_IN, PLATFORM};
 
 use super::provider::{run_start, run_start_current, run_start_with};
 use super::untrusted::untrusted_hint;
@@ -249,6 +249,15 @@ const HAVE_REGISTERED: &str = "have a client registered there and set `client_id
 fn refused_hint(error: &str, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match error {
+        "access_denied" if provider == PLATFORM => format!(
+            "if you did not decline: an Admin or Billing member of an organisation that pays Anthropic directly must approve, \
+             not of the application's own organisation; while the application is in testing, only its test users can; {run} \
+             again"
+        ),
+        "user_profile_already_linked" => {
+            "the organisation or the user profile has a connection already: unlink it first, or use another profile"
+                .into()
+        }
         "access_denied" => format!("{run} again and approve the request"),
         "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),

@@ -161,6 +161,7 @@ mod tests {
                 client_auth: ClientAuth::None,
                 token_url: Url::parse("https://id.example.com/token").ok(),
                 revoke_url: None,
+                revoking_unlinks: false,
                 revoke_auth: None,
                 api_url: None,
                 resource: None,

@@ -46,7 +46,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         && (session.generation != generation || !renewable)
     {
         let why = match renewable {
-            true => "the server issues no longer-lived token",
+            true if client.provider().grant.needs_user() => "the server issues no longer-lived token",
+            true => "a new one does not live longer",
             false => "there is no refresh token to get a new one",
         };
         context.say(&format!("note: the token expires in {}; {why}", time::span(left)));

@@ -19,10 +19,16 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let path = Paths::find()?.config;
-    let names = config::names(&path)?;
-    let default = config::default_name(&path, &variable)?;
+    let (mut names, stored) = (config::names(&path)?, context.stored());
+    let default = config::default_name(&path, &variable, &|| context.stored())?;
     if let Err(unknown) = config::check_name(&path, &default) {
         context.warn_error(&unknown);
+    }
+    // Built-in providers need no section.
+    for used in stored.iter().chain([&default]) {
+        if !names.contains(used) && ProviderConfig::built_in(used).is_some() {
+            names.push(used.clone());
+        }
     }
     let (mut lines, mut objects) = (String::new(), Vec::new());
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -64,7 +70,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         true => context.print_object(&json!({ "version": 1, "providers": objects }))?,
         false => context.print(&lines)?,
     }
-    let stored = context.signed_in_providers().unwrap_or_default();
     for other in stored.into_iter().filter(|other| !names.contains(other)) {
         context.note(&format!(
             "also signed in to {other}, which is not configured; `nexus oauth logout --provider {other}` signs out"

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     }
     let client = context.stored_client(Some(name))?;
     if has_session {
-        sign_out(&client, context)?;
+        sign_out(&client, false, context)?;
     }
     if is_configured {
         context.block_on(async { Ok(client.forget_client().await?) })?;

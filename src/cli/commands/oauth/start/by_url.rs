@@ -78,14 +78,17 @@ impl Plan {
         let path = &paths.config;
         let place = match &url {
             Some(url) => config::place_for(path, url, provider, |name| has_session_elsewhere(name, url, context))?,
-            None => Place::Existing(config::existing(path, &config::load(path, &variable, provider)?.provider.name)?),
+            None => Place::Existing(config::existing(
+                path,
+                &config::load(path, &variable, provider, &|| context.stored())?.provider.name,
+            )?),
         };
         let (name, existing) = match place {
             Place::New(name) => (name, None),
             Place::Existing(existing) => (existing.name.clone(), Some(existing)),
         };
         let mut configured = match existing {
-            Some(_) => config::load(path, &variable, Some(&name))?,
+            Some(_) => config::load(path, &variable, Some(&name), &|| context.stored())?,
             None => config::load_new(path, &variable, &name)?,
         };
         configured.read_registration_token()?;
