@@ -105,7 +105,7 @@ pub enum SessionError {
         /// The token endpoint's host, or the command.
         host: String,
         /// What happened.
-        failure: TokenFailure,
+        failure: Box<TokenFailure>,
         /// How long ago, if no token was requested now because of an earlier failure.
         tried: Option<Duration>,
     },
@@ -205,9 +205,8 @@ impl ErrorInfo for SessionError {
             | Self::NoIdToken { .. }
             | Self::RefreshRefused { .. }
             | Self::BoundElsewhere { .. } => ErrorClass::SignIn,
-            Self::RefreshFailed { failure, .. } | Self::NotFetched { failure, .. } if failure.temporary => {
-                ErrorClass::Temporary
-            }
+            Self::RefreshFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
+            Self::NotFetched { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::NotFetched { .. } => ErrorClass::SignIn,
             Self::ClientRefused { .. } => ErrorClass::Configuration,
             Self::Store(error) => error.class(),
@@ -221,9 +220,8 @@ impl ErrorInfo for SessionError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RefreshFailed { failure, .. }
-            | Self::RefreshRefused { failure, .. }
-            | Self::NotFetched { failure, .. } => failure.retry_after,
+            Self::RefreshFailed { failure, .. } | Self::RefreshRefused { failure, .. } => failure.retry_after,
+            Self::NotFetched { failure, .. } => failure.retry_after,
             Self::NotSent(error) => error.retry_after(),
             _ => None,
         }

@@ -408,7 +408,8 @@ impl Refresher {
                 SessionError::ClientRefused { provider, client_id, host, description }
             }
             None if binding.settings.is_some() => {
-                SessionError::NotFetched { provider, grant: self.provider.grant.as_str(), host, failure, tried }
+                let (grant, failure) = (self.provider.grant.as_str(), Box::new(failure));
+                SessionError::NotFetched { provider, grant, host, failure, tried }
             }
             None if refused => SessionError::RefreshRefused { provider, host, failure, tried },
             None => SessionError::RefreshFailed { provider, host, failure },

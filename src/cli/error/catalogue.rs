@@ -281,8 +281,13 @@ fn session() -> Vec<CliError> {
     };
     let description = text("sent no usable response (no `access_token`)");
     let unusable = UnusableResponse { at: 1_761_571_800, description };
-    let not_fetched =
-        |grant, host: &str, failure| NotFetched { provider: work(), grant, host: text(host), failure, tried: None };
+    let not_fetched = |grant, host: &str, failure| NotFetched {
+        provider: work(),
+        grant,
+        host: text(host),
+        failure: Box::new(failure),
+        tried: None,
+    };
     let errors = [
         not_fetched("client_credentials", "id.example.com", failure("answered 400: invalid_scope", Some(400))),
         not_fetched("token-exchange", "id.example.com", failure("answered 400: invalid_grant", Some(400))),
