@@ -199,27 +199,3 @@ fn ctrl_c_at_a_terminal_reaches_the_program_once() {
     terminal.press("exit\r");
     terminal.finish();
 }
-
-#[test]
-fn a_program_stops_and_continues_like_a_job_of_the_shell() {
-    let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
-    let mut terminal = shell(&mut nexus);
-    // Stopped by the terminal, and by itself, as an editor does that reads Ctrl-Z as a key.
-    for (round, script) in [(1, "cat"), (2, "kill -STOP $$; cat")] {
-        terminal.press(&format!("$NEXUS exec -- /bin/sh -c 'echo begun-$(({round})); {script}'\r"));
-        terminal.until(|screen| screen.contains(&format!("begun-{round}")));
-        if round == 1 {
-            terminal.press("one\r");
-            terminal.until(|screen| screen.matches("one").count() == 2);
-            terminal.press("\u{1a}");
-        }
-        terminal.until(|screen| screen.matches("Stopped").count() == round && screen.trim_end().ends_with("prompt>"));
-        terminal.press(&format!("fg; echo code-$? round-$(({round}))\r"));
-        terminal.press("more\r");
-        terminal.until(|screen| screen.matches("more").count() == 2 * round);
-        terminal.press("\u{4}");
-        terminal.until(|screen| screen.contains(&format!("code-0 round-{round}")));
-    }
-    terminal.press("exit\r");
-    terminal.finish();
-}
