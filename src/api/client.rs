@@ -179,19 +179,11 @@ impl<'a> ApiClient<'a> {
     }
 
     /// Sends a request and waits for the head of a successful response.
-    /// The header that carries the token.
-    fn credential(&self, token: &AccessToken) -> Result<(HeaderName, HeaderValue)> {
-        Ok(match &self.token_header {
-            None => (AUTHORIZATION, bearer(token)?),
-            Some(name) => (name.clone(), sensitive(token.expose())?),
-        })
-    }
-
     async fn send(&self, token: &AccessToken, mut request: Request) -> Result<(Response, Exchange)> {
         for (name, value) in &self.headers {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
-        let (name, value) = self.credential(token)?;
+        let (name, value) = credential_in(self.token_header.clone(), token)?;
         request.headers_mut().insert(name, value);
         let exchange = Exchange::new(request.url(), token, &self.headers, self.limits.body);
         let client = self.http.client(request.url())?;
@@ -250,6 +242,21 @@ pub(crate) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     Ok(headers)
 }
 
+/// The header that carries the token to a provider's API.
+///
+/// # Errors
+/// [`ApiError::UnusableHeader`] for a configured header that cannot be sent, and [`ApiError::UnusableToken`].
+pub(crate) fn credential(provider: &ProviderConfig, token: &AccessToken) -> Result<(HeaderName, HeaderValue)> {
+    credential_in(token_header(provider)?, token)
+}
+
+fn credential_in(header: Option<HeaderName>, token: &AccessToken) -> Result<(HeaderName, HeaderValue)> {
+    Ok(match header {
+        None => (AUTHORIZATION, bearer(token)?),
+        Some(name) => (name, sensitive(token.expose())?),
+    })
+}
+
 /// The configured header of the token.
 fn token_header(provider: &ProviderConfig) -> Result<Option<HeaderName>> {
     let Some(name) = &provider.api.token_header else { return Ok(None) };
@@ -261,7 +268,7 @@ fn unusable_name(provider: &ProviderConfig, name: &str) -> ApiError {
     ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason }
 }
 
-pub(crate) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
+pub(super) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
     sensitive(&Zeroizing::new(format!("Bearer {}", token.expose())))
 }
 

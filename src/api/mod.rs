@@ -31,7 +31,7 @@ mod tests;
 mod unexpected;
 
 pub use answer::{Answer, Delta};
-pub(crate) use client::{ApiClient, bearer, headers};
+pub(crate) use client::{ApiClient, credential, headers};
 pub use client::{SILENCE, resource_url};
 pub use error::ApiError;
 pub use meta::{AnswerMeta, Usage};

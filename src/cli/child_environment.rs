@@ -100,6 +100,9 @@ pub(crate) fn base_url(provider: &ProviderConfig) -> std::result::Result<String,
     if !names.is_empty() {
         return Err(format!("its API needs more headers than the token ({})", names.join(", ")));
     }
+    if let Some(name) = &provider.api.token_header {
+        return Err(format!("its API takes the token in the header `{name}`"));
+    }
     if provider.tls.has_client_certificate() {
         return Err("its API needs a client certificate".into());
     }

@@ -1,7 +1,7 @@
 //! Sends the request of a program to the API, with a token.
 
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use reqwest::Body;
 
@@ -70,7 +70,8 @@ impl Forwarder {
         mut headers: HeaderMap,
         body: Body,
     ) -> Result<Response<Body>, Error> {
-        headers.insert(AUTHORIZATION, token.authorization.clone());
+        let (name, value) = token.header.clone();
+        headers.insert(name, value);
         let http = self.client.http();
         let client = http.client(&url).map_err(ApiError::from)?;
         let mut request = reqwest::Request::new(method, url.clone());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -22,8 +22,8 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Token {
     session: Session,
     loaded: Instant,
-    /// `Bearer TOKEN`.
-    pub(super) authorization: HeaderValue,
+    /// The header that carries it.
+    pub(super) header: (HeaderName, HeaderValue),
     /// What must not be in a trace.
     pub(super) secrets: Redactor,
 }
@@ -93,7 +93,7 @@ impl Tokens {
     fn token(&self, session: Session) -> Result<Arc<Token>, Error> {
         let headers = self.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
         let secrets = Redactor::new([session.access_token.expose()].into_iter()).with_configured(headers);
-        let authorization = api::bearer(&session.access_token)?;
-        Ok(Arc::new(Token { session, loaded: Instant::now(), authorization, secrets }))
+        let header = api::credential(self.client.provider(), &session.access_token)?;
+        Ok(Arc::new(Token { session, loaded: Instant::now(), header, secrets }))
     }
 }

@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 
 use super::error::{Result, SignInError};
 use super::id_token::ExpectedIdToken;
-use super::metadata::without_slash;
 use super::pkce;
 use super::registration::{self, RegisteredClient};
 use super::token::Endpoint;
@@ -285,8 +284,7 @@ impl AuthorizationRequest {
             got => got.unwrap_or_default(),
         };
         let (expected, same) = match &self.issuer {
-            // Some servers write it with a slash at the end in one place and without it in another.
-            Some(issuer) => (issuer.clone(), without_slash(issuer) == without_slash(got)),
+            Some(issuer) => (issuer.clone(), issuer == got),
             None => {
                 let asked = self.url.origin();
                 (asked.ascii_serialization(), Url::parse(got).is_ok_and(|url| url.origin() == asked))

@@ -9,7 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::metadata::without_slash;
 use crate::clean::clean;
 use crate::provider::Url;
 use crate::secret::{IdTokenText, constant_time_eq};
@@ -157,8 +156,7 @@ impl ExpectedIdToken {
     fn check_issuer(&self, got: &str) -> Result<(), IdTokenProblem> {
         let origin = self.server.origin();
         let (expected, same) = match &self.issuer {
-            // Some servers write it with a slash at the end in one place and without it in another.
-            Some(issuer) => (issuer.clone(), without_slash(issuer) == without_slash(got)),
+            Some(issuer) => (issuer.clone(), issuer == got),
             None => (origin.ascii_serialization(), Url::parse(got).is_ok_and(|url| url.origin() == origin)),
         };
         if same { Ok(()) } else { Err(IdTokenProblem::Issuer { expected, got: clean(got) }) }

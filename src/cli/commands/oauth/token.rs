@@ -32,7 +32,7 @@ pub(crate) struct Args {
 enum Format {
     /// The token alone
     Bare,
-    /// `Authorization: Bearer TOKEN`
+    /// `Authorization: Bearer TOKEN`, or the header that `token_header` of the provider names
     Header,
 }
 
@@ -68,9 +68,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         context.print_object(&object(&client.provider().name, &session))?;
         return Ok(0);
     }
-    let before = match args.format {
-        Format::Bare => "",
-        Format::Header => "Authorization: Bearer ",
+    let before = match (args.format, &client.provider().api.token_header) {
+        (Format::Bare, _) => String::new(),
+        (Format::Header, None) => "Authorization: Bearer ".to_owned(),
+        (Format::Header, Some(name)) => format!("{name}: "),
     };
     context.print(&format!("{before}{}\n", session.access_token.expose()))?;
     Ok(0)
