@@ -106,7 +106,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s p -l provider -d 'Provider to use, as named in config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Minimum remaining lifetime of the token (90s, 5m, 1h)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l format -d 'What to print: the token, or the header that carries it, for `curl -H @<(...)`' -r -f -a "bare\t'The token alone'
-header\t'`Authorization: Bearer TOKEN`'"
+header\t'`Authorization: Bearer TOKEN`, or the header that `token_header` of the provider names'"
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -191,9 +191,7 @@ impl Endpoint<'_> {
                 }
             }),
             // Not followed. The redirecting server may have used the credential.
-            status @ 300..=399 => {
-                Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed")))
-            }
+            300..=399 => Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed"))),
             400..=499 => Err(response.refusal(redactor)),
             status => match response.refusal(redactor) {
                 // Some gateways turn a refusal into a 5xx.
