@@ -25,8 +25,17 @@ _nexus() {
             nexus,completions)
                 cmd="nexus__subcmd__completions"
                 ;;
+            nexus,config)
+                cmd="nexus__subcmd__config"
+                ;;
             nexus,demo)
                 cmd="nexus__subcmd__demo"
+                ;;
+            nexus,doctor)
+                cmd="nexus__subcmd__doctor"
+                ;;
+            nexus,exec)
+                cmd="nexus__subcmd__exec"
                 ;;
             nexus,history)
                 cmd="nexus__subcmd__history"
@@ -46,8 +55,14 @@ _nexus() {
             nexus,provider)
                 cmd="nexus__subcmd__provider"
                 ;;
-            nexus,store)
-                cmd="nexus__subcmd__store"
+            nexus,proxy)
+                cmd="nexus__subcmd__proxy"
+                ;;
+            nexus,setup)
+                cmd="nexus__subcmd__setup"
+                ;;
+            nexus__subcmd__config,show)
+                cmd="nexus__subcmd__config__subcmd__show"
                 ;;
             nexus__subcmd__history,delete)
                 cmd="nexus__subcmd__history__subcmd__delete"
@@ -75,6 +90,9 @@ _nexus() {
                 ;;
             nexus__subcmd__oauth,logout)
                 cmd="nexus__subcmd__oauth__subcmd__logout"
+                ;;
+            nexus__subcmd__oauth,refresh)
+                cmd="nexus__subcmd__oauth__subcmd__refresh"
                 ;;
             nexus__subcmd__oauth,start)
                 cmd="nexus__subcmd__oauth__subcmd__start"
@@ -110,7 +128,7 @@ _nexus() {
 
     case "${cmd}" in
         nexus)
-            opts="-v -h -V --verbose --help --version login oauth chat batch history models provider key store demo completions"
+            opts="-v -h -V --verbose --help --version login oauth chat batch history models proxy exec setup doctor provider config key demo completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -305,6 +323,42 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nexus__subcmd__config)
+            opts="-v -h -V --verbose --help --version show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__config__subcmd__show)
+            opts="-p -v -h -V --provider --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nexus__subcmd__demo)
             opts="-v -y -h -V --verbose --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -312,6 +366,50 @@ _nexus() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__doctor)
+            opts="-v -p -h -V --verbose --provider --offline --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__exec)
+            opts="-v -p -h -V --verbose --provider --env --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -546,7 +644,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth)
-            opts="-v -h -V --verbose --help --version start login status logout token"
+            opts="-v -h -V --verbose --help --version start login status logout token refresh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -560,7 +658,29 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth__subcmd__logout)
-            opts="-p -v -h -V --provider --all --verbose --help --version"
+            opts="-p -v -h -V --provider --all --unlink --yes --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__oauth__subcmd__refresh)
+            opts="-p -v -h -V --provider --all --force --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -650,7 +770,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__oauth__subcmd__token)
-            opts="-p -v -h -V --provider --min-ttl --json --verbose --help --version"
+            opts="-p -v -h -V --provider --min-ttl --format --json --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -666,6 +786,10 @@ _nexus() {
                     ;;
                 --min-ttl)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "bare header" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -731,13 +855,29 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        nexus__subcmd__store)
-            opts="-v -h -V --verbose --help --version status migrate schema"
+        nexus__subcmd__proxy)
+            opts="-v -p -h -V --verbose --provider --listen --key-file --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -745,41 +885,21 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        nexus__subcmd__store__subcmd__migrate)
-            opts="-v -h -V --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+        nexus__subcmd__setup)
+            opts="-v -p -h -V --verbose --provider --help --version claude-code codex llm sdk"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                *)
-                    COMPREPLY=()
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
                     ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nexus__subcmd__store__subcmd__schema)
-            opts="-v -h -V --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
                     ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        nexus__subcmd__store__subcmd__status)
-            opts="-v -h -V --json --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

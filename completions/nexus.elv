@@ -30,7 +30,12 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand batch 'Answer every line of a file, as fast as the API allows'
             cand history 'List, show, search, export and delete saved conversations'
             cand models 'List the available models, one id per line'
+            cand proxy 'Lend the session to programs that take only a base URL and a static key'
+            cand exec 'Run a program that uses the session: `nexus exec -- claude`'
+            cand setup 'Show what to put where, so that another program uses the session'
+            cand doctor 'Find what is wrong, and how to fix it'
             cand provider 'List and remove the configured providers, choose the default one'
+            cand config 'Show the configuration'
             cand key 'Show or choose where the key to the stored sessions is kept'
             cand store 'Show the store of the sessions, create the tables of a PostgreSQL store'
             cand demo 'Try nexus against a built-in sandbox, without configuration or network'
@@ -67,6 +72,7 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand status 'Show the session and when its token expires, without network access; --all for every session'
             cand logout 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
             cand token 'Print a fresh access token'
+            cand refresh 'Refresh the token if it is past half its lifetime, for a timer; --all for every session'
         }
         &'nexus;oauth;start'= {
             cand --client-id 'Id of the client that is registered there'
@@ -122,6 +128,8 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -p 'Provider to sign out of, as named in config.toml'
             cand --provider 'Provider to sign out of, as named in config.toml'
             cand --all 'Sign out of every provider'
+            cand --unlink 'Revoke the session even if that unlinks the customer''s organisation (claude_platform)'
+            cand --yes 'Do not ask before unlinking'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help'
@@ -133,7 +141,20 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -p 'Provider to use, as named in config.toml'
             cand --provider 'Provider to use, as named in config.toml'
             cand --min-ttl 'Minimum remaining lifetime of the token (90s, 5m, 1h)'
+            cand --format 'What to print: the token, or the header that carries it, for `curl -H @<(...)`'
             cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;oauth;refresh'= {
+            cand -p 'Provider to refresh, as named in config.toml'
+            cand --provider 'Provider to refresh, as named in config.toml'
+            cand --all 'Refresh every session'
+            cand --force 'Refresh tokens of any age'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'
@@ -277,6 +298,52 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'nexus;proxy'= {
+            cand -p 'Provider to use, as named in config.toml'
+            cand --provider 'Provider to use, as named in config.toml'
+            cand --listen 'Address on loopback to listen on; port 0 is any free port'
+            cand --key-file 'File with the key, created with a new one if it does not exist; without it, the key is new for each run'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --json 'Print JSON'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;exec'= {
+            cand -p 'Provider to use, as named in config.toml'
+            cand --provider 'Provider to use, as named in config.toml'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --env 'Hand over the access token itself; it ends while a long-running program still needs it'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;setup'= {
+            cand -p 'Provider to use, as named in config.toml'
+            cand --provider 'Provider to use, as named in config.toml'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;doctor'= {
+            cand -p 'Provider to check, as named in config.toml'
+            cand --provider 'Provider to check, as named in config.toml'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --offline 'Check only what is on this machine'
+            cand --json 'Print JSON'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'nexus;provider'= {
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
@@ -306,6 +373,26 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --version 'Print version'
         }
         &'nexus;provider;default'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;config'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand show 'Show each value of the configuration, and where it comes from'
+        }
+        &'nexus;config;show'= {
+            cand -p 'Provider whose section to show, as named in config.toml'
+            cand --provider 'Provider whose section to show, as named in config.toml'
+            cand --json 'Print JSON'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'

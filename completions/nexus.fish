@@ -33,7 +33,12 @@ complete -c nexus -n "__fish_nexus_needs_command" -f -a "chat" -d 'Ask a questio
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "batch" -d 'Answer every line of a file, as fast as the API allows'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "history" -d 'List, show, search, export and delete saved conversations'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "models" -d 'List the available models, one id per line'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "proxy" -d 'Lend the session to programs that take only a base URL and a static key'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "exec" -d 'Run a program that uses the session: `nexus exec -- claude`'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "setup" -d 'Show what to put where, so that another program uses the session'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "doctor" -d 'Find what is wrong, and how to fix it'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "provider" -d 'List and remove the configured providers, choose the default one'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "config" -d 'Show the configuration'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "key" -d 'Show or choose where the key to the stored sessions is kept'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "store" -d 'Show the store of the sessions, create the tables of a PostgreSQL store'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Try nexus against a built-in sandbox, without configuration or network'
@@ -51,14 +56,15 @@ complete -c nexus -n "__fish_nexus_using_subcommand login" -l device -d 'Approve
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -s h -l help -d 'Print help'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "start" -d 'Sign in: open the browser and wait for approval'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "login" -d 'Sign in: open the browser and wait for approval'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "status" -d 'Show the session and when its token expires, without network access; --all for every session'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "logout" -d 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token" -f -a "token" -d 'Print a fresh access token'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "start" -d 'Sign in: open the browser and wait for approval'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "login" -d 'Sign in: open the browser and wait for approval'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "status" -d 'Show the session and when its token expires, without network access; --all for every session'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "logout" -d 'Sign out: revoke the session if `revoke_url` is set, then delete it locally'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "token" -d 'Print a fresh access token'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "refresh" -d 'Refresh the token if it is past half its lifetime, for a timer; --all for every session'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l client-id -d 'Id of the client that is registered there' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l client-secret-file -d 'File that contains the secret of the client' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
@@ -93,15 +99,25 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s p -l provider -d 'Provider to sign out of, as named in config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -l all -d 'Sign out of every provider'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -l unlink -d 'Revoke the session even if that unlinks the customer\'s organisation (claude_platform)'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -l yes -d 'Do not ask before unlinking'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s p -l provider -d 'Provider to use, as named in config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Minimum remaining lifetime of the token (90s, 5m, 1h)' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l format -d 'What to print: the token, or the header that carries it, for `curl -H @<(...)`' -r -f -a "bare\t'The token alone'
+header\t'`Authorization: Bearer TOKEN`, or the header that `token_header` of the provider names'"
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s p -l provider -d 'Provider to refresh, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -l all -d 'Refresh every session'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -l force -d 'Refresh tokens of any age'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from refresh" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'System prompt' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'Read the system prompt from a file' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r
@@ -188,6 +204,28 @@ complete -c nexus -n "__fish_nexus_using_subcommand models" -s v -l verbose -d '
 complete -c nexus -n "__fish_nexus_using_subcommand models" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand models" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -l listen -d 'Address on loopback to listen on; port 0 is any free port' -r
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -l key-file -d 'File with the key, created with a new one if it does not exist; without it, the key is new for each run' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand proxy" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -l env -d 'Hand over the access token itself; it ends while a long-running program still needs it'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand exec" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s p -l provider -d 'Provider to use, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand setup" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s p -l provider -d 'Provider to check, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -l offline -d 'Check only what is on this machine'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s V -l version -d 'Print version'
@@ -204,6 +242,15 @@ complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_su
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show each value of the configuration, and where it comes from'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s p -l provider -d 'Provider whose section to show, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s V -l version -d 'Print version'

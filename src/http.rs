@@ -107,10 +107,17 @@ impl Http {
         Self { tls: provider.tls.clone(), presented_to: own.map(Url::origin).collect(), ..self }
     }
 
-    /// Trusts the certificate authorities of a provider. Its client certificate is presented to no server.
-    #[must_use]
-    pub(crate) fn for_discovery(self, provider: &ProviderConfig) -> Self {
-        Self { tls: provider.tls.clone(), presented_to: Vec::new(), ..self }
+    /// A client with the same settings that trusts the certificate authorities of a provider. Its client certificate is
+    /// presented to no server.
+    pub(crate) fn for_discovery(&self, provider: &ProviderConfig) -> Self {
+        Self {
+            roots: self.roots,
+            tls: provider.tls.clone(),
+            variable: self.variable,
+            trace: self.trace.clone(),
+            connecting: self.connecting.clone(),
+            ..Self::default()
+        }
     }
 
     /// The client to build a request for this URL with. Send it with [`send`](Self::send), which knows the proxy.

@@ -69,6 +69,10 @@
 //! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key is in a file,
 //! optionally wrapped with a passphrase, or in the system's keyring (feature `keyring`); see [`key::KeyConfig`].
 //!
+//! # Other programs
+//!
+//! [`LocalProxy`] lets programs that take only a base URL and a static key use a session, on this machine.
+//!
 //! # Errors and notices
 //!
 //! Every error implements [`ErrorInfo`]: a stable [code](ErrorInfo::code) for programs, and a [class](ErrorClass) that
@@ -81,12 +85,15 @@
 //! requested token is saved anyway.
 
 mod api;
+mod assertion;
 mod clean;
 mod client;
+mod credential_command;
 mod error_info;
 mod html;
 mod http;
 mod invisible;
+mod local_proxy;
 mod loopback;
 mod oauth;
 mod private_fs;
@@ -105,22 +112,33 @@ pub use api::{
     Answer, AnswerMeta, Delta, Message, Model, Ordered, Part, ProgressEvent, ProgressFn, Question, Retry, RetryPolicy,
     Role, Usage,
 };
+#[doc(inline)]
+pub use assertion::{AssertionSource, ClientAssertion};
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
 pub use client::Folders;
 #[doc(inline)]
 pub use client::{Client, Error, Revocation, SignedOut};
+#[doc(inline)]
+pub use credential_command::CredentialCommand;
 pub use error_info::{ErrorClass, ErrorInfo};
 #[doc(inline)]
+pub use local_proxy::{ErrorTextFn, LocalProxy};
+#[doc(inline)]
 pub use oauth::{
-    AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, RegisteredClient, ServerMetadata, Verdict,
+    ApiAnswer, AuthorizationRequest, ClientPlace, DeviceAuthorization, Found, Probe, ProtectedResource,
+    RegisteredClient, ServerMetadata, Verdict,
 };
 #[doc(inline)]
 pub use provider::{
-    Api, ClientAuth, Dialect, Encoding, FromMetadata, OAuthClient, ProviderConfig, Registration, RequestStyle, Tls, Url,
+    Api, AssertionFrom, ClientAuth, Dialect, Encoding, FromMetadata, Grant, OAuthClient, ProviderConfig, Registration,
+    RequestStyle, SessionToken, Tls, TokenCommand, TokenExchange, Url,
 };
 #[doc(inline)]
-pub use secret::{AccessToken, AuthorizationCode, ClientSecret, HeaderSecret, RegistrationToken, Secret};
+pub use secret::{
+    AccessToken, AssertionText, AuthorizationCode, ClientSecret, HeaderSecret, IdTokenText, ProxyKey,
+    RegistrationToken, Secret,
+};
 #[doc(inline)]
 pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
 pub use time::now;
@@ -130,7 +148,13 @@ pub mod error {
     #[doc(inline)]
     pub use crate::api::{ApiError, Refusal, RefusalReason};
     #[doc(inline)]
+    pub use crate::assertion::AssertionError;
+    #[doc(inline)]
+    pub use crate::credential_command::CommandError;
+    #[doc(inline)]
     pub use crate::http::{CertificateProblem, HttpError, ProxyRefusal};
+    #[doc(inline)]
+    pub use crate::local_proxy::LocalProxyError;
     #[doc(inline)]
     pub use crate::oauth::{DiscoveryError, IdTokenProblem, MetadataError, SignInError, TokenFailure};
     #[doc(inline)]
@@ -152,7 +176,7 @@ pub mod key {
 #[doc(hidden)]
 pub mod internal {
     pub mod api {
-        pub use crate::api::{SILENCE, replay, sse};
+        pub use crate::api::{SILENCE, replay, resource_url, sse};
     }
     pub mod clean {
         pub use crate::clean::{Lines, clean, visible, visible_json};
@@ -176,7 +200,7 @@ pub mod internal {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
-        pub use crate::provider::{BUILT_IN, endpoint_url, host, not_a_resource};
+        pub use crate::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, not_a_resource};
     }
     pub mod secret {
         pub use crate::secret::{RefreshToken, Verifier};

@@ -30,6 +30,11 @@ impl Redactor {
         self.with(values.filter(|value| value.len() >= SHORTEST_KEY).flat_map(encodings))
     }
 
+    /// Redacts this secret as well.
+    pub(crate) fn with_secret(self, secret: &str) -> Self {
+        self.with(encodings(secret).into_iter())
+    }
+
     /// Redacts the secret of this client as well, alone and in HTTP Basic.
     pub(crate) fn with_client(self, id: &str, secret: Option<&str>) -> Self {
         let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { return self };

@@ -42,6 +42,9 @@ pub(crate) mod kind {
     pub enum Client {}
     pub enum Header {}
     pub enum Registration {}
+    pub enum Proxy {}
+    pub enum Assertion {}
+    pub enum Id {}
     pub(crate) enum Device {}
     pub(crate) enum Pass {}
 }
@@ -62,6 +65,12 @@ pub type ClientSecret = Secret<kind::Client>;
 pub type HeaderSecret = Secret<kind::Header>;
 /// The initial access token of a registration endpoint (RFC 7591, section 1.2).
 pub type RegistrationToken = Secret<kind::Registration>;
+/// The key that programs authenticate with at a [`LocalProxy`](crate::LocalProxy).
+pub type ProxyKey = Secret<kind::Proxy>;
+/// An assertion about a client or a user (RFC 7521).
+pub type AssertionText = Secret<kind::Assertion>;
+/// The text of an ID token (OpenID Connect Core, section 2).
+pub type IdTokenText = Secret<kind::Id>;
 /// The passphrase that wraps the key to the stored sessions.
 pub(crate) type Passphrase = Secret<kind::Pass>;
 
@@ -74,6 +83,11 @@ impl<K> Secret<K> {
     /// The text itself. A test lists all files that call this.
     pub fn expose(&self) -> &str {
         &self.text
+    }
+
+    /// Whether the text is empty.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// Whether both have the same text. The time depends only on the length.

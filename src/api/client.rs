@@ -58,6 +58,8 @@ pub(crate) struct ApiClient<'a> {
     pub(super) dialect: &'static dyn Dialect,
     /// The name of the dialect.
     spoken: provider::Dialect,
+    /// The header that carries the token, if not `Authorization`.
+    token_header: Option<HeaderName>,
     headers: HeaderMap,
     pub(super) limits: Limits,
 }
@@ -76,6 +78,7 @@ impl<'a> ApiClient<'a> {
             base,
             dialect: dialect(spoken),
             spoken,
+            token_header: token_header(provider)?,
             headers: headers(provider)?,
             limits: Limits::default(),
         })
@@ -180,7 +183,8 @@ impl<'a> ApiClient<'a> {
         for (name, value) in &self.headers {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
-        request.headers_mut().insert(AUTHORIZATION, bearer(token)?);
+        let (name, value) = credential_in(self.token_header.clone(), token)?;
+        request.headers_mut().insert(name, value);
         let exchange = Exchange::new(request.url(), token, &self.headers, self.limits.body);
         let client = self.http.client(request.url())?;
         let sent = timeout(self.limits.head, self.http.send(client, request, exchange.secrets())).await;
@@ -204,9 +208,19 @@ fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>
     request
 }
 
+/// The URL of a path of the provider's API, as a program asks for it that knows only the API's own paths.
+///
+/// # Errors
+/// [`ApiError::NoApiUrl`].
+pub fn resource_url(provider: &ProviderConfig, path: &str) -> Result<Url> {
+    let base = provider.api.url.as_ref();
+    let base = base.ok_or_else(|| ApiError::NoApiUrl { provider: provider.name.clone() })?;
+    Ok(dialect(provider.api.dialect).resource_url(base, path))
+}
+
 /// The headers of the dialect, replaced and removed by the configured ones. A gateway's key may travel in any of these,
 /// so they are sensitive.
-pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
+pub(crate) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let unusable =
         |name: &str, reason| ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason };
     let defaults = dialect(provider.api.dialect).default_headers();
@@ -215,8 +229,7 @@ pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     let mut headers: HeaderMap = defaults.collect();
     for (name, value) in &provider.api.headers {
         let value = value.expose();
-        let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| unusable(name, "a header name has only letters, digits and hyphens"))?;
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable_name(provider, name))?;
         if value.is_empty() {
             headers.remove(key);
             continue;
@@ -229,9 +242,38 @@ pub(super) fn headers(provider: &ProviderConfig) -> Result<HeaderMap> {
     Ok(headers)
 }
 
+/// The header that carries the token to a provider's API.
+///
+/// # Errors
+/// [`ApiError::UnusableHeader`] for a configured header that cannot be sent, and [`ApiError::UnusableToken`].
+pub(crate) fn credential(provider: &ProviderConfig, token: &AccessToken) -> Result<(HeaderName, HeaderValue)> {
+    credential_in(token_header(provider)?, token)
+}
+
+fn credential_in(header: Option<HeaderName>, token: &AccessToken) -> Result<(HeaderName, HeaderValue)> {
+    Ok(match header {
+        None => (AUTHORIZATION, bearer(token)?),
+        Some(name) => (name, sensitive(token.expose())?),
+    })
+}
+
+/// The configured header of the token.
+fn token_header(provider: &ProviderConfig) -> Result<Option<HeaderName>> {
+    let Some(name) = &provider.api.token_header else { return Ok(None) };
+    HeaderName::from_bytes(name.as_bytes()).map(Some).map_err(|_| unusable_name(provider, name))
+}
+
+fn unusable_name(provider: &ProviderConfig, name: &str) -> ApiError {
+    let reason = "a header name has only letters, digits and hyphens";
+    ApiError::UnusableHeader { provider: provider.name.clone(), name: clean(name), reason }
+}
+
 pub(super) fn bearer(token: &AccessToken) -> Result<HeaderValue> {
-    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| ApiError::UnusableToken)?;
+    sensitive(&Zeroizing::new(format!("Bearer {}", token.expose())))
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| ApiError::UnusableToken)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -30,6 +30,11 @@ pub(super) trait Dialect: Send + Sync {
     /// The URL that a question is sent to. `base` is the configured `api_url`.
     fn question_url(&self, base: &Url, question: &Question) -> Url;
 
+    /// The URL of a path of the API, such as `/v1/models`, behind `base`. A path outside of `/v1` is appended.
+    fn resource_url(&self, base: &Url, path: &str) -> Url {
+        resource_url(base, "", path)
+    }
+
     /// The JSON body of a question, written with [`body`].
     ///
     /// # Errors
@@ -104,6 +109,19 @@ pub(super) fn v1(base: &Url, questions: &str, resource: &str) -> Url {
     };
     url.set_path(&path);
     url
+}
+
+/// The URL of a path of the API. `base` and `questions` are those of [`v1`].
+pub(super) fn resource_url(base: &Url, questions: &str, path: &str) -> Url {
+    match path.strip_prefix("/v1/") {
+        Some(resource) => v1(base, questions, resource),
+        None => {
+            let mut url = v1(base, questions, "");
+            let prefix = url.path().trim_end_matches('/').trim_end_matches("/v1").to_owned();
+            url.set_path(&format!("{prefix}{path}"));
+            url
+        }
+    }
 }
 
 /// The fields of a body and the extra ones of the question, as JSON.

@@ -31,8 +31,8 @@ mod tests;
 mod unexpected;
 
 pub use answer::{Answer, Delta};
-pub(crate) use client::ApiClient;
-pub use client::SILENCE;
+pub(crate) use client::{ApiClient, credential, headers};
+pub use client::{SILENCE, resource_url};
 pub use error::ApiError;
 pub use meta::{AnswerMeta, Usage};
 pub use models::Model;

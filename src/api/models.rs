@@ -61,6 +61,11 @@ fn asked_for(is_denied: impl FnMut(&&&str) -> bool) -> Vec<String> {
 }
 
 impl Model {
+    /// A model of which only the id is known.
+    pub(crate) fn named(id: &str) -> Option<Self> {
+        Self::of(id.into())
+    }
+
     /// A model as a list has it: an object, or its id alone. OpenAI's shape gives the time in Unix seconds, whichever
     /// dialect the service speaks otherwise.
     pub(super) fn of(mut item: Value) -> Option<Self> {

@@ -8,8 +8,8 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::config::document::header;
-use crate::cli::config::{self, Configured, StoreConfig};
-use crate::cli::environment::{SECRET_VARIABLES, variable};
+use crate::cli::config::{self, ConfigFiles, Configured, StoreConfig};
+use crate::cli::environment::{secret_variables, variable};
 use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
@@ -18,7 +18,7 @@ use nexus::internal::http::{Http, Roots};
 use nexus::internal::private_fs::ClosedFn;
 use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
-use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, SealedSessions, Session};
+use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, ProviderConfig, SealedSessions, Session};
 #[cfg(feature = "postgres")]
 use nexus::{key::Keystore, store::PostgresStore};
 
@@ -67,8 +67,7 @@ impl Context {
 
     /// The client of this provider, and whether conversations at a terminal are saved.
     pub(crate) fn client_and_history(&self, provider: Option<&str>) -> Result<(Client, bool)> {
-        let Paths { config, folders } = Paths::find()?;
-        let configured = config::load(&config, &variable, provider)?;
+        let (configured, folders) = self.load(provider)?;
         self.introduce(&configured);
         let history = configured.history;
         Ok((self.client_as(configured, &folders), history))
@@ -77,23 +76,39 @@ impl Context {
     /// This provider, or the default one, for a sign-in, which may register its client, and the folders of its sessions,
     /// for [`client_as`](Self::client_as).
     pub(crate) fn configured_for_sign_in(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
-        let Paths { config, folders } = Paths::find()?;
-        let mut configured = config::load(&config, &variable, provider)?;
+        let (mut configured, folders) = self.load(provider)?;
         configured.read_registration_token()?;
         self.introduce(&configured);
         Ok((configured, folders))
     }
 
+    /// This provider, or the default one, and the folders of its sessions. An account without a home folder has only
+    /// providers that need no user.
+    fn load(&self, provider: Option<&str>) -> Result<(Configured, Folders)> {
+        self.with_paths(|config| config::load(config, &variable, provider, &|| self.stored()))
+    }
+
+    fn with_paths(&self, load: impl FnOnce(&ConfigFiles) -> Result<Configured>) -> Result<(Configured, Folders)> {
+        let found = Paths::find();
+        let no_home = found.as_ref().err().cloned();
+        let Paths { config, folders } = found.unwrap_or_else(|_| Paths::nowhere());
+        let configured = load(&config)?;
+        match no_home.filter(|_| configured.provider.grant.needs_user()) {
+            Some(no_home) => Err(no_home),
+            None => Ok((configured, folders)),
+        }
+    }
+
     /// A client for commands that need only the stored session. A broken configuration, or one without this provider,
     /// is a warning.
     pub(crate) fn stored_client(&self, provider: Option<&str>) -> Result<Client> {
-        let Paths { config, folders } = Paths::find()?;
-        // If the store cannot be read, the next use of it fails.
-        let stored = || self.signed_in_providers().unwrap_or_default();
-        let (configured, broken) = config::load_stored(&config, &variable, provider, &stored)?;
-        if let Some(failure) = broken {
-            self.warn_error(&failure);
-        }
+        let (configured, folders) = self.with_paths(|config| {
+            let (configured, broken) = config::load_stored(config, &variable, provider, &|| self.stored())?;
+            if let Some(failure) = broken {
+                self.warn_error(&failure);
+            }
+            Ok(configured)
+        })?;
         self.introduce(&configured);
         Ok(self.client_as(configured, &folders))
     }
@@ -105,6 +120,12 @@ impl Context {
             default: configured.default.clone(),
             is_new: configured.is_new,
         });
+        if configured.is_by_environment && self.config_warnings {
+            self.note(&format!(
+                "using {}, because its environment variables are set and nothing else is configured",
+                configured.provider.name
+            ));
+        }
         for warning in configured.warnings.iter().filter(|_| self.config_warnings) {
             self.warn(warning);
         }
@@ -112,12 +133,31 @@ impl Context {
 
     /// The client of this provider, with its sessions in these folders.
     pub(crate) fn client_as(&self, configured: Configured, folders: &Folders) -> Client {
-        let notice = notice(configured.provider.name.clone());
-        let closed = Notice::of_closed_files(notice.clone());
-        let sessions = sessions(&configured.store, folders, closed);
-        let client = Client::with_sessions(configured.provider, sessions, nexus::now, notice);
-        let client = client.with_default_owner(&configured.owner);
-        client.with_http(self.http()).with_pending_saves(self.pending_saves.clone())
+        let Configured { provider, sources, store, owner, .. } = configured;
+        let of = |provider: ProviderConfig, other: Option<Client>| {
+            let notice = notice(provider.name.clone());
+            let closed = Notice::of_closed_files(notice.clone());
+            let in_memory = self.sessions_in_memory(&provider, folders).filter(|_| !store.is_shared());
+            let sessions = in_memory.unwrap_or_else(|| sessions(&store, folders, closed));
+            let client = Client::with_sessions(provider, sessions, nexus::now, notice).with_default_owner(&owner);
+            let client = client.with_http(self.http()).with_pending_saves(self.pending_saves.clone());
+            match other {
+                Some(other) => client.with_assertions_from(other, ""),
+                None => client,
+            }
+        };
+        let other = sources.into_iter().rev().fold(None, |other, source| Some(of(source, other)));
+        of(provider, other)
+    }
+
+    /// Sessions that end with this process, if none can be saved and no user has to sign in again.
+    fn sessions_in_memory(&self, provider: &ProviderConfig, folders: &Folders) -> Option<SealedSessions> {
+        let folder = Some(provider).filter(|provider| !provider.grant.needs_user()).and(folders.read_only())?;
+        let sessions = SealedSessions::in_memory(nexus::now).ok()?;
+        if self.verbose {
+            self.note(&format!("{} cannot be written, so the token is kept in memory only", folder.display()));
+        }
+        Some(sessions)
     }
 
     /// The session with this provider.
@@ -146,6 +186,11 @@ impl Context {
             None => runtime()?.block_on(sessions.list(&owner)),
         };
         Ok(listed?.into_iter().map(|listed| listed.key.provider).collect())
+    }
+
+    /// [`signed_in_providers`](Self::signed_in_providers). If the store cannot be read, the next use of it fails.
+    pub(crate) fn stored(&self) -> Vec<String> {
+        self.signed_in_providers().unwrap_or_default()
     }
 
     /// The session store, and the configuration of its key.
@@ -346,7 +391,7 @@ impl Context {
             Err(why) => return Browser::unusable(why),
         };
         for command in &mut commands {
-            for name in SECRET_VARIABLES {
+            for name in secret_variables() {
                 command.env_remove(name);
             }
             // Ctrl-C must not close the browser.

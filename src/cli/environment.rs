@@ -1,19 +1,37 @@
 //! The only place that reads environment variables.
 
+use std::sync::{Mutex, PoisonError};
+
 use nexus::internal::invisible;
 
 /// The value of an environment variable, without white space and invisible characters at its ends. If nothing is left, it
 /// counts as unset.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
-pub(crate) fn variable(name: &'static str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok()?;
     let trimmed = invisible::trim(&value);
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }
 
-/// The environment variables that contain secrets, of nexus, and of the programs and SDKs that use the same servers. No
-/// child process inherits them.
-pub(crate) const SECRET_VARIABLES: &[&str] = &[
+/// The variables that the configuration names as secrets.
+static CONFIGURED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Adds a variable to those that contain secrets.
+pub(crate) fn add_secret_variable(name: &str) {
+    let mut configured = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !configured.iter().any(|known| known == name) {
+        configured.push(name.to_owned());
+    }
+}
+
+/// The environment variables that contain secrets. No child process inherits them.
+pub(crate) fn secret_variables() -> Vec<String> {
+    let configured = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+    SECRET_VARIABLES.iter().map(ToString::to_string).chain(configured.iter().cloned()).collect()
+}
+
+/// The environment variables that contain secrets, of nexus, and of the programs and SDKs that use the same servers.
+const SECRET_VARIABLES: &[&str] = &[
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
     "ANTHROPIC_CUSTOM_HEADERS",

@@ -5,12 +5,15 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 
+mod child_environment;
 pub(crate) mod commands;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod environment;
 mod error;
+mod findings;
 pub(crate) mod history;
+mod local_proxy;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
 mod paths;
@@ -21,7 +24,7 @@ pub(crate) mod terminal;
 mod text;
 mod words;
 
-use commands::{batch, chat, completions, demo, help, key, models, oauth, provider};
+use commands::{batch, chat, completions, demo, doctor, exec, help, key, models, oauth, provider, proxy, setup};
 
 /// Sign in once with OAuth, then use Claude from every shell, script and tool on this account
 ///
@@ -65,9 +68,35 @@ pub(crate) enum Command {
     History(Deferred<commands::history::Command>),
     /// List the available models, one id per line
     Models(Deferred<models::Args>),
+    /// Lend the session to programs that take only a base URL and a static key
+    ///
+    /// Prints the base URL and the key, each on a line. Programs send the key as a bearer or in `x-api-key`; the
+    /// proxy sends their requests to the API with a fresh access token. It listens on loopback only, and runs until
+    /// Ctrl-C.
+    Proxy(Deferred<proxy::Args>),
+    /// Run a program that uses the session: `nexus exec -- claude`
+    ///
+    /// The program gets the base URL and the key of a proxy that ends with it, as ANTHROPIC_BASE_URL and
+    /// ANTHROPIC_AUTH_TOKEN, or as OPENAI_BASE_URL and OPENAI_API_KEY. It does not get the access token, which
+    /// is renewed while it runs. Variables that would win over these are removed. The exit code is the
+    /// program's, 127 if there is no such program, and 126 if it cannot run.
+    Exec(Deferred<exec::Args>),
+    /// Show what to put where, so that another program uses the session
+    ///
+    /// Prints the settings and a line that checks them. Writes nothing.
+    Setup(Deferred<setup::Args>),
+    /// Find what is wrong, and how to fix it
+    ///
+    /// Checks the configuration, the store and its key, permissions, the clock, proxy settings, certificates, the
+    /// provider's servers, the session, and variables that take the place of something else. Prints each problem
+    /// with its cure, and nothing if there is none. The exit code is that of the most severe problem: 2, 4, 1, 75.
+    Doctor(Deferred<doctor::Args>),
     /// List and remove the configured providers, choose the default one
     #[command(subcommand)]
     Provider(Deferred<provider::Command>),
+    /// Show the configuration
+    #[command(subcommand)]
+    Config(Deferred<commands::config::Command>),
     /// Show or choose where the key to the stored sessions is kept
     #[command(subcommand)]
     Key(Deferred<key::Command>),
@@ -97,6 +126,8 @@ Exit codes:
 Environment:
   CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET, CLAUDE_CODE_REDIRECT_URI
                   the OAuth client of the built-in provider
+  ANTHROPIC_FEDERATION_RULE_ID, ANTHROPIC_ORGANIZATION_ID, ANTHROPIC_IDENTITY_TOKEN_FILE, ...
+                  Workload Identity Federation: the built-in provider claude_federation
   NEXUS_PROVIDER  the provider to use
   NEXUS_HOME      the folder for configuration, data and state
   NEXUS_STORE     the URL of a PostgreSQL store
@@ -105,7 +136,7 @@ Environment:
 `nexus help config` lists the keys of config.toml.";
 
 /// The commands that have subcommands.
-const GROUPS: &[&str] = &["history", "key", "oauth", "provider", "store"];
+const GROUPS: &[&str] = &["config", "history", "key", "oauth", "provider", "store"];
 
 /// Turns `nexus help COMMAND` into `nexus COMMAND --help`, and `nexus oauth help` into `nexus oauth --help`.
 pub(crate) fn rewrite_help(mut args: Vec<OsString>) -> Vec<OsString> {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use nexus::Folders;
 
+use crate::cli::config::ConfigFiles;
 use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result};
 
 pub(crate) struct Paths {
-    pub(crate) config: PathBuf,
+    pub(crate) config: ConfigFiles,
     pub(crate) folders: Folders,
 }
 
@@ -17,7 +18,7 @@ impl Paths {
     pub(crate) fn find() -> Result<Self> {
         if let Some(home) = variable("NEXUS_HOME") {
             let home = std::path::absolute(&home).unwrap_or_else(|_| PathBuf::from(&home));
-            return Ok(Self { config: home.join("config.toml"), folders: Folders::under(&home) });
+            return Ok(Self { config: ConfigFiles::of_user(home.join("config.toml")), folders: Folders::under(&home) });
         }
         let found = directories::ProjectDirs::from("", "", "nexus").ok_or_else(|| CliError::Configuration {
             message: "this account has no home folder".into(),
@@ -25,6 +26,17 @@ impl Paths {
         })?;
         let state = found.state_dir().unwrap_or_else(|| found.data_local_dir()).to_owned();
         let folders = Folders { data: found.data_local_dir().to_owned(), key: state.join("key"), state };
-        Ok(Self { config: found.config_dir().join("config.toml"), folders })
+        let config = ConfigFiles::above(system_file(), found.config_dir().join("config.toml"));
+        Ok(Self { config, folders })
     }
+
+    /// Paths at which there is nothing and nothing can be written.
+    pub(crate) fn nowhere() -> Self {
+        Self { config: ConfigFiles::above(system_file(), PathBuf::new()), folders: Folders::under(&PathBuf::new()) }
+    }
+}
+
+/// The configuration file of the system, which an administrator writes.
+fn system_file() -> Option<PathBuf> {
+    cfg!(target_os = "linux").then(|| PathBuf::from("/etc/nexus/config.toml"))
 }

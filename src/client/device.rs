@@ -31,7 +31,7 @@ impl Client {
         if let Some(known) = self.registered_client().await? {
             match self.authorize_device_as(known).await {
                 // It may have been registered for the browser only.
-                Err(Error::SignIn(SignInError::ClientRefused { .. } | SignInError::DeviceFlowRefused { .. })) => {}
+                Err(Error::SignIn(error)) if error.is_about_device_client() => {}
                 begun => return begun,
             }
         }
@@ -54,7 +54,8 @@ impl Client {
     /// Waits until the user has approved, and saves the session of this owner as
     /// [`exchange_code`](Self::exchange_code) does. Asks the server as often as it allows, until the code expires.
     ///
-    /// Dropping this future ends the waiting. A poll that was sent is finished in its own task, so no token is lost.
+    /// Dropping this future ends the waiting. A poll that was sent is finished in its own task, so no token is lost;
+    /// [`wait_for_saves`](Self::wait_for_saves) waits for it once the server has sent tokens.
     ///
     /// # Errors
     /// [`SignInError::Refused`] if the user or the server refused, [`SignInError::DeviceCodeExpired`] if the user did not
@@ -101,6 +102,7 @@ impl Client {
                 Ok(Poll::Undecided(undecided)) => return Ok(Err(undecided)),
                 Err(error) => return Err(this.forget_refused(place.as_ref(), error).await),
             };
+            let _pending = this.refresher.pending_saves.track_save();
             let expected = authorization.expected_id_token(provider);
             prepared.finish_checked(response, requested_at, expected).await.map(Ok)
         });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::api::ApiError;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
+use crate::local_proxy::error::LocalProxyError;
 use crate::oauth::{DiscoveryError, SignInError};
 use crate::provider::ProviderError;
 use crate::session::SessionError;
@@ -38,6 +39,9 @@ pub enum Error {
     /// A request could not be sent.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A proxy for other programs cannot listen.
+    #[error(transparent)]
+    LocalProxy(#[from] LocalProxyError),
 }
 
 impl From<StoreError> for Error {
@@ -61,6 +65,7 @@ impl Error {
             Self::Session(error) => error,
             Self::Provider(error) => error,
             Self::Http(error) => error,
+            Self::LocalProxy(error) => error,
         }
     }
 }

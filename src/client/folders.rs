@@ -26,6 +26,11 @@ impl Folders {
         Self { data: home.join("data"), state: home.join("state"), key: home.join("key") }
     }
 
+    /// The first of the folders that cannot be written, or cannot be created. Nothing is created.
+    pub fn read_only(&self) -> Option<&Path> {
+        [&self.data, &self.state, &self.key].into_iter().map(PathBuf::as_path).find(|folder| !is_writable(folder))
+    }
+
     /// The sessions of a SQLite store in these folders, sealed with the key that is there. `clock` gives the time in
     /// Unix seconds; `closed` is called for files that were open to other users. Nothing is read or created yet.
     pub fn sessions(&self, key: KeyConfig, clock: fn() -> i64, closed: ClosedFn) -> SealedSessions {
@@ -33,6 +38,19 @@ impl Folders {
         let keys = Keystore::new(&self.key, &self.state).with_config(key).reporting(closed);
         SealedSessions::in_sqlite(store, keys)
     }
+}
+
+/// Whether this folder can be written, or the nearest ancestor that exists.
+fn is_writable(folder: &Path) -> bool {
+    let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else { return false };
+    #[cfg(unix)]
+    let is_writable = {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        accessat(CWD, existing, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    };
+    #[cfg(not(unix))]
+    let is_writable = existing.metadata().is_ok_and(|found| !found.permissions().readonly());
+    existing.is_dir() && is_writable
 }
 
 impl Client {

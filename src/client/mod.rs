@@ -7,24 +7,28 @@ use error::Result;
 use crate::api::spelling::Spellings;
 use crate::api::{ApiError, RetryPolicy};
 use crate::http::Http;
-use crate::provider::ProviderConfig;
+use crate::provider::{Grant, ProviderConfig};
 use crate::session::{
-    Freshness, NoticeFn, PendingSaves, RefreshTokenSource, Refresher, SealedSessions, Session, SessionKey, TokenSource,
+    CommandSource, Freshness, NoticeFn, OtherSession, PendingSaves, RefreshTokenSource, Refresher, SealedSessions,
+    Session, SessionKey, TokenSource, WithoutUserSource,
 };
 
 mod account_name;
 mod amend;
 mod ask;
+mod assertion_from;
 mod device;
 mod error;
 #[cfg(feature = "sqlite")]
 mod folders;
 mod models;
 mod pending;
+mod reach;
 mod registration;
 mod sign_in;
 mod sign_out;
 mod tries;
+mod without_user;
 
 pub use error::Error;
 #[cfg(feature = "sqlite")]
@@ -43,6 +47,8 @@ pub struct Client {
     spellings: Arc<Spellings>,
     /// The owner that the empty text stands for.
     default_owner: Arc<str>,
+    /// The session with another provider that assertions come from.
+    other: Option<Arc<dyn OtherSession>>,
 }
 
 impl Client {
@@ -56,18 +62,12 @@ impl Client {
     ) -> Self {
         let http = Arc::new(Http::default().for_provider(&provider));
         let provider = Arc::new(provider);
-        let source = token_source(&http, &provider);
+        let source = token_source(&http, &provider, None);
         let pending_saves = PendingSaves::default();
         let sessions = sessions.reporting_waits(notice.clone()).tracked_by(pending_saves.clone());
         let refresher = Refresher { sessions, source, provider, notice, pending_saves };
-        Self {
-            refresher,
-            http,
-            clock,
-            retry_policy: RetryPolicy::default(),
-            spellings: Arc::default(),
-            default_owner: Arc::default(),
-        }
+        let (retry_policy, spellings) = (RetryPolicy::default(), Arc::default());
+        Self { refresher, http, clock, retry_policy, spellings, default_owner: Arc::default(), other: None }
     }
 
     /// Sends requests with this HTTP client instead of one with the defaults.
@@ -75,9 +75,12 @@ impl Client {
     #[must_use]
     pub fn with_http(mut self, http: Http) -> Self {
         self.http = Arc::new(http.for_provider(self.provider()));
-        let provider = self.refresher.provider.clone();
-        self.refresher.source = token_source(&self.http, &provider);
+        self.renew_source();
         self
+    }
+
+    fn renew_source(&mut self) {
+        self.refresher.source = token_source(&self.http, &self.refresher.provider, self.other.clone());
     }
 
     /// Shares the count of pending saves with other clients.
@@ -98,6 +101,11 @@ impl Client {
     /// Whether this client can renew the session without its owner, such as with a refresh token.
     pub fn can_renew(&self, session: &Session) -> bool {
         session.ended_at.is_none() && self.refresher.source.can_renew(session)
+    }
+
+    /// The HTTP client.
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 
     /// The provider.
@@ -185,7 +193,8 @@ impl Client {
         Ok(sessions.check_writable().await?)
     }
 
-    async fn fresh_for_request(&self, owner: &str, loaded: Session) -> Result<Session> {
+    /// A session for a request that is sent now, from one that was loaded before.
+    pub(crate) async fn fresh_for_request(&self, owner: &str, loaded: Session) -> Result<Session> {
         if loaded.is_fresh(Freshness::Request, loaded.now()) {
             self.refresh_ahead(owner, &loaded);
             return Ok(loaded);
@@ -247,8 +256,22 @@ impl Client {
 }
 
 /// The source of new tokens that the provider's configuration asks for.
-fn token_source(http: &Arc<Http>, provider: &Arc<ProviderConfig>) -> Arc<dyn TokenSource> {
-    Arc::new(RefreshTokenSource { http: http.clone(), provider: provider.clone() })
+fn token_source(
+    http: &Arc<Http>,
+    provider: &Arc<ProviderConfig>,
+    other: Option<Arc<dyn OtherSession>>,
+) -> Arc<dyn TokenSource> {
+    let provider = provider.clone();
+    match &provider.grant {
+        Grant::AuthorizationCode => Arc::new(RefreshTokenSource { http: http.clone(), provider }),
+        Grant::Command(command) => {
+            let command = command.clone();
+            Arc::new(CommandSource { provider, command })
+        }
+        Grant::ClientCredentials | Grant::JwtBearer(_) | Grant::TokenExchange(_) => {
+            Arc::new(WithoutUserSource { http: http.clone(), provider, other })
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,12 +15,16 @@ const MODELS_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_LIST_BYTES: usize = 64 * 1024;
 
 impl Client {
-    /// Lists the models that this owner may use, in the API's own order, and saves the list with the session.
+    /// Lists the models that this owner may use: the [configured](crate::Api::models) ones, or those that the API lists, in the API's own order, and saves the list with the session.
     /// Transient failures are retried as those of a question are, but the deadline decides only whether to retry.
     ///
     /// # Errors
     /// Those of [`chat`](Self::chat); [`ApiError::NoModelList`] if the API has no such list.
     pub async fn models(&self, owner: &str, loaded: Session) -> Result<Vec<Model>> {
+        let configured = &self.provider().api.models;
+        if !configured.is_empty() {
+            return Ok(configured.iter().filter_map(|id| Model::named(id)).collect());
+        }
         let api = api::ApiClient::new(&self.http, self.provider())?;
         let mut tries = Tries::unbounded(self, owner);
         let mut session = tries.first_session(loaded).await?;
@@ -52,13 +56,25 @@ impl Client {
         }
     }
 
-    /// Requests the list of models, for at most five seconds, and saves it with the session. A failed request is ignored,
-    /// a failed save is a notice.
-    pub async fn fetch_models(&self, owner: &str, session: &Session) {
-        let Ok(api) = api::ApiClient::new(&self.http, self.provider()) else { return };
-        if let Ok(Ok(models)) = tokio::time::timeout(MODELS_TIMEOUT, api.models(&session.access_token)).await {
-            self.try_save_models(owner, session.generation, &models).await;
+    /// Requests the list of models, for at most five seconds, and saves it with the session. A failed save is a notice.
+    ///
+    /// # Errors
+    /// [`ApiError::NoModelList`] if the API has no such list. Another failed request is ignored.
+    pub async fn fetch_models(&self, owner: &str, session: &Session) -> std::result::Result<(), ApiError> {
+        if !self.provider().api.models.is_empty() {
+            return Ok(());
         }
+        let Ok(api) = api::ApiClient::new(&self.http, self.provider()) else { return Ok(()) };
+        match tokio::time::timeout(MODELS_TIMEOUT, api.models(&session.access_token)).await {
+            Ok(Ok(models)) => self.try_save_models(owner, session.generation, &models).await,
+            Ok(Err(error)) => {
+                if let error @ ApiError::NoModelList { .. } = self.no_model_list(error) {
+                    return Err(error);
+                }
+            }
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     async fn try_save_models(&self, owner: &str, generation: i64, models: &[Model]) {

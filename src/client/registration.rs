@@ -2,10 +2,8 @@
 
 use super::Client;
 use crate::client::error::{Error, Result};
-use crate::oauth::{
-    AuthorizationRequest, ClientPlace, DEVICE_CODE_GRANT, RegisteredClient, RegistrationRequest, SignInError,
-};
-use crate::provider::ProviderError;
+use crate::oauth::{AuthorizationRequest, ClientPlace, RegisteredClient, RegistrationRequest, SignInError};
+use crate::provider::{ClientAuth, ProviderError};
 
 /// A client whose secret expires within this time is registered anew, in seconds: the user may take so long to approve.
 const LEAST_LIFE: i64 = 600;
@@ -77,19 +75,26 @@ impl Client {
         self.register(redirect_uri, false).await
     }
 
-    /// Registers a client with this redirect URI, `for_device` for the device flow too (RFC 8628) unless the server's
-    /// metadata says that it has none.
+    /// Registers a client with this redirect URI, `for_device` for the device flow too (RFC 8628).
     pub(super) async fn register(&self, redirect_uri: &str, for_device: bool) -> Result<RegisteredClient> {
         let provider = self.provider();
         let registration = &provider.registration;
         let url = provider.required(registration.url.as_ref(), "registration_url")?;
         let place =
             provider.client_place().ok_or_else(|| ProviderError::NoClientId { provider: provider.name.clone() })?;
-        let supported = registration.scopes_supported.as_deref();
+        // No key of nexus is registered.
+        provider.check_client_auth(ClientAuth::None)?;
+        let is_listed = |scope: &&str| {
+            registration.scopes_supported.as_ref().is_none_or(|known| known.iter().any(|known| known == scope))
+        };
         let scopes = provider.scopes.iter().flat_map(|scopes| scopes.split_whitespace());
-        let scopes: Vec<_> =
-            scopes.filter(|scope| supported.is_none_or(|known| known.iter().any(|known| known == scope))).collect();
-        let known_grants = registration.grant_types.as_deref();
+        let of_api = |scope: &&str| registration.resource_scopes.iter().any(|known| known == scope);
+        let mut scopes: Vec<Vec<_>> = vec![scopes.filter(|scope| is_listed(scope) || of_api(scope)).collect()];
+        // Servers need not list all scopes that they support (RFC 8414, section 2), but may refuse those that they do not.
+        let listed: Vec<_> = scopes[0].iter().copied().filter(is_listed).collect();
+        if listed != scopes[0] {
+            scopes.push(listed);
+        }
         let request = RegistrationRequest {
             provider: &provider.name,
             url,
@@ -98,8 +103,7 @@ impl Client {
             redirect_uri,
             scopes: &scopes,
             auth_methods: registration.auth_methods.as_deref(),
-            with_device: for_device
-                && known_grants.is_none_or(|known| known.iter().any(|grant| grant == DEVICE_CODE_GRANT)),
+            with_device: for_device,
         };
         let registered = request.send(&self.http, place).await?;
         self.refresher.sessions.save_client(&registered).await?;

@@ -8,8 +8,7 @@ use crate::oauth::{
 use crate::provider::{self, OAuthClient};
 use crate::secret::{AuthorizationCode, ClientSecret};
 use crate::session::{
-    EarlierSession, LockedLoad, LockedSession, Notice, PendingSave, Session, SessionBinding, SessionError, StoreTime,
-    StoredSession,
+    EarlierSession, LockedLoad, LockedSession, Notice, Session, SessionBinding, SessionError, StoreTime, StoredSession,
 };
 
 impl Client {
@@ -67,6 +66,7 @@ impl Client {
         let signed_in = tokio::spawn(async move {
             let place = request.registered().map(|registered| registered.place.clone());
             let prepared = this.prepare_sign_in(&its_owner, request.client(this.provider())?, place.clone()).await?;
+            let _pending = this.refresher.pending_saves.track_save();
             let requested_at = prepared.now();
             let expected = request.expected_id_token();
             let response = match request.redeem(code, this.provider(), &this.http).await {
@@ -112,27 +112,27 @@ impl Client {
         registered: Option<ClientPlace>,
     ) -> Result<PreparedSignIn> {
         let provider = self.provider();
-        let binding = SessionBinding {
-            issuer: provider.issuer.clone(),
-            client_id: client.id.clone(),
-            client_auth: client.auth,
-            token_url: provider.required(provider.token_url.as_ref(), "token_url")?.clone(),
-            revoke_url: provider.revoke_url.clone(),
-            revoke_auth: provider.revoke_auth,
-            api_url: provider.api.url.clone(),
-            resource: provider.resource.clone().filter(|resource| !resource.is_empty()),
-            registered,
-        };
+        provider.required(provider.token_url.as_ref(), "token_url")?;
+        let binding = SessionBinding::new(provider, Some(client), registered);
         let client_secret = client.secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
+        self.prepare_session(owner, binding, client_secret).await
+    }
+
+    /// [`prepare_sign_in`](Self::prepare_sign_in) for a session with this binding.
+    pub(super) async fn prepare_session(
+        &self,
+        owner: &str,
+        binding: SessionBinding,
+        client_secret: Option<ClientSecret>,
+    ) -> Result<PreparedSignIn> {
         let mut locked = self.refresher.lock(&self.key(owner)).await?;
         self.refresher.sessions.check_writable().await?;
         locked.reserve().await?;
         let LockedLoad { time, generation, session } = locked.load().await?;
         // A session that does not open cannot be revoked, but it can be replaced.
         let replaced = session.ok().flatten();
-        let pending = self.refresher.pending_saves.track_save();
         let client = self.clone();
-        Ok(PreparedSignIn { client, binding, client_secret, locked, time, generation, replaced, _pending: pending })
+        Ok(PreparedSignIn { client, binding, client_secret, locked, time, generation, replaced })
     }
 
     /// Whether revoking one of two sessions is sure not to revoke the other.
@@ -159,7 +159,7 @@ impl Client {
             _ if provider.revoke_replaced == Some(false) => EarlierSession::KeptByConfiguration,
             _ => EarlierSession::PerhapsShared,
         };
-        let host = provider::host(binding.revoke_url.as_ref().unwrap_or(&binding.token_url));
+        let host = binding.revoke_url.as_ref().map_or_else(|| binding.host(), provider::host);
         Notice::EarlierSession { provider: provider.name.clone(), host, end }
     }
 }
@@ -176,8 +176,6 @@ pub(super) struct PreparedSignIn {
     generation: i64,
     /// The session that the new one replaces, if it could be opened.
     replaced: Option<StoredSession>,
-    /// The process ends only after the tokens are saved and the replaced ones are revoked.
-    _pending: PendingSave,
 }
 
 impl PreparedSignIn {
@@ -192,10 +190,10 @@ impl PreparedSignIn {
     /// # Errors
     /// The session could not be saved. Its tokens are then revoked if possible.
     pub(super) async fn finish(self, response: TokenResponse, requested_at: i64) -> Result<Session> {
-        let Self { client, mut binding, client_secret, mut locked, time, generation, replaced, _pending } = self;
+        let Self { client, mut binding, client_secret, mut locked, time, generation, replaced } = self;
         binding.client_auth = response.client_auth.unwrap_or(binding.client_auth);
         let (provider, refresher) = (client.provider(), &client.refresher);
-        let clocks = Notice::of_clocks(response.dated, (client.clock)(), &provider::host(&binding.token_url));
+        let clocks = Notice::of_clocks(response.dated, (client.clock)(), &binding.host());
         let scopes = &provider.scopes;
         let signed_in =
             StoredSession::signed_in(response, requested_at, time, binding, client_secret, scopes, generation);
@@ -208,11 +206,12 @@ impl PreparedSignIn {
         let apart = |replaced: &StoredSession| client.are_apart(replaced, &signed_in);
         match saved {
             Ok(()) => {
-                if provider.asks_for("offline_access") && !signed_in.session.refreshable {
-                    let host = provider::host(&signed_in.session.binding.token_url);
+                if provider.grant.needs_user() && provider.asks_for("offline_access") && !signed_in.session.refreshable
+                {
+                    let host = signed_in.session.binding.host();
                     (refresher.notice)(&client.no_refresh_token(host));
                 }
-                if let Some(replaced) = replaced.filter(|replaced| is_usable(replaced, requested_at)) {
+                if let Some(replaced) = replaced.filter(|replaced| is_usable_sign_in(replaced, requested_at)) {
                     let revocation = if apart(&replaced) { Some(client.revoke(&replaced).await) } else { None };
                     (refresher.notice)(&client.replacement(&replaced.session, revocation));
                 }
@@ -242,7 +241,7 @@ impl PreparedSignIn {
         if let Some(expected) = expected
             && let Err(problem) = self.client.check_id_token(&expected, &response)
         {
-            let (provider, host) = (self.client.provider().name.clone(), provider::host(&self.binding.token_url));
+            let (provider, host) = (self.client.provider().name.clone(), self.binding.host());
             self.discard(response, requested_at).await;
             return Err(SignInError::IdToken { provider, host, problem }.into());
         }
@@ -251,7 +250,7 @@ impl PreparedSignIn {
 
     /// Revokes tokens that must not be used, unless that might revoke the session that stays.
     async fn discard(self, mut response: TokenResponse, requested_at: i64) {
-        let Self { client, binding, client_secret, locked, time, generation, replaced, _pending } = self;
+        let Self { client, binding, client_secret, locked, time, generation, replaced } = self;
         drop(locked);
         // The claims of a wrong ID token tell no accounts apart.
         response.metadata.remove("id");
@@ -267,7 +266,10 @@ impl PreparedSignIn {
     }
 }
 
-/// Whether a session's tokens can still be used.
-fn is_usable(stored: &StoredSession, now: i64) -> bool {
-    stored.session.ended_at.is_none() && (stored.refresh_token.is_some() || stored.session.is_valid(now))
+/// Whether a user signed in to the session, and its tokens can still be used.
+fn is_usable_sign_in(stored: &StoredSession, now: i64) -> bool {
+    let was_signed_in = stored.session.binding.settings.is_none();
+    was_signed_in
+        && stored.session.ended_at.is_none()
+        && (stored.refresh_token.is_some() || stored.session.is_valid(now))
 }

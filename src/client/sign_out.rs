@@ -2,7 +2,6 @@
 
 use super::Client;
 use crate::client::error::{Error, Result};
-use crate::oauth::Endpoint;
 use crate::provider::{self, ClientAuth};
 use crate::session::{SessionError, StoredSession};
 
@@ -30,6 +29,11 @@ pub enum Revocation {
         /// What it did instead, as the end of a sentence that begins with the host.
         description: String,
     },
+    /// Revoking it would unlink the customer's organisation, so the server was not asked.
+    WouldUnlink {
+        /// Which server.
+        host: String,
+    },
     /// The provider has no revocation endpoint. The tokens stay valid until they expire.
     Unsupported,
     /// The stored tokens could not be read, so they cannot be revoked.
@@ -43,6 +47,19 @@ impl Client {
     /// # Errors
     /// The session's lock could not be acquired.
     pub async fn sign_out(&self, owner: &str) -> Result<Option<SignedOut>> {
+        self.delete_session(owner, false).await
+    }
+
+    /// [`sign_out`](Self::sign_out) that revokes the session even if that unlinks the customer's organisation
+    /// ([`ProviderConfig::revoking_unlinks`](crate::ProviderConfig::revoking_unlinks)).
+    ///
+    /// # Errors
+    /// Those of [`sign_out`](Self::sign_out).
+    pub async fn sign_out_and_unlink(&self, owner: &str) -> Result<Option<SignedOut>> {
+        self.delete_session(owner, true).await
+    }
+
+    async fn delete_session(&self, owner: &str, may_unlink: bool) -> Result<Option<SignedOut>> {
         let (this, key) = (self.clone(), self.key(owner));
         // In its own task: once the session is deleted, no other process can revoke its tokens.
         let signed_out = tokio::spawn(async move {
@@ -53,6 +70,7 @@ impl Client {
             let readable = locked.load().await.and_then(|loaded| loaded.session);
             let deleted = if matches!(readable, Ok(None)) { Ok(()) } else { locked.delete().await };
             let revocation = match readable {
+                Ok(Some(session)) if may_unlink => this.revoke_linked(&session).await,
                 Ok(Some(session)) => this.revoke(&session).await,
                 Ok(None) => return Ok(None),
                 Err(error) => Revocation::Unreadable(error.into()),
@@ -64,23 +82,35 @@ impl Client {
         signed_out.await.map_err(|_| SessionError::Abandoned("sign-out"))?
     }
 
+    /// Revokes the session, unless that unlinks the customer's organisation.
+    pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
+        let binding = &stored.session.binding;
+        // The configuration may be gone, or the session older than its setting.
+        if binding.revoking_unlinks || self.provider().revoking_unlinks {
+            let host = binding.revoke_url.as_ref().map_or_else(|| binding.host(), provider::host);
+            return Revocation::WouldUnlink { host };
+        }
+        self.revoke_linked(stored).await
+    }
+
     /// Revokes the refresh token, which should end the whole session (RFC 7009, section 2.1), and then the access
     /// token, because some servers do not end it.
-    pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
+    async fn revoke_linked(&self, stored: &StoredSession) -> Revocation {
         let StoredSession { session, refresh_token, client_secret, .. } = stored;
-        let Some(url) = &session.binding.revoke_url else { return Revocation::Unsupported };
+        let Some(url) = session.binding.revoke_url.as_ref().filter(|_| session.has_token()) else {
+            return Revocation::Unsupported;
+        };
         let host = provider::host(url);
-        // A rotated secret is in the configuration first. It is not sent to another client's server.
+        // What is configured for another client's server is not sent to this one.
         let configured = self.provider().client.as_ref().filter(|_| session.check_binding(self.provider()).is_ok());
-        let configured = configured.and_then(|client| client.secret.as_ref());
-        let secret = configured.or(client_secret.as_ref());
         let binding = &session.binding;
-        let auth = match binding.revoke_auth.filter(|_| secret.is_some()) {
+        let has_secret = client_secret.is_some() || configured.is_some_and(|client| client.secret.is_some());
+        let auth = match binding.revoke_auth.filter(|_| has_secret) {
             // This server does not form-decode Basic.
             Some(ClientAuth::Basic) if binding.client_auth == ClientAuth::BasicRaw => ClientAuth::BasicRaw,
             known => known.unwrap_or(binding.client_auth),
         };
-        let endpoint = Endpoint { url, client_id: &binding.client_id, secret, auth };
+        let endpoint = binding.endpoint(url, auth, configured, client_secret.as_ref());
         let http = &self.http;
         let refresh = match refresh_token {
             Some(token) => endpoint.revoke(http, token.expose(), "refresh_token").await,

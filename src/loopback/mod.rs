@@ -9,17 +9,19 @@ use std::error::Error;
 use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -43,6 +45,9 @@ const BACKLOG: u32 = 4_096;
 const MIN_IDLE: Duration = Duration::from_millis(5);
 /// The pause after a failed `accept`, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// How long a connection that is kept alive may wait for its next request. Longer than HTTP clients keep theirs, so that
+/// none sends a request while it is closed.
+const KEPT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The time limit for responses in flight when the listener stops.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 /// How many ports are tried until one is free for both IPv4 and IPv6.
@@ -56,6 +61,7 @@ pub(crate) struct Listener {
     port: u16,
     head_timeout: Duration,
     connections: usize,
+    kept_alive: bool,
 }
 
 /// Why a port cannot be listened on.
@@ -110,7 +116,12 @@ impl Listener {
     fn new(v4: Option<TcpListener>, v6: Option<TcpListener>) -> Result<Self, BindError> {
         let address = v4.as_ref().or(v6.as_ref()).map(TcpListener::local_addr);
         let port = address.transpose().map_err(io_error)?.map_or(0, |address| address.port());
-        Ok(Self { v4, v6, port, head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS })
+        Ok(Self { v4, v6, port, head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, kept_alive: false })
+    }
+
+    /// Lets connections carry many requests, and waits at the end for all responses in flight.
+    pub(crate) fn kept_alive(self) -> Self {
+        Self { kept_alive: true, head_timeout: KEPT_TIMEOUT, ..self }
     }
 
     /// The bound port.
@@ -118,10 +129,10 @@ impl Listener {
         self.port
     }
 
-    /// Answers requests until `end` completes. Responses in flight then have half a second. Dropping the future closes
-    /// all connections.
+    /// Answers requests until `end` completes. Responses in flight then have half a second, unless connections are
+    /// [kept alive](Self::kept_alive). Dropping the future closes all connections.
     ///
-    /// Each connection has its own task and carries one request. If `answer` returns `None`, the connection is closed
+    /// Each connection has its own task and carries one request, unless it is kept alive. If `answer` returns `None`, the connection is closed
     /// without a response. The future of `answer` is dropped when the client disconnects.
     pub(crate) async fn serve<A, F, B>(self, answer: A, end: impl Future<Output = ()> + Send)
     where
@@ -132,6 +143,8 @@ impl Listener {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let mut connections = Connections { most: self.connections, ..Connections::default() };
+        let (closing, closed) = watch::channel(());
+        let serving = Serving { head_timeout: self.head_timeout, kept_alive: self.kept_alive, closed };
         tokio::pin!(end);
         loop {
             let has_room = connections.has_room();
@@ -155,14 +168,14 @@ impl Listener {
                 connections.drop_oldest_idle();
             }
             let idle = Arc::new(AtomicBool::new(true));
-            let task =
-                connections.tasks.spawn(serve_connection(stream, answer.clone(), idle.clone(), self.head_timeout));
+            let task = connections.tasks.spawn(serve_connection(stream, answer.clone(), idle.clone(), serving.clone()));
             connections.open.push_back(Connection { task, idle, since: Instant::now() });
             // Lets the open connections read before the next one can replace them.
             tokio::task::yield_now().await;
         }
-        drop(self);
-        connections.shut_down().await;
+        let limit = if self.kept_alive { None } else { Some(SHUTDOWN_LIMIT) };
+        drop((self, closing));
+        connections.shut_down(limit).await;
     }
 
     async fn accept(&self) -> io::Result<TcpStream> {
@@ -188,6 +201,14 @@ pub fn is_for_this_host<B>(request: &Request<B>, port: u16) -> bool {
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let ours = |authority: &str| is_loopback_authority(authority, port);
     host.to_str().is_ok_and(ours) && request.uri().authority().is_none_or(|authority| ours(authority.as_str()))
+}
+
+/// Whether a request comes from no web page, or from one of this listener (the `Origin` of the Fetch Standard).
+pub(crate) fn is_own_origin(headers: &HeaderMap, port: u16) -> bool {
+    headers.get_all(ORIGIN).iter().all(|origin| {
+        let authority = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        authority.is_some_and(|authority| is_loopback_authority(authority, port))
+    })
 }
 
 fn is_loopback_authority(authority: &str, port: u16) -> bool {
@@ -247,8 +268,17 @@ fn io_error(error: io::Error) -> BindError {
     BindError::Unusable(error.to_string())
 }
 
-/// Serves one request.
-async fn serve_connection<A, F, B>(stream: TcpStream, answer: A, idle: Arc<AtomicBool>, head_timeout: Duration)
+/// How connections are served.
+#[derive(Clone)]
+struct Serving {
+    head_timeout: Duration,
+    kept_alive: bool,
+    /// Its sender is dropped when the listener stops.
+    closed: watch::Receiver<()>,
+}
+
+/// Serves the requests of a connection.
+async fn serve_connection<A, F, B>(stream: TcpStream, answer: A, idle: Arc<AtomicBool>, mut serving: Serving)
 where
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = Option<Response<B>>>,
@@ -262,14 +292,19 @@ where
         // hyper closes the connection when a service fails.
         async move { answer.await.ok_or(NoResponse) }
     });
-    let _ = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        .header_read_timeout(serving.head_timeout)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS)
-        .keep_alive(false)
-        .serve_connection(stream, answered)
-        .await;
+        .keep_alive(serving.kept_alive)
+        .serve_connection(stream, answered);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = serving.closed.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 /// The connection is closed without a response.
@@ -329,10 +364,10 @@ impl Connections {
     }
 
     /// Closes idle connections and waits for responses in flight.
-    async fn shut_down(mut self) {
+    async fn shut_down(mut self, limit: Option<Duration>) {
         while self.drop_oldest_idle() {}
         let sent = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(SHUTDOWN_LIMIT, sent).await;
+        let _ = tokio::time::timeout(limit.unwrap_or(Duration::MAX), sent).await;
     }
 }
 

@@ -98,16 +98,21 @@ impl AuthorizationRequest {
             if provider.require_par {
                 return Err(ProviderError::MissingUrl { provider: provider.name.clone(), setting: "par_url" }.into());
             }
+            // Fail before the user approves.
+            if let Some(assertion) = &request.client(provider)?.assertion {
+                assertion.check().await?;
+            }
             request.add_to_url(&parameters);
             return Ok(request);
         };
         let endpoint = request.endpoint(provider, url)?;
-        let (mut pushed, mut client_auth) = (endpoint.push(http, &parameters, &request.url).await, None);
+        let (mut pushed, mut client_auth) =
+            (endpoint.push(http, &parameters, &provider.par_params, &request.url).await, None);
         if let Err(error) = &pushed
             && error.is_client_refused()
             && let Some(endpoint) = endpoint.with_other_auth()
         {
-            pushed = endpoint.push(http, &parameters, &request.url).await;
+            pushed = endpoint.push(http, &parameters, &provider.par_params, &request.url).await;
             client_auth = Some(endpoint.auth);
         }
         let registered = request.registered.is_some();
@@ -130,10 +135,12 @@ impl AuthorizationRequest {
         registered: Option<RegisteredClient>,
         redirect_uri: &str,
     ) -> Result<(Self, Vec<(String, String)>)> {
-        let (client_id, redirect_uri) = match &registered {
-            Some(registered) => (registered.client.id.clone(), registered.redirect_uri.clone()),
-            None => (provider.client()?.id.clone(), redirect_uri.to_owned()),
+        let (client, redirect_uri) = match &registered {
+            Some(registered) => (&registered.client, &*registered.redirect_uri),
+            None => (provider.client()?, redirect_uri),
         };
+        provider.check_client_auth(client.auth)?;
+        let (client_id, redirect_uri) = (client.id.clone(), redirect_uri.to_owned());
         let url = provider.required(provider.authorize_url.as_ref(), "authorize_url")?.clone();
         // Fail before the user approves.
         provider.required(provider.token_url.as_ref(), "token_url")?;
@@ -193,7 +200,7 @@ impl AuthorizationRequest {
     fn endpoint<'a>(&'a self, provider: &'a ProviderConfig, url: &'a Url) -> Result<Endpoint<'a>> {
         let client = self.client(provider)?;
         let auth = self.client_auth.unwrap_or(client.auth);
-        Ok(Endpoint { url, client_id: &client.id, secret: client.secret.as_ref(), auth })
+        Ok(Endpoint::new(url, client, auth, provider))
     }
 
     /// The URL to send the user to. It is not secret: the state and the challenge in it redeem nothing without the
@@ -283,7 +290,8 @@ impl AuthorizationRequest {
                 (asked.ascii_serialization(), Url::parse(got).is_ok_and(|url| url.origin() == asked))
             }
         };
-        if same { Ok(()) } else { Err(SignInError::IssuerMismatch { expected, got: clean(got) }) }
+        let provider = self.provider.clone();
+        if same { Ok(()) } else { Err(SignInError::IssuerMismatch { provider, expected, got: clean(got) }) }
     }
 
     fn refused(&self, error: &str, description: Option<String>) -> SignInError {

@@ -8,13 +8,12 @@ use tokio::time::Instant;
 use super::error::{Result, SignInError};
 use super::id_token::ExpectedIdToken;
 use super::metadata::check_reach;
-use super::refusal::refusal;
 use super::registration::RegisteredClient;
 use super::token::{DEVICE_CODE_GRANT, Endpoint};
 use super::token_error::TokenError;
 use super::token_failure::TokenFailure;
 use super::token_response::TokenResponse;
-use crate::http::{self, Http};
+use crate::http::Http;
 use crate::invisible;
 use crate::provider::{ClientAuth, OAuthClient, ProviderConfig, ProviderError, RequestStyle, Url, endpoint_url};
 use crate::secret::DeviceCode;
@@ -39,6 +38,17 @@ const LONGEST_DEVICE_CODE: usize = 16 * 1024;
 
 /// The refusals that another poll does not change (RFC 8628, section 3.5; RFC 6749, section 5.2), whatever their status.
 const FINAL: &[&str] = &["access_denied", "expired_token", "invalid_grant"];
+
+/// Codes of Microsoft, GitHub and django-oauth-toolkit, and the codes of the standards that they stand for.
+const STANDARD_CODES: &[(&str, &str)] = &[
+    ("authorization_declined", "access_denied"),
+    ("code_expired", "expired_token"),
+    ("bad_verification_code", "invalid_grant"),
+    ("incorrect_device_code", "invalid_grant"),
+    ("device_not_found", "invalid_grant"),
+    ("incorrect_client_credentials", "invalid_client"),
+    ("device_flow_disabled", "unauthorized_client"),
+];
 
 /// A sign-in that the user approves on another device. Show the user code and the verification URI.
 #[derive(Debug)]
@@ -99,8 +109,9 @@ impl DeviceAuthorization {
         // Fail before the user approves.
         provider.required(provider.token_url.as_ref(), "token_url")?;
         let client = client(registered.as_ref(), provider)?;
+        provider.check_client_auth(client.auth)?;
         let client_id = client.id.clone();
-        let endpoint = Endpoint { url, client_id: &client_id, secret: client.secret.as_ref(), auth: client.auth };
+        let endpoint = Endpoint::new(url, client, client.auth, provider);
         let scope = provider.scopes.join(" ");
         let resource = provider.resource.as_deref().unwrap_or_default();
         let own = [("scope", &*scope), ("resource", resource)].into_iter().filter(|(_, value)| !value.is_empty());
@@ -198,10 +209,10 @@ impl DeviceAuthorization {
         let url = provider.required(provider.token_url.as_ref(), "token_url")?;
         let client = self.client(provider)?;
         let auth = self.client_auth.unwrap_or(client.auth);
-        let endpoint = Endpoint { url, client_id: &client.id, secret: client.secret.as_ref(), auth };
+        let endpoint = Endpoint::new(url, client, auth, provider);
         let fields = vec![("grant_type", DEVICE_CODE_GRANT), ("device_code", self.codes.device_code.expose())];
         let fields: Vec<_> = fields.into_iter().chain(provider.named_resource().map(|one| ("resource", one))).collect();
-        let mut response = endpoint.request(http, fields.clone(), &provider.code).await;
+        let mut response = endpoint.request(http, fields.clone(), &provider.code).await.map_err(with_standard_code);
         if let Ok(response) = &mut response {
             response.client_auth = self.client_auth;
         }
@@ -209,7 +220,7 @@ impl DeviceAuthorization {
             && error.is_client_refused()
             && let Some(endpoint) = endpoint.with_other_auth()
         {
-            response = endpoint.request(http, fields, &provider.code).await;
+            response = endpoint.request(http, fields, &provider.code).await.map_err(with_standard_code);
             response = response.map(|response| TokenResponse { client_auth: Some(endpoint.auth), ..response });
         }
         match response {
@@ -227,6 +238,16 @@ fn client<'a>(
     provider: &'a ProviderConfig,
 ) -> std::result::Result<&'a OAuthClient, ProviderError> {
     registered.map_or_else(|| provider.client(), |registered| Ok(&registered.client))
+}
+
+/// The error with the code of the standards in place of a server's own.
+fn with_standard_code(mut error: TokenError) -> TokenError {
+    if let TokenError::Refused { error: code, .. } = &mut error
+        && let Some((_, standard)) = STANDARD_CODES.iter().find(|(own, _)| own == code)
+    {
+        *code = (*standard).to_owned();
+    }
+    error
 }
 
 /// Whether the next poll may have another result (RFC 8628, section 3.5). Servers send `authorization_pending` with many
@@ -247,13 +268,11 @@ fn undecided(error: &TokenError) -> Option<Undecided> {
 impl Endpoint<'_> {
     async fn request_codes(&self, http: &Http, fields: Vec<(&str, &str)>) -> std::result::Result<Codes, TokenError> {
         let style = RequestStyle::default();
-        let (status, headers, body) = self.exchange(http, fields, &style, TIME_LIMIT).await?;
-        let body = body?;
+        let response = self.exchange(http, fields, &style, TIME_LIMIT).await?.complete()?;
         // The fields are not secret: a browser would send them in a URL.
-        let redactor = self.redactor(&[], &style);
-        let refused = |status| refusal(status, http::retry_after(&headers), &body, &redactor);
-        match status.as_u16() {
-            status @ 200..=299 => Codes::parse(&body, self.url).map_err(|what| match refused(status) {
+        let refused = || with_standard_code(response.refusal(self.redactor(&[], &style)));
+        match response.status.as_u16() {
+            200..=299 => Codes::parse(response.bytes(), self.url).map_err(|what| match refused() {
                 // GitHub sends errors with status 200.
                 refused if refused.names_an_error() => refused,
                 _ => TokenError::InvalidResponse(what),
@@ -261,7 +280,7 @@ impl Endpoint<'_> {
             status @ 300..=399 => {
                 Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed")))
             }
-            status => Err(refused(status)),
+            _ => Err(refused()),
         }
     }
 }
@@ -290,11 +309,14 @@ impl Codes {
         Ok(Self {
             device_code: DeviceCode::new(device_code.to_owned()),
             user_code: user_code.to_owned(),
-            verification_uri,
-            complete_uri: complete.and_then(|complete| page_url(complete, from).ok()),
+            // The user is told to compare the page's host.
+            complete_uri: complete
+                .and_then(|complete| page_url(complete, from).ok())
+                .filter(|complete| complete.origin() == verification_uri.origin()),
             lifetime: lifetime.map_or(LONGEST_LIFE, |seconds| {
                 Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE)
             }),
+            verification_uri,
             interval: Duration::from_secs_f64(interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)),
         })
     }
@@ -376,8 +398,11 @@ mod tests {
             let refused = why.map(|why| format!("a `verification_uri` that {why}"));
             assert_eq!(read.err(), refused, "{uri}");
             let complete = parse(json!({ "verification_uri_complete": uri })).unwrap().complete_uri;
-            assert_eq!(complete.map(|uri| uri.to_string()), why.is_none().then(|| uri.to_owned()), "{uri}");
+            assert_eq!(complete, None, "{uri}: the page is at id.example.com");
         }
+        let uri = "https://id.example.com/device?user_code=WDJB-MJHT";
+        let complete = parse(json!({ "verification_uri_complete": uri })).unwrap().complete_uri;
+        assert_eq!(complete.as_ref().map(Url::as_str), Some(uri));
         let named = parse(json!({ "verification_uri": null, "verification_url": "https://id.example.com/d" })).unwrap();
         assert_eq!(named.verification_uri.as_str(), "https://id.example.com/d");
     }
@@ -409,6 +434,7 @@ mod tests {
             standard: true,
             description: String::new(),
             retry_after: None,
+            assertion: None,
         };
         for status in [200, 400, 403, 428] {
             assert_eq!(undecided(&refused(status, "authorization_pending")), Some(Undecided::Pending), "{status}");

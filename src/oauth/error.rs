@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::id_token::IdTokenProblem;
 use super::token::Endpoint;
-use super::token_error::{TokenError, is_client_error, is_redirect_mismatch};
+use super::token_error::{TokenError, is_client_error, is_redirect_mismatch, with_note};
 use super::token_failure::TokenFailure;
+use crate::assertion::AssertionError;
 use crate::error_info::{ErrorClass, ErrorInfo, client, detail};
 use crate::http::HttpError;
 use crate::provider::{self, ProviderConfig, ProviderError};
@@ -108,6 +109,8 @@ pub enum SignInError {
     /// The authorization response is from another issuer (RFC 9207, section 2.4).
     #[error("{}", issuer_mismatch(expected, got))]
     IssuerMismatch {
+        /// The provider's name.
+        provider: String,
         /// The issuer of the request.
         expected: String,
         /// The issuer in the response. Empty if it names none.
@@ -169,6 +172,8 @@ pub enum SignInError {
         description: String,
         /// Whether the client was registered dynamically (RFC 7591).
         registered: bool,
+        /// Whether the server has an authorization endpoint, so that the user can sign in with a browser.
+        has_authorization_endpoint: bool,
     },
     /// The device authorization endpoint gave no code, for another reason (RFC 8628, section 3.2).
     #[error("no device code could be requested: {host} {}", failure.description)]
@@ -179,6 +184,8 @@ pub enum SignInError {
         host: String,
         /// What the server did.
         failure: TokenFailure,
+        /// Whether the server has an authorization endpoint, so that the user can sign in with a browser.
+        has_authorization_endpoint: bool,
     },
     /// The device authorization endpoint sent something that is not a device authorization response (RFC 8628, section
     /// 3.2), or codes that cannot be used.
@@ -190,6 +197,8 @@ pub enum SignInError {
         host: String,
         /// What is wrong with it.
         description: String,
+        /// Whether the server has an authorization endpoint, so that the user can sign in with a browser.
+        has_authorization_endpoint: bool,
     },
     /// The user did not approve before the device code expired (`expired_token` of RFC 8628, section 3.5).
     #[error("{}", device_code_expired(*waited, description))]
@@ -260,6 +269,9 @@ pub enum SignInError {
     /// The token request could not be sent.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// There is no assertion to authenticate the client with.
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
     /// The provider's configuration does not allow a sign-in.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -334,10 +346,14 @@ impl SignInError {
         let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
         match error {
             TokenError::NotSent(error) => error.into(),
+            TokenError::NoAssertion(error) => error.into(),
             TokenError::Unreachable(reason) => HttpError::Unreachable { host, reason }.into(),
             TokenError::InvalidResponse(description) => Self::InvalidResponse { host, description },
-            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+            TokenError::Refused { status, error, description, assertion, .. }
+                if status == 401 || is_client_error(&error) =>
+            {
                 let client_id = endpoint.client_id.to_owned();
+                let description = with_note(&description, assertion.as_deref());
                 Self::ClientRefused { provider: name, client_id, host, description, registered }
             }
             TokenError::Refused { error, description, .. } if is_redirect_mismatch(&error, &description) => {
@@ -392,12 +408,14 @@ impl SignInError {
         registered: bool,
     ) -> Self {
         let (name, host) = (provider.name.clone(), provider::host(endpoint.url));
+        let has_authorization_endpoint = provider.authorize_url.is_some();
         match error {
             TokenError::InvalidResponse(description) => {
-                Self::InvalidDeviceAuthorization { provider: name, host, description }
+                Self::InvalidDeviceAuthorization { provider: name, host, description, has_authorization_endpoint }
             }
-            error => Self::of_device(error, provider, endpoint, registered)
-                .unwrap_or_else(|failure| Self::DeviceRequestFailed { provider: name, host, failure }),
+            error => Self::of_device(error, provider, endpoint, registered).unwrap_or_else(|failure| {
+                Self::DeviceRequestFailed { provider: name, host, failure, has_authorization_endpoint }
+            }),
         }
     }
 
@@ -434,17 +452,28 @@ impl SignInError {
         let failure = error.failure();
         match error {
             TokenError::NotSent(error) => Ok(error.into()),
+            TokenError::NoAssertion(error) => Ok(error.into()),
             TokenError::Unreachable(reason) => Ok(HttpError::Unreachable { host, reason }.into()),
             TokenError::Refused { error, description, .. }
                 if matches!(&*error, "unauthorized_client" | "unsupported_grant_type") =>
             {
-                let unsupported = error == "unsupported_grant_type";
-                Ok(Self::DeviceFlowRefused { provider: name, client_id, host, unsupported, description, registered })
+                Ok(Self::DeviceFlowRefused {
+                    provider: name,
+                    client_id,
+                    host,
+                    unsupported: error == "unsupported_grant_type",
+                    description,
+                    registered,
+                    has_authorization_endpoint: provider.authorize_url.is_some(),
+                })
             }
             TokenError::Refused { error, description, .. } if error == "access_denied" => {
                 Ok(Self::Refused { provider: name, error, description })
             }
-            TokenError::Refused { status, error, description, .. } if status == 401 || is_client_error(&error) => {
+            TokenError::Refused { status, error, description, assertion, .. }
+                if status == 401 || is_client_error(&error) =>
+            {
+                let description = with_note(&description, assertion.as_deref());
                 Ok(Self::ClientRefused { provider: name, client_id, host, description, registered })
             }
             TokenError::Refused { status: 200..=299 | 400 | 403, error, standard: true, description, .. }
@@ -453,6 +482,18 @@ impl SignInError {
                 Ok(Self::Refused { provider: name, error, description })
             }
             _ => Err(failure),
+        }
+    }
+}
+
+impl SignInError {
+    /// Whether the device flow was refused, or the client in it, so that another client may be allowed to use it. Some
+    /// servers answer `invalid_request` to a client that may not.
+    pub fn is_about_device_client(&self) -> bool {
+        match self {
+            Self::ClientRefused { .. } | Self::DeviceFlowRefused { .. } => true,
+            Self::Refused { error, .. } => error == "invalid_request",
+            _ => false,
         }
     }
 }
@@ -484,6 +525,7 @@ impl ErrorInfo for SignInError {
             Self::InvalidResponse { .. } => "invalid_response",
             Self::System { .. } => "system",
             Self::Http(error) => error.code(),
+            Self::Assertion(error) => error.code(),
             Self::Provider(error) => error.code(),
         }
     }
@@ -523,6 +565,7 @@ impl ErrorInfo for SignInError {
             | Self::System { .. } => ErrorClass::Permanent,
             Self::WrongAnswer { .. } => ErrorClass::Usage,
             Self::Http(error) => error.class(),
+            Self::Assertion(error) => error.class(),
             Self::Provider(error) => error.class(),
         }
     }

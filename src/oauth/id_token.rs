@@ -11,13 +11,16 @@ use serde_json::{Map, Value};
 
 use crate::clean::clean;
 use crate::provider::Url;
-use crate::secret::constant_time_eq;
+use crate::secret::{IdTokenText, constant_time_eq};
 
 /// The claims that name an account, best first.
 pub(super) const NAMES: [&str; 4] = ["email", "preferred_username", "name", "sub"];
 
 /// The longest name that is kept, in bytes. `sub` has at most 255 (section 2).
 const LONGEST_NAME: usize = 512;
+
+/// The longest token that is kept, in bytes.
+const LONGEST: usize = 16 * 1024;
 
 /// How far the clocks of the server's machines may differ, in seconds.
 const LEEWAY: i64 = 60;
@@ -26,6 +29,8 @@ const LEEWAY: i64 = 60;
 pub struct IdToken {
     /// The claims. `None` if it cannot be read.
     claims: Option<Map<String, Value>>,
+    /// The token itself, unless it is too long to be kept.
+    text: Option<IdTokenText>,
 }
 
 impl fmt::Debug for IdToken {
@@ -74,14 +79,20 @@ fn issuer(expected: &str, got: &str) -> String {
 
 impl IdToken {
     /// Reads a JWT without verifying it (RFC 7519, section 7.2).
-    pub(super) fn read(token: &str) -> Self {
+    pub(super) fn read(token: String) -> Self {
         let mut parts = token.split('.').skip(1);
         // An encrypted JWT has five parts (RFC 7516, section 3.1).
         let payload = match (parts.next(), parts.next(), parts.next()) {
             (Some(payload), Some(_), None) => URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok(),
             _ => None,
         };
-        Self { claims: payload.and_then(|payload| serde_json::from_slice(&payload).ok()) }
+        let claims = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
+        Self { claims, text: Some(token).filter(|token| token.len() <= LONGEST).map(IdTokenText::new) }
+    }
+
+    /// The token itself, unless it is longer than 16 KiB.
+    pub(crate) fn into_text(self) -> Option<IdTokenText> {
+        self.text
     }
 
     /// The claims that name the account.
@@ -162,7 +173,7 @@ mod tests {
 
     fn token(claims: &Value) -> IdToken {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        IdToken::read(&format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims.to_string())))
+        IdToken::read(format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims.to_string())))
     }
 
     fn expected(issuer: Option<&str>) -> ExpectedIdToken {
@@ -245,10 +256,14 @@ mod tests {
     #[test]
     fn what_is_not_a_signed_jwt_cannot_be_read() {
         for text in ["", "a", "a.b", "a.b.c", "a.e30.c.d.e", "..", "a.W10.c", "e30.é.", "a.e30"] {
-            assert_eq!(expected(None).check(&IdToken::read(text), NOW), Err(IdTokenProblem::Unreadable), "{text}");
+            assert_eq!(
+                expected(None).check(&IdToken::read(text.to_owned()), NOW),
+                Err(IdTokenProblem::Unreadable),
+                "{text}"
+            );
         }
-        assert!(IdToken::read("a.e30.c").claims.is_some());
-        assert!(IdToken::read(&"[".repeat(1 << 20)).claims.is_none());
+        assert!(IdToken::read("a.e30.c".into()).claims.is_some());
+        assert!(IdToken::read("[".repeat(1 << 20)).claims.is_none());
     }
 
     #[test]

@@ -36,8 +36,6 @@ pub struct ServerMetadata {
     pub authorization_response_iss_parameter_supported: bool,
     /// The scopes that it lists. Empty if it lists none.
     pub scopes_supported: Vec<String>,
-    /// The grant types that it lists, if it does.
-    pub grant_types_supported: Option<Vec<String>>,
     /// How clients may authenticate at the token endpoint, if it says so.
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     /// How clients may authenticate at the revocation endpoint, if it says so.
@@ -108,7 +106,6 @@ impl ServerMetadata {
             authorization_response_iss_parameter_supported: members
                 .flag("authorization_response_iss_parameter_supported")?,
             scopes_supported: members.texts("scopes_supported")?.unwrap_or_default(),
-            grant_types_supported: members.texts("grant_types_supported")?,
             token_endpoint_auth_methods_supported: members.texts("token_endpoint_auth_methods_supported")?,
             revocation_endpoint_auth_methods_supported: members.texts("revocation_endpoint_auth_methods_supported")?,
         })
@@ -155,11 +152,9 @@ impl ServerMetadata {
         if registration.scopes_supported.is_none() && !self.scopes_supported.is_empty() {
             registration.scopes_supported = Some(self.scopes_supported.clone());
         }
+        registration.resource_scopes = resource_scopes.to_vec();
         if registration.auth_methods.is_none() {
             registration.auth_methods = self.client_auth_methods();
-        }
-        if registration.grant_types.is_none() {
-            registration.grant_types.clone_from(&self.grant_types_supported);
         }
         let decides = provider.from_metadata;
         if decides.require_iss && self.authorization_response_iss_parameter_supported {
@@ -192,9 +187,13 @@ impl ServerMetadata {
 
     /// How a client that is registered may authenticate: as the token endpoint and the revocation endpoint both list,
     /// because a client that cannot authenticate at the revocation endpoint leaves its session behind at the sign-out. If
-    /// they have no method in common, as the token endpoint lists.
+    /// they have no method in common, as the token endpoint lists. `private_key_jwt` only where nothing else is possible.
     fn client_auth_methods(&self) -> Option<Vec<ClientAuth>> {
-        let at_token = known_methods(self.token_endpoint_auth_methods_supported.as_deref()?);
+        let listed = self.token_endpoint_auth_methods_supported.as_deref()?;
+        let at_token = known_methods(listed);
+        if at_token.is_empty() && listed.iter().any(|method| method == ClientAuth::PrivateKeyJwt.registered_name()) {
+            return Some(vec![ClientAuth::PrivateKeyJwt]);
+        }
         let at_revocation = match (&self.revocation_endpoint, &self.revocation_endpoint_auth_methods_supported) {
             (Some(_), Some(listed)) => known_methods(listed),
             _ => return Some(at_token),
@@ -219,7 +218,7 @@ impl ServerMetadata {
     }
 }
 
-/// The authentication methods among these names (the registry of RFC 7591, section 4.2) that this library has.
+/// The authentication methods among these names (the registry of RFC 7591, section 4.2) that this library registers.
 fn known_methods(names: &[String]) -> Vec<ClientAuth> {
     let method = |name: &String| match name.as_str() {
         "none" => Some(ClientAuth::None),
@@ -459,8 +458,12 @@ mod tests {
             "authorization_response_iss_parameter_supported": true,
         }))
         .unwrap();
-        let secret =
-            || OAuthClient { id: "c".into(), secret: Some(ClientSecret::new("s".into())), auth: ClientAuth::Basic };
+        let secret = || OAuthClient {
+            id: "c".into(),
+            secret: Some(ClientSecret::new("s".into())),
+            auth: ClientAuth::Basic,
+            assertion: None,
+        };
         let mut open = ProviderConfig { client: Some(secret()), ..ProviderConfig::named("p") };
         metadata.fill(&mut open, &["llm".into(), "openid".into()]);
         assert_eq!(open.token_url.unwrap().as_str(), "https://id.example.com/t");

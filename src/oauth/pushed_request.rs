@@ -1,13 +1,13 @@
 //! Pushed authorization requests (RFC 9126).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::refusal::refusal;
 use super::token::Endpoint;
 use super::token_error::TokenError;
-use crate::http::{self, Http};
+use crate::http::Http;
 use crate::provider::{RequestStyle, Url};
 
 /// How long the request may take, connecting included.
@@ -30,7 +30,7 @@ pub(super) struct PushedRequest {
 
 impl Endpoint<'_> {
     /// Pushes the parameters of an authorization request, with the client's authentication (RFC 9126, section 2.1).
-    /// `authorize_url` is the endpoint that the answer is for.
+    /// `additional` parameters replace those of the same name; `authorize_url` is the endpoint that the answer is for.
     ///
     /// # Errors
     /// The server refused the request or sent something else.
@@ -38,24 +38,21 @@ impl Endpoint<'_> {
         &self,
         http: &Http,
         parameters: &[(String, String)],
+        additional: &BTreeMap<String, String>,
         authorize_url: &Url,
     ) -> Result<PushedRequest, TokenError> {
         // `post` adds the client id itself.
         let fields = parameters.iter().filter(|(name, _)| name != "client_id");
         let fields = fields.map(|(name, value)| (&**name, &**value)).collect();
-        let style = RequestStyle::default();
-        let (status, headers, body) = self.exchange(http, fields, &style, TIME_LIMIT).await?;
-        let body = body?;
-        match status.as_u16() {
-            200..=299 => read(&body, &[self.url, authorize_url]).map_err(TokenError::InvalidResponse),
+        let style = RequestStyle { params: additional.clone(), ..RequestStyle::default() };
+        let response = self.exchange(http, fields, &style, TIME_LIMIT).await?.complete()?;
+        match response.status.as_u16() {
+            200..=299 => read(response.bytes(), &[self.url, authorize_url]).map_err(TokenError::InvalidResponse),
             status @ 300..=399 => {
                 Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed")))
             }
             // The parameters are not secret: without PAR, they are in the URL.
-            status => {
-                let redactor = self.redactor(&[], &style);
-                Err(refusal(status, http::retry_after(&headers), &body, &redactor))
-            }
+            _ => Err(response.refusal(self.redactor(&[], &style))),
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn refusal(status: u16, retry_after: Option<Duration>, body: &[u8], r
         true if !redactor.contains(&error) => clean(&error),
         _ => words(&error),
     };
-    TokenError::Refused { status, error, standard, description: words(description), retry_after }
+    TokenError::Refused { status, error, standard, description: words(description), retry_after, assertion: None }
 }
 
 /// The text if it is one short line of plain words and numbers. A secret that a server repeats in an encoding which is not
@@ -166,7 +166,8 @@ mod tests {
             ("[]", "", false, ""),
         ] {
             let (error, description) = (error.into(), description.into());
-            let expected = TokenError::Refused { status: 400, error, standard, description, retry_after: None };
+            let (retry_after, assertion) = (None, None);
+            let expected = TokenError::Refused { status: 400, error, standard, description, retry_after, assertion };
             assert_eq!(refusal(400, None, body.as_bytes(), &Redactor::default()), expected, "{body}");
         }
     }

@@ -46,8 +46,8 @@ pub(crate) struct RegistrationRequest<'a> {
     pub client_name: &'a str,
     /// The redirect URI, byte for byte as it will be sent.
     pub redirect_uri: &'a str,
-    /// The scopes that will be requested and that the server supports. Empty ones are not registered.
-    pub scopes: &'a [&'a str],
+    /// The scopes to register, the best choice first. An empty choice registers none.
+    pub scopes: &'a [Vec<&'a str>],
     /// The authentication methods that the server supports, if that is known.
     pub auth_methods: Option<&'a [ClientAuth]>,
     /// Whether the client shall be allowed the device flow too (RFC 8628, section 4).
@@ -106,7 +106,7 @@ impl RegisteredClient {
     }
 
     pub(super) fn record(&self) -> Record<'_> {
-        let OAuthClient { id, secret, auth } = &self.client;
+        let OAuthClient { id, secret, auth, .. } = &self.client;
         Record {
             version: VERSION,
             client_id: id.into(),
@@ -127,7 +127,7 @@ impl Record<'_> {
         let secret = self.client_secret.map(|secret| ClientSecret::new(secret.into_owned()));
         let auth = ClientAuth::from_word(&self.client_auth)?;
         Some(RegisteredClient {
-            client: OAuthClient { id: self.client_id.into_owned(), secret, auth },
+            client: OAuthClient { id: self.client_id.into_owned(), secret, auth, assertion: None },
             redirect_uri: self.redirect_uri.into_owned(),
             secret_expires_at: self.secret_expires_at,
             place: self.place.into_owned(),
@@ -136,25 +136,32 @@ impl Record<'_> {
 }
 
 impl RegistrationRequest<'_> {
-    /// Registers a client. A server that refuses its metadata is asked again with the next authentication method.
+    /// Registers a client. A server that refuses its metadata is asked again with the next choice of scopes, then with the
+    /// next authentication method.
     ///
     /// # Errors
     /// [`SignInError::RegistrationFailed`] if the server refused or gave no response, [`SignInError::InvalidRegistration`]
     /// if the response cannot be used, and [`SignInError::Http`] if the server was not reached.
     pub(crate) async fn send(&self, http: &Http, place: ClientPlace) -> Result<RegisteredClient> {
-        let mut methods = self.methods().into_iter();
-        // `methods` has at least one.
-        let mut method = methods.next().unwrap_or(ClientAuth::None);
+        let mut choices = self.choices().into_iter();
+        // There is always one.
+        let mut choice = choices.next().unwrap_or((&[], ClientAuth::None));
         loop {
-            let exchanged = tokio::time::timeout(TIME_LIMIT, self.exchange(http, method)).await;
-            match (exchanged.unwrap_or(Err(TokenError::TimedOut(TIME_LIMIT))), methods.next()) {
+            let exchanged = tokio::time::timeout(TIME_LIMIT, self.exchange(http, choice.0, choice.1)).await;
+            match (exchanged.unwrap_or(Err(TokenError::TimedOut(TIME_LIMIT))), choices.next()) {
                 (Ok(fields), _) => return self.registered(fields, place),
                 (Err(TokenError::Refused { error, .. }), Some(next)) if error == "invalid_client_metadata" => {
-                    method = next;
+                    choice = next;
                 }
                 (Err(error), _) => return Err(self.failed(error)),
             }
         }
+    }
+
+    /// The scopes and authentication methods to ask for, the best first.
+    fn choices(&self) -> Vec<(&[&str], ClientAuth)> {
+        let methods = self.methods();
+        methods.iter().flat_map(|method| self.scopes.iter().map(|scopes| (&scopes[..], *method))).collect()
     }
 
     /// The authentication methods to ask for, the best first: a program on the user's machine cannot keep a secret (RFC
@@ -170,7 +177,7 @@ impl RegistrationRequest<'_> {
         if known.is_empty() { vec![ClientAuth::None, ClientAuth::Basic] } else { known }
     }
 
-    fn metadata(&self, method: ClientAuth) -> Value {
+    fn metadata(&self, scopes: &[&str], method: ClientAuth) -> Value {
         // OpenID Connect Dynamic Client Registration 1.0, section 2: only native clients have loopback redirect URIs.
         let native = Url::parse(self.redirect_uri).is_ok_and(|uri| provider::is_loopback(&uri));
         let mut metadata = json!({
@@ -184,20 +191,25 @@ impl RegistrationRequest<'_> {
         if let (true, Some(grants)) = (self.with_device, metadata["grant_types"].as_array_mut()) {
             grants.push(DEVICE_CODE_GRANT.into());
         }
-        if !self.scopes.is_empty() {
-            metadata["scope"] = self.scopes.join(" ").into();
+        if !scopes.is_empty() {
+            metadata["scope"] = scopes.join(" ").into();
         }
         metadata
     }
 
-    async fn exchange(&self, http: &Http, method: ClientAuth) -> std::result::Result<Map<String, Value>, TokenError> {
+    async fn exchange(
+        &self,
+        http: &Http,
+        scopes: &[&str],
+        method: ClientAuth,
+    ) -> std::result::Result<Map<String, Value>, TokenError> {
         let unsent = |why: String| TokenError::Unreachable(why);
         let client = http.client(self.url).map_err(TokenError::NotSent)?;
         let mut request = client
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
-            .body(self.metadata(method).to_string())
+            .body(self.metadata(scopes, method).to_string())
             .build()
             .map_err(|error| unsent(error.without_url().to_string()))?;
         if let Some(token) = self.token {
@@ -276,6 +288,7 @@ impl RegistrationRequest<'_> {
                 id: id.to_owned(),
                 secret: secret.map(|secret| ClientSecret::new(secret.to_owned())),
                 auth,
+                assertion: None,
             },
             redirect_uri: self.redirect_uri.to_owned(),
             place,
@@ -287,6 +300,7 @@ impl RegistrationRequest<'_> {
         let failure = Box::new(error.failure());
         match error {
             TokenError::NotSent(error) => error.into(),
+            TokenError::NoAssertion(error) => error.into(),
             TokenError::Unreachable(reason) => HttpError::Unreachable { host, reason }.into(),
             TokenError::InvalidResponse(description) => {
                 SignInError::InvalidRegistration { provider, host, description }
@@ -445,11 +459,11 @@ mod tests {
                 token: None,
                 client_name: "nexus",
                 redirect_uri: "https://app.example.com/callback",
-                scopes: &["a", "b"],
+                scopes: &[],
                 auth_methods: known,
                 with_device: false,
             };
-            let metadata = request.metadata(ClientAuth::Post);
+            let metadata = request.metadata(&["a", "b"], ClientAuth::Post);
             assert_eq!((&metadata["application_type"], &metadata["scope"]), (&json!("web"), &json!("a b")));
             request.methods()
         };

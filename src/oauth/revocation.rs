@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::refusal::refusal;
 use super::token::Endpoint;
 use super::token_error::TokenError;
 use crate::http::Http;
@@ -30,10 +29,10 @@ impl Endpoint<'_> {
         let fields = vec![("token", token), ("token_type_hint", type_hint)];
         let style = RequestStyle::default();
         let redactor = self.redactor(&fields, &style);
-        let (status, _, body) = self.exchange(http, fields, &style, TIME_LIMIT).await?;
-        match status.as_u16() {
+        let response = self.exchange(http, fields, &style, TIME_LIMIT).await?;
+        match response.status.as_u16() {
             200..=299 => Ok(()),
-            status => Err(refusal(status, None, &body.unwrap_or_default(), &redactor)),
+            _ => Err(response.refusal(redactor)),
         }
     }
 }

@@ -17,8 +17,9 @@ use zeroize::Zeroizing;
 use super::refusal::refusal;
 use super::token_error::TokenError;
 use super::token_response::TokenResponse;
+use crate::assertion::{Assertion, AssertionError, ClientAssertion, JWT_ASSERTION_TYPE};
 use crate::http::{self, BodyError, Http, SendError};
-use crate::provider::{ClientAuth, Encoding, RequestStyle, Url};
+use crate::provider::{ClientAuth, Encoding, OAuthClient, ProviderConfig, RequestStyle, Url};
 use crate::redact::{self, Redactor};
 use crate::secret::{ClientSecret, RefreshToken};
 use crate::time;
@@ -28,22 +29,29 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The fields of requests that may appear in messages. The values of all others are redacted.
 const PUBLIC_FIELDS: &[&str] = &[
+    "audience",
+    "client_assertion_type",
     "code_challenge",
     "code_challenge_method",
     "grant_type",
     "nonce",
     "prompt",
     "redirect_uri",
+    "requested_token_type",
     "resource",
     "response_type",
     "scope",
     "state",
+    "subject_token_type",
     "token_type_hint",
 ];
 
-/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7636, section 4.5; RFC
-/// 8628, section 3.4).
+/// The fields that the token requests set themselves (RFC 6749, sections 2.3.1, 4.1.3 and 6; RFC 7521, sections 4.1 and 4.2;
+/// RFC 7636, section 4.5; RFC 8628, section 3.4).
 pub const TOKEN_REQUEST_FIELDS: &[&str] = &[
+    "assertion",
+    "client_assertion",
+    "client_assertion_type",
     "client_id",
     "client_secret",
     "code",
@@ -53,6 +61,8 @@ pub const TOKEN_REQUEST_FIELDS: &[&str] = &[
     "redirect_uri",
     "refresh_token",
     "state",
+    "subject_token",
+    "subject_token_type",
 ];
 
 /// The grant type of the device flow (RFC 8628, section 3.4).
@@ -75,10 +85,63 @@ pub(crate) struct Endpoint<'a> {
     pub secret: Option<&'a ClientSecret>,
     /// How it authenticates.
     pub auth: ClientAuth,
+    /// Its assertion, if it authenticates with one.
+    pub assertion: Option<&'a ClientAssertion>,
+    /// The audience of an assertion that the client signs: the issuer, or the token endpoint if that is not known.
+    pub audience: &'a str,
 }
 
-/// The status, the headers, and the body or why it is incomplete.
-pub(super) type Exchanged = (StatusCode, HeaderMap, Result<Vec<u8>, TokenError>);
+/// A response, and the assertion that the request authenticated with.
+pub(super) struct Exchanged {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// The body, or why it is incomplete.
+    pub(super) body: Result<Vec<u8>, TokenError>,
+    assertion: Option<Assertion>,
+}
+
+impl Exchanged {
+    /// This response if its body is complete.
+    pub(super) fn complete(self) -> Result<Self, TokenError> {
+        match self.body {
+            Ok(_) => Ok(self),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The body, as far as it came.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
+    /// The refusal in this response, without the secrets of `redactor` and without the assertion.
+    pub(super) fn refusal(&self, redactor: Redactor) -> TokenError {
+        let (status, retry_after) = (self.status.as_u16(), http::retry_after(&self.headers));
+        let body = self.bytes();
+        match &self.assertion {
+            Some(sent) => {
+                let redactor = redactor.with_secret(sent.text().expose());
+                refusal(status, retry_after, body, &redactor).with_assertion(sent, time::now())
+            }
+            None => refusal(status, retry_after, body, &redactor),
+        }
+    }
+}
+
+impl<'a> Endpoint<'a> {
+    /// The endpoint at `url` for this client of a provider, which authenticates with `auth`.
+    pub(crate) fn new(url: &'a Url, client: &'a OAuthClient, auth: ClientAuth, provider: &'a ProviderConfig) -> Self {
+        let token_url = provider.token_url.as_ref().unwrap_or(url).as_str();
+        Self {
+            url,
+            client_id: &client.id,
+            secret: client.secret.as_ref(),
+            auth,
+            assertion: client.assertion.as_ref(),
+            audience: provider.issuer.as_deref().unwrap_or(token_url),
+        }
+    }
+}
 
 impl Endpoint<'_> {
     /// This endpoint with the authentication to try if the server refuses the client. Many servers expect the id and
@@ -116,13 +179,12 @@ impl Endpoint<'_> {
         style: &RequestStyle,
     ) -> Result<TokenResponse, TokenError> {
         let redactor = self.redactor(&fields, style);
-        let (status, headers, body) = self.exchange(http, fields, style, TIME_LIMIT).await?;
-        let body = body?;
+        let response = self.exchange(http, fields, style, TIME_LIMIT).await?.complete()?;
+        let Exchanged { status, headers, .. } = &response;
         let dated = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http_date);
-        let retry_after = http::retry_after(&headers);
         match status.as_u16() {
-            status @ 200..=299 => TokenResponse::parse(&body, dated).map_err(|what| {
-                match refusal(status, retry_after, &body, &redactor) {
+            200..=299 => TokenResponse::parse(response.bytes(), dated).map_err(|what| {
+                match response.refusal(redactor) {
                     // GitHub sends errors with status 200.
                     refused @ TokenError::Refused { .. } if refused.names_an_error() => refused,
                     _ => TokenError::InvalidResponse(what),
@@ -130,12 +192,13 @@ impl Endpoint<'_> {
             }),
             // Not followed. The redirecting server may have used the credential.
             300..=399 => Err(TokenError::InvalidResponse(format!("a redirect ({status}), which is not followed"))),
-            status @ 400..=499 => Err(refusal(status, retry_after, &body, &redactor)),
-            status => match refusal(status, retry_after, &body, &redactor) {
+            400..=499 => Err(response.refusal(redactor)),
+            status => match response.refusal(redactor) {
                 // Some gateways turn a refusal into a 5xx.
                 refused @ TokenError::Refused { .. } if refused.is_final() => Err(refused),
                 _ => {
                     let reason = format!("status {status}");
+                    let retry_after = http::retry_after(headers);
                     Err(TokenError::ResponseLost { reason, status: Some(status), retry_after })
                 }
             },
@@ -152,7 +215,7 @@ impl Endpoint<'_> {
     }
 
     /// Sends a request and reads the response. `timeout` polls the response before the clock, so a process that was
-    /// suspended does not lose tokens that arrived meanwhile.
+    /// suspended does not lose tokens that arrived meanwhile. The time for an assertion does not count.
     pub(super) async fn exchange(
         &self,
         http: &Http,
@@ -160,10 +223,12 @@ impl Endpoint<'_> {
         style: &RequestStyle,
         limit: Duration,
     ) -> Result<Exchanged, TokenError> {
+        let assertion = self.client_assertion().await.map_err(TokenError::NoAssertion)?;
         let answered = async {
-            let response = self.post(http, fields, style).await?;
+            let response = self.post(http, fields, style, assertion.as_ref()).await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            Ok((status, headers, body(response, BODY_LIMIT).await))
+            let body = body(response, BODY_LIMIT).await;
+            Ok(Exchanged { status, headers, body, assertion })
         };
         timeout(limit, answered).await.unwrap_or(Err(TokenError::TimedOut(limit)))
     }
@@ -173,21 +238,39 @@ impl Endpoint<'_> {
         self.secret.map(ClientSecret::expose).unwrap_or_default()
     }
 
+    /// A new assertion of the client for one request, if it authenticates with one.
+    async fn client_assertion(&self) -> Result<Option<Assertion>, AssertionError> {
+        match (self.auth, self.assertion) {
+            (ClientAuth::PrivateKeyJwt, Some(own)) => {
+                own.fetch(self.client_id, self.audience, time::now()).await.map(Some)
+            }
+            (ClientAuth::PrivateKeyJwt, None) => Err(AssertionError::NotConfigured),
+            _ => Ok(None),
+        }
+    }
+
     async fn post(
         &self,
         http: &Http,
         mut fields: Vec<(&str, &str)>,
         style: &RequestStyle,
+        assertion: Option<&Assertion>,
     ) -> Result<Response, TokenError> {
         let unsent = |why: &str| TokenError::Unreachable(why.to_owned());
         let params = style.params.iter().map(|(name, value)| (&**name, &**value));
-        let redactor = self.redactor(&fields, style).with_configured(params);
+        let assertion = assertion.map(|assertion| assertion.text().expose()).unwrap_or_default();
+        let redactor = self.redactor(&fields, style).with_configured(params).with_secret(assertion);
         let secret = self.secret_text();
         match self.auth {
             ClientAuth::None if self.client_id.is_empty() => {}
             // With Basic too: some servers look the client up by the body.
             ClientAuth::None | ClientAuth::Basic | ClientAuth::BasicRaw => fields.push(("client_id", self.client_id)),
             ClientAuth::Post => fields.extend([("client_id", self.client_id), ("client_secret", secret)]),
+            ClientAuth::PrivateKeyJwt => fields.extend([
+                ("client_id", self.client_id),
+                ("client_assertion_type", JWT_ASSERTION_TYPE),
+                ("client_assertion", assertion),
+            ]),
         }
         fields.extend(style.params.iter().map(|(name, value)| (&**name, &**value)));
         let (content_type, body) = written(&fields, style.encoding);
@@ -201,7 +284,7 @@ impl Endpoint<'_> {
             .map_err(|error| unsent(&error.without_url().to_string()))?;
         let [encoded, raw] = redact::basic_pairs(self.client_id, secret);
         match self.auth {
-            ClientAuth::None | ClientAuth::Post => {}
+            ClientAuth::None | ClientAuth::Post | ClientAuth::PrivateKeyJwt => {}
             ClientAuth::Basic => drop(request.headers_mut().insert(AUTHORIZATION, basic(&encoded))),
             ClientAuth::BasicRaw => drop(request.headers_mut().insert(AUTHORIZATION, basic(&raw))),
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::token_failure::TokenFailure;
+use crate::assertion::{Assertion, AssertionError};
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
 
@@ -15,6 +16,9 @@ pub(crate) enum TokenError {
     /// The request cannot be sent until the configuration or the server is fixed.
     #[error("was not contacted ({0})")]
     NotSent(HttpError),
+    /// There is no assertion to send.
+    #[error("was not contacted ({0})")]
+    NoAssertion(AssertionError),
     /// The server did not receive the request, so the credential is unused.
     #[error("could not be reached ({0})")]
     Unreachable(String),
@@ -35,7 +39,7 @@ pub(crate) enum TokenError {
     #[error("sent no usable response ({0})")]
     InvalidResponse(String),
     /// The server refused (RFC 6749, section 5.2).
-    #[error("{}", refused(*status, error, description))]
+    #[error("{}", refused(*status, error, &with_note(description, assertion.as_deref())))]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -47,7 +51,18 @@ pub(crate) enum TokenError {
         description: String,
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
+        /// The assertion that was sent and whether it had expired, in words.
+        assertion: Option<String>,
     },
+}
+
+/// A description with a note about the assertion that was sent.
+pub(crate) fn with_note(description: &str, assertion: Option<&str>) -> String {
+    match assertion {
+        Some(assertion) if description.is_empty() => assertion.to_owned(),
+        Some(assertion) => format!("{description} ({assertion})"),
+        None => description.to_owned(),
+    }
 }
 
 fn refused(status: u16, error: &str, description: &str) -> String {
@@ -58,6 +73,15 @@ fn refused(status: u16, error: &str, description: &str) -> String {
 impl TokenError {
     pub(super) fn lost(reason: impl Into<String>) -> Self {
         Self::ResponseLost { reason: reason.into(), status: None, retry_after: None }
+    }
+
+    /// The error of a request with this assertion. `now` is the time in Unix seconds.
+    pub(crate) fn with_assertion(mut self, sent: &Assertion, now: i64) -> Self {
+        if let Self::Refused { assertion, .. } = &mut self {
+            let sent = sent.described(now);
+            *assertion = Some(assertion.take().map_or(sent.clone(), |client| format!("{client}; {sent}")));
+        }
+        self
     }
 
     /// The error as it is stored and reported.
@@ -91,6 +115,7 @@ impl TokenError {
     fn is_temporary(&self) -> bool {
         match self {
             Self::NotSent(_) => false,
+            Self::NoAssertion(error) => error.class() == ErrorClass::Temporary,
             Self::Unreachable(_) | Self::InvalidResponse(_) | Self::TimedOut(_) | Self::ResponseLost { .. } => true,
             // Error codes of the authorization endpoint (RFC 6749, section 4.1.2.1) and of the device flow (RFC 8628,
             // section 3.5) that some servers use here, too.
@@ -106,6 +131,7 @@ impl ErrorInfo for TokenError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotSent(error) => error.code(),
+            Self::NoAssertion(error) => error.code(),
             Self::Unreachable(_) => "unreachable",
             Self::ResponseLost { .. } | Self::InvalidResponse(_) => "invalid_response",
             Self::TimedOut(_) => "deadline_exceeded",
@@ -117,6 +143,7 @@ impl ErrorInfo for TokenError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::NotSent(error) => error.class(),
+            Self::NoAssertion(error) => error.class(),
             Self::Refused { error, .. } if is_client_error(error) => ErrorClass::Configuration,
             _ if self.is_final() => ErrorClass::SignIn,
             _ if self.is_temporary() => ErrorClass::Temporary,
@@ -156,14 +183,21 @@ mod tests {
 
     #[test]
     fn the_message_says_what_happened() {
-        let description = "no".into();
-        let refused =
-            TokenError::Refused { status: 404, error: String::new(), standard: false, description, retry_after: None };
+        let refused = |assertion| TokenError::Refused {
+            status: 404,
+            error: String::new(),
+            standard: false,
+            description: "no".into(),
+            retry_after: None,
+            assertion,
+        };
+        let sent = Some("the assertion from /run/token expired 5 minutes ago".to_owned());
         for (error, message, temporary) in [
             (TokenError::TimedOut(Duration::from_secs(30)), "did not answer within 30 seconds", true),
             (TokenError::Unreachable("refused".into()), "could not be reached (refused)", true),
             (TokenError::lost("cut"), "sent no usable response (cut)", true),
-            (refused, "answered 404: no", false),
+            (refused(None), "answered 404: no", false),
+            (refused(sent), "answered 404: no (the assertion from /run/token expired 5 minutes ago)", false),
         ] {
             let failure = error.failure();
             assert_eq!((&*failure.description, failure.temporary), (message, temporary));

@@ -68,7 +68,7 @@ impl TokenResponse {
         if !token_type.eq_ignore_ascii_case("bearer") {
             return Err("a `token_type` other than Bearer".into());
         }
-        let id_token = text("id_token").filter(|token| !token.is_empty()).map(|token| IdToken::read(&token));
+        let id_token = text("id_token").filter(|token| !token.is_empty()).map(IdToken::read);
         let scopes = fields.remove("scope").and_then(|value| scopes(&value));
         let lifetime = match fields.remove("expires_in").and_then(|value| lifetime(&value)) {
             Some(seconds) => Some(seconds),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::assertion::ClientAssertion;
 use crate::provider::{
     Api, ClientAuth, Dialect, OAuthClient, ProviderConfig, ProviderError, Tls, Url, endpoint_url, not_a_resource,
 };
@@ -193,7 +194,7 @@ impl Api {
 impl OAuthClient {
     /// A client without a secret (RFC 6749, section 2.1).
     pub fn public(id: impl Into<String>) -> Self {
-        Self { id: id.into(), secret: None, auth: ClientAuth::None }
+        Self { id: id.into(), secret: None, auth: ClientAuth::None, assertion: None }
     }
 
     /// A client without an id, for servers that register none, such as Claude apps gateways. Its requests have no
@@ -205,7 +206,12 @@ impl OAuthClient {
     /// A client with a secret. Every server must support [`ClientAuth::Basic`] (RFC 6749, section 2.3.1); the Claude
     /// Console requires [`ClientAuth::Post`].
     pub fn confidential(id: impl Into<String>, secret: ClientSecret, auth: ClientAuth) -> Self {
-        Self { id: id.into(), secret: Some(secret), auth }
+        Self { id: id.into(), secret: Some(secret), auth, assertion: None }
+    }
+
+    /// A client that authenticates with an assertion instead of a secret (`private_key_jwt` of RFC 7523, section 2.2).
+    pub fn with_assertion(id: impl Into<String>, assertion: ClientAssertion) -> Self {
+        Self { id: id.into(), secret: None, auth: ClientAuth::PrivateKeyJwt, assertion: Some(assertion) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Errors in the configuration of a provider.
 
+use crate::credential_command::CommandError;
 use crate::error_info::{ErrorClass, ErrorInfo};
 
 /// What is wrong with the configuration of a provider.
@@ -25,6 +26,23 @@ pub enum ProviderError {
         /// Which URL, such as `token_url`.
         setting: &'static str,
     },
+    /// The authorization server accepts only clients that authenticate with an assertion (`private_key_jwt` of RFC 7523),
+    /// and the client has none.
+    #[error("the authorization server of {provider} accepts only clients that authenticate with private_key_jwt")]
+    AssertionRequired {
+        /// The provider's name.
+        provider: String,
+    },
+    /// A command cannot be run.
+    #[error("the command `{program}` of the provider {provider} {error}")]
+    Command {
+        /// The provider's name.
+        provider: String,
+        /// The name of the program.
+        program: String,
+        /// Why not.
+        error: CommandError,
+    },
     /// No client is configured.
     #[error("no client id is configured for {provider}")]
     NoClientId {
@@ -36,7 +54,10 @@ pub enum ProviderError {
 impl ErrorInfo for ProviderError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidUrl { .. } | Self::MissingUrl { .. } => "configuration",
+            Self::InvalidUrl { .. }
+            | Self::MissingUrl { .. }
+            | Self::AssertionRequired { .. }
+            | Self::Command { .. } => "configuration",
             Self::NoClientId { .. } => "no_client_id",
         }
     }

@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 pub use url::Url;
 
+use crate::assertion::ClientAssertion;
 use crate::invisible;
 use crate::secret::{ClientSecret, HeaderSecret, RegistrationToken};
 
 mod builder;
+mod built_in;
 mod error;
+mod grant;
 pub(crate) mod tls;
 
+pub use built_in::{ANT, BUILT_IN, FEDERATION, PLATFORM};
 pub use error::ProviderError;
+pub use grant::{AssertionFrom, Grant, SessionToken, TokenCommand, TokenExchange};
 pub use tls::{Tls, TlsError};
-
-/// The name of [`ProviderConfig::claude_code`].
-pub const BUILT_IN: &str = "claude_code";
 
 /// An authorization server, its registered client and its API.
 #[derive(Debug)]
@@ -51,6 +53,9 @@ pub struct ProviderConfig {
     /// Whether a session is revoked when another one replaces it: always, never, or (`None`) if that is sure not to
     /// revoke the new one.
     pub revoke_replaced: Option<bool>,
+    /// Whether revoking a session ends more than the session: it unlinks the customer's organisation. Such a session is
+    /// revoked by [`Client::sign_out_and_unlink`](crate::Client::sign_out_and_unlink) only.
+    pub revoking_unlinks: bool,
     /// The UserInfo endpoint (OpenID Connect Core, section 5.3), which names the account that signed in.
     pub userinfo_url: Option<Url>,
     /// The device authorization endpoint (RFC 8628, section 3.1), for sign-ins on another device.
@@ -67,15 +72,21 @@ pub struct ProviderConfig {
     /// The API that the tokens are for, as the authorization server knows it (RFC 8707, section 2): an absolute URI
     /// without a fragment, sent byte for byte. An empty text sends none, even if one is known from elsewhere.
     pub resource: Option<String>,
+    /// The audience of tokens that are requested without a user (RFC 8693, section 2.1), as the authorization server knows it.
+    pub audience: Option<String>,
     /// What the authorization server shall show to the user (`prompt` of OpenID Connect Core, section 3.1.2.1): words
     /// separated by spaces.
     pub prompt: Option<String>,
     /// Additional parameters of the authorization request.
     pub authorize_params: BTreeMap<String, String>,
+    /// Additional parameters of the authorization request, if it is pushed (RFC 9126).
+    pub par_params: BTreeMap<String, String>,
     /// The format of the code exchange.
     pub code: RequestStyle,
     /// The format of the refresh request.
     pub refresh: RequestStyle,
+    /// Where the tokens come from.
+    pub grant: Grant,
     /// The API.
     pub api: Api,
     /// The certificate authorities and the client certificate of the provider's servers.
@@ -109,12 +120,13 @@ pub struct Registration {
     pub token: Option<Arc<RegistrationToken>>,
     /// What the server calls the client when it asks the user.
     pub client_name: String,
-    /// The scopes that the server supports, if that is known. Others are not registered.
+    /// The scopes that the server supports, if that is known.
     pub scopes_supported: Option<Vec<String>>,
+    /// The scopes that the API asks for, if it says so (RFC 9728). They are registered even if the server does not list
+    /// them.
+    pub resource_scopes: Vec<String>,
     /// The authentication methods that the server supports at its token endpoint, if that is known.
     pub auth_methods: Option<Vec<ClientAuth>>,
-    /// The grant types that the server supports, if that is known.
-    pub grant_types: Option<Vec<String>>,
 }
 
 impl Default for Registration {
@@ -124,8 +136,8 @@ impl Default for Registration {
             token: None,
             client_name: "nexus".into(),
             scopes_supported: None,
+            resource_scopes: Vec::new(),
             auth_methods: None,
-            grant_types: None,
         }
     }
 }
@@ -139,6 +151,8 @@ pub struct OAuthClient {
     pub secret: Option<ClientSecret>,
     /// How the client authenticates at the token endpoint.
     pub auth: ClientAuth,
+    /// The assertion of a client that authenticates with [`ClientAuth::PrivateKeyJwt`].
+    pub assertion: Option<ClientAssertion>,
 }
 
 /// How a client authenticates at the token endpoint (RFC 6749, section 2.3.1).
@@ -153,16 +167,19 @@ pub enum ClientAuth {
     BasicRaw,
     /// Id and secret in the body.
     Post,
+    /// The id and a signed assertion in the body (RFC 7523, section 2.2).
+    PrivateKeyJwt,
 }
 
 impl ClientAuth {
-    /// The name in the configuration and the store: `none`, `basic`, `basic_raw` or `post`.
+    /// The name in the configuration and the store: `none`, `basic`, `basic_raw`, `post` or `private_key_jwt`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic => "basic",
             Self::BasicRaw => "basic_raw",
             Self::Post => "post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -172,12 +189,14 @@ impl ClientAuth {
             Self::None => "none",
             Self::Basic | Self::BasicRaw => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
     /// The inverse of [`as_str`](Self::as_str).
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::None, Self::Basic, Self::BasicRaw, Self::Post].into_iter().find(|auth| auth.as_str() == word)
+        let all = [Self::None, Self::Basic, Self::BasicRaw, Self::Post, Self::PrivateKeyJwt];
+        all.into_iter().find(|auth| auth.as_str() == word)
     }
 }
 
@@ -223,9 +242,14 @@ pub struct Api {
     pub url: Option<Url>,
     /// The API's format.
     pub dialect: Dialect,
+    /// The header that carries the token. If `None`, `Authorization: Bearer` (RFC 6750, section 2.1). Any other has the
+    /// token alone, such as `x-api-key` for an API key.
+    pub token_header: Option<String>,
     /// Headers of every request, in addition to those of the dialect. An empty value removes a header of the dialect.
     /// Their values are never shown: one may be a gateway's key.
     pub headers: BTreeMap<String, Arc<HeaderSecret>>,
+    /// The models, for an API that lists none. If empty, the API is asked.
+    pub models: Vec<String>,
     /// The default model. For the caller; the library does not read it.
     pub model: Option<String>,
     /// The default limit of an answer, in tokens. For the caller; the library does not read it.
@@ -235,6 +259,11 @@ pub struct Api {
 }
 
 impl Api {
+    /// Sets the header that carries the token. `Authorization` stands for the usual one.
+    pub fn set_token_header(&mut self, name: String) {
+        self.token_header = Some(name).filter(|name| !name.eq_ignore_ascii_case("authorization"));
+    }
+
     /// The model for an alias, or the name itself. An alias for an empty name counts as none.
     pub fn model_called(&self, name: &str) -> String {
         self.aliases.get(name).filter(|model| !model.is_empty()).map_or(name, String::as_str).to_owned()
@@ -242,30 +271,6 @@ impl Api {
 }
 
 impl ProviderConfig {
-    /// The endpoints of the Claude Console. The client is yours to register.
-    pub fn claude_code() -> Self {
-        let beta = ("anthropic-beta".to_owned(), Arc::new(HeaderSecret::new("oauth-2025-04-20".into())));
-        Self {
-            authorize_url: Url::parse("https://platform.claude.com/oauth/authorize").ok(),
-            token_url: Url::parse("https://api.anthropic.com/v1/oauth/token").ok(),
-            redirect_uri: "http://localhost:4000/oauth/claude/callback".into(),
-            scopes: ["openai.user.read", "model.request", "model.read"].map(String::from).into(),
-            // Without `state` the Console answers 400 oauth_request_parse_error.
-            code: RequestStyle { with_state: true, ..RequestStyle::default() },
-            refresh: RequestStyle {
-                encoding: Encoding::Json,
-                headers: BTreeMap::from([beta.clone()]),
-                ..RequestStyle::default()
-            },
-            api: Api {
-                url: Url::parse("https://api.anthropic.com").ok(),
-                headers: BTreeMap::from([beta]),
-                ..Api::default()
-            },
-            ..Self::named(BUILT_IN)
-        }
-    }
-
     /// A provider with a name and no endpoints. Its redirect URI is `http://localhost:4000/oauth/NAME/callback`: most
     /// servers compare it byte for byte, and one for each server tells their responses apart (RFC 9700, section 4.4).
     pub fn named(name: &str) -> Self {
@@ -282,6 +287,7 @@ impl ProviderConfig {
             revoke_url: None,
             revoke_auth: None,
             revoke_replaced: None,
+            revoking_unlinks: false,
             userinfo_url: None,
             device_url: None,
             client: None,
@@ -289,10 +295,13 @@ impl ProviderConfig {
             redirect_uri: default_redirect_uri(name),
             scopes: Vec::new(),
             resource: None,
+            audience: None,
             prompt: None,
             authorize_params: BTreeMap::new(),
+            par_params: BTreeMap::new(),
             code: RequestStyle::default(),
             refresh: RequestStyle::default(),
+            grant: Grant::default(),
             api: Api::default(),
             tls: Tls::default(),
         }
@@ -314,6 +323,20 @@ impl ProviderConfig {
     /// [`ProviderError::NoClientId`] if none is configured.
     pub fn client(&self) -> Result<&OAuthClient, ProviderError> {
         self.client.as_ref().ok_or_else(|| ProviderError::NoClientId { provider: self.name.clone() })
+    }
+
+    /// Checks that a client with this method can authenticate at the server, if its metadata says how.
+    ///
+    /// # Errors
+    /// [`ProviderError::AssertionRequired`].
+    pub(crate) fn check_client_auth(&self, auth: ClientAuth) -> Result<(), ProviderError> {
+        let only_assertions = self.registration.auth_methods.as_deref() == Some(&[ClientAuth::PrivateKeyJwt]);
+        // A client certificate may authenticate the client too (RFC 8705).
+        let left_open = self.from_metadata.client_auth && self.tls.certificate().is_none();
+        if only_assertions && left_open && auth != ClientAuth::PrivateKeyJwt {
+            return Err(ProviderError::AssertionRequired { provider: self.name.clone() });
+        }
+        Ok(())
     }
 
     /// The resource to name in requests (RFC 8707), if there is one.

@@ -55,6 +55,11 @@ impl Tls {
         self.authorities.as_ref()
     }
 
+    /// Whether a client certificate is presented.
+    pub fn has_client_certificate(&self) -> bool {
+        self.certificate.is_some()
+    }
+
     pub(crate) fn certificate(&self) -> Option<&Arc<CertifiedKey>> {
         self.certificate.as_ref()
     }
@@ -113,7 +118,8 @@ fn without_mark(pem: &[u8]) -> &[u8] {
     pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
 }
 
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+/// The private key in PEM.
+pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     let has = |words: &[u8]| pem.windows(words.len()).any(|window| window == words);
     // PKCS #8, and the older form of OpenSSL (RFC 1421, section 4.6.1.1).
     if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {

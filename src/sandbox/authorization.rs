@@ -120,6 +120,10 @@ pub(super) fn check(state: &State, parameters: &Parameters) -> Result<ApprovalRe
     if let Some(scope) = scope.split(' ').find(unknown) {
         return Err(wrong("invalid_scope", format!("the scope {scope} is not supported")));
     }
+    let forbidden = |scope: &&str| registered.is_some_and(|registered| !registered.allows_scope(scope));
+    if let Some(scope) = scope.split(' ').find(forbidden) {
+        return Err(wrong("invalid_scope", format!("the client is not registered for the scope {scope}")));
+    }
     let [nonce, resource, prompt] = ["nonce", "resource", "prompt"].map(|name| only(parameters, name).map_err(invalid));
     let (nonce, resource, prompt) = (nonce?, resource?, prompt?);
     if nonce.is_none() && settings.id_token && scope.split(' ').any(|scope| scope == "openid") {

@@ -194,7 +194,8 @@ impl Grants {
         self.new_family(one_grant)
     }
 
-    fn new_family(&mut self, one_grant: bool) -> Family {
+    /// A new family, or the only one.
+    pub(super) fn new_family(&mut self, one_grant: bool) -> Family {
         if !one_grant || self.families == 0 {
             self.families += 1;
         }

@@ -5,7 +5,7 @@
 //! and a reused refresh token revokes all tokens of its sign-in. Tests configure misbehavior with [`Settings`] and
 //! [`Scripted`], and inspect the recorded requests.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 use crate::loopback::{self, BindError, Listener, page};
 use crate::provider;
 
+mod assertions;
 mod authorization;
 mod browser;
 mod completions;
@@ -40,6 +41,7 @@ mod settings;
 mod token;
 mod userinfo;
 
+pub use assertions::AssertionRules;
 pub use browser::BrowserError;
 pub use registration::Registration;
 pub use request::RecordedRequest;
@@ -102,7 +104,7 @@ pub enum Endpoint {
 /// The number of successful operations. [`Sandbox::requests`] has all requests.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Authorization codes and device codes redeemed.
+    /// Authorization codes and device codes redeemed, and tokens issued without a user.
     pub exchanges: usize,
     /// Refresh tokens redeemed.
     pub refreshes: usize,
@@ -138,6 +140,8 @@ struct State {
     clients: Clients,
     /// How many clients were ever registered.
     registrations: usize,
+    /// The assertions that were used, by their `jti`.
+    used_assertions: HashSet<String>,
     limit: rate_limit::RateLimit,
     scripts: HashMap<Endpoint, VecDeque<Scripted>>,
     requests: Vec<RecordedRequest>,
@@ -355,6 +359,10 @@ impl Endpoint {
     fn of(path: &str, prefix: &str) -> Option<Self> {
         let bare = path.strip_prefix(prefix).filter(|bare| bare.starts_with('/')).unwrap_or(path);
         let bare = bare.strip_suffix(prefix).filter(|bare| bare.starts_with("/.well-known/")).unwrap_or(bare);
+        if bare == "/v1/oauth/token" {
+            // The path of the Claude Console.
+            return Some(Self::Token);
+        }
         Self::ALL.into_iter().find(|endpoint| endpoint.path() == bare)
     }
 }
@@ -375,6 +383,7 @@ async fn open(settings: Settings) -> io::Result<(Listener, Arc<Shared>)> {
         grants: Grants::new()?,
         clients: Clients::new(),
         registrations: 0,
+        used_assertions: HashSet::new(),
         limit: rate_limit::RateLimit::default(),
         scripts: HashMap::new(),
         requests: Vec::new(),

@@ -37,6 +37,8 @@ pub(super) struct Registered {
     pub(super) secret: Option<String>,
     pub(super) auth: ClientAuth,
     pub(super) redirect_uris: Vec<String>,
+    /// The scopes that it may request. Empty means all.
+    pub(super) scopes: Vec<String>,
     /// Whether it may use the device flow (RFC 8628, section 4).
     pub(super) with_device: bool,
     /// When the secret expires, in Unix seconds. 0 means never.
@@ -44,6 +46,10 @@ pub(super) struct Registered {
 }
 
 impl Registered {
+    pub(super) fn allows_scope(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|known| known == scope)
+    }
+
     pub(super) fn has_expired(&self) -> bool {
         self.expires_at != 0 && self.expires_at <= time::now()
     }
@@ -69,6 +75,10 @@ pub(super) fn register(state: &mut State, request: &RecordedRequest) -> Answer {
                 secret: (rule.auth != ClientAuth::None).then(|| state.grants.draw_secret("client")),
                 auth: rule.auth,
                 redirect_uris,
+                scopes: request.json()["scope"]
+                    .as_str()
+                    .map(|scopes| scopes.split_whitespace().map(str::to_owned).collect())
+                    .unwrap_or_default(),
                 with_device: request.json()["grant_types"]
                     .as_array()
                     .is_some_and(|grants| grants.iter().any(|grant| grant == DEVICE_CODE_GRANT)),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::Endpoint;
 use super::registration::Registration;
+use super::{AssertionRules, Endpoint};
 use crate::provider::ClientAuth;
 
 /// How a sandbox behaves. The default is a strict server with one public client.
@@ -30,6 +30,8 @@ pub struct Settings {
     /// The device flow (RFC 8628): the members that replace those of a device authorization response. `null` removes one.
     /// `None` answers 404.
     pub device: Option<Map<String, Value>>,
+    /// Which assertions it accepts, and whether it issues tokens without a user.
+    pub assertions: AssertionRules,
     /// Whether the scope `openid` gets an ID token. Its requests need a `nonce`.
     pub id_token: bool,
     /// Claims that replace those of the ID token. Null removes a claim.
@@ -114,6 +116,7 @@ impl Default for Settings {
             resource: None,
             require_par: false,
             device: None,
+            assertions: AssertionRules::default(),
             id_token: true,
             id_token_claims: Map::new(),
             userinfo: None,

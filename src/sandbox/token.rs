@@ -5,14 +5,21 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::assertions::{authenticates, spend};
 use super::grants::{Decision, DeviceRequest, Family, Use};
 use super::request::only;
 use super::script::Answer;
 use super::{RecordedRequest, State, id_token};
+use crate::assertion::JWT_ASSERTION_TYPE;
 use crate::provider::ClientAuth;
 
 /// The grant type of the device flow (RFC 8628, section 3.4).
 pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// The grant types (RFC 6749, section 4.4.2; RFC 7523, section 2.1; RFC 8693, section 2.1).
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 pub(super) type Fields = [(String, String)];
 
@@ -24,6 +31,9 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
             "authorization_code" => exchange(state, &client_id, &fields),
             "refresh_token" => refresh(state, &client_id, &fields),
             DEVICE_CODE_GRANT if state.settings.device.is_some() => device(state, &client_id, &fields),
+            CLIENT_CREDENTIALS if state.settings.assertions.grants => client_credentials(state, &client_id, &fields),
+            JWT_BEARER if state.settings.assertions.grants => jwt_bearer(state, &client_id, &fields),
+            TOKEN_EXCHANGE if state.settings.assertions.grants => token_exchange(state, &client_id, &fields),
             other => Err(refusal(400, "unsupported_grant_type", &format!("{other} is not supported"))),
         }
     });
@@ -33,7 +43,8 @@ pub(super) fn token(state: &mut State, request: &RecordedRequest) -> Answer {
 /// `POST /revoke`. An unknown token counts as revoked (RFC 7009, section 2.2).
 pub(super) fn revoke(state: &mut State, request: &RecordedRequest) -> Answer {
     let worked = fields(request).and_then(|fields| {
-        authenticate(state, state.settings.revoke_auth, request, &fields)?;
+        let revoke_auth = state.settings.revoke_auth;
+        authenticate(state, revoke_auth, request, &fields)?;
         if state.grants.revoke(required(&fields, "token")?) {
             state.counts.revocations += 1;
         }
@@ -100,6 +111,46 @@ fn device(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer,
     state.counts.exchanges += 1;
     let refresh = state.settings.refresh_tokens.then(|| state.grants.refresh_token(family, &scope));
     Ok(tokens(state, family, refresh, &scope, (client_id, None)))
+}
+
+/// A token for the client itself (RFC 6749, section 4.4).
+fn client_credentials(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    if state.settings.client_auth == ClientAuth::None {
+        return Err(refusal(400, "unauthorized_client", "a public client has no credentials"));
+    }
+    issue(state, client_id, fields)
+}
+
+/// A token for the subject of an assertion (RFC 7523, section 2.1).
+fn jwt_bearer(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    let assertion = required(fields, "assertion")?.to_owned();
+    spend_assertion(state, &assertion)?;
+    issue(state, client_id, fields)
+}
+
+/// A token for the subject of another token (RFC 8693, section 2.1). An access token of this server is accepted too.
+fn token_exchange(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    let (subject, kind) = (required(fields, "subject_token")?.to_owned(), required(fields, "subject_token_type")?);
+    let Some(kind) = kind.strip_prefix("urn:ietf:params:oauth:token-type:") else {
+        return Err(refusal(400, "invalid_request", "unknown subject_token_type"));
+    };
+    if !(kind == "access_token" && state.grants.access_is_good(&subject)) {
+        spend_assertion(state, &subject)?;
+    }
+    issue(state, client_id, fields)
+}
+
+fn issue(state: &mut State, client_id: &str, fields: &Fields) -> Result<Answer, Answer> {
+    check_resource(state, fields)?;
+    let scope = one(fields, "scope")?.unwrap_or_default().to_owned();
+    let family = state.grants.new_family(false);
+    state.counts.exchanges += 1;
+    Ok(tokens(state, family, None, &scope, (client_id, None)))
+}
+
+fn spend_assertion(state: &mut State, assertion: &str) -> Result<(), Answer> {
+    let opaque = state.settings.assertions.opaque;
+    spend(state, assertion).map_err(|why| invalid_grant(if opaque { "" } else { why }))
 }
 
 fn check_resource(state: &State, fields: &Fields) -> Result<(), Answer> {
@@ -175,7 +226,7 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Answer> {
 /// Client authentication (RFC 6749, section 2.3), with the method of the client only, or with `other` if it has a secret.
 /// Returns the client's id.
 pub(super) fn authenticate(
-    state: &State,
+    state: &mut State,
     other: Option<ClientAuth>,
     request: &RecordedRequest,
     fields: &Fields,
@@ -195,6 +246,10 @@ pub(super) fn authenticate(
         None => (settings.client_id.as_str(), settings.client_secret.as_deref(), settings.client_auth),
     };
     let auth = other.filter(|_| expected_secret.is_some()).unwrap_or(auth);
+    if auth == ClientAuth::PrivateKeyJwt {
+        let expected_id = expected_id.to_owned();
+        return by_assertion(state, expected_id, request, fields);
+    }
     let raw = auth == ClientAuth::BasicRaw;
     let header = header.map(|header| basic(header, raw));
     let way = match (&header, secret) {
@@ -219,6 +274,28 @@ pub(super) fn authenticate(
         return Err(invalid_client(&why));
     }
     if known { Ok(expected_id.to_owned()) } else { Err(unknown_client()) }
+}
+
+/// Client authentication with an assertion (RFC 7523, section 2.2), and with nothing else.
+fn by_assertion(
+    state: &mut State,
+    client_id: String,
+    request: &RecordedRequest,
+    fields: &Fields,
+) -> Result<String, Answer> {
+    let why = "this client must authenticate by private_key_jwt";
+    if request.header("authorization").is_some() || one(fields, "client_secret")?.is_some() {
+        return Err(invalid_client(why));
+    }
+    if one(fields, "client_assertion_type")? != Some(JWT_ASSERTION_TYPE) {
+        return Err(invalid_client(why));
+    }
+    let assertion = one(fields, "client_assertion")?.ok_or_else(|| invalid_client(why))?;
+    match authenticates(state, &client_id, assertion) {
+        Ok(()) => Ok(client_id),
+        Err(_) if state.settings.assertions.opaque => Err(invalid_client("")),
+        Err(why) => Err(invalid_client(why)),
+    }
 }
 
 /// The id and secret of a Basic header, each form-decoded (RFC 6749, section 2.3.1) unless they are `raw`.
@@ -255,6 +332,9 @@ fn unknown_client() -> Answer {
 
 /// An error as RFC 6749, section 5.2 writes it.
 pub(super) fn refusal(status: u16, error: &str, description: &str) -> Answer {
-    let body: Value = json!({ "error": error, "error_description": description });
+    let body: Value = match description {
+        "" => json!({ "error": error }),
+        description => json!({ "error": error, "error_description": description }),
+    };
     super::json(status, &body)
 }

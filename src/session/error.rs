@@ -95,6 +95,20 @@ pub enum SessionError {
         /// How long ago, if no refresh was sent now because of an earlier refusal.
         tried: Option<Duration>,
     },
+    /// No token came, and none is asked of a user. The next use tries again.
+    #[error("no access token for {provider}: {host} {}{}", failure.description, last_tried(*tried))]
+    NotFetched {
+        /// The provider's name.
+        provider: String,
+        /// The grant, as the configuration names it, such as `token_command`.
+        grant: &'static str,
+        /// The token endpoint's host, or the command.
+        host: String,
+        /// What happened.
+        failure: Box<TokenFailure>,
+        /// How long ago, if no token was requested now because of an earlier failure.
+        tried: Option<Duration>,
+    },
     /// The authorization server does not know the client, or its authentication failed.
     #[error("{host} rejected {}{}", client(client_id), detail(description))]
     ClientRefused {
@@ -124,6 +138,12 @@ pub enum SessionError {
     /// The session could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The session has no ID token that is still valid, and a refresh brought none (OpenID Connect Core, section 12.2).
+    #[error("the session with {provider} has no valid ID token, and a refresh brought none")]
+    NoIdToken {
+        /// The provider's name.
+        provider: String,
+    },
     /// The request for a token could not be sent.
     #[error("{0}")]
     NotSent(SharedError),
@@ -163,9 +183,11 @@ impl ErrorInfo for SessionError {
             Self::NotSignedIn { .. } => "not_signed_in",
             Self::Ended { .. } => "session_ended",
             Self::NoRefreshToken { .. } => "no_refresh_token",
+            Self::NoIdToken { .. } => "no_id_token",
             Self::BoundElsewhere { .. } => "session_elsewhere",
             Self::RefreshFailed { .. } => "refresh_failed",
             Self::RefreshRefused { .. } => "refresh_refused",
+            Self::NotFetched { .. } => "no_token",
             Self::ClientRefused { .. } => "invalid_client",
             Self::DoesNotOpen { .. } => "store",
             Self::Store(error) => error.code(),
@@ -180,9 +202,12 @@ impl ErrorInfo for SessionError {
             Self::NotSignedIn { .. }
             | Self::Ended { .. }
             | Self::NoRefreshToken { .. }
+            | Self::NoIdToken { .. }
             | Self::RefreshRefused { .. }
             | Self::BoundElsewhere { .. } => ErrorClass::SignIn,
             Self::RefreshFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
+            Self::NotFetched { failure, .. } if failure.temporary => ErrorClass::Temporary,
+            Self::NotFetched { .. } => ErrorClass::SignIn,
             Self::ClientRefused { .. } => ErrorClass::Configuration,
             Self::Store(error) => error.class(),
             Self::Key(error) => error.class(),
@@ -196,6 +221,7 @@ impl ErrorInfo for SessionError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RefreshFailed { failure, .. } | Self::RefreshRefused { failure, .. } => failure.retry_after,
+            Self::NotFetched { failure, .. } => failure.retry_after,
             Self::NotSent(error) => error.retry_after(),
             _ => None,
         }

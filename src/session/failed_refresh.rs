@@ -50,6 +50,20 @@ pub struct UnusableResponse {
 }
 
 impl FailedRefresh {
+    /// A failure that no other one came before.
+    pub(super) fn new(failure: TokenFailure, client_refused: Option<String>) -> Self {
+        Self {
+            failure,
+            at: 0,
+            reached: true,
+            again: false,
+            client_refused,
+            ended: None,
+            refused_before: None,
+            unusable: None,
+        }
+    }
+
     /// Whether the server was reached, and failed so recently that it may still be in the same trouble.
     pub fn is_recent(&self, now: i64) -> bool {
         self.is_within(PAUSE, now)
@@ -59,8 +73,13 @@ impl FailedRefresh {
     pub fn is_paused(&self, now: i64) -> bool {
         match self.is_refusal() {
             true => self.is_within(PAUSE_AFTER_REFUSAL, now),
-            false => self.again && self.is_recent(now),
+            false => self.is_failing_again(now),
         }
+    }
+
+    /// Whether this is at least the second failure within a few seconds.
+    pub fn is_failing_again(&self, now: i64) -> bool {
+        self.again && self.is_recent(now)
     }
 
     /// Whether the server refused the session, as opposed to the client, and not because of a temporary problem.

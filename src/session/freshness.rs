@@ -20,6 +20,8 @@ pub enum Freshness {
     Export,
     /// Valid for at least this many seconds.
     AtLeast(i64),
+    /// Valid for at least half its lifetime, so that a session that is never used stays alive.
+    HalfLife,
     /// For a refresh ahead of time: valid for another 5 min or a tenth of its lifetime, whichever is less.
     Proactive,
     /// Valid and not of this generation, whose token the API has rejected.
@@ -44,6 +46,7 @@ impl Session {
             Freshness::Request => (life / 20).min(30),
             Freshness::Export => (life / 2).min(330),
             Freshness::AtLeast(seconds) => seconds,
+            Freshness::HalfLife => life / 2,
             Freshness::Proactive => (life / 10).min(300),
             Freshness::NotGeneration(_) | Freshness::Requested(_) => 0,
         };
@@ -78,6 +81,8 @@ mod tests {
             (60, 2, Freshness::Request, false),
             (60, 30, Freshness::Export, true),
             (60, 29, Freshness::Export, false),
+            (HOUR, 1_800, Freshness::HalfLife, true),
+            (HOUR, 1_799, Freshness::HalfLife, false),
             (HOUR, 600, Freshness::AtLeast(600), true),
             (HOUR, 599, Freshness::AtLeast(600), false),
             (HOUR, 1, Freshness::AtLeast(0), true),

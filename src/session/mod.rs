@@ -22,15 +22,15 @@ mod stored;
 
 pub(crate) use crate::store::SessionKey;
 pub use error::SessionError;
+pub(crate) use error::SharedError;
 pub use failed_refresh::UnusableResponse;
 pub use freshness::Freshness;
 pub use notice::{EarlierSession, Notice, NoticeFn};
-pub(crate) use pending_saves::PendingSave;
 pub use pending_saves::PendingSaves;
 pub(crate) use refresh::Refresher;
 pub use seal::SealError;
 pub use sealed::SealedSessions;
 pub(crate) use sealed::{LockedLoad, LockedSession};
-pub(crate) use source::{RefreshTokenSource, TokenSource};
+pub(crate) use source::{CommandSource, OtherSession, RefreshTokenSource, TokenSource, WithoutUserSource};
 pub(crate) use stored::StoredSession;
 pub use stored::{Session, SessionBinding, StoreTime};

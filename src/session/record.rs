@@ -14,7 +14,7 @@ use super::seal::{Seal, SealError, associated_data};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::oauth::ClientPlace;
 use crate::provider::{ClientAuth, Url};
-use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+use crate::secret::{AccessToken, ClientSecret, IdTokenText, RefreshToken};
 use crate::store::{Record, SealedSession, SessionKey};
 
 /// The version of the layout, the first byte.
@@ -29,6 +29,7 @@ struct Written<'a> {
     access_token: &'a str,
     refresh_token: Option<&'a str>,
     client_secret: Option<&'a str>,
+    id_token: Option<&'a str>,
     token_type: &'a str,
     scopes: &'a [String],
     issued_at: i64,
@@ -37,12 +38,14 @@ struct Written<'a> {
     issuer: Option<&'a str>,
     client_id: &'a str,
     client_auth: &'a str,
-    token_url: &'a str,
+    token_url: Option<&'a str>,
     revoke_url: Option<&'a str>,
+    revoking_unlinks: bool,
     revoke_auth: Option<&'a str>,
     api_url: Option<&'a str>,
     resource: Option<&'a str>,
     registered: Option<&'a ClientPlace>,
+    settings: Option<&'a str>,
     failed: Option<Failed<&'a FailedRefresh>>,
     models: Option<&'a str>,
 }
@@ -53,6 +56,7 @@ struct Read<R, S> {
     access_token: AccessToken,
     refresh_token: Option<R>,
     client_secret: Option<S>,
+    id_token: Option<IdTokenText>,
     token_type: String,
     scopes: Vec<String>,
     issued_at: i64,
@@ -62,13 +66,16 @@ struct Read<R, S> {
     issuer: Option<String>,
     client_id: String,
     client_auth: String,
-    token_url: String,
+    token_url: Option<String>,
     revoke_url: Option<String>,
+    #[serde(default)]
+    revoking_unlinks: bool,
     revoke_auth: Option<String>,
     api_url: Option<String>,
     resource: Option<String>,
     #[serde(default)]
     registered: Option<ClientPlace>,
+    settings: Option<String>,
     failed: Option<Failed<FailedRefresh>>,
     models: Option<String>,
 }
@@ -94,6 +101,7 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         access_token: session.access_token.expose(),
         refresh_token: refresh_token.as_ref().map(RefreshToken::expose),
         client_secret: client_secret.as_ref().map(ClientSecret::expose),
+        id_token: session.id_token.as_ref().map(IdTokenText::expose),
         token_type: &session.token_type,
         scopes: &session.scopes,
         issued_at: session.issued_at,
@@ -102,12 +110,14 @@ pub(super) fn seal(seal: &Seal, key: &SessionKey, stored: &StoredSession) -> Res
         issuer: binding.issuer.as_deref(),
         client_id: &binding.client_id,
         client_auth: binding.client_auth.as_str(),
-        token_url: binding.token_url.as_str(),
+        token_url: binding.token_url.as_ref().map(Url::as_str),
         revoke_url: binding.revoke_url.as_ref().map(Url::as_str),
+        revoking_unlinks: binding.revoking_unlinks,
         revoke_auth: binding.revoke_auth.map(ClientAuth::as_str),
         api_url: binding.api_url.as_ref().map(Url::as_str),
         resource: binding.resource.as_deref(),
         registered: binding.registered.as_ref(),
+        settings: binding.settings.as_deref(),
         failed: session.failed.as_ref().map(|refresh| Failed { attempt: session.attempts, refresh }),
         models: session.models.as_deref(),
     };
@@ -173,6 +183,7 @@ impl<R, S> Read<R, S> {
             generation: record.session.generation,
             access_token: self.access_token,
             token_type: self.token_type,
+            id_token: self.id_token,
             scopes: self.scopes,
             issued_at: within_time(self.issued_at),
             expires_at: self.expires_at.map(within_time),
@@ -181,8 +192,9 @@ impl<R, S> Read<R, S> {
                 issuer: self.issuer,
                 client_id: self.client_id,
                 client_auth: ClientAuth::from_word(&self.client_auth)?,
-                token_url: Url::parse(&self.token_url).ok()?,
+                token_url: url(self.token_url)?,
                 revoke_url: url(self.revoke_url)?,
+                revoking_unlinks: self.revoking_unlinks,
                 revoke_auth: match self.revoke_auth {
                     Some(word) => Some(ClientAuth::from_word(&word)?),
                     None => None,
@@ -190,6 +202,7 @@ impl<R, S> Read<R, S> {
                 api_url: url(self.api_url)?,
                 resource: self.resource,
                 registered: self.registered,
+                settings: self.settings,
             },
             refreshable: self.refresh_token.is_some(),
             ended_at: record.ended_at.map(within_time),

@@ -11,16 +11,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::error::SessionError;
+use super::error::{SessionError, SharedError};
 use super::failed_refresh::{FailedRefresh, UnusableResponse};
 use super::freshness::Freshness;
 use super::notice::{Notice, NoticeFn};
 use super::pending_saves::PendingSaves;
-use super::sealed::{LockedSession, SealedSessions};
+use super::sealed::{LockedLoad, LockedSession, SealedSessions};
 use super::source::{CredentialState, SourceError, TokenSource};
-use super::stored::{Session, StoredSession};
+use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::oauth::TokenFailure;
-use crate::provider::{self, ProviderConfig};
+use crate::provider::ProviderConfig;
 use crate::store::{Listed, SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
@@ -57,12 +57,13 @@ pub(crate) struct Refresher {
 }
 
 impl Refresher {
-    /// The stored session, if it is usable: not ended, and bound to the configured client and servers.
+    /// The stored session, if it is usable: not ended, and bound to the configured client and servers. If no user is
+    /// needed, a session without a token stands for none.
     ///
     /// # Errors
     /// Why there is no usable session.
     pub(crate) async fn load(&self, key: &SessionKey) -> Result<Session> {
-        match self.sessions.load(key).await? {
+        match self.current(self.sessions.load(key).await?) {
             Some(session) => self.usable(session),
             None => Err(self.not_signed_in(self.sessions.list(&key.owner).await.unwrap_or_default())),
         }
@@ -73,7 +74,7 @@ impl Refresher {
     /// # Errors
     /// Why there is no usable session.
     pub(crate) fn try_load(&self, key: &SessionKey) -> Option<Result<Session>> {
-        Some(match self.sessions.try_load(key)? {
+        Some(match self.sessions.try_load(key)?.map(|stored| self.current(stored)) {
             Ok(Some(session)) => self.usable(session),
             Ok(None) => Err(self.not_signed_in(self.sessions.try_list(&key.owner)?.unwrap_or_default())),
             Err(error) => Err(error),
@@ -176,8 +177,9 @@ impl Refresher {
         // Only failures since now, by the store's time, count for this call.
         let since = match self.sessions.load(key).await? {
             Some(session) => session.now(),
-            None => loaded.now(),
+            None => self.sessions.now(key).await?,
         };
+        let prepared = self.source.prepare().await;
         let mut losses = 0;
         loop {
             let locked = match freshness {
@@ -185,7 +187,7 @@ impl Refresher {
                 Freshness::Proactive => self.sessions.lock(key, Duration::ZERO).await?,
                 _ => self.lock(key).await?,
             };
-            match self.renew_locked(locked, freshness, loaded, since).await {
+            match self.renew_locked(locked, freshness, loaded, since, prepared.clone()).await {
                 Err(error) if is_lock_lost(&error) && losses < LOST_LOCKS => losses += 1,
                 renewed => return renewed,
             }
@@ -198,8 +200,9 @@ impl Refresher {
         freshness: Freshness,
         loaded: &Session,
         since: i64,
+        prepared: std::result::Result<(), SharedError>,
     ) -> Result<Session> {
-        let current = locked.load().await?.session?.ok_or_else(|| self.not_signed_in(Vec::new()))?;
+        let current = self.load_locked(&mut locked).await?;
         self.check_usable(&current.session)?;
         let now = current.session.now();
         // A newer generation is as fresh as the server issues them. Otherwise each waiting process would refresh again
@@ -213,7 +216,12 @@ impl Refresher {
             let shared = failed.at >= since && (current.session.attempts != loaded.attempts || loaded.failed.is_none());
             // Many programs that start one after the other must not all ask a failing server.
             let asks_anyway = failed.is_refusal() && matches!(freshness, Freshness::Requested(_));
-            if shared || failed.is_paused(now) && !asks_anyway {
+            let is_paused = match current.session.binding.settings {
+                // What was refused is not sent again.
+                Some(_) => failed.is_failing_again(now),
+                None => failed.is_paused(now),
+            };
+            if shared || is_paused && !asks_anyway {
                 let ago = now.saturating_sub(failed.at).max(1).unsigned_abs();
                 let tried = (!shared).then_some(Duration::from_secs(ago));
                 let failed = failed.clone();
@@ -221,7 +229,20 @@ impl Refresher {
             }
         }
         let _pending = self.pending_saves.track_save();
-        self.refresh(&mut locked, current, freshness).await
+        self.refresh(&mut locked, current, freshness, prepared).await
+    }
+
+    /// The locked session. If no user is needed, one without a token is saved in place of none and of one that was made
+    /// from other settings, so that other processes share the failure if it gets no token.
+    async fn load_locked(&self, locked: &mut LockedSession) -> Result<StoredSession> {
+        let LockedLoad { time, generation, session } = locked.load().await?;
+        let stored = session?;
+        let Some(binding) = self.to_begin(stored.as_ref().map(|stored| &stored.session)) else {
+            return stored.ok_or_else(|| self.not_signed_in(Vec::new()));
+        };
+        let empty = StoredSession::without_token(binding, time, generation.saturating_add(1))?;
+        self.save(locked, generation, &empty).await?;
+        Ok(empty)
     }
 
     async fn refresh(
@@ -229,6 +250,7 @@ impl Refresher {
         locked: &mut LockedSession,
         mut current: StoredSession,
         freshness: Freshness,
+        prepared: std::result::Result<(), SharedError>,
     ) -> Result<Session> {
         loop {
             if !self.source.can_renew(&current.session) {
@@ -245,7 +267,11 @@ impl Refresher {
             }
             // Before the request: the token's lifetime on the server starts later.
             let issued_at = current.session.now();
-            let error = match self.source.next_token(&current).await {
+            let requested = match prepared.clone() {
+                Ok(()) => self.source.next_token(&current).await,
+                Err(error) => Err(SourceError::not_sent(error)),
+            };
+            let error = match requested {
                 Ok(token) => {
                     tracing::info!(monotonic_counter.nexus_refreshes = 1_u64);
                     let spent = current.session.generation;
@@ -263,7 +289,7 @@ impl Refresher {
             };
             tracing::warn!(monotonic_counter.nexus_refresh_failures = 1_u64);
             let message = match error.credential {
-                CredentialState::Invalid(message) => message,
+                CredentialState::Invalid(message) if current.session.binding.settings.is_none() => message,
                 _ => return self.failed(locked, current, freshness, begun_at, error).await,
             };
             // A process without this lock (a copy of the store, another machine) may have refreshed the session. Then
@@ -380,10 +406,8 @@ impl Refresher {
         failed: FailedRefresh,
         tried: Option<Duration>,
     ) -> Result<Session> {
-        let refused = failed.is_refusal();
-        let FailedRefresh { failure, client_refused, .. } = failed;
-        let host = provider::host(&session.binding.token_url);
         if self.may_use_old(&session, freshness) {
+            let (host, failure) = (self.source.name(&session.binding), failed.failure);
             if freshness != Freshness::Proactive {
                 let left = session.expires_at.map(|at| at.saturating_sub(session.now()));
                 let left = left.map(|seconds| Duration::from_secs(seconds.try_into().unwrap_or(0)));
@@ -391,15 +415,34 @@ impl Refresher {
             }
             return Ok(session);
         }
-        let provider = self.provider.name.clone();
-        Err(match client_refused {
+        Err(self.no_token(&session.binding, failed, tried))
+    }
+
+    fn no_token(&self, binding: &SessionBinding, failed: FailedRefresh, tried: Option<Duration>) -> SessionError {
+        let (provider, host) = (self.provider.name.clone(), self.source.name(binding));
+        let refused = failed.is_refusal();
+        let FailedRefresh { failure, client_refused, .. } = failed;
+        match client_refused {
             Some(description) => {
-                let client_id = session.binding.client_id;
+                let client_id = binding.client_id.clone();
                 SessionError::ClientRefused { provider, client_id, host, description }
+            }
+            None if binding.settings.is_some() => {
+                let (grant, failure) = (self.provider.grant.as_str(), Box::new(failure));
+                SessionError::NotFetched { provider, grant, host, failure, tried }
             }
             None if refused => SessionError::RefreshRefused { provider, host, failure, tried },
             None => SessionError::RefreshFailed { provider, host, failure },
-        })
+        }
+    }
+
+    /// The error if the source returned no first token.
+    pub(crate) fn not_fetched(&self, binding: &SessionBinding, error: SourceError) -> SessionError {
+        let SourceError { credential, failure, client_refused } = error;
+        match credential {
+            CredentialState::NotSent(error) => SessionError::NotSent(error),
+            _ => self.no_token(binding, FailedRefresh::new(failure, client_refused), None),
+        }
     }
 
     fn without_renewal(&self, session: Session, freshness: Freshness) -> Result<Session> {
@@ -414,6 +457,23 @@ impl Refresher {
     /// Whether a token that is not fresh enough may be used.
     fn may_use_old(&self, session: &Session, freshness: Freshness) -> bool {
         session.is_valid(session.now()) && !matches!(freshness, Freshness::NotGeneration(_) | Freshness::Requested(_))
+    }
+
+    /// The stored session, or one without a token in its place if one [is to begin](Self::to_begin).
+    fn current(&self, stored: Option<Session>) -> Option<Session> {
+        match self.to_begin(stored.as_ref()) {
+            // It is expired at any time.
+            Some(binding) => Some(Session::without_token(binding, StoreTime::read_now(0), 0)),
+            None => stored,
+        }
+    }
+
+    /// The binding of a session that is to begin without a user, in place of none or of one that was made from other
+    /// settings. A session that a user signed in to is not replaced.
+    pub(crate) fn to_begin(&self, stored: Option<&Session>) -> Option<SessionBinding> {
+        let binding = self.source.binding()?;
+        let was = stored.map(|session| &session.binding.settings);
+        was.is_none_or(|was| was.is_some() && *was != binding.settings).then_some(binding)
     }
 
     fn usable(&self, session: Session) -> Result<Session> {

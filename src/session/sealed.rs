@@ -19,7 +19,7 @@ use super::stored::{Session, StoreTime, StoredSession};
 use crate::oauth::{ClientPlace, RegisteredClient};
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
-use crate::store::{Listed, Loaded, LockedSession as LockedRecord, Record, SessionKey, SessionStore};
+use crate::store::{Listed, Loaded, LockedSession as LockedRecord, MemoryStore, Record, SessionKey, SessionStore};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -39,6 +39,15 @@ impl SealedSessions {
     pub fn new(store: Arc<dyn SessionStore>, keys: Keystore) -> Self {
         // Other machines may have a copy of the key.
         Self { store, keys, owns_key: false, pending: PendingSaves::default() }
+    }
+
+    /// Sessions in memory, sealed with a key in memory, for a process that may lose them. `clock` gives the time in Unix
+    /// seconds.
+    ///
+    /// # Errors
+    /// The operating system returned no random bytes.
+    pub fn in_memory(clock: fn() -> i64) -> Result<Self> {
+        Ok(Self::new(Arc::new(MemoryStore::new(clock)), Keystore::in_memory()?))
     }
 
     #[cfg(feature = "sqlite")]
@@ -84,6 +93,11 @@ impl SealedSessions {
     pub async fn load(&self, key: &SessionKey) -> Result<Option<Session>> {
         let loaded = self.store.load(key).await?;
         self.opened(key, loaded, record::open).await.map(|(_, session)| session)
+    }
+
+    /// The store's time, in Unix seconds.
+    pub(super) async fn now(&self, key: &SessionKey) -> Result<i64> {
+        Ok(self.store.load(key).await?.now)
     }
 
     /// [`load`](Self::load) without waiting. `None` if the store cannot answer at once or the record does not open;
@@ -167,7 +181,7 @@ impl SealedSessions {
         let held = off_thread(move || Ok(keys.seal_or_create()?)).await?;
         let hash = <[u8; 32]>::from(Sha256::digest(state));
         let sealed = held.seal.seal(&pending_data(&key.owner, &hash), &named(&key.provider, value))?;
-        let now = self.store.load(key).await?.now;
+        let now = self.now(key).await?;
         let expires_at = now.saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
         Ok(self.store.put_pending(&key.owner, hash, sealed, expires_at).await?)
     }

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
 use super::seal::Seal;
-use crate::oauth::{self, ClientPlace, TokenResponse, without_slash};
-use crate::provider::{ClientAuth, ProviderConfig, Url, without_query};
-use crate::secret::{AccessToken, ClientSecret, RefreshToken};
+use crate::oauth::{self, ClientPlace, Endpoint, IdToken, TokenResponse, without_slash};
+use crate::provider::{self, ClientAuth, Grant, OAuthClient, ProviderConfig, Url, without_query};
+use crate::secret::{AccessToken, ClientSecret, IdTokenText, RefreshToken};
 
 /// The store's time. It advances with the monotonic clock of this process.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,8 @@ pub struct Session {
     pub access_token: AccessToken,
     /// Its type, as the server spells it (RFC 6749, section 7.1).
     pub token_type: String,
+    /// The last ID token (OpenID Connect Core, section 2), if the server sent one. It may have expired.
+    pub id_token: Option<IdTokenText>,
     /// The granted scopes (RFC 6749, section 3.3).
     pub scopes: Vec<String>,
     /// When the access token was requested, in Unix seconds of the store's time.
@@ -91,10 +93,12 @@ pub struct SessionBinding {
     pub client_id: String,
     /// How that client authenticates.
     pub client_auth: ClientAuth,
-    /// The token endpoint.
-    pub token_url: Url,
+    /// The token endpoint. `None` if the tokens come from elsewhere, such as from a command.
+    pub token_url: Option<Url>,
     /// The revocation endpoint, if there is one.
     pub revoke_url: Option<Url>,
+    /// Whether revoking the session unlinks the customer's organisation.
+    pub revoking_unlinks: bool,
     /// How that client authenticates at the revocation endpoint, if not as at the token endpoint.
     pub revoke_auth: Option<ClientAuth>,
     /// The API, if there is one.
@@ -103,9 +107,56 @@ pub struct SessionBinding {
     pub resource: Option<String>,
     /// Where the client is kept, if it was registered dynamically (RFC 7591).
     pub registered: Option<ClientPlace>,
+    /// A hash of the settings that the session was made from, if it was made without a user. `None` if a user signed in.
+    pub settings: Option<String>,
+}
+
+impl SessionBinding {
+    /// The endpoint at `url` for the client of the session. What is configured for this client comes first, because a secret
+    /// may have been rotated; `secret` is the one that the session was made with. `auth` is how the client authenticates
+    /// there: the session remembers what a sign-in found out, but whether an assertion is used is only configured.
+    pub(crate) fn endpoint<'a>(
+        &'a self,
+        url: &'a Url,
+        auth: ClientAuth,
+        configured: Option<&'a OAuthClient>,
+        secret: Option<&'a ClientSecret>,
+    ) -> Endpoint<'a> {
+        let by_assertion = |client: &&OAuthClient| [client.auth, auth].contains(&ClientAuth::PrivateKeyJwt);
+        Endpoint {
+            url,
+            client_id: &self.client_id,
+            secret: configured.and_then(|client| client.secret.as_ref()).or(secret),
+            auth: configured.filter(by_assertion).map_or(auth, |client| client.auth),
+            assertion: configured.and_then(|client| client.assertion.as_ref()),
+            audience: self.issuer.as_deref().unwrap_or(self.token_url.as_ref().unwrap_or(url).as_str()),
+        }
+    }
 }
 
 impl Session {
+    /// A session that has no token yet, of this generation. It counts as expired.
+    pub(super) fn without_token(binding: SessionBinding, time: StoreTime, generation: i64) -> Self {
+        Self {
+            generation,
+            access_token: AccessToken::new(String::new()),
+            token_type: "Bearer".into(),
+            id_token: None,
+            scopes: Vec::new(),
+            issued_at: 0,
+            expires_at: Some(0),
+            metadata: Map::new(),
+            binding,
+            refreshable: false,
+            ended_at: None,
+            attempts: 0,
+            failed: None,
+            refreshing_since: None,
+            models: None,
+            time,
+        }
+    }
+
     /// The store's time now, in Unix seconds.
     pub fn now(&self) -> i64 {
         self.time.now()
@@ -116,10 +167,17 @@ impl Session {
         oauth::account(&self.metadata)
     }
 
-    /// When the server last refused to refresh the session, in Unix seconds. `None` if it has not, or if a refresh has
-    /// succeeded since.
+    /// When the server last refused to refresh the session, in Unix seconds. `None` if it has not, if a refresh has
+    /// succeeded since, or if the next request has a new credential.
     pub fn refused_at(&self) -> Option<i64> {
-        self.failed.as_ref().and_then(FailedRefresh::refused_at)
+        let failed = self.failed.as_ref().filter(|_| self.binding.settings.is_none());
+        failed.and_then(FailedRefresh::refused_at)
+    }
+
+    /// Whether there was a token at all. A session that is made without a user is stored before its first token is
+    /// requested.
+    pub fn has_token(&self) -> bool {
+        !self.access_token.is_empty()
     }
 
     /// Whether revoking one of the two sessions is sure not to revoke the other: they have different servers, clients,
@@ -130,7 +188,8 @@ impl Session {
     /// user with a client at once.
     pub fn is_apart_from(&self, other: &Self) -> bool {
         let (mine, others) = (oauth::grant_id(&self.metadata), oauth::grant_id(&other.metadata));
-        self.binding.token_url.host() != other.binding.token_url.host()
+        let host = |session: &Self| session.binding.token_url.as_ref().and_then(Url::host_str).map(str::to_owned);
+        host(self) != host(other)
             || self.binding.client_id != other.binding.client_id
             || match mine.zip(others) {
                 Some((mine, others)) => mine != others,
@@ -152,15 +211,22 @@ impl Session {
                 configured: configured.to_owned(),
             })
         };
+        if !provider.grant.needs_user() {
+            // A session that was made from other settings is replaced.
+            if self.binding.settings.is_some() {
+                return Ok(());
+            }
+            return elsewhere("grant", Grant::default().as_str(), provider.grant.as_str());
+        }
         if let Some(client) = &provider.client
             && client.id != self.binding.client_id
         {
             return elsewhere("client_id", &self.binding.client_id, &client.id);
         }
-        if let Some(url) = &provider.token_url
-            && *url != self.binding.token_url
+        if let (Some(is), Some(was)) = (&provider.token_url, &self.binding.token_url)
+            && is != was
         {
-            return elsewhere("token_url", &without_query(&self.binding.token_url), &without_query(url));
+            return elsewhere("token_url", &without_query(was), &without_query(is));
         }
         // With a configured token endpoint, the issuer does not decide where tokens are sent.
         if let (None, Some(is), Some(was)) = (&provider.token_url, &provider.issuer, &self.binding.issuer)
@@ -177,7 +243,49 @@ impl Session {
     }
 }
 
+impl SessionBinding {
+    /// The host that issued the tokens, or that they are for if none is known to have issued them.
+    pub(crate) fn host(&self) -> String {
+        self.token_url.as_ref().or(self.api_url.as_ref()).map(provider::host).unwrap_or_default()
+    }
+
+    /// The binding of a new session with this provider. `client` is the one that the tokens are issued to, if there is
+    /// one, and `registered` is where it is kept if it was registered dynamically.
+    pub(crate) fn new(
+        provider: &ProviderConfig,
+        client: Option<&OAuthClient>,
+        registered: Option<ClientPlace>,
+    ) -> Self {
+        Self {
+            issuer: provider.issuer.clone(),
+            client_id: client.map(|client| client.id.clone()).unwrap_or_default(),
+            client_auth: client.map_or(ClientAuth::None, |client| client.auth),
+            token_url: provider.token_url.clone(),
+            revoke_url: provider.revoke_url.clone(),
+            revoking_unlinks: provider.revoking_unlinks,
+            revoke_auth: provider.revoke_auth,
+            api_url: provider.api.url.clone(),
+            resource: provider.resource.clone().filter(|resource| !resource.is_empty()),
+            registered,
+            settings: provider.settings_hash(),
+        }
+    }
+}
+
 impl StoredSession {
+    /// A session that has no token yet, of this generation.
+    ///
+    /// # Errors
+    /// [`SessionError::Seal`] without random bytes.
+    pub(crate) fn without_token(
+        binding: SessionBinding,
+        time: StoreTime,
+        generation: i64,
+    ) -> Result<Self, SessionError> {
+        let session = Session::without_token(binding, time, generation);
+        Ok(Self { id: Seal::random()?, session, refresh_token: None, client_secret: None })
+    }
+
     /// A new session from a sign-in. `time` is the store's, from before the token was requested; `replaced` is the
     /// generation of the session that it replaces, or 0.
     ///
@@ -196,6 +304,7 @@ impl StoredSession {
             generation: replaced.saturating_add(1),
             access_token: response.access_token,
             token_type: response.token_type,
+            id_token: response.id_token.and_then(IdToken::into_text),
             scopes: response.scopes.unwrap_or_else(|| asked.to_vec()),
             issued_at,
             expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
@@ -221,6 +330,7 @@ impl StoredSession {
             generation: session.generation.saturating_add(1),
             access_token: response.access_token,
             token_type: response.token_type,
+            id_token: response.id_token.and_then(IdToken::into_text).or(session.id_token),
             scopes: response.scopes.unwrap_or(session.scopes),
             issued_at,
             expires_at: response.lifetime.map(|life| issued_at.saturating_add(life)),
@@ -260,6 +370,7 @@ pub(super) mod tests {
             generation: 3,
             access_token: AccessToken::new("a".into()),
             token_type: "Bearer".into(),
+            id_token: None,
             scopes: Vec::new(),
             issued_at,
             expires_at,
@@ -268,12 +379,14 @@ pub(super) mod tests {
                 issuer: None,
                 client_id: "c".into(),
                 client_auth: ClientAuth::None,
-                token_url: Url::parse("https://id.example.com/token").unwrap(),
+                token_url: Url::parse("https://id.example.com/token").ok(),
                 revoke_url: None,
+                revoking_unlinks: true,
                 revoke_auth: Some(ClientAuth::Basic),
                 resource: Some("https://llm.example.com/".into()),
                 api_url: Url::parse("https://llm.example.com/base").ok(),
                 registered: None,
+                settings: None,
             },
             refreshable: true,
             ended_at: None,
@@ -321,9 +434,9 @@ pub(super) mod tests {
         };
         for (other, apart) in [
             (elsewhere(|home| home.client_id = "another".into()), true),
-            (elsewhere(|home| home.token_url.set_host(Some("another.example")).unwrap()), true),
+            (elsewhere(|home| home.token_url = Url::parse("https://another.example/token").ok()), true),
             // One server may answer at two paths.
-            (elsewhere(|home| home.token_url.set_path("/another")), false),
+            (elsewhere(|home| home.token_url = Url::parse("https://id.example.com/another").ok()), false),
         ] {
             assert_eq!(session(0, None).is_apart_from(&other), apart, "{:?}", other.binding);
         }

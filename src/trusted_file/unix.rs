@@ -25,8 +25,17 @@ pub(super) fn checked(path: &Path) -> io::Result<(File, Metadata)> {
     // Opening a pipe would wait for its writer.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let mut missing = None;
     for _ in 0..TRIES {
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            // A link may have been replaced after it was read, and its old target removed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                missing = Some(error);
+                continue;
+            }
+            opened => opened?,
+        };
+        missing = None;
         let opened = regular(&file)?;
         let (end, found) = match walk(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -38,7 +47,7 @@ pub(super) fn checked(path: &Path) -> io::Result<(File, Metadata)> {
             return Ok((file, opened));
         }
     }
-    Err(io::Error::other("it is replaced again and again while it is opened"))
+    Err(missing.unwrap_or_else(|| io::Error::other("it is replaced again and again while it is opened")))
 }
 
 /// Checks a folder and all folders above it.

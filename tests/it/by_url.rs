@@ -65,11 +65,13 @@ fn the_url_of_an_issuer_becomes_a_provider() {
     );
     nexus.run(&["chat", "x"]).ok();
     // Again: nothing is added, nothing contradicts.
-    let again =
-        start(&nexus, &format!("{origin}/"), &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
-    assert_eq!(again.code, Some(0), "{again}");
-    assert!(!again.stderr.contains("Added"), "{again}");
-    assert_eq!(config(&nexus), section);
+    for same in ["/", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/"] {
+        let url = format!("{origin}{same}");
+        let again = start(&nexus, &url, &[CLIENT, &["--api-url", &origin, "--scope", "model.request"]].concat());
+        assert_eq!(again.code, Some(0), "{again}");
+        assert!(!again.stderr.contains("Added"), "{again}");
+        assert_eq!(config(&nexus), section);
+    }
 }
 
 #[test]
@@ -161,6 +163,23 @@ fn an_api_that_needs_no_sign_in_is_told() {
     // A page for people is no list of models.
     sandbox.script(Endpoint::Models, [Scripted::text(200, "text/html", "<html>")]);
     assert_eq!(start(&nexus, &sandbox.origin(), &[]).code, Some(2));
+    // With an issuer, the sign-in goes on.
+    for (answer, note) in [
+        (Scripted::json(200, &json!({ "data": [] })), "the API at [SERVER] lists its models without a credential"),
+        (Scripted::text(200, "text/html", "<html>"), "the API at [SERVER]: 200, but it has no list of models"),
+        (Scripted::json(503, &json!({})), "the API at [SERVER]: 503"),
+    ] {
+        let (server, nexus) = bare(Settings::default());
+        let api = crate::nexus::sandbox(Settings::default());
+        // The search asks it too.
+        for _ in 0..2 {
+            api.script(Endpoint::Models, [answer.clone()]);
+        }
+        let output = start(&nexus, &server.origin(), &[CLIENT, &["--api-url", &api.origin()]].concat());
+        assert_eq!(output.code, Some(0), "{output}");
+        let host = api.origin().replace("http://", "");
+        assert!(output.stderr.replace(&host, "[SERVER]").contains(note), "{output}");
+    }
 }
 
 #[test]
@@ -485,6 +504,134 @@ fn the_resource_of_an_api_is_requested_unless_the_configuration_says_otherwise()
         nexus.sign_in();
         let asked = sent(&sandbox.requests_to(Endpoint::Authorize)[0], "resource");
         assert_eq!(asked.map(|asked| asked.replace(&origin, "[ORIGIN]")).as_deref(), resource, "{line}");
+    }
+}
+
+/// An authorization server that registers clients for the scopes in its metadata, or for others too, and an API that
+/// names it and two scopes of its own.
+fn apart(is_strict: bool) -> (Sandbox, Sandbox, Nexus) {
+    let (server, nexus) = bare(registering(ClientAuth::None));
+    let listed = json!(["openid", "model.read"]);
+    server.change(|settings| {
+        settings.metadata.insert("scopes_supported".into(), listed);
+        if is_strict {
+            settings.scopes = Some(vec!["openid".into(), "model.read".into()]);
+        }
+    });
+    let api = sandbox(documented(&[Endpoint::ProtectedResource]));
+    api.change(|settings| drop(settings.metadata.insert("authorization_servers".into(), json!([server.origin()]))));
+    (server, api, nexus)
+}
+
+#[test]
+fn an_api_beside_its_issuer_says_what_to_request() {
+    let (server, api, nexus) = apart(false);
+    let check = |line: &str, resource: Option<String>, scope: &str| {
+        let asked = server.requests_to(Endpoint::Authorize).pop().unwrap();
+        assert_eq!(sent(&asked, "resource"), resource, "{line}");
+        assert_eq!(sent(&asked, "scope").as_deref(), Some(scope), "{line}");
+    };
+    for _ in 0..2 {
+        // By the check before the browser opens, too.
+        challenge(&api);
+    }
+    let output = start(&nexus, &server.origin(), &["--api-url", &api.origin()]);
+    assert_eq!(output.code, Some(0), "{output}");
+    check("flag", Some(api.origin()), "openid model.request model.read");
+    assert!(config(&nexus).contains(&format!("issuer = \"{}\"\n", server.origin())), "{}", config(&nexus));
+    // From the section alone.
+    for (line, resource, scope) in [
+        ("", Some(api.origin()), "openid model.request model.read"),
+        ("resource = \"\"", None, "openid model.request model.read"),
+        ("scopes = [\"model.read\"]", Some(api.origin()), "model.read"),
+    ] {
+        challenge(&api);
+        nexus.configure(&format!(
+            "default = \"work\"\n[provider.work]\nissuer = \"{}\"\napi_url = \"{}\"\n\
+             redirect_uri = \"http://127.0.0.1:0/callback\"\n{line}\n",
+            server.origin(),
+            api.origin()
+        ));
+        nexus.sign_in();
+        check(line, resource, scope);
+    }
+}
+
+#[test]
+fn an_api_beside_an_issuer_that_it_does_not_name_decides_nothing() {
+    let (server, api, nexus) = apart(true);
+    let other = "takes tokens of https://id.example.com; those of [SERVER_URL] may be rejected";
+    for (servers, note) in [(json!(["https://id.example.com"]), Some(other)), (json!([]), None)] {
+        api.change(|settings| drop(settings.metadata.insert("authorization_servers".into(), servers)));
+        for _ in 0..2 {
+            challenge(&api);
+        }
+        let output = start(&nexus, &server.origin(), &["--api-url", &api.origin()]);
+        assert_eq!(output.code, Some(0), "{output}");
+        let said = output.stderr.replace(&server.origin(), "[SERVER_URL]").replace("[ORIGIN]", "[SERVER_URL]");
+        assert_eq!(said.contains("may be rejected"), note.is_some(), "{said}");
+        assert!(said.contains(note.unwrap_or_default()), "{said}");
+        let asked = server.requests_to(Endpoint::Authorize).pop().unwrap();
+        assert_eq!((sent(&asked, "resource"), sent(&asked, "scope")), (None, Some("openid".into())));
+    }
+}
+
+#[test]
+fn an_authorization_server_that_fails_is_told_from_one_that_is_not_named() {
+    for (document, code) in [(Scripted::json(503, &json!({})), 75), (Scripted::json(404, &json!({})), 2)] {
+        let (server, api, nexus) = apart(false);
+        server.script(Endpoint::ServerMetadata, [document.clone()]);
+        server.script(Endpoint::OpenidConfiguration, [document]);
+        challenge(&api);
+        let output = start(&nexus, &api.origin(), &[]);
+        assert_eq!(output.code, Some(code), "{output}");
+        assert!(output.stderr.contains("names the authorization server at "), "{output}");
+    }
+}
+
+#[test]
+fn two_sign_ins_at_once_do_not_share_a_name() {
+    let (first, nexus) = bare(Settings::default());
+    let second = sandbox(Settings::default());
+    let flags = ["--no-browser", "--redirect-uri", "http://127.0.0.1:0/callback", "--client-id", "sandbox-client"];
+    let begin = |url: &str| nexus.start(&[&[url][..], &flags].concat());
+    let (mut one, mut two) = (begin(&first.origin()), begin(&second.origin()));
+    let (url, other) = (one.url(), two.url());
+    visit(&approve(&url));
+    assert_eq!(one.finish().code, Some(0));
+    visit(&approve(&other));
+    let output = two.finish();
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("has another URL"), "{output}");
+    assert!(second.requests_to(Endpoint::Token).is_empty());
+    nexus.run(&["oauth", "token"]).ok();
+    assert_eq!(start(&nexus, &second.origin(), CLIENT).code, Some(0));
+}
+
+#[test]
+fn an_api_without_a_list_of_models_is_told_after_the_sign_in() {
+    let (sandbox, nexus) = bare(documented(&[Endpoint::ServerMetadata, Endpoint::ProtectedResource]));
+    challenge(&sandbox);
+    sandbox.script(Endpoint::Models, [Scripted::json(404, &json!({}))]);
+    let output = start(&nexus, &sandbox.origin(), CLIENT);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.contains("has no list of models: "), "{output}");
+    assert!(output.stderr.contains("pass --model, or set `model = "), "{output}");
+}
+
+#[test]
+fn the_scopes_of_an_api_are_registered_where_the_server_accepts_them() {
+    for (is_strict, registered) in [
+        (false, &["openid model.request model.read"][..]),
+        (true, &["openid model.request model.read", "openid model.read"]),
+    ] {
+        let (server, api, nexus) = apart(is_strict);
+        challenge(&api);
+        let output = start(&nexus, &api.origin(), &[]);
+        let asked: Vec<_> = server.requests_to(Endpoint::Register).iter().map(RecordedRequest::json).collect();
+        assert_eq!(asked.iter().map(|asked| &asked["scope"]).collect::<Vec<_>>(), registered, "{output}");
+        // What a strict server says about the API's scope is the user's to see.
+        assert_eq!(output.code, Some(if is_strict { 2 } else { 0 }), "{output}");
     }
 }
 

@@ -73,11 +73,11 @@ fn the_first_signal_waits_for_a_background_refresh_and_the_second_does_not() {
         let mut child = nexus.command(&["chat", "x"]).spawn().unwrap();
         let mut answer = [0; ANSWER.len()];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut answer).unwrap();
-        // It waits, and says why.
-        let mut message = [0; SETTLING.len()];
-        std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut message).unwrap();
-        assert_eq!(String::from_utf8_lossy(&message), SETTLING);
+        // It waits, and says why: now, and at the first signal.
         for name in signals {
+            let mut message = [0; SETTLING.len()];
+            std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut message).unwrap();
+            assert_eq!(String::from_utf8_lossy(&message), SETTLING);
             signal(child.id(), name);
         }
         if saved {
@@ -90,7 +90,8 @@ fn the_first_signal_waits_for_a_background_refresh_and_the_second_does_not() {
     }
 }
 
-const SETTLING: &str = "note: saving the refreshed session; a second Ctrl-C quits at once and may lose the session\n";
+const SETTLING: &str =
+    "note: waiting for the server's answer, to save the session; a second Ctrl-C quits at once and may lose it\n";
 
 #[test]
 fn a_clock_that_was_set_back_is_reported_without_a_network() {

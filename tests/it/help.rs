@@ -122,6 +122,5 @@ fn help_config_needs_no_valid_configuration() {
     nexus.set("HOME", "/nonexistent");
     assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference, stderr: "");
     assert!(nexus.run(&["--help"]).ok().contains("`nexus help config`"));
-    let output = nexus.run(&["config", "--help"]);
-    assert_eq!(output.code, Some(2), "{output}");
+    assert!(nexus.run(&["config", "--help"]).ok().contains("show"), "a command of its own");
 }

@@ -26,12 +26,18 @@ mod chat_flags;
 mod chat_prompt;
 /// `nexus chat` in scripts: JSON, retries and signals.
 mod chat_script;
+/// Claude Platform OAuth.
+mod claude_platform;
+/// `private_key_jwt`, and client secrets in environment variables.
+mod client_assertion;
 /// HTTP Basic at the token endpoint.
 mod client_auth;
 /// When a token is refreshed, and wrong clocks.
 mod clocks;
 /// The completion scripts.
 mod completions;
+/// `nexus config show`, and the file of the system.
+mod config_show;
 /// Conversations: continued and saved.
 mod conversation;
 /// `nexus demo`.
@@ -42,10 +48,20 @@ mod device;
 mod discovery;
 /// A limit on the size of files (Linux).
 mod disk;
+/// `nexus doctor`.
+#[cfg(unix)]
+mod doctor;
+/// `nexus exec`.
+#[cfg(unix)]
+mod exec;
 /// A store whose first commits fail.
 mod failing_store;
+/// Workload Identity Federation.
+mod federation;
 /// Responses of gateways that differ from the Messages API.
 mod gateways;
+/// Tokens without a user.
+mod grants;
 /// `--help`, `--version` and `nexus help`.
 mod help;
 /// `nexus history`.
@@ -74,6 +90,8 @@ mod network;
 mod no_browser;
 /// `nexus oauth logout`.
 mod oauth_logout;
+/// `nexus oauth refresh`.
+mod oauth_refresh;
 /// `nexus oauth start`.
 mod oauth_start;
 /// `nexus oauth status`.
@@ -98,6 +116,9 @@ mod prompt_words;
 mod properties;
 /// `nexus provider`.
 mod provider;
+/// `nexus proxy`.
+#[cfg(unix)]
+mod proxy;
 /// A server that refuses to refresh a session.
 mod refusals;
 /// Clients that the authorization server registers.
@@ -106,6 +127,9 @@ mod registration;
 mod replaced_sessions;
 /// The keys `resource`, `prompt` and `par_url`.
 mod request_parameters;
+/// `nexus setup`.
+#[cfg(unix)]
+mod setup;
 /// Reads and writes the stored session without the program's code.
 mod stored;
 /// A conversation at a terminal: lines, answers, commands, and how it ends.
@@ -116,6 +140,9 @@ mod templates;
 mod terminal;
 /// Control characters on a terminal.
 mod terminals;
+/// Tokens that a command prints (Unix).
+#[cfg(unix)]
+mod token_command;
 /// Files that other users can change (Unix).
 mod trust;
 /// Many processes on one session.

@@ -145,7 +145,8 @@ impl Nexus {
         self.prepared(command)
     }
 
-    fn prepared(&self, mut command: Command) -> Command {
+    /// A command in this home.
+    pub(crate) fn prepared(&self, mut command: Command) -> Command {
         command.env_clear().env("NEXUS_HOME", self.home.path()).current_dir(self.home.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

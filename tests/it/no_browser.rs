@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::process::Command;
 
+use nexus::ClientAuth;
 use nexus::Url;
-use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
+use nexus::sandbox::{Endpoint, Registration, Sandbox, Scripted, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, approve, block_on, deny, sandbox, signal, visit};
@@ -218,7 +219,7 @@ fn without_browser_device_flow_and_terminal_it_ends_at_once() {
     let nexus = Nexus::at(&sandbox);
     assert_output!(
         nexus.run(&["oauth", "start"]), 4, stdout: "",
-        stderr: "error: cannot sign in to work here: no browser, no device flow at the server, and no terminal to paste into\n  \
+        stderr: "error: cannot sign in to work here: no browser, no usable device flow, and no terminal to paste into\n  \
                  run `nexus oauth start` at a terminal (`ssh -t`), or set BROWSER, or pass --no-browser to print the URL and \
                  wait for the redirect\n",
     );
@@ -270,12 +271,67 @@ fn a_client_that_may_not_use_the_device_flow_signs_in_with_a_url() {
     let left = terminal.finish();
     assert!(has_signed_in(&left.screen), "{}", left.screen);
 
-    // If it is asked for, or without a terminal, that is an error.
-    for words in [&["--device"][..], &[]] {
-        sandbox.script(Endpoint::DeviceAuthorization, [refused()]);
-        let output = nexus.start(words).finish();
-        assert!(output.code != Some(0) && !output.stderr.contains("To sign in"), "{output}");
+    // If it is asked for, that is an error.
+    sandbox.script(Endpoint::DeviceAuthorization, [refused()]);
+    let output = nexus.run(&["oauth", "start", "--device"]);
+    assert!(output.code == Some(2) && output.stderr.starts_with("error: [SERVER] does not allow"), "{output}");
+}
+
+#[test]
+fn a_device_flow_that_does_not_work_is_no_way_to_sign_in() {
+    let sandbox = sandbox(Settings { device: Some(serde_json::Map::new()), ..Settings::default() });
+    let nexus = Nexus::at_with(&sandbox, &device_url(&sandbox));
+    for (answer, why) in [
+        (Scripted::json(400, &json!({ "error": "unauthorized_client" })), "does not allow the client id"),
+        (Scripted::json(200, &json!({ "error": "device_flow_disabled" })), "does not allow the client id"),
+        (Scripted::json(400, &json!({ "error": "unsupported_grant_type" })), "does not support"),
+        (Scripted::json(400, &json!({ "error": "invalid_request" })), "refused the sign-in (invalid_request)"),
+        (Scripted::text(404, "text/html", "<html>"), "answered 404"),
+    ] {
+        sandbox.script(Endpoint::DeviceAuthorization, [answer]);
+        let output = nexus.run(&["oauth", "start"]);
+        let (note, error) = output.stderr.split_once('\n').unwrap();
+        assert!(note.starts_with("note: ") && note.contains(why), "{output}");
+        assert!(error.starts_with("error: cannot sign in to work here"), "{output}");
+        assert_eq!(output.code, Some(4), "{output}");
     }
+    // What may pass, and an answer that must not be used, are errors of their own.
+    for (answer, code) in [
+        (Scripted::text(503, "text/html", "<html>"), 75),
+        (
+            Scripted::json(
+                200,
+                &json!({ "device_code": "d", "user_code": "A", "verification_uri": "http://x.example/" }),
+            ),
+            1,
+        ),
+    ] {
+        sandbox.script(Endpoint::DeviceAuthorization, [answer]);
+        let output = nexus.run(&["oauth", "start"]);
+        assert!(output.code == Some(code) && output.stderr.starts_with("error: "), "{output}");
+    }
+}
+
+#[test]
+fn a_server_that_registers_no_client_for_the_device_flow_gets_one_for_the_browser() {
+    let sandbox = sandbox(Settings {
+        device: Some(serde_json::Map::new()),
+        registration: Some(Registration::open(ClientAuth::None)),
+        ..Settings::default()
+    });
+    let nexus = Nexus::at(&sandbox);
+    let section = format!(
+        "default = \"work\"\n[provider.work]\nissuer = \"{}\"\nredirect_uri = \"http://127.0.0.1:0/callback\"\n",
+        sandbox.origin()
+    );
+    nexus.configure(&section);
+    sandbox.script(Endpoint::Register, [Scripted::json(400, &json!({ "error": "invalid_client_metadata" }))]);
+    let mut terminal = start(&nexus, &[], &[]);
+    let (screen, url) = waiting(&terminal);
+    assert!(screen.contains("note: no client could be registered: "), "{screen}");
+    terminal.press(&format!("{}\r", approve(&url)));
+    let left = terminal.finish();
+    assert!(has_signed_in(&left.screen), "{}", left.screen);
 }
 
 #[test]

@@ -114,6 +114,9 @@ fn a_configuration_that_was_edited_does_not_hide_the_session() {
         let output = nexus.run(&["oauth", "status", "--json", "--provider", "work"]);
         assert_eq!((output.code, &output.json()["state"]), (Some(0), &json!("active")), "{output}");
         assert_eq!(output.stderr, message);
+        // No token can be had from a session with another client.
+        let all = nexus.run(&["oauth", "status", "--all"]);
+        assert_eq!(all.code, Some(if edited.contains("another") { 4 } else { 0 }), "{all}");
         sandbox.end_session();
     }
 }

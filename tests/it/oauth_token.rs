@@ -15,6 +15,18 @@ fn a_fresh_token_is_printed_without_a_request() {
 }
 
 #[test]
+fn the_formats_are_the_token_and_the_header_that_carries_it() {
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(3_600));
+    let token = newest(&sandbox, "access");
+    for (format, printed) in [("bare", format!("{token}\n")), ("header", format!("Authorization: Bearer {token}\n"))] {
+        assert_output!(nexus.run(&["oauth", "token", "--format", format]), 0, stdout: printed, stderr: "");
+    }
+    for wrong in [&["--format", "refresh"][..], &["--format", "header", "--json"]] {
+        assert_eq!(nexus.run(&[&["oauth", "token"], wrong].concat()).code, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_token_below_its_minimum_is_refreshed_once() {
     let (sandbox, nexus) = Nexus::signed_in(lifetime(300));
     sandbox.change(|settings| settings.token_lifetime = Some(json!(360)));

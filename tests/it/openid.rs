@@ -162,7 +162,7 @@ fn a_configured_issuer_must_be_that_of_the_id_token() {
     let output = sign_in(&nexus);
     assert!(
         output.stderr.ends_with(
-            "\n  if that is the right server, set `issuer = \"https://id.example.com\"` under [provider.work] in \
+            "\n  if its operator says that both are the same server, set `issuer = \"https://id.example.com\"` under [provider.work] in \
              config.toml, then run `nexus oauth start` again\n"
         ),
         "{output}"

@@ -12,7 +12,7 @@ const REDIRECT: &str = "http://localhost:4000/oauth/claude/callback";
 fn provider() -> ProviderConfig {
     let mut provider = ProviderConfig::claude_code();
     let id = "client &/1".into();
-    provider.client = Some(OAuthClient { id, secret: None, auth: ClientAuth::None });
+    provider.client = Some(OAuthClient { id, secret: None, auth: ClientAuth::None, assertion: None });
     provider
 }
 

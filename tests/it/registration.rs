@@ -288,7 +288,11 @@ fn what_cannot_be_used_is_refused_before_the_browser_opens() {
         (Scripted::json(404, &json!({ "detail": "Not Found" })), 2, "check `registration_url`"),
         (Scripted::text(405, "text/html", "<html>"), 2, "check `registration_url`"),
         (Scripted::json(400, &json!({ "error": "invalid_redirect_uri" })), 2, "set `redirect_uri`"),
-        (Scripted::json(400, &json!({ "error": "unapproved_software_statement" })), 2, "control what is registered"),
+        (
+            Scripted::json(400, &json!({ "error": "unapproved_software_statement" })),
+            2,
+            "the server registers only software that it has approved",
+        ),
         (Scripted::json(429, &json!({})).header("retry-after", "20"), 75, "wait 20 seconds, then run"),
         (Scripted::text(503, "text/html", "<html>"), 75, "answered 503"),
         (Scripted::Close, 75, "no client could be registered: [SERVER] sent no usable response"),

@@ -385,6 +385,18 @@ fn progress_shows_a_slow_connection() {
 }
 
 #[test]
+fn progress_counts_the_seconds_of_a_long_wait() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let gate = Gate::new();
+    sandbox.script(Endpoint::Messages, [Scripted::Wait(gate.clone())]);
+    let terminal = Terminal::open(&nexus, &["chat", "x"], 200);
+    let begins = format!("waiting for {} (", sandbox.origin().replace("http://", ""));
+    terminal.until(|screen| screen.starts_with(&begins) && screen.ends_with(" s) ...\n"));
+    gate.open();
+    assert_eq!(terminal.finish().code, 0);
+}
+
+#[test]
 fn other_lines_appear_above_the_progress_line() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let gate = Gate::new();

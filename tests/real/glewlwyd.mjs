@@ -13,6 +13,7 @@ import { until } from './check.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), 'glewlwyd');
 const share = join(root, 'usr/share');
 const password = 'correct horse 9';
+const DEVICE_CLIENT = 'device-client';
 
 export async function start({ children, folder, freePort, lifetime }) {
   const url = `http://localhost:${await freePort()}`;
@@ -45,13 +46,26 @@ export async function start({ children, folder, freePort, lifetime }) {
     issuer: `${url}/api/oidc`,
     userinfo: `${url}/api/oidc/userinfo`,
     account: 'ada@example.test',
-    async approve(page) {
-      await page.fill('#username', 'ada');
-      await page.fill('#password', password);
-      await page.click('#loginbut');
-      await page.click('text=Continue');
+    approve,
+    // It registers no client for the device flow.
+    device: {
+      clientId: DEVICE_CLIENT,
+      scopes: ['openid', 'offline_access'],
+      async approve(page, code) {
+        await page.fill('input[maxlength="9"]', code);
+        await page.click('button:has-text("OK")');
+        await approve(page);
+        await page.waitForSelector('text=Authorization complete');
+      },
     },
   };
+}
+
+async function approve(page) {
+  await page.fill('#username', 'ada');
+  await page.fill('#password', password);
+  await page.click('#loginbut');
+  await page.click('text=Continue');
 }
 
 /** Adds the protocol, its scopes and a user, as its administrator would. */
@@ -81,7 +95,9 @@ async function configure(api, lifetime) {
       'refresh-token-one-use': 'always',
       'code-duration': 60,
       'auth-type-code-enabled': true,
+      'auth-type-device-enabled': true,
       'auth-type-refresh-enabled': true,
+      'device-authorization-interval': 1,
       'pkce-allowed': true,
       'pkce-required': true,
       'introspection-revocation-allowed': true,
@@ -93,4 +109,6 @@ async function configure(api, lifetime) {
     },
   });
   await post('/user/?source=database', { username: 'ada', name: 'Ada Lovelace', email: 'ada@example.test', enabled: true, password, scope: ['openid', 'offline_access'] });
+  const grants = ['device_authorization', 'refresh_token', 'delete_token'];
+  await post('/client/?source=database', { client_id: DEVICE_CLIENT, name: 'A device', enabled: true, confidential: false, authorization_type: grants, redirect_uri: [], scope: [] });
 }

@@ -15,7 +15,7 @@ export function program({ binary, home, folder, children }) {
   chmodSync(browser, 0o755);
   const transcript = [];
 
-  /** Starts the program. `done` never rejects. */
+  /** Starts the program. `done` never rejects. `interrupt` is Ctrl-C. */
   function start(args, { env = {}, stdin, onOutput, atTerminal } = {}) {
     // `script` gives it a terminal, perhaps of this size (`80x24`), and passes its exit code on.
     const [columns, rows] = typeof atTerminal === 'string' ? atTerminal.split('x') : [];
@@ -50,7 +50,7 @@ export function program({ binary, home, folder, children }) {
       clearTimeout(limit);
       children.delete(child);
     });
-    return { ran, done };
+    return { ran, done, interrupt: () => child.kill('SIGINT') };
   }
 
   const run = (args, options) => start(args, options).done;

@@ -17,6 +17,7 @@ export async function start({ freePort, lifetime, stops }) {
     rotateRefreshToken: true,
     ttl: { AccessToken: lifetime, RefreshToken: 86_400, Session: 86_400, Grant: 86_400, Interaction: 600, IdToken: 600 },
     features: {
+      deviceFlow: { enabled: true },
       devInteractions: { enabled: true },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
       registration: { enabled: true },
@@ -43,5 +44,24 @@ export async function start({ freePort, lifetime, stops }) {
       await browsers.logIn(page, 'ada');
       await browsers.consent(page);
     },
+    device: {
+      async approve(page, code) {
+        await enterCode(page, code);
+        await page.click('button:has-text("Continue")');
+        await browsers.logIn(page, 'ada');
+        await browsers.consent(page);
+        await page.waitForSelector('text=Sign-in Success');
+      },
+      async deny(page, code) {
+        await enterCode(page, code);
+        await page.click('button[name=abort]');
+        await page.waitForSelector('text=interrupted');
+      },
+    },
   };
+}
+
+async function enterCode(page, code) {
+  await page.fill('input[name=user_code]', code);
+  await page.click('button[type=submit]');
 }

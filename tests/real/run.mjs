@@ -11,6 +11,7 @@
 //                            +---- its own key ---> aimock (Messages, streamed)
 //     +----- bearer ---> llmock, mock-ai-api (Messages, with faults)
 //
+// Then the servers of device.mjs: Chromium is another device, and nexus has no browser.
 // Then the servers of by_url.mjs: nexus gets no configuration, and learns everything from a URL.
 //
 // Everything listens on free loopback ports. Nothing waits for a fixed time: the run sets the lifetime of the next
@@ -19,10 +20,13 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import * as assertions from './assertions.mjs';
 import * as byUrl from './by_url.mjs';
 import { closing, expect, part } from './check.mjs';
+import * as device from './device.mjs';
 import * as faults from './faults.mjs';
 import * as openai from './openai.mjs';
+import * as otherPrograms from './other_programs.mjs';
 import * as qrCode from './qr_code.mjs';
 import * as session from './session.mjs';
 import * as signingIn from './signing_in.mjs';
@@ -68,6 +72,8 @@ for (const [title, play] of [
   ['Signing out', session.signOut],
   ['The other dialect', openai.completions],
   ['Files and thoughts in both dialects', openai.bothDialects],
+  ['Official SDKs', otherPrograms.sdks],
+  ['A web page and the proxy', otherPrograms.webPage],
   ['A refusal in the other dialect', openai.refusals],
   ['A page of the same origin', signingIn.pageOfTheSameOrigin],
   ['A person who says no', signingIn.refusal],
@@ -77,7 +83,9 @@ for (const [title, play] of [
   await part(title, () => play(set));
 }
 await part('The QR code of another device', () => qrCode.readBack({ ...set, folder }));
+await part('Another device', () => device.play({ ...set, children, folder, stops }));
 await part('Servers found by their URL alone', () => byUrl.play({ ...set, children, folder, stops }));
+await part('Clients with a key of their own', () => assertions.play({ ...set, folder, stops }));
 await part('Nothing leaked', () => session.silence(set));
 
 await end();

@@ -22,6 +22,10 @@ impl Dialect for ChatCompletions {
         v1(base, QUESTIONS, QUESTIONS)
     }
 
+    fn resource_url(&self, base: &Url, path: &str) -> Url {
+        dialect::resource_url(base, QUESTIONS, path)
+    }
+
     fn question_body(&self, question: &Question, spelling: Spelling) -> Result<Vec<u8>> {
         let question = spelling.of_system(question);
         dialect::body(&body::Body::new(&question, spelling), &question.extra)

@@ -167,8 +167,18 @@ fn kind(body: &Value) -> Option<&str> {
         return Some(full);
     }
     let code = error.pointer("/details/error_code").and_then(Value::as_str);
-    if let Some(cap @ "enforced_spend_limit_reached") = code {
-        return Some(cap);
+    const KNOWN: [&str; 7] = [
+        "enforced_spend_limit_reached",
+        // Claude Platform OAuth: billing of a linked organisation.
+        "linked_organization_billing_unavailable",
+        "linked_organization_spend_limit_reached",
+        "user_profile_billing_not_authorized",
+        "user_profile_not_billable",
+        "user_profile_not_found",
+        "user_profile_required",
+    ];
+    if let Some(code) = code.filter(|code| KNOWN.contains(code)) {
+        return Some(code);
     }
     kind_of(error)
 }

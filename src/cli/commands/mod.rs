@@ -15,13 +15,18 @@ use nexus::internal::clean;
 pub(crate) mod batch;
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod exec;
 pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod key;
 pub(crate) mod models;
 pub(crate) mod oauth;
 pub(crate) mod provider;
+pub(crate) mod proxy;
+pub(crate) mod setup;
 #[cfg(feature = "postgres")]
 pub(crate) mod store;
 
@@ -39,7 +44,12 @@ pub(crate) fn run(cli: Cli) -> u8 {
         Command::Batch(Deferred(args)) => batch::run(&args, &context),
         Command::History(Deferred(command)) => history::run(command, &context),
         Command::Models(Deferred(args)) => models::run(&args, &context),
+        Command::Proxy(Deferred(args)) => proxy::run(&args, &context),
+        Command::Exec(Deferred(args)) => exec::run(&args, &context),
+        Command::Setup(Deferred(args)) => setup::run(&args, &context),
+        Command::Doctor(Deferred(args)) => doctor::run(&args, &context),
         Command::Provider(Deferred(command)) => provider::run(command, &context),
+        Command::Config(Deferred(command)) => config::run(command, &context),
         Command::Key(Deferred(command)) => key::run(command, &context),
         #[cfg(feature = "postgres")]
         Command::Store(Deferred(command)) => store::run(command, &context),
@@ -60,17 +70,42 @@ fn wants_json(command: &Command) -> bool {
         Command::Oauth(Deferred(command)) => command.wants_json(),
         Command::History(Deferred(command)) => command.wants_json(),
         Command::Models(Deferred(args)) => args.json,
+        Command::Proxy(Deferred(args)) => args.json,
+        Command::Doctor(Deferred(args)) => args.json,
         Command::Key(Deferred(command)) => command.wants_json(),
         #[cfg(feature = "postgres")]
         Command::Store(Deferred(command)) => command.wants_json(),
         Command::Provider(Deferred(command)) => command.wants_json(),
+        Command::Config(Deferred(command)) => command.wants_json(),
         // `nexus chat` prints its errors as JSON itself.
-        Command::Chat(_) | Command::Batch(_) | Command::Login(_) | Command::Demo(_) | Command::Completions(_) => false,
+        Command::Chat(_)
+        | Command::Batch(_)
+        | Command::Login(_)
+        | Command::Exec(_)
+        | Command::Setup(_)
+        | Command::Demo(_)
+        | Command::Completions(_) => false,
     }
 }
 
-const COMMANDS: &[&str] =
-    &["batch", "chat", "completions", "demo", "history", "key", "login", "models", "oauth", "provider", "store"];
+const COMMANDS: &[&str] = &[
+    "batch",
+    "chat",
+    "completions",
+    "config",
+    "demo",
+    "doctor",
+    "exec",
+    "history",
+    "key",
+    "login",
+    "models",
+    "oauth",
+    "provider",
+    "proxy",
+    "setup",
+    "store",
+];
 
 /// Suggests `nexus oauth start` for `nexus start`, and the like.
 fn suggest_oauth(error: &mut clap::Error) {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::checks::warn_if_readable;
 use super::document::header;
 use super::file::read;
+use super::files::ConfigFiles;
 use super::keys::Section;
-use super::{Configured, Variables, default_provider, invalid};
+use super::{Configured, Variables, invalid, named_default};
 use crate::cli::error::{CliError, Result};
 use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::internal::invisible;
@@ -33,7 +34,8 @@ pub(crate) struct Existing {
 
 impl Existing {
     fn new(name: String, section: &Section) -> Self {
-        let client_secret_file = section.client_secret_file.as_ref().map(|file| section.source.beside(file));
+        let client_secret_file =
+            section.client_secret_file.as_ref().map(|file| section.source.beside("client_secret_file", file));
         Self { name, client_secret_file, has_redirect_uri: section.source.has("redirect_uri") }
     }
 }
@@ -42,7 +44,7 @@ impl Existing {
 ///
 /// # Errors
 /// If it is the built-in provider, which needs none.
-pub(crate) fn existing(path: &Path, name: &str) -> Result<Existing> {
+pub(crate) fn existing(path: &ConfigFiles, name: &str) -> Result<Existing> {
     let section = read(path)?.providers.remove(name).filter(|_| name != BUILT_IN);
     let missing = || CliError::usage("oauth start", format!("{name} has no section in config.toml; pass URL"));
     section.map(|section| Existing::new(name.to_owned(), &section)).ok_or_else(missing)
@@ -53,20 +55,26 @@ pub(crate) fn existing(path: &Path, name: &str) -> Result<Existing> {
 ///
 /// # Errors
 /// If the name is not allowed, or if its section has another URL.
-pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>, is_taken: impl Fn(&str) -> bool) -> Result<Place> {
+pub(crate) fn place_for(
+    path: &ConfigFiles,
+    url: &Url,
+    name: Option<&str>,
+    is_taken: impl Fn(&str) -> bool,
+) -> Result<Place> {
     let mut providers = read(path)?.providers;
     let Some(name) = name else {
         let known = providers.iter().find(|(_, section)| is_for(section, url)).map(|(name, _)| name.clone());
         if let Some((name, section)) = known.and_then(|name| providers.remove_entry(&name)) {
             return Ok(Place::Existing(Existing::new(name, &section)));
         }
-        let is_free = |name: &String| name != BUILT_IN && !providers.contains_key(name) && !is_taken(name);
+        let is_built_in = |name: &str| ProviderConfig::built_in(name).is_some();
+        let is_free = |name: &String| !is_built_in(name) && !providers.contains_key(name) && !is_taken(name);
         let free = names_of(url).into_iter().find(is_free);
         let taken = || CliError::usage("oauth start", "the name of this host is taken; pass another with --provider");
         return free.map(Place::New).ok_or_else(taken);
     };
-    if name == BUILT_IN {
-        let message = format!("`{BUILT_IN}` is the built-in provider, which has other URLs");
+    if ProviderConfig::built_in(name).is_some() {
+        let message = format!("`{name}` is a built-in provider, which has other URLs");
         return Err(CliError::usage("oauth start", format!("{message}; pass another name with --provider")));
     }
     match providers.remove(name) {
@@ -77,8 +85,8 @@ pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>, is_taken: im
             let message = format!("{} in {} {what}", header(name), path.display());
             Err(invalid(message, "pass another name with --provider, or change the section"))
         }
-        None if name.is_empty() || !name.bytes().all(is_allowed) => {
-            let message = "a name with other characters than a-z, 0-9, `.`, `_` and `-`";
+        None if name.bytes().all(|byte| byte == b'.') || !name.bytes().all(is_allowed) => {
+            let message = "a name of dots, or with other characters than a-z, 0-9, `.`, `_` and `-`";
             Err(CliError::usage("oauth start", format!("--provider has {message}")))
         }
         None => Ok(Place::New(name.to_owned())),
@@ -86,28 +94,30 @@ pub(crate) fn place_for(path: &Path, url: &Url, name: Option<&str>, is_taken: im
 }
 
 /// The configuration of a provider that has no section yet.
-pub(crate) fn load_new(path: &Path, variables: Variables<'_>, name: &str) -> Result<Configured> {
+pub(crate) fn load_new(path: &ConfigFiles, variables: Variables<'_>, name: &str) -> Result<Configured> {
     let settings = read(path)?.settings;
     let mut warnings = Vec::new();
     let store = settings.store_config(variables, &mut warnings)?;
     let owner = store.owner()?;
-    let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
+    let default = named_default(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
     let mut provider = ProviderConfig::named(name);
     provider.api.aliases = settings.aliases;
     Ok(Configured {
         provider,
+        sources: Vec::new(),
         default,
         store,
         owner,
         history: !settings.no_history,
         warnings,
+        is_by_environment: false,
         is_new: true,
         token_file: None,
     })
 }
 
 /// Whether the file chooses a provider or has one.
-pub(crate) fn has_providers(path: &Path) -> Result<bool> {
+pub(crate) fn has_providers(path: &ConfigFiles) -> Result<bool> {
     let file = read(path)?;
     Ok(file.settings.default.is_some() || !file.providers.is_empty())
 }

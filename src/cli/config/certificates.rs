@@ -34,7 +34,7 @@ impl Section {
                     None => ("tls_cert_file", certificate),
                 };
                 let key = source.read(key_name, key_file, CREATE)?;
-                warn_if_readable(&source.beside(key_file), warnings);
+                warn_if_readable(&source.beside(key_name, key_file), warnings);
                 tls = tls.with_client_certificate(&chain, &key).map_err(|error| match error {
                     TlsError::NoKey if key_name == "tls_cert_file" => {
                         let hint = "set `tls_key_file` to the file with the private key";
@@ -55,7 +55,7 @@ fn unusable(source: &Source, key: &str, file: &Path, error: &TlsError) -> CliErr
     let hint = match error {
         TlsError::NoCertificate | TlsError::InvalidCertificate(_) => "set it to a file with certificates in PEM".into(),
         TlsError::EncryptedKey => {
-            let path = source.beside(file);
+            let path = source.beside(key, file);
             format!("decrypt it: `openssl pkey -in {} -out KEY.pem`, then `chmod 600 KEY.pem`", path.display())
         }
         TlsError::OtherKey => "set `tls_cert_file` and `tls_key_file` to a certificate and its own key".into(),

@@ -113,6 +113,20 @@ pub(super) fn headers<'a>(entries: impl Iterator<Item = Entry<'a>>, reserved: &[
     Ok(())
 }
 
+/// Rejects what cannot be the header of a token.
+pub(super) fn token_header(name: &str) -> Result<(), Unusable> {
+    let entry = Entry { at: 0, name, value: "" };
+    headers([entry].into_iter(), &["accept"]).map_err(|unusable| Unusable { entry: None, ..unusable })
+}
+
+/// Rejects what cannot be the value of a header.
+pub(super) fn header_value(text: &str) -> Result<(), Unusable> {
+    match !text.is_empty() && is_header_value(text) {
+        true => Ok(()),
+        false => Err(Unusable::value("cannot be sent in a header", "fix or remove it")),
+    }
+}
+
 /// Whether a text can be the value of a header (RFC 9110, section 5.5).
 pub(super) fn is_header_value(text: &str) -> bool {
     text.chars().all(is_in_header_value)

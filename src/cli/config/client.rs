@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::checks::{self, warn_if_readable};
 use super::keys::Section;
+use super::kind::SecretValue;
 use super::{Variables, invalid};
+use crate::cli::environment;
 use crate::cli::error::Result;
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
@@ -21,29 +23,49 @@ fn default_auth(provider: &str, secret: bool) -> ClientAuth {
 }
 
 impl Section {
-    pub(super) fn into_provider(mut self, warnings: &mut Vec<String>) -> Result<ProviderConfig> {
+    pub(super) fn into_provider(
+        mut self,
+        variables: Variables<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<ProviderConfig> {
         if let Some(failure) = self.unusable.take() {
             return Err(failure);
         }
         self.read_header_files(warnings)?;
         self.provider.tls = self.tls(warnings)?;
-        let secret = self.secret(warnings)?;
+        let secret = self.secret(variables, warnings)?;
+        let assertion = self.client_assertion(warnings)?;
         if self.provider.api.url.is_none() {
             self.provider.api.url.clone_from(&self.provider.gateway);
         }
         let configured = |key| self.source.has(key);
         self.provider.from_metadata = FromMetadata {
-            client_auth: self.client_auth.is_none() && self.provider.name != *BUILT_IN,
+            client_auth: self.client_auth.is_none() && assertion.is_none() && self.provider.name != *BUILT_IN,
             require_iss: !configured("require_iss"),
             scopes: !configured("scopes"),
         };
-        let auth = self.client_auth.unwrap_or_else(|| default_auth(&self.provider.name, secret.is_some()));
+        let auth = self.client_auth.unwrap_or_else(|| match assertion {
+            Some(_) => ClientAuth::PrivateKeyJwt,
+            None => default_auth(&self.provider.name, secret.is_some()),
+        });
         self.check_duplicates(auth)?;
+        if self.provider.revoking_unlinks && self.provider.revoke_replaced == Some(true) {
+            let why = "cannot be true here, because revoking a session unlinks the customer's organisation";
+            return Err(self.source.invalid("revoke_replaced", why, "remove it"));
+        }
+        self.check_assertion(auth, assertion.is_some(), secret.is_some())?;
+        self.set_token_command()?;
+        self.set_grant()?;
+        self.check_credentials(auth)?;
         let Self { source, mut provider, client_id, client_auth, .. } = self;
         let Some(id) = client_id else {
             if secret.is_some() {
                 let key = if self.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
                 return Err(source.invalid(key, "requires `client_id`", "add `client_id`"));
+            }
+            if auth == ClientAuth::PrivateKeyJwt {
+                let why = "is private_key_jwt, but there is no `client_id`";
+                return Err(source.invalid("client_auth", why, "add the `client_id` that the key is registered with"));
             }
             provider.registration.auth_methods = client_auth.map(|auth| vec![auth]);
             return Ok(provider);
@@ -52,7 +74,8 @@ impl Section {
             let hint = "remove the secret, or set `client_auth` to \"basic\" or \"post\"";
             return Err(source.invalid("client_auth", "is none, but there is a client secret", hint));
         }
-        if auth != ClientAuth::None && secret.is_none() && provider.name != *BUILT_IN {
+        let needs_secret = !matches!(auth, ClientAuth::None | ClientAuth::PrivateKeyJwt);
+        if needs_secret && secret.is_none() && provider.name != *BUILT_IN {
             let why = format!("is {}, but there is no client secret", auth.as_str());
             return Err(source.invalid("client_auth", &why, "add `client_secret` or `client_secret_file`"));
         }
@@ -60,8 +83,34 @@ impl Section {
             let why = "is basic_raw, which cannot carry a `client_id` with a colon";
             return Err(source.invalid("client_auth", why, "set `client_auth` to \"basic\" or \"post\""));
         }
-        provider.client = Some(OAuthClient { id, secret, auth });
+        provider.client = Some(OAuthClient { id, secret, auth, assertion });
         Ok(provider)
+    }
+
+    /// Rejects a method that does not fit the assertion and the secret.
+    fn check_assertion(&self, auth: ClientAuth, has_assertion: bool, has_secret: bool) -> Result<()> {
+        let by_assertion = auth == ClientAuth::PrivateKeyJwt;
+        let (why, hint) = match (by_assertion, has_assertion) {
+            (true, false) => (
+                "is private_key_jwt, but there is no key and no assertion",
+                "add `client_assertion_key_file`, `client_assertion_file` or `client_assertion_command`",
+            ),
+            (false, true) => (
+                "is not private_key_jwt, but there is a client assertion",
+                "remove one of the two, or set it to \"private_key_jwt\"",
+            ),
+            (true, true) if has_secret => ("is private_key_jwt, but there is a client secret", "keep one of the two"),
+            _ => return Ok(()),
+        };
+        Err(self.source.invalid("client_auth", why, hint))
+    }
+
+    /// Sets the client secret. A variable that contains it is kept from child processes.
+    pub(super) fn set_client_secret(&mut self, secret: SecretValue) {
+        if let SecretValue::Variable(name) = &secret {
+            environment::add_secret_variable(name);
+        }
+        self.client_secret = Some(secret);
     }
 
     /// Rejects a parameter or header that another key sets.
@@ -95,13 +144,25 @@ impl Section {
         Ok(())
     }
 
-    fn secret(&mut self, warnings: &mut Vec<String>) -> Result<Option<ClientSecret>> {
+    fn secret(&mut self, variables: Variables<'_>, warnings: &mut Vec<String>) -> Result<Option<ClientSecret>> {
         let Some(file) = &self.client_secret_file else {
-            let secret = self.client_secret.take();
-            if secret.is_some() {
-                warn_if_readable(&self.source.path, warnings);
-            }
-            return Ok(secret);
+            return match self.client_secret.take() {
+                None => Ok(None),
+                Some(SecretValue::Text(secret)) => {
+                    warn_if_readable(self.source.path_of("client_secret"), warnings);
+                    Ok(Some(secret))
+                }
+                Some(SecretValue::Variable(name)) => match variables(&name) {
+                    Some(secret) => {
+                        visible(&name, invisible::inside(&secret, true))?;
+                        Ok(Some(ClientSecret::new(secret)))
+                    }
+                    None => {
+                        let why = format!("is in the environment variable `{name}`, which is not set");
+                        Err(self.source.invalid("client_secret", &why, &format!("set {name} to the client secret")))
+                    }
+                },
+            };
         };
         if self.client_secret.is_some() {
             let why = "cannot be combined with `client_secret_file`";
@@ -151,11 +212,12 @@ pub(super) fn apply_variables(
         let hint = "set CLAUDE_CODE_CLIENT_ID to the id of the client that you registered";
         return Err(invalid(format!("CLAUDE_CODE_CLIENT_ID {why}"), hint));
     }
-    let (mut secret, mut auth, mut warning) = (secret, None, None);
+    let (mut secret, mut auth, mut assertion, mut warning) = (secret, None, None, None);
     match provider.client.take() {
         // The file's secret belongs to the client id in the file.
         Some(file) if file.id == id => {
             secret = secret.or(file.secret);
+            assertion = file.assertion;
             auth = Some(file.auth).filter(|auth| *auth != ClientAuth::None || secret.is_none());
         }
         Some(file) if file.secret.is_some() && secret.is_none() => {
@@ -168,6 +230,6 @@ pub(super) fn apply_variables(
         _ => {}
     }
     let auth = auth.unwrap_or_else(|| default_auth(BUILT_IN, secret.is_some()));
-    provider.client = Some(OAuthClient { id, secret, auth });
+    provider.client = Some(OAuthClient { id, secret, auth, assertion });
     Ok(warning)
 }

@@ -199,11 +199,15 @@ mod tests {
     use nexus::Folders;
 
     use super::*;
+    use crate::cli::config::ConfigFiles;
 
     #[test]
     fn a_change_waits_for_another_one_but_not_without_end() {
         let home = tempfile::tempdir().unwrap();
-        let paths = Paths { config: home.path().join("config.toml"), folders: Folders::under(home.path()) };
+        let paths = Paths {
+            config: ConfigFiles::of_user(home.path().join("config.toml")),
+            folders: Folders::under(home.path()),
+        };
         let held = lock(&paths, Duration::ZERO).unwrap();
         let (_, error) = lock(&paths, Duration::ZERO).unwrap_err();
         assert_eq!(error.to_string(), "another nexus process is changing it");

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
+use super::files::ConfigFiles;
 use super::invalid;
 use super::keys::{Key, PROVIDER, Section, Settings, TOP};
 use super::kind::{Fault, Kind};
@@ -17,10 +19,9 @@ use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::ProviderConfig;
 use nexus::internal::clean::clean;
 use nexus::internal::invisible;
-use nexus::internal::provider::BUILT_IN;
 
 /// The key at the top of the file that holds the sections of the providers.
-const SECTIONS: &str = "provider";
+pub(super) const SECTIONS: &str = "provider";
 
 #[derive(Default)]
 pub(super) struct File {
@@ -28,11 +29,24 @@ pub(super) struct File {
     pub(super) providers: BTreeMap<String, Section>,
 }
 
-/// Reads the file. A missing one is empty.
-pub(super) fn read(path: &Path) -> Result<File> {
-    let Some(text) = text(path)? else { return Ok(File::default()) };
-    let table = DeTable::parse(&text).map_err(|error| malformed(&error, &text, path))?;
-    Reader { path, text: &text }.file(table.get_ref())
+/// Reads the files. A missing one is empty. A key of the user's file replaces that of the system's.
+pub(super) fn read(files: &ConfigFiles) -> Result<File> {
+    let mut texts = Vec::new();
+    for path in files.upper_first() {
+        if let Some(text) = text(path)? {
+            texts.push((path, text));
+        }
+    }
+    let mut tables = Vec::new();
+    for (path, text) in &texts {
+        tables.push(DeTable::parse(text).map_err(|error| malformed(&error, text, path))?);
+    }
+    let mut file = File { settings: Settings::of(Source::new(files, String::new())), ..File::default() };
+    for (at, (path, text)) in texts.iter().enumerate().rev() {
+        let upper: Vec<_> = tables[..at].iter().map(|table| table.get_ref()).collect();
+        Reader { user: files, path: (*path).into(), text }.file(tables[at].get_ref(), &upper, &mut file)?;
+    }
+    Ok(file)
 }
 
 /// The text of the file, if there is one.
@@ -52,50 +66,73 @@ pub(super) fn text(path: &Path) -> Result<Option<Zeroizing<String>>> {
 }
 
 struct Reader<'a> {
-    path: &'a Path,
+    /// The user's file.
+    user: &'a Path,
+    /// The file that is read.
+    path: Arc<Path>,
     text: &'a str,
 }
 
 impl Reader<'_> {
-    fn file(&self, table: &DeTable<'_>) -> Result<File> {
-        let mut source = Source::new(self.path, String::new());
-        let mut settings = Settings::default();
-        if let Some(failure) = self.apply(table, TOP, &mut source, &mut settings)? {
+    /// Adds a file, without the keys that are in the `upper` ones.
+    fn file(&self, table: &DeTable<'_>, upper: &[&DeTable<'_>], file: &mut File) -> Result<()> {
+        let mut source = std::mem::take(&mut file.settings.source);
+        if let Some(failure) = self.apply(table, upper, TOP, &mut source, &mut file.settings)? {
             return Err(failure);
         }
-        let mut providers = BTreeMap::new();
         if let Some((key, value)) = table.get_key_value(SECTIONS) {
-            let not_a_section = |name: &str, at: usize| {
-                source.invalid_at(self.line(at), name, "must be a section: [provider.NAME]", FIX)
-            };
+            let not_a_section = |name: &str, at: usize| self.not_a_section(name, at);
             let sections = value.get_ref().as_table().ok_or_else(|| not_a_section(SECTIONS, key.span().start))?;
             for (name, value) in sections {
                 let place = format!("{SECTIONS}.{}", name.get_ref());
                 if let Some(why) = invalid_name(name.get_ref()) {
-                    return Err(source.invalid_at(self.line(name.span().start), &place, &why, "retype the name"));
+                    return Err(self.at_top().invalid_at(
+                        self.line(name.span().start),
+                        &place,
+                        &why,
+                        "retype the name",
+                    ));
                 }
                 let table = value.get_ref().as_table().ok_or_else(|| not_a_section(&place, name.span().start))?;
-                providers.insert(name.get_ref().to_string(), self.section(name.get_ref(), place, table)?);
+                let upper: Vec<_> = upper.iter().filter_map(|upper| section(upper, name.get_ref())).collect();
+                let added = file.providers.entry(name.get_ref().to_string());
+                let added = added.or_insert_with(|| self.empty_section(name.get_ref(), place));
+                self.section(table, &upper, added)?;
             }
         }
-        settings.source = source;
-        Ok(File { settings, providers })
+        file.settings.source = source;
+        Ok(())
     }
 
-    fn section(&self, name: &str, place: String, table: &DeTable<'_>) -> Result<Section> {
-        let mut source = Source::new(self.path, place);
-        let mut section =
-            Section::of(if name == BUILT_IN { ProviderConfig::claude_code() } else { ProviderConfig::named(name) });
-        section.unusable = self.apply(table, PROVIDER, &mut source, &mut section)?;
+    /// The source of errors about the top of this file.
+    fn at_top(&self) -> Source {
+        Source::new(&self.path, String::new())
+    }
+
+    fn not_a_section(&self, name: &str, at: usize) -> CliError {
+        self.at_top().invalid_at(self.line(at), name, "must be a section: [provider.NAME]", FIX)
+    }
+
+    fn empty_section(&self, name: &str, place: String) -> Section {
+        let mut section = Section::of(ProviderConfig::built_in(name).unwrap_or_else(|| ProviderConfig::named(name)));
+        section.source = Source::new(self.user, place);
+        section
+    }
+
+    fn section(&self, table: &DeTable<'_>, upper: &[&DeTable<'_>], section: &mut Section) -> Result<()> {
+        let mut source = std::mem::take(&mut section.source);
+        let unusable = self.apply(table, upper, PROVIDER, &mut source, section)?;
+        section.unusable = section.unusable.take().or(unusable);
         section.source = source;
-        Ok(section)
+        Ok(())
     }
 
-    /// Applies the keys of a table. An unknown key or a value of the wrong kind is an error. An unusable value of the
-    /// right kind is returned: it matters only if the section is used.
+    /// Applies the keys of a table that are in none of the `upper` ones. An unknown key or a value of the wrong kind is an
+    /// error. An unusable value of the right kind is returned: it matters only if the section is used.
     fn apply<T>(
         &self,
         table: &DeTable<'_>,
+        upper: &[&DeTable<'_>],
         keys: &[Key<T>],
         source: &mut Source,
         target: &mut T,
@@ -106,10 +143,10 @@ impl Reader<'_> {
             return Err(self.unknown(key.get_ref(), key.span().start, &source.section, &known));
         }
         let mut unusable = None;
-        for row in keys {
+        for row in keys.iter().filter(|row| !upper.iter().any(|upper| upper.contains_key(row.name))) {
             let Some((key, value)) = table.get_key_value(row.name) else { continue };
             let line = self.line(key.span().start);
-            source.lines.insert(row.name, line);
+            source.add(row.name, &self.path, line);
             match row.kind.apply(value.get_ref(), target) {
                 Ok(()) => {}
                 Err(Fault::Kind { at, meant }) => {
@@ -150,6 +187,11 @@ impl Reader<'_> {
 
 const FIX: &str = "fix that line";
 
+/// The section of a provider.
+fn section<'t, 'a>(table: &'t DeTable<'a>, name: &str) -> Option<&'t DeTable<'a>> {
+    table.get(SECTIONS)?.get_ref().as_table()?.get(name)?.get_ref().as_table()
+}
+
 /// Why a name of a section cannot be typed as it is seen.
 fn invalid_name(name: &str) -> Option<String> {
     match invisible::trim(name) {
@@ -167,7 +209,7 @@ fn must_be<T>(kind: &Kind<T>) -> String {
     format!("must be {}", kind.description())
 }
 
-fn line(text: &str, at: usize) -> usize {
+pub(super) fn line(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 

@@ -5,17 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time;
 
 use super::checks::{self, API_REQUEST};
-use super::kind::Kind;
 use super::kind::Kind::{
-    Bool, Checked, Choice, ClientId, Command, Count, Headers, List, Params, Path, Secret, Table, Text, Url,
+    Bool, Checked, Choice, ClientId, Command, Count, Duration, Headers, List, Params, Path, Secret, Table, Text, Url,
+    Words,
 };
+use super::kind::{Kind, SecretValue};
 use super::source::Source;
 use crate::cli::error::CliError;
 use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};
 use nexus::key::KeyBackend;
-use nexus::{ClientAuth, ClientSecret, Dialect, Encoding, ProviderConfig};
+use nexus::{ClientAuth, Dialect, Encoding, HeaderSecret, ProviderConfig, SessionToken};
 
 /// A key of the file.
 pub(super) struct Key<T: 'static> {
@@ -42,20 +44,63 @@ pub(super) struct Settings {
     pub(super) owner: Option<String>,
 }
 
+impl Settings {
+    pub(super) fn of(source: Source) -> Self {
+        Self { source, ..Self::default() }
+    }
+}
+
 /// The values of a section `[provider.NAME]`. Most keys set a field of the provider; the client is built later from
 /// several keys.
 pub(super) struct Section {
     pub(super) source: Source,
     pub(super) provider: ProviderConfig,
     pub(super) client_id: Option<String>,
-    pub(super) client_secret: Option<ClientSecret>,
+    pub(super) client_secret: Option<SecretValue>,
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) client_auth: Option<ClientAuth>,
+    pub(super) client_assertion: ClientAssertionKeys,
+    pub(super) grant: GrantKeys,
     pub(super) registration_token_file: Option<PathBuf>,
     pub(super) header_files: Vec<HeaderFile>,
     pub(super) tls_files: TlsFiles,
+    pub(super) token_command: Option<Vec<String>>,
+    pub(super) token_command_timeout: Option<time::Duration>,
+    pub(super) token_ttl: Option<time::Duration>,
     /// The first unusable value. It is an error only if the provider is used.
     pub(super) unusable: Option<CliError>,
+}
+
+/// The values of the keys `client_assertion_*`.
+#[derive(Default)]
+pub(super) struct ClientAssertionKeys {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) key_id: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) command: Option<Vec<String>>,
+}
+
+/// The values of the key `grant`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GrantKind {
+    #[default]
+    AuthorizationCode,
+    ClientCredentials,
+    JwtBearer,
+    TokenExchange,
+}
+
+/// The values of the keys of a grant.
+#[derive(Default)]
+pub(super) struct GrantKeys {
+    pub(super) kind: Option<GrantKind>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) command: Option<Vec<String>>,
+    pub(super) from: Option<String>,
+    pub(super) token: Option<SessionToken>,
+    pub(super) subject_token_type: Option<String>,
+    pub(super) requested_token_type: Option<String>,
 }
 
 /// Files in PEM.
@@ -90,9 +135,14 @@ impl Section {
             client_secret: None,
             client_secret_file: None,
             client_auth: None,
+            client_assertion: ClientAssertionKeys::default(),
+            grant: GrantKeys::default(),
             registration_token_file: None,
             header_files: Vec::new(),
             tls_files: TlsFiles::default(),
+            token_command: None,
+            token_command_timeout: None,
+            token_ttl: None,
             unusable: None,
         }
     }
@@ -194,9 +244,10 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "client_secret",
-        kind: Secret(|section, secret| section.client_secret = Some(secret)),
+        kind: Secret(|section, secret| section.set_client_secret(secret)),
         default: "none",
-        help: "The secret of the client, if it has one. Then make config.toml readable by you alone: `chmod 600`.",
+        help: "The secret of the client, if it has one. Then make config.toml readable by you alone: `chmod 600`. It may be \
+               in an environment variable: client_secret = { env = \"NAME\" }.",
     },
     Key {
         name: "client_secret_file",
@@ -212,12 +263,131 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
             ("basic", |section| section.client_auth = Some(ClientAuth::Basic)),
             ("basic_raw", |section| section.client_auth = Some(ClientAuth::BasicRaw)),
             ("post", |section| section.client_auth = Some(ClientAuth::Post)),
+            ("private_key_jwt", |section| section.client_auth = Some(ClientAuth::PrivateKeyJwt)),
         ]),
-        default: "with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
+        default: "with client_assertion_key_file, client_assertion_file or client_assertion_command \
+                  \"private_key_jwt\"; with a secret \"post\" if the issuer's metadata lists it, else \"basic\"; without one \"none\"",
         help: "How the client authenticates at the token endpoint: \"basic\" sends the secret in the Authorization \
                header, \"post\" in the body (RFC 6749, section 2.3.1). \"basic_raw\" is \"basic\" without the form \
-               encoding, for servers that do not decode it; a sign-in finds that out by itself. Without client_id, it is \
-               the method to register.",
+               encoding, for servers that do not decode it; a sign-in finds that out by itself. \"private_key_jwt\" sends a \
+               signed assertion (RFC 7523). Without client_id, it is the method to register.",
+    },
+    Key {
+        name: "client_assertion_key_file",
+        kind: Path(|section, file| section.client_assertion.key_file = Some(file)),
+        default: "none",
+        help: "The private key of the client in PEM, for client_auth = \"private_key_jwt\": an RSA key, an EC key on P-256 or \
+               P-384, or Ed25519. It signs an assertion for each request. It is read each time; a relative path is relative \
+               to the folder of config.toml.",
+    },
+    Key {
+        name: "client_assertion_key_id",
+        kind: Text(|section, id| section.client_assertion.key_id = Some(id)),
+        default: "none",
+        help: "The name of that key at the authorization server (`kid`).",
+    },
+    Key {
+        name: "client_assertion_audience",
+        kind: Text(|section, audience| section.client_assertion.audience = Some(audience)),
+        default: "the issuer if it is known, else token_url",
+        help: "The audience (`aud`) of the assertions that the key signs.",
+    },
+    Key {
+        name: "client_assertion_file",
+        kind: Path(|section, file| section.client_assertion.file = Some(file)),
+        default: "none",
+        help: "A file with an assertion that another system issues for the client, instead of client_assertion_key_file. It \
+               is read for each request. A relative path is relative to the folder of config.toml.",
+    },
+    Key {
+        name: "client_assertion_command",
+        kind: Words(|section, words| section.client_assertion.command = Some(words)),
+        default: "none",
+        help: "A command that prints an assertion for the client on one line, instead of client_assertion_file. It is run for \
+               each request, without a shell, without input and without the environment variables that hold secrets.",
+    },
+    Key {
+        name: "grant",
+        kind: Choice(&[
+            ("authorization_code", |section| section.grant.kind = Some(GrantKind::AuthorizationCode)),
+            ("client_credentials", |section| section.grant.kind = Some(GrantKind::ClientCredentials)),
+            ("jwt-bearer", |section| section.grant.kind = Some(GrantKind::JwtBearer)),
+            ("token-exchange", |section| section.grant.kind = Some(GrantKind::TokenExchange)),
+        ]),
+        default: "\"authorization_code\"",
+        help: "How nexus gets tokens. \"authorization_code\": a user signs in. The others need no user: \
+               \"client_credentials\" sends only the client's own (RFC 6749, section 4.4), \"jwt-bearer\" an assertion (RFC \
+               7523), and \"token-exchange\" a token of another server (RFC 8693). code_request, code_params and \
+               code_headers are for these requests too.",
+    },
+    Key {
+        name: "assertion_file",
+        kind: Path(|section, file| section.grant.file = Some(file)),
+        default: "none",
+        help: "A file with the assertion or token that grant sends. It is read for each request. A relative path is relative \
+               to the folder of config.toml.",
+    },
+    Key {
+        name: "assertion_command",
+        kind: Words(|section, words| section.grant.command = Some(words)),
+        default: "none",
+        help: "A command that prints the assertion on one line, instead of assertion_file. It is run for each request, \
+               without a shell, without input and without the environment variables that hold secrets.",
+    },
+    Key {
+        name: "assertion_from",
+        kind: Text(|section, name| section.grant.from = Some(name)),
+        default: "none",
+        help: "Another provider of this file whose session has the assertion, instead of assertion_file. Its token is sent to \
+               token_url.",
+    },
+    Key {
+        name: "assertion_token",
+        kind: Choice(&[
+            ("id_token", |section| section.grant.token = Some(SessionToken::Id)),
+            ("access_token", |section| section.grant.token = Some(SessionToken::Access)),
+        ]),
+        default: "\"id_token\"",
+        help: "Which token of that session is sent.",
+    },
+    Key {
+        name: "audience",
+        kind: Text(|section, audience| section.provider.audience = Some(audience)),
+        default: "none",
+        help: "The audience of the token that grant requests, as the authorization server knows it.",
+    },
+    Key {
+        name: "subject_token_type",
+        kind: Text(|section, kind| section.grant.subject_token_type = Some(kind)),
+        default: "the URI of jwt, or of assertion_token",
+        help: "What the token that \"token-exchange\" sends is, as a URI (RFC 8693, section 3).",
+    },
+    Key {
+        name: "requested_token_type",
+        kind: Text(|section, kind| section.grant.requested_token_type = Some(kind)),
+        default: "none",
+        help: "What \"token-exchange\" asks for, as a URI. Without it, the server decides.",
+    },
+    Key {
+        name: "token_command",
+        kind: Words(|section, words| section.token_command = Some(words)),
+        default: "none",
+        help: "A command that prints an access token on one line, instead of a sign-in. It is run when a token is needed, \
+               without a shell, without input and without the environment variables that hold secrets; what it prints to \
+               stderr is passed on.",
+    },
+    Key {
+        name: "token_command_timeout",
+        kind: Duration(|section, limit| section.token_command_timeout = Some(limit)),
+        default: "\"60s\"",
+        help: "How long token_command may take.",
+    },
+    Key {
+        name: "token_ttl",
+        kind: Duration(|section, lifetime| section.token_ttl = Some(lifetime)),
+        default: "until the token's exp if it is a JWT, else \"5m\"",
+        help: "How long a token of token_command is used before the command is run again. A JWT is never used after its \
+               `exp`.",
     },
     Key {
         name: "registration_url",
@@ -249,7 +419,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     Key {
         name: "resource",
         kind: Checked(checks::resource, |section, resource| section.provider.resource = Some(resource)),
-        default: "as the API says, if gateway is asked",
+        default: "as the API says, if it is asked",
         help: "The API that the tokens are for, as the authorization server knows it, byte for byte: an absolute URI \
                without a fragment (RFC 8707). It is sent with the authorization request, the code exchange and every \
                refresh. \"\" sends none.",
@@ -317,13 +487,21 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         name: "device_url",
         kind: Url(|section, _, url| section.provider.device_url = Some(url)),
         default: "from the issuer's metadata, if it is read",
-        help: "The device authorization endpoint (RFC 8628), which `nexus oauth start --device` uses.",
+        help: "The device authorization endpoint (RFC 8628), which `nexus oauth start` uses without a browser or with \
+               `--device`. Without it, the issuer is asked then.",
     },
     Key {
         name: "authorize_params",
         kind: Params(AUTHORIZATION_PARAMETERS, |section, params| section.provider.authorize_params = params),
         default: "{}",
         help: "Additional parameters of the authorization URL, such as { audience = \"llm\" }.",
+    },
+    Key {
+        name: "par_params",
+        kind: Params(AUTHORIZATION_PARAMETERS, |section, params| section.provider.par_params = params),
+        default: "{}",
+        help: "Additional parameters of a pushed authorization request, such as the user profile of a customer at \
+               claude_platform. They do not pass through the browser.",
     },
     Key {
         name: "code_request",
@@ -390,6 +568,27 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
         help: "Additional headers of every API request, such as { x-team = \"7\" }. An empty value removes a header \
                that nexus sends by default: { anthropic-beta = \"\" }. A secret value may be in a file: { x-gateway-key \
                = { file = \"gateway.key\" } }; white space at its ends is ignored.",
+    },
+    Key {
+        name: "api_version",
+        kind: Checked(checks::header_value, |section, version| {
+            section.provider.api.set_header("anthropic-version", HeaderSecret::new(version));
+        }),
+        default: "\"2023-06-01\"",
+        help: "The version of the Messages API that requests name (`anthropic-version`).",
+    },
+    Key {
+        name: "models",
+        kind: List(|section, models| section.provider.api.models = models),
+        default: "as the API lists them",
+        help: "The models, newest first, for an API that lists none. Then it is not asked for a list.",
+    },
+    Key {
+        name: "token_header",
+        kind: Checked(checks::token_header, |section, name| section.provider.api.set_token_header(name)),
+        default: "\"Authorization\"",
+        help: "The header of API requests that carries the token. \"Authorization\" has it after `Bearer `, any other header \
+               has it alone: \"x-api-key\" is for an API key that token_command prints.",
     },
     Key {
         name: "model",

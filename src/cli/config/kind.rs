@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::checks::{self, Unusable};
 use crate::cli::nearest::nearest;
+use nexus::internal::time::parse_wait;
 use nexus::internal::{invisible, provider};
 use nexus::{ClientSecret, Url};
 
@@ -22,7 +24,7 @@ pub(super) enum Kind<T: 'static> {
     /// A text that this check accepts.
     Checked(fn(&str) -> Result<(), Unusable>, fn(&mut T, String)),
     ClientId(fn(&mut T, String)),
-    Secret(fn(&mut T, ClientSecret)),
+    Secret(fn(&mut T, SecretValue)),
     Path(fn(&mut T, PathBuf)),
     /// An endpoint, as written and as parsed.
     Url(fn(&mut T, &str, Url)),
@@ -32,6 +34,10 @@ pub(super) enum Kind<T: 'static> {
     List(fn(&mut T, Vec<String>)),
     /// A program and its arguments, as a list or as one text.
     Command(fn(&mut T, Vec<String>)),
+    /// A program and its arguments, as a list.
+    Words(fn(&mut T, Vec<String>)),
+    /// A duration that is not zero, as text or in seconds.
+    Duration(fn(&mut T, time::Duration)),
     Table(fn(&mut T, Texts)),
     /// Parameters of a request, except these.
     Params(&'static [&'static str], fn(&mut T, Texts)),
@@ -52,6 +58,13 @@ pub(super) struct Header {
 pub(super) enum HeaderValue {
     Text(String),
     File(PathBuf),
+}
+
+/// A secret, or where it is.
+pub(super) enum SecretValue {
+    Text(ClientSecret),
+    /// The name of an environment variable.
+    Variable(String),
 }
 
 /// Why a value was rejected.
@@ -92,7 +105,7 @@ impl<T> Kind<T> {
                 }
                 set(target, id.to_owned());
             }
-            Self::Secret(set) => set(target, ClientSecret::new(word(value)?.to_owned())),
+            Self::Secret(set) => set(target, secret(value)?),
             Self::Path(set) => set(target, PathBuf::from(text(value)?)),
             Self::Url(set) => {
                 let text = text(value)?;
@@ -108,6 +121,8 @@ impl<T> Kind<T> {
             Self::Bool(set) => set(target, value.as_bool().ok_or(NOT_OF_THIS_KIND)?),
             Self::Count(set) => set(target, count(value).ok_or(NOT_OF_THIS_KIND)?),
             Self::Command(set) => set(target, command(value)?),
+            Self::Words(set) => set(target, words(list(value)?)?),
+            Self::Duration(set) => set(target, duration(value)?),
             Self::List(set) => {
                 let items = list(value)?;
                 if let Some(why) = items.iter().find_map(|item| invisible::inside(item, true)) {
@@ -144,7 +159,8 @@ impl<T> Kind<T> {
     /// How the value is written.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Text(_) | Self::Checked(..) | Self::ClientId(_) | Self::Secret(_) => "a quoted string".into(),
+            Self::Text(_) | Self::Checked(..) | Self::ClientId(_) => "a quoted string".into(),
+            Self::Secret(_) => "a quoted string, or { env = \"NAME\" } for an environment variable".into(),
             Self::Path(_) => "a quoted path".into(),
             Self::Url(_) => "a quoted URL".into(),
             Self::Bool(_) => "true or false, without quotes".into(),
@@ -154,6 +170,8 @@ impl<T> Kind<T> {
                 "a list of quoted strings: [\"program\", \"argument\"], or a quoted string, which is split at spaces"
                     .into()
             }
+            Self::Words(_) => "a list of quoted strings: [\"program\", \"argument\"]".into(),
+            Self::Duration(_) => "a quoted duration: \"90s\", \"5m\", \"1h\" or \"2d\"; or a number of seconds".into(),
             Self::Table(_) | Self::Params(..) => "a table of quoted strings: { name = \"value\" }".into(),
             Self::Headers(..) => {
                 "a table of quoted strings or files: { name = \"value\", other = { file = \"path\" } }".into()
@@ -191,6 +209,14 @@ fn count(value: &DeValue<'_>) -> Option<u32> {
     u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| *number > 0)
 }
 
+fn duration(value: &DeValue<'_>) -> Result<time::Duration, Fault> {
+    let parsed = match value.as_integer() {
+        Some(seconds) => parse_wait(seconds.as_str()),
+        None => parse_wait(text(value)?),
+    };
+    parsed.map_err(|why| Unusable::value(format!("is not a duration: {why}"), "use a duration such as \"90s\"").into())
+}
+
 fn list(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
     let items = value.as_array().ok_or(NOT_OF_THIS_KIND)?;
     items.iter().map(|value| item(value).map(str::to_owned)).collect()
@@ -201,9 +227,26 @@ fn command(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
         Some(text) => text.split_whitespace().map(String::from).collect(),
         None => list(value)?,
     };
+    self::words(words)
+}
+
+/// Rejects a command without a program.
+fn words(words: Vec<String>) -> Result<Vec<String>, Fault> {
     match words.first().map(|program| program.trim()) {
         None | Some("") => Err(Unusable::value("is empty", "set it to a program and its arguments").into()),
         Some(_) => Ok(words),
+    }
+}
+
+/// A secret as a text, or a table whose only key is `env`.
+fn secret(value: &DeValue<'_>) -> Result<SecretValue, Fault> {
+    let DeValue::Table(table) = value else {
+        return Ok(SecretValue::Text(ClientSecret::new(word(value)?.to_owned())));
+    };
+    let name = table.get("env").filter(|_| table.len() == 1).ok_or(NOT_OF_THIS_KIND)?;
+    match word(name.get_ref())? {
+        "" => Err(Unusable::value("names no environment variable", "set `env` to the name of one").into()),
+        name => Ok(SecretValue::Variable(name.to_owned())),
     }
 }
 

@@ -5,21 +5,26 @@
 
 use std::path::Path;
 
-use crate::cli::environment::SECRET_VARIABLES;
+use crate::cli::environment::secret_variables;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use nexus::ProviderConfig;
 use nexus::internal::invisible;
-use nexus::internal::provider::BUILT_IN;
+use nexus::internal::provider::{BUILT_IN, FEDERATION};
 use nexus::key::{KeyBackend, KeyConfig, PassphraseSource};
 
+mod assertion_from;
 mod by_url;
 mod certificates;
 mod checks;
 mod client;
+mod client_assertion;
 pub(crate) mod document;
 pub(crate) mod edit;
+mod federation;
 mod file;
+mod files;
+mod grant;
 mod headers;
 mod keys;
 mod kind;
@@ -27,23 +32,31 @@ mod kind;
 mod property;
 pub(crate) mod reference;
 mod registration;
+pub(crate) mod show;
 mod source;
 mod store;
+mod token_command;
 
 pub(crate) use by_url::{Existing, Place, client_secret_in, existing, has_providers, is_same, load_new, place_for};
 pub(crate) use checks::not_a_client_id;
 use file::{File, read};
-use keys::Settings;
+pub(crate) use files::ConfigFiles;
+use keys::{Section, Settings};
 use registration::TokenFile;
 pub(crate) use store::{StoreConfig, store_config, usable_store_config};
 
+/// Lists the providers with a session.
+pub(crate) type Stored<'a> = &'a dyn Fn() -> Vec<String>;
+
 /// Reads an environment variable. An empty one counts as unset.
-pub(crate) type Variables<'a> = &'a dyn Fn(&'static str) -> Option<String>;
+pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A provider and its settings.
 #[derive(Debug)]
 pub(crate) struct Configured {
     pub(crate) provider: ProviderConfig,
+    /// The provider whose session it takes assertions from, then the one that that takes them from, and so on.
+    pub(crate) sources: Vec<ProviderConfig>,
     /// The provider that a command uses if none is named.
     pub(crate) default: String,
     pub(crate) store: StoreConfig,
@@ -54,66 +67,90 @@ pub(crate) struct Configured {
     pub(crate) warnings: Vec<String>,
     /// Whether the provider is only on the command line yet.
     pub(crate) is_new: bool,
+    /// Whether it is used because nothing else is configured, and its environment variables are set.
+    pub(crate) is_by_environment: bool,
     /// The token of the registration endpoint, for a sign-in.
     token_file: Option<TokenFile>,
 }
 
 /// Every provider that is configured, the built-in one first.
-pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(path: &ConfigFiles) -> Result<Vec<String>> {
     let mut names = vec![BUILT_IN.to_owned()];
     names.extend(read(path)?.providers.into_keys().filter(|name| name != BUILT_IN));
     Ok(names)
 }
 
-/// The provider that a command uses if none is named.
-pub(crate) fn default_name(path: &Path, variables: Variables<'_>) -> Result<String> {
-    Ok(default_provider(&read(path)?.settings, variables).unwrap_or_else(|| BUILT_IN.into()))
+/// The provider that a command uses if none is named. `stored` lists the providers with a session.
+pub(crate) fn default_name(path: &ConfigFiles, variables: Variables<'_>, stored: Stored<'_>) -> Result<String> {
+    Ok(read(path)?.default_provider(variables, stored).name().to_owned())
 }
 
 /// Checks that this provider is configured or built in.
-pub(crate) fn check_name(path: &Path, name: &str) -> Result<()> {
+pub(crate) fn check_name(path: &ConfigFiles, name: &str) -> Result<()> {
     let names = names(path)?;
-    if names.iter().any(|known| known == name) { Ok(()) } else { Err(unknown_provider(name, path, names.into_iter())) }
+    if ProviderConfig::built_in(name).is_some() || names.iter().any(|known| known == name) {
+        Ok(())
+    } else {
+        Err(unknown_provider(name, path, names.into_iter()))
+    }
 }
 
-/// Loads a provider: `chosen` on the command line, else `NEXUS_PROVIDER`, else `default` in the file, else the built-in
-/// one.
-pub(crate) fn load(path: &Path, variables: Variables<'_>, chosen: Option<&str>) -> Result<Configured> {
-    let File { settings, mut providers } = read(path)?;
-    let default = default_provider(&settings, variables).unwrap_or_else(|| BUILT_IN.into());
+/// Loads a provider: `chosen` on the command line, else the [default](File::default_provider) one.
+pub(crate) fn load(
+    path: &ConfigFiles,
+    variables: Variables<'_>,
+    chosen: Option<&str>,
+    stored: Stored<'_>,
+) -> Result<Configured> {
+    let file = read(path)?;
+    let default = file.default_provider(variables, stored);
+    let is_by_environment = chosen.is_none() && default == DefaultProvider::Environment;
+    let default = default.name().to_owned();
+    let File { settings, mut providers } = file;
     let name = chosen.map_or(&*default, invisible::trim).to_owned();
     let name = &*name;
     let section = providers.remove(name);
-    if section.is_none() && name != BUILT_IN {
-        return Err(unknown_provider(name, path, providers.into_keys()));
-    }
     let mut warnings = Vec::new();
     let store = settings.store_config(variables, &mut warnings)?;
     let owner = store.owner()?;
-    let token_file = section.as_ref().and_then(keys::Section::token_file);
-    let mut provider = match section {
-        Some(section) => section.into_provider(&mut warnings)?,
-        None => ProviderConfig::claude_code(),
+    let token_file = section.as_ref().and_then(Section::token_file);
+    let source = section.as_ref().map(|section| section.source.clone()).unwrap_or_default();
+    let mut provider = match section.or_else(|| ProviderConfig::built_in(name).map(Section::of)) {
+        Some(section) => section.into_provider(variables, &mut warnings)?,
+        None => return Err(unknown_provider(name, path, providers.into_keys())),
     };
     provider.name = name.to_owned();
     provider.api.aliases = settings.aliases;
     if name == BUILT_IN {
         warnings.extend(client::apply_variables(variables, path, &mut provider)?);
     }
-    let history = !settings.no_history;
-    Ok(Configured { provider, default, store, owner, history, warnings, is_new: false, token_file })
+    if name == FEDERATION {
+        federation::apply_variables(variables, &mut provider)?;
+    }
+    let sources = assertion_from::sources(&provider, source, providers, path, variables, &mut warnings)?;
+    Ok(Configured {
+        provider,
+        sources,
+        default,
+        store,
+        owner,
+        history: !settings.no_history,
+        warnings,
+        is_new: false,
+        is_by_environment,
+        token_file,
+    })
 }
 
-/// Loads a provider for a command that needs only its session, which contains its client and its endpoints. `stored`
-/// lists the providers with a session. An error in the file is returned beside the result, unless neither the file nor
-/// the store knows the provider.
+/// Loads a provider for a command that needs only its session, which contains its client and its endpoints. An error in
+/// the file is returned beside the result, unless neither the file nor the store knows the provider.
 pub(crate) fn load_stored(
-    path: &Path,
+    path: &ConfigFiles,
     variables: Variables<'_>,
     chosen: Option<&str>,
-    stored: &dyn Fn() -> Vec<String>,
+    stored: Stored<'_>,
 ) -> Result<(Configured, Option<CliError>)> {
-    let failure = match load(path, variables, chosen) {
+    let failure = match load(path, variables, chosen, stored) {
         Ok(configured) => return Ok((configured, None)),
         Err(failure) => failure,
     };
@@ -122,7 +159,7 @@ pub(crate) fn load_stored(
     let stored = stored();
     let file = read(path).ok();
     let default = match &file {
-        Some(file) => default_provider(&file.settings, variables),
+        Some(file) => named_default(&file.settings, variables),
         None => variables("NEXUS_PROVIDER"),
     };
     let named = chosen.map(|chosen| invisible::trim(chosen).to_owned()).or_else(|| default.clone());
@@ -137,12 +174,59 @@ pub(crate) fn load_stored(
         (None, _) => BUILT_IN.into(),
     };
     let (provider, default) = (ProviderConfig::named(&name), default.unwrap_or_else(|| BUILT_IN.into()));
-    let configured =
-        Configured { provider, default, store, owner, history: true, warnings, is_new: false, token_file: None };
+    let configured = Configured {
+        provider,
+        sources: Vec::new(),
+        default,
+        store,
+        owner,
+        history: true,
+        warnings,
+        is_new: false,
+        is_by_environment: false,
+        token_file: None,
+    };
     Ok((configured, (!removed).then_some(failure)))
 }
 
-fn default_provider(settings: &Settings, variables: Variables<'_>) -> Option<String> {
+/// The provider that a command uses if none is named.
+#[derive(Debug, PartialEq, Eq)]
+enum DefaultProvider {
+    /// `NEXUS_PROVIDER` or `default` names it.
+    Named(String),
+    /// The environment variables of [`FEDERATION`] are complete, and [`BUILT_IN`] is not used.
+    Environment,
+    BuiltIn,
+}
+
+impl DefaultProvider {
+    fn name(&self) -> &str {
+        match self {
+            Self::Named(name) => name,
+            Self::Environment => FEDERATION,
+            Self::BuiltIn => BUILT_IN,
+        }
+    }
+}
+
+impl File {
+    fn default_provider(&self, variables: Variables<'_>, stored: Stored<'_>) -> DefaultProvider {
+        if let Some(name) = named_default(&self.settings, variables) {
+            return DefaultProvider::Named(name);
+        }
+        let section = self.providers.get(BUILT_IN);
+        let has_client = || {
+            variables("CLAUDE_CODE_CLIENT_ID").is_some() || section.is_some_and(|section| section.client_id.is_some())
+        };
+        // The store is read only if that decides.
+        match federation::is_complete(variables) && !has_client() && !stored().iter().any(|name| name == BUILT_IN) {
+            true => DefaultProvider::Environment,
+            false => DefaultProvider::BuiltIn,
+        }
+    }
+}
+
+fn named_default(settings: &Settings, variables: Variables<'_>) -> Option<String> {
     variables("NEXUS_PROVIDER").or_else(|| settings.default.clone())
 }
 
@@ -155,7 +239,7 @@ impl Settings {
                 return Err(source.invalid("passphrase_file", why, "keep one of the two"));
             }
             (Some(file), None) => {
-                let file = source.beside(file);
+                let file = source.beside("passphrase_file", file);
                 checks::warn_if_readable(&file, warnings);
                 Some(PassphraseSource::File(file))
             }
@@ -167,7 +251,7 @@ impl Settings {
             }
             (None, None) => None,
         };
-        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: SECRET_VARIABLES })
+        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: secret_variables() })
     }
 }
 

@@ -9,7 +9,7 @@ use nexus::internal::provider::endpoint_url;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::load;
+use super::{ConfigFiles, load};
 
 const SECRET: &str = "hush-4711";
 
@@ -50,7 +50,8 @@ const PIECES: &[&str] = &[
 fn check(input: &[u8]) {
     let path = FOLDER.path().join(format!("{:?}.toml", std::thread::current().id()));
     fs::write(&path, input).unwrap();
-    match load(&path, &|_| None, Some("work")).or_else(|_| load(&path, &|_| None, None)) {
+    let path = ConfigFiles::of_user(path);
+    match load(&path, &|_| None, Some("work"), &Vec::new).or_else(|_| load(&path, &|_| None, None, &Vec::new)) {
         Ok(configured) => {
             let provider = configured.provider;
             let safe = |url: &Option<Url>| url.as_ref().is_none_or(|url| endpoint_url(url.as_str()).is_ok());

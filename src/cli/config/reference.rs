@@ -13,6 +13,13 @@ const PROVIDERS: &str = "A section [provider.NAME] describes an authorization se
     there, and the API. --provider NAME, NEXUS_PROVIDER=NAME or `default` chooses it. URLs are https; plain http is \
     allowed on loopback only.";
 
+const OTHER_BUILT_IN: &str = "The provider ant has the tokens of the official program: `ant auth print-credentials \
+    --access-token`. The provider claude_federation exchanges the identity token of a CI job or a server at the Claude \
+    Console. It is configured by ANTHROPIC_FEDERATION_RULE_ID, ANTHROPIC_ORGANIZATION_ID, ANTHROPIC_SERVICE_ACCOUNT_ID, \
+    ANTHROPIC_WORKSPACE_ID, ANTHROPIC_IDENTITY_TOKEN_FILE or ANTHROPIC_IDENTITY_TOKEN, and ANTHROPIC_BASE_URL, as the \
+    official SDKs are. It is the default if these variables are set, no other provider is the default, and claude_code has \
+    neither a client id nor a session.";
+
 /// The reference, in lines of at most this many columns.
 pub(crate) fn text(columns: usize) -> String {
     let mut page = Page { columns, text: String::new() };
@@ -23,7 +30,7 @@ pub(crate) fn text(columns: usize) -> String {
     page.paragraph(0, PROVIDERS);
     page.text.push('\n');
     page.keys(PROVIDER);
-    page.heading("The built-in provider");
+    page.heading("The built-in providers");
     page.paragraph(
         0,
         "The provider claude_code needs no section. A section [provider.claude_code] overrides single values of it; \
@@ -34,7 +41,14 @@ pub(crate) fn text(columns: usize) -> String {
     for line in built_in() {
         page.paragraph(2, &line);
     }
+    page.text.push('\n');
+    page.paragraph(0, OTHER_BUILT_IN);
     page.text
+}
+
+/// The default of a key in the section of the built-in provider, where it differs from the others.
+pub(super) fn built_in_value(key: &str) -> Option<String> {
+    built_in().iter().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(" = ")?.to_owned()))
 }
 
 /// The values of the built-in provider, as written in a section.

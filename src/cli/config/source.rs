@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{io, mem};
 
 use zeroize::Zeroizing;
@@ -17,15 +18,37 @@ use nexus::internal::{invisible, trusted_file};
 /// The file, the section and the lines of a group of keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Source {
-    pub(super) path: PathBuf,
+    /// The user's file.
+    path: PathBuf,
     /// Empty at the top of the file, else `provider.NAME`.
     pub(super) section: String,
-    pub(super) lines: BTreeMap<&'static str, usize>,
+    keys: BTreeMap<&'static str, Place>,
+}
+
+/// Where a key is.
+#[derive(Debug, Clone)]
+struct Place {
+    path: Arc<Path>,
+    line: usize,
 }
 
 impl Source {
     pub(super) fn new(path: &Path, section: String) -> Self {
-        Self { path: path.to_owned(), section, lines: BTreeMap::new() }
+        Self { path: path.to_owned(), section, keys: BTreeMap::new() }
+    }
+
+    /// Remembers where a key is.
+    pub(super) fn add(&mut self, key: &'static str, path: &Arc<Path>, line: usize) {
+        self.keys.insert(key, Place { path: path.clone(), line });
+    }
+
+    fn place(&self, key: &str) -> Option<&Place> {
+        self.keys.get(key.split_once('.').map_or(key, |(row, _)| row))
+    }
+
+    /// The file that has a key.
+    pub(super) fn path_of(&self, key: &str) -> &Path {
+        self.place(key).map_or(&self.path, |place| &place.path)
     }
 
     /// A key with its section, without control characters and with invisible ones made visible.
@@ -35,24 +58,24 @@ impl Source {
     }
 
     pub(super) fn origin(&self, key: &str) -> String {
-        format!("`{}` in {}", self.full(key), self.path.display())
+        format!("`{}` in {}", self.full(key), self.path_of(key).display())
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.lines.contains_key(key)
+        self.keys.contains_key(key)
     }
 
-    /// Resolves a path against the folder of the file. `~/` is the home folder.
-    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+    /// Resolves the path that is the value of a key, against the folder of the key's file. `~/` is the home folder.
+    pub(super) fn beside(&self, key: &str, path: &Path) -> PathBuf {
         if let (Ok(below), Some(home)) = (path.strip_prefix("~"), std::env::home_dir()) {
             return home.join(below);
         }
-        self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+        self.path_of(key).parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
     /// The content of the file that this key points to, if it is trusted. `create` is the hint if there is no file.
     pub(super) fn read(&self, key: &str, path: &Path, create: &str) -> Result<Zeroizing<Vec<u8>>> {
-        let full = self.beside(path);
+        let full = self.beside(key, path);
         let unreadable =
             |why: &dyn Display, hint: &str| self.unusable(key, path, &format!("cannot be read: {why}"), hint);
         let bytes = trusted_file::read(&full).map_err(|error| {
@@ -74,7 +97,7 @@ impl Source {
         warnings: &mut Vec<String>,
     ) -> Result<Zeroizing<String>> {
         let mut bytes = self.read(key, path, &format!("create the file with only {what} in it"))?;
-        warn_if_readable(&self.beside(path), warnings);
+        warn_if_readable(&self.beside(key, path), warnings);
         let unusable = |why: &str, hint: &str| self.unusable(key, path, why, hint);
         let text = decode(mem::take(&mut *bytes)).map(Zeroizing::new);
         let text = text.map_err(|why| unusable(&format!("cannot be read: {why}"), &why.hint()))?;
@@ -86,14 +109,13 @@ impl Source {
 
     /// An error of the file that this key points to. `why` is the end of the message.
     pub(super) fn unusable(&self, key: &str, path: &Path, why: &str, hint: &str) -> CliError {
-        self.invalid(key, &format!("points to {}, which {why}", self.beside(path).display()), hint)
+        self.invalid(key, &format!("points to {}, which {why}", self.beside(key, path).display()), hint)
     }
 
     /// An error of this key, or of the entry `KEY.NAME` of its table. `why` is the end of the message.
     pub(super) fn invalid(&self, key: &str, why: &str, hint: &str) -> CliError {
-        let row = key.split_once('.').map_or(key, |(row, _)| row);
-        match self.lines.get(row) {
-            Some(line) => self.invalid_at(*line, key, why, hint),
+        match self.place(key) {
+            Some(place) => self.invalid_at(place.line, key, why, hint),
             None => invalid(format!("{} {why}", self.origin(key)), hint),
         }
     }

@@ -1,11 +1,9 @@
 //! Where the sessions are stored, and whose they are.
 
-use std::path::Path;
-
 use super::checks::warn_if_readable;
 use super::file::read;
 use super::keys::Settings;
-use super::{Variables, invalid};
+use super::{ConfigFiles, Variables, invalid};
 use crate::cli::error::{CliError, Result};
 use nexus::key::KeyConfig;
 #[cfg(feature = "postgres")]
@@ -39,26 +37,26 @@ impl StoreConfig {
     }
 
     #[cfg(feature = "postgres")]
-    fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         self.postgres.is_some()
     }
 
     #[cfg(not(feature = "postgres"))]
     #[expect(clippy::unused_self, reason = "it has a field for it with the feature")]
-    fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         false
     }
 }
 
 /// The store that the file and the environment choose, and warnings.
-pub(crate) fn store_config(path: &Path, variables: Variables<'_>) -> Result<(StoreConfig, Vec<String>)> {
+pub(crate) fn store_config(path: &ConfigFiles, variables: Variables<'_>) -> Result<(StoreConfig, Vec<String>)> {
     let mut warnings = Vec::new();
     let store = read(path)?.settings.store_config(variables, &mut warnings)?;
     Ok((store, warnings))
 }
 
 /// [`store_config`] for a file that may be broken. What is wrong with the key is said when it is used.
-pub(crate) fn usable_store_config(path: &Path, variables: Variables<'_>) -> Result<(StoreConfig, Vec<String>)> {
+pub(crate) fn usable_store_config(path: &ConfigFiles, variables: Variables<'_>) -> Result<(StoreConfig, Vec<String>)> {
     let settings = read(path).map(|file| file.settings).unwrap_or_default();
     let mut warnings = Vec::new();
     let key = settings.key_config(&mut warnings).unwrap_or_default();
@@ -84,7 +82,7 @@ impl Settings {
                 Err(source.invalid("store", "cannot be combined with `store_file`", "keep one of the two"))
             }
             (Some(url), None) => {
-                warn_if_readable(&source.path, warnings);
+                warn_if_readable(source.path_of("store"), warnings);
                 store.set_url(url.expose(), |why, hint| source.invalid("store", why, hint))?;
                 Ok(store)
             }

@@ -13,7 +13,7 @@ fn configured(
     let path = folder.path().join("config.toml");
     fs::write(&path, toml).unwrap();
     let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    load(&path, &|name| variables.get(name).cloned(), chosen)
+    load(&ConfigFiles::of_user(&path), &|name| variables.get(name).cloned(), chosen, &Vec::new)
         .map_err(|failure| format!("{failure} | {}", failure.hint()).replace(&*path.to_string_lossy(), "FILE"))
 }
 
@@ -23,7 +23,8 @@ pub(super) fn provider(toml: &str, variables: &[(&'static str, &str)]) -> Provid
 
 #[test]
 fn without_a_file_the_built_in_provider_stands() {
-    let provider = load(Path::new("/nonexistent/config.toml"), &|_| None, None).unwrap().provider;
+    let files = ConfigFiles::of_user("/nonexistent/config.toml");
+    let provider = load(&files, &|_| None, None, &Vec::new).unwrap().provider;
     assert_eq!(provider.name, "claude_code");
     assert_eq!(provider.redirect_uri, "http://localhost:4000/oauth/claude/callback");
     assert_eq!(provider.scopes, ["openai.user.read", "model.request", "model.read"]);
@@ -181,7 +182,7 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
     assert_eq!(
         key_config("key = 'passphrase'\npassphrase_command = 'pass  show $x'"),
         KeyConfig {
-            hidden_variables: crate::cli::environment::SECRET_VARIABLES,
+            hidden_variables: crate::cli::environment::secret_variables(),
             backend: Some(KeyBackend::Passphrase),
             passphrase: Some(PassphraseSource::Command(words("pass show $x")))
         }
@@ -191,7 +192,8 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
     assert_eq!(listed, Some(PassphraseSource::Command(words)));
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), "passphrase_file = 'pass'").unwrap();
-    let (store, _) = super::store_config(&folder.path().join("config.toml"), &|_| None).unwrap();
+    let files = ConfigFiles::of_user(folder.path().join("config.toml"));
+    let (store, _) = super::store_config(&files, &|_| None).unwrap();
     assert_eq!(store.key.passphrase, Some(PassphraseSource::File(folder.path().join("pass"))));
 }
 
@@ -454,11 +456,39 @@ fn a_secret_that_others_may_read_is_a_warning_with_its_cure() {
     fs::write(&secret, "hush\n").unwrap();
     for (mode, warnings) in [(0o600, 0), (0o640, 1), (0o604, 1)] {
         fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
-        let configured = load(&file, &|_| None, None).unwrap();
+        let configured = load(&ConfigFiles::of_user(&file), &|_| None, None, &Vec::new).unwrap();
         assert_eq!(configured.provider.client.unwrap().secret.unwrap().expose(), "hush");
         assert_eq!(configured.warnings.len(), warnings, "{mode:o}");
         for warning in configured.warnings {
             assert!(warning.ends_with(&format!("run `chmod 600 {}`", secret.display())), "{warning}");
         }
     }
+}
+
+#[test]
+fn a_key_of_the_users_file_replaces_that_of_the_systems() {
+    let folder = tempfile::tempdir().unwrap();
+    let (system, user) = (folder.path().join("system.toml"), folder.path().join("user.toml"));
+    let endpoints = "authorize_url = 'https://a/authorize'\ntoken_url = 'https://a/token'\napi_url = 'https://a'\n";
+    let below = "default = 'work'\naliases = { a = 'system', b = 'system' }\n[provider.work]\nclient_id = 'system'\n\
+        model = 'system'\nrevoke_url = 'http://203.0.113.1'\napi_headers = { x-a = 'system', x-b = 'system' }\n";
+    fs::write(&system, format!("{below}{endpoints}[provider.other]\nclient_id = 'other'\n{endpoints}")).unwrap();
+    let above = "aliases = { b = 'user' }\n[provider.work]\nmodel = 'user'\napi_headers = { x-a = 'user' }\n\
+        revoke_url = 'https://a/revoke'\n";
+    fs::write(&user, above).unwrap();
+    let files = ConfigFiles::above(Some(system.clone()), &user);
+    let configured = load(&files, &|_| None, None, &Vec::new).unwrap();
+    let provider = configured.provider;
+    assert_eq!((&*provider.name, &*provider.client.unwrap().id), ("work", "system"));
+    assert_eq!(provider.api.model.as_deref(), Some("user"));
+    assert_eq!(provider.api.headers.keys().collect::<Vec<_>>(), ["x-a"]);
+    assert_eq!(provider.api.aliases, BTreeMap::from([("b".to_owned(), "user".to_owned())]));
+    assert_eq!(names(&files).unwrap(), [BUILT_IN, "other", "work"]);
+
+    fs::write(&user, "[provider.work]\nmodell = 'user'\n").unwrap();
+    let error = load(&files, &|_| None, None, &Vec::new).unwrap_err().to_string();
+    assert!(error.contains("user.toml, line 2"), "{error}");
+    fs::write(&user, "").unwrap();
+    let error = load(&files, &|_| None, None, &Vec::new).unwrap_err().to_string();
+    assert!(error.contains("system.toml, line 6"), "{error}");
 }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus::ErrorInfo as _;
-use nexus::error::{CertificateProblem, Fault, IdTokenProblem, ProxyRefusal, Subject, TokenFailure, UnusableResponse};
+use nexus::error::{
+    AssertionError, CertificateProblem, CommandError, Fault, IdTokenProblem, ProxyRefusal, Subject, TlsError,
+    TokenFailure, UnusableResponse,
+};
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
 use nexus::key::KeyBackend;
@@ -72,6 +75,8 @@ fn command_line() -> Vec<CliError> {
         Usage { message: text("stdin is not UTF-8 text"), hint: text("attach it") },
         Configuration { message: text("config.toml has an unknown key `x`"), hint: text("did you mean `y`?") },
         Attachment { file: text("a.zip"), reason: text("it looks like application/zip"), hint: text("convert it") },
+        CommandNotFound { command: text("claud") },
+        CommandNotExecutable { command: text("./notes.txt"), reason: text("Permission denied (os error 13)") },
         NoClientId { error: ProviderError::NoClientId { provider: built_in() }, others: vec![text("gw"), work()] },
         NoModel { provider: built_in(), listed: Vec::new(), unlisted: None },
         NoModel { provider: work(), listed: Vec::new(), unlisted: None },
@@ -111,7 +116,10 @@ fn provider() -> Vec<CliError> {
         NoClientId { provider: built_in() },
         NoClientId { provider: work() },
         MissingUrl { provider: work(), setting: "token_url" },
+        MissingUrl { provider: work(), setting: "device_url" },
+        AssertionRequired { provider: work() },
         InvalidUrl { provider: work(), setting: "token_url", reason: invalid },
+        Command { provider: work(), program: text("vault"), error: CommandError::NotStarted(text("not found")) },
     ];
     errors.map(CliError::from).into()
 }
@@ -159,8 +167,12 @@ fn sign_in() -> Vec<CliError> {
         InvalidRegistration { provider: work(), host: host(), description: text("not a JSON object") },
         RedirectUnusable { uri: text("https://localhost/"), reason: text("it is https") },
         RedirectMismatch { uri: text("http://localhost:4000/"), host: host(), description: text("not registered") },
-        IssuerMismatch { expected: text("https://id.example.com"), got: text("https://evil.example.com") },
-        IssuerMismatch { expected: text("https://id.example.com"), got: String::new() },
+        IssuerMismatch {
+            provider: work(),
+            expected: text("https://id.example.com"),
+            got: text("https://evil.example.com"),
+        },
+        IssuerMismatch { provider: work(), expected: text("https://id.example.com"), got: String::new() },
         CodeRefused { provider: work(), host: host(), description: text("answered 400: invalid_grant: used before") },
         PortTaken { address: text("127.0.0.1:4000"), provider: built_in() },
         PortTaken { address: text("127.0.0.1:4000"), provider: work() },
@@ -171,9 +183,6 @@ fn sign_in() -> Vec<CliError> {
         PushFailed { provider: work(), host: host(), failure: failure("answered 429", Some(429)) },
         InvalidResponse { host: host(), description: text("not a JSON object") },
         System { description: text("drawing a random number: Function not implemented (os error 38)") },
-        InvalidDeviceAuthorization { provider: work(), host: host(), description: text("no `device_code`") },
-        DeviceRequestFailed { provider: work(), host: host(), failure: failure("answered 404", Some(404)) },
-        DeviceRequestFailed { provider: work(), host: host(), failure: failure("answered 429", Some(429)) },
         DeviceCodeExpired { provider: work(), waited: Some(Duration::from_secs(600)), description: String::new() },
         DeviceCodeExpired { provider: work(), waited: None, description: text("the code is too old") },
         DeviceCodeRefused { provider: work(), host: host(), description: text("used before") },
@@ -182,11 +191,35 @@ fn sign_in() -> Vec<CliError> {
         Http(HttpError::NotTls { host: text("127.0.0.1:8080") }),
         Provider(ProviderError::MissingUrl { provider: work(), setting: "authorize_url" }),
     ];
-    for (client_id, unsupported, registered) in
-        [("c", false, false), ("c", false, true), ("c", true, false), ("", false, false)]
-    {
-        let (client_id, description) = (text(client_id), text("the reason"));
-        all.push(DeviceFlowRefused { provider: work(), client_id, host: host(), unsupported, description, registered });
+    for (client_id, unsupported, registered, has_authorization_endpoint) in [
+        ("c", false, false, true),
+        ("c", false, false, false),
+        ("c", false, true, true),
+        ("c", true, false, true),
+        ("", false, false, false),
+    ] {
+        all.push(DeviceFlowRefused {
+            provider: work(),
+            client_id: text(client_id),
+            host: host(),
+            unsupported,
+            description: text("the reason"),
+            registered,
+            has_authorization_endpoint,
+        });
+    }
+    for (description, status) in [("answered 404", 404), ("answered 429", 429)] {
+        let failure = failure(description, Some(status));
+        all.push(DeviceRequestFailed { provider: work(), host: host(), failure, has_authorization_endpoint: true });
+    }
+    for has_authorization_endpoint in [true, false] {
+        let description = text("no `device_code`");
+        all.push(InvalidDeviceAuthorization {
+            provider: work(),
+            host: host(),
+            description,
+            has_authorization_endpoint,
+        });
     }
     let (expected, got) = (text("https://id.example.com"), text("https://evil.example.com"));
     for problem in [
@@ -276,7 +309,16 @@ fn session() -> Vec<CliError> {
     };
     let description = text("sent no usable response (no `access_token`)");
     let unusable = UnusableResponse { at: 1_761_571_800, description };
+    let not_fetched = |grant, host: &str, failure| NotFetched {
+        provider: work(),
+        grant,
+        host: text(host),
+        failure: Box::new(failure),
+        tried: None,
+    };
     let errors = [
+        not_fetched("client_credentials", "id.example.com", failure("answered 400: invalid_scope", Some(400))),
+        not_fetched("token-exchange", "id.example.com", failure("answered 400: invalid_grant", Some(400))),
         NotSignedIn { provider: built_in(), others: Vec::new() },
         NotSignedIn { provider: work(), others: Vec::new() },
         NotSignedIn { provider: built_in(), others: vec![work()] },
@@ -307,9 +349,18 @@ fn session() -> Vec<CliError> {
             failure: TokenFailure { invalid_target: true, ..failure("answered 400: invalid_target", Some(400)) },
             tried: None,
         },
+        not_fetched("token_command", "the command `vault`", failure("failed (exit status: 1)", Some(400))),
+        not_fetched("token_command", "the command `vault`", failure("did not finish within 60 seconds", None)),
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
+        NoIdToken { provider: work() },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
+        NotSent(Arc::new(ProviderError::Command {
+            provider: work(),
+            program: text("vault"),
+            error: CommandError::NotStarted(text("not found")),
+        })),
+        NotSent(Arc::new(AssertionError::NotConfigured)),
         Seal(SealError(text("the value is too long"))),
         Abandoned("sign-in"),
     ];
@@ -418,6 +469,15 @@ fn http() -> Vec<CliError> {
     errors.map(CliError::from).into()
 }
 
+fn local_proxy() -> Vec<CliError> {
+    use LocalProxyError::*;
+    let errors = [
+        AddressTaken { address: text("127.0.0.1:8080") },
+        AddressUnusable { reason: text("`0.0.0.0` is not a loopback address") },
+    ];
+    errors.map(CliError::from).into()
+}
+
 fn api() -> Vec<CliError> {
     use ApiError::*;
     let not_found = || Box::new(refusal(Some(404), Some("not_found_error")));
@@ -476,7 +536,39 @@ fn api() -> Vec<CliError> {
 }
 
 fn catalogue() -> Vec<CliError> {
-    [command_line(), provider(), discovery(), sign_in(), session(), store(), key(), http(), api()].concat()
+    let groups = [
+        command_line(),
+        provider(),
+        discovery(),
+        sign_in(),
+        session(),
+        store(),
+        key(),
+        http(),
+        local_proxy(),
+        assertion(),
+        api(),
+    ];
+    groups.concat()
+}
+
+fn assertion() -> Vec<CliError> {
+    use AssertionError::*;
+    let program = || text("step");
+    let errors = [
+        Unreadable { path: path("token"), description: text("No such file or directory (os error 2)") },
+        Untrusted { path: path("token"), problem: untrusted(Subject::Target, Fault::Writable, 1000) },
+        InvalidFile { path: path("token"), description: text("the assertion in it is empty") },
+        Command { program: program(), problem: CommandError::Failed(text("exit status: 1")) },
+        Command { program: program(), problem: CommandError::TimedOut(Duration::from_secs(60)) },
+        Command { program: program(), problem: CommandError::SeveralLines },
+        InvalidText { origin: text("from the command `step`"), description: text("has a space in it") },
+        Key { path: path("key.pem"), problem: TlsError::NoKey },
+        Key { path: path("key.pem"), problem: TlsError::EncryptedKey },
+        NotConfigured,
+        System { description: text("the key could not sign") },
+    ];
+    errors.map(|error| SignInError::Assertion(error).into()).into()
 }
 
 /// The variants from the outside in, as `Debug` shows them: `Library(Session(Store(Busy`.
@@ -521,7 +613,9 @@ fn the_catalogue_has_every_variant() {
         ("StoreError", include_str!("../../store/error.rs")),
         ("FileProblem", include_str!("../../store/error.rs")),
         ("ProviderError", include_str!("../../provider/error.rs")),
+        ("AssertionError", include_str!("../../assertion/error.rs")),
         ("HttpError", include_str!("../../http/error.rs")),
+        ("LocalProxyError", include_str!("../../local_proxy/error.rs")),
         ("CertificateProblem", include_str!("../../http/error.rs")),
         ("ProxyRefusal", include_str!("../../http/error.rs")),
     ];
@@ -545,7 +639,9 @@ fn every_error_has_a_documented_exit_code_and_a_hint() {
         if matches!(error, CliError::Interrupted(_)) {
             continue;
         }
-        assert!(matches!(error.exit_code(), 1 | 2 | 4 | 75), "{error:?}");
+        let of_command = matches!(error, CliError::CommandNotFound { .. } | CliError::CommandNotExecutable { .. });
+        let documented: &[u8] = if of_command { &[126, 127] } else { &[1, 2, 4, 75] };
+        assert!(documented.contains(&error.exit_code()), "{error:?}");
         assert!(!error.hint().is_empty(), "{error:?}");
         let code = error.code();
         assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
@@ -566,4 +662,4 @@ fn only_failures_of_the_system_have_the_general_hint() {
 
 const GENERAL: &str = "Library Api UnusableToken, Library Api UnwritableQuestion, Library Http System, \
     Library Session Key System, Library Session Seal SealError, Library Session Store Failed Os, \
-    Library Session Store File, Library SignIn System, Stdout Os, System";
+    Library Session Store File, Library SignIn Assertion System, Library SignIn System, Stdout Os, System";

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus::error::{
-    ApiError, DiscoveryError, HttpError, KeyError, ProviderError, Refusal, SessionError, SignInError, Untrusted,
+    ApiError, DiscoveryError, HttpError, KeyError, LocalProxyError, ProviderError, Refusal, SessionError, SignInError,
+    Untrusted,
 };
 use nexus::internal::time;
 use nexus::sandbox::BrowserError;
@@ -77,9 +78,7 @@ pub(crate) enum CliError {
     #[error("{error}")]
     NoClientId { error: ProviderError, others: Vec<String> },
     /// No way to sign in was chosen, and none works here by itself.
-    #[error(
-        "cannot sign in to {provider} here: no browser, no device flow at the server, and no terminal to paste into"
-    )]
+    #[error("cannot sign in to {provider} here: no browser, no usable device flow, and no terminal to paste into")]
     NoWayToSignIn { provider: String },
     /// No model was given or configured, and no Claude model is listed.
     #[error("{}", no_model(provider, listed, unlisted.as_deref()))]
@@ -114,6 +113,12 @@ pub(crate) enum CliError {
     /// Another process writes the output file.
     #[error("{}: another nexus process is writing this file", path.display())]
     OutputBusy { path: PathBuf },
+    /// `nexus exec`: there is no such program.
+    #[error("cannot run `{command}`: there is no such program")]
+    CommandNotFound { command: String },
+    /// `nexus exec`: the program cannot be started.
+    #[error("cannot run `{command}`: {reason}")]
+    CommandNotExecutable { command: String, reason: String },
     /// A line of a batch is not a valid request.
     #[error("line {number} of the input: {reason}")]
     BadLine {
@@ -186,6 +191,15 @@ fn incomplete(missing: u64) -> String {
     if missing == 1 { "one line has no answer".into() } else { format!("{missing} lines have no answer") }
 }
 
+/// The hint for a proxy that cannot listen.
+fn local_proxy_hint(error: &LocalProxyError) -> String {
+    match error {
+        LocalProxyError::AddressTaken { .. } => "choose another port with --listen, or leave it out for a free one",
+        _ => "choose an address on loopback with --listen, such as 127.0.0.1:8080",
+    }
+    .into()
+}
+
 macro_rules! from_library {
     ($($error:ty),+) => {$(
         impl From<$error> for CliError {
@@ -205,7 +219,8 @@ from_library!(
     StoreError,
     KeyError,
     ProviderError,
-    HttpError
+    HttpError,
+    LocalProxyError
 );
 
 impl From<BrowserError> for CliError {
@@ -237,10 +252,13 @@ impl CliError {
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
-        if let Self::Interrupted(Interrupted(signal)) = self {
-            return 128 + signal;
+        match self {
+            Self::Interrupted(Interrupted(signal)) => 128 + signal,
+            // As in POSIX shells.
+            Self::CommandNotFound { .. } => 127,
+            Self::CommandNotExecutable { .. } => 126,
+            _ => exit_code(self.class()),
         }
-        exit_code(self.class())
     }
 
     /// What to type or change next, as the line after the message.
@@ -264,6 +282,8 @@ impl CliError {
             }
             Self::Untrusted { problem, .. } => untrusted::untrusted_hint(problem),
             Self::OutputBusy { .. } => "wait until it is done, or pass another file with --out".into(),
+            Self::CommandNotFound { .. } => "check the name, and the folders in PATH".into(),
+            Self::CommandNotExecutable { .. } => "check that it is a program, and that you may run it".into(),
             Self::BadLine { .. } => "fix the line, then run the same command again".into(),
             Self::Incomplete { temporary, resumable, .. } => {
                 let fix = if *temporary { "" } else { "see `error` in the results and fix the cause; " };
@@ -282,6 +302,7 @@ impl CliError {
                 Error::Session(error) => session::session_hint(error),
                 Error::Provider(error) => sign_in::provider_hint(error, &[]),
                 Error::Http(error) => sign_in::http_hint(error),
+                Error::LocalProxy(error) => local_proxy_hint(error),
                 _ => FIX_AND_REPEAT.into(),
             },
         }
@@ -328,6 +349,8 @@ impl ErrorInfo for CliError {
             Self::File { .. } => "file",
             Self::Untrusted { .. } => "untrusted_file",
             Self::OutputBusy { .. } => "output_busy",
+            Self::CommandNotFound { .. } => "command_not_found",
+            Self::CommandNotExecutable { .. } => "command_not_executable",
             Self::BadLine { .. } => "bad_line",
             Self::Incomplete { .. } => "incomplete",
             Self::System { .. } | Self::Stdout(_) => "system",
@@ -348,6 +371,8 @@ impl ErrorInfo for CliError {
             Self::NoConversation { .. }
             | Self::SchemaMismatch { .. }
             | Self::File { .. }
+            | Self::CommandNotFound { .. }
+            | Self::CommandNotExecutable { .. }
             | Self::BadLine { .. }
             | Self::Incomplete { .. }
             | Self::System { .. }

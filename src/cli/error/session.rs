@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use nexus::error::{HttpError, KeyError, SessionError};
+use nexus::error::{AssertionError, DiscoveryError, HttpError, KeyError, ProviderError, SessionError};
 use nexus::store::{FileProblem, ServerProblem, StoreError};
 
 use super::provider::{run_start, run_start_current};
-use super::sign_in::{client_hint, http_hint};
+use super::sign_in::{assertion_hint, client_hint, discovery_hint, http_hint, provider_hint};
 use super::untrusted::untrusted_hint;
 use super::{FIX_AND_REPEAT, wait_time};
 use crate::cli::config::document::header;
@@ -24,9 +24,30 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::Ended { provider, .. }
         | SessionError::NoRefreshToken { provider, .. }
         | SessionError::RefreshRefused { provider, .. } => run_start(provider),
+        SessionError::NoIdToken { provider } => format!(
+            "set `scopes` with \"openid\" under {section} in config.toml, then {}",
+            run_start(provider),
+            section = header(provider)
+        ),
         SessionError::BoundElsewhere { provider, .. } => {
             format!("undo the change, or {} to sign in there", run_start(provider))
         }
+        SessionError::NotFetched { failure, .. } if failure.temporary => {
+            format!("try again in {}", wait_time(failure.retry_after))
+        }
+        SessionError::NotFetched { grant: "token_command", .. } => {
+            "run that command yourself to see why it prints no token".into()
+        }
+        SessionError::NotFetched { provider, grant: "client_credentials", .. } => format!(
+            "allow this grant for the client at the server; `scopes`, `audience` and `resource` under {section} in \
+             config.toml control the request",
+            section = header(provider)
+        ),
+        SessionError::NotFetched { provider, grant: "jwt-bearer" | "token-exchange", .. } => format!(
+            "bring a new assertion, and check that the server trusts its issuer; `scopes`, `audience` and `resource` \
+             under {section} in config.toml control the request",
+            section = header(provider)
+        ),
         SessionError::RefreshFailed { failure, .. } => format!("try again in {}", wait_time(failure.retry_after)),
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
         SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
@@ -35,7 +56,18 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::Key(error) => key_hint(error),
         SessionError::NotSent(error) => {
             let error: &(dyn std::error::Error + 'static) = &**error;
-            error.downcast_ref::<HttpError>().map_or_else(|| FIX_AND_REPEAT.into(), http_hint)
+            let of_http = error.downcast_ref::<HttpError>().map(http_hint);
+            let of_provider = || error.downcast_ref::<ProviderError>().map(|error| provider_hint(error, &[]));
+            let of_assertion = || error.downcast_ref::<AssertionError>().map(assertion_hint);
+            let of_discovery = || error.downcast_ref::<DiscoveryError>().map(discovery_hint);
+            // The session that assertions come from.
+            let of_session = || error.downcast_ref::<SessionError>().map(session_hint);
+            of_http
+                .or_else(of_provider)
+                .or_else(of_assertion)
+                .or_else(of_discovery)
+                .or_else(of_session)
+                .unwrap_or_else(|| FIX_AND_REPEAT.into())
         }
         _ => FIX_AND_REPEAT.into(),
     }

@@ -2,13 +2,14 @@
 
 use nexus::ErrorInfo as _;
 use nexus::error::{
-    CertificateProblem, DiscoveryError, HttpError, IdTokenProblem, ProviderError, ProxyRefusal, SignInError,
-    TokenFailure,
+    AssertionError, CertificateProblem, DiscoveryError, HttpError, IdTokenProblem, ProviderError, ProxyRefusal,
+    SignInError, TlsError, TokenFailure,
 };
-use nexus::internal::provider::BUILT_IN;
+use nexus::internal::provider::{BUILT_IN, PLATFORM};
 
 use super::provider::{run_start, run_start_current, run_start_with};
-use super::wait_time;
+use super::untrusted::untrusted_hint;
+use super::{FIX_AND_REPEAT, wait_time};
 use crate::cli::config::document::header;
 
 pub(crate) fn sign_in_hint(error: &SignInError) -> String {
@@ -45,16 +46,18 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::TimedOut { provider, .. } => {
             format!("compare them with the registered client, then {}", run_start(provider))
         }
-        SignInError::IssuerMismatch { got, .. } if got.is_empty() => {
-            format!(
-                "if the server never sends `iss`, set `require_iss = false` in config.toml; then {} again",
-                run_start_current()
-            )
+        SignInError::IssuerMismatch { provider, got, .. } => {
+            let section = format!("under {} in config.toml", header(provider));
+            let run = run_start(provider);
+            match got.is_empty() {
+                true => {
+                    format!("if the server never sends `iss`, set `require_iss = false` {section}; then {run} again")
+                }
+                false => format!(
+                    "if both are the same server, set `issuer` {section} to the one that answered; then {run} again"
+                ),
+            }
         }
-        SignInError::IssuerMismatch { .. } => format!(
-            "if both are the same server, set `issuer` in config.toml to the one that answered; then {} again",
-            run_start_current()
-        ),
         SignInError::PushFailed { provider, failure, .. } if failure.temporary => {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
@@ -73,33 +76,40 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         SignInError::CodeRefused { provider, .. } | SignInError::DeviceCodeRefused { provider, .. } => {
             run_start(provider)
         }
-        SignInError::DeviceFlowRefused { provider, unsupported: true, .. } => {
-            format!("sign in with a browser: {}", run_start_no_browser(provider))
+        SignInError::DeviceFlowRefused {
+            provider,
+            client_id,
+            unsupported,
+            registered,
+            has_authorization_endpoint,
+            ..
+        } => {
+            let cure = match () {
+                () if *unsupported || client_id.is_empty() => "ask its operator to turn on the device flow".into(),
+                () if *registered => format!("{HAVE_REGISTERED} under {} in config.toml", header(provider)),
+                () => "allow the device flow (grant type `urn:ietf:params:oauth:grant-type:device_code`) for this \
+                       client at the server"
+                    .into(),
+            };
+            match has_authorization_endpoint {
+                true => format!("{cure}, or {}", sign_in_with_browser(provider)),
+                false => format!("{cure}, then {}", run_start(provider)),
+            }
         }
-        SignInError::DeviceFlowRefused { provider, client_id, .. } if client_id.is_empty() => {
-            format!("ask its operator to turn on the device flow, then {}", run_start(provider))
-        }
-        SignInError::DeviceFlowRefused { provider, registered: true, .. } => format!(
-            "{HAVE_REGISTERED} under {section} in config.toml, or sign in with a browser: {}",
-            run_start_no_browser(provider),
-            section = header(provider)
-        ),
-        SignInError::DeviceFlowRefused { provider, .. } => format!(
-            "allow the device flow (grant type `urn:ietf:params:oauth:grant-type:device_code`) for this client at the \
-             server, or sign in with a browser: {}",
-            run_start_no_browser(provider)
-        ),
         SignInError::DeviceRequestFailed { provider, failure, .. }
         | SignInError::DeviceExchangeFailed { provider, failure, .. }
             if failure.temporary =>
         {
             format!("wait {}, then {} again", wait_time(failure.retry_after), run_start(provider))
         }
-        SignInError::DeviceRequestFailed { provider, .. }
-        | SignInError::InvalidDeviceAuthorization { provider, .. } => {
+        SignInError::DeviceRequestFailed { provider, has_authorization_endpoint, .. }
+        | SignInError::InvalidDeviceAuthorization { provider, has_authorization_endpoint, .. } => {
+            let otherwise = match has_authorization_endpoint {
+                true => sign_in_with_browser(provider),
+                false => "ask the operator of the server about it".into(),
+            };
             format!(
-                "check `device_url` under {section} in config.toml, or sign in with a browser: {}",
-                run_start_no_browser(provider),
+                "check `device_url` if it is set under {section} in config.toml, or {otherwise}",
                 section = header(provider)
             )
         }
@@ -152,8 +162,9 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::InvalidResponse { .. } => "check the provider's URLs in config.toml".into(),
         SignInError::Http(error) => http_hint(error),
+        SignInError::Assertion(error) => assertion_hint(error),
         SignInError::Provider(error) => provider_hint(error, &[]),
-        _ => super::FIX_AND_REPEAT.into(),
+        _ => FIX_AND_REPEAT.into(),
     }
 }
 
@@ -190,7 +201,9 @@ fn id_token_hint(problem: &IdTokenProblem, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match problem {
         IdTokenProblem::Issuer { got, .. } if !got.is_empty() => {
-            format!("if that is the right server, set `issuer = \"{got}\"` {section}, then {run} again")
+            format!(
+                "if its operator says that both are the same server, set `issuer = \"{got}\"` {section}, then {run} again"
+            )
         }
         IdTokenProblem::Audience { .. } => {
             format!("compare `client_id` {section} with the registered client and check `token_url`, then {run} again")
@@ -221,6 +234,10 @@ fn registration_hint(provider: &str, error: &str, with_token: bool, failure: &To
              the token that it wants, or {HAVE_REGISTERED}"
         ),
         Some(404 | 405 | 410 | 501) => format!("check `registration_url` {section}, or {HAVE_REGISTERED}"),
+        // No software statement is sent.
+        _ if matches!(error, "invalid_software_statement" | "unapproved_software_statement") => {
+            format!("the server registers only software that it has approved: {HAVE_REGISTERED} {section}")
+        }
         _ if error == "invalid_redirect_uri" => {
             format!("set `redirect_uri` {section} to one that the server allows, or {HAVE_REGISTERED}")
         }
@@ -235,9 +252,9 @@ fn run_start_new_client(provider: &str) -> String {
     run_start_with("--new-client", provider)
 }
 
-/// "run `nexus oauth start --no-browser`", with a provider if necessary: the way without a device code.
-fn run_start_no_browser(provider: &str) -> String {
-    run_start_with("--no-browser", provider)
+/// The way without a device code.
+fn sign_in_with_browser(provider: &str) -> String {
+    format!("sign in with a browser: {}", run_start_with("--no-browser", provider))
 }
 
 /// The way without dynamic registration.
@@ -247,6 +264,15 @@ const HAVE_REGISTERED: &str = "have a client registered there and set `client_id
 fn refused_hint(error: &str, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match error {
+        "access_denied" if provider == PLATFORM => format!(
+            "if you did not decline: an Admin or Billing member of an organisation that pays Anthropic directly must approve, \
+             not of the application's own organisation; while the application is in testing, only its test users can; {run} \
+             again"
+        ),
+        "user_profile_already_linked" => {
+            "the organisation or the user profile has a connection already: unlink it first, or use another profile"
+                .into()
+        }
         "access_denied" => format!("{run} again and approve the request"),
         "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
@@ -264,9 +290,12 @@ fn refused_hint(error: &str, provider: &str) -> String {
         "invalid_request" => format!(
             "compare `client_id`, `redirect_uri` and `authorize_params` {section} with the registered client, then {run}"
         ),
+        // A pushed request expires (RFC 9126, section 4).
+        "invalid_request_uri" => format!(
+            "{run} again and open the URL while it is valid; if `request_uri` is set in `authorize_params` {section}, fix it"
+        ),
         "invalid_authorization_details"
         | "invalid_request_object"
-        | "invalid_request_uri"
         | "registration_not_supported"
         | "request_not_supported"
         | "request_uri_not_supported"
@@ -336,10 +365,47 @@ pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String 
                 section = header(provider)
             )
         }
+        ProviderError::MissingUrl { provider, setting: "device_url" } => format!(
+            "set `device_url = \"https://...\"` under {section} in config.toml if the server has the device flow; otherwise {} \
+             without --device",
+            run_start(provider),
+            section = header(provider)
+        ),
         ProviderError::MissingUrl { provider, setting } => {
             format!("set `{setting} = \"https://...\"` under {section} in config.toml", section = header(provider))
         }
+        ProviderError::AssertionRequired { provider } => {
+            format!(
+                "register a public key for the client, then set `client_id` and {ASSERTION_KEYS} under {section} in \
+                 config.toml",
+                section = header(provider)
+            )
+        }
+        ProviderError::Command { program, .. } => {
+            format!("install `{program}`, or fix the command in config.toml")
+        }
         _ => "use an `https://` URL without user name, password and fragment".into(),
+    }
+}
+
+/// The keys that an assertion comes from.
+const ASSERTION_KEYS: &str = "`client_assertion_key_file`, `client_assertion_file` or `client_assertion_command`";
+
+pub(super) fn assertion_hint(error: &AssertionError) -> String {
+    match error {
+        AssertionError::Untrusted { problem, .. } => untrusted_hint(problem),
+        AssertionError::Unreadable { .. } => "create the file, or correct the path in config.toml".into(),
+        AssertionError::InvalidFile { .. } => "write only the assertion into the file".into(),
+        AssertionError::Command { .. } => {
+            "run the command yourself to see what is wrong, or correct it in config.toml".into()
+        }
+        AssertionError::InvalidText { .. } => "make it print or contain only the assertion".into(),
+        AssertionError::Key { path, problem: TlsError::EncryptedKey } => {
+            format!("decrypt it: `openssl pkey -in {} -out KEY.pem`, then `chmod 600 KEY.pem`", path.display())
+        }
+        AssertionError::Key { .. } => "set `client_assertion_key_file` to the file with the private key in PEM".into(),
+        AssertionError::NotConfigured => format!("set {ASSERTION_KEYS} in config.toml"),
+        _ => FIX_AND_REPEAT.into(),
     }
 }
 

@@ -4,12 +4,18 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use nexus::{Client, Revocation, SignedOut};
 
-/// Revokes the session, deletes it locally and says which was done. Returns whether there was one.
-pub(crate) fn sign_out(client: &Client, context: &Context) -> Result<bool> {
+/// Revokes the session, deletes it locally and says which was done. `unlink` revokes it even if that unlinks an
+/// organisation. Returns whether there was one.
+pub(crate) fn sign_out(client: &Client, unlink: bool, context: &Context) -> Result<bool> {
     // A session that cannot be read is deleted all the same.
     let signed_out = match context.find_session(client) {
         Ok(None) => None,
-        _ => context.block_on(async { Ok(client.sign_out("").await?) })?,
+        _ => context.block_on(async {
+            Ok(match unlink {
+                true => client.sign_out_and_unlink("").await?,
+                false => client.sign_out("").await?,
+            })
+        })?,
     };
     let Some(SignedOut { revocation, not_deleted }) = signed_out else { return Ok(false) };
     context.say(&match revocation {
@@ -17,6 +23,10 @@ pub(crate) fn sign_out(client: &Client, context: &Context) -> Result<bool> {
         Revocation::Failed { host, description } => {
             format!("Not revoked: {host} {description}; its tokens stay valid until they expire")
         }
+        Revocation::WouldUnlink { host } => format!(
+            "Not revoked, because that would unlink the organisation at {host}; its tokens stay valid until they expire; \
+             `nexus oauth logout --unlink` revokes"
+        ),
         Revocation::Unsupported => {
             "Not revoked: this provider has no revocation endpoint; its tokens stay valid until they expire".to_owned()
         }

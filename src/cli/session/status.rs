@@ -21,6 +21,7 @@ impl State {
     /// `renewable` says whether a new token comes without the session's owner.
     fn of(session: Option<&Session>, renewable: bool, now: i64) -> Self {
         match session {
+            None if renewable => Self::Refreshable,
             None => Self::None,
             Some(session) if session.ended_at.is_some() => Self::Dead,
             Some(session) if session.is_valid(now) => Self::Active,
@@ -56,7 +57,9 @@ pub(crate) struct Status<'a> {
 impl<'a> Status<'a> {
     pub(crate) fn of(client: &'a Client, session: Option<&'a Session>) -> Self {
         let now = session.map_or_else(nexus::now, Session::now);
-        let renewable = session.is_some_and(|session| client.can_renew(session) && session.refused_at().is_none());
+        let begins = client.begins_without_user(session);
+        let session = session.filter(|_| !begins);
+        let renewable = session.map_or(begins, |session| client.can_renew(session) && session.refused_at().is_none());
         Self::at(&client.provider().name, session, renewable, now)
     }
 
@@ -85,7 +88,12 @@ impl<'a> Status<'a> {
 
     pub(crate) fn line(&self) -> String {
         let (now, start) = (self.now, run_start(self.provider).replace('`', ""));
-        let Some(session) = self.session else { return format!("Not signed in: {start}") };
+        let Some(session) = self.session else {
+            return match self.renewable {
+                true => "No token yet, one is fetched on next use".to_owned(),
+                false => format!("Not signed in: {start}"),
+            };
+        };
         let past = match session.expires_at {
             // The clock was set back to before the token was issued.
             Some(at) if at > now => "dated ahead of this machine's clock".to_owned(),
@@ -141,6 +149,7 @@ mod tests {
         Session {
             generation: 1,
             access_token: AccessToken::new("a".into()),
+            id_token: None,
             token_type: "Bearer".into(),
             scopes: Vec::new(),
             issued_at,
@@ -150,12 +159,14 @@ mod tests {
                 issuer: None,
                 client_id: "c".into(),
                 client_auth: ClientAuth::None,
-                token_url: Url::parse("https://id.example.com/token").unwrap(),
+                token_url: Url::parse("https://id.example.com/token").ok(),
                 revoke_url: None,
+                revoking_unlinks: false,
                 revoke_auth: None,
                 api_url: None,
                 resource: None,
                 registered: None,
+                settings: None,
             },
             refreshable: true,
             ended_at: None,
@@ -196,6 +207,9 @@ mod tests {
             assert_eq!(status.line(), line);
             assert_eq!(status.exit_code(), code, "{line}");
         }
+        let without_user = Status::at("work", None, true, NOW);
+        assert_eq!(without_user.line(), "No token yet, one is fetched on next use");
+        assert_eq!((without_user.exit_code(), without_user.object()["state"].as_str()), (0, Some("refreshable")));
         let line = Status::at("work", None, false, NOW).line();
         assert_eq!(line, "Not signed in: run nexus oauth start --provider work");
     }

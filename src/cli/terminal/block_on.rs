@@ -44,8 +44,9 @@ impl Context {
 
     /// Waits until refreshed sessions are saved, or until a second signal. `signalled` says whether the first one
     /// has arrived.
-    async fn wait_for_saves(&self, signals: &mut Signals, mut signalled: bool) {
-        const NOTE: &str = "saving the refreshed session; a second Ctrl-C quits at once and may lose the session";
+    pub(crate) async fn wait_for_saves(&self, signals: &mut Signals, mut signalled: bool) {
+        const NOTE: &str =
+            "note: waiting for the server's answer, to save the session; a second Ctrl-C quits at once and may lose it";
         let mut saved = std::pin::pin!(tokio::time::timeout(SAVE_LIMIT, self.pending_saves.wait_for_saves()));
         let mut note_due = std::pin::pin!(tokio::time::sleep(NOTE_AFTER));
         let mut noted = false;
@@ -57,11 +58,13 @@ impl Context {
                     if std::mem::replace(&mut signalled, true) {
                         return;
                     }
-                    self.note(NOTE);
+                    // Said again if it was said: a signal must not seem to be ignored.
+                    noted = true;
+                    self.say(NOTE);
                 }
                 () = &mut note_due, if !noted => {
                     noted = true;
-                    self.note(NOTE);
+                    self.say(NOTE);
                 }
             }
         }

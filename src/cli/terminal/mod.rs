@@ -6,6 +6,7 @@ use nexus::internal::clean;
 
 mod block_on;
 pub(crate) mod browser;
+pub(crate) mod child;
 pub(crate) mod hidden_input;
 mod panic_hook;
 pub(crate) mod pipe;

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -14,6 +14,9 @@ use nexus::internal::clean;
 
 /// How long a wait takes before the line appears.
 const DELAY: Duration = Duration::from_millis(300);
+
+/// After how long a wait its seconds are shown.
+const COUNTED_FROM: Duration = Duration::from_secs(3);
 
 /// Erases the line.
 const ERASE: &str = "\r\x1b[K";
@@ -33,20 +36,21 @@ struct Line {
 
 struct Status {
     text: String,
-    /// Whether it is a wait for a server, so that " (connecting)" may follow.
-    is_wait: bool,
+    /// When the wait began. `None` if it is no wait.
+    waiting_since: Option<Instant>,
 }
 
 impl Status {
     /// The text as shown in this many columns. It is cut to them, because a line that wraps cannot be erased.
     fn shown(&self, connecting: bool, columns: usize) -> String {
-        if !self.is_wait {
-            return self.text.chars().take(columns).collect();
-        }
+        let Some(since) = self.waiting_since else { return self.text.chars().take(columns).collect() };
         // It may contain a name from elsewhere.
         let text = clean::clean(&self.text);
-        let longer = format!("{text} (connecting)");
-        if connecting && longer.chars().count() <= columns {
+        let waited = since.elapsed();
+        let seconds = (waited >= COUNTED_FROM).then(|| format!("{} s", waited.as_secs()));
+        let details: Vec<_> = connecting.then(|| "connecting".to_owned()).into_iter().chain(seconds).collect();
+        let longer = format!("{text} ({})", details.join(", "));
+        if !details.is_empty() && longer.chars().count() <= columns {
             return longer;
         }
         text.chars().take(columns).collect()
@@ -120,12 +124,12 @@ pub(crate) fn is_enabled() -> bool {
 
 /// Shows what is waited for.
 pub(crate) fn waiting(text: impl Display) {
-    set_status(|| Status { text: text.to_string(), is_wait: true });
+    set_status(|| Status { text: text.to_string(), waiting_since: Some(Instant::now()) });
 }
 
 /// Shows how far the work is.
 pub(crate) fn working(text: impl Display) {
-    set_status(|| Status { text: text.to_string(), is_wait: false });
+    set_status(|| Status { text: text.to_string(), waiting_since: None });
 }
 
 fn set_status(status: impl FnOnce() -> Status) {
@@ -142,6 +146,13 @@ fn set_status(status: impl FnOnce() -> Status) {
         line.timer = Some(runtime.spawn(async {
             tokio::time::sleep(DELAY).await;
             Line::lock().draw(&mut io::stderr());
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let mut line = Line::lock();
+                if line.shown {
+                    line.draw(&mut io::stderr());
+                }
+            }
         }));
     }
 }
@@ -177,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_line_is_drawn_by_one_write_that_erases_only_what_follows_it() {
-        let status = Some(Status { text: "[=   ] 1/4".into(), is_wait: false });
+        let status = Some(Status { text: "[=   ] 1/4".into(), waiting_since: None });
         let mut line = Line { enabled: true, status, connecting: 0, shown: false, timer: None };
         let mut writes = Writes::default();
         line.draw(&mut writes);
@@ -188,11 +199,14 @@ mod tests {
 
     #[test]
     fn text_that_does_not_fit_is_dropped_from_its_end() {
-        let status = Status { text: "waiting for\x1b[2J a.example".into(), is_wait: true };
+        let mut status = Status { text: "waiting for\x1b[2J a.example".into(), waiting_since: Some(Instant::now()) };
         assert_eq!(status.shown(true, 80), "waiting for [2J a.example (connecting)");
         assert_eq!(status.shown(true, 30), "waiting for [2J a.example");
         assert_eq!(status.shown(false, 13), "waiting for [");
-        let work = Status { text: "=".repeat(9), is_wait: false };
+        status.waiting_since = Instant::now().checked_sub(Duration::from_secs(75));
+        assert_eq!(status.shown(true, 80), "waiting for [2J a.example (connecting, 75 s)");
+        assert_eq!(status.shown(false, 80), "waiting for [2J a.example (75 s)");
+        let work = Status { text: "=".repeat(9), waiting_since: None };
         assert_eq!((work.shown(true, 7), work.shown(true, 80)), ("=".repeat(7), "=".repeat(9)));
     }
 }

@@ -30,7 +30,7 @@ impl Signals {
     pub(crate) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-        let hangup = (!hangup_is_ignored()).then(SignalKind::hangup);
+        let hangup = Some(SignalKind::hangup()).filter(|hangup| !ignored().contains(hangup.as_raw_value()));
         static HANDLED: Once = Once::new();
         HANDLED.call_once(|| kinds.into_iter().chain(hangup).for_each(end_if_unheard));
         UNHEARD.store(false, Ordering::SeqCst);
@@ -76,13 +76,25 @@ fn end_if_unheard(kind: tokio::signal::unix::SignalKind) {
     let _ = signal_hook::flag::register(signal, UNHEARD.clone());
 }
 
-/// Whether this process was started with SIGHUP ignored, which listening to it would undo. Known on Linux only (proc(5),
-/// `SigIgn`); other systems need unsafe code to find out.
+/// The signals that this process was started with ignored, as by `nohup`. Listening to one would undo that. Known on Linux
+/// only (proc(5), `SigIgn`); other systems need unsafe code to find out.
 #[cfg(unix)]
-fn hangup_is_ignored() -> bool {
+pub(super) fn ignored() -> Ignored {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    Ignored(mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0))
+}
+
+/// A set of signals. The lowest bit is signal 1.
+#[cfg(unix)]
+pub(super) struct Ignored(u64);
+
+#[cfg(unix)]
+impl Ignored {
+    /// Whether the set has this signal.
+    pub(super) fn contains(&self, signal: i32) -> bool {
+        u32::try_from(signal - 1).is_ok_and(|bit| self.0.checked_shr(bit).is_some_and(|mask| mask & 1 != 0))
+    }
 }
 
 #[cfg(not(unix))]

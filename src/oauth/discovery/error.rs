@@ -2,7 +2,7 @@
 
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::http::HttpError;
-use crate::provider::{ProviderError, Url};
+use crate::provider::{ProviderError, Url, host};
 
 use super::probe::Probe;
 use crate::oauth::metadata::without_slash;
@@ -24,7 +24,7 @@ pub enum DiscoveryError {
         probes: Vec<Probe>,
     },
     /// Nothing at the URL says how to sign in.
-    #[error("{} does not say how to sign in", without_slash(url.as_str()))]
+    #[error("{}", nothing_found(url, probes))]
     NothingFound {
         /// The URL of a gateway, an API or an issuer.
         url: Url,
@@ -55,9 +55,28 @@ impl DiscoveryError {
     }
 }
 
+fn nothing_found(url: &Url, probes: &[Probe]) -> String {
+    let server = elsewhere(url, probes).next().map(|probe| host(&probe.url));
+    let url = without_slash(url.as_str());
+    match server {
+        Some(server) => format!("{url} names the authorization server at {server}, which does not say how to sign in"),
+        None => format!("{url} does not say how to sign in"),
+    }
+}
+
+/// What the requests to other servers than that of the URL gave, which it names.
+fn elsewhere<'a>(url: &'a Url, probes: &'a [Probe]) -> impl Iterator<Item = &'a Probe> + Clone {
+    probes.iter().filter(|probe| probe.url.origin() != url.origin())
+}
+
 /// Whether all of these failures may pass: no response, 429, or a status of the server's own failure.
-fn is_temporary(probes: &[Probe]) -> bool {
-    probes.iter().all(|probe| probe.status.is_none_or(|status| status == 429 || status >= 500))
+fn is_temporary<'a>(mut probes: impl Iterator<Item = &'a Probe>) -> bool {
+    probes.all(|probe| probe.status.is_none_or(|status| status == 429 || status >= 500))
+}
+
+fn names_a_server_that_fails(url: &Url, probes: &[Probe]) -> bool {
+    let elsewhere = elsewhere(url, probes);
+    elsewhere.clone().next().is_some() && is_temporary(elsewhere)
 }
 
 impl ErrorInfo for DiscoveryError {
@@ -73,9 +92,10 @@ impl ErrorInfo for DiscoveryError {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NoMetadata { probes, .. } | Self::NothingFound { probes, .. } if is_temporary(probes) => {
+            Self::NoMetadata { probes, .. } | Self::NothingFound { probes, .. } if is_temporary(probes.iter()) => {
                 ErrorClass::Temporary
             }
+            Self::NothingFound { url, probes } if names_a_server_that_fails(url, probes) => ErrorClass::Temporary,
             Self::NoMetadata { .. } | Self::NothingFound { .. } | Self::NoSignIn { .. } => ErrorClass::Configuration,
             Self::Http(error) => error.class(),
             Self::Provider(error) => error.class(),

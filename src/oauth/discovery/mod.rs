@@ -11,7 +11,8 @@ mod search;
 pub use error::DiscoveryError;
 pub use probe::Probe;
 use probe::Prober;
-pub use search::{Found, base_of, search};
+pub use search::{ApiAnswer, Found, ProtectedResource, base_of, search};
+use search::{answer_of, issuer_at};
 
 use super::metadata::ServerMetadata;
 use crate::http::Http;
@@ -34,18 +35,18 @@ impl ProviderConfig {
     /// [`DiscoveryError::Http`] if the server cannot be reached, and those of [`Found::apply`].
     pub async fn discovered(mut self) -> Result<Self> {
         if self.needs_discovery() {
-            self.discover_with(Http::default()).await?;
+            self.discover_with(&Http::default()).await?;
         }
         Ok(self)
     }
 
     /// [`discovered`](Self::discovered) with another HTTP client, whether or not something is open. Returns what was found.
     #[doc(hidden)]
-    pub async fn discover_with(&mut self, http: Http) -> Result<Option<Found>> {
+    pub async fn discover_with(&mut self, http: &Http) -> Result<Option<Found>> {
         let http = http.for_discovery(self);
         let found = match (&self.issuer, &self.gateway) {
-            (Some(issuer), _) => issuer_of(&http, &self.name, issuer).await?,
-            (None, Some(gateway)) => search(&http, gateway).await?,
+            (Some(issuer), _) => issuer_of(&http, &self.name, issuer, self.api.url.as_ref()).await?,
+            (None, Some(gateway)) => search(&http, gateway, None).await?,
             (None, None) => return Ok(None),
         };
         found.apply(self)?;
@@ -60,22 +61,30 @@ impl Found {
     /// [`DiscoveryError::NoSignIn`] if no sign-in is needed there.
     pub fn apply(&self, provider: &mut ProviderConfig) -> Result<()> {
         match self {
-            Self::Issuer(metadata) => metadata.fill(provider, &[]),
-            Self::Resource { api, resource, scopes, metadata } => {
-                metadata.fill(provider, scopes);
-                at_gateway(provider, api, resource);
+            Self::Issuer { metadata, api } => {
+                let resource = api.as_ref().and_then(|api| api.resource.as_ref());
+                let resource = resource.filter(|resource| resource.names(&metadata.issuer));
+                metadata.fill(provider, resource.map_or(&[], |resource| &resource.scopes));
+                if let Some(resource) = resource {
+                    ask_for(provider, &resource.identifier);
+                }
+            }
+            Self::Resource { api, resource, metadata } => {
+                metadata.fill(provider, &resource.scopes);
+                at_gateway(provider, api);
+                ask_for(provider, &resource.identifier);
             }
             Self::Litellm { gateway, resource, metadata } => {
                 metadata.fill(provider, &[]);
-                at_gateway(provider, gateway, resource);
+                at_gateway(provider, gateway);
+                ask_for(provider, resource);
             }
             Self::AppsGateway { gateway, metadata } => {
                 // Its contract has no scopes, whatever the metadata lists.
                 let scopes = provider.scopes.clone();
                 metadata.fill(provider, &[]);
                 provider.scopes = scopes;
-                provider.gateway.get_or_insert_with(|| gateway.clone());
-                provider.api.url.get_or_insert_with(|| gateway.clone());
+                at_gateway(provider, gateway);
                 provider.client.get_or_insert_with(OAuthClient::without_id);
             }
             Self::Open { api } => return Err(DiscoveryError::NoSignIn { host: host(api) }),
@@ -84,24 +93,28 @@ impl Found {
     }
 }
 
-/// Sets the API and the resource of its tokens (RFC 8707).
-fn at_gateway(provider: &mut ProviderConfig, api: &Url, resource: &str) {
-    provider.gateway.get_or_insert_with(|| api.clone());
-    provider.api.url.get_or_insert_with(|| api.clone());
+/// Sets the gateway, which is the API too.
+fn at_gateway(provider: &mut ProviderConfig, gateway: &Url) {
+    provider.gateway.get_or_insert_with(|| gateway.clone());
+    provider.api.url.get_or_insert_with(|| gateway.clone());
+}
+
+/// Sets the resource to ask tokens for (RFC 8707).
+fn ask_for(provider: &mut ProviderConfig, resource: &str) {
     let further = [&provider.authorize_params, &provider.code.params, &provider.refresh.params];
     if !further.iter().any(|params| params.contains_key("resource")) {
         provider.resource.get_or_insert_with(|| resource.to_owned());
     }
 }
 
-async fn issuer_of(http: &Http, provider: &str, issuer: &str) -> Result<Found> {
+async fn issuer_of(http: &Http, provider: &str, issuer: &str, api: Option<&Url>) -> Result<Found> {
     let place = issuer_url(issuer).map_err(|reason| {
         let (provider, setting) = (provider.to_owned(), "issuer");
         ProviderError::InvalidUrl { provider, setting, reason }
     })?;
     let mut prober = Prober::new(http);
-    match metadata_of(&mut prober, issuer, &place).await? {
-        Some(metadata) => Ok(Found::Issuer(metadata)),
+    match issuer_at(&mut prober, issuer, &place, api).await? {
+        Some(found) => Ok(found),
         None => {
             let (provider, issuer, probes) = (provider.to_owned(), issuer.to_owned(), prober.into_probes());
             Err(DiscoveryError::NoMetadata { provider, issuer, probes })
@@ -109,18 +122,13 @@ async fn issuer_of(http: &Http, provider: &str, issuer: &str) -> Result<Found> {
     }
 }
 
-/// What a request without a credential for the models of an API gives.
+/// What an API answers to a request for its models without a credential.
 ///
 /// # Errors
 /// The API cannot be reached.
-pub async fn answer_of_api(http: Http, provider: &ProviderConfig, api: &Url) -> Result<Probe> {
+pub async fn answer_of_api(http: Http, provider: &ProviderConfig, api: &Url) -> Result<ApiAnswer> {
     let http = &http.for_discovery(provider);
-    let base = base_of(api);
-    let url = at(&base, &format!("{}/v1/models", base.path().trim_end_matches('/')));
-    let mut prober = Prober::new(http);
-    prober.get(&url).await?;
-    let none = || Probe { url, status: None, description: "not asked".into() };
-    Ok(prober.into_probes().pop().unwrap_or_else(none))
+    answer_of(&mut Prober::new(http), api).await
 }
 
 /// The first usable metadata of an issuer, whose URL is `place`.

@@ -112,6 +112,12 @@ impl<'a> Prober<'a> {
         }
     }
 
+    /// What the request for a URL gave.
+    pub(super) fn probe(&self, url: Url) -> Probe {
+        let asked = self.probes.iter().find(|probe| probe.url == url).cloned();
+        asked.unwrap_or_else(|| Probe { url, status: None, description: "not asked".into() })
+    }
+
     /// What each request gave.
     pub(super) fn into_probes(self) -> Vec<Probe> {
         self.probes

@@ -8,8 +8,8 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde_json::Value;
 
 use super::error::DiscoveryError;
-use super::probe::Prober;
-use super::{OAUTH, at, metadata_of};
+use super::probe::{Probe, Prober, Response};
+use super::{OAUTH, at, metadata_of, reach};
 use crate::http::Http;
 use crate::oauth::metadata::{Members, MetadataError, ServerMetadata, named_url, without_slash};
 use crate::provider::{self, Url, endpoint_url};
@@ -53,15 +53,18 @@ pub enum Found {
     Resource {
         /// The API.
         api: Url,
-        /// The resource to ask tokens for (RFC 8707).
-        resource: String,
-        /// The scopes that the API asks for.
-        scopes: Vec<String>,
+        /// What it says about its tokens.
+        resource: ProtectedResource,
         /// The authorization server.
         metadata: ServerMetadata,
     },
     /// An authorization server.
-    Issuer(ServerMetadata),
+    Issuer {
+        /// The authorization server.
+        metadata: ServerMetadata,
+        /// What the configured API answers, if one is configured.
+        api: Option<ApiAnswer>,
+    },
     /// An API that answers without a credential.
     Open {
         /// The API.
@@ -69,20 +72,52 @@ pub enum Found {
     },
 }
 
-/// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer.
+/// What an API says about its tokens (RFC 9728, section 2).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ProtectedResource {
+    /// The resource to ask tokens for (RFC 8707).
+    pub identifier: String,
+    /// The scopes that the API asks for.
+    pub scopes: Vec<String>,
+    /// The issuers of the authorization servers whose tokens it takes.
+    pub servers: Vec<String>,
+}
+
+impl ProtectedResource {
+    /// Whether it takes the tokens of the authorization server with this issuer.
+    pub fn names(&self, issuer: &str) -> bool {
+        self.servers.iter().any(|server| without_slash(server) == without_slash(issuer))
+    }
+}
+
+/// What an API answers to a request for its models without a credential.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ApiAnswer {
+    /// The request, and what it gave.
+    pub probe: Probe,
+    /// Whether that is a list of models.
+    pub is_open: bool,
+    /// What it says about its tokens (RFC 9728).
+    pub resource: Option<ProtectedResource>,
+}
+
+/// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer. `api` is the API that is configured, if
+/// one is.
 ///
 /// # Errors
 /// [`DiscoveryError::NothingFound`] with what each request gave, [`DiscoveryError::Http`] if the server cannot be
 /// reached.
-pub async fn search(http: &Http, url: &Url) -> Result<Found> {
+pub async fn search(http: &Http, url: &Url, api: Option<&Url>) -> Result<Found> {
     let mut prober = Prober::new(http);
-    match find(&mut prober, url).await? {
+    match find(&mut prober, url, api).await? {
         Some(found) => Ok(found),
         None => Err(DiscoveryError::NothingFound { url: url.clone(), probes: prober.into_probes() }),
     }
 }
 
-async fn find(prober: &mut Prober<'_>, url: &Url) -> Result<Option<Found>> {
+async fn find(prober: &mut Prober<'_>, url: &Url, api: Option<&Url>) -> Result<Option<Found>> {
     let base = base_of(url);
     let path = base.path().trim_end_matches('/').to_owned();
     let contract = at(&base, &format!("{path}{LITELLM}"));
@@ -102,26 +137,49 @@ async fn find(prober: &mut Prober<'_>, url: &Url) -> Result<Option<Found>> {
             Err(why) => prober.reject(&place, &why),
         }
     }
-    let models = at(&base, &format!("{path}/v1/models"));
+    let models = models_of(&base);
     if let Some(response) = prober.get(&models).await? {
-        if response.status == 200 && is_list(&response.body) {
+        if is_list_of_models(&response) {
             return Ok(Some(Found::Open { api: base }));
         }
-        if let Some(place) = resource_metadata(&response.headers).filter(|_| response.status == 401) {
-            match metadata_place(&place, &base) {
-                Ok(place) => {
-                    if let Some(found) = resource(prober, &place, &base).await? {
-                        return Ok(Some(found));
-                    }
-                }
-                Err(why) => prober.reject(&models, &why),
-            }
+        if let Some((place, protected)) = protected_resource_of(prober, &models, &response, &base).await?
+            && let Some(found) = first_server(prober, &place, protected, &base).await?
+        {
+            return Ok(Some(found));
         }
     }
-    if let Some(metadata) = metadata_of(prober, without_slash(url.as_str()), url).await? {
-        return Ok(Some(Found::Issuer(metadata)));
+    issuer_at(prober, without_slash(url.as_str()), url, api).await
+}
+
+/// The authorization server with this issuer, whose URL is `place`, and what the API says about its tokens.
+pub(super) async fn issuer_at(
+    prober: &mut Prober<'_>,
+    issuer: &str,
+    place: &Url,
+    api: Option<&Url>,
+) -> Result<Option<Found>> {
+    let Some(metadata) = metadata_of(prober, issuer, place).await? else { return Ok(None) };
+    let api = match api {
+        Some(api) => Some(answer_of(prober, api).await?),
+        None => None,
+    };
+    Ok(Some(Found::Issuer { metadata, api }))
+}
+
+/// What an API answers to a request for its models without a credential.
+pub(super) async fn answer_of(prober: &mut Prober<'_>, api: &Url) -> Result<ApiAnswer> {
+    let base = base_of(api);
+    let models = models_of(&base);
+    let response = prober.get(&models).await?;
+    let is_open = response.as_ref().is_some_and(is_list_of_models);
+    if response.as_ref().is_some_and(|response| response.status == 200) && !is_open {
+        prober.reject(&models, "has no list of models");
     }
-    Ok(None)
+    let resource = match &response {
+        Some(response) => protected_resource_of(prober, &models, response, &base).await?,
+        None => None,
+    };
+    Ok(ApiAnswer { probe: prober.probe(models), is_open, resource: resource.map(|(_, resource)| resource) })
 }
 
 /// The base URL of an API, whatever of its paths is typed.
@@ -129,6 +187,11 @@ pub fn base_of(url: &Url) -> Url {
     let path = url.path().trim_end_matches('/');
     let path = API_PATHS.iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
     at(url, path)
+}
+
+/// Where an API lists its models.
+pub(super) fn models_of(base: &Url) -> Url {
+    at(base, &format!("{}/v1/models", base.path().trim_end_matches('/')))
 }
 
 /// A contract is kept at the gateway: its endpoints have the gateway's origin.
@@ -173,21 +236,47 @@ fn apps_gateway(document: &[u8], gateway: &Url) -> std::result::Result<Option<Fo
     Ok(Some(Found::AppsGateway { gateway: gateway.clone(), metadata }))
 }
 
-/// Reads the metadata of an API (RFC 9728, section 3.2) and of the first of its authorization servers that can be used.
-async fn resource(prober: &mut Prober<'_>, place: &Url, base: &Url) -> Result<Option<Found>> {
-    let Some(document) = prober.document(place).await? else { return Ok(None) };
-    let (resource, servers, scopes) = match protected_resource(&document, base) {
-        Ok(read) => read,
+/// The metadata that an API names in a challenge, and its place.
+async fn protected_resource_of(
+    prober: &mut Prober<'_>,
+    asked: &Url,
+    response: &Response,
+    base: &Url,
+) -> Result<Option<(Url, ProtectedResource)>> {
+    let Some(place) = resource_metadata(&response.headers).filter(|_| response.status == 401) else { return Ok(None) };
+    let place = match metadata_place(&place, base) {
+        Ok(place) => place,
         Err(why) => {
-            prober.reject(place, &why);
+            prober.reject(asked, &why);
             return Ok(None);
         }
     };
-    for issuer in servers.iter().take(SERVERS) {
-        match named_url(issuer, Some(base)) {
+    let Some(document) = prober.document(&place).await? else { return Ok(None) };
+    match protected_resource(&document, base) {
+        Ok(protected) => Ok(Some((place, protected))),
+        Err(why) => {
+            prober.reject(&place, &why);
+            Ok(None)
+        }
+    }
+}
+
+/// The first of an API's authorization servers that can be used.
+async fn first_server(
+    prober: &mut Prober<'_>,
+    place: &Url,
+    resource: ProtectedResource,
+    base: &Url,
+) -> Result<Option<Found>> {
+    for issuer in resource.servers.iter().take(SERVERS) {
+        let server = match named_url(issuer, Some(base)) {
+            Ok(server) => reach::check_name(&server, base).await.map(|()| server),
+            Err(why) => Err(why),
+        };
+        match server {
             Ok(server) => {
                 if let Some(metadata) = metadata_of(prober, issuer, &server).await? {
-                    return Ok(Some(Found::Resource { api: base.clone(), resource, scopes, metadata }));
+                    return Ok(Some(Found::Resource { api: base.clone(), resource, metadata }));
                 }
             }
             Err(why) => prober.reject(place, &format!("names an authorization server that {why}")),
@@ -196,9 +285,7 @@ async fn resource(prober: &mut Prober<'_>, place: &Url, base: &Url) -> Result<Op
     Ok(None)
 }
 
-type ProtectedResource = (String, Vec<String>, Vec<String>);
-
-/// The resource, its authorization servers and its scopes.
+/// Reads the metadata of an API.
 fn protected_resource(document: &[u8], base: &Url) -> std::result::Result<ProtectedResource, String> {
     let members = Members::parse(document).map_err(told)?;
     let resource = members.text("resource").and_then(|resource| resource.ok_or(MetadataError::Missing("resource")));
@@ -210,7 +297,8 @@ fn protected_resource(document: &[u8], base: &Url) -> std::result::Result<Protec
     if servers.is_empty() {
         return Err("names no authorization server".into());
     }
-    Ok((resource, servers, members.texts("scopes_supported").map_err(told)?.unwrap_or_default()))
+    let scopes = members.texts("scopes_supported").map_err(told)?.unwrap_or_default();
+    Ok(ProtectedResource { identifier: resource, scopes, servers })
 }
 
 /// Whether a URL is the base or above it, path segment by path segment.
@@ -247,9 +335,9 @@ fn resource_metadata(headers: &HeaderMap) -> Option<String> {
         .next()
 }
 
-/// Whether a body is a list of models.
-fn is_list(body: &[u8]) -> bool {
-    match serde_json::from_slice(body) {
+/// Whether a response is a list of models.
+pub(super) fn is_list_of_models(response: &Response) -> bool {
+    match serde_json::from_slice(&response.body) {
         Ok(Value::Object(members)) => members.get("data").is_some_and(Value::is_array),
         Ok(body) => body.is_array(),
         Err(_) => false,

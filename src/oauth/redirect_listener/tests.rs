@@ -14,7 +14,7 @@ fn provider(redirect_uri: &str) -> ProviderConfig {
     provider.authorize_url = Url::parse("http://127.0.0.1:1/authorize").ok();
     provider.token_url = Url::parse("http://127.0.0.1:1/token").ok();
     let id = "client".into();
-    provider.client = Some(OAuthClient { id, secret: None, auth: ClientAuth::None });
+    provider.client = Some(OAuthClient { id, secret: None, auth: ClientAuth::None, assertion: None });
     provider
 }
 

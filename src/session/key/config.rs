@@ -53,5 +53,5 @@ pub struct KeyConfig {
     /// Where the passphrase comes from.
     pub passphrase: Option<PassphraseSource>,
     /// Environment variables that the passphrase command does not inherit, such as those with secrets.
-    pub hidden_variables: &'static [&'static str],
+    pub hidden_variables: Vec<String>,
 }

@@ -30,6 +30,8 @@ pub struct Keystore {
     pub(super) lock: PathBuf,
     config: Arc<KeyConfig>,
     pub(super) privacy: Privacy,
+    /// The key, if it is in memory only.
+    memory: Option<DataKey>,
     /// The keys from the keyring and the unwrapped ones, by id. They are read once per process.
     opened: Arc<Mutex<BTreeMap<String, DataKey>>>,
     waiting: Arc<OnceLock<WaitFn>>,
@@ -38,7 +40,7 @@ pub struct Keystore {
 /// A seal with the newest key. While it is held, the key is not moved, so what it seals can be saved.
 pub(in crate::session) struct HeldSeal {
     pub(in crate::session) seal: Seal,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Where the key is.
@@ -60,9 +62,16 @@ impl Keystore {
             lock: state.join("locks").join("key.lock"),
             config: Arc::default(),
             privacy: Privacy::default().with_root(state),
+            memory: None,
             opened: Arc::default(),
             waiting: Arc::default(),
         }
+    }
+
+    /// A new key that is nowhere but in memory.
+    pub(in crate::session) fn in_memory() -> Result<Self> {
+        let nowhere = Self::new(Path::new(""), Path::new(""));
+        Ok(Self { memory: Some(nowhere.new_key()?), ..nowhere })
     }
 
     /// Sets where a new key is kept and where the passphrase comes from.
@@ -189,8 +198,11 @@ impl Keystore {
     }
 
     /// Keeps the key from being moved until the file is dropped.
-    pub(in crate::session) fn hold(&self) -> Result<File> {
-        lock::shared(&self.lock, &self.privacy, self.on_wait(KeyWait::OtherProcess))
+    pub(in crate::session) fn hold(&self) -> Result<Option<File>> {
+        match self.memory {
+            Some(_) => Ok(None),
+            None => lock::shared(&self.lock, &self.privacy, self.on_wait(KeyWait::OtherProcess)).map(Some),
+        }
     }
 
     /// Keeps other processes from using the key until the file is dropped.
@@ -236,6 +248,9 @@ impl Keystore {
 
     /// The lines of the key file.
     pub(super) fn key_file(&self) -> Result<Option<KeyFile>> {
+        if let Some(key) = &self.memory {
+            return Ok(Some(KeyFile::of(KeyLine::Plain(key.clone()))));
+        }
         let text = match self.privacy.check(&self.path).and_then(|()| fs::read_to_string(&self.path)) {
             Ok(text) => zeroize::Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -324,7 +339,7 @@ impl Keystore {
     fn passphrase(&self) -> Result<Passphrase> {
         let source = self.config.passphrase.as_ref().ok_or(KeyError::NoPassphrase)?;
         let on_wait = |program| self.on_wait(KeyWait::Passphrase { program });
-        passphrase::read_from(source, self.config.hidden_variables, &self.path, on_wait)
+        passphrase::read_from(source, &self.config.hidden_variables, &self.path, on_wait)
     }
 
     /// Replaces the key file durably.

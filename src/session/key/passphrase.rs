@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -15,13 +14,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
 use super::config::PassphraseSource;
 use super::data_key::DataKey;
 use super::error::KeyError;
 use super::wait::PATIENCE;
+use crate::credential_command::{CommandError, CredentialCommand};
 use crate::invisible;
 use crate::secret::Passphrase;
 use crate::session::seal::Seal;
@@ -39,7 +38,7 @@ const SALT: usize = 16;
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest passphrase, in bytes.
-const LONGEST: u64 = 4096;
+const LONGEST: usize = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cost {
@@ -129,7 +128,7 @@ impl fmt::Display for Wrapped {
 /// [`KeyError::Untrusted`], [`KeyError::PassphraseMissing`].
 pub(super) fn read_from<W: FnOnce() + Send + 'static>(
     source: &PassphraseSource,
-    hidden_variables: &[&str],
+    hidden_variables: &[String],
     key: &Path,
     on_wait: impl FnOnce(String) -> W,
 ) -> Result<Passphrase, KeyError> {
@@ -143,17 +142,21 @@ pub(super) fn read_from<W: FnOnce() + Send + 'static>(
             (read(path).map_err(unreadable)?, whose)
         }
         PassphraseSource::Command(words) => {
-            let program = words.first().map_or("", String::as_str);
-            let whose = format!("passphrase_command `{program}`");
-            let failed = |why| missing(format!("{whose} {why}"));
-            (run(words, hidden_variables, COMMAND_LIMIT, on_wait(program.to_owned())).map_err(failed)?, whose)
+            let command = CredentialCommand {
+                words: words.clone(),
+                hidden_variables: hidden_variables.to_vec(),
+                time_limit: COMMAND_LIMIT,
+            };
+            let on_wait = on_wait(command.program().to_owned());
+            let whose = format!("passphrase_command `{}`", command.program());
+            (run(command, on_wait).map_err(|why| missing(format!("{whose} {why}")))?, whose)
         }
     };
     passphrase(&bytes, &whose).map_err(missing)
 }
 
 fn passphrase(bytes: &[u8], whose: &str) -> Result<Passphrase, String> {
-    if bytes.len() as u64 > LONGEST {
+    if bytes.len() > LONGEST {
         return Err(format!("{whose} gives more than {LONGEST} bytes"));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| format!("{whose} gives no UTF-8 text"))?;
@@ -166,54 +169,31 @@ fn passphrase(bytes: &[u8], whose: &str) -> Result<Passphrase, String> {
 
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(256));
-    trusted_file::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    trusted_file::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Runs a program and returns its output. A thread with its own runtime waits for it, because the caller may be inside
-/// another runtime. `on_wait` is called after [`PATIENCE`]. A program that exceeds the limit is killed.
+/// Runs a command and returns its output. A thread with its own runtime waits for it, because the caller may be inside
+/// another runtime. `on_wait` is called after [`PATIENCE`].
 fn run(
-    words: &[String],
-    hidden_variables: &[&str],
-    limit: Duration,
+    command: CredentialCommand,
     on_wait: impl FnOnce() + Send + 'static,
-) -> Result<Zeroizing<Vec<u8>>, String> {
-    let (program, arguments) = words.split_first().ok_or("names no program")?;
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
-    for name in hidden_variables {
-        command.env_remove(name);
-    }
-    let waited = async move {
-        let mut child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(256));
-        if let Some(stdout) = child.stdout.take() {
-            let read = stdout.take(LONGEST + 1).read_to_end(&mut bytes).await;
-            read.map_err(|error| format!("has unreadable output: {error}"))?;
-        }
-        let status = child.wait().await.map_err(|error| format!("cannot be waited for: {error}"))?;
-        match status.success() {
-            true => Ok(bytes),
-            false => Err(format!("failed ({status})")),
-        }
-    };
+) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    let system = |error: io::Error| CommandError::System(error.to_string());
     // `std::thread::spawn` panics if the thread cannot be created.
     let waiting = std::thread::Builder::new().spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| format!("cannot be waited for: {error}"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
         let tell = async move {
             tokio::time::sleep(PATIENCE).await;
             on_wait();
             std::future::pending().await
         };
-        let either = async {
-            tokio::select! { done = waited => done, never = tell => never }
-        };
-        let done = runtime.block_on(async { tokio::time::timeout(limit, either).await });
-        done.unwrap_or_else(|_| Err(format!("did not finish within {} seconds", limit.as_secs())))
+        runtime.block_on(async {
+            tokio::select! { done = command.output(LONGEST) => done, never = tell => never }
+        })
     });
-    let waiting = waiting.map_err(|error| format!("cannot be waited for: {error}"))?;
-    waiting.join().unwrap_or_else(|_| Err("was abandoned".into()))
+    let joined = waiting.map_err(system)?.join();
+    joined.unwrap_or_else(|_| Err(CommandError::System("its thread panicked".into())))
 }
 
 #[cfg(test)]
@@ -269,19 +249,5 @@ mod tests {
             assert_eq!(passphrase(text).unwrap().expose(), "correct horse", "{text:?}");
         }
         assert!(passphrase("\u{feff}\r\n").unwrap_err().to_string().ends_with(" gives an empty passphrase"));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_command_that_never_prints_is_ended() {
-        let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
-        let error = run(&words("sleep 600"), &[], Duration::from_millis(100), || ()).unwrap_err();
-        assert!(error.starts_with("did not finish within"), "{error}");
-        assert_eq!(run(&words("echo hush"), &[], COMMAND_LIMIT, || ()).unwrap().as_slice(), b"hush\n");
-        assert_eq!(run(&words("false"), &[], COMMAND_LIMIT, || ()).unwrap_err(), "failed (exit status: 1)");
-        assert!(
-            run(&words("/nowhere/at/all"), &[], COMMAND_LIMIT, || ()).unwrap_err().starts_with("cannot be started")
-        );
-        assert!(run(&[], &[], COMMAND_LIMIT, || ()).is_err());
     }
 }

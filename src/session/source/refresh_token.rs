@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{CredentialState, SourceError, TokenSource};
 use crate::http::Http;
 use crate::oauth::TokenFailure;
-use crate::oauth::{Endpoint, TokenResponse};
+use crate::oauth::TokenResponse;
 use crate::provider::ProviderConfig;
 use crate::session::stored::{Session, StoredSession};
 use crate::store::BoxFuture;
@@ -25,16 +25,12 @@ impl TokenSource for RefreshTokenSource {
 
     fn next_token<'a>(&'a self, stored: &'a StoredSession) -> BoxFuture<'a, Result<TokenResponse, SourceError>> {
         Box::pin(async move {
-            let Some(token) = &stored.refresh_token else { return Err(no_refresh_token()) };
             let binding = &stored.session.binding;
-            // A rotated client secret is in the configuration first.
-            let configured = self.provider.client.as_ref().and_then(|client| client.secret.as_ref());
-            let endpoint = Endpoint {
-                url: &binding.token_url,
-                client_id: &binding.client_id,
-                secret: configured.or(stored.client_secret.as_ref()),
-                auth: binding.client_auth,
+            let (Some(token), Some(url)) = (&stored.refresh_token, &binding.token_url) else {
+                return Err(no_refresh_token());
             };
+            let (configured, secret) = (self.provider.client.as_ref(), stored.client_secret.as_ref());
+            let endpoint = binding.endpoint(url, binding.client_auth, configured, secret);
             // What is configured may have changed since the sign-in. An empty text sends none.
             let resource = self.provider.resource.as_ref().or(binding.resource.as_ref());
             let resource = resource.map(String::as_str).filter(|resource| !resource.is_empty());

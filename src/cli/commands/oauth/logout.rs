@@ -2,9 +2,10 @@
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, worst};
+use crate::cli::error::{CliError, Result, worst};
 use crate::cli::session;
 use nexus::Client;
+use nexus::internal::clean::clean;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -15,12 +16,24 @@ pub(crate) struct Args {
     /// Sign out of every provider
     #[arg(long)]
     all: bool,
+
+    /// Revoke the session even if that unlinks the customer's organisation (claude_platform)
+    #[arg(long, conflicts_with = "all")]
+    unlink: bool,
+
+    /// Do not ask before unlinking
+    #[arg(long, requires = "unlink")]
+    yes: bool,
 }
 
 /// Signs out, even with a broken configuration: a session contains its client and its endpoints.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     if !args.all {
-        return sign_out(&context.stored_client(args.provider.as_deref())?, context);
+        let client = context.stored_client(args.provider.as_deref())?;
+        if args.unlink && !may_unlink(args, &client, context)? {
+            return Ok(1);
+        }
+        return sign_out(&client, args.unlink, context);
     }
     let stored = context.signed_in_providers()?;
     if stored.is_empty() {
@@ -30,7 +43,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     for provider in stored {
         let client = context.stored_client(Some(&provider))?;
         context.say(&format!("{provider}:"));
-        codes.push(match sign_out(&client, context) {
+        codes.push(match sign_out(&client, false, context) {
             Ok(code) => code,
             Err(error @ (CliError::Interrupted(_) | CliError::Stdout(_))) => return Err(error),
             Err(error) => {
@@ -42,8 +55,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     Ok(worst(&codes))
 }
 
-fn sign_out(client: &Client, context: &Context) -> Done {
-    if !session::sign_out::sign_out(client, context)? {
+/// Whether the user wants the organisation to be unlinked.
+fn may_unlink(args: &Args, client: &Client, context: &Context) -> Result<bool> {
+    let provider = clean(&client.provider().name);
+    if args.yes {
+        return Ok(true);
+    }
+    if !context.is_attended() {
+        return Err(CliError::usage("oauth logout", "--unlink needs --yes where it cannot ask"));
+    }
+    context.confirm(&format!(
+        "Unlink the organisation of {provider}? Its requests are no longer billed to it, and it must be linked anew."
+    ))
+}
+
+fn sign_out(client: &Client, unlink: bool, context: &Context) -> Done {
+    if !session::sign_out::sign_out(client, unlink, context)? {
         context.say("Not signed in");
         // A session may belong to a provider that was removed from the configuration.
         let others = context.signed_in_providers().unwrap_or_default();

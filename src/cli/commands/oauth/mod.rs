@@ -6,6 +6,7 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
 pub(crate) mod logout;
+pub(crate) mod refresh;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod token;
@@ -24,13 +25,17 @@ pub(crate) enum Command {
     /// The token has at least 330 seconds or half its lifetime left, whichever is less. It is refreshed
     /// first if necessary.
     Token(token::Args),
+    /// Refresh the token if it is past half its lifetime, for a timer; --all for every session
+    ///
+    /// Nothing is printed to stdout. The exit codes are those of `nexus oauth token`.
+    Refresh(refresh::Args),
 }
 
 impl Command {
     /// Whether errors are printed as JSON to stdout too.
     pub(crate) fn wants_json(&self) -> bool {
         match self {
-            Self::Start(_) | Self::Logout(_) => false,
+            Self::Start(_) | Self::Logout(_) | Self::Refresh(_) => false,
             Self::Status(args) => args.json,
             Self::Token(args) => args.json,
         }
@@ -43,5 +48,6 @@ pub(crate) fn run(command: Command, context: &Context) -> Done {
         Command::Status(args) => status::run(&args, context),
         Command::Logout(args) => logout::run(&args, context),
         Command::Token(args) => token::run(&args, context),
+        Command::Refresh(args) => refresh::run(&args, context),
     }
 }

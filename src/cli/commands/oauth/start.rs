@@ -1,9 +1,11 @@
 //! `nexus oauth start`: signs in.
 
+mod addition;
 mod by_url;
 mod device;
 mod paste;
 mod way;
+mod without_user;
 
 use std::time::Duration;
 
@@ -18,13 +20,14 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use crate::cli::terminal::browser::Browser;
 use nexus::error::{DiscoveryError, ProviderError, SignInError};
+use nexus::internal::clean::clean;
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
 use nexus::internal::provider::host;
 use nexus::internal::time;
 use nexus::{
-    AuthorizationRequest, Client, Error, ErrorClass, ErrorInfo as _, Found, Probe, ProviderConfig, RegisteredClient,
-    Session, Url,
+    ApiAnswer, AuthorizationRequest, Client, Error, ErrorClass, ErrorInfo as _, Found, Probe, ProviderConfig,
+    RegisteredClient, Session, Url,
 };
 
 #[derive(Debug, clap::Args)]
@@ -62,10 +65,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         return context.block_on(async {
             let Some(plan) = plan.discover(args, context).await? else { return Ok(0) };
             let (client, addition) = plan.finish(context);
-            let saved = || addition.save(context);
-            let signed_in = sign_in(&SignIn { args, context, client: &client, saved: &saved }).await;
+            let (check, saved) = (|| addition.check(), || addition.save(context));
+            let signed_in = sign_in(&SignIn { args, context, client: &client, check: &check, saved: &saved }).await;
             if let Err(CliError::Library(Error::SignIn(error))) = &signed_in
-                && matches!(error.class(), ErrorClass::Configuration | ErrorClass::Permanent)
+                && (matches!(error.class(), ErrorClass::Configuration | ErrorClass::Permanent)
+                    || matches!(error, SignInError::IdToken { .. } | SignInError::IssuerMismatch { .. }))
             {
                 addition.suggest(context);
             }
@@ -73,12 +77,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         });
     }
     let (mut configured, folders) = context.configured_for_sign_in(args.provider.as_deref())?;
+    if !configured.provider.grant.needs_user() {
+        return without_user::run(&context.client_as(configured, &folders), context);
+    }
     check_client(args, &configured.provider, context)?;
     context.block_on(async {
         let Some(provider) = discovered(args, configured.provider, context).await? else { return Ok(0) };
         configured.provider = provider;
         let client = context.client_as(configured, &folders);
-        sign_in(&SignIn { args, context, client: &client, saved: &|| () }).await?;
+        sign_in(&SignIn { args, context, client: &client, check: &|| Ok(()), saved: &|| () }).await?;
         Ok(0)
     })
 }
@@ -108,6 +115,8 @@ struct SignIn<'a> {
     args: &'a Args,
     context: &'a Context,
     client: &'a Client,
+    /// Is called before tokens are requested.
+    check: &'a dyn Fn() -> Result<()>,
     /// Is called once the session is saved.
     saved: &'a dyn Fn(),
 }
@@ -118,30 +127,36 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
         client.provider().client().map_err(with_other_providers)?;
     }
     client.check_writable().await?;
-    let situation = Situation::new(args, client.provider(), context);
-    let Some(mut way) = situation.way() else {
-        if !client.registers_itself() {
-            // An error in the configuration comes first.
-            AuthorizationRequest::begin(client.provider(), &client.provider().redirect_uri)?;
-        }
-        return Err(CliError::NoWayToSignIn { provider: client.provider().name.clone() });
-    };
+    let mut situation = Situation::new(args, client.provider(), context);
     let mut anew = args.new_client;
-    // Only a client of an earlier sign-in, and one that may not use the device flow, can end an attempt like this.
+    // Only a client of an earlier sign-in, and a device flow that does not work, lead to another attempt.
     loop {
+        let way = situation.way();
         let attempt = match way {
-            Way::Device => device::attempt(sign_in, anew).await,
-            Way::Browser | Way::Url => attempt(sign_in, way, anew).await,
+            Some(Way::Device) => device::attempt(sign_in, anew).await,
+            Some(way @ (Way::Browser | Way::Url)) => attempt(sign_in, way, anew).await,
+            None => Err(no_way(client)),
         };
-        match (attempt, situation.way_without_device()) {
-            (Ok(Attempt::SignedIn), _) => return Ok(()),
-            (Ok(Attempt::ClientRefused), _) => anew = true,
-            (Err(CliError::Library(Error::SignIn(refused @ SignInError::DeviceFlowRefused { .. }))), Some(other)) => {
-                context.note(&refused.to_string());
-                way = other;
+        match attempt {
+            Ok(Attempt::SignedIn) => return Ok(()),
+            Ok(Attempt::ClientRefused) => anew = true,
+            Err(error) => {
+                let is_impossible = way == Some(Way::Device) && device::is_impossible(&error);
+                let without = situation.without_device_flow().filter(|_| is_impossible);
+                let Some(without) = without else { return Err(error) };
+                context.note(&error.to_string());
+                situation = without;
             }
-            (Err(error), _) => return Err(error),
         }
+    }
+}
+
+/// The error where no way was asked for, and none works. An error in the configuration comes first.
+fn no_way(client: &Client) -> CliError {
+    let provider = client.provider();
+    match AuthorizationRequest::begin(provider, &provider.redirect_uri) {
+        Err(error) if !client.registers_itself() => error.into(),
+        _ => CliError::NoWayToSignIn { provider: provider.name.clone() },
     }
 }
 
@@ -154,7 +169,7 @@ enum Attempt {
 
 /// Signs in once. `anew` registers a new client even if there is one.
 async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> {
-    let SignIn { args, context, client, saved } = *sign_in;
+    let SignIn { args, context, client, check, saved } = *sign_in;
     let (mut listener, request, is_old) = begin(context, client, anew).await?;
     let response = {
         let mut pasting = Pasting::begin(listener.response_sender(), &request, client.provider().require_iss);
@@ -176,29 +191,43 @@ async fn attempt(sign_in: &SignIn<'_>, way: Way, anew: bool) -> Result<Attempt> 
             }
         }
     };
-    let signed_in = match response {
-        Ok(code) => client.redeem("", request, code).await,
-        Err(error) => Err(error.into()),
+    let response = response.map_err(|error| CliError::from(Error::from(error)));
+    let signed_in = match response.and_then(|code| check().map(|()| code)) {
+        Ok(code) => {
+            let _progress = context.progress();
+            context.waiting(format!("exchanging the code at {}", host_of(client.provider().token_url.as_ref())));
+            client.redeem("", request, code).await.map_err(CliError::from)
+        }
+        Err(error) => Err(error),
     };
     match signed_in {
         Ok(session) => {
             context.say(&greeting(&session, client));
             saved();
             let outcome = Outcome::SignedIn { account: session.account().map(str::to_owned) };
-            tokio::join!(listener.finish(&outcome), client.fetch_models("", &session));
+            tokio::join!(listener.finish(&outcome), fetch_models(client, &session, context));
             Ok(Attempt::SignedIn)
         }
-        Err(Error::SignIn(refused @ SignInError::ClientRefused { .. })) if is_old => {
+        Err(CliError::Library(Error::SignIn(refused @ SignInError::ClientRefused { .. }))) if is_old => {
             context.note(&registered_anew(&refused));
             listener.finish(&Outcome::Repeated).await;
             Ok(Attempt::ClientRefused)
         }
-        Err(error) => {
-            let failure = CliError::from(error);
+        Err(failure) => {
             let outcome = Outcome::Failed { message: failure.to_string(), next_step: failure.hint() };
             listener.finish(&outcome).await;
             Err(failure)
         }
+    }
+}
+
+/// Fetches the list of models, and says if there is none and no model is configured.
+async fn fetch_models(client: &Client, session: &Session, context: &Context) {
+    if let Err(error) = client.fetch_models("", session).await
+        && client.provider().api.model.is_none()
+    {
+        let error = CliError::from(Error::from(error));
+        context.note(&format!("{error}: {}", error.hint()));
     }
 }
 
@@ -237,13 +266,18 @@ async fn registering(
     provider: &ProviderConfig,
     registration: impl Future<Output = std::result::Result<RegisteredClient, Error>>,
 ) -> Result<RegisteredClient> {
-    let server = provider.registration.url.as_ref().map(host).unwrap_or_default();
+    let server = host_of(provider.registration.url.as_ref());
     let progress = context.progress();
     context.waiting(format!("registering nexus as a client at {server}"));
     let registered = registration.await?;
     drop(progress);
     context.say(&format!("Registered nexus as a client at {server}."));
     Ok(registered)
+}
+
+/// The host of an endpoint.
+fn host_of(endpoint: Option<&Url>) -> String {
+    endpoint.map(host).unwrap_or_default()
 }
 
 /// How long to wait for the redirect.
@@ -273,11 +307,11 @@ async fn discovered(args: &Args, mut provider: ProviderConfig, context: &Context
     let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
     let asked = issuer.or_else(|| provider.gateway.clone());
     let progress = context.progress();
-    context.waiting(format!("asking {} how to sign in", asked.as_ref().map(host).unwrap_or_default()));
-    let found = provider.discover_with(context.http()).await;
+    context.waiting(format!("asking {} how to sign in", host_of(asked.as_ref())));
+    let found = provider.discover_with(&context.http()).await;
     drop(progress);
     match found {
-        Ok(Some(found)) => context.say(&describe(&found, &provider)),
+        Ok(Some(found)) => tell(&found, &provider, args, context),
         Ok(None) => {}
         // Without the device flow, the sign-in goes another way.
         Err(_) if !args.device && !provider.needs_discovery() => {}
@@ -294,6 +328,33 @@ fn say_open(host: &str, context: &Context) {
     context.say(&format!("{host} lists its models without a credential: no sign-in is needed."));
 }
 
+/// Says what was found, and what is odd about the API.
+fn tell(found: &Found, provider: &ProviderConfig, args: &Args, context: &Context) {
+    context.say(&describe(found, provider));
+    // With --api-url, the API is asked for itself.
+    if let Found::Issuer { api: Some(answer), .. } = found
+        && args.by_url.api_url.is_none()
+    {
+        tell_api(answer, provider, context);
+    }
+}
+
+/// Says what is odd about the answer of the provider's API.
+fn tell_api(answer: &ApiAnswer, provider: &ProviderConfig, context: &Context) {
+    let api = host(&answer.probe.url);
+    let issuer = provider.issuer.as_deref();
+    let others = answer.resource.as_ref().filter(|resource| issuer.is_some_and(|issuer| !resource.names(issuer)));
+    if answer.is_open {
+        context.note(&format!("the API at {api} lists its models without a credential"));
+    } else if let Some(resource) = others {
+        let servers = resource.servers.iter().map(|server| clean(server)).collect::<Vec<_>>().join(" or ");
+        let issuer = issuer.unwrap_or_default();
+        context.note(&format!("the API at {api} takes tokens of {servers}; those of {issuer} may be rejected"));
+    } else if answer.probe.status != Some(401) {
+        context.note(&format!("the API at {api}: {}", answer.probe.description));
+    }
+}
+
 /// What was found, and where the browser is going to be sent.
 fn describe(found: &Found, provider: &ProviderConfig) -> String {
     let issuer = provider.issuer.as_deref().unwrap_or_default();
@@ -305,6 +366,7 @@ fn describe(found: &Found, provider: &ProviderConfig) -> String {
         _ => (format!("{issuer} is an authorization server"), issuer),
     };
     match provider.authorize_url.as_ref().map(host) {
+        None if provider.device_url.is_some() => format!("{what}; signing in with a code to enter on another device."),
         Some(host) if host == last => format!("{what}; signing in there."),
         Some(host) => format!("{what}; signing in at {host}."),
         None => format!("{what}."),

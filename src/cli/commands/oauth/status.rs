@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let client = context.stored_client(args.provider.as_deref())?;
     let session = context.find_session(&client)?;
     match &session {
-        Some(session) => warn_if_bound_elsewhere(session, &client, &context),
+        Some(session) => drop(warn_if_bound_elsewhere(session, &client, &context)),
         None if args.provider.is_some() => {}
         None => {
             let others = context.signed_in_providers()?;
@@ -85,11 +85,10 @@ fn all(args: &Args, context: &Context) -> Done {
                 continue;
             }
         };
-        warn_if_bound_elsewhere(&session, &client, context);
         let status = Status::of(&client, Some(&session));
         lines += &format!("{}: {}\n", status.title(), status.line());
         objects.push(status.object());
-        codes.push(status.exit_code());
+        codes.push(warn_if_bound_elsewhere(&session, &client, context).unwrap_or_else(|| status.exit_code()));
     }
     if objects.is_empty() {
         lines = format!("Not signed in: {}\n", run_start(BUILT_IN).replace('`', ""));
@@ -102,8 +101,14 @@ fn all(args: &Args, context: &Context) -> Done {
     Ok(worst(&codes))
 }
 
-fn warn_if_bound_elsewhere(session: &Session, client: &Client, context: &Context) {
-    if let Err(elsewhere) = session.check_binding(client.provider()) {
-        context.warn_error(&elsewhere.into());
+/// Warns if the session cannot be used with the configured client or server. Returns the exit code of the commands that
+/// would use it.
+fn warn_if_bound_elsewhere(session: &Session, client: &Client, context: &Context) -> Option<u8> {
+    // A session that begins without a user is replaced if the configuration changes.
+    if client.begins_without_user(Some(session)) {
+        return None;
     }
+    let elsewhere = CliError::from(session.check_binding(client.provider()).err()?);
+    context.warn_error(&elsewhere);
+    Some(elsewhere.exit_code())
 }

@@ -19,9 +19,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = time::parse_duration)]
     min_ttl: Option<Duration>,
 
+    /// What to print: the token, or the header that carries it, for `curl -H @<(...)`
+    #[arg(long, value_name = "FORMAT", default_value = "bare", conflicts_with = "json")]
+    format: Format,
+
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// The token alone
+    Bare,
+    /// `Authorization: Bearer TOKEN`, or the header that `token_header` of the provider names
+    Header,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
@@ -46,15 +58,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         && (session.generation != generation || !renewable)
     {
         let why = match renewable {
-            true => "the server issues no longer-lived token",
+            true if client.provider().grant.needs_user() => "the server issues no longer-lived token",
+            true => "a new one does not live longer",
             false => "there is no refresh token to get a new one",
         };
         context.say(&format!("note: the token expires in {}; {why}", time::span(left)));
     }
-    match args.json {
-        true => context.print_object(&object(&client.provider().name, &session))?,
-        false => context.print(&format!("{}\n", session.access_token.expose()))?,
+    if args.json {
+        context.print_object(&object(&client.provider().name, &session))?;
+        return Ok(0);
     }
+    let before = match (args.format, &client.provider().api.token_header) {
+        (Format::Bare, _) => String::new(),
+        (Format::Header, None) => "Authorization: Bearer ".to_owned(),
+        (Format::Header, Some(name)) => format!("{name}: "),
+    };
+    context.print(&format!("{before}{}\n", session.access_token.expose()))?;
     Ok(0)
 }
 

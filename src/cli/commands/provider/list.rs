@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::environment::variable;
 use crate::cli::paths::Paths;
 use crate::cli::session::status::Status;
-use nexus::internal::provider::BUILT_IN;
+use nexus::ProviderConfig;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -19,10 +19,16 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let path = Paths::find()?.config;
-    let names = config::names(&path)?;
-    let default = config::default_name(&path, &variable)?;
+    let (mut names, stored) = (config::names(&path)?, context.stored());
+    let default = config::default_name(&path, &variable, &|| context.stored())?;
     if let Err(unknown) = config::check_name(&path, &default) {
         context.warn_error(&unknown);
+    }
+    // Built-in providers need no section.
+    for used in stored.iter().chain([&default]) {
+        if !names.contains(used) && ProviderConfig::built_in(used).is_some() {
+            names.push(used.clone());
+        }
     }
     let (mut lines, mut objects) = (String::new(), Vec::new());
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -36,14 +42,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         let session = found.ok().flatten();
         let status = Status::of(&client, session.as_ref());
         let signed_in = status.exit_code() == 0;
-        let (is_default, is_built_in) = (*name == default, name == BUILT_IN);
+        let (is_default, is_built_in) = (*name == default, ProviderConfig::built_in(name).is_some());
         let mut facts: Vec<String> = Vec::new();
         facts.extend(is_default.then(|| "default".into()));
         facts.extend(is_built_in.then(|| "built in".into()));
         let account = status.account().map(|account| format!(" as {account}")).unwrap_or_default();
         facts.push(match (signed_in, &session) {
             _ if !is_readable => "the session cannot be read".into(),
-            (true, _) => format!("signed in{account}"),
+            (true, None) => "needs no sign-in".into(),
+            (true, Some(_)) => format!("signed in{account}"),
             (false, Some(_)) => format!("was signed in{account}, sign in again"),
             (false, None) => "not signed in".into(),
         });
@@ -63,7 +70,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         true => context.print_object(&json!({ "version": 1, "providers": objects }))?,
         false => context.print(&lines)?,
     }
-    let stored = context.signed_in_providers().unwrap_or_default();
     for other in stored.into_iter().filter(|other| !names.contains(other)) {
         context.note(&format!(
             "also signed in to {other}, which is not configured; `nexus oauth logout --provider {other}` signs out"

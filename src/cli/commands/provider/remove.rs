@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use crate::cli::session::sign_out::sign_out;
+use nexus::ProviderConfig;
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 
@@ -21,20 +22,25 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let paths = Paths::find()?;
     let name = invisible::trim(&args.name);
-    if name == BUILT_IN {
+    let is_configured = has_section(&paths.config, name)?;
+    if name == BUILT_IN || !is_configured && ProviderConfig::built_in(name).is_some() {
         return Err(CliError::Usage {
             message: format!("{name} is built in and cannot be removed"),
             hint: format!("to sign out, run `nexus oauth logout --provider {name}`"),
         });
     }
-    let is_configured = has_section(&paths.config, name)?;
     let has_session = context.signed_in_providers()?.iter().any(|stored| stored == name);
     if !is_configured && !has_session {
         config::check_name(&paths.config, name)?;
+        let system = paths.config.system().map(|path| path.display().to_string()).unwrap_or_default();
+        return Err(CliError::Configuration {
+            message: format!("{name} is configured in {system}, which nexus does not change"),
+            hint: "ask the administrator of this machine to remove it there".into(),
+        });
     }
     let client = context.stored_client(Some(name))?;
     if has_session {
-        sign_out(&client, context)?;
+        sign_out(&client, false, context)?;
     }
     if is_configured {
         context.block_on(async { Ok(client.forget_client().await?) })?;

@@ -5,9 +5,9 @@ use std::path::{self, PathBuf};
 
 use toml_edit::Value;
 
-use super::{Situation, Way, describe, discovered, not_found, say_open};
-use crate::cli::config::document::{Document, header, line};
-use crate::cli::config::edit::{Edited, edit};
+use super::addition::Addition;
+use super::{Situation, Way, discovered, not_found, say_open, tell, tell_api};
+use crate::cli::config::document::header;
 use crate::cli::config::{self, Configured, Existing, Place};
 use crate::cli::context::Context;
 use crate::cli::environment::variable;
@@ -39,7 +39,7 @@ pub(super) struct Args {
 
     /// Base URL of the API, if it is not at URL
     #[arg(long, value_name = "URL")]
-    api_url: Option<String>,
+    pub(super) api_url: Option<String>,
 
     /// Scope to ask for, instead of those that the server suggests; can be repeated
     #[arg(long = "scope", value_name = "SCOPE")]
@@ -72,20 +72,23 @@ pub(super) struct Plan {
 impl Plan {
     /// Reads the flags and the configuration. Does not use the network.
     pub(super) fn new(args: &Args, provider: Option<&str>, context: &Context) -> Result<Self> {
-        let parse = |url| parse_url(url, "URL").map_err(|error| meant_provider(error, url));
+        let parse = |url| parse_url(url, "URL").map(publisher).map_err(|error| meant_provider(error, url));
         let url = args.url.as_deref().map(parse).transpose()?;
         let paths = Paths::find()?;
         let path = &paths.config;
         let place = match &url {
             Some(url) => config::place_for(path, url, provider, |name| has_session_elsewhere(name, url, context))?,
-            None => Place::Existing(config::existing(path, &config::load(path, &variable, provider)?.provider.name)?),
+            None => Place::Existing(config::existing(
+                path,
+                &config::load(path, &variable, provider, &|| context.stored())?.provider.name,
+            )?),
         };
         let (name, existing) = match place {
             Place::New(name) => (name, None),
             Place::Existing(existing) => (existing.name.clone(), Some(existing)),
         };
         let mut configured = match existing {
-            Some(_) => config::load(path, &variable, Some(&name))?,
+            Some(_) => config::load(path, &variable, Some(&name), &|| context.stored())?,
             None => config::load_new(path, &variable, &name)?,
         };
         configured.read_registration_token()?;
@@ -193,7 +196,7 @@ impl Plan {
 
     /// Finds out how to sign in, and checks what can be checked before the browser opens. `None` if no sign-in is needed.
     pub(super) async fn discover(mut self, args: &super::Args, context: &Context) -> Result<Option<Self>> {
-        let is_needed = match self.url.take() {
+        let is_needed = match self.url.clone() {
             Some(url) if self.existing.is_none() => self.search(&url, args, context).await?,
             _ => self.complete(args, context).await?,
         };
@@ -205,9 +208,7 @@ impl Plan {
             && let Some(api) = &self.configured.provider.api.url
         {
             let answer = answer_of_api(context.http(), &self.configured.provider, api).await?;
-            if answer.status.is_none_or(|status| (300..400).contains(&status) || status >= 500) {
-                context.note(&format!("the API at {}: {}", host(api), answer.description));
-            }
+            tell_api(&answer, &self.configured.provider, context);
         }
         Ok(Some(self))
     }
@@ -216,7 +217,8 @@ impl Plan {
     async fn search(&mut self, url: &Url, args: &super::Args, context: &Context) -> Result<bool> {
         let progress = context.progress();
         context.waiting(format!("asking {} how to sign in", host(url)));
-        let found = search(&context.http(), url).await.map_err(|error| not_found(error, context))?;
+        let api = self.configured.provider.api.url.as_ref();
+        let found = search(&context.http(), url, api).await.map_err(|error| not_found(error, context))?;
         drop(progress);
         if let Found::Open { api } = &found {
             say_open(&host(api), context);
@@ -232,7 +234,7 @@ impl Plan {
         if provider.authorize_url.is_none() && args.by_url.redirect_uri.is_none() {
             self.keys.retain(|(key, _)| *key != "redirect_uri");
         }
-        context.say(&describe(&found, provider));
+        tell(&found, provider, args, context);
         Ok(true)
     }
 
@@ -279,96 +281,10 @@ impl Plan {
 
     /// The client to sign in with, and what to add to the configuration then.
     pub(super) fn finish(self, context: &Context) -> (Client, Addition) {
-        let Self { configured, paths, keys, sets_default, existing, .. } = self;
+        let Self { configured, paths, url, keys, sets_default, existing } = self;
         let client = context.client_as(configured, &paths.folders);
         let (name, has_api) = (client.provider().name.clone(), client.provider().api.url.is_some());
-        (client, Addition { paths, name, is_new: existing.is_none(), keys, sets_default, has_api })
-    }
-}
-
-/// What is added to the configuration.
-pub(super) struct Addition {
-    paths: Paths,
-    name: String,
-    is_new: bool,
-    keys: Vec<(&'static str, Value)>,
-    sets_default: bool,
-    has_api: bool,
-}
-
-impl Addition {
-    /// Adds it. The session is saved, so what fails here is no error.
-    pub(super) fn save(&self, context: &Context) {
-        let path = self.paths.config.display();
-        if !self.keys.is_empty() {
-            let edited = edit(&self.paths, |document| {
-                self.change(document);
-                Ok(())
-            });
-            match edited {
-                Ok(Edited::Unchanged) => {}
-                Ok(Edited::Written) => context.say(&format!("Added to {path}:\n\n{}", self.text())),
-                Ok(Edited::Refused(why)) => context.say(&format!("{path} {why}\nAdd {}", self.by_hand("it"))),
-                Err(error) => {
-                    context.warn_error(&error);
-                    context.say(&format!("Then add {}", self.by_hand(&path.to_string())));
-                }
-            }
-        }
-        if self.is_new && !self.sets_default {
-            let name = &self.name;
-            context.say(&format!(
-                "Use it with `--provider {name}`, or make it the default: `nexus provider default {name}`."
-            ));
-        }
-        if !self.has_api {
-            context.note("chatting needs the URL of an API: run the same command with --api-url");
-        }
-    }
-
-    /// Says how the section begins whose keys a hint names, because the file has no section of this provider yet.
-    pub(super) fn suggest(&self, context: &Context) {
-        if self.is_new {
-            let path = self.paths.config.display();
-            context.say(&format!("{path} has no section for this server yet. It begins with:\n\n{}", self.text()));
-        }
-    }
-
-    fn change(&self, document: &mut Document) {
-        if self.sets_default && document.text_at_top("default").is_none() {
-            document.set_at_top("default", self.name.as_str());
-        }
-        if self.is_new && !document.has_section(&self.name) {
-            document.add_section(&self.name, &self.keys);
-        } else {
-            document.add_to_section(&self.name, &self.keys);
-        }
-    }
-
-    /// What to add to the file, as the end of a sentence: a key that is not in a section must come before all sections.
-    fn by_hand(&self, file: &str) -> String {
-        match self.sets_default {
-            true => format!(
-                "this line at the beginning of {file}:\n\n{}\n\nand these lines at its end:\n\n{}",
-                line("default", self.name.as_str()),
-                self.section()
-            ),
-            false => format!("these lines at the end of {file}:\n\n{}", self.section()),
-        }
-    }
-
-    /// The lines that are added.
-    fn text(&self) -> String {
-        match self.sets_default {
-            true => format!("{}\n\n{}", line("default", self.name.as_str()), self.section()),
-            false => self.section(),
-        }
-    }
-
-    fn section(&self) -> String {
-        let Some(mut document) = Document::parse("") else { return String::new() };
-        document.add_section(&self.name, &self.keys);
-        document.text()
+        (client, Addition { paths, url, name, is_new: existing.is_none(), keys, sets_default, has_api })
     }
 }
 
@@ -382,6 +298,17 @@ fn parse_url(text: &str, what: &str) -> Result<Url> {
         message: format!("{what} {why}"),
         hint: "pass a URL such as `https://llm.example.com`".into(),
     })
+}
+
+/// The URL that a document belongs to, if the URL is that of a document (RFC 8615): the well-known path is inserted before the
+/// path of an issuer (RFC 8414, section 3.1), or appended to it.
+fn publisher(mut url: Url) -> Url {
+    if let Some((before, document)) = url.path().split_once("/.well-known/") {
+        let after = document.find('/').map_or("", |at| &document[at..]);
+        let path = format!("{before}{after}");
+        url.set_path(&path);
+    }
+    url
 }
 
 /// Suggests `--provider` for the name of a provider.

@@ -1,22 +1,23 @@
 //! `nexus oauth start --device`: the user approves the sign-in on another device (RFC 8628).
 
-use super::{Attempt, SignIn, greeting, registered_anew, registering};
+use super::{Attempt, SignIn, fetch_models, greeting, host_of, registered_anew, registering};
 use crate::cli::context::Context;
-use crate::cli::error::Result;
+use crate::cli::error::{CliError, Result};
 use nexus::error::SignInError;
 use nexus::internal::provider::host;
 use nexus::internal::time;
-use nexus::{Client, DeviceAuthorization, Error};
+use nexus::{Client, DeviceAuthorization, Error, RegisteredClient};
 
 /// Signs in once. `anew` registers a new client even if there is one.
 pub(super) async fn attempt(sign_in: &SignIn<'_>, anew: bool) -> Result<Attempt> {
-    let SignIn { args, context, client, saved } = *sign_in;
+    let SignIn { args, context, client, check, saved } = *sign_in;
     let (authorization, is_old) = begin(context, client, anew).await?;
     let authorization = match args.timeout {
         Some(timeout) => authorization.with_limit(timeout),
         None => authorization,
     };
     show(context, &authorization);
+    check()?;
     let progress = context.progress();
     context.waiting(format!("waiting for approval at {}", host(authorization.verification_uri())));
     let signed_in = client.redeem_device("", authorization).await;
@@ -25,10 +26,10 @@ pub(super) async fn attempt(sign_in: &SignIn<'_>, anew: bool) -> Result<Attempt>
         Ok(session) => {
             context.say(&greeting(&session, client));
             saved();
-            client.fetch_models("", &session).await;
+            fetch_models(client, &session, context).await;
             Ok(Attempt::SignedIn)
         }
-        Err(Error::SignIn(refused)) if is_old && is_about_client(&refused) => {
+        Err(Error::SignIn(refused)) if is_old && refused.is_about_device_client() => {
             context.note(&registered_anew(&refused));
             Ok(Attempt::ClientRefused)
         }
@@ -40,22 +41,44 @@ pub(super) async fn attempt(sign_in: &SignIn<'_>, anew: bool) -> Result<Attempt>
 /// sign-in.
 async fn begin(context: &Context, client: &Client, anew: bool) -> Result<(DeviceAuthorization, bool)> {
     if !client.registers_itself() {
-        return Ok((client.authorize_device().await?, false));
+        return Ok((request(context, client, None).await?, false));
     }
     let known = if anew { None } else { client.registered_client().await? };
     if let Some(known) = known {
-        match client.authorize_device_as(known).await {
-            Err(Error::SignIn(refused)) if is_about_client(&refused) => context.note(&registered_anew(&refused)),
+        match request(context, client, Some(known)).await {
+            // It may have been registered for the browser only.
+            Err(Error::SignIn(refused)) if refused.is_about_device_client() => context.note(&registered_anew(&refused)),
             begun => return Ok((begun?, true)),
         }
     }
     let registered = registering(context, client.provider(), client.register_device_client()).await?;
-    Ok((client.authorize_device_as(registered).await?, false))
+    Ok((request(context, client, Some(registered)).await?, false))
 }
 
-/// Whether another client may be allowed what this one is not. A client may have been registered for the browser only.
-fn is_about_client(error: &SignInError) -> bool {
-    matches!(error, SignInError::ClientRefused { .. } | SignInError::DeviceFlowRefused { .. })
+async fn request(
+    context: &Context,
+    client: &Client,
+    registered: Option<RegisteredClient>,
+) -> std::result::Result<DeviceAuthorization, Error> {
+    let _progress = context.progress();
+    context.waiting(format!("asking {} for a code", host_of(client.provider().device_url.as_ref())));
+    match registered {
+        Some(registered) => client.authorize_device_as(registered).await,
+        None => client.authorize_device().await,
+    }
+}
+
+/// Whether the server does not have the device flow, or not for this client.
+pub(super) fn is_impossible(error: &CliError) -> bool {
+    let CliError::Library(Error::SignIn(error)) = error else { return false };
+    match error {
+        // With another client, the browser would not work either.
+        SignInError::ClientRefused { .. } => false,
+        SignInError::DeviceRequestFailed { failure, .. } => matches!(failure.status, Some(404 | 405 | 410 | 501)),
+        // A client that may use the device flow cannot be registered.
+        SignInError::RegistrationFailed { error, .. } => error == "invalid_client_metadata",
+        refused => refused.is_about_device_client(),
+    }
 }
 
 /// Shows where to enter which code.
@@ -64,6 +87,9 @@ fn show(context: &Context, authorization: &DeviceAuthorization) {
     context.say(&format!(
         "To sign in, open this URL in a browser on any device:\n\n{uri}\n\nand enter this code:\n\n{code}\n"
     ));
+    if code != authorization.user_code() {
+        context.say("Spaces in the code are only for reading; leave them out if the page does not accept them.");
+    }
     if let Some(complete) = authorization.verification_uri_complete()
         && context.show_qr_code(complete.as_str())
     {

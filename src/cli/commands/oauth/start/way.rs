@@ -62,9 +62,9 @@ impl Situation {
         }
     }
 
-    /// The way if the server does not let the client use the device flow.
-    pub(super) fn way_without_device(self) -> Option<Way> {
-        if self.device || !self.has_page { None } else { Self { has_device_flow: false, ..self }.way() }
+    /// The situation if the device flow does not work. `None` if it was asked for, or is all that the server has.
+    pub(super) fn without_device_flow(self) -> Option<Self> {
+        (self.has_page && !self.device).then_some(Self { has_device_flow: false, ..self })
     }
 }
 
@@ -111,7 +111,8 @@ mod tests {
         ] {
             let situation = situation(letters);
             assert_eq!(situation.way(), way, "{letters:?}");
-            assert_eq!(situation.way_without_device(), without_device, "{letters:?}");
+            let other = situation.without_device_flow().and_then(|situation| situation.way());
+            assert_eq!(other, without_device, "{letters:?}");
         }
     }
 

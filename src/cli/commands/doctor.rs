@@ -1,0 +1,67 @@
+//! `nexus doctor`: finds what is wrong, and says how to fix it.
+
+use serde_json::{Value, json};
+
+use crate::cli::commands::Done;
+use crate::cli::config;
+use crate::cli::context::Context;
+use crate::cli::environment::variable;
+use crate::cli::error::Result;
+use crate::cli::findings::{Finding, Findings, files, network, session, variables};
+use crate::cli::paths::Paths;
+use nexus::ErrorClass;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Provider to check, as named in config.toml
+    #[arg(long, short, value_name = "NAME")]
+    provider: Option<String>,
+
+    /// Check only what is on this machine
+    #[arg(long)]
+    offline: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let findings = examine(args, context)?;
+    match args.json {
+        true => {
+            let objects: Vec<Value> = findings.iter().map(Finding::object).collect();
+            context.print_object(&json!({ "version": 1, "findings": objects }))?;
+        }
+        false => context.print(&findings.iter().map(Finding::lines).collect::<String>())?,
+    }
+    Ok(findings.exit_code())
+}
+
+fn examine(args: &Args, context: &Context) -> Result<Findings> {
+    let mut findings = Findings::default();
+    let Paths { config, folders } = Paths::find()?;
+    files::check(&folders, &mut findings);
+    let stored = || context.signed_in_providers().unwrap_or_default();
+    let loaded = config::load_stored(&config, &variable, args.provider.as_deref(), &stored);
+    let Some((configured, broken)) = findings.ok(loaded) else { return Ok(findings) };
+    context.introduce(&configured);
+    for warning in &configured.warnings {
+        findings.add(Finding::new("warning", ErrorClass::Configuration, warning, "change that, or leave it as it is"));
+    }
+    let is_broken = broken.is_some();
+    if let Some(error) = broken {
+        findings.add(error);
+    }
+    let client = context.client_as(configured, &folders);
+    if !is_broken {
+        variables::check(client.provider(), &config, &mut findings);
+        network::check_routes(&client, &mut findings);
+    }
+    findings.ok(context.history()?.newest());
+    let session = session::check(&client, context, &mut findings)?;
+    if !args.offline && !is_broken {
+        network::check(&client, session, context, &mut findings)?;
+    }
+    Ok(findings)
+}

@@ -1,0 +1,144 @@
+//! Each value of the configuration, and where it comes from, for `nexus config show`.
+
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::file::{SECTIONS, line, malformed, text};
+use super::files::ConfigFiles;
+use super::keys::{Key, PROVIDER, TOP};
+use super::kind::Kind;
+use super::{Variables, reference};
+use crate::cli::error::Result;
+use nexus::internal::provider::BUILT_IN;
+
+/// What a secret is shown as.
+const SECRET: &str = "(secret)";
+
+/// The variables that replace a key, of which provider.
+const VARIABLES: &[(&str, &str)] = &[
+    ("client_id", "CLAUDE_CODE_CLIENT_ID"),
+    ("client_secret", "CLAUDE_CODE_CLIENT_SECRET"),
+    ("redirect_uri", "CLAUDE_CODE_REDIRECT_URI"),
+];
+
+/// A value, as it is written in the file.
+pub(crate) struct Shown {
+    /// With its section.
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) origin: Origin,
+}
+
+/// Where a value comes from.
+pub(crate) enum Origin {
+    Variable(&'static str),
+    File { path: PathBuf, line: usize },
+    Default,
+}
+
+/// The values at the top of the files, and those of this provider, in the order of the reference.
+///
+/// # Errors
+/// A file that cannot be read or is not TOML.
+pub(crate) fn values(files: &ConfigFiles, variables: Variables<'_>, provider: &str) -> Result<Vec<Shown>> {
+    let mut texts = Vec::new();
+    for path in files.upper_first() {
+        if let Some(text) = text(path)? {
+            texts.push((path, text));
+        }
+    }
+    let mut layers = Vec::new();
+    for (path, text) in &texts {
+        let table = DeTable::parse(text).map_err(|error| malformed(&error, text, path))?;
+        layers.push(Layer { path: path.to_path_buf(), text, table: table.into_inner() });
+    }
+    let mut shown = Vec::new();
+    for key in TOP {
+        let variable = (key.name == "default").then_some("NEXUS_PROVIDER");
+        shown.push(value(key, "", &layers, variable, variables, key.default.to_owned()));
+    }
+    for key in PROVIDER {
+        let own = VARIABLES.iter().find(|(name, _)| provider == BUILT_IN && *name == key.name);
+        let default = match provider == BUILT_IN {
+            true => reference::built_in_value(key.name).unwrap_or_else(|| key.default.to_owned()),
+            false => key.default.to_owned(),
+        };
+        shown.push(value(key, provider, &layers, own.map(|(_, variable)| *variable), variables, default));
+    }
+    Ok(shown)
+}
+
+/// A parsed file.
+struct Layer<'a> {
+    path: PathBuf,
+    text: &'a str,
+    table: DeTable<'a>,
+}
+
+fn value<T>(
+    key: &Key<T>,
+    provider: &str,
+    layers: &[Layer<'_>],
+    variable: Option<&'static str>,
+    variables: Variables<'_>,
+    default: String,
+) -> Shown {
+    let name = if provider.is_empty() { key.name.to_owned() } else { format!("{SECTIONS}.{provider}.{}", key.name) };
+    if let Some((variable, value)) = variable.and_then(|variable| Some((variable, variables(variable)?))) {
+        let value = if matches!(key.kind, Kind::Secret(_)) { SECRET.to_owned() } else { quoted(&value) };
+        return Shown { key: name, value, origin: Origin::Variable(variable) };
+    }
+    for layer in layers {
+        let Some((written, value)) = find(&layer.table, provider, key.name) else { continue };
+        let origin = Origin::File { path: layer.path.clone(), line: line(layer.text, written.span().start) };
+        return Shown { key: name, value: render(value, layer.text, &key.kind), origin };
+    }
+    Shown { key: name, value: default, origin: Origin::Default }
+}
+
+type Entry<'t, 'a> = (&'t Spanned<DeString<'a>>, &'t Spanned<DeValue<'a>>);
+
+fn find<'t, 'a>(table: &'t DeTable<'a>, provider: &str, key: &str) -> Option<Entry<'t, 'a>> {
+    if provider.is_empty() {
+        return table.get_key_value(key);
+    }
+    let sections = table.get(SECTIONS)?.get_ref().as_table()?;
+    sections.get(provider)?.get_ref().as_table()?.get_key_value(key)
+}
+
+/// A value as it is written, without secrets.
+fn render<T>(value: &Spanned<DeValue<'_>>, text: &str, kind: &Kind<T>) -> String {
+    match (value.get_ref(), kind) {
+        (_, Kind::Secret(_)) => SECRET.into(),
+        (DeValue::Table(table), Kind::Table(_)) => entries(table, |value| plain(value, text)),
+        // A header or a field may hold a key. A table names the file that holds it.
+        (DeValue::Table(table), _) => entries(table, |value| match value.get_ref() {
+            DeValue::Table(named) => entries(named, |value| plain(value, text)),
+            _ => SECRET.into(),
+        }),
+        (DeValue::String(url), Kind::Url(_)) => match url.split_once('?') {
+            Some((url, _)) => format!("\"{url}?{SECRET}\""),
+            None => quoted(url),
+        },
+        _ => plain(value, text),
+    }
+}
+
+fn entries(table: &DeTable<'_>, render: impl Fn(&Spanned<DeValue<'_>>) -> String) -> String {
+    let entries: Vec<_> = table.iter().map(|(name, value)| format!("{} = {}", name.get_ref(), render(value))).collect();
+    if entries.is_empty() { "{}".into() } else { format!("{{ {} }}", entries.join(", ")) }
+}
+
+fn plain(value: &Spanned<DeValue<'_>>, text: &str) -> String {
+    match value.get_ref() {
+        DeValue::String(word) => quoted(word),
+        _ => text.get(value.span()).unwrap_or_default().to_owned(),
+    }
+}
+
+/// A text as TOML writes it.
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
+}

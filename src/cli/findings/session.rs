@@ -1,0 +1,56 @@
+//! The store, its key, and the session in it.
+
+use super::{Finding, Findings};
+use crate::cli::context::{Context, runtime};
+use crate::cli::error::{CliError, Result, run_start};
+use crate::cli::session::status::Status;
+use nexus::error::ProviderError;
+use nexus::internal::time;
+use nexus::{Client, ErrorClass, Session};
+
+/// How much life a token without a refresh token must have left, in seconds.
+const SHORT: i64 = 3_600;
+
+/// How far a token may be dated ahead of the clock, in seconds.
+const TOLERANCE: i64 = 60;
+
+/// Checks the store and the session. Returns a session that can be used.
+pub(crate) fn check(client: &Client, context: &Context, findings: &mut Findings) -> Result<Option<Session>> {
+    findings.ok(runtime()?.block_on(client.check_writable()));
+    let Some(found) = findings.ok(context.find_session(client)) else { return Ok(None) };
+    let provider = client.provider();
+    let Some(session) = found else {
+        let is_found_out = [provider.issuer.is_some(), provider.gateway.is_some(), provider.registration.url.is_some()];
+        if provider.client.is_none() && !is_found_out.contains(&true) {
+            findings.add(CliError::from(ProviderError::NoClientId { provider: provider.name.clone() }));
+        }
+        findings.ok(context.session(client));
+        return Ok(None);
+    };
+    if findings.ok(context.session(client)).is_none() {
+        return Ok(None);
+    }
+    let (now, start) = (session.now(), run_start(&provider.name));
+    let mut sign_in = |reason, problem: String| {
+        findings.add(Finding::new(reason, ErrorClass::SignIn, problem, start.clone()));
+    };
+    let status = Status::of(client, Some(&session));
+    let left = session.expires_at.map(|at| at.saturating_sub(now));
+    if status.exit_code() != 0 {
+        let why =
+            if session.refused_at().is_some() { "the server refused to refresh it" } else { "it cannot be refreshed" };
+        sign_in("token_expired", format!("the access token of {} has expired, and {why}", status.title()));
+        return Ok(None);
+    }
+    if session.refused_at().is_some() {
+        sign_in("refresh_refused", format!("the server refused to refresh the token of {}", status.title()));
+    } else if let Some(left) = left.filter(|left| *left < SHORT && !client.can_renew(&session)) {
+        let title = status.title();
+        sign_in("token_ends", format!("the token of {title} expires in {}, and cannot be refreshed", time::span(left)));
+    }
+    let ahead = session.issued_at.saturating_sub(now);
+    if ahead > TOLERANCE {
+        findings.add(super::network::wrong_clock(format!("{} behind the time of the sign-in", time::span(ahead))));
+    }
+    Ok(Some(session))
+}

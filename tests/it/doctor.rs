@@ -1,0 +1,204 @@
+//! `nexus doctor`: each prepared fault is found, with its cure.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
+use serde_json::{Value, json};
+
+use crate::nexus::{Nexus, config, lifetime, sandbox};
+use crate::stored::Stored;
+
+/// The reasons of all findings, and the exit code.
+fn found(nexus: &Nexus, words: &[&str]) -> (Vec<String>, i32) {
+    let output = nexus.run(&[&["doctor", "--json"], words].concat());
+    let object = output.json();
+    let findings = object["findings"].as_array().unwrap_or_else(|| panic!("{output}"));
+    for finding in findings {
+        for member in ["problem", "cure"] {
+            assert!(!finding[member].as_str().unwrap().is_empty(), "{finding}");
+        }
+    }
+    let reasons = findings.iter().map(|finding| finding["reason"].as_str().unwrap().to_owned());
+    (reasons.collect(), output.code.unwrap())
+}
+
+#[track_caller]
+fn assert_found(nexus: &Nexus, words: &[&str], reason: &str, code: i32) {
+    assert_eq!(found(nexus, words), (vec![reason.to_owned()], code));
+}
+
+fn signed_in() -> (Sandbox, Nexus) {
+    Nexus::signed_in(Settings::default())
+}
+
+fn mode(nexus: &Nexus, name: &str, mode: u32) {
+    fs::set_permissions(nexus.path(name), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_healthy_home_has_nothing_to_say() {
+    let (sandbox, nexus) = signed_in();
+    for words in [&["doctor"][..], &["doctor", "--offline"], &["doctor", "--provider", "work"]] {
+        assert_output!(nexus.run(words), 0, stdout: "", stderr: "");
+    }
+    assert_eq!(nexus.run(&["doctor", "--json"]).json(), json!({ "version": 1, "findings": [] }));
+    let asked = sandbox.requests().len();
+    nexus.run(&["doctor", "--offline"]).ok();
+    assert_eq!(sandbox.requests().len(), asked);
+    nexus.run(&["chat", "--history", "hi"]).ok();
+    assert_output!(nexus.run(&["doctor"]), 0, stdout: "", stderr: "");
+}
+
+#[test]
+fn a_finding_is_a_line_with_its_cure_below() {
+    let sandbox = sandbox(Settings::default());
+    let nexus = Nexus::at(&sandbox);
+    assert_output!(
+        nexus.run(&["doctor"]), 4,
+        stdout: "not signed in to work\n  run `nexus oauth start`\n",
+        stderr: "",
+    );
+}
+
+#[test]
+fn faults_of_the_configuration_are_found() {
+    let (sandbox, nexus) = signed_in();
+    let good = config(&sandbox, "");
+    for (text, reason) in [
+        ("[provider.work", "configuration"),
+        ("histori = true\n", "configuration"),
+        ("default = 'other'\n", "configuration"),
+        ("default = 7\n", "configuration"),
+    ] {
+        nexus.configure(text);
+        let (reasons, code) = found(&nexus, &["--offline"]);
+        assert_eq!((&*reasons[0], code), (reason, 2), "{text} {reasons:?}");
+    }
+    for lines in ["ca_file = 'none.pem'\n", "client_secret_file = 'none'\n"] {
+        nexus.configure(&format!("{good}{lines}"));
+        assert_found(&nexus, &["--offline"], "configuration", 2);
+    }
+    nexus.configure(&good.replace(&format!("token_url = \"{}", sandbox.origin()), "token_url = \"http://203.0.113.1"));
+    assert_found(&nexus, &["--offline"], "configuration", 2);
+    nexus.configure(&good);
+    assert_found(&nexus, &["--offline", "--provider", "nobody"], "configuration", 2);
+    nexus.configure(&good.replace(&format!("api_url = \"{}\"\n", sandbox.origin()), ""));
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(code == 2 && reasons.contains(&"configuration".to_owned()), "{reasons:?}");
+}
+
+#[test]
+fn files_that_others_can_read_or_change_are_found() {
+    let (sandbox, nexus) = signed_in();
+    for (name, open, private) in [("data/sessions.db", 0o644, 0o600), ("key", 0o755, 0o700), ("data", 0o710, 0o700)] {
+        mode(&nexus, name, open);
+        let output = nexus.run(&["doctor", "--offline"]);
+        assert!(output.code == Some(2) && output.stdout.contains(&format!("run `chmod {private:o} ")), "{output}");
+        mode(&nexus, name, private);
+    }
+    mode(&nexus, "config.toml", 0o666);
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(code == 2 && reasons.contains(&"untrusted_file".to_owned()), "{reasons:?}");
+    mode(&nexus, "config.toml", 0o600);
+    nexus.write("secret", "s3cret", 0o644);
+    nexus.configure(&config(&sandbox, "client_secret_file = 'secret'\n"));
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(code == 2 && reasons.contains(&"warning".to_owned()), "{reasons:?}");
+}
+
+#[test]
+fn faults_of_the_store_and_its_key_are_found() {
+    let (_sandbox, nexus) = signed_in();
+    let key = fs::read(nexus.path("key/session.key")).unwrap();
+    fs::remove_file(nexus.path("key/session.key")).unwrap();
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(!reasons.is_empty() && code != 0, "{reasons:?}");
+    nexus.write("key/session.key", "nexus-key-1 damaged", 0o600);
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(!reasons.is_empty() && code != 0, "{reasons:?}");
+    fs::write(nexus.path("key/session.key"), key).unwrap();
+    nexus.write("data/history.db", "this is no database, although it is long enough to be one", 0o600);
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(!reasons.is_empty() && code != 0, "{reasons:?}");
+    fs::remove_file(nexus.path("data/history.db")).unwrap();
+    nexus.write("data/sessions.db", "this is no database, although it is long enough to be one", 0o600);
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(!reasons.is_empty() && code != 0, "{reasons:?}");
+}
+
+#[test]
+fn faults_of_the_session_are_found() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings { refresh_tokens: false, ..lifetime(1_800) });
+    assert_found(&nexus, &[], "token_ends", 4);
+    Stored::open(nexus.home()).pass(3_600);
+    assert_found(&nexus, &[], "token_expired", 4);
+    nexus.configure(&config(&sandbox, "").replace("sandbox-client", "another"));
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(code != 0 && reasons.len() == 1, "{reasons:?}");
+
+    let (sandbox, nexus) = Nexus::signed_in(lifetime(0));
+    sandbox.end_session();
+    nexus.run(&["oauth", "token"]);
+    assert_found(&nexus, &[], "session_ended", 4);
+
+    let (_sandbox, nexus) = signed_in();
+    Stored::open(nexus.home()).pass(-7_200);
+    assert_found(&nexus, &["--offline"], "clock", 1);
+}
+
+#[test]
+fn faults_of_the_servers_are_found() {
+    let (sandbox, nexus) = signed_in();
+    sandbox.script(
+        Endpoint::Token,
+        [Scripted::text(405, "text/plain", "").header("date", "Thu, 01 Jan 2026 00:00:00 GMT")],
+    );
+    assert_found(&nexus, &[], "clock", 1);
+    sandbox.end_session();
+    let (reasons, code) = found(&nexus, &[]);
+    assert!(code == 4 && reasons.len() == 1, "{reasons:?}");
+
+    let (sandbox, nexus) = signed_in();
+    drop(sandbox);
+    let (reasons, code) = found(&nexus, &[]);
+    assert_eq!((reasons.len(), code), (1, 75), "{reasons:?}");
+    assert_eq!(found(&nexus, &["--offline"]), (vec![], 0));
+}
+
+#[test]
+fn faults_of_the_environment_are_found() {
+    let (_sandbox, mut nexus) = signed_in();
+    nexus.set("ANTHROPIC_API_KEY", "k");
+    assert_found(&nexus, &["--offline"], "shadowed", 2);
+    nexus.set("ANTHROPIC_API_KEY", "");
+    nexus.set("HTTPS_PROXY", "nonsense://127.0.0.1");
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(code == 2 && reasons.len() == 1, "{reasons:?}");
+    nexus.set("HTTPS_PROXY", "");
+    nexus.set("SSL_CERT_FILE", "/no/such/file.pem");
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(code != 0 && reasons.len() == 1, "{reasons:?}");
+    nexus.set("SSL_CERT_FILE", "");
+    nexus.set("NEXUS_PROVIDER", "claude_code");
+    let (reasons, code) = found(&nexus, &["--offline"]);
+    assert!(code == 2 && reasons.contains(&"shadowed".to_owned()), "{reasons:?}");
+}
+
+#[test]
+fn variables_over_the_file_are_found() {
+    let mut nexus = Nexus::new();
+    nexus
+        .configure("[provider.claude_code]\nclient_id = 'of-the-file'\nredirect_uri = 'http://localhost:1/callback'\n");
+    nexus.set("CLAUDE_CODE_CLIENT_ID", "of-the-variable");
+    nexus.set("CLAUDE_CODE_REDIRECT_URI", "http://localhost:2/callback");
+    let output = nexus.run(&["doctor", "--offline", "--json"]);
+    let object: Value = output.json();
+    let problems = object["findings"].to_string();
+    for name in ["CLAUDE_CODE_CLIENT_ID", "CLAUDE_CODE_REDIRECT_URI"] {
+        assert!(problems.contains(&format!("{name} is set")), "{problems}");
+    }
+    nexus.set("CLAUDE_CODE_CLIENT_ID", "of-the-file");
+    nexus.set("CLAUDE_CODE_REDIRECT_URI", "");
+    assert_found(&nexus, &["--offline"], "not_signed_in", 4);
+}
