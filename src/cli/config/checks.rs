@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use super::invalid;
+use crate::cli::error::CliError;
 use nexus::internal::{invisible, provider};
 
 /// The headers of API requests that nexus sets.
@@ -124,6 +126,14 @@ pub(super) fn header_value(text: &str) -> Result<(), Unusable> {
     match !text.is_empty() && is_header_value(text) {
         true => Ok(()),
         false => Err(Unusable::value("cannot be sent in a header", "fix or remove it")),
+    }
+}
+
+/// Rejects the value of a variable that has an invisible character in it.
+pub(super) fn visible(variable: &str, fault: Option<String>) -> Result<(), CliError> {
+    match fault {
+        Some(why) => Err(invalid(format!("{variable} {why}"), "set it again, typed by hand instead of copied")),
+        None => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::checks::{self, warn_if_readable};
+use super::checks::{self, visible, warn_if_readable};
 use super::keys::Section;
 use super::kind::SecretValue;
 use super::{Variables, invalid};
@@ -152,16 +152,10 @@ impl Section {
                     warn_if_readable(self.source.path_of("client_secret"), warnings);
                     Ok(Some(secret))
                 }
-                Some(SecretValue::Variable(name)) => match variables(&name) {
-                    Some(secret) => {
-                        visible(&name, invisible::inside(&secret, true))?;
-                        Ok(Some(ClientSecret::new(secret)))
-                    }
-                    None => {
-                        let why = format!("is in the environment variable `{name}`, which is not set");
-                        Err(self.source.invalid("client_secret", &why, &format!("set {name} to the client secret")))
-                    }
-                },
+                Some(SecretValue::Variable(name)) => {
+                    let secret = self.source.variable("client_secret", &name, "the client secret", variables)?;
+                    Ok(Some(ClientSecret::new(secret)))
+                }
             };
         };
         if self.client_secret.is_some() {
@@ -175,14 +169,6 @@ impl Section {
             }
             None => Ok(Some(ClientSecret::new(secret.as_str().to_owned()))),
         }
-    }
-}
-
-/// Rejects the value of a variable that has an invisible character in it.
-fn visible(variable: &str, fault: Option<String>) -> Result<()> {
-    match fault {
-        Some(why) => Err(invalid(format!("{variable} {why}"), "set it again, typed by hand instead of copied")),
-        None => Ok(()),
     }
 }
 

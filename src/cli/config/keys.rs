@@ -39,7 +39,7 @@ pub(super) struct Settings {
     pub(super) passphrase_file: Option<PathBuf>,
     pub(super) passphrase_command: Option<Vec<String>>,
     /// The URL contains a password.
-    pub(super) store: Option<ClientSecret>,
+    pub(super) store: Option<SecretValue>,
     pub(super) store_file: Option<PathBuf>,
     pub(super) owner: Option<String>,
 }

@@ -8,8 +8,8 @@ use std::{io, mem};
 
 use zeroize::Zeroizing;
 
-use super::checks::warn_if_readable;
-use super::invalid;
+use super::checks::{visible, warn_if_readable};
+use super::{Variables, invalid};
 use crate::cli::error::{CliError, Result};
 use crate::cli::text::{decode, other_encoding};
 use nexus::internal::clean::clean;
@@ -71,6 +71,16 @@ impl Source {
             return home.join(below);
         }
         self.path_of(key).parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    /// The secret in the environment variable that this key names. `what` names it in the hint.
+    pub(super) fn variable(&self, key: &str, name: &str, what: &str, variables: Variables<'_>) -> Result<String> {
+        let Some(secret) = variables(name) else {
+            let why = format!("is in the environment variable `{name}`, which is not set");
+            return Err(self.invalid(key, &why, &format!("set {name} to {what}")));
+        };
+        visible(name, invisible::inside(&secret, true))?;
+        Ok(secret)
     }
 
     /// The content of the file that this key points to, if it is trusted. `create` is the hint if there is no file.

@@ -3,6 +3,7 @@
 use super::checks::warn_if_readable;
 use super::file::read;
 use super::keys::Settings;
+use super::kind::SecretValue;
 use super::{ConfigFiles, Variables, invalid};
 use crate::cli::error::{CliError, Result};
 use nexus::key::KeyConfig;
@@ -81,9 +82,14 @@ impl Settings {
             (Some(_), Some(_)) => {
                 Err(source.invalid("store", "cannot be combined with `store_file`", "keep one of the two"))
             }
-            (Some(url), None) => {
+            (Some(SecretValue::Text(url)), None) => {
                 warn_if_readable(source.path_of("store"), warnings);
                 store.set_url(url.expose(), |why, hint| source.invalid("store", why, hint))?;
+                Ok(store)
+            }
+            (Some(SecretValue::Variable(name)), None) => {
+                let url = source.variable("store", name, "the URL of the store", variables)?;
+                store.set_url(&url, |why, hint| invalid(format!("{name} {why}"), hint))?;
                 Ok(store)
             }
             (None, Some(file)) => {
