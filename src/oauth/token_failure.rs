@@ -23,6 +23,13 @@ pub struct TokenFailure {
     pub retry_after: Option<Duration>,
 }
 
+impl TokenFailure {
+    /// A failure without a response.
+    pub(crate) fn without_response(description: String, temporary: bool) -> Self {
+        Self { description, temporary, status: None, invalid_target: false, retry_after: None }
+    }
+}
+
 /// A duration as whole seconds, rounded up.
 mod whole_seconds {
     use std::time::Duration;

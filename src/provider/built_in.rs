@@ -30,6 +30,13 @@ impl ProviderConfig {
         }
     }
 
+    /// A provider of another name with the settings of a built-in one, such as [`claude_platform`](Self::claude_platform) for
+    /// a further customer. `None` if no built-in provider has the name `preset`.
+    pub fn like(preset: &str, name: &str) -> Option<Self> {
+        let Self { redirect_uri, .. } = Self::named(name);
+        Some(Self { name: name.into(), redirect_uri, ..Self::built_in(preset)? })
+    }
+
     /// The endpoints of the Claude Console. The client is yours to register.
     pub fn claude_code() -> Self {
         let beta = oauth_beta();

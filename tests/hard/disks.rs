@@ -125,7 +125,7 @@ fn a_full_disk_is_found_before_the_refresh_token_is_spent() {
 #[test]
 fn a_used_up_quota_is_reported_differently_from_a_full_disk() {
     let (sandbox, nexus) = Nexus::expired();
-    let Some(disk) = Disk::shared(&nexus, "data", "512K") else {
+    let Some(disk) = Disk::shared(&nexus, "data", "640K") else {
         // The harness hides the output of a test that passes.
         let text = "SKIPPED: no share of a disk was used up, for want of mkfs.btrfs, a loop device or Btrfs\n";
         return std::io::stderr().write_all(text.as_bytes()).unwrap();

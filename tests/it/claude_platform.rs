@@ -97,6 +97,36 @@ fn a_sign_out_does_not_unlink_the_organisation() {
 }
 
 #[test]
+fn each_further_customer_has_a_section() {
+    let (sandbox, nexus) = linked("");
+    let config = std::fs::read_to_string(nexus.path("config.toml")).unwrap();
+    let own = "[provider.claude_platform]\n";
+    nexus.configure(
+        &config
+            .replace(own, "[provider.acme]\npreset = 'claude_platform'\n")
+            .replace("default = 'claude_platform'", "default = 'acme'"),
+    );
+    sign_in(&nexus);
+    let pushed = sandbox.requests_to(Endpoint::Par).pop().unwrap();
+    assert_eq!(pushed.field("scope").as_deref(), Some("billing:attribution offline_access"));
+    assert_eq!(nexus.run(&["models"]).ok(), "claude-one\nclaude-two\n");
+    let output = nexus.run(&["oauth", "logout"]);
+    assert!(output.stderr.contains("would unlink the organisation"), "{output}");
+    assert!(!is_revoked(&sandbox));
+    for (edited, why) in [
+        (
+            config.replace(own, "[provider.claude_platform]\npreset = 'ant'\n"),
+            "cannot be set for a provider that is built in",
+        ),
+        (config.replace(own, "[provider.claude_platform]\npreset = 'claude'\n"), "preset"),
+    ] {
+        nexus.configure(&edited);
+        let output = nexus.run(&["oauth", "token"]);
+        assert!(output.code == Some(2) && output.stderr.contains(why), "{output}");
+    }
+}
+
+#[test]
 fn unlinking_is_asked_for_or_wanted_by_a_flag() {
     let (sandbox, nexus) = linked("");
     sign_in(&nexus);

@@ -199,3 +199,33 @@ fn ctrl_c_at_a_terminal_reaches_the_program_once() {
     terminal.press("exit\r");
     terminal.finish();
 }
+
+#[test]
+fn a_program_stops_and_continues_like_a_job_of_the_shell() {
+    let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
+    // The second one stops itself, as an editor does that reads Ctrl-Z as a key.
+    let script = "echo begun-$1; [ $1 = 2 ] && kill -STOP $$; while read -r line; do echo \"got $line\"; done";
+    nexus.write("job.sh", script, 0o600);
+    let job = nexus.path("job.sh").display().to_string();
+    nexus.set("JOB", &job);
+    let mut terminal = shell(&mut nexus);
+    for round in [1, 2] {
+        terminal.press(&format!("$NEXUS exec -- /bin/sh $JOB {round}\r"));
+        terminal.until(|screen| screen.contains(&format!("begun-{round}")));
+        if round == 1 {
+            terminal.press("first\r");
+            terminal.until(|screen| screen.contains("got first"));
+            terminal.press("\u{1a}");
+        }
+        terminal.until(|screen| screen.matches("Stopped").count() == round && screen.trim_end().ends_with("prompt>"));
+        terminal.press("fg; echo code-$?\r");
+        // The shell prints the job's command once the terminal is the job's: after the typed one, and that of the stop.
+        terminal.until(|screen| screen.matches("$NEXUS exec").count() == 3 * round);
+        terminal.press("more\r");
+        terminal.until(|screen| screen.matches("got more").count() == round);
+        terminal.press("\u{4}");
+        terminal.until(|screen| screen.matches("code-0").count() == round);
+    }
+    terminal.press("exit\r");
+    terminal.finish();
+}

@@ -1,12 +1,15 @@
 //! The memory of a running command: hidden from other programs of its user, and independent of an answer's length.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::process::{Child, Command};
+use std::thread;
 
 use nexus::sandbox::{Endpoint, Gate, Piece, Scripted, Settings};
 
 use crate::chat::{delta, signed_in, stop, stop_reason};
 use crate::nexus::{Nexus, sandbox};
+use crate::proxy::Proxy;
 
 const MIB: usize = 1024 * 1024;
 
@@ -19,8 +22,6 @@ fn peak_of(child: &Child) -> usize {
 
 /// The most memory that a command has had when it begins to print. Its output must not fit into a pipe.
 fn peak_at_output(nexus: &Nexus, arguments: &[&str]) -> usize {
-    use std::io::Read as _;
-
     let mut child = nexus.command(arguments).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_exact(&mut [0]).unwrap();
@@ -237,4 +238,37 @@ fn an_endless_file_is_refused_in_limited_memory() {
         assert!(is_refused, "{arguments:?}: {output}");
     }
     assert_eq!(sandbox.requests().len(), asked);
+}
+
+/// Each of these would take more memory than is allowed if the proxy kept it.
+#[test]
+fn a_proxy_passes_bodies_on_as_they_come() {
+    const LENGTH: usize = 64 * MIB;
+
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let proxy = Proxy::start(&nexus, &[]);
+    let base = {
+        assert_eq!(proxy.send("GET /v1/models", &[], b"").status, 200);
+        peak_of(&proxy.child)
+    };
+    // A program that reads slowly: others are served while it does not read at all.
+    sandbox.script(Endpoint::Messages, [Scripted::text(200, "text/plain", &"x".repeat(LENGTH))]);
+    let mut slow = proxy.connect();
+    let bearer = format!("authorization: Bearer {}", proxy.key);
+    slow.write_all(&proxy.request("POST /v1/messages", &[&bearer], b"{}")).unwrap();
+    slow.read_exact(&mut [0]).unwrap();
+    assert_eq!(proxy.send("GET /v1/models", &[], b"").status, 200);
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    assert!(rest.len() > LENGTH, "{} bytes", rest.len());
+    assert!(peak_of(&proxy.child) < base + LENGTH / 4, "{base} and {} bytes", peak_of(&proxy.child));
+    // Many large requests at once.
+    let body = vec![b' '; 10 * MIB];
+    thread::scope(|threads| {
+        for _ in 0..6 {
+            threads.spawn(|| proxy.send("POST /v1/messages", &[], &body));
+        }
+    });
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 7);
+    assert!(peak_of(&proxy.child) < base + LENGTH / 4, "{base} and {} bytes", peak_of(&proxy.child));
 }

@@ -12,7 +12,7 @@ use crate::nexus::{Nexus, Output, block_on, lifetime, newest, signal};
 /// A proxy that runs.
 pub(crate) struct Proxy<'a> {
     nexus: &'a Nexus,
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) port: u16,
     pub(crate) key: String,
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::checks::{self, visible, warn_if_readable};
-use super::keys::Section;
+use super::keys::{PRESET, Section};
 use super::kind::SecretValue;
 use super::{Variables, invalid};
 use crate::cli::environment;
@@ -30,6 +30,10 @@ impl Section {
     ) -> Result<ProviderConfig> {
         if let Some(failure) = self.unusable.take() {
             return Err(failure);
+        }
+        if self.source.has(PRESET) && ProviderConfig::built_in(&self.provider.name).is_some() {
+            let why = "cannot be set for a provider that is built in itself";
+            return Err(self.source.invalid(PRESET, why, "remove it, or give the section another name"));
         }
         self.read_header_files(warnings)?;
         self.provider.tls = self.tls(warnings)?;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::files::ConfigFiles;
 use super::invalid;
-use super::keys::{Key, PROVIDER, Section, Settings, TOP};
+use super::keys::{Key, PRESET, PROVIDER, Section, Settings, TOP};
 use super::kind::{Fault, Kind};
 use super::source::Source;
 use crate::cli::error::{CliError, Result};
@@ -96,7 +96,8 @@ impl Reader<'_> {
                 let table = value.get_ref().as_table().ok_or_else(|| not_a_section(&place, name.span().start))?;
                 let upper: Vec<_> = upper.iter().filter_map(|upper| section(upper, name.get_ref())).collect();
                 let added = file.providers.entry(name.get_ref().to_string());
-                let added = added.or_insert_with(|| self.empty_section(name.get_ref(), place));
+                let preset = upper.iter().chain([&table]).find_map(|table| table.get(PRESET)?.get_ref().as_str());
+                let added = added.or_insert_with(|| self.empty_section(name.get_ref(), preset, place));
                 self.section(table, &upper, added)?;
             }
         }
@@ -113,8 +114,9 @@ impl Reader<'_> {
         self.at_top().invalid_at(self.line(at), name, "must be a section: [provider.NAME]", FIX)
     }
 
-    fn empty_section(&self, name: &str, place: String) -> Section {
-        let mut section = Section::of(ProviderConfig::built_in(name).unwrap_or_else(|| ProviderConfig::named(name)));
+    fn empty_section(&self, name: &str, preset: Option<&str>, place: String) -> Section {
+        let provider = ProviderConfig::built_in(name).or_else(|| ProviderConfig::like(preset?, name));
+        let mut section = Section::of(provider.unwrap_or_else(|| ProviderConfig::named(name)));
         section.source = Source::new(self.user, place);
         section
     }

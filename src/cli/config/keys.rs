@@ -16,6 +16,7 @@ use super::kind::{Kind, SecretValue};
 use super::source::Source;
 use crate::cli::error::CliError;
 use nexus::internal::oauth::{AUTHORIZATION_PARAMETERS, TOKEN_REQUEST_FIELDS};
+use nexus::internal::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM};
 use nexus::key::KeyBackend;
 use nexus::{ClientAuth, Dialect, Encoding, HeaderSecret, ProviderConfig, SessionToken};
 
@@ -219,8 +220,20 @@ pub(super) const TOP: &[Key<Settings>] = &[
     },
 ];
 
+/// The key that decides what the other keys of a section add to.
+pub(super) const PRESET: &str = "preset";
+
 /// The keys of a provider.
 pub(super) const PROVIDER: &[Key<Section>] = &[
+    Key {
+        name: PRESET,
+        // The section was made from it.
+        kind: Choice(&[(ANT, |_| ()), (BUILT_IN, |_| ()), (FEDERATION, |_| ()), (PLATFORM, |_| ())]),
+        default: "none",
+        help: "The built-in provider that this section is like: its settings are the defaults of the other keys. A section \
+               for each customer has \"claude_platform\". The environment variables of a built-in provider count for that \
+               provider alone.",
+    },
     Key {
         name: "authorize_url",
         kind: Url(|section, _, url| section.provider.authorize_url = Some(url)),

@@ -86,6 +86,6 @@ impl CommandSource {
 
 /// `description` completes a sentence that begins with the command.
 fn failed(description: String, temporary: bool) -> SourceError {
-    let failure = TokenFailure { description, temporary, status: None, invalid_target: false, retry_after: None };
+    let failure = TokenFailure::without_response(description, temporary);
     SourceError { credential: CredentialState::Valid, failure, client_refused: None }
 }

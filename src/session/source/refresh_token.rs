@@ -42,7 +42,6 @@ impl TokenSource for RefreshTokenSource {
 /// `can_renew` prevents this.
 fn no_refresh_token() -> SourceError {
     let description = "was not contacted (there is no refresh token)".to_owned();
-    let failure =
-        TokenFailure { description, temporary: false, status: None, invalid_target: false, retry_after: None };
+    let failure = TokenFailure::without_response(description, false);
     SourceError { credential: CredentialState::NotReceived, failure, client_refused: None }
 }

@@ -99,9 +99,7 @@ impl WithoutUserSource {
 impl SourceError {
     /// The request was not sent, and a retry does not help.
     pub(crate) fn not_sent(error: SharedError) -> Self {
-        let description = format!("was not contacted ({error})");
-        let failure =
-            TokenFailure { description, temporary: false, status: None, invalid_target: false, retry_after: None };
+        let failure = TokenFailure::without_response(format!("was not contacted ({error})"), false);
         Self { credential: CredentialState::NotSent(error), failure, client_refused: None }
     }
 }

@@ -264,7 +264,10 @@ impl Plan {
         if let Some((_, _, endpoint)) = needed.iter().find(|(is_needed, url, _)| *is_needed && url.is_none()) {
             return Err(CliError::Configuration {
                 message: format!("{server} publishes no {endpoint}, so nexus cannot sign in there"),
-                hint: "ask its operator how programs sign in".into(),
+                hint: match args.device && provider.authorize_url.is_some() {
+                    true => "run the same command without --device".into(),
+                    false => "ask its operator how programs sign in".into(),
+                },
             });
         }
         if provider.client.is_none() && provider.registration.url.is_none() {
