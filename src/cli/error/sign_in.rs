@@ -277,11 +277,7 @@ fn refused_hint(error: &str, provider: &str) -> String {
         "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
         "invalid_target" => {
-            format!(
-                "fix `resource` or `audience` in {section} in config.toml, then {run}; if the URL of an API led \
-                 there, sign in with the URL of the authorization server and `--api-url`",
-                section = header(provider)
-            )
+            format!("fix `resource` or `audience` {section} (`resource = \"\"` names none), then {run}")
         }
         "unsupported_response_type" => format!(
             "allow the authorization code flow (response type `code`) for this client at the server, or use another \
