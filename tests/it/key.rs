@@ -323,23 +323,22 @@ fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     }
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";
     nexus.write("ask", script, 0o600);
-    for (command, words) in [("[\"sh\", \"ask\", \"$HOME ;id\", \"a b\", \"\"]", "$HOME ;id\na b\n\n")] {
-        configure(&nexus, &sandbox, &format!("key = \"passphrase\"\npassphrase_command = {command}"));
-        let output = nexus.run(&to("passphrase"));
-        assert_eq!(
-            (output.code, &*output.stderr),
-            (
-                Some(0),
-                "told you\nThere was no key; created a new one in [HOME]/key/session.key, wrapped with the passphrase\n"
-            )
-        );
-        let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
-        assert_eq!(read("words"), words);
-        assert_eq!(read("input"), "");
-        let variables = read("variables");
-        assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
-        fs::remove_file(nexus.path(KEY)).unwrap();
-    }
+    let command = "[\"sh\", \"ask\", \"$HOME ;id\", \"a b\", \"\"]";
+    configure(&nexus, &sandbox, &format!("key = \"passphrase\"\npassphrase_command = {command}"));
+    let output = nexus.run(&to("passphrase"));
+    assert_eq!(
+        (output.code, &*output.stderr),
+        (
+            Some(0),
+            "told you\nThere was no key; created a new one in [HOME]/key/session.key, wrapped with the passphrase\n"
+        )
+    );
+    let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
+    assert_eq!(read("words"), "$HOME ;id\na b\n\n");
+    assert_eq!(read("input"), "");
+    let variables = read("variables");
+    assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
+    fs::remove_file(nexus.path(KEY)).unwrap();
     for (command, why) in
         [("[]", "is empty"), ("[\"\", \"a\"]", "is empty"), ("[\"a\", 1]", "must be"), ("\"a b\"", "must be")]
     {
