@@ -156,6 +156,8 @@ impl ProviderConfig {
             self.grant.as_str(),
             self.grant.settings(),
             self.token_url.as_ref().map(|url| url.as_str()),
+            self.issuer,
+            self.gateway.as_ref().map(|url| url.as_str()),
             self.client.as_ref().map(|client| &client.id),
             self.scopes,
             self.resource,

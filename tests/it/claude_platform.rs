@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::nexus::{Nexus, approve, sandbox, visit};
 use crate::stored::Stored;
+use crate::terminal::Terminal;
 
 /// A home whose default provider is `claude_platform`, with the endpoints of a sandbox that demands assertions.
 fn linked(lines: &str) -> (Sandbox, Nexus) {
@@ -140,6 +141,20 @@ fn unlinking_is_asked_for_or_wanted_by_a_flag() {
     let expected = "Revoked the session at [SERVER]\nDeleted the local session\n";
     assert_output!(output, 0, stdout: "", stderr: expected);
     assert!(is_revoked(&sandbox));
+}
+
+#[test]
+fn unlinking_is_asked_for_at_a_terminal() {
+    let (sandbox, nexus) = linked("");
+    sign_in(&nexus);
+    for (answer, code, is_unlinked) in [("n", 1, false), ("y", 0, true)] {
+        let mut terminal = Terminal::open(&nexus, &["oauth", "logout", "--unlink"], 80);
+        terminal.until(|screen| screen.contains("Unlink the organisation of claude_platform?"));
+        terminal.press(&format!("{answer}\r"));
+        let left = terminal.finish();
+        assert_eq!(left.code, code, "{}", left.screen);
+        assert_eq!(is_revoked(&sandbox), is_unlinked, "{}", left.screen);
+    }
 }
 
 #[test]

@@ -38,6 +38,37 @@ fn exchanges(sandbox: &Sandbox) -> Vec<Value> {
 }
 
 #[test]
+fn an_account_without_a_home_folder_needs_none() {
+    use std::os::unix::process::CommandExt as _;
+
+    /// A user id that no system uses.
+    const STRANGER: u32 = 54_321;
+
+    let (sandbox, nexus) = job();
+    // Only root can become another user. Without it, this account has a home folder.
+    if std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{}", std::process::id())).unwrap()) != 0 {
+        return;
+    }
+    let program = nexus.path("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_nexus"), &program).unwrap();
+    for path in [nexus.home().to_owned(), program.clone(), nexus.path("identity")] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let run = |words: &[&str]| {
+        let mut command = nexus.prepared(std::process::Command::new(&program));
+        command.env_remove("NEXUS_HOME").uid(STRANGER).gid(STRANGER).args(words);
+        nexus.finish(command.spawn().unwrap())
+    };
+    let status = run(&["oauth", "status"]);
+    assert_eq!((status.code, &*status.stdout), (Some(0), "No token yet, one is fetched on next use\n"), "{status}");
+    for _ in 0..2 {
+        grants(&sandbox, [3_600]);
+        assert_eq!(run(&["oauth", "token"]).ok(), format!("{TOKEN}\n"));
+    }
+    assert_eq!(exchanges(&sandbox).len(), 2, "a token ends with its process");
+}
+
+#[test]
 fn the_exchange_has_the_documented_fields_and_headers() {
     let (sandbox, mut nexus) = job();
     nexus.set("ANTHROPIC_SERVICE_ACCOUNT_ID", "svac_1");

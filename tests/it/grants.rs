@@ -88,6 +88,23 @@ fn client_credentials_need_no_sign_in() {
 }
 
 #[test]
+fn a_token_of_another_server_is_replaced() {
+    let servers = [confidential(), confidential()];
+    let nexus = Nexus::new();
+    for key in ["issuer", "gateway"] {
+        for sandbox in &servers {
+            let asked = sandbox.requests_to(Endpoint::Token).len();
+            let origin = sandbox.origin();
+            nexus.configure(&format!("default = \"ci\"\n[provider.ci]\n{key} = \"{origin}\"\n{CREDENTIALS}\n"));
+            for _ in 0..2 {
+                assert_eq!(nexus.run(&["oauth", "token"]).ok().trim(), newest(sandbox, "access"));
+            }
+            assert_eq!(sandbox.requests_to(Endpoint::Token).len(), asked + 1);
+        }
+    }
+}
+
+#[test]
 fn the_issuer_is_enough_to_find_the_token_endpoint() {
     let sandbox = confidential();
     let nexus = Nexus::new();

@@ -90,7 +90,7 @@ fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);
     nexus.write("pass", "correct horse", 0o600);
-    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = \"cat pass\"");
+    configure(&nexus, &sandbox, "key = \"passphrase\"\npassphrase_command = [\"cat\", \"pass\"]");
     nexus.sign_in();
     assert!(key_line(&nexus).starts_with("nexus-key-2 passphrase "));
     assert_output!(nexus.run(SHOW), 0, stdout: "passphrase: [HOME]/key/session.key\n", stderr: "");
@@ -284,11 +284,11 @@ fn a_missing_passphrase_has_a_hint() {
     let (sandbox, nexus) = signed_in();
     nexus.run(&to("passphrase")).ok();
     for (top, why) in [
-        ("passphrase_command = \"false\"", "passphrase_command `false` failed (exit status: 1)"),
-        ("passphrase_command = \"true\"", "passphrase_command `true` gives an empty passphrase"),
-        ("passphrase_command = \"echo\"", "passphrase_command `echo` gives an empty passphrase"),
+        ("passphrase_command = [\"false\"]", "passphrase_command `false` failed (exit status: 1)"),
+        ("passphrase_command = [\"true\"]", "passphrase_command `true` gives an empty passphrase"),
+        ("passphrase_command = [\"echo\"]", "passphrase_command `echo` gives an empty passphrase"),
         (
-            "passphrase_command = \"nowhere at all\"",
+            "passphrase_command = [\"nowhere\", \"at\", \"all\"]",
             "passphrase_command `nowhere` cannot be started: No such file or directory (os error 2)",
         ),
         (
@@ -309,7 +309,7 @@ fn a_missing_passphrase_has_a_hint() {
     assert_output!(
         nexus.run(&["oauth", "status"]), 2, stdout: "",
         stderr: "error: no passphrase source is configured\n  \
-                 set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml\n",
+                 set `passphrase_file = \"...\"` or `passphrase_command = [\"...\"]` at the top of config.toml\n",
     );
 }
 
@@ -323,27 +323,25 @@ fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     }
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";
     nexus.write("ask", script, 0o600);
-    for (command, words) in [
-        ("\"sh ask $HOME ;id 'a b'\"", "$HOME\n;id\n'a\nb'\n"),
-        ("[\"sh\", \"ask\", \"$HOME ;id\", \"a b\", \"\"]", "$HOME ;id\na b\n\n"),
-    ] {
-        configure(&nexus, &sandbox, &format!("key = \"passphrase\"\npassphrase_command = {command}"));
-        let output = nexus.run(&to("passphrase"));
-        assert_eq!(
-            (output.code, &*output.stderr),
-            (
-                Some(0),
-                "told you\nThere was no key; created a new one in [HOME]/key/session.key, wrapped with the passphrase\n"
-            )
-        );
-        let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
-        assert_eq!(read("words"), words);
-        assert_eq!(read("input"), "");
-        let variables = read("variables");
-        assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
-        fs::remove_file(nexus.path(KEY)).unwrap();
-    }
-    for (command, why) in [("[]", "is empty"), ("[\"\", \"a\"]", "is empty"), ("[\"a\", 1]", "must be")] {
+    let command = "[\"sh\", \"ask\", \"$HOME ;id\", \"a b\", \"\"]";
+    configure(&nexus, &sandbox, &format!("key = \"passphrase\"\npassphrase_command = {command}"));
+    let output = nexus.run(&to("passphrase"));
+    assert_eq!(
+        (output.code, &*output.stderr),
+        (
+            Some(0),
+            "told you\nThere was no key; created a new one in [HOME]/key/session.key, wrapped with the passphrase\n"
+        )
+    );
+    let read = |name| fs::read_to_string(nexus.path(name)).unwrap();
+    assert_eq!(read("words"), "$HOME ;id\na b\n\n");
+    assert_eq!(read("input"), "");
+    let variables = read("variables");
+    assert!(variables.contains("NEXUS_HOME=") && !variables.contains("hush"), "{variables}");
+    fs::remove_file(nexus.path(KEY)).unwrap();
+    for (command, why) in
+        [("[]", "is empty"), ("[\"\", \"a\"]", "is empty"), ("[\"a\", 1]", "must be"), ("\"a b\"", "must be")]
+    {
         configure(&nexus, &sandbox, &format!("passphrase_command = {command}"));
         let output = nexus.run(SHOW);
         assert!(output.code == Some(2) && output.stderr.contains(why), "{output}");

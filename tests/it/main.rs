@@ -6,6 +6,10 @@
 #[macro_use]
 mod nexus;
 
+/// `nexus oauth start URL` and an API.
+mod api_by_url;
+/// Claude apps gateways.
+mod apps_gateway;
 /// `nexus chat -a`.
 mod attachments;
 /// `nexus batch`.
@@ -42,7 +46,7 @@ mod config_show;
 mod conversation;
 /// `nexus demo`.
 mod demo;
-/// `nexus oauth start --device`, and gateways without another way to sign in.
+/// `nexus oauth start --device`.
 mod device;
 /// What servers publish about themselves.
 mod discovery;

@@ -66,8 +66,7 @@ fn a_refused_resource_is_named_in_the_hint() {
     assert!(
         output.stderr.ends_with(
             "error: work refused the sign-in (invalid_target): the resource is missing or unknown\n  fix `resource` or \
-             `audience` in [provider.work] in config.toml, then run `nexus oauth start`; if the URL of an API led there, \
-             sign in with the URL of the authorization server and `--api-url`\n"
+             `audience` under [provider.work] in config.toml (`resource = \"\"` names none), then run `nexus oauth start`\n"
         ),
         "{output}"
     );

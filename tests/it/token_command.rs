@@ -10,6 +10,7 @@ use nexus::sandbox::{Endpoint, Scripted, Settings};
 use serde_json::json;
 
 use crate::nexus::{Nexus, config, lifetime, sandbox};
+use crate::proxy::Proxy;
 use crate::stored::Stored;
 
 /// A home whose only provider `cmd` runs this script with `/bin/sh`. Each run adds a line to the file `runs`.
@@ -266,6 +267,15 @@ fn the_token_goes_into_the_configured_header() {
     assert_eq!((request.header("x-api-key"), request.header("authorization")), (Some(token.trim()), None));
     assert!(output.stderr.contains("> x-api-key: "), "{output}");
     assert!(!output.stderr.contains(token.trim()), "{output}");
+    // Other programs get it there, too.
+    let header = nexus.run(&["oauth", "token", "-p", "cmd", "--format", "header"]).ok();
+    assert_eq!(header, format!("x-api-key: {token}"));
+    let proxy = Proxy::start(&nexus, &["-p", "cmd"]);
+    assert_eq!(proxy.send("GET /v1/models", &[], b"").status, 401, "the sandbox knows bearers only");
+    let request = sandbox.requests_to(Endpoint::Models).pop().unwrap();
+    assert_eq!((request.header("x-api-key"), request.header("authorization")), (Some(token.trim()), None));
+    let output = nexus.run(&["exec", "-p", "cmd", "--env", "--", "true"]);
+    assert!(output.code == Some(2) && output.stderr.contains("takes the token in the header `x-api-key`"), "{output}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn outside(nexus: &mut Nexus) -> tempfile::TempDir {
 #[test]
 fn a_configuration_that_others_can_write_runs_no_program() {
     let nexus = home();
-    nexus.configure("key = 'passphrase'\npassphrase_command = 'touch ran'\n[provider.work]\n");
+    nexus.configure("key = 'passphrase'\npassphrase_command = ['touch', 'ran']\n[provider.work]\n");
     for (loose, fix) in [(0o666, "chmod go-w [HOME]/config.toml"), (0o602, "chmod go-w [HOME]/config.toml")] {
         mode(&nexus.path("config.toml"), loose);
         for words in [READ, &["key", "move", "passphrase"], &["chat", "x"], &["models"], &["oauth", "start"]] {

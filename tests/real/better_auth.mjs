@@ -73,6 +73,7 @@ export async function start({ freePort, lifetime, stops }) {
     userinfo: `${url}/api/auth/oauth2/userinfo`,
     account: ada.email,
     // It refuses the gateway as a resource that it does not know, and tells the address only to those who ask for it.
+    section: [`issuer = "${url}/api/auth"`, 'resource = ""'],
     typed: (gateway) => [`${url}/api/auth`, '--api-url', gateway, ...['openid', 'email', 'offline_access'].flatMap((scope) => ['--scope', scope])],
     async approve(page) {
       await page.fill('input[name=email]', ada.email);

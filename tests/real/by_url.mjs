@@ -3,7 +3,7 @@
 // One story for each server, in three acts. All servers play an act before the next begins, so that tokens expire
 // while others sign in. A gateway in front of the API names its authorization server (RFC 9728).
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as betterAuth from './better_auth.mjs';
 import * as browsers from './browser.mjs';
@@ -77,6 +77,7 @@ async function approve({ browser, nexus, server }, typed) {
 
 async function signIn(stage) {
   const { nexus, server } = stage;
+  if (server.section) appendFileSync(stage.configuration, `\n[provider.${server.name}]\n${server.section.join('\n')}\n`);
   const ran = await approve(stage, server.typed?.(server.gateway.url) ?? [server.gateway.url]);
   if (server.wantsConsent) {
     contains('it names the setting that brings a refresh token', ran.stderr, 'prompt = "consent"');

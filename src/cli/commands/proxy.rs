@@ -18,7 +18,7 @@ use nexus::internal::private_fs;
 /// How long requests may be in flight after Ctrl-C before a note says so.
 const NOTE_AFTER: Duration = Duration::from_secs(1);
 
-/// The shortest key, in characters: enough that nobody guesses it.
+/// The shortest key that is accepted, in characters. A shorter one could be guessed.
 const SHORTEST_KEY: usize = 16;
 
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,6 @@ use std::time;
 use super::checks::{self, API_REQUEST};
 use super::kind::Kind::{
     Bool, Checked, Choice, ClientId, Command, Count, Duration, Headers, List, Params, Path, Secret, Table, Text, Url,
-    Words,
 };
 use super::kind::{Kind, SecretValue};
 use super::source::Source;
@@ -314,7 +313,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "client_assertion_command",
-        kind: Words(|section, words| section.client_assertion.command = Some(words)),
+        kind: Command(|section, words| section.client_assertion.command = Some(words)),
         default: "none",
         help: "A command that prints an assertion for the client on one line, instead of client_assertion_file. It is run for \
                each request, without a shell, without input and without the environment variables that hold secrets.",
@@ -342,7 +341,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "assertion_command",
-        kind: Words(|section, words| section.grant.command = Some(words)),
+        kind: Command(|section, words| section.grant.command = Some(words)),
         default: "none",
         help: "A command that prints the assertion on one line, instead of assertion_file. It is run for each request, \
                without a shell, without input and without the environment variables that hold secrets.",
@@ -383,7 +382,7 @@ pub(super) const PROVIDER: &[Key<Section>] = &[
     },
     Key {
         name: "token_command",
-        kind: Words(|section, words| section.token_command = Some(words)),
+        kind: Command(|section, words| section.token_command = Some(words)),
         default: "none",
         help: "A command that prints an access token on one line, instead of a sign-in. It is run when a token is needed, \
                without a shell, without input and without the environment variables that hold secrets; what it prints to \

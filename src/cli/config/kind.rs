@@ -32,10 +32,8 @@ pub(super) enum Kind<T: 'static> {
     /// A whole number, at least 1.
     Count(fn(&mut T, u32)),
     List(fn(&mut T, Vec<String>)),
-    /// A program and its arguments, as a list or as one text.
-    Command(fn(&mut T, Vec<String>)),
     /// A program and its arguments, as a list.
-    Words(fn(&mut T, Vec<String>)),
+    Command(fn(&mut T, Vec<String>)),
     /// A duration that is not zero, as text or in seconds.
     Duration(fn(&mut T, time::Duration)),
     Table(fn(&mut T, Texts)),
@@ -121,7 +119,6 @@ impl<T> Kind<T> {
             Self::Bool(set) => set(target, value.as_bool().ok_or(NOT_OF_THIS_KIND)?),
             Self::Count(set) => set(target, count(value).ok_or(NOT_OF_THIS_KIND)?),
             Self::Command(set) => set(target, command(value)?),
-            Self::Words(set) => set(target, words(list(value)?)?),
             Self::Duration(set) => set(target, duration(value)?),
             Self::List(set) => {
                 let items = list(value)?;
@@ -166,11 +163,7 @@ impl<T> Kind<T> {
             Self::Bool(_) => "true or false, without quotes".into(),
             Self::Count(_) => format!("a whole number from 1 to {}, without quotes", u32::MAX),
             Self::List(_) => "a list of quoted strings: [\"one\", \"two\"]".into(),
-            Self::Command(_) => {
-                "a list of quoted strings: [\"program\", \"argument\"], or a quoted string, which is split at spaces"
-                    .into()
-            }
-            Self::Words(_) => "a list of quoted strings: [\"program\", \"argument\"]".into(),
+            Self::Command(_) => "a list of quoted strings: [\"program\", \"argument\"]".into(),
             Self::Duration(_) => "a quoted duration: \"90s\", \"5m\", \"1h\" or \"2d\"; or a number of seconds".into(),
             Self::Table(_) | Self::Params(..) => "a table of quoted strings: { name = \"value\" }".into(),
             Self::Headers(..) => {
@@ -222,16 +215,9 @@ fn list(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
     items.iter().map(|value| item(value).map(str::to_owned)).collect()
 }
 
+/// A list whose first item is a program.
 fn command(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
-    let words = match value.as_str() {
-        Some(text) => text.split_whitespace().map(String::from).collect(),
-        None => list(value)?,
-    };
-    self::words(words)
-}
-
-/// Rejects a command without a program.
-fn words(words: Vec<String>) -> Result<Vec<String>, Fault> {
+    let words = list(value)?;
     match words.first().map(|program| program.trim()) {
         None | Some("") => Err(Unusable::value("is empty", "set it to a program and its arguments").into()),
         Some(_) => Ok(words),

@@ -35,7 +35,7 @@ const PIECES: &[&str] = &[
     "api_headers = { 'x y' = 'z' }\n",
     "key = 'file'\n",
     "key = 'passphrase'\n",
-    "passphrase_command = 'pass show'\n",
+    "passphrase_command = ['pass', 'show']\n",
     "unknown = 1\n",
     "[",
     "]",

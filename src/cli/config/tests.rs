@@ -180,7 +180,7 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
     assert_eq!((key_config("").backend, key_config("").passphrase), (None, None));
     let words = |text: &str| text.split(' ').map(String::from).collect();
     assert_eq!(
-        key_config("key = 'passphrase'\npassphrase_command = 'pass  show $x'"),
+        key_config("key = 'passphrase'\npassphrase_command = ['pass', 'show', '$x']"),
         KeyConfig {
             hidden_variables: crate::cli::environment::secret_variables(),
             backend: Some(KeyBackend::Passphrase),
@@ -288,11 +288,11 @@ fn errors_name_the_key_its_place_and_the_cure() {
             "`key` in FILE, line 1, is \"passphrase\", but neither `passphrase_file` nor `passphrase_command` is set | set one of the two",
         ),
         (
-            "passphrase_file = 'a'\npassphrase_command = 'b'",
+            "passphrase_file = 'a'\npassphrase_command = ['b']",
             "`passphrase_file` in FILE, line 1, cannot be combined with `passphrase_command` | keep one of the two",
         ),
         (
-            "passphrase_command = ' '",
+            "passphrase_command = [' ']",
             "`passphrase_command` in FILE, line 1, is empty | set it to a program and its arguments",
         ),
         (

@@ -176,7 +176,7 @@ fn key_hint(error: &KeyError) -> String {
         ),
         KeyError::Untrusted { problem, .. } => untrusted_hint(problem),
         KeyError::NoPassphrase => {
-            "set `passphrase_file = \"...\"` or `passphrase_command = \"...\"` at the top of config.toml".into()
+            "set `passphrase_file = \"...\"` or `passphrase_command = [\"...\"]` at the top of config.toml".into()
         }
         KeyError::PassphraseMissing { .. } => {
             "fix `passphrase_file` or `passphrase_command` in config.toml, then run the command again".into()

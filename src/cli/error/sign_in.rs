@@ -27,7 +27,7 @@ pub(crate) fn sign_in_hint(error: &SignInError) -> String {
         }
         SignInError::InvalidRegistration { provider, .. } => {
             format!(
-                "check `registration_url` under {section} in config.toml, or {HAVE_REGISTERED}",
+                "check `registration_url` if it is set under {section} in config.toml, or {HAVE_REGISTERED}",
                 section = header(provider)
             )
         }
@@ -233,7 +233,7 @@ fn registration_hint(provider: &str, error: &str, with_token: bool, failure: &To
             "the server does not let everyone register a client: set `registration_token_file` {section} to a file with \
              the token that it wants, or {HAVE_REGISTERED}"
         ),
-        Some(404 | 405 | 410 | 501) => format!("check `registration_url` {section}, or {HAVE_REGISTERED}"),
+        Some(404 | 405 | 410 | 501) => format!("check `registration_url` if it is set {section}, or {HAVE_REGISTERED}"),
         // No software statement is sent.
         _ if matches!(error, "invalid_software_statement" | "unapproved_software_statement") => {
             format!("the server registers only software that it has approved: {HAVE_REGISTERED} {section}")
@@ -277,11 +277,7 @@ fn refused_hint(error: &str, provider: &str) -> String {
         "server_error" | "temporarily_unavailable" => format!("wait a while, then {run} again"),
         "invalid_scope" => format!("fix `scopes` {section}, then {run}"),
         "invalid_target" => {
-            format!(
-                "fix `resource` or `audience` in {section} in config.toml, then {run}; if the URL of an API led \
-                 there, sign in with the URL of the authorization server and `--api-url`",
-                section = header(provider)
-            )
+            format!("fix `resource` or `audience` {section} (`resource = \"\"` names none), then {run}")
         }
         "unsupported_response_type" => format!(
             "allow the authorization code flow (response type `code`) for this client at the server, or use another \

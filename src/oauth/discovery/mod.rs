@@ -46,7 +46,7 @@ impl ProviderConfig {
         let http = http.for_discovery(self);
         let found = match (&self.issuer, &self.gateway) {
             (Some(issuer), _) => issuer_of(&http, &self.name, issuer, self.api.url.as_ref()).await?,
-            (None, Some(gateway)) => search(&http, gateway, None).await?,
+            (None, Some(gateway)) => search(&http, gateway, self).await?,
             (None, None) => return Ok(None),
         };
         found.apply(self)?;

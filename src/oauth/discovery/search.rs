@@ -12,7 +12,7 @@ use super::probe::{Probe, Prober, Response};
 use super::{OAUTH, at, metadata_of, reach};
 use crate::http::Http;
 use crate::oauth::metadata::{Members, MetadataError, ServerMetadata, named_url, without_slash};
-use crate::provider::{self, Url, endpoint_url};
+use crate::provider::{self, ProviderConfig, Url, endpoint_url};
 
 type Result<T> = std::result::Result<T, DiscoveryError>;
 
@@ -103,21 +103,21 @@ pub struct ApiAnswer {
     pub resource: Option<ProtectedResource>,
 }
 
-/// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer. `api` is the API that is configured, if
-/// one is.
+/// Finds out what is at a URL, which is that of a gateway, of an API or of an issuer. The API and the client of `provider`
+/// are those that are configured.
 ///
 /// # Errors
 /// [`DiscoveryError::NothingFound`] with what each request gave, [`DiscoveryError::Http`] if the server cannot be
 /// reached.
-pub async fn search(http: &Http, url: &Url, api: Option<&Url>) -> Result<Found> {
+pub async fn search(http: &Http, url: &Url, provider: &ProviderConfig) -> Result<Found> {
     let mut prober = Prober::new(http);
-    match find(&mut prober, url, api).await? {
+    match find(&mut prober, url, provider).await? {
         Some(found) => Ok(found),
         None => Err(DiscoveryError::NothingFound { url: url.clone(), probes: prober.into_probes() }),
     }
 }
 
-async fn find(prober: &mut Prober<'_>, url: &Url, api: Option<&Url>) -> Result<Option<Found>> {
+async fn find(prober: &mut Prober<'_>, url: &Url, provider: &ProviderConfig) -> Result<Option<Found>> {
     let base = base_of(url);
     let path = base.path().trim_end_matches('/').to_owned();
     let contract = at(&base, &format!("{path}{LITELLM}"));
@@ -143,12 +143,12 @@ async fn find(prober: &mut Prober<'_>, url: &Url, api: Option<&Url>) -> Result<O
             return Ok(Some(Found::Open { api: base }));
         }
         if let Some((place, protected)) = protected_resource_of(prober, &models, &response, &base).await?
-            && let Some(found) = first_server(prober, &place, protected, &base).await?
+            && let Some(found) = first_server(prober, &place, protected, &base, provider.client.is_none()).await?
         {
             return Ok(Some(found));
         }
     }
-    issuer_at(prober, without_slash(url.as_str()), url, api).await
+    issuer_at(prober, without_slash(url.as_str()), url, provider.api.url.as_ref()).await
 }
 
 /// The authorization server with this issuer, whose URL is `place`, and what the API says about its tokens.
@@ -261,13 +261,16 @@ async fn protected_resource_of(
     }
 }
 
-/// The first of an API's authorization servers that can be used.
+/// The first of an API's authorization servers that can be used. One that registers clients comes first if none is
+/// configured.
 async fn first_server(
     prober: &mut Prober<'_>,
     place: &Url,
     resource: ProtectedResource,
     base: &Url,
+    needs_registration: bool,
 ) -> Result<Option<Found>> {
+    let mut first = None;
     for issuer in resource.servers.iter().take(SERVERS) {
         let server = match named_url(issuer, Some(base)) {
             Ok(server) => reach::check_name(&server, base).await.map(|()| server),
@@ -275,14 +278,17 @@ async fn first_server(
         };
         match server {
             Ok(server) => {
-                if let Some(metadata) = metadata_of(prober, issuer, &server).await? {
-                    return Ok(Some(Found::Resource { api: base.clone(), resource, metadata }));
+                let Some(metadata) = metadata_of(prober, issuer, &server).await? else { continue };
+                let is_best = !needs_registration || metadata.registration_endpoint.is_some();
+                first = first.filter(|_| !is_best).or(Some(metadata));
+                if is_best {
+                    break;
                 }
             }
             Err(why) => prober.reject(place, &format!("names an authorization server that {why}")),
         }
     }
-    Ok(None)
+    Ok(first.map(|metadata| Found::Resource { api: base.clone(), resource, metadata }))
 }
 
 /// Reads the metadata of an API.

@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Row<&str>] = &[
     row(
         "invalid_target",
         "error=invalid_target&state={state}",
-        "(invalid_target)\n  fix `resource` or `audience` in",
+        "(invalid_target)\n  fix `resource` or `audience` under",
         2,
     ),
     row(

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let session = context.find_session(&client)?;
     match &session {
         Some(session) => drop(warn_if_bound_elsewhere(session, &client, &context)),
-        None if args.provider.is_some() => {}
+        None if args.provider.is_some() || client.begins_without_user(None) => {}
         None => {
             let others = context.signed_in_providers()?;
             if !others.is_empty() {

@@ -217,8 +217,8 @@ impl Plan {
     async fn search(&mut self, url: &Url, args: &super::Args, context: &Context) -> Result<bool> {
         let progress = context.progress();
         context.waiting(format!("asking {} how to sign in", host(url)));
-        let api = self.configured.provider.api.url.as_ref();
-        let found = search(&context.http(), url, api).await.map_err(|error| not_found(error, context))?;
+        let found =
+            search(&context.http(), url, &self.configured.provider).await.map_err(|error| not_found(error, context))?;
         drop(progress);
         if let Found::Open { api } = &found {
             say_open(&host(api), context);
