@@ -11,9 +11,13 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod environment;
 mod error;
+#[cfg(test)]
+mod examples;
 mod findings;
 pub(crate) mod history;
 mod local_proxy;
+#[cfg(test)]
+mod man;
 pub(crate) mod markdown;
 pub(crate) mod nearest;
 mod paths;
@@ -26,12 +30,12 @@ mod words;
 
 use commands::{batch, chat, completions, demo, doctor, exec, help, key, models, oauth, provider, proxy, setup};
 
-/// Sign in once with OAuth, then use Claude from every shell, script and tool on this account
+/// Sign in once with OAuth, then use Claude in every shell and script
 ///
 /// Start with `nexus oauth start`, then ask: `nexus chat "why does this fail?" < build.log`. Scripts can
 /// rely on the exit codes below. Other programs get an access token from `nexus oauth token`.
 #[derive(Debug, Parser)]
-#[command(name = "nexus", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "nexus", version, after_long_help = AFTER_HELP, propagate_version = true)]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -44,7 +48,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign in: open the browser and wait for approval (same as `nexus oauth start`)
+    /// Sign in: open the browser and wait (same as `nexus oauth start`)
     Login(Deferred<oauth::start::Args>),
     /// Sign in and out, show the session, print its access token
     #[command(subcommand)]
@@ -68,7 +72,7 @@ pub(crate) enum Command {
     History(Deferred<commands::history::Command>),
     /// List the available models, one id per line
     Models(Deferred<models::Args>),
-    /// Lend the session to programs that take only a base URL and a static key
+    /// Lend the session to programs that take only a static key
     ///
     /// Prints the base URL and the key, each on a line. Programs send the key as a bearer or in `x-api-key`; the
     /// proxy sends their requests to the API with a fresh access token. It listens on loopback only, and runs until
@@ -100,11 +104,11 @@ pub(crate) enum Command {
     /// Show or choose where the key to the stored sessions is kept
     #[command(subcommand)]
     Key(Deferred<key::Command>),
-    /// Show the store of the sessions, create the tables of a PostgreSQL store
+    /// Show the store of the sessions, create its tables in PostgreSQL
     #[cfg(feature = "postgres")]
     #[command(subcommand)]
     Store(Deferred<commands::store::Command>),
-    /// Try nexus against a built-in sandbox, without configuration or network
+    /// Try nexus with a built-in sandbox: no configuration, no network
     ///
     /// The sandbox acts as the authorization server and the model, so the answers come from the sandbox, not
     /// from Claude. Nothing leaves this machine, and nothing is left on it.
@@ -113,8 +117,13 @@ pub(crate) enum Command {
     Completions(Deferred<completions::Args>),
 }
 
-/// The end of the help text. The README has the same exit codes.
-pub(crate) const EXIT_CODES: &str = "\
+/// The end of the long help text. The README has the same exit codes.
+const AFTER_HELP: &str = "\
+Examples:
+  nexus demo                                    # try it: needs no account and no network
+  nexus oauth start                             # sign in
+  nexus chat \"why does this fail?\" < build.log
+
 Exit codes:
   0      success (including a closed pipe)
   1      failure; retrying unchanged will not help
@@ -133,7 +142,7 @@ Environment:
   NEXUS_STORE     the URL of a PostgreSQL store
   NEXUS_OWNER     whose sessions are used
 
-`nexus help config` lists the keys of config.toml.";
+`nexus help config` describes the keys of config.toml.";
 
 /// The commands that have subcommands.
 const GROUPS: &[&str] = &["config", "history", "key", "oauth", "provider", "store"];
@@ -212,7 +221,9 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         return commands::help_config();
     }
     let args = rewrite_help(args);
-    match words::protect_text(args.clone(), Cli::command).and_then(Cli::try_parse_from) {
+    let parsed = words::protect_text(args.clone(), Cli::command)
+        .and_then(|words| Cli::try_parse_from(&words).map_err(|error| help::with_files(error, words)));
+    match parsed {
         Ok(cli) => commands::run(cli),
         Err(error) => commands::report_usage_error(error, &args),
     }

@@ -1,6 +1,8 @@
 //! `--help`, `--version` and `nexus help`.
 
 use crate::nexus::Nexus;
+#[cfg(unix)]
+use crate::terminal::Terminal;
 use crate::usage::said_wrongly;
 
 const COMMANDS: &[&[&str]] = &[
@@ -11,15 +13,29 @@ const COMMANDS: &[&[&str]] = &[
     &["oauth", "status"],
     &["oauth", "logout"],
     &["oauth", "token"],
+    &["oauth", "refresh"],
     &["chat"],
     &["batch"],
     &["history"],
+    &["history", "list"],
+    &["history", "show"],
+    &["history", "search"],
+    &["history", "delete"],
+    &["history", "export"],
+    &["models"],
+    &["proxy"],
+    &["exec"],
+    &["setup"],
+    &["doctor"],
     &["provider"],
     &["provider", "list"],
     &["provider", "remove"],
     &["provider", "default"],
+    &["config"],
+    &["config", "show"],
     &["key"],
-    &["models"],
+    &["key", "show"],
+    &["key", "move"],
     &["demo"],
     &["completions"],
 ];
@@ -50,7 +66,7 @@ fn every_command_has_help() {
 }
 
 #[test]
-fn the_help_at_the_top_lists_the_exit_codes() {
+fn the_long_help_at_the_top_lists_exit_codes_variables_and_files() {
     const TABLE: &str = "\nExit codes:\n\
         \x20 0      success (including a closed pipe)\n\
         \x20 1      failure; retrying unchanged will not help\n\
@@ -58,13 +74,47 @@ fn the_help_at_the_top_lists_the_exit_codes() {
         \x20 4      not signed in: run `nexus oauth start`\n\
         \x20 75     temporary failure; retry later\n\
         \x20 128+n  ended by signal n\n";
-    for flag in ["--help", "-h"] {
-        let help = Nexus::new().run(&[flag]).ok();
-        assert!(help.contains(TABLE), "{help}");
-        for variable in ["CLAUDE_CODE_CLIENT_ID", "CLAUDE_CODE_CLIENT_SECRET", "CLAUDE_CODE_REDIRECT_URI", "NEXUS_HOME"]
-        {
-            assert!(help.contains(variable), "{variable} in {help}");
-        }
+    let help = Nexus::new().run(&["--help"]).ok();
+    assert!(help.contains(TABLE), "{help}");
+    for variable in ["CLAUDE_CODE_CLIENT_ID", "CLAUDE_CODE_CLIENT_SECRET", "CLAUDE_CODE_REDIRECT_URI", "NEXUS_HOME"] {
+        assert!(help.contains(variable), "{variable} in {help}");
+    }
+    assert!(help.contains("\n\nFiles:\n  [HOME]/config.toml\n      the configuration\n"), "{help}");
+    assert_eq!(Nexus::new().run(&["help"]).ok(), help);
+}
+
+#[test]
+fn the_help_names_the_files_that_are_used() {
+    let mut nexus = Nexus::new();
+    nexus.set("NEXUS_HOME", "");
+    nexus.set("HOME", &nexus.home().to_string_lossy().into_owned());
+    let shown = nexus.run(&["config", "show"]).ok();
+    let path = shown.lines().find_map(|line| line.strip_prefix("config: ")).unwrap();
+    assert!(path.starts_with("[HOME]/"), "{shown}");
+    assert!(nexus.run(&["--help"]).ok().contains(&format!("\n  {path}\n      the configuration\n")));
+    let reference = nexus.run(&["help", "config"]).ok();
+    assert!(
+        reference.starts_with(&format!("config.toml of this account: {path}\n\nThe keys of config.toml")),
+        "{reference}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_short_help_fits_on_a_screen() {
+    for words in COMMANDS {
+        let screen = Terminal::open(&Nexus::new(), &[words, &["-h"][..]].concat(), 80).finish().screen;
+        let lines = screen.lines().count();
+        assert!(lines <= 26, "{lines} lines: {screen}");
+    }
+}
+
+#[test]
+fn every_command_has_examples_in_its_long_help_only() {
+    for words in COMMANDS {
+        let help = |flag| Nexus::new().run(&[words, &[flag][..]].concat()).ok();
+        assert!(help("--help").contains("\n\nExamples:\n  nexus "), "{words:?}: {}", help("--help"));
+        assert!(!help("-h").contains("Examples:"), "{words:?}: {}", help("-h"));
     }
 }
 
@@ -120,7 +170,8 @@ fn help_config_needs_no_valid_configuration() {
     assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference.clone(), stderr: "");
     nexus.set("NEXUS_HOME", "");
     nexus.set("HOME", "/nonexistent");
-    assert_output!(nexus.run(&["help", "config"]), 0, stdout: reference, stderr: "");
+    let elsewhere = nexus.run(&["help", "config"]).ok();
+    assert_eq!(elsewhere.split_once("\n\n").unwrap().1, reference.split_once("\n\n").unwrap().1);
     assert!(nexus.run(&["--help"]).ok().contains("`nexus help config`"));
     assert!(nexus.run(&["config", "--help"]).ok().contains("show"), "a command of its own");
 }

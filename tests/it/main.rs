@@ -55,6 +55,8 @@ mod disk;
 /// `nexus doctor`.
 #[cfg(unix)]
 mod doctor;
+/// The examples of the README and of `docs/`.
+mod documentation;
 /// `nexus exec`.
 #[cfg(unix)]
 mod exec;
@@ -110,6 +112,8 @@ mod openai;
 mod openid;
 /// A reader of stdout that pauses (Unix).
 mod paused;
+/// The picture of a terminal in the README.
+mod picture;
 /// The authorization code flow with PKCE.
 mod pkce;
 /// What other users and programs of this machine can read.

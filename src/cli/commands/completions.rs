@@ -5,7 +5,13 @@ use clap::ValueEnum;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus completions bash > ~/.local/share/bash-completion/completions/nexus
+  nexus completions fish > ~/.config/fish/completions/nexus.fish";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Shell to print the script for
     shell: Shell,

@@ -39,7 +39,13 @@ const KEPT_VARIABLES: &[&str] = &[
     "XDG_RUNTIME_DIR",
 ];
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus demo
+  nexus demo --yes \"What is a monad?\"";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Question to ask the sandbox
     #[arg(default_value = "Hello, Claude!")]

@@ -11,7 +11,13 @@ use crate::cli::findings::{Finding, Findings, files, network, session, variables
 use crate::cli::paths::Paths;
 use nexus::ErrorClass;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus doctor
+  nexus doctor --offline --provider work";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to check, as named in config.toml
     #[arg(long, short, value_name = "NAME")]

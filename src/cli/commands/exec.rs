@@ -13,7 +13,13 @@ use crate::cli::local_proxy::{bind, new_key};
 use crate::cli::terminal::{Signals, child};
 use nexus::{Client, Freshness};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus exec -- claude
+  nexus exec --provider work -- python3 app.py";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]

@@ -7,7 +7,13 @@ use crate::cli::context::Context;
 use crate::cli::question::RetryArgs;
 use nexus::Model;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus models
+  nexus models --provider work --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]

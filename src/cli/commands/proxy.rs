@@ -21,7 +21,13 @@ const NOTE_AFTER: Duration = Duration::from_secs(1);
 /// The shortest key that is accepted, in characters. A shorter one could be guessed.
 const SHORTEST_KEY: usize = 16;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus proxy --key-file proxy.key
+  nexus proxy --listen 127.0.0.1:8080 --key-file proxy.key";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]

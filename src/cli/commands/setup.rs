@@ -13,7 +13,13 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::quoted::quoted;
 use nexus::{Dialect, ProviderConfig};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus setup claude-code
+  nexus setup sdk --provider work";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Program that shall use the session
     program: Program,

@@ -661,28 +661,4 @@ mod tests {
             assert!(help.len() > 20 && help.ends_with('.'), "{name}: {help}");
         }
     }
-
-    #[test]
-    fn the_readme_lists_the_keys_of_a_provider_with_their_defaults() {
-        let readme = include_str!("../../../README.md");
-        let table = readme.split("| key | default | |\n").nth(1).unwrap();
-        let mut listed = BTreeMap::new();
-        for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
-            let cells: Vec<_> = row.split('|').map(str::trim).collect();
-            for name in cells[1].split('`').skip(1).step_by(2) {
-                listed.insert(name, cells[2].replace('`', ""));
-            }
-        }
-        // The example above the table has these.
-        for name in ["authorize_url", "token_url", "client_id", "api_url"] {
-            assert!(readme.contains(&format!("\n{name} = \"")), "{name}");
-            listed.insert(name, "none".into());
-        }
-        let keys: BTreeMap<_, _> = PROVIDER.iter().map(|key| (key.name, key.default.to_owned())).collect();
-        assert_eq!(listed, keys);
-        for key in TOP {
-            let written = [format!("`{}`", key.name), format!("{} = ", key.name), format!("[{}]", key.name)];
-            assert!(written.iter().any(|name| readme.contains(name)), "{} is not in the README", key.name);
-        }
-    }
 }

@@ -13,6 +13,10 @@ const PROVIDERS: &str = "A section [provider.NAME] describes an authorization se
     there, and the API. --provider NAME, NEXUS_PROVIDER=NAME or `default` chooses it. URLs are https; plain http is \
     allowed on loopback only.";
 
+const BUILT_IN: &str = "The provider claude_code needs no section. A section [provider.claude_code] overrides single values \
+    of it; CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and CLAUDE_CODE_REDIRECT_URI override that section. Its \
+    defaults that differ from those above:";
+
 const OTHER_BUILT_IN: &str = "The provider ant has the tokens of the official program: `ant auth print-credentials \
     --access-token`. The provider claude_federation exchanges the identity token of a CI job or a server at the Claude \
     Console. It is configured by ANTHROPIC_FEDERATION_RULE_ID, ANTHROPIC_ORGANIZATION_ID, ANTHROPIC_SERVICE_ACCOUNT_ID, \
@@ -20,29 +24,60 @@ const OTHER_BUILT_IN: &str = "The provider ant has the tokens of the official pr
     official SDKs are. It is the default if these variables are set, no other provider is the default, and claude_code has \
     neither a client id nor a session.";
 
+/// A part of the reference.
+pub(crate) enum Block {
+    Paragraph(&'static str),
+    Heading(&'static str),
+    Key {
+        name: &'static str,
+        help: &'static str,
+        value: String,
+        default: &'static str,
+    },
+    /// A line of config.toml.
+    Line(String),
+}
+
+/// The reference, from the first part to the last.
+pub(crate) fn blocks() -> Vec<Block> {
+    use Block::{Heading, Line, Paragraph};
+    let mut blocks = vec![Paragraph(INTRODUCTION), Heading("At the top of the file")];
+    blocks.extend(TOP.iter().map(Block::of));
+    blocks.extend([Heading("In a section [provider.NAME]"), Paragraph(PROVIDERS)]);
+    blocks.extend(PROVIDER.iter().map(Block::of));
+    blocks.extend([Heading("The built-in providers"), Paragraph(BUILT_IN)]);
+    blocks.extend(built_in().into_iter().map(Line));
+    blocks.push(Paragraph(OTHER_BUILT_IN));
+    blocks
+}
+
+impl Block {
+    fn of<T>(key: &Key<T>) -> Self {
+        Self::Key { name: key.name, help: key.help, value: key.kind.description().to_string(), default: key.default }
+    }
+}
+
 /// The reference, in lines of at most this many columns.
 pub(crate) fn text(columns: usize) -> String {
     let mut page = Page { columns, text: String::new() };
-    page.paragraph(0, INTRODUCTION);
-    page.heading("At the top of the file");
-    page.keys(TOP);
-    page.heading("In a section [provider.NAME]");
-    page.paragraph(0, PROVIDERS);
-    page.text.push('\n');
-    page.keys(PROVIDER);
-    page.heading("The built-in providers");
-    page.paragraph(
-        0,
-        "The provider claude_code needs no section. A section [provider.claude_code] overrides single values of it; \
-         CLAUDE_CODE_CLIENT_ID, CLAUDE_CODE_CLIENT_SECRET and CLAUDE_CODE_REDIRECT_URI override that section. Its \
-         defaults that differ from those above:",
-    );
-    page.text.push('\n');
-    for line in built_in() {
-        page.paragraph(2, &line);
+    let mut is_line = false;
+    for block in blocks() {
+        let was_line = std::mem::replace(&mut is_line, matches!(block, Block::Line(_)));
+        if !page.text.is_empty() && !(was_line && is_line) {
+            page.text.push('\n');
+        }
+        match block {
+            Block::Paragraph(words) => page.paragraph(0, words),
+            Block::Heading(heading) => page.paragraph(0, &format!("{heading}:")),
+            Block::Key { name, help, value, default } => {
+                page.paragraph(2, name);
+                page.paragraph(6, help);
+                page.paragraph(6, &format!("Value: {value}"));
+                page.paragraph(6, &format!("Default: {default}"));
+            }
+            Block::Line(line) => page.paragraph(2, &line),
+        }
     }
-    page.text.push('\n');
-    page.paragraph(0, OTHER_BUILT_IN);
     page.text
 }
 
@@ -72,22 +107,6 @@ struct Page {
 }
 
 impl Page {
-    fn heading(&mut self, heading: &str) {
-        let _ = write!(self.text, "\n{heading}:\n\n");
-    }
-
-    fn keys<T>(&mut self, keys: &[Key<T>]) {
-        for (number, key) in keys.iter().enumerate() {
-            if number > 0 {
-                self.text.push('\n');
-            }
-            self.paragraph(2, key.name);
-            self.paragraph(6, key.help);
-            self.paragraph(6, &format!("Value: {}", key.kind.description()));
-            self.paragraph(6, &format!("Default: {}", key.default));
-        }
-    }
-
     /// Writes wrapped text.
     fn paragraph(&mut self, indent: usize, words: &str) {
         let mut column = 0;

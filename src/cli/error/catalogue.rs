@@ -1,5 +1,6 @@
 //! Every error with its code, class, exit code, message and hint, as a text to review: `tests/it/failures.txt`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -602,6 +603,44 @@ fn the_catalogue_is_the_reviewed_one() {
     assert_eq!(entries.len(), reviewed.len());
 }
 
+const PAGE: &str = "\
+# Every `error.reason`
+
+With `--json`, an error is an object on stdout: `error.reason` is one of these names, which are stable. `error.message` is
+a sentence as in the last column, and `error.hint` says what to do. `error.exit_code` is the exit code of the command, which
+the [README](../README.md#scripts) explains.
+
+| `error.reason` | exit code | for example |
+|---|---|---|
+";
+
+/// The text of `docs/errors.md`.
+fn page() -> String {
+    let mut rows: BTreeMap<String, (BTreeSet<u8>, String)> = BTreeMap::new();
+    for error in catalogue() {
+        let row = rows.entry(error.code().to_string()).or_insert_with(|| (BTreeSet::new(), error.to_string()));
+        row.0.insert(error.exit_code());
+    }
+    let row = |(code, (exit_codes, message)): (String, (BTreeSet<u8>, String))| {
+        let exit_codes: Vec<_> = exit_codes.iter().map(u8::to_string).collect();
+        format!("| `{code}` | {} | {} |\n", exit_codes.join(", "), message.replace('|', "\\|").replace('\n', " "))
+    };
+    PAGE.to_owned() + &rows.into_iter().map(row).collect::<String>()
+}
+
+#[test]
+fn the_page_of_errors_is_that_of_the_catalogue() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    if crate::cli::environment::variable("NEXUS_WRITE_FAILURES").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == page(),
+        "docs/errors.md is out of date: run `NEXUS_WRITE_FAILURES=1 cargo test --bin nexus catalogue`"
+    );
+}
+
 #[test]
 fn the_catalogue_has_every_variant() {
     let sources = [
@@ -620,7 +659,7 @@ fn the_catalogue_has_every_variant() {
         ("ProxyRefusal", include_str!("../../http/error.rs")),
     ];
     let shown: String = catalogue().iter().map(|error| format!("{error:?}\n")).collect();
-    let shown: std::collections::BTreeSet<&str> = shown.split(|c: char| !c.is_alphanumeric()).collect();
+    let shown: BTreeSet<&str> = shown.split(|c: char| !c.is_alphanumeric()).collect();
     for (name, source) in sources {
         let body = source.split_once(&format!("enum {name} {{\n")).unwrap().1.split_once("\n}\n").unwrap().0;
         let declared = body.lines().filter_map(|line| line.strip_prefix("    ")).filter_map(|line| {
@@ -652,7 +691,7 @@ fn every_error_has_a_documented_exit_code_and_a_hint() {
 /// A new variant falls back to this hint, so it has to get its own or be added here.
 #[test]
 fn only_failures_of_the_system_have_the_general_hint() {
-    let general: std::collections::BTreeSet<String> = catalogue()
+    let general: BTreeSet<String> = catalogue()
         .iter()
         .filter(|error| error.hint() == FIX_AND_REPEAT)
         .map(|error| variants(error).replace('(', " ").trim().to_owned())

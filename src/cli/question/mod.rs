@@ -18,10 +18,6 @@ mod template;
 
 use template::{Filled, Template};
 
-/// The layout of a command's help with its examples before the usage.
-pub(crate) const HELP_TEMPLATE: &str =
-    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
-
 /// The flags that `nexus chat` and `nexus batch` share.
 #[derive(Debug, clap::Args)]
 pub(crate) struct QuestionArgs {
@@ -30,7 +26,7 @@ pub(crate) struct QuestionArgs {
     pub(crate) system: Option<String>,
 
     /// Read the system prompt from a file
-    #[arg(long, value_name = "FILE", conflicts_with = "system", help_heading = "Prompt")]
+    #[arg(long, value_name = "FILE", conflicts_with = "system", help_heading = "Prompt", hide_short_help = true)]
     pub(crate) system_file: Option<PathBuf>,
 
     /// Use templates/NAME.toml, beside config.toml
@@ -43,16 +39,19 @@ pub(crate) struct QuestionArgs {
 
     /// Set a variable of the template
     #[arg(long = "var", value_name = "NAME=VALUE", requires = "template", value_parser = template::variable)]
-    #[arg(help_heading = "Prompt")]
+    #[arg(help_heading = "Prompt", hide_short_help = true)]
     vars: Vec<(String, String)>,
 
-    /// Model id or alias [default: the template's, the configured, or the newest available model]
+    /// Model id or alias
+    ///
+    /// The default is the template's, the configured, or the newest available model.
     #[arg(long, short, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     #[arg(help_heading = "Model")]
     pub(crate) model: Option<String>,
 
     /// Maximum length of the answer, in tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Model")]
+    #[arg(hide_short_help = true)]
     max_tokens: Option<u32>,
 
     /// Provider of config.toml to use
@@ -67,14 +66,14 @@ pub(crate) struct QuestionArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct RetryArgs {
     /// Maximum number of retries after transient failures [default: no limit, but `batch` retries a line twice]
-    #[arg(long, value_name = "N", help_heading = "Network")]
+    #[arg(long, value_name = "N", help_heading = "Network", hide_short_help = true)]
     pub(crate) retries: Option<u32>,
 
     /// Maximum time until an answer begins, retries included (90s, 5m, 1h)
     ///
     /// Retries end after 10 seconds if a name does not resolve or a connection is refused.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = time::parse_duration)]
-    #[arg(help_heading = "Network")]
+    #[arg(help_heading = "Network", hide_short_help = true)]
     pub(crate) deadline: Duration,
 }
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::question::{HELP_TEMPLATE, PromptFrame, PromptInput, QuestionArgs, RetryArgs, model};
+use crate::cli::question::{PromptFrame, PromptInput, QuestionArgs, RetryArgs, model};
 use nexus::{Client, ErrorInfo as _, Question, RetryPolicy};
 
 mod answers;
@@ -52,13 +52,13 @@ const RETRIES: u32 = 2;
 const LONG_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
-#[command(before_help = EXAMPLES, help_template = HELP_TEMPLATE)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Input file; `-` is stdin
     #[arg(value_name = "FILE")]
     input: PathBuf,
 
-    /// Write the results to a file, and resume from the answers in it
+    /// Write the results to a file, resuming from those in it
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 
@@ -74,9 +74,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   nexus batch prompts.jsonl --out answers.jsonl
-  nexus batch prompts.jsonl --system \"Translate to French.\" -m fast > answers.jsonl
-  jq -c '{id: .n, prompt: .text}' texts.jsonl | nexus batch - --out answers.jsonl
-";
+  nexus batch prompts.jsonl --system \"Translate to French.\" -m fast > answers.jsonl";
 
 /// Answers the lines of the input.
 ///

@@ -7,7 +7,13 @@ use crate::cli::context::Context;
 
 pub(crate) mod show;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus config show
+  nexus help config     # describes every key of config.toml";
+
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Show each value of the configuration, and where it comes from
     ///

@@ -9,7 +9,13 @@ use crate::cli::context::Context;
 use crate::cli::environment::variable;
 use crate::cli::paths::Paths;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus config show
+  nexus config show --provider work --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider whose section to show, as named in config.toml
     #[arg(long, short, value_name = "NAME")]

@@ -7,7 +7,13 @@ use crate::cli::context::Context;
 use crate::cli::history::store::Selection;
 use nexus::internal::time;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus history delete 1wq3
+  nexus history delete --older-than 30d";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Args {
     /// Ids of the conversations, or unique prefixes

@@ -4,7 +4,13 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::history::export;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus history export > conversations.json
+  nexus history export --format markdown > conversations.md";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Output format
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Json)]

@@ -7,7 +7,13 @@ use crate::cli::context::Context;
 use crate::cli::history::export;
 use nexus::internal::time;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus history list -n 10
+  nexus history list --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Maximum number of results
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

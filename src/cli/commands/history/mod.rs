@@ -11,7 +11,13 @@ pub(crate) mod list;
 pub(crate) mod search;
 pub(crate) mod show;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus history list -n 10
+  nexus history search \"port taken\"";
+
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) enum Command {
     /// List conversations, most recently used first
     List(list::Args),

@@ -8,7 +8,13 @@ use crate::cli::history::export;
 use nexus::Role;
 use nexus::internal::time;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus history search \"port taken\"
+  nexus history search -n 5 -- --verbose";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Words to search for; all must occur
     #[arg(required = true, value_name = "WORD")]

@@ -7,7 +7,13 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::history::export;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus history show         # the most recent conversation
+  nexus history show 1wq3    # the one whose id begins with 1wq3";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Id of the conversation, or a unique prefix; the most recently used one if omitted
     id: Option<String>,

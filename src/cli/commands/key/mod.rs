@@ -8,7 +8,13 @@ use crate::cli::context::Context;
 pub(crate) mod r#move;
 pub(crate) mod show;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus key show
+  nexus key move keyring";
+
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Show where the key is kept, and check that it opens the stored sessions
     ///

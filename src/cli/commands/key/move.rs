@@ -12,7 +12,13 @@ use nexus::SealedSessions;
 use nexus::key::KeyBackend;
 use nexus::key::Moved;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus key move keyring
+  nexus key move passphrase";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Where to keep the key
     #[arg(value_parser = PossibleValuesParser::new(KeyBackend::ALL.map(KeyBackend::as_str))

@@ -7,7 +7,13 @@ use crate::cli::context::Context;
 use nexus::key::KeyLocation;
 use nexus::key::{KeyBackend, KeyConfig};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus key show
+  nexus key show --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]

@@ -7,7 +7,13 @@ use crate::cli::session;
 use nexus::Client;
 use nexus::internal::clean::clean;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus oauth logout
+  nexus oauth logout --all";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to sign out of, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]

@@ -11,7 +11,13 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod token;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus oauth start
+  nexus oauth status --all";
+
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Sign in: open the browser and wait for approval
     #[command(visible_alias = "login")]

@@ -7,7 +7,13 @@ use nexus::internal::clean::clean;
 use nexus::internal::time;
 use nexus::{Client, Freshness};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus oauth refresh --all
+  nexus oauth refresh --provider work --force";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to refresh, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]

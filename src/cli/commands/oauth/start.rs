@@ -30,12 +30,21 @@ use nexus::{
     RegisteredClient, Session, Url,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus oauth start                           # the default provider
+  nexus oauth start https://llm.example.com   # a gateway that says how to sign in
+  nexus oauth start --device                  # approve on another device";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     by_url: by_url::Args,
 
-    /// Provider to sign in to, as named in config.toml; with URL, the name to save it under
+    /// Provider to sign in to, as named in config.toml
+    ///
+    /// With URL, the name to save it under.
     #[arg(long, short, value_name = "NAME")]
     provider: Option<String>,
 
@@ -48,11 +57,11 @@ pub(crate) struct Args {
     device: bool,
 
     /// Register a new client at the server, instead of the one of an earlier sign-in
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     new_client: bool,
 
     /// How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]
-    #[arg(long, value_name = "DURATION", value_parser = time::parse_wait)]
+    #[arg(long, value_name = "DURATION", value_parser = time::parse_wait, hide_short_help = true)]
     timeout: Option<Duration>,
 }
 

@@ -11,7 +11,13 @@ use nexus::internal::clean::clean;
 use nexus::internal::provider::BUILT_IN;
 use nexus::{Client, Session};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus oauth status
+  nexus oauth status --all --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to show, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]

@@ -9,7 +9,13 @@ use crate::cli::context::Context;
 use nexus::internal::time;
 use nexus::{Freshness, Session};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus oauth token --min-ttl 30m
+  curl -H @<(nexus oauth token --format header) https://llm.example.com/v1/models";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]

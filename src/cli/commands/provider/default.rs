@@ -11,7 +11,12 @@ use nexus::internal::invisible;
 
 const KEY: &str = "default";
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus provider default work";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider, as named in config.toml
     name: String,

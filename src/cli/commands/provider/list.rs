@@ -10,7 +10,13 @@ use crate::cli::paths::Paths;
 use crate::cli::session::status::Status;
 use nexus::ProviderConfig;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus provider list
+  nexus provider list --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]

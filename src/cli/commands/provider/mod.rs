@@ -9,7 +9,13 @@ pub(crate) mod default;
 pub(crate) mod list;
 pub(crate) mod remove;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus provider list
+  nexus provider default work";
+
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) enum Command {
     /// List the configured providers, which one is the default, and who is signed in
     List(list::Args),

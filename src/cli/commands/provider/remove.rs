@@ -12,7 +12,12 @@ use nexus::ProviderConfig;
 use nexus::internal::invisible;
 use nexus::internal::provider::BUILT_IN;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus provider remove work";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider, as named in config.toml
     name: String,

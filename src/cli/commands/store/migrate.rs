@@ -4,7 +4,12 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use nexus::store::{PostgresStore, SessionStore as _};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus store migrate";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context) -> Done {

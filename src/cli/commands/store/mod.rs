@@ -9,7 +9,13 @@ pub(crate) mod migrate;
 pub(crate) mod schema;
 pub(crate) mod status;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus store status
+  nexus store migrate";
+
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) enum Command {
     /// Show where the sessions are stored and whether the store can be used
     Status(status::Args),

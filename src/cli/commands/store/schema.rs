@@ -4,7 +4,12 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use nexus::store::PostgresStore;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus store schema > schema.sql";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {}
 
 /// The rights that a host needs. The user that migrates owns the tables.

@@ -6,7 +6,13 @@ use crate::cli::commands::Done;
 use crate::cli::context::{Context, runtime};
 use nexus::store::PostgresStore;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus store status
+  nexus store status --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]

@@ -18,31 +18,36 @@ use nexus::internal::oauth::{answer_of_api, base_of, search};
 use nexus::internal::provider::{endpoint_url, host};
 use nexus::{Client, ClientAuth, Found, OAuthClient, ProviderConfig, Url};
 
+/// The heading of the flags that complete the section of a provider.
+const NEW_PROVIDER: &str = "New provider";
+
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Gateway, API or authorization server: finds out how to sign in there, and saves it as a provider
+    /// Gateway, API or authorization server to sign in at
+    ///
+    /// Finds out how to sign in there, and saves it as a provider.
     #[arg(value_name = "URL")]
     pub(super) url: Option<String>,
 
     /// Id of the client that is registered there
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = NEW_PROVIDER)]
     client_id: Option<String>,
 
     /// File that contains the secret of the client
-    #[arg(long, value_name = "FILE", requires = "client_id")]
+    #[arg(long, value_name = "FILE", requires = "client_id", help_heading = NEW_PROVIDER, hide_short_help = true)]
     client_secret_file: Option<PathBuf>,
 
     /// Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]
-    #[arg(long, value_name = "URI")]
+    #[arg(long, value_name = "URI", help_heading = NEW_PROVIDER, hide_short_help = true)]
     redirect_uri: Option<String>,
 
     /// Base URL of the API, if it is not at URL
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = NEW_PROVIDER)]
     pub(super) api_url: Option<String>,
 
     /// Scope to ask for, instead of those that the server suggests; can be repeated
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", help_heading = NEW_PROVIDER, hide_short_help = true)]
     scopes: Vec<String>,
 }
 
