@@ -10,7 +10,7 @@ use crate::http::Http;
 use crate::provider::{Grant, ProviderConfig};
 use crate::session::{
     CommandSource, Freshness, NoticeFn, OtherSession, PendingSaves, RefreshTokenSource, Refresher, SealedSessions,
-    Session, SessionKey, TokenSource, WithoutUserSource,
+    Session, SessionKey, TokenSource, Turns, WithoutUserSource,
 };
 
 mod account_name;
@@ -65,7 +65,7 @@ impl Client {
         let source = token_source(&http, &provider, None);
         let pending_saves = PendingSaves::default();
         let sessions = sessions.reporting_waits(notice.clone()).tracked_by(pending_saves.clone());
-        let refresher = Refresher { sessions, source, provider, notice, pending_saves };
+        let refresher = Refresher { sessions, source, provider, notice, pending_saves, turns: Turns::default() };
         let (retry_policy, spellings) = (RetryPolicy::default(), Arc::default());
         Self { refresher, http, clock, retry_policy, spellings, default_owner: Arc::default(), other: None }
     }

@@ -19,6 +19,7 @@ mod seal;
 mod sealed;
 pub(crate) mod source;
 mod stored;
+mod turns;
 
 pub(crate) use crate::store::SessionKey;
 pub use error::SessionError;
@@ -34,3 +35,4 @@ pub(crate) use sealed::{LockedLoad, LockedSession};
 pub(crate) use source::{CommandSource, OtherSession, RefreshTokenSource, TokenSource, WithoutUserSource};
 pub(crate) use stored::StoredSession;
 pub use stored::{Session, SessionBinding, StoreTime};
+pub(crate) use turns::Turns;

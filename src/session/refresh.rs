@@ -19,6 +19,7 @@ use super::pending_saves::PendingSaves;
 use super::sealed::{LockedLoad, LockedSession, SealedSessions};
 use super::source::{CredentialState, SourceError, TokenSource};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
+use super::turns::Turns;
 use crate::oauth::TokenFailure;
 use crate::provider::ProviderConfig;
 use crate::store::{Listed, SessionKey, StoreError};
@@ -54,6 +55,8 @@ pub(crate) struct Refresher {
     pub notice: NoticeFn,
     /// Counts the tokens that are requested and not saved yet.
     pub pending_saves: PendingSaves,
+    /// The tasks that want to refresh a session.
+    pub turns: Turns,
 }
 
 impl Refresher {
@@ -180,10 +183,19 @@ impl Refresher {
             None => self.sessions.now(key).await?,
         };
         let prepared = self.source.prepare().await;
+        // Another process or task that refreshes the session already is not waited for if the token is valid.
+        let wait = if freshness == Freshness::Proactive { Duration::ZERO } else { WAIT };
+        let (_turn, has_waited) = self.turns.turn(key, wait).await?;
+        if has_waited
+            && let Some(current) = self.current(self.sessions.load(key).await?)
+            && self.check_usable(&current).is_ok()
+            && is_renewed(&current, freshness, loaded)
+        {
+            return Ok(current);
+        }
         let mut losses = 0;
         loop {
             let locked = match freshness {
-                // Another process that holds the lock is refreshing the session already.
                 Freshness::Proactive => self.sessions.lock(key, Duration::ZERO).await?,
                 _ => self.lock(key).await?,
             };
@@ -204,13 +216,10 @@ impl Refresher {
     ) -> Result<Session> {
         let current = self.load_locked(&mut locked).await?;
         self.check_usable(&current.session)?;
-        let now = current.session.now();
-        // A newer generation is as fresh as the server issues them. Otherwise each waiting process would refresh again
-        // if the server issues short-lived tokens.
-        let renewed = current.session.generation != loaded.generation && current.session.is_valid(now);
-        if renewed || current.session.is_fresh(freshness, now) {
+        if is_renewed(&current.session, freshness, loaded) {
             return Ok(current.session);
         }
+        let now = current.session.now();
         if let Some(failed) = &current.session.failed {
             // Use the failure of another process: a refresh that was begun or has failed since `loaded`.
             let shared = failed.at >= since && (current.session.attempts != loaded.attempts || loaded.failed.is_none());
@@ -491,6 +500,13 @@ impl Refresher {
         let others = others.into_iter().map(|listed| listed.key.provider).collect();
         SessionError::NotSignedIn { provider: self.provider.name.clone(), others }
     }
+}
+
+/// Whether a session is fresh enough. A newer generation is as fresh as the server issues them: otherwise each waiting
+/// process would refresh again if the server issues short-lived tokens.
+fn is_renewed(current: &Session, freshness: Freshness, loaded: &Session) -> bool {
+    let now = current.now();
+    current.generation != loaded.generation && current.is_valid(now) || current.is_fresh(freshness, now)
 }
 
 /// The last response without a usable token since the last success.

@@ -57,6 +57,7 @@ pub async fn check(subject: &dyn Subject) {
     a_superseded_write_changes_nothing(subject).await;
     a_deleted_session_is_gone(subject).await;
     a_lost_lock_stops_every_write_but_a_commit(subject).await;
+    a_late_commit_replaces_no_other_session(subject).await;
     a_pending_sign_in_is_taken_once(subject).await;
     a_pending_sign_in_expires_by_the_stores_time(subject).await;
     clients_are_kept_by_issuer_and_redirect_uri(subject).await;
@@ -288,6 +289,23 @@ async fn a_lost_lock_stops_every_write_but_a_commit(subject: &dyn Subject) {
     drop(first);
     let third = subject.open().lock(&key, Duration::ZERO).await.map(drop);
     assert!(matches!(third, Err(StoreError::Busy { .. })), "dropping a lost lock frees nobody else's: {third:?}");
+}
+
+async fn a_late_commit_replaces_no_other_session(subject: &dyn Subject) {
+    let (store, key) = signed_in(subject, "late").await;
+    let mut late = lock(&store, &key).await;
+    must(late.begin_refresh(1, 2_000).await, "begin_refresh");
+    if !subject.lose_locks() {
+        return;
+    }
+    let other = subject.open();
+    let mut next = lock(&other, &key).await;
+    must(next.delete().await, "delete");
+    is_superseded(late.commit(1, &sealed(2, "late")).await, "commit after the delete");
+    must(next.commit(0, &sealed(1, "another sign-in")).await, "commit a new session");
+    is_superseded(late.commit(1, &sealed(2, "late")).await, "commit after another sign-in");
+    let kept = record(&subject.open(), &key).await.map(|record| record.session);
+    assert_eq!(kept, Some(sealed(1, "another sign-in")));
 }
 
 async fn a_pending_sign_in_is_taken_once(subject: &dyn Subject) {

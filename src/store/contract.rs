@@ -195,7 +195,8 @@ pub trait LockedSession: Send {
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>>;
 
     /// Replaces the session if its generation is still `expected`, even if the lock was lost. `expected` is 0 if there
-    /// is no session. Clears `refreshing_since` and `ended_at`.
+    /// is no session. A session that replaced a deleted one since `begin_refresh` is another one, whatever its generation.
+    /// Clears `refreshing_since` and `ended_at`.
     fn commit<'a>(&'a mut self, expected: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>>;
 
     /// Records that a refresh failed: sets `refreshing_since`, and replaces the sealed bytes if any are given.

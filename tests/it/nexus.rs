@@ -332,13 +332,20 @@ pub(crate) fn signal(id: u32, name: &str) {
 
 /// The library's provider `work` at this sandbox.
 pub(crate) fn provider(sandbox: &Sandbox) -> ProviderConfig {
+    provider_at(&sandbox.url(Endpoint::Authorize))
+}
+
+/// The provider of the sandbox with this authorization endpoint, which may be in another process.
+pub(crate) fn provider_at(authorize_url: &str) -> ProviderConfig {
+    let base = authorize_url.strip_suffix(Endpoint::Authorize.path()).unwrap();
+    let origin = nexus::Url::parse(base).unwrap().origin().ascii_serialization();
     ProviderConfig::named("work")
         .with_client(OAuthClient::public("sandbox-client"))
         .with_redirect_uri("http://127.0.0.1:1/callback")
-        .with_authorize_url(&sandbox.url(Endpoint::Authorize))
-        .and_then(|provider| provider.with_token_url(&sandbox.url(Endpoint::Token)))
-        .and_then(|provider| provider.with_revoke_url(&sandbox.url(Endpoint::Revoke)))
-        .and_then(|provider| provider.with_api_url(&sandbox.origin()))
+        .with_authorize_url(authorize_url)
+        .and_then(|provider| provider.with_token_url(&format!("{base}{}", Endpoint::Token.path())))
+        .and_then(|provider| provider.with_revoke_url(&format!("{base}{}", Endpoint::Revoke.path())))
+        .and_then(|provider| provider.with_api_url(&origin))
         .unwrap()
 }
 

@@ -1,20 +1,13 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::process::{Command, Stdio};
 
-use nexus::key::Keystore;
-use nexus::sandbox::{Sandbox, Settings};
-use nexus::store::{PostgresStore, PostgresUrl};
-use nexus::{Client, ErrorClass, ErrorInfo as _, SealedSessions};
+use nexus::sandbox::{Endpoint, Settings};
+use nexus::{ErrorClass, ErrorInfo as _};
 
-use crate::nexus::{block_on, lifetime, provider, sandbox, sign_in};
-use crate::server::{Server, server};
-
-/// A client with connections of its own, as in another process.
-fn client(sandbox: &Sandbox, url: &str, home: &Path, clock: fn() -> i64) -> Client {
-    let store = PostgresStore::new(&PostgresUrl::parse(url).unwrap());
-    let keys = Keystore::new(&home.join("key"), &home.join("state"));
-    Client::with_sessions(provider(sandbox), SealedSessions::new(Arc::new(store), keys), clock, Arc::new(|_| {}))
-}
+use crate::fleet::{Fleet, OWNER, client, client_of};
+use crate::nexus::{block_on, lifetime, provider_at, sandbox, sign_in};
+use crate::proxy::{Message, Proxy};
+use crate::server::{restartable, server};
 
 #[test]
 fn hosts_with_wrong_clocks_agree_on_when_a_token_expires() {
@@ -38,8 +31,7 @@ fn hosts_with_wrong_clocks_agree_on_when_a_token_expires() {
 
 #[test]
 fn an_outage_stops_no_client_whose_token_is_valid() {
-    // A server of its own, because it is stopped.
-    let server = Server::start();
+    let server = restartable();
     let (sandbox, home, url) = (sandbox(Settings::default()), tempfile::tempdir().unwrap(), server.database());
     let [first, second] = [(); 2].map(|()| client(&sandbox, &url, home.path(), nexus::now));
     block_on(async {
@@ -61,41 +53,138 @@ fn an_outage_stops_no_client_whose_token_is_valid() {
     });
 }
 
-const OWNERS: usize = 100;
-const TASKS: usize = 2_000;
+const PROCESSES: usize = 3;
+const OWNERS: usize = 500;
+const TASKS: usize = 10_000;
+
+/// Tells a process that this test starts which of the processes it is, where the database is, and where the key.
+const PROCESS: &str = "NEXUS_TEST_PROCESS";
 
 #[test]
-fn many_tasks_of_many_owners_refresh_each_session_once() {
+#[expect(clippy::disallowed_methods, reason = "tells the processes that this test starts from the test itself")]
+fn many_tasks_of_many_owners_in_many_processes_refresh_each_session_once() {
+    if let Ok(process) = std::env::var(PROCESS) {
+        return ask_for_all(&process);
+    }
     let (sandbox, home, url) = (sandbox(lifetime(0)), tempfile::tempdir().unwrap(), server().database());
     let setup = client(&sandbox, &url, home.path(), nexus::now);
-    block_on(async {
+    run(async {
         setup.check_writable().await.unwrap();
-        for owner in 0..OWNERS {
-            sign_in(&setup, &format!("owner {owner}")).await.unwrap();
+        for number in 0..OWNERS {
+            sign_in(&setup, &owner(number)).await.unwrap();
         }
+        setup.wait_for_saves().await;
     });
     sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
-    std::thread::scope(|scope| {
-        for process in 0..3 {
-            let client = client(&sandbox, &url, home.path(), nexus::now);
-            scope.spawn(move || {
-                block_on(async {
-                    let tasks: Vec<_> = (process..TASKS)
-                        .step_by(3)
-                        .map(|task| {
-                            let (client, owner) = (client.clone(), format!("owner {}", task % OWNERS));
-                            tokio::spawn(
-                                async move { client.get_valid(&owner).await.map(|session| session.generation) },
-                            )
-                        })
-                        .collect();
-                    for task in tasks {
-                        assert_eq!(task.await.unwrap().unwrap(), 2);
-                    }
-                    client.wait_for_saves().await;
-                });
-            });
+    let children: Vec<_> = (0..PROCESSES)
+        .map(|number| {
+            let process = format!("{number} {url} {} {}", home.path().display(), sandbox.url(Endpoint::Authorize));
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "client::many_tasks_of_many_owners_in_many_processes_refresh_each_session_once"]);
+            command.env(PROCESS, process).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    assert_eq!(sandbox.refreshes(), OWNERS);
+    assert_eq!(sandbox.refreshes_asked(), OWNERS);
+}
+
+fn owner(number: usize) -> String {
+    format!("owner {}", number % OWNERS)
+}
+
+/// Runs without a time limit: how long so many tasks take depends on the machine.
+fn run(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
+/// One of the processes: asks for its share of the sessions at once.
+fn ask_for_all(process: &str) {
+    let parts: Vec<_> = process.split(' ').collect();
+    let [number, url, home, authorize_url] = parts[..] else { panic!("{process}") };
+    let client = client_of(provider_at(authorize_url), url, Path::new(home), nexus::now);
+    run(async {
+        let tasks: Vec<_> = (number.parse().unwrap()..TASKS)
+            .step_by(PROCESSES)
+            .map(|task| {
+                let client = client.clone();
+                tokio::spawn(async move { client.get_valid(&owner(task)).await.map(|session| session.generation) })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap().unwrap(), 2);
+        }
+        client.wait_for_saves().await;
+    });
+}
+
+#[test]
+fn tasks_that_wait_for_a_refresh_take_no_lease() {
+    let (proxy, fleet) = (Proxy::start(server()), Fleet::new(server(), lifetime(0)));
+    fleet.expire();
+    let client = fleet.client_at(&proxy.url(&fleet.url));
+    block_on(async {
+        let tasks: Vec<_> = (0..20)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.get_valid(OWNER).await.map(|session| session.generation) })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap().unwrap(), 2);
         }
     });
-    assert_eq!(sandbox.refreshes(), OWNERS);
+    let takes = |message: &Message| matches!(message, Message::Statement { text, .. } if text.contains("lease = excluded.lease"));
+    assert_eq!(proxy.messages().iter().filter(|message| takes(message)).count(), 1);
+}
+
+#[test]
+fn a_copy_of_the_database_opens_nothing_without_the_key() {
+    let fleet = Fleet::new(server(), Settings::default());
+    fleet.host().sign_in();
+    let copy = server().copy_of(&fleet.url);
+    let thief = fleet.host_at(&copy);
+    thief.write("key/session.key", &format!("nexus-key-1 {}\n", "B".repeat(43)), 0o600);
+    let output = thief.run(&["oauth", "token"]);
+    assert!(output.code != Some(0) && output.stdout.is_empty(), "{output}");
+    let dump = server().sql(&copy, "SELECT s::text FROM nexus.session AS s");
+    for secret in fleet.sandbox.issued() {
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!dump.contains(&secret) && !dump.contains(&hex), "{dump}");
+    }
+    fleet.host_at(&copy).run(&["oauth", "token"]).ok();
+}
+
+#[test]
+fn a_changed_row_is_refused() {
+    let fleet = Fleet::new(server(), Settings::default());
+    fleet.host().sign_in();
+    for change in [
+        "sealed = set_byte(sealed, length(sealed) - 1, get_byte(sealed, length(sealed) - 1) # 1)",
+        "sealed = substr(sealed, 1, length(sealed) - 1)",
+        "generation = generation + 1",
+        "provider = 'other'",
+        "owner = 'grace'",
+    ] {
+        let url = server().copy_of(&fleet.url);
+        server().sql(&url, &format!("UPDATE nexus.session SET {change}"));
+        let mut host = fleet.host_at(&url);
+        if change.starts_with("owner") {
+            host.set("NEXUS_OWNER", "grace");
+        }
+        let output = host.run(&["oauth", "token"]);
+        assert!(output.code != Some(0) && output.stdout.is_empty(), "{change}: {output}");
+    }
+}
+
+#[test]
+fn a_changed_expiry_does_not_prolong_a_token() {
+    let fleet = Fleet::new(server(), lifetime(0));
+    fleet.expire();
+    server().sql(&fleet.url, "UPDATE nexus.session SET expires_at = expires_at + 1000000");
+    fleet.host().run(&["oauth", "token"]).ok();
+    assert_eq!(fleet.sandbox.refreshes(), 1);
 }

@@ -1,104 +1,108 @@
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::net::TcpListener;
 
-use crate::commands::home;
-use crate::nexus::{lifetime, newest, sandbox};
-use crate::server::server;
+use nexus::sandbox::Settings;
+use nexus::store::{PostgresStore, PostgresUrl, SessionKey, SessionStore as _};
 
-/// Forwards connections to the server, and breaks one of them once.
-#[derive(Default)]
-struct Proxy {
-    /// How many messages the clients have sent.
-    seen: AtomicUsize,
-    /// The number of the message at which the connection breaks.
-    cut: AtomicUsize,
-    /// Whether the server still gets that message. Its answer is lost.
-    after: AtomicBool,
-}
+use crate::fleet::{Fleet, OWNER, host};
+use crate::nexus::{block_on, lifetime, sandbox};
+use crate::proxy::{Message, Proxy};
+use crate::server::{Server, restartable, server};
 
-impl Proxy {
-    fn start() -> (Arc<Self>, u16) {
-        let proxy = Arc::new(Self { cut: AtomicUsize::new(usize::MAX), ..Self::default() });
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let shared = proxy.clone();
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let (proxy, client) = (shared.clone(), client.unwrap());
-                thread::spawn(move || proxy.forward(&client));
-            }
-        });
-        (proxy, port)
-    }
-
-    fn set(&self, cut: usize, after: bool) {
-        self.after.store(after, Ordering::SeqCst);
-        self.seen.store(0, Ordering::SeqCst);
-        self.cut.store(cut, Ordering::SeqCst);
-    }
-
-    fn forward(&self, client: &TcpStream) {
-        let server = TcpStream::connect(("127.0.0.1", server().port())).unwrap();
-        let is_cut = AtomicBool::new(false);
-        let end = || {
-            let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
-        };
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut to_client = client;
-                copy(&server, |bytes| !is_cut.load(Ordering::SeqCst) && to_client.write_all(bytes).is_ok());
-                end();
-            });
-            copy(client, |bytes| {
-                let cuts = self.seen.fetch_add(1, Ordering::SeqCst) == self.cut.load(Ordering::SeqCst);
-                is_cut.store(cuts, Ordering::SeqCst);
-                if cuts && !self.after.load(Ordering::SeqCst) {
-                    return false;
-                }
-                (&server).write_all(bytes).is_ok()
-            });
-            if !is_cut.load(Ordering::SeqCst) || !self.after.load(Ordering::SeqCst) {
-                end();
-            }
-        });
-    }
-}
-
-/// Reads pieces until `forward` is false or the connection ends.
-fn copy(mut from: &TcpStream, mut forward: impl FnMut(&[u8]) -> bool) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if !forward(&buffer[..length]) {
-            return;
-        }
-    }
-}
-
-/// More messages than a refresh sends.
-const MESSAGES: usize = 16;
+const TOKEN: &[&str] = &["oauth", "token"];
 
 #[test]
-fn a_connection_that_breaks_at_any_statement_costs_no_session() {
-    let (proxy, port) = Proxy::start();
-    let sandbox = sandbox(lifetime(0));
-    let url = server().database();
-    let nexus = home(&sandbox, &url.replace(&format!(":{}/", server().port()), &format!(":{port}/")), "ada");
-    for (cut, after) in (0..MESSAGES).flat_map(|cut| [(cut, false), (cut, true)]) {
-        proxy.set(usize::MAX, false);
-        sandbox.change(|settings| settings.token_lifetime = Some(0.into()));
-        nexus.sign_in();
-        sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
-        let before = sandbox.refreshes();
-        proxy.set(cut, after);
-        let output = nexus.run(&["oauth", "token"]);
-        let when = format!("message {cut}, after it {after}: {output}");
-        assert_eq!(output.code, Some(0), "{when}");
-        assert_eq!(output.stdout.trim(), newest(&sandbox, "access"), "{when}");
-        assert_eq!(sandbox.refreshes() - before, 1, "{when}");
-        assert_eq!(nexus.run(&["oauth", "token"]).ok(), output.stdout, "{when}");
-        assert_eq!(server().sql(&url, "SELECT lease IS NULL FROM nexus.session"), "t", "{when}");
-    }
+fn a_free_connection_is_waited_for() {
+    let fleet = Fleet::new(server(), Settings::default());
+    fleet.host().sign_in();
+    let (role, url) = server().role(&fleet.url, "CONNECTION LIMIT 0");
+    server().sql(
+        &fleet.url,
+        &format!("GRANT USAGE ON SCHEMA nexus TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA nexus TO {role}"),
+    );
+    let proxy = Proxy::start(server());
+    let host = fleet.host_at(&proxy.url(&url));
+    let child = host.command(TOKEN).spawn().unwrap();
+    let connects = |messages: &[Message]| messages.iter().filter(|message| **message == Message::StartUp).count();
+    proxy.wait_until(|messages, _| connects(messages) >= 3);
+    server().sql(&fleet.url, &format!("ALTER ROLE {role} CONNECTION LIMIT 1"));
+    host.finish(child).ok();
+}
+
+#[test]
+fn a_database_that_takes_no_writes_is_temporary() {
+    let fleet = Fleet::new(server(), Settings::default());
+    fleet.host().sign_in();
+    let database = Server::database_of(&fleet.url);
+    server().sql(&fleet.url, &format!("ALTER DATABASE {database} SET default_transaction_read_only = on"));
+    let output = fleet.host().run(TOKEN);
+    assert!(output.code == Some(75) && output.stderr.contains("does not allow writes"), "{output}");
+}
+
+#[test]
+fn a_standby_is_not_used() {
+    let server = restartable();
+    let fleet = Fleet::new(&server, lifetime(0));
+    fleet.expire();
+    server.as_standby(|| {
+        let output = fleet.host().run(TOKEN);
+        assert!(output.code == Some(75) && output.stderr.contains("does not allow writes"), "{output}");
+    });
+    fleet.host().run(TOKEN).ok();
+}
+
+#[test]
+fn a_server_that_says_nothing_is_temporary() {
+    // The system accepts connections.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("postgres://nexus@127.0.0.1:{}/n?sslmode=disable", listener.local_addr().unwrap().port());
+    let sandbox = sandbox(Settings::default());
+    std::thread::scope(|scope| {
+        for words in [TOKEN, &["oauth", "status"], &["store", "status"], &["store", "migrate"]] {
+            let host = host(&sandbox, &url, OWNER);
+            scope.spawn(move || {
+                let output = host.run(words);
+                assert!(output.code == Some(75) && output.stderr.contains("no connection within"), "{output}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_process_has_a_bounded_number_of_connections_and_abandoned_calls_keep_none() {
+    const CONNECTIONS: usize = 10;
+    let fleet = Fleet::new(server(), Settings::default());
+    let store = PostgresStore::new(&PostgresUrl::parse(&fleet.url).unwrap());
+    let key = |number: usize| SessionKey { provider: "work".into(), owner: number.to_string() };
+    block_on(async {
+        for round in 0..5 {
+            let tasks: Vec<_> = (0..50)
+                .map(|number| {
+                    let (store, key) = (store.clone(), key(number % 20));
+                    tokio::spawn(async move {
+                        let mut locked = store.lock(&key, std::time::Duration::from_secs(60)).await.unwrap();
+                        locked.load().await.unwrap();
+                        locked.begin_refresh(0, 0).await.unwrap_err();
+                    })
+                })
+                .collect();
+            // Each round gets further.
+            for _ in 0..round * 20 {
+                tokio::task::yield_now().await;
+                store.load(&key(0)).await.unwrap();
+            }
+            for task in &tasks {
+                task.abort();
+            }
+        }
+        // Leases of abandoned calls are released.
+        for number in 0..20 {
+            store.lock(&key(number), std::time::Duration::from_secs(60)).await.unwrap();
+        }
+    });
+    let open = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'nexus'",
+        Server::database_of(&fleet.url)
+    );
+    let open: usize = server().sql(&fleet.url, &open).parse().unwrap();
+    assert!(open <= CONNECTIONS, "{open}");
 }

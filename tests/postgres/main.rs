@@ -17,17 +17,23 @@ mod browsers;
 #[path = "../it/stored.rs"]
 mod stored;
 
+mod fleet;
+mod proxy;
 mod server;
 
-/// The library's client: outages, wrong clocks, many owners.
+/// The library's client: outages, wrong clocks, many owners; what a stolen or changed database is worth.
 mod client;
 /// The commands with a PostgreSQL store.
 mod commands;
-/// Connections that break before and after each statement.
+/// Servers that have no free connection, take no writes or say nothing; calls that are abandoned.
 mod connections;
 /// The contract of a store, with and without a pooler.
 mod contract;
-/// Many processes and one expired session; holders that are killed; a server that is restarted.
+/// Kills, broken connections and crashes of the server at every step of a refresh.
+mod faults;
+/// Many processes and one expired session.
 mod races;
+/// Spans and counters.
+mod tracing;
 /// Two instances of `examples/web_app.rs` on one database.
 mod web_app;

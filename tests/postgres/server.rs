@@ -5,8 +5,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
@@ -26,9 +26,27 @@ pub(crate) fn server() -> &'static Server {
     SERVER.get_or_init(Server::start)
 }
 
+/// Another server, which one test at a time may stop and start again.
+pub(crate) fn restartable() -> MutexGuard<'static, Server> {
+    static SERVER: OnceLock<Mutex<Server>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| Mutex::new(Server::start())).lock().unwrap_or_else(PoisonError::into_inner);
+    // A test that has failed may have left it down.
+    if !server
+        .command("pg_ctl")
+        .args(["-D", &server.data(), "status"])
+        .stdout(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
+    {
+        server.up();
+    }
+    server
+}
+
 impl Server {
     /// Starts a server. It ends, and its folder is removed, when this process ends.
-    pub(crate) fn start() -> Self {
+    fn start() -> Self {
         let folder = TempDir::with_prefix("nexus-postgres-").unwrap().keep();
         let server = Self { bin: bin(), port: free_port(), bouncer_port: free_port(), folder };
         if is_root() {
@@ -67,15 +85,32 @@ impl Server {
 
     /// The URL of a new, empty database.
     pub(crate) fn database(&self) -> String {
+        self.copy_of("template1")
+    }
+
+    /// The URL of a copy of a database that is not in use.
+    pub(crate) fn copy_of(&self, database: &str) -> String {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {}", Self::database_of(database)));
         format!("postgres://nexus@127.0.0.1:{}/{name}?sslmode=disable", self.port)
     }
 
     /// The URL of the same database behind pgbouncer.
     pub(crate) fn pooled(&self, url: &str) -> String {
         url.replace(&format!(":{}/", self.port), &format!(":{}/", self.bouncer_port))
+    }
+
+    /// The name of the database in a URL.
+    pub(crate) fn database_of(url: &str) -> &str {
+        url.rsplit('/').next().unwrap().split('?').next().unwrap()
+    }
+
+    /// A role without rights, named after the database in a URL, and the URL with this role.
+    pub(crate) fn role(&self, url: &str, options: &str) -> (String, String) {
+        let role = format!("role_{}", Self::database_of(url));
+        self.sql(url, &format!("CREATE ROLE {role} LOGIN {options}"));
+        (role.clone(), url.replace("nexus@", &format!("{role}@")))
     }
 
     /// The server's port.
@@ -85,10 +120,16 @@ impl Server {
 
     /// Runs SQL in a database, and returns the rows without headings.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
-        let database = database.rsplit('/').next().unwrap().split('?').next().unwrap();
-        let mut psql = self.command("psql");
-        psql.args(["-h", &self.folder.to_string_lossy(), "-p", &self.port.to_string(), "-U", "nexus", "-d", database]);
-        self.succeed(psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]))
+        self.client(
+            "psql",
+            &["-d", Self::database_of(database), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
+        )
+    }
+
+    /// Runs a client program, and returns what it prints.
+    pub(crate) fn client(&self, program: &str, words: &[&str]) -> String {
+        let server = ["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "nexus"];
+        self.succeed(self.command(program).args(server).args(words))
     }
 
     /// Ends the server at once, as a crash does.
@@ -99,6 +140,18 @@ impl Server {
     /// Starts the server again.
     pub(crate) fn up(&self) {
         self.run("pg_ctl", &["-D", &self.data(), "-l", "log", "-w", "start"]);
+    }
+
+    /// Restarts the server as a standby, and as the primary when `work` is done.
+    pub(crate) fn as_standby(&self, work: impl FnOnce()) {
+        let signal = self.folder.join("data/standby.signal");
+        self.down();
+        fs::write(&signal, "").unwrap();
+        self.up();
+        work();
+        self.down();
+        fs::remove_file(&signal).unwrap();
+        self.up();
     }
 
     fn data(&self) -> String {
@@ -143,6 +196,7 @@ impl Server {
     }
 
     /// A shell that waits for the end of this process, which closes the pipe.
+    #[expect(clippy::zombie_processes, reason = "it ends after this process")]
     fn end_with_this_process(&self) {
         let script = "read -r line; \"$1/pg_ctl\" -D data -m immediate -w stop; kill \"$(cat pgbouncer.pid)\"; \
                       rm -rf \"$2\"";

@@ -86,6 +86,7 @@ impl Setup {
             provider: Arc::new(ProviderConfig::named("p")),
             notice: Arc::new(move |notice| heard.lock().unwrap().push(notice.to_string())),
             pending_saves: PendingSaves::default(),
+            turns: Turns::default(),
         };
         let key = SessionKey { provider: "p".into(), owner: "ada".into() };
         let mut locked = refresher.lock(&key).await.unwrap();

@@ -9,12 +9,10 @@ use std::time::Duration;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::runtime::Handle;
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::pool::{Param, Pool, bytes, jitter, text};
-use super::queue::Queue;
 use crate::store::contract::{BoxFuture, Result, SessionKey};
 use crate::store::error::StoreError;
 
@@ -39,16 +37,15 @@ pub(super) struct Lease {
     pool: Pool,
     key: SessionKey,
     token: [u8; 16],
-    /// The place in the queue of this process; none once the lease is being released.
-    turn: Option<OwnedMutexGuard<()>>,
+    /// Whether nothing is to be released: it was not taken, or is being released.
+    is_released: bool,
 }
 
 impl Lease {
     /// Waits for the lease of a session for at most `wait`.
-    pub(super) async fn acquire(pool: &Pool, queue: &Queue, key: &SessionKey, wait: Duration) -> Result<Self> {
+    pub(super) async fn acquire(pool: &Pool, key: &SessionKey, wait: Duration) -> Result<Self> {
         let until = Instant::now() + wait;
-        let turn = queue.turn(key, wait).await?;
-        let mut lease = Self { pool: pool.clone(), key: key.clone(), token: random()?, turn: Some(turn) };
+        let mut lease = Self { pool: pool.clone(), key: key.clone(), token: random()?, is_released: false };
         loop {
             // In its own task: if this future is dropped, a lease that is taken is released.
             let taking = tokio::spawn(async move {
@@ -63,7 +60,7 @@ impl Lease {
             loop {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    lease.turn = None;
+                    lease.is_released = true;
                     return Err(StoreError::Busy { waited: wait });
                 }
                 tokio::time::sleep(jitter(POLL.0, POLL.1).min(left)).await;
@@ -121,14 +118,13 @@ impl Lease {
         self.pool.row(statement, &params).await
     }
 
-    /// Runs a statement that changes the session's row if this lease is held and the session has the expected generation.
-    pub(super) async fn write(&self, statement: &str, params: &[Param<'_>]) -> Result<()> {
-        if self.changes(statement, params).await? {
-            Ok(())
-        } else if self.is_held().await? {
-            Err(StoreError::Superseded)
-        } else {
-            Err(StoreError::LockLost)
+    /// Runs a statement that changes the session's row, and returns it, if this lease is held and the session has the
+    /// expected generation.
+    pub(super) async fn write(&self, statement: &str, params: &[Param<'_>]) -> Result<Row> {
+        match self.row(statement, params).await? {
+            Some(row) => Ok(row),
+            None if self.is_held().await? => Err(StoreError::Superseded),
+            None => Err(StoreError::LockLost),
         }
     }
 
@@ -138,14 +134,13 @@ impl Lease {
               WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = 0)
             UPDATE nexus.session SET lease = NULL, lease_until = NULL
               WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation > 0 RETURNING 1";
-        let turn = Some(self.turn.take()?);
-        let (pool, key, token) = (self.pool.clone(), self.key.clone(), self.token);
+        if std::mem::replace(&mut self.is_released, true) {
+            return None;
+        }
+        let lease = Self { pool: self.pool.clone(), key: self.key.clone(), token: self.token, is_released: true };
         Some(Box::pin(async move {
-            // `turn` is none, so that this does not release it again.
-            let lease = Self { pool, key, token, turn: None };
             // If this fails, it expires.
             let _ = lease.changes(STATEMENT, &[]).await;
-            drop(turn);
         }))
     }
 }

@@ -12,19 +12,22 @@ use crate::store::error::StoreError;
 
 /// Waits for the lease of a session for at most `wait`.
 pub(super) async fn lock(store: &PostgresStore, key: &SessionKey, wait: Duration) -> Result<Box<dyn LockedSession>> {
-    let lease = Lease::acquire(&store.pool, &store.queue, key, wait).await?;
-    Ok(Box::new(LockedRow { store: store.clone(), lease }))
+    let lease = Lease::acquire(&store.pool, key, wait).await?;
+    Ok(Box::new(LockedRow { store: store.clone(), lease, spent: None }))
 }
 
 struct LockedRow {
     store: PostgresStore,
     lease: Lease,
+    /// Which lease saved the session whose refresh token is spent. A session that was signed in to after a sign-out may
+    /// have the same generation.
+    spent: Option<Vec<u8>>,
 }
 
 impl LockedRow {
     /// Saves a session in place of the generation `expected`, whether or not the lease is still held. The row keeps which
     /// lease has saved it, so that this can be repeated after a lost connection.
-    async fn save(&self, expected: i64, session: &SealedSession) -> Result<()> {
+    async fn save(&mut self, expected: i64, session: &SealedSession) -> Result<()> {
         const FIRST: &str = concat!(
             "INSERT INTO nexus.session AS s
                (owner, provider, committed_by, generation, issued_at, expires_at, sealed)
@@ -42,18 +45,26 @@ impl LockedRow {
              SET committed_by = $3, generation = $5, issued_at = $6, expires_at = $7, sealed = $8,
                  ended_at = NULL, refreshing_since = NULL
              WHERE owner = $1 AND provider = $2
-               AND (generation = $4 OR generation = $5 AND committed_by = $3) AND ",
+               AND (generation = $4 AND COALESCE(committed_by = $9, true) OR generation = $5 AND committed_by = $3)
+               AND ",
             durable!(),
             "
              RETURNING 1"
         );
         let SealedSession { generation, issued_at, expires_at, bytes: sealed } = session;
-        let statement = if expected == 0 { FIRST } else { NEXT };
-        let params = [number(&expected), number(generation), number(issued_at), number(expires_at), bytes(sealed)];
-        if self.lease.changes(statement, &params).await? { Ok(()) } else { Err(StoreError::Superseded) }
+        let saved = [number(&expected), number(generation), number(issued_at), number(expires_at), bytes(sealed)];
+        let (statement, params) = match expected {
+            0 => (FIRST, saved.to_vec()),
+            _ => (NEXT, saved.into_iter().chain([bytes(&self.spent)]).collect()),
+        };
+        if !self.lease.changes(statement, &params).await? {
+            return Err(StoreError::Superseded);
+        }
+        self.spent = None;
+        Ok(())
     }
 
-    async fn begin(&self, generation: i64, now: i64) -> Result<()> {
+    async fn begin(&mut self, generation: i64, now: i64) -> Result<()> {
         const STATEMENT: &str = concat!(
             "UPDATE nexus.session SET attempts = attempts + 1, refreshing_since = COALESCE(refreshing_since, $5),
                lease_until = ",
@@ -62,10 +73,11 @@ impl LockedRow {
              WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ",
             durable!(),
             "
-             RETURNING 1"
+             RETURNING committed_by"
         );
         let begun = Instant::now();
-        self.lease.write(STATEMENT, &[number(&generation), number(&now)]).await?;
+        let row = self.lease.write(STATEMENT, &[number(&generation), number(&now)]).await?;
+        self.spent = self.store.pool.column(&row, 0)?;
         // The lease was renewed after `begun`.
         if begun.elapsed() > SEND_WITHIN { Err(StoreError::LockLost) } else { Ok(()) }
     }
@@ -99,7 +111,7 @@ impl LockedSession for LockedRow {
                  RETURNING 1"
             );
             let params = [number(&generation), number(&refreshing_since), bytes(&sealed)];
-            self.lease.write(statement, &params).await
+            self.lease.write(statement, &params).await.map(drop)
         })
     }
 
@@ -112,7 +124,7 @@ impl LockedSession for LockedRow {
                 "
                  RETURNING 1"
             );
-            self.lease.write(statement, &[number(&generation), bytes(&sealed)]).await
+            self.lease.write(statement, &[number(&generation), bytes(&sealed)]).await.map(drop)
         })
     }
 
@@ -126,7 +138,7 @@ impl LockedSession for LockedRow {
                  RETURNING 1"
             );
             let params = [number(&generation), number(&ended_at), number(&refreshing_since)];
-            self.lease.write(statement, &params).await
+            self.lease.write(statement, &params).await.map(drop)
         })
     }
 

@@ -18,7 +18,6 @@ mod error;
 mod lease;
 mod locked;
 mod pool;
-mod queue;
 mod recent;
 mod replace;
 mod schema;
@@ -26,7 +25,6 @@ mod tls;
 mod url;
 
 use pool::{Connections, Patience, Pool, bytes, number, text};
-use queue::Queue;
 use recent::Recent;
 pub use url::{PostgresUrl, PostgresUrlError};
 
@@ -50,7 +48,6 @@ use {durable, now};
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: Pool,
-    queue: Queue,
     recent: Recent,
     url: PostgresUrl,
 }
@@ -64,7 +61,7 @@ impl fmt::Debug for PostgresStore {
 impl PostgresStore {
     /// A store in this database. Connects when it is first used.
     pub fn new(url: &PostgresUrl) -> Self {
-        Self { pool: Pool::new(url), queue: Queue::default(), recent: Recent::default(), url: url.clone() }
+        Self { pool: Pool::new(url), recent: Recent::default(), url: url.clone() }
     }
 
     /// The statements that create the tables, for an administrator who runs them.
@@ -77,7 +74,7 @@ impl PostgresStore {
     /// # Errors
     /// The server cannot be used.
     pub async fn schema_version(&self) -> Result<i64> {
-        let found = async { schema::version(&Connections::new(&self.url).connect().await?).await };
+        let found = async { schema::version(&Connections::new(&self.url).connect_in_time().await?).await };
         found.await.map_err(|failure| self.pool.error(failure))
     }
 
@@ -103,7 +100,7 @@ impl PostgresStore {
     /// [`ServerProblem::NewerVersion`], [`ServerProblem::NotPermitted`] if the user may not do it, and others if the
     /// server cannot be used.
     pub async fn migrate(&self) -> Result<i64> {
-        let migrated = async { schema::migrate(&mut Connections::new(&self.url).connect().await?).await };
+        let migrated = async { schema::migrate(&mut Connections::new(&self.url).connect_in_time().await?).await };
         let (before, after) = migrated.await.map_err(|failure| self.pool.error(failure))?;
         match schema::problem(after) {
             Some(problem) => Err(self.pool.error(error::Failure::permanent(problem))),

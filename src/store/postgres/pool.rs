@@ -168,7 +168,7 @@ impl Pool {
         self.pool.timeout_get(&timeouts).await.map_err(|error| match error {
             PoolError::Backend(failure) => failure,
             PoolError::Timeout(TimeoutType::Wait) => Failure::temporary("all connections of this process are in use"),
-            _ => Failure::temporary(format!("no connection within {} seconds", limit.as_secs())),
+            _ => no_connection(limit),
         })
     }
 
@@ -176,6 +176,10 @@ impl Pool {
     pub(super) fn error(&self, failure: Failure) -> StoreError {
         StoreError::Server { store: self.name.clone(), problem: failure.problem }
     }
+}
+
+fn no_connection(limit: Duration) -> Failure {
+    Failure::temporary(format!("no connection within {} seconds", limit.as_secs()))
 }
 
 /// A random duration between two others, so that many processes do not ask in step.
@@ -229,7 +233,12 @@ impl Connections {
     }
 
     /// A connection outside of any pool, to tables of any version.
-    pub(super) async fn connect(&self) -> std::result::Result<Client, Failure> {
+    pub(super) async fn connect_in_time(&self) -> std::result::Result<Client, Failure> {
+        let (_, limit) = Patience::Usual.limits();
+        tokio::time::timeout(limit, self.connect()).await.unwrap_or_else(|_| Err(no_connection(limit)))
+    }
+
+    async fn connect(&self) -> std::result::Result<Client, Failure> {
         let tls = self.tls.attempt();
         let (client, connection) = self.url.config.connect(tls.clone()).await.map_err(|error| {
             let failure = Failure::from(error);
