@@ -157,6 +157,19 @@ pub(super) fn reseal(
     Some([&[VERSION][..], id, &sealed].concat())
 }
 
+/// Seals a record's bytes for another place, with the same key. `None` if the bytes are invalid or do not open.
+pub(super) fn place(seal: &Seal, from: &SessionKey, to: &SessionKey, generation: i64, bytes: &[u8]) -> Option<Vec<u8>> {
+    let (id, sealed) = parts(bytes)?;
+    let plain = seal.open(&associated(from, generation, id), sealed)?;
+    let sealed = seal.seal(&associated(to, generation, id), &plain).ok()?;
+    Some([&[VERSION][..], id, &sealed].concat())
+}
+
+/// Whether two records are of one sign-in. `None` if the bytes of either are invalid.
+pub(super) fn is_same_session(one: &[u8], other: &[u8]) -> Option<bool> {
+    Some(parts(one)?.0 == parts(other)?.0)
+}
+
 /// The session's id and the sealed value in a record's bytes.
 fn parts(bytes: &[u8]) -> Option<(&[u8; ID], &[u8])> {
     let (&VERSION, rest) = bytes.split_first()? else { return None };
@@ -266,7 +279,7 @@ mod tests {
     }
 
     fn record(sealed: SealedSession) -> Record {
-        Record { session: sealed, attempts: 4, refreshing_since: Some(5), ended_at: Some(6) }
+        Record { session: sealed, attempts: 4, refreshing_since: Some(5), ended_at: Some(6), moved_to: None }
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl SealedSessions {
     pub async fn accounts(&self) -> Result<Vec<(SessionKey, Option<String>)>, SessionError> {
         let readable = self.of_any_backend();
         let mut accounts = Vec::new();
-        for listed in self.store().list(None).await? {
+        for listed in self.store().list(None).await?.into_iter().filter(|listed| listed.moved_to.is_none()) {
             let Some(session) = readable.load(&listed.key).await? else { continue };
             accounts.push((listed.key, session.account().map(str::to_owned)));
         }
@@ -78,6 +78,8 @@ impl SealedSessions {
 /// The value sealed with the new key. `None` if it is a session that no key opens.
 fn resealed(rekey: &Rekey, place: Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
     match place {
+        // The mark of a session that was moved to another store.
+        Place::Session { .. } if sealed.is_empty() => Some(Vec::new()),
         Place::Session { key, generation } => {
             record::reseal(key, generation, sealed, |associated, sealed| rekey.reseal(associated, sealed))
         }
