@@ -4,7 +4,7 @@
 //! wherever the process is killed:
 //!
 //! 1. The record is copied to the target, marked as being in the source, read back and opened.
-//! 2. The record in the source is marked as being in the target, and its sealed bytes are erased.
+//! 2. The record in the source is marked as being in the target, and its sealed value is erased.
 //! 3. The mark in the target is removed.
 //!
 //! The session is locked in both stores meanwhile. [`next_step`] derives the step from the two records alone, so the next
@@ -187,32 +187,34 @@ impl SealedSessions {
     }
 }
 
-/// A record that can be opened, or could be without its mark.
-fn has_bytes(record: &Record) -> bool {
-    !record.session.bytes.is_empty()
-}
-
-/// The next step for a session.
+/// The next step for a session. The records tell whether they are of one session, because a store may have several names.
 fn next_step(source: Option<&Record>, target: Option<&Record>, source_name: &str, target_name: &str) -> Step {
     let Some(source) = source else { return Step::Gone };
-    let is_handed_over = match source.moved_to.as_deref() {
-        Some(to) if to == target_name => true,
-        Some(_) => return Step::Elsewhere,
-        None => false,
+    let is_erased = |record: &Record| record::is_erased(&record.session.bytes);
+    let is_same = target.is_some_and(|target| record::is_same_session(&source.session.bytes, &target.session.bytes));
+    let Some(moved_to) = source.moved_to.as_deref() else {
+        return match target {
+            None => Step::HandOver,
+            // The copy of a move that was interrupted, or what is left of a session that was moved.
+            Some(Record { moved_to: Some(to), .. }) if is_same || to == source_name => Step::HandOver,
+            Some(target) if target.moved_to.is_some() && is_erased(target) => Step::HandOver,
+            Some(_) => Step::Occupied,
+        };
     };
-    match target {
-        Some(target) if target.moved_to.as_deref().is_some_and(|to| to != source_name) => Step::Occupied,
-        Some(target) if target.moved_to.is_some() && has_bytes(target) && !has_bytes(source) => Step::Activate,
-        None | Some(Record { moved_to: Some(_), .. }) if has_bytes(source) => Step::HandOver,
-        None | Some(Record { moved_to: Some(_), .. }) => Step::Done,
-        Some(_) if is_handed_over && !has_bytes(source) => Step::Done,
-        Some(target) if is_handed_over => match record::is_same_session(&source.session.bytes, &target.session.bytes) {
-            // The holder of a lost lock saved the next generation after the move.
-            Some(true) if source.session.generation > target.session.generation => Step::HandOver,
-            Some(true) => Step::Erase,
-            _ => Step::Occupied,
-        },
-        Some(_) => Step::Occupied,
+    match target.filter(|_| is_same) {
+        None if moved_to == target_name => Step::Done,
+        None => Step::Elsewhere,
+        Some(target) => {
+            // The holder of a lost lock may have saved the next generation after the move.
+            let is_newer = source.session.generation > target.session.generation;
+            match (is_erased(source), target.moved_to.is_some() && !is_erased(target)) {
+                (false, _) if is_newer => Step::HandOver,
+                (_, true) => Step::Activate,
+                (false, false) if target.moved_to.is_some() => Step::HandOver,
+                (false, false) => Step::Erase,
+                (true, false) => Step::Done,
+            }
+        }
     }
 }
 
@@ -318,7 +320,7 @@ impl Route<'_> {
 
     /// The record in the source from then on.
     fn erased(&self, mut record: Record) -> Record {
-        record.session.bytes = Vec::new();
+        record.session.bytes = record::erased(&record.session.bytes);
         Record { moved_to: Some(self.target_name.to_owned()), ..record }
     }
 }
@@ -339,31 +341,38 @@ mod tests {
 
     #[test]
     fn the_next_step_follows_from_the_two_records() {
+        let erased = record::erased(ONE);
         for (source, target, step) in [
             (None, None, Step::Gone),
             (None, record(1, ONE, None), Step::Gone),
             (record(1, ONE, None), None, Step::HandOver),
             // A move was interrupted before the source was marked: it may have been refreshed since.
             (record(2, ONE, None), record(1, ONE, Some("a")), Step::HandOver),
-            (record(1, b"", Some("b")), record(1, ONE, Some("a")), Step::Activate),
-            (record(1, b"", Some("b")), record(5, ONE, None), Step::Done),
-            (record(1, b"", Some("b")), record(1, OTHER, None), Step::Done),
-            (record(1, b"", Some("b")), None, Step::Done),
+            (record(2, ONE, None), record(1, ONE, Some("another name of a")), Step::HandOver),
+            (record(1, &erased, Some("b")), record(1, ONE, Some("a")), Step::Activate),
+            (record(1, &erased, Some("another name of b")), record(1, ONE, Some("a")), Step::Activate),
+            (record(1, &erased, Some("b")), record(5, ONE, None), Step::Done),
+            (record(1, &erased, Some("b")), record(1, OTHER, None), Step::Done),
+            (record(1, &erased, Some("b")), None, Step::Done),
             // It moves back to where its mark is.
-            (record(3, ONE, None), record(1, b"", Some("a")), Step::HandOver),
-            (record(1, b"", Some("b")), record(1, b"", Some("a")), Step::Done),
+            (record(3, ONE, None), record(1, &erased, Some("a")), Step::HandOver),
+            (record(3, ONE, Some("b")), record(1, &erased, Some("a")), Step::HandOver),
+            (record(1, OTHER, None), record(1, &erased, Some("a")), Step::HandOver),
+            (record(1, OTHER, None), record(1, &erased, Some("c")), Step::HandOver),
+            (record(1, &erased, Some("b")), record(1, &erased, Some("a")), Step::Done),
             // The next generation was saved after the move, by the holder of a lost lock.
             (record(2, ONE, Some("b")), record(1, ONE, None), Step::HandOver),
             (record(2, ONE, Some("b")), record(1, ONE, Some("a")), Step::HandOver),
+            (record(1, ONE, Some("b")), record(2, ONE, Some("a")), Step::Activate),
             (record(1, ONE, Some("b")), record(1, ONE, None), Step::Erase),
             (record(1, ONE, Some("b")), record(2, ONE, None), Step::Erase),
-            (record(2, ONE, Some("b")), record(1, OTHER, None), Step::Occupied),
+            (record(2, ONE, Some("b")), record(1, OTHER, None), Step::Done),
             (record(1, ONE, None), record(1, ONE, None), Step::Occupied),
             (record(1, ONE, None), record(1, OTHER, None), Step::Occupied),
-            (record(1, ONE, None), record(1, ONE, Some("c")), Step::Occupied),
-            (record(1, b"", Some("b")), record(1, ONE, Some("c")), Step::Occupied),
-            (record(1, b"", Some("c")), None, Step::Elsewhere),
-            (record(1, ONE, Some("c")), record(1, ONE, Some("a")), Step::Elsewhere),
+            // Perhaps the only copy of a session of a third store.
+            (record(1, OTHER, None), record(1, ONE, Some("c")), Step::Occupied),
+            (record(1, &erased, Some("c")), None, Step::Elsewhere),
+            (record(1, ONE, Some("c")), record(1, OTHER, Some("a")), Step::Elsewhere),
         ] {
             assert_eq!(next_step(source.as_ref(), target.as_ref(), "a", "b"), step, "{source:?} {target:?}");
         }
@@ -415,11 +424,16 @@ mod sqlite_tests {
 
     #[tokio::test]
     async fn a_move_that_ends_anywhere_leaves_one_usable_session_at_most_and_the_next_one_finishes_it() {
+        let signed_in = tempfile::tempdir().unwrap();
+        sign_in(&sessions(signed_in.path(), "from"), "", 1).await;
         for polls in 1.. {
             let home = tempfile::tempdir().unwrap();
+            for file in ["key/session.key", "from/data/sessions.db"] {
+                let copy = home.path().join(file);
+                std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+                std::fs::copy(signed_in.path().join(file), copy).unwrap();
+            }
             let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
-            sign_in(&from, "", 1).await;
-            from.store().save_client("issuer", "uri", b"client".to_vec()).await.unwrap();
             let done = {
                 let mut moving = pin!(from.move_to(&to, Some("grace"), |_, _| ()));
                 let mut left = polls;
@@ -439,11 +453,8 @@ mod sqlite_tests {
             assert_eq!(again.sessions + again.earlier, 1, "after {polls}");
             let usable = [is_usable(&from, "").await, is_usable(&to, "grace").await, is_usable(&to, "alan").await];
             assert!(usable == [false, true, false] || usable == [false, false, true], "{usable:?} after {polls}");
-            assert_eq!(from.store().list_clients().await.unwrap(), []);
-            let client = to.store().load_client("issuer", "uri").await.unwrap();
-            assert_eq!(client.as_deref(), Some(&b"client"[..]), "after {polls}");
             if let Some(done) = done {
-                assert_eq!(done.unwrap(), MovedSessions { sessions: 1, clients: 1, ..MovedSessions::default() });
+                assert_eq!(done.unwrap(), MovedSessions { sessions: 1, ..MovedSessions::default() });
                 assert_eq!(again, MovedSessions { earlier: 1, ..MovedSessions::default() });
                 assert!(polls > 20, "it ended at {polls} points only");
                 return;
@@ -475,6 +486,21 @@ mod sqlite_tests {
             assert!(matches!(other, Err(SessionError::OtherKey { .. })), "{other:?}");
         }
         assert!(is_usable(&from, "").await && is_usable(&from, "ada").await);
+    }
+
+    #[tokio::test]
+    async fn registered_clients_are_moved_and_those_of_the_target_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+        sign_in(&from, "ada", 1).await;
+        for (store, uri, bytes) in [(&from, "one", b"from"), (&from, "two", b"from"), (&to, "two", b"to..")] {
+            store.store().save_client("issuer", uri, bytes.to_vec()).await.unwrap();
+        }
+        assert_eq!(from.move_to(&to, None, |_, _| ()).await.unwrap().clients, 2);
+        assert_eq!(from.store().list_clients().await.unwrap(), []);
+        for (uri, bytes) in [("one", b"from"), ("two", b"to..")] {
+            assert_eq!(to.store().load_client("issuer", uri).await.unwrap().as_deref(), Some(&bytes[..]));
+        }
     }
 
     #[tokio::test]

@@ -78,8 +78,6 @@ impl SealedSessions {
 /// The value sealed with the new key. `None` if it is a session that no key opens.
 fn resealed(rekey: &Rekey, place: Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
     match place {
-        // The mark of a session that was moved to another store.
-        Place::Session { .. } if sealed.is_empty() => Some(Vec::new()),
         Place::Session { key, generation } => {
             record::reseal(key, generation, sealed, |associated, sealed| rekey.reseal(associated, sealed))
         }

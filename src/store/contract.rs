@@ -57,8 +57,7 @@ pub struct Record {
     pub refreshing_since: Option<i64>,
     /// When the authorization server ended the session, in Unix seconds.
     pub ended_at: Option<i64>,
-    /// The name of the store that the session was moved to. This record must not be used then, and its sealed bytes may
-    /// be empty.
+    /// The name of the store that the session was moved to. This record must not be used then.
     pub moved_to: Option<String>,
 }
 

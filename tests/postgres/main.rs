@@ -17,6 +17,12 @@ mod browsers;
 #[path = "../it/stored.rs"]
 mod stored;
 
+#[allow(dead_code, reason = "the other tests need all of it")]
+#[path = "../it/network/tls.rs"]
+mod authority;
+
+#[allow(dead_code, reason = "not every test needs all of it")]
+mod proxy;
 mod server;
 
 /// The library's client: outages, wrong clocks, many owners.
@@ -27,7 +33,11 @@ mod commands;
 mod connections;
 /// The contract of a store, with and without a pooler.
 mod contract;
+/// `nexus store move`, killed at every message, and while other hosts work.
+mod moves;
 /// Many processes and one expired session; holders that are killed; a server that is restarted.
 mod races;
+/// TLS to the server and to a pooler.
+mod tls;
 /// Two instances of `examples/web_app.rs` on one database.
 mod web_app;

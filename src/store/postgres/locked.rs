@@ -34,7 +34,7 @@ impl LockedRow {
              ON CONFLICT (owner, provider) DO UPDATE
                SET committed_by = excluded.committed_by, generation = excluded.generation,
                    issued_at = excluded.issued_at, expires_at = excluded.expires_at, sealed = excluded.sealed
-             WHERE s.generation = 0 OR s.generation = $5 AND s.committed_by = $3
+             WHERE s.generation = 0 OR s.generation = $5 AND s.committed_by = $3 AND s.moved_to IS NULL
              RETURNING 1"
         );
         const NEXT: &str = concat!(
