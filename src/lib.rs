@@ -140,7 +140,9 @@ pub use secret::{
     RegistrationToken, Secret,
 };
 #[doc(inline)]
-pub use session::{EarlierSession, Freshness, Notice, NoticeFn, SealedSessions, Session, SessionBinding};
+pub use session::{
+    EarlierSession, Freshness, MovedSessions, Notice, NoticeFn, SealedSessions, Session, SessionBinding,
+};
 pub use time::now;
 
 /// The errors of the parts of the library. [`Error`] joins them.

@@ -7,8 +7,12 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "postgres")]
+use crate::cli::config::StorePlace;
 use crate::cli::config::document::header;
 use crate::cli::config::{self, ConfigFiles, Configured, StoreConfig};
+#[cfg(feature = "postgres")]
+use crate::cli::environment::add_secret_variable;
 use crate::cli::environment::{secret_variables, variable};
 use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
 use crate::cli::history::store::History;
@@ -209,6 +213,41 @@ impl Context {
     #[cfg(feature = "postgres")]
     pub(crate) fn store_config(&self) -> Result<StoreConfig> {
         Ok(config::store_config(&Paths::find()?.config, &variable)?.0)
+    }
+
+    /// The store that a flag names.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn named_store(&self, flag: &str, value: &str) -> Result<StorePlace> {
+        if let Some(name) = value.strip_prefix("env:") {
+            add_secret_variable(name);
+        }
+        StorePlace::parse(flag, value, &variable)
+    }
+
+    /// The store that is configured.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn configured_store(&self) -> Result<StorePlace> {
+        Ok(match self.store_config()?.postgres {
+            Some(url) => StorePlace::Postgres(url),
+            None => StorePlace::Sqlite(Paths::find()?.folders.data.join("sessions.db")),
+        })
+    }
+
+    /// The sessions of a store. Those of a PostgreSQL database are opened with the key of this account. A SQLite file in the
+    /// folder `data` of another home has its key in the folder `key` beside that.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn sessions_at(&self, place: &StorePlace) -> Result<SealedSessions> {
+        let Paths { config, folders } = Paths::find()?;
+        let (mut config, _) = config::store_config(&config, &variable)?;
+        let closed = Notice::of_closed_files(notice(String::new()));
+        let sessions = match place {
+            StorePlace::Postgres(url) => {
+                config.postgres = Some(url.clone());
+                sessions(&config, &folders, closed)
+            }
+            StorePlace::Sqlite(path) => folders.around(path).sessions_in(path, config.key, nexus::now, closed),
+        };
+        Ok(sessions.reporting_waits(notice(String::new())).tracked_by(self.pending_saves.clone()))
     }
 
     /// Checks that the key opens the stored sessions.

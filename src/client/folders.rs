@@ -26,6 +26,21 @@ impl Folders {
         Self { data: home.join("data"), state: home.join("state"), key: home.join("key") }
     }
 
+    /// The folders of the store in this SQLite file: these, if it is in their `data`, or those around another folder of
+    /// this name. A file anywhere else has its locks beside it and the key of these.
+    #[doc(hidden)]
+    pub fn around(&self, path: &Path) -> Self {
+        let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let data = path.parent().unwrap_or(path);
+        if canonical(data) == canonical(&self.data) {
+            return self.clone();
+        }
+        match data.parent() {
+            Some(home) if data.file_name().is_some_and(|name| name == "data") => Self::under(home),
+            _ => Self { data: data.to_owned(), state: data.to_owned(), key: self.key.clone() },
+        }
+    }
+
     /// The first of the folders that cannot be written, or cannot be created. Nothing is created.
     pub fn read_only(&self) -> Option<&Path> {
         [&self.data, &self.state, &self.key].into_iter().map(PathBuf::as_path).find(|folder| !is_writable(folder))
@@ -34,7 +49,14 @@ impl Folders {
     /// The sessions of a SQLite store in these folders, sealed with the key that is there. `clock` gives the time in
     /// Unix seconds; `closed` is called for files that were open to other users. Nothing is read or created yet.
     pub fn sessions(&self, key: KeyConfig, clock: fn() -> i64, closed: ClosedFn) -> SealedSessions {
-        let store = SqliteStore::new(&self.data, &self.state, clock).reporting(closed.clone());
+        self.sessions_in(&self.data.join(SqliteStore::FILE), key, clock, closed)
+    }
+
+    /// [`sessions`](Self::sessions) in a file in the folder `data`, which this path leads to.
+    #[doc(hidden)]
+    pub fn sessions_in(&self, path: &Path, key: KeyConfig, clock: fn() -> i64, closed: ClosedFn) -> SealedSessions {
+        let path = path.file_name().map_or_else(|| path.to_owned(), |name| self.data.join(name));
+        let store = SqliteStore::at(path, &self.state, clock).reporting(closed.clone());
         let keys = Keystore::new(&self.key, &self.state).with_config(key).reporting(closed);
         SealedSessions::in_sqlite(store, keys)
     }

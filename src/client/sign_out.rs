@@ -45,7 +45,7 @@ impl Client {
     /// if the other fails. `None` if no session is stored.
     ///
     /// # Errors
-    /// The session's lock could not be acquired.
+    /// The session's lock could not be acquired, or the session was moved to another store.
     pub async fn sign_out(&self, owner: &str) -> Result<Option<SignedOut>> {
         self.delete_session(owner, false).await
     }
@@ -67,7 +67,11 @@ impl Client {
             // The process ends after the revocation. The lock is held until then, because the server may revoke a new
             // session together with this one.
             let _pending = this.refresher.pending_saves.track_save();
-            let readable = locked.load().await.and_then(|loaded| loaded.session);
+            let readable = match locked.load().await {
+                // Its mark keeps other programs from signing in here by mistake.
+                Err(moved @ SessionError::Moved { .. }) => return Err(moved.into()),
+                loaded => loaded.and_then(|loaded| loaded.session),
+            };
             let deleted = if matches!(readable, Ok(None)) { Ok(()) } else { locked.delete().await };
             let revocation = match readable {
                 Ok(Some(session)) if may_unlink => this.revoke_linked(&session).await,

@@ -129,6 +129,30 @@ pub enum SessionError {
         /// The key file.
         key: PathBuf,
     },
+    /// The session was moved to another store. It is not used here, because a refresh would end it there.
+    #[error("the session with {provider} was moved to {to}")]
+    Moved {
+        /// The provider's name.
+        provider: String,
+        /// The name of the other store, without a password.
+        to: String,
+    },
+    /// A session cannot be moved, because the other store has one of the same provider and owner. Nothing was moved.
+    #[error("{store} already has another session with {provider}; it was not replaced")]
+    Occupied {
+        /// The provider's name.
+        provider: String,
+        /// The name of the other store, without a password.
+        store: String,
+    },
+    /// Sessions cannot be moved, because the other store is used with another key. Nothing was moved.
+    #[error("the sessions in {store} do not open with the key of the other store, {}", key.display())]
+    OtherKey {
+        /// The name of the store whose sessions do not open, without a password.
+        store: String,
+        /// The key file of the other store.
+        key: PathBuf,
+    },
     /// The store cannot be read or written, or the session is locked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -190,6 +214,9 @@ impl ErrorInfo for SessionError {
             Self::NotFetched { .. } => "no_token",
             Self::ClientRefused { .. } => "invalid_client",
             Self::DoesNotOpen { .. } => "store",
+            Self::Moved { .. } => "session_moved",
+            Self::Occupied { .. } => "store_occupied",
+            Self::OtherKey { .. } => "other_key",
             Self::Store(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::NotSent(error) => error.code(),
@@ -208,7 +235,9 @@ impl ErrorInfo for SessionError {
             Self::RefreshFailed { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::NotFetched { failure, .. } if failure.temporary => ErrorClass::Temporary,
             Self::NotFetched { .. } => ErrorClass::SignIn,
-            Self::ClientRefused { .. } => ErrorClass::Configuration,
+            Self::ClientRefused { .. } | Self::Moved { .. } | Self::Occupied { .. } | Self::OtherKey { .. } => {
+                ErrorClass::Configuration
+            }
             Self::Store(error) => error.class(),
             Self::Key(error) => error.class(),
             Self::NotSent(error) => error.class(),

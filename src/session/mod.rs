@@ -10,6 +10,7 @@ mod freshness;
 pub(crate) mod key;
 #[cfg(feature = "sqlite")]
 mod legacy;
+mod moves;
 mod notice;
 mod pending_saves;
 mod record;
@@ -26,6 +27,7 @@ pub use error::SessionError;
 pub(crate) use error::SharedError;
 pub use failed_refresh::UnusableResponse;
 pub use freshness::Freshness;
+pub use moves::MovedSessions;
 pub use notice::{EarlierSession, Notice, NoticeFn};
 pub use pending_saves::PendingSaves;
 pub(crate) use refresh::Refresher;

@@ -145,7 +145,7 @@ pub(super) fn open_locked(seal: &Seal, key: &SessionKey, record: &Record, time: 
 }
 
 /// Seals a record's bytes anew. `reseal` gets the associated data and the sealed value. `None` if the bytes are invalid
-/// or do not open.
+/// or do not open. [Erased](erased) ones stay as they are.
 pub(super) fn reseal(
     key: &SessionKey,
     generation: i64,
@@ -153,8 +153,33 @@ pub(super) fn reseal(
     reseal: impl FnOnce(&[u8], &[u8]) -> Option<Vec<u8>>,
 ) -> Option<Vec<u8>> {
     let (id, sealed) = parts(bytes)?;
+    if sealed.is_empty() {
+        return Some(bytes.to_vec());
+    }
     let sealed = reseal(&associated(key, generation, id), sealed)?;
     Some([&[VERSION][..], id, &sealed].concat())
+}
+
+/// Seals a record's bytes for another place, with the same key. `None` if the bytes are invalid or do not open.
+pub(super) fn place(seal: &Seal, from: &SessionKey, to: &SessionKey, generation: i64, bytes: &[u8]) -> Option<Vec<u8>> {
+    let (id, sealed) = parts(bytes)?;
+    let plain = seal.open(&associated(from, generation, id), sealed)?;
+    let sealed = seal.seal(&associated(to, generation, id), &plain).ok()?;
+    Some([&[VERSION][..], id, &sealed].concat())
+}
+
+/// A record's bytes without the sealed value. They still tell which session it was.
+pub(super) fn erased(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().take(1 + ID).collect()
+}
+
+pub(super) fn is_erased(bytes: &[u8]) -> bool {
+    bytes.len() <= 1 + ID
+}
+
+/// Whether two records are of one sign-in.
+pub(super) fn is_same_session(one: &[u8], other: &[u8]) -> bool {
+    parts(one).zip(parts(other)).is_some_and(|((one, _), (other, _))| one == other)
 }
 
 /// The session's id and the sealed value in a record's bytes.
@@ -266,7 +291,7 @@ mod tests {
     }
 
     fn record(sealed: SealedSession) -> Record {
-        Record { session: sealed, attempts: 4, refreshing_since: Some(5), ended_at: Some(6) }
+        Record { session: sealed, attempts: 4, refreshing_since: Some(5), ended_at: Some(6), moved_to: None }
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl SealedSessions {
     pub async fn accounts(&self) -> Result<Vec<(SessionKey, Option<String>)>, SessionError> {
         let readable = self.of_any_backend();
         let mut accounts = Vec::new();
-        for listed in self.store().list(None).await? {
+        for listed in self.store().list(None).await?.into_iter().filter(|listed| listed.moved_to.is_none()) {
             let Some(session) = readable.load(&listed.key).await? else { continue };
             accounts.push((listed.key, session.account().map(str::to_owned)));
         }

@@ -67,8 +67,9 @@ impl SealedSessions {
     }
 
     /// Counts the locks that are being released among these pending saves.
+    #[doc(hidden)]
     #[must_use]
-    pub(crate) fn tracked_by(self, pending: PendingSaves) -> Self {
+    pub fn tracked_by(self, pending: PendingSaves) -> Self {
         Self { pending, ..self }
     }
 
@@ -111,6 +112,9 @@ impl SealedSessions {
             Err(error) => return Some(Err(error.into())),
         };
         let Some(record) = &loaded.record else { return Some(Ok(None)) };
+        if let Err(moved) = check_not_moved(key, record) {
+            return Some(Err(moved));
+        }
         let time = StoreTime::read_now(loaded.now);
         match self.keys.open_with(|seal| record::open(seal, key, record, time)) {
             Ok(Some(session)) => Some(Ok(Some(session))),
@@ -155,7 +159,8 @@ impl SealedSessions {
     pub async fn check_readable(&self) -> Result<()> {
         let keys = self.keys.clone();
         off_thread(move || Ok(keys.check()?)).await?;
-        for listed in self.store.list(None).await?.into_iter().take(100) {
+        let listed = self.store.list(None).await?.into_iter().filter(|listed| listed.moved_to.is_none());
+        for listed in listed.take(100) {
             self.load(&listed.key).await?;
         }
         Ok(())
@@ -262,6 +267,7 @@ impl SealedSessions {
         loop {
             let time = StoreTime::read_now(loaded.now);
             let Some(record) = loaded.record else { return Ok((time, None)) };
+            check_not_moved(key, &record)?;
             let (keys, place) = (self.keys.clone(), key.clone());
             let open = move || {
                 let opened = keys.open_with(|seal| open(seal, &place, &record, time));
@@ -289,6 +295,14 @@ impl SealedSessions {
 
     pub(super) fn does_not_open(&self) -> SessionError {
         SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() }
+    }
+}
+
+/// Refuses a session that was moved to another store.
+fn check_not_moved(key: &SessionKey, record: &Record) -> Result<()> {
+    match &record.moved_to {
+        Some(to) => Err(SessionError::Moved { provider: key.provider.clone(), to: to.clone() }),
+        None => Ok(()),
     }
 }
 
@@ -334,12 +348,18 @@ pub struct LockedLoad {
 }
 
 impl LockedSession {
+    /// The records of the store, for a move to another one.
+    pub(super) fn records(&mut self) -> &mut dyn LockedRecord {
+        &mut *self.locked
+    }
+
     /// The session with its secrets.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// If the store cannot be read, or the session was moved to another one.
     pub async fn load(&mut self) -> Result<LockedLoad> {
         let loaded = self.locked.load().await?;
+        loaded.record.as_ref().map_or(Ok(()), |record| check_not_moved(&self.key, record))?;
         let time = StoreTime::read_now(loaded.now);
         let generation = loaded.record.as_ref().map_or(0, |record| record.session.generation);
         let session = self.sessions.opened(&self.key, loaded, record::open_locked).await.map(|(_, session)| session);

@@ -61,6 +61,7 @@ pub async fn check(subject: &dyn Subject) {
     a_pending_sign_in_is_taken_once(subject).await;
     a_pending_sign_in_expires_by_the_stores_time(subject).await;
     clients_are_kept_by_issuer_and_redirect_uri(subject).await;
+    a_moved_session_is_kept_and_not_refreshed(subject).await;
     sealed_values_are_replaced_together(subject).await;
     must(subject.open().check().await, "check an undamaged store");
     must(subject.open().check_writable().await, "check_writable");
@@ -120,7 +121,8 @@ async fn a_missing_session_is_none(subject: &dyn Subject) {
 
 async fn a_commit_is_seen_by_every_handle(subject: &dyn Subject) {
     let (store, key) = signed_in(subject, "commit").await;
-    let expected = Record { session: sealed(1, "one"), attempts: 0, refreshing_since: None, ended_at: None };
+    let expected =
+        Record { session: sealed(1, "one"), attempts: 0, refreshing_since: None, ended_at: None, moved_to: None };
     for store in [store, subject.open()] {
         assert_eq!(record(&store, &key).await.as_ref(), Some(&expected));
         let mut locked = lock(&store, &key).await;
@@ -190,7 +192,13 @@ async fn a_refresh_in_flight_survives_its_process(subject: &dyn Subject) {
     let (store, key) = signed_in(subject, "in flight").await;
     let mut locked = lock(&store, &key).await;
     must(locked.begin_refresh(1, 2_000).await, "begin_refresh");
-    let begun = Record { session: sealed(1, "one"), attempts: 1, refreshing_since: Some(2_000), ended_at: None };
+    let begun = Record {
+        session: sealed(1, "one"),
+        attempts: 1,
+        refreshing_since: Some(2_000),
+        ended_at: None,
+        moved_to: None,
+    };
     assert_eq!(record(&subject.open(), &key).await.as_ref(), Some(&begun), "seen while the lock is held");
     // A process that ends lets go of its lock without another write.
     drop(locked);
@@ -202,7 +210,8 @@ async fn a_refresh_in_flight_survives_its_process(subject: &dyn Subject) {
     let begun = record(&store, &key).await.map(|record| (record.attempts, record.refreshing_since));
     assert_eq!(begun, Some((2, Some(2_000))), "the earlier time stays");
     must(locked.commit(1, &sealed(2, "two")).await, "commit");
-    let kept = Record { session: sealed(2, "two"), attempts: 2, refreshing_since: None, ended_at: None };
+    let kept =
+        Record { session: sealed(2, "two"), attempts: 2, refreshing_since: None, ended_at: None, moved_to: None };
     assert_eq!(record(&subject.open(), &key).await, Some(kept), "a commit ends the flight");
 }
 
@@ -211,7 +220,13 @@ async fn a_failure_is_kept(subject: &dyn Subject) {
     let mut locked = lock(&store, &key).await;
     must(locked.begin_refresh(1, 2_000).await, "begin_refresh");
     must(locked.fail(1, Some(b"failed".to_vec()), Some(1_500)).await, "fail");
-    let failed = Record { session: sealed(1, "failed"), attempts: 1, refreshing_since: Some(1_500), ended_at: None };
+    let failed = Record {
+        session: sealed(1, "failed"),
+        attempts: 1,
+        refreshing_since: Some(1_500),
+        ended_at: None,
+        moved_to: None,
+    };
     assert_eq!(record(&subject.open(), &key).await, Some(failed.clone()));
     must(locked.fail(1, None, None).await, "fail without bytes");
     let failed = Record { refreshing_since: None, ..failed };
@@ -225,10 +240,17 @@ async fn an_end_is_kept_until_the_next_commit(subject: &dyn Subject) {
     let (store, key) = signed_in(subject, "end").await;
     let mut locked = lock(&store, &key).await;
     must(locked.end(1, 3_000, Some(2_000)).await, "end");
-    let ended = Record { session: sealed(1, "one"), attempts: 0, refreshing_since: Some(2_000), ended_at: Some(3_000) };
+    let ended = Record {
+        session: sealed(1, "one"),
+        attempts: 0,
+        refreshing_since: Some(2_000),
+        ended_at: Some(3_000),
+        moved_to: None,
+    };
     assert_eq!(record(&subject.open(), &key).await, Some(ended));
     must(locked.commit(1, &sealed(2, "two")).await, "commit over an end");
-    let kept = Record { session: sealed(2, "two"), attempts: 0, refreshing_since: None, ended_at: None };
+    let kept =
+        Record { session: sealed(2, "two"), attempts: 0, refreshing_since: None, ended_at: None, moved_to: None };
     assert_eq!(record(&subject.open(), &key).await, Some(kept), "a commit clears the end");
 }
 
@@ -260,6 +282,38 @@ async fn a_deleted_session_is_gone(subject: &dyn Subject) {
     assert!(record(&subject.open(), &key).await.is_some(), "a new session after the delete");
 }
 
+async fn a_moved_session_is_kept_and_not_refreshed(subject: &dyn Subject) {
+    let (store, key) = signed_in(subject, "moved").await;
+    let mut locked = lock(&store, &key).await;
+    let moved = Record {
+        session: sealed(1, ""),
+        attempts: 3,
+        refreshing_since: Some(2_000),
+        ended_at: Some(3_000),
+        moved_to: Some("elsewhere".into()),
+    };
+    for generation in [0, 2] {
+        is_superseded(locked.replace(generation, &moved).await, "replace");
+    }
+    must(locked.replace(1, &moved).await, "replace");
+    assert_eq!(record(&subject.open(), &key).await.as_ref(), Some(&moved), "the whole record, empty bytes included");
+    let listed = must(subject.open().list(Some("moved")).await, "list");
+    assert_eq!(listed.iter().map(|listed| listed.moved_to.as_deref()).collect::<Vec<_>>(), [Some("elsewhere")]);
+    is_superseded(locked.begin_refresh(1, 2_500).await, "begin_refresh of a moved session");
+    is_superseded(locked.commit(0, &sealed(1, "one")).await, "a sign-in over a moved session");
+    assert_eq!(record(&store, &key).await.as_ref(), Some(&moved), "nothing was written");
+    // Its holder was late: the pair exists nowhere else.
+    must(locked.commit(1, &sealed(2, "two")).await, "commit");
+    let late = record(&subject.open(), &key).await.map(|record| (record.session, record.moved_to));
+    assert_eq!(late, Some((sealed(2, "two"), Some("elsewhere".into()))), "a commit keeps the mark");
+    let back = Record { session: sealed(1, "back"), moved_to: None, ..moved };
+    must(locked.replace(2, &back).await, "replace by an earlier generation");
+    assert_eq!(record(&subject.open(), &key).await.as_ref(), Some(&back));
+    must(locked.delete().await, "delete");
+    must(locked.replace(0, &back).await, "replace none");
+    assert_eq!(record(&subject.open(), &key).await, Some(back));
+}
+
 async fn a_lost_lock_stops_every_write_but_a_commit(subject: &dyn Subject) {
     let (store, key) = signed_in(subject, "lost").await;
     let mut first = lock(&store, &key).await;
@@ -277,6 +331,8 @@ async fn a_lost_lock_stops_every_write_but_a_commit(subject: &dyn Subject) {
     is_lost(first.fail(1, Some(b"failed".to_vec()), None).await, "fail");
     is_lost(first.amend(1, b"amended".to_vec()).await, "amend");
     is_lost(first.end(1, 2_500, None).await, "end");
+    let moved = Record { moved_to: Some("elsewhere".into()), ..before.clone().unwrap_or_else(|| unreachable!()) };
+    is_lost(first.replace(1, &moved).await, "replace");
     is_lost(first.delete().await, "delete");
     assert_eq!(record(&other, &key).await, before, "nothing was written");
     // The server told the second one that the token is spent; the first one has its successor.
@@ -342,6 +398,7 @@ async fn clients_are_kept_by_issuer_and_redirect_uri(subject: &dyn Subject) {
     let store = subject.open();
     must(store.save_client(issuer, uri, b"first".to_vec()).await, "save_client");
     must(store.save_client(issuer, uri, b"second".to_vec()).await, "save_client over another");
+    assert!(must(subject.open().list_clients().await, "list_clients").contains(&(issuer.to_owned(), uri.to_owned())));
     for (issuer, uri, found) in [
         (issuer, uri, Some(b"second".to_vec())),
         (issuer, "http://127.0.0.1/Callback", None),

@@ -57,6 +57,8 @@ pub struct Record {
     pub refreshing_since: Option<i64>,
     /// When the authorization server ended the session, in Unix seconds.
     pub ended_at: Option<i64>,
+    /// The name of the store that the session was moved to. This record must not be used then.
+    pub moved_to: Option<String>,
 }
 
 /// What `load` returns.
@@ -79,6 +81,8 @@ pub struct Listed {
     pub expires_at: Option<i64>,
     /// When the authorization server ended it, in Unix seconds.
     pub ended_at: Option<i64>,
+    /// The name of the store that it was moved to, if it was.
+    pub moved_to: Option<String>,
 }
 
 /// Where a sealed value is stored.
@@ -158,6 +162,9 @@ pub trait SessionStore: Send + Sync {
     /// The registered client (RFC 7591) for an issuer and exactly this redirect URI, if one is kept.
     fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 
+    /// The issuer and the redirect URI of every registered client that is kept, in any order.
+    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>>;
+
     /// Keeps a registered client, replacing an earlier one.
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>>;
 
@@ -191,12 +198,13 @@ pub trait LockedSession: Send {
     }
 
     /// Records that a refresh is about to be sent: increments `attempts`, and sets `refreshing_since` to `now` unless
-    /// it is set. Reserves what the commit needs. Must be durable before it returns.
+    /// it is set. Reserves what the commit needs. Must be durable before it returns. A session that was moved to another
+    /// store has no generation to refresh: [`StoreError::Superseded`].
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>>;
 
     /// Replaces the session if its generation is still `expected`, even if the lock was lost. `expected` is 0 if there
     /// is no session. A session that replaced a deleted one since `begin_refresh` is another one, whatever its generation.
-    /// Clears `refreshing_since` and `ended_at`.
+    /// Clears `refreshing_since` and `ended_at`, and keeps `moved_to`.
     fn commit<'a>(&'a mut self, expected: i64, session: &'a SealedSession) -> BoxFuture<'a, Result<()>>;
 
     /// Records that a refresh failed: sets `refreshing_since`, and replaces the sealed bytes if any are given.
@@ -212,6 +220,10 @@ pub trait LockedSession: Send {
 
     /// Records that the authorization server ended the session: sets `ended_at` and `refreshing_since`.
     fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>>;
+
+    /// Replaces the whole record, for a move between stores. `expected` is the stored generation, or 0 if there is no
+    /// session. The new one may have any generation.
+    fn replace<'a>(&'a mut self, expected: i64, record: &'a Record) -> BoxFuture<'a, Result<()>>;
 
     /// Deletes the session if it exists, whatever its generation.
     fn delete(&mut self) -> BoxFuture<'_, Result<()>>;

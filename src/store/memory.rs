@@ -55,6 +55,7 @@ impl MemoryStore {
                 generation: record.session.generation,
                 expires_at: record.session.expires_at,
                 ended_at: record.ended_at,
+                moved_to: record.moved_to.clone(),
             })
             .collect();
         listed.sort_by(|a, b| (&a.key.owner, &a.key.provider).cmp(&(&b.key.owner, &b.key.provider)));
@@ -123,6 +124,10 @@ impl SessionStore for MemoryStore {
 
     fn load_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         Box::pin(async move { Ok(self.data().clients.get(&(issuer.to_owned(), redirect_uri.to_owned())).cloned()) })
+    }
+
+    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>> {
+        Box::pin(async { Ok(self.data().clients.keys().cloned().collect()) })
     }
 
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
@@ -203,10 +208,15 @@ impl LockedSession for LockedInMemory {
 
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
+            let mut is_moved = false;
             self.change(generation, |record| {
-                record.attempts += 1;
-                record.refreshing_since.get_or_insert(now);
-            })
+                is_moved = record.moved_to.is_some();
+                if !is_moved {
+                    record.attempts += 1;
+                    record.refreshing_since.get_or_insert(now);
+                }
+            })?;
+            if is_moved { Err(StoreError::Superseded) } else { Ok(()) }
         })
     }
 
@@ -218,7 +228,9 @@ impl LockedSession for LockedInMemory {
                 return Err(StoreError::Superseded);
             }
             let attempts = stored.map_or(0, |record| record.attempts);
-            let record = Record { session: session.clone(), attempts, refreshing_since: None, ended_at: None };
+            let moved_to = stored.and_then(|record| record.moved_to.clone());
+            let record =
+                Record { session: session.clone(), attempts, refreshing_since: None, ended_at: None, moved_to };
             data.sessions.insert(self.key.clone(), record);
             Ok(())
         })
@@ -250,6 +262,17 @@ impl LockedSession for LockedInMemory {
                 record.ended_at = Some(ended_at);
                 record.refreshing_since = refreshing_since;
             })
+        })
+    }
+
+    fn replace<'a>(&'a mut self, expected: i64, record: &'a Record) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut data = self.data()?;
+            if data.sessions.get(&self.key).map_or(0, |stored| stored.session.generation) != expected {
+                return Err(StoreError::Superseded);
+            }
+            data.sessions.insert(self.key.clone(), record.clone());
+            Ok(())
         })
     }
 

@@ -19,6 +19,8 @@
 //!   exists nowhere else.
 //! - **Generations.** Every write names the generation that the caller expects. If the stored generation is another
 //!   one, the write changes nothing and returns [`StoreError::Superseded`].
+//! - **Moves.** A record whose `moved_to` is set is not used: the session is in another store. It is listed and loaded
+//!   like others, and only [`LockedSession::replace`] and [`LockedSession::delete`] remove the mark.
 //! - **Time.** `load` returns the store's time with the record. It decides what has expired. A store that several
 //!   machines share returns its own time, not the caller's.
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nexus::store::{
-    BoxFuture, Listed, Loaded, LockedSession, MemoryStore, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
-    StoreError,
+    BoxFuture, Listed, Loaded, LockedSession, MemoryStore, Record, ReplaceFn, Result, SealedSession, SessionKey,
+    SessionStore, StoreError,
 };
 
 pub(crate) struct FailingStore {
@@ -64,6 +64,10 @@ impl SessionStore for FailingStore {
         self.inner.load_client(issuer, redirect_uri)
     }
 
+    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>> {
+        self.inner.list_clients()
+    }
+
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         self.inner.save_client(issuer, redirect_uri, sealed)
     }
@@ -116,6 +120,10 @@ impl LockedSession for Failing {
 
     fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>> {
         self.inner.end(generation, ended_at, refreshing_since)
+    }
+
+    fn replace<'a>(&'a mut self, expected: i64, record: &'a Record) -> BoxFuture<'a, Result<()>> {
+        self.inner.replace(expected, record)
     }
 
     fn delete(&mut self) -> BoxFuture<'_, Result<()>> {

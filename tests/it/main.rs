@@ -138,6 +138,9 @@ mod request_parameters;
 /// `nexus setup`.
 #[cfg(unix)]
 mod setup;
+/// `nexus store move` between SQLite files.
+#[cfg(feature = "postgres")]
+mod store;
 /// Reads and writes the stored session without the program's code.
 mod stored;
 /// A conversation at a terminal: lines, answers, commands, and how it ends.

@@ -18,6 +18,11 @@ mod browsers;
 mod stored;
 
 mod fleet;
+#[allow(dead_code, reason = "the other tests need all of it")]
+#[path = "../it/network/tls.rs"]
+mod authority;
+
+#[allow(dead_code, reason = "not every test needs all of it")]
 mod proxy;
 mod server;
 
@@ -31,8 +36,12 @@ mod connections;
 mod contract;
 /// Kills, broken connections and crashes of the server at every step of a refresh.
 mod faults;
+/// `nexus store move`, killed at every message, and while other hosts work.
+mod moves;
 /// Many processes and one expired session.
 mod races;
+/// TLS to the server and to a pooler.
+mod tls;
 /// Spans and counters.
 mod tracing;
 /// Two instances of `examples/web_app.rs` on one database.

@@ -113,6 +113,39 @@ impl Server {
         (role.clone(), url.replace("nexus@", &format!("{role}@")))
     }
 
+    /// A server, and a pooler before it, that accept only TLS over TCP, with this certificate and key in PEM.
+    pub(crate) fn with_tls(certificate: &str, key: &str) -> Self {
+        let server = Self::start();
+        server.write("server.crt", certificate);
+        server.write("server.key", key);
+        // The server accepts only a key of its own user.
+        server.run("sh", &["-c", "cp server.key own.key && chmod 600 own.key"]);
+        let folder = server.folder.display();
+        let settings = server.folder.join("data/postgresql.auto.conf");
+        let tls = format!("ssl = on\nssl_cert_file = '{folder}/server.crt'\nssl_key_file = '{folder}/own.key'\n");
+        let settings = fs::read_to_string(settings).unwrap();
+        server.write("data/postgresql.auto.conf", &(settings + &tls));
+        server.write("data/pg_hba.conf", "local all all trust\nhostssl all all 127.0.0.1/32 trust\n");
+        server.down();
+        server.up();
+        let pooler = fs::read_to_string(server.folder.join("pgbouncer.ini")).unwrap();
+        let pooler = pooler.replace("* = host=127.0.0.1", &format!("* = host={folder}"));
+        let tls = format!(
+            "client_tls_sslmode = require\nclient_tls_cert_file = {folder}/server.crt\n\
+             client_tls_key_file = {folder}/own.key\n"
+        );
+        server.write("pgbouncer.ini", &(pooler + &tls));
+        server.run("sh", &["-c", "kill $(cat pgbouncer.pid); while [ -e pgbouncer.pid ]; do sleep 0.1; done"]);
+        server.succeed(server.command("pgbouncer").args(["-q", "-d", "pgbouncer.ini"]));
+        server
+    }
+
+    /// The URL of the same database over the Unix socket.
+    pub(crate) fn over_socket(&self, url: &str) -> String {
+        let database = Self::database_of(url);
+        format!("postgres://nexus@/{database}?host={}&port={}", self.folder.display(), self.port)
+    }
+
     /// The server's port.
     pub(crate) fn port(&self) -> u16 {
         self.port

@@ -43,6 +43,8 @@ use file::{File, read};
 pub(crate) use files::ConfigFiles;
 use keys::{Section, Settings};
 use registration::TokenFile;
+#[cfg(feature = "postgres")]
+pub(crate) use store::StorePlace;
 pub(crate) use store::{StoreConfig, store_config, usable_store_config};
 
 /// Lists the providers with a session.

@@ -1,5 +1,8 @@
 //! Where the sessions are stored, and whose they are.
 
+#[cfg(feature = "postgres")]
+use std::path::PathBuf;
+
 use super::checks::warn_if_readable;
 use super::file::read;
 use super::keys::Settings;
@@ -37,6 +40,12 @@ impl StoreConfig {
         }
     }
 
+    /// The owner that is set, if one is.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn configured_owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     #[cfg(feature = "postgres")]
     pub(crate) fn is_shared(&self) -> bool {
         self.postgres.is_some()
@@ -46,6 +55,48 @@ impl StoreConfig {
     #[expect(clippy::unused_self, reason = "it has a field for it with the feature")]
     pub(crate) fn is_shared(&self) -> bool {
         false
+    }
+}
+
+/// A store of sessions.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Clone)]
+pub(crate) enum StorePlace {
+    /// A PostgreSQL database.
+    Postgres(PostgresUrl),
+    /// A SQLite file, by its absolute path.
+    Sqlite(PathBuf),
+}
+
+#[cfg(feature = "postgres")]
+impl StorePlace {
+    /// Reads the value of a flag: a URL without a password, a path, or `env:NAME` for any URL or path in a variable.
+    pub(crate) fn parse(flag: &str, value: &str, variables: Variables<'_>) -> Result<Self> {
+        let usage = |message, hint: &str| CliError::Usage { message, hint: hint.into() };
+        let from_variable = match value.strip_prefix("env:") {
+            Some(name) => Some(variables(name).ok_or_else(|| {
+                let message = format!("{flag} names the environment variable `{name}`, which is not set");
+                usage(message, "set it to the URL or the path of the store")
+            })?),
+            None => None,
+        };
+        let text = from_variable.as_deref().unwrap_or(value);
+        // A URL of another kind may have a password, too.
+        if !text.contains("://") && !text.contains("password=") {
+            let path = std::path::absolute(text).map_err(|_| {
+                usage(format!("{flag} is empty"), "pass the URL of a PostgreSQL database or the path of a SQLite file")
+            })?;
+            return Ok(Self::Sqlite(path));
+        }
+        let url = PostgresUrl::parse(text)
+            .map_err(|problem| usage(format!("the URL of {flag} {problem}"), url_hint(&problem)))?;
+        if url.has_password() && from_variable.is_none() {
+            return Err(usage(
+                format!("the URL of {flag} contains a password, which other users can read in the command line"),
+                &format!("put the URL into an environment variable and pass `{flag} env:NAME`"),
+            ));
+        }
+        Ok(Self::Postgres(url))
     }
 }
 

@@ -355,6 +355,9 @@ fn session() -> Vec<CliError> {
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
         NoIdToken { provider: work() },
         DoesNotOpen { store: text("sessions.db"), key: path("key") },
+        Moved { provider: text("work"), to: text("postgres://db.example.com:5432/nexus") },
+        Occupied { provider: text("work"), store: text("postgres://db.example.com:5432/nexus") },
+        OtherKey { store: text("sessions.db"), key: path("key") },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
         NotSent(Arc::new(ProviderError::Command {
             provider: work(),

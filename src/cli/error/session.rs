@@ -51,6 +51,19 @@ pub(crate) fn session_hint(error: &SessionError) -> String {
         SessionError::RefreshFailed { failure, .. } => format!("try again in {}", wait_time(failure.retry_after)),
         SessionError::ClientRefused { provider, .. } => client_hint(provider),
         SessionError::DoesNotOpen { .. } => format!("restore the right key, or {}", sign_in_again()),
+        SessionError::Moved { .. } => {
+            "use that store: set NEXUS_STORE, or `store` or `store_file` at the top of config.toml; if the move was \
+             interrupted, run the same `nexus store move` again"
+                .into()
+        }
+        SessionError::Occupied { .. } => {
+            "sign out in one of the two stores with `nexus oauth logout`, then run the command again".into()
+        }
+        SessionError::OtherKey { .. } => {
+            "both stores need one key: copy the key file of the store that has sessions to the place of the other one's, \
+             then run the command again"
+                .into()
+        }
         SessionError::Abandoned(_) => "run the command again".into(),
         SessionError::Store(error) => store_hint(error, session_file()),
         SessionError::Key(error) => key_hint(error),

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lease::{Lease, SEND_WITHIN, until};
-use super::pool::{Patience, bytes, number};
+use super::pool::{Patience, bytes, number, text};
 use super::{PostgresStore, durable};
-use crate::store::contract::{BoxFuture, Loaded, LockedSession, Result, SealedSession, SessionKey};
+use crate::store::contract::{BoxFuture, Loaded, LockedSession, Record, Result, SealedSession, SessionKey};
 use crate::store::error::StoreError;
 
 /// Waits for the lease of a session for at most `wait`.
@@ -37,7 +37,7 @@ impl LockedRow {
              ON CONFLICT (owner, provider) DO UPDATE
                SET committed_by = excluded.committed_by, generation = excluded.generation,
                    issued_at = excluded.issued_at, expires_at = excluded.expires_at, sealed = excluded.sealed
-             WHERE s.generation = 0 OR s.generation = $5 AND s.committed_by = $3
+             WHERE s.generation = 0 OR s.generation = $5 AND s.committed_by = $3 AND s.moved_to IS NULL
              RETURNING 1"
         );
         const NEXT: &str = concat!(
@@ -70,7 +70,8 @@ impl LockedRow {
                lease_until = ",
             until!(),
             "
-             WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4 AND ",
+             WHERE owner = $1 AND provider = $2 AND lease = $3 AND generation = $4
+               AND moved_to IS NULL AND ",
             durable!(),
             "
              RETURNING committed_by"
@@ -142,13 +143,35 @@ impl LockedSession for LockedRow {
         })
     }
 
+    fn replace<'a>(&'a mut self, expected: i64, record: &'a Record) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let statement = concat!(
+                "UPDATE nexus.session
+                 SET committed_by = $3, generation = $5, issued_at = $6, expires_at = $7, sealed = $8, attempts = $9,
+                     refreshing_since = $10, ended_at = $11, moved_to = $12
+                 WHERE owner = $1 AND provider = $2 AND lease = $3
+                   AND (generation = $4 OR generation = $5 AND committed_by = $3) AND ",
+                durable!(),
+                "
+                 RETURNING 1"
+            );
+            let Record { session, attempts, refreshing_since, ended_at, moved_to } = record;
+            let SealedSession { generation, issued_at, expires_at, bytes: sealed } = session;
+            let times = [number(refreshing_since), number(ended_at)];
+            let session = [number(&expected), number(generation), number(issued_at), number(expires_at), bytes(sealed)];
+            let params: Vec<_> =
+                session.into_iter().chain([number(attempts)]).chain(times).chain([text(moved_to)]).collect();
+            self.lease.write(statement, &params).await.map(drop)
+        })
+    }
+
     /// Empties the row, which holds the lease.
     fn delete(&mut self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             let statement = concat!(
                 "UPDATE nexus.session
                  SET generation = 0, issued_at = NULL, expires_at = NULL, ended_at = NULL, refreshing_since = NULL,
-                     attempts = 0, sealed = NULL, committed_by = NULL
+                     attempts = 0, sealed = NULL, committed_by = NULL, moved_to = NULL
                  WHERE owner = $1 AND provider = $2 AND lease = $3 AND ",
                 durable!(),
                 "

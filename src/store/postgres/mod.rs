@@ -128,7 +128,7 @@ impl PostgresStore {
             "SELECT ",
             now!(),
             ", s.generation, s.issued_at, s.expires_at, s.ended_at, s.refreshing_since, s.attempts,
-               s.sealed
+               s.sealed, s.moved_to
              FROM (SELECT) AS always
              LEFT JOIN nexus.session AS s ON s.owner = $1 AND s.provider = $2 AND s.generation > 0"
         );
@@ -157,6 +157,7 @@ impl PostgresStore {
             ended_at: pool.column(row, 4)?,
             refreshing_since: pool.column(row, 5)?,
             attempts: pool.column(row, 6)?,
+            moved_to: pool.column(row, 8)?,
         })
     }
 }
@@ -180,7 +181,7 @@ impl SessionStore for PostgresStore {
 
     fn list<'a>(&'a self, owner: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Listed>>> {
         Box::pin(async move {
-            let statement = "SELECT provider, owner, generation, expires_at, ended_at FROM nexus.session
+            let statement = "SELECT provider, owner, generation, expires_at, ended_at, moved_to FROM nexus.session
                 WHERE generation > 0 AND ($1 IS NULL OR owner = $1) ORDER BY owner, provider";
             let rows = absent_without_tables(self.pool.rows(statement, &[text(&owner)]).await)?;
             let listed = rows.iter().map(|row| {
@@ -189,6 +190,7 @@ impl SessionStore for PostgresStore {
                     generation: self.pool.column(row, 2)?,
                     expires_at: self.pool.column(row, 3)?,
                     ended_at: self.pool.column(row, 4)?,
+                    moved_to: self.pool.column(row, 5)?,
                 })
             });
             listed.collect()
@@ -254,6 +256,14 @@ impl SessionStore for PostgresStore {
             let statement = "SELECT sealed FROM nexus.client WHERE issuer = $1 AND redirect_uri = $2";
             let row = self.pool.row(statement, &[text(&issuer), text(&redirect_uri)]).await;
             absent_without_tables(row)?.map(|row| self.pool.column(&row, 0)).transpose()
+        })
+    }
+
+    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>> {
+        Box::pin(async {
+            let rows = self.pool.rows("SELECT issuer, redirect_uri FROM nexus.client", &[]).await;
+            let rows = absent_without_tables(rows)?;
+            rows.iter().map(|row| Ok((self.pool.column(row, 0)?, self.pool.column(row, 1)?))).collect()
         })
     }
 

@@ -60,7 +60,7 @@ mod tests {
 
     fn loaded(expires_at: Option<i64>) -> Loaded {
         let session = SealedSession { generation: 1, issued_at: 900, expires_at, bytes: vec![1] };
-        let record = Record { session, attempts: 0, refreshing_since: None, ended_at: None };
+        let record = Record { session, attempts: 0, refreshing_since: None, ended_at: None, moved_to: None };
         Loaded { now: 1_000, record: Some(record) }
     }
 

@@ -149,6 +149,11 @@ impl PostgresUrl {
         Ok(Self { config, authorities })
     }
 
+    /// Whether it contains a password.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
     /// The URL without the user, the password and the parameters, for messages.
     pub fn name(&self) -> String {
         let (hosts, ports) = (self.config.get_hosts(), self.config.get_ports());

@@ -47,14 +47,22 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-const COLUMNS: &str = "generation, issued_at, expires_at, ended_at, refreshing_since, attempts, sealed";
+const COLUMNS: &str = "generation, issued_at, expires_at, ended_at, refreshing_since, attempts, sealed, moved_to";
 
 impl SqliteStore {
+    /// The name of the file in its folder.
+    pub(crate) const FILE: &str = "sessions.db";
+
     /// A store in the folder `data`, with its lock files in `state`. `clock` gives the time in Unix seconds. Nothing
     /// is read or created yet.
     pub fn new(data: &Path, state: &Path, clock: fn() -> i64) -> Self {
+        Self::at(data.join(Self::FILE), state, clock)
+    }
+
+    /// [`new`](Self::new) in the file at this path.
+    pub fn at(path: PathBuf, state: &Path, clock: fn() -> i64) -> Self {
         Self {
-            database: Database::new(data.join("sessions.db"), &SESSIONS, Privacy::default()),
+            database: Database::new(path, &SESSIONS, Privacy::default()),
             locks: state.join("locks"),
             queue: Arc::default(),
             privacy: Privacy::default().with_root(state),
@@ -131,7 +139,7 @@ impl SqliteStore {
     }
 
     fn listed(&self, owner: Option<&str>) -> Result<Vec<Listed>> {
-        let query = "SELECT provider, owner, generation, expires_at, ended_at FROM session
+        let query = "SELECT provider, owner, generation, expires_at, ended_at, moved_to FROM session
             WHERE ?1 IS NULL OR owner = ?1 ORDER BY owner, provider";
         self.database.rows(query, [owner], |row| {
             Ok(Listed {
@@ -139,6 +147,7 @@ impl SqliteStore {
                 generation: row.get(2)?,
                 expires_at: row.get(3)?,
                 ended_at: row.get(4)?,
+                moved_to: row.get(5)?,
             })
         })
     }
@@ -222,6 +231,7 @@ fn record(row: &Row<'_>, at: usize) -> Rows<Record> {
         ended_at: row.get(at + 3)?,
         refreshing_since: row.get(at + 4)?,
         attempts: row.get(at + 5)?,
+        moved_to: row.get(at + 7)?,
     })
 }
 
@@ -301,6 +311,12 @@ impl SessionStore for SqliteStore {
         })
     }
 
+    fn list_clients(&self) -> BoxFuture<'_, Result<Vec<(String, String)>>> {
+        self.off_thread(|this| {
+            this.database.rows("SELECT issuer, redirect_uri FROM client", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+
     fn save_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str, sealed: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         let (issuer, redirect_uri) = (issuer.to_owned(), redirect_uri.to_owned());
         self.off_thread(move |this| {
@@ -377,6 +393,38 @@ impl Locked {
         let values = params![self.key.provider, self.key.owner, expected, generation, issued_at, expires_at, bytes];
         changed(self.store.database.execute(statement, values)?)
     }
+
+    fn replace(&self, expected: i64, record: &Record) -> Result<()> {
+        drop(self.reservation.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let statement = match expected {
+            0 => {
+                "INSERT OR IGNORE INTO session (provider, owner, generation, issued_at, expires_at, sealed, attempts,
+                 refreshing_since, ended_at, moved_to) VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            }
+            _ => {
+                "UPDATE session SET generation = ?4, issued_at = ?5, expires_at = ?6, sealed = ?7, attempts = ?8,
+                 refreshing_since = ?9, ended_at = ?10, moved_to = ?11
+                 WHERE provider = ?1 AND owner = ?2 AND generation = ?3"
+            }
+        };
+        let Record { session, attempts, refreshing_since, ended_at, moved_to } = record;
+        let SealedSession { generation, issued_at, expires_at, bytes } = session;
+        let SessionKey { provider, owner } = &self.key;
+        let values = params![
+            provider,
+            owner,
+            expected,
+            generation,
+            issued_at,
+            expires_at,
+            bytes,
+            attempts,
+            refreshing_since,
+            ended_at,
+            moved_to
+        ];
+        changed(self.store.database.execute(statement, values)?)
+    }
 }
 
 /// A write that found no row of its generation changed nothing.
@@ -408,7 +456,7 @@ impl LockedSession for LockedRow {
             row.reserve()?;
             changed(row.store.database.execute(
                 "UPDATE session SET refreshing_since = COALESCE(refreshing_since, ?4), attempts = attempts + 1
-                 WHERE provider = ?1 AND owner = ?2 AND generation = ?3",
+                 WHERE provider = ?1 AND owner = ?2 AND generation = ?3 AND moved_to IS NULL",
                 params![row.key.provider, row.key.owner, generation, now],
             )?)
         })
@@ -451,6 +499,11 @@ impl LockedSession for LockedRow {
                 params![row.key.provider, row.key.owner, generation, ended_at, refreshing_since],
             )?)
         })
+    }
+
+    fn replace<'a>(&'a mut self, expected: i64, record: &'a Record) -> BoxFuture<'a, Result<()>> {
+        let record = record.clone();
+        self.off_thread(move |row| row.replace(expected, &record))
     }
 
     fn delete(&mut self) -> BoxFuture<'_, Result<()>> {

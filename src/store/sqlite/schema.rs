@@ -27,10 +27,16 @@ scopes TEXT NOT NULL,issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTE
 client_auth TEXT NOT NULL,token_url TEXT NOT NULL,revoke_url TEXT,api_url TEXT,flight_at INTEGER,\
 attempts INTEGER NOT NULL DEFAULT 0,failure TEXT,models TEXT,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID"],
     &["ALTER TABLE session ADD COLUMN failed BLOB", "ALTER TABLE session DROP COLUMN failure"],
-    &["ALTER TABLE session RENAME TO session2", SESSION, JOIN_COLUMNS, "DROP TABLE session2", PENDING, CLIENT],
+    &["ALTER TABLE session RENAME TO session2", SESSION_3, JOIN_COLUMNS, "DROP TABLE session2", PENDING, CLIENT],
+    &["ALTER TABLE session ADD COLUMN moved_to TEXT"],
 ];
 
+/// As the last step leaves it.
 const SESSION: &str = "CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
+issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,refreshing_since INTEGER,attempts INTEGER NOT NULL,\
+sealed BLOB NOT NULL,moved_to TEXT,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID";
+
+const SESSION_3: &str = "CREATE TABLE session(provider TEXT NOT NULL,owner TEXT NOT NULL,generation INTEGER NOT NULL,\
 issued_at INTEGER NOT NULL,expires_at INTEGER,ended_at INTEGER,refreshing_since INTEGER,attempts INTEGER NOT NULL,\
 sealed BLOB NOT NULL,PRIMARY KEY(provider,owner))STRICT,WITHOUT ROWID";
 

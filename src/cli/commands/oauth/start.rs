@@ -19,7 +19,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::paths::Paths;
 use crate::cli::terminal::browser::Browser;
-use nexus::error::{DiscoveryError, ProviderError, SignInError};
+use nexus::error::{DiscoveryError, ProviderError, SessionError, SignInError};
 use nexus::internal::clean::clean;
 use nexus::internal::oauth::RedirectListener;
 use nexus::internal::oauth::page::Outcome;
@@ -136,6 +136,9 @@ async fn sign_in(sign_in: &SignIn<'_>) -> Result<()> {
         client.provider().client().map_err(with_other_providers)?;
     }
     client.check_writable().await?;
+    if let Err(moved @ Error::Session(SessionError::Moved { .. })) = client.find("").await {
+        return Err(moved.into());
+    }
     let mut situation = Situation::new(args, client.provider(), context);
     let mut anew = args.new_client;
     // Only a client of an earlier sign-in, and a device flow that does not work, lead to another attempt.

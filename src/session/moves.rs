@@ -1,0 +1,548 @@
+//! Moves all sessions and registered clients from one store to another.
+//!
+//! A refresh token that is spent in two stores ends the session in both. So at most one of the two records can be used,
+//! wherever the process is killed:
+//!
+//! 1. The record is copied to the target, marked as being in the source, read back and opened.
+//! 2. The record in the source is marked as being in the target, and its sealed value is erased.
+//! 3. The mark in the target is removed.
+//!
+//! The session is locked in both stores meanwhile. [`next_step`] derives the step from the two records alone, so the next
+//! move continues one that was interrupted.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::error::SessionError;
+use super::record;
+use super::sealed::{SealedSessions, off_thread};
+use super::stored::StoreTime;
+use crate::store::{Listed, LockedSession, Record, SessionKey, StoreError};
+
+type Result<T> = std::result::Result<T, SessionError>;
+
+/// How long to wait for the lock of a session: longer than the lease of a process that was killed.
+const WAIT: Duration = Duration::from_secs(150);
+
+/// How often the move of a session starts over because a lock was lost or the session was replaced.
+const RETRIES: u32 = 5;
+
+/// The result of a move between stores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MovedSessions {
+    /// How many sessions were moved.
+    pub sessions: usize,
+    /// How many sessions an earlier move had moved to the same store.
+    pub earlier: usize,
+    /// How many sessions an earlier move had moved to another store.
+    pub elsewhere: usize,
+    /// How many registered clients were moved.
+    pub clients: usize,
+}
+
+/// What is to be done with a session, from its record in the source and its record in the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Steps 1 and 2.
+    HandOver,
+    /// Step 3.
+    Activate,
+    /// An unused copy is left in the source: erase it.
+    Erase,
+    /// It is in the target.
+    Done,
+    /// It was deleted.
+    Gone,
+    /// It was moved to a third store.
+    Elsewhere,
+    /// The target has another session.
+    Occupied,
+}
+
+/// Two stores, by name, and the place of a session in both.
+struct Route<'a> {
+    source: &'a SealedSessions,
+    target: &'a SealedSessions,
+    source_name: &'a str,
+    target_name: &'a str,
+    from: &'a SessionKey,
+    to: &'a SessionKey,
+}
+
+impl SealedSessions {
+    /// Moves all sessions and registered clients to another store. The sessions of the empty owner become those of
+    /// `owner`, if one is given. Their sealed bytes are not changed otherwise, so both stores need the same key. Pending
+    /// sign-ins are not moved; they expire. `progress` is called before each session with its number and the number of all.
+    ///
+    /// What was moved is refused here from then on ([`SessionError::Moved`]). A move that was interrupted is continued by
+    /// the next one.
+    ///
+    /// # Errors
+    /// If a session does not open, [`SessionError::OtherKey`] and [`SessionError::Occupied`]: then nothing was moved.
+    /// If a store cannot be used or a session is locked, each session is in one of the stores.
+    pub async fn move_to(
+        &self,
+        target: &Self,
+        owner: Option<&str>,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<MovedSessions> {
+        let (source_name, target_name) = (self.store().name(), target.store().name());
+        let places = self.places(target, owner).await?;
+        let routes: Vec<_> = places
+            .iter()
+            .map(|(from, to)| Route {
+                source: self,
+                target,
+                source_name: &source_name,
+                target_name: &target_name,
+                from,
+                to,
+            })
+            .collect();
+        let mut taken = BTreeSet::new();
+        for route in &routes {
+            if !taken.insert(route.to) {
+                return Err(route.occupied());
+            }
+            route.check().await?;
+        }
+        match target.check_readable().await {
+            Err(SessionError::DoesNotOpen { .. }) => return Err(target.other_key(self)),
+            checked => checked?,
+        }
+        target.store().check_writable().await?;
+        // Neither key may be replaced meanwhile.
+        let keys = [self.keystore().clone(), target.keystore().clone()];
+        let _held = off_thread(move || Ok([keys[0].hold()?, keys[1].hold()?])).await?;
+
+        let clients = self.copy_clients(target).await?;
+        let mut moved = MovedSessions { clients: clients.len(), ..MovedSessions::default() };
+        for (at, route) in routes.iter().enumerate() {
+            progress(at + 1, routes.len());
+            match route.travel().await? {
+                Some(Step::HandOver | Step::Activate) => moved.sessions += 1,
+                Some(Step::Elsewhere) => moved.elsewhere += 1,
+                Some(_) => moved.earlier += 1,
+                None => {}
+            }
+        }
+        for (issuer, redirect_uri) in clients {
+            self.store().delete_client(&issuer, &redirect_uri).await?;
+        }
+        Ok(moved)
+    }
+
+    /// The place of each session here and in the target.
+    async fn places(&self, target: &Self, owner: Option<&str>) -> Result<Vec<(SessionKey, SessionKey)>> {
+        let (source, listed) = (self.store().name(), self.store().list(None).await?);
+        let Some(owner) = owner else {
+            return Ok(listed.into_iter().map(|listed| (listed.key.clone(), listed.key)).collect());
+        };
+        let own: BTreeSet<_> = listed.iter().map(|listed| &listed.key).collect();
+        let arriving: Vec<_> = target
+            .store()
+            .list(None)
+            .await?
+            .into_iter()
+            .filter(|arriving| arriving.moved_to.as_ref() == Some(&source) && !own.contains(&arriving.key))
+            .map(|arriving| arriving.key)
+            .collect();
+        let place = |listed: &Listed| {
+            let from = &listed.key;
+            // A move that was interrupted may have begun with another owner.
+            let begun = arriving.iter().find(|key| listed.moved_to.is_some() && key.provider == from.provider);
+            let to = match begun {
+                _ if !from.owner.is_empty() => from.clone(),
+                Some(begun) => begun.clone(),
+                None => SessionKey { owner: owner.to_owned(), ..from.clone() },
+            };
+            (from.clone(), to)
+        };
+        Ok(listed.iter().map(place).collect())
+    }
+
+    /// Copies the registered clients to the target, except those that it has. Returns their issuers and redirect URIs.
+    async fn copy_clients(&self, target: &Self) -> Result<Vec<(String, String)>> {
+        let clients = self.store().list_clients().await?;
+        for (issuer, redirect_uri) in &clients {
+            if let Some(sealed) = self.store().load_client(issuer, redirect_uri).await?
+                && target.store().load_client(issuer, redirect_uri).await?.is_none()
+            {
+                target.store().save_client(issuer, redirect_uri, sealed).await?;
+            }
+        }
+        Ok(clients)
+    }
+
+    /// These sessions do not open with the key of other ones.
+    fn other_key(&self, other: &Self) -> SessionError {
+        SessionError::OtherKey { store: self.store().name(), key: other.keystore().path().to_owned() }
+    }
+
+    /// Whether the key opens a record.
+    async fn opens(&self, key: &SessionKey, record: &Record) -> Result<bool> {
+        let (keys, key, record) = (self.keystore().clone(), key.clone(), record.clone());
+        let open = move |seal: &_| record::open(seal, &key, &record, StoreTime::read_now(0));
+        off_thread(move || Ok(keys.open_with(open)?.is_some())).await
+    }
+}
+
+/// The next step for a session. The records tell whether they are of one session, because a store may have several names.
+fn next_step(source: Option<&Record>, target: Option<&Record>, source_name: &str, target_name: &str) -> Step {
+    let Some(source) = source else { return Step::Gone };
+    let is_erased = |record: &Record| record::is_erased(&record.session.bytes);
+    let is_same = target.is_some_and(|target| record::is_same_session(&source.session.bytes, &target.session.bytes));
+    let Some(moved_to) = source.moved_to.as_deref() else {
+        return match target {
+            None => Step::HandOver,
+            // The copy of a move that was interrupted, or what is left of a session that was moved.
+            Some(Record { moved_to: Some(to), .. }) if is_same || to == source_name => Step::HandOver,
+            Some(target) if target.moved_to.is_some() && is_erased(target) => Step::HandOver,
+            Some(_) => Step::Occupied,
+        };
+    };
+    match target.filter(|_| is_same) {
+        None if moved_to == target_name => Step::Done,
+        None => Step::Elsewhere,
+        Some(target) => {
+            // The holder of a lost lock may have saved the next generation after the move.
+            let is_newer = source.session.generation > target.session.generation;
+            match (is_erased(source), target.moved_to.is_some() && !is_erased(target)) {
+                (false, _) if is_newer => Step::HandOver,
+                (_, true) => Step::Activate,
+                (false, false) if target.moved_to.is_some() => Step::HandOver,
+                (false, false) => Step::Erase,
+                (true, false) => Step::Done,
+            }
+        }
+    }
+}
+
+impl Route<'_> {
+    fn occupied(&self) -> SessionError {
+        SessionError::Occupied { provider: self.from.provider.clone(), store: self.target_name.to_owned() }
+    }
+
+    fn next_step(&self, source: Option<&Record>, target: Option<&Record>) -> Step {
+        next_step(source, target, self.source_name, self.target_name)
+    }
+
+    /// Checks before anything is moved that the session can be moved and used in the target.
+    async fn check(&self) -> Result<()> {
+        let source = self.source.store().load(self.from).await?.record;
+        let target = self.target.store().load(self.to).await?.record;
+        let (key, record) = match self.next_step(source.as_ref(), target.as_ref()) {
+            Step::Occupied => return Err(self.occupied()),
+            Step::HandOver => (self.from, source),
+            Step::Activate => (self.to, target),
+            Step::Done | Step::Gone | Step::Elsewhere | Step::Erase => return Ok(()),
+        };
+        let Some(record) = record else { return Ok(()) };
+        if !self.source.opens(key, &record).await? {
+            return Err(self.source.does_not_open());
+        }
+        let is_same_key = self.target.keystore().path() == self.source.keystore().path();
+        match is_same_key || matches!(self.target.opens(key, &record).await, Ok(true)) {
+            true => Ok(()),
+            false => Err(self.source.other_key(self.target)),
+        }
+    }
+
+    /// Moves the session. Returns the first step that was taken, or what was found instead. `None` if there is none.
+    async fn travel(&self) -> Result<Option<Step>> {
+        let mut first = None;
+        let mut retries = 0;
+        loop {
+            match self.travel_locked(&mut first).await {
+                Ok(()) => return Ok(first.filter(|step| *step != Step::Gone)),
+                Err(SessionError::Store(StoreError::LockLost | StoreError::Superseded)) if retries < RETRIES => {
+                    retries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn travel_locked(&self, first: &mut Option<Step>) -> Result<()> {
+        // The source is used until then: it is locked last.
+        let mut target = self.target.lock(self.to, WAIT).await?;
+        let mut source = self.source.lock(self.from, WAIT).await?;
+        self.take_steps(source.records(), target.records(), first).await
+    }
+
+    async fn take_steps(
+        &self,
+        source: &mut dyn LockedSession,
+        target: &mut dyn LockedSession,
+        first: &mut Option<Step>,
+    ) -> Result<()> {
+        loop {
+            let (record, copy) = (source.load().await?.record, target.load().await?.record);
+            let step = self.next_step(record.as_ref(), copy.as_ref());
+            first.get_or_insert(step);
+            match (step, record, copy) {
+                (Step::HandOver, Some(record), copy) => {
+                    let replaced = copy.map_or(0, |copy| copy.session.generation);
+                    let arrived = self.arrived(&record).await?;
+                    target.reserve().await?;
+                    target.replace(replaced, &arrived).await?;
+                    let copied = target.load().await?.record;
+                    if copied.as_ref() != Some(&arrived) || !self.target.opens(self.to, &arrived).await? {
+                        return Err(self.target.does_not_open());
+                    }
+                    source.replace(record.session.generation, &self.erased(record.clone())).await?;
+                }
+                (Step::Activate, _, Some(copy)) => {
+                    let generation = copy.session.generation;
+                    target.replace(generation, &Record { moved_to: None, ..copy }).await?;
+                }
+                (Step::Erase, Some(record), _) => {
+                    source.replace(record.session.generation, &self.erased(record.clone())).await?;
+                }
+                (Step::Occupied, ..) => return Err(self.occupied()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The record in the target until it is activated.
+    async fn arrived(&self, record: &Record) -> Result<Record> {
+        let mut arrived = Record { moved_to: Some(self.source_name.to_owned()), ..record.clone() };
+        if self.from != self.to {
+            let (keys, from, to) = (self.source.keystore().clone(), self.from.clone(), self.to.clone());
+            let session = record.session.clone();
+            let place = move |seal: &_| record::place(seal, &from, &to, session.generation, &session.bytes);
+            let placed = off_thread(move || Ok(keys.open_with(place)?)).await?;
+            arrived.session.bytes = placed.ok_or_else(|| self.source.does_not_open())?;
+        }
+        Ok(arrived)
+    }
+
+    /// The record in the source from then on.
+    fn erased(&self, mut record: Record) -> Record {
+        record.session.bytes = record::erased(&record.session.bytes);
+        Record { moved_to: Some(self.target_name.to_owned()), ..record }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SealedSession;
+
+    const ONE: &[u8] = &[2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 9];
+    const OTHER: &[u8] = &[2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 9];
+
+    fn record(generation: i64, bytes: &[u8], moved_to: Option<&str>) -> Option<Record> {
+        let session = SealedSession { generation, issued_at: 0, expires_at: None, bytes: bytes.to_vec() };
+        let moved_to = moved_to.map(str::to_owned);
+        Some(Record { session, attempts: 0, refreshing_since: None, ended_at: None, moved_to })
+    }
+
+    #[test]
+    fn the_next_step_follows_from_the_two_records() {
+        let erased = record::erased(ONE);
+        for (source, target, step) in [
+            (None, None, Step::Gone),
+            (None, record(1, ONE, None), Step::Gone),
+            (record(1, ONE, None), None, Step::HandOver),
+            // A move was interrupted before the source was marked: it may have been refreshed since.
+            (record(2, ONE, None), record(1, ONE, Some("a")), Step::HandOver),
+            (record(2, ONE, None), record(1, ONE, Some("another name of a")), Step::HandOver),
+            (record(1, &erased, Some("b")), record(1, ONE, Some("a")), Step::Activate),
+            (record(1, &erased, Some("another name of b")), record(1, ONE, Some("a")), Step::Activate),
+            (record(1, &erased, Some("b")), record(5, ONE, None), Step::Done),
+            (record(1, &erased, Some("b")), record(1, OTHER, None), Step::Done),
+            (record(1, &erased, Some("b")), None, Step::Done),
+            // It moves back to where its mark is.
+            (record(3, ONE, None), record(1, &erased, Some("a")), Step::HandOver),
+            (record(3, ONE, Some("b")), record(1, &erased, Some("a")), Step::HandOver),
+            (record(1, OTHER, None), record(1, &erased, Some("a")), Step::HandOver),
+            (record(1, OTHER, None), record(1, &erased, Some("c")), Step::HandOver),
+            (record(1, &erased, Some("b")), record(1, &erased, Some("a")), Step::Done),
+            // The next generation was saved after the move, by the holder of a lost lock.
+            (record(2, ONE, Some("b")), record(1, ONE, None), Step::HandOver),
+            (record(2, ONE, Some("b")), record(1, ONE, Some("a")), Step::HandOver),
+            (record(1, ONE, Some("b")), record(2, ONE, Some("a")), Step::Activate),
+            (record(1, ONE, Some("b")), record(1, ONE, None), Step::Erase),
+            (record(1, ONE, Some("b")), record(2, ONE, None), Step::Erase),
+            (record(2, ONE, Some("b")), record(1, OTHER, None), Step::Done),
+            (record(1, ONE, None), record(1, ONE, None), Step::Occupied),
+            (record(1, ONE, None), record(1, OTHER, None), Step::Occupied),
+            // Perhaps the only copy of a session of a third store.
+            (record(1, OTHER, None), record(1, ONE, Some("c")), Step::Occupied),
+            (record(1, &erased, Some("c")), None, Step::Elsewhere),
+            (record(1, ONE, Some("c")), record(1, OTHER, Some("a")), Step::Elsewhere),
+        ] {
+            assert_eq!(next_step(source.as_ref(), target.as_ref(), "a", "b"), step, "{source:?} {target:?}");
+        }
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod sqlite_tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use std::future::{Future as _, poll_fn};
+    use std::path::Path;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::oauth::ClientPlace;
+    use crate::secret::RefreshToken;
+    use crate::session::key::{KeyBackend, Keystore};
+    use crate::session::stored::tests::session;
+    use crate::session::{Session, StoredSession};
+    use crate::store::SqliteStore;
+
+    fn key(owner: &str) -> SessionKey {
+        SessionKey { provider: "work".into(), owner: owner.into() }
+    }
+
+    /// The sessions of a store in this home, as a new process opens them. All stores have one key.
+    fn sessions(home: &Path, store: &str) -> SealedSessions {
+        let (data, state) = (home.join(store).join("data"), home.join(store).join("state"));
+        let keys = Keystore::new(&home.join("key"), &home.join("state"));
+        SealedSessions::in_sqlite(SqliteStore::new(&data, &state, crate::time::now), keys)
+    }
+
+    async fn sign_in(sessions: &SealedSessions, owner: &str, generation: i64) {
+        let session = Session { generation, ..session(1_000, None) };
+        let refresh_token = Some(RefreshToken::new("r".into()));
+        let stored = StoredSession { id: [7; 16], session, refresh_token, client_secret: None };
+        sessions.lock(&key(owner), WAIT).await.unwrap().commit(generation - 1, &stored).await.unwrap();
+    }
+
+    async fn is_usable(sessions: &SealedSessions, owner: &str) -> bool {
+        match sessions.load(&key(owner)).await {
+            Ok(found) => found.is_some(),
+            Err(SessionError::Moved { .. }) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_move_that_ends_anywhere_leaves_one_usable_session_at_most_and_the_next_one_finishes_it() {
+        let signed_in = tempfile::tempdir().unwrap();
+        sign_in(&sessions(signed_in.path(), "from"), "", 1).await;
+        for polls in 1.. {
+            let home = tempfile::tempdir().unwrap();
+            for file in ["key/session.key", "from/data/sessions.db"] {
+                let copy = home.path().join(file);
+                std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+                std::fs::copy(signed_in.path().join(file), copy).unwrap();
+            }
+            let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+            let done = {
+                let mut moving = pin!(from.move_to(&to, Some("grace"), |_, _| ()));
+                let mut left = polls;
+                poll_fn(|cx| match moving.as_mut().poll(cx) {
+                    Poll::Ready(moved) => Poll::Ready(Some(moved)),
+                    Poll::Pending => {
+                        left -= 1;
+                        if left == 0 { Poll::Ready(None) } else { Poll::Pending }
+                    }
+                })
+                .await
+            };
+            assert!(!(is_usable(&from, "").await && is_usable(&to, "grace").await), "both after {polls}");
+            let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+            // Another owner is configured meanwhile.
+            let again = from.move_to(&to, Some("alan"), |_, _| ()).await.unwrap();
+            assert_eq!(again.sessions + again.earlier, 1, "after {polls}");
+            let usable = [is_usable(&from, "").await, is_usable(&to, "grace").await, is_usable(&to, "alan").await];
+            assert!(usable == [false, true, false] || usable == [false, false, true], "{usable:?} after {polls}");
+            if let Some(done) = done {
+                assert_eq!(done.unwrap(), MovedSessions { sessions: 1, ..MovedSessions::default() });
+                assert_eq!(again, MovedSessions { earlier: 1, ..MovedSessions::default() });
+                assert!(polls > 20, "it ended at {polls} points only");
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_moved_if_one_session_cannot_be() {
+        let home = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+        sign_in(&from, "", 1).await;
+        sign_in(&from, "ada", 1).await;
+        let both = from.move_to(&to, Some("ada"), |_, _| ()).await;
+        assert!(matches!(both, Err(SessionError::Occupied { .. })), "two sessions of one owner: {both:?}");
+        sign_in(&to, "ada", 1).await;
+        let occupied = from.move_to(&to, None, |_, _| ()).await;
+        assert!(matches!(occupied, Err(SessionError::Occupied { .. })), "{occupied:?}");
+        let with_other_key = {
+            let keys = Keystore::new(&home.path().join("other"), &home.path().join("other"));
+            let folder = home.path().join("third");
+            SealedSessions::in_sqlite(SqliteStore::new(&folder, &folder, crate::time::now), keys)
+        };
+        for with_key in [false, true] {
+            if with_key {
+                sign_in(&with_other_key, "grace", 1).await;
+            }
+            let other = from.move_to(&with_other_key, None, |_, _| ()).await;
+            assert!(matches!(other, Err(SessionError::OtherKey { .. })), "{other:?}");
+        }
+        assert!(is_usable(&from, "").await && is_usable(&from, "ada").await);
+    }
+
+    #[tokio::test]
+    async fn registered_clients_are_moved_and_those_of_the_target_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+        sign_in(&from, "ada", 1).await;
+        for (store, uri, bytes) in [(&from, "one", b"from"), (&from, "two", b"from"), (&to, "two", b"to..")] {
+            store.store().save_client("issuer", uri, bytes.to_vec()).await.unwrap();
+        }
+        assert_eq!(from.move_to(&to, None, |_, _| ()).await.unwrap().clients, 2);
+        assert_eq!(from.store().list_clients().await.unwrap(), []);
+        for (uri, bytes) in [("one", b"from"), ("two", b"to..")] {
+            assert_eq!(to.store().load_client("issuer", uri).await.unwrap().as_deref(), Some(&bytes[..]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_moves_back_with_what_happened_to_it() {
+        let home = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+        sign_in(&from, "ada", 1).await;
+        from.move_to(&to, None, |_, _| ()).await.unwrap();
+        sign_in(&to, "ada", 2).await;
+        to.move_to(&from, None, |_, _| ()).await.unwrap();
+        assert_eq!(from.load(&key("ada")).await.unwrap().unwrap().generation, 2);
+        assert!(!is_usable(&to, "ada").await);
+    }
+
+    #[tokio::test]
+    async fn what_a_late_holder_saved_is_moved_after_it() {
+        let home = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+        sign_in(&from, "ada", 1).await;
+        let renewed = sessions(home.path(), "copy");
+        sign_in(&renewed, "ada", 1).await;
+        sign_in(&renewed, "ada", 2).await;
+        let renewed = renewed.store().load(&key("ada")).await.unwrap().record.unwrap().session;
+        from.move_to(&to, None, |_, _| ()).await.unwrap();
+        from.store().lock(&key("ada"), WAIT).await.unwrap().commit(1, &renewed).await.unwrap();
+        assert!(!is_usable(&from, "ada").await, "the mark stays");
+        assert_eq!(from.move_to(&to, None, |_, _| ()).await.unwrap().sessions, 1);
+        assert_eq!(to.load(&key("ada")).await.unwrap().unwrap().generation, 2);
+    }
+
+    #[tokio::test]
+    async fn the_key_of_a_moved_session_can_be_moved_and_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|store| sessions(home.path(), store));
+        sign_in(&from, "ada", 1).await;
+        from.move_to(&to, None, |_, _| ()).await.unwrap();
+        // The last session that is left takes the key along, which the other store needs.
+        sign_in(&from, "grace", 1).await;
+        from.lock(&key("grace"), WAIT).await.unwrap().delete().await.unwrap();
+        assert!(is_usable(&to, "ada").await);
+        from.move_key(KeyBackend::File).await.unwrap();
+        from.delete_client(&ClientPlace { issuer: "i".into(), redirect_uri: "u".into() }).await.unwrap();
+        assert!(is_usable(&to, "ada").await);
+    }
+}

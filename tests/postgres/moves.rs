@@ -1,0 +1,189 @@
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nexus::sandbox::{Sandbox, Settings};
+
+use crate::commands::home;
+use crate::nexus::{Nexus, newest, sandbox};
+use crate::proxy::{Fault, Proxy, Side};
+use crate::server::server;
+
+const TOKEN: &[&str] = &["oauth", "token"];
+
+/// A home whose sessions are in a SQLite file. It has the key of all homes.
+fn sqlite(sandbox: &Sandbox) -> Nexus {
+    home(sandbox, "", "")
+}
+
+fn file(nexus: &Nexus) -> String {
+    nexus.path("data/sessions.db").to_string_lossy().into_owned()
+}
+
+#[track_caller]
+fn assert_moved(nexus: &Nexus, to: &str) {
+    let refused = nexus.run(TOKEN);
+    let expected = format!("error: the session with work was moved to {to}\n  use that store: ");
+    assert!(refused.code == Some(2) && refused.stderr.starts_with(&expected), "{refused}");
+}
+
+/// The name of a database in messages.
+fn name(url: &str) -> String {
+    url.replace("nexus@", "").split('?').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_session_moves_from_sqlite_to_postgresql_and_back() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let old = sqlite(&sandbox);
+    old.sign_in();
+    let token = old.run(TOKEN).ok();
+    let without_owner = old.run(&["store", "move", "--to", &url]);
+    assert!(without_owner.code == Some(2) && without_owner.stderr.contains("set NEXUS_OWNER"), "{without_owner}");
+    assert_eq!(old.run(TOKEN).ok(), token, "nothing was moved");
+
+    let host = home(&sandbox, &url, "ada");
+    let moved = host.run(&["store", "move", "--from", &file(&old)]);
+    let expected = format!(
+        "Moved 1 session from {} to {}\nSessions without an owner belong to `ada` there\n\
+         Sign-ins that were not finished in the old store have to be started again\n",
+        file(&old),
+        name(&url)
+    );
+    assert!(moved.code == Some(0) && moved.stderr.ends_with(&expected), "{moved}");
+    assert_moved(&old, &name(&url));
+    assert_eq!(host.run(TOKEN).ok(), token);
+    host.run(&["oauth", "refresh", "--force"]).ok();
+    assert_eq!(sandbox.refreshes(), 1);
+
+    // It comes back with its owner.
+    let mut back = sqlite(&sandbox);
+    back.set("NEXUS_OWNER", "ada");
+    back.run(&["store", "move", "--from", &url]).ok();
+    assert_eq!(back.run(TOKEN).ok().trim(), newest(&sandbox, "access"));
+    back.run(&["oauth", "refresh", "--force"]).ok();
+    assert_moved(&host, &file(&back));
+}
+
+#[test]
+fn a_moved_row_is_refused_on_every_host_without_its_password() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let target = server().database();
+    let (first, second) = (home(&sandbox, &url, "ada"), home(&sandbox, &url, "ada"));
+    first.sign_in();
+    second.run(TOKEN).ok();
+    let mut moving = home(&sandbox, &url, "");
+    moving.set("TARGET", &target.replace("nexus@", "nexus:hush@"));
+    let moved = moving.run(&["store", "move", "--to", "env:TARGET", "--json"]);
+    let object = moved.json();
+    assert_eq!((&object["sessions"], &object["to"]), (&1.into(), &name(&target).into()), "{moved}");
+    assert!(!moved.stdout.contains("hush") && !moved.stderr.contains("hush"), "{moved}");
+    for host in [&first, &second] {
+        assert_moved(host, &name(&target));
+    }
+    assert_eq!(
+        server().sql(&url, "SELECT octet_length(sealed) < 20 FROM nexus.session"),
+        "t",
+        "no token is left behind"
+    );
+    home(&sandbox, &target, "ada").run(&["oauth", "refresh", "--force"]).ok();
+    // A move of all sessions that were signed in since leaves the mark.
+    let again = moving.run(&["store", "move", "--to", "env:TARGET", "--json"]).json();
+    assert_eq!((&again["sessions"], &again["earlier"]), (&0.into(), &1.into()));
+}
+
+#[test]
+fn hosts_that_work_on_a_session_while_it_moves_lose_nothing() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let target = server().database();
+    let hosts: Vec<_> = (0..3).map(|_| home(&sandbox, &url, "ada")).collect();
+    hosts[0].sign_in();
+    let refreshed = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for host in &hosts {
+            scope.spawn(|| {
+                loop {
+                    let output = host.run(&["oauth", "refresh", "--force"]);
+                    match output.code {
+                        Some(0) => refreshed.fetch_add(1, Ordering::SeqCst),
+                        Some(2) if output.stderr.contains("was moved to") => return,
+                        _ => panic!("{output}"),
+                    };
+                }
+            });
+        }
+        scope.spawn(|| {
+            while refreshed.load(Ordering::SeqCst) < hosts.len() {
+                std::thread::yield_now();
+            }
+            home(&sandbox, &url, "").run(&["store", "move", "--to", &target]).ok();
+        });
+    });
+    let after = home(&sandbox, &target, "ada");
+    after.run(&["oauth", "refresh", "--force"]).ok();
+    assert_eq!(after.run(TOKEN).ok().trim(), newest(&sandbox, "access"));
+}
+
+/// Kills a move after each message that it sends to the database, as `prepare` sets it up, and moves again.
+fn killed_at_every_message(prepare: impl Fn(&Sandbox, &str) -> (Nexus, Vec<String>, Nexus, Nexus)) {
+    let proxy = Proxy::start(server());
+    let mut kills = 0;
+    for at in 0.. {
+        let (sandbox, url) = (sandbox(Settings::default()), server().database());
+        // Signed in, in the store that `from` uses. `moving` runs the words.
+        let (moving, words, from, to) = prepare(&sandbox, &url);
+        let token = from.run(TOKEN).ok();
+        proxy.interfere(at, Side::After, Fault::Stall);
+        let killed: Vec<_> =
+            words.iter().map(|word| if *word == url { proxy.url(word) } else { word.clone() }).collect();
+        let mut child = moving.command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let ended = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break Some(status),
+                None if proxy.has_happened() => break None,
+                None => std::thread::yield_now(),
+            }
+        };
+        if ended.is_none() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+        }
+        let usable = [&from, &to].map(|nexus| nexus.run(TOKEN).code == Some(0));
+        assert_ne!(usable, [true, true], "two usable sessions after message {at}");
+        // The leases of a dead holder expire.
+        server().sql(&url, "UPDATE nexus.session SET lease_until = clock_timestamp()");
+        moving.run(&words).ok();
+        assert_eq!(to.run(TOKEN).ok(), token, "after message {at}");
+        assert_ne!(from.run(TOKEN).code, Some(0), "after message {at}");
+        if let Some(status) = ended {
+            assert!(status.success());
+            break;
+        }
+    }
+    println!("killed at {kills} messages");
+    assert!(kills > 10, "{kills}");
+}
+
+#[test]
+fn a_move_to_postgresql_that_is_killed_anywhere_is_finished_by_the_next_one() {
+    killed_at_every_message(|sandbox, url| {
+        let (from, to) = (sqlite(sandbox), home(sandbox, url, "ada"));
+        to.run(&["store", "migrate"]).ok();
+        from.sign_in();
+        let mut moving = sqlite(sandbox);
+        moving.set("NEXUS_OWNER", "ada");
+        let words = ["store", "move", "--from", &file(&from), "--to", url].map(String::from).to_vec();
+        (moving, words, from, to)
+    });
+}
+
+#[test]
+fn a_move_from_postgresql_that_is_killed_anywhere_is_finished_by_the_next_one() {
+    killed_at_every_message(|sandbox, url| {
+        let (from, mut to) = (home(sandbox, url, "ada"), sqlite(sandbox));
+        to.set("NEXUS_OWNER", "ada");
+        from.sign_in();
+        let words = ["store", "move", "--from", url, "--to", &file(&to)].map(String::from).to_vec();
+        (sqlite(sandbox), words, from, to)
+    });
+}
