@@ -472,6 +472,7 @@ Register-ArgumentCompleter -Native -CommandName 'nexus' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show where the sessions are stored and whether the store can be used')
             [CompletionResult]::new('migrate', 'migrate', [CompletionResultType]::ParameterValue, 'Create the tables of a PostgreSQL store, or migrate them to the version of this program')
+            [CompletionResult]::new('move', 'move', [CompletionResultType]::ParameterValue, 'Move all sessions and registered clients to another store')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the SQL that `nexus store migrate` runs on an empty database')
             break
         }
@@ -486,6 +487,18 @@ Register-ArgumentCompleter -Native -CommandName 'nexus' -ScriptBlock {
             break
         }
         'nexus;store;migrate' {
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log HTTP requests and responses to stderr, with secrets masked')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log HTTP requests and responses to stderr, with secrets masked')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'nexus;store;move' {
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'The store that the sessions are in; without it, the configured one')
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'The store to move them to; without it, the configured one')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log HTTP requests and responses to stderr, with secrets masked')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log HTTP requests and responses to stderr, with secrets masked')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

@@ -118,6 +118,9 @@ _nexus() {
             nexus__subcmd__store,migrate)
                 cmd="nexus__subcmd__store__subcmd__migrate"
                 ;;
+            nexus__subcmd__store,move)
+                cmd="nexus__subcmd__store__subcmd__move"
+                ;;
             nexus__subcmd__store,schema)
                 cmd="nexus__subcmd__store__subcmd__schema"
                 ;;
@@ -911,7 +914,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__store)
-            opts="-v -h -V --verbose --help --version status migrate schema"
+            opts="-v -h -V --verbose --help --version status migrate move schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -931,6 +934,28 @@ _nexus() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__store__subcmd__move)
+            opts="-v -h -V --from --to --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

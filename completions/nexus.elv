@@ -438,6 +438,7 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --version 'Print version'
             cand status 'Show where the sessions are stored and whether the store can be used'
             cand migrate 'Create the tables of a PostgreSQL store, or migrate them to the version of this program'
+            cand move 'Move all sessions and registered clients to another store'
             cand schema 'Print the SQL that `nexus store migrate` runs on an empty database'
         }
         &'nexus;store;status'= {
@@ -450,6 +451,17 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand --version 'Print version'
         }
         &'nexus;store;migrate'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;store;move'= {
+            cand --from 'The store that the sessions are in; without it, the configured one'
+            cand --to 'The store to move them to; without it, the configured one'
+            cand --json 'Print JSON'
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'

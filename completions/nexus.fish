@@ -27,37 +27,37 @@ end
 complete -c nexus -n "__fish_nexus_needs_command" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_needs_command" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "login" -d 'Sign in: open the browser and wait (same as `nexus oauth start`)'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "login" -d 'Sign in: open the browser and wait for approval (same as `nexus oauth start`)'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "oauth" -d 'Sign in and out, show the session, print its access token'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "chat" -d 'Ask a question and stream the answer'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "batch" -d 'Answer every line of a file, as fast as the API allows'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "history" -d 'List, show, search, export and delete saved conversations'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "models" -d 'List the available models, one id per line'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "proxy" -d 'Lend the session to programs that take only a static key'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "proxy" -d 'Lend the session to programs that take only a base URL and a static key'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "exec" -d 'Run a program that uses the session: `nexus exec -- claude`'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "setup" -d 'Show what to put where, so that another program uses the session'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "doctor" -d 'Find what is wrong, and how to fix it'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "provider" -d 'List and remove the configured providers, choose the default one'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "config" -d 'Show the configuration'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "key" -d 'Show or choose where the key to the stored sessions is kept'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "store" -d 'Show the store of the sessions, create its tables in PostgreSQL'
-complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Try nexus with a built-in sandbox: no configuration, no network'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "store" -d 'Show the store of the sessions, create the tables of a PostgreSQL store'
+complete -c nexus -n "__fish_nexus_needs_command" -f -a "demo" -d 'Try nexus against a built-in sandbox, without configuration or network'
 complete -c nexus -n "__fish_nexus_needs_command" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l client-id -d 'Id of the client that is registered there' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l client-secret-file -d 'File that contains the secret of the client' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l api-url -d 'Base URL of the API, if it is not at URL' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
-complete -c nexus -n "__fish_nexus_using_subcommand login" -s p -l provider -d 'Provider to sign in to, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand login" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l no-browser -d 'Print the URL instead of opening a browser'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l device -d 'Approve on another device: print a code to enter there'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
-complete -c nexus -n "__fish_nexus_using_subcommand login" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand login" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand login" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "start" -d 'Sign in: open the browser and wait for approval'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and not __fish_seen_subcommand_from start login status logout token refresh" -f -a "login" -d 'Sign in: open the browser and wait for approval'
@@ -70,26 +70,26 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l api-url -d 'Base URL of the API, if it is not at URL' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Provider to sign in to, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l timeout -d 'How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l no-browser -d 'Print the URL instead of opening a browser'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l device -d 'Approve on another device: print a code to enter there'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from start" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l client-id -d 'Id of the client that is registered there' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l client-secret-file -d 'File that contains the secret of the client' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l redirect-uri -d 'Redirect URI that is registered with the client [default: http://localhost:4000/oauth/NAME/callback]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l api-url -d 'Base URL of the API, if it is not at URL' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l scope -d 'Scope to ask for, instead of those that the server suggests; can be repeated' -r
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s p -l provider -d 'Provider to sign in to, as named in config.toml' -r
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s p -l provider -d 'Provider to sign in to, as named in config.toml; with URL, the name to save it under' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l timeout -d 'How long to wait for approval (90s, 5m, 1h) [default: 10m; with a code, as long as it is valid]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l no-browser -d 'Print the URL instead of opening a browser'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l device -d 'Approve on another device: print a code to enter there'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -l new-client -d 'Register a new client at the server, instead of the one of an earlier sign-in'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from login" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -s p -l provider -d 'Provider to show, as named in config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from status" -l all -d 'Show every session, also of providers that are no longer configured'
@@ -102,7 +102,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subco
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -l unlink -d 'Revoke the session even if that unlinks the customer\'s organisation (claude_platform)'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -l yes -d 'Do not ask before unlinking'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from logout" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -s p -l provider -d 'Provider to use, as named in config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand oauth; and __fish_seen_subcommand_from token" -l min-ttl -d 'Minimum remaining lifetime of the token (90s, 5m, 1h)' -r
@@ -122,12 +122,12 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -s s -l system -d 'Sys
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l system-file -d 'Read the system prompt from a file' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l var -d 'Set a variable of the template' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'Model id or alias' -r
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s p -l provider -d 'Provider of config.toml to use' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l retries -d 'Maximum number of retries after transient failures [default: no limit, but `batch` retries a line twice]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l deadline -d 'Maximum time until an answer begins, retries included (90s, 5m, 1h)' -r
-complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Attach text, an image or a PDF; `-` is stdin' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand chat" -s a -l attach -d 'Attach a file, recognized by its content: text, PNG, JPEG, GIF, WebP or PDF; `-` is stdin' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l effort -d 'Effort to put into the answer' -r -f -a "low\t''
 medium\t''
 high\t''
@@ -150,12 +150,12 @@ complete -c nexus -n "__fish_nexus_using_subcommand chat" -l raw -d 'Do not rend
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -l usage -d 'Print tokens and time to stderr'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand chat" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -l out -d 'Write the results to a file, resuming from those in it' -r -F
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -l out -d 'Write the results to a file, and resume from the answers in it' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s s -l system -d 'System prompt' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -l system-file -d 'Read the system prompt from a file' -r -F
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s t -l template -d 'Use templates/NAME.toml, beside config.toml' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -l var -d 'Set a variable of the template' -r
-complete -c nexus -n "__fish_nexus_using_subcommand batch" -s m -l model -d 'Model id or alias' -r
+complete -c nexus -n "__fish_nexus_using_subcommand batch" -s m -l model -d 'Model id or alias [default: the template\'s, the configured, or the newest available model]' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -l max-tokens -d 'Maximum length of the answer, in tokens' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s p -l provider -d 'Provider of config.toml to use' -r
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -l retries -d 'Maximum number of retries after transient failures [default: no limit, but `batch` retries a line twice]' -r
@@ -165,7 +165,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand batch" -s v -l verbose -d 'L
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand batch" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "list" -d 'List conversations, most recently used first'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen_subcommand_from list show search delete export" -f -a "show" -d 'Print a conversation as Markdown'
@@ -175,11 +175,11 @@ complete -c nexus -n "__fish_nexus_using_subcommand history; and not __fish_seen
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s n -l limit -d 'Maximum number of results' -r
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -s n -l limit -d 'Maximum number of results' -r
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from search" -l json -d 'Print JSON'
@@ -189,7 +189,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_sub
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -l older-than -d 'Delete conversations not used for this long (90s, 5m, 1h, 30d)' -r
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -l all -d 'Delete all conversations'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from delete" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand history; and __fish_seen_subcommand_from export" -l format -d 'Output format' -r -f -a "json\t'One object with all conversations, each as in `nexus history show --json`'
 markdown\t'One document, with a section per conversation'"
@@ -227,14 +227,14 @@ complete -c nexus -n "__fish_nexus_using_subcommand doctor" -l json -d 'Print JS
 complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -f -a "list" -d 'List the configured providers, which one is the default, and who is signed in'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -f -a "remove" -d 'Sign out of a provider and remove its section from config.toml'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and not __fish_seen_subcommand_from list remove default" -f -a "default" -d 'Choose the provider that commands use without --provider'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -243,7 +243,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_su
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand provider; and __fish_seen_subcommand_from default" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show each value of the configuration, and where it comes from'
 complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s p -l provider -d 'Provider whose section to show, as named in config.toml' -r
@@ -252,7 +252,7 @@ complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subc
 complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -f -a "show" -d 'Show where the key is kept, and check that it opens the stored sessions'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and not __fish_seen_subcommand_from show move" -f -a "move" -d 'Move the key to another backend'
@@ -264,26 +264,33 @@ complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcomm
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand key; and __fish_seen_subcommand_from move" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate schema" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate schema" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate schema" -s V -l version -d 'Print version'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate schema" -f -a "status" -d 'Show where the sessions are stored and whether the store can be used'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate schema" -f -a "migrate" -d 'Create the tables of a PostgreSQL store, or migrate them to the version of this program'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate schema" -f -a "schema" -d 'Print the SQL that `nexus store migrate` runs on an empty database'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate move schema" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate move schema" -s h -l help -d 'Print help'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate move schema" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate move schema" -f -a "status" -d 'Show where the sessions are stored and whether the store can be used'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate move schema" -f -a "migrate" -d 'Create the tables of a PostgreSQL store, or migrate them to the version of this program'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate move schema" -f -a "move" -d 'Move all sessions and registered clients to another store'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and not __fish_seen_subcommand_from status migrate move schema" -f -a "schema" -d 'Print the SQL that `nexus store migrate` runs on an empty database'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from status" -l json -d 'Print JSON'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from migrate" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from migrate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from migrate" -s V -l version -d 'Print version'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from move" -l from -d 'The store that the sessions are in; without it, the configured one' -r
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from move" -l to -d 'The store to move them to; without it, the configured one' -r
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from move" -l json -d 'Print JSON'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from move" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from move" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from move" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from schema" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand store; and __fish_seen_subcommand_from schema" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s y -l yes -d 'Approve the sign-in without a browser'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nexus -n "__fish_nexus_using_subcommand demo" -s V -l version -d 'Print version'
 complete -c nexus -n "__fish_nexus_using_subcommand completions" -s v -l verbose -d 'Log HTTP requests and responses to stderr, with secrets masked'
-complete -c nexus -n "__fish_nexus_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nexus -n "__fish_nexus_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c nexus -n "__fish_nexus_using_subcommand completions" -s V -l version -d 'Print version'

@@ -24,7 +24,10 @@ use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, ProviderConfig, SealedSessions, Session};
 #[cfg(feature = "postgres")]
-use nexus::{key::Keystore, store::PostgresStore};
+use nexus::{
+    key::Keystore,
+    store::{PostgresStore, PostgresUrl},
+};
 
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::{self, Browser, browsers};
@@ -228,7 +231,7 @@ impl Context {
     #[cfg(feature = "postgres")]
     pub(crate) fn configured_store(&self) -> Result<StorePlace> {
         Ok(match self.store_config()?.postgres {
-            Some(url) => StorePlace::Postgres(url),
+            Some(url) => StorePlace::Postgres(Box::new(url)),
             None => StorePlace::Sqlite(Paths::find()?.folders.data.join("sessions.db")),
         })
     }
@@ -242,7 +245,7 @@ impl Context {
         let closed = Notice::of_closed_files(notice(String::new()));
         let sessions = match place {
             StorePlace::Postgres(url) => {
-                config.postgres = Some(url.clone());
+                config.postgres = Some(PostgresUrl::clone(url));
                 sessions(&config, &folders, closed)
             }
             StorePlace::Sqlite(path) => folders.around(path).sessions_in(path, config.key, nexus::now, closed),

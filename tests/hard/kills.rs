@@ -171,6 +171,31 @@ fn copy(of: &Nexus, sandbox: &Sandbox) -> Nexus {
     nexus
 }
 
+#[test]
+fn a_killed_store_move() {
+    let (first, sandbox) = session(Settings::default());
+    let token = first.run(&["oauth", "token"]).ok();
+    let file = |nexus: &Nexus| nexus.path("data/sessions.db").to_string_lossy().into_owned();
+    let target = tempfile::tempdir().unwrap();
+    let to = target.path().join("sessions.db").to_string_lossy().into_owned();
+    let words = ["store", "move", "--to", &to];
+    let prepare = || {
+        let _ = fs::remove_file(&to);
+        (copy(&first, &sandbox), ())
+    };
+    kill_at_every_step("store move", &words, prepare, |nexus, (), at| {
+        let usable = nexus.run(&["oauth", "token"]).code == Some(0);
+        let again = nexus.run(&words);
+        assert_eq!(again.code, Some(0), "{at}\n{again}");
+        assert_eq!(nexus.run(&["oauth", "token"]).code, Some(2), "{at}\nusable in both stores");
+        // If it was usable here before, it was moved only now.
+        let moved = again.stderr.contains("Moved 1 session");
+        assert!(moved || !usable, "{at}\n{again}");
+        nexus.run(&["store", "move", "--from", &to, "--to", &file(nexus)]).ok();
+        assert_eq!(nexus.run(&["oauth", "token"]).ok(), token, "{at}");
+    });
+}
+
 /// The keys in the key file.
 fn keys(nexus: &Nexus) -> Vec<String> {
     let text = fs::read_to_string(nexus.path("key/session.key")).unwrap();

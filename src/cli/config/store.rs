@@ -63,7 +63,7 @@ impl StoreConfig {
 #[derive(Debug, Clone)]
 pub(crate) enum StorePlace {
     /// A PostgreSQL database.
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
     /// A SQLite file, by its absolute path.
     Sqlite(PathBuf),
 }
@@ -96,7 +96,7 @@ impl StorePlace {
                 &format!("put the URL into an environment variable and pass `{flag} env:NAME`"),
             ));
         }
-        Ok(Self::Postgres(url))
+        Ok(Self::Postgres(Box::new(url)))
     }
 }
 
