@@ -18,10 +18,17 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Data {
-    sessions: BTreeMap<SessionKey, Record>,
+    sessions: BTreeMap<SessionKey, Saved>,
     locks: BTreeMap<SessionKey, Arc<tokio::sync::Mutex<()>>>,
     pending: BTreeMap<(String, [u8; 32]), (i64, Vec<u8>)>,
     clients: BTreeMap<(String, String), Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Saved {
+    record: Record,
+    /// Which commit saved it. A session that was signed in to after a sign-out may have the same generation.
+    commit: Arc<()>,
 }
 
 impl MemoryStore {
@@ -41,7 +48,7 @@ impl MemoryStore {
     }
 
     fn loaded(&self, key: &SessionKey) -> Loaded {
-        Loaded { now: (self.clock)(), record: self.data().sessions.get(key).cloned() }
+        Loaded { now: (self.clock)(), record: self.data().sessions.get(key).map(|saved| saved.record.clone()) }
     }
 
     fn listed(&self, owner: Option<&str>) -> Vec<Listed> {
@@ -50,7 +57,7 @@ impl MemoryStore {
             .sessions
             .iter()
             .filter(|(key, _)| owner.is_none_or(|owner| key.owner == owner))
-            .map(|(key, record)| Listed {
+            .map(|(key, Saved { record, .. })| Listed {
                 key: key.clone(),
                 generation: record.session.generation,
                 expires_at: record.session.expires_at,
@@ -93,7 +100,7 @@ impl SessionStore for MemoryStore {
             } else {
                 tokio::time::timeout(wait, lock.lock_owned()).await.map_err(|_| busy())?
             };
-            let locked = LockedInMemory { store: self.clone(), key: key.clone(), guard };
+            let locked = LockedInMemory { store: self.clone(), key: key.clone(), guard, spent: None };
             Ok(Box::new(locked) as Box<dyn LockedSession>)
         })
     }
@@ -150,7 +157,7 @@ impl SessionStore for MemoryStore {
             let mut data = self.data();
             let Data { sessions, pending, clients, .. } = &mut *data;
             pending.retain(|_, (expires_at, _)| *expires_at > now);
-            let places = sessions.iter_mut().map(|(key, record)| {
+            let places = sessions.iter_mut().map(|(key, Saved { record, .. })| {
                 let SealedSession { generation, bytes, .. } = &mut record.session;
                 (Place::Session { key, generation: *generation }, bytes)
             });
@@ -178,6 +185,8 @@ struct LockedInMemory {
     store: MemoryStore,
     key: SessionKey,
     guard: tokio::sync::OwnedMutexGuard<()>,
+    /// The commit that saved the session whose refresh token is spent.
+    spent: Option<Arc<()>>,
 }
 
 impl LockedInMemory {
@@ -190,12 +199,9 @@ impl LockedInMemory {
     }
 
     /// Changes the record if it has this generation.
-    fn change(&self, generation: i64, change: impl FnOnce(&mut Record)) -> Result<()> {
+    fn change<T>(&self, generation: i64, change: impl FnOnce(&mut Saved) -> T) -> Result<T> {
         match self.data()?.sessions.get_mut(&self.key) {
-            Some(record) if record.session.generation == generation => {
-                change(record);
-                Ok(())
-            }
+            Some(saved) if saved.record.session.generation == generation => Ok(change(saved)),
             _ => Err(StoreError::Superseded),
         }
     }
@@ -208,15 +214,16 @@ impl LockedSession for LockedInMemory {
 
     fn begin_refresh(&mut self, generation: i64, now: i64) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let mut is_moved = false;
-            self.change(generation, |record| {
-                is_moved = record.moved_to.is_some();
-                if !is_moved {
-                    record.attempts += 1;
-                    record.refreshing_since.get_or_insert(now);
+            let begin = |saved: &mut Saved| {
+                if saved.record.moved_to.is_some() {
+                    return Err(StoreError::Superseded);
                 }
-            })?;
-            if is_moved { Err(StoreError::Superseded) } else { Ok(()) }
+                saved.record.attempts += 1;
+                saved.record.refreshing_since.get_or_insert(now);
+                Ok(saved.commit.clone())
+            };
+            self.spent = Some(self.change(generation, begin)??);
+            Ok(())
         })
     }
 
@@ -224,14 +231,18 @@ impl LockedSession for LockedInMemory {
         Box::pin(async move {
             let mut data = self.store.data();
             let stored = data.sessions.get(&self.key);
-            if stored.map_or(0, |record| record.session.generation) != expected {
+            let is_another =
+                stored.zip(self.spent.as_ref()).is_some_and(|(stored, spent)| !Arc::ptr_eq(&stored.commit, spent));
+            if is_another || stored.map_or(0, |saved| saved.record.session.generation) != expected {
                 return Err(StoreError::Superseded);
             }
-            let attempts = stored.map_or(0, |record| record.attempts);
-            let moved_to = stored.and_then(|record| record.moved_to.clone());
+            let attempts = stored.map_or(0, |saved| saved.record.attempts);
+            let moved_to = stored.and_then(|saved| saved.record.moved_to.clone());
             let record =
                 Record { session: session.clone(), attempts, refreshing_since: None, ended_at: None, moved_to };
-            data.sessions.insert(self.key.clone(), record);
+            data.sessions.insert(self.key.clone(), Saved { record, commit: Arc::default() });
+            drop(data);
+            self.spent = None;
             Ok(())
         })
     }
@@ -243,7 +254,7 @@ impl LockedSession for LockedInMemory {
         refreshing_since: Option<i64>,
     ) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            self.change(generation, |record| {
+            self.change(generation, |Saved { record, .. }| {
                 record.refreshing_since = refreshing_since;
                 if let Some(bytes) = bytes {
                     record.session.bytes = bytes;
@@ -253,12 +264,12 @@ impl LockedSession for LockedInMemory {
     }
 
     fn amend(&mut self, generation: i64, bytes: Vec<u8>) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { self.change(generation, |record| record.session.bytes = bytes) })
+        Box::pin(async move { self.change(generation, |saved| saved.record.session.bytes = bytes) })
     }
 
     fn end(&mut self, generation: i64, ended_at: i64, refreshing_since: Option<i64>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            self.change(generation, |record| {
+            self.change(generation, |Saved { record, .. }| {
                 record.ended_at = Some(ended_at);
                 record.refreshing_since = refreshing_since;
             })
@@ -268,10 +279,10 @@ impl LockedSession for LockedInMemory {
     fn replace<'a>(&'a mut self, expected: i64, record: &'a Record) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let mut data = self.data()?;
-            if data.sessions.get(&self.key).map_or(0, |stored| stored.session.generation) != expected {
+            if data.sessions.get(&self.key).map_or(0, |saved| saved.record.session.generation) != expected {
                 return Err(StoreError::Superseded);
             }
-            data.sessions.insert(self.key.clone(), record.clone());
+            data.sessions.insert(self.key.clone(), Saved { record: record.clone(), commit: Arc::default() });
             Ok(())
         })
     }

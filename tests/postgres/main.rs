@@ -17,10 +17,10 @@ mod browsers;
 #[path = "../it/stored.rs"]
 mod stored;
 
-mod fleet;
 #[allow(dead_code, reason = "the other tests need all of it")]
 #[path = "../it/network/tls.rs"]
 mod authority;
+mod fleet;
 
 #[allow(dead_code, reason = "not every test needs all of it")]
 mod proxy;

@@ -5,7 +5,7 @@
 //! the server's clock. Only the primary is used.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 
@@ -124,25 +124,31 @@ impl PostgresStore {
     }
 
     async fn read(&self, key: &SessionKey, patience: Patience) -> Result<Loaded> {
-        let statement = concat!(
-            "SELECT ",
-            now!(),
-            ", s.generation, s.issued_at, s.expires_at, s.ended_at, s.refreshing_since, s.attempts,
-               s.sealed, s.moved_to
-             FROM (SELECT) AS always
-             LEFT JOIN nexus.session AS s ON s.owner = $1 AND s.provider = $2 AND s.generation > 0"
-        );
+        // As cheap to plan as possible: an unnamed statement is planned each time.
+        let statement =
+            "SELECT clock_timestamp(), generation, issued_at, expires_at, ended_at, refreshing_since, attempts,
+                sealed, moved_to FROM nexus.session WHERE owner = $1 AND provider = $2 AND generation > 0";
         let params = [text(&key.owner), text(&key.provider)];
-        let rows = self.pool.rows_within(patience, statement, &params).await;
-        let Some(row) = absent_without_tables(rows)?.into_iter().next() else {
+        let rows = match self.pool.rows_within(patience, statement, &params).await {
             // Nobody has signed in yet. There is nothing that could expire.
-            return Ok(Loaded { now: crate::time::now(), record: None });
+            Err(StoreError::Server { problem: ServerProblem::NoTables, .. }) => {
+                return Ok(Loaded { now: crate::time::now(), record: None });
+            }
+            rows => rows?,
         };
-        let record = match self.pool.column::<Option<i64>>(&row, 1)? {
-            Some(_) => Some(self.record(&row)?),
-            None => None,
-        };
-        Ok(Loaded { now: self.pool.column(&row, 0)?, record })
+        if let Some(row) = rows.first() {
+            return Ok(Loaded { now: self.time(row)?, record: Some(self.record(row)?) });
+        }
+        let rows = self.pool.rows_within(patience, "SELECT clock_timestamp()", &[]).await?;
+        let now = rows.first().map_or_else(|| Ok(crate::time::now()), |row| self.time(row))?;
+        Ok(Loaded { now, record: None })
+    }
+
+    /// The server's time in the first column, in Unix seconds.
+    fn time(&self, row: &Row) -> Result<i64> {
+        let time: SystemTime = self.pool.column(row, 0)?;
+        let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Ok(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
     fn record(&self, row: &Row) -> Result<Record> {
