@@ -12,6 +12,9 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::Cli;
 use super::config::reference::{self, Block};
 
+/// The date of this version.
+const DATE: &str = "2026-11-30";
+
 const FILES: &str = "
 Files:
   ~/.config/nexus/config.toml       the configuration, see nexus-config(5)
@@ -41,7 +44,9 @@ fn add_pages(command: &Command, pages: &mut BTreeMap<String, String>) {
 fn page(command: &Command) -> String {
     let is_top = command.get_name() == "nexus";
     let usage = command.clone().render_usage().to_string();
-    let command = &command.clone().override_usage(usage.trim_start_matches("Usage: ").to_owned());
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    // A page is a long help, from which the crate leaves out what is hidden in the short one.
+    let command = &command.clone().override_usage(usage).mut_args(|arg| arg.hide_short_help(false));
     let man = Man::new(command.clone());
     let mut page = Vec::new();
     man.render_name_section(&mut page).unwrap();
@@ -67,9 +72,10 @@ fn page(command: &Command) -> String {
 /// Puts the title before a text, and what `roff` writes before every text there once.
 fn with_title(name: &str, section: u8, text: &str) -> String {
     let preamble = Roff::new().render();
-    let text = text.replace(&preamble, "");
+    // Formatters ignore a break beside an empty line, and warn.
+    let text = text.replace(&preamble, "").replace(".br\n\n.br\n", ".sp\n");
     format!(
-        "{preamble}.TH {} {section} \"\" \"nexus {}\" nexus\n{text}",
+        "{preamble}.TH {} {section} {DATE} \"nexus {}\" nexus\n{text}",
         name.to_uppercase(),
         env!("CARGO_PKG_VERSION")
     )
@@ -99,10 +105,19 @@ fn configuration() -> String {
     roff.control("SH", ["NAME"]);
     roff.text([roman("nexus-config - the configuration of nexus, config.toml")]);
     roff.control("SH", ["DESCRIPTION"]);
+    let mut begins_section = true;
     for block in reference::blocks() {
+        let is_first = std::mem::replace(&mut begins_section, matches!(block, Block::Heading(_)));
         match block {
-            Block::Heading(heading) => drop(roff.control("SH", [heading.to_uppercase().as_str()])),
-            Block::Paragraph(words) => drop(roff.control("PP", []).text([roman(words)])),
+            Block::Heading(heading) => {
+                roff.control("SH", [heading.to_uppercase().as_str()]);
+            }
+            Block::Paragraph(words) => {
+                if !is_first {
+                    roff.control("PP", []);
+                }
+                roff.text([roman(words)]);
+            }
             Block::Key { name, help, value, default } => {
                 roff.control("TP", []);
                 roff.text([bold(name)]);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::nexus::{Nexus, sandbox};
 
-const PNG: &[u8] =
+pub(crate) const PNG: &[u8] =
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\xae\x42\x60\x82";
 const PDF: &[u8] = b"%PDF-1.7\n";
 

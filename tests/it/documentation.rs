@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use nexus::ClientAuth;
 use nexus::sandbox::{Endpoint, Registration, Sandbox, Settings};
-use nexus::{Client, ClientAuth, Error, Folders, Message, Question, Session, Url};
 
-use crate::nexus::{Nexus, Output, approve, block_on, config, provider, sandbox, visit};
+use crate::attachments::PNG;
+use crate::nexus::{Nexus, Output, approve, config, sandbox, visit};
 
 /// Pages whose examples need a PostgreSQL server.
 const NEED_A_SERVER: &[&str] = &["postgres.md"];
@@ -27,8 +28,8 @@ const PROGRAMS: &[(&str, &str)] = &[
         "case \"$*\" in test | 'install --locked --path .') ;; 'run --release -- '*) shift 3; exec nexus \"$@\" ;; *) exit 64 ;; esac",
     ),
     ("claude", "test -n \"$ANTHROPIC_BASE_URL\" && test -n \"$ANTHROPIC_AUTH_TOKEN\""),
-    // `curl -H @FILE URL`, where the file has the header.
-    ("curl", "test \"$1\" = -H && grep -q '^Authorization: Bearer ' \"${2#@}\""),
+    // `curl --fail -H @FILE URL`, where the file has the header.
+    ("curl", "test \"$1 $2\" = '--fail -H' && grep -q '^Authorization: Bearer ' \"${3#@}\""),
     ("git", "echo '+1'"),
 ];
 
@@ -37,20 +38,17 @@ const FILES: &[(&str, &str)] = &[
     ("build.log", "error: port taken\n"),
     ("main.py", "print(1)\n"),
     ("plan.pdf", "%PDF-1.4\n%%EOF\n"),
-    ("photo.png", "\u{89}PNG"),
     ("prompts.jsonl", "{\"id\":\"1\",\"prompt\":\"one\"}\n{\"id\":\"2\",\"prompt\":\"two\"}\n"),
+    ("question.txt", "What is a monad?\n"),
     ("questions.txt", "-\n--help\nlast, without a line end"),
 ];
 
-/// A one-pixel image.
-const IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n-\xb4\0\0\0\0IEND\xaeB`\x82";
-
 /// A fenced block of a page.
-struct Block {
+pub(crate) struct Block {
     /// The page and the line, for messages.
     place: String,
     language: String,
-    text: String,
+    pub(crate) text: String,
 }
 
 fn root() -> &'static Path {
@@ -66,7 +64,7 @@ fn pages() -> Vec<PathBuf> {
 }
 
 /// The blocks in this language of all pages that can be run here.
-fn blocks(language: &str) -> Vec<Block> {
+pub(crate) fn blocks(language: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     for page in pages() {
         let name = page.file_name().unwrap().to_string_lossy().into_owned();
@@ -131,7 +129,7 @@ pub(crate) fn home(server: &Sandbox, config: &str) -> Nexus {
     for (name, text) in FILES {
         nexus.write(name, text, 0o600);
     }
-    fs::write(nexus.path("photo.png"), IMAGE).unwrap();
+    fs::write(nexus.path("photo.png"), PNG).unwrap();
     fs::create_dir(nexus.path("templates")).unwrap();
     fs::set_permissions(nexus.path("templates"), fs::Permissions::from_mode(0o700)).unwrap();
     nexus.write("templates/review.toml", &blocks("toml template")[0].text, 0o600);
@@ -249,34 +247,4 @@ fn headings(page: &Path) -> BTreeSet<String> {
 fn the_readme_is_short() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.lines().count() <= 200, "{} lines", readme.lines().count());
-}
-
-async fn sign_in(client: &Client, owner: &str, browser: impl AsyncFn(&Url) -> String) -> Result<Session, Error> {
-    let request = client.authorization_url().await?;
-    let query = browser(request.url()).await; // redirect the browser there; it comes back with a query string
-    client.exchange_code(owner, request, &query).await
-}
-
-async fn ask(client: &Client, owner: &str, words: &str) -> Result<String, Error> {
-    let question = Question::new("claude-sonnet-5", [Message::user(words)]);
-    Ok(client.chat(owner, &question).await?.text().await?)
-}
-
-#[test]
-fn the_example_of_the_library_works() {
-    for block in blocks("rust") {
-        assert!(include_str!("documentation.rs").contains(&block.text), "{} is not the code above", block.place);
-    }
-    let sandbox = sandbox(Settings { models: vec!["claude-sonnet-5".into()], ..Settings::default() });
-    let folder = tempfile::tempdir().unwrap();
-    let client =
-        Client::new(provider(&sandbox), &Folders::under(folder.path()), nexus::now, std::sync::Arc::new(|_| {}));
-    block_on(async {
-        let browser = async |url: &Url| {
-            let redirect = Sandbox::approve(url.as_str()).await.unwrap();
-            redirect.split_once('?').unwrap().1.to_owned()
-        };
-        sign_in(&client, "ada", browser).await.unwrap();
-        assert!(ask(&client, "ada", "Hello!").await.unwrap().starts_with("You said: Hello!"));
-    });
 }

@@ -127,6 +127,8 @@ mod provider;
 /// `nexus proxy`.
 #[cfg(unix)]
 mod proxy;
+/// The library in the README.
+mod readme_library;
 /// A server that refuses to refresh a session.
 mod refusals;
 /// Clients that the authorization server registers.
