@@ -7,6 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcom
 
 mod child_environment;
 pub(crate) mod commands;
+mod completion;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod environment;
@@ -208,6 +209,9 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     context::hide_memory();
     terminal::install_panic_hook();
     let args: Vec<_> = args.into_iter().collect();
+    if completion::is_answered(&args, Cli::command) {
+        return 0;
+    }
     if help::is_config(&args) {
         return commands::help_config();
     }

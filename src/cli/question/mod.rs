@@ -1,9 +1,13 @@
 //! What `nexus chat` and `nexus batch` have in common: the flags that shape a question, and how a question is put
 //! together from them, a template and the configuration.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::paths::Paths;
@@ -39,6 +43,7 @@ pub(crate) struct QuestionArgs {
     /// in its texts stands for a variable, {{input}} for the prompt and piped input, which otherwise follow the
     /// template's prompt. Flags override the template.
     #[arg(long, short, value_name = "NAME", help_heading = "Prompt")]
+    #[arg(add = ArgValueCandidates::new(candidates::templates))]
     pub(crate) template: Option<String>,
 
     /// Set a variable of the template
@@ -49,6 +54,7 @@ pub(crate) struct QuestionArgs {
     /// Model id or alias [default: the template's, the configured, or the newest available model]
     #[arg(long, short, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     #[arg(help_heading = "Model")]
+    #[arg(add = ArgValueCandidates::new(candidates::models))]
     pub(crate) model: Option<String>,
 
     /// Maximum length of the answer, in tokens
@@ -57,6 +63,7 @@ pub(crate) struct QuestionArgs {
 
     /// Provider of config.toml to use
     #[arg(long, short, value_name = "NAME", help_heading = "Model")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     pub(crate) provider: Option<String>,
 
     #[command(flatten)]
@@ -85,6 +92,16 @@ impl RetryArgs {
     }
 }
 
+/// The folder of the templates of this configuration.
+fn template_folder(config: &Path) -> PathBuf {
+    config.with_file_name("templates")
+}
+
+/// The names of the templates of this configuration.
+pub(crate) fn template_names(config: &Path) -> BTreeSet<String> {
+    template::names(&template_folder(config))
+}
+
 /// A question before its model is known.
 #[derive(Debug)]
 pub(crate) struct PromptInput {
@@ -111,7 +128,7 @@ impl PromptFrame {
     pub(crate) fn read(args: &QuestionArgs, context: &Context) -> Result<Self> {
         let template = match &args.template {
             Some(name) => {
-                let folder = Paths::find()?.config.with_file_name("templates");
+                let folder = template_folder(&Paths::find()?.config);
                 Some(template::load(name, &args.vars, &folder)?)
             }
             None => None,

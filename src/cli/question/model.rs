@@ -149,7 +149,8 @@ fn without_list(error: Error) -> CliError {
     }
 }
 
-fn saved(session: &Session) -> Option<Vec<Model>> {
+/// The list that was saved with the session.
+pub(crate) fn saved(session: &Session) -> Option<Vec<Model>> {
     serde_json::from_str(session.models.as_deref()?).ok()
 }
 

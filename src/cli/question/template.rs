@@ -191,10 +191,15 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn unknown(name: &str, folder: &Path) -> CliError {
+/// The names of the templates in this folder.
+pub(super) fn names(folder: &Path) -> BTreeSet<String> {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| PathBuf::from(entry.file_name()));
     let templates = files.filter(|file| file.extension().is_some_and(|kind| kind == "toml"));
-    let known: BTreeSet<String> = templates.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
+    templates.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect()
+}
+
+fn unknown(name: &str, folder: &Path) -> CliError {
+    let known = names(folder);
     let known = || known.iter().map(String::as_str);
     let there =
         if known().next().is_none() { "there are none".into() } else { format!("there are: {}", listed(known())) };

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use super::sink::OutputFormat;
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::cli::completion::candidates;
 use crate::cli::question::{HELP_TEMPLATE, QuestionArgs};
 
 const EXAMPLES: &str = "\
@@ -47,6 +50,7 @@ pub(crate) struct Args {
 
     /// Continue the conversation with this id, or a prefix of one
     #[arg(long, value_name = "ID", help_heading = "Conversation")]
+    #[arg(add = ArgValueCandidates::new(candidates::conversations))]
     pub(super) conversation: Option<String>,
 
     /// Save to the history even if stdout is not a terminal

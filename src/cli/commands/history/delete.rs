@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::history::store::Selection;
 use nexus::internal::time;
@@ -12,6 +15,7 @@ use nexus::internal::time;
 pub(crate) struct Args {
     /// Ids of the conversations, or unique prefixes
     #[arg(value_name = "ID")]
+    #[arg(add = ArgValueCandidates::new(candidates::conversations))]
     ids: Vec<String>,
 
     /// Delete all conversations

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::history::export;
@@ -10,6 +13,7 @@ use crate::cli::history::export;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Id of the conversation, or a unique prefix; the most recently used one if omitted
+    #[arg(add = ArgValueCandidates::new(candidates::conversations))]
     id: Option<String>,
 
     /// Print JSON

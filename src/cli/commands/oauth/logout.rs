@@ -1,6 +1,9 @@
 //! `nexus oauth logout`: revokes the session and deletes it locally.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, worst};
 use crate::cli::session;
@@ -11,6 +14,7 @@ use nexus::internal::clean::clean;
 pub(crate) struct Args {
     /// Provider to sign out of, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Sign out of every provider
