@@ -108,10 +108,14 @@ mod odd_answers;
 mod openai;
 /// OpenID Connect in a sign-in.
 mod openid;
+/// `nexus history` at a terminal: layout, pager, questions.
+mod paging;
 /// A reader of stdout that pauses (Unix).
 mod paused;
 /// The authorization code flow with PKCE.
 mod pkce;
+/// Placeholders of examples in the configuration.
+mod placeholders;
 /// What other users and programs of this machine can read.
 mod private;
 /// The words of `nexus chat` and its stdin.
@@ -134,6 +138,8 @@ mod request_parameters;
 /// `nexus setup`.
 #[cfg(unix)]
 mod setup;
+/// Slash commands of a conversation.
+mod slash;
 /// Reads and writes the stored session without the program's code.
 mod stored;
 /// A conversation at a terminal: lines, answers, commands, and how it ends.

@@ -68,7 +68,6 @@ mod tests {
             (&["nexus", "chat", "--model", "=", "a"], &["nexus", "chat", "--model", "a"], 3, ""),
             (&["nexus", "chat", "--model", ""], &["nexus", "chat", "--model", ""], 3, ""),
             (&["nexus", "chat", "-m", "a", ":", "b"], &["nexus", "chat", "-m", "a:b"], 3, "a:"),
-            (&["nexus", "chat", "-m", "a", ":"], &["nexus", "chat", "-m", "a:"], 3, "a"),
             (&["nexus", "chat", "--model", "=", "a", ":", "b"], &["nexus", "chat", "--model", "a:b"], 3, "a:"),
         ] {
             let parts: Vec<OsString> = parts.iter().map(Into::into).collect();

@@ -13,7 +13,8 @@ use crate::cli::environment::variable;
 use crate::cli::error::Result;
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
-use crate::cli::question::{model, template_names};
+use crate::cli::session::models::saved;
+use crate::cli::template_files;
 use nexus::internal::clean::clean;
 use nexus::internal::private_fs::ClosedFn;
 use nexus::internal::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM};
@@ -63,7 +64,7 @@ pub(crate) fn models() -> Vec<CompletionCandidate> {
 /// The templates beside `config.toml`.
 pub(crate) fn templates() -> Vec<CompletionCandidate> {
     candidates(|| {
-        let names = template_names(&Paths::find()?.config);
+        let names = template_files::names(&template_files::folder(&Paths::find()?.config));
         Ok(names.into_iter().map(|name| (name, None)).collect())
     })
 }
@@ -127,7 +128,7 @@ fn listed(configured: Configured, paths: &Paths) -> Vec<String> {
     }
     let client = Client::with_sessions(configured.provider, sessions(paths), nexus::now, Arc::new(|_| {}));
     let session = client.with_default_owner(&configured.owner).try_find("").and_then(|found| found.ok()).flatten();
-    let models = session.as_ref().and_then(model::saved).unwrap_or_default();
+    let models = session.as_ref().and_then(saved).unwrap_or_default();
     models.into_iter().map(|model| model.id).collect()
 }
 

@@ -1,8 +1,7 @@
 //! What `nexus chat` and `nexus batch` have in common: the flags that shape a question, and how a question is put
 //! together from them, a template and the configuration.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap_complete::engine::ArgValueCandidates;
@@ -11,6 +10,7 @@ use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::paths::Paths;
+use crate::cli::template_files;
 use crate::cli::text::typed;
 use nexus::internal::{invisible, time};
 use nexus::{Part, RetryPolicy};
@@ -92,16 +92,6 @@ impl RetryArgs {
     }
 }
 
-/// The folder of the templates of this configuration.
-fn template_folder(config: &Path) -> PathBuf {
-    config.with_file_name("templates")
-}
-
-/// The names of the templates of this configuration.
-pub(crate) fn template_names(config: &Path) -> BTreeSet<String> {
-    template::names(&template_folder(config))
-}
-
 /// A question before its model is known.
 #[derive(Debug)]
 pub(crate) struct PromptInput {
@@ -128,7 +118,7 @@ impl PromptFrame {
     pub(crate) fn read(args: &QuestionArgs, context: &Context) -> Result<Self> {
         let template = match &args.template {
             Some(name) => {
-                let folder = template_folder(&Paths::find()?.config);
+                let folder = template_files::folder(&Paths::find()?.config);
                 Some(template::load(name, &args.vars, &folder)?)
             }
             None => None,

@@ -37,7 +37,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         if args.unlink && !may_unlink(args, &client, context)? {
             return Ok(1);
         }
-        return sign_out(&client, args.unlink, context);
+        let code = sign_out(&client, args.unlink, context)?;
+        say_what_stays(context);
+        return Ok(code);
     }
     let stored = context.signed_in_providers()?;
     if stored.is_empty() {
@@ -56,7 +58,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             }
         });
     }
+    say_what_stays(context);
     Ok(worst(&codes))
+}
+
+/// Says that a sign-out deletes no conversations, if there are any.
+fn say_what_stays(context: &Context) {
+    let saved = context.history().and_then(|history| history.newest());
+    if saved.is_ok_and(|newest| newest.is_some()) {
+        context.say("The history of conversations stays here; `nexus history delete --all` deletes it");
+    }
 }
 
 /// Whether the user wants the organisation to be unlinked.
