@@ -1,4 +1,4 @@
-//! Formats and parses times and durations. The only module that uses jiff.
+//! Formats and parses times and durations. The only module of the library that uses jiff.
 //!
 //! A time is a number of Unix seconds, as the store saves it.
 
@@ -17,15 +17,6 @@ pub fn now() -> i64 {
 pub fn rfc3339(at: i64) -> String {
     let end = if at < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_second(at).unwrap_or(end).to_string()
-}
-
-/// A time in a list: `2026-11-23 08:00 UTC` for a person, otherwise as [`rfc3339`].
-pub fn listed(at: i64, to_person: bool) -> String {
-    let text = rfc3339(at);
-    match text.split_once('T') {
-        Some((date, time)) if to_person => format!("{date} {} UTC", time.get(..5).unwrap_or(time)),
-        _ => text,
-    }
 }
 
 /// The Unix seconds of an RFC 3339 time, if it is one.
@@ -164,8 +155,6 @@ mod tests {
         assert_eq!(parse_rfc3339("2025-10-27T14:30:00Z"), Some(1_761_575_400));
         assert_eq!(parse_rfc3339("yesterday"), None);
         assert_eq!(rfc3339(i64::MAX), Timestamp::MAX.to_string());
-        assert_eq!(listed(1_761_575_459, true), "2025-10-27 14:30 UTC");
-        assert_eq!(listed(1_761_575_459, false), "2025-10-27T14:30:59Z");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::cli::config::{self, ConfigFiles, Configured, StoreConfig};
 use crate::cli::environment::add_secret_variable;
 use crate::cli::environment::{secret_variables, variable};
 use crate::cli::error::{CliError, Providers, Result, run_start, set_providers};
+use crate::cli::history::layout::Screen;
 use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
 use nexus::internal::clean;
@@ -31,7 +32,10 @@ use nexus::{
 
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::{self, Browser, browsers};
-use crate::cli::terminal::{Progress, hidden_input, progress, qr_code, screen, stdin, write_stderr};
+use crate::cli::terminal::{
+    Progress, for_stderr, hidden_input, log_to_stderr, progress, qr_code, screen, stdin, wrapped_for_stderr,
+    write_stderr,
+};
 
 /// The process's surroundings.
 #[derive(Clone)]
@@ -267,15 +271,20 @@ impl Context {
         let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| variable(name).is_some());
         let roots = if named { Roots::All } else { Roots::Bundle };
         let trace: Option<nexus::internal::http::Trace> =
-            if self.verbose { Some(Arc::new(|line: &str| write_stderr(line))) } else { None };
+            if self.verbose { Some(Arc::new(log_to_stderr)) } else { None };
         let http = Http::new(roots, variable, trace);
         if progress::is_supported() { http.with_connecting(Arc::new(progress::connecting)) } else { http }
     }
 
     /// Writes data to stdout and flushes it. On a terminal, escape sequences in it are made visible.
     pub(crate) fn print(&self, data: &str) -> Result<()> {
+        self.print_laid_out(&self.fit(data))
+    }
+
+    /// Writes text to stdout that may contain escape sequences of nexus, and flushes it.
+    pub(crate) fn print_laid_out(&self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(self.fit(data).as_bytes()).and_then(|()| out.flush()).map_err(CliError::stdout)
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::stdout)
     }
 
     /// Data as printed to stdout: on a terminal, escape sequences in it are made visible.
@@ -303,6 +312,12 @@ impl Context {
         write_stderr(line);
     }
 
+    /// Writes lines to stderr that may contain escape sequences of nexus.
+    pub(crate) fn say_styled(&self, lines: &str) {
+        let lines = if io::stderr().is_terminal() { wrapped_for_stderr(lines) } else { lines.to_owned() };
+        let _ = progress::above(|| write!(anstream::stderr(), "{lines}"));
+    }
+
     /// Writes a warning to stderr, once.
     pub(crate) fn warn(&self, message: &str) {
         self.say_once(format!("warning: {message}"));
@@ -328,12 +343,14 @@ impl Context {
 
     /// Writes an error and its hint to stderr.
     pub(crate) fn fail(&self, failure: &CliError) {
-        let message = failure.to_string();
+        const TITLE: &str = "error:";
         const LABEL: anstyle::Style =
             anstyle::Style::new().bold().fg_color(Some(anstyle::Color::Ansi(anstyle::AnsiColor::Red)));
         let mut err = anstream::stderr();
-        let message = if io::stderr().is_terminal() { clean::visible(&message) } else { message.into() };
-        let _ = progress::above(|| writeln!(err, "{LABEL}error:{LABEL:#} {message}"));
+        let message = format!("{TITLE} {failure}");
+        let message = for_stderr(&message);
+        let message = message.strip_prefix(TITLE).unwrap_or(&message);
+        let _ = progress::above(|| writeln!(err, "{LABEL}{TITLE}{LABEL:#}{message}"));
         let hint = failure.hint();
         if !hint.is_empty() {
             self.say(&format!("  {hint}"));
@@ -352,6 +369,11 @@ impl Context {
     /// The current width of the terminal: `COLUMNS` if that is set.
     pub(crate) fn columns(&self) -> usize {
         screen::width_of(&io::stdout())
+    }
+
+    /// How data is laid out on stdout, if that is a terminal.
+    pub(crate) fn screen(&self) -> Option<Screen> {
+        self.stdout_is_terminal().then(|| Screen { columns: self.columns(), coloured: self.is_coloured() })
     }
 
     /// Shows the [status](Self::waiting) on a terminal until the result is dropped.
@@ -390,7 +412,7 @@ impl Context {
 
     /// Asks at the terminal. Only "y" and "yes" are a yes.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
-        let _ = progress::above(|| write!(io::stderr(), "{question} [y/N] "));
+        let _ = progress::above(|| write!(io::stderr(), "{}", for_stderr(&format!("{question} [y/N] "))));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         read.map_err(CliError::system("reading the terminal"))?;

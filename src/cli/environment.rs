@@ -6,11 +6,18 @@ use nexus::internal::invisible;
 
 /// The value of an environment variable, without white space and invisible characters at its ends. If nothing is left, it
 /// counts as unset.
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 pub(crate) fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok()?;
-    let trimmed = invisible::trim(&value);
-    (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    set(name).filter(|value| !value.is_empty())
+}
+
+/// Whether an environment variable is set to nothing.
+pub(crate) fn is_empty(name: &str) -> bool {
+    set(name).is_some_and(|value| value.is_empty())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+fn set(name: &str) -> Option<String> {
+    Some(invisible::trim(&std::env::var(name).ok()?).to_owned())
 }
 
 /// The variables that the configuration names as secrets.

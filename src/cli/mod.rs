@@ -7,6 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcom
 
 mod child_environment;
 pub(crate) mod commands;
+mod completion;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod environment;
@@ -16,6 +17,7 @@ mod examples;
 mod findings;
 pub(crate) mod history;
 mod local_proxy;
+mod local_time;
 #[cfg(test)]
 mod man;
 pub(crate) mod markdown;
@@ -24,6 +26,7 @@ mod paths;
 pub(crate) mod question;
 mod quoted;
 pub(crate) mod session;
+mod template_files;
 pub(crate) mod terminal;
 mod text;
 mod words;
@@ -217,6 +220,9 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     context::hide_memory();
     terminal::install_panic_hook();
     let args: Vec<_> = args.into_iter().collect();
+    if completion::is_answered(&args, Cli::command) {
+        return 0;
+    }
     if help::is_config(&args) {
         return commands::help_config();
     }

@@ -20,7 +20,7 @@ const SECOND: &str = "0y1b1wcd";
 fn empty() -> (Nexus, Connection) {
     let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     nexus.run(&["chat", "--history", "x"]).ok();
-    nexus.run(&["history", "delete", "--all"]).ok();
+    nexus.run(&["history", "delete", "--all", "--yes"]).ok();
     let history = Connection::open(nexus.path("data/history.db")).unwrap();
     // As the program sets it.
     history.execute_batch("PRAGMA secure_delete = ON").unwrap();
@@ -78,7 +78,7 @@ fn without_a_history_commands_say_so_and_create_no_file() {
     );
     assert_output!(nexus.run(&["history", "show"]), 1, stdout: "", stderr: none);
     assert_output!(nexus.run(&["history", "search", "x"]), 0, stdout: "", stderr: "No matches\n");
-    assert_output!(nexus.run(&["history", "delete", "--all"]), 0, stdout: "", stderr: "Nothing to delete\n");
+    assert_output!(nexus.run(&["history", "delete", "--all", "--yes"]), 0, stdout: "", stderr: "Nothing to delete\n");
     assert_output!(
         nexus.run(&["history", "export"]), 0,
         stdout: "{\"conversations\":[],\"version\":1}\n", stderr: "",
@@ -330,7 +330,7 @@ fn a_deleted_conversation_is_erased_from_the_file_and_its_index() {
     assert_output!(nexus.run(&["history", "search", "zaphodical"]), 0, stdout: "", stderr: "No matches\n");
 
     assert_output!(
-        nexus.run(&["history", "delete", "--all"]), 0, stdout: "", stderr: "Deleted 39 conversations\n",
+        nexus.run(&["history", "delete", "--all", "--yes"]), 0, stdout: "", stderr: "Deleted 39 conversations\n",
     );
     let after = bytes(&nexus);
     for word in ["Trillianesque", "trillianesque", "harmless", "answer39"] {
@@ -393,7 +393,7 @@ fn a_damaged_or_newer_file_is_not_changed() {
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
     fs::write(&path, &newer).unwrap();
     assert_output!(
-        nexus.run(&["history", "delete", "--all"]), 1, stdout: "",
+        nexus.run(&["history", "delete", "--all", "--yes"]), 1, stdout: "",
         stderr: "error: [HOME]/data/history.db: the file was written by a newer nexus (version 99); it was not changed\n  \
                  upgrade nexus\n",
     );
@@ -406,13 +406,17 @@ fn a_damaged_or_newer_file_is_not_changed() {
 }
 
 #[test]
-fn times_have_a_zone_at_a_terminal() {
+fn times_are_local_at_a_terminal() {
     let nexus = two();
-    for (words, seen) in [
-        (&["history", "list"][..], "  2026-01-01 01:00 UTC  Why is the port\n"),
-        (&["history", "search", "caf"], "  2026-01-01 00:01 UTC  you: Name a café in Größenwahn\n"),
+    for (words, zone, seen) in [
+        (&["history", "list"][..], "UTC0", "  2026-01-01 01:00 UTC  Why is the port\n"),
+        (&["history", "search", "caf"], "UTC0", "  2026-01-01 00:01 UTC  you: Name a café in Größenwahn\n"),
+        (&["history", "list"], "JST-9", "  2026-01-01 10:00 JST  Why is the port\n"),
+        (&["history", "list"], "<-03>3", "  2025-12-31 22:00 -03  Why is the port\n"),
+        (&["history", "search", "caf"], "JST-9", "  2026-01-01 09:01 JST  you: Name a café in Größenwahn\n"),
+        (&["history", "show", "--no-pager"], "JST-9", ", 2026-01-01 09:00 JST, large at work\n"),
     ] {
-        let left = Terminal::open(&nexus, words, 100).finish();
+        let left = Terminal::open_with(&nexus, words, 100, &[("TERM", "xterm"), ("TZ", zone)]).finish();
         assert!(left.screen.contains(seen), "{}", left.screen);
     }
 }

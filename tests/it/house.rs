@@ -81,6 +81,7 @@ fn processes_are_started_in_few_places() {
             "cli/commands/exec.rs",
             "cli/context.rs",
             "cli/terminal/browser.rs",
+            "cli/terminal/pager.rs",
             "credential_command.rs",
         ]
     );

@@ -110,12 +110,16 @@ mod odd_answers;
 mod openai;
 /// OpenID Connect in a sign-in.
 mod openid;
+/// `nexus history` at a terminal: layout, pager, questions.
+mod paging;
 /// A reader of stdout that pauses (Unix).
 mod paused;
 /// The picture of a terminal in the README.
 mod picture;
 /// The authorization code flow with PKCE.
 mod pkce;
+/// Placeholders of examples in the configuration.
+mod placeholders;
 /// What other users and programs of this machine can read.
 mod private;
 /// The words of `nexus chat` and its stdin.
@@ -140,6 +144,8 @@ mod request_parameters;
 /// `nexus setup`.
 #[cfg(unix)]
 mod setup;
+/// Slash commands of a conversation.
+mod slash;
 /// `nexus store move` between SQLite files.
 #[cfg(feature = "postgres")]
 mod store;

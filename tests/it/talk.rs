@@ -233,7 +233,7 @@ fn words_with_a_slash_are_for_the_program() {
         ("/system Be brief.", "System prompt set"),
         ("/model", "sandbox-large (`nexus models` lists others)"),
         ("/save notes.md", "Nothing to save yet"),
-        ("/nope", "Unknown command /nope; /help lists commands"),
+        ("/nope", "Unknown command `/nope`: "),
         ("/help", "/save FILE"),
         ("//etc is", "You said: /etc is (Your system prompt: Be brief.)"),
         ("/save there.md", "there.md already exists; name another file"),

@@ -112,3 +112,49 @@ fn usage_errors_are_escaped() {
         assert_harmless(&message);
     }
 }
+
+#[test]
+fn prose_on_stderr_is_wrapped_and_what_is_copied_is_not() {
+    let (nexus, _sandbox) = acting();
+    let messages: [(&[&str], &[&str]); 4] = [
+        (&["history", "show"], &["`nexus chat`"]),
+        (&["chat", "--provider", "nope", "x"], &[]),
+        (&["chat", "--frobnicate", "x"], &["Usage: nexus chat [OPTIONS] [PROMPT]..."]),
+        (&["oauth", "logout", "--unlink"], &[]),
+    ];
+    for (words, whole) in messages {
+        for columns in [40, 80] {
+            let mut terminal = Terminal::open(&nexus, words, columns);
+            if words.contains(&"--unlink") {
+                terminal.until(|screen| screen.trim_end().ends_with("[y/N]"));
+                terminal.press("n\r");
+            }
+            let left = terminal.finish();
+            // A line that the terminal wraps has no end of its own.
+            let lines = left.bytes.trim_end().split("\r\n").map(|line| anstream::adapter::strip_str(line).to_string());
+            for line in lines {
+                let fits = line.chars().count() <= usize::from(columns);
+                assert!(fits || !line.trim().contains(' '), "{words:?} at {columns}: {line:?} of\n{}", left.screen);
+            }
+            for text in whole {
+                assert!(left.screen.contains(text), "{text} in\n{}", left.screen);
+            }
+        }
+        let piped = nexus.run(words).stderr;
+        assert!(piped.lines().count() <= 8, "a pipe gets it unwrapped: {piped}");
+    }
+}
+
+#[test]
+fn the_url_and_the_command_of_a_sign_in_stay_whole() {
+    let (mut nexus, sandbox) = acting();
+    nexus.set("SSH_CONNECTION", "1");
+    let mut terminal = Terminal::open(&nexus, &["oauth", "start", "--no-browser"], 40);
+    terminal.until(|screen| screen.contains("Waiting for the redirect"));
+    terminal.press("\u{3}");
+    let bytes = terminal.finish().bytes;
+    let url = format!("\r\n{}", sandbox.url(Endpoint::Authorize));
+    let whole = |begin: &str| bytes.split(begin).nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+    assert!(whole(&url).len() > 100, "{bytes:?}");
+    assert!(bytes.contains("\r\nssh -L ") && whole("\r\nssh -L ").contains(":localhost:"), "{bytes:?}");
+}

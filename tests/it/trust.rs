@@ -373,7 +373,7 @@ fn a_history_with_another_trigger_is_refused() {
     let history = rusqlite::Connection::open(nexus.path("data/history.db")).unwrap();
     history.execute_batch("CREATE TRIGGER later AFTER INSERT ON turn BEGIN DELETE FROM conversation; END").unwrap();
     let asked = sandbox.requests().len();
-    for words in [&["history", "list"][..], &["history", "delete", "--all"], &["chat", "-c", "x"]] {
+    for words in [&["history", "list"][..], &["history", "delete", "--all", "--yes"], &["chat", "-c", "x"]] {
         let output = nexus.run(words);
         let error = "error: [HOME]/data/history.db: the tables, triggers or views in the file are not those that nexus \
                      creates; it was not changed\n  move it away to start a new history\n";

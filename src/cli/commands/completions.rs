@@ -1,4 +1,5 @@
-//! `nexus completions SHELL`: prints a script of `completions/`. A test compares these with the commands.
+//! `nexus completions SHELL`: prints a script of `completions/`. A test compares these with the
+//! completion engine.
 
 use clap::ValueEnum;
 
@@ -27,14 +28,21 @@ pub(crate) enum Shell {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
-    context.print(match args.shell {
-        Shell::Bash => include_str!("../../../completions/nexus.bash"),
-        Shell::Elvish => include_str!("../../../completions/nexus.elv"),
-        Shell::Fish => include_str!("../../../completions/nexus.fish"),
-        Shell::Powershell => include_str!("../../../completions/_nexus.ps1"),
-        Shell::Zsh => include_str!("../../../completions/_nexus"),
-    })?;
+    let name = args.shell.to_possible_value().map(|value| value.get_name().to_owned());
+    context.print(script(&name.unwrap_or_default()))?;
     Ok(0)
+}
+
+/// The script for a shell, which asks nexus how to complete a command line.
+pub(crate) fn script(shell: &str) -> &'static str {
+    match shell {
+        "bash" => include_str!("../../../completions/nexus.bash"),
+        "elvish" => include_str!("../../../completions/nexus.elv"),
+        "fish" => include_str!("../../../completions/nexus.fish"),
+        "powershell" => include_str!("../../../completions/_nexus.ps1"),
+        "zsh" => include_str!("../../../completions/_nexus"),
+        _ => "",
+    }
 }
 
 #[cfg(test)]
@@ -42,35 +50,45 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use clap::CommandFactory as _;
+    use clap_complete::env::Shells;
 
-    use crate::cli::Cli;
-
-    /// The file and the generator of each script.
-    const SCRIPTS: [(&str, clap_complete::Shell); 5] = [
-        ("_nexus", clap_complete::Shell::Zsh),
-        ("_nexus.ps1", clap_complete::Shell::PowerShell),
-        ("nexus.bash", clap_complete::Shell::Bash),
-        ("nexus.elv", clap_complete::Shell::Elvish),
-        ("nexus.fish", clap_complete::Shell::Fish),
+    /// The file of each shell's script.
+    const SCRIPTS: [(&str, &str); 5] = [
+        ("_nexus", "zsh"),
+        ("_nexus.ps1", "powershell"),
+        ("nexus.bash", "bash"),
+        ("nexus.elv", "elvish"),
+        ("nexus.fish", "fish"),
     ];
+
+    /// What zsh runs when it loads the script as a function, at the first use of Tab.
+    const FIRST_USE: &str = "\nif [ \"$funcstack[1]\" = \"_nexus\" ]; then\n    \
+        _clap_dynamic_completer_nexus \"$@\"\nfi\n";
 
     fn committed(file: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("completions").join(file)
     }
 
+    fn generated(shell: &str) -> String {
+        let (shells, mut script) = (Shells::builtins(), Vec::new());
+        let shell = shells.completer(shell).unwrap();
+        shell.write_registration("COMPLETE", "nexus", "nexus", "nexus", &mut script).unwrap();
+        let script = String::from_utf8(script).unwrap();
+        let script = format!("{}\n", script.trim());
+        if shell.name() == "zsh" { script + FIRST_USE } else { script }
+    }
+
     /// With `NEXUS_WRITE_COMPLETIONS` set, it writes the scripts.
     #[test]
-    fn the_committed_scripts_match_the_grammar() {
+    fn the_committed_scripts_are_those_of_the_engine() {
         let write = crate::cli::environment::variable("NEXUS_WRITE_COMPLETIONS").is_some();
         for (file, shell) in SCRIPTS {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "nexus", &mut script);
+            let script = generated(shell);
             if write {
                 fs::write(committed(file), &script).unwrap();
             }
             assert!(
-                fs::read(committed(file)).unwrap() == script,
+                fs::read_to_string(committed(file)).unwrap() == script,
                 "completions/{file} is out of date: run `NEXUS_WRITE_COMPLETIONS=1 cargo test --bin nexus completions`, \
                  then build again"
             );

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::config;
 use crate::cli::context::Context;
 use crate::cli::environment::variable;
@@ -21,6 +24,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider to check, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Check only what is on this machine

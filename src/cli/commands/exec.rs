@@ -5,8 +5,11 @@ use std::process::Command;
 
 use tokio::sync::oneshot;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::child_environment::{ChildEnvironment, with_token};
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::{Context, runtime};
 use crate::cli::error::CliError;
 use crate::cli::local_proxy::{bind, new_key};
@@ -23,6 +26,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Hand over the access token itself; it ends while a long-running program still needs it

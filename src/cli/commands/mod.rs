@@ -133,6 +133,10 @@ pub(crate) fn report_usage_error(mut error: clap::Error, args: &[OsString]) -> u
             Context::new(false).say(plain.trim_end());
             Ok(())
         }
+        _ if error.use_stderr() => {
+            Context::new(false).say_styled(&error.render().ansi().to_string());
+            Ok(())
+        }
         _ => error.print(),
     };
     let code = u8::try_from(error.exit_code()).unwrap_or(2);

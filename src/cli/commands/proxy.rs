@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::local_proxy::{bind, new_key};
@@ -31,6 +34,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Address on loopback to listen on; port 0 is any free port

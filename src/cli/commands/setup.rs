@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::json;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::child_environment::base_url;
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result};
@@ -26,6 +29,7 @@ pub(crate) struct Args {
 
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 }
 

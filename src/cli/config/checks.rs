@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::invalid;
+use super::placeholder::is_placeholder;
 use crate::cli::error::CliError;
 use nexus::internal::{invisible, provider};
 
@@ -48,10 +49,9 @@ pub(super) struct Entry<'a> {
 /// Why a text cannot be a client id. With a placeholder, the sign-in would time out. A client id may contain spaces
 /// (RFC 6749, appendix A.1).
 pub(crate) fn not_a_client_id(id: &str) -> Option<String> {
-    let dots = !id.is_empty() && id.chars().all(|c| matches!(c, '.' | '\u{2026}'));
     if id.is_empty() {
         Some("is empty".into())
-    } else if dots || (id.starts_with('<') && id.ends_with('>')) || id == "your-client-id" {
+    } else if is_placeholder(id) {
         Some("is a placeholder".into())
     } else {
         invisible::inside(id, true)

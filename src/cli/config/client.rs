@@ -6,6 +6,7 @@ use std::path::Path;
 use super::checks::{self, visible, warn_if_readable};
 use super::keys::{PRESET, Section};
 use super::kind::SecretValue;
+use super::placeholder::is_placeholder;
 use super::{Variables, invalid};
 use crate::cli::environment;
 use crate::cli::error::Result;
@@ -171,6 +172,10 @@ impl Section {
             Some(why) => {
                 Err(self.source.unusable("client_secret_file", file, &why, "write only the secret into the file"))
             }
+            None if is_placeholder(&secret) => {
+                let hint = "write the secret of the registered client into the file";
+                Err(self.source.unusable("client_secret_file", file, "contains a placeholder", hint))
+            }
             None => Ok(Some(ClientSecret::new(secret.as_str().to_owned()))),
         }
     }
@@ -188,6 +193,10 @@ pub(super) fn apply_variables(
     }
     let secret = variables("CLAUDE_CODE_CLIENT_SECRET");
     visible("CLAUDE_CODE_CLIENT_SECRET", secret.as_ref().and_then(|secret| invisible::inside(secret, true)))?;
+    if secret.as_deref().is_some_and(is_placeholder) {
+        let hint = "set CLAUDE_CODE_CLIENT_SECRET to the secret of the client, or unset it if the client has none";
+        return Err(invalid("CLAUDE_CODE_CLIENT_SECRET is a placeholder", hint));
+    }
     let secret = secret.map(ClientSecret::new);
     let Some(id) = variables("CLAUDE_CODE_CLIENT_ID") else {
         if let Some(client) = provider.client.as_mut().filter(|_| secret.is_some()) {

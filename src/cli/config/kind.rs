@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::checks::{self, Unusable};
+use super::placeholder::is_placeholder;
 use crate::cli::nearest::nearest;
 use nexus::internal::time::parse_wait;
 use nexus::internal::{invisible, provider};
@@ -90,7 +91,15 @@ impl<T> Kind<T> {
     /// Sets the value in the target, which is unchanged on error.
     pub(super) fn apply(&self, value: &DeValue<'_>, target: &mut T) -> Result<(), Fault> {
         match self {
-            Self::Text(set) => set(target, word(value)?.to_owned()),
+            Self::Text(set) => {
+                let text = word(value)?;
+                if is_placeholder(text) {
+                    return Err(
+                        Unusable::value("is a placeholder", "set it to a value of your own, or remove it").into()
+                    );
+                }
+                set(target, text.to_owned());
+            }
             Self::Checked(check, set) => {
                 let text = word(value)?;
                 check(text)?;
@@ -227,7 +236,11 @@ fn command(value: &DeValue<'_>) -> Result<Vec<String>, Fault> {
 /// A secret as a text, or a table whose only key is `env`.
 fn secret(value: &DeValue<'_>) -> Result<SecretValue, Fault> {
     let DeValue::Table(table) = value else {
-        return Ok(SecretValue::Text(ClientSecret::new(word(value)?.to_owned())));
+        let secret = word(value)?;
+        return match is_placeholder(secret) {
+            true => Err(Unusable::value("is a placeholder", "set it to the secret of the registered client").into()),
+            false => Ok(SecretValue::Text(ClientSecret::new(secret.to_owned()))),
+        };
     };
     let name = table.get("env").filter(|_| table.len() == 1).ok_or(NOT_OF_THIS_KIND)?;
     match word(name.get_ref())? {

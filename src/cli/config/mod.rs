@@ -28,6 +28,7 @@ mod grant;
 mod headers;
 mod keys;
 mod kind;
+pub(crate) mod placeholder;
 #[cfg(test)]
 mod property;
 pub(crate) mod reference;
@@ -128,6 +129,9 @@ pub(crate) fn load(
     }
     if name == FEDERATION {
         federation::apply_variables(variables, &mut provider)?;
+    }
+    if let Some((key, why)) = placeholder::in_provider(&provider) {
+        return Err(source.invalid(key, &why, placeholder::HINT));
     }
     let sources = assertion_from::sources(&provider, source, providers, path, variables, &mut warnings)?;
     Ok(Configured {

@@ -90,7 +90,7 @@ fn a_client_id_that_is_none_is_refused_where_it_stands() {
 fn invisible_characters_at_the_ends_of_a_value_are_dropped() {
     let (before, after) = ("\\ufeff \\u00a0", "\\u200b\\r\\n \\u2060");
     let text = |name: &str, value: &str| format!("{name} = \"{before}{value}{after}\"\n");
-    let url = "https://id.example.com/";
+    let url = "https://id.corp.example/";
     let list =
         format!("scopes = [\"{before}one{after}\", \"two\"]\napi_headers = {{ x-team = \"{before}7{after}\" }}\n");
     let names = ["authorize_url", "token_url", "revoke_url", "device_url", "api_url", "issuer"];
@@ -120,9 +120,9 @@ fn an_invisible_character_in_a_value_or_a_name_is_named_with_its_place() {
     let why = "has an invisible character (U+200B) in it";
     for (key, value) in [
         ("authorize_url", "'https://id.exa\u{200b}mple.com/'"),
-        ("token_url", "'https://id.example.com/to\u{200b}ken'"),
-        ("api_url", "'https://id.example.com/\u{200b}a'"),
-        ("issuer", "'https://id.\u{200b}example.com'"),
+        ("token_url", "'https://id.corp.example/to\u{200b}ken'"),
+        ("api_url", "'https://id.corp.example/\u{200b}a'"),
+        ("issuer", "'https://id.\u{200b}corp.example'"),
         ("redirect_uri", "'http://127.0.0.1:0/call\u{200b}back'"),
         ("client_id", "'c\u{200b}d'"),
         ("client_secret", "'hush\u{200b}4711'"),
@@ -203,11 +203,11 @@ fn the_documented_file_is_understood_whole() {
         r#"
         default = "work"
         [provider.work]
-        issuer = "https://id.example.com"
-        authorize_url = "https://id.example.com/authorize"
-        token_url = "https://id.example.com/token"
-        device_url = "https://id.example.com/device"
-        revoke_url = "https://id.example.com/revoke"
+        issuer = "https://id.corp.example"
+        authorize_url = "https://id.corp.example/authorize"
+        token_url = "https://id.corp.example/token"
+        device_url = "https://id.corp.example/device"
+        revoke_url = "https://id.corp.example/revoke"
         revoke_replaced = true
         client_id = "c"
         client_secret = "s"
@@ -221,7 +221,7 @@ fn the_documented_file_is_understood_whole() {
         refresh_request = "json"
         refresh_params = { c = "3" }
         refresh_headers = { d = "4" }
-        api_url = "https://llm.example.com/prefix"
+        api_url = "https://llm.corp.example/prefix"
         api_headers = { e = "5" }
         model = "m"
         max_tokens = 8192
@@ -230,13 +230,13 @@ fn the_documented_file_is_understood_whole() {
     );
     let client = provider.client.as_ref().unwrap();
     assert_eq!((client.auth, client.secret.as_ref().unwrap().expose()), (ClientAuth::Basic, "s"));
-    assert_eq!(provider.issuer.as_deref(), Some("https://id.example.com"));
+    assert_eq!(provider.issuer.as_deref(), Some("https://id.corp.example"));
     assert_eq!(provider.scopes, ["openid", "offline_access"]);
     assert_eq!(provider.authorize_params["audience"], "llm");
     assert_eq!((provider.code.encoding, &*provider.code.params["a"]), (Encoding::Json, "1"));
     assert_eq!((provider.code.headers["b"].expose(), provider.refresh.headers["d"].expose()), ("2", "4"));
     assert_eq!((provider.refresh.encoding, &*provider.refresh.params["c"]), (Encoding::Json, "3"));
-    assert_eq!(provider.api.url.as_ref().unwrap().as_str(), "https://llm.example.com/prefix");
+    assert_eq!(provider.api.url.as_ref().unwrap().as_str(), "https://llm.corp.example/prefix");
     assert_eq!((provider.api.headers.len(), provider.api.headers["e"].expose()), (1, "5"));
     assert_eq!((provider.api.model.as_deref(), provider.api.max_tokens), (Some("m"), Some(8192)));
     assert!(provider.device_url.is_some() && provider.revoke_url.is_some());
@@ -310,12 +310,12 @@ fn errors_name_the_key_its_place_and_the_cure() {
     for (lines, key, error) in [
         ("max_tokens = 0", "max_tokens", "must be a whole number from 1 to 4294967295, without quotes | fix that line"),
         (
-            "token_url = 'id.example.com/token'",
+            "token_url = 'id.corp.example/token'",
             "token_url",
             "does not begin with `https://` | use an `https://` URL without user name, password and fragment",
         ),
         (
-            "token_url = 'http://id.example.com/'",
+            "token_url = 'http://id.corp.example/'",
             "token_url",
             "is http; plain http is allowed on loopback only | use an `https://` URL without user name, password and fragment",
         ),

@@ -61,18 +61,23 @@ pub(crate) fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
         section(&mut text, "System", system);
     }
     for turn in turns {
-        let speaker = match turn.role {
-            Role::User => "You",
-            Role::Assistant => turn.model.as_deref().unwrap_or("Answer"),
-        };
-        let heading = match turn.state {
-            State::Whole => speaker.to_owned(),
-            State::Cut => format!("{speaker} (cut off)"),
-            State::Refused => format!("{speaker} (declined)"),
-        };
-        section(&mut text, &heading, &turn.text);
+        section(&mut text, &heading(turn), &turn.text);
     }
     text
+}
+
+/// Whose turn it is, and how it ended.
+pub(super) fn heading(turn: &Turn) -> String {
+    let speaker = match turn.role {
+        Role::User => "You",
+        Role::Assistant => turn.model.as_deref().unwrap_or("Answer"),
+    };
+    match turn.state {
+        State::Whole => speaker.to_owned(),
+        State::Cut => format!("{speaker} (cut off)"),
+        State::Refused => format!("{speaker} (declined)"),
+        State::Replaced => format!("{speaker} (replaced)"),
+    }
 }
 
 fn section(text: &mut String, heading: &str, body: &str) {

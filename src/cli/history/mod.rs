@@ -7,6 +7,7 @@ use nexus::{Message, Role};
 
 pub(crate) mod export;
 mod id;
+pub(crate) mod layout;
 mod schema;
 pub(crate) mod store;
 
@@ -55,6 +56,8 @@ pub(crate) enum State {
     Cut,
     /// The model declined to answer; the text is what came before.
     Refused,
+    /// The question was asked again, and a later answer took the place of this one.
+    Replaced,
 }
 
 impl Conversation {
@@ -74,6 +77,13 @@ impl Turn {
         let (role, state, text) = (Role::User, State::Whole, text.to_owned());
         Self { role, text, state, model: None, stop_reason: None, usage: None, request_id: None, at }
     }
+
+    /// Marks a whole answer as replaced.
+    pub(crate) fn replace(&mut self) {
+        if self.state == State::Whole {
+            self.state = State::Replaced;
+        }
+    }
 }
 
 impl State {
@@ -82,6 +92,7 @@ impl State {
             Self::Whole => "whole",
             Self::Cut => "cut",
             Self::Refused => "refused",
+            Self::Replaced => "replaced",
         }
     }
 
@@ -89,6 +100,7 @@ impl State {
         match word {
             "whole" => Self::Whole,
             "refused" => Self::Refused,
+            "replaced" => Self::Replaced,
             _ => Self::Cut,
         }
     }

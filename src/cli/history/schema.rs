@@ -39,7 +39,7 @@ const CONVERSATION: &str = "CREATE TABLE conversation(
 
 const CONVERSATION_UPDATED: &str = "CREATE INDEX conversation_updated ON conversation(updated_at)";
 
-/// `state` is `whole`, `cut` or `refused`; `usage` is JSON.
+/// `state` is `whole`, `cut`, `refused` or `replaced`; `usage` is JSON.
 const TURN: &str = "CREATE TABLE turn(
     number INTEGER PRIMARY KEY, conversation TEXT NOT NULL REFERENCES conversation(id), role TEXT NOT NULL,
     text TEXT NOT NULL, state TEXT NOT NULL, model TEXT, stop_reason TEXT, usage TEXT, request_id TEXT,

@@ -3,6 +3,7 @@
 //! Deleted text is gone from the file: `secure_delete` overwrites rows, and the index, which only marks deleted entries,
 //! is rewritten.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::schema::HISTORY;
@@ -15,8 +16,11 @@ use nexus::internal::store::database::{Database, Params, Row, Rows, Transaction,
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
     conversation.system, conversation.created_at, conversation.updated_at";
 
-/// An excerpt from the full-text index.
-const SNIPPET: &str = "snippet(word, '', '', '...', 0, 12)";
+/// An excerpt from the full-text index, with [`MARKS`] around the matches.
+const SNIPPET: &str = "snippet(word, '\u{fdd0}', '\u{fdd1}', '...', 0, 12)";
+
+/// Where a match begins and ends. Neither is a character of any text (Unicode: noncharacters).
+const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
 
 /// The characters of an excerpt on either side of a match that was found without the index.
 const AROUND: usize = 24;
@@ -51,6 +55,18 @@ pub(crate) struct Found {
     pub at: i64,
     /// The text around the first match.
     pub excerpt: String,
+    /// Where the matches are in the excerpt, in bytes.
+    pub matches: Vec<Range<usize>>,
+}
+
+impl Found {
+    /// Who said it.
+    pub(crate) fn speaker(&self) -> &'static str {
+        match self.role {
+            Role::User => "you",
+            Role::Assistant => "answer",
+        }
+    }
 }
 
 /// Conversations to delete.
@@ -104,14 +120,25 @@ impl History {
         }
     }
 
-    /// Saves an answer, unless its conversation was deleted.
-    pub(crate) fn save_answer(&self, conversation: &str, turn: &Turn) -> Result<()> {
+    /// Saves an answer, unless its conversation was deleted. It takes the place of the last `replaced` ones.
+    pub(crate) fn save_answer(&self, conversation: &str, turn: &Turn, replaced: usize) -> Result<()> {
         self.write(|transaction| {
             let updated = transaction.execute(
                 "UPDATE conversation SET updated_at = max(updated_at, ?2) WHERE id = ?1",
                 params![conversation, turn.at],
             )?;
-            if updated == 1 { insert(transaction, conversation, turn, None) } else { Ok(()) }
+            if updated == 0 {
+                return Ok(());
+            }
+            if replaced > 0 {
+                transaction.execute(
+                    "UPDATE turn SET state = 'replaced' WHERE state = 'whole' AND number IN
+                     (SELECT number FROM turn WHERE conversation = ?1 AND role = 'assistant'
+                      ORDER BY number DESC LIMIT ?2)",
+                    params![conversation, i64::try_from(replaced).unwrap_or(i64::MAX)],
+                )?;
+            }
+            insert(transaction, conversation, turn, None)
         })
     }
 
@@ -208,13 +235,12 @@ impl History {
         let values = index.into_iter().chain(unspaced.iter().map(|word| like_pattern(word)));
         self.rows(&query, params_from_iter(values), |row| {
             let text: String = row.get(9)?;
-            let excerpt = unspaced.first().map_or_else(|| text.clone(), |word| excerpt_around(word, &text));
-            Ok(Found {
-                conversation: conversation(row)?,
-                role: role(row.get(7)?),
-                at: row.get(8)?,
-                excerpt: excerpt.split_whitespace().collect::<Vec<_>>().join(" "),
-            })
+            let excerpt = match unspaced.first() {
+                Some(word) => marked(&excerpt_around(word, &text), &unspaced),
+                None => text,
+            };
+            let (excerpt, matches) = unmarked(&excerpt.split_whitespace().collect::<Vec<_>>().join(" "));
+            Ok(Found { conversation: conversation(row)?, role: role(row.get(7)?), at: row.get(8)?, excerpt, matches })
         })
     }
 
@@ -317,6 +343,40 @@ fn excerpt_around(word: &str, text: &str) -> String {
     format!("{}{}{shown}{}", dots(start > 0), &before[start..], dots(shown.len() < after.len()))
 }
 
+/// The text with [`MARKS`] around each of these words.
+fn marked(text: &str, words: &[&str]) -> String {
+    let [begin, end] = MARKS;
+    let lower = text.to_ascii_lowercase();
+    let words: Vec<_> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let (mut marked, mut at) = (String::new(), 0);
+    while let Some(c) = text[at..].chars().next() {
+        match words.iter().find(|word| lower[at..].starts_with(&***word)) {
+            Some(word) => {
+                marked.extend([begin].into_iter().chain(text[at..at + word.len()].chars()).chain([end]));
+                at += word.len();
+            }
+            None => {
+                marked.push(c);
+                at += c.len_utf8();
+            }
+        }
+    }
+    marked
+}
+
+/// The text without [`MARKS`], and the places between them.
+fn unmarked(text: &str) -> (String, Vec<Range<usize>>) {
+    let (mut plain, mut matches, mut begun) = (String::new(), Vec::new(), None);
+    for c in text.chars() {
+        match MARKS.iter().position(|mark| *mark == c) {
+            Some(0) => begun = Some(plain.len()),
+            Some(_) => matches.extend(begun.take().map(|begun: usize| begun..plain.len())),
+            None => plain.push(c),
+        }
+    }
+    (plain, matches)
+}
+
 /// A phrase in the query syntax of the index, whose last word is a prefix. Operators of the syntax are removed.
 fn phrase(words: &str) -> Option<String> {
     let words: String = words.chars().map(|c| if matches!(c, '"' | '*' | '^') { ' ' } else { c }).collect();
@@ -355,7 +415,7 @@ mod tests {
                     let id = history.save_question(None, &question(&format!("writer{writer}"))).unwrap();
                     for turn in 0..5 {
                         let answer = Turn { role: Role::Assistant, ..Turn::question(&format!("answer{turn}"), 0) };
-                        history.save_answer(&id, &answer).unwrap();
+                        history.save_answer(&id, &answer, 0).unwrap();
                         history.save_question(Some(&id), &question("on")).unwrap();
                     }
                 });

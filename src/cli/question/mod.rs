@@ -4,9 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::paths::Paths;
+use crate::cli::template_files;
 use crate::cli::text::typed;
 use nexus::internal::{invisible, time};
 use nexus::{Part, RetryPolicy};
@@ -35,6 +39,7 @@ pub(crate) struct QuestionArgs {
     /// in its texts stands for a variable, {{input}} for the prompt and piped input, which otherwise follow the
     /// template's prompt. Flags override the template.
     #[arg(long, short, value_name = "NAME", help_heading = "Prompt")]
+    #[arg(add = ArgValueCandidates::new(candidates::templates))]
     pub(crate) template: Option<String>,
 
     /// Set a variable of the template
@@ -47,6 +52,7 @@ pub(crate) struct QuestionArgs {
     /// The default is the template's, the configured, or the newest available model.
     #[arg(long, short, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     #[arg(help_heading = "Model")]
+    #[arg(add = ArgValueCandidates::new(candidates::models))]
     pub(crate) model: Option<String>,
 
     /// Maximum length of the answer, in tokens
@@ -56,6 +62,7 @@ pub(crate) struct QuestionArgs {
 
     /// Provider of config.toml to use
     #[arg(long, short, value_name = "NAME", help_heading = "Model")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     pub(crate) provider: Option<String>,
 
     #[command(flatten)]
@@ -110,7 +117,7 @@ impl PromptFrame {
     pub(crate) fn read(args: &QuestionArgs, context: &Context) -> Result<Self> {
         let template = match &args.template {
             Some(name) => {
-                let folder = Paths::find()?.config.with_file_name("templates");
+                let folder = template_files::folder(&Paths::find()?.config);
                 Some(template::load(name, &args.vars, &folder)?)
             }
             None => None,

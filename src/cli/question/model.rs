@@ -4,6 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
 use crate::cli::question::PromptInput;
+use crate::cli::session::models::saved;
 use nexus::error::ApiError;
 use nexus::internal::clean::clean;
 use nexus::{Client, Error, Message, Model, Part, Question, Role, Session};
@@ -147,10 +148,6 @@ fn without_list(error: Error) -> CliError {
         }
         other => other.into(),
     }
-}
-
-fn saved(session: &Session) -> Option<Vec<Model>> {
-    serde_json::from_str(session.models.as_deref()?).ok()
 }
 
 /// The maximum length of a model's answer, in tokens.

@@ -3,14 +3,14 @@
 //! They are filled in one pass: a value is never searched for placeholders, so piped input stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::cli::error::{CliError, Result};
 use crate::cli::nearest::nearest;
+use crate::cli::template_files;
 use crate::cli::text::{NotUtf8, read_trusted};
 use nexus::internal::{clean, invisible};
 
@@ -192,9 +192,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn unknown(name: &str, folder: &Path) -> CliError {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| PathBuf::from(entry.file_name()));
-    let templates = files.filter(|file| file.extension().is_some_and(|kind| kind == "toml"));
-    let known: BTreeSet<String> = templates.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
+    let known = template_files::names(folder);
     let known = || known.iter().map(String::as_str);
     let there =
         if known().next().is_none() { "there are none".into() } else { format!("there are: {}", listed(known())) };
@@ -256,6 +254,8 @@ fn filled<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,4 +1,5 @@
 //! What several commands say about a stored session.
 
+pub(crate) mod models;
 pub(crate) mod sign_out;
 pub(crate) mod status;

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use super::sink::OutputFormat;
+use clap_complete::engine::ArgValueCandidates;
+
+use crate::cli::completion::candidates;
 use crate::cli::question::QuestionArgs;
 
 const EXAMPLES: &str = "\
@@ -51,6 +54,7 @@ pub(crate) struct Args {
 
     /// Continue the conversation with this id, or a prefix of one
     #[arg(long, value_name = "ID", help_heading = "Conversation", hide_short_help = true)]
+    #[arg(add = ArgValueCandidates::new(candidates::conversations))]
     pub(super) conversation: Option<String>,
 
     /// Save to the history even if stdout is not a terminal

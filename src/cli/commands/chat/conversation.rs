@@ -1,18 +1,21 @@
 //! A conversation at a terminal: questions and answers until the user leaves.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 
+use super::attached::{self, Attached};
 use super::editor::{self, LineEditor};
+use super::recorder::Recorder;
 use super::slash::{self, HELP, Line};
 use super::{Chat, model};
 use crate::cli::commands::Done;
+use crate::cli::context::Context;
 use crate::cli::error::{CliError, Interrupted, Result};
 use crate::cli::history::{Conversation, State, Turn, export};
 use crate::cli::question::{PromptFrame, PromptInput};
 use crate::cli::terminal::Signals;
+use crate::cli::terminal::clipboard::NotCopied;
 use nexus::internal::private_fs;
-use nexus::{Client, Role};
+use nexus::{Client, Part, Role};
 
 const PROMPT: &str = "> ";
 
@@ -38,6 +41,7 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
         chat.sink.hide_progress();
         greet(chat, client);
         let _restored = context.terminal_mode();
+        let mut next = Next::of(&chat.recorder);
         let mut editor = LineEditor::open(chat.recorder.earlier_entries(LineEditor::REMEMBERED))?;
         loop {
             let line = tokio::select! {
@@ -59,13 +63,48 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
             match slash::read(&line) {
                 Line::Question(question) => {
                     chat.recorder.keep_typed(&line);
-                    answer(question, chat, &frame, client, signals).await?;
+                    let attached = next.attached.take();
+                    let input = frame.input(question.to_owned(), |_| Ok(attached))?;
+                    next.last = input.parts.clone();
+                    next.earlier = chat.recorder.turns().len();
+                    chat.recorder.ask_after(next.earlier);
+                    answer(input.parts, chat, &frame, client, signals).await?;
                 }
+                Line::Retry if next.last.is_empty() => context.say("Nothing to ask again yet"),
+                Line::Retry => {
+                    chat.recorder.ask_after(next.earlier);
+                    answer(next.last.clone(), chat, &frame, client, signals).await?;
+                }
+                Line::New => {
+                    chat.recorder.begin_another();
+                    next = Next::default();
+                    greet(chat, client);
+                }
+                Line::Attach(file) => context.say(&attach(file, &mut next.attached, context)),
                 Line::Exit => return Ok(0),
-                line => obey(line, chat, client),
+                line => obey(line, chat, client)?,
             }
         }
     })
+}
+
+/// What the next question is made of.
+#[derive(Default)]
+struct Next {
+    attached: Attached,
+    /// The last question.
+    last: Vec<Part>,
+    /// How many turns came before that.
+    earlier: usize,
+}
+
+impl Next {
+    /// After the turns of a conversation that is continued. What was attached to its last question is not saved.
+    fn of(recorder: &Recorder) -> Self {
+        let turns = recorder.turns();
+        let Some(earlier) = turns.iter().rposition(|turn| turn.role == Role::User) else { return Self::default() };
+        Self { last: vec![Part::Text(turns[earlier].text.clone())], earlier, ..Self::default() }
+    }
 }
 
 /// The settings of the next question, without its text.
@@ -90,7 +129,7 @@ fn greet(chat: &Chat<'_>, client: &Client) {
 
 /// Asks, and prints the answer until it ends or Ctrl-C stops it.
 async fn answer(
-    question: &str,
+    parts: Vec<Part>,
     chat: &mut Chat<'_>,
     frame: &PromptFrame,
     client: &Client,
@@ -99,10 +138,10 @@ async fn answer(
     chat.reset();
     let asking = async {
         let session = client.load("").await?;
-        let input = frame.input(question.to_owned(), |_| Ok(Vec::new()))?;
+        let input = empty_input(frame, chat)?;
         // The slash commands change both, so the flags no longer apply.
         let (model, system) = (chat.model.clone(), chat.system.clone());
-        chat.ask(PromptInput { model, system, ..input }, client, session).await
+        chat.ask(PromptInput { model, system, parts, ..input }, client, session).await
     };
     let done = tokio::select! {
         done = asking => done,
@@ -123,7 +162,44 @@ async fn answer(
     }
 }
 
-fn obey(line: Line<'_>, chat: &mut Chat<'_>, client: &Client) {
+/// Attaches a file to the next question, or says what is attached.
+fn attach(file: Option<&str>, attached: &mut Attached, context: &Context) -> String {
+    match file {
+        Some("-") => {
+            attached.take();
+            return "Nothing is attached any more".to_owned();
+        }
+        Some(file) => {
+            if let Err(error) = attached.add(file, context) {
+                return format!("{error}\n  {}", error.hint());
+            }
+        }
+        None => {}
+    }
+    match &*attached.names() {
+        [] => "Nothing is attached; `/attach FILE` attaches a file to the next question".to_owned(),
+        names => format!("Attached to the next question: {}", names.join(", ")),
+    }
+}
+
+/// Copies the last answer.
+fn copy(chat: &Chat<'_>) -> Result<String> {
+    let Some(answer) = chat.recorder.turns().iter().rfind(|turn| turn.role == Role::Assistant) else {
+        return Ok("Nothing to copy yet".to_owned());
+    };
+    Ok(match chat.context.copy(answer.text.trim_end())? {
+        Ok(()) => "Sent the last answer to the clipboard of the terminal (OSC 52); some terminals do not allow that",
+        Err(NotCopied::TooLong) => {
+            "The last answer is too long for the clipboard of a terminal; `/save FILE` writes it"
+        }
+        Err(NotCopied::Unsupported) => {
+            "This terminal has no clipboard that nexus can reach; `/save FILE` writes to a file"
+        }
+    }
+    .to_owned())
+}
+
+fn obey(line: Line<'_>, chat: &mut Chat<'_>, client: &Client) -> Result<()> {
     let context = chat.context;
     match line {
         Line::Model(None) => {
@@ -147,10 +223,16 @@ fn obey(line: Line<'_>, chat: &mut Chat<'_>, client: &Client) {
         }
         Line::Save(None) => context.say("/save needs a file name: /save notes.md"),
         Line::Save(Some(file)) => context.say(&save(file, chat, client)),
+        Line::Copy => context.say(&copy(chat)?),
         Line::Help => context.say(HELP),
-        Line::Unknown(word) => context.say(&format!("Unknown command /{word}; /help lists commands")),
-        Line::Empty | Line::Question(_) | Line::Exit => {}
+        Line::Surplus(word) => {
+            context.say(&format!("`/{word}` takes no text; to send the line as a question, type `//{word}`"))
+        }
+        Line::Unknown(word) => context.say(&slash::unknown(word)),
+        // Obeyed where the next question is known.
+        Line::Empty | Line::Question(_) | Line::New | Line::Retry | Line::Attach(_) | Line::Exit => {}
     }
+    Ok(())
 }
 
 /// Writes the conversation to a new file that only this user can read.
@@ -169,7 +251,7 @@ fn save(file: &str, chat: &Chat<'_>, client: &Client) -> String {
         updated_at: nexus::now(),
     };
     let text = export::markdown(&conversation, turns);
-    match private_fs::create(Path::new(file)).and_then(|mut made| made.write_all(text.as_bytes())) {
+    match private_fs::create(&attached::path(file)).and_then(|mut made| made.write_all(text.as_bytes())) {
         Ok(()) => format!("Saved to {file}"),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             format!("{file} already exists; name another file")

@@ -13,6 +13,7 @@ use nexus::internal::{api, time};
 use nexus::{Answer, Client, Delta, Dialect, ProgressEvent, ProgressFn, Question, RetryPolicy, Session, Usage};
 
 mod args;
+mod attached;
 mod conversation;
 mod editor;
 mod prompt;

@@ -39,6 +39,9 @@ pub(super) struct Recorder {
     too_long: bool,
     /// Whether more questions follow, each sent with all turns before it.
     keeps_turns: bool,
+    /// How many turns there were before the question was asked for the first time. Its answer takes the place of those
+    /// since then.
+    earlier: usize,
 }
 
 /// A saved conversation that is continued.
@@ -113,6 +116,7 @@ impl Recorder {
         }
         Ok(Self {
             history: Some(history),
+            earlier: turns.len(),
             id: Some(conversation.id),
             title: Some(conversation.title),
             turns,
@@ -134,6 +138,7 @@ impl Recorder {
             answer: String::new(),
             too_long: false,
             keeps_turns: false,
+            earlier: 0,
         }
     }
 
@@ -163,6 +168,17 @@ impl Recorder {
         self.typed = Some(entry.to_owned());
     }
 
+    /// Begins another conversation.
+    pub(super) fn begin_another(&mut self) {
+        (self.id, self.title, self.earlier) = (None, None, 0);
+        self.turns.clear();
+    }
+
+    /// The next question comes after this many turns. Later ones are of earlier attempts to ask it.
+    pub(super) fn ask_after(&mut self, turns: usize) {
+        self.earlier = turns.min(self.turns.len());
+    }
+
     /// The turns so far.
     pub(super) fn turns(&self) -> &[Turn] {
         &self.turns
@@ -180,7 +196,7 @@ impl Recorder {
         self.too_long = false;
         self.question = Some(Turn::question(&text, at));
         self.title.get_or_insert_with(|| Conversation::title_of(&words));
-        history::prepend_turns(&self.turns, &mut question.messages);
+        history::prepend_turns(&self.turns[..self.earlier], &mut question.messages);
         let Some(history) = self.history.clone() else { return };
         let (model, system) = (question.model.clone(), question.system.clone());
         let typed = self.typed.take();
@@ -263,11 +279,19 @@ impl Recorder {
             at: nexus::now(),
         };
         let saved = turn.clone();
+        let mut replaced = 0;
+        if state == State::Whole {
+            let attempts = self.turns[self.earlier..].iter_mut().filter(|turn| turn.role == Role::Assistant);
+            for attempt in attempts {
+                attempt.replace();
+                replaced += 1;
+            }
+        }
         if self.keeps_turns {
             self.turns.extend([question, turn]);
         }
         if let (Some(history), Some(id)) = (self.history.clone(), id)
-            && let Some(written) = self.on_thread(move || history.save_answer(&id, &saved))
+            && let Some(written) = self.on_thread(move || history.save_answer(&id, &saved, replaced))
         {
             match written.await {
                 Ok(Ok(())) => {}

@@ -1,5 +1,6 @@
 //! Slash commands of a conversation.
 
+use crate::cli::nearest::nearest;
 use crate::cli::text::typed;
 
 /// A line of a conversation.
@@ -9,6 +10,14 @@ pub(super) enum Line<'a> {
     Empty,
     /// A question for the model.
     Question(&'a str),
+    /// `/new`: begins another conversation.
+    New,
+    /// `/retry`: asks the last question again.
+    Retry,
+    /// `/attach`: shows what is attached to the next question, or attaches a file; `-` removes them.
+    Attach(Option<&'a str>),
+    /// `/copy`: copies the last answer.
+    Copy,
     /// `/model`: shows the model, or sets it.
     Model(Option<&'a str>),
     /// `/system`: shows the system prompt, or sets it; `-` removes it.
@@ -19,12 +28,22 @@ pub(super) enum Line<'a> {
     Help,
     /// `/exit`.
     Exit,
+    /// A slash command that takes no text, with text.
+    Surplus(&'a str),
     /// Another slash command.
     Unknown(&'a str),
 }
 
+/// The slash commands.
+const COMMANDS: &[&str] = &["new", "retry", "attach", "copy", "model", "system", "save", "help", "exit", "quit"];
+
 /// The text of `/help`.
 pub(super) const HELP: &str = "\
+/new            begin another conversation
+/retry          ask the last question again; the new answer replaces the last
+/attach [FILE]  attach a file to the next question, or show what is attached;
+                `/attach -` removes it
+/copy           copy the last answer to the clipboard
 /model [ID]     show the model, or switch to another one
 /system [TEXT]  show the system prompt, or set it; `/system -` removes it
 /save FILE      write the conversation to a new file, as Markdown
@@ -48,15 +67,29 @@ pub(super) fn read(line: &str) -> Line<'_> {
     let (word, rest) = after.split_once(char::is_whitespace).unwrap_or((after, ""));
     let rest = Some(rest.trim()).filter(|rest| !rest.is_empty());
     match word {
+        "attach" => Line::Attach(rest),
         "model" => Line::Model(rest),
         "system" => Line::System(rest),
         "save" => Line::Save(rest),
+        word if rest.is_some() && COMMANDS.contains(&word) => Line::Surplus(word),
+        "new" => Line::New,
+        "retry" => Line::Retry,
+        "copy" => Line::Copy,
         "help" | "?" => Line::Help,
         "exit" | "quit" => Line::Exit,
         // A path begins a question: "/etc/hosts has two lines, why?"
         word if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphabetic()) => Line::Question(line),
         word => Line::Unknown(word),
     }
+}
+
+/// What is said about an unknown slash command.
+pub(super) fn unknown(word: &str) -> String {
+    let meant = match nearest(word, COMMANDS.iter().copied()) {
+        Some(nearest) => format!("did you mean `/{nearest}`?"),
+        None => "`/help` lists the commands.".to_owned(),
+    };
+    format!("Unknown command `/{word}`: {meant} To send a line that begins with a slash, type two: `//{word}`")
 }
 
 #[cfg(test)]
@@ -66,6 +99,20 @@ mod tests {
     #[test]
     fn the_help_fits_a_terminal() {
         assert!(HELP.lines().all(|line| line.chars().count() < 80), "{HELP}");
+    }
+
+    #[test]
+    fn every_command_is_known_and_in_the_help() {
+        for word in COMMANDS {
+            assert!(!matches!(read(&format!("/{word}")), Line::Unknown(_) | Line::Question(_)), "{word}");
+            assert!(
+                HELP.contains(&format!("\n/{word} "))
+                    || HELP.starts_with(&format!("/{word} "))
+                    || *word == "help"
+                    || *word == "quit",
+                "{word}"
+            );
+        }
     }
 
     #[test]
@@ -79,10 +126,18 @@ mod tests {
             ("/system Be brief.\nAnd kind.", Line::System(Some("Be brief.\nAnd kind."))),
             ("/save", Line::Save(None)),
             ("/save my notes.md", Line::Save(Some("my notes.md"))),
+            ("/new", Line::New),
+            ("/retry", Line::Retry),
+            ("/retry, please", Line::Question("/retry, please")),
+            ("/retry please", Line::Surplus("retry")),
+            ("/attach", Line::Attach(None)),
+            ("/attach my notes.txt", Line::Attach(Some("my notes.txt"))),
+            ("/copy", Line::Copy),
             ("/help", Line::Help),
             ("/?", Line::Help),
             ("/quit", Line::Exit),
             ("/exit", Line::Exit),
+            ("/exit now", Line::Surplus("exit")),
             ("/models", Line::Unknown("models")),
             ("/", Line::Question("/")),
             ("//model", Line::Question("/model")),

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::config;
 use crate::cli::config::show::{Origin, Shown, values};
 use crate::cli::context::Context;
@@ -19,6 +22,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider whose section to show, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Print JSON

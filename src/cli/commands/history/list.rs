@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::export;
+use crate::cli::history::{Conversation, export, layout};
 use nexus::internal::time;
 
 const EXAMPLES: &str = "\
@@ -38,14 +38,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         context.print_object(&json!({ "version": 1, "conversations": conversations }))?;
         return Ok(0);
     }
-    let lines: String = listed
-        .iter()
-        .map(|(conversation, _)| {
-            let at = time::listed(conversation.updated_at, context.stdout_is_terminal());
-            format!("{}  {at}  {}\n", conversation.id, conversation.title)
-        })
-        .collect();
-    context.print(&lines)?;
+    let conversations = listed.iter().map(|(conversation, _)| conversation);
+    match context.screen() {
+        Some(screen) => context.print_laid_out(&layout::list(conversations, screen))?,
+        None => {
+            let line = |one: &Conversation| format!("{}  {}  {}\n", one.id, time::rfc3339(one.updated_at), one.title);
+            context.print(&conversations.map(line).collect::<String>())?;
+        }
+    }
     if listed.is_empty() {
         context.say("No saved conversations");
     }

@@ -21,7 +21,7 @@ Examples:
 pub(crate) enum Command {
     /// List conversations, most recently used first
     List(list::Args),
-    /// Print a conversation as Markdown
+    /// Show a conversation: rendered and in the pager on a terminal, else as Markdown
     Show(show::Args),
     /// Search the text of conversations
     ///

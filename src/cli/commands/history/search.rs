@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use crate::cli::history::export;
-use nexus::Role;
+use crate::cli::history::store::Found;
+use crate::cli::history::{export, layout};
 use nexus::internal::time;
 
 const EXAMPLES: &str = "\
@@ -37,18 +37,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         context.print_object(&json!({ "version": 1, "found": found }))?;
         return Ok(0);
     }
-    let lines: String = found
-        .iter()
-        .map(|found| {
-            let speaker = match found.role {
-                Role::User => "you",
-                Role::Assistant => "answer",
+    match context.screen() {
+        Some(screen) => context.print_laid_out(&layout::matches(&found, screen))?,
+        None => {
+            let line = |found: &Found| {
+                let (id, at) = (&found.conversation.id, time::rfc3339(found.at));
+                format!("{id}  {at}  {}: {}\n", found.speaker(), found.excerpt)
             };
-            let at = time::listed(found.at, context.stdout_is_terminal());
-            format!("{}  {at}  {speaker}: {}\n", found.conversation.id, found.excerpt)
-        })
-        .collect();
-    context.print(&lines)?;
+            context.print(&found.iter().map(line).collect::<String>())?;
+        }
+    }
     if found.is_empty() {
         context.say("No matches");
     }

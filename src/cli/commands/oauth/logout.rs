@@ -1,6 +1,9 @@
 //! `nexus oauth logout`: revokes the session and deletes it locally.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, worst};
 use crate::cli::session;
@@ -17,6 +20,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider to sign out of, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Sign out of every provider
@@ -39,7 +43,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         if args.unlink && !may_unlink(args, &client, context)? {
             return Ok(1);
         }
-        return sign_out(&client, args.unlink, context);
+        let code = sign_out(&client, args.unlink, context)?;
+        say_what_stays(context);
+        return Ok(code);
     }
     let stored = context.signed_in_providers()?;
     if stored.is_empty() {
@@ -58,7 +64,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             }
         });
     }
+    say_what_stays(context);
     Ok(worst(&codes))
+}
+
+/// Says that a sign-out deletes no conversations, if there are any.
+fn say_what_stays(context: &Context) {
+    let saved = context.history().and_then(|history| history.newest());
+    if saved.is_ok_and(|newest| newest.is_some()) {
+        context.say("The history of conversations stays here; `nexus history delete --all` deletes it");
+    }
 }
 
 /// Whether the user wants the organisation to be unlinked.

@@ -1,6 +1,9 @@
 //! `nexus oauth refresh`: refreshes tokens ahead of time, for a timer.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, worst};
 use nexus::internal::clean::clean;
@@ -17,6 +20,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider to refresh, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Refresh every session

@@ -13,7 +13,10 @@ use by_url::Plan;
 use paste::Pasting;
 use way::{Situation, Way};
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::config;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
@@ -46,6 +49,7 @@ pub(crate) struct Args {
     ///
     /// With URL, the name to save it under.
     #[arg(long, short, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Print the URL instead of opening a browser

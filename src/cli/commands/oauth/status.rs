@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::session::not_signed_in_hint;
 use crate::cli::error::{CliError, json as error_json, run_start, worst};
@@ -21,6 +24,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider to show, as named in config.toml
     #[arg(long, short, value_name = "NAME", conflicts_with = "all")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Show every session, also of providers that are no longer configured

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use nexus::internal::time;
 use nexus::{Freshness, Session};
@@ -19,6 +22,7 @@ Examples:
 pub(crate) struct Args {
     /// Provider to use, as named in config.toml
     #[arg(long, short, value_name = "NAME")]
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     provider: Option<String>,
 
     /// Minimum remaining lifetime of the token (90s, 5m, 1h)

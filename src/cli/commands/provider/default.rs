@@ -1,6 +1,9 @@
 //! `nexus provider default`: chooses the default provider.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::config;
 use crate::cli::config::document::line;
 use crate::cli::config::edit::{Edited, edit};
@@ -19,6 +22,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider, as named in config.toml
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     name: String,
 }
 

@@ -1,6 +1,9 @@
 //! `nexus provider remove`: signs out of a provider and removes it from the configuration.
 
+use clap_complete::engine::ArgValueCandidates;
+
 use crate::cli::commands::Done;
+use crate::cli::completion::candidates;
 use crate::cli::config;
 use crate::cli::config::document::{header, line};
 use crate::cli::config::edit::{Edited, edit, has_section};
@@ -20,6 +23,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Provider, as named in config.toml
+    #[arg(add = ArgValueCandidates::new(candidates::providers))]
     name: String,
 }
 

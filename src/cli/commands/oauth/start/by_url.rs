@@ -8,7 +8,7 @@ use toml_edit::Value;
 use super::addition::Addition;
 use super::{Situation, Way, discovered, not_found, say_open, tell, tell_api};
 use crate::cli::config::document::header;
-use crate::cli::config::{self, Configured, Existing, Place};
+use crate::cli::config::{self, Configured, Existing, Place, placeholder};
 use crate::cli::context::Context;
 use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result};
@@ -302,6 +302,9 @@ fn parse_url(text: &str, what: &str) -> Result<Url> {
         Some(_) => Err("must not contain a query".into()),
         None => Ok(url),
     });
+    if let Some(why) = parsed.as_ref().ok().and_then(placeholder::in_url) {
+        return Err(CliError::Usage { message: format!("{what} {why}"), hint: placeholder::HINT.into() });
+    }
     parsed.map_err(|why| CliError::Usage {
         message: format!("{what} {why}"),
         hint: "pass a URL such as `https://llm.example.com`".into(),
