@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.."
 recorded=benches/instructions.txt
 command -v valgrind >/dev/null || { echo "instructions.sh: valgrind is not installed" >&2; exit 2; }
 
-# The benchmark signs in to a sandbox and runs this script again with NEXUS and NEXUS_HOME set. It is built like the tests,
-# because only the program is counted, and linking a release build takes minutes.
+# The benchmark signs in to a sandbox and runs this script again with NEXUS_HOME set. It is built like the tests, because
+# only the packaged program is counted, and linking a release build takes minutes.
 if [ -z "${NEXUS_STAGED-}" ]; then
     case ${1-} in
     '' | --record) ;;
@@ -25,11 +25,11 @@ if [ -z "${NEXUS_STAGED-}" ]; then
         echo "instructions.sh: --record needs a reason for the new counts" >&2
         exit 2
     fi
-    cargo build --quiet --release --locked
+    packaging/release --binary >/dev/null
     NEXUS_STAGED=1 exec cargo bench --quiet --locked --profile dev --bench startup -- \
         --run sh "$PWD/benches/instructions.sh" "$@"
 fi
-NEXUS=${NEXUS%/debug/*}/release/nexus
+NEXUS=$PWD/target/x86_64-unknown-linux-gnu/release/nexus
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
