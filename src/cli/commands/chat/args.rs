@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::sink::OutputFormat;
 use clap_complete::engine::ArgValueCandidates;
 
+use super::sink::OutputFormat;
 use crate::cli::completion::candidates;
 use crate::cli::question::QuestionArgs;
 
