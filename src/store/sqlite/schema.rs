@@ -77,8 +77,17 @@ mod tests {
                 written.execute_batch(statement).unwrap();
             }
             written.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
-            if version > 0 {
-                written.execute_batch(ROW).unwrap();
+            let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>();
+            let (none, url) = (hex("none"), hex("https://id.example.com/token"));
+            let sealed = format!("{{00|-|-|01|{}|73|63|{none}|{url}|-|-|-|-", hex("Bearer"));
+            match version {
+                0 => {}
+                1 | 2 => written.execute_batch(ROW).unwrap(),
+                _ => {
+                    let row = "INSERT INTO session (provider, owner, generation, issued_at, attempts, sealed)
+                        VALUES ('work', 'ada', 7, 1, 0, ?1)";
+                    written.execute(row, [sealed.as_bytes()]).unwrap();
+                }
             }
             if version == 1 {
                 written.execute_batch("UPDATE session SET failure = 'ada@example.com is locked'").unwrap();
@@ -88,13 +97,11 @@ mod tests {
             for again in [false, true] {
                 database.check_writable().unwrap_or_else(|why| panic!("from version {version}, again {again}: {why}"));
             }
-            let kept = "SELECT sealed FROM session WHERE generation = 7 AND owner = 'ada' AND attempts = 0";
+            let kept = "SELECT sealed FROM session
+                WHERE generation = 7 AND owner = 'ada' AND attempts = 0 AND moved_to IS NULL";
             let kept: Vec<Vec<u8>> = database.rows(kept, [], |row| row.get(0)).unwrap();
             let kept: Vec<_> = kept.into_iter().map(|kept| String::from_utf8(kept).unwrap()).collect();
-            let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>();
-            let (none, url) = (hex("none"), hex("https://id.example.com/token"));
-            let expected = format!("{{00|-|-|01|{}|73|63|{none}|{url}|-|-|-|-", hex("Bearer"));
-            let expected = if version > 0 { vec![expected] } else { Vec::new() };
+            let expected = if version > 0 { vec![sealed] } else { Vec::new() };
             assert_eq!(kept, expected, "what was there is there, from version {version}");
             let bytes = fs::read(&path).unwrap();
             let reads = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
