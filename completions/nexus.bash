@@ -82,8 +82,20 @@ _nexus() {
             nexus__subcmd__history,show)
                 cmd="nexus__subcmd__history__subcmd__show"
                 ;;
+            nexus__subcmd__key,activate)
+                cmd="nexus__subcmd__key__subcmd__activate"
+                ;;
+            nexus__subcmd__key,add)
+                cmd="nexus__subcmd__key__subcmd__add"
+                ;;
             nexus__subcmd__key,move)
                 cmd="nexus__subcmd__key__subcmd__move"
+                ;;
+            nexus__subcmd__key,reseal)
+                cmd="nexus__subcmd__key__subcmd__reseal"
+                ;;
+            nexus__subcmd__key,retire)
+                cmd="nexus__subcmd__key__subcmd__retire"
                 ;;
             nexus__subcmd__key,show)
                 cmd="nexus__subcmd__key__subcmd__show"
@@ -529,7 +541,7 @@ _nexus() {
             return 0
             ;;
         nexus__subcmd__key)
-            opts="-v -h -V --verbose --help --version show move"
+            opts="-v -h -V --verbose --help --version show add activate reseal retire move"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -542,8 +554,68 @@ _nexus() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        nexus__subcmd__key__subcmd__activate)
+            opts="-v -h -V --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__key__subcmd__add)
+            opts="-v -h -V --out --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         nexus__subcmd__key__subcmd__move)
             opts="-y -v -h -V --yes --verbose --help --version file keyring passphrase"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__key__subcmd__reseal)
+            opts="-v -h -V --json --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nexus__subcmd__key__subcmd__retire)
+            opts="-v -h -V --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

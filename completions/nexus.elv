@@ -408,10 +408,49 @@ set edit:completion:arg-completer[nexus] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand show 'Show where the key is kept, and check that it opens the stored sessions'
+            cand add 'Make a new key, and print its id'
+            cand activate 'Make a key the active one, which seals new values'
+            cand reseal 'Seal everything that is stored with the active key'
+            cand retire 'Remove a key that nothing is sealed with any more'
             cand move 'Move the key to another backend'
         }
         &'nexus;key;show'= {
             cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;key;add'= {
+            cand --out 'Write the line of the new key to this new file, or to stdout if it is `-`, and leave the keys of this machine as they are'
+            cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;key;activate'= {
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;key;reseal'= {
+            cand --json 'Print JSON'
+            cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'nexus;key;retire'= {
             cand -v 'Log HTTP requests and responses to stderr, with secrets masked'
             cand --verbose 'Log HTTP requests and responses to stderr, with secrets masked'
             cand -h 'Print help (see more with ''--help'')'

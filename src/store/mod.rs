@@ -19,6 +19,8 @@
 //!   exists nowhere else.
 //! - **Generations.** Every write names the generation that the caller expects. If the stored generation is another
 //!   one, the write changes nothing and returns [`StoreError::Superseded`].
+//! - **Keys.** Sealed values are replaced by comparing them first, so a concurrent write is never lost. A store that several
+//!   machines share keeps the id of the active key, so that all of them seal with it.
 //! - **Time.** `load` returns the store's time with the record. It decides what has expired. A store that several
 //!   machines share returns its own time, not the caller's.
 
@@ -35,7 +37,8 @@ mod postgres;
 mod sqlite;
 
 pub use contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Place, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
+    BoxFuture, Listed, Loaded, LockedSession, Page, Place, Record, Replacement, Result, SealedSession, SealedValue,
+    SessionKey, SessionStore, ValueKind,
 };
 pub use error::{Cause, FileProblem, ServerProblem, StoreError};
 pub use memory::MemoryStore;

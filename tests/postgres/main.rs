@@ -27,6 +27,8 @@ mod commands;
 mod connections;
 /// The contract of a store, with and without a pooler.
 mod contract;
+/// Keys that many hosts share, and what they protect.
+mod keys;
 /// Many processes and one expired session; holders that are killed; a server that is restarted.
 mod races;
 /// Two instances of `examples/web_app.rs` on one database.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -83,12 +83,31 @@ impl Server {
         self.port
     }
 
+    /// The URL of a copy of a database that is not in use.
+    pub(crate) fn copy_of(&self, url: &str) -> String {
+        let copy = self.database();
+        let [from, to] = [url, &*copy].map(name);
+        self.sql("postgres", &format!("DROP DATABASE {to}"));
+        self.sql("postgres", &format!("CREATE DATABASE {to} TEMPLATE {from}"));
+        copy
+    }
+
     /// Runs SQL in a database, and returns the rows without headings.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
-        let database = database.rsplit('/').next().unwrap().split('?').next().unwrap();
+        self.succeed(&mut self.psql_command(database, sql))
+    }
+
+    /// Starts to run SQL in a database.
+    pub(crate) fn psql(&self, database: &str, sql: &str) -> Child {
+        self.psql_command(database, sql).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    fn psql_command(&self, database: &str, sql: &str) -> Command {
         let mut psql = self.command("psql");
-        psql.args(["-h", &self.folder.to_string_lossy(), "-p", &self.port.to_string(), "-U", "nexus", "-d", database]);
-        self.succeed(psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]))
+        let folder = self.folder.to_string_lossy();
+        psql.args(["-h", &folder, "-p", &self.port.to_string(), "-U", "nexus", "-d", name(database)]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        psql
     }
 
     /// Ends the server at once, as a crash does.
@@ -151,6 +170,11 @@ impl Server {
         let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::mem::forget(shell.stdin);
     }
+}
+
+/// The name of a database, given its URL.
+fn name(url: &str) -> &str {
+    url.rsplit('/').next().and_then(|name| name.split('?').next()).unwrap()
 }
 
 fn is_root() -> bool {

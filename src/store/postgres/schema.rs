@@ -11,7 +11,8 @@ use super::error::Failure;
 use crate::store::error::ServerProblem;
 
 /// Step n leads from version n to n + 1. A released step must not be changed.
-pub(super) const STEPS: &[&str] = &[r#"
+pub(super) const STEPS: &[&str] = &[
+    r#"
 CREATE SCHEMA IF NOT EXISTS nexus;
 
 CREATE TABLE nexus.version (
@@ -55,7 +56,16 @@ CREATE TABLE nexus.client (
 );
 
 INSERT INTO nexus.version (version) VALUES (1);
-"#];
+"#,
+    r#"
+CREATE TABLE nexus.active_key (
+  single boolean PRIMARY KEY DEFAULT true CHECK (single),
+  id text COLLATE "C" NOT NULL
+);
+
+UPDATE nexus.version SET version = 2;
+"#,
+];
 
 /// The version that this program reads and writes.
 pub(super) const CURRENT: i64 = STEPS.len() as i64;
