@@ -277,8 +277,8 @@ impl Keystore {
         DataKey::random().map_err(|description| KeyError::System { attempt: "creating a key", description })
     }
 
-    /// The error of a change that only a command could make.
-    pub(super) fn from_command(&self) -> KeyError {
+    /// The error of a change to keys that a command prints.
+    pub(super) fn unchangeable(&self) -> KeyError {
         KeyError::FromCommand { program: self.printed_by().unwrap_or_default() }
     }
 
@@ -345,7 +345,7 @@ impl Keystore {
     pub(super) fn store_key(&self, backend: KeyBackend, key: &DataKey) -> Result<KeyLine> {
         let line = match backend {
             KeyBackend::File => KeyLine::Plain(key.clone()),
-            KeyBackend::Command => return Err(self.from_command()),
+            KeyBackend::Command => return Err(self.unchangeable()),
             KeyBackend::Keyring => self
                 .save_to_keyring(key)
                 .map_err(|description| KeyError::KeyringRefused { path: self.path.clone(), description })?,

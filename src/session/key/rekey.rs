@@ -61,7 +61,7 @@ impl Keystore {
     /// key, if the store names one.
     pub(in crate::session) fn begin_move(&self, backend: KeyBackend, active: Option<&str>) -> Result<Begun> {
         if self.printed_by().is_some() {
-            return Err(self.from_command());
+            return Err(self.unchangeable());
         }
         let lock = self.hold_alone()?;
         let Some(before) = self.key_file()? else {

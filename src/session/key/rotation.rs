@@ -44,7 +44,7 @@ impl Keystore {
     /// [`KeyError::FromCommand`], and others if the key file or the backend cannot be used.
     pub fn add(&self) -> Result<String> {
         if self.printed_by().is_some() {
-            return Err(self.from_command());
+            return Err(self.unchangeable());
         }
         let _lock = self.hold_alone()?;
         let file = self.key_file()?;
@@ -73,7 +73,7 @@ impl Keystore {
             return Ok(false);
         }
         if self.printed_by().is_some() {
-            return Err(self.from_command());
+            return Err(self.unchangeable());
         }
         let _lock = self.hold_alone()?;
         let file = self.key_file_with(id)?;
