@@ -67,7 +67,8 @@
 //! | your own [`store::SessionStore`] | anything else; [`store::conformance`] checks that it keeps the contract |
 //!
 //! Sessions are sealed above the store ([`SealedSessions`]), so a store sees only opaque records. The key is in a file,
-//! optionally wrapped with a passphrase, or in the system's keyring (feature `keyring`); see [`key::KeyConfig`].
+//! optionally wrapped with a passphrase, in the system's keyring (feature `keyring`), or printed by a program; see
+//! [`key::KeyConfig`]. [`SealedSessions::activate_key`] and [`SealedSessions::reseal`] replace it while the store is in use.
 //!
 //! # Other programs
 //!
@@ -168,10 +169,16 @@ pub mod error {
     pub use crate::trusted_file::{Fault, Subject, Untrusted};
 }
 
-/// The key that seals the sessions: in a file, wrapped with a passphrase, or in the operating system's keyring.
+/// The keys that seal the sessions: in a file, wrapped with a passphrase, in the operating system's keyring, or printed by a
+/// program.
 pub mod key {
     #[doc(inline)]
-    pub use crate::session::key::{KeyBackend, KeyConfig, KeyLocation, KeyWait, Keystore, Moved, PassphraseSource};
+    pub use crate::session::key::{
+        KeyBackend, KeyConfig, KeyLocation, KeyOrigin, KeyWait, Keystore, Moved, NewKey, PassphraseSource, Retired,
+        ValueCount,
+    };
+    #[doc(inline)]
+    pub use crate::session::{KeyUse, Resealed};
 }
 
 /// Items for the command line, the tests and the fuzz targets. Not part of the public interface.

@@ -1,11 +1,10 @@
 //! Errors of a session.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::failed_refresh::UnusableResponse;
-use super::key::KeyError;
+use super::key::{KeyError, KeyOrigin};
 use super::seal::SealError;
 use crate::error_info::{ErrorClass, ErrorInfo, client, detail};
 use crate::oauth::TokenFailure;
@@ -122,12 +121,12 @@ pub enum SessionError {
         description: String,
     },
     /// The stored session cannot be decrypted with the key.
-    #[error("{store}: the stored session cannot be decrypted with the key in {}", key.display())]
+    #[error("{store}: the stored session cannot be decrypted with the key in {key}")]
     DoesNotOpen {
         /// The store, such as its path.
         store: String,
-        /// The key file.
-        key: PathBuf,
+        /// Where the key is.
+        key: KeyOrigin,
     },
     /// The session was moved to another store. It is not used here, because a refresh would end it there.
     #[error("the session with {provider} was moved to {to}")]
@@ -146,12 +145,12 @@ pub enum SessionError {
         store: String,
     },
     /// Sessions cannot be moved, because the other store is used with another key. Nothing was moved.
-    #[error("the sessions in {store} do not open with the key of the other store, {}", key.display())]
+    #[error("the sessions in {store} do not open with the keys of the other store, {key}")]
     OtherKey {
         /// The name of the store whose sessions do not open, without a password.
         store: String,
-        /// The key file of the other store.
-        key: PathBuf,
+        /// Where the keys of the other store are.
+        key: KeyOrigin,
     },
     /// The store cannot be read or written, or the session is locked.
     #[error(transparent)]

@@ -3,7 +3,7 @@
 
 use super::key::Keystore;
 use super::record;
-use super::seal::{Seal, associated_data};
+use super::seal::{self, Seal, associated_data};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::provider::{ClientAuth, Url};
 use crate::secret::{AccessToken, ClientSecret, RefreshToken};
@@ -29,7 +29,7 @@ fn plain(column: Option<Vec<u8>>) -> Option<String> {
 /// Seals a row of an earlier version as a record. `None` if it does not open with the key.
 pub(super) fn reseal(keys: &Keystore, key: &SessionKey, record: &Record) -> Option<Vec<u8>> {
     let resealed = |seal: &Seal| Some(record::seal(seal, key, &open(seal, key, record)?).ok()?.bytes);
-    keys.open_with(resealed).ok()?
+    keys.open_value(None, resealed).ok()?
 }
 
 fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession> {
@@ -81,7 +81,7 @@ fn open(seal: &Seal, key: &SessionKey, record: &Record) -> Option<StoredSession>
         time: StoreTime::read_now(record.session.issued_at),
     };
     Some(StoredSession {
-        id: Seal::random().ok()?,
+        id: seal::random().ok()?,
         session,
         refresh_token: optional("refresh_token", refresh_token.as_deref())?.map(RefreshToken::new),
         client_secret: optional("client_secret", client_secret.as_deref())?.map(ClientSecret::new),

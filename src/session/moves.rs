@@ -14,10 +14,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::error::SessionError;
+use super::key::KeyError;
 use super::record;
 use super::sealed::{SealedSessions, off_thread};
 use super::stored::StoreTime;
-use crate::store::{Listed, LockedSession, Record, SessionKey, StoreError};
+use crate::store::{Listed, LockedSession, Record, SealedSession, SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
@@ -107,10 +108,13 @@ impl SealedSessions {
             route.check().await?;
         }
         match target.check_readable().await {
-            Err(SessionError::DoesNotOpen { .. }) => return Err(target.other_key(self)),
+            Err(SessionError::DoesNotOpen { .. } | SessionError::Key(KeyError::NotHere { .. })) => {
+                return Err(target.other_key(self));
+            }
             checked => checked?,
         }
         target.store().check_writable().await?;
+        self.copy_active_key(target).await?;
         // Neither key may be replaced meanwhile.
         let keys = [self.keystore().clone(), target.keystore().clone()];
         let _held = off_thread(move || Ok([keys[0].hold()?, keys[1].hold()?])).await?;
@@ -161,6 +165,16 @@ impl SealedSessions {
         Ok(listed.iter().map(place).collect())
     }
 
+    /// Makes the active key of this store that of the target, unless another one is active there.
+    async fn copy_active_key(&self, target: &Self) -> Result<()> {
+        if let Some(id) = self.store().active_key().await?
+            && target.store().activate_key(&id, true).await?.is_none()
+        {
+            target.activate_key(&id).await?;
+        }
+        Ok(())
+    }
+
     /// Copies the registered clients to the target, except those that it has. Returns their issuers and redirect URIs.
     async fn copy_clients(&self, target: &Self) -> Result<Vec<(String, String)>> {
         let clients = self.store().list_clients().await?;
@@ -176,14 +190,17 @@ impl SealedSessions {
 
     /// These sessions do not open with the key of other ones.
     fn other_key(&self, other: &Self) -> SessionError {
-        SessionError::OtherKey { store: self.store().name(), key: other.keystore().path().to_owned() }
+        SessionError::OtherKey { store: self.store().name(), key: other.keystore().origin() }
     }
 
     /// Whether the key opens a record.
     async fn opens(&self, key: &SessionKey, record: &Record) -> Result<bool> {
         let (keys, key, record) = (self.keystore().clone(), key.clone(), record.clone());
-        let open = move |seal: &_| record::open(seal, &key, &record, StoreTime::read_now(0));
-        off_thread(move || Ok(keys.open_with(open)?.is_some())).await
+        let opens = move || {
+            let open = |seal: &_| record::open(seal, &key, &record, StoreTime::read_now(0));
+            Ok(keys.open_value(record::key_id(&record.session.bytes), open)?.is_some())
+        };
+        off_thread(opens).await
     }
 }
 
@@ -241,7 +258,7 @@ impl Route<'_> {
         if !self.source.opens(key, &record).await? {
             return Err(self.source.does_not_open());
         }
-        let is_same_key = self.target.keystore().path() == self.source.keystore().path();
+        let is_same_key = self.target.keystore().origin() == self.source.keystore().origin();
         match is_same_key || matches!(self.target.opens(key, &record).await, Ok(true)) {
             true => Ok(()),
             false => Err(self.source.other_key(self.target)),
@@ -310,9 +327,12 @@ impl Route<'_> {
         let mut arrived = Record { moved_to: Some(self.source_name.to_owned()), ..record.clone() };
         if self.from != self.to {
             let (keys, from, to) = (self.source.keystore().clone(), self.from.clone(), self.to.clone());
-            let session = record.session.clone();
-            let place = move |seal: &_| record::place(seal, &from, &to, session.generation, &session.bytes);
-            let placed = off_thread(move || Ok(keys.open_with(place)?)).await?;
+            let SealedSession { generation, bytes, .. } = record.session.clone();
+            let placed = move || {
+                let place = |seal: &_| record::place(seal, &from, &to, generation, &bytes);
+                Ok(keys.open_value(record::key_id(&bytes), place)?)
+            };
+            let placed = off_thread(placed).await?;
             arrived.session.bytes = placed.ok_or_else(|| self.source.does_not_open())?;
         }
         Ok(arrived)
@@ -328,7 +348,6 @@ impl Route<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::SealedSession;
 
     const ONE: &[u8] = &[2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 9];
     const OTHER: &[u8] = &[2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 9];

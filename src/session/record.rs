@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::failed_refresh::FailedRefresh;
-use super::seal::{Seal, SealError, associated_data};
+use super::seal::{self, Seal, SealError, associated_data};
 use super::stored::{Session, SessionBinding, StoreTime, StoredSession};
 use crate::oauth::ClientPlace;
 use crate::provider::{ClientAuth, Url};
@@ -144,20 +144,30 @@ pub(super) fn open_locked(seal: &Seal, key: &SessionKey, record: &Record, time: 
     Some(StoredSession { id, session, refresh_token, client_secret })
 }
 
-/// Seals a record's bytes anew. `reseal` gets the associated data and the sealed value. `None` if the bytes are invalid
-/// or do not open. [Erased](erased) ones stay as they are.
-pub(super) fn reseal(
+/// How many of a record's bytes tell the id of its key.
+pub(super) const HEADER: usize = 1 + ID + seal::HEADER;
+
+/// The id of the key that a record names, of whose bytes at least [`HEADER`] are given.
+pub(super) fn key_id(bytes: &[u8]) -> Option<&str> {
+    parts(bytes).and_then(|(_, sealed)| seal::key_id(sealed))
+}
+
+/// Seals a record's bytes anew. `open` gets the associated data and the sealed value. `None` if the bytes are invalid or do
+/// not open.
+pub(super) fn reseal<E>(
+    seal: &Seal,
     key: &SessionKey,
     generation: i64,
     bytes: &[u8],
-    reseal: impl FnOnce(&[u8], &[u8]) -> Option<Vec<u8>>,
-) -> Option<Vec<u8>> {
-    let (id, sealed) = parts(bytes)?;
-    if sealed.is_empty() {
-        return Some(bytes.to_vec());
-    }
-    let sealed = reseal(&associated(key, generation, id), sealed)?;
-    Some([&[VERSION][..], id, &sealed].concat())
+    open: impl FnOnce(&[u8], &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, E>,
+) -> Result<Option<Vec<u8>>, E>
+where
+    E: From<SealError>,
+{
+    let Some((id, sealed)) = parts(bytes) else { return Ok(None) };
+    let associated = associated(key, generation, id);
+    let Some(plain) = open(&associated, sealed)? else { return Ok(None) };
+    Ok(Some([&[VERSION][..], id, &seal.seal(&associated, &plain)?].concat()))
 }
 
 /// Seals a record's bytes for another place, with the same key. `None` if the bytes are invalid or do not open.
@@ -296,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_record_opens_in_its_own_place_and_whole() {
-        let seal = Seal::new(&DataKey::random().unwrap());
+        let seal = Seal::new("a", &DataKey::random().unwrap());
         let sealed = super::seal(&seal, &key("p", "o"), &stored()).unwrap();
         assert_eq!((sealed.generation, sealed.issued_at, sealed.expires_at), (3, 1_000, Some(4_600)));
         let time = StoreTime::read_now(9);
@@ -325,8 +335,30 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_names_no_key_opens_and_is_sealed_again_with_its_name() {
+        let key_bytes = DataKey::random().unwrap();
+        let seal = Seal::new("a", &key_bytes);
+        let sealed = super::seal(&seal, &key("p", "o"), &stored()).unwrap();
+        assert_eq!(key_id(&sealed.bytes[..HEADER]), Some("a"));
+        let (id, value) = parts(&sealed.bytes).unwrap();
+        let associated = associated(&key("p", "o"), 3, id);
+        let plain = seal.open(&associated, value).unwrap();
+        let unnamed = seal::Cipher::new(&key_bytes).seal(&associated, &plain).unwrap();
+        let bytes = [&[VERSION][..], id, &unnamed].concat();
+        assert_eq!(key_id(&bytes), None);
+        let earlier = record(SealedSession { bytes: bytes.clone(), ..sealed });
+        assert!(open(&seal, &key("p", "o"), &earlier, StoreTime::read_now(9)).is_some());
+        let open_value = |associated: &[u8], sealed: &[u8]| Ok::<_, SealError>(seal.open(associated, sealed));
+        let newer = Seal::new("b", &DataKey::random().unwrap());
+        let again = reseal(&newer, &key("p", "o"), 3, &bytes, open_value).unwrap().unwrap();
+        assert_eq!(key_id(&again), Some("b"));
+        let again = record(SealedSession { bytes: again, ..earlier.session });
+        assert!(open(&newer, &key("p", "o"), &again, StoreTime::read_now(9)).is_some());
+    }
+
+    #[test]
     fn a_failure_is_forgotten_with_the_next_attempt() {
-        let seal = Seal::new(&DataKey::random().unwrap());
+        let seal = Seal::new("a", &DataKey::random().unwrap());
         let sealed = super::seal(&seal, &key("p", "o"), &stored()).unwrap();
         let later = Record { attempts: 5, ..record(sealed) };
         let opened = open(&seal, &key("p", "o"), &later, StoreTime::read_now(9)).unwrap();

@@ -1,12 +1,11 @@
-//! Replaces the key of a store.
+//! Replaces the keys of a store by a new one in another backend.
 
 use std::sync::Arc;
 
 use super::error::SessionError;
-use super::key::{Begun, KeyBackend, Moved, Rekey};
-use super::record;
-use super::sealed::{SealedSessions, client_data, off_thread, pending_data};
-use crate::store::{Place, SessionKey};
+use super::key::{Begun, KeyBackend, Moved};
+use super::sealed::{SealedSessions, off_thread};
+use crate::store::{Page, SessionKey, ValueKind};
 
 impl SealedSessions {
     /// Whose sessions a move of the key seals again: each session's place, and its account where it is known. Opens the
@@ -24,71 +23,53 @@ impl SealedSessions {
         Ok(accounts)
     }
 
-    /// Replaces the key by a new one in this backend, and seals everything in the store with it. Removes what a killed
+    /// Replaces the keys by a new one in this backend, and seals everything in the store with it. Removes what a killed
     /// move left behind. Returns the result, and why the leftovers could not be removed.
     ///
     /// If it is interrupted, everything still opens, and the next move finishes it. Other processes that share the
     /// key's folder notice the new key. On other machines, replace their copy of the key file.
     ///
     /// # Errors
-    /// If there are sessions and no key, if the key does not open everything, or if the new backend does not accept a
-    /// key: then nothing is changed. If the store cannot be written, both keys stay in use until the next move.
+    /// If there are sessions and no key, if the keys do not open every session, or if the new backend does not accept a
+    /// key: then nothing is changed. If the store cannot be written, all keys stay in use until the next move.
     pub async fn move_key(&self, backend: KeyBackend) -> Result<(Moved, Option<String>), SessionError> {
         if self.keystore().find()?.is_none() {
             self.check_readable().await?;
         }
-        let keys = self.keystore().clone();
-        let rekey = match off_thread(move || Ok(keys.begin_move(backend)?)).await? {
+        let (keys, active) = (self.keystore().clone(), self.store().active_key().await?);
+        let begin = move || Ok(keys.begin_move(backend, active.as_deref())?);
+        let rekey = match off_thread(begin).await? {
             Begun::Done(moved, left) => return Ok((moved, left)),
             Begun::Both(rekey) => Arc::new(rekey),
         };
-        let replacing = rekey.clone();
-        let replaced =
-            self.store().replace_all(Box::new(move |place, sealed| resealed(&replacing, place, sealed))).await;
-        let finishing = rekey.clone();
-        match replaced {
-            Ok(true) => {
-                let left = off_thread(move || Ok(finishing.finish()?)).await?;
-                Ok((Moved::From(rekey.from()), left))
-            }
-            Ok(false) => {
-                let unreadable = off_thread(move || Ok(finishing.abandon()?)).await?;
-                Err(unreadable.map_or_else(|| self.does_not_open(), SessionError::from))
-            }
-            // The commit may have been made although it was reported as failed.
-            Err(error) => Err(error.into()),
+        let readable = self.of_any_backend();
+        let checked = readable.check_all(rekey.seal()).await;
+        if let Err(error) = checked {
+            off_thread(move || Ok(rekey.abandon()?)).await?;
+            return Err(error);
         }
+        self.store().activate_key(rekey.seal().id(), false).await?;
+        readable.reseal_all(rekey.seal()).await?;
+        let finishing = rekey.clone();
+        let left = off_thread(move || Ok(finishing.finish()?)).await?;
+        Ok((Moved::From(rekey.from()), left))
     }
 
     /// Removes the key from a plain file if nothing is sealed with it. The next session gets a new key.
-    pub(super) async fn retire_key(&self) -> Result<(), SessionError> {
+    pub(super) async fn remove_unused_key(&self) -> Result<(), SessionError> {
         if !self.owns_key() {
             return Ok(());
         }
         let keys = self.keystore().clone();
         // A process that uses the key is about to save something.
         let Some(held) = off_thread(move || Ok(keys.hold_plain()?)).await? else { return Ok(()) };
-        match self.store().replace_all(Box::new(|_, _| None)).await? {
-            true => off_thread(move || Ok(held.remove()?)).await,
-            false => Ok(()),
+        for kind in ValueKind::ALL {
+            let page = Page { kind, after: None, limit: 1, length: Some(0) };
+            if !self.store().sealed_values(page).await?.is_empty() {
+                return Ok(());
+            }
         }
-    }
-}
-
-/// The value sealed with the new key. `None` if it is a session that no key opens.
-fn resealed(rekey: &Rekey, place: Place<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
-    match place {
-        Place::Session { key, generation } => {
-            record::reseal(key, generation, sealed, |associated, sealed| rekey.reseal(associated, sealed))
-        }
-        // One that does not open is of no use to anyone, and expires.
-        Place::Pending { owner, state_hash } => {
-            Some(rekey.reseal(&pending_data(owner, state_hash), sealed).unwrap_or_else(|| sealed.to_vec()))
-        }
-        // One that does not open is registered anew.
-        Place::Client { issuer, redirect_uri } => {
-            Some(rekey.reseal(&client_data(issuer, redirect_uri), sealed).unwrap_or_else(|| sealed.to_vec()))
-        }
+        off_thread(move || Ok(held.remove()?)).await
     }
 }
 
@@ -159,14 +140,11 @@ mod tests {
             .flat_map(|replaced| [KeyBackend::Passphrase, KeyBackend::File].map(|next| (replaced, next)))
         {
             let (home, sessions) = signed_in(&["ada", "grace"]).await;
-            let Ok(Begun::Both(rekey)) = sessions.keystore().begin_move(KeyBackend::Passphrase) else {
+            let Ok(Begun::Both(rekey)) = sessions.keystore().begin_move(KeyBackend::Passphrase, None) else {
                 panic!("there is a key in a file")
             };
-            let rekey = Arc::new(rekey);
             if replaced {
-                let rekey = rekey.clone();
-                let all = sessions.store().replace_all(Box::new(move |place, sealed| resealed(&rekey, place, sealed)));
-                assert!(all.await.unwrap());
+                sessions.of_any_backend().reseal_all(rekey.seal()).await.unwrap();
             }
             // The process ends here.
             drop((rekey, sessions));
@@ -223,7 +201,7 @@ mod tests {
         fs::write(home.path().join("key/session.key"), format!("nexus-key-1 {}\n", "A".repeat(43))).unwrap();
         let wrong = key_file(home.path());
         let refused = sessions.move_key(KeyBackend::Passphrase).await;
-        assert!(matches!(refused, Err(SessionError::DoesNotOpen { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(SessionError::Key(KeyError::NotHere { .. }))), "{refused:?}");
         assert_eq!(key_file(home.path()), wrong);
         fs::write(home.path().join("key/session.key"), right).unwrap();
         assert_open(&sessions, "ada", 1).await;

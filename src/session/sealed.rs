@@ -8,13 +8,13 @@ use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::error::SessionError;
-use super::key::{HeldSeal, Keystore};
+use super::key::{HeldSeal, KeyError, Keystore};
 #[cfg(feature = "sqlite")]
 use super::legacy;
 use super::notice::{Notice, NoticeFn};
 use super::pending_saves::PendingSaves;
 use super::record;
-use super::seal::{Seal, associated_data};
+use super::seal::{self, Seal, associated_data};
 use super::stored::{Session, StoreTime, StoredSession};
 use crate::oauth::{ClientPlace, RegisteredClient};
 #[cfg(feature = "sqlite")]
@@ -22,6 +22,9 @@ use crate::store::SqliteStore;
 use crate::store::{Listed, Loaded, LockedSession as LockedRecord, MemoryStore, Record, SessionKey, SessionStore};
 
 type Result<T> = std::result::Result<T, SessionError>;
+
+/// Finds the seal for new values, given the id of the active key if the store names one.
+type SealFn = fn(&Keystore, Option<&str>) -> super::key::Result<HeldSeal>;
 
 /// A store and the key to it. Clones share both.
 #[derive(Clone)]
@@ -116,7 +119,8 @@ impl SealedSessions {
             return Some(Err(moved));
         }
         let time = StoreTime::read_now(loaded.now);
-        match self.keys.open_with(|seal| record::open(seal, key, record, time)) {
+        let id = record::key_id(&record.session.bytes);
+        match self.keys.open_value(id, |seal| record::open(seal, key, record, time)) {
             Ok(Some(session)) => Some(Ok(Some(session))),
             Ok(None) => None,
             Err(error) => match self.store.try_load(key) {
@@ -172,8 +176,25 @@ impl SealedSessions {
     /// If the store or the key cannot be written.
     pub async fn check_writable(&self) -> Result<()> {
         self.store.check_writable().await?;
+        let (keys, active) = (self.keys.clone(), self.store.active_key().await?);
+        off_thread(move || Ok(keys.check_writable(active.as_deref())?)).await
+    }
+
+    /// The seal for new values, with the active key. If none is active, the key that `seal` chooses becomes active.
+    async fn seal_with(&self, seal: SealFn) -> Result<HeldSeal> {
+        let active = self.store.active_key().await?;
+        let is_first = active.is_none();
         let keys = self.keys.clone();
-        off_thread(move || Ok(keys.check_writable()?)).await
+        let held = off_thread(move || Ok(seal(&keys, active.as_deref())?)).await?;
+        if is_first
+            && let Some(id) = self.store.activate_key(held.seal.id(), true).await?
+            && id != held.seal.id()
+        {
+            // Another machine was first.
+            let keys = self.keys.clone();
+            return off_thread(move || Ok(keys.seal(Some(&id))?)).await;
+        }
+        Ok(held)
     }
 
     /// Keeps a value for a pending sign-in for `lifetime`, sealed. `state` is the `state` parameter of its
@@ -182,8 +203,7 @@ impl SealedSessions {
     /// # Errors
     /// If it could not be saved.
     pub async fn put_pending(&self, key: &SessionKey, state: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        let keys = self.keys.clone();
-        let held = off_thread(move || Ok(keys.seal_or_create()?)).await?;
+        let held = self.seal_with(Keystore::seal_or_create).await?;
         let hash = <[u8; 32]>::from(Sha256::digest(state));
         let sealed = held.seal.seal(&pending_data(&key.owner, &hash), &named(&key.provider, value))?;
         let now = self.now(key).await?;
@@ -203,7 +223,8 @@ impl SealedSessions {
         let (keys, key) = (self.keys.clone(), key.clone());
         let open = move || {
             let data = pending_data(&key.owner, &hash);
-            Ok(keys.open_with(|seal| seal.open(&data, &sealed))?.and_then(|plain| value_of(&key.provider, &plain)))
+            let opened = keys.open_value(seal::key_id(&sealed), |seal| seal.open(&data, &sealed))?;
+            Ok(opened.and_then(|plain| value_of(&key.provider, &plain)))
         };
         off_thread(open).await
     }
@@ -219,8 +240,11 @@ impl SealedSessions {
         let _held = off_thread(move || Ok(keys.hold()?)).await?;
         let Some(sealed) = self.store.load_client(&place.issuer, &place.redirect_uri).await? else { return Ok(None) };
         let (keys, data) = (self.keys.clone(), client_data(&place.issuer, &place.redirect_uri));
-        let opened = off_thread(move || Ok(keys.open_with(|seal| seal.open(&data, &sealed))?));
-        Ok(opened.await?.and_then(|plain| RegisteredClient::from_bytes(&plain)))
+        let open = move || match keys.open_value(seal::key_id(&sealed), |seal| seal.open(&data, &sealed)) {
+            Err(KeyError::NotHere { .. }) => Ok(None),
+            opened => Ok(opened?),
+        };
+        Ok(off_thread(open).await?.and_then(|plain| RegisteredClient::from_bytes(&plain)))
     }
 
     /// Keeps a registered client in its place, sealed.
@@ -228,8 +252,7 @@ impl SealedSessions {
     /// # Errors
     /// If it could not be saved.
     pub async fn save_client(&self, client: &RegisteredClient) -> Result<()> {
-        let keys = self.keys.clone();
-        let held = off_thread(move || Ok(keys.seal_or_create()?)).await?;
+        let held = self.seal_with(Keystore::seal_or_create).await?;
         let ClientPlace { issuer, redirect_uri } = &client.place;
         let sealed = held.seal.seal(&client_data(issuer, redirect_uri), &client.to_bytes())?;
         Ok(self.store.save_client(issuer, redirect_uri, sealed).await?)
@@ -241,7 +264,7 @@ impl SealedSessions {
     /// If it could not be deleted. A key that could not be removed is no error; it seals the next session.
     pub async fn delete_client(&self, place: &ClientPlace) -> Result<()> {
         self.store.delete_client(&place.issuer, &place.redirect_uri).await?;
-        let _ = self.retire_key().await;
+        let _ = self.remove_unused_key().await;
         Ok(())
     }
 
@@ -270,7 +293,8 @@ impl SealedSessions {
             check_not_moved(key, &record)?;
             let (keys, place) = (self.keys.clone(), key.clone());
             let open = move || {
-                let opened = keys.open_with(|seal| open(seal, &place, &record, time));
+                let id = record::key_id(&record.session.bytes);
+                let opened = keys.open_value(id, |seal| open(seal, &place, &record, time));
                 Ok((record, opened))
             };
             let (record, opened) = off_thread(open).await?;
@@ -294,7 +318,7 @@ impl SealedSessions {
     }
 
     pub(super) fn does_not_open(&self) -> SessionError {
-        SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.path().to_owned() }
+        SessionError::DoesNotOpen { store: self.store.name(), key: self.keys.origin() }
     }
 }
 
@@ -434,7 +458,7 @@ impl LockedSession {
     pub async fn delete(&mut self) -> Result<()> {
         self.locked.delete().await?;
         self.seal = None;
-        let _ = self.sessions.retire_key().await;
+        let _ = self.sessions.remove_unused_key().await;
         Ok(())
     }
 
@@ -444,12 +468,11 @@ impl LockedSession {
     }
 
     /// The seal, which is held until this is dropped.
-    async fn hold_seal(&mut self, seal: fn(&Keystore) -> super::key::Result<HeldSeal>) -> Result<Arc<HeldSeal>> {
+    async fn hold_seal(&mut self, seal: SealFn) -> Result<Arc<HeldSeal>> {
         if let Some(held) = &self.seal {
             return Ok(held.clone());
         }
-        let keys = self.sessions.keys.clone();
-        let held = Arc::new(off_thread(move || Ok(seal(&keys)?)).await?);
+        let held = Arc::new(self.sessions.seal_with(seal).await?);
         self.seal = Some(held.clone());
         Ok(held)
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::SessionError;
 use super::failed_refresh::FailedRefresh;
-use super::seal::Seal;
+use super::seal;
 use crate::oauth::{self, ClientPlace, Endpoint, IdToken, TokenResponse, without_slash};
 use crate::provider::{self, ClientAuth, Grant, OAuthClient, ProviderConfig, Url, without_query};
 use crate::secret::{AccessToken, ClientSecret, IdTokenText, RefreshToken};
@@ -283,7 +283,7 @@ impl StoredSession {
         generation: i64,
     ) -> Result<Self, SessionError> {
         let session = Session::without_token(binding, time, generation);
-        Ok(Self { id: Seal::random()?, session, refresh_token: None, client_secret: None })
+        Ok(Self { id: seal::random()?, session, refresh_token: None, client_secret: None })
     }
 
     /// A new session from a sign-in. `time` is the store's, from before the token was requested; `replaced` is the
@@ -318,7 +318,7 @@ impl StoredSession {
             models: None,
             time,
         };
-        Ok(Self { id: Seal::random()?, session, refresh_token: response.refresh_token, client_secret })
+        Ok(Self { id: seal::random()?, session, refresh_token: response.refresh_token, client_secret })
     }
 
     /// The next generation of this session. A refresh token (RFC 6749, section 6), scopes and metadata that are not in

@@ -21,10 +21,13 @@
 //! ```
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::contract::{LockedSession, Place, Record, Result, SealedSession, SessionKey, SessionStore};
+use super::contract::{
+    LockedSession, Page, Place, Record, Replacement, Result, SealedSession, SealedValue, SessionKey, SessionStore,
+    ValueKind,
+};
 use super::error::StoreError;
 
 /// The store under test.
@@ -62,7 +65,8 @@ pub async fn check(subject: &dyn Subject) {
     a_pending_sign_in_expires_by_the_stores_time(subject).await;
     clients_are_kept_by_issuer_and_redirect_uri(subject).await;
     a_moved_session_is_kept_and_not_refreshed(subject).await;
-    sealed_values_are_replaced_together(subject).await;
+    sealed_values_are_read_in_pages_and_replaced(subject).await;
+    the_active_key_is_one_for_all(subject).await;
     must(subject.open().check().await, "check an undamaged store");
     must(subject.open().check_writable().await, "check_writable");
 }
@@ -415,50 +419,96 @@ async fn clients_are_kept_by_issuer_and_redirect_uri(subject: &dyn Subject) {
     must(store.delete_client(issuer, uri).await, "delete_client of none");
 }
 
-async fn sealed_values_are_replaced_together(subject: &dyn Subject) {
+/// All values of one kind, read in pages of this size.
+async fn values(store: &Arc<dyn SessionStore>, kind: ValueKind, limit: usize) -> Vec<SealedValue> {
+    let mut values: Vec<SealedValue> = Vec::new();
+    loop {
+        let after = values.last().map(|value| value.place.clone());
+        let page = Page { kind, after: after.as_ref(), limit, length: None };
+        let page = must(store.sealed_values(page).await, "sealed_values");
+        let is_last = page.len() < limit;
+        values.extend(page);
+        if is_last {
+            return values;
+        }
+    }
+}
+
+async fn sealed_values_are_read_in_pages_and_replaced(subject: &dyn Subject) {
     let (store, first) = signed_in(subject, "replace a").await;
     let (_, second) = signed_in(subject, "replace b").await;
+    let (_, third) = signed_in(subject, "replace c").await;
     must(lock(&store, &second).await.begin_refresh(1, 2_000).await, "begin_refresh");
     let now = must(store.load(&first).await, "load").now;
     must(store.put_pending("replace", [5; 32], b"new".to_vec(), now + 600).await, "put_pending");
     must(store.put_pending("replace", [6; 32], b"old".to_vec(), now - 1).await, "put_pending");
     must(store.save_client("replace", "uri", b"client".to_vec()).await, "save_client");
+
+    let session = |key: &SessionKey| Place::Session { key: key.clone(), generation: 1 };
+    let pending = |hash| Place::PendingSignIn { owner: "replace".into(), state_hash: [hash; 32] };
+    let client = Place::Client { issuer: "replace".into(), redirect_uri: "uri".into() };
+    for (kind, expected) in [
+        (ValueKind::Session, vec![session(&first), session(&second), session(&third)]),
+        (ValueKind::PendingSignIn, vec![pending(5)]),
+        (ValueKind::Client, vec![client.clone()]),
+    ] {
+        let all = values(&store, kind, 1_000).await;
+        for limit in [1, 2] {
+            assert_eq!(values(&store, kind, limit).await, all, "pages of {limit}");
+        }
+        let of_this_test = |value: &&SealedValue| match &value.place {
+            Place::Session { key, .. } => key.owner.starts_with("replace "),
+            Place::PendingSignIn { owner, .. } => owner == "replace",
+            Place::Client { issuer, .. } => issuer == "replace",
+        };
+        let found: Vec<_> = all.iter().filter(of_this_test).map(|value| value.place.clone()).collect();
+        assert_eq!(found, expected, "all values that have not expired");
+        let page = Page { kind, after: None, limit: 1_000, length: Some(2) };
+        let begun = must(store.sealed_values(page).await, "sealed_values");
+        let cut: Vec<_> = all.iter().map(|value| value.bytes.iter().copied().take(2).collect::<Vec<_>>()).collect();
+        assert_eq!(begun.into_iter().map(|value| value.bytes).collect::<Vec<_>>(), cut, "only the beginning is read");
+    }
+
     let before = [record(&store, &first).await, record(&store, &second).await];
-    let listed = must(store.list(None).await, "list").len();
+    let third_before = record(&store, &third).await;
+    let again = |place: Place, before: &str| Replacement {
+        place,
+        before: before.as_bytes().to_vec(),
+        after: format!("again {before}").into_bytes(),
+    };
+    // The second value was read before another process changed it.
+    let replaced = [again(session(&first), "one"), again(session(&third), "zero"), again(session(&second), "one")];
+    assert_eq!(must(store.replace_values(replaced.to_vec()).await, "replace_values"), 2, "one was changed meanwhile");
+    assert_eq!(must(store.replace_values(replaced.to_vec()).await, "replace_values"), 0, "all were replaced");
+    let replaced = vec![again(pending(5), "new"), again(pending(7), "none")];
+    assert_eq!(must(store.replace_values(replaced).await, "replace_values"), 1, "a pending sign-in");
+    assert_eq!(must(store.replace_values(vec![again(client, "client")]).await, "replace_values"), 1, "a client");
+    assert_eq!(must(store.replace_values(Vec::new()).await, "replace_values"), 0, "nothing");
 
-    // All but one of the sessions could be replaced.
-    let mut left = listed - 1;
-    let refused = store.replace_all(Box::new(move |_, bytes| {
-        left = left.checked_sub(1)?;
-        Some([b"wrong ", bytes].concat())
-    }));
-    assert!(!must(refused.await, "replace_all"), "one value was refused");
-    assert_eq!([record(&store, &first).await, record(&store, &second).await], before, "nothing was replaced");
-
-    let places = Arc::new(Mutex::new(Vec::new()));
-    let seen = places.clone();
-    let replaced = store.replace_all(Box::new(move |place, bytes| {
-        seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{place:?}"));
-        Some([b"again ", bytes].concat())
-    }));
-    assert!(must(replaced.await, "replace_all"), "no value was refused");
-    let places = places.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let has = |place: Place<'_>| places.iter().filter(|seen| **seen == format!("{place:?}")).count() == 1;
-    assert!(has(Place::Session { key: &first, generation: 1 }), "a session: {places:?}");
-    assert!(has(Place::Session { key: &second, generation: 1 }), "a session: {places:?}");
-    assert!(has(Place::Pending { owner: "replace", state_hash: &[5; 32] }), "a pending sign-in: {places:?}");
-    assert!(!has(Place::Pending { owner: "replace", state_hash: &[6; 32] }), "an expired one: {places:?}");
-    assert!(has(Place::Client { issuer: "replace", redirect_uri: "uri" }), "a client: {places:?}");
     let other = subject.open();
-    for (key, before) in [(first, &before[0]), (second, &before[1])] {
+    for (key, before) in [(&first, &before[0]), (&second, &before[1])] {
         let expected = before.clone().map(|mut record| {
             record.session.bytes = [b"again ", &*record.session.bytes].concat();
             record
         });
-        assert_eq!(record(&other, &key).await, expected, "only the sealed bytes are replaced");
+        assert_eq!(record(&other, key).await, expected, "only the sealed bytes are replaced");
     }
+    assert_eq!(record(&other, &third).await, third_before, "a value that was changed meanwhile stays");
     let taken = must(other.take_pending("replace", [5; 32]).await, "take_pending");
     assert_eq!(taken.as_deref(), Some(&b"again new"[..]));
     let client = must(other.load_client("replace", "uri").await, "load_client");
     assert_eq!(client.as_deref(), Some(&b"again client"[..]));
+}
+
+async fn the_active_key_is_one_for_all(subject: &dyn Subject) {
+    let (store, other) = (subject.open(), subject.open());
+    let Some(first) = must(store.activate_key("first", true).await, "activate_key") else {
+        assert_eq!(must(other.active_key().await, "active_key"), None, "a store that keeps no key");
+        return;
+    };
+    assert_eq!(must(other.active_key().await, "active_key"), Some(first.clone()));
+    assert_eq!(must(other.activate_key("late", true).await, "activate_key"), Some(first), "another machine was first");
+    assert_eq!(must(other.activate_key("second", false).await, "activate_key").as_deref(), Some("second"));
+    assert_eq!(must(store.active_key().await, "active_key").as_deref(), Some("second"));
+    must(store.wait_for_locks().await, "wait_for_locks");
 }

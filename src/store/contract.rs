@@ -85,35 +85,80 @@ pub struct Listed {
     pub moved_to: Option<String>,
 }
 
+/// The kinds of sealed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ValueKind {
+    /// A session.
+    Session,
+    /// A pending sign-in.
+    PendingSignIn,
+    /// A registered client.
+    Client,
+}
+
+impl ValueKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Session, Self::PendingSignIn, Self::Client];
+}
+
 /// Where a sealed value is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Place<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
     /// A session.
     Session {
         /// Which session.
-        key: &'a SessionKey,
+        key: SessionKey,
         /// Its generation.
         generation: i64,
     },
     /// A pending sign-in.
-    Pending {
+    PendingSignIn {
         /// The owner.
-        owner: &'a str,
+        owner: String,
         /// The SHA-256 of the `state` parameter.
-        state_hash: &'a [u8; 32],
+        state_hash: [u8; 32],
     },
     /// A registered client.
     Client {
         /// The issuer.
-        issuer: &'a str,
+        issuer: String,
         /// The redirect URI.
-        redirect_uri: &'a str,
+        redirect_uri: String,
     },
 }
 
-/// Returns the bytes that replace a sealed value, or `None` to replace nothing at all.
-pub type ReplaceFn = Box<dyn FnMut(Place<'_>, &[u8]) -> Option<Vec<u8>> + Send>;
+/// A sealed value, or its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedValue {
+    /// Where it is stored.
+    pub place: Place,
+    /// The sealed bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A value to be sealed anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// Where it is stored.
+    pub place: Place,
+    /// The sealed bytes that are replaced.
+    pub before: Vec<u8>,
+    /// The sealed bytes that replace them.
+    pub after: Vec<u8>,
+}
+
+/// Which part of the values of a store to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The kind of the values.
+    pub kind: ValueKind,
+    /// The place after which the page begins. `None` for the first page.
+    pub after: Option<&'a Place>,
+    /// How many values at most.
+    pub limit: usize,
+    /// How many bytes of each value at most. `None` for all of them.
+    pub length: Option<usize>,
+}
 
 /// A store of sessions. See the [module](crate::store) for the contract.
 pub trait SessionStore: Send + Sync {
@@ -171,10 +216,32 @@ pub trait SessionStore: Send + Sync {
     /// Deletes a registered client if one is kept.
     fn delete_client<'a>(&'a self, issuer: &'a str, redirect_uri: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// Replaces the sealed bytes of every session, pending sign-in and registered client, and nothing else, in one
-    /// transaction that excludes other writes. Pending sign-ins that have expired are left out. Returns `false`, and
-    /// changes nothing, if `replace` returns `None` once; it is not called again then.
-    fn replace_all(&self, replace: ReplaceFn) -> BoxFuture<'_, Result<bool>>;
+    /// The sealed values of one kind, in an order that does not change. A page that is not full is the last one. Pending
+    /// sign-ins that have expired are left out.
+    fn sealed_values<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Result<Vec<SealedValue>>>;
+
+    /// Replaces the sealed bytes of these values, all of one kind, and nothing else. Those whose bytes were changed
+    /// meanwhile are left as they are. Returns how many were replaced. Needs no locks.
+    fn replace_values(&self, values: Vec<Replacement>) -> BoxFuture<'_, Result<usize>>;
+
+    /// The id of the active key, which seals new values. `None` if none is active yet, or if the store does not keep it:
+    /// then the first key of each machine is its active key.
+    fn active_key(&self) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Makes a key the active one, unless `if_none` is true and another key is active. Returns the id of the active key, or
+    /// `None` if the store does not keep it.
+    fn activate_key<'a>(&'a self, id: &'a str, if_none: bool) -> BoxFuture<'a, Result<Option<String>>> {
+        let _ = (id, if_none);
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Waits until the locks that other machines hold now have been released or lost. A store of one machine need not
+    /// wait.
+    fn wait_for_locks(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Checks that what is stored is undamaged. May read all of it.
     fn check(&self) -> BoxFuture<'_, Result<()>> {

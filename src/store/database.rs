@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+pub use rusqlite::types::Value;
 use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
 pub use rusqlite::{OptionalExtension, Params, Result as Rows, Row, Transaction, params, params_from_iter};
 

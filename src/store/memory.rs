@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Place, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
+    BoxFuture, Listed, Loaded, LockedSession, Page, Place, Record, Replacement, Result, SealedSession, SealedValue,
+    SessionKey, SessionStore, ValueKind,
 };
 use super::error::StoreError;
 
@@ -49,6 +50,38 @@ impl MemoryStore {
 
     fn loaded(&self, key: &SessionKey) -> Loaded {
         Loaded { now: (self.clock)(), record: self.data().sessions.get(key).map(|saved| saved.record.clone()) }
+    }
+
+    fn values(&self, kind: ValueKind) -> Vec<SealedValue> {
+        let now = (self.clock)();
+        let data = self.data();
+        match kind {
+            ValueKind::Session => data
+                .sessions
+                .iter()
+                .map(|(key, Saved { record, .. })| SealedValue {
+                    place: Place::Session { key: key.clone(), generation: record.session.generation },
+                    bytes: record.session.bytes.clone(),
+                })
+                .collect(),
+            ValueKind::PendingSignIn => data
+                .pending
+                .iter()
+                .filter(|(_, (expires_at, _))| *expires_at > now)
+                .map(|((owner, state_hash), (_, bytes))| SealedValue {
+                    place: Place::PendingSignIn { owner: owner.clone(), state_hash: *state_hash },
+                    bytes: bytes.clone(),
+                })
+                .collect(),
+            ValueKind::Client => data
+                .clients
+                .iter()
+                .map(|((issuer, redirect_uri), bytes)| SealedValue {
+                    place: Place::Client { issuer: issuer.clone(), redirect_uri: redirect_uri.clone() },
+                    bytes: bytes.clone(),
+                })
+                .collect(),
+        }
     }
 
     fn listed(&self, owner: Option<&str>) -> Vec<Listed> {
@@ -151,32 +184,38 @@ impl SessionStore for MemoryStore {
         })
     }
 
-    fn replace_all(&self, mut replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
+    fn sealed_values<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Result<Vec<SealedValue>>> {
         Box::pin(async move {
-            let now = (self.clock)();
+            let mut values = self.values(page.kind);
+            values.retain(|value| page.after.is_none_or(|after| value.place > *after));
+            values.truncate(page.limit);
+            for value in &mut values {
+                value.bytes.truncate(page.length.unwrap_or(usize::MAX));
+            }
+            Ok(values)
+        })
+    }
+
+    fn replace_values(&self, values: Vec<Replacement>) -> BoxFuture<'_, Result<usize>> {
+        Box::pin(async move {
             let mut data = self.data();
-            let Data { sessions, pending, clients, .. } = &mut *data;
-            pending.retain(|_, (expires_at, _)| *expires_at > now);
-            let places = sessions.iter_mut().map(|(key, Saved { record, .. })| {
-                let SealedSession { generation, bytes, .. } = &mut record.session;
-                (Place::Session { key, generation: *generation }, bytes)
-            });
-            let pending = pending
-                .iter_mut()
-                .map(|((owner, state_hash), (_, bytes))| (Place::Pending { owner, state_hash }, bytes));
-            let clients = clients
-                .iter_mut()
-                .map(|((issuer, redirect_uri), bytes)| (Place::Client { issuer, redirect_uri }, bytes));
-            let places: Vec<_> = places.chain(pending).chain(clients).collect();
-            let mut replaced = Vec::with_capacity(places.len());
-            for (place, bytes) in &places {
-                let Some(bytes) = replace(*place, bytes) else { return Ok(false) };
-                replaced.push(bytes);
+            let mut replaced = 0;
+            for Replacement { place, before, after } in values {
+                let found = match place {
+                    Place::Session { key, .. } => {
+                        data.sessions.get_mut(&key).map(|saved| &mut saved.record.session.bytes)
+                    }
+                    Place::PendingSignIn { owner, state_hash } => {
+                        data.pending.get_mut(&(owner, state_hash)).map(|(_, bytes)| bytes)
+                    }
+                    Place::Client { issuer, redirect_uri } => data.clients.get_mut(&(issuer, redirect_uri)),
+                };
+                if let Some(bytes) = found.filter(|bytes| **bytes == before) {
+                    *bytes = after;
+                    replaced += 1;
+                }
             }
-            for ((_, bytes), replaced) in places.into_iter().zip(replaced) {
-                *bytes = replaced;
-            }
-            Ok(true)
+            Ok(replaced)
         })
     }
 }

@@ -21,6 +21,8 @@
 //!   one, the write changes nothing and returns [`StoreError::Superseded`].
 //! - **Moves.** A record whose `moved_to` is set is not used: the session is in another store. It is listed and loaded
 //!   like others, and only [`LockedSession::replace`] and [`LockedSession::delete`] remove the mark.
+//! - **Keys.** Sealed values are replaced by comparing them first, so a concurrent write is never lost. A store that several
+//!   machines share keeps the id of the active key, so that all of them seal with it.
 //! - **Time.** `load` returns the store's time with the record. It decides what has expired. A store that several
 //!   machines share returns its own time, not the caller's.
 
@@ -37,7 +39,8 @@ mod postgres;
 mod sqlite;
 
 pub use contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Place, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
+    BoxFuture, Listed, Loaded, LockedSession, Page, Place, Record, Replacement, Result, SealedSession, SealedValue,
+    SessionKey, SessionStore, ValueKind,
 };
 pub use error::{Cause, FileProblem, ServerProblem, StoreError};
 pub use memory::MemoryStore;

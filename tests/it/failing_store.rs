@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nexus::store::{
-    BoxFuture, Listed, Loaded, LockedSession, MemoryStore, Record, ReplaceFn, Result, SealedSession, SessionKey,
-    SessionStore, StoreError,
+    BoxFuture, Listed, Loaded, LockedSession, MemoryStore, Page, Record, Replacement, Result, SealedSession,
+    SealedValue, SessionKey, SessionStore, StoreError,
 };
 
 pub(crate) struct FailingStore {
@@ -76,8 +76,12 @@ impl SessionStore for FailingStore {
         self.inner.delete_client(issuer, redirect_uri)
     }
 
-    fn replace_all(&self, replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
-        self.inner.replace_all(replace)
+    fn sealed_values<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Result<Vec<SealedValue>>> {
+        self.inner.sealed_values(page)
+    }
+
+    fn replace_values(&self, values: Vec<Replacement>) -> BoxFuture<'_, Result<usize>> {
+        self.inner.replace_values(values)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use nexus::sandbox::{Sandbox, Scripted, Settings};
 use serde_json::json;
 
-use crate::nexus::{Nexus, SECRET_VARIABLES, config, sandbox};
+use crate::nexus::{Nexus, Output, SECRET_VARIABLES, config, sandbox};
 
 pub(crate) const KEY: &str = "key/session.key";
 pub(crate) const SHOW: &[&str] = &["key", "show"];
@@ -48,10 +48,13 @@ fn the_key_is_in_a_file_by_default() {
     );
     let (_sandbox, nexus) = signed_in();
     assert_output!(nexus.run(SHOW), 0, stdout: "file: [HOME]/key/session.key\n", stderr: "");
+    let shown = nexus.run(&["key", "show", "--json"]).json();
+    let count = json!({ "sessions": 1, "pending_sign_ins": 0, "clients": 0 });
     assert_eq!(
-        nexus.run(&["key", "show", "--json"]).json(),
+        shown,
         json!({
             "version": 1, "key": "file", "path": "[HOME]/key/session.key", "entry": null, "configured": null,
+            "keys": [{ "id": shown["keys"][0]["id"], "active": true, "here": true, "values": count }],
         })
     );
     assert!(key_line(&nexus).starts_with("nexus-key-1 "));
@@ -97,9 +100,15 @@ fn a_first_sign_in_creates_the_key_in_the_configured_backend() {
     assert_signed_in(&nexus);
 }
 
-/// The error about a session of another key than the one that is there.
-const DOES_NOT_OPEN: &str = "error: [HOME]/data/sessions.db: the stored session cannot be decrypted with the key in \
-                             [HOME]/key/session.key\n  restore the right key, or run `nexus oauth start` to sign in again\n";
+/// Checks the error about a session that is sealed with a key that is not there.
+#[track_caller]
+fn assert_not_here(output: &Output) {
+    let start = "error: the key `";
+    let end = "`, which a stored value is sealed with, is not in [HOME]/key/session.key\n  restore the line of this key in \
+               [HOME]/key/session.key, or copy it from a machine that has it; or run `nexus oauth start` to sign in again\n";
+    let is_right = output.stderr.starts_with(start) && output.stderr.ends_with(end);
+    assert!(output.code == Some(1) && output.stdout.is_empty() && is_right, "{output}");
+}
 
 #[test]
 fn a_move_leaves_nothing_to_old_copies() {
@@ -111,11 +120,11 @@ fn a_move_leaves_nothing_to_old_copies() {
     let (new_key, new_database) = (key_line(&nexus), fs::read(&database).unwrap());
 
     nexus.write(KEY, &old_key, 0o600);
-    assert_output!(nexus.run(&["oauth", "status"]), 1, stdout: "", stderr: DOES_NOT_OPEN);
+    assert_not_here(&nexus.run(&["oauth", "status"]));
     nexus.write(KEY, &new_key, 0o600);
     fs::write(&database, old_database).unwrap();
-    assert_output!(nexus.run(&["oauth", "status"]), 1, stdout: "", stderr: DOES_NOT_OPEN);
-    assert_output!(nexus.run(&to("file")), 1, stdout: "", stderr: DOES_NOT_OPEN);
+    assert_not_here(&nexus.run(&["oauth", "status"]));
+    assert_not_here(&nexus.run(&to("file")));
     assert_eq!(key_line(&nexus), new_key, "what does not open stops a move");
     fs::write(&database, new_database).unwrap();
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
@@ -195,7 +204,225 @@ fn a_session_after_the_last_sign_out_has_a_new_key() {
     assert_signed_in(&nexus);
     assert_ne!(key_line(&nexus), key);
     fs::write(nexus.path("data/sessions.db"), old).unwrap();
-    assert_output!(nexus.run(&["oauth", "status"]), 1, stdout: "", stderr: DOES_NOT_OPEN);
+    assert_not_here(&nexus.run(&["oauth", "status"]));
+}
+
+/// The ids of the keys that `key show` lists, the active one first.
+fn ids(nexus: &Nexus) -> Vec<String> {
+    let shown = nexus.run(&["key", "show", "--json"]).json();
+    let mut keys = shown["keys"].as_array().unwrap().clone();
+    keys.sort_by_key(|key| key["active"] != true);
+    keys.iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_key_is_replaced_step_by_step() {
+    let (_sandbox, nexus) = signed_in();
+    let token = nexus.run(&["oauth", "token"]).ok();
+    let (old_file, old_database) = (key_line(&nexus), fs::read(nexus.path("data/sessions.db")).unwrap());
+    let old = ids(&nexus).remove(0);
+
+    let added = nexus.run(&["key", "add"]);
+    let new = added.stdout.trim().to_owned();
+    assert!(added.stderr.contains(&format!("run `nexus key activate {new}`")), "{added}");
+    let lines = key_line(&nexus);
+    assert_eq!(lines.lines().next(), Some(old_file.trim()));
+    assert!(lines.lines().nth(1).unwrap().starts_with(&format!("{new} ")), "one `ID BASE64` a line");
+    assert_output!(
+        nexus.run(SHOW), 0,
+        stdout: format!("file: [HOME]/key/session.key\n{old}: active, seals 1 session\n{new}: seals nothing\n"), stderr: "",
+    );
+
+    let active = nexus.run(&["key", "retire", &old]);
+    assert!(
+        active.code == Some(1) && active.stderr.contains(&format!("the key `{old}` is the active one")),
+        "{active}"
+    );
+    assert_output!(
+        nexus.run(&["key", "activate", &new]), 0, stdout: "",
+        stderr: format!("The key `{new}` is active now; run `nexus key reseal` to seal what is stored with it\n"),
+    );
+    assert_output!(
+        nexus.run(&["key", "activate", &new]), 0, stdout: "", stderr: format!("The key `{new}` is active already\n"),
+    );
+    let used = nexus.run(&["key", "retire", &old]);
+    assert_output!(
+        used, 1, stdout: "",
+        stderr: format!("error: the key `{old}` is still needed by 1 session\n  run `nexus key reseal`, then run the command \
+                         again\n"),
+    );
+    assert_eq!(ids(&nexus), [new.clone(), old.clone()]);
+    assert_output!(
+        nexus.run(&["key", "reseal"]), 0,
+        stdout: format!("Sealed again with key {new}: 1 session; sealed with it already: nothing\n"), stderr: "",
+    );
+    assert_output!(
+        nexus.run(&["key", "reseal"]), 0,
+        stdout: format!("Sealed again with key {new}: nothing; sealed with it already: 1 session\n"), stderr: "",
+    );
+    assert_output!(
+        nexus.run(&["key", "retire", &old]), 0, stdout: "",
+        stderr: format!("Removed the key `{old}` from [HOME]/key/session.key\n"),
+    );
+    assert_eq!(ids(&nexus), [new.clone()]);
+    assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
+    nexus.sign_in();
+    assert_eq!(ids(&nexus), [new.clone()], "a new session has the new key");
+
+    let unknown = nexus.run(&["key", "retire", &old]);
+    assert!(
+        unknown.code == Some(1) && unknown.stderr.contains(&format!("there is no key `{old}` in [HOME]/key")),
+        "{unknown}"
+    );
+    let unknown = nexus.run(&["key", "activate", "none"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("there is no key `none` in [HOME]/key"), "{unknown}");
+    fs::write(nexus.path("data/sessions.db"), old_database).unwrap();
+    let output = nexus.run(&["oauth", "token"]);
+    assert_not_here(&output);
+    assert!(output.stderr.contains(&old), "{output}");
+}
+
+#[test]
+fn a_key_that_was_added_is_kept_as_the_first_one_is() {
+    let (_sandbox, nexus) = signed_in();
+    nexus.run(&to("passphrase")).ok();
+    let new = nexus.run(&["key", "add", "--json"]).json();
+    let id = new["id"].as_str().unwrap().to_owned();
+    assert!(key_line(&nexus).lines().nth(1).unwrap().starts_with(&format!("nexus-key-2 passphrase {id} ")));
+    let old = ids(&nexus).remove(0);
+    nexus.run(&["key", "activate", &id]).ok();
+    let counts = nexus.run(&["key", "reseal", "--json"]).json();
+    let none = json!({ "sessions": 0, "pending_sign_ins": 0, "clients": 0 });
+    let one = json!({ "sessions": 1, "pending_sign_ins": 0, "clients": 0 });
+    assert_eq!(counts, json!({ "version": 1, "key": id, "resealed": one, "already": none, "left": none }));
+    nexus.run(&["key", "retire", &old]).ok();
+    assert_eq!(key_line(&nexus).lines().count(), 1);
+    assert_signed_in(&nexus);
+}
+
+#[test]
+fn a_distributed_file_may_have_been_written_by_any_program() {
+    let (a, b) = ("A".repeat(43), format!("{}=", "B".repeat(42) + "A"));
+    let sandbox = sandbox(Settings::default());
+    for text in [format!("a {a}\r\nb {b}\r\n"), format!("\n a\t{a}\n\n\nb {b}"), format!("\u{feff}a {a}\nb {b}\n")] {
+        let nexus = Nexus::at(&sandbox);
+        fs::create_dir(nexus.path("key")).unwrap();
+        nexus.write(KEY, &text, 0o600);
+        nexus.sign_in();
+        assert_eq!(ids(&nexus), ["a", "b"]);
+        assert_signed_in(&nexus);
+    }
+}
+
+#[test]
+fn an_invalid_key_file_names_its_line() {
+    let (_sandbox, nexus) = signed_in();
+    let a = "A".repeat(43);
+    for (text, why) in [
+        (format!("a {a}\na {a}\n"), "line 2 has the id `a`, which another line has"),
+        (format!("a {a}\n\nb AAAA\n"), "line 3 has a key of 3 bytes instead of 32"),
+        (format!("a {a}!\n"), "line 1 has no valid base64"),
+        (format!("a b {a}\n"), "line 1 is not a nexus key"),
+        (format!("a/b {a}\n"), "line 1 has an id that is not 1 to 64 letters, digits"),
+        (format!("{a}\n"), "line 1 is not a nexus key"),
+        (String::new(), "line 1 is not a nexus key"),
+    ] {
+        nexus.write(KEY, &text, 0o600);
+        let output = nexus.run(&["oauth", "token"]);
+        let message = format!("error: [HOME]/key/session.key: {why}");
+        assert!(output.code == Some(1) && output.stderr.starts_with(&message), "{output}");
+        assert!(!output.stderr.contains(&a), "no key in an error");
+    }
+}
+
+/// A home whose keys come from a command that prints this file.
+fn with_key_command(text: &str) -> (Sandbox, Nexus) {
+    let sandbox = sandbox(Settings::default());
+    let mut nexus = Nexus::at(&sandbox);
+    nexus.set("PATH", &search_path());
+    nexus.write("keys", text, 0o600);
+    configure(&nexus, &sandbox, "key = \"command\"\nkey_command = [\"cat\", \"keys\"]");
+    (sandbox, nexus)
+}
+
+#[test]
+fn a_command_prints_the_keys() {
+    let (_sandbox, nexus) = with_key_command(&format!("old {}\n", "A".repeat(43)));
+    nexus.sign_in();
+    let token = nexus.run(&["oauth", "token"]).ok();
+    assert!(!nexus.path(KEY).exists(), "no key is kept here");
+    assert_output!(nexus.run(SHOW), 0, stdout: "command: cat\n", stderr: "");
+
+    let output = nexus.run(&["key", "add"]);
+    assert!(output.code == Some(2) && output.stderr.contains("`nexus key add --out FILE`"), "{output}");
+    let line = nexus.run(&["key", "add", "--out", "-"]).ok();
+    let (id, key) = line.trim().split_once(' ').unwrap();
+    assert!(line.lines().count() == 1 && id.len() == 16 && key.len() == 43, "one line `ID BASE64`");
+    let new = nexus.run(&["key", "add", "--out", &nexus.path("new").to_string_lossy()]).ok().trim().to_owned();
+    let written = fs::read_to_string(nexus.path("new")).unwrap();
+    assert!(written.starts_with(&format!("{new} ")) && written.lines().count() == 1, "one line `ID BASE64`");
+    let again = nexus.run(&["key", "add", "--out", &nexus.path("new").to_string_lossy()]);
+    assert_eq!((again.code, fs::read_to_string(nexus.path("new")).unwrap()), (Some(2), written.clone()), "it is kept");
+
+    let output = nexus.run(&["key", "activate", &new]);
+    assert!(
+        output.code == Some(1) && output.stderr.contains(&format!("there is no key `{new}` in key_command `cat`")),
+        "{output}"
+    );
+    let keys = fs::read_to_string(nexus.path("keys")).unwrap();
+    nexus.write("keys", &(keys.clone() + &written), 0o600);
+    let output = nexus.run(&["key", "activate", &new]);
+    assert!(output.code == Some(2) && output.stderr.contains("nexus cannot change them"), "{output}");
+    nexus.write("keys", &(written.clone() + &keys), 0o600);
+    nexus.run(&["key", "activate", &new]).ok();
+    nexus.run(&["key", "reseal"]).ok();
+    assert_output!(
+        nexus.run(&["key", "retire", "old"]), 0, stdout: "",
+        stderr: "Nothing is sealed with the key `old`; key_command `cat` need not print it any more\n",
+    );
+    nexus.write("keys", &written, 0o600);
+    assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
+    nexus.write("keys", &keys, 0o600);
+    let output = nexus.run(&["oauth", "token"]);
+    let message = format!(
+        "error: the key `{new}`, which a stored value is sealed with, is not in key_command `cat`\n  make \
+                           key_command print this key too"
+    );
+    assert!(output.code == Some(1) && output.stderr.starts_with(&message), "{output}");
+    let output = nexus.run(&to("file"));
+    assert!(output.code == Some(2) && output.stderr.contains("nexus cannot change them"), "{output}");
+}
+
+#[test]
+fn a_command_that_prints_no_keys_has_a_hint() {
+    let (sandbox, nexus) = with_key_command(&format!("old {}\n", "A".repeat(43)));
+    nexus.sign_in();
+    nexus.write("nonsense", "nonsense\n", 0o600);
+    for (command, why) in [
+        ("[\"false\"]", "cannot get the key: key_command `false` failed (exit status: 1)"),
+        ("[\"true\"]", "cannot get the key: key_command `true` prints nothing"),
+        ("[\"nowhere\"]", "cannot get the key: key_command `nowhere` cannot be started: No such file"),
+        ("[\"cat\", \"nonsense\"]", "key_command `cat`: line 1 is not a nexus key"),
+        (
+            "[\"echo\", \"nexus-key-2 keyring 0011223344556677\"]",
+            "cannot get the key: key_command `echo` prints a line without",
+        ),
+    ] {
+        configure(&nexus, &sandbox, &format!("key = \"command\"\nkey_command = {command}"));
+        let output = nexus.run(&["oauth", "token"]);
+        assert!(output.code == Some(1) && output.stderr.starts_with(&format!("error: {why}")), "{output}");
+        assert!(output.stderr.contains("\n  make key_command print the keys, one `ID BASE64` a line"), "{output}");
+    }
+    for (top, why) in [
+        ("key = \"command\"", "is \"command\", but `key_command` is not set"),
+        ("key_command = [\"cat\"]", "is set, but `key` is not \"command\""),
+        ("key = \"command\"\nkey_command = \"cat keys\"", "must be"),
+        ("key = \"command\"\nkey_command = []", "is empty"),
+    ] {
+        configure(&nexus, &sandbox, top);
+        let output = nexus.run(&["oauth", "token"]);
+        assert!(output.code == Some(2) && output.stderr.contains(why), "{output}");
+    }
 }
 
 #[test]
@@ -230,13 +457,11 @@ fn a_missing_or_wrong_key_has_a_hint() {
     assert!(!path.exists(), "no new key hides that the old one is missing");
 
     nexus.write(KEY, "nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0o600);
-    let wrong = "error: [HOME]/data/sessions.db: the stored session cannot be decrypted with the key in \
-                 [HOME]/key/session.key\n  restore the right key, or run `nexus oauth start` to sign in again\n";
-    assert_output!(status(&nexus), 1, stdout: "", stderr: wrong);
-    assert_output!(nexus.run(SHOW), 1, stdout: "", stderr: wrong);
+    assert_not_here(&status(&nexus));
+    assert_not_here(&nexus.run(SHOW));
 
     nexus.write(KEY, "nonsense\n", 0o600);
-    let nonsense = "error: [HOME]/key/session.key: this is not a nexus key\n  restore the right key, or remove \
+    let nonsense = "error: [HOME]/key/session.key: line 1 is not a nexus key\n  restore the right key, or remove \
                     [HOME]/key/session.key and run `nexus oauth start` to sign in again\n";
     assert_output!(status(&nexus), 1, stdout: "", stderr: nonsense);
     let object = nexus.run(&["key", "show", "--json"]);
@@ -247,7 +472,10 @@ fn a_missing_or_wrong_key_has_a_hint() {
     nexus.write("config.toml", &configured.replace("default = \"work\"", ""), 0o600);
     for (line, cure) in [
         (Some("nonsense\n"), "restore the right key, or remove [HOME]/key/session.key and run"),
-        (Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"), "restore the right key, or run"),
+        (
+            Some("nexus-key-1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"),
+            "restore the line of this key in [HOME]/key/session.key, or copy it from a machine that has it; or run",
+        ),
         (None, "restore the key file, or run"),
     ] {
         match line {
@@ -321,6 +549,8 @@ fn a_passphrase_command_runs_without_shell_stdin_and_secrets() {
     for name in SECRET_VARIABLES {
         nexus.set(name, "hush");
     }
+    // The sessions are in a file.
+    nexus.set("NEXUS_STORE", "");
     let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" >words\nenv >variables\ncat >input\necho told you >&2\necho pass\n";
     nexus.write("ask", script, 0o600);
     let command = "[\"sh\", \"ask\", \"$HOME ;id\", \"a b\", \"\"]";

@@ -112,9 +112,9 @@ fn the_tables_are_created_and_shown() {
     nexus.name(url.trim_start_matches("postgres://nexus@").split('?').next().unwrap(), "[DATABASE]");
     let missing = nexus.run(&["store", "status"]);
     assert!(missing.code == Some(2) && missing.stderr.contains("run `nexus store migrate`"), "{missing}");
-    ok(nexus.run(&["store", "migrate"]), "", "Created the tables in postgres://[DATABASE] (version 2)\n");
-    ok(nexus.run(&["store", "migrate"]), "", "The tables in postgres://[DATABASE] are up to date (version 2)\n");
-    ok(nexus.run(&["store", "status"]), "postgres://[DATABASE], tables of version 2\n", "");
+    ok(nexus.run(&["store", "migrate"]), "", "Created the tables in postgres://[DATABASE] (version 3)\n");
+    ok(nexus.run(&["store", "migrate"]), "", "The tables in postgres://[DATABASE] are up to date (version 3)\n");
+    ok(nexus.run(&["store", "status"]), "postgres://[DATABASE], tables of version 3\n", "");
     let object = nexus.run(&["store", "status", "--json"]).json();
     assert_eq!((&object["kind"], &object["schema"]), (&"postgres".into(), &2.into()));
     server().sql(&url, "UPDATE nexus.version SET version = 9");

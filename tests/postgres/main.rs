@@ -36,6 +36,8 @@ mod connections;
 mod contract;
 /// Kills, broken connections and crashes of the server at every step of a refresh.
 mod faults;
+/// Keys that many hosts share, and what they protect.
+mod keys;
 /// `nexus store move`, killed at every message, and while other hosts work.
 mod moves;
 /// Many processes and one expired session.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -153,16 +153,29 @@ impl Server {
 
     /// Runs SQL in a database, and returns the rows without headings.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
-        self.client(
-            "psql",
-            &["-d", Self::database_of(database), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
-        )
+        self.succeed(&mut self.psql_command(database, sql))
+    }
+
+    /// Starts to run SQL in a database.
+    pub(crate) fn psql(&self, database: &str, sql: &str) -> Child {
+        self.psql_command(database, sql).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    fn psql_command(&self, database: &str, sql: &str) -> Command {
+        let words = ["-d", Self::database_of(database), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql];
+        self.client_command("psql", &words)
     }
 
     /// Runs a client program, and returns what it prints.
     pub(crate) fn client(&self, program: &str, words: &[&str]) -> String {
-        let server = ["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "nexus"];
-        self.succeed(self.command(program).args(server).args(words))
+        self.succeed(&mut self.client_command(program, words))
+    }
+
+    fn client_command(&self, program: &str, words: &[&str]) -> Command {
+        let mut client = self.command(program);
+        // The host's own connections may need TLS.
+        client.args(["-h", &self.folder.to_string_lossy(), "-p", &self.port.to_string(), "-U", "nexus"]).args(words);
+        client
     }
 
     /// Ends the server at once, as a crash does.

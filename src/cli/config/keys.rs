@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) default: Option<String>,
     pub(super) no_history: bool,
     pub(super) key: Option<KeyBackend>,
+    pub(super) key_command: Option<Vec<String>>,
     pub(super) passphrase_file: Option<PathBuf>,
     pub(super) passphrase_command: Option<Vec<String>>,
     /// The URL contains a password.
@@ -175,10 +176,21 @@ pub(super) const TOP: &[Key<Settings>] = &[
             ("file", |settings| settings.key = Some(KeyBackend::File)),
             ("keyring", |settings| settings.key = Some(KeyBackend::Keyring)),
             ("passphrase", |settings| settings.key = Some(KeyBackend::Passphrase)),
+            ("command", |settings| settings.key = Some(KeyBackend::Command)),
         ]),
         default: "\"file\"",
         help: "Where the key to the stored sessions is kept. An existing key that is elsewhere is not opened: \
-               `nexus key move` replaces it. Without this setting, an existing key is used where it is.",
+               `nexus key move` replaces it. Without this setting, an existing key is used where it is. With \"command\", \
+               key_command prints it. Machines that share a store need the same keys: with \"file\", distribute \
+               key/session.key, which has one key a line, `ID BASE64` (32 bytes).",
+    },
+    Key {
+        name: "key_command",
+        kind: Command(|settings, words| settings.key_command = Some(words)),
+        default: "none",
+        help: "A command that prints the keys for `key = \"command\"`, one `ID BASE64` a line. It is run without a shell, \
+               without input and without the environment variables that hold secrets, once per process, and again for a key \
+               that it did not print.",
     },
     Key {
         name: "passphrase_file",

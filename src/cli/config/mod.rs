@@ -257,7 +257,19 @@ impl Settings {
             }
             (None, None) => None,
         };
-        Ok(KeyConfig { backend: self.key, passphrase, hidden_variables: secret_variables() })
+        let command = match (&self.key_command, self.key) {
+            (Some(words), Some(KeyBackend::Command)) => words.clone(),
+            (None, Some(KeyBackend::Command)) => {
+                let hint = "set `key_command = [\"PROGRAM\", \"ARGUMENT\"]` to a command that prints the keys";
+                return Err(source.invalid("key", "is \"command\", but `key_command` is not set", hint));
+            }
+            (Some(_), _) => {
+                let hint = "set `key = \"command\"`, or remove `key_command`";
+                return Err(source.invalid("key_command", "is set, but `key` is not \"command\"", hint));
+            }
+            (None, _) => Vec::new(),
+        };
+        Ok(KeyConfig { backend: self.key, passphrase, command, hidden_variables: secret_variables() })
     }
 }
 

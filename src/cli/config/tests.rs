@@ -184,7 +184,8 @@ fn the_passphrase_comes_from_beside_the_file_or_from_a_command_in_words() {
         KeyConfig {
             hidden_variables: crate::cli::environment::secret_variables(),
             backend: Some(KeyBackend::Passphrase),
-            passphrase: Some(PassphraseSource::Command(words("pass show $x")))
+            passphrase: Some(PassphraseSource::Command(words("pass show $x"))),
+            command: Vec::new(),
         }
     );
     let listed = key_config("passphrase_command = ['pass', 'show me', '']").passphrase;
@@ -280,7 +281,7 @@ fn errors_name_the_key_its_place_and_the_cure() {
         ),
         (
             "key = 'cloud'",
-            "`key` in FILE, line 1, must be one of \"file\", \"keyring\", \"passphrase\" | fix that line",
+            "`key` in FILE, line 1, must be one of \"file\", \"keyring\", \"passphrase\", \"command\" | fix that line",
         ),
         ("provider.w = 3", "`provider.w` in FILE, line 1, must be a section: [provider.NAME] | fix that line"),
         (

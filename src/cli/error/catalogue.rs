@@ -13,7 +13,7 @@ use nexus::error::{
 };
 use nexus::internal::provider::BUILT_IN;
 use nexus::internal::session::SealError;
-use nexus::key::KeyBackend;
+use nexus::key::{KeyBackend, KeyOrigin, ValueCount};
 use nexus::store::{FileProblem, ServerProblem};
 
 use super::*;
@@ -354,10 +354,10 @@ fn session() -> Vec<CliError> {
         not_fetched("token_command", "the command `vault`", failure("did not finish within 60 seconds", None)),
         ClientRefused { provider: work(), client_id: text("c"), host: host(), description: text("unknown client") },
         NoIdToken { provider: work() },
-        DoesNotOpen { store: text("sessions.db"), key: path("key") },
+        DoesNotOpen { store: text("sessions.db"), key: KeyOrigin::File(path("key")) },
         Moved { provider: text("work"), to: text("postgres://db.example.com:5432/nexus") },
         Occupied { provider: text("work"), store: text("postgres://db.example.com:5432/nexus") },
-        OtherKey { store: text("sessions.db"), key: path("key") },
+        OtherKey { store: text("sessions.db"), key: KeyOrigin::File(path("key")) },
         NotSent(Arc::new(HttpError::NotTls { host: host() })),
         NotSent(Arc::new(ProviderError::Command {
             provider: work(),
@@ -418,11 +418,23 @@ fn store() -> Vec<CliError> {
 fn key() -> Vec<CliError> {
     use KeyError::*;
     let key = || path("key");
+    let file = || KeyOrigin::File(key());
+    let command = || KeyOrigin::Command(text("vault"));
     let errors = [
         Missing { path: key() },
         Unreadable { path: key(), source: io_error() },
         Untrusted { path: key(), problem: untrusted(Subject::Folder, Fault::Writable, 0) },
-        NotAKey { path: key() },
+        NotAKey { origin: file(), line: 2, description: text("is not a nexus key") },
+        NotAKey { origin: command(), line: 2, description: text("is not a nexus key") },
+        NotHere { id: text("2026-11"), origin: file() },
+        NotHere { id: text("2026-11"), origin: command() },
+        ActiveNotHere { id: text("2026-11"), origin: file() },
+        ActiveNotHere { id: text("2026-11"), origin: command() },
+        Unknown { id: text("2026-11"), origin: file() },
+        Active { id: text("2026-11") },
+        InUse { id: text("2026-11"), values: ValueCount { sessions: 3, pending_sign_ins: 0, clients: 1 } },
+        FromCommand { program: text("vault") },
+        CommandFailed { program: text("vault"), description: text("failed (exit status: 1)") },
         Mismatch { path: key(), configured: KeyBackend::Passphrase, found: KeyBackend::File },
         NoPassphrase,
         PassphraseMissing { path: key(), description: text("passphrase.txt: No such file or directory") },

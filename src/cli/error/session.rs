@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nexus::error::{AssertionError, DiscoveryError, HttpError, KeyError, ProviderError, SessionError};
+use nexus::key::KeyOrigin;
 use nexus::store::{FileProblem, ServerProblem, StoreError};
 
 use super::provider::{run_start, run_start_current};
@@ -173,12 +174,40 @@ fn file_hint(problem: &FileProblem, hints: FileHints) -> String {
     format!("{cure}{}", hints.then)
 }
 
+/// How a machine gets a key that others have.
+fn take_over(origin: &KeyOrigin) -> String {
+    match origin {
+        KeyOrigin::File(path) => {
+            format!("restore the line of this key in {}, or copy it from a machine that has it", path.display())
+        }
+        KeyOrigin::Command(_) => "make key_command print this key too".into(),
+    }
+}
+
 fn key_hint(error: &KeyError) -> String {
     let replace = |path: &Path| format!("remove {} and {}", path.display(), sign_in_again());
     match error {
         KeyError::Missing { .. } => format!("restore the key file, or {}", sign_in_again()),
-        KeyError::Unreadable { path, .. } | KeyError::NotAKey { path } | KeyError::KeyringEntryMissing { path, .. } => {
-            format!("restore the right key, or {}", replace(path))
+        KeyError::Unreadable { path, .. }
+        | KeyError::NotAKey { origin: KeyOrigin::File(path), .. }
+        | KeyError::KeyringEntryMissing { path, .. } => format!("restore the right key, or {}", replace(path)),
+        KeyError::NotAKey { .. } | KeyError::CommandFailed { .. } => {
+            "make key_command print the keys, one `ID BASE64` a line, then run the command again".into()
+        }
+        KeyError::NotHere { origin, .. } => format!("{}; or {}", take_over(origin), sign_in_again()),
+        KeyError::ActiveNotHere { origin, .. } => format!(
+            "{}; if the key is lost, make one of this machine active with `nexus key activate ID`, and sign in again",
+            take_over(origin)
+        ),
+        KeyError::Unknown { origin, .. } => format!("{}; `nexus key show` lists the keys", take_over(origin)),
+        KeyError::Active { .. } => {
+            "make another key active with `nexus key activate ID`, and run `nexus key reseal`, before you retire it".into()
+        }
+        KeyError::InUse { .. } => "run `nexus key reseal`, then run the command again".into(),
+        KeyError::FromCommand { .. } => {
+            "run `nexus key add --out FILE`, and make key_command print the line of that file too; the first key that it prints \
+             is the active one, unless the store is a PostgreSQL database"
+                .into()
         }
         KeyError::Mismatch { path, configured, found } => format!(
             "if you changed `key` in config.toml, run `nexus key move {}` and check the accounts that it shows, or \

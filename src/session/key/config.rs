@@ -14,24 +14,27 @@ pub enum KeyBackend {
     Keyring,
     /// In a private file, encrypted with a passphrase.
     Passphrase,
+    /// A program prints it, with any other keys of the store.
+    Command,
 }
 
 impl KeyBackend {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::File, Self::Keyring, Self::Passphrase];
+    /// Those that a key can be moved to.
+    pub const MOVABLE: [Self; 3] = [Self::File, Self::Keyring, Self::Passphrase];
 
-    /// The name: `file`, `keyring` or `passphrase`.
+    /// The name: `file`, `keyring`, `passphrase` or `command`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Keyring => "keyring",
             Self::Passphrase => "passphrase",
+            Self::Command => "command",
         }
     }
 
-    /// The inverse of [`as_str`](Self::as_str).
+    /// The inverse of [`as_str`](Self::as_str), for those that a key can be moved to.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|backend| backend.as_str() == word)
+        Self::MOVABLE.into_iter().find(|backend| backend.as_str() == word)
     }
 }
 
@@ -52,6 +55,8 @@ pub struct KeyConfig {
     pub backend: Option<KeyBackend>,
     /// Where the passphrase comes from.
     pub passphrase: Option<PassphraseSource>,
-    /// Environment variables that the passphrase command does not inherit, such as those with secrets.
+    /// The program that prints the keys, one `ID BASE64` a line, and its arguments. Used with [`KeyBackend::Command`].
+    pub command: Vec<String>,
+    /// Environment variables that these programs do not inherit, such as those with secrets.
     pub hidden_variables: Vec<String>,
 }

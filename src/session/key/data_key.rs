@@ -1,14 +1,20 @@
 //! The key that seals the sessions.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-/// What the line of a key begins with.
-const PLAIN: &str = "nexus-key-1 ";
+/// What the line of a key without an id of its own begins with.
+pub(super) const PLAIN: &str = "nexus-key-1 ";
+
+/// Writes no padding, and reads keys that other programs have written with it.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, NO_PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// 256 random bits.
 #[derive(Clone)]
@@ -33,22 +39,32 @@ impl DataKey {
         &self.0
     }
 
-    /// The id of the key: a hash, which reveals nothing of it.
-    pub(super) fn id(&self) -> String {
+    /// The id of a key that has no other: a hash, which reveals nothing of it.
+    pub(in crate::session) fn id(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"nexus key id 1");
         hash.update(self.bytes());
         hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The key in base64.
+    pub(super) fn base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64.encode(self.bytes()))
+    }
+
+    /// The key that a text in base64 holds, or what is wrong with it, as the end of a sentence about it.
+    pub(super) fn from_base64(text: &str) -> Result<Self, String> {
+        let bytes = BASE64.decode(text).map(Zeroizing::new).map_err(|_| "has no valid base64".to_owned())?;
+        Self::from_bytes(&bytes).ok_or_else(|| format!("has a key of {} bytes instead of 32", bytes.len()))
+    }
+
     /// The line that holds it, in a file or in the keyring.
     pub(super) fn line(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{PLAIN}{}", &*Zeroizing::new(STANDARD_NO_PAD.encode(self.bytes()))))
+        Zeroizing::new(format!("{PLAIN}{}", &*self.base64()))
     }
 
     /// The key that a line holds.
     pub(super) fn from_line(line: &str) -> Option<Self> {
-        let bytes = Zeroizing::new(STANDARD_NO_PAD.decode(line.trim_end().strip_prefix(PLAIN)?).ok()?);
-        Self::from_bytes(&bytes)
+        Self::from_base64(line.trim_end().strip_prefix(PLAIN)?).ok()
     }
 }

@@ -1,13 +1,33 @@
 //! Errors of the key.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::config::KeyBackend;
+use super::value_count::ValueCount;
 use crate::error_info::{ErrorClass, ErrorInfo};
 use crate::store::FileProblem;
 use crate::trusted_file::Untrusted;
+
+/// Where the keys of this machine are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// In this file.
+    File(PathBuf),
+    /// The program of this name prints them.
+    Command(String),
+}
+
+impl fmt::Display for KeyOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Command(program) => write!(f, "key_command `{program}`"),
+        }
+    }
+}
 
 /// Why the key to the stored sessions cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,11 +56,67 @@ pub enum KeyError {
         #[source]
         problem: Untrusted,
     },
-    /// The key file does not hold a key.
-    #[error("{}: this is not a nexus key", path.display())]
+    /// A line of the key file, or of what the key command prints, is no key.
+    #[error("{origin}: line {line} {description}")]
     NotAKey {
-        /// The key file.
-        path: PathBuf,
+        /// Where the line is.
+        origin: KeyOrigin,
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong with the line, as the end of a sentence about it.
+        description: String,
+    },
+    /// A stored value is sealed with a key that this machine does not have.
+    #[error("the key `{id}`, which a stored value is sealed with, is not in {origin}")]
+    NotHere {
+        /// The id of the key.
+        id: String,
+        /// Where the keys of this machine are.
+        origin: KeyOrigin,
+    },
+    /// The active key of the store, which seals new values, is not on this machine.
+    #[error("the store's active key `{id}` is not in {origin}")]
+    ActiveNotHere {
+        /// The id of the key.
+        id: String,
+        /// Where the keys of this machine are.
+        origin: KeyOrigin,
+    },
+    /// The named key is not on this machine.
+    #[error("there is no key `{id}` in {origin}")]
+    Unknown {
+        /// The id of the key.
+        id: String,
+        /// Where the keys of this machine are.
+        origin: KeyOrigin,
+    },
+    /// The key to be retired is the active one.
+    #[error("the key `{id}` is the active one, which seals new values")]
+    Active {
+        /// The id of the key.
+        id: String,
+    },
+    /// The key to be retired is still needed.
+    #[error("the key `{id}` is still needed by {values}")]
+    InUse {
+        /// The id of the key.
+        id: String,
+        /// The values that are sealed with it, or may be.
+        values: ValueCount,
+    },
+    /// The keys come from a command, so they cannot be changed here.
+    #[error("the keys are printed by key_command `{program}`, so nexus cannot change them")]
+    FromCommand {
+        /// The name of the program.
+        program: String,
+    },
+    /// The key command did not print the keys.
+    #[error("cannot get the key: key_command `{program}` {description}")]
+    CommandFailed {
+        /// The name of the program.
+        program: String,
+        /// What happened, as the end of a sentence about it.
+        description: String,
     },
     /// The key is in another backend than the configuration says. It was not opened, because another user could have
     /// put it there.
@@ -165,7 +241,9 @@ impl ErrorInfo for KeyError {
     fn code(&self) -> &'static str {
         match self {
             Self::Mismatch { .. } => "key_mismatch",
-            Self::NoPassphrase => "configuration",
+            Self::NotHere { .. } | Self::ActiveNotHere { .. } | Self::Unknown { .. } => "key_missing",
+            Self::Active { .. } | Self::InUse { .. } => "key_in_use",
+            Self::NoPassphrase | Self::FromCommand { .. } => "configuration",
             Self::Untrusted { .. } => "untrusted_file",
             Self::System { .. } => "system",
             _ => "store",
@@ -174,7 +252,9 @@ impl ErrorInfo for KeyError {
 
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Mismatch { .. } | Self::NoPassphrase | Self::Untrusted { .. } => ErrorClass::Configuration,
+            Self::Mismatch { .. } | Self::NoPassphrase | Self::FromCommand { .. } | Self::Untrusted { .. } => {
+                ErrorClass::Configuration
+            }
             // A sign-in creates a new key.
             Self::Missing { .. } => ErrorClass::SignIn,
             _ => ErrorClass::Permanent,

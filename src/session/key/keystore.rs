@@ -1,7 +1,9 @@
-//! Finds, opens and creates the key.
+//! Finds, opens and creates the keys.
 //!
-//! One key seals everything in a store. The file `session.key` contains the key, contains it wrapped with a passphrase,
-//! or says that it is in the keyring (`key_file.rs`). `rekey.rs` replaces it.
+//! One key at a time is active: it seals new values. The file `session.key` contains the key, contains it wrapped with a
+//! passphrase, or says that it is in the keyring (`key_file.rs`). Other keys in it open what was sealed with them. With
+//! [`KeyBackend::Command`], a program prints the lines of such a file (`printed.rs`). `rotation.rs` adds, activates and
+//! removes keys, and `rekey.rs` replaces them all by one in another backend.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,8 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::config::{KeyBackend, KeyConfig};
 use super::data_key::DataKey;
-use super::error::KeyError;
+use super::error::{KeyError, KeyOrigin};
 use super::key_file::{KeyFile, KeyLine};
+use super::printed::Printed;
 use super::wait::{KeyWait, WaitFn};
 use super::{lock, os_keyring, passphrase};
 use crate::private_fs::{ClosedFn, Privacy};
@@ -22,8 +25,8 @@ use crate::store::FileProblem;
 
 pub(in crate::session) type Result<T> = std::result::Result<T, KeyError>;
 
-/// The key of a session store. A key belongs to one store: [`Client::sign_out`](crate::Client::sign_out) replaces it
-/// when a SQLite store becomes empty.
+/// The keys of a session store. They belong to one store: [`Client::sign_out`](crate::Client::sign_out) replaces
+/// them when a SQLite store becomes empty.
 #[derive(Clone)]
 pub struct Keystore {
     pub(super) path: PathBuf,
@@ -32,12 +35,14 @@ pub struct Keystore {
     pub(super) privacy: Privacy,
     /// The key, if it is in memory only.
     memory: Option<DataKey>,
+    /// The keys that the command has printed.
+    printed: Printed,
     /// The keys from the keyring and the unwrapped ones, by id. They are read once per process.
     opened: Arc<Mutex<BTreeMap<String, DataKey>>>,
     waiting: Arc<OnceLock<WaitFn>>,
 }
 
-/// A seal with the newest key. While it is held, the key is not moved, so what it seals can be saved.
+/// A seal with the active key. While it is held, no key of this machine is removed, so what it seals can be saved.
 pub(in crate::session) struct HeldSeal {
     pub(in crate::session) seal: Seal,
     _lock: Option<File>,
@@ -48,8 +53,8 @@ pub(in crate::session) struct HeldSeal {
 pub struct KeyLocation {
     /// The backend.
     pub backend: KeyBackend,
-    /// The key file.
-    pub path: PathBuf,
+    /// Where the key is read from.
+    pub origin: KeyOrigin,
     /// The service and user name of the keyring entry, if the key is there.
     pub entry: Option<(&'static str, String)>,
 }
@@ -63,6 +68,7 @@ impl Keystore {
             config: Arc::default(),
             privacy: Privacy::default().with_root(state),
             memory: None,
+            printed: Printed::default(),
             opened: Arc::default(),
             waiting: Arc::default(),
         }
@@ -101,25 +107,55 @@ impl Keystore {
         }
     }
 
-    /// The key file.
+    /// The key file. With [`KeyBackend::Command`] it is not used.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the key is, if there is one. Does not read the key.
+    /// Where the keys are.
+    pub fn origin(&self) -> KeyOrigin {
+        match self.printed_by() {
+            Some(program) => KeyOrigin::Command(program),
+            None => KeyOrigin::File(self.path.clone()),
+        }
+    }
+
+    /// The name of the program that prints the keys, if one does.
+    pub(super) fn printed_by(&self) -> Option<String> {
+        let is_command = self.memory.is_none() && self.config.backend == Some(KeyBackend::Command);
+        is_command.then(|| self.config.command.first().cloned().unwrap_or_default())
+    }
+
+    pub(super) fn config(&self) -> &KeyConfig {
+        &self.config
+    }
+
+    /// Where the key is, if there is one. Does not read the key, and runs no program.
     ///
     /// # Errors
     /// [`KeyError::Unreadable`], [`KeyError::NotAKey`].
     pub fn find(&self) -> Result<Option<KeyLocation>> {
+        if self.printed_by().is_some() {
+            return Ok(Some(KeyLocation { backend: KeyBackend::Command, origin: self.origin(), entry: None }));
+        }
         let found = |file: KeyFile| KeyLocation {
-            backend: file.newest.backend(),
-            path: self.path.clone(),
-            entry: match file.newest {
-                KeyLine::Keyring(id) => Some((os_keyring::SERVICE, id)),
-                KeyLine::Plain(_) | KeyLine::Wrapped(_) => None,
+            backend: file.first().backend(),
+            origin: self.origin(),
+            entry: match file.first() {
+                KeyLine::Keyring(id) => Some((os_keyring::SERVICE, id.clone())),
+                KeyLine::Named(..) | KeyLine::Plain(_) | KeyLine::Wrapped(_) => None,
             },
         };
         Ok(self.key_file()?.map(found))
+    }
+
+    /// The ids of the keys.
+    ///
+    /// # Errors
+    /// If the key file cannot be read, or the program does not print keys.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let file = self.keys(None)?;
+        Ok(file.iter().flat_map(KeyFile::lines).map(KeyLine::id).collect())
     }
 
     /// Checks that the key is in the configured backend, if there is a key and a backend is configured.
@@ -127,7 +163,10 @@ impl Keystore {
     /// # Errors
     /// [`KeyError::Mismatch`], and those of [`find`](Self::find).
     pub fn check_backend(&self) -> Result<()> {
-        self.key_file()?.map_or(Ok(()), |file| self.check_line(&file.newest))
+        match self.printed_by() {
+            Some(_) => Ok(()),
+            None => self.key_file()?.map_or(Ok(()), |file| self.check_line(file.first())),
+        }
     }
 
     /// The backend that a move to `target` would take sessions over from, although another one is configured. `None` if
@@ -136,11 +175,14 @@ impl Keystore {
     /// # Errors
     /// Those of [`find`](Self::find).
     pub fn moves_from_unconfigured(&self, target: KeyBackend) -> Result<Option<KeyBackend>> {
-        let (Some(configured), Some(file)) = (self.config.backend, self.key_file()?) else { return Ok(None) };
-        if file.old.is_empty() && file.newest.backend() == target {
+        if self.printed_by().is_some() {
             return Ok(None);
         }
-        Ok(file.into_lines().iter().map(KeyLine::backend).find(|found| *found != configured))
+        let (Some(configured), Some(file)) = (self.config.backend, self.key_file()?) else { return Ok(None) };
+        if file.lines().iter().all(|line| line.backend() == target) {
+            return Ok(None);
+        }
+        Ok(file.lines().iter().map(KeyLine::backend).find(|found| *found != configured))
     }
 
     /// This keystore, which also opens a key that is in another backend than configured.
@@ -151,7 +193,7 @@ impl Keystore {
 
     fn check_line(&self, line: &KeyLine) -> Result<()> {
         match (self.config.backend, line.backend()) {
-            (Some(configured), found) if configured != found => {
+            (Some(configured), found) if configured != found && configured != KeyBackend::Command => {
                 Err(KeyError::Mismatch { path: self.path.clone(), configured, found })
             }
             _ => Ok(()),
@@ -159,8 +201,8 @@ impl Keystore {
     }
 
     /// Opens the key, or creates it if there is none.
-    pub(in crate::session) fn check_writable(&self) -> Result<()> {
-        self.seal_or_create().map(drop).map_err(|error| {
+    pub(in crate::session) fn check_writable(&self, active: Option<&str>) -> Result<()> {
+        self.seal_or_create(active).map(drop).map_err(|error| {
             if matches!(error, KeyError::Untrusted { .. }) {
                 return error;
             }
@@ -178,23 +220,7 @@ impl Keystore {
     /// # Errors
     /// Those of [`check_backend`](Self::check_backend) and of the backend.
     pub fn check(&self) -> Result<()> {
-        self.key_file()?.map_or(Ok(()), |file| self.open(&file.newest).map(drop))
-    }
-
-    /// Tries to open a value with each key until `open` returns something.
-    pub(in crate::session) fn open_with<T>(&self, open: impl Fn(&Seal) -> Option<T>) -> Result<Option<T>> {
-        let file = self.key_file()?.ok_or_else(|| self.missing())?;
-        let mut failure = None;
-        for line in file.cheapest_first() {
-            match self.open(line) {
-                Ok(seal) => match open(&seal) {
-                    None => {}
-                    opened => return Ok(opened),
-                },
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        failure.map_or(Ok(None), Err)
+        self.keys(None)?.map_or(Ok(()), |file| self.open(file.first()).map(drop))
     }
 
     /// Keeps the key from being moved until the file is dropped.
@@ -206,20 +232,23 @@ impl Keystore {
     }
 
     /// Keeps other processes from using the key until the file is dropped.
-    pub(super) fn hold_alone(&self) -> Result<File> {
+    pub(in crate::session) fn hold_alone(&self) -> Result<File> {
         lock::exclusive(&self.lock, &self.privacy, self.on_wait(KeyWait::OtherProcess))
     }
 
-    /// The seal for new values.
-    pub(in crate::session) fn seal(&self) -> Result<HeldSeal> {
-        self.held_seal()?.ok_or_else(|| self.missing())
+    /// The seal for new values: with the key `active`, or with the first one.
+    pub(in crate::session) fn seal(&self, active: Option<&str>) -> Result<HeldSeal> {
+        self.held_seal(active)?.ok_or_else(|| self.missing())
     }
 
-    /// The seal for new values. Creates a key if there is none.
-    pub(in crate::session) fn seal_or_create(&self) -> Result<HeldSeal> {
+    /// The seal for new values. Creates a key if there is none and none is active.
+    pub(in crate::session) fn seal_or_create(&self, active: Option<&str>) -> Result<HeldSeal> {
         loop {
-            if let Some(held) = self.held_seal()? {
+            if let Some(held) = self.held_seal(active)? {
                 return Ok(held);
+            }
+            if let Some(id) = active {
+                return Err(KeyError::ActiveNotHere { id: id.to_owned(), origin: self.origin() });
             }
             let _lock = self.hold_alone()?;
             if self.key_file()?.is_none() {
@@ -228,10 +257,16 @@ impl Keystore {
         }
     }
 
-    fn held_seal(&self) -> Result<Option<HeldSeal>> {
+    fn held_seal(&self, active: Option<&str>) -> Result<Option<HeldSeal>> {
         let lock = self.hold()?;
-        let Some(file) = self.key_file()? else { return Ok(None) };
-        Ok(Some(HeldSeal { seal: self.open(&file.newest)?, _lock: lock }))
+        let Some(file) = self.keys(active)? else { return Ok(None) };
+        let line = match active {
+            Some(id) => {
+                file.line(id).ok_or_else(|| KeyError::ActiveNotHere { id: id.to_owned(), origin: self.origin() })?
+            }
+            None => file.first(),
+        };
+        Ok(Some(HeldSeal { seal: self.open(line)?, _lock: lock }))
     }
 
     pub(super) fn create(&self, backend: KeyBackend) -> Result<()> {
@@ -242,8 +277,24 @@ impl Keystore {
         DataKey::random().map_err(|description| KeyError::System { attempt: "creating a key", description })
     }
 
-    fn missing(&self) -> KeyError {
+    /// The error of a change to keys that a command prints.
+    pub(super) fn unchangeable(&self) -> KeyError {
+        KeyError::FromCommand { program: self.printed_by().unwrap_or_default() }
+    }
+
+    pub(super) fn missing(&self) -> KeyError {
         KeyError::Missing { path: self.path.clone() }
+    }
+
+    /// The keys, of which `wanted` may have become known since the command was run.
+    pub(super) fn keys(&self, wanted: Option<&str>) -> Result<Option<KeyFile>> {
+        match self.printed_by() {
+            Some(program) => {
+                let on_wait = self.on_wait(KeyWait::Keys { program });
+                self.printed.keys(wanted, &self.config, on_wait).map(Some)
+            }
+            None => self.key_file(),
+        }
     }
 
     /// The lines of the key file.
@@ -259,19 +310,19 @@ impl Keystore {
                     .unwrap_or_else(|| KeyError::Unreadable { path: self.path.clone(), source: Arc::new(error) }));
             }
         };
-        KeyFile::parse(&text).map(Some).ok_or_else(|| KeyError::NotAKey { path: self.path.clone() })
+        KeyFile::parse(&text).map(Some).map_err(|invalid| invalid.of(KeyOrigin::File(self.path.clone())))
     }
 
     /// The seal of a line, if its backend is the configured one.
-    fn open(&self, line: &KeyLine) -> Result<Seal> {
+    pub(super) fn open(&self, line: &KeyLine) -> Result<Seal> {
         self.check_line(line)?;
-        self.unlock(line).map(|key| Seal::new(&key))
+        self.unlock(line).map(|key| Seal::new(&line.id(), &key))
     }
 
     /// Reads the key of a line.
     pub(super) fn unlock(&self, line: &KeyLine) -> Result<DataKey> {
         let id = match line {
-            KeyLine::Plain(key) => return Ok(key.clone()),
+            KeyLine::Named(_, key) | KeyLine::Plain(key) => return Ok(key.clone()),
             KeyLine::Keyring(id) => id,
             KeyLine::Wrapped(wrapped) => &wrapped.id,
         };
@@ -280,7 +331,7 @@ impl Keystore {
             return Ok(key.clone());
         }
         let key = match line {
-            KeyLine::Plain(key) => key.clone(),
+            KeyLine::Named(_, key) | KeyLine::Plain(key) => key.clone(),
             KeyLine::Keyring(id) => self.load_from_keyring(id)?,
             KeyLine::Wrapped(wrapped) => wrapped
                 .unwrap(&self.passphrase()?)
@@ -294,6 +345,7 @@ impl Keystore {
     pub(super) fn store_key(&self, backend: KeyBackend, key: &DataKey) -> Result<KeyLine> {
         let line = match backend {
             KeyBackend::File => KeyLine::Plain(key.clone()),
+            KeyBackend::Command => return Err(self.unchangeable()),
             KeyBackend::Keyring => self
                 .save_to_keyring(key)
                 .map_err(|description| KeyError::KeyringRefused { path: self.path.clone(), description })?,

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
@@ -16,14 +15,13 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
+use super::command;
 use super::config::PassphraseSource;
 use super::data_key::DataKey;
 use super::error::KeyError;
-use super::wait::PATIENCE;
-use crate::credential_command::{CommandError, CredentialCommand};
 use crate::invisible;
 use crate::secret::Passphrase;
-use crate::session::seal::Seal;
+use crate::session::seal::Cipher;
 use crate::trusted_file;
 
 /// The cost of a new wrapping: memory (in KiB) and passes of RFC 9106's second recommendation, with one lane.
@@ -33,9 +31,6 @@ const COST: Cost = Cost { memory: 64 * 1024, passes: 3, lanes: 1 };
 const BOUND: Cost = Cost { memory: 1024 * 1024, passes: 16, lanes: 16 };
 
 const SALT: usize = 16;
-
-/// How long a command may take to print the passphrase. It may ask a user.
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest passphrase, in bytes.
 const LONGEST: usize = 4096;
@@ -81,8 +76,8 @@ impl Wrapped {
         let mut wrapped = Self { id: key.id(), cost: COST, salt, sealed: Vec::new() };
         let no_memory = || "Argon2 found no memory".to_owned();
         let failed = |description| KeyError::System { attempt: "stretching the passphrase", description };
-        let seal = wrapped.stretch(passphrase).ok_or_else(no_memory).map_err(failed)?;
-        let sealed = seal.seal(wrapped.header().as_bytes(), key.bytes());
+        let cipher = wrapped.stretch(passphrase).ok_or_else(no_memory).map_err(failed)?;
+        let sealed = cipher.seal(wrapped.header().as_bytes(), key.bytes());
         wrapped.sealed =
             sealed.map_err(|error| KeyError::System { attempt: "wrapping the key", description: error.to_string() })?;
         Ok(wrapped)
@@ -99,12 +94,12 @@ impl Wrapped {
         Some(Self { id: id.to_owned(), cost: Cost::parse(cost)?, salt, sealed: STANDARD_NO_PAD.decode(sealed).ok()? })
     }
 
-    fn stretch(&self, passphrase: &Passphrase) -> Option<Seal> {
+    fn stretch(&self, passphrase: &Passphrase) -> Option<Cipher> {
         let mut out = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, self.cost.params()?)
             .hash_password_into(passphrase.expose().as_bytes(), &self.salt, out.as_mut())
             .ok()?;
-        DataKey::from_bytes(out.as_ref()).map(|key| Seal::new(&key))
+        DataKey::from_bytes(out.as_ref()).map(|key| Cipher::new(&key))
     }
 
     /// Everything but the sealed key, whose associated data it is.
@@ -142,14 +137,10 @@ pub(super) fn read_from<W: FnOnce() + Send + 'static>(
             (read(path).map_err(unreadable)?, whose)
         }
         PassphraseSource::Command(words) => {
-            let command = CredentialCommand {
-                words: words.clone(),
-                hidden_variables: hidden_variables.to_vec(),
-                time_limit: COMMAND_LIMIT,
-            };
+            let command = command::of(words, hidden_variables);
             let on_wait = on_wait(command.program().to_owned());
             let whose = format!("passphrase_command `{}`", command.program());
-            (run(command, on_wait).map_err(|why| missing(format!("{whose} {why}")))?, whose)
+            (command::run(command, LONGEST, on_wait).map_err(|why| missing(format!("{whose} {why}")))?, whose)
         }
     };
     passphrase(&bytes, &whose).map_err(missing)
@@ -171,29 +162,6 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(256));
     trusted_file::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Runs a command and returns its output. A thread with its own runtime waits for it, because the caller may be inside
-/// another runtime. `on_wait` is called after [`PATIENCE`].
-fn run(
-    command: CredentialCommand,
-    on_wait: impl FnOnce() + Send + 'static,
-) -> Result<Zeroizing<Vec<u8>>, CommandError> {
-    let system = |error: io::Error| CommandError::System(error.to_string());
-    // `std::thread::spawn` panics if the thread cannot be created.
-    let waiting = std::thread::Builder::new().spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
-        let tell = async move {
-            tokio::time::sleep(PATIENCE).await;
-            on_wait();
-            std::future::pending().await
-        };
-        runtime.block_on(async {
-            tokio::select! { done = command.output(LONGEST) => done, never = tell => never }
-        })
-    });
-    let joined = waiting.map_err(system)?.join();
-    joined.unwrap_or_else(|_| Err(CommandError::System("its thread panicked".into())))
 }
 
 #[cfg(test)]

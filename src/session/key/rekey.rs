@@ -1,6 +1,6 @@
-//! Replaces the key by a new one, in the same store.
+//! Replaces the keys by a new one, in the same store.
 //!
-//! A move writes the new key beside the old one into `session.key`, has all values sealed again, and then writes
+//! A move writes the new key before the old ones into `session.key`, has all values sealed again, and then writes
 //! `session.key` with the new key alone. It holds the exclusive lock all the time. If it is killed at any point, the
 //! keys in `session.key` open every value, and the next move finishes it. A key never moves: what an old copy of the
 //! store was sealed with does not end up in another backend.
@@ -10,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use super::config::KeyBackend;
 use super::error::KeyError;
@@ -45,55 +46,48 @@ pub(in crate::session) struct Rekey {
     before: KeyFile,
     /// The new key.
     line: KeyLine,
-    seal: Seal,
-    /// The seals of the old keys that could be read.
-    old: Vec<Seal>,
-    /// Why an old key could not be read.
-    unreadable: Option<KeyError>,
+    seal: Arc<Seal>,
     _lock: File,
 }
 
-/// A key in a plain file. While it is held, nothing is sealed with it.
+/// A key in a plain file that nexus created for one machine. While it is held, nothing is sealed with it.
 pub(in crate::session) struct HeldPlainKey {
     keystore: Keystore,
     _lock: File,
 }
 
 impl Keystore {
-    /// Begins a move: writes a new key beside the old one. An unfinished move is continued.
-    pub(in crate::session) fn begin_move(&self, backend: KeyBackend) -> Result<Begun> {
+    /// Begins a move: writes a new key before the old ones. An unfinished move is continued. `active` is the id of the active
+    /// key, if the store names one.
+    pub(in crate::session) fn begin_move(&self, backend: KeyBackend, active: Option<&str>) -> Result<Begun> {
+        if self.printed_by().is_some() {
+            return Err(self.unchangeable());
+        }
         let lock = self.hold_alone()?;
         let Some(before) = self.key_file()? else {
             self.create(backend)?;
             return Ok(Begun::Done(Moved::Created, None));
         };
-        if before.old.is_empty() {
-            if before.newest.backend() == backend {
+        if let [only] = before.lines() {
+            if only.backend() == backend {
                 return Ok(Begun::Done(Moved::AlreadyThere, self.remove_leftovers()));
             }
-            self.unlock(&before.newest)?;
+            self.unlock(only)?;
         }
-        let mut old = before.clone().into_lines();
-        for line in &old {
+        for line in before.lines() {
             if let KeyLine::Keyring(id) = line {
                 // A copied key file may name an entry that this process did not note.
                 self.note_entry(id)?;
             }
         }
-        let line = match old.iter().position(|line| line.backend() == backend) {
-            Some(unfinished) => old.remove(unfinished),
+        let there = || before.lines().iter().filter(|line| line.backend() == backend);
+        let line = match there().find(|line| Some(&*line.id()) == active).or_else(|| there().next()) {
+            Some(unfinished) => unfinished.clone(),
             None => self.store_key(backend, &self.new_key()?)?,
         };
-        let seal = Seal::new(&self.unlock(&line)?);
-        let (mut readable, mut unreadable) = (Vec::new(), None);
-        for line in &old {
-            match self.unlock(line) {
-                Ok(key) => readable.push(Seal::new(&key)),
-                Err(error) => unreadable = Some(error),
-            }
-        }
-        self.write_key_file(&KeyFile { old, newest: line.clone() })?;
-        let rekey = Rekey { keystore: self.clone(), before, line, seal, old: readable, unreadable, _lock: lock };
+        let seal = Arc::new(Seal::new(&line.id(), &self.unlock(&line)?));
+        self.write_key_file(&before.clone().beginning_with(line.clone()))?;
+        let rekey = Rekey { keystore: self.clone(), before, line, seal, _lock: lock };
         Ok(Begun::Both(Box::new(rekey)))
     }
 
@@ -101,7 +95,7 @@ impl Keystore {
     pub(in crate::session) fn hold_plain(&self) -> Result<Option<HeldPlainKey>> {
         let Some(lock) = lock::try_exclusive(&self.lock, &self.privacy)? else { return Ok(None) };
         let file = self.key_file()?;
-        let plain = file.is_some_and(|file| file.into_lines().iter().all(|line| line.backend() == KeyBackend::File));
+        let plain = file.is_some_and(|file| file.lines().iter().all(|line| matches!(line, KeyLine::Plain(_))));
         Ok(plain.then(|| HeldPlainKey { keystore: self.clone(), _lock: lock }))
     }
 
@@ -125,7 +119,7 @@ impl Keystore {
     }
 
     /// Removes the draft, and the noted keyring entries that are not in use. Returns why not.
-    fn remove_leftovers(&self) -> Option<String> {
+    pub(super) fn remove_leftovers(&self) -> Option<String> {
         let cleared = (|| {
             private_fs::remove(&self.beside("draft")).map_err(|error| error.to_string())?;
             let note = self.beside("entry");
@@ -134,18 +128,16 @@ impl Keystore {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error.to_string()),
             };
-            let lines = self.key_file().map_err(|error| error.to_string())?.map(KeyFile::into_lines);
-            let used = lines.unwrap_or_default().into_iter().find_map(|line| match line {
-                KeyLine::Keyring(id) => Some(id),
-                KeyLine::Plain(_) | KeyLine::Wrapped(_) => None,
-            });
-            for id in noted.lines().filter(|id| !id.is_empty() && Some(*id) != used.as_deref()) {
+            let file = self.key_file().map_err(|error| error.to_string())?;
+            let lines = file.iter().flat_map(KeyFile::lines);
+            let used: Vec<_> = lines.filter(|line| line.backend() == KeyBackend::Keyring).map(KeyLine::id).collect();
+            for id in noted.lines().filter(|noted| !noted.is_empty() && used.iter().all(|id| id != noted)) {
                 os_keyring::remove(id).map_err(|why| format!("the operating system's keyring {why}"))?;
             }
-            match used {
-                Some(id) if noted.trim_end() == id => Ok(()),
-                Some(id) => self.privacy.replace(&note, &self.beside("draft"), &id).map_err(|error| error.to_string()),
-                None => private_fs::remove(&note).map_err(|error| error.to_string()),
+            match &*used.join("\n") {
+                "" => private_fs::remove(&note).map_err(|error| error.to_string()),
+                used if noted.trim_end() == used => Ok(()),
+                used => self.privacy.replace(&note, &self.beside("draft"), used).map_err(|error| error.to_string()),
             }
         })();
         cleared.err()
@@ -155,15 +147,13 @@ impl Keystore {
 impl Rekey {
     /// The backend of the key that is replaced.
     pub(in crate::session) fn from(&self) -> KeyBackend {
-        let lines = self.before.clone().into_lines();
-        let replaced = lines.iter().map(KeyLine::backend).find(|backend| *backend != self.line.backend());
+        let replaced = self.before.lines().iter().map(KeyLine::backend).find(|backend| *backend != self.line.backend());
         replaced.unwrap_or(self.line.backend())
     }
 
-    /// Seals a value with the new key. `None` if no key opens it.
-    pub(in crate::session) fn reseal(&self, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-        let plain = self.old.iter().chain([&self.seal]).find_map(|seal| seal.open(associated, sealed))?;
-        self.seal.seal(associated, &plain).ok()
+    /// The seal with the new key.
+    pub(in crate::session) fn seal(&self) -> &Arc<Seal> {
+        &self.seal
     }
 
     /// Ends the move: removes the old keys. Returns why a leftover could not be removed.
@@ -172,12 +162,12 @@ impl Rekey {
         Ok(self.keystore.remove_leftovers())
     }
 
-    /// Undoes the move, whose values were not sealed again. Returns why an old key could not be read.
-    pub(in crate::session) fn abandon(&self) -> Result<Option<KeyError>> {
+    /// Undoes the move, before a value was sealed again.
+    pub(in crate::session) fn abandon(&self) -> Result<()> {
         self.keystore.write_key_file(&self.before)?;
         // The next move removes what is left.
         let _ = self.keystore.remove_leftovers();
-        Ok(self.unreadable.clone())
+        Ok(())
     }
 }
 

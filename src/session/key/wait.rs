@@ -13,6 +13,11 @@ pub enum KeyWait {
         /// The program's name.
         program: String,
     },
+    /// The program that prints the keys has not ended yet.
+    Keys {
+        /// The program's name.
+        program: String,
+    },
     /// Another process is using or replacing the key.
     OtherProcess,
 }
@@ -27,6 +32,7 @@ impl fmt::Display for KeyWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passphrase { program } => write!(f, "waiting for passphrase_command `{program}`"),
+            Self::Keys { program } => write!(f, "waiting for key_command `{program}`"),
             Self::OtherProcess => f.write_str("waiting for another nexus process that is using the key"),
         }
     }

@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
-use super::pool::{Param, Pool, bytes, jitter, text};
+use super::now;
+use super::pool::{Param, Pool, bytes, jitter, number, text};
 use crate::store::contract::{BoxFuture, Result, SessionKey};
 use crate::store::error::StoreError;
 
@@ -31,6 +32,19 @@ pub(super) const SEND_WITHIN: Duration = Duration::from_secs(45);
 
 /// The pause between two questions whether a lease is free.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// Waits until no lease that was taken before now is held.
+pub(super) async fn wait_for_all(pool: &Pool) -> Result<()> {
+    const NOW: &str = concat!("SELECT ", now!());
+    const HELD: &str = "SELECT 1 FROM nexus.session WHERE lease IS NOT NULL AND lease_until > clock_timestamp()
+        AND lease_until < to_timestamp($1 + 1) + interval '90 seconds' LIMIT 1";
+    let Some(row) = pool.row(NOW, &[]).await? else { return Ok(()) };
+    let now: i64 = pool.column(&row, 0)?;
+    while pool.changes(HELD, &[number(&now)]).await? {
+        tokio::time::sleep(jitter(POLL.0, POLL.1)).await;
+    }
+    Ok(())
+}
 
 /// A lease on a session. Dropping it within a runtime starts its release.
 pub(super) struct Lease {

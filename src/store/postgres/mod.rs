@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Row;
 
 use super::contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
+    BoxFuture, Listed, Loaded, LockedSession, Page, Record, Replacement, Result, SealedSession, SealedValue,
+    SessionKey, SessionStore,
 };
 use super::error::{ServerProblem, StoreError};
 
@@ -19,10 +20,10 @@ mod lease;
 mod locked;
 mod pool;
 mod recent;
-mod replace;
 mod schema;
 mod tls;
 mod url;
+mod values;
 
 use pool::{Connections, Patience, Pool, bytes, number, text};
 use recent::Recent;
@@ -294,8 +295,35 @@ impl SessionStore for PostgresStore {
         })
     }
 
-    fn replace_all(&self, replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(async move { absent_without_tables(replace::all(&self.pool, replace).await) })
+    fn sealed_values<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Result<Vec<SealedValue>>> {
+        Box::pin(async move { absent_without_tables(values::read(&self.pool, page).await) })
+    }
+
+    fn replace_values(&self, values: Vec<Replacement>) -> BoxFuture<'_, Result<usize>> {
+        Box::pin(async move { values::replace(&self.pool, &values).await })
+    }
+
+    fn active_key(&self) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(async move {
+            let row = self.pool.row("SELECT id FROM nexus.active_key", &[]).await;
+            absent_without_tables(row)?.map(|row| self.pool.column(&row, 0)).transpose()
+        })
+    }
+
+    fn activate_key<'a>(&'a self, id: &'a str, if_none: bool) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            const STATEMENT: &str = concat!(
+                "INSERT INTO nexus.active_key AS k (id) SELECT $1 WHERE ",
+                durable!(),
+                " ON CONFLICT (single) DO UPDATE SET id = CASE WHEN $2 = 1 THEN k.id ELSE excluded.id END RETURNING id"
+            );
+            let row = self.pool.row(STATEMENT, &[text(&id), number(&i64::from(if_none))]).await?;
+            row.map(|row| self.pool.column(&row, 0)).transpose()
+        })
+    }
+
+    fn wait_for_locks(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(lease::wait_for_all(&self.pool))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<()>> {

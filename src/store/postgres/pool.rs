@@ -78,7 +78,7 @@ pub(super) struct Pool {
 }
 
 /// A connection that is taken from the pool.
-pub(super) type Connection = managed::Object<Connections>;
+type Connection = managed::Object<Connections>;
 
 impl Pool {
     /// A pool that connects when it is first used.
@@ -155,11 +155,6 @@ impl Pool {
     /// A column of a row.
     pub(super) fn column<'r, T: FromSql<'r>>(&self, row: &'r Row, at: usize) -> Result<T> {
         row.try_get(at).map_err(|error| self.error(error.into()))
-    }
-
-    /// A connection for a transaction, which is not repeated.
-    pub(super) async fn for_transaction(&self) -> std::result::Result<Connection, Failure> {
-        self.connection(Patience::Usual.limits().1).await
     }
 
     /// A connection. A new one is made within `limit`.

@@ -57,9 +57,17 @@ CREATE TABLE nexus.client (
 
 INSERT INTO nexus.version (version) VALUES (1);
 "#,
+    r#"
+CREATE TABLE nexus.active_key (
+  single boolean PRIMARY KEY DEFAULT true CHECK (single),
+  id text COLLATE "C" NOT NULL
+);
+
+UPDATE nexus.version SET version = 2;
+"#,
     "
 ALTER TABLE nexus.session ADD COLUMN moved_to text;
-UPDATE nexus.version SET version = 2;
+UPDATE nexus.version SET version = 3;
 ",
 ];
 

@@ -11,16 +11,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::contract::{
-    BoxFuture, Listed, Loaded, LockedSession, Record, ReplaceFn, Result, SealedSession, SessionKey, SessionStore,
+    BoxFuture, Listed, Loaded, LockedSession, Page, Record, Replacement, Result, SealedSession, SealedValue,
+    SessionKey, SessionStore, ValueKind,
 };
 use super::database::{Connection, Database, Found, OptionalExtension as _, Row, Rows, params};
 use super::error::{FileProblem, StoreError};
 use crate::private_fs::{ClosedFn, Privacy};
 
 mod lock;
-mod replace;
 mod reservation;
 mod schema;
+mod values;
 
 use lock::{Queue, SessionLock};
 use reservation::DiskReservation;
@@ -336,16 +337,22 @@ impl SessionStore for SqliteStore {
         })
     }
 
-    fn replace_all(&self, mut replace: ReplaceFn) -> BoxFuture<'_, Result<bool>> {
+    fn sealed_values<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Result<Vec<SealedValue>>> {
+        let (kind, is_first) = (page.kind, page.after.is_none());
+        let params = values::query_params(page, (self.clock)());
         self.off_thread(move |this| {
-            if this.database.open_existing()?.is_none() {
-                return Ok(true);
+            if kind == ValueKind::Session && is_first {
+                this.seal_anew()?;
             }
-            this.seal_anew()?;
+            this.database.rows(values::query(kind), params, |row| values::value(kind, row))
+        })
+    }
+
+    fn replace_values(&self, values: Vec<Replacement>) -> BoxFuture<'_, Result<usize>> {
+        self.off_thread(move |this| {
             // If there is no room for the new values, say so before anything is written.
             drop(this.reserve("all")?);
-            let now = (this.clock)();
-            this.database.write(|transaction| replace::all(transaction, now, &mut replace))
+            this.database.write(|transaction| values::replace(transaction, &values))
         })
     }
 

@@ -21,7 +21,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Where to keep the key
-    #[arg(value_parser = PossibleValuesParser::new(KeyBackend::ALL.map(KeyBackend::as_str))
+    #[arg(value_parser = PossibleValuesParser::new(KeyBackend::MOVABLE.map(KeyBackend::as_str))
         .try_map(|word| KeyBackend::from_word(&word).ok_or("unknown key backend")))]
     backend: KeyBackend,
 
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     }
     let (moved, left) = runtime()?.block_on(sessions.move_key(args.backend))?;
     let place = match args.backend {
-        KeyBackend::File => format!("in {}", sessions.keystore().path().display()),
+        KeyBackend::File | KeyBackend::Command => format!("in {}", sessions.keystore().path().display()),
         KeyBackend::Keyring => "in the operating system's keyring".to_owned(),
         KeyBackend::Passphrase => format!("in {}, wrapped with the passphrase", sessions.keystore().path().display()),
     };

@@ -1,11 +1,11 @@
-//! `nexus key show`: where the key is kept, and whether it opens the stored sessions.
+//! `nexus key show`: where the keys are kept, which of them are in use, and whether they open the stored sessions.
 
 use serde_json::json;
 
+use super::reseal::count;
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
-use nexus::key::KeyLocation;
-use nexus::key::{KeyBackend, KeyConfig};
+use nexus::key::{KeyBackend, KeyConfig, KeyLocation, KeyOrigin, KeyUse};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,37 +23,68 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, config) = context.sessions()?;
     let found = sessions.keystore().find()?;
-    match sessions.keystore().check_backend() {
+    let uses = match sessions.keystore().check_backend() {
         // The key is not opened.
-        Err(mismatch) => context.warn_error(&mismatch.into()),
-        Ok(()) => context.check_readable(&sessions)?,
-    }
+        Err(mismatch) => {
+            context.warn_error(&mismatch.into());
+            Vec::new()
+        }
+        Ok(()) => {
+            context.check_readable(&sessions)?;
+            context.block_on(async { Ok(sessions.key_uses().await?) })?
+        }
+    };
     match args.json {
-        true => context.print_object(&object(found.as_ref(), &config))?,
-        false => context.print(&format!("{}\n", message(found.as_ref(), &config)))?,
+        true => context.print_object(&object(found.as_ref(), &config, &uses))?,
+        false => context.print(&message(found.as_ref(), &config, &uses))?,
     }
     Ok(0)
 }
 
-fn message(found: Option<&KeyLocation>, config: &KeyConfig) -> String {
+fn message(found: Option<&KeyLocation>, config: &KeyConfig, uses: &[KeyUse]) -> String {
     let Some(found) = found else {
         let backend = config.backend.unwrap_or(KeyBackend::File).as_str();
-        return format!("no key yet: the first sign-in creates one ({backend})");
+        return format!("no key yet: the first sign-in creates one ({backend})\n");
     };
     let backend = found.backend.as_str();
-    match &found.entry {
-        Some((service, user)) => format!("{backend}: service {service}, user {user}"),
-        None => format!("{backend}: {}", found.path.display()),
+    let mut text = match (&found.entry, &found.origin) {
+        (Some((service, user)), _) => format!("{backend}: service {service}, user {user}\n"),
+        (None, KeyOrigin::File(path)) => format!("{backend}: {}\n", path.display()),
+        (None, KeyOrigin::Command(program)) => format!("{backend}: {program}\n"),
+    };
+    // The only key of a machine needs no name.
+    if uses.len() > 1 {
+        text.extend(uses.iter().map(line));
     }
+    text
 }
 
-fn object(found: Option<&KeyLocation>, config: &KeyConfig) -> serde_json::Value {
+fn line(key: &KeyUse) -> String {
+    let Some(id) = &key.id else { return format!("not named, of an earlier version: seals {}\n", key.values) };
+    let state = match (key.is_active, key.is_here) {
+        (true, true) => "active, ",
+        (true, false) => "active, not on this machine, ",
+        (false, true) => "",
+        (false, false) => "not on this machine, ",
+    };
+    format!("{id}: {state}seals {}\n", key.values)
+}
+
+fn object(found: Option<&KeyLocation>, config: &KeyConfig, uses: &[KeyUse]) -> serde_json::Value {
     let entry = found.and_then(|found| found.entry.as_ref());
+    let path = found.and_then(|found| match &found.origin {
+        KeyOrigin::File(path) => Some(path.display().to_string()),
+        KeyOrigin::Command(_) => None,
+    });
+    let keys = uses
+        .iter()
+        .map(|key| json!({ "id": key.id, "active": key.is_active, "here": key.is_here, "values": count(&key.values) }));
     json!({
         "version": 1,
         "key": found.map(|found| found.backend.as_str()),
-        "path": found.map(|found| found.path.display().to_string()),
+        "path": path,
         "entry": entry.map(|(service, user)| json!({ "service": service, "user": user })),
         "configured": config.backend.map(KeyBackend::as_str),
+        "keys": keys.collect::<Vec<_>>(),
     })
 }

@@ -18,6 +18,7 @@ const RIGHTS: &str = "
 -- GRANT USAGE ON SCHEMA nexus TO nexus_app;
 -- GRANT SELECT ON nexus.version TO nexus_app;
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON nexus.session, nexus.pending, nexus.client TO nexus_app;
+-- GRANT SELECT, INSERT, UPDATE ON nexus.active_key TO nexus_app;
 ";
 
 pub(crate) fn run(context: &Context) -> Done {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::commands::Done;
-use crate::cli::context::{Context, runtime};
+use crate::cli::context::Context;
 use nexus::store::PostgresStore;
 
 const EXAMPLES: &str = "\
@@ -22,7 +22,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let (sessions, _) = context.sessions()?;
     let store = sessions.store();
-    runtime()?.block_on(store.check())?;
+    let active_key = context.block_on(async {
+        store.check().await?;
+        Ok(store.active_key().await?)
+    })?;
     let schema = match context.store_config()?.postgres {
         Some(url) => Some(context.block_on(async { Ok(PostgresStore::new(&url).usable_schema_version().await?) })?),
         None => None,
@@ -33,10 +36,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             "kind": if schema.is_some() { "postgres" } else { "sqlite" },
             "store": store.name(),
             "schema": schema,
+            "active_key": active_key,
         }))?,
         false => {
             let schema = schema.map_or_else(String::new, |version| format!(", tables of version {version}"));
-            context.print(&format!("{}{schema}\n", store.name()))?;
+            let key = active_key.map_or_else(String::new, |id| format!(", active key {id}"));
+            context.print(&format!("{}{schema}{key}\n", store.name()))?;
         }
     }
     Ok(0)

@@ -1,0 +1,56 @@
+//! `nexus key reseal`: seals everything that is stored with the active key.
+
+use serde_json::json;
+
+use crate::cli::commands::Done;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use nexus::key::{Resealed, ValueCount};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let (sessions, _) = context.sessions()?;
+    let progress = context.progress();
+    let done = context.block_on(async {
+        context.waiting("sealing everything that is stored again");
+        Ok(sessions.reseal().await?)
+    })?;
+    drop(progress);
+    match args.json {
+        true => context.print_object(&object(&done))?,
+        false => context.print(&format!(
+            "Sealed again with key {}: {}; sealed with it already: {}\n",
+            done.key, done.resealed, done.already
+        ))?,
+    }
+    let Some(error) = done.error else { return Ok(0) };
+    context.warn(&format!("not sealed again: {}", done.left));
+    let error = CliError::from(error);
+    context.warn_error(&error);
+    Ok(error.exit_code())
+}
+
+fn object(done: &Resealed) -> serde_json::Value {
+    json!({
+        "version": 1,
+        "key": done.key,
+        "resealed": count(&done.resealed),
+        "already": count(&done.already),
+        "left": count(&done.left),
+    })
+}
+
+/// A number of values in JSON.
+pub(super) fn count(values: &ValueCount) -> serde_json::Value {
+    json!({
+        "sessions": values.sessions,
+        "pending_sign_ins": values.pending_sign_ins,
+        "clients": values.clients,
+    })
+}
