@@ -264,10 +264,10 @@ fn a_key_is_replaced_step_by_step() {
         nexus.run(&["key", "retire", &old]), 0, stdout: "",
         stderr: format!("Removed the key `{old}` from [HOME]/key/session.key\n"),
     );
-    assert_eq!(ids(&nexus), [new.clone()]);
+    assert_eq!(ids(&nexus), [new.as_str()]);
     assert_eq!(nexus.run(&["oauth", "token"]).ok(), token);
     nexus.sign_in();
-    assert_eq!(ids(&nexus), [new.clone()], "a new session has the new key");
+    assert_eq!(ids(&nexus), [new.as_str()], "a new session has the new key");
 
     let unknown = nexus.run(&["key", "retire", &old]);
     assert!(
