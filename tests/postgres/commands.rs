@@ -116,7 +116,7 @@ fn the_tables_are_created_and_shown() {
     ok(nexus.run(&["store", "migrate"]), "", "The tables in postgres://[DATABASE] are up to date (version 3)\n");
     ok(nexus.run(&["store", "status"]), "postgres://[DATABASE], tables of version 3\n", "");
     let object = nexus.run(&["store", "status", "--json"]).json();
-    assert_eq!((&object["kind"], &object["schema"]), (&"postgres".into(), &2.into()));
+    assert_eq!((&object["kind"], &object["schema"]), (&"postgres".into(), &3.into()));
     server().sql(&url, "UPDATE nexus.version SET version = 9");
     let newer = nexus.run(&["store", "status"]);
     assert!(newer.code == Some(2) && newer.stderr.contains("newer nexus (version 9)"), "{newer}");
