@@ -67,7 +67,7 @@ fn the_pager_gets_the_conversation() {
         assert_eq!(told, pager.starts_with("no-such"), "{}", left.screen);
     }
     let left = at(&nexus, &["show"], 100, &[("PAGER", "sed 's/^/| /'"), ("TERM", "dumb")]);
-    assert!(left.screen.contains("\nThe port is `taken`.\n"), "{}", left.screen);
+    assert!(left.screen.contains("\nThe **port** is `taken`.\n"), "{}", left.screen);
 }
 
 #[test]

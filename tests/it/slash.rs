@@ -100,7 +100,8 @@ fn a_retry_replaces_the_last_answer() {
 #[test]
 fn a_file_is_attached_to_the_next_question() {
     let (sandbox, mut nexus) = signed_in();
-    nexus.set("HOME", &nexus.home().to_string_lossy().into_owned());
+    let home = nexus.home().to_string_lossy().into_owned();
+    nexus.set("HOME", &home);
     fs::write(nexus.path("my notes.txt"), "the notes").unwrap();
     fs::write(nexus.path("other.txt"), "the others").unwrap();
     fs::write(nexus.path("binary"), [0, 1, 2]).unwrap();

@@ -7,6 +7,12 @@ use unicode_width::UnicodeWidthStr as _;
 /// A narrower terminal wraps by itself.
 const NARROWEST: usize = 20;
 
+/// With less room after the margin, a line is left as it is.
+const LEAST: usize = 16;
+
+/// What separates columns that were laid out by hand.
+const GAP: &str = "  ";
+
 /// The text with lines of at most this many columns, unless a word is longer. Continued lines are indented as their first
 /// one. Escape sequences take no columns.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
@@ -23,20 +29,20 @@ pub(crate) fn columns(text: &str) -> usize {
 }
 
 fn wrapped_line(line: &str, width: usize) -> String {
-    let text = line.trim_start_matches(' ');
-    let indent = &line[..line.len() - text.len()];
-    if columns(line) <= width || !is_prose(text) {
+    let (margin, text) = line.split_at(margin(line));
+    let indent = columns(margin);
+    if columns(line) <= width || !is_prose(text) || width < indent + LEAST {
         return line.to_owned();
     }
-    let mut wrapped = indent.to_owned();
-    let mut column = indent.len();
+    let mut wrapped = margin.to_owned();
+    let mut column = indent;
     for word in words(text) {
         let wide = columns(word);
-        let begins = column == indent.len();
+        let begins = column == indent;
         if !begins && column + 1 + wide > width {
             wrapped.push('\n');
-            wrapped.push_str(indent);
-            column = indent.len();
+            wrapped.push_str(&" ".repeat(indent));
+            column = indent;
         } else if !begins {
             wrapped.push(' ');
             column += 1;
@@ -47,13 +53,22 @@ fn wrapped_line(line: &str, width: usize) -> String {
     wrapped
 }
 
+/// Where the prose of a line begins: after its indentation, or in the second column of a row of two.
+fn margin(line: &str) -> usize {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    match line[indent..].find(GAP).map(|gap| indent + gap) {
+        Some(gap) => line.len() - line[gap..].trim_start_matches(' ').len(),
+        None => indent,
+    }
+}
+
 /// Whether a line is neither laid out by hand, nor code.
 fn is_prose(text: &str) -> bool {
     let text = strip_str(text).to_string();
     let key = text.split_once(" = ").map(|(key, _)| key);
     let is_code =
         text.starts_with(['[', '$']) || text.starts_with("Usage: ") || key.is_some_and(|key| !key.contains(' '));
-    !is_code && !text.contains("  ") && !text.contains('\t')
+    !is_code && !text.contains(GAP) && !text.contains('\t')
 }
 
 /// The words of a line. A command with spaces is one: in backticks, or at the end after a colon.
@@ -104,5 +119,7 @@ mod tests {
             assert_eq!(wrapped(text, 20), shown);
         }
         assert_eq!(wrapped("one two three four five", 10), "one two three four five");
+        assert_eq!(wrapped("/a  one two three four five", 24), "/a  one two three four\n    five");
+        assert_eq!(wrapped("/a  b  one two three four five", 24), "/a  b  one two three four five");
     }
 }
