@@ -62,7 +62,7 @@ fn the_tables_are_created_once_however_many_do_it() {
         let mut before = [first.unwrap(), second.unwrap()];
         before.sort_unstable();
         assert_eq!(before, [0, 2]);
-        assert_eq!(database.store().usable_schema_version().await.unwrap(), 2);
+        assert_eq!(database.store().usable_schema_version().await.unwrap(), 3);
     });
 }
 
