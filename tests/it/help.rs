@@ -87,7 +87,8 @@ fn the_long_help_at_the_top_lists_exit_codes_variables_and_files() {
 fn the_help_names_the_files_that_are_used() {
     let mut nexus = Nexus::new();
     nexus.set("NEXUS_HOME", "");
-    nexus.set("HOME", &nexus.home().to_string_lossy().into_owned());
+    let home = nexus.home().display().to_string();
+    nexus.set("HOME", &home);
     let shown = nexus.run(&["config", "show"]).ok();
     let path = shown.lines().find_map(|line| line.strip_prefix("config: ")).unwrap();
     assert!(path.starts_with("[HOME]/"), "{shown}");

@@ -23,7 +23,7 @@ use nexus::{ClientAuth, Dialect, Encoding, HeaderSecret, ProviderConfig, Session
 pub(super) struct Key<T: 'static> {
     pub(super) name: &'static str,
     pub(super) kind: Kind<T>,
-    /// As the reference and the README show it.
+    /// As the reference shows it.
     pub(super) default: &'static str,
     pub(super) help: &'static str,
 }

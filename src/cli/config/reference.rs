@@ -60,12 +60,14 @@ impl Block {
 /// The reference, in lines of at most this many columns.
 pub(crate) fn text(columns: usize) -> String {
     let mut page = Page { columns, text: String::new() };
-    let mut is_line = false;
+    let mut last_was_line = false;
     for block in blocks() {
-        let was_line = std::mem::replace(&mut is_line, matches!(block, Block::Line(_)));
-        if !page.text.is_empty() && !(was_line && is_line) {
+        let is_line = matches!(block, Block::Line(_));
+        // Only lines of config.toml follow each other closely.
+        if !(page.text.is_empty() || is_line && last_was_line) {
             page.text.push('\n');
         }
+        last_was_line = is_line;
         match block {
             Block::Paragraph(words) => page.paragraph(0, words),
             Block::Heading(heading) => page.paragraph(0, &format!("{heading}:")),
