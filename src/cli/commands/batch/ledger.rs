@@ -76,11 +76,21 @@ fn name(id: &Id) -> [u8; 16] {
 }
 
 fn question(prompt: Option<&Prompt>) -> [u8; 8] {
-    let Some(Prompt { prompt, system, model, max_tokens }) = prompt else { return [0; 8] };
+    let Some(Prompt { prompt, attach, vars, schema, system, model, max_tokens }) = prompt else { return [0; 8] };
     let mut hash = Sha256::new();
-    for part in [Some(prompt), system.as_ref(), model.as_ref()] {
+    let mut part = |part: Option<&str>| {
         hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
-        hash.update(part.map_or("", String::as_str));
+        hash.update(part.unwrap_or_default());
+    };
+    for text in [Some(prompt), schema.as_ref(), system.as_ref(), model.as_ref()] {
+        part(text.map(String::as_str));
+    }
+    attach.iter().for_each(|file| part(file.to_str()));
+    // The end of the list.
+    part(None);
+    for (name, value) in vars {
+        part(Some(name));
+        part(Some(value));
     }
     hash.update(max_tokens.unwrap_or(0).to_le_bytes());
     first(&hash.finalize())
@@ -96,7 +106,7 @@ mod tests {
     use super::*;
 
     fn prompt(text: &str) -> Prompt {
-        Prompt { prompt: text.into(), system: None, model: None, max_tokens: None }
+        Prompt { prompt: text.into(), ..Prompt::default() }
     }
 
     #[test]

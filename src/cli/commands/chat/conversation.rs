@@ -23,7 +23,7 @@ const PROMPT: &str = "> ";
 pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
     let context = chat.context;
     let session = context.session(client)?;
-    let frame = PromptFrame::read(&chat.args.question, context)?;
+    let frame = PromptFrame::read(&chat.args.question, context)?.complete()?;
     chat.recorder.keep_turns();
     context.block_on_with_signals(async |signals| {
         // Settings that cannot be used are reported before the first question.
@@ -70,7 +70,7 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
 
 /// The settings of the next question, without its text.
 fn empty_input(frame: &PromptFrame, chat: &Chat<'_>) -> Result<PromptInput> {
-    let input = frame.input(String::new(), |_| Ok(Vec::new()))?;
+    let input = frame.input(String::new(), &[], |_| Ok(Vec::new()))?;
     Ok(PromptInput {
         model: input.model.or_else(|| chat.model.clone()),
         system: input.system.or_else(|| chat.system.clone()),
@@ -99,7 +99,7 @@ async fn answer(
     chat.reset();
     let asking = async {
         let session = client.load("").await?;
-        let input = frame.input(question.to_owned(), |_| Ok(Vec::new()))?;
+        let input = frame.input(question.to_owned(), &[], |_| Ok(Vec::new()))?;
         // The slash commands change both, so the flags no longer apply.
         let (model, system) = (chat.model.clone(), chat.system.clone());
         chat.ask(PromptInput { model, system, ..input }, client, session).await
