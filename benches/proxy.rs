@@ -15,7 +15,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use nexus::sandbox::Settings;
+
+mod figures;
+mod stage;
+
+use figures::{Figure, Limit, Unit};
+use stage::Stage;
 
 /// The least share of nginx's requests per second.
 const RATE: f64 = 0.45;
@@ -30,21 +36,26 @@ fn main() -> Result<ExitCode> {
     let pass = "proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off;";
     let api = format!("upstream api {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}");
     let _middle = nginx(home.path(), "middle", middle, pass, &api)?;
-    let (proxy, url, key) = proxy(home.path(), upstream)?;
+    let stage = Stage::new(Settings::default(), Some(&format!("http://127.0.0.1:{upstream}")))?;
+    let (proxy, url, key) = proxy(&stage)?;
 
     let nginx_url = format!("http://127.0.0.1:{middle}");
     let rates = [wrk(&nginx_url, &key, 64)?.0, wrk(&url, &key, 64)?.0];
-    println!(
-        "requests per second, 64 connections: nginx {:.0}, nexus {:.0}: {:.2}",
-        rates[0],
-        rates[1],
-        rates[1] / rates[0]
-    );
     let medians = [wrk(&nginx_url, &key, 1)?.1, wrk(&url, &key, 1)?.1];
-    let share = medians[1] / medians[0];
-    println!("median latency, one connection: nginx {:.0} us, nexus {:.0} us: {share:.2}", medians[0], medians[1]);
-    println!("most memory of nexus: {} KiB", memory(proxy.0.id()).unwrap_or_default());
-    Ok(ExitCode::from(u8::from(rates[1] / rates[0] < RATE || share > LATENCY)))
+    println!("most memory of nexus: {} KiB", stage::peak_memory(&proxy.0).unwrap_or_default());
+    let figure = |name: &str, [other, nexus]: [f64; 2], unit, limit| Figure {
+        name: format!("nexus proxy, {name}"),
+        nexus,
+        other,
+        with: "nginx".into(),
+        unit,
+        limit,
+    };
+    let figures = [
+        figure("64 connections", rates, Unit::PerSecond, Limit::AtLeast(RATE)),
+        figure("latency of one connection", medians, Unit::Microseconds, Limit::AtMost(LATENCY)),
+    ];
+    figures::report("proxy", &figures, true)
 }
 
 /// A process that ends with this program.
@@ -88,34 +99,9 @@ fn nginx(home: &Path, name: &str, port: u16, location: &str, more: &str) -> Resu
     Ok(running)
 }
 
-/// Starts `nexus proxy` with a session whose API is on this port. Returns its URL and key, too.
-fn proxy(home: &Path, api: u16) -> Result<(Running, String, String)> {
-    let settings = Settings::default();
-    let client_id = settings.client_id.clone();
-    let sandbox = Sandbox::start_on_thread(settings)?;
-    let config = format!(
-        "default = \"sandbox\"\n[provider.sandbox]\nauthorize_url = \"{}\"\ntoken_url = \"{}\"\n\
-         client_id = \"{client_id}\"\nredirect_uri = \"http://127.0.0.1:0/callback\"\napi_url = \"http://127.0.0.1:{api}\"\n",
-        sandbox.url(Endpoint::Authorize),
-        sandbox.url(Endpoint::Token),
-    );
-    std::fs::write(home.join("config.toml"), config)?;
-    let nexus = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
-        command.args(words).env_clear().env("NEXUS_HOME", home).stdin(Stdio::null());
-        command
-    };
-    let mut start = nexus(&["oauth", "start", "--no-browser", "--timeout", "30s"]);
-    let mut start = start.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let mut lines = BufReader::new(start.stderr.take().context("its stderr")?).lines();
-    let authorize = sandbox.url(Endpoint::Authorize);
-    let url = lines.by_ref().find_map(|line| line.ok().filter(|line| line.starts_with(&authorize)));
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let back = Sandbox::approve(&url.context("nexus printed no URL")?).await?;
-        Sandbox::visit(&back).await.context("following the redirect")
-    })?;
-    ensure!(start.wait()?.success(), "nexus oauth start failed");
-    let mut child = nexus(&["proxy"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+/// Starts `nexus proxy`. Returns its URL and key, too.
+fn proxy(stage: &Stage) -> Result<(Running, String, String)> {
+    let mut child = stage.nexus(&["proxy"]).stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().context("its stdout")?).lines();
     let mut line = || lines.next().context("a line")?.context("of text");
     let (url, key) = (line()?, line()?);
@@ -143,10 +129,4 @@ fn wrk(url: &str, key: &str, connections: u32) -> Result<(f64, f64)> {
         _ => 1_000_000.0,
     };
     Ok((value("Requests/sec:")?.parse()?, median[..split].parse::<f64>()? * unit))
-}
-
-/// The peak resident memory of a process, in KiB.
-fn memory(id: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }

@@ -64,6 +64,8 @@ pub struct Answer {
     has_thinking: bool,
     /// When the answer fails unless a delta comes. Set while the next delta is waited for.
     quiet_until: Option<Instant>,
+    /// Bytes have come, and those that came with them may not be taken in yet.
+    is_arriving: bool,
     /// The first delta, between [`begin`](Self::begin) and [`next`](Self::next).
     first: Option<Delta>,
     end: Option<Result<()>>,
@@ -111,6 +113,7 @@ impl Answer {
             has_text: false,
             has_thinking: false,
             quiet_until: None,
+            is_arriving: false,
             first: None,
             end: None,
             drained: false,
@@ -127,6 +130,17 @@ impl Answer {
     /// [`ApiError::InvalidResponse`] if it is not in the API's format.
     pub async fn next(&mut self) -> Result<Option<Delta>> {
         poll_fn(|context| self.poll_delta(context)).await
+    }
+
+    /// The next delta that came together with the one before it. `None` if there is none: [`next`](Self::next) then
+    /// waits for the next one, or says how the answer ended. A program that writes the text can so do that once for all
+    /// that has come.
+    pub fn next_received(&mut self) -> Option<Delta> {
+        if self.first.is_some() || self.end.is_some() {
+            return self.first.take();
+        }
+        let event = self.reader.next_event(&self.exchange).transpose()?;
+        self.delta(event)
     }
 
     /// Waits for the first bytes of a stream. Does not wait for an answer in one piece.
@@ -193,29 +207,46 @@ impl Answer {
             return Poll::Ready(Ok(Some(first)));
         }
         if self.end.is_none() {
-            self.quiet_until.get_or_insert_with(|| Instant::now() + QUIET);
             let event = ready!(self.poll_event(context));
             self.quiet_until = None;
-            self.end = Some(match event {
-                Ok(StreamEvent::Text(text)) => {
-                    self.has_text |= !text.trim().is_empty();
-                    return Poll::Ready(Ok(Some(Delta::Text(text))));
-                }
-                Ok(StreamEvent::Thinking(text)) => {
-                    self.has_thinking = true;
-                    return Poll::Ready(Ok(Some(Delta::Thinking(text))));
-                }
-                Ok(StreamEvent::Stop | StreamEvent::Nothing) => self.verdict(),
-                Err(error) if self.has_text => Err(cut_by(error)),
-                Err(error) => Err(error),
-            });
+            if let Some(delta) = self.delta(event) {
+                return Poll::Ready(Ok(Some(delta)));
+            }
         }
         Poll::Ready(self.end.clone().unwrap_or(Ok(())).map(|()| None))
+    }
+
+    /// The delta of an event. `None` if the answer ends with it.
+    fn delta(&mut self, event: Result<StreamEvent>) -> Option<Delta> {
+        self.end = Some(match event {
+            Ok(StreamEvent::Text(text)) => {
+                self.has_text = self.has_text || !text.trim().is_empty();
+                return Some(Delta::Text(text));
+            }
+            Ok(StreamEvent::Thinking(text)) => {
+                self.has_thinking = true;
+                return Some(Delta::Thinking(text));
+            }
+            Ok(StreamEvent::Stop | StreamEvent::Nothing) => self.verdict(),
+            Err(error) if self.has_text => Err(cut_by(error)),
+            Err(error) => Err(error),
+        });
+        None
     }
 
     /// The next event that matters: text, thinking or the end.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<StreamEvent>> {
         loop {
+            if self.is_arriving {
+                match ready!(self.incoming.poll_arrived(context)) {
+                    Some(chunk) => {
+                        self.is_arriving = matches!(chunk, Ok(Some(_)));
+                        self.take_in(chunk)?;
+                    }
+                    None => self.is_arriving = false,
+                }
+                continue;
+            }
             if let Some(event) = self.reader.next_event(&self.exchange)? {
                 return Poll::Ready(Ok(event));
             }
@@ -230,8 +261,10 @@ impl Answer {
                     return Poll::Ready(self.ended(how));
                 }
             }
+            let quiet_until = *self.quiet_until.get_or_insert_with(|| Instant::now() + QUIET);
             let chunk = ready!(self.incoming.poll_chunk(context));
-            if matches!(chunk, Ok(Some(_))) && self.quiet_until.is_some_and(|until| until <= Instant::now()) {
+            self.is_arriving = matches!(chunk, Ok(Some(_)));
+            if self.is_arriving && quiet_until <= Instant::now() {
                 let minutes = QUIET.as_secs() / 60;
                 let reason = format!("only keep-alives came for {minutes} minutes");
                 return Poll::Ready(Err(self.exchange.cut(reason)));

@@ -4,6 +4,8 @@
 //! `retry` are ignored. llama.cpp sends errors in a field `error`; it becomes an event of that name. The work is linear
 //! in the bytes, however they were cut into chunks.
 
+use memchr::memchr2;
+
 /// The largest event that is kept in memory, in bytes: many times what any message needs.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 
@@ -121,7 +123,7 @@ impl Decoder {
             }
         }
         let rest = &self.bytes[self.searched..];
-        let Some(length) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+        let Some(length) = memchr2(b'\n', b'\r', rest) else {
             self.searched = self.bytes.len();
             return None;
         };
@@ -153,16 +155,25 @@ impl Decoder {
             self.data.clear();
         }
         match field {
-            b"event" if !self.has_error => self.name = String::from_utf8_lossy(value).into_owned(),
+            b"event" if !self.has_error => {
+                self.name.clear();
+                push_lossy(&mut self.name, value);
+            }
             b"data" | b"error" if is_error == self.has_error => {
-                for chunk in value.utf8_chunks() {
-                    self.data.push_str(chunk.valid());
-                    self.data.push_str(if chunk.invalid().is_empty() { "" } else { "\u{fffd}" });
-                }
+                push_lossy(&mut self.data, value);
                 self.data.push('\n');
             }
             _ => {}
         }
+    }
+}
+
+/// Appends bytes of UTF-8, with U+FFFD for those that are not.
+fn push_lossy(text: &mut String, bytes: &[u8]) {
+    // Checks ASCII a word at a time; `from_utf8_lossy` goes byte by byte.
+    match std::str::from_utf8(bytes) {
+        Ok(valid) => text.push_str(valid),
+        Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
     }
 }
 

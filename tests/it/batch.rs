@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use nexus::sandbox::{Endpoint, Gate, Scripted, Settings};
 use serde_json::{Value, json};
 
+use crate::chat::{delta, stop, stop_reason};
 use crate::nexus::{Nexus, block_on};
 
 const NOTE: &str = "(This is the nexus sandbox: no model is behind it.)";
@@ -179,11 +180,11 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
     let mut expected = [
         format!("\"good\": You said: Hello {NOTE}"),
         "null: bad_line line 2 of the input: not valid JSON: expected ident in column 2".into(),
-        "null: bad_line line 3 of the input: `id` is missing".into(),
+        format!("3: You said: Hello {NOTE}"),
         "\"empty\": bad_line line 4 of the input: `prompt` is missing".into(),
         "null: bad_line line 5 of the input: an earlier line has the same `id` and another question".into(),
-        "\"x\": bad_line line 6 of the input: `max_token` is unknown: there are id, prompt, system, model and \
-         max_tokens"
+        "\"x\": bad_line line 6 of the input: `max_token` is unknown: there are id, prompt, attach, vars, \
+         schema, system, model and max_tokens"
             .into(),
         format!("\"unknown model\": You said: Hello {NOTE}"),
         format!("\"also good\": You said: Hello {NOTE}"),
@@ -194,9 +195,130 @@ fn a_bad_line_is_told_of_and_harms_no_other() {
     assert_eq!(told, expected);
     assert_eq!(
         output.stderr,
-        "3 lines answered, 6 failed; 3 tokens in, 39 out\nerror: 6 lines have no answer\n  see `error` in the results and fix the cause; with --out FILE, running the command again asks only the missing lines\n"
+        "4 lines answered, 5 failed; 4 tokens in, 52 out\nfailed: line 2, empty, line 5, x, line 9\n\
+         error: 5 lines have no answer\n  see `error` in the results and fix the cause; with --out FILE, running the command again asks only the missing lines\n"
     );
-    assert_eq!((output.code, sandbox.counts().messages), (Some(1), 3));
+    assert_eq!((output.code, sandbox.counts().messages), (Some(1), 4));
+}
+
+#[test]
+fn the_lines_that_failed_are_named_though_not_without_end() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let bad = || Scripted::json(400, &json!({ "error": { "type": "invalid_request_error", "message": "No" } }));
+    let failed = |ids: Vec<Value>| {
+        sandbox.script(Endpoint::Messages, vec![bad(); ids.len()]);
+        let lines: Vec<_> = ids.into_iter().map(|id| json!({ "id": id, "prompt": "x" }).to_string()).collect();
+        prompts(&nexus, &lines);
+        let output = nexus.run(&["batch", "prompts.jsonl", "--jobs", "1"]);
+        assert_eq!(output.code, Some(1));
+        output.stderr.lines().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(failed(vec!["a b".into(), 7.into(), Value::Null]), "failed: a b, 7, 3");
+    let many = (1..=13).map(Value::from).collect();
+    assert_eq!(failed(many), "failed: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 3 more");
+    let odd = vec!["\u{1b}[2J\n".into(), "ü".repeat(41).into()];
+    assert_eq!(failed(odd), format!("failed: ␛[2J , {}...", "ü".repeat(40)));
+}
+
+#[test]
+fn a_line_without_an_id_is_called_by_its_number() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let bare = |prompt: &str| json!({ "prompt": prompt }).to_string();
+    prompts(&nexus, &[bare("one"), String::new(), bare("three"), prompt(4, "four"), prompt("a", "five")]);
+    assert_eq!(nexus.run(&BATCH).code, Some(0));
+    let ids: Vec<_> = answers(&nexus).into_keys().collect();
+    assert_eq!(ids, ["\"a\"", "1", "3", "4"]);
+    assert!(answers(&nexus)["3"]["answer"].as_str().unwrap().contains("three"));
+    // The numbers are the ids of the next run, too.
+    assert_eq!(nexus.run(&BATCH).stderr, "0 lines answered, 4 already answered\n");
+    assert_eq!(sandbox.counts().messages, 4);
+    prompts(&nexus, &[prompt(2, "two"), bare("another")]);
+    let clash = nexus.run(&["batch", "prompts.jsonl"]);
+    assert!(
+        clash.stdout.contains("line 2 of the input: an earlier line has the same `id` and another question"),
+        "{clash}"
+    );
+}
+
+#[test]
+fn an_answer_of_a_batch_must_match_its_schema() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let said = |text: &str| Scripted::stream([delta(text), stop_reason("end_turn"), stop()]);
+    let strict = json!({ "type": "object", "required": ["total"] });
+    fs::write(nexus.path("invoice.json"), strict.to_string()).unwrap();
+    let own = "{\"id\":\"own\",\"prompt\":\"p\",\"schema\":{\"type\":\"string\",\"description\":\"a name\"}}";
+    let file = json!({ "id": "file", "prompt": "p", "schema": "invoice.json" });
+    prompts(&nexus, &[prompt("good", "p"), prompt("bad", "p"), own.to_owned(), file.to_string()]);
+    let replies = [said("{\"total\":5}"), said("no JSON"), said("\"Ann\""), said("{\"total\":6}")];
+    sandbox.script(Endpoint::Messages, replies);
+    let words = ["--jobs", "1", "--schema", "{\"type\":\"object\"}"];
+    let words: Vec<_> = BATCH.into_iter().chain(words).collect();
+    let output = nexus.run(&words);
+    assert_eq!((output.code, output.stderr.lines().nth(1)), (Some(1), Some("failed: bad")), "{output}");
+    let answers = answers(&nexus);
+    assert_eq!(
+        (&answers["\"good\""]["answer"], &answers["\"own\""]["answer"]),
+        (&json!("{\"total\":5}"), &json!("\"Ann\""))
+    );
+    assert_eq!(answers["\"bad\""]["error"]["reason"], "schema_mismatch");
+    assert_eq!(answers["\"bad\""]["partial"], "no JSON");
+    let sent: Vec<_> = sandbox.requests_to(Endpoint::Messages).iter().map(|asked| asked.text()).collect();
+    assert!(sent[0].contains("\"schema\":{\"type\":\"object\"}"), "{}", sent[0]);
+    assert!(
+        sent[2].contains("\"schema\":{\"type\":\"string\",\"description\":\"a name\"}"),
+        "in its order: {}",
+        sent[2]
+    );
+    assert!(sent[3].contains("\"required\":[\"total\"]"), "{}", sent[3]);
+
+    let unusable = nexus.run(&["batch", "prompts.jsonl", "--schema", "{\"type\":\"thing\"}"]);
+    assert_eq!(unusable.code, Some(2), "{unusable}");
+    let own = json!({ "id": "a", "prompt": "p", "schema": "no-such-file.json" });
+    prompts(&nexus, &[own.to_string()]);
+    let output = nexus.run(&["batch", "prompts.jsonl"]);
+    assert!(
+        output.stdout.contains("line 1 of the input: `schema` cannot be used: no-such-file.json: No such file"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_line_brings_its_own_files_and_variables() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    fs::create_dir(nexus.path("templates")).unwrap();
+    fs::write(nexus.path("templates/say.toml"), "prompt = \"Say {{input}} in {{lang}}\"\n").unwrap();
+    fs::write(nexus.path("templates/go.toml"), "prompt = \"Go to {{place}}\"\n").unwrap();
+    fs::write(nexus.path("a.txt"), "the first file").unwrap();
+    fs::write(nexus.path("b.txt"), "the second file").unwrap();
+    let asked = |template: Option<&str>, line: Value| {
+        prompts(&nexus, &[line.to_string()]);
+        let template = template.into_iter().flat_map(|name| ["--template", name]);
+        let output = nexus.run(&["batch", "prompts.jsonl"].into_iter().chain(template).collect::<Vec<_>>());
+        let content =
+            || sandbox.requests_to(Endpoint::Messages).last().unwrap().json()["messages"][0]["content"].clone();
+        match output.code {
+            Some(0) => Ok(content()),
+            _ => Err(serde_json::from_str::<Value>(&output.stdout).unwrap()["error"]["message"].clone()),
+        }
+    };
+    let say = |line: Value| asked(Some("say"), line);
+    assert_eq!(say(json!({ "id": 1, "prompt": "yes", "vars": { "lang": "Latin" } })), Ok("Say yes in Latin".into()));
+    assert_eq!(say(json!({ "id": 1, "prompt": "yes", "vars": { "lang": 7 } })), Ok("Say yes in 7".into()));
+    assert_eq!(asked(Some("go"), json!({ "id": 1, "vars": { "place": "Rome" } })), Ok("Go to Rome".into()));
+    let missing = say(json!({ "id": 1, "prompt": "yes" })).unwrap_err();
+    assert_eq!(missing, "the template say needs a value for: lang");
+    let unknown = say(json!({ "id": 1, "prompt": "yes", "vars": { "lnag": "x" } })).unwrap_err();
+    assert_eq!(unknown, "the template say has no variable `lnag`; it has: lang");
+    let none = asked(None, json!({ "id": 1, "prompt": "yes", "vars": { "lang": "x" } })).unwrap_err();
+    assert_eq!(none, "`vars` are the variables of a template, and there is none");
+
+    for attach in [json!("a.txt"), json!(["a.txt", "b.txt"])] {
+        let content = asked(None, json!({ "id": 1, "prompt": "compare", "attach": attach })).unwrap().to_string();
+        assert!(content.contains("the first file") && content.contains("compare"), "{content}");
+        assert_eq!(content.contains("the second file"), attach.is_array(), "{content}");
+    }
+    let gone = asked(None, json!({ "id": 1, "prompt": "p", "attach": "gone.txt" })).unwrap_err();
+    assert!(gone.as_str().unwrap().starts_with("gone.txt"), "{gone}");
 }
 
 #[test]
@@ -211,7 +333,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 75, stdout: "",
-        stderr: "2 lines answered, 2 failed; 2 tokens in, 26 out\nerror: 2 lines have no answer\n  run the same command again to ask only the missing lines\n",
+        stderr: "2 lines answered, 2 failed; 2 tokens in, 26 out\nfailed: b, d\nerror: 2 lines have no answer\n  run the same command again to ask only the missing lines\n",
     );
     let reasons = |answers: &BTreeMap<String, Value>| -> Vec<Value> {
         answers.values().map(|result| result["error"]["reason"].clone()).collect()
@@ -222,7 +344,7 @@ fn run_again_it_asks_only_what_has_no_answer() {
     let output = nexus.run(&again);
     assert_output!(
         output, 1, stdout: "",
-        stderr: "note: 2 lines failed in an earlier run; asking those again that are in the input\n0 lines answered, 2 already answered, 2 failed\n\
+        stderr: "note: 2 lines failed in an earlier run; asking those again that are in the input\n0 lines answered, 2 already answered, 2 failed\nfailed: b, d\n\
                  error: 2 lines have no answer\n  see `error` in the results and fix the cause; run the same command again to ask only the missing lines\n",
     );
     assert_eq!(reasons(&answers(&nexus)), [Value::Null, "overloaded".into(), Value::Null, "refused".into()]);
@@ -383,7 +505,15 @@ fn the_schema_of_a_line_and_the_program_agree() {
         json!({ "id": null, "prompt": "p" }),
         json!({ "id": true, "prompt": "p" }),
         json!({ "prompt": "p" }),
+        json!({}),
         json!({ "id": "b" }),
+        json!({ "id": "q", "prompt": "p", "attach": null, "vars": null, "schema": null }),
+        json!({ "id": "r", "prompt": "p", "attach": [], "vars": {} }),
+        json!({ "id": "t", "prompt": "p", "attach": 5 }),
+        json!({ "id": "u", "prompt": "p", "attach": [5] }),
+        json!({ "id": "v", "prompt": "p", "vars": "x" }),
+        json!({ "id": "w", "prompt": "p", "vars": { "x": [] } }),
+        json!({ "id": "x", "prompt": "p", "schema": 5 }),
         json!({ "id": "c", "prompt": "" }),
         json!({ "id": "d", "prompt": " \n" }),
         json!({ "id": "e", "prompt": null }),

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 use std::io::{PipeReader, PipeWriter, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::process::Child;
 
 use nexus::sandbox::{Endpoint, Gate, Piece, Scripted};
@@ -42,6 +44,39 @@ fn stuck(nexus: &Nexus, command: &[&str]) -> (Child, PipeReader) {
     let mut child = nexus.command(command).stdout(writer).spawn().unwrap();
     until_full(ours, &mut child);
     (child, reader)
+}
+
+/// Runs a chat, and returns what each of its writes to stdout wrote.
+fn writes(nexus: &Nexus, command: &[&str]) -> Vec<String> {
+    // Unlike a pipe, it keeps writes apart.
+    let (reader, writer) = UnixDatagram::pair().unwrap();
+    let mut child = nexus.command(command).stdout(OwnedFd::from(writer)).spawn().unwrap();
+    assert!(child.wait().unwrap().success());
+    reader.set_nonblocking(true).unwrap();
+    let mut packet = vec![0; 1 << 16];
+    std::iter::from_fn(|| reader.recv(&mut packet).ok().map(|length| String::from_utf8_lossy(&packet[..length]).into()))
+        .collect()
+}
+
+#[test]
+fn what_arrives_together_is_written_by_one_call() {
+    let (sandbox, nexus) = signed_in();
+    let together = || {
+        let pieces = (0..100).map(|number| delta(&format!("{number} "))).chain([stop_reason("end_turn"), stop()]);
+        let bytes = pieces.flat_map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes,
+            other => panic!("{other:?}"),
+        });
+        Scripted::stream([Piece::Bytes(bytes.collect())])
+    };
+    let text: String = (0..100).map(|number| format!("{number} ")).collect();
+    sandbox.script(Endpoint::Messages, [together(), together()]);
+    assert_eq!(writes(&nexus, &["chat", "x"]), [&*text, "\n"]);
+    let lines = writes(&nexus, &["chat", "x", "--output", "stream-json"]);
+    let counts: Vec<_> = lines.iter().map(|lines| lines.lines().count()).collect();
+    // They are larger than what fits into a pipe for sure, so they are cut between two lines.
+    assert_eq!(counts.iter().sum::<usize>(), 102, "{lines:?}");
+    assert!(counts.len() < 6 && lines.iter().all(|lines| lines.ends_with('\n')), "{lines:?}");
 }
 
 #[test]

@@ -56,6 +56,7 @@ fn answer(dialect: Dialect, message: Vec<(u64, &'static str)>) -> Answer {
         has_text: false,
         has_thinking: false,
         quiet_until: None,
+        is_arriving: false,
         first: None,
         end: None,
         drained: false,
@@ -162,6 +163,38 @@ async fn a_wait_that_is_given_up_and_begun_again_loses_nothing() {
         }
     }
     assert_eq!((&*text, start.elapsed()), ("hi", Duration::from_secs(160)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_together_is_had_without_waiting() {
+    const TOGETHER: &str = concat!(
+        "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n",
+        "data: {\"type\":\"ping\"}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"b\"}}\n\nda",
+    );
+    const BROKEN: &str = concat!(
+        "ta: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"c\"}}\n\n",
+        "event: content_block_delta\ndata: nonsense\n\n",
+    );
+    let text = |text: &str| Some(Delta::Text(text.into()));
+    let mut answer = answer(Dialect::Anthropic, vec![(1, TOGETHER), (1, BROKEN)]);
+    assert_eq!(answer.next_received(), None);
+    answer.begin().await.expect("it begins");
+    assert_eq!((answer.next_received(), answer.next_received()), (text("a"), text("b")));
+    assert_eq!(answer.next_received(), None);
+    assert_eq!(answer.next().await, Ok(text("c")));
+    // The error comes after the text before it.
+    assert_eq!(answer.next_received(), None);
+    assert!(cut(answer.next().await.expect_err("it is broken")).starts_with("it goes on"));
+    assert_eq!(answer.next_received(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_counted_only_while_it_is_waited_for() {
+    let mut slow = answer(Dialect::Anthropic, vec![(1, TEXT), (160, TEXT), (80, STOP)]);
+    assert_eq!(slow.next().await, Ok(Some(Delta::Text("hi".into()))));
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(slow.text().await, Ok("hi".into()));
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl StreamParser for Parser {
 
     fn event(&mut self, event: Event<'_>, exchange: &Exchange) -> Result<StreamEvent> {
         const NAMES: &[&str] = &["message_start", "content_block_start", "content_block_delta", "message_delta"];
-        let block = |block: Block<'_>| block.event().ok_or_else(|| unexpected::event("Messages", event.data, exchange));
+        let block = |block: Block| block.event().ok_or_else(|| unexpected::event("Messages", event.data, exchange));
         let mut name = Cow::Borrowed(event.name);
         if !NAMES.contains(&event.name) {
             // The name may be missing, but the JSON says the same.
@@ -69,8 +69,8 @@ impl StreamParser for Parser {
                 self.meta.usage.update(start.message.usage.unwrap_or_default());
                 StreamEvent::Nothing
             }
-            "content_block_start" => block(read::<BlockStart<'_>>(event.data, exchange)?.content_block)?,
-            "content_block_delta" => block(read::<BlockDelta<'_>>(event.data, exchange)?.delta)?,
+            "content_block_start" => block(read::<BlockStart>(event.data, exchange)?.content_block)?,
+            "content_block_delta" => block(read::<BlockDelta>(event.data, exchange)?.delta)?,
             "message_delta" => {
                 let delta: MessageDelta = read(event.data, exchange)?;
                 self.stopped(delta.delta.unwrap_or_default(), exchange);
@@ -178,35 +178,44 @@ struct Start {
 }
 
 #[derive(Deserialize)]
-struct BlockStart<'a> {
-    #[serde(borrow)]
-    content_block: Block<'a>,
+struct BlockStart {
+    content_block: Block,
 }
 
 #[derive(Deserialize)]
-struct BlockDelta<'a> {
-    #[serde(borrow)]
-    delta: Block<'a>,
+struct BlockDelta {
+    delta: Block,
 }
 
 /// A block, its beginning or one of its deltas.
 #[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+struct Block {
+    #[serde(rename = "type")]
+    kind: Option<Kind>,
     #[serde(default)]
     text: Content,
     #[serde(default)]
     thinking: Content,
 }
 
-impl Block<'_> {
+/// The type of a block or a delta.
+#[derive(Deserialize)]
+enum Kind {
+    #[serde(rename = "text", alias = "text_delta")]
+    Text,
+    #[serde(rename = "thinking", alias = "thinking_delta")]
+    Thinking,
+    #[serde(other)]
+    Other,
+}
+
+impl Block {
     /// Its part of the message. `None` if its text is not a string. A block of another type adds nothing.
     fn event(self) -> Option<StreamEvent> {
-        let (content, event): (_, fn(String) -> StreamEvent) = match self.kind.as_deref() {
-            Some("text" | "text_delta") => (self.text, StreamEvent::Text),
-            Some("thinking" | "thinking_delta") => (self.thinking, StreamEvent::Thinking),
-            _ => return Some(StreamEvent::Nothing),
+        let (content, event): (_, fn(String) -> StreamEvent) = match self.kind {
+            Some(Kind::Text) => (self.text, StreamEvent::Text),
+            Some(Kind::Thinking) => (self.thinking, StreamEvent::Thinking),
+            Some(Kind::Other) | None => return Some(StreamEvent::Nothing),
         };
         match content {
             Content::Text(text) if !text.is_empty() => Some(event(text)),
@@ -225,8 +234,8 @@ struct Words {
     is_invalid: bool,
 }
 
-impl Gather<Block<'_>> for Words {
-    fn add(&mut self, block: Block<'_>) {
+impl Gather<Block> for Words {
+    fn add(&mut self, block: Block) {
         match block.event() {
             Some(StreamEvent::Text(text)) => append(&mut self.text, text),
             Some(StreamEvent::Thinking(text)) => append(&mut self.thinking, text),
@@ -246,7 +255,7 @@ struct MessageDelta {
 #[derive(Deserialize)]
 struct Message {
     model: Option<String>,
-    #[serde(default, deserialize_with = "each::<_, Block<'_>, _>")]
+    #[serde(default, deserialize_with = "each::<_, Block, _>")]
     content: Option<Words>,
     usage: Option<Usage>,
     error: Option<IgnoredAny>,

@@ -24,6 +24,8 @@ const MAX_DECLINED: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     pub(super) meta: AnswerMeta,
+    /// The model as the last chunk wrote it. Most services repeat it in every chunk.
+    model: String,
     /// The explanation of a model that declines.
     declined: String,
     /// The text of an event that also brought thinking.
@@ -229,8 +231,9 @@ impl Parser {
     /// Updates the metadata and returns the choice. Only one was asked for, so its index does not matter: some services
     /// count it up with every chunk.
     fn take(&mut self, chunk: Chunk, exchange: &Exchange) -> Result<Option<Choice>> {
-        if let Some(model) = chunk.model.filter(|model| !model.is_empty()) {
+        if let Some(model) = chunk.model.filter(|model| !model.is_empty() && *model != self.model) {
             self.meta.model = Some(exchange.words(&model));
+            self.model = model;
         }
         if let Some(usage) = chunk.usage {
             self.meta.usage.update(used(&usage));

@@ -18,6 +18,7 @@ use nexus::{Part, RetryPolicy};
 pub(crate) mod answer_state;
 pub(crate) mod attachment;
 pub(crate) mod model;
+pub(crate) mod schema;
 mod template;
 
 use template::{Filled, Template};
@@ -134,22 +135,38 @@ impl PromptFrame {
         Ok(Self { template, system, model, max_tokens })
     }
 
+    /// Checks that the template has a value for each variable, for questions that bring none.
+    ///
+    /// # Errors
+    /// [`CliError::Configuration`](crate::cli::error::CliError).
+    pub(crate) fn complete(self) -> Result<Self> {
+        if let Some(template) = &self.template {
+            template.check_complete(&[])?;
+        }
+        Ok(self)
+    }
+
     /// The model that a flag or the template names.
     pub(crate) fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }
 
-    /// A question with this prompt. `attachments` are read once the prompt is known.
+    /// A question with this prompt and these variables of the template, which come before those of the flags.
+    /// `attachments` are read once the prompt is known.
     ///
     /// # Errors
-    /// [`CliError::Usage`](crate::cli::error::CliError) for a template without its input, or what `attachments` returns.
+    /// [`CliError::Usage`](crate::cli::error::CliError) for a template without its input,
+    /// [`CliError::Configuration`](crate::cli::error::CliError) for variables that are missing or unknown, or what
+    /// `attachments` returns.
     pub(crate) fn input(
         &self,
         prompt: String,
+        vars: &[(String, String)],
         attachments: impl FnOnce(&str) -> Result<Vec<Part>>,
     ) -> Result<PromptInput> {
         let Filled { system, prompt } = match &self.template {
-            Some(template) => template.fill(&prompt)?,
+            Some(template) => template.fill(&prompt, vars)?,
+            None if !vars.is_empty() => return Err(template::without_template()),
             None => Filled { system: None, prompt },
         };
         let mut parts = attachments(&prompt)?;

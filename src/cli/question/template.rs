@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -29,10 +29,11 @@ struct File {
     vars: BTreeMap<String, toml::Value>,
 }
 
-/// A template whose variables have values. Only its input is missing.
+/// A template with the values of its own and of the flags.
 #[derive(Debug)]
 pub(super) struct Template {
     name: String,
+    path: PathBuf,
     system: Option<String>,
     prompt: Option<String>,
     pub(super) model: Option<String>,
@@ -93,10 +94,14 @@ pub(super) fn load(name: &str, given: &[(String, String)], folder: &Path) -> Res
             "write the maximum length of an answer, in tokens",
         ));
     }
-    let values = values(name, &path, &file, given)?;
-    let File { system, prompt, model, max_tokens, .. } = file;
+    let File { system, prompt, model, max_tokens, vars } = file;
     let model = model.map(|model| invisible::trim(&model).to_owned());
-    Ok(Template { name: name.to_owned(), system, prompt, model, max_tokens, values })
+    let mut template =
+        Template { name: name.to_owned(), path, system, prompt, model, max_tokens, values: BTreeMap::new() };
+    template.values = template.defaults(vars)?;
+    template.check_known(given)?;
+    template.values.extend(given.iter().cloned());
+    Ok(template)
 }
 
 /// What the value on this line must be, if the parser found another type. Its own message names Rust types.
@@ -112,20 +117,26 @@ fn expected(line: &str, message: &str) -> Option<String> {
 }
 
 impl Template {
-    /// Fills the template.
+    /// Fills the template, with more values for its variables.
     ///
     /// # Errors
-    /// [`CliError::Usage`] if the template needs input and there is none.
-    pub(super) fn fill(&self, input: &str) -> Result<Filled> {
-        let texts = [&self.system, &self.prompt].into_iter().flatten();
-        let wanted = texts.clone().any(|text| placeholders(text).any(|name| name == INPUT));
+    /// [`CliError::Usage`] if the template needs input and there is none, [`CliError::Configuration`] for variables that
+    /// are missing or unknown.
+    pub(super) fn fill(&self, input: &str, vars: &[(String, String)]) -> Result<Filled> {
+        self.check_known(vars)?;
+        self.check_complete(vars)?;
+        let wanted = self.texts().any(|text| placeholders(text).any(|name| name == INPUT));
         let given = !input.trim().is_empty();
         if wanted && !given {
             let name = &self.name;
             let message = format!("the template {name} needs {{{{input}}}}: pass it as an argument or pipe it in");
             return Err(CliError::usage("chat", message));
         }
-        let value = |name: &str| if name == INPUT { Some(input) } else { self.values.get(name).map(String::as_str) };
+        let value = |name: &str| match vars.iter().find(|(key, _)| key == name) {
+            _ if name == INPUT => Some(input),
+            Some((_, value)) => Some(value.as_str()),
+            None => self.values.get(name).map(String::as_str),
+        };
         let fill = |text: &String| filled(text, value);
         let prompt = self.prompt.as_ref().map(fill).unwrap_or_default();
         let prompt = match (prompt.trim().is_empty(), given && !wanted) {
@@ -135,52 +146,75 @@ impl Template {
         };
         Ok(Filled { system: self.system.as_ref().map(fill), prompt })
     }
+
+    /// Checks that each variable has a value.
+    ///
+    /// # Errors
+    /// [`CliError::Configuration`], naming those that have none.
+    pub(super) fn check_complete(&self, vars: &[(String, String)]) -> Result<()> {
+        let has_value = |name: &str| self.values.contains_key(name) || vars.iter().any(|(key, _)| key == name);
+        let missing: Vec<_> = self.variables().into_iter().filter(|name| !has_value(name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let flags: Vec<_> = missing.iter().map(|name| format!("--var {name}=...")).collect();
+        let (name, path) = (&self.name, self.path.display());
+        Err(config_error(
+            format!("the template {name} needs a value for: {}", listed(missing.into_iter())),
+            format!("add {}, or a default under [vars] in {path}", flags.join(" ")),
+        ))
+    }
+
+    /// Checks that there is a place for each of these values.
+    fn check_known(&self, vars: &[(String, String)]) -> Result<()> {
+        if vars.is_empty() {
+            return Ok(());
+        }
+        let wanted = self.variables();
+        let Some((key, _)) = vars.iter().find(|(key, _)| !wanted.contains(key.as_str())) else { return Ok(()) };
+        let has = if wanted.is_empty() { "none".into() } else { listed(wanted.iter().copied()) };
+        let see = || format!("see {}", self.path.display());
+        let hint = did_you_mean(key, wanted.iter().copied()).unwrap_or_else(see);
+        let (name, key) = (&self.name, clean::clean(key));
+        Err(config_error(format!("the template {name} has no variable `{key}`; it has: {has}"), hint))
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        [&self.system, &self.prompt].into_iter().flatten()
+    }
+
+    /// The names of the variables.
+    fn variables(&self) -> BTreeSet<&str> {
+        self.texts().flat_map(|text| placeholders(text)).filter(|name| *name != INPUT).collect()
+    }
+
+    /// The values under `[vars]`. There is a place for each.
+    fn defaults(&self, vars: BTreeMap<String, toml::Value>) -> Result<BTreeMap<String, String>> {
+        let (wanted, path) = (self.variables(), self.path.display());
+        let mut values = BTreeMap::new();
+        for (key, value) in vars {
+            let value = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(truth) => truth.to_string(),
+                _ => return Err(config_error(format!("`vars.{key}` in {path} is not text"), "write it in quotes")),
+            };
+            values.insert(key, value);
+        }
+        if let Some(unused) = values.keys().find(|key| !wanted.contains(key.as_str())) {
+            let message = format!("`vars.{unused}` in {path} is not used: there is no {{{{{unused}}}}}");
+            return Err(config_error(
+                message,
+                did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "remove it".into()),
+            ));
+        }
+        Ok(values)
+    }
 }
 
-/// A value for each placeholder, and for nothing else.
-fn values(name: &str, path: &Path, file: &File, given: &[(String, String)]) -> Result<BTreeMap<String, String>> {
-    let texts = [&file.system, &file.prompt].into_iter().flatten();
-    let wanted: BTreeSet<&str> = texts.flat_map(|text| placeholders(text)).filter(|name| *name != INPUT).collect();
-    let mut values = BTreeMap::new();
-    for (key, value) in &file.vars {
-        let value = match value {
-            toml::Value::String(text) => text.clone(),
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(truth) => truth.to_string(),
-            _ => {
-                return Err(config_error(
-                    format!("`vars.{key}` in {} is not text", path.display()),
-                    "write it in quotes",
-                ));
-            }
-        };
-        values.insert(key.clone(), value);
-    }
-    if let Some(unused) = values.keys().find(|key| !wanted.contains(key.as_str())) {
-        let message = format!("`vars.{unused}` in {} is not used: there is no {{{{{unused}}}}}", path.display());
-        return Err(config_error(
-            message,
-            did_you_mean(unused, wanted.iter().copied()).unwrap_or_else(|| "remove it".into()),
-        ));
-    }
-    for (key, value) in given {
-        if !wanted.contains(key.as_str()) {
-            let has = if wanted.is_empty() { "none".into() } else { listed(wanted.iter().copied()) };
-            let hint = did_you_mean(key, wanted.iter().copied()).unwrap_or_else(|| format!("see {}", path.display()));
-            return Err(config_error(format!("the template {name} has no variable `{key}`; it has: {has}"), hint));
-        }
-        values.insert(key.clone(), value.clone());
-    }
-    let missing: Vec<_> = wanted.iter().filter(|wanted| !values.contains_key(**wanted)).collect();
-    if !missing.is_empty() {
-        let flags: Vec<_> = missing.iter().map(|name| format!("--var {name}=...")).collect();
-        let message = format!("the template {name} needs a value for: {}", listed(missing.iter().map(|name| **name)));
-        return Err(config_error(
-            message,
-            format!("add {}, or a default under [vars] in {}", flags.join(" "), path.display()),
-        ));
-    }
-    Ok(values)
+/// The error of variables for a question that has no template.
+pub(super) fn without_template() -> CliError {
+    config_error("`vars` are the variables of a template, and there is none".into(), "pass --template NAME")
 }
 
 fn config_error(message: String, hint: impl Into<String>) -> CliError {
@@ -264,13 +298,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("review.toml"), toml).unwrap();
         let given: Vec<_> = given.iter().map(|text| variable(text).unwrap()).collect();
-        load("review", &given, folder.path()).map_err(|failure| {
+        load("review", &given, folder.path()).and_then(complete).map_err(|failure| {
             format!("{failure} | {}", failure.hint()).replace(&*folder.path().to_string_lossy(), "DIR")
         })
     }
 
+    fn complete(template: Template) -> Result<Template> {
+        template.check_complete(&[]).map(|()| template)
+    }
+
     fn prompt(toml: &str, given: &[&str], input: &str) -> String {
-        template(toml, given).unwrap().fill(input).unwrap().prompt
+        template(toml, given).unwrap().fill(input, &[]).unwrap().prompt
     }
 
     #[test]
@@ -289,9 +327,9 @@ mod tests {
         assert_eq!(prompt("prompt = \"Summarise.\\n\"", &[], "text"), "Summarise.\n\ntext");
         assert_eq!(prompt("prompt = 'Tell a joke.'", &[], " "), "Tell a joke.");
         assert_eq!(prompt("system = 'Be brief.'", &[], "text"), "text");
-        let filled = template("system = 'About {{input}}.'\nprompt = 'Go.'", &[]).unwrap().fill("x").unwrap();
+        let filled = template("system = 'About {{input}}.'\nprompt = 'Go.'", &[]).unwrap().fill("x", &[]).unwrap();
         assert_eq!(filled, Filled { system: Some("About x.".into()), prompt: "Go.".into() });
-        let missing = template("prompt = '{{input}}'", &[]).unwrap().fill("\n").unwrap_err();
+        let missing = template("prompt = '{{input}}'", &[]).unwrap().fill("\n", &[]).unwrap_err();
         assert_eq!(missing.to_string(), "the template review needs {{input}}: pass it as an argument or pipe it in");
     }
 

@@ -1,9 +1,9 @@
 //! Asynchronous writes to stdout.
 //!
 //! A write into a full pipe blocks the only thread, which also handles signals and saves refreshed sessions. So writes
-//! wait until stdout is writable, and are no larger than what then fits.
+//! wait until stdout is writable, and are no larger than what then fits. A text that fits is written by one system call.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,6 +13,10 @@ use crate::cli::error::{CliError, Result};
 /// The bytes that fit into a writable pipe: `PIPE_BUF` (POSIX.1-2024, `write`), which is 4096 on Linux and at least 512
 /// everywhere. A stopped terminal may still block.
 const FITS: usize = if cfg!(target_os = "linux") { 4_096 } else { 512 };
+
+/// The bytes that are written at once to what never makes a writer wait, such as a file.
+#[cfg(target_os = "linux")]
+const FITS_FILE: usize = 1024 * 1024;
 
 /// Whether the last write was abandoned halfway. More output would look like a part of it.
 static INCOMPLETE: AtomicBool = AtomicBool::new(false);
@@ -34,9 +38,12 @@ impl Context {
             return Ok(());
         }
         INCOMPLETE.store(true, Ordering::Relaxed);
-        for piece in text.as_bytes().chunks(FITS) {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
             until_writable().await;
+            let (piece, after) = split(rest);
             write(piece).map_err(CliError::stdout)?;
+            rest = after;
         }
         INCOMPLETE.store(false, Ordering::Relaxed);
         Ok(())
@@ -49,7 +56,10 @@ impl Context {
 
     /// Writes as much text as fits into stdout without waiting. The text may contain escape sequences of nexus.
     pub(crate) fn send_laid_out_now(&self, text: &str) {
-        for piece in text.as_bytes().chunks(FITS) {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let (piece, after) = split(rest);
+            rest = after;
             if INCOMPLETE.load(Ordering::Relaxed) || !is_writable_now() || write(piece).is_err() {
                 INCOMPLETE.store(true, Ordering::Relaxed);
                 return;
@@ -58,7 +68,58 @@ impl Context {
     }
 }
 
+/// The largest beginning that fits into a writable stdout, and the rest. It ends with a line where it can, so that the
+/// lines of several programs that write into one pipe do not mix.
+fn split(text: &[u8]) -> (&[u8], &[u8]) {
+    if text.len() <= FITS {
+        return (text, &[]);
+    }
+    let fits = fits().min(text.len());
+    if fits == text.len() {
+        return (text, &[]);
+    }
+    let line_end = text[..fits].iter().rposition(|byte| *byte == b'\n');
+    text.split_at(line_end.map_or(fits, |end| end + 1))
+}
+
+/// How many bytes fit into a writable stdout.
+#[cfg(target_os = "linux")]
+fn fits() -> usize {
+    use rustix::fs::{FileType, fstat};
+    use std::io::IsTerminal as _;
+    let stdout = io::stdout();
+    let Ok(status) = fstat(&stdout) else { return FITS };
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile | FileType::BlockDevice => FITS_FILE,
+        // Such as /dev/null.
+        FileType::CharacterDevice if !stdout.is_terminal() => FITS_FILE,
+        // Whether a pipe that holds something has room for more than FITS cannot be known: it counts in pages.
+        FileType::Fifo if rustix::io::ioctl_fionread(&stdout) == Ok(0) => {
+            rustix::pipe::fcntl_getpipe_size(&stdout).unwrap_or(FITS).max(FITS)
+        }
+        _ => FITS,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fits() -> usize {
+    FITS
+}
+
+/// Writes by one system call. The buffer of [`io::stdout`] writes what follows the last line end by another one.
+#[cfg(unix)]
+fn write(mut piece: &[u8]) -> io::Result<()> {
+    use rustix::io::{retry_on_intr, write};
+    while !piece.is_empty() {
+        let written = retry_on_intr(|| write(io::stdout(), piece))?;
+        piece = &piece[written..];
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
 fn write(piece: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
     let mut out = io::stdout().lock();
     out.write_all(piece)?;
     out.flush()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::prompts::Id;
 use crate::cli::question::answer_state::AnswerState;
+use crate::cli::question::schema::Schema;
 use nexus::error::{ApiError, RefusalReason};
 use nexus::{Client, Delta, Error, ErrorClass, ErrorInfo as _, Question};
 
@@ -15,6 +16,8 @@ const END_OF_STREAM: Duration = Duration::from_millis(250);
 pub(super) struct Job {
     pub(super) id: Id,
     question: Arc<Question>,
+    /// What the answer must match.
+    pub(super) schema: Option<Arc<Schema>>,
     /// How often it failed, rate limits not counted.
     pub(super) tries: u32,
 }
@@ -43,8 +46,8 @@ pub(super) enum Meaning {
 }
 
 impl Job {
-    pub(super) fn new(id: Id, question: Question) -> Self {
-        Self { id, question: Arc::new(question), tries: 0 }
+    pub(super) fn new(id: Id, question: Question, schema: Option<Arc<Schema>>) -> Self {
+        Self { id, question: Arc::new(question), schema, tries: 0 }
     }
 
     /// Asks, and waits for the complete answer.

@@ -76,11 +76,21 @@ fn name(id: &Id) -> [u8; 16] {
 }
 
 fn question(prompt: Option<&Prompt>) -> [u8; 8] {
-    let Some(Prompt { prompt, system, model, max_tokens }) = prompt else { return [0; 8] };
+    let Some(Prompt { prompt, attach, vars, schema, system, model, max_tokens }) = prompt else { return [0; 8] };
     let mut hash = Sha256::new();
-    for part in [Some(prompt), system.as_ref(), model.as_ref()] {
+    let mut part = |part: Option<&str>| {
         hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
-        hash.update(part.map_or("", String::as_str));
+        hash.update(part.unwrap_or_default());
+    };
+    for text in [Some(prompt), schema.as_ref(), system.as_ref(), model.as_ref()] {
+        part(text.map(String::as_str));
+    }
+    attach.iter().for_each(|file| part(file.to_str()));
+    // The end of the list.
+    part(None);
+    for (name, value) in vars {
+        part(Some(name));
+        part(Some(value));
     }
     hash.update(max_tokens.unwrap_or(0).to_le_bytes());
     first(&hash.finalize())
@@ -96,7 +106,7 @@ mod tests {
     use super::*;
 
     fn prompt(text: &str) -> Prompt {
-        Prompt { prompt: text.into(), system: None, model: None, max_tokens: None }
+        Prompt { prompt: text.into(), ..Prompt::default() }
     }
 
     #[test]
@@ -125,14 +135,26 @@ mod tests {
 
     #[test]
     fn every_part_of_a_question_counts() {
-        let all =
-            Prompt { prompt: "ab".into(), system: Some("c".into()), model: Some("d".into()), max_tokens: Some(1) };
+        let vars = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let all = Prompt {
+            prompt: "ab".into(),
+            attach: vec!["e".into()],
+            vars: vars("f", "g"),
+            schema: Some("{}".into()),
+            system: Some("c".into()),
+            model: Some("d".into()),
+            max_tokens: Some(1),
+        };
         let others = [
             prompt("ab"),
             Prompt { prompt: "a".into(), system: Some("bc".into()), ..all.clone() },
             Prompt { system: None, ..all.clone() },
             Prompt { model: None, ..all.clone() },
             Prompt { max_tokens: Some(2), ..all.clone() },
+            Prompt { attach: Vec::new(), ..all.clone() },
+            Prompt { attach: vec!["e".into(), "e".into()], ..all.clone() },
+            Prompt { vars: vars("fg", ""), ..all.clone() },
+            Prompt { schema: None, ..all.clone() },
             Prompt { system: Some("d".into()), model: Some("c".into()), ..all.clone() },
         ];
         for other in others {

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -20,7 +21,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use crate::cli::question::{PromptFrame, PromptInput, QuestionArgs, RetryArgs, model};
+use crate::cli::question::schema::Schema;
+use crate::cli::question::{PromptFrame, PromptInput, QuestionArgs, RetryArgs, attachment, model};
 use nexus::{Client, ErrorInfo as _, Question, RetryPolicy};
 
 mod answers;
@@ -55,6 +57,10 @@ const LONG_PAUSE: Duration = Duration::from_secs(2);
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Input file; `-` is stdin
+    ///
+    /// Each line is a JSON object. It has a `prompt`, and may have `id`, `system`, `model`, `max_tokens`, `attach` (a file, or a
+    /// list of files), `vars` (variables of the template) and `schema` (a JSON Schema, or a file with one). A line without an
+    /// `id` is called by its number.
     #[arg(value_name = "FILE")]
     input: PathBuf,
 
@@ -65,6 +71,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     question: QuestionArgs,
 
+    /// JSON Schema, or a file with one, that each answer must match
+    #[arg(long, value_name = "SCHEMA", help_heading = "Output")]
+    schema: Option<String>,
+
     /// Maximum number of concurrent requests
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     #[arg(help_heading = "Network")]
@@ -74,13 +84,15 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   nexus batch prompts.jsonl --out answers.jsonl
-  nexus batch prompts.jsonl --system \"Translate to French.\" -m fast > answers.jsonl";
+  nexus batch prompts.jsonl --system \"Translate to French.\" -m fast > answers.jsonl
+  nexus batch files.jsonl --schema invoice.json --out answers.jsonl";
 
 /// Answers the lines of the input.
 ///
 /// # Errors
 /// Why it could not begin or had to stop; [`CliError::Incomplete`] if some lines have no answer.
 pub(crate) fn run(args: &Args, context: &Context) -> Done {
+    let schema = args.schema.as_deref().map(|schema| Schema::read(schema, "batch", context)).transpose()?.map(Arc::new);
     let frame = PromptFrame::read(&args.question, context)?;
     let (reader, metadata) = open(&args.input, context)?;
     let RetryArgs { retries, deadline } = args.question.retry;
@@ -98,15 +110,25 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             Err(CliError::NoModel { .. }) => Vec::new(),
             models => models?,
         };
-        let question = |line: Prompt| {
-            let input = frame.input(line.prompt, |_| Ok(Vec::new()))?;
+        let question = |line: Prompt, number: u64| {
+            let bad =
+                |reason: String| CliError::BadLine { number, reason: format!("`schema` cannot be used: {reason}") };
+            let own = line.schema.as_deref().map(|schema| Schema::of(schema, context)).transpose().map_err(bad)?;
+            let schema = own.map(Arc::new).or_else(|| schema.clone());
+            let input =
+                frame.input(line.prompt, &line.vars, |prompt| attachment::parts(&line.attach, prompt, context))?;
             let input = PromptInput {
                 model: line.model.or(input.model),
                 max_tokens: line.max_tokens.or(input.max_tokens),
                 system: line.system.or(input.system).filter(|system| !system.trim().is_empty()),
                 ..input
             };
-            model::question(input, &client, &models, context)
+            let question = Question {
+                schema: schema.as_deref().map(Schema::value),
+                ..model::question(input, &client, &models, context)?
+            };
+            model::check_capabilities(&question, &models)?;
+            Ok((question, schema))
         };
         let mut run = Run {
             client: &client,
@@ -132,6 +154,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         context.say(&results.stopped());
     } else {
         context.say(&results.summary());
+    }
+    if let Some(failed) = results.failed_names() {
+        context.say(&failed);
     }
     done?;
     results.verdict()?;
@@ -160,7 +185,7 @@ struct Run<'a, Q> {
     context: &'a Context,
 }
 
-impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
+impl<Q: Fn(Prompt, u64) -> Result<(Question, Option<Arc<Schema>>)>> Run<'_, Q> {
     /// Asks until every line is done.
     ///
     /// # Errors
@@ -227,17 +252,17 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
         match (standing, id, prompt) {
             (Some(Standing::Conflict), _, _) => {
                 self.results
-                    .failed(None, &bad("an earlier line has the same `id` and another question".into()))
+                    .failed(number, None, &bad("an earlier line has the same `id` and another question".into()))
                     .await?;
             }
             (Some(Standing::Answered), ..) => self.results.tally_mut().answered_before += 1,
             (Some(Standing::Repeated), ..) => self.results.tally_mut().repeated += 1,
-            (_, id, Err(why)) => self.results.failed(id.as_ref(), &bad(why)).await?,
-            // A line without an id is an error, so it has no prompt.
+            (_, id, Err(why)) => self.results.failed(number, id.as_ref(), &bad(why)).await?,
+            // A line whose id is invalid is an error, so it has no prompt.
             (_, None, Ok(_)) => {}
-            (_, Some(id), Ok(prompt)) => match (self.question)(prompt) {
-                Ok(question) => return Ok(Some(Job::new(id, question))),
-                Err(failure) => self.results.failed(Some(&id), &failure).await?,
+            (_, Some(id), Ok(prompt)) => match (self.question)(prompt, number) {
+                Ok((question, schema)) => return Ok(Some(Job::new(id, question, schema))),
+                Err(failure) => self.results.failed(number, Some(&id), &failure).await?,
             },
         }
         Ok(None)
@@ -250,7 +275,10 @@ impl<Q: Fn(Prompt) -> Result<Question>> Run<'_, Q> {
         let Some(failure) = failure else {
             self.pace.answered(ticket);
             self.failing_since = None;
-            return self.results.answered(&job.id, &answer).await;
+            return match job.schema.as_ref().map_or(Ok(()), |schema| schema.check_answer(&answer)) {
+                Ok(()) => self.results.answered(&job.id, &answer).await,
+                Err(mismatch) => self.results.failed_after(&job.id, &answer, &mismatch).await,
+            };
         };
         let meaning = asking::meaning(&failure);
         let wait = failure.retry_after();

@@ -1,11 +1,14 @@
-//! The lines of the input: JSON objects with `id` and `prompt`.
+//! The lines of the input: JSON objects with `prompt` and mostly `id`.
 
 use std::io::{self, BufRead, Read as _};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cli::question::attachment;
 use crate::cli::text;
+use nexus::Ordered;
 
 /// The longest line, in bytes: the largest request of the Messages API, with every character escaped.
 pub(super) const LONGEST_LINE: usize = 64 << 20;
@@ -21,10 +24,16 @@ pub(super) enum Id {
 }
 
 /// The question of a line. Missing members have the same defaults as in `nexus chat`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Prompt {
-    /// The question.
+    /// The question. Empty only with variables, if it is the template's.
     pub prompt: String,
+    /// The files to attach.
+    pub attach: Vec<PathBuf>,
+    /// The variables of the template.
+    pub vars: Vec<(String, String)>,
+    /// The JSON Schema that the answer must match: JSON, or the name of a file.
+    pub schema: Option<String>,
     /// The system prompt.
     pub system: Option<String>,
     /// The model.
@@ -38,7 +47,7 @@ pub(super) struct Prompt {
 pub(super) struct Line {
     /// Its number in the input; the first is 1.
     pub number: u64,
-    /// Its id, if it has a valid one.
+    /// Its id: its number if it has none. None if it has an invalid one, or is not an object.
     pub id: Option<Id>,
     /// Its question, or what is wrong with it.
     pub prompt: Result<Prompt, String>,
@@ -83,7 +92,7 @@ impl<R: BufRead> Lines<R> {
             // Some programs begin a file with a byte order mark.
             let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&bytes);
             if bytes.iter().any(|byte| !byte.is_ascii_whitespace()) {
-                let (id, prompt) = read_prompt(bytes);
+                let (id, prompt) = read_prompt(bytes, number);
                 return Ok(Some(Line { number, id, prompt }));
             }
         }
@@ -122,8 +131,8 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, longest: usize) -> io
     Ok(Read::TooLong)
 }
 
-/// Parses a line.
-fn read_prompt(line: &[u8]) -> (Option<Id>, Result<Prompt, String>) {
+/// Parses the line with this number.
+fn read_prompt(line: &[u8], number: u64) -> (Option<Id>, Result<Prompt, String>) {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => return (None, Err(format!("invalid UTF-8 at byte {}", error.valid_up_to()))),
@@ -134,27 +143,33 @@ fn read_prompt(line: &[u8]) -> (Option<Id>, Result<Prompt, String>) {
         Err(error) => return (None, Err(format!("not valid JSON: {}", in_column(&error)))),
     };
     let id = match members.remove("id") {
-        None => return (None, Err("`id` is missing".into())),
+        None | Some(Value::Null) => Id::Number(i64::try_from(number).unwrap_or(i64::MAX)),
         Some(id) => match serde_json::from_value(id) {
             Ok(Id::Text(text)) if text.is_empty() => return (None, Err("`id` is empty".into())),
             Ok(id) => id,
             Err(_) => return (None, Err("`id` must be text or an integer".into())),
         },
     };
-    let prompt = read_members(members);
+    let prompt = read_members(members, text);
     (Some(id), prompt)
 }
 
-fn read_members(mut members: Map<String, Value>) -> Result<Prompt, String> {
+/// Reads the members but `id` of a line.
+fn read_members(mut members: Map<String, Value>, line: &str) -> Result<Prompt, String> {
+    let attach = files(members.remove("attach"))?;
+    let vars = variables(members.remove("vars"))?;
+    let schema = schema(members.remove("schema"), line)?;
     let mut text = |name: &str| match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(format!("`{name}` must be text")),
     };
-    let prompt = text("prompt")?.ok_or("`prompt` is missing")?;
-    if prompt.trim().is_empty() {
-        return Err("`prompt` is empty".into());
-    }
+    let prompt = match text("prompt")? {
+        None if vars.is_empty() => return Err("`prompt` is missing".into()),
+        None => String::new(),
+        Some(prompt) if prompt.trim().is_empty() => return Err("`prompt` is empty".into()),
+        Some(prompt) => prompt,
+    };
     let (system, model) = (text("system")?, text("model")?);
     let max_tokens = match members.remove("max_tokens") {
         None | Some(Value::Null) => None,
@@ -166,10 +181,63 @@ fn read_members(mut members: Map<String, Value>) -> Result<Prompt, String> {
     match members.keys().next() {
         // A word that was spelled wrongly must not pass for one that was left out.
         Some(unknown) => Err(format!(
-            "`{}` is unknown: there are id, prompt, system, model and max_tokens",
+            "`{}` is unknown: there are id, prompt, attach, vars, schema, system, model and max_tokens",
             unknown.chars().take(40).collect::<String>()
         )),
-        None => Ok(Prompt { prompt, system, model, max_tokens }),
+        None => Ok(Prompt { prompt, attach, vars, schema, system, model, max_tokens }),
+    }
+}
+
+/// The names of the files to attach: one, or a list.
+fn files(attach: Option<Value>) -> Result<Vec<PathBuf>, String> {
+    let names = match attach {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(names)) => names,
+        Some(name) => vec![name],
+    };
+    let files = names.into_iter().map(|name| match name {
+        Value::String(name) => Ok(PathBuf::from(name)),
+        _ => Err("`attach` must be the name of a file, or a list of names".into()),
+    });
+    let files = files.collect::<Result<Vec<_>, String>>()?;
+    match files.iter().any(|file| attachment::is_stdin(file)) {
+        true => Err("`attach` cannot be stdin".into()),
+        false => Ok(files),
+    }
+}
+
+/// The variables of the template.
+fn variables(vars: Option<Value>) -> Result<Vec<(String, String)>, String> {
+    let vars = match vars {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(vars)) => vars,
+        Some(_) => return Err("`vars` must be an object".into()),
+    };
+    let vars = vars.into_iter().map(|(name, value)| match value {
+        Value::String(text) => Ok((name, text)),
+        // As in a template.
+        Value::Bool(_) | Value::Number(_) => Ok((name, value.to_string())),
+        _ => Err(format!("`vars.{}` must be text", name.chars().take(40).collect::<String>())),
+    });
+    vars.collect()
+}
+
+/// The schema, as `--schema` takes it.
+fn schema(schema: Option<Value>, line: &str) -> Result<Option<String>, String> {
+    /// The line once more, because a map does not keep the order of the schema's members.
+    #[derive(Deserialize)]
+    struct Line {
+        schema: Ordered,
+    }
+    match schema {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(file)) => Ok(Some(file)),
+        Some(Value::Object(_)) => {
+            let line: Line =
+                serde_json::from_str(line).map_err(|error| format!("not valid JSON: {}", in_column(&error)))?;
+            Ok(Some(line.schema.to_string()))
+        }
+        Some(_) => Err("`schema` must be an object, or the name of a file".into()),
     }
 }
 
@@ -192,23 +260,60 @@ mod tests {
     #[test]
     fn a_line_says_what_it_asks_or_what_is_wrong() {
         let whole = r#"{"id":"a","prompt":"p","system":"s","model":"m","max_tokens":5}"#;
-        let asks =
-            Prompt { prompt: "p".into(), system: Some("s".into()), model: Some("m".into()), max_tokens: Some(5) };
-        let bare = Prompt { prompt: "p".into(), system: None, model: None, max_tokens: None };
+        let bare = Prompt { prompt: "p".into(), ..Prompt::default() };
+        let asks = Prompt { system: Some("s".into()), model: Some("m".into()), max_tokens: Some(5), ..bare.clone() };
+        let more = Prompt {
+            attach: vec!["a.txt".into(), "b.txt".into()],
+            vars: vec![("n".into(), "5".into()), ("x".into(), "y".into())],
+            schema: Some(r#"{"z":1,"a":2}"#.into()),
+            ..bare.clone()
+        };
         let text = |id: &str| Some(Id::Text(id.into()));
         for (line, id, asks) in [
             (whole, text("a"), Ok(asks)),
             (r#"{"prompt":"p","id":"ü"}"#, text("ü"), Ok(bare.clone())),
-            (r#"{"id":-5,"prompt":"p","system":null,"model":null,"max_tokens":null}"#, Some(Id::Number(-5)), Ok(bare)),
+            (
+                r#"{"id":-5,"prompt":"p","system":null,"model":null,"max_tokens":null}"#,
+                Some(Id::Number(-5)),
+                Ok(bare.clone()),
+            ),
+            (r#"{"prompt":"p"}"#, Some(Id::Number(7)), Ok(bare.clone())),
+            (
+                r#"{"id":null,"prompt":"p","attach":null,"vars":null,"schema":null}"#,
+                Some(Id::Number(7)),
+                Ok(bare.clone()),
+            ),
+            (
+                r#"{"id":"a","prompt":"p","attach":["a.txt","b.txt"],"vars":{"x":"y","n":5},"schema":{"z":1,"a":2}}"#,
+                text("a"),
+                Ok(more),
+            ),
+            (
+                r#"{"id":"a","vars":{"x":true}}"#,
+                text("a"),
+                Ok(Prompt { prompt: String::new(), vars: vec![("x".into(), "true".into())], ..bare }),
+            ),
+            (
+                r#"{"id":"a","prompt":"p","attach":[5]}"#,
+                text("a"),
+                Err("`attach` must be the name of a file, or a list of names"),
+            ),
+            (r#"{"id":"a","prompt":"p","attach":"-"}"#, text("a"), Err("`attach` cannot be stdin")),
+            (r#"{"id":"a","prompt":"p","vars":["x"]}"#, text("a"), Err("`vars` must be an object")),
+            (r#"{"id":"a","prompt":"p","vars":{"x":[]}}"#, text("a"), Err("`vars.x` must be text")),
+            (
+                r#"{"id":"a","prompt":"p","schema":5}"#,
+                text("a"),
+                Err("`schema` must be an object, or the name of a file"),
+            ),
             ("nonsense", None, Err("not valid JSON: expected ident in column 2")),
             (r#"{"id":"a","prompt":"p"} x"#, None, Err("not valid JSON: trailing characters in column 25")),
             (r#"{"id":"a","prompt":"#, None, Err("not valid JSON: EOF while parsing a value in column 19")),
             ("[1]", None, Err("not a JSON object")),
             ("\"text\"", None, Err("not a JSON object")),
-            ("{}", None, Err("`id` is missing")),
+            ("{}", Some(Id::Number(7)), Err("`prompt` is missing")),
             (r#"{"id":"","prompt":"p"}"#, None, Err("`id` is empty")),
             (r#"{"id":1.5,"prompt":"p"}"#, None, Err("`id` must be text or an integer")),
-            (r#"{"id":null,"prompt":"p"}"#, None, Err("`id` must be text or an integer")),
             (r#"{"id":"a"}"#, text("a"), Err("`prompt` is missing")),
             (r#"{"id":"a","prompt":7}"#, text("a"), Err("`prompt` must be text")),
             (r#"{"id":"a","prompt":" \n"}"#, text("a"), Err("`prompt` is empty")),
@@ -221,13 +326,13 @@ mod tests {
             (
                 r#"{"id":"a","prompt":"p","max_token":9}"#,
                 text("a"),
-                Err("`max_token` is unknown: there are id, prompt, system, model and max_tokens"),
+                Err("`max_token` is unknown: there are id, prompt, attach, vars, schema, system, model and max_tokens"),
             ),
         ] {
-            let read = read_prompt(line.as_bytes());
+            let read = read_prompt(line.as_bytes(), 7);
             assert_eq!(read, (id, asks.map_err(String::from)), "{line}");
         }
-        let (id, prompt) = read_prompt(b"{\"id\":\"a\xff\",\"prompt\":\"p\"}");
+        let (id, prompt) = read_prompt(b"{\"id\":\"a\xff\",\"prompt\":\"p\"}", 7);
         assert_eq!((id, prompt), (None, Err("invalid UTF-8 at byte 8".into())));
     }
 

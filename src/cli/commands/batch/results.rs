@@ -11,6 +11,7 @@ use super::prompts::Id;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, json};
 use crate::cli::question::answer_state::{AnswerObject, AnswerState};
+use nexus::internal::clean;
 use nexus::{ErrorClass, ErrorInfo as _};
 
 /// The results: in a file, or on stdout.
@@ -18,7 +19,15 @@ pub(super) struct Results {
     file: Option<Answers>,
     context: Context,
     tally: Tally,
+    /// The first lines that failed, as [`failed_names`](Self::failed_names) shows them.
+    failed: Vec<String>,
 }
+
+/// How many failed lines are named.
+const MAX_NAMES: usize = 10;
+
+/// How many characters of an id are shown.
+const MAX_NAME: usize = 40;
 
 /// The number of lines by their result.
 #[derive(Debug, Default, Clone, Copy)]
@@ -66,7 +75,7 @@ impl Results {
             }
             file = Some(answers);
         }
-        Ok(Self { file, context: context.clone(), tally: Tally::default() })
+        Ok(Self { file, context: context.clone(), tally: Tally::default(), failed: Vec::new() })
     }
 
     /// Writes an answer.
@@ -86,8 +95,9 @@ impl Results {
     ///
     /// # Errors
     /// A file or a stdout that cannot be written.
-    pub(super) async fn failed(&mut self, id: Option<&Id>, failure: &CliError) -> Result<()> {
-        self.fail(id, &AnswerState::default(), failure).await
+    pub(super) async fn failed(&mut self, number: u64, id: Option<&Id>, failure: &CliError) -> Result<()> {
+        let name = id.map_or_else(|| format!("line {number}"), name);
+        self.fail(name, id, &AnswerState::default(), failure).await
     }
 
     /// Writes the error of a question, with the incomplete answer.
@@ -95,12 +105,15 @@ impl Results {
     /// # Errors
     /// A file or a stdout that cannot be written.
     pub(super) async fn failed_after(&mut self, id: &Id, answer: &AnswerState, failure: &CliError) -> Result<()> {
-        self.fail(Some(id), answer, failure).await
+        self.fail(name(id), Some(id), answer, failure).await
     }
 
-    async fn fail(&mut self, id: Option<&Id>, answer: &AnswerState, failure: &CliError) -> Result<()> {
+    async fn fail(&mut self, name: String, id: Option<&Id>, answer: &AnswerState, failure: &CliError) -> Result<()> {
         self.write(&line(id, answer, Some(failure))).await?;
         self.tally.failed += 1;
+        if self.failed.len() < MAX_NAMES {
+            self.failed.push(name);
+        }
         self.tally.temporarily += u64::from(failure.class() == ErrorClass::Temporary);
         Ok(())
     }
@@ -149,6 +162,14 @@ impl Results {
         summary
     }
 
+    /// Names the lines that failed, if any did: the first ones, each by its id or else by its number.
+    pub(super) fn failed_names(&self) -> Option<String> {
+        let names = self.failed.join(", ");
+        let more = self.tally.failed.saturating_sub(self.failed.len() as u64);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!names.is_empty()).then(|| format!("failed: {names}{more}"))
+    }
+
     /// The last message of a run that was interrupted.
     pub(super) fn stopped(&self) -> String {
         let onwards = match self.file {
@@ -186,6 +207,20 @@ fn line(id: Option<&Id>, answer: &AnswerState, error: Option<&CliError>) -> Stri
     let error = error.map(json::object);
     // Text, numbers and an object can always be written.
     serde_json::to_string(&Line { version: 1, id, answer: answer.object(error.as_ref()) }).unwrap_or_default() + "\n"
+}
+
+/// An id as a message shows it.
+fn name(id: &Id) -> String {
+    match id {
+        Id::Number(number) => number.to_string(),
+        Id::Text(text) => {
+            let shown = clean::visible(text).replace('\n', " ");
+            match shown.char_indices().nth(MAX_NAME) {
+                Some((end, _)) => format!("{}...", &shown[..end]),
+                None => shown,
+            }
+        }
+    }
 }
 
 fn lines(count: u64) -> String {

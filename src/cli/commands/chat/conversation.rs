@@ -26,7 +26,7 @@ const PROMPT: &str = "> ";
 pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
     let context = chat.context;
     let session = context.session(client)?;
-    let frame = PromptFrame::read(&chat.args.question, context)?;
+    let frame = PromptFrame::read(&chat.args.question, context)?.complete()?;
     chat.recorder.keep_turns();
     context.block_on_with_signals(async |signals| {
         // Settings that cannot be used are reported before the first question.
@@ -64,7 +64,7 @@ pub(super) fn run(chat: &mut Chat<'_>, client: &Client) -> Done {
                 Line::Question(question) => {
                     chat.recorder.keep_typed(&line);
                     let attached = next.attached.take();
-                    let input = frame.input(question.to_owned(), |_| Ok(attached))?;
+                    let input = frame.input(question.to_owned(), &[], |_| Ok(attached))?;
                     next.last = input.parts.clone();
                     next.earlier = chat.recorder.turns().len();
                     chat.recorder.ask_after(next.earlier);
@@ -109,7 +109,7 @@ impl Next {
 
 /// The settings of the next question, without its text.
 fn empty_input(frame: &PromptFrame, chat: &Chat<'_>) -> Result<PromptInput> {
-    let input = frame.input(String::new(), |_| Ok(Vec::new()))?;
+    let input = frame.input(String::new(), &[], |_| Ok(Vec::new()))?;
     Ok(PromptInput {
         model: input.model.or_else(|| chat.model.clone()),
         system: input.system.or_else(|| chat.system.clone()),

@@ -7,6 +7,7 @@ use crate::cli::commands::Done;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, json};
 use crate::cli::question::answer_state::AnswerState;
+use crate::cli::question::schema::Schema;
 use crate::cli::question::{PromptFrame, PromptInput, model};
 use nexus::internal::provider::host;
 use nexus::internal::{api, time};
@@ -18,7 +19,6 @@ mod conversation;
 mod editor;
 mod prompt;
 mod recorder;
-mod schema;
 mod sink;
 mod slash;
 mod usage;
@@ -26,7 +26,6 @@ mod usage;
 pub(crate) use args::Args;
 use args::Thinking;
 use recorder::{Recorder, Resumed};
-use schema::Schema;
 pub(crate) use sink::OutputFormat;
 use sink::Sink;
 use usage::Stopwatch;
@@ -96,8 +95,9 @@ impl<'a> Chat<'a> {
 
     /// Everything that a question needs, read and checked before the network is used.
     fn prepare(&mut self) -> Result<(PromptInput, Client, Session)> {
-        self.schema = self.args.schema.as_deref().map(|schema| Schema::read(schema, self.context)).transpose()?;
-        let frame = PromptFrame::read(&self.args.question, self.context)?;
+        self.schema =
+            self.args.schema.as_deref().map(|schema| Schema::read(schema, "chat", self.context)).transpose()?;
+        let frame = PromptFrame::read(&self.args.question, self.context)?.complete()?;
         let input = prompt::read(self.args, &frame, self.context)?;
         let client = self.connect()?;
         let session = self.context.session(&client)?;
@@ -176,26 +176,35 @@ impl<'a> Chat<'a> {
         self.sink.close(streamed.is_ok()).await?;
         streamed?;
         if let Some(schema) = &self.schema {
-            let cut = self.answer.meta.stop_reason.as_deref() == Some("max_tokens");
-            schema.check(&self.answer.text).map_err(|reason| CliError::SchemaMismatch { reason, cut })?;
+            schema.check_answer(&self.answer)?;
         }
         Ok(())
     }
 
     async fn stream(&mut self, answer: &mut Answer) -> Result<()> {
-        while let Some(delta) = self.next(answer).await? {
-            if let Delta::Text(text) = &delta {
-                if let Some(stopwatch) = &mut self.stopwatch {
-                    stopwatch.first_text();
-                }
-                if self.sink.collects() {
-                    answer.collect(&mut self.answer.text, text)?;
-                }
-                self.recorder.record(text);
+        while let Some(first) = self.next(answer).await? {
+            // What came together is written together.
+            let mut next = Some(first);
+            while let Some(delta) = next {
+                self.take(delta, answer).await?;
+                next = answer.next_received();
             }
-            self.sink.delta(&delta).await?;
+            self.sink.flush().await?;
         }
         Ok(())
+    }
+
+    async fn take(&mut self, delta: Delta, answer: &Answer) -> Result<()> {
+        if let Delta::Text(text) = &delta {
+            if let Some(stopwatch) = &mut self.stopwatch {
+                stopwatch.first_text();
+            }
+            if self.sink.collects() {
+                answer.collect(&mut self.answer.text, text)?;
+            }
+            self.recorder.record(text);
+        }
+        self.sink.delta(delta).await
     }
 
     /// The next delta. A long pause within the text is noted once, unless the text is visible on a terminal.

@@ -22,7 +22,7 @@ pub(super) fn read(args: &Args, frame: &PromptFrame, context: &Context) -> Resul
     if !args.attach.is_empty() {
         warn_of_files(&args.prompt, context);
     }
-    frame.input(text(args, context)?, |prompt| {
+    frame.input(text(args, context)?, &[], |prompt| {
         if prompt.trim().is_empty() {
             return Err(CliError::usage("chat", "no question: pass one as an argument or pipe it in"));
         }

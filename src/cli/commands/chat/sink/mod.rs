@@ -65,7 +65,7 @@ impl<'a> Sink<'a> {
         let kind = match args.format() {
             OutputFormat::Text => Kind::Text(TextSink::new(args, context)),
             OutputFormat::Json => Kind::Json,
-            OutputFormat::StreamJson => Kind::StreamJson(StreamJsonSink { context }),
+            OutputFormat::StreamJson => Kind::StreamJson(StreamJsonSink::new(context)),
         };
         let progress = (!matches!(kind, Kind::StreamJson(_))).then(|| context.progress());
         Self { context, progress, kind }
@@ -125,20 +125,35 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// The next piece of the answer.
+    /// The next piece of the answer. [`flush`](Self::flush) writes it.
     ///
     /// # Errors
     /// A stdout that cannot be written.
-    pub(super) async fn delta(&mut self, delta: &Delta) -> Result<()> {
+    pub(super) async fn delta(&mut self, delta: Delta) -> Result<()> {
         match &mut self.kind {
             Kind::Text(sink) => {
-                if sink.shows(delta) {
+                if sink.shows(&delta) {
                     self.progress = None;
                 }
                 sink.delta(delta).await
             }
             Kind::Json => Ok(()),
-            Kind::StreamJson(sink) => sink.delta(delta).await,
+            Kind::StreamJson(sink) => {
+                sink.delta(&delta);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the pieces since the last flush.
+    ///
+    /// # Errors
+    /// A stdout that cannot be written.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        match &mut self.kind {
+            Kind::Text(sink) => sink.flush().await,
+            Kind::Json => Ok(()),
+            Kind::StreamJson(sink) => sink.flush().await,
         }
     }
 

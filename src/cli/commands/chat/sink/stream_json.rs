@@ -21,24 +21,37 @@ struct TextLine<'a> {
 
 /// Writes one object per line.
 pub(super) struct StreamJsonSink<'a> {
-    pub(super) context: &'a Context,
+    context: &'a Context,
+    /// Lines that are not written yet.
+    lines: Vec<u8>,
 }
 
-impl StreamJsonSink<'_> {
+impl<'a> StreamJsonSink<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
+        Self { context, lines: Vec::new() }
+    }
+
     pub(super) async fn begin(&self, answer: &AnswerState) -> Result<()> {
         let AnswerMeta { model, request_id, .. } = &answer.meta;
         let start = json!({ "model": model, "request_id": request_id, "conversation": answer.conversation });
         self.context.send_json(&line("start", start)).await
     }
 
-    pub(super) async fn delta(&self, delta: &Delta) -> Result<()> {
+    pub(super) fn delta(&mut self, delta: &Delta) {
         let (kind, text) = match delta {
             Delta::Text(text) => ("text", text),
             Delta::Thinking(text) => ("thinking", text),
         };
         // Not `line`: a whole answer can be one delta, and a value would be one more copy of it.
-        let line = serde_json::to_string(&TextLine { text, kind, version: 1 }).unwrap_or_default() + "\n";
-        self.context.send_json(&line).await
+        // Text and numbers can always be written.
+        let _ = serde_json::to_writer(&mut self.lines, &TextLine { text, kind, version: 1 });
+        self.lines.push(b'\n');
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        // JSON is UTF-8.
+        let lines = String::from_utf8(std::mem::take(&mut self.lines)).unwrap_or_default();
+        self.context.send_json(&lines).await
     }
 
     /// Writes an object for each retry, as its wait begins.

@@ -15,6 +15,8 @@ const PIECE: usize = 16 * 1_024;
 pub(super) struct TextSink<'a> {
     context: &'a Context,
     page: Page<'a>,
+    /// What is not written yet.
+    unwritten: Option<Delta>,
     /// With `--thinking`.
     thinking: Option<ThinkingSink>,
     /// The text is printed at the end, if it matches the schema.
@@ -27,6 +29,7 @@ impl<'a> TextSink<'a> {
         Self {
             context,
             page: Page::new(args.raw, context),
+            unwritten: None,
             thinking: args.thinking.map(|_| ThinkingSink::default()),
             held: args.schema.is_some(),
             printed: false,
@@ -53,9 +56,22 @@ impl<'a> TextSink<'a> {
         }
     }
 
-    pub(super) async fn delta(&mut self, delta: &Delta) -> Result<()> {
-        match (delta, &mut self.thinking) {
-            (Delta::Text(text), thinking) => {
+    pub(super) async fn delta(&mut self, delta: Delta) -> Result<()> {
+        match (&mut self.unwritten, delta) {
+            (Some(Delta::Text(text)), Delta::Text(more)) | (Some(Delta::Thinking(text)), Delta::Thinking(more)) => {
+                text.push_str(&more);
+            }
+            (_, delta) => {
+                self.flush().await?;
+                self.unwritten = Some(delta);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        match (self.unwritten.take(), &mut self.thinking) {
+            (Some(Delta::Text(text)), thinking) => {
                 if let Some(thinking) = thinking {
                     thinking.end();
                 }
@@ -63,13 +79,13 @@ impl<'a> TextSink<'a> {
                     return Ok(());
                 }
                 self.printed = true;
-                self.page.write(text).await
+                self.page.write(&text).await
             }
-            (Delta::Thinking(text), Some(thinking)) => {
-                thinking.write(text);
+            (Some(Delta::Thinking(text)), Some(thinking)) => {
+                thinking.write(&text);
                 Ok(())
             }
-            (Delta::Thinking(_), None) => Ok(()),
+            (Some(Delta::Thinking(_)), None) | (None, _) => Ok(()),
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
+use crate::cli::question::answer_state::AnswerState;
 use crate::cli::text;
 use nexus::Ordered;
 use nexus::internal::clean::clean;
@@ -22,7 +23,7 @@ const NAME: &str = "schema:/";
 const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
 
 /// A valid JSON Schema.
-pub(super) struct Schema {
+pub(crate) struct Schema {
     /// The schema as it was written.
     value: Ordered,
     compiled: Schemas,
@@ -39,40 +40,55 @@ impl UrlLoader for NoLoader {
 }
 
 impl Schema {
-    /// Reads a schema: the JSON itself if it begins as an object does, else the file of that name.
+    /// Reads the schema of a command's `--schema`: the JSON itself if it begins as an object does, else the file of that
+    /// name.
     ///
     /// # Errors
     /// [`CliError::Usage`] if the file cannot be read or does not hold a JSON Schema.
-    pub(super) fn read(argument: &str, context: &Context) -> Result<Self> {
-        let unusable = |why: &str| CliError::usage("chat", format!("--schema cannot be used: {why}"));
+    pub(crate) fn read(argument: &str, command: &str, context: &Context) -> Result<Self> {
+        Self::of(argument, context)
+            .map_err(|reason| CliError::usage(command, format!("--schema cannot be used: {reason}")))
+    }
+
+    /// As [`read`](Self::read), with what is wrong as the end of a sentence.
+    ///
+    /// # Errors
+    /// A file that cannot be read or does not hold a JSON Schema.
+    pub(crate) fn of(argument: &str, context: &Context) -> std::result::Result<Self, String> {
         let argument = invisible::trim(argument);
         let inline = argument.starts_with('{');
         let (text, name) = match inline {
             true => (argument.to_owned(), "it"),
-            false => (text_of(argument, context).map_err(|error| unusable(&format!("{argument}: {error}")))?, argument),
+            false => (text_of(argument, context).map_err(|error| format!("{argument}: {error}"))?, argument),
         };
-        let value: Value =
-            serde_json::from_str(&text).map_err(|error| unusable(&format!("{name} is not valid JSON: {error}")))?;
-        let written = text.parse().map_err(|error| unusable(&format!("{name} is not valid JSON: {error}")))?;
+        let invalid = |error: serde_json::Error| format!("{name} is not valid JSON: {error}");
+        let value: Value = serde_json::from_str(&text).map_err(invalid)?;
+        let written = text.parse().map_err(invalid)?;
         let (mut compiler, mut compiled) = (Compiler::new(), Schemas::new());
         compiler.use_loader(Box::new(NoLoader));
         compiler.enable_format_assertions();
-        let no_schema = |error| unusable(&format!("{name} is not a JSON Schema: {}", why(&error)));
+        let no_schema = |error| format!("{name} is not a JSON Schema: {}", why(&error));
         compiler.add_resource(NAME, value).map_err(no_schema)?;
         let index = compiler.compile(NAME, &mut compiled).map_err(no_schema)?;
         Ok(Self { value: written, compiled, index })
     }
 
     /// The schema as it was written.
-    pub(super) fn value(&self) -> Ordered {
+    pub(crate) fn value(&self) -> Ordered {
         self.value.clone()
     }
 
-    /// Checks an answer.
+    /// Checks a complete answer.
     ///
     /// # Errors
+    /// [`CliError::SchemaMismatch`].
+    pub(crate) fn check_answer(&self, answer: &AnswerState) -> Result<()> {
+        let cut = answer.meta.stop_reason.as_deref() == Some("max_tokens");
+        self.check(&answer.text).map_err(|reason| CliError::SchemaMismatch { reason, cut })
+    }
+
     /// The first place that does not fit, and why.
-    pub(super) fn check(&self, answer: &str) -> std::result::Result<(), String> {
+    fn check(&self, answer: &str) -> std::result::Result<(), String> {
         if answer.len() > LARGEST_ANSWER {
             return Err(format!("longer than {} MiB, too long to check", LARGEST_ANSWER / 1024 / 1024));
         }
@@ -113,7 +129,7 @@ mod tests {
     use super::*;
 
     fn read(argument: &str) -> std::result::Result<Schema, String> {
-        Schema::read(argument, &Context::new(false)).map_err(|failure| failure.to_string())
+        Schema::read(argument, "chat", &Context::new(false)).map_err(|failure| failure.to_string())
     }
 
     #[test]
