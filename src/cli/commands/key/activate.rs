@@ -3,7 +3,12 @@
 use crate::cli::commands::Done;
 use crate::cli::context::Context;
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus key activate 4f1c09a2b7d3e865";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The id of the key
     id: String,

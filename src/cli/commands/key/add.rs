@@ -11,7 +11,13 @@ use crate::cli::error::{CliError, Result};
 use nexus::internal::private_fs;
 use nexus::key::{KeyOrigin, NewKey};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus key add
+  nexus key add --out new-key.txt";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Write the line of the new key to this new file, or to stdout if it is `-`, and leave the keys of this machine as
     /// they are

@@ -15,7 +15,8 @@ pub(crate) mod show;
 const EXAMPLES: &str = "\
 Examples:
   nexus key show
-  nexus key move keyring";
+  nexus key move keyring
+  nexus key add";
 
 #[derive(Debug, Subcommand)]
 #[command(after_long_help = EXAMPLES)]

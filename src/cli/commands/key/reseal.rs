@@ -7,7 +7,13 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use nexus::key::{Resealed, ValueCount};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus key reseal
+  nexus key reseal --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]

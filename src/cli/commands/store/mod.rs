@@ -13,7 +13,8 @@ pub(crate) mod status;
 const EXAMPLES: &str = "\
 Examples:
   nexus store status
-  nexus store migrate";
+  nexus store migrate
+  nexus store move --from ~/.local/share/nexus/sessions.db";
 
 #[derive(Debug, Subcommand)]
 #[command(after_long_help = EXAMPLES)]

@@ -10,7 +10,14 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use nexus::{MovedSessions, SealedSessions};
 
+const EXAMPLES: &str = "\
+Examples:
+  nexus store move --from ~/.local/share/nexus/sessions.db
+  nexus store move --from env:OLD_STORE --to env:NEW_STORE
+  nexus store move --to sessions.db --json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The store that the sessions are in; without it, the configured one
     #[arg(long, value_name = "STORE", required_unless_present = "to")]
