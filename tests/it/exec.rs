@@ -60,12 +60,14 @@ fn the_other_dialect_has_other_variables() {
 fn variables_that_would_win_and_secrets_are_removed() {
     let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
     let winning = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_PROFILE", "ANTHROPIC_UNIX_SOCKET"];
-    let removed = winning.iter().chain(SECRET_VARIABLES).filter(|name| **name != "ANTHROPIC_AUTH_TOKEN");
+    let removed = winning.iter().chain(SECRET_VARIABLES).filter(|name| !["ANTHROPIC_AUTH_TOKEN", "NEXUS_STORE"].contains(name));
     let removed: Vec<_> = removed.copied().collect();
     for name in removed.iter().chain(&["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"]) {
         nexus.set(name, "of-the-user");
     }
     nexus.set("MINE", "kept");
+    // The sessions are in a file.
+    nexus.set("NEXUS_STORE", "");
     let output = nexus.run(&["--verbose", "exec", "--", "env"]);
     assert_eq!(output.code, Some(0), "{output}");
     assert!(!output.stdout.contains("of-the-user") && output.stdout.contains("MINE=kept"), "{output}");

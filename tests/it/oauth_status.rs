@@ -176,7 +176,7 @@ fn a_session_of_the_first_version_is_read_and_its_file_migrated() {
         stdout: "Token active, expires in 8.0 hours, auto-refresh enabled\n", stderr: "",
     );
     let version: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
     let bytes = std::fs::read(nexus.path("data/sessions.db")).unwrap();
     assert!(!String::from_utf8_lossy(&bytes).contains("is locked"), "what was said is sealed from now on");
 }

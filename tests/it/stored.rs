@@ -18,6 +18,8 @@ pub(crate) struct Stored {
     pub(crate) generation: i64,
     /// The layout version and the session's id.
     head: Vec<u8>,
+    /// The name of the key: `nxk1`, its length, and its id.
+    key: Vec<u8>,
     /// The sealed record.
     pub(crate) session: Value,
 }
@@ -43,6 +45,16 @@ fn associated(title: &[u8], parts: [&[u8]; 3], generation: i64) -> Vec<u8> {
     bytes
 }
 
+/// The associated data of a value that names its key.
+fn bound(key: &[u8], associated: &[u8]) -> Vec<u8> {
+    let mut bytes = b"nexus named key 1".to_vec();
+    for part in [&key[5..], associated] {
+        bytes.extend((part.len() as u64).to_le_bytes());
+        bytes.extend(part);
+    }
+    bytes
+}
+
 fn sealed(home: &Path, associated: &[u8], plain: &[u8]) -> Vec<u8> {
     let nonce = [7; 24];
     let payload = Payload { msg: plain, aad: associated };
@@ -57,21 +69,23 @@ impl Stored {
             .query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .unwrap();
         let (head, rest) = bytes.split_at(17);
+        assert!(rest.starts_with(b"nxk1"), "{rest:?}");
+        let (key, rest) = rest.split_at(5 + usize::from(rest[4]));
         let (nonce, text) = rest.split_at(24);
         let parts = [provider.as_bytes(), owner.as_bytes(), &head[1..]];
-        let associated = associated(b"nexus session 2", parts, generation);
+        let associated = bound(key, &associated(b"nexus session 2", parts, generation));
         let payload = Payload { msg: text, aad: &associated };
         let plain = cipher(home).decrypt(&XNonce::try_from(nonce).unwrap(), payload).unwrap();
         let session = serde_json::from_slice(&plain).unwrap();
-        Self { home: home.to_owned(), provider, owner, generation, head: head.to_vec(), session }
+        Self { home: home.to_owned(), provider, owner, generation, head: head.to_vec(), key: key.to_vec(), session }
     }
 
     /// Seals and writes the record, and its times.
     pub(crate) fn save(&self) {
         let parts = [self.provider.as_bytes(), self.owner.as_bytes(), &self.head[1..]];
-        let associated = associated(b"nexus session 2", parts, self.generation);
+        let associated = bound(&self.key, &associated(b"nexus session 2", parts, self.generation));
         let text = serde_json::to_vec(&self.session).unwrap();
-        let bytes = [&self.head[..], &sealed(&self.home, &associated, &text)].concat();
+        let bytes = [&self.head[..], &self.key, &sealed(&self.home, &associated, &text)].concat();
         let statement = "UPDATE session SET issued_at = ?1, expires_at = ?2, sealed = ?3";
         let (issued_at, expires_at) = (self.session["issued_at"].as_i64(), self.session["expires_at"].as_i64());
         assert_eq!(database(&self.home).execute(statement, params![issued_at, expires_at, bytes]).unwrap(), 1);

@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row<Does>] = &[
     ),
     row(
         "a redirect in the authorization URL",
-        |good| with(good, "authorize_url", "'https://id.example.com/?redirect_uri=https%3A%2F%2Fevil.example'"),
+        |good| with(good, "authorize_url", "'https://id.corp.example/?redirect_uri=https%3A%2F%2Fevil.example'"),
         START,
         "the provider work sets the reserved authorization parameter `redirect_uri`",
         2,

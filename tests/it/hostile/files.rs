@@ -229,7 +229,7 @@ pub(super) const ROWS: &[Row<Harm>] = &[
         "error: [HOME]/key/session.key: the key to the stored session is missing\n  restore the key file, or run `nexus oauth start` to sign in again",
         4,
     ),
-    row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "this is not a nexus key\n", 1),
+    row("an empty key", READ, |home| fs::write(home.join(KEY), "").unwrap(), "line 1 is not a nexus key\n", 1),
     row("a key that is a link", READ, |home| linked(&home.join(KEY)), LINK, 1),
     row("a key that others can read", READ, |home| mode(&home.join(KEY), 0o644), CLOSED, 0),
     row("a lock that is a link", WRITE, |home| linked(&lock(home)), LINK, 1),

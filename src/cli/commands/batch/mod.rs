@@ -72,7 +72,7 @@ pub(crate) struct Args {
     question: QuestionArgs,
 
     /// JSON Schema, or a file with one, that each answer must match
-    #[arg(long, value_name = "SCHEMA", help_heading = "Output")]
+    #[arg(long, value_name = "SCHEMA", help_heading = "Output", hide_short_help = true)]
     schema: Option<String>,
 
     /// Maximum number of concurrent requests
