@@ -60,7 +60,8 @@ fn the_other_dialect_has_other_variables() {
 fn variables_that_would_win_and_secrets_are_removed() {
     let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
     let winning = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_PROFILE", "ANTHROPIC_UNIX_SOCKET"];
-    let removed = winning.iter().chain(SECRET_VARIABLES).filter(|name| !["ANTHROPIC_AUTH_TOKEN", "NEXUS_STORE"].contains(name));
+    let removed =
+        winning.iter().chain(SECRET_VARIABLES).filter(|name| !["ANTHROPIC_AUTH_TOKEN", "NEXUS_STORE"].contains(name));
     let removed: Vec<_> = removed.copied().collect();
     for name in removed.iter().chain(&["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"]) {
         nexus.set(name, "of-the-user");

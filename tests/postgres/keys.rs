@@ -10,7 +10,7 @@ use nexus::sandbox::{Scripted, Settings};
 use nexus::store::{PostgresStore, PostgresUrl, SessionKey};
 use serde_json::json;
 
-use crate::commands::home;
+use crate::fleet::host;
 use crate::nexus::{Nexus, block_on, lifetime, newest, sandbox};
 use crate::server::server;
 
@@ -47,7 +47,7 @@ fn the_key_of_a_fleet_is_replaced_while_hosts_use_the_store() {
     // The token has expired when it is issued, so the next command that needs it refreshes it.
     let sandbox = sandbox(lifetime(0));
     let url = server().database();
-    let [first, second] = [(); 2].map(|()| home(&sandbox, &url, "ada"));
+    let [first, second] = [(); 2].map(|()| host(&sandbox, &url, "ada"));
     first.sign_in();
     sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
     let old = active(&first);
@@ -96,8 +96,8 @@ fn the_key_of_a_fleet_is_replaced_while_hosts_use_the_store() {
 fn a_host_without_a_key_makes_none_for_a_store_that_has_one() {
     let sandbox = sandbox(Settings::default());
     let url = server().database();
-    home(&sandbox, &url, "ada").sign_in();
-    let other = home(&sandbox, &url, "grace");
+    host(&sandbox, &url, "ada").sign_in();
+    let other = host(&sandbox, &url, "grace");
     fs::remove_file(other.path(KEY)).unwrap();
     fails(&other, &["oauth", "start", "--no-browser"], 1, "is not in [HOME]/key/session.key");
     assert!(!other.path(KEY).exists());
@@ -111,7 +111,7 @@ fn hosts_take_their_keys_from_a_command() {
     let url = server().database();
     let homes: Vec<_> = (0..2)
         .map(|_| {
-            let nexus = home(&sandbox, &url, "ada");
+            let nexus = host(&sandbox, &url, "ada");
             fs::rename(nexus.path(KEY), nexus.path("keys")).unwrap();
             let config = fs::read_to_string(nexus.path("config.toml")).unwrap();
             nexus.configure(&format!("key = \"command\"\nkey_command = [\"/bin/cat\", \"keys\"]\n{config}"));
@@ -142,7 +142,7 @@ fn hosts_take_their_keys_from_a_command() {
 fn a_fleet_that_refreshes_while_everything_is_sealed_again_loses_no_session() {
     let sandbox = sandbox(lifetime(0));
     let url = server().database();
-    let homes: Vec<_> = ["ada", "grace", "alan"].map(|owner| home(&sandbox, &url, owner)).into();
+    let homes: Vec<_> = ["ada", "grace", "alan"].map(|owner| host(&sandbox, &url, owner)).into();
     homes.iter().for_each(|nexus| drop(nexus.sign_in()));
     for _ in 0..3 {
         let (old, new) = rotate(&homes);
@@ -172,7 +172,7 @@ fn a_fleet_that_refreshes_while_everything_is_sealed_again_loses_no_session() {
 fn a_key_is_not_retired_while_a_refresh_that_began_with_it_is_in_flight() {
     let sandbox = sandbox(lifetime(0));
     let url = server().database();
-    let homes = [(); 3].map(|()| home(&sandbox, &url, "ada"));
+    let homes = [(); 3].map(|()| host(&sandbox, &url, "ada"));
     homes[0].sign_in();
     sandbox.change(|settings| settings.token_lifetime = Some(3_600.into()));
     let (refreshing, gate) = homes[0].held(&sandbox, Scripted::Paused, &["oauth", "token"]);
@@ -215,7 +215,7 @@ fn a_reseal_that_was_killed_is_continued() {
     const VALUES: usize = 250;
     let sandbox = sandbox(Settings::default());
     let url = server().database();
-    let homes = [home(&sandbox, &url, "ada")];
+    let homes = [host(&sandbox, &url, "ada")];
     homes[0].sign_in();
     let library = sessions(&url, homes[0].home());
     block_on(async {
@@ -262,7 +262,7 @@ fn wait_for(url: &str, query: &str, result: &str) {
 fn pending_sign_ins_and_registered_clients_are_sealed_again_and_counted() {
     let sandbox = sandbox(Settings::default());
     let url = server().database();
-    let homes = [home(&sandbox, &url, "ada")];
+    let homes = [host(&sandbox, &url, "ada")];
     homes[0].run(&["store", "migrate"]).ok();
     let library = sessions(&url, homes[0].home());
     let wait = Duration::from_secs(600);
@@ -282,14 +282,14 @@ fn pending_sign_ins_and_registered_clients_are_sealed_again_and_counted() {
 fn a_copy_of_the_database_opens_nothing_without_the_key() {
     let sandbox = sandbox(Settings::default());
     let url = server().database();
-    let nexus = home(&sandbox, &url, "ada");
+    let nexus = host(&sandbox, &url, "ada");
     nexus.sign_in();
     let rows = server().sql(&url, "SELECT * FROM nexus.session");
     let tokens = [newest(&sandbox, "access"), newest(&sandbox, "refresh")];
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert!(tokens.iter().all(|token| !rows.contains(token) && !rows.contains(&hex(token))), "no token is readable");
     let copy = server().copy_of(&url);
-    let thief = home(&sandbox, &copy, "ada");
+    let thief = host(&sandbox, &copy, "ada");
     fs::remove_file(thief.path(KEY)).unwrap();
     assert_eq!(thief.run(&["oauth", "token"]).code, Some(4), "there is no key");
     thief.write(KEY, &format!("thief {}\n", "B".repeat(42) + "A"), 0o600);
@@ -305,7 +305,7 @@ fn a_copy_of_the_database_opens_nothing_without_the_key() {
 fn a_changed_row_is_refused() {
     let sandbox = sandbox(Settings::default());
     let url = server().database();
-    let (ada, eve) = (home(&sandbox, &url, "ada"), home(&sandbox, &url, "eve"));
+    let (ada, eve) = (host(&sandbox, &url, "ada"), host(&sandbox, &url, "eve"));
     ada.sign_in();
     let row = server().sql(&url, "SELECT encode(sealed, 'hex') FROM nexus.session WHERE owner = 'ada'");
     let restore = format!("UPDATE nexus.session SET owner = 'ada', generation = 1, sealed = '\\x{row}'");

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nexus::sandbox::{Sandbox, Settings};
 
-use crate::commands::home;
+use crate::fleet::host;
 use crate::nexus::{Nexus, newest, sandbox};
 use crate::proxy::{Fault, Proxy, Side};
 use crate::server::server;
@@ -12,7 +12,7 @@ const TOKEN: &[&str] = &["oauth", "token"];
 
 /// A home whose sessions are in a SQLite file. It has the key of all homes.
 fn sqlite(sandbox: &Sandbox) -> Nexus {
-    home(sandbox, "", "")
+    host(sandbox, "", "")
 }
 
 fn file(nexus: &Nexus) -> String {
@@ -41,7 +41,7 @@ fn a_session_moves_from_sqlite_to_postgresql_and_back() {
     assert!(without_owner.code == Some(2) && without_owner.stderr.contains("set NEXUS_OWNER"), "{without_owner}");
     assert_eq!(old.run(TOKEN).ok(), token, "nothing was moved");
 
-    let host = home(&sandbox, &url, "ada");
+    let host = host(&sandbox, &url, "ada");
     let moved = host.run(&["store", "move", "--from", &file(&old)]);
     let expected = format!(
         "Moved 1 session from {} to {}\nSessions without an owner belong to `ada` there\n\
@@ -68,10 +68,10 @@ fn a_session_moves_from_sqlite_to_postgresql_and_back() {
 fn a_moved_row_is_refused_on_every_host_without_its_password() {
     let (sandbox, url) = (sandbox(Settings::default()), server().database());
     let target = server().database();
-    let (first, second) = (home(&sandbox, &url, "ada"), home(&sandbox, &url, "ada"));
+    let (first, second) = (host(&sandbox, &url, "ada"), host(&sandbox, &url, "ada"));
     first.sign_in();
     second.run(TOKEN).ok();
-    let mut moving = home(&sandbox, &url, "");
+    let mut moving = host(&sandbox, &url, "");
     moving.set("TARGET", &target.replace("nexus@", "nexus:hush@"));
     let moved = moving.run(&["store", "move", "--to", "env:TARGET", "--json"]);
     let object = moved.json();
@@ -85,7 +85,7 @@ fn a_moved_row_is_refused_on_every_host_without_its_password() {
         "t",
         "no token is left behind"
     );
-    home(&sandbox, &target, "ada").run(&["oauth", "refresh", "--force"]).ok();
+    host(&sandbox, &target, "ada").run(&["oauth", "refresh", "--force"]).ok();
     // A move of all sessions that were signed in since leaves the mark.
     let again = moving.run(&["store", "move", "--to", "env:TARGET", "--json"]).json();
     assert_eq!((&again["sessions"], &again["earlier"]), (&0.into(), &1.into()));
@@ -95,7 +95,7 @@ fn a_moved_row_is_refused_on_every_host_without_its_password() {
 fn hosts_that_work_on_a_session_while_it_moves_lose_nothing() {
     let (sandbox, url) = (sandbox(Settings::default()), server().database());
     let target = server().database();
-    let hosts: Vec<_> = (0..3).map(|_| home(&sandbox, &url, "ada")).collect();
+    let hosts: Vec<_> = (0..3).map(|_| host(&sandbox, &url, "ada")).collect();
     hosts[0].sign_in();
     let refreshed = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -115,10 +115,10 @@ fn hosts_that_work_on_a_session_while_it_moves_lose_nothing() {
             while refreshed.load(Ordering::SeqCst) < hosts.len() {
                 std::thread::yield_now();
             }
-            home(&sandbox, &url, "").run(&["store", "move", "--to", &target]).ok();
+            host(&sandbox, &url, "").run(&["store", "move", "--to", &target]).ok();
         });
     });
-    let after = home(&sandbox, &target, "ada");
+    let after = host(&sandbox, &target, "ada");
     after.run(&["oauth", "refresh", "--force"]).ok();
     assert_eq!(after.run(TOKEN).ok().trim(), newest(&sandbox, "access"));
 }
@@ -167,7 +167,7 @@ fn killed_at_every_message(prepare: impl Fn(&Sandbox, &str) -> (Nexus, Vec<Strin
 #[test]
 fn a_move_to_postgresql_that_is_killed_anywhere_is_finished_by_the_next_one() {
     killed_at_every_message(|sandbox, url| {
-        let (from, to) = (sqlite(sandbox), home(sandbox, url, "ada"));
+        let (from, to) = (sqlite(sandbox), host(sandbox, url, "ada"));
         to.run(&["store", "migrate"]).ok();
         from.sign_in();
         let mut moving = sqlite(sandbox);
@@ -180,7 +180,7 @@ fn a_move_to_postgresql_that_is_killed_anywhere_is_finished_by_the_next_one() {
 #[test]
 fn a_move_from_postgresql_that_is_killed_anywhere_is_finished_by_the_next_one() {
     killed_at_every_message(|sandbox, url| {
-        let (from, mut to) = (home(sandbox, url, "ada"), sqlite(sandbox));
+        let (from, mut to) = (host(sandbox, url, "ada"), sqlite(sandbox));
         to.set("NEXUS_OWNER", "ada");
         from.sign_in();
         let words = ["store", "move", "--from", url, "--to", &file(&to)].map(String::from).to_vec();

@@ -167,6 +167,7 @@ impl Server {
     }
 
     /// Runs a client program, and returns what it prints.
+    #[allow(dead_code, reason = "only the benchmark needs it")]
     pub(crate) fn client(&self, program: &str, words: &[&str]) -> String {
         self.succeed(&mut self.client_command(program, words))
     }

@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use nexus::sandbox::{Sandbox, Settings};
 
 use crate::authority::Authority;
-use crate::commands::home;
+use crate::fleet::host;
 use crate::nexus::{Nexus, Output, sandbox};
 use crate::server::Server;
 
@@ -24,8 +24,8 @@ fn url(host: &str, parameters: &str) -> String {
 }
 
 /// A home with the authorities `ca.pem` and `other.pem`. `[HOME]` in the URL is its folder.
-fn host(sandbox: &Sandbox, url: &str) -> Nexus {
-    let mut nexus = home(sandbox, "", "ada");
+fn home(sandbox: &Sandbox, url: &str) -> Nexus {
+    let mut nexus = host(sandbox, "", "ada");
     nexus.write("ca.pem", &server().1, 0o600);
     nexus.write("other.pem", Authority::called("another office").pem(), 0o600);
     let url = url.replace("[HOME]", &nexus.home().to_string_lossy());
@@ -44,7 +44,7 @@ fn the_server_is_verified_by_its_authority_and_its_name() {
     for parameters in ["?sslrootcert=[HOME]/ca.pem", "?sslmode=verify-full&sslrootcert=[HOME]/ca.pem"] {
         let direct = url("localhost", parameters);
         for url in [server().0.pooled(&direct), direct] {
-            let nexus = host(&sandbox, &url);
+            let nexus = home(&sandbox, &url);
             nexus.sign_in();
             nexus.run(&["oauth", "refresh", "--force"]).ok();
         }
@@ -69,7 +69,7 @@ fn a_server_that_cannot_be_verified_is_refused() {
     ] {
         let direct = url(at, parameters);
         for url in [server().0.pooled(&direct), direct.clone()] {
-            let output = host(&sandbox, &url).run(&["oauth", "token"]);
+            let output = home(&sandbox, &url).run(&["oauth", "token"]);
             if parameters == "?sslmode=disable" && url != direct {
                 assert_ne!(output.code, Some(0), "{output}");
             } else {
@@ -82,7 +82,7 @@ fn a_server_that_cannot_be_verified_is_refused() {
 #[test]
 fn the_system_authorities_are_used_without_sslrootcert() {
     let sandbox = sandbox(Settings::default());
-    let mut nexus = host(&sandbox, &url("localhost", ""));
+    let mut nexus = home(&sandbox, &url("localhost", ""));
     let authority = nexus.path("ca.pem").to_string_lossy().into_owned();
     nexus.set("SSL_CERT_FILE", &authority);
     nexus.sign_in();
@@ -93,6 +93,6 @@ fn a_unix_socket_needs_no_tls() {
     let sandbox = sandbox(Settings::default());
     let url = server().0.over_socket(&server().0.database());
     for parameters in ["", "&sslmode=disable"] {
-        host(&sandbox, &format!("{url}{parameters}")).sign_in();
+        home(&sandbox, &format!("{url}{parameters}")).sign_in();
     }
 }
