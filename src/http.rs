@@ -126,7 +126,7 @@ impl Http {
     /// [`HttpError::InvalidUrl`] for a URL that must not carry a secret, such as http to another machine,
     /// [`HttpError::UnusableProxy`], [`HttpError::NoRoots`], and [`HttpError::System`] if the client cannot be built.
     pub fn client(&self, url: &Url) -> Result<&Client> {
-        if let Err(reason) = provider::endpoint_url(url.as_str()) {
+        if let Err(reason) = provider::check_endpoint(url) {
             return Err(HttpError::InvalidUrl { host: provider::host(url), reason });
         }
         let proxied = match self.proxy(url)? {
@@ -165,19 +165,20 @@ impl Http {
             Some(proxy) => Route::Proxied(self.proxied(&url, proxy).map_err(unsent)?),
             None => Route::Direct(client),
         };
-        let masks = trace::Masks::new(&url, secrets);
-        self.log(&masks, || trace::request_lines(&request));
+        let log = |lines: &dyn Fn() -> Vec<String>| self.log(&url, secrets, lines);
+        log(&|| trace::request_lines(&request));
         if let Some(proxy) = &proxy {
-            self.log(&masks, || [format!("* through the proxy {}", proxy.name())]);
+            log(&|| vec![format!("* through the proxy {}", proxy.name())]);
         }
         self.without_certificate.forget();
-        let again = request.try_clone();
+        // The certificate directory may contain an issuer that the bundle does not.
+        let has_more_authorities =
+            url.scheme() == "https" && self.roots == Roots::Bundle && self.tls.authorities().is_none();
+        let again = if has_more_authorities { request.try_clone() } else { None };
         let mut sent = route.send(request).await;
         if let (Err(failure), Some(again)) = (&sent, again)
+            // Nothing was sent yet.
             && failure.is_unknown_issuer()
-            // The certificate directory may contain the issuer. Nothing was sent yet.
-            && self.roots == Roots::Bundle
-            && self.tls.authorities().is_none()
             && let Ok(all) = system_authorities(Roots::All)
         {
             let presents = self.presents(&url);
@@ -194,7 +195,7 @@ impl Http {
         }
         match sent {
             Ok(response) => {
-                self.log(&masks, || trace::response_lines(&response));
+                log(&|| trace::response_lines(&response));
                 Ok(response)
             }
             Err(failure) => {
@@ -204,7 +205,7 @@ impl Http {
                     false => Certificate::None,
                 };
                 let error = send_error(&failure, proxy.as_ref(), certificate);
-                self.log(&masks, || [format!("* {}", error.in_trace())]);
+                log(&|| vec![format!("* {}", error.in_trace())]);
                 Err(error)
             }
         }
@@ -278,8 +279,9 @@ impl Http {
         client_config(authorities, self.tls.certificate().filter(|_| presents).cloned(), &self.without_certificate)
     }
 
-    fn log<Lines: IntoIterator<Item = String>>(&self, masks: &trace::Masks<'_>, lines: impl FnOnce() -> Lines) {
+    fn log(&self, url: &Url, secrets: &Redactor, lines: &dyn Fn() -> Vec<String>) {
         if let Some(trace) = &self.trace {
+            let masks = trace::Masks::new(url, secrets);
             lines().into_iter().for_each(|line| trace(&clean::visible(&masks.mask(&line))));
         }
     }

@@ -1,6 +1,9 @@
 //! The headers that pass the proxy.
 
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 
 use crate::api::{self, ApiError};
 use crate::provider::ProviderConfig;
@@ -8,21 +11,29 @@ use crate::provider::ProviderConfig;
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// The headers of one connection (RFC 9110, section 7.6.1), besides those that `Connection` names.
-const HOP_BY_HOP: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
 ];
 
 /// The headers that authenticate a program, and those that are for this proxy only.
-const FOR_THE_PROXY: &[&str] =
-    &["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "expect", "host", "origin"];
+static FOR_THE_PROXY: [HeaderName; 8] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    COOKIE,
+    EXPECT,
+    HOST,
+    ORIGIN,
+];
 
 /// The headers that a provider's API gets with every request.
 pub(super) struct ProviderHeaders {
@@ -64,10 +75,7 @@ impl ProviderHeaders {
             headers.remove(CONTENT_LENGTH);
         }
         remove_hop_by_hop(&mut headers);
-        for name in FOR_THE_PROXY {
-            headers.remove(*name);
-        }
-        for name in &self.removed {
+        for name in FOR_THE_PROXY.iter().chain(&self.removed) {
             headers.remove(name);
         }
         for (name, value) in &self.defaults {
@@ -91,8 +99,8 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
-        headers.remove(*name);
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
     }
 }
 

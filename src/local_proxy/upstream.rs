@@ -25,7 +25,7 @@ pub(super) fn url(provider: &ProviderConfig, uri: &Uri) -> Result<Option<Url>, A
 
 /// Whether a part of a path means this or the upper folder (RFC 3986, section 5.2.4), however it is written.
 fn is_dots(segment: &str) -> bool {
-    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+    segment.starts_with(['.', '%']) && matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
 
 #[cfg(test)]

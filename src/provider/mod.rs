@@ -374,9 +374,17 @@ pub fn endpoint_url(text: &str) -> Result<Url, String> {
         return Err("does not begin with `https://`".into());
     }
     let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
+    check_endpoint(&url).map(|()| url)
+}
+
+/// Whether a URL can be that of an endpoint, as [`endpoint_url`] says.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub(crate) fn check_endpoint(url: &Url) -> Result<(), String> {
     match url.scheme() {
         "https" => {}
-        "http" if is_loopback(&url) => {}
+        "http" if is_loopback(url) => {}
         "http" => return Err("is http; plain http is allowed on loopback only".into()),
         other => return Err(format!("is {other}, but must be https")),
     }
@@ -389,7 +397,7 @@ pub fn endpoint_url(text: &str) -> Result<Url, String> {
     if url.fragment().is_some() {
         return Err("must not contain a fragment".into());
     }
-    Ok(url)
+    Ok(())
 }
 
 /// Why a text cannot be the `resource` of a request: it must be an absolute URI without a fragment (RFC 8707, section 2).

@@ -249,7 +249,7 @@ fn a_proxy_passes_bodies_on_as_they_come() {
     let proxy = Proxy::start(&nexus, &[]);
     let base = {
         assert_eq!(proxy.send("GET /v1/models", &[], b"").status, 200);
-        peak_of(&proxy.child)
+        peak_of(proxy.child())
     };
     // A program that reads slowly: others are served while it does not read at all.
     sandbox.script(Endpoint::Messages, [Scripted::text(200, "text/plain", &"x".repeat(LENGTH))]);
@@ -261,7 +261,7 @@ fn a_proxy_passes_bodies_on_as_they_come() {
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).unwrap();
     assert!(rest.len() > LENGTH, "{} bytes", rest.len());
-    assert!(peak_of(&proxy.child) < base + LENGTH / 4, "{base} and {} bytes", peak_of(&proxy.child));
+    assert!(peak_of(proxy.child()) < base + LENGTH / 4, "{base} and {} bytes", peak_of(proxy.child()));
     // Many large requests at once.
     let body = vec![b' '; 10 * MIB];
     thread::scope(|threads| {
@@ -270,5 +270,5 @@ fn a_proxy_passes_bodies_on_as_they_come() {
         }
     });
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 7);
-    assert!(peak_of(&proxy.child) < base + LENGTH / 4, "{base} and {} bytes", peak_of(&proxy.child));
+    assert!(peak_of(proxy.child()) < base + LENGTH / 4, "{base} and {} bytes", peak_of(proxy.child()));
 }

@@ -12,7 +12,7 @@ use crate::nexus::{Nexus, Output, block_on, lifetime, newest, signal};
 /// A proxy that runs.
 pub(crate) struct Proxy<'a> {
     nexus: &'a Nexus,
-    pub(crate) child: Child,
+    child: Option<Child>,
     pub(crate) port: u16,
     pub(crate) key: String,
 }
@@ -36,7 +36,7 @@ impl<'a> Proxy<'a> {
         };
         let (url, key) = (line(), line());
         let port = url.rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("no URL: {url}"));
-        Self { nexus, child, port, key }
+        Self { nexus, child: Some(child), port, key }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -68,10 +68,27 @@ impl<'a> Proxy<'a> {
         [head.as_bytes(), b"\r\n", body].concat()
     }
 
-    pub(crate) fn end(mut self) -> Output {
-        signal(self.child.id(), "INT");
-        self.child.stdout = None;
-        self.nexus.finish(self.child)
+    pub(crate) fn child(&self) -> &Child {
+        self.child.as_ref().unwrap()
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub(crate) fn end(self) -> Output {
+        signal(self.child().id(), "INT");
+        self.finish()
+    }
+
+    fn finish(mut self) -> Output {
+        self.nexus.finish(self.child.take().unwrap())
+    }
+}
+
+impl Drop for Proxy<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }
 
@@ -366,13 +383,13 @@ fn ctrl_c_finishes_the_requests_in_flight() {
     let mut stream = proxy.connect();
     stream.write_all(&proxy.request("POST /v1/messages", &[&bearer], &question(5))).unwrap();
     block_on(gate.arrived(1));
-    signal(proxy.child.id(), "TERM");
+    signal(proxy.child().id(), "TERM");
     while TcpStream::connect(("127.0.0.1", proxy.port)).is_ok() {
         std::thread::yield_now();
     }
     gate.open();
     assert_eq!(read(&mut stream).status, 200);
-    assert_eq!(nexus.finish(proxy.child).code, Some(143));
+    assert_eq!(proxy.finish().code, Some(143));
 }
 
 #[test]
