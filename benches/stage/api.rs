@@ -34,7 +34,7 @@ impl Script {
 impl Api {
     /// An endpoint over http.
     pub(crate) fn start(script: Script) -> Result<Self> {
-        Self::serve(script, "http", |connection| Ok(connection))
+        Self::serve(script, "http", Ok)
     }
 
     /// An endpoint over https. Writes the system's certificates and its own authority's into `bundle`.

@@ -96,6 +96,7 @@ impl Stage {
 
 /// The program that is measured: the one that `NEXUS_BIN` names, such as an installed package's, or the one of this
 /// build.
+#[expect(clippy::disallowed_methods, reason = "the caller says which program to measure")]
 pub(crate) fn program() -> PathBuf {
     std::env::var_os("NEXUS_BIN").map_or_else(|| env!("CARGO_BIN_EXE_nexus").into(), PathBuf::from)
 }

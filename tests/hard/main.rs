@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "a test tells how much it has covered")]
 
 #[allow(dead_code, reason = "the other tests need all of it")]
 #[path = "../it/nexus.rs"]

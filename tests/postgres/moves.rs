@@ -160,7 +160,6 @@ fn killed_at_every_message(prepare: impl Fn(&Sandbox, &str) -> (Nexus, Vec<Strin
             break;
         }
     }
-    println!("killed at {kills} messages");
     assert!(kills > 10, "{kills}");
 }
 
