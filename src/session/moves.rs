@@ -11,7 +11,6 @@
 //! move continues one that was interrupted.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::error::SessionError;
 use super::key::KeyError;
@@ -21,9 +20,6 @@ use super::stored::StoreTime;
 use crate::store::{Listed, LockedSession, Record, SealedSession, SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
-
-/// How long to wait for the lock of a session: longer than the lease of a process that was killed.
-const WAIT: Duration = Duration::from_secs(150);
 
 /// How often the move of a session starts over because a lock was lost or the session was replaced.
 const RETRIES: u32 = 5;
@@ -282,8 +278,8 @@ impl Route<'_> {
 
     async fn travel_locked(&self, first: &mut Option<Step>) -> Result<()> {
         // The source is used until then: it is locked last.
-        let mut target = self.target.lock(self.to, WAIT).await?;
-        let mut source = self.source.lock(self.from, WAIT).await?;
+        let mut target = self.target.lock(self.to, self.target.store().lock_wait()).await?;
+        let mut source = self.source.lock(self.from, self.source.store().lock_wait()).await?;
         self.take_steps(source.records(), target.records(), first).await
     }
 
@@ -406,6 +402,7 @@ mod sqlite_tests {
     use std::path::Path;
     use std::pin::pin;
     use std::task::Poll;
+    use std::time::Duration;
 
     use super::*;
     use crate::oauth::ClientPlace;
@@ -414,6 +411,8 @@ mod sqlite_tests {
     use crate::session::stored::tests::session;
     use crate::session::{Session, StoredSession};
     use crate::store::SqliteStore;
+
+    const WAIT: Duration = Duration::from_secs(90);
 
     fn key(owner: &str) -> SessionKey {
         SessionKey { provider: "work".into(), owner: owner.into() }

@@ -26,10 +26,6 @@ use crate::store::{Listed, SessionKey, StoreError};
 
 type Result<T> = std::result::Result<T, SessionError>;
 
-/// How long to wait for the lock: longer than a token request of its holder and of another waiting process, and longer
-/// than the lease of a holder that was killed.
-const WAIT: Duration = Duration::from_secs(150);
-
 /// How long to wait for another process before a notice says so.
 const WAIT_BEFORE_NOTICE: Duration = Duration::from_secs(1);
 
@@ -121,10 +117,11 @@ impl Refresher {
     /// Waits for the session's lock. Sends a notice after a second.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] after 150 seconds, or if the store cannot be used.
+    /// [`StoreError::Busy`] after [`SessionStore::lock_wait`](crate::store::SessionStore::lock_wait), or if the store cannot
+    /// be used.
     pub(crate) async fn lock(&self, key: &SessionKey) -> Result<LockedSession> {
         let begun = Instant::now();
-        let mut locked = std::pin::pin!(self.sessions.lock(key, WAIT));
+        let mut locked = std::pin::pin!(self.sessions.lock(key, self.sessions.store().lock_wait()));
         let locked = tokio::select! {
             locked = &mut locked => locked,
             () = tokio::time::sleep(WAIT_BEFORE_NOTICE) => {
@@ -184,7 +181,10 @@ impl Refresher {
         };
         let prepared = self.source.prepare().await;
         // Another process or task that refreshes the session already is not waited for if the token is valid.
-        let wait = if freshness == Freshness::Proactive { Duration::ZERO } else { WAIT };
+        let wait = match freshness {
+            Freshness::Proactive => Duration::ZERO,
+            _ => self.sessions.store().lock_wait(),
+        };
         let (_turn, has_waited) = self.turns.turn(key, wait).await?;
         if has_waited
             && let Some(current) = self.current(self.sessions.load(key).await?)

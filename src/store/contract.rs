@@ -237,6 +237,12 @@ pub trait SessionStore: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
+    /// How long to wait for the lock of a session: longer than a token request of its holder and of another waiting process,
+    /// and longer than the store keeps the lock of a process that was killed.
+    fn lock_wait(&self) -> Duration {
+        Duration::from_secs(90)
+    }
+
     /// Waits until the locks that other machines hold now have been released or lost. A store of one machine need not
     /// wait.
     fn wait_for_locks(&self) -> BoxFuture<'_, Result<()>> {

@@ -322,6 +322,10 @@ impl SessionStore for PostgresStore {
         })
     }
 
+    fn lock_wait(&self) -> Duration {
+        Duration::from_secs(150)
+    }
+
     fn wait_for_locks(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(lease::wait_for_all(&self.pool))
     }
