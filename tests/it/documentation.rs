@@ -40,7 +40,7 @@ const FILES: &[(&str, &str)] = &[
     ("plan.pdf", "%PDF-1.4\n%%EOF\n"),
     ("prompts.jsonl", "{\"id\":\"1\",\"prompt\":\"one\"}\n{\"id\":\"2\",\"prompt\":\"two\"}\n"),
     ("question.txt", "What is a monad?\n"),
-    ("questions.txt", "-\n--help\nlast, without a line end"),
+    ("questions.txt", "-\n\n--help\n  \nlast, without a line end"),
 ];
 
 /// A fenced block of a page.

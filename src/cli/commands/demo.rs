@@ -150,7 +150,7 @@ fn no_home(error: &io::Error) -> CliError {
 /// The configuration for this sandbox.
 fn config(sandbox: &Sandbox) -> String {
     format!(
-        "default = \"sandbox\"\n\n\
+        "default = \"sandbox\"\nhistory = false\n\n\
          [provider.sandbox]\n\
          authorize_url = \"{}\"\n\
          token_url = \"{}\"\n\
