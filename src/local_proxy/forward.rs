@@ -50,6 +50,9 @@ impl Forwarder {
         let token = self.tokens.current().await?;
         let response = self.send(&token, head.method.clone(), url.clone(), headers.clone(), body).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
+            if response.status().is_success() {
+                self.tokens.resume();
+            }
             return Ok(response);
         }
         let renewed = self.tokens.after_rejection(&token).await?;

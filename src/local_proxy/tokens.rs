@@ -81,9 +81,15 @@ impl Tokens {
         Ok(Some(current.insert(self.token(session)?).clone()))
     }
 
-    /// Renews no token for a minute: the API rejects even a fresh one, so it is not the token that it dislikes.
+    /// Renews no token for a minute, unless the API takes the current one before: it rejects even a fresh one, so it is not
+    /// the token that it dislikes.
     pub(super) fn pause(&self) {
         *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + PAUSE);
+    }
+
+    /// Renews tokens again: the API took the current one.
+    pub(super) fn resume(&self) {
+        *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn is_paused(&self) -> bool {

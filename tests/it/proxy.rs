@@ -268,6 +268,18 @@ fn a_server_that_rejects_every_token_gets_one_renewed_token() {
 }
 
 #[test]
+fn tokens_are_renewed_again_once_the_server_takes_one() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let proxy = Proxy::start(&nexus, &[]);
+    let status = || proxy.send("POST /v1/messages", &[], &question(5)).status;
+    let no = Scripted::json(401, &json!({ "error": { "message": "not now" } }));
+    sandbox.script(Endpoint::Messages, vec![no; 2]);
+    assert_eq!((status(), status(), sandbox.refreshes()), (401, 200, 1));
+    sandbox.expire_access();
+    assert_eq!((status(), sandbox.refreshes()), (200, 2));
+}
+
+#[test]
 fn many_requests_at_once_share_one_refresh() {
     let (sandbox, nexus) = Nexus::expired();
     let proxy = Proxy::start(&nexus, &[]);
