@@ -51,6 +51,24 @@ fn a_healthy_home_has_nothing_to_say() {
 }
 
 #[test]
+fn a_command_that_prints_tokens_needs_no_client() {
+    let (sandbox, nexus) = signed_in();
+    let url = sandbox.origin();
+    nexus.configure(&format!(
+        "default = 'cmd'\n[provider.cmd]\ntoken_command = ['echo', 'printed']\napi_url = '{url}'\n"
+    ));
+    assert_output!(nexus.run(&["doctor", "--offline"]), 0, stdout: "", stderr: "");
+}
+
+#[test]
+fn a_busy_api_is_not_asked_again() {
+    let (sandbox, nexus) = signed_in();
+    let busy = json!({ "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    sandbox.script(Endpoint::Models, vec![Scripted::json(529, &busy); 2]);
+    assert_eq!(found(&nexus, &[]).1, 75);
+}
+
+#[test]
 fn a_finding_is_a_line_with_its_cure_below() {
     let sandbox = sandbox(Settings::default());
     let nexus = Nexus::at(&sandbox);

@@ -12,7 +12,7 @@ use crate::cli::environment::variable;
 use crate::cli::error::Result;
 use crate::cli::findings::{Finding, Findings, files, network, session, variables};
 use crate::cli::paths::Paths;
-use nexus::ErrorClass;
+use nexus::{ErrorClass, RetryPolicy};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,13 +63,15 @@ fn examine(args: &Args, context: &Context) -> Result<Findings> {
     if let Some(error) = broken {
         findings.add(error);
     }
-    let client = context.client_as(configured, &folders);
+    // One try shows what is wrong.
+    let policy = RetryPolicy { retries: Some(0), ..RetryPolicy::default() };
+    let client = context.client_as(configured, &folders).with_retry_policy(policy);
     if !is_broken {
         variables::check(client.provider(), &config, &mut findings);
         network::check_routes(&client, &mut findings);
     }
     findings.ok(context.history()?.newest());
-    let session = session::check(&client, context, &mut findings)?;
+    let session = session::check(&client, is_broken, context, &mut findings)?;
     if !args.offline && !is_broken {
         network::check(&client, session, context, &mut findings)?;
     }

@@ -6,7 +6,7 @@ use crate::cli::error::{CliError, Result, run_start};
 use crate::cli::session::status::Status;
 use nexus::error::ProviderError;
 use nexus::internal::time;
-use nexus::{Client, ErrorClass, Session};
+use nexus::{Client, ErrorClass, Grant, Session};
 
 /// How much life a token without a refresh token must have left, in seconds.
 const SHORT: i64 = 3_600;
@@ -14,14 +14,24 @@ const SHORT: i64 = 3_600;
 /// How far a token may be dated ahead of the clock, in seconds.
 const TOLERANCE: i64 = 60;
 
-/// Checks the store and the session. Returns a session that can be used.
-pub(crate) fn check(client: &Client, context: &Context, findings: &mut Findings) -> Result<Option<Session>> {
+/// Checks the store and the session. Returns a session that can be used. Does not tell what a configuration that
+/// `is_broken` leaves out.
+pub(crate) fn check(
+    client: &Client,
+    is_broken: bool,
+    context: &Context,
+    findings: &mut Findings,
+) -> Result<Option<Session>> {
     findings.ok(runtime()?.block_on(client.check_writable()));
     let Some(found) = findings.ok(context.find_session(client)) else { return Ok(None) };
     let provider = client.provider();
     let Some(session) = found else {
+        if is_broken {
+            return Ok(None);
+        }
         let is_found_out = [provider.issuer.is_some(), provider.gateway.is_some(), provider.registration.url.is_some()];
-        if provider.client.is_none() && !is_found_out.contains(&true) {
+        let needs_client = !matches!(provider.grant, Grant::Command(_));
+        if needs_client && provider.client.is_none() && !is_found_out.contains(&true) {
             findings.add(CliError::from(ProviderError::NoClientId { provider: provider.name.clone() }));
         }
         findings.ok(context.session(client));
