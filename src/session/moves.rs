@@ -161,8 +161,12 @@ impl SealedSessions {
         Ok(listed.iter().map(place).collect())
     }
 
-    /// Makes the active key of this store that of the target, unless another one is active there.
+    /// Makes the active key of this store that of the target, unless another one is active there, which is needed here then.
     async fn copy_active_key(&self, target: &Self) -> Result<()> {
+        if let Some(id) = target.store().active_key().await? {
+            let keys = target.keystore().clone();
+            return off_thread(move || Ok(keys.seal(Some(&id)).map(drop)?)).await;
+        }
         if let Some(id) = self.store().active_key().await?
             && target.store().activate_key(&id, true).await?.is_none()
         {

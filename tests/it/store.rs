@@ -72,6 +72,23 @@ fn no_command_uses_a_moved_session() {
     new.run(&["oauth", "token"]).ok();
 }
 
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_can_open_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (_sandbox, old, _new) = homes();
+    fs::create_dir(old.path("web")).unwrap();
+    old.write("web/sessions.db", "", 0o600);
+    fs::set_permissions(old.path("web"), fs::Permissions::from_mode(0o1777)).unwrap();
+    for flag in ["--to", "--from"] {
+        let output = old.run(&["store", "move", flag, "web/sessions.db"]);
+        assert!(output.code == Some(2) && output.stderr.contains("other users can open this folder"), "{output}");
+    }
+    assert_eq!(fs::metadata(old.path("web")).unwrap().permissions().mode() & 0o7777, 0o1777);
+    old.run(&["oauth", "token"]).ok();
+}
+
 #[test]
 fn a_session_can_be_moved_back() {
     let (_sandbox, old, new) = homes();

@@ -65,6 +65,20 @@ fn a_session_moves_from_sqlite_to_postgresql_and_back() {
 }
 
 #[test]
+fn nothing_is_moved_to_a_store_whose_active_key_is_elsewhere() {
+    let (sandbox, url) = (sandbox(Settings::default()), server().database());
+    let of_others = host(&sandbox, &url, "grace");
+    of_others.write("key/session.key", &format!("nexus-key-1 {}\n", "B".repeat(42) + "A"), 0o600);
+    of_others.sign_in();
+    of_others.run(&["oauth", "logout"]).ok();
+    let old = sqlite(&sandbox);
+    old.sign_in();
+    let refused = host(&sandbox, &url, "ada").run(&["store", "move", "--from", &file(&old)]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("the store's active key"), "{refused}");
+    old.run(TOKEN).ok();
+}
+
+#[test]
 fn a_moved_row_is_refused_on_every_host_without_its_password() {
     let (sandbox, url) = (sandbox(Settings::default()), server().database());
     let target = server().database();

@@ -1,6 +1,7 @@
 //! `nexus store move`: moves the sessions to another store.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -47,6 +48,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     if source.store().name() == target.store().name() {
         return Err(CliError::usage("store move", format!("--from and --to are both {}", source.store().name())));
     }
+    check_private(&from)?;
+    check_private(&to)?;
     let progress = context.progress();
     let (owner, moved) = context.block_on(async {
         let owner = match (&from, &to) {
@@ -73,9 +76,35 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     say(&moved, &names, owner.as_deref(), context);
     if moved.sessions > 0 && target.store().name() != context.sessions_at(&context.configured_store()?)?.store().name()
     {
-        context.say("Set NEXUS_STORE, or `store` or `store_file` in config.toml, so that it is used from now on");
+        context.say(match to {
+            StorePlace::Postgres(_) => {
+                "Set NEXUS_STORE, or `store` or `store_file` in config.toml, so that it is used from now on"
+            }
+            StorePlace::Sqlite(_) => {
+                "A file is used from now on if it is `sessions.db` in the data folder that `nexus config show` names, and no \
+                 PostgreSQL store is configured"
+            }
+        });
     }
     Ok(0)
+}
+
+/// Refuses a file in a folder that other users can open. A store makes its folder private, and this one may not be its own.
+fn check_private(place: &StorePlace) -> Result<()> {
+    #[cfg(unix)]
+    if let StorePlace::Sqlite(path) = place {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let Ok(found) = fs::metadata(folder)
+            && found.permissions().mode() & 0o077 != 0
+        {
+            return Err(CliError::Usage {
+                message: format!("{}: other users can open this folder", folder.display()),
+                hint: "name a file in a private folder, which `mkdir -m 700` creates".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The store that a flag names, or the configured one.
