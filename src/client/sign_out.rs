@@ -45,7 +45,8 @@ impl Client {
     /// if the other fails. `None` if no session is stored.
     ///
     /// # Errors
-    /// The session's lock could not be acquired, or the session was moved to another store.
+    /// The session's lock could not be acquired, the session was moved to another store, or this machine does not have the key
+    /// of a store that other machines use.
     pub async fn sign_out(&self, owner: &str) -> Result<Option<SignedOut>> {
         self.delete_session(owner, false).await
     }
@@ -72,6 +73,12 @@ impl Client {
                 Err(moved @ SessionError::Moved { .. }) => return Err(moved.into()),
                 loaded => loaded.and_then(|loaded| loaded.session),
             };
+            if let Err(error @ SessionError::Key(_)) = &readable
+                && this.refresher.sessions.store().active_key().await?.is_some()
+            {
+                // Other machines have the key, and use the session.
+                return Err(error.clone().into());
+            }
             let deleted = if matches!(readable, Ok(None)) { Ok(()) } else { locked.delete().await };
             let revocation = match readable {
                 Ok(Some(session)) if may_unlink => this.revoke_linked(&session).await,

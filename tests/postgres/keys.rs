@@ -106,6 +106,19 @@ fn a_host_without_a_key_makes_none_for_a_store_that_has_one() {
 }
 
 #[test]
+fn a_host_without_the_key_does_not_sign_the_others_out() {
+    let sandbox = sandbox(Settings::default());
+    let url = server().database();
+    let (nexus, other) = (host(&sandbox, &url, "ada"), host(&sandbox, &url, "ada"));
+    nexus.sign_in();
+    other.write(KEY, &format!("nexus-key-1 {}\n", "B".repeat(42) + "A"), 0o600);
+    fails(&other, &["oauth", "logout"], 1, "is not in [HOME]/key/session.key");
+    fs::remove_file(other.path(KEY)).unwrap();
+    assert_ne!(other.run(&["oauth", "logout"]).code, Some(0));
+    nexus.run(&["oauth", "token"]).ok();
+}
+
+#[test]
 fn hosts_take_their_keys_from_a_command() {
     let sandbox = sandbox(Settings::default());
     let url = server().database();
