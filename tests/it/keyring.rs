@@ -128,7 +128,8 @@ fn the_key_moves_to_the_keyring_and_back() {
     assert!(!nexus.path("key/session.key.entry").exists(), "the keyring's entry is gone");
 
     // A missing entry is reported differently from a missing keyring.
-    nexus.write(KEY, &line, 0o600);
+    let id = key_id(&nexus);
+    nexus.write(KEY, &format!("nexus-key-2 keyring {id}\n"), 0o600);
     let output = in_session(&nexus, &[], &["oauth", "status"]);
     let message = format!(
         "error: [HOME]/key/session.key: the operating system's keyring has no entry for the key (service `nexus`, user `{id}`)\n"
@@ -144,11 +145,16 @@ fn the_key_moves_to_the_keyring_and_back() {
     }
 }
 
+/// The id of the key, which is in a file.
+fn key_id(nexus: &Nexus) -> String {
+    nexus.run(&["key", "show", "--json"]).json()["keys"][0]["id"].as_str().unwrap().to_owned()
+}
+
 #[cfg(feature = "keyring")]
 #[test]
 fn a_keyring_that_does_not_answer_times_out() {
     let (_sandbox, mut nexus) = signed_in();
-    nexus.write(KEY, "nexus-key-2 keyring 0011223344556677\n", 0o600);
+    nexus.write(KEY, &format!("nexus-key-2 keyring {}\n", key_id(&nexus)), 0o600);
     let socket = nexus.path("bus");
     // It accepts calls and never answers.
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
