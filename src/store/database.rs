@@ -148,15 +148,23 @@ impl Database {
     }
 
     /// The rows of a query. Empty if the database does not exist.
-    pub fn rows<T>(&self, query: &str, values: impl Params, read: impl Fn(&Row<'_>) -> Rows<T>) -> Result<Vec<T>> {
+    pub fn rows<T>(
+        &self,
+        query: &str,
+        values: impl Params + Clone,
+        read: impl Fn(&Row<'_>) -> Rows<T>,
+    ) -> Result<Vec<T>> {
         let Some(connection) = self.open_existing()? else { return Ok(Vec::new()) };
         match version(&connection).map_err(|error| self.sqlite_error(&error))? {
             0 => return self.check_integrity(&connection).map(|()| Vec::new()),
             version => self.reject_newer(version)?,
         }
         let rows =
-            connection.prepare(query).and_then(|mut statement| statement.query_map(values, |row| read(row))?.collect());
-        rows.map_err(|error| self.sqlite_error(&error))
+            || -> Rows<Vec<T>> { connection.prepare(query)?.query_map(values.clone(), |row| read(row))?.collect() };
+        rows().or_else(|error| match self.query_failed(&connection, &error)? {
+            Found::Migrated => rows().map_err(|error| self.sqlite_error(&error)),
+            Found::Empty => Ok(Vec::new()),
+        })
     }
 
     /// Checks that the database is writable by rewriting its header.

@@ -167,6 +167,16 @@ fn a_hint_names_the_provider_if_it_is_not_the_default() {
 }
 
 #[test]
+fn the_sessions_of_an_earlier_version_are_listed() {
+    for words in [&["oauth", "status", "--all"][..], &["provider", "list"], &["key", "show"]] {
+        let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
+        let current = nexus.run(words).ok();
+        Stored::open(nexus.home()).as_version_1("");
+        assert_eq!(nexus.run(words).ok(), current, "{words:?}");
+    }
+}
+
+#[test]
 fn a_session_of_the_first_version_is_read_and_its_file_migrated() {
     let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
     let store = rusqlite::Connection::open(nexus.path("data/sessions.db")).unwrap();

@@ -276,7 +276,7 @@ impl History {
         self.database.write(work).map_err(CliError::History)
     }
 
-    fn rows<T>(&self, query: &str, values: impl Params, read: impl Fn(&Row<'_>) -> Rows<T>) -> Result<Vec<T>> {
+    fn rows<T>(&self, query: &str, values: impl Params + Clone, read: impl Fn(&Row<'_>) -> Rows<T>) -> Result<Vec<T>> {
         self.database.rows(query, values, read).map_err(CliError::History)
     }
 }
