@@ -242,11 +242,12 @@ impl Server {
         read(&out).trim_end().to_owned()
     }
 
-    /// A shell that waits for the end of this process, which closes the pipe.
+    /// A shell that waits for the end of this process, which closes the pipe. A signal to all processes of the tests does
+    /// not end it before that.
     #[expect(clippy::zombie_processes, reason = "it ends after this process")]
     fn end_with_this_process(&self) {
-        let script = "read -r line; \"$1/pg_ctl\" -D data -m immediate -w stop; kill \"$(cat pgbouncer.pid)\"; \
-                      rm -rf \"$2\"";
+        let script = "trap '' HUP INT TERM; read -r line; kill \"$(cat pgbouncer.pid)\"; \
+                      \"$1/pg_ctl\" -D data -m immediate -w stop; rm -rf \"$2\"";
         let mut shell = self.command("sh");
         shell.args(["-c", script, "sh"]).arg(&self.bin).arg(&self.folder);
         let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
