@@ -169,7 +169,7 @@ impl Drop for Lease {
     }
 }
 
-/// Random bytes that nobody else has.
+/// 16 random bytes, which identify a lease or the caller that takes a pending sign-in.
 pub(super) fn random() -> Result<[u8; 16]> {
     let mut bytes = [0; 16];
     SysRng.try_fill_bytes(&mut bytes).map_err(|error| StoreError::Failed(Arc::new(error)))?;

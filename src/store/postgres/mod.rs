@@ -111,7 +111,7 @@ impl PostgresStore {
 
     /// Reads a session. Without an answer, what was read lately is used.
     async fn read_or_recall(&self, key: &SessionKey) -> Result<Loaded> {
-        // Nobody waits for a server that is down if there is something to use.
+        // A remembered session can be used at once, so a server that is down gets little time.
         let patience = if self.recent.get(key).is_some() { Patience::Short } else { Patience::Usual };
         let read = self.read(key, patience).await;
         match read {
@@ -131,7 +131,7 @@ impl PostgresStore {
                 sealed, moved_to FROM nexus.session WHERE owner = $1 AND provider = $2 AND generation > 0";
         let params = [text(&key.owner), text(&key.provider)];
         let rows = match self.pool.rows_within(patience, statement, &params).await {
-            // Nobody has signed in yet. There is nothing that could expire.
+            // No session was ever stored, so the server's time is not needed.
             Err(StoreError::Server { problem: ServerProblem::NoTables, .. }) => {
                 return Ok(Loaded { now: crate::time::now(), record: None });
             }

@@ -2,7 +2,7 @@
 //! that may pass.
 //!
 //! Every statement is one round trip and one transaction of its own, unnamed, so that poolers in transaction mode work.
-//! Every statement can be repeated: after a lost connection nobody knows whether it was executed.
+//! Every statement can be repeated, because a lost connection does not tell whether the server executed it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,8 +48,8 @@ impl Patience {
 /// How long to wait for a connection while all those of this process are in use, or while the server has none free.
 const PATIENCE_FOR_CONNECTION: Duration = Duration::from_secs(60);
 
-/// How long nobody else tries to connect after an attempt has failed. Otherwise each of many waiting tasks would wait for
-/// its own attempt.
+/// How long no task tries to connect after an attempt has failed. Otherwise each of many waiting tasks would wait for its
+/// own attempt.
 const COOL_DOWN: Duration = Duration::from_millis(250);
 
 /// The pause before another attempt.
