@@ -8,41 +8,42 @@
 
 mod body;
 mod connecting;
+mod connections;
 mod error;
 mod gzip;
 mod handshake;
 mod proxy;
+mod request;
 mod resolver;
 mod send_error;
-mod through_proxy;
 mod tls;
 mod trace;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, Request, Response, redirect, retry};
+use hyper::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use hyper::http::uri::InvalidUri;
 use rustls::RootCertStore;
 use url::Origin;
 
 pub(crate) use body::{Body, BodyError, unsupported_encoding};
 pub(crate) use connecting::Connecting;
+use connections::Connections;
 use error::Result;
 pub use error::{CertificateProblem, HttpError, ProxyRefusal};
 pub(crate) use proxy::Variable;
 use proxy::{Proxies, Proxy};
-use resolver::Resolver;
+pub(crate) use request::{Request, RequestBody, Response, streamed, whole};
 #[cfg(feature = "postgres")]
 pub(crate) use send_error::untrusted;
-use send_error::{Certificate, Failure, send_error};
+use send_error::{Certificate, is_unknown_issuer, send_error};
 pub(crate) use send_error::{SendError, reason};
-use through_proxy::ProxyClient;
 pub use tls::Roots;
 pub(crate) use tls::system_authorities;
 #[cfg(feature = "postgres")]
 pub(crate) use tls::verified_tls;
-use tls::{NoCertificate, client_config, system};
+use tls::{NoCertificate, client_config};
 
 use crate::clean;
 use crate::provider::{self, ProviderConfig, Tls, Url};
@@ -59,11 +60,11 @@ pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
 /// Sends requests. Creating it does no work.
 #[derive(Default)]
 pub struct Http {
-    plain: OnceLock<Client>,
-    /// Clients for https, without and with the client certificate.
-    secure: [OnceLock<Client>; 2],
-    /// Clients for https through the proxy, without and with the client certificate.
-    proxied: [OnceLock<ProxyClient>; 2],
+    plain: OnceLock<Connections>,
+    /// For https, without and with the client certificate.
+    secure: [OnceLock<Connections>; 2],
+    /// For https through the proxy, without and with the client certificate.
+    proxied: [OnceLock<Connections>; 2],
     proxies: OnceLock<Proxies>,
     roots: Roots,
     authorities: OnceLock<Arc<RootCertStore>>,
@@ -78,10 +79,13 @@ pub struct Http {
     connecting: Option<Connecting>,
 }
 
-/// How a request is sent.
-enum Route<'a> {
-    Direct(&'a Client),
-    Proxied(&'a ProxyClient),
+/// How requests to one server are sent.
+pub(crate) struct Route<'a> {
+    http: &'a Http,
+    connections: &'a Connections,
+    proxy: Option<Proxy>,
+    /// Whether the client certificate is presented to the server.
+    presents: bool,
 }
 
 impl Http {
@@ -120,95 +124,31 @@ impl Http {
         }
     }
 
-    /// The client to build a request for this URL with. Send it with [`send`](Self::send), which knows the proxy.
+    /// How requests to the server of this URL are sent.
     ///
     /// # Errors
     /// [`HttpError::InvalidUrl`] for a URL that must not carry a secret, such as http to another machine,
-    /// [`HttpError::UnusableProxy`], [`HttpError::NoRoots`], and [`HttpError::System`] if the client cannot be built.
-    pub fn client(&self, url: &Url) -> Result<&Client> {
+    /// [`HttpError::UnusableProxy`], [`HttpError::NoRoots`], and [`HttpError::System`] if TLS cannot be set up.
+    pub(crate) fn route(&self, url: &Url) -> Result<Route<'_>> {
         if let Err(reason) = provider::check_endpoint(url) {
             return Err(HttpError::InvalidUrl { host: provider::host(url), reason });
         }
-        let proxied = match self.proxy(url)? {
-            Some(proxy) => self.proxied(url, &proxy).map(|_| true)?,
-            None => false,
+        let (proxy, presents) = (self.proxy(url)?, self.presents(url));
+        let secure = url.scheme() == "https";
+        let slot = match (&proxy, secure) {
+            (Some(_), _) => &self.proxied[usize::from(presents)],
+            (None, true) => &self.secure[usize::from(presents)],
+            (None, false) => &self.plain,
         };
-        let presents = self.presents(url);
-        // A request that goes through the proxy is only built with this client, not sent.
-        let secure = url.scheme() == "https" && !proxied;
-        let slot = if secure { &self.secure[usize::from(presents)] } else { &self.plain };
-        if let Some(client) = slot.get() {
-            return Ok(client);
-        }
-        let authorities = if secure { self.authorities()? } else { RootCertStore::empty().into() };
-        let client = self.build(authorities, presents)?;
-        Ok(slot.get_or_init(|| client))
-    }
-
-    /// Sends a request and waits for the head of the response. `client` is the one of the request's URL, and `secrets`
-    /// are masked in the trace.
-    ///
-    /// # Errors
-    /// The variant tells whether the server may have received the request.
-    pub(crate) async fn send(
-        &self,
-        client: &Client,
-        mut request: Request,
-        secrets: &Redactor,
-    ) -> std::result::Result<Response, SendError> {
-        // Compression would delay the events of a stream.
-        request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
-        let url = request.url().clone();
-        let unsent = |error: HttpError| SendError::NotSent(error.to_string());
-        let proxy = self.proxy(&url).map_err(unsent)?;
-        let route = match &proxy {
-            Some(proxy) => Route::Proxied(self.proxied(&url, proxy).map_err(unsent)?),
-            None => Route::Direct(client),
+        let connections = match slot.get() {
+            Some(connections) => connections,
+            None => {
+                let authorities = if secure { self.authorities()? } else { RootCertStore::empty().into() };
+                let made = self.connections(proxy.as_ref(), authorities, presents)?;
+                slot.get_or_init(|| made)
+            }
         };
-        let log = |lines: &dyn Fn() -> Vec<String>| self.log(&url, secrets, lines);
-        log(&|| trace::request_lines(&request));
-        if let Some(proxy) = &proxy {
-            log(&|| vec![format!("* through the proxy {}", proxy.name())]);
-        }
-        self.without_certificate.forget();
-        // The certificate directory may contain an issuer that the bundle does not.
-        let has_more_authorities =
-            url.scheme() == "https" && self.roots == Roots::Bundle && self.tls.authorities().is_none();
-        let again = if has_more_authorities { request.try_clone() } else { None };
-        let mut sent = route.send(request).await;
-        if let (Err(failure), Some(again)) = (&sent, again)
-            // Nothing was sent yet.
-            && failure.is_unknown_issuer()
-            && let Ok(all) = system_authorities(Roots::All)
-        {
-            let presents = self.presents(&url);
-            sent = match &proxy {
-                Some(proxy) => match self.build_proxied(proxy, all, presents) {
-                    Ok(client) => Route::Proxied(&client).send(again).await,
-                    Err(_) => sent,
-                },
-                None => match self.build(all, presents) {
-                    Ok(client) => Route::Direct(&client).send(again).await,
-                    Err(_) => sent,
-                },
-            };
-        }
-        match sent {
-            Ok(response) => {
-                log(&|| trace::response_lines(&response));
-                Ok(response)
-            }
-            Err(failure) => {
-                let certificate = match self.without_certificate.was_asked() {
-                    _ if self.presents(&url) => Certificate::Presented,
-                    true => Certificate::Asked,
-                    false => Certificate::None,
-                };
-                let error = send_error(&failure, proxy.as_ref(), certificate);
-                log(&|| vec![format!("* {}", error.in_trace())]);
-                Err(error)
-            }
-        }
+        Ok(Route { http: self, connections, proxy, presents })
     }
 
     fn proxy(&self, url: &Url) -> Result<Option<Proxy>> {
@@ -233,65 +173,85 @@ impl Http {
         Ok(self.authorities.get_or_init(|| read).clone())
     }
 
-    fn build(&self, authorities: Arc<RootCertStore>, presents: bool) -> Result<Client> {
-        let builder = Client::builder()
-            .tls_backend_preconfigured(self.tls_to_server(authorities, presents)?)
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            // By default, reqwest repeats requests that an HTTP/2 server says it did not process. A token request must not
-            // be repeated without its caller.
-            .retry(retry::never())
-            .no_proxy()
-            .dns_resolver(Resolver)
-            .connect_timeout(CONNECT_TIMEOUT);
-        let builder = match &self.connecting {
-            Some(observer) => builder.connector_layer(connecting::ConnectingLayer(observer.clone())),
-            None => builder,
+    fn connections(
+        &self,
+        proxy: Option<&Proxy>,
+        authorities: Arc<RootCertStore>,
+        presents: bool,
+    ) -> Result<Connections> {
+        let to_server = |authorities| {
+            let certificate = self.tls.certificate().filter(|_| presents).cloned();
+            client_config(authorities, certificate, &self.without_certificate)
         };
-        builder.build().map_err(|error| system("building the HTTP client", &error.without_url()))
-    }
-
-    fn proxied(&self, url: &Url, proxy: &Proxy) -> Result<&ProxyClient> {
-        let presents = self.presents(url);
-        let slot = &self.proxied[usize::from(presents)];
-        if let Some(client) = slot.get() {
-            return Ok(client);
-        }
-        let client = self.build_proxied(proxy, self.authorities()?, presents)?;
-        Ok(slot.get_or_init(|| client))
-    }
-
-    fn build_proxied(&self, proxy: &Proxy, authorities: Arc<RootCertStore>, presents: bool) -> Result<ProxyClient> {
+        let Some(proxy) = proxy else {
+            return Ok(Connections::direct(to_server(authorities)?, self.connecting.clone()));
+        };
         // The proxy is not one of the provider's servers: it gets neither the client certificate nor the provider's trust.
         let own = if proxy.is_tls() { self.proxy_authorities(&authorities)? } else { RootCertStore::empty().into() };
         let mut to_proxy = client_config(own, None, &NoCertificate::default())?;
         to_proxy.alpn_protocols.clear();
-        let to_server = self.tls_to_server(authorities, presents)?;
-        Ok(ProxyClient::new(proxy.clone(), to_proxy, to_server, self.connecting.clone()))
+        Ok(Connections::through(proxy.clone(), to_proxy, to_server(authorities)?, self.connecting.clone()))
     }
 
     /// The certificate authorities that are trusted for an https proxy: those of the system.
     fn proxy_authorities(&self, of_servers: &Arc<RootCertStore>) -> Result<Arc<RootCertStore>> {
         if self.tls.authorities().is_none() { Ok(of_servers.clone()) } else { self.system_authorities() }
     }
-
-    fn tls_to_server(&self, authorities: Arc<RootCertStore>, presents: bool) -> Result<rustls::ClientConfig> {
-        client_config(authorities, self.tls.certificate().filter(|_| presents).cloned(), &self.without_certificate)
-    }
-
-    fn log(&self, url: &Url, secrets: &Redactor, lines: &dyn Fn() -> Vec<String>) {
-        if let Some(trace) = &self.trace {
-            let masks = trace::Masks::new(url, secrets);
-            lines().into_iter().for_each(|line| trace(&clean::visible(&masks.mask(&line))));
-        }
-    }
 }
 
 impl Route<'_> {
-    async fn send(&self, request: Request) -> std::result::Result<Response, Failure> {
-        match self {
-            Self::Direct(client) => client.execute(request).await.map_err(Failure::direct),
-            Self::Proxied(client) => client.execute(request).await.map_err(Failure::proxied),
+    /// Sends a request and waits for the head of the response. `secrets` are masked in the trace.
+    ///
+    /// # Errors
+    /// The variant tells whether the server may have received the request.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request,
+        secrets: &Redactor,
+    ) -> std::result::Result<Response, SendError> {
+        let Self { http, proxy, .. } = self;
+        // Compression would delay the events of a stream.
+        request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+        let traced = http.trace.as_ref().map(|trace| (trace, trace::Masks::new(request.url(), secrets)));
+        let log = |lines: &dyn Fn() -> Vec<String>| {
+            if let Some((trace, masks)) = &traced {
+                lines().into_iter().for_each(|line| trace(&clean::visible(&masks.mask(&line))));
+            }
+        };
+        log(&|| trace::request_lines(&request));
+        if let Some(proxy) = proxy {
+            log(&|| vec![format!("* through the proxy {}", proxy.name())]);
+        }
+        http.without_certificate.forget();
+        // The certificate directory may contain an issuer that the bundle does not.
+        let has_more_authorities =
+            request.url().scheme() == "https" && http.roots == Roots::Bundle && http.tls.authorities().is_none();
+        let again = if has_more_authorities { request.try_clone() } else { None };
+        let unsent = |error: InvalidUri| SendError::NotSent(error.to_string());
+        let mut sent = self.connections.send(request.into_hyper().map_err(unsent)?).await;
+        if let (Err(error), Some(again)) = (&sent, again)
+            // Nothing was sent yet.
+            && is_unknown_issuer(error)
+            && let Ok(all) = system_authorities(Roots::All)
+            && let Ok(connections) = http.connections(proxy.as_ref(), all, self.presents)
+        {
+            sent = connections.send(again.into_hyper().map_err(unsent)?).await;
+        }
+        match sent {
+            Ok(response) => {
+                log(&|| trace::response_lines(&response));
+                Ok(response)
+            }
+            Err(error) => {
+                let certificate = match http.without_certificate.was_asked() {
+                    _ if self.presents => Certificate::Presented,
+                    true => Certificate::Asked,
+                    false => Certificate::None,
+                };
+                let error = send_error(&error, proxy.as_ref(), certificate);
+                log(&|| vec![format!("* {}", error.in_trace())]);
+                Err(error)
+            }
         }
     }
 }
@@ -319,19 +279,9 @@ fn seconds(text: &str, per_second: f64) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use hyper::Method;
 
-    #[tokio::test]
-    async fn silence_beyond_the_limit_is_told_from_a_broken_connection() {
-        // The kernel accepts the connection; the program does not.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
-        let http = Http::default();
-        let client = http.client(&url).unwrap();
-        let request = client.get(url.clone()).timeout(Duration::from_millis(1)).build().unwrap();
-        let error = http.send(client, request, &Redactor::default()).await.unwrap_err();
-        assert!(matches!(error, SendError::TimedOut), "{error:?}");
-    }
+    use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn what_found_no_connection_was_never_sent_whether_somebody_watches_or_not() {
@@ -346,9 +296,9 @@ mod tests {
             heard[usize::from(begun)].fetch_add(1, Ordering::Relaxed);
         }));
         for http in [Http::default(), watched] {
-            let client = http.client(&url).unwrap();
-            let error =
-                http.send(client, client.get(url.clone()).build().unwrap(), &Redactor::default()).await.unwrap_err();
+            let request = Request::new(Method::GET, url.clone());
+            let sent = http.route(&url).unwrap().send(request, &Redactor::default()).await;
+            let error = sent.map(|response| response.status()).unwrap_err();
             assert_eq!(error, SendError::NotSent("no connection within 10 seconds".into()));
         }
         let calls = calls.each_ref().map(|count| count.load(Ordering::Relaxed));

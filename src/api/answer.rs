@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use hyper::body::Bytes;
-use reqwest::Response;
 use tokio::time::{Instant, timeout};
 
 use super::dialect::Dialect;
@@ -21,6 +20,7 @@ use super::reader::AnswerReader;
 use super::refusal::read::MAX_BODY;
 use super::shape::{Declared, EVENTS, Shape, shape, trim_start};
 use super::unexpected;
+use crate::http::Response;
 
 /// How long a complete answer waits for its usage figures, or for the end of its stream.
 const AFTERWARDS: Duration = Duration::from_secs(5);

@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Request, Response};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -21,7 +20,7 @@ use super::shape::Declared;
 use super::spelling::{Respelling, Spelling};
 use super::{anthropic, openai_chat, refusal, unexpected};
 use crate::clean::clean;
-use crate::http::{Http, SendError};
+use crate::http::{Http, Request, Response, SendError};
 use crate::provider::{self, ProviderConfig, Url};
 use crate::secret::AccessToken;
 
@@ -108,7 +107,7 @@ impl<'a> ApiClient<'a> {
         loop {
             let body = self.dialect.question_body(question, *spelling)?;
             let accept = if spelling.has(Spelling::WHOLE) { "application/json" } else { "text/event-stream" };
-            let request = request(Method::POST, url.clone(), accept, Some(body));
+            let request = Request::post(url.clone(), "application/json", body, accept);
             match self.send(token, request).await {
                 Ok((response, exchange)) => return Answer::new(response, exchange, self.dialect).await,
                 Err(error) => self.respell(question, spelling, error)?,
@@ -166,7 +165,7 @@ impl<'a> ApiClient<'a> {
     /// A page of the list of models. `None` if it has more than the bytes that are `left`.
     async fn page(&self, token: &AccessToken, after: Option<&str>, left: &mut usize) -> Result<Option<Page>> {
         let url = self.dialect.models_url(self.base, after);
-        let (response, exchange) = self.send(token, request(Method::GET, url, "application/json", None)).await?;
+        let (response, exchange) = self.send(token, Request::get(url, "application/json")).await?;
         let Some(declared) = Declared::of(content_type(&response)) else {
             return Err(unexpected::content(response, &exchange).await);
         };
@@ -186,8 +185,8 @@ impl<'a> ApiClient<'a> {
         let (name, value) = credential_in(self.token_header.clone(), token)?;
         request.headers_mut().insert(name, value);
         let exchange = Exchange::new(request.url(), token, &self.headers, self.limits.body);
-        let client = self.http.client(request.url())?;
-        let sent = timeout(self.limits.head, self.http.send(client, request, exchange.secrets())).await;
+        let route = self.http.route(request.url())?;
+        let sent = timeout(self.limits.head, route.send(request, exchange.secrets())).await;
         let silent = || SendError::MaybeSent(format!("no answer within {} seconds", self.limits.head.as_secs()));
         let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|error| error.at(self.base))?;
         if response.status().is_success() {
@@ -195,17 +194,6 @@ impl<'a> ApiClient<'a> {
         }
         Err(ApiError::Refused(Box::new(refusal::read::read(response, &exchange).await)))
     }
-}
-
-/// A request that accepts this type of content. A body is sent as JSON.
-fn request(method: Method, url: Url, accept: &'static str, body: Option<Vec<u8>>) -> Request {
-    let mut request = Request::new(method, url);
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
-    if let Some(body) = body {
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(body.into());
-    }
-    request
 }
 
 /// The URL of a path of the provider's API, as a program asks for it that knows only the API's own paths.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
@@ -11,7 +10,7 @@ use super::error::{ApiError, Result};
 use super::excerpt::beginning;
 use super::incoming::Incoming;
 use crate::clean::clean;
-use crate::http;
+use crate::http::{self, Response};
 use crate::provider::{self, Url};
 use crate::redact::Redactor;
 use crate::secret::AccessToken;
@@ -26,6 +25,7 @@ fn is_long(value: &str) -> bool {
 
 /// One request and its response.
 pub(super) struct Exchange {
+    url: Url,
     pub(super) host: String,
     redactor: Redactor,
     /// How long the server may be silent.
@@ -39,12 +39,17 @@ impl Exchange {
         let keys = query.iter().map(|value| value.as_str()).filter(|value| is_long(value));
         let headers = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
         let redactor = Redactor::new([token.expose()].into_iter().chain(keys)).with_configured(headers);
-        Self { host: provider::host(url), redactor, silence }
+        Self { url: url.clone(), host: provider::host(url), redactor, silence }
     }
 
     /// The secrets of the request.
     pub(super) fn secrets(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// The URL that a header of the response refers to.
+    pub(super) fn resolve(&self, reference: &str) -> Option<Url> {
+        self.url.join(reference).ok()
     }
 
     /// Text of the server for a message. Redacts before shortening, which could leave a part of a secret.

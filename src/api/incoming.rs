@@ -8,10 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use reqwest::Response;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::http::{self, Body, BodyError};
+use crate::http::{self, Body, BodyError, Response};
 
 /// How many bytes are handed over at once. A server that sends faster than they are used must not fill the memory.
 const MAX_ARRIVED: usize = 64 * 1024;
@@ -77,7 +76,7 @@ impl Incoming {
         self.has_yielded = false;
         self.arrived += chunk.as_ref().ok().and_then(Option::as_ref).map_or(0, Bytes::len);
         chunk.map_err(|error| match error {
-            BodyError::Connection(error) => broken_off(&error.without_url()),
+            BodyError::Connection(error) => broken_off(&error),
             BodyError::Gzip => "its gzip encoding is invalid".into(),
         })
     }

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use reqwest::Response;
-
 use super::error::ApiError;
 use super::excerpt::MAX_TEXT;
 use super::exchange::{Exchange, content_type};
 use super::refusal::read;
 use super::shape::EVENTS;
+use crate::http::Response;
 
 /// The error for a response with another content type. It is often a sign-in page or an error of a proxy.
 pub(super) async fn content(response: Response, exchange: &Exchange) -> ApiError {

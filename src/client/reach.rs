@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use hyper::Method;
+
 use super::Client;
 use crate::client::error::Result;
-use crate::http::SendError;
+use crate::http::{Request, SendError};
 use crate::provider::Url;
 use crate::redact::Redactor;
 use crate::time;
@@ -20,7 +22,7 @@ impl Client {
     /// [`Error::Http`](super::Error::Http) with what is wrong.
     #[doc(hidden)]
     pub fn check_route(&self, url: &Url) -> Result<()> {
-        self.http.client(url)?;
+        self.http.route(url)?;
         Ok(())
     }
 
@@ -30,11 +32,10 @@ impl Client {
     /// [`Error::Http`](super::Error::Http) if there is no response.
     #[doc(hidden)]
     pub async fn reach(&self, url: &Url) -> Result<Option<i64>> {
-        let client = self.http.client(url)?;
-        let request = reqwest::Request::new(reqwest::Method::GET, url.clone());
-        let secrets = Redactor::default();
-        let sent = tokio::time::timeout(TIME_LIMIT, self.http.send(client, request, &secrets)).await;
-        let response = sent.unwrap_or(Err(SendError::TimedOut)).map_err(|error| error.at(url))?;
+        let (route, secrets) = (self.http.route(url)?, Redactor::default());
+        let sent = tokio::time::timeout(TIME_LIMIT, route.send(Request::new(Method::GET, url.clone()), &secrets)).await;
+        let silent = || SendError::MaybeSent(format!("no answer within {} seconds", TIME_LIMIT.as_secs()));
+        let response = sent.unwrap_or_else(|_| Err(silent())).map_err(|error| error.at(url))?;
         let date = response.headers().get("date").and_then(|date| date.to_str().ok());
         Ok(date.and_then(time::parse_http_date))
     }

@@ -7,11 +7,12 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as _, Bytes};
-use reqwest::Response;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use hyper::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::gzip::{Gunzip, InvalidGzip, MAGIC};
+use super::request::Response;
 
 /// The content codings (RFC 9110, section 8.4.1) that some gateways use and this client cannot decode.
 const UNSUPPORTED: &[&str] = &["br", "compress", "dcb", "dcz", "deflate", "x-compress", "zstd"];
@@ -30,14 +31,14 @@ const MARK: &[u8] = "\u{feff}".as_bytes();
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// The connection failed.
-    Connection(reqwest::Error),
+    Connection(hyper::Error),
     /// The body is not valid gzip.
     Gzip,
 }
 
 /// The body of a response, as it arrives.
 pub(crate) struct Body {
-    incoming: reqwest::Body,
+    incoming: BoxBody<Bytes, hyper::Error>,
     form: Form,
     /// The first bytes, while they may be a byte order mark.
     start: Option<Vec<u8>>,
@@ -53,7 +54,7 @@ enum Form {
 
 impl From<Response> for Body {
     fn from(response: Response) -> Self {
-        Self { incoming: response.into(), form: Form::Unknown(Vec::new()), start: Some(Vec::new()) }
+        Self { incoming: response.into_body(), form: Form::Unknown(Vec::new()), start: Some(Vec::new()) }
     }
 }
 

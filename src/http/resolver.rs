@@ -13,7 +13,7 @@ use crate::provider;
 
 type Addresses = std::vec::IntoIter<SocketAddr>;
 
-/// Resolves the names of servers and proxies, for reqwest and for connections through a proxy.
+/// Resolves the names of servers and proxies.
 #[derive(Clone, Copy)]
 pub(super) struct Resolver;
 
@@ -24,15 +24,6 @@ pub(super) async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAdd
         return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
     }
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
-}
-
-impl reqwest::dns::Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        Box::pin(async move {
-            let addresses: reqwest::dns::Addrs = Box::new(addresses(name.as_str(), 0).await?.into_iter());
-            Ok(addresses)
-        })
-    }
 }
 
 impl Service<dns::Name> for Resolver {

@@ -1,4 +1,4 @@
-//! Why a request got no response, read from the errors of reqwest, hyper and rustls.
+//! Why a request got no response, read from the errors of hyper and rustls.
 
 use std::error::Error;
 use std::io;
@@ -6,11 +6,11 @@ use std::io;
 use hyper_util::client::legacy;
 use rustls::AlertDescription;
 
+use super::connections::ProxyError;
 use super::error::{CertificateProblem, HttpError, ProxyRefusal};
 use super::handshake::HandshakeError;
-use super::no_connection;
 use super::proxy::Proxy;
-use super::through_proxy::ProxyError;
+
 use crate::clean;
 use crate::provider::{self, Url};
 
@@ -40,8 +40,6 @@ pub(crate) enum SendError {
     NotSent(String),
     /// The connection failed later. The server may have received the request.
     MaybeSent(String),
-    /// There was no response within the request's timeout.
-    TimedOut,
 }
 
 impl SendError {
@@ -58,7 +56,6 @@ impl SendError {
                 HttpError::ProxyRefused { host, proxy, variable, refusal }
             }
             Self::NotSent(reason) | Self::MaybeSent(reason) => HttpError::Unreachable { host, reason },
-            Self::TimedOut => HttpError::Unreachable { host, reason: "no response in time".into() },
         }
     }
 
@@ -73,34 +70,13 @@ impl SendError {
             Self::ProxyRefused { proxy, refusal, .. } => format!("not sent: the proxy {proxy} {refusal}"),
             Self::NoConnection(why) | Self::NotSent(why) => format!("not sent: {why}"),
             Self::MaybeSent(why) => format!("no response: {why}"),
-            Self::TimedOut => "no response in time".into(),
         }
     }
 }
 
-/// An error of the HTTP client.
-pub(super) struct Failure {
-    error: Box<dyn Error + Send + Sync>,
-    /// It happened before the request was sent.
-    connecting: bool,
-    timed_out: bool,
-}
-
-impl Failure {
-    pub(super) fn direct(error: reqwest::Error) -> Self {
-        let (connecting, timed_out) = (error.is_connect() || error.is_builder(), error.is_timeout());
-        // reqwest's own message would show the URL.
-        Self { error: error.without_url().into(), connecting, timed_out }
-    }
-
-    pub(super) fn proxied(error: Box<dyn Error + Send + Sync>) -> Self {
-        let sending = error.downcast_ref::<legacy::Error>().is_some_and(|error| !error.is_connect());
-        Self { error, connecting: !sending, timed_out: false }
-    }
-
-    pub(super) fn is_unknown_issuer(&self) -> bool {
-        matches!(bad_certificate(&*self.error), Some(rustls::CertificateError::UnknownIssuer))
-    }
+/// Whether the server's certificate comes from an authority that is not trusted.
+pub(super) fn is_unknown_issuer(error: &legacy::Error) -> bool {
+    matches!(bad_certificate(error), Some(rustls::CertificateError::UnknownIssuer))
 }
 
 /// What is known about the client certificate in a request that got no response.
@@ -114,8 +90,8 @@ pub(super) enum Certificate {
 }
 
 /// Why a request got no response.
-pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, certificate: Certificate) -> SendError {
-    let error: &(dyn Error + 'static) = &*failure.error;
+pub(super) fn send_error(sending: &legacy::Error, proxy: Option<&Proxy>, certificate: Certificate) -> SendError {
+    let error: &(dyn Error + 'static) = sending;
     if let (Some(refusal), Some(proxy)) = (proxy_refusal(error), proxy) {
         return SendError::ProxyRefused { proxy: proxy.name(), variable: proxy.variable, refusal };
     }
@@ -132,10 +108,7 @@ pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, certificate: 
     if let Some(refused) = refused_client_certificate(error, certificate) {
         return refused;
     }
-    if failure.connecting {
-        if failure.timed_out {
-            return not_sent(no_connection());
-        }
+    if sending.is_connect() {
         if matches!(tls(error), Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))) {
             return match proxy {
                 Some(_) => not_sent("the server does not speak TLS".into()),
@@ -146,8 +119,6 @@ pub(super) fn send_error(failure: &Failure, proxy: Option<&Proxy>, certificate: 
             Some(certificate) => SendError::Untrusted(certificate_problem(certificate)),
             None => failed_to_connect(error, route),
         }
-    } else if failure.timed_out {
-        SendError::TimedOut
     } else {
         SendError::MaybeSent(reason(error))
     }

@@ -1,8 +1,8 @@
 //! The trace of requests and responses, with secrets masked.
 
-use reqwest::{Request, Response};
 use zeroize::Zeroizing;
 
+use super::request::{Request, Response};
 use crate::provider::Url;
 use crate::redact::Redactor;
 

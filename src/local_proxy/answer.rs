@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -19,7 +20,7 @@ use crate::secret::{ProxyKey, constant_time_eq};
 use crate::time;
 
 /// A response of the API, or an error of the proxy.
-type Answer = Response<Either<reqwest::Body, Full<Bytes>>>;
+type Answer = Response<Either<BoxBody<Bytes, hyper::Error>, Full<Bytes>>>;
 
 /// How much of a refused request is read, in bytes: a large question.
 const DISCARDED: usize = 32 * 1024 * 1024;

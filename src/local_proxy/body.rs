@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
+use crate::http;
+
 /// The largest body that is kept, to be sent again after the API rejected the token, in bytes.
 pub(super) const KEPT: usize = 1024 * 1024;
 
@@ -14,7 +16,7 @@ pub(super) enum RequestBody {
     /// All of it.
     Kept(Bytes),
     /// More than [`KEPT`] bytes, passed on as they arrive.
-    Streamed(reqwest::Body),
+    Streamed(http::RequestBody),
 }
 
 impl RequestBody {
@@ -25,14 +27,14 @@ impl RequestBody {
     pub(super) async fn read(mut body: Incoming) -> Result<Self, hyper::Error> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > KEPT {
-            return Ok(Self::Streamed(reqwest::Body::wrap(body)));
+            return Ok(Self::Streamed(http::streamed(body)));
         }
         let mut kept = Vec::with_capacity(announced);
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
             kept.extend_from_slice(&data);
             if kept.len() > KEPT {
-                return Ok(Self::Streamed(reqwest::Body::wrap(Rest { begun: Some(kept.into()), body })));
+                return Ok(Self::Streamed(http::streamed(Rest { begun: Some(kept.into()), body })));
             }
         }
         Ok(Self::Kept(kept.into()))

@@ -2,8 +2,7 @@
 
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Method, Request, Response, StatusCode, Version};
-use reqwest::Body;
+use hyper::{Method, StatusCode, Version};
 
 use super::body::RequestBody;
 use super::headers::{ProviderHeaders, remove_hop_by_hop};
@@ -11,6 +10,7 @@ use super::tokens::{Token, Tokens};
 use super::upstream;
 use crate::api::ApiError;
 use crate::client::{Client, Error};
+use crate::http::{self, Request, Response};
 use crate::provider::Url;
 
 /// Sends requests to one API.
@@ -39,12 +39,12 @@ impl<E: Into<Error>> From<E> for Failure {
 impl Forwarder {
     /// The response of the API, as it arrives. If it rejects the token, that is renewed, and a request with a small body
     /// is sent once more.
-    pub(super) async fn forward(&self, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    pub(super) async fn forward(&self, request: hyper::Request<Incoming>) -> Result<Response, Failure> {
         let (head, body) = request.into_parts();
         let url = upstream::url(self.client.provider(), &head.uri)?.ok_or(Failure::Path)?;
         let headers = self.headers.of_request(head.headers);
         let (body, kept) = match RequestBody::read(body).await.map_err(|_| Failure::Body)? {
-            RequestBody::Kept(kept) => (Body::from(kept.clone()), Some(kept)),
+            RequestBody::Kept(kept) => (http::whole(kept.clone()), Some(kept)),
             RequestBody::Streamed(body) => (body, None),
         };
         let token = self.tokens.current().await?;
@@ -58,7 +58,7 @@ impl Forwarder {
         let renewed = self.tokens.after_rejection(&token).await?;
         let (Some(renewed), Some(body)) = (renewed, kept) else { return Ok(response) };
         drop(response);
-        let response = self.send(&renewed, head.method, url, headers, body.into()).await?;
+        let response = self.send(&renewed, head.method, url, headers, http::whole(body)).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             self.tokens.pause();
         }
@@ -71,19 +71,13 @@ impl Forwarder {
         method: Method,
         url: Url,
         mut headers: HeaderMap,
-        body: Body,
-    ) -> Result<Response<Body>, Error> {
+        body: http::RequestBody,
+    ) -> Result<Response, Error> {
         let (name, value) = token.header.clone();
         headers.insert(name, value);
-        let http = self.client.http();
-        let client = http.client(&url).map_err(ApiError::from)?;
-        let mut request = reqwest::Request::new(method, url.clone());
-        *request.headers_mut() = headers;
-        if body.as_bytes().is_none_or(|bytes| !bytes.is_empty()) {
-            *request.body_mut() = Some(body);
-        }
-        let sent = http.send(client, request, &token.secrets).await;
-        let mut response = Response::from(sent.map_err(|error| error.at(&url))?);
+        let route = self.client.http().route(&url).map_err(ApiError::from)?;
+        let request = Request::new(method, url.clone()).with_headers(headers).with_body(body);
+        let mut response = route.send(request, &token.secrets).await.map_err(|error| error.at(&url))?;
         remove_hop_by_hop(response.headers_mut());
         // What the program speaks with the proxy does not depend on what the proxy speaks with the API.
         *response.version_mut() = Version::HTTP_11;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ use super::refusal::refusal;
 use super::token::{DEVICE_CODE_GRANT, body};
 use super::token_error::TokenError;
 use crate::clean::clean;
-use crate::http::{self, Http, HttpError, SendError};
+use crate::http::{self, Http, HttpError, Request, SendError};
 use crate::provider::{self, ClientAuth, OAuthClient, ProviderConfig, Url};
 use crate::redact::Redactor;
 use crate::secret::{ClientSecret, RegistrationToken};
@@ -204,14 +204,9 @@ impl RegistrationRequest<'_> {
         method: ClientAuth,
     ) -> std::result::Result<Map<String, Value>, TokenError> {
         let unsent = |why: String| TokenError::Unreachable(why);
-        let client = http.client(self.url).map_err(TokenError::NotSent)?;
-        let mut request = client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json")
-            .body(self.metadata(scopes, method).to_string())
-            .build()
-            .map_err(|error| unsent(error.without_url().to_string()))?;
+        let route = http.route(self.url).map_err(TokenError::NotSent)?;
+        let metadata = self.metadata(scopes, method).to_string();
+        let mut request = Request::post(self.url.clone(), "application/json", metadata, "application/json");
         if let Some(token) = self.token {
             let text = Zeroizing::new(format!("Bearer {}", token.expose()));
             let mut value = HeaderValue::from_str(&text).map_err(|_| unsent("the registration token".into()))?;
@@ -219,10 +214,9 @@ impl RegistrationRequest<'_> {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         let redactor = Redactor::new(self.token.iter().map(|token| token.expose()));
-        let response = http.send(client, request, &redactor).await.map_err(|error| match error {
+        let response = route.send(request, &redactor).await.map_err(|error| match error {
             SendError::NoConnection(why) | SendError::NotSent(why) => TokenError::Unreachable(why),
             SendError::MaybeSent(why) => TokenError::lost(why),
-            SendError::TimedOut => TokenError::TimedOut(TIME_LIMIT),
             permanent => TokenError::NotSent(permanent.at(self.url)),
         })?;
         let (status, retry_after) = (response.status().as_u16(), http::retry_after(response.headers()));

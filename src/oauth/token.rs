@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Response, StatusCode};
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ use super::refusal::refusal;
 use super::token_error::TokenError;
 use super::token_response::TokenResponse;
 use crate::assertion::{Assertion, AssertionError, ClientAssertion, JWT_ASSERTION_TYPE};
-use crate::http::{self, BodyError, Http, SendError};
+use crate::http::{self, BodyError, Http, Request, Response, SendError};
 use crate::provider::{ClientAuth, Encoding, OAuthClient, ProviderConfig, RequestStyle, Url};
 use crate::redact::{self, Redactor};
 use crate::secret::{ClientSecret, RefreshToken};
@@ -274,14 +274,8 @@ impl Endpoint<'_> {
         }
         fields.extend(style.params.iter().map(|(name, value)| (&**name, &**value)));
         let (content_type, body) = written(&fields, style.encoding);
-        let client = http.client(self.url).map_err(TokenError::NotSent)?;
-        let mut request = client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, content_type)
-            .header(ACCEPT, "application/json")
-            .body(body)
-            .build()
-            .map_err(|error| unsent(&error.without_url().to_string()))?;
+        let route = http.route(self.url).map_err(TokenError::NotSent)?;
+        let mut request = Request::post(self.url.clone(), content_type, body, "application/json");
         let [encoded, raw] = redact::basic_pairs(self.client_id, secret);
         match self.auth {
             ClientAuth::None | ClientAuth::Post | ClientAuth::PrivateKeyJwt => {}
@@ -294,10 +288,9 @@ impl Endpoint<'_> {
             value.set_sensitive(true);
             request.headers_mut().insert(name, value);
         }
-        http.send(client, request, &redactor).await.map_err(|error| match error {
+        route.send(request, &redactor).await.map_err(|error| match error {
             SendError::NoConnection(why) | SendError::NotSent(why) => TokenError::Unreachable(why),
             SendError::MaybeSent(why) => TokenError::lost(why),
-            SendError::TimedOut => TokenError::TimedOut(TIME_LIMIT),
             permanent => TokenError::NotSent(permanent.at(self.url)),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -10,7 +10,7 @@ use super::id_token::names;
 use super::refusal::refusal;
 use super::token::body;
 use super::token_error::TokenError;
-use crate::http::{self, Http};
+use crate::http::{self, Http, Request};
 use crate::provider::Url;
 use crate::redact::Redactor;
 use crate::secret::AccessToken;
@@ -43,14 +43,14 @@ pub(crate) async fn userinfo(
 
 async fn request(http: &Http, url: &Url, token: &AccessToken) -> Result<Map<String, Value>, TokenError> {
     let invalid = |what: &str| TokenError::InvalidResponse(what.to_owned());
-    let client = http.client(url).map_err(TokenError::NotSent)?;
+    let route = http.route(url).map_err(TokenError::NotSent)?;
     let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
     let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| invalid("an invalid token"))?;
     bearer.set_sensitive(true);
-    let request = client.get(url.clone()).header(ACCEPT, "application/json").header(AUTHORIZATION, bearer).build();
-    let request = request.map_err(|error| TokenError::Unreachable(error.without_url().to_string()))?;
+    let mut request = Request::get(url.clone(), "application/json");
+    request.headers_mut().insert(AUTHORIZATION, bearer);
     let redactor = Redactor::new([token.expose()].into_iter());
-    let sent = http.send(client, request, &redactor).await;
+    let sent = route.send(request, &redactor).await;
     let response = sent.map_err(|error| TokenError::NotSent(error.at(url)))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = body(response, BODY_LIMIT).await?;

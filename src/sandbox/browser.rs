@@ -1,11 +1,11 @@
 //! A simulated browser that submits the sandbox's consent page.
 
-use reqwest::header::{ACCEPT, HeaderValue};
-use reqwest::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::Method;
 
 use super::Sandbox;
 use crate::error_info::{ErrorClass, ErrorInfo};
-use crate::http::{Http, HttpError};
+use crate::http::{Http, HttpError, Request, Response};
 use crate::provider::{self, Url};
 use crate::redact::Redactor;
 
@@ -79,14 +79,12 @@ impl Sandbox {
         let http = Http::default();
         let mut url = parse(address)?;
         for _ in 0..MOST_REDIRECTS {
-            let mut request = Request::new(Method::GET, url.clone());
-            request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html"));
-            let page = send(&http, request).await?;
+            let page = send(&http, Request::get(url.clone(), "text/html")).await?;
             match location(&page).and_then(|to| url.join(&to).ok()) {
                 Some(next) => url = next,
                 None => {
                     let status = page.status().as_u16();
-                    return Ok((status, url.into(), page.text().await.unwrap_or_default()));
+                    return Ok((status, url.into(), text(page).await));
                 }
             }
         }
@@ -105,7 +103,7 @@ async fn decide(authorize_url: &str, decision: &str) -> Result<String> {
         return Ok(location);
     }
     let status = page.status().as_u16();
-    let html = page.text().await.unwrap_or_default();
+    let html = text(page).await;
     let ticket = html.split_once("name=\"ticket\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
     let Some((ticket, _)) = ticket else {
         return Err(unexpected(&url, format!("{status} and no consent page")));
@@ -115,12 +113,8 @@ async fn decide(authorize_url: &str, decision: &str) -> Result<String> {
         .append_pair("ticket", ticket)
         .append_pair("decision", decision)
         .finish();
-    let request = http.client(&action)?.post(action.clone());
-    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form).build();
-    let system = |error: reqwest::Error| error.without_url().to_string();
-    let request =
-        request.map_err(|error| HttpError::System { action: "answering the consent page", reason: system(error) })?;
-    let answer = send(&http, request).await?;
+    let answer =
+        send(&http, Request::post(action.clone(), "application/x-www-form-urlencoded", form, "text/html")).await?;
     location(&answer).ok_or_else(|| unexpected(&action, format!("{} to a decision", answer.status().as_u16())))
 }
 
@@ -130,7 +124,13 @@ fn unexpected(url: &Url, description: String) -> BrowserError {
 
 async fn send(http: &Http, request: Request) -> Result<Response> {
     let url = request.url().clone();
-    http.send(http.client(&url)?, request, &Redactor::default()).await.map_err(|error| error.at(&url).into())
+    http.route(&url)?.send(request, &Redactor::default()).await.map_err(|error| error.at(&url).into())
+}
+
+/// The body of a page, as far as it arrives.
+async fn text(page: Response) -> String {
+    let body = page.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 fn location(response: &Response) -> Option<String> {

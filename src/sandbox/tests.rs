@@ -1,7 +1,10 @@
+use http_body_util::BodyExt as _;
+use hyper::Method;
+use hyper::header::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use super::*;
-use crate::http::Http;
+use crate::http::{Http, Request, whole};
 use crate::provider::ClientAuth;
 use crate::redact::Redactor;
 
@@ -43,24 +46,24 @@ async fn code(sandbox: &Sandbox) -> String {
 
 struct Got {
     status: u16,
-    headers: reqwest::header::HeaderMap,
+    headers: HeaderMap,
     body: Value,
 }
 
 async fn call(sandbox: &Sandbox, endpoint: Endpoint, headers: &[(&str, &str)], body: Option<Vec<u8>>) -> Option<Got> {
-    let url = url::Url::parse(&sandbox.url(endpoint)).expect("a URL");
+    request(&sandbox.url(endpoint), headers, body).await
+}
+
+async fn request(address: &str, headers: &[(&str, &str)], body: Option<Vec<u8>>) -> Option<Got> {
+    let url = url::Url::parse(address).expect("a URL");
     let http = Http::default();
-    let client = http.client(&url).expect("a client");
-    let mut request = match body {
-        Some(body) => client.post(url.clone()).body(body),
-        None => client.get(url.clone()),
-    };
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let response = http.send(client, request.build().expect("a request"), &Redactor::default()).await.ok()?;
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let names = headers.iter().map(|(name, value)| Some((name.parse().ok()?, HeaderValue::from_str(value).ok()?)));
+    let headers = names.collect::<Option<HeaderMap>>().expect("headers");
+    let request = Request::new(method, url.clone()).with_headers(headers).with_body(whole(body.unwrap_or_default()));
+    let response = http.route(&url).expect("a route").send(request, &Redactor::default()).await.ok()?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.bytes().await.ok()?;
+    let body = response.into_body().collect().await.ok()?.to_bytes();
     let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));
     Some(Got { status, headers, body })
 }
@@ -187,10 +190,7 @@ async fn a_code_is_bound_to_its_verifier_and_redirect_and_used_once() {
 #[tokio::test]
 async fn a_ticket_decides_once() {
     let sandbox = sandbox().await;
-    let url = url::Url::parse(&authorize_url(&sandbox, &[])).expect("a URL");
-    let http = Http::default();
-    let client = http.client(&url).expect("a client");
-    let page = client.get(url).send().await.expect("a page").text().await.expect("text");
+    let (_, _, page) = Sandbox::visit(&authorize_url(&sandbox, &[])).await.expect("a page");
     assert!(page.contains("Sandbox: not a real account"));
     let ticket =
         page.split("name=\"ticket\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a ticket");
@@ -364,15 +364,12 @@ async fn models_come_in_pages() {
     let sandbox = sandbox().await;
     let tokens = exchange(&sandbox, &code(&sandbox).await, &[]).await;
     let bearer = format!("Bearer {}", text(&tokens, "access_token"));
-    let http = Http::default();
     let mut listed = Vec::new();
     let mut query = "limit=2".to_owned();
     loop {
-        let url = url::Url::parse(&format!("{}?{query}", sandbox.url(Endpoint::Models))).expect("a URL");
-        let request = http.client(&url).expect("a client").get(url.clone());
-        let request = request.header("authorization", &bearer).header("anthropic-version", "2023-06-01");
-        let page: Value =
-            serde_json::from_str(&request.send().await.expect("sent").text().await.expect("text")).expect("JSON");
+        let address = format!("{}?{query}", sandbox.url(Endpoint::Models));
+        let headers = [("authorization", &*bearer), ("anthropic-version", "2023-06-01")];
+        let page = request(&address, &headers, None).await.expect("an answer").body;
         listed.extend(
             page["data"].as_array().expect("a list").iter().map(|model| model["id"].as_str().map(String::from)),
         );

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-use nexus::Url;
-use nexus::internal::http::Http;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use nexus::sandbox::{Endpoint, RedirectRule, Sandbox, Settings};
 use serde_json::{Value, json};
 
@@ -90,7 +92,6 @@ pub(crate) fn sandbox() -> Sandbox {
 /// A browser with cookies.
 #[derive(Default)]
 pub(crate) struct Browser {
-    http: Http,
     pub(crate) cookies: Mutex<BTreeMap<String, String>>,
 }
 
@@ -115,15 +116,13 @@ impl Page {
 
 impl Browser {
     pub(crate) async fn send(&self, method: &str, address: &str, body: Option<Value>) -> Page {
-        let url = Url::parse(address).unwrap();
         let cookies: Vec<_> =
             self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let client = self.http.client(&url).unwrap();
-        let mut request = client.request(method.parse().unwrap(), url).header("cookie", cookies.join("; "));
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
-        let answer = request.send().await.unwrap();
+        let request = hyper::Request::builder().method(method).uri(address).header("cookie", cookies.join("; "));
+        let request = request.header("content-type", "application/json");
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let answer = client.request(request.body(Full::from(body)).unwrap()).await.unwrap();
         let texts = |name: &str| -> Vec<String> {
             answer.headers().get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
         };
@@ -133,7 +132,8 @@ impl Browser {
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
             self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
         }
-        Page { status, location, body: answer.text().await.unwrap(), set_cookies }
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        Page { status, location, body: String::from_utf8(body.to_vec()).unwrap(), set_cookies }
     }
 
     pub(crate) fn get(&self, address: &str) -> Page {

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http_body_util::combinators::BoxBody;
 use hyper::body::{Body as HttpBody, Bytes, Frame};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -22,7 +23,7 @@ struct Spoken(mpsc::Receiver<&'static str>);
 
 impl HttpBody for Spoken {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -44,7 +45,7 @@ fn answer(dialect: Dialect, message: Vec<(u64, &'static str)>) -> Answer {
         }
         send.closed().await;
     });
-    let response = Response::from(hyper::Response::new(reqwest::Body::wrap(Spoken(receive))));
+    let response = Response::new(BoxBody::new(Spoken(receive)));
     let exchange = exchange();
     Answer {
         status: 200,

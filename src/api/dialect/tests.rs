@@ -1,6 +1,6 @@
 //! A dialect that is not registered, with the model in the path, and what all dialects have in common.
 
-use reqwest::Url;
+use crate::provider::Url;
 use serde_json::json;
 
 use super::*;

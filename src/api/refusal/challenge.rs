@@ -1,7 +1,7 @@
 //! The Bearer challenge in `WWW-Authenticate` (RFC 6750, section 3; RFC 9110, section 11.6.1). Gateways also send it with
 //! other statuses than 401.
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 
 /// What a Bearer challenge says about the token.
 #[derive(Debug, Default, PartialEq)]
@@ -74,7 +74,7 @@ fn read_value(text: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::{HeaderName, HeaderValue};
+    use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;
 

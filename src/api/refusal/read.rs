@@ -1,8 +1,8 @@
 //! Parses a refusal of the API or of a gateway, proxy or load balancer in front of it. The body may be JSON of
 //! Anthropic, OpenAI, RFC 6750 or FastAPI, plain text, HTML, or empty.
 
-use reqwest::header::HeaderMap;
-use reqwest::{Response, StatusCode};
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ use crate::api::exchange::Exchange;
 use crate::api::meta::AnswerMeta;
 use crate::api::surrogates;
 use crate::html;
-use crate::http::{Body, retry_after, unsupported_encoding};
+use crate::http::{Body, Response, retry_after, unsupported_encoding};
 
 /// How much of a refusal's body is read, in bytes.
 pub(in crate::api) const MAX_BODY: usize = 64 * 1024;
@@ -197,11 +197,10 @@ fn page_title(body: &str, exchange: &Exchange) -> Option<String> {
 
 /// The message for a redirect, with only the host of its target.
 fn redirect(response: &Response, exchange: &Exchange) -> String {
-    match response.url().join(header(response.headers(), "location")) {
-        Ok(url) if response.headers().contains_key("location") => {
-            format!("redirects to {}; not followed", exchange.words(&crate::provider::host(&url)))
-        }
-        _ => "redirects without a location".into(),
+    let location = response.headers().get("location").and_then(|location| location.to_str().ok());
+    match location.and_then(|location| exchange.resolve(location)) {
+        Some(url) => format!("redirects to {}; not followed", exchange.words(&crate::provider::host(&url))),
+        None => "redirects without a location".into(),
     }
 }
 
@@ -213,7 +212,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 mod tests {
     use std::time::Duration;
 
-    use reqwest::header::{HeaderName, HeaderValue};
+    use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;
     use crate::api::tests::exchange;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
+use hyper::header::{HeaderMap, LOCATION};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::http::{Body, Http, HttpError, SendError, unsupported_encoding};
+use crate::http::{Body, Http, HttpError, Request, SendError, unsupported_encoding};
 use crate::provider::{self, Url};
 use crate::redact::Redactor;
 
@@ -159,10 +159,8 @@ impl<'a> Prober<'a> {
     }
 
     async fn once(&self, url: &Url) -> Result<Response, Failure> {
-        let client = self.http.client(url).map_err(Failure::Unreachable)?;
-        let request = client.get(url.clone()).header(ACCEPT, "application/json").build();
-        let request = request.map_err(|error| Failure::Told(None, error.without_url().to_string()))?;
-        let sent = self.http.send(client, request, &Redactor::default()).await;
+        let route = self.http.route(url).map_err(Failure::Unreachable)?;
+        let sent = route.send(Request::get(url.clone(), "application/json"), &Redactor::default()).await;
         let response = sent.map_err(|error| match error {
             SendError::MaybeSent(why) => Failure::Told(None, why),
             error => Failure::Unreachable(error.at(url)),

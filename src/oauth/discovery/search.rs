@@ -4,7 +4,7 @@
 //! The order matters: a gateway's own contract comes first, because the standard documents at the same place may belong
 //! to something else, such as the tools that LiteLLM serves.
 
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde_json::Value;
 
 use super::error::DiscoveryError;
@@ -356,7 +356,7 @@ fn told(error: MetadataError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use hyper::header::HeaderValue;
 
     use super::*;
 

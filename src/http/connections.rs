@@ -1,5 +1,7 @@
-//! Requests through a proxy. reqwest can do this too, but it does not tell the status of a refused CONNECT, presents the
-//! client certificate to https proxies, and has no user name for SOCKS 4.
+//! The connections to servers, directly or through a proxy, which are kept for further requests.
+//!
+//! hyper-util's client can use proxies too, but it does not tell the status of a refused CONNECT and has no user name for
+//! SOCKS 4.
 
 use std::error::Error;
 use std::fmt;
@@ -8,14 +10,15 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use hyper::Uri;
 use hyper::header::{ACCEPT, HeaderValue, USER_AGENT};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use reqwest::{Body, Request, Response, ResponseBuilderExt as _};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -23,64 +26,87 @@ use tower_service::Service;
 use super::connecting::{Attempt, Connecting};
 use super::handshake::{self, HandshakeError};
 use super::proxy::Proxy;
+use super::request::{RequestBody, Response};
 use super::resolver::Resolver;
 use super::{CONNECT_TIMEOUT, USER_AGENT as NEXUS};
 
+/// How long a connection is silent before it is checked, and between the checks.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How many checks may be unanswered.
+const KEEPALIVE_RETRIES: u32 = 3;
+/// How long what was sent may be unacknowledged.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A connection to the proxy, in TLS if its URL is https.
-type ProxyStream = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// A connection to a server or to the proxy, in TLS if the proxy's URL is https.
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 type Connected<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
-/// A client whose connections all go through one proxy.
-pub(super) struct ProxyClient {
-    client: legacy::Client<ServerConnector, Body>,
+/// Connections that are all made in the same way.
+pub(super) struct Connections {
+    client: legacy::Client<ServerConnector, RequestBody>,
 }
 
-impl ProxyClient {
-    /// `to_proxy` is TLS to an https proxy, `to_server` TLS to the servers behind the proxy.
-    pub(super) fn new(
+impl Connections {
+    /// Connections without a proxy. `to_server` is TLS to the servers.
+    pub(super) fn direct(to_server: ClientConfig, observer: Option<Connecting>) -> Self {
+        Self::new(Transport::Direct(tcp()), to_server, observer)
+    }
+
+    /// Connections through one proxy. `to_proxy` is TLS to an https proxy, `to_server` TLS to the servers behind it.
+    pub(super) fn through(
         proxy: Proxy,
         to_proxy: ClientConfig,
         to_server: ClientConfig,
         observer: Option<Connecting>,
     ) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let tunnel = TunnelConnector { proxy: Arc::new(proxy), to_proxy: HttpsConnector::from((tcp, to_proxy)) };
-        let connector = ServerConnector { tls: HttpsConnector::from((tunnel, to_server)), observer };
+        let tunnel = TunnelConnector { proxy: Arc::new(proxy), to_proxy: HttpsConnector::from((tcp(), to_proxy)) };
+        Self::new(Transport::Tunnel(tunnel), to_server, observer)
+    }
+
+    fn new(transport: Transport, to_server: ClientConfig, observer: Option<Connecting>) -> Self {
+        let connector = ServerConnector { tls: HttpsConnector::from((transport, to_server)), observer };
         let mut builder = legacy::Client::builder(TokioExecutor::new());
-        // As in reqwest, an idle connection is closed after 90 seconds.
+        // Closes connections that are idle for 90 seconds.
         builder.pool_timer(TokioTimer::new()).retry_canceled_requests(false);
         Self { client: builder.build(connector) }
     }
 
     /// Sends a request once, and waits for the head of the response.
-    pub(super) async fn execute(&self, request: Request) -> Result<Response, BoxError> {
-        let url = request.url().clone();
-        let mut request = hyper::Request::<Body>::try_from(request)?;
+    pub(super) async fn send(&self, mut request: hyper::Request<RequestBody>) -> Result<Response, legacy::Error> {
         request.headers_mut().entry(USER_AGENT).or_insert(HeaderValue::from_static(NEXUS));
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        let (head, body) = self.client.request(request).await?.into_parts();
-        let mut response = hyper::Response::builder().status(head.status).version(head.version).url(url);
-        if let Some(headers) = response.headers_mut() {
-            *headers = head.headers;
-        }
-        Ok(response.body(Body::wrap(body))?.into())
+        Ok(self.client.request(request).await?.map(|body| body.boxed()))
     }
 }
 
-/// Connects to servers in TLS, within [`CONNECT_TIMEOUT`].
+/// Connects to servers and proxies.
+fn tcp() -> HttpConnector<Resolver> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    // Divided among the addresses of a host.
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(USER_TIMEOUT));
+    tcp
+}
+
+/// Connects to servers, in TLS if their URL is https, within [`CONNECT_TIMEOUT`].
 #[derive(Clone)]
 struct ServerConnector {
-    tls: HttpsConnector<TunnelConnector>,
+    tls: HttpsConnector<Transport>,
     observer: Option<Connecting>,
 }
 
 impl Service<Uri> for ServerConnector {
-    type Response = MaybeHttpsStream<ProxyStream>;
+    type Response = MaybeHttpsStream<Stream>;
     type Error = BoxError;
     type Future = Connected<Self::Response, BoxError>;
 
@@ -99,6 +125,39 @@ impl Service<Uri> for ServerConnector {
     }
 }
 
+/// What carries a connection to a server.
+#[derive(Clone)]
+enum Transport {
+    Direct(HttpConnector<Resolver>),
+    Tunnel(TunnelConnector),
+}
+
+impl Service<Uri> for Transport {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Connected<Stream, BoxError>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self {
+            Self::Direct(tcp) => tcp.poll_ready(context).map_err(Into::into),
+            Self::Tunnel(tunnel) => tunnel.to_proxy.poll_ready(context),
+        }
+    }
+
+    fn call(&mut self, server: Uri) -> Self::Future {
+        match self {
+            Self::Direct(tcp) => {
+                let connection = tcp.call(server);
+                Box::pin(async move { Ok(MaybeHttpsStream::Http(connection.await?)) })
+            }
+            Self::Tunnel(tunnel) => {
+                let connection = tunnel.clone().connect(server);
+                Box::pin(async move { Ok(connection.await?) })
+            }
+        }
+    }
+}
+
 /// Connects to the proxy, and has it connect to a server.
 #[derive(Clone)]
 struct TunnelConnector {
@@ -107,7 +166,7 @@ struct TunnelConnector {
 }
 
 impl TunnelConnector {
-    async fn connect(mut self, server: Uri) -> Result<ProxyStream, ProxyError> {
+    async fn connect(mut self, server: Uri) -> Result<Stream, ProxyError> {
         let proxy = &self.proxy;
         let scheme = if proxy.is_tls() { "https" } else { "http" };
         let uri: Uri = format!("{scheme}://{}:{}", proxy.host, proxy.port)
@@ -118,20 +177,6 @@ impl TunnelConnector {
         let (host, port) = (server.host().unwrap_or_default(), server.port_u16().unwrap_or(443));
         handshake::connect(&mut stream, proxy, host, port).await.map_err(ProxyError::Handshake)?;
         Ok(stream.into_inner())
-    }
-}
-
-impl Service<Uri> for TunnelConnector {
-    type Response = ProxyStream;
-    type Error = ProxyError;
-    type Future = Connected<ProxyStream, ProxyError>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ProxyError>> {
-        self.to_proxy.poll_ready(context).map_err(ProxyError::Unreachable)
-    }
-
-    fn call(&mut self, server: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(server))
     }
 }
 
