@@ -183,6 +183,17 @@ impl Client {
         Ok(self.refresher.ensure_fresh(&self.key(owner), freshness, loaded).await?)
     }
 
+    /// Checks what is stored, without a change: the store, and that the key opens if there is one.
+    ///
+    /// # Errors
+    /// A store or a key that cannot be read or is damaged.
+    #[doc(hidden)]
+    pub async fn check(&self) -> Result<()> {
+        let sessions = &self.refresher.sessions;
+        sessions.store().check().await?;
+        Ok(sessions.check_key().await?)
+    }
+
     /// Checks that a session could be saved. Call it before a sign-in.
     ///
     /// # Errors
