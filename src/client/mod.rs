@@ -31,6 +31,7 @@ mod tries;
 mod without_user;
 
 pub use error::Error;
+pub use reach::Reached;
 #[cfg(feature = "sqlite")]
 pub use folders::Folders;
 pub use sign_out::{Revocation, SignedOut};
