@@ -151,6 +151,14 @@ impl Http {
         Ok(Route { http: self, connections, proxy, presents })
     }
 
+    /// The host and the port of the proxy that requests to a URL go through, if there is one.
+    ///
+    /// # Errors
+    /// [`HttpError::UnusableProxy`].
+    pub(crate) fn proxy_address(&self, url: &Url) -> Result<Option<(String, u16)>> {
+        Ok(self.proxy(url)?.map(|proxy| (proxy.host, proxy.port)))
+    }
+
     fn proxy(&self, url: &Url) -> Result<Option<Proxy>> {
         self.proxies.get_or_init(|| Proxies::read(self.variable)).for_url(url)
     }

@@ -187,6 +187,9 @@ pub mod internal {
     pub mod api {
         pub use crate::api::{SILENCE, replay, resource_url, sse};
     }
+    pub mod client {
+        pub use crate::client::Reached;
+    }
     pub mod clean {
         pub use crate::clean::{Lines, clean, visible, visible_json};
     }
@@ -209,7 +212,9 @@ pub mod internal {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
-        pub use crate::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, not_a_resource};
+        pub use crate::provider::{
+            ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, not_a_resource, without_query,
+        };
     }
     pub mod secret {
         pub use crate::secret::{RefreshToken, Verifier};

@@ -1,7 +1,7 @@
 //! Private files and folders: created with mode 0600 or 0700 whatever the umask, and checked before use.
 //!
-//! A file of this user that is open to others is made private and reported, and so is its folder. A symbolic link is
-//! refused, and so is what another user could change (`trusted_file.rs`).
+//! A file of this user that is open to others is made private and reported, and so is its folder, unless the caller only
+//! looks. A symbolic link is refused, and so is what another user could change (`trusted_file.rs`).
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -26,6 +26,7 @@ pub type ClosedFn = Arc<dyn Fn(&Path, u32) + Send + Sync>;
 pub struct Privacy {
     closed: Option<ClosedFn>,
     root: Option<PathBuf>,
+    only_looks: bool,
 }
 
 impl fmt::Debug for Privacy {
@@ -39,6 +40,12 @@ impl Privacy {
     #[must_use]
     pub fn reporting(self, closed: ClosedFn) -> Self {
         Self { closed: Some(closed), ..self }
+    }
+
+    /// Leaves files and folders as they are. Those of this user are not refused for being open to others.
+    #[must_use]
+    pub fn only_looking(self) -> Self {
+        Self { only_looks: true, ..self }
     }
 
     /// Makes this folder private as well when something in it is used, at any depth.
@@ -56,6 +63,9 @@ impl Privacy {
 
     /// Why a folder cannot be used, if it cannot: its nearest ancestor that exists, and the problem.
     pub(super) fn unusable_folder(&self, path: &Path) -> Option<(PathBuf, String)> {
+        if self.only_looks {
+            return None;
+        }
         let problem = self.prove_folder(path).err()?;
         let existing = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
         Some((existing.to_owned(), problem))
@@ -128,6 +138,7 @@ impl Privacy {
     #[cfg(unix)]
     fn check_folder(&self, path: &Path) -> io::Result<()> {
         let root = self.root.as_deref().filter(|root| *root != path && path.starts_with(root));
+        let mut others = path;
         for folder in root.into_iter().chain([path]) {
             let found = fs::metadata(folder)?;
             if !found.is_dir() {
@@ -135,14 +146,17 @@ impl Privacy {
             }
             if found.uid() == rustix::process::geteuid().as_raw() {
                 self.close(folder, found.mode(), 0o700)?;
+                if self.only_looks && others.starts_with(folder) {
+                    others = folder.parent().unwrap_or(folder);
+                }
             }
         }
-        trusted_file::check_folders(path)
+        trusted_file::check_folders(others)
     }
 
     #[cfg(unix)]
     fn close(&self, path: &Path, mode: u32, wanted: u32) -> io::Result<()> {
-        if mode & 0o077 == 0 {
+        if mode & 0o077 == 0 || self.only_looks {
             return Ok(());
         }
         match fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {

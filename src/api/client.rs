@@ -162,6 +162,22 @@ impl<'a> ApiClient<'a> {
         Err(too_large(format!("{MAX_PAGES} pages")))
     }
 
+    /// Checks that the endpoint for questions exists, with a body that is no question.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask), but not a refusal of the body.
+    pub(crate) async fn check_questions(&self, token: &AccessToken) -> Result<()> {
+        let url = self.dialect.question_url(self.base, &Question::new(String::new(), Vec::new()));
+        match self.send(token, Request::post(url, "application/json", "{}", "application/json")).await {
+            Err(ApiError::Refused(refusal)) if matches!(refusal.status, Some(400 | 413 | 415 | 422)) => Ok(()),
+            Err(error) => Err(error),
+            Ok((response, exchange)) if Declared::of(content_type(&response)).is_none() => {
+                Err(unexpected::content(response, &exchange).await)
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
     /// A page of the list of models. `None` if it has more than the bytes that are `left`.
     async fn page(&self, token: &AccessToken, after: Option<&str>, left: &mut usize) -> Result<Option<Page>> {
         let url = self.dialect.models_url(self.base, after);

@@ -20,7 +20,7 @@ use crate::cli::history::store::History;
 use crate::cli::paths::Paths;
 use nexus::internal::clean;
 use nexus::internal::http::{Http, Roots};
-use nexus::internal::private_fs::ClosedFn;
+use nexus::internal::private_fs::Privacy;
 use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, ProviderConfig, SealedSessions, Session};
@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) verbose: bool,
     /// Whether to print warnings about the configuration.
     config_warnings: bool,
+    /// Whether files that are open to other users stay as they are.
+    only_looks: bool,
     pub(crate) pending_saves: PendingSaves,
     /// The notes and warnings that were printed.
     printed: Arc<Mutex<Vec<String>>>,
@@ -62,13 +64,32 @@ pub(crate) fn hide_memory() {
 
 impl Context {
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { verbose, config_warnings: verbose, pending_saves: PendingSaves::default(), printed: Arc::default() }
+        Self {
+            verbose,
+            config_warnings: verbose,
+            only_looks: false,
+            pending_saves: PendingSaves::default(),
+            printed: Arc::default(),
+        }
     }
 
     /// A context that prints warnings about the configuration. Only commands about the session itself use it: warnings
     /// in every chat and every cron mail would be overlooked.
     pub(crate) fn with_config_warnings(&self) -> Self {
         Self { config_warnings: true, ..self.clone() }
+    }
+
+    /// A context that leaves files that are open to other users as they are.
+    pub(crate) fn only_looking(&self) -> Self {
+        Self { only_looks: true, ..self.clone() }
+    }
+
+    /// How the files of this provider's sessions are checked.
+    fn privacy(&self, provider: &str) -> Privacy {
+        match self.only_looks {
+            true => Privacy::default().only_looking(),
+            false => Privacy::default().reporting(Notice::of_closed_files(notice(provider.to_owned()))),
+        }
     }
 
     /// The client of this provider, or of the default one.
@@ -147,9 +168,8 @@ impl Context {
         let Configured { provider, sources, store, owner, .. } = configured;
         let of = |provider: ProviderConfig, other: Option<Client>| {
             let notice = notice(provider.name.clone());
-            let closed = Notice::of_closed_files(notice.clone());
             let in_memory = self.sessions_in_memory(&provider, folders).filter(|_| !store.is_shared());
-            let sessions = in_memory.unwrap_or_else(|| sessions(&store, folders, closed));
+            let sessions = in_memory.unwrap_or_else(|| sessions(&store, folders, self.privacy(&provider.name)));
             let client = Client::with_sessions(provider, sessions, nexus::now, notice).with_default_owner(&owner);
             let client = client.with_http(self.http()).with_pending_saves(self.pending_saves.clone());
             match other {
@@ -191,7 +211,7 @@ impl Context {
     pub(crate) fn signed_in_providers(&self) -> Result<Vec<String>> {
         let Paths { config, folders } = Paths::find()?;
         let (store, _) = config::usable_store_config(&config, &variable)?;
-        let (sessions, owner) = (sessions(&store, &folders, Arc::new(|_, _| {})), store.owner()?);
+        let (sessions, owner) = (sessions(&store, &folders, Privacy::default().only_looking()), store.owner()?);
         let listed = match sessions.try_list(&owner) {
             Some(listed) => listed,
             None => runtime()?.block_on(sessions.list(&owner)),
@@ -211,9 +231,8 @@ impl Context {
         for warning in warnings {
             self.warn(&warning);
         }
-        let notice = notice(String::new());
-        let sessions = sessions(&store, &folders, Notice::of_closed_files(notice.clone()));
-        Ok((sessions.reporting_waits(notice), store.key))
+        let sessions = sessions(&store, &folders, self.privacy(""));
+        Ok((sessions.reporting_waits(notice(String::new())), store.key))
     }
 
     /// The configuration of the store.
@@ -246,13 +265,13 @@ impl Context {
     pub(crate) fn sessions_at(&self, place: &StorePlace) -> Result<SealedSessions> {
         let Paths { config, folders } = Paths::find()?;
         let (mut config, _) = config::store_config(&config, &variable)?;
-        let closed = Notice::of_closed_files(notice(String::new()));
+        let privacy = self.privacy("");
         let sessions = match place {
             StorePlace::Postgres(url) => {
                 config.postgres = Some(PostgresUrl::clone(url));
-                sessions(&config, &folders, closed)
+                sessions(&config, &folders, privacy)
             }
-            StorePlace::Sqlite(path) => folders.around(path).sessions_in(path, config.key, nexus::now, closed),
+            StorePlace::Sqlite(path) => folders.around(path).sessions_in(path, config.key, nexus::now, privacy),
         };
         Ok(sessions.reporting_waits(notice(String::new())).tracked_by(self.pending_saves.clone()))
     }
@@ -263,7 +282,7 @@ impl Context {
     }
 
     pub(crate) fn history(&self) -> Result<History> {
-        Ok(History::new(&Paths::find()?.folders.data, Notice::of_closed_files(notice(String::new()))))
+        Ok(History::new(&Paths::find()?.folders.data, self.privacy("")))
     }
 
     /// An HTTP client. It is built on its first request.
@@ -503,13 +522,14 @@ fn machine_name() -> String {
 }
 
 /// The sessions of this store. Nothing is read or connected yet.
-fn sessions(store: &StoreConfig, folders: &Folders, closed: ClosedFn) -> SealedSessions {
+fn sessions(store: &StoreConfig, folders: &Folders, privacy: Privacy) -> SealedSessions {
     #[cfg(feature = "postgres")]
     if let Some(url) = &store.postgres {
-        let keys = Keystore::new(&folders.key, &folders.state).with_config(store.key.clone()).reporting(closed);
+        let keys = Keystore::new(&folders.key, &folders.state).with_config(store.key.clone());
+        let keys = keys.with_privacy(privacy.with_root(&folders.state));
         return SealedSessions::new(Arc::new(PostgresStore::new(url)), keys);
     }
-    folders.sessions(store.key.clone(), nexus::now, closed)
+    folders.sessions_in(&folders.data.join("sessions.db"), store.key.clone(), nexus::now, privacy)
 }
 
 /// Prints notices about this provider's sessions to stderr.

@@ -1,13 +1,14 @@
 //! The folders of a SQLite store and its key.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Client;
-use crate::private_fs::ClosedFn;
+use crate::private_fs::{ClosedFn, Privacy};
 use crate::provider::ProviderConfig;
 use crate::session::key::{KeyConfig, Keystore};
 use crate::session::{Notice, NoticeFn, SealedSessions};
-use crate::store::SqliteStore;
+use crate::store::{FileProblem, SqliteStore, StoreError};
 
 /// The folders of a SQLite store and its key.
 #[derive(Debug, Clone)]
@@ -43,36 +44,87 @@ impl Folders {
 
     /// The first of the folders that cannot be written, or cannot be created. Nothing is created.
     pub fn read_only(&self) -> Option<&Path> {
-        [&self.data, &self.state, &self.key].into_iter().map(PathBuf::as_path).find(|folder| !is_writable(folder))
+        self.unwritable().map(|(folder, _)| folder)
+    }
+
+    /// Checks that the folders can be written, or created, and that the disk has space. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::File`] with the folder.
+    #[doc(hidden)]
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        if let Some((folder, error)) = self.unwritable() {
+            let problem = format!("this folder cannot be written to: {error}");
+            return Err(StoreError::file(
+                folder,
+                FileProblem::Folder { existing: existing(folder).to_owned(), problem },
+            ));
+        }
+        match has_space(existing(&self.data)) {
+            true => Ok(()),
+            false => Err(StoreError::file(&self.data, FileProblem::DiskFull)),
+        }
+    }
+
+    fn unwritable(&self) -> Option<(&Path, io::Error)> {
+        let folders = [&self.data, &self.state, &self.key].into_iter().map(PathBuf::as_path);
+        folders.filter_map(|folder| Some((folder, check_writable(existing(folder)).err()?))).next()
     }
 
     /// The sessions of a SQLite store in these folders, sealed with the key that is there. `clock` gives the time in
     /// Unix seconds; `closed` is called for files that were open to other users. Nothing is read or created yet.
     pub fn sessions(&self, key: KeyConfig, clock: fn() -> i64, closed: ClosedFn) -> SealedSessions {
-        self.sessions_in(&self.data.join(SqliteStore::FILE), key, clock, closed)
+        self.sessions_in(&self.data.join(SqliteStore::FILE), key, clock, Privacy::default().reporting(closed))
     }
 
     /// [`sessions`](Self::sessions) in a file in the folder `data`, which this path leads to.
     #[doc(hidden)]
-    pub fn sessions_in(&self, path: &Path, key: KeyConfig, clock: fn() -> i64, closed: ClosedFn) -> SealedSessions {
+    pub fn sessions_in(&self, path: &Path, key: KeyConfig, clock: fn() -> i64, privacy: Privacy) -> SealedSessions {
         let path = path.file_name().map_or_else(|| path.to_owned(), |name| self.data.join(name));
-        let store = SqliteStore::at(path, &self.state, clock).reporting(closed.clone());
-        let keys = Keystore::new(&self.key, &self.state).with_config(key).reporting(closed);
+        let privacy = privacy.with_root(&self.state);
+        let store = SqliteStore::at(path, &self.state, clock).with_privacy(privacy.clone());
+        let keys = Keystore::new(&self.key, &self.state).with_config(key).with_privacy(privacy);
         SealedSessions::in_sqlite(store, keys)
     }
 }
 
-/// Whether this folder can be written, or the nearest ancestor that exists.
-fn is_writable(folder: &Path) -> bool {
-    let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else { return false };
+/// How much space a refresh needs on the disk, in bytes.
+#[cfg(unix)]
+const SPACE: u64 = 512 * 1024;
+
+/// This folder, or its nearest ancestor that exists.
+fn existing(folder: &Path) -> &Path {
+    folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder)
+}
+
+fn check_writable(folder: &Path) -> io::Result<()> {
+    if !folder.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     #[cfg(unix)]
-    let is_writable = {
+    {
         use rustix::fs::{Access, AtFlags, CWD, accessat};
-        accessat(CWD, existing, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).is_ok()
-    };
+        Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+    }
     #[cfg(not(unix))]
-    let is_writable = existing.metadata().is_ok_and(|found| !found.permissions().readonly());
-    existing.is_dir() && is_writable
+    match folder.metadata()?.permissions().readonly() {
+        true => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+        false => Ok(()),
+    }
+}
+
+/// Whether the disk has space for a session. `true` where that is not known.
+fn has_space(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        let found = rustix::fs::statvfs(folder);
+        found.map_or(true, |found| found.f_bavail.saturating_mul(found.f_frsize) >= SPACE)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        true
+    }
 }
 
 impl Client {

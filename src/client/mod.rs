@@ -33,6 +33,7 @@ mod without_user;
 pub use error::Error;
 #[cfg(feature = "sqlite")]
 pub use folders::Folders;
+pub use reach::Reached;
 pub use sign_out::{Revocation, SignedOut};
 
 /// A client of one provider: it signs owners in, keeps their sessions alive and asks questions as them. Cheap to clone;
@@ -181,6 +182,17 @@ impl Client {
     /// Those of [`get_valid`](Self::get_valid).
     pub async fn ensure_fresh(&self, owner: &str, freshness: Freshness, loaded: Session) -> Result<Session> {
         Ok(self.refresher.ensure_fresh(&self.key(owner), freshness, loaded).await?)
+    }
+
+    /// Checks what is stored, without a change: the store, and that the key opens if there is one.
+    ///
+    /// # Errors
+    /// A store or a key that cannot be read or is damaged.
+    #[doc(hidden)]
+    pub async fn check(&self) -> Result<()> {
+        let sessions = &self.refresher.sessions;
+        sessions.store().check().await?;
+        Ok(sessions.check_key().await?)
     }
 
     /// Checks that a session could be saved. Call it before a sign-in.

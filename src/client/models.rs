@@ -6,6 +6,7 @@ use super::Client;
 use super::tries::Tries;
 use crate::api::{self, ApiError, Model};
 use crate::client::error::Result;
+use crate::secret::AccessToken;
 use crate::session::{Notice, Session};
 
 /// How long the list of models may take after a sign-in, when it is not needed yet.
@@ -26,15 +27,45 @@ impl Client {
             return Ok(configured.iter().filter_map(|id| Model::named(id)).collect());
         }
         let api = api::ApiClient::new(&self.http, self.provider())?;
+        let ask = async |token: &AccessToken| api.models(token).await.map_err(|error| self.no_model_list(error));
+        let (session, models) = self.with_token(owner, loaded, ask).await?;
+        self.try_save_models(owner, session.generation, &models).await;
+        Ok(models)
+    }
+
+    /// Checks that the API takes the token and has the endpoint for questions. It is sent no question. Saves nothing but a
+    /// token that had to be refreshed.
+    ///
+    /// # Errors
+    /// Those of [`models`](Self::models), but not [`ApiError::NoModelList`].
+    #[doc(hidden)]
+    pub async fn check_api(&self, owner: &str, loaded: Session) -> Result<()> {
+        let api = api::ApiClient::new(&self.http, self.provider())?;
+        let ask = async |token: &AccessToken| {
+            if self.provider().api.models.is_empty() {
+                match api.models(token).await.map_err(|error| self.no_model_list(error)) {
+                    Err(ApiError::NoModelList { .. }) => {}
+                    listed => return listed.map(drop),
+                }
+            }
+            api.check_questions(token).await
+        };
+        self.with_token(owner, loaded, ask).await.map(drop)
+    }
+
+    /// Asks with the token, which is refreshed as often as a question refreshes it. Returns the session that was used.
+    async fn with_token<T>(
+        &self,
+        owner: &str,
+        loaded: Session,
+        ask: impl AsyncFn(&AccessToken) -> std::result::Result<T, ApiError>,
+    ) -> Result<(Session, T)> {
         let mut tries = Tries::unbounded(self, owner);
         let mut session = tries.first_session(loaded).await?;
         loop {
-            let error = match api.models(&session.access_token).await {
-                Ok(models) => {
-                    self.try_save_models(owner, session.generation, &models).await;
-                    return Ok(models);
-                }
-                Err(error) => self.no_model_list(error),
+            let error = match ask(&session.access_token).await {
+                Ok(answer) => return Ok((session, answer)),
+                Err(error) => error,
             };
             session = match tries.after(session, error).await? {
                 Ok(session) => session,

@@ -453,7 +453,7 @@ pub fn host(url: &Url) -> String {
 }
 
 /// A URL for a message. Its query may contain a key, so `?...` stands for it.
-pub(crate) fn without_query(url: &Url) -> String {
+pub fn without_query(url: &Url) -> String {
     let mut shown = url.clone();
     shown.set_query(url.query().map(|_| "..."));
     shown.into()

@@ -161,13 +161,18 @@ impl SealedSessions {
     /// # Errors
     /// If the key is missing or does not open a session.
     pub async fn check_readable(&self) -> Result<()> {
-        let keys = self.keys.clone();
-        off_thread(move || Ok(keys.check()?)).await?;
+        self.check_key().await?;
         let listed = self.store.list(None).await?.into_iter().filter(|listed| listed.moved_to.is_none());
         for listed in listed.take(100) {
             self.load(&listed.key).await?;
         }
         Ok(())
+    }
+
+    /// Checks that the key can be opened, if there is one.
+    pub(crate) async fn check_key(&self) -> Result<()> {
+        let keys = self.keys.clone();
+        off_thread(move || Ok(keys.check()?)).await
     }
 
     /// Checks that a session could be saved. Creates the store and the key if necessary.

@@ -49,9 +49,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 }
 
 fn examine(args: &Args, context: &Context) -> Result<Findings> {
+    let context = &context.only_looking();
     let mut findings = Findings::default();
     let Paths { config, folders } = Paths::find()?;
-    files::check(&folders, &mut findings);
+    files::check_modes(&folders, &mut findings);
     let stored = || context.signed_in_providers().unwrap_or_default();
     let loaded = config::load_stored(&config, &variable, args.provider.as_deref(), &stored);
     let Some((configured, broken)) = findings.ok(loaded) else { return Ok(findings) };
@@ -59,6 +60,8 @@ fn examine(args: &Args, context: &Context) -> Result<Findings> {
     for warning in &configured.warnings {
         findings.add(Finding::new("warning", ErrorClass::Configuration, warning, "change that, or leave it as it is"));
     }
+    // A provider that needs no user keeps its token in memory if nothing can be written.
+    let is_in_files = !configured.store.is_shared() && configured.provider.grant.needs_user();
     let is_broken = broken.is_some();
     if let Some(error) = broken {
         findings.add(error);
@@ -71,6 +74,9 @@ fn examine(args: &Args, context: &Context) -> Result<Findings> {
         network::check_routes(&client, &mut findings);
     }
     findings.ok(context.history()?.newest());
+    if is_in_files {
+        findings.ok(folders.check_writable());
+    }
     let session = session::check(&client, is_broken, context, &mut findings)?;
     if !args.offline && !is_broken {
         network::check(&client, session, context, &mut findings)?;

@@ -16,7 +16,7 @@ use crate::cli::paths::Paths;
 use crate::cli::session::models::saved;
 use crate::cli::template_files;
 use nexus::internal::clean::clean;
-use nexus::internal::private_fs::ClosedFn;
+use nexus::internal::private_fs::Privacy;
 use nexus::internal::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM};
 use nexus::key::{KeyBackend, KeyConfig};
 use nexus::{Client, SealedSessions};
@@ -72,7 +72,7 @@ pub(crate) fn templates() -> Vec<CompletionCandidate> {
 /// The ids of the saved conversations, most recently used first.
 pub(crate) fn conversations() -> Vec<CompletionCandidate> {
     candidates(|| {
-        let listed = History::new(&Paths::find()?.folders.data, silently()).list(None)?;
+        let listed = History::new(&Paths::find()?.folders.data, Privacy::default().only_looking()).list(None)?;
         Ok(listed.into_iter().map(|(conversation, _)| (conversation.id, Some(conversation.title))).collect())
     })
 }
@@ -135,12 +135,8 @@ fn listed(configured: Configured, paths: &Paths) -> Vec<String> {
 /// The local sessions, as far as a key in a file opens them: a passphrase or a keyring could ask the user.
 fn sessions(paths: &Paths) -> SealedSessions {
     let key = KeyConfig { backend: Some(KeyBackend::File), ..KeyConfig::default() };
-    paths.folders.sessions(key, nexus::now, silently())
-}
-
-/// Ignores files that other users could read until now.
-fn silently() -> ClosedFn {
-    Arc::new(|_, _| {})
+    let privacy = Privacy::default().only_looking();
+    paths.folders.sessions_in(&paths.folders.data.join("sessions.db"), key, nexus::now, privacy)
 }
 
 #[cfg(test)]

@@ -53,7 +53,13 @@ pub(super) fn read(files: &ConfigFiles) -> Result<File> {
 pub(super) fn text(path: &Path) -> Result<Option<Zeroizing<String>>> {
     match read_trusted(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.read_link() {
+            Ok(target) => {
+                let message = format!("{} is a link to {}, which does not exist", path.display(), target.display());
+                Err(invalid(message, "create that file, or remove the link"))
+            }
+            Err(_) => Ok(None),
+        },
         Err(error) => {
             if let Some(untrusted) = CliError::untrusted(path, &error) {
                 return Err(untrusted);

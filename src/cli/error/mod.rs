@@ -246,6 +246,17 @@ impl CliError {
         Some(Self::Untrusted { path: path.to_owned(), problem })
     }
 
+    /// What is wrong with a file that is not trusted, if that is the error.
+    pub(crate) fn untrusted_problem(&self) -> Option<&Untrusted> {
+        match self {
+            Self::Untrusted { problem, .. } => Some(problem),
+            Self::History(error) => untrusted::of_store(error),
+            Self::Library(Error::Session(SessionError::Store(error))) => untrusted::of_store(error),
+            Self::Library(Error::Session(SessionError::Key(KeyError::Untrusted { problem, .. }))) => Some(problem),
+            _ => None,
+        }
+    }
+
     /// Writing to stdout failed.
     pub(crate) fn stdout(error: io::Error) -> Self {
         Self::Stdout(Arc::new(error))

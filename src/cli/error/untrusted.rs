@@ -2,7 +2,17 @@
 
 use nexus::error::{Fault, Subject, Untrusted};
 
+use nexus::store::{FileProblem, StoreError};
+
 use crate::cli::quoted::quoted;
+
+/// What is wrong with a file of a store, if that is the error.
+pub(super) fn of_store(error: &StoreError) -> Option<&Untrusted> {
+    match error {
+        StoreError::File { problem: FileProblem::Untrusted(problem), .. } => Some(problem),
+        _ => None,
+    }
+}
 
 /// The command that fixes it.
 pub(super) fn untrusted_hint(problem: &Untrusted) -> String {

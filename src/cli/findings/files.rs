@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Finding, Findings};
 use nexus::{ErrorClass, Folders};
 
-/// Checks the folders of the sessions and the key. Opening them makes them private, so this comes first.
-pub(crate) fn check(folders: &Folders, findings: &mut Findings) {
+/// Checks the folders of the sessions and the key, and what is in them.
+pub(crate) fn check_modes(folders: &Folders, findings: &mut Findings) {
     for folder in [&folders.data, &folders.state, &folders.key] {
         check_mode(folder, findings);
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::error::{CliError, exit_code};
+use nexus::error::{Fault, Subject, Untrusted};
 use nexus::{ErrorClass, ErrorInfo as _};
 
 pub(crate) mod files;
@@ -47,7 +48,26 @@ impl Finding {
 
 impl From<CliError> for Finding {
     fn from(error: CliError) -> Self {
-        Self { reason: error.code(), problem: error.to_string(), cure: error.hint(), exit_code: error.exit_code() }
+        let (reason, problem) = match error.untrusted_problem() {
+            // One folder may be the reason why many files are refused.
+            Some(untrusted) => ("untrusted_file", untrusted_text(untrusted)),
+            None => (error.code(), error.to_string()),
+        };
+        Self { reason, problem, cure: error.hint(), exit_code: error.exit_code() }
+    }
+}
+
+/// What is wrong with a file, a folder or a link, whatever it was to be read for.
+fn untrusted_text(untrusted: &Untrusted) -> String {
+    let kind = match untrusted.subject {
+        Subject::File | Subject::Target => "the file",
+        Subject::Folder => "the folder",
+        Subject::Link => "the link",
+    };
+    let path = untrusted.path.display();
+    match untrusted.fault {
+        Fault::Owner => format!("{kind} {path} belongs to another user"),
+        Fault::Writable => format!("other users can write to {kind} {path}"),
     }
 }
 

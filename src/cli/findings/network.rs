@@ -1,9 +1,12 @@
 //! The provider's servers: how they are reached, whether they answer, and what time it is there.
 
 use super::{Finding, Findings};
+use crate::cli::config::document::header;
 use crate::cli::context::Context;
+use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result};
-use nexus::error::ApiError;
+use nexus::error::HttpError;
+use nexus::internal::client::Reached;
 use nexus::internal::{api, provider, time};
 use nexus::{Client, Error, ErrorClass, ProviderConfig, Session, Url};
 
@@ -20,37 +23,118 @@ pub(crate) fn check_routes(client: &Client, findings: &mut Findings) {
         findings.ok(api::resource_url(provider, "/"));
     }
     // The settings are checked even if all servers are on loopback, which bypasses proxies.
-    for url in servers(provider).into_iter().chain(Url::parse(ELSEWHERE)) {
-        findings.ok(client.check_route(&url));
+    let urls = endpoints(provider).into_iter().map(|endpoint| endpoint.url);
+    for url in urls.chain(Url::parse(ELSEWHERE)) {
+        match client.check_route(&url) {
+            Err(Error::Http(HttpError::NoRoots { reason })) => findings.add(no_authorities(&reason)),
+            checked => drop(findings.ok(checked)),
+        }
     }
 }
 
-/// Asks each server, and the API for its models with the token.
+/// The finding if no certificate authority is known.
+fn no_authorities(reason: &str) -> Finding {
+    let names = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter(|name| variable(name).is_some());
+    let names = names.collect::<Vec<_>>().join(" and ");
+    let (problem, cure) = match &*names {
+        "" => {
+            ("no certificate authorities are installed".to_owned(), "install the package `ca-certificates`".to_owned())
+        }
+        names => (
+            format!("{names} names no certificate authorities"),
+            format!("unset {names}, or name a file (a folder, for SSL_CERT_DIR) with certificates in PEM"),
+        ),
+    };
+    Finding::new("certificate_authorities", ErrorClass::Configuration, format!("{problem}: {reason}"), cure)
+}
+
+/// Asks each endpoint, and the API with the token.
 pub(crate) fn check(
     client: &Client,
     session: Option<Session>,
     context: &Context,
     findings: &mut Findings,
 ) -> Result<()> {
+    let provider = client.provider();
     context.block_on(async {
         let _progress = context.progress();
-        for url in servers(client.provider()) {
-            context.waiting(format!("asking {}", provider::host(&url)));
-            match client.reach(&url).await {
-                Ok(date) => check_clock(date, &url, findings),
-                Err(error) => findings.add(CliError::from(error)),
+        let (mut answering, mut silent) = (Vec::new(), Vec::new());
+        for endpoint in endpoints(provider) {
+            let origin = endpoint.url.origin();
+            // A server that does not answer is a finding already.
+            if silent.contains(&origin) || (endpoint.answer == Answer::Any && answering.contains(&origin)) {
+                continue;
+            }
+            context.waiting(format!("asking {}", provider::host(&endpoint.url)));
+            match client.reach(&endpoint.url, endpoint.answer == Answer::OfOAuth).await {
+                Ok(reached) => {
+                    if !answering.contains(&origin) {
+                        check_clock(reached.date, &endpoint.url, findings);
+                    }
+                    if let Some(finding) = endpoint.judge(reached, provider) {
+                        findings.add(finding);
+                    }
+                    answering.push(origin);
+                }
+                Err(error) => {
+                    findings.add(CliError::from(error));
+                    silent.push(origin);
+                }
             }
         }
-        // A server that does not answer is a finding already.
+        // Where all servers bypass the proxy, no request has tried it.
+        if let Ok(elsewhere) = Url::parse(ELSEWHERE)
+            && !endpoints(provider).iter().any(|endpoint| client.uses_proxy(&endpoint.url))
+        {
+            findings.ok(client.reach_proxy(&elsewhere).await);
+        }
         if let Some(session) = session.filter(|_| findings.exit_code() == 0) {
-            context.waiting("asking for the models");
-            match client.models("", session).await {
-                Err(Error::Api(ApiError::NoModelList { .. })) | Ok(_) => {}
-                Err(error) => findings.add(CliError::from(error)),
-            }
+            context.waiting("asking the API");
+            findings.ok(client.check_api("", session).await);
         }
         Ok(())
     })
+}
+
+/// What an endpoint has to answer without a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// Something.
+    Any,
+    /// Something else than "not found".
+    Found,
+    /// Something else than "not found", a web page or a redirect, to a POST.
+    OfOAuth,
+}
+
+/// An endpoint, and the key of config.toml with its URL.
+struct Endpoint {
+    key: &'static str,
+    url: Url,
+    answer: Answer,
+}
+
+impl Endpoint {
+    /// What is wrong with the answer.
+    fn judge(&self, reached: Reached, provider: &ProviderConfig) -> Option<Finding> {
+        let problem = match (self.answer, reached.status) {
+            (_, status @ 502..=504) => {
+                let problem = format!("{} answers with the status {status}", provider::host(&self.url));
+                return Some(Finding::new("unreachable", ErrorClass::Temporary, problem, "try again in a minute"));
+            }
+            (Answer::Found | Answer::OfOAuth, status @ (404 | 410)) => format!("the status {status}"),
+            (Answer::OfOAuth, status @ 300..=399) => format!("a redirect (status {status}), and not as OAuth requires"),
+            (Answer::OfOAuth, _) if reached.is_page => "a web page, and not as OAuth requires".to_owned(),
+            _ => return None,
+        };
+        let key = self.key;
+        Some(Finding::new(
+            "endpoint",
+            ErrorClass::Configuration,
+            format!("`{key}` of {}: {} answers with {problem}", provider.name, provider::without_query(&self.url)),
+            format!("correct `{key}` under {} in config.toml", header(&provider.name)),
+        ))
+    }
 }
 
 fn check_clock(date: Option<i64>, url: &Url, findings: &mut Findings) {
@@ -67,26 +151,22 @@ pub(crate) fn wrong_clock(off: String) -> Finding {
     Finding::new("clock", ErrorClass::Permanent, problem, "set the clock, for example with `timedatectl set-ntp true`")
 }
 
-/// One URL for each server of a provider.
-fn servers(provider: &ProviderConfig) -> Vec<Url> {
+/// The endpoints of a provider. Those that must not be asked without a request of their kind count as any URL of their
+/// server.
+fn endpoints(provider: &ProviderConfig) -> Vec<Endpoint> {
     let issuer = provider.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
     let urls = [
-        &provider.token_url,
-        &provider.api.url,
-        &provider.authorize_url,
-        &issuer,
-        &provider.gateway,
-        &provider.revoke_url,
-        &provider.device_url,
-        &provider.userinfo_url,
-        &provider.par_url,
-        &provider.registration.url,
+        ("token_url", &provider.token_url, Answer::OfOAuth),
+        ("api_url", &provider.api.url, Answer::Any),
+        ("authorize_url", &provider.authorize_url, Answer::Found),
+        ("issuer", &issuer, Answer::Any),
+        ("gateway", &provider.gateway, Answer::Any),
+        ("revoke_url", &provider.revoke_url, Answer::OfOAuth),
+        ("device_url", &provider.device_url, Answer::OfOAuth),
+        ("userinfo_url", &provider.userinfo_url, Answer::Found),
+        ("par_url", &provider.par_url, Answer::OfOAuth),
+        ("registration_url", &provider.registration.url, Answer::Any),
     ];
-    let mut servers: Vec<Url> = Vec::new();
-    for url in urls.into_iter().flatten() {
-        if !servers.iter().any(|known| known.origin() == url.origin()) {
-            servers.push(url.clone());
-        }
-    }
-    servers
+    let endpoint = |(key, url, answer): (_, &Option<Url>, _)| Some(Endpoint { key, url: url.clone()?, answer });
+    urls.into_iter().filter_map(endpoint).collect()
 }

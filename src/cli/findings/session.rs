@@ -22,7 +22,7 @@ pub(crate) fn check(
     context: &Context,
     findings: &mut Findings,
 ) -> Result<Option<Session>> {
-    findings.ok(runtime()?.block_on(client.check_writable()));
+    findings.ok(runtime()?.block_on(client.check()));
     let Some(found) = findings.ok(context.find_session(client)) else { return Ok(None) };
     let provider = client.provider();
     let Some(session) = found else {

@@ -10,7 +10,7 @@ use super::schema::HISTORY;
 use super::{Conversation, State, Turn, id};
 use crate::cli::error::{CliError, Result};
 use nexus::Role;
-use nexus::internal::private_fs::{ClosedFn, Privacy};
+use nexus::internal::private_fs::Privacy;
 use nexus::internal::store::database::{Database, Params, Row, Rows, Transaction, params, params_from_iter};
 
 const CONVERSATION: &str = "conversation.id, conversation.title, conversation.provider, conversation.model, \
@@ -81,8 +81,8 @@ pub(crate) enum Selection<'a> {
 
 impl History {
     /// A history in this folder. `closed` is called for files that other users could read until now. Opens nothing yet.
-    pub(crate) fn new(data: &Path, closed: ClosedFn) -> Self {
-        Self { database: Database::new(data.join("history.db"), &HISTORY, Privacy::default().reporting(closed)) }
+    pub(crate) fn new(data: &Path, privacy: Privacy) -> Self {
+        Self { database: Database::new(data.join("history.db"), &HISTORY, privacy) }
     }
 
     /// Saves a question in a conversation, or in a new one. Returns the id of the conversation. If it was deleted
@@ -394,8 +394,10 @@ mod tests {
     #[test]
     fn writers_wait_for_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let history =
-            History::new(&folder.path().join("data"), Arc::new(|path, mode| panic!("{} {mode:o}", path.display())));
+        let history = History::new(
+            &folder.path().join("data"),
+            Privacy::default().reporting(Arc::new(|path, mode| panic!("{} {mode:o}", path.display()))),
+        );
         let question = |text: &str| NewQuestion {
             provider: "work".into(),
             model: "large".into(),

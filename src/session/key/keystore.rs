@@ -92,6 +92,13 @@ impl Keystore {
         Self { privacy: self.privacy.clone().reporting(closed), ..self }
     }
 
+    /// Sets how its files are checked.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_privacy(self, privacy: Privacy) -> Self {
+        Self { privacy, ..self }
+    }
+
     /// Calls `waiting` when opening the key takes long, unless this or a clone calls another function already.
     pub(in crate::session) fn report_waits(&self, waiting: WaitFn) {
         let _ = self.waiting.set(waiting);

@@ -76,6 +76,13 @@ impl SqliteStore {
     #[must_use]
     pub fn reporting(self, closed: ClosedFn) -> Self {
         let privacy = self.privacy.clone().reporting(closed);
+        self.with_privacy(privacy)
+    }
+
+    /// Sets how its files are checked.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_privacy(self, privacy: Privacy) -> Self {
         Self { database: self.database.with_privacy(privacy.clone()), privacy, ..self }
     }
 
