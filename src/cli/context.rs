@@ -23,6 +23,7 @@ use nexus::internal::http::{Http, Roots};
 use nexus::internal::private_fs::ClosedFn;
 use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
+use nexus::store::Listed;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, ProviderConfig, SealedSessions, Session};
 #[cfg(feature = "postgres")]
 use nexus::{
@@ -187,8 +188,18 @@ impl Context {
         }
     }
 
-    /// The providers that there is a session with.
+    /// The providers that there is a token of.
     pub(crate) fn signed_in_providers(&self) -> Result<Vec<String>> {
+        let listed = self.list_sessions()?.into_iter().filter(Listed::has_token);
+        Ok(listed.map(|listed| listed.key.provider).collect())
+    }
+
+    /// The providers that something is stored of, be it that their last request for a first token failed.
+    pub(crate) fn stored_providers(&self) -> Result<Vec<String>> {
+        Ok(self.list_sessions()?.into_iter().map(|listed| listed.key.provider).collect())
+    }
+
+    fn list_sessions(&self) -> Result<Vec<Listed>> {
         let Paths { config, folders } = Paths::find()?;
         let (store, _) = config::usable_store_config(&config, &variable)?;
         let (sessions, owner) = (sessions(&store, &folders, Arc::new(|_, _| {})), store.owner()?);
@@ -196,7 +207,7 @@ impl Context {
             Some(listed) => listed,
             None => runtime()?.block_on(sessions.list(&owner)),
         };
-        Ok(listed?.into_iter().map(|listed| listed.key.provider).collect())
+        Ok(listed?)
     }
 
     /// [`signed_in_providers`](Self::signed_in_providers). If the store cannot be read, the next use of it fails.

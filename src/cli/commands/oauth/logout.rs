@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         say_what_stays(context);
         return Ok(code);
     }
-    let stored = context.signed_in_providers()?;
+    let stored = context.stored_providers()?;
     if stored.is_empty() {
         context.say("Not signed in");
     }
