@@ -34,7 +34,7 @@ use nexus::{
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::{self, Browser, browsers};
 use crate::cli::terminal::{
-    Progress, for_stderr, hidden_input, log_to_stderr, progress, qr_code, screen, stdin, wrapped_for_stderr,
+    Progress, for_stderr, hidden_input, log_to_stderr, progress, qr_code, screen, stdin, wrap, wrapped_for_stderr,
     write_stderr,
 };
 
@@ -292,6 +292,14 @@ impl Context {
         self.print_laid_out(&self.fit(data))
     }
 
+    /// Writes sentences to stdout like [`print`](Self::print). A terminal gets them wrapped.
+    pub(crate) fn print_prose(&self, text: &str) -> Result<()> {
+        match self.stdout_is_terminal() {
+            true => self.print_laid_out(&wrap::wrapped(&clean::visible(text), self.columns())),
+            false => self.print_laid_out(text),
+        }
+    }
+
     /// Writes text to stdout that may contain escape sequences of nexus, and flushes it.
     pub(crate) fn print_laid_out(&self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
@@ -492,10 +500,12 @@ impl Context {
         (always || variable("SSH_CONNECTION").is_some()).then(machine_name)
     }
 
-    /// Writes a QR code of this text to stderr, if that is a terminal and large enough. Returns whether it did.
-    pub(crate) fn show_qr_code(&self, text: &str) -> bool {
+    /// Writes a QR code of this text to stderr, if that is a terminal, and large enough for the code, these lines and the
+    /// status. Returns whether it did.
+    pub(crate) fn show_qr_code(&self, text: &str, beside: &[&str]) -> bool {
         let Some((columns, rows)) = screen::size_of(&io::stderr()) else { return false };
-        let Some(lines) = qr_code::drawn(text, columns, rows) else { return false };
+        let taken = 1 + beside.iter().map(|lines| wrap::rows(lines, columns)).sum::<usize>();
+        let Some(lines) = qr_code::drawn(text, columns, rows.saturating_sub(taken)) else { return false };
         let _ = progress::above(|| {
             let mut err = anstream::stderr();
             lines.iter().try_for_each(|line| writeln!(err, "{}{line}{:#}", qr_code::COLOURS, qr_code::COLOURS))

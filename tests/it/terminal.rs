@@ -61,7 +61,13 @@ impl Terminal {
 
     /// A command that [`Nexus`] has prepared.
     pub(crate) fn run(nexus: &Nexus, plain: &Command, columns: u16, variables: &[(&str, &str)]) -> Self {
-        let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
+        Self::run_in(nexus, plain, (columns, ROWS), variables)
+    }
+
+    /// Such a command in a terminal that says that it has these columns and rows. Nothing scrolls all the same.
+    pub(crate) fn run_in(nexus: &Nexus, plain: &Command, size: (u16, u16), variables: &[(&str, &str)]) -> Self {
+        let (columns, rows) = size;
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(plain.get_program());
         command.args(plain.get_args());

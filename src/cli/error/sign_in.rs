@@ -343,13 +343,14 @@ pub(crate) fn client_hint(provider: &str) -> String {
 pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String {
     match error {
         ProviderError::NoClientId { provider } if provider == BUILT_IN => {
-            let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
-                            under [provider.claude_code] in config.toml";
+            let cure = "run `nexus oauth start URL` with the URL of your gateway or authorization server; or register an OAuth \
+                        client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` under [provider.claude_code] in \
+                        config.toml";
             match others {
-                [] => format!("{register}; `nexus demo` works without one"),
+                [] => format!("{cure}; `nexus demo` works without one"),
                 [other, ..] => format!(
                     "to use {}, pass `--provider {other}`, or set `default = \"{other}\"` at the top of config.toml; \
-                     otherwise {register}",
+                     otherwise {cure}",
                     others.join(" or ")
                 ),
             }

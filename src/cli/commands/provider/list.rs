@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     }
     match args.json {
         true => context.print_object(&json!({ "version": 1, "providers": objects }))?,
-        false => context.print(&lines)?,
+        false => context.print_prose(&lines)?,
     }
     for other in stored.into_iter().filter(|other| !names.contains(other)) {
         context.note(&format!(
