@@ -380,9 +380,9 @@ impl Context {
         io::stdout().is_terminal()
     }
 
-    /// Whether stdout shows colours.
-    pub(crate) fn is_coloured(&self) -> bool {
-        screen::is_coloured()
+    /// Whether stdout shows colors.
+    pub(crate) fn is_colored(&self) -> bool {
+        screen::is_colored()
     }
 
     /// The current width of the terminal: `COLUMNS` if that is set.
@@ -392,7 +392,7 @@ impl Context {
 
     /// How data is laid out on stdout, if that is a terminal.
     pub(crate) fn screen(&self) -> Option<Screen> {
-        self.stdout_is_terminal().then(|| Screen { columns: self.columns(), coloured: self.is_coloured() })
+        self.stdout_is_terminal().then(|| Screen { columns: self.columns(), colored: self.is_colored() })
     }
 
     /// Shows the [status](Self::waiting) on a terminal until the result is dropped.
@@ -508,7 +508,7 @@ impl Context {
         let Some(lines) = qr_code::drawn(text, columns, rows.saturating_sub(taken)) else { return false };
         let _ = progress::above(|| {
             let mut err = anstream::stderr();
-            lines.iter().try_for_each(|line| writeln!(err, "{}{line}{:#}", qr_code::COLOURS, qr_code::COLOURS))
+            lines.iter().try_for_each(|line| writeln!(err, "{}{line}{:#}", qr_code::COLORS, qr_code::COLORS))
         });
         true
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Called with `true` when a connection attempt starts, and with `false` when it succeeds, fails or is cancelled.
+/// Called with `true` when a connection attempt starts, and with `false` when it succeeds, fails or is canceled.
 pub(crate) type Connecting = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// Wraps the client's connector.

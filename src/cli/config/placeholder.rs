@@ -1,4 +1,4 @@
-//! Recognises what stands in examples for a value of one's own. With it, a sign-in would fail only after the user has
+//! Recognizes what stands in examples for a value of one's own. With it, a sign-in would fail only after the user has
 //! approved it in the browser, or at a host that is not theirs.
 
 use nexus::{ProviderConfig, Url};

@@ -265,12 +265,12 @@ fn refused_hint(error: &str, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match error {
         "access_denied" if provider == PLATFORM => format!(
-            "if you did not decline: an Admin or Billing member of an organisation that pays Anthropic directly must approve, \
-             not of the application's own organisation; while the application is in testing, only its test users can; {run} \
+            "if you did not decline: an Admin or Billing member of an organization that pays Anthropic directly must approve, \
+             not of the application's own organization; while the application is in testing, only its test users can; {run} \
              again"
         ),
         "user_profile_already_linked" => {
-            "the organisation or the user profile has a connection already: unlink it first, or use another profile"
+            "the organization or the user profile has a connection already: unlink it first, or use another profile"
                 .into()
         }
         "access_denied" => format!("{run} again and approve the request"),

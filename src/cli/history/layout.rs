@@ -26,21 +26,21 @@ const NARROW: usize = 24;
 /// Before an excerpt that has a line of its own.
 const INDENT: &str = "  ";
 
-/// The width of the terminal, and whether it shows colours.
+/// The width of the terminal, and whether it shows colors.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
     pub(crate) columns: usize,
-    pub(crate) coloured: bool,
+    pub(crate) colored: bool,
 }
 
 impl Screen {
     fn styled(self, text: &str, style: Style) -> String {
-        if self.coloured && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.colored && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
     fn heading(self, mark: &str, text: &str) -> String {
         let text = one_line(text);
-        let heading = if self.coloured { text } else { format!("{mark} {text}") };
+        let heading = if self.colored { text } else { format!("{mark} {text}") };
         self.styled(&wrapped(&heading, self.columns), HEADING)
     }
 }
@@ -73,7 +73,7 @@ pub(crate) fn conversation(conversation: &Conversation, turns: &[Turn], screen: 
         let body = match turn.role {
             Role::User => verbatim(&turn.text),
             Role::Assistant => {
-                let mut rendered = Rendered::new(screen.columns, screen.coloured);
+                let mut rendered = Rendered::new(screen.columns, screen.colored);
                 rendered.push(&turn.text) + &rendered.finish()
             }
         };

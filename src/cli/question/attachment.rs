@@ -1,4 +1,4 @@
-//! Attachments: files whose type is recognised by their content. They are read, with a limit, and checked before the
+//! Attachments: files whose type is recognized by their content. They are read, with a limit, and checked before the
 //! network is used.
 
 use std::fs;

@@ -5,7 +5,7 @@ use crate::cli::error::{CliError, Result};
 use nexus::{Client, Revocation, Session, SignedOut};
 
 /// Revokes the session, deletes it locally and says which was done. `unlink` revokes it even if that unlinks an
-/// organisation. Returns whether there was one.
+/// organization. Returns whether there was one.
 pub(crate) fn sign_out(client: &Client, unlink: bool, context: &Context) -> Result<bool> {
     let found = context.find_session(client);
     // Of a provider that needs no user, there may only be a record that the first token could not be had.
@@ -30,7 +30,7 @@ pub(crate) fn sign_out(client: &Client, unlink: bool, context: &Context) -> Resu
             format!("Not revoked: {host} {description}; its tokens stay valid until they expire")
         }
         Revocation::WouldUnlink { host } => format!(
-            "Not revoked, because that would unlink the organisation at {host}; its tokens stay valid until they expire; \
+            "Not revoked, because that would unlink the organization at {host}; its tokens stay valid until they expire; \
              `nexus oauth logout --unlink` revokes"
         ),
         Revocation::Unsupported => {

@@ -3,8 +3,8 @@
 use anstyle::{AnsiColor, Color, Style};
 use qrcodegen::{QrCode, QrCodeEcc};
 
-/// White modules on black, whatever the terminal's own colours are.
-pub(crate) const COLOURS: Style =
+/// White modules on black, whatever the terminal's own colors are.
+pub(crate) const COLORS: Style =
     Style::new().fg_color(Some(Color::Ansi(AnsiColor::BrightWhite))).bg_color(Some(Color::Ansi(AnsiColor::Black)));
 
 /// The widths of the light border in modules. The standard asks for 4; cameras manage with 2.

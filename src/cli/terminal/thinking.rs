@@ -1,4 +1,4 @@
-//! The model's thinking, on stderr as it arrives: dimmed where stderr shows colours.
+//! The model's thinking, on stderr as it arrives: dimmed where stderr shows colors.
 
 use std::io::{self, IsTerminal as _, Write as _};
 

@@ -23,7 +23,7 @@ use super::prompts::Id;
 use crate::cli::error::{CliError, Result};
 use nexus::internal::private_fs::survive_file_limit;
 
-/// The beginning of each result, by which an incomplete last line is recognised.
+/// The beginning of each result, by which an incomplete last line is recognized.
 const BEGINNING: &[u8] = br#"{"version":1,"id":"#;
 
 /// The locked file.
