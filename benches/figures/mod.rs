@@ -81,10 +81,10 @@ impl Limit {
     }
 }
 
-/// Prints the figures of a benchmark. Fails if one of an optimised program is beyond its limit.
+/// Prints the figures of a benchmark. Fails if one of an optimized program is beyond its limit.
 ///
 /// With `is_whole`, keeps them, and writes those of all benchmarks into the README and `benches/figures.svg`: a part of a
-/// benchmark, or one of an unoptimised program, says nothing to a reader.
+/// benchmark, or one of an unoptimized program, says nothing to a reader.
 pub(crate) fn report(benchmark: &str, figures: &[Figure], is_whole: bool) -> Result<ExitCode> {
     println!();
     for figure in figures {

@@ -16,7 +16,7 @@ const ROW: f64 = 62.0;
 const LEFT: f64 = 10.0;
 const LONGEST: f64 = 470.0;
 
-/// The colours are readable on white and on GitHub's dark background.
+/// The colors are readable on white and on GitHub's dark background.
 const STYLE: &str = "text { font: 13px -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328 }
 .name { font-weight: 600 }
 .nexus { fill: #0969da }

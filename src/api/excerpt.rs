@@ -36,7 +36,7 @@ pub(super) fn parse(json: &str) -> serde_json::Result<Value> {
 }
 
 /// The beginning of a text that only a message quotes. It ends at a space, so that it does not end with a part of a
-/// secret, which would not be recognised.
+/// secret, which would not be recognized.
 pub(super) fn beginning(text: &str) -> &str {
     if text.len() <= MAX_TEXT {
         return text;

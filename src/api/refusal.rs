@@ -44,7 +44,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalReason {
-    /// The organisation's spend limit is reached. Waiting does not help.
+    /// The organization's spend limit is reached. Waiting does not help.
     SpendCap,
     /// The access token was rejected.
     Unauthorized,
@@ -195,7 +195,7 @@ impl Refusal {
         self.status.filter(|status| !(200..300).contains(status))
     }
 
-    /// A 429 that no waiting cures: the organisation's own spend limit, or OpenAI's.
+    /// A 429 that no waiting cures: the organization's own spend limit, or OpenAI's.
     fn is_spend_cap(&self) -> bool {
         matches!(self.kind.as_deref(), Some("enforced_spend_limit_reached" | "insufficient_quota"))
     }

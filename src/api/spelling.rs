@@ -94,7 +94,7 @@ impl Spelling {
 /// of success is judged by what it names.
 fn may_be_the_spelling(refusal: &Refusal) -> bool {
     let status = matches!(refusal.status, None | Some(200..=299 | 400 | 403 | 405 | 422 | 501))
-        // A model that an organisation may not stream is not found.
+        // A model that an organization may not stream is not found.
         || (refusal.status == Some(404) && refusal.fields.iter().any(|field| field == "stream"));
     status
         && matches!(

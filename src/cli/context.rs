@@ -23,6 +23,7 @@ use nexus::internal::http::{Http, Roots};
 use nexus::internal::private_fs::Privacy;
 use nexus::internal::session::PendingSaves;
 use nexus::key::KeyConfig;
+use nexus::store::Listed;
 use nexus::{Client, EarlierSession, Folders, Notice, NoticeFn, ProviderConfig, SealedSessions, Session};
 #[cfg(feature = "postgres")]
 use nexus::{
@@ -33,7 +34,7 @@ use nexus::{
 use crate::cli::error::session::session_hint;
 use crate::cli::terminal::browser::{self, Browser, browsers};
 use crate::cli::terminal::{
-    Progress, for_stderr, hidden_input, log_to_stderr, progress, qr_code, screen, stdin, wrapped_for_stderr,
+    Progress, for_stderr, hidden_input, log_to_stderr, progress, qr_code, screen, stdin, wrap, wrapped_for_stderr,
     write_stderr,
 };
 
@@ -207,8 +208,18 @@ impl Context {
         }
     }
 
-    /// The providers that there is a session with.
+    /// The providers that there is a token of.
     pub(crate) fn signed_in_providers(&self) -> Result<Vec<String>> {
+        let listed = self.list_sessions()?.into_iter().filter(Listed::has_token);
+        Ok(listed.map(|listed| listed.key.provider).collect())
+    }
+
+    /// The providers that something is stored of, be it that their last request for a first token failed.
+    pub(crate) fn stored_providers(&self) -> Result<Vec<String>> {
+        Ok(self.list_sessions()?.into_iter().map(|listed| listed.key.provider).collect())
+    }
+
+    fn list_sessions(&self) -> Result<Vec<Listed>> {
         let Paths { config, folders } = Paths::find()?;
         let (store, _) = config::usable_store_config(&config, &variable)?;
         let (sessions, owner) = (sessions(&store, &folders, Privacy::default().only_looking()), store.owner()?);
@@ -216,7 +227,7 @@ impl Context {
             Some(listed) => listed,
             None => runtime()?.block_on(sessions.list(&owner)),
         };
-        Ok(listed?.into_iter().map(|listed| listed.key.provider).collect())
+        Ok(listed?)
     }
 
     /// [`signed_in_providers`](Self::signed_in_providers). If the store cannot be read, the next use of it fails.
@@ -300,6 +311,14 @@ impl Context {
         self.print_laid_out(&self.fit(data))
     }
 
+    /// Writes sentences to stdout like [`print`](Self::print). A terminal gets them wrapped.
+    pub(crate) fn print_prose(&self, text: &str) -> Result<()> {
+        match self.stdout_is_terminal() {
+            true => self.print_laid_out(&wrap::wrapped(&clean::visible(text), self.columns())),
+            false => self.print_laid_out(text),
+        }
+    }
+
     /// Writes text to stdout that may contain escape sequences of nexus, and flushes it.
     pub(crate) fn print_laid_out(&self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
@@ -380,9 +399,9 @@ impl Context {
         io::stdout().is_terminal()
     }
 
-    /// Whether stdout shows colours.
-    pub(crate) fn is_coloured(&self) -> bool {
-        screen::is_coloured()
+    /// Whether stdout shows colors.
+    pub(crate) fn is_colored(&self) -> bool {
+        screen::is_colored()
     }
 
     /// The current width of the terminal: `COLUMNS` if that is set.
@@ -392,7 +411,7 @@ impl Context {
 
     /// How data is laid out on stdout, if that is a terminal.
     pub(crate) fn screen(&self) -> Option<Screen> {
-        self.stdout_is_terminal().then(|| Screen { columns: self.columns(), coloured: self.is_coloured() })
+        self.stdout_is_terminal().then(|| Screen { columns: self.columns(), colored: self.is_colored() })
     }
 
     /// Shows the [status](Self::waiting) on a terminal until the result is dropped.
@@ -500,13 +519,15 @@ impl Context {
         (always || variable("SSH_CONNECTION").is_some()).then(machine_name)
     }
 
-    /// Writes a QR code of this text to stderr, if that is a terminal and large enough. Returns whether it did.
-    pub(crate) fn show_qr_code(&self, text: &str) -> bool {
+    /// Writes a QR code of this text to stderr, if that is a terminal, and large enough for the code, these lines and the
+    /// status. Returns whether it did.
+    pub(crate) fn show_qr_code(&self, text: &str, beside: &[&str]) -> bool {
         let Some((columns, rows)) = screen::size_of(&io::stderr()) else { return false };
-        let Some(lines) = qr_code::drawn(text, columns, rows) else { return false };
+        let taken = 1 + beside.iter().map(|lines| wrap::rows(lines, columns)).sum::<usize>();
+        let Some(lines) = qr_code::drawn(text, columns, rows.saturating_sub(taken)) else { return false };
         let _ = progress::above(|| {
             let mut err = anstream::stderr();
-            lines.iter().try_for_each(|line| writeln!(err, "{}{line}{:#}", qr_code::COLOURS, qr_code::COLOURS))
+            lines.iter().try_for_each(|line| writeln!(err, "{}{line}{:#}", qr_code::COLORS, qr_code::COLORS))
         });
         true
     }

@@ -63,9 +63,9 @@ pub(crate) enum Command {
     Chat(Deferred<chat::Args>),
     /// Answer every line of a file, as fast as the API allows
     ///
-    /// Each line of the input is a JSON object with `id` and `prompt`, and optionally `system`, `model` and
-    /// `max_tokens`. Each line of the output is the result for one id. With --out, running the same command
-    /// again asks only the lines that have no answer yet.
+    /// Each line of the input is a JSON object with a `prompt`, and each line of the output one with the `answer` or the
+    /// `error` of an `id`. With --out, running the same command again asks only the lines that have no answer yet, and
+    /// those whose question has changed. The ids that failed are named on stderr.
     ///
     /// A rate limit slows the batch down and does not count as a retry. If nothing but transient failures
     /// arrives for the time of --deadline, the batch ends.

@@ -29,7 +29,7 @@ pub enum Revocation {
         /// What it did instead, as the end of a sentence that begins with the host.
         description: String,
     },
-    /// Revoking it would unlink the customer's organisation, so the server was not asked.
+    /// Revoking it would unlink the customer's organization, so the server was not asked.
     WouldUnlink {
         /// Which server.
         host: String,
@@ -51,7 +51,7 @@ impl Client {
         self.delete_session(owner, false).await
     }
 
-    /// [`sign_out`](Self::sign_out) that revokes the session even if that unlinks the customer's organisation
+    /// [`sign_out`](Self::sign_out) that revokes the session even if that unlinks the customer's organization
     /// ([`ProviderConfig::revoking_unlinks`](crate::ProviderConfig::revoking_unlinks)).
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Client {
         signed_out.await.map_err(|_| SessionError::Abandoned("sign-out"))?
     }
 
-    /// Revokes the session, unless that unlinks the customer's organisation.
+    /// Revokes the session, unless that unlinks the customer's organization.
     pub(super) async fn revoke(&self, stored: &StoredSession) -> Revocation {
         let binding = &stored.session.binding;
         // The configuration may be gone, or the session older than its setting.

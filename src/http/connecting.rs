@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Called with `true` when a connection attempt starts, and with `false` when it succeeds, fails or is cancelled.
+/// Called with `true` when a connection attempt starts, and with `false` when it succeeds, fails or is canceled.
 pub(crate) type Connecting = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// A connection attempt. The client drops its future to cancel it.

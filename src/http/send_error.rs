@@ -217,7 +217,7 @@ pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
         let code = error.reason().map(|code| format!(" ({code:?})")).unwrap_or_default();
         return match error {
             error if error.is_go_away() => format!("the server closed the HTTP/2 connection{code}"),
-            error if error.is_reset() => format!("the server cancelled the HTTP/2 request{code}"),
+            error if error.is_reset() => format!("the server canceled the HTTP/2 request{code}"),
             error => clean::clean(&error.to_string()),
         };
     }

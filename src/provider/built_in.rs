@@ -74,7 +74,7 @@ impl ProviderConfig {
         }
     }
 
-    /// Claude Platform OAuth (beta): customers link their organisation to your application, and pay for their requests. It
+    /// Claude Platform OAuth (beta): customers link their organization to your application, and pay for their requests. It
     /// is not verified against the live service.
     ///
     /// The client (`clid_...`) is yours to register, and authenticates with an assertion of your identity provider

@@ -53,7 +53,7 @@ pub struct ProviderConfig {
     /// Whether a session is revoked when another one replaces it: always, never, or (`None`) if that is sure not to
     /// revoke the new one.
     pub revoke_replaced: Option<bool>,
-    /// Whether revoking a session ends more than the session: it unlinks the customer's organisation. Such a session is
+    /// Whether revoking a session ends more than the session: it unlinks the customer's organization. Such a session is
     /// revoked by [`Client::sign_out_and_unlink`](crate::Client::sign_out_and_unlink) only.
     pub revoking_unlinks: bool,
     /// The UserInfo endpoint (OpenID Connect Core, section 5.3), which names the account that signed in.

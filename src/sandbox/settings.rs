@@ -66,7 +66,7 @@ pub struct Settings {
     pub metadata: Map<String, Value>,
     /// The e-mail address of the account that approves.
     pub account: String,
-    /// The account's organisation.
+    /// The account's organization.
     pub organization: String,
     /// The `Date` of token responses. `None` for the correct one.
     pub date: Option<String>,

@@ -97,7 +97,7 @@ pub struct SessionBinding {
     pub token_url: Option<Url>,
     /// The revocation endpoint, if there is one.
     pub revoke_url: Option<Url>,
-    /// Whether revoking the session unlinks the customer's organisation.
+    /// Whether revoking the session unlinks the customer's organization.
     pub revoking_unlinks: bool,
     /// How that client authenticates at the revocation endpoint, if not as at the token endpoint.
     pub revoke_auth: Option<ClientAuth>,

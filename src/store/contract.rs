@@ -85,6 +85,14 @@ pub struct Listed {
     pub moved_to: Option<String>,
 }
 
+impl Listed {
+    /// Whether it has a token. A session that begins without a user is stored before it has one, as if that had expired in
+    /// 1970.
+    pub fn has_token(&self) -> bool {
+        self.expires_at != Some(0)
+    }
+}
+
 /// The kinds of sealed values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueKind {

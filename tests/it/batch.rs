@@ -119,8 +119,8 @@ fn every_line_becomes_a_result_on_stdout() {
     };
     let result = |id: Value, answer: &str, model: &str, stop_reason: &str, usage: Value| {
         json!({
-            "version": 1, "id": id, "answer": answer, "partial": null, "model": model, "stop_reason": stop_reason,
-            "usage": usage, "conversation": null, "request_id": "[REQUEST]",
+            "version": 1, "id": id, "question_hash": "[HASH]", "answer": answer, "partial": null, "model": model,
+            "stop_reason": stop_reason, "usage": usage, "conversation": null, "request_id": "[REQUEST]",
         })
     };
     let kind = format!("You said: Hello (Your system prompt: Be kind) {NOTE}");
@@ -131,6 +131,7 @@ fn every_line_becomes_a_result_on_stdout() {
         .map(|mut result| {
             assert!(result["request_id"].as_str().unwrap().starts_with("req_sandbox_"), "{result}");
             result["request_id"] = "[REQUEST]".into();
+            result["question_hash"] = "[HASH]".into();
             result
         })
         .collect();
@@ -363,6 +364,107 @@ fn run_again_it_asks_only_what_has_no_answer() {
 
     let asked = sandbox.requests_to(Endpoint::Messages).len();
     assert_output!(nexus.run(&again), 0, stdout: "", stderr: "0 lines answered, 4 already answered\n");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), asked);
+}
+
+#[test]
+fn a_changed_question_is_asked_again_and_its_new_answer_replaces_the_old_one() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    fs::create_dir(nexus.path("templates")).unwrap();
+    let template = |text: &str| {
+        fs::write(nexus.path("templates/say.toml"), format!("prompt = \"{text} {{{{input}}}}\"\n")).unwrap();
+    };
+    template("Say");
+    fs::write(nexus.path("a.txt"), "one").unwrap();
+    let attached = |id: &str| json!({ "id": id, "prompt": "p", "attach": "a.txt" }).to_string();
+    let lines = |b: &str| prompts(&nexus, &[prompt("a", "a"), prompt("b", b), attached("file")]);
+    let asked = || sandbox.requests_to(Endpoint::Messages).len();
+    let run = |flags: &[&str]| {
+        let before = asked();
+        let output =
+            nexus.run(&BATCH.into_iter().chain(["-t", "say"]).chain(flags.iter().copied()).collect::<Vec<_>>());
+        assert_eq!((output.code, &*output.stdout), (Some(0), ""), "{output}");
+        (asked() - before, output.stderr)
+    };
+    lines("b");
+    assert_eq!(run(&[]).0, 3);
+    assert_eq!(run(&[]), (0, "0 lines answered, 3 already answered\n".into()));
+
+    lines("another");
+    let (count, stderr) = run(&[]);
+    assert_eq!(count, 1);
+    let again = "note: asked 1 line again whose question has changed\n1 line answered, 2 already answered; ";
+    assert!(stderr.starts_with(again), "{stderr}");
+    // The old answer is gone: by_id demands each id once.
+    assert_eq!(answers(&nexus)["\"b\""]["answer"], format!("You said: Say another {NOTE}"));
+    assert_eq!(run(&[]).0, 0);
+
+    fs::write(nexus.path("a.txt"), "two").unwrap();
+    assert_eq!(run(&[]).0, 1, "an attached file");
+    template("Repeat");
+    assert_eq!(run(&[]).0, 3, "the template");
+    for flags in [["--system", "Be kind"], ["-m", "sandbox-old"], ["--max-tokens", "50"]] {
+        assert_eq!((run(&flags).0, run(&flags).0), (3, 0), "{flags:?}");
+    }
+    assert_eq!(answers(&nexus).len(), 3);
+}
+
+#[test]
+fn a_failed_new_question_leaves_no_answer_to_the_old_one() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    prompts(&nexus, &[prompt("a", "a"), prompt("b", "b")]);
+    assert_eq!(nexus.run(&BATCH).code, Some(0));
+    prompts(&nexus, &[prompt("a", "changed"), prompt("b", "b")]);
+    let bad = json!({ "error": { "type": "invalid_request_error", "message": "No" } });
+    sandbox.script(Endpoint::Messages, [Scripted::json(400, &bad)]);
+    let output = nexus.run(&BATCH);
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.contains("\nfailed: a\n"), "{output}");
+    assert_eq!(answers(&nexus)["\"a\""]["error"]["reason"], "refused");
+    let output = nexus.run(&BATCH);
+    assert!(output.stderr.contains("1 line answered, 1 already answered"), "{output}");
+    assert!(answers(&nexus)["\"a\""]["answer"].as_str().unwrap().contains("changed"));
+}
+
+#[test]
+fn without_ids_a_removed_line_leaves_no_answer_beside_another_question() {
+    let (_sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let line = |text: &&str| json!({ "prompt": text }).to_string();
+    prompts(&nexus, &["one", "two", "three"].iter().map(line).collect::<Vec<_>>());
+    assert_eq!(nexus.run(&BATCH).code, Some(0));
+    prompts(&nexus, &["one", "three"].iter().map(line).collect::<Vec<_>>());
+    let output = nexus.run(&BATCH);
+    assert_output!(
+        output, 0, stdout: "",
+        stderr: "note: asked 1 line again whose question has changed\nnote: the output file has 1 answer whose id is not in \
+                 the input\n1 line answered, 1 already answered; 1 tokens in, 13 out\n",
+    );
+    let answers = answers(&nexus);
+    for (id, text) in [("1", "one"), ("2", "three"), ("3", "three")] {
+        assert_eq!(answers[id]["answer"], format!("You said: {text} {NOTE}"), "{id}");
+    }
+}
+
+#[test]
+fn an_answer_stays_if_its_line_cannot_be_asked_any_more_or_its_question_is_unknown() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    fs::write(nexus.path("a.txt"), "one").unwrap();
+    prompts(&nexus, &[json!({ "id": "a", "prompt": "p", "attach": "a.txt" }).to_string(), prompt("b", "b")]);
+    assert_eq!(nexus.run(&BATCH).code, Some(0));
+    fs::remove_file(nexus.path("a.txt")).unwrap();
+    let before = answers(&nexus);
+    let output = nexus.run(&BATCH);
+    assert_output!(
+        output, 0, stdout: "",
+        stderr: "note: kept the answer of 1 line that cannot be asked now: cannot attach a.txt: No such file or directory \
+                 (os error 2)\n0 lines answered, 2 already answered\n",
+    );
+    assert_eq!(answers(&nexus), before);
+    // A result of an earlier version has no hash.
+    fs::write(nexus.path("answers.jsonl"), "{\"version\":1,\"id\":\"b\",\"answer\":\"yes\"}\n").unwrap();
+    prompts(&nexus, &[prompt("b", "changed")]);
+    let asked = sandbox.requests_to(Endpoint::Messages).len();
+    assert_output!(nexus.run(&BATCH), 0, stdout: "", stderr: "0 lines answered, 1 already answered\n");
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), asked);
 }
 

@@ -8,7 +8,7 @@ use crate::nexus::{Nexus, sandbox};
 
 const SCHEMA: &str = r#"{"type":"object","properties":{"age":{"type":"integer"}},"required":["age"]}"#;
 
-fn thinking(text: &str) -> Piece {
+pub(crate) fn thinking(text: &str) -> Piece {
     event("content_block_delta", json!({ "delta": { "type": "thinking_delta", "thinking": text } }))
 }
 

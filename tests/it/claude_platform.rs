@@ -80,8 +80,8 @@ fn the_api_gets_the_customers_token_and_no_beta_header() {
 }
 
 #[test]
-fn a_sign_out_does_not_unlink_the_organisation() {
-    let kept = "Not revoked, because that would unlink the organisation at [SERVER]; its tokens stay valid until they \
+fn a_sign_out_does_not_unlink_the_organization() {
+    let kept = "Not revoked, because that would unlink the organization at [SERVER]; its tokens stay valid until they \
                 expire; `nexus oauth logout --unlink` revokes\nDeleted the local session\n";
     let (sandbox, nexus) = linked("");
     sign_in(&nexus);
@@ -112,7 +112,7 @@ fn each_further_customer_has_a_section() {
     assert_eq!(pushed.field("scope").as_deref(), Some("billing:attribution offline_access"));
     assert_eq!(nexus.run(&["models"]).ok(), "claude-one\nclaude-two\n");
     let output = nexus.run(&["oauth", "logout"]);
-    assert!(output.stderr.contains("would unlink the organisation"), "{output}");
+    assert!(output.stderr.contains("would unlink the organization"), "{output}");
     assert!(!is_revoked(&sandbox));
     for (edited, why) in [
         (
@@ -149,7 +149,7 @@ fn unlinking_is_asked_for_at_a_terminal() {
     sign_in(&nexus);
     for (answer, code, is_unlinked) in [("n", 1, false), ("y", 0, true)] {
         let mut terminal = Terminal::open(&nexus, &["oauth", "logout", "--unlink"], 80);
-        terminal.until(|screen| screen.contains("Unlink the organisation of claude_platform?"));
+        terminal.until(|screen| screen.contains("Unlink the organization of claude_platform?"));
         terminal.press(&format!("{answer}\r"));
         let left = terminal.finish();
         assert_eq!(left.code, code, "{}", left.screen);
@@ -171,7 +171,7 @@ fn refusals_to_bill_say_who_can_help_and_refresh_nothing() {
     for (status, code, hint) in [
         (402, "linked_organization_spend_limit_reached", "ask an Admin or Billing member"),
         (402, "linked_organization_billing_unavailable", "ask an Admin or Billing member"),
-        (403, "user_profile_billing_not_authorized", "link the organisation again: run `nexus oauth start`"),
+        (403, "user_profile_billing_not_authorized", "link the organization again: run `nexus oauth start`"),
         (403, "user_profile_not_billable", "check the customer's user profile"),
         (400, "user_profile_required", "check the customer's user profile"),
         (400, "user_profile_not_found", "check the customer's user profile"),

@@ -79,6 +79,9 @@ fn bash_completes_words_with_the_script() {
         (&["nexus", "oauth", "token", "--min"], "--min-ttl"),
         (&["nexus", "chat", "--max"], "--max-tokens"),
         (&["nexus", "history", "show", "--no"], "--no-pager"),
+        (&["nexus", "help", "ba"], "batch"),
+        (&["nexus", "help", "conf"], "config"),
+        (&["nexus", "help", "oauth", "st"], "start status"),
         (&["nexus", "nothing-of-the-kind"], ""),
     ] {
         assert_eq!(in_bash(&Nexus::new(), words), completed, "{words:?}");

@@ -360,6 +360,25 @@ fn a_qr_code_is_shown_if_it_fits_the_terminal() {
 }
 
 #[test]
+fn a_qr_code_never_pushes_the_url_and_the_code_off_the_screen() {
+    let sandbox = sandbox(Settings { device: Some(serde_json::Map::new()), ..Settings::default() });
+    let nexus = Nexus::at_with(&sandbox, &device_url(&sandbox));
+    let mut shown = Vec::new();
+    for size in [(80, 24), (80, 30), (40, 40), (80, 50)] {
+        let command = nexus.command(&["oauth", "start", "--device"]);
+        let terminal = Terminal::run_in(&nexus, &command, size, &[("TERM", "xterm")]);
+        let screen = terminal.shown(|screen| screen.contains("waiting for approval"));
+        let from_url = screen.lines().skip_while(|line| !line.starts_with("http://")).count();
+        assert!(from_url <= size.1.into(), "{size:?}: {screen}");
+        shown.push(screen.contains("████"));
+        let code = screen.split("enter this code:\n\n").nth(1).unwrap().lines().next().unwrap().to_owned();
+        assert!(sandbox.approve_device(&code), "{screen}");
+        terminal.until_ended();
+    }
+    assert_eq!(shown, [false, true, true, true]);
+}
+
+#[test]
 fn without_a_browser_the_issuer_is_asked_for_the_device_flow_and_may_be_down() {
     let sandbox = sandbox(Settings { device: Some(serde_json::Map::new()), ..Settings::default() });
     let nexus = Nexus::at_with(&sandbox, &format!("issuer = \"{}\"\n", sandbox.origin()));

@@ -152,7 +152,7 @@ fn a_json_answer_is_accepted() {
 }
 
 #[test]
-fn the_messages_api_is_recognised() {
+fn the_messages_api_is_recognized() {
     let (sandbox, nexus) = signed_in();
     let start = json!({ "type": "message_start", "message": { "model": "m", "usage": { "input_tokens": 1 } } });
     let stop = json!({ "type": "message_stop" });

@@ -119,13 +119,13 @@ fn svg(bytes: &str) -> String {
 
 /// The attributes of a character.
 fn style(cell: &Cell) -> String {
-    const COLOURS: [&str; 16] = [
+    const COLORS: [&str; 16] = [
         "#484f58", "#ff7b72", "#3fb950", "#d29922", "#58a6ff", "#bc8cff", "#39c5cf", "#b1bac4", "#6e7681", "#ffa198",
         "#56d364", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#ffffff",
     ];
     let mut style = String::new();
     if let Color::Idx(index) = cell.fgcolor() {
-        let _ = write!(style, " fill=\"{}\"", COLOURS[usize::from(index) % 16]);
+        let _ = write!(style, " fill=\"{}\"", COLORS[usize::from(index) % 16]);
     }
     if cell.bold() {
         style.push_str(" font-weight=\"bold\"");

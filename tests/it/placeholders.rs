@@ -20,6 +20,7 @@ fn placeholders_in_the_configuration_are_named_before_a_browser_opens() {
         ("https://id.corp.example/a", "https://example.com/a", "authorize_url", "example.com is reserved for examples"),
         ("https://llm.corp.example", "https://llm.example.org/v1", "api_url", "example.org is reserved for examples"),
         ("https://llm.corp.example", "https://YOUR_GATEWAY", "api_url", "is a placeholder"),
+        ("client_id = 'c'", "gateway = 'https://llm.example.com'", "gateway", "example.com is reserved for examples"),
     ] {
         let nexus = Nexus::new();
         nexus.configure(&GOOD.replace(value, placeholder));
@@ -47,6 +48,10 @@ fn placeholders_in_variables_and_flags_are_named() {
         let begins = format!("error: {name} is a placeholder\n");
         assert!(output.code == Some(2) && output.stderr.starts_with(&begins), "{output}");
     }
+    let pasted = Nexus::new().run(&["oauth", "start", "https://llm.example.com"]);
+    let helps = "\n  it stands for the URL of your own gateway or authorization server: ask its operator for that; `nexus demo` works \
+                 without one\n";
+    assert!(pasted.stderr.ends_with(helps), "{pasted}");
     for (words, message) in [
         (&["https://llm.example.com"][..], "URL is a placeholder: example.com is reserved for examples"),
         (&["https://127.0.0.1:1", "--client-id", "YOUR_CLIENT_ID"], "--client-id is a placeholder"),

@@ -105,6 +105,10 @@ fn an_unknown_provider_is_no_default() {
     let error = "error: unknown provider `wrok`; configured: claude_code, play, work\n  did you mean `work`? Otherwise \
                  add a section [provider.wrok] to [HOME]/config.toml\n";
     assert_output!(nexus.run(&["provider", "default", "wrok"]), 2, stdout: "", stderr: error);
+    let error = error.replace(
+        "add a section [provider.wrok] to [HOME]/config.toml",
+        "run `nexus provider list` to see which there are",
+    );
     assert_output!(nexus.run(&["provider", "remove", "wrok"]), 2, stdout: "", stderr: error);
     assert_eq!(text(&nexus), HAND_WRITTEN);
 }

@@ -106,6 +106,7 @@ fn a_file_is_attached_to_the_next_question() {
     fs::write(nexus.path("other.txt"), "the others").unwrap();
     fs::write(nexus.path("binary"), [0, 1, 2]).unwrap();
     let mut terminal = open(&nexus, &["--retries", "0"], &[]);
+    line(&mut terminal, "/attach -", "Nothing was attached");
     line(&mut terminal, "/attach", "Nothing is attached; `/attach FILE` attaches a file to the next question");
     line(&mut terminal, "/attach missing.txt", "cannot attach missing.txt: ");
     line(&mut terminal, "/attach binary", "cannot attach binary: ");
@@ -126,6 +127,24 @@ fn a_file_is_attached_to_the_next_question() {
     assert_eq!(documents(), 2, "it is the same question");
     line(&mut terminal, "and now?", "You said: and now?");
     assert_eq!(documents(), 0);
+    terminal.press("/exit\r");
+    assert_eq!(terminal.finish().code, 0);
+}
+
+#[test]
+fn tab_completes_commands_and_names_of_files() {
+    let (sandbox, nexus) = signed_in();
+    fs::create_dir(nexus.path("notes")).unwrap();
+    fs::write(nexus.path("notes/my plan.txt"), "the plan").unwrap();
+    let mut terminal = open(&nexus, &[], &[]);
+    line(&mut terminal, "/mo\t", "sandbox-large (`nexus models` lists others)");
+    line(&mut terminal, "/att\t not\tm\t", "Attached to the next question: notes/my plan.txt");
+    // Several: the second Tab lists them.
+    terminal.press("/s\t\t");
+    terminal.until(|screen| screen.contains("system") && screen.contains("save"));
+    terminal.press("\u{15}");
+    line(&mut terminal, "a\tb", "\nab (This is");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 1);
     terminal.press("/exit\r");
     assert_eq!(terminal.finish().code, 0);
 }
@@ -177,6 +196,7 @@ fn an_unknown_command_is_answered_with_the_nearest_one() {
     {
         line(&mut terminal, "/help", command);
     }
+    line(&mut terminal, "/", "/attach [FILE]  attach a file");
     assert_eq!(sandbox.requests_to(Endpoint::Messages).len(), 0);
     line(&mut terminal, "//modle", "You said: /modle");
     terminal.press("/exit\r");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nexus::sandbox::{Endpoint, Sandbox, Settings};
+use nexus::sandbox::{Endpoint, Sandbox, Scripted, Settings};
 use serde_json::{Value, json};
 
 use crate::nexus::{Nexus, config, sandbox};
@@ -169,6 +169,11 @@ fn a_mistyped_model_suggests_the_nearest() {
         assert_eq!((output.code, &error["reason"], &error["hint"]), (Some(1), &json!("not_found"), &json!(hint)));
         assert_eq!(error["http_status"], 404);
     }
+    // Some gateways answer 400 to an unknown model.
+    let refused = json!({ "error": { "message": "Invalid model name passed in model=fsat", "code": "400" } });
+    sandbox.script(Endpoint::Messages, [Scripted::json(400, &refused)]);
+    let output = nexus.run(&["chat", "-m", "fsat", "x"]);
+    assert!(output.stderr.contains("did you mean `fast`?"), "{output}");
 }
 
 #[test]

@@ -61,7 +61,13 @@ impl Terminal {
 
     /// A command that [`Nexus`] has prepared.
     pub(crate) fn run(nexus: &Nexus, plain: &Command, columns: u16, variables: &[(&str, &str)]) -> Self {
-        let size = PtySize { rows: ROWS, cols: columns, pixel_width: 0, pixel_height: 0 };
+        Self::run_in(nexus, plain, (columns, ROWS), variables)
+    }
+
+    /// Such a command in a terminal that says that it has these columns and rows. Nothing scrolls all the same.
+    pub(crate) fn run_in(nexus: &Nexus, plain: &Command, size: (u16, u16), variables: &[(&str, &str)]) -> Self {
+        let (columns, rows) = size;
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(plain.get_program());
         command.args(plain.get_args());
@@ -201,13 +207,13 @@ fn an_answer_is_laid_out_the_same_in_any_pieces() {
 }
 
 #[test]
-fn the_colours_match_the_snapshot() {
+fn the_colors_match_the_snapshot() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
     let text = fs::read_to_string(kept("answer.md")).unwrap();
     sandbox.script(Endpoint::Messages, [Scripted::Answer(answer(&text, 5))]);
     let left = Terminal::open(&nexus, &["chat", "x"], 80).finish();
     let shown: Vec<_> = left.bytes.split("\r\n").map(|line| line.replace('\u{1b}', "␛")).collect();
-    assert_kept("answer-80-colours.txt", &shown.join("\n"));
+    assert_kept("answer-80-colors.txt", &shown.join("\n"));
 }
 
 #[test]
@@ -230,7 +236,7 @@ fn no_color_dumb_terminals_and_raw_disable_styles() {
     }
 }
 
-/// What is written and what a terminal shows of it, in colours. `␛` is the escape character.
+/// What is written and what a terminal shows of it, in colors. `␛` is the escape character.
 const WRITTEN: &[(&str, &str)] = &[
     ("\\mathbf{x}_a + y_{b}", "\\mathbf{x}_a + y_{b}"),
     ("$x_1 * y_1$ and $$a_b * c_d$$", "$x_1 * y_1$ and $$a_b * c_d$$"),

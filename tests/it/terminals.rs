@@ -4,6 +4,7 @@ use nexus::sandbox::{Endpoint, Piece, Sandbox, Scripted, Settings};
 use serde_json::json;
 
 use crate::chat::{delta, stop};
+use crate::chat_flags::thinking;
 use crate::nexus::Nexus;
 use crate::terminal::Terminal;
 
@@ -157,4 +158,48 @@ fn the_url_and_the_command_of_a_sign_in_stay_whole() {
     let whole = |begin: &str| bytes.split(begin).nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
     assert!(whole(&url).len() > 100, "{bytes:?}");
     assert!(bytes.contains("\r\nssh -L ") && whole("\r\nssh -L ").contains(":localhost:"), "{bytes:?}");
+}
+
+/// No word of these screens is broken: each line ends where a word does.
+#[track_caller]
+fn assert_wrapped(screen: &str, columns: u16, text: &str) {
+    let words: Vec<_> = text.split_whitespace().filter(|word| word.len() < columns.into()).collect();
+    let shown: Vec<_> = screen.split_whitespace().collect();
+    let missing: Vec<_> = words.iter().filter(|word| !shown.contains(word)).collect();
+    assert!(missing.is_empty() && screen.lines().count() > text.lines().count(), "{missing:?} in {screen}");
+}
+
+#[test]
+fn prose_on_stdout_is_wrapped_at_a_terminal_and_one_line_in_a_pipe() {
+    let nexus = Nexus::new();
+    for words in [&["doctor", "--offline"][..], &["oauth", "status"], &["oauth", "status", "--all"]] {
+        let piped = nexus.run(words);
+        let columns = if words[0] == "doctor" { 50 } else { 25 };
+        let left = Terminal::open(&nexus, words, columns).finish();
+        assert_wrapped(&left.screen, columns, &piped.stdout);
+    }
+}
+
+#[test]
+fn thinking_is_wrapped_at_a_terminal() {
+    let (sandbox, nexus) = Nexus::signed_in(Settings::default());
+    let text = "A thought that is longer than the terminal is wide, and that arrives in pieces.\n\nAnother one.";
+    let pieces: Vec<_> = text.as_bytes().chunks(3).map(|piece| thinking(str::from_utf8(piece).unwrap())).collect();
+    sandbox.script(Endpoint::Messages, [Scripted::stream(pieces.into_iter().chain([delta("Yes."), stop()]))]);
+    let left = Terminal::open(&nexus, &["chat", "x", "--thinking"], 30).finish();
+    let shown =
+        "A thought that is longer than\nthe terminal is wide, and that\narrives in pieces.\n\nAnother one.\n\nYes.\n";
+    assert!(left.screen.ends_with(shown), "{}", left.screen);
+}
+
+#[test]
+fn the_reference_of_the_keys_is_paged() {
+    let mut nexus = Nexus::new();
+    nexus.set("PATH", "/usr/bin:/bin");
+    let variables = [("TERM", "xterm"), ("PAGER", "head -n 1 | sed 's/^/| /'")];
+    let left = Terminal::open_with(&nexus, &["help", "config"], 80, &variables).finish();
+    assert_eq!((left.code, left.screen.lines().count()), (0, 1), "{}", left.screen);
+    assert!(left.screen.starts_with("| config.toml of this account: "), "{}", left.screen);
+    let left = Terminal::open_with(&nexus, &["help", "config"], 50, &[("TERM", "xterm"), ("PAGER", "")]).finish();
+    assert!(left.screen.lines().all(|line| line.chars().count() <= 50), "{}", left.screen);
 }

@@ -156,6 +156,26 @@ fn a_failing_command_does_not_end_the_session() {
 }
 
 #[test]
+fn a_first_request_that_fails_leaves_no_session() {
+    for (script, words) in [("exit 3", ["chat", "x"]), ("exit 3", ["oauth", "token"]), ("exit 3", ["oauth", "start"])] {
+        let nexus = printing(script, "");
+        assert_eq!(nexus.run(&words).code, Some(4), "{words:?}");
+        let none = "Not signed in: run nexus oauth start\n";
+        assert_output!(nexus.run(&["oauth", "status", "--all"]), 4, stdout: none, stderr: "");
+        let listed = nexus.run(&["provider", "list"]).ok();
+        assert!(listed.contains("cmd          default, needs no sign-in\n"), "{listed}");
+        assert_output!(nexus.run(&["oauth", "logout"]), 0, stdout: "", stderr: "Not signed in\n");
+        assert_output!(nexus.run(&["oauth", "logout", "--all"]), 0, stdout: "", stderr: "Not signed in\n");
+    }
+    // One that is built in, and not installed.
+    let mut nexus = Nexus::new();
+    nexus.set("PATH", "/nowhere");
+    assert_eq!(nexus.run(&["chat", "-p", "ant", "x"]).code, Some(2));
+    let output = nexus.run(&["chat", "x"]);
+    assert!(!output.stderr.contains("ant"), "{output}");
+}
+
+#[test]
 fn many_processes_run_the_command_once() {
     for script in [&format!("sleep 1; {COUNTING}"), "sleep 1; exit 1"] {
         let nexus = printing(script, "");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::nexus::{Nexus, Output, sandbox};
 
-const NO_CLIENT: &str = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
+const NO_CLIENT: &str = "run `nexus oauth start URL` with the URL of your gateway or authorization server; or register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
     under [provider.claude_code] in config.toml; `nexus demo` works without one";
 
 /// A usage error.

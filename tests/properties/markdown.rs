@@ -13,14 +13,14 @@ pub(crate) fn holds(input: &[u8]) {
     let (width, size) = (usize::from(*seed) % WIDTHS + 1, usize::from(*seed) % 7 + 2);
     let text = String::from_utf8_lossy(rest);
     let characters: Vec<char> = text.chars().collect();
-    for coloured in [false, true] {
-        let whole = rendered([&*text], width, coloured);
+    for colored in [false, true] {
+        let whole = rendered([&*text], width, colored);
         for size in [1, size] {
             let chunks: Vec<String> = characters.chunks(size).map(|chunk| chunk.iter().collect()).collect();
-            assert!(rendered(chunks.iter().map(|chunk| &**chunk), width, coloured) == whole);
+            assert!(rendered(chunks.iter().map(|chunk| &**chunk), width, colored) == whole);
         }
         assert!(whole.len() <= 70 * text.len() + 4_000);
-        if coloured {
+        if colored {
             continue;
         }
         assert!(clean::visible(&whole) == whole);
@@ -32,8 +32,8 @@ pub(crate) fn holds(input: &[u8]) {
     }
 }
 
-fn rendered<'a>(pieces: impl IntoIterator<Item = &'a str>, width: usize, coloured: bool) -> String {
-    let mut rendered = Rendered::new(width, coloured);
+fn rendered<'a>(pieces: impl IntoIterator<Item = &'a str>, width: usize, colored: bool) -> String {
+    let mut rendered = Rendered::new(width, colored);
     let shown: String = pieces.into_iter().map(|piece| rendered.push(piece)).collect();
     shown + &rendered.finish()
 }

@@ -52,7 +52,7 @@ export async function readBack({ folder, nexus }) {
     const keys = { authorize_url: `${origin}/a`, token_url: `${origin}/token`, device_url: `${origin}/codes`, client_id: 'c' };
     const section = Object.entries(keys).map(([key, value]) => `${key} = "${value}"\n`).join('');
     writeFileSync(join(home, 'config.toml'), `default = "qr"\n[provider.qr]\n${section}`, { mode: 0o600 });
-    for (const [look, env] of [['in colours', { TERM: 'xterm' }], ['without colours', { TERM: 'xterm', NO_COLOR: '1' }]]) {
+    for (const [look, env] of [['in colors', { TERM: 'xterm' }], ['without colors', { TERM: 'xterm', NO_COLOR: '1' }]]) {
       const command = nexus.start(['oauth', 'start', '--timeout', '1s'], { env: { NEXUS_HOME: home, ...env }, atTerminal: '80x40' });
       await until('the code to be shown', () => command.ran.stdout.includes('(Ctrl-C cancels)') || command.ran.ended);
       const text = command.ran.stdout.replace(/\x1b\[[\d;]*[A-Za-z]/g, '').split(/\r?\n/);

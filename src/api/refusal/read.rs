@@ -169,7 +169,7 @@ fn kind(body: &Value) -> Option<&str> {
     let code = error.pointer("/details/error_code").and_then(Value::as_str);
     const KNOWN: [&str; 7] = [
         "enforced_spend_limit_reached",
-        // Claude Platform OAuth: billing of a linked organisation.
+        // Claude Platform OAuth: billing of a linked organization.
         "linked_organization_billing_unavailable",
         "linked_organization_spend_limit_reached",
         "user_profile_billing_not_authorized",

@@ -113,7 +113,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             }
         }
         home.close().map_err(CliError::system("removing the temporary home"))?;
-        context.say("\nDone. To use Claude, register an OAuth client (see the README), then run `nexus oauth start`.");
+        context.say(
+            "\nDone. To use Claude, run `nexus oauth start URL` with the URL of your gateway or authorization server. \
+             The README has the other ways to sign in.",
+        );
         Ok(0)
     })
 }

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             let objects: Vec<Value> = findings.iter().map(Finding::object).collect();
             context.print_object(&json!({ "version": 1, "findings": objects }))?;
         }
-        false => context.print(&findings.iter().map(Finding::lines).collect::<String>())?,
+        false => context.print_prose(&findings.iter().map(Finding::lines).collect::<String>())?,
     }
     Ok(findings.exit_code())
 }

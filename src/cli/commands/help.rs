@@ -22,7 +22,7 @@ pub(crate) fn is_config(args: &[OsString]) -> bool {
     matches!(args, [_, help, config] if help == "help" && config == "config")
 }
 
-/// Prints the reference, which needs no configuration and no home folder.
+/// Prints the reference, at a terminal in the pager. It needs no configuration and no home folder.
 pub(crate) fn config(context: &Context) -> Done {
     let columns = if context.stdout_is_terminal() { context.columns().min(WIDEST) } else { WIDEST };
     let reference = reference::text(columns);
@@ -30,7 +30,10 @@ pub(crate) fn config(context: &Context) -> Done {
         Ok(paths) => format!("config.toml of this account: {}\n\n{reference}", shown(&paths.config)),
         Err(_) => reference,
     };
-    context.print(&text)?;
+    match context.stdout_is_terminal() {
+        true => context.page(&text)?,
+        false => context.print(&text)?,
+    }
     Ok(0)
 }
 

@@ -55,7 +55,7 @@ impl Section {
         });
         self.check_duplicates(auth)?;
         if self.provider.revoking_unlinks && self.provider.revoke_replaced == Some(true) {
-            let why = "cannot be true here, because revoking a session unlinks the customer's organisation";
+            let why = "cannot be true here, because revoking a session unlinks the customer's organization";
             return Err(self.source.invalid("revoke_replaced", why, "remove it"));
         }
         self.check_assertion(auth, assertion.is_some(), secret.is_some())?;

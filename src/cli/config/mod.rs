@@ -90,11 +90,19 @@ pub(crate) fn default_name(path: &ConfigFiles, variables: Variables<'_>, stored:
 
 /// Checks that this provider is configured or built in.
 pub(crate) fn check_name(path: &ConfigFiles, name: &str) -> Result<()> {
+    check_name_or(path, name, &add_section(path, name))
+}
+
+/// As [`check_name`], with another cure than to add a section.
+///
+/// # Errors
+/// [`CliError::Configuration`].
+pub(crate) fn check_name_or(path: &ConfigFiles, name: &str, otherwise: &str) -> Result<()> {
     let names = names(path)?;
     if ProviderConfig::built_in(name).is_some() || names.iter().any(|known| known == name) {
         Ok(())
     } else {
-        Err(unknown_provider(name, path, names.into_iter()))
+        Err(unknown_provider(name, names.into_iter(), otherwise))
     }
 }
 
@@ -120,7 +128,7 @@ pub(crate) fn load(
     let source = section.as_ref().map(|section| section.source.clone()).unwrap_or_default();
     let mut provider = match section.or_else(|| ProviderConfig::built_in(name).map(Section::of)) {
         Some(section) => section.into_provider(variables, &mut warnings)?,
-        None => return Err(unknown_provider(name, path, providers.into_keys())),
+        None => return Err(unknown_provider(name, providers.into_keys(), &add_section(path, name))),
     };
     provider.name = name.to_owned();
     provider.api.aliases = settings.aliases;
@@ -273,17 +281,22 @@ impl Settings {
     }
 }
 
-fn unknown_provider(name: &str, path: &Path, others: impl Iterator<Item = String>) -> CliError {
+fn add_section(path: &Path, name: &str) -> String {
+    let name = nexus::internal::clean::clean(name);
+    format!("add a section {} to {}", document::header(&invisible::shown(&name)), path.display())
+}
+
+/// The error of a name that no provider has. `otherwise` is what to do if none of the others is meant.
+fn unknown_provider(name: &str, others: impl Iterator<Item = String>, otherwise: &str) -> CliError {
     let known: Vec<_> = [BUILT_IN.to_owned()].into_iter().chain(others.filter(|other| other != BUILT_IN)).collect();
     let typed = name;
     let name = nexus::internal::clean::clean(name);
     let name = invisible::shown(&name);
-    let add = format!("add a section {} to {}", document::header(&name), path.display());
     invalid(
         format!("unknown provider `{name}`; configured: {}", known.join(", ")),
         match nearest(typed, known.iter().map(String::as_str)) {
-            Some(nearest) => format!("did you mean `{nearest}`? Otherwise {add}"),
-            None => add,
+            Some(nearest) => format!("did you mean `{nearest}`? Otherwise {otherwise}"),
+            None => otherwise.to_owned(),
         },
     )
 }

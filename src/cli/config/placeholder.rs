@@ -1,4 +1,4 @@
-//! Recognises what stands in examples for a value of one's own. With it, a sign-in would fail only after the user has
+//! Recognizes what stands in examples for a value of one's own. With it, a sign-in would fail only after the user has
 //! approved it in the browser, or at a host that is not theirs.
 
 use nexus::{ProviderConfig, Url};
@@ -48,10 +48,11 @@ pub(crate) fn in_url(url: &Url) -> Option<String> {
 /// The key of the first URL of a server that is a placeholder, and the end of a sentence about it.
 pub(super) fn in_provider(provider: &ProviderConfig) -> Option<(&'static str, String)> {
     let urls = [
+        // The URL of the API may come from it.
+        ("gateway", &provider.gateway),
         ("authorize_url", &provider.authorize_url),
         ("token_url", &provider.token_url),
         ("api_url", &provider.api.url),
-        ("gateway", &provider.gateway),
         ("device_url", &provider.device_url),
         ("par_url", &provider.par_url),
         ("userinfo_url", &provider.userinfo_url),
@@ -66,7 +67,8 @@ pub(super) fn in_provider(provider: &ProviderConfig) -> Option<(&'static str, St
 }
 
 /// The cure.
-pub(crate) const HINT: &str = "use the URL of your own server; `nexus demo` works without one";
+pub(crate) const HINT: &str = "it stands for the URL of your own gateway or authorization server: ask its operator for that; `nexus demo` works \
+     without one";
 
 #[cfg(test)]
 mod tests {

@@ -53,16 +53,16 @@ pub(super) fn no_list(provider: &str) -> String {
 
 const SHORTER: &str = "shorten the input, or use a model with a larger context";
 
-/// The hint for a request that is not billed to a linked organisation (Claude Platform OAuth).
+/// The hint for a request that is not billed to a linked organization (Claude Platform OAuth).
 fn not_billed(kind: &str) -> Option<String> {
     Some(match kind {
         "linked_organization_spend_limit_reached" => {
-            "ask an Admin or Billing member of the customer's organisation to raise its limit or to add credit".into()
+            "ask an Admin or Billing member of the customer's organization to raise its limit or to add credit".into()
         }
         "linked_organization_billing_unavailable" => {
-            "ask an Admin or Billing member of the customer's organisation to check its billing".into()
+            "ask an Admin or Billing member of the customer's organization to check its billing".into()
         }
-        "user_profile_billing_not_authorized" => format!("link the organisation again: {}", run_start_current()),
+        "user_profile_billing_not_authorized" => format!("link the organization again: {}", run_start_current()),
         "user_profile_not_billable" | "user_profile_not_found" | "user_profile_required" => {
             "check the customer's user profile in the Claude Console".into()
         }

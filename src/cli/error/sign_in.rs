@@ -265,12 +265,12 @@ fn refused_hint(error: &str, provider: &str) -> String {
     let (run, section) = (run_start(provider), format!("under {} in config.toml", header(provider)));
     match error {
         "access_denied" if provider == PLATFORM => format!(
-            "if you did not decline: an Admin or Billing member of an organisation that pays Anthropic directly must approve, \
-             not of the application's own organisation; while the application is in testing, only its test users can; {run} \
+            "if you did not decline: an Admin or Billing member of an organization that pays Anthropic directly must approve, \
+             not of the application's own organization; while the application is in testing, only its test users can; {run} \
              again"
         ),
         "user_profile_already_linked" => {
-            "the organisation or the user profile has a connection already: unlink it first, or use another profile"
+            "the organization or the user profile has a connection already: unlink it first, or use another profile"
                 .into()
         }
         "access_denied" => format!("{run} again and approve the request"),
@@ -343,13 +343,14 @@ pub(crate) fn client_hint(provider: &str) -> String {
 pub(crate) fn provider_hint(error: &ProviderError, others: &[String]) -> String {
     match error {
         ProviderError::NoClientId { provider } if provider == BUILT_IN => {
-            let register = "register an OAuth client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` \
-                            under [provider.claude_code] in config.toml";
+            let cure = "run `nexus oauth start URL` with the URL of your gateway or authorization server; or register an OAuth \
+                        client, then set CLAUDE_CODE_CLIENT_ID, or set `client_id = \"...\"` under [provider.claude_code] in \
+                        config.toml";
             match others {
-                [] => format!("{register}; `nexus demo` works without one"),
+                [] => format!("{cure}; `nexus demo` works without one"),
                 [other, ..] => format!(
                     "to use {}, pass `--provider {other}`, or set `default = \"{other}\"` at the top of config.toml; \
-                     otherwise {register}",
+                     otherwise {cure}",
                     others.join(" or ")
                 ),
             }

@@ -26,7 +26,7 @@ pub(crate) fn object(conversation: &Conversation, turns: &[Turn]) -> Value {
     object["turns"] = turns
         .iter()
         .map(|turn| {
-            json!({
+            let mut object = json!({
                 "role": turn.role.as_str(),
                 "text": turn.text,
                 "state": turn.state.as_str(),
@@ -35,7 +35,11 @@ pub(crate) fn object(conversation: &Conversation, turns: &[Turn]) -> Value {
                 "usage": turn.usage,
                 "request_id": turn.request_id,
                 "at": time::rfc3339(turn.at),
-            })
+            });
+            if let Some(why) = &turn.failure {
+                object["failure"] = why.as_str().into();
+            }
+            object
         })
         .collect();
     object
@@ -60,10 +64,33 @@ pub(crate) fn markdown(conversation: &Conversation, turns: &[Turn]) -> String {
     if let Some(system) = system {
         section(&mut text, "System", system);
     }
-    for turn in turns {
-        section(&mut text, &heading(turn), &turn.text);
+    for entry in entries(turns) {
+        match entry {
+            Entry::Turn(turn) => section(&mut text, &heading(turn), &turn.text),
+            Entry::NoAnswer(why) => section(&mut text, NO_ANSWER, why),
+        }
     }
     text
+}
+
+/// The heading in place of an answer that did not come.
+pub(super) const NO_ANSWER: &str = "No answer";
+
+/// A part of a conversation as it is shown.
+pub(super) enum Entry<'a> {
+    Turn(&'a Turn),
+    /// No answer came to the question before. Empty if it is not known why.
+    NoAnswer(&'a str),
+}
+
+/// The parts of a conversation.
+pub(super) fn entries(turns: &[Turn]) -> impl Iterator<Item = Entry<'_>> {
+    turns.iter().enumerate().flat_map(|(at, turn)| {
+        let is_answer = |turn: &Turn| turn.role == Role::Assistant;
+        let is_answered = is_answer(turn) || turns.get(at + 1).is_some_and(is_answer);
+        let missing = (!is_answered).then(|| Entry::NoAnswer(turn.failure.as_deref().unwrap_or_default()));
+        [Some(Entry::Turn(turn)), missing].into_iter().flatten()
+    })
 }
 
 /// Whose turn it is, and how it ended.
@@ -81,5 +108,8 @@ pub(super) fn heading(turn: &Turn) -> String {
 }
 
 fn section(text: &mut String, heading: &str, body: &str) {
-    text.push_str(&format!("\n## {heading}\n\n{}\n", body.trim_end()));
+    text.push_str(&format!("\n## {heading}\n"));
+    if !body.trim_end().is_empty() {
+        text.push_str(&format!("\n{}\n", body.trim_end()));
+    }
 }

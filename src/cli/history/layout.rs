@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use anstyle::{AnsiColor, Color, Style};
 
+use super::export::{self, Entry};
 use super::store::Found;
-use super::{Conversation, Turn, export};
+use super::{Conversation, Turn};
 use crate::cli::local_time::local;
 use crate::cli::markdown::Rendered;
 use crate::cli::terminal::wrap::{columns, wrapped};
@@ -25,21 +26,21 @@ const NARROW: usize = 24;
 /// Before an excerpt that has a line of its own.
 const INDENT: &str = "  ";
 
-/// The width of the terminal, and whether it shows colours.
+/// The width of the terminal, and whether it shows colors.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
     pub(crate) columns: usize,
-    pub(crate) coloured: bool,
+    pub(crate) colored: bool,
 }
 
 impl Screen {
     fn styled(self, text: &str, style: Style) -> String {
-        if self.coloured && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.colored && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
     fn heading(self, mark: &str, text: &str) -> String {
         let text = one_line(text);
-        let heading = if self.coloured { text } else { format!("{mark} {text}") };
+        let heading = if self.colored { text } else { format!("{mark} {text}") };
         self.styled(&wrapped(&heading, self.columns), HEADING)
     }
 }
@@ -51,18 +52,28 @@ pub(crate) fn conversation(conversation: &Conversation, turns: &[Turn], screen: 
     let details = screen.styled(&wrapped(&details, screen.columns), DETAILS);
     let mut text = format!("{}\n{details}\n", screen.heading("#", title));
     let mut section = |heading: &str, body: &str| {
-        text.push_str(&format!("\n{}\n\n{}\n", screen.heading("##", heading), body.trim_end()));
+        text.push_str(&format!("\n{}\n", screen.heading("##", heading)));
+        if !body.trim_end().is_empty() {
+            text.push_str(&format!("\n{}\n", body.trim_end()));
+        }
     };
     let verbatim = |text: &str| wrapped(&clean::visible(text), screen.columns);
     if let Some(system) = system {
         section("System", &verbatim(system));
     }
-    for turn in turns {
+    for entry in export::entries(turns) {
+        let turn = match entry {
+            Entry::Turn(turn) => turn,
+            Entry::NoAnswer(why) => {
+                section(export::NO_ANSWER, &verbatim(why));
+                continue;
+            }
+        };
         // Each is rendered alone, so that an open code block ends with its answer.
         let body = match turn.role {
             Role::User => verbatim(&turn.text),
             Role::Assistant => {
-                let mut rendered = Rendered::new(screen.columns, screen.coloured);
+                let mut rendered = Rendered::new(screen.columns, screen.colored);
                 rendered.push(&turn.text) + &rendered.finish()
             }
         };

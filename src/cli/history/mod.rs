@@ -44,6 +44,8 @@ pub(crate) struct Turn {
     /// The usage of the answer, as the API reports it.
     pub usage: Option<serde_json::Value>,
     pub request_id: Option<String>,
+    /// Why no answer came to this question, if it is known.
+    pub failure: Option<String>,
     /// In Unix seconds.
     pub at: i64,
 }
@@ -75,7 +77,7 @@ impl Conversation {
 impl Turn {
     pub(crate) fn question(text: &str, at: i64) -> Self {
         let (role, state, text) = (Role::User, State::Whole, text.to_owned());
-        Self { role, text, state, model: None, stop_reason: None, usage: None, request_id: None, at }
+        Self { role, text, state, model: None, stop_reason: None, usage: None, request_id: None, failure: None, at }
     }
 
     /// Marks a whole answer as replaced.
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     fn turn(role: Role, text: &str, state: State) -> Turn {
-        Turn { role, text: text.into(), state, model: None, stop_reason: None, usage: None, request_id: None, at: 0 }
+        Turn { role, state, ..Turn::question(text, 0) }
     }
 
     #[test]

@@ -8,11 +8,12 @@ pub(super) static HISTORY: Kind = Kind {
     steps: &[
         &[CONVERSATION, CONVERSATION_UPDATED, TURN, TURN_CONVERSATION, WORD, TURN_KEPT, TURN_DELETED],
         &["ALTER TABLE turn ADD COLUMN typed TEXT"],
+        &["ALTER TABLE turn ADD COLUMN failure TEXT"],
     ],
     schema: &[
         ("conversation", CONVERSATION),
         ("conversation_updated", CONVERSATION_UPDATED),
-        ("turn", TURN_WITH_TYPED),
+        ("turn", TURN_WITH_ADDED),
         ("turn_conversation", TURN_CONVERSATION),
         ("word", WORD),
         // What SQLite creates for `word`.
@@ -45,12 +46,12 @@ const TURN: &str = "CREATE TABLE turn(
     text TEXT NOT NULL, state TEXT NOT NULL, model TEXT, stop_reason TEXT, usage TEXT, request_id TEXT,
     at INTEGER NOT NULL) STRICT";
 
-/// What SQLite stores once the column is added. `typed` is what was typed at the prompt of a conversation, if the
-/// question came from there.
-const TURN_WITH_TYPED: &str = "CREATE TABLE turn(
+/// What SQLite stores once the columns are added. `typed` is what was typed at the prompt of a conversation, if the
+/// question came from there. `failure` is why no answer came to a question.
+const TURN_WITH_ADDED: &str = "CREATE TABLE turn(
     number INTEGER PRIMARY KEY, conversation TEXT NOT NULL REFERENCES conversation(id), role TEXT NOT NULL,
     text TEXT NOT NULL, state TEXT NOT NULL, model TEXT, stop_reason TEXT, usage TEXT, request_id TEXT,
-    at INTEGER NOT NULL, typed TEXT) STRICT";
+    at INTEGER NOT NULL, typed TEXT, failure TEXT) STRICT";
 
 const TURN_CONVERSATION: &str = "CREATE INDEX turn_conversation ON turn(conversation)";
 

@@ -142,6 +142,18 @@ impl History {
         })
     }
 
+    /// Saves why no answer came to the question of this time.
+    pub(crate) fn save_failure(&self, conversation: &str, asked_at: i64, why: &str) -> Result<()> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE turn SET failure = ?3 WHERE number =
+                 (SELECT max(number) FROM turn WHERE conversation = ?1 AND role = 'user' AND at = ?2)",
+                params![conversation, asked_at, why],
+            )?;
+            Ok(())
+        })
+    }
+
     /// At most `limit` conversations, most recently used first, with their numbers of turns.
     pub(crate) fn list(&self, limit: Option<u32>) -> Result<Vec<(Conversation, i64)>> {
         let query = format!(
@@ -178,7 +190,7 @@ impl History {
 
     /// The turns of a conversation, in order.
     pub(crate) fn turns(&self, conversation: &str) -> Result<Vec<Turn>> {
-        let query = "SELECT role, text, state, model, stop_reason, usage, request_id, at
+        let query = "SELECT role, text, state, model, stop_reason, usage, request_id, failure, at
             FROM turn WHERE conversation = ?1 ORDER BY number";
         self.rows(query, params![conversation], |row| {
             let usage: Option<String> = row.get(5)?;
@@ -190,7 +202,8 @@ impl History {
                 stop_reason: row.get(4)?,
                 usage: usage.and_then(|usage| serde_json::from_str(&usage).ok()),
                 request_id: row.get(6)?,
-                at: row.get(7)?,
+                failure: row.get(7)?,
+                at: row.get(8)?,
             })
         })
     }

@@ -1,4 +1,4 @@
-//! Code blocks, highlighted with the terminal's own colours, which fit dark and light themes. The syntaxes are loaded with
+//! Code blocks, highlighted with the terminal's own colors, which fit dark and light themes. The syntaxes are loaded with
 //! the first block in a known language.
 
 use std::sync::OnceLock;
@@ -55,7 +55,7 @@ impl Code {
         let text = if shown.is_empty() { EDGE.to_owned() } else { format!("{EDGE} {shown}") };
         page.line(&[Span { text, style: page.dim() }]);
         let language = info.trim_start_matches(['{', '.']).split([' ', '\t', ',', '{', '}', ':']).next();
-        let language = language.filter(|name| !name.is_empty() && page.is_coloured());
+        let language = language.filter(|name| !name.is_empty() && page.is_colored());
         Self { highlighter: language.and_then(Highlighter::of) }
     }
 
@@ -104,7 +104,7 @@ impl Highlighter {
 
     fn line(&mut self, line: &str) -> Vec<Span> {
         let whole = format!("{line}\n");
-        // On an error of the syntax, the rest of the line has no colours.
+        // On an error of the syntax, the rest of the line has no colors.
         let operations = self.state.parse_line(&whole, self.syntaxes).unwrap_or_default();
         let mut spans: Vec<Span> = Vec::new();
         let mut from = 0;
@@ -150,41 +150,41 @@ fn syntaxes() -> &'static SyntaxSet {
 
 /// The styles of scopes. The first match applies.
 fn theme() -> &'static [(Scope, Style)] {
-    const fn colour(colour: AnsiColor) -> Style {
-        Style::new().fg_color(Some(Color::Ansi(colour)))
+    const fn color(color: AnsiColor) -> Style {
+        Style::new().fg_color(Some(Color::Ansi(color)))
     }
     const THEME: &[(&str, Style)] = &[
         ("comment", Style::new().dimmed()),
         ("punctuation.definition.comment", Style::new().dimmed()),
-        ("constant.character.escape", colour(AnsiColor::Yellow)),
-        ("string", colour(AnsiColor::Green)),
-        ("punctuation.definition.string", colour(AnsiColor::Green)),
-        ("constant", colour(AnsiColor::Yellow)),
+        ("constant.character.escape", color(AnsiColor::Yellow)),
+        ("string", color(AnsiColor::Green)),
+        ("punctuation.definition.string", color(AnsiColor::Green)),
+        ("constant", color(AnsiColor::Yellow)),
         ("keyword.operator", Style::new()),
-        ("keyword", colour(AnsiColor::Magenta)),
-        ("storage", colour(AnsiColor::Magenta)),
-        ("entity.name.function", colour(AnsiColor::Cyan)),
-        ("entity.name.tag", colour(AnsiColor::Magenta)),
-        ("entity.name.class", colour(AnsiColor::Yellow)),
-        ("entity.name.struct", colour(AnsiColor::Yellow)),
-        ("entity.name.enum", colour(AnsiColor::Yellow)),
-        ("entity.name.type", colour(AnsiColor::Yellow)),
-        ("entity.other.attribute-name", colour(AnsiColor::Cyan)),
-        ("support.function", colour(AnsiColor::Cyan)),
-        ("support.macro", colour(AnsiColor::Cyan)),
-        ("support.type", colour(AnsiColor::Yellow)),
-        ("support.class", colour(AnsiColor::Yellow)),
-        ("variable.function", colour(AnsiColor::Cyan)),
-        ("variable.language", colour(AnsiColor::Magenta)),
-        ("markup.inserted", colour(AnsiColor::Green)),
-        ("markup.deleted", colour(AnsiColor::Red)),
-        ("markup.changed", colour(AnsiColor::Yellow)),
+        ("keyword", color(AnsiColor::Magenta)),
+        ("storage", color(AnsiColor::Magenta)),
+        ("entity.name.function", color(AnsiColor::Cyan)),
+        ("entity.name.tag", color(AnsiColor::Magenta)),
+        ("entity.name.class", color(AnsiColor::Yellow)),
+        ("entity.name.struct", color(AnsiColor::Yellow)),
+        ("entity.name.enum", color(AnsiColor::Yellow)),
+        ("entity.name.type", color(AnsiColor::Yellow)),
+        ("entity.other.attribute-name", color(AnsiColor::Cyan)),
+        ("support.function", color(AnsiColor::Cyan)),
+        ("support.macro", color(AnsiColor::Cyan)),
+        ("support.type", color(AnsiColor::Yellow)),
+        ("support.class", color(AnsiColor::Yellow)),
+        ("variable.function", color(AnsiColor::Cyan)),
+        ("variable.language", color(AnsiColor::Magenta)),
+        ("markup.inserted", color(AnsiColor::Green)),
+        ("markup.deleted", color(AnsiColor::Red)),
+        ("markup.changed", color(AnsiColor::Yellow)),
         ("meta.diff.header", Style::new().bold()),
-        ("meta.diff.range", colour(AnsiColor::Cyan)),
+        ("meta.diff.range", color(AnsiColor::Cyan)),
         ("markup.heading", Style::new().bold()),
         ("markup.bold", Style::new().bold()),
         ("markup.italic", Style::new().italic()),
-        ("markup.raw", colour(AnsiColor::Cyan)),
+        ("markup.raw", color(AnsiColor::Cyan)),
     ];
     static SCOPES: OnceLock<Vec<(Scope, Style)>> = OnceLock::new();
     SCOPES.get_or_init(|| THEME.iter().filter_map(|(name, style)| Some((Scope::new(name).ok()?, *style))).collect())

@@ -39,7 +39,7 @@ impl Rendered {
         (self.blank, self.spaced) = (0, spaced && !matches!(start, Start::Heading(_)));
         line.opened.into_iter().for_each(|container| self.enter(container));
         if let Some(done) = line.task {
-            let mark = match (self.page.is_coloured(), done) {
+            let mark = match (self.page.is_colored(), done) {
                 (true, false) => "☐ ",
                 (true, true) => "☑ ",
                 (false, false) => "[ ] ",
@@ -153,7 +153,7 @@ impl Rendered {
             _ => Style::new().bold().italic(),
         };
         let mut flow = Flow::new(self.page.style(style));
-        if !self.page.is_coloured() {
+        if !self.page.is_colored() {
             self.page.write(&format!("{} ", "#".repeat(level)), Style::new());
         }
         text.chars().for_each(|c| flow.feed(c, &mut self.page));

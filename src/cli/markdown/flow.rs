@@ -158,7 +158,7 @@ impl Flow {
     /// Ends the paragraph. Open markup becomes text.
     pub(super) fn finish(&mut self, page: &mut Page) {
         let pending = std::mem::take(&mut self.pending);
-        let parsed = read(pending.trim_end_matches(BLANK), self.around(' '), self.base, page.is_coloured());
+        let parsed = read(pending.trim_end_matches(BLANK), self.around(' '), self.base, page.is_colored());
         self.print(parsed.bits, page);
         if let Some(mark) = self.line_break.take().filter(|mark| !mark.is_empty()) {
             self.cut = true;
@@ -184,7 +184,7 @@ impl Flow {
         }
         let blank = self.pending[text.len()..].to_owned();
         let after = blank.chars().next().unwrap_or(next);
-        let parsed = read(text, self.around(after), self.base, page.is_coloured());
+        let parsed = read(text, self.around(after), self.base, page.is_colored());
         self.idle = parsed.open && !last_try;
         if self.idle {
             self.retry = text.len() + text.len() / GROWTH;

@@ -43,17 +43,17 @@ pub(super) fn parts(one: char, other: char) -> bool {
 }
 
 /// Parses running text.
-pub(super) fn read(text: &str, around: Around, base: Style, coloured: bool) -> Parsed {
+pub(super) fn read(text: &str, around: Around, base: Style, colored: bool) -> Parsed {
     work(text.len());
     let scanned = scan(text, around);
-    let mut printer = Printer { bits: Bits::default(), styles: vec![base], links: Vec::new(), coloured };
+    let mut printer = Printer { bits: Bits::default(), styles: vec![base], links: Vec::new(), colored };
     for token in &scanned.tokens {
         match token {
             Token::Text(words) => printer.text(words, None),
             Token::Run(run) => printer.run(&scanned.runs[*run]),
             Token::Code { source, content } => {
                 let style = printer.style().fg_color(CODE.get_fg_color());
-                printer.text(&(if coloured { content } else { source }).replace('\n', " "), Some(style));
+                printer.text(&(if colored { content } else { source }).replace('\n', " "), Some(style));
             }
             Token::Break => printer.line(),
             Token::LinkStart => printer.begin_link(),
@@ -76,7 +76,7 @@ struct Printer {
     styles: Vec<Style>,
     /// The texts of the open links.
     links: Vec<String>,
-    coloured: bool,
+    colored: bool,
 }
 
 impl Printer {
@@ -100,11 +100,11 @@ impl Printer {
     fn run(&mut self, run: &Run) {
         for length in &run.closed {
             self.styles.pop();
-            self.unless_coloured(run.mark, *length);
+            self.unless_colored(run.mark, *length);
         }
         self.text(&run.mark.to_string().repeat(run.left), None);
         for length in run.opened.iter().rev() {
-            self.unless_coloured(run.mark, *length);
+            self.unless_colored(run.mark, *length);
             let style = self.style();
             self.styles.push(match (run.mark, length) {
                 ('~', _) => style.strikethrough(),
@@ -114,9 +114,9 @@ impl Printer {
         }
     }
 
-    /// Prints marks, which say without colours what a style says otherwise.
-    fn unless_coloured(&mut self, mark: char, length: usize) {
-        if !self.coloured {
+    /// Prints marks, which say without colors what a style says otherwise.
+    fn unless_colored(&mut self, mark: char, length: usize) {
+        if !self.colored {
             self.text(&mark.to_string().repeat(length), None);
         }
     }

@@ -108,9 +108,9 @@ impl std::fmt::Debug for Rendered {
 }
 
 impl Rendered {
-    pub(crate) fn new(width: usize, coloured: bool) -> Self {
+    pub(crate) fn new(width: usize, colored: bool) -> Self {
         Self {
-            page: Page::new(width, coloured),
+            page: Page::new(width, colored),
             line: String::new(),
             state: LineState::Markers,
             returned: false,

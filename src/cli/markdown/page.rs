@@ -52,7 +52,7 @@ enum Frame {
 pub(super) struct Page {
     out: String,
     width: usize,
-    coloured: bool,
+    colored: bool,
     frames: Vec<Frame>,
     /// The width of the current line so far.
     column: usize,
@@ -77,11 +77,11 @@ pub(super) fn word_columns(word: &[Span]) -> usize {
 }
 
 impl Page {
-    pub(super) fn new(width: usize, coloured: bool) -> Self {
+    pub(super) fn new(width: usize, colored: bool) -> Self {
         Self {
             out: String::new(),
             width: width.max(1),
-            coloured,
+            colored,
             frames: Vec::new(),
             column: 0,
             open: false,
@@ -101,8 +101,8 @@ impl Page {
         self.width = width.max(1);
     }
 
-    pub(super) fn is_coloured(&self) -> bool {
-        self.coloured
+    pub(super) fn is_colored(&self) -> bool {
+        self.colored
     }
 
     /// The width inside the containers.
@@ -272,12 +272,12 @@ impl Page {
         self.style(Style::new().dimmed())
     }
 
-    /// The style, or none without colours.
+    /// The style, or none without colors.
     pub(super) fn style(&self, style: Style) -> Style {
-        if self.coloured { style } else { Style::new() }
+        if self.colored { style } else { Style::new() }
     }
 
-    /// Writes text, with its style reset at its end, so that the terminal is not left coloured when the program is
+    /// Writes text, with its style reset at its end, so that the terminal is not left colored when the program is
     /// killed.
     fn put(&mut self, text: &str, style: Style) {
         let style = self.style(style);

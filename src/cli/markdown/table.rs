@@ -102,7 +102,7 @@ impl Table {
     pub(super) fn print(self, page: &mut Page) {
         let bold = page.style(Style::new().bold());
         let read = |row: &str, style: Style| -> Vec<Cell> {
-            cells(row).iter().map(|cell| inline::read(cell, CELL, style, page.is_coloured()).bits).collect()
+            cells(row).iter().map(|cell| inline::read(cell, CELL, style, page.is_colored()).bits).collect()
         };
         let head = self.head.as_deref().map(|head| read(head, bold));
         let rows: Vec<_> = self.rows.iter().map(|row| read(row, Style::new())).collect();

@@ -12,8 +12,8 @@ mod property;
 
 const ANSWER: &str = include_str!("../../../tests/it/snapshots/answer.md");
 
-fn rendered(pieces: &[&str], width: usize, coloured: bool) -> String {
-    let mut rendered = Rendered::new(width, coloured);
+fn rendered(pieces: &[&str], width: usize, colored: bool) -> String {
+    let mut rendered = Rendered::new(width, colored);
     let shown: String = pieces.iter().map(|piece| rendered.push(piece)).collect();
     shown + &rendered.finish()
 }
@@ -22,7 +22,7 @@ fn plain(source: &str) -> String {
     rendered(&[source], 40, false)
 }
 
-/// Removes colours.
+/// Removes colors.
 fn bare(shown: &str) -> String {
     let mut parts = shown.split('\u{1b}');
     let mut bare = parts.next().unwrap_or_default().to_owned();
@@ -150,7 +150,7 @@ fn usual_languages_are_highlighted() {
 }
 
 #[test]
-fn code_keeps_its_colours_from_line_to_line() {
+fn code_keeps_its_colors_from_line_to_line() {
     let shown = rendered(&["```rust\n/* one\ntwo */ let x = \"s\";\n```"], 40, true);
     assert_eq!(
         shown,

@@ -1,4 +1,4 @@
-//! Attachments: files whose type is recognised by their content. They are read, with a limit, and checked before the
+//! Attachments: files whose type is recognized by their content. They are read, with a limit, and checked before the
 //! network is used.
 
 use std::fs;
@@ -109,7 +109,7 @@ impl Attached<'_> {
             |error: io::Error| self.refused(error.to_string(), "check the file's name and who may read it");
         let found = fs::metadata(path).map_err(unreadable)?;
         if found.is_dir() {
-            return Err(self.refused("it is a folder", "name the files in it, each with its own -a"));
+            return Err(self.refused("it is a folder", "attach the files in it, one by one"));
         }
         if found.is_file() && found.len() > MAX_REQUEST as u64 {
             return Err(self.too_large(&size(usize::try_from(found.len()).unwrap_or(usize::MAX))));

@@ -107,10 +107,13 @@ pub(crate) async fn with_newest(
 /// The error of an unknown model, with the known name that is most similar.
 pub(crate) fn suggest(error: Error, model: &str, client: &Client) -> Error {
     match error {
-        Error::Api(ApiError::Refused(refusal)) if refusal.status == Some(404) => match similar(model, &known(client)) {
-            Some(nearest) => ApiError::NoSuchModel { nearest, refusal }.into(),
-            None => ApiError::Refused(refusal).into(),
-        },
+        // Some gateways say 400.
+        Error::Api(ApiError::Refused(refusal)) if matches!(refusal.status, Some(400 | 404)) => {
+            match similar(model, &known(client)) {
+                Some(nearest) => ApiError::NoSuchModel { nearest, refusal }.into(),
+                None => ApiError::Refused(refusal).into(),
+            }
+        }
         other => other,
     }
 }

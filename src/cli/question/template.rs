@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn input_without_a_place_follows_the_prompt() {
-        assert_eq!(prompt("prompt = \"Summarise.\\n\"", &[], "text"), "Summarise.\n\ntext");
+        assert_eq!(prompt("prompt = \"Summarize.\\n\"", &[], "text"), "Summarize.\n\ntext");
         assert_eq!(prompt("prompt = 'Tell a joke.'", &[], " "), "Tell a joke.");
         assert_eq!(prompt("system = 'Be brief.'", &[], "text"), "text");
         let filled = template("system = 'About {{input}}.'\nprompt = 'Go.'", &[]).unwrap().fill("x", &[]).unwrap();

@@ -2,13 +2,16 @@
 
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
-use nexus::{Client, Revocation, SignedOut};
+use nexus::{Client, Revocation, Session, SignedOut};
 
 /// Revokes the session, deletes it locally and says which was done. `unlink` revokes it even if that unlinks an
-/// organisation. Returns whether there was one.
+/// organization. Returns whether there was one.
 pub(crate) fn sign_out(client: &Client, unlink: bool, context: &Context) -> Result<bool> {
+    let found = context.find_session(client);
+    // Of a provider that needs no user, there may only be a record that the first token could not be had.
+    let had_token = found.as_ref().map_or(true, |found| found.as_ref().is_some_and(Session::has_token));
     // A session that cannot be read is deleted all the same.
-    let signed_out = match context.find_session(client) {
+    let signed_out = match found {
         Ok(None) => None,
         _ => context.block_on(async {
             Ok(match unlink {
@@ -18,13 +21,16 @@ pub(crate) fn sign_out(client: &Client, unlink: bool, context: &Context) -> Resu
         })?,
     };
     let Some(SignedOut { revocation, not_deleted }) = signed_out else { return Ok(false) };
+    if !had_token && not_deleted.is_none() {
+        return Ok(false);
+    }
     context.say(&match revocation {
         Revocation::Revoked { host } => format!("Revoked the session at {host}"),
         Revocation::Failed { host, description } => {
             format!("Not revoked: {host} {description}; its tokens stay valid until they expire")
         }
         Revocation::WouldUnlink { host } => format!(
-            "Not revoked, because that would unlink the organisation at {host}; its tokens stay valid until they expire; \
+            "Not revoked, because that would unlink the organization at {host}; its tokens stay valid until they expire; \
              `nexus oauth logout --unlink` revokes"
         ),
         Revocation::Unsupported => {

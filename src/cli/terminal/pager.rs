@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::environment::{is_empty, secret_variables, variable};
 use crate::cli::error::Result;
 
-/// What `less` and `lv` do unless their variables say otherwise, as with git: show colours, end at once if the text fits
+/// What `less` and `lv` do unless their variables say otherwise, as with git: show colors, end at once if the text fits
 /// the screen, and leave it there.
 const SETTINGS: [(&str, &str); 2] = [("LESS", "FRX"), ("LV", "-c")];
 

@@ -71,8 +71,8 @@ impl Line {
     fn draw(&mut self, err: &mut impl Write) {
         let Some(status) = &self.status else { return };
         let text = status.shown(self.connecting > 0, super::screen::width_of(&io::stderr()).saturating_sub(5));
-        let coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-        let look = if coloured { anstyle::Style::new().dimmed() } else { anstyle::Style::new() };
+        let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+        let look = if colored { anstyle::Style::new().dimmed() } else { anstyle::Style::new() };
         // One write that erases only what follows the text: anything else flickers.
         let line = format!("\r{look}{text} ...{look:#}\x1b[K");
         let _ = err.write_all(line.as_bytes()).and_then(|()| err.flush());

@@ -3,22 +3,19 @@
 use anstyle::{AnsiColor, Color, Style};
 use qrcodegen::{QrCode, QrCodeEcc};
 
-/// White modules on black, whatever the terminal's own colours are.
-pub(crate) const COLOURS: Style =
+/// White modules on black, whatever the terminal's own colors are.
+pub(crate) const COLORS: Style =
     Style::new().fg_color(Some(Color::Ansi(AnsiColor::BrightWhite))).bg_color(Some(Color::Ansi(AnsiColor::Black)));
-
-/// The rows of the terminal that the lines before and after the code need.
-const OTHER_ROWS: usize = 5;
 
 /// The widths of the light border in modules. The standard asks for 4; cameras manage with 2.
 const BORDERS: [i32; 2] = [4, 2];
 
-/// The lines of the code of this text, if they fit a terminal of this size. Light modules are drawn, dark ones are not.
+/// The lines of the code of this text, if they fit into these columns and rows. Light modules are drawn, dark ones are not.
 pub(crate) fn drawn(text: &str, columns: usize, rows: usize) -> Option<Vec<String>> {
     let code = QrCode::encode_text(text, QrCodeEcc::Low).ok()?;
     let fitting = |border: &i32| {
         let size = usize::try_from(code.size() + 2 * border).unwrap_or(usize::MAX);
-        size <= columns && size.div_ceil(2) + OTHER_ROWS <= rows
+        size <= columns && size.div_ceil(2) <= rows
     };
     BORDERS.into_iter().find(fitting).map(|border| lines(&code, border))
 }
@@ -44,13 +41,13 @@ mod tests {
     fn a_code_is_drawn_only_where_it_fits() {
         // Version 3 has 29 modules (ISO/IEC 18004, table 1).
         for (columns, rows, width) in
-            [(80, 24, Some(37)), (37, 24, Some(37)), (36, 24, Some(33)), (80, 23, Some(33)), (33, 22, Some(33))]
+            [(80, 19, Some(37)), (37, 19, Some(37)), (36, 19, Some(33)), (80, 18, Some(33)), (33, 17, Some(33))]
                 .into_iter()
-                .chain([(32, 24, None), (80, 21, None), (0, 0, None)])
+                .chain([(32, 19, None), (80, 16, None), (0, 0, None)])
         {
             let drawn = drawn(URL, columns, rows);
             assert_eq!(drawn.as_ref().map(|lines| lines[0].chars().count()), width, "{columns} x {rows}");
-            assert!(drawn.is_none_or(|lines| lines.len() + OTHER_ROWS <= rows));
+            assert!(drawn.is_none_or(|lines| lines.len() <= rows));
         }
         assert_eq!(drawn(&"x".repeat(4_000), 1_000, 1_000), None, "longer than any code");
     }

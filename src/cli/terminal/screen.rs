@@ -1,4 +1,4 @@
-//! The size and the colours of the terminal.
+//! The size and the colors of the terminal.
 
 use std::io;
 
@@ -10,8 +10,8 @@ use crate::cli::environment::variable;
 /// The width of a terminal that does not report one.
 const COLUMNS: usize = 80;
 
-/// Whether stdout shows colours, bold and the like: not under `NO_COLOR` or `TERM=dumb`.
-pub(crate) fn is_coloured() -> bool {
+/// Whether stdout shows colors, bold and the like: not under `NO_COLOR` or `TERM=dumb`.
+pub(crate) fn is_colored() -> bool {
     AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 

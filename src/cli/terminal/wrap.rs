@@ -28,6 +28,70 @@ pub(crate) fn columns(text: &str) -> usize {
     strip_str(text).to_string().width()
 }
 
+/// The rows of a terminal of this width that a text takes once it is [`wrapped`].
+pub(crate) fn rows(text: &str, width: usize) -> usize {
+    wrapped(text, width).lines().map(|line| columns(line).div_ceil(width.max(1)).max(1)).sum()
+}
+
+/// Wraps text that arrives in pieces, at the spaces between its words. What belongs together in prose is not known then.
+#[derive(Debug, Default)]
+pub(crate) struct WrappedStream {
+    /// The column after what was returned.
+    column: usize,
+    /// The spaces that are due before the next word.
+    space: String,
+    /// The beginning of a word.
+    word: String,
+}
+
+impl WrappedStream {
+    /// What can be written after this piece: all but its last word, which may go on.
+    pub(crate) fn push(&mut self, piece: &str, width: usize) -> String {
+        let mut ready = String::new();
+        for c in piece.chars() {
+            if c != '\n' && !matches!(c, ' ' | '\t') {
+                self.word.push(c);
+                // It has no room in a line of its own either.
+                if columns(&self.word) < width {
+                    continue;
+                }
+            }
+            ready.push_str(&self.take_word(width));
+            match c {
+                '\n' => {
+                    self.space.clear();
+                    self.column = 0;
+                    ready.push('\n');
+                }
+                ' ' | '\t' => self.space.push(c),
+                _ => {}
+            }
+        }
+        ready
+    }
+
+    /// The last word.
+    pub(crate) fn finish(&mut self, width: usize) -> String {
+        self.take_word(width)
+    }
+
+    fn take_word(&mut self, width: usize) -> String {
+        if self.word.is_empty() {
+            return String::new();
+        }
+        let (word, space) = (std::mem::take(&mut self.word), std::mem::take(&mut self.space));
+        let wide = columns(&word);
+        let fits = self.column == 0 || width < NARROWEST || self.column + columns(&space) + wide <= width;
+        let before = if fits { space } else { "\n".to_owned() };
+        self.column = if fits { self.column + columns(&before) + wide } else { wide };
+        if self.column > width {
+            // The terminal breaks a longer word.
+            self.column %= width.max(1);
+        }
+        before + &word
+    }
+}
+
 fn wrapped_line(line: &str, width: usize) -> String {
     let (margin, text) = line.split_at(margin(line));
     let indent = columns(margin);
@@ -118,6 +182,23 @@ mod tests {
         ] {
             assert_eq!(wrapped(text, 20), shown);
         }
+        for text in ["one two three four five six", "short\n\none two three four five", "  a  b\n"] {
+            for length in 1..8 {
+                let mut stream = WrappedStream::default();
+                let pieces: Vec<_> =
+                    text.as_bytes().chunks(length).map(|piece| str::from_utf8(piece).unwrap()).collect();
+                let shown: String = pieces.into_iter().map(|piece| stream.push(piece, 20)).collect();
+                assert_eq!(shown + &stream.finish(20), wrapped(text, 20), "{length}");
+            }
+        }
+        let mut stream = WrappedStream::default();
+        assert_eq!(
+            stream.push(&"x".repeat(50), 20),
+            "x".repeat(20) + "\n" + &"x".repeat(20),
+            "no longer held than a line"
+        );
+        assert_eq!(rows("one two three four five six\n\nshort", 20), 4);
+        assert_eq!(rows(&"x".repeat(41), 20), 3);
         assert_eq!(wrapped("one two three four five", 10), "one two three four five");
         assert_eq!(wrapped("/a  one two three four five", 24), "/a  one two three four\n    five");
         assert_eq!(wrapped("/a  b  one two three four five", 24), "/a  b  one two three four five");

@@ -170,7 +170,7 @@ fn a_request_that_an_http2_server_did_not_process_is_sent_again_and_a_token_requ
         let (output, count) = refused(&[refusal], &["chat", "x", "--retries", "0"]);
         assert!(output.code == Some(75) && count == 1, "{count}: {output}");
         let reason = match refusal {
-            Refusal::RefusedStream => "the server cancelled the HTTP/2 request (REFUSED_STREAM)\n",
+            Refusal::RefusedStream => "the server canceled the HTTP/2 request (REFUSED_STREAM)\n",
             Refusal::GoAway => "the server closed the HTTP/2 connection (NO_ERROR)\n",
         };
         assert!(output.stderr.contains(&format!("error: cannot reach [SERVER]: {reason}")), "{output}");

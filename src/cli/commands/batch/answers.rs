@@ -1,11 +1,13 @@
 //! The output file of a batch: one JSON object per line, each written by one call.
 //!
 //! A line is in the file once its write returns, so `kill -9` loses no counted result. With a [`sync`](Answers::sync) each
-//! second, a power failure loses at most that second. A rewritten file is complete before it gets the name.
+//! second, a power failure loses at most that second. A rewritten file is complete before it gets the name. The answer to
+//! a changed question is added first, and the one to the earlier question removed at the end.
 //!
 //! The lock is on the file itself, so there is no lock file: a new file is locked before it gets the name, and a process
 //! that waited for the old one checks whether that still has the name.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -15,12 +17,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::ledger::Ledger;
+use super::fingerprint::Fingerprint;
+use super::ledger::{IdHash, Ledger};
 use super::prompts::Id;
 use crate::cli::error::{CliError, Result};
 use nexus::internal::private_fs::survive_file_limit;
 
-/// The beginning of each result, by which an incomplete last line is recognised.
+/// The beginning of each result, by which an incomplete last line is recognized.
 const BEGINNING: &[u8] = br#"{"version":1,"id":"#;
 
 /// The locked file.
@@ -50,16 +53,28 @@ struct ResultLine {
     #[serde(rename = "version")]
     _version: u32,
     id: Option<Id>,
+    question_hash: Option<Fingerprint>,
     answer: Option<IgnoredAny>,
     #[serde(rename = "error")]
     error: Option<IgnoredAny>,
 }
 
+/// How a walk through the file ended.
+#[derive(Debug, Default)]
+struct Walked {
+    /// The end of the last complete line.
+    end: u64,
+    /// Whether the last complete line has no newline, as a full disk or an editor leaves it.
+    lacks_newline: bool,
+    /// Whether an incomplete line follows.
+    torn: bool,
+}
+
 /// What to do with a part of the file.
 #[derive(Debug, PartialEq)]
 enum Verdict {
-    Answer(Id),
-    Failure,
+    Answer(Id, Option<Fingerprint>),
+    Failure(Option<Id>),
     Unknown,
 }
 
@@ -119,62 +134,96 @@ impl Answers {
         Some(move || drop(file.sync_data()))
     }
 
+    /// Removes each result that a later line of the same id replaces.
+    ///
+    /// # Errors
+    /// [`CliError::File`]. The file is then as it was.
+    pub(super) fn drop_replaced(&mut self) -> Result<()> {
+        if self.end.is_none() {
+            return Ok(());
+        }
+        let mut latest: HashMap<IdHash, Range<u64>> = HashMap::new();
+        let mut dropped = Vec::new();
+        let walked = self.walk(|verdict, line| {
+            if let Verdict::Answer(id, _) | Verdict::Failure(Some(id)) = verdict {
+                dropped.extend(latest.insert(IdHash::of(&id), line));
+            }
+        })?;
+        self.remove(dropped, walked.end)
+    }
+
     fn scan(&mut self, ledger: &mut Ledger) -> Result<Found> {
-        let path = self.path.clone();
-        let unreadable = |error: io::Error| unwritable(&path, &error);
         let mut found = Found::default();
-        // The pieces of the file that are kept.
-        let mut kept: Vec<Range<u64>> = Vec::new();
-        let (mut start, mut number, mut line) = (0, 0, Vec::new());
-        // A complete line without its newline, as a full disk or an editor leaves it.
-        let mut open_end = None;
+        let (mut dropped, mut has_replaced) = (Vec::new(), false);
+        let walked = self.walk(|verdict, line| match verdict {
+            Verdict::Answer(id, asked) => match ledger.answered(&id, asked) {
+                true => found.answered += 1,
+                // A run that was killed had asked a changed question.
+                false => has_replaced = true,
+            },
+            _ => {
+                found.failed += 1;
+                dropped.push(line);
+            }
+        })?;
+        found.repaired = walked.torn;
+        let last_is_kept = dropped.last().is_none_or(|line| line.end < walked.end);
+        self.remove(dropped, walked.end)?;
+        if walked.lacks_newline && last_is_kept {
+            self.append(b"\n")?;
+        }
+        if has_replaced {
+            self.drop_replaced()?;
+        }
+        Ok(found)
+    }
+
+    /// Visits each complete line of the file, with its place.
+    fn walk(&self, mut visit: impl FnMut(Verdict, Range<u64>)) -> Result<Walked> {
+        let unreadable = |error: io::Error| unwritable(&self.path, &error);
+        let mut walked = Walked::default();
+        let (mut number, mut line) = (0, Vec::new());
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         reader.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         loop {
             line.clear();
             let length = reader.read_until(b'\n', &mut line).map_err(unreadable)?;
             if length == 0 {
-                break;
+                return Ok(walked);
             }
             number += 1;
-            let end = start + length as u64;
+            let verdict = verdict(&line);
             if line.last() != Some(&b'\n') {
-                if is_torn(&line) && verdict(&line) == Verdict::Unknown {
-                    found.repaired = true;
-                    break;
+                if is_torn(&line) && verdict == Verdict::Unknown {
+                    walked.torn = true;
+                    return Ok(walked);
                 }
-                open_end = Some(end);
+                walked.lacks_newline = true;
             }
-            match verdict(&line) {
-                Verdict::Answer(id) if ledger.answered(&id) => {
-                    found.answered += 1;
-                    match kept.last_mut() {
-                        Some(last) if last.end == start => last.end = end,
-                        _ => kept.push(start..end),
-                    }
-                }
-                Verdict::Answer(_) => {}
-                Verdict::Failure => found.failed += 1,
-                Verdict::Unknown => {
-                    return Err(CliError::File {
-                        path: self.path.clone(),
-                        reason: format!("line {number} is not a result of `nexus batch`; nothing was changed"),
-                        hint: "name another file with --out, or remove that line".into(),
-                    });
-                }
+            if verdict == Verdict::Unknown {
+                return Err(CliError::File {
+                    path: self.path.clone(),
+                    reason: format!("line {number} is not a result of `nexus batch`; nothing was changed"),
+                    hint: "name another file with --out, or remove that line".into(),
+                });
             }
-            start = end;
+            let start = walked.end;
+            walked.end += length as u64;
+            visit(verdict, start..walked.end);
         }
-        drop(reader);
-        match &kept[..] {
-            [] if start == 0 => self.cut(0)?,
-            [all] if *all == (0..start) => self.cut(start)?,
-            kept => self.rewrite(kept)?,
+    }
+
+    /// Removes these lines, and everything from `end` on.
+    fn remove(&mut self, mut lines: Vec<Range<u64>>, end: u64) -> Result<()> {
+        if lines.is_empty() {
+            return self.cut(end);
         }
-        if open_end.is_some() && open_end == kept.last().map(|last| last.end) {
-            self.append(b"\n")?;
-        }
-        Ok(found)
+        lines.sort_by_key(|line| line.start);
+        // The pieces of the file between them.
+        let starts = std::iter::once(0).chain(lines.iter().map(|line| line.end));
+        let ends = lines.iter().map(|line| line.start).chain([end]);
+        let kept: Vec<_> = starts.zip(ends).map(|(start, end)| start..end).filter(|piece| !piece.is_empty()).collect();
+        self.rewrite(&kept)
     }
 
     fn cut(&mut self, end: u64) -> Result<()> {
@@ -275,8 +324,10 @@ fn is_same(_: &Metadata, _: &Metadata) -> bool {
 
 fn verdict(line: &[u8]) -> Verdict {
     match serde_json::from_slice(line) {
-        Ok(ResultLine { id: Some(id), answer: Some(_), error: None, .. }) => Verdict::Answer(id),
-        Ok(ResultLine { error: Some(_), .. }) => Verdict::Failure,
+        Ok(ResultLine { id: Some(id), question_hash, answer: Some(_), error: None, .. }) => {
+            Verdict::Answer(id, question_hash)
+        }
+        Ok(ResultLine { id, error: Some(_), .. }) => Verdict::Failure(id),
         _ => Verdict::Unknown,
     }
 }
@@ -354,12 +405,29 @@ mod tests {
             let mut ledger = Ledger::default();
             let (mut answers, found) = Answers::open(&path, None, &mut ledger).unwrap();
             assert_eq!(found, Found { answered, failed, repaired }, "{text}");
-            assert_eq!(ledger.len(), answered);
+            assert_eq!(ledger.unseen(), answered);
             assert_eq!(fs::read_to_string(&path).unwrap(), left, "{text}");
             answers.append(answer("new").as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), left + &answer("new"), "{text}");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         }
+    }
+
+    /// This is how a run that was killed leaves the answer to a changed question, and the error of another.
+    #[test]
+    fn the_last_answer_of_an_id_stays() {
+        let changed = "{\"version\":1,\"id\":\"a\",\"question_hash\":\"00000000000000ff\",\"answer\":\"no\"}\n";
+        let (_folder, path) = file(answer("a") + &answer("b") + changed + &failure("b"));
+        let (_, found) = open(&path).unwrap();
+        assert_eq!(found, Found { answered: 2, failed: 1, repaired: false });
+        assert_eq!(fs::read_to_string(&path).unwrap(), answer("b") + changed);
+
+        let (mut answers, _) = open(&path).unwrap();
+        answers.append(failure("b").as_bytes()).unwrap();
+        answers.drop_replaced().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), changed.to_owned() + &failure("b"));
+        answers.append(answer("c").as_bytes()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), changed.to_owned() + &failure("b") + &answer("c"));
     }
 
     /// Every file that a killed process can leave: the answers before the cut are there, the line that

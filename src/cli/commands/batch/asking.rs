@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fingerprint::Fingerprint;
 use super::prompts::Id;
 use crate::cli::question::answer_state::AnswerState;
 use crate::cli::question::schema::Schema;
@@ -12,9 +13,18 @@ use nexus::{Client, Delta, Error, ErrorClass, ErrorInfo as _, Question};
 /// How long to wait for the end of a stream after its last event.
 const END_OF_STREAM: Duration = Duration::from_millis(250);
 
+/// What a line asks.
+pub(super) struct Asked {
+    pub(super) question: Question,
+    /// What the answer must match.
+    pub(super) schema: Option<Arc<Schema>>,
+    pub(super) fingerprint: Fingerprint,
+}
+
 /// A question to ask.
 pub(super) struct Job {
     pub(super) id: Id,
+    pub(super) fingerprint: Fingerprint,
     question: Arc<Question>,
     /// What the answer must match.
     pub(super) schema: Option<Arc<Schema>>,
@@ -46,8 +56,9 @@ pub(super) enum Meaning {
 }
 
 impl Job {
-    pub(super) fn new(id: Id, question: Question, schema: Option<Arc<Schema>>) -> Self {
-        Self { id, question: Arc::new(question), schema, tries: 0 }
+    pub(super) fn new(id: Id, asked: Asked) -> Self {
+        let Asked { question, schema, fingerprint } = asked;
+        Self { id, fingerprint, question: Arc::new(question), schema, tries: 0 }
     }
 
     /// Asks, and waits for the complete answer.

@@ -1,11 +1,12 @@
 //! `nexus batch`: answers each line of a file, as fast as the API allows.
 //!
 //! [`prompts`] reads the lines, [`asking`] asks one question, [`pace`] learns how many the API takes, [`answers`] is the
-//! output file, [`results`] writes and counts the results, [`ledger`] knows which ids are done.
+//! output file, [`results`] writes and counts the results, [`ledger`] knows which ids are done, [`fingerprint`] whether an
+//! answered question has changed.
 //!
 //! No answer in the file is ever lost, not even by `kill -9`: a line is written by one call and never changed, and a
 //! file with earlier errors is replaced by a complete one. So the same command can be run until every line has its
-//! answer. In memory it keeps a hash of each id, some 50 bytes.
+//! answer. In memory it keeps a hash of each id and of its question, some 50 bytes.
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
@@ -27,13 +28,15 @@ use nexus::{Client, ErrorInfo as _, Question, RetryPolicy};
 
 mod answers;
 mod asking;
+mod fingerprint;
 mod ledger;
 mod pace;
 mod progress;
 mod prompts;
 mod results;
 
-use asking::{Job, Meaning, Outcome};
+use asking::{Asked, Job, Meaning, Outcome};
+use fingerprint::Fingerprint;
 use ledger::{Ledger, Standing};
 use pace::{Pace, Ticket, Turn};
 use progress::Progress;
@@ -58,13 +61,17 @@ const LONG_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Args {
     /// Input file; `-` is stdin
     ///
-    /// Each line is a JSON object. It has a `prompt`, and may have `id`, `system`, `model`, `max_tokens`, `attach` (a file, or a
-    /// list of files), `vars` (variables of the template) and `schema` (a JSON Schema, or a file with one). A line without an
-    /// `id` is called by its number.
+    /// Each line is a JSON object. It has a `prompt`, and may have `id` (text or an integer), `system`, `model`, `max_tokens`,
+    /// `attach` (a file, or a list of files), `vars` (variables of the template) and `schema` (a JSON Schema, or a file with
+    /// one). The id of a line without `id` is its number, which changes if a line before it is removed.
     #[arg(value_name = "FILE")]
     input: PathBuf,
 
     /// Write the results to a file, resuming from those in it
+    ///
+    /// An answer stays as long as its line asks the same: the prompt, the attached files, the system prompt, the schema, and
+    /// the model and the maximum length if they are named. Otherwise the line is asked again, and the new result replaces
+    /// the answer. Answers to ids that the input does not have stay, too.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 
@@ -123,12 +130,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
                 system: line.system.or(input.system).filter(|system| !system.trim().is_empty()),
                 ..input
             };
+            let fingerprint = Fingerprint::of(&input, schema.as_deref(), &client.provider().api);
             let question = Question {
                 schema: schema.as_deref().map(Schema::value),
                 ..model::question(input, &client, &models, context)?
             };
             model::check_capabilities(&question, &models)?;
-            Ok((question, schema))
+            Ok(Asked { question, schema, fingerprint })
         };
         let mut run = Run {
             client: &client,
@@ -149,7 +157,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         run.all(read(reader, &args.input)?, &mut ledger).await
     });
     progress.end();
-    results.sync_now();
+    let finished = results.finish();
+    for note in results.notes(if done.is_ok() { ledger.unseen() } else { 0 }) {
+        context.say(&note);
+    }
     if done.as_ref().is_err_and(|error| matches!(error, CliError::Interrupted(_))) {
         context.say(&results.stopped());
     } else {
@@ -159,6 +170,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         context.say(&failed);
     }
     done?;
+    finished?;
     results.verdict()?;
     Ok(0)
 }
@@ -185,7 +197,7 @@ struct Run<'a, Q> {
     context: &'a Context,
 }
 
-impl<Q: Fn(Prompt, u64) -> Result<(Question, Option<Arc<Schema>>)>> Run<'_, Q> {
+impl<Q: Fn(Prompt, u64) -> Result<Asked>> Run<'_, Q> {
     /// Asks until every line is done.
     ///
     /// # Errors
@@ -247,23 +259,30 @@ impl<Q: Fn(Prompt, u64) -> Result<(Question, Option<Arc<Schema>>)>> Run<'_, Q> {
     /// Turns a line into a question to ask. Writes its result at once if there is nothing to ask.
     async fn prepare(&mut self, line: Line, ledger: &mut Ledger) -> Result<Option<Job>> {
         let Line { number, id, prompt } = line;
-        let standing = id.as_ref().map(|id| ledger.see(id, prompt.as_ref().ok()));
         let bad = |why: String| CliError::BadLine { number, reason: why };
-        match (standing, id, prompt) {
-            (Some(Standing::Conflict), _, _) => {
-                self.results
-                    .failed(number, None, &bad("an earlier line has the same `id` and another question".into()))
-                    .await?;
+        let asked = prompt.map_err(bad).and_then(|prompt| (self.question)(prompt, number));
+        let Some(id) = id else {
+            // A line whose id is invalid is an error.
+            return match asked {
+                Ok(_) => Ok(None),
+                Err(failure) => self.results.failed(number, None, &failure).await.map(|()| None),
+            };
+        };
+        match (ledger.see(&id, asked.as_ref().ok().map(|asked| asked.fingerprint)), asked) {
+            (Standing::New, Ok(asked)) => return Ok(Some(Job::new(id, asked))),
+            (Standing::Changed, Ok(asked)) => {
+                self.results.tally_mut().changed += 1;
+                return Ok(Some(Job::new(id, asked)));
             }
-            (Some(Standing::Answered), ..) => self.results.tally_mut().answered_before += 1,
-            (Some(Standing::Repeated), ..) => self.results.tally_mut().repeated += 1,
-            (_, id, Err(why)) => self.results.failed(number, id.as_ref(), &bad(why)).await?,
-            // A line whose id is invalid is an error, so it has no prompt.
-            (_, None, Ok(_)) => {}
-            (_, Some(id), Ok(prompt)) => match (self.question)(prompt, number) {
-                Ok((question, schema)) => return Ok(Some(Job::new(id, question, schema))),
-                Err(failure) => self.results.failed(number, Some(&id), &failure).await?,
-            },
+            (Standing::New | Standing::Changed, Err(failure)) => {
+                self.results.failed(number, Some(&id), &failure).await?;
+            }
+            (Standing::Answered, asked) => self.results.answered_before(asked.err().as_ref()),
+            (Standing::Repeated, _) => self.results.tally_mut().repeated += 1,
+            (Standing::Conflict, _) => {
+                let failure = bad("an earlier line has the same `id` and another question".into());
+                self.results.failed(number, None, &failure).await?;
+            }
         }
         Ok(None)
     }
@@ -276,8 +295,8 @@ impl<Q: Fn(Prompt, u64) -> Result<(Question, Option<Arc<Schema>>)>> Run<'_, Q> {
             self.pace.answered(ticket);
             self.failing_since = None;
             return match job.schema.as_ref().map_or(Ok(()), |schema| schema.check_answer(&answer)) {
-                Ok(()) => self.results.answered(&job.id, &answer).await,
-                Err(mismatch) => self.results.failed_after(&job.id, &answer, &mismatch).await,
+                Ok(()) => self.results.answered(&job.id, job.fingerprint, &answer).await,
+                Err(mismatch) => self.results.failed_after(&job.id, job.fingerprint, &answer, &mismatch).await,
             };
         };
         let meaning = asking::meaning(&failure);
@@ -309,7 +328,7 @@ impl<Q: Fn(Prompt, u64) -> Result<(Question, Option<Arc<Schema>>)>> Run<'_, Q> {
             self.waiting.push_back(job);
             return Ok(());
         }
-        self.results.failed_after(&job.id, &answer, &failure.into()).await
+        self.results.failed_after(&job.id, job.fingerprint, &answer, &failure.into()).await
     }
 
     /// Notes a long pause that the API asked for.

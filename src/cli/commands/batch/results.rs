@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::answers::Answers;
+use super::fingerprint::Fingerprint;
 use super::ledger::Ledger;
 use super::prompts::Id;
 use crate::cli::context::Context;
@@ -21,6 +22,8 @@ pub(super) struct Results {
     tally: Tally,
     /// The first lines that failed, as [`failed_names`](Self::failed_names) shows them.
     failed: Vec<String>,
+    /// Why the first line that has an answer cannot be asked any more.
+    unaskable: Option<String>,
 }
 
 /// How many failed lines are named.
@@ -34,6 +37,10 @@ const MAX_NAME: usize = 40;
 pub(super) struct Tally {
     pub(super) answered: u64,
     pub(super) answered_before: u64,
+    /// How many of those cannot be asked any more.
+    pub(super) unaskable: u64,
+    /// Lines that were asked again because their question has changed.
+    pub(super) changed: u64,
     pub(super) repeated: u64,
     pub(super) failed: u64,
     /// How many of the failed ones failed transiently.
@@ -75,15 +82,15 @@ impl Results {
             }
             file = Some(answers);
         }
-        Ok(Self { file, context: context.clone(), tally: Tally::default(), failed: Vec::new() })
+        Ok(Self { file, context: context.clone(), tally: Tally::default(), failed: Vec::new(), unaskable: None })
     }
 
     /// Writes an answer.
     ///
     /// # Errors
     /// A file or a stdout that cannot be written.
-    pub(super) async fn answered(&mut self, id: &Id, answer: &AnswerState) -> Result<()> {
-        self.write(&line(Some(id), answer, None)).await?;
+    pub(super) async fn answered(&mut self, id: &Id, asked: Fingerprint, answer: &AnswerState) -> Result<()> {
+        self.write(&line(Some(id), Some(asked), answer, None)).await?;
         self.tally.answered += 1;
         self.tally.cut_short += u64::from(answer.meta.stop_reason.as_deref() == Some("max_tokens"));
         self.tally.tokens_in += answer.meta.usage.input_tokens.unwrap_or(0);
@@ -97,25 +104,47 @@ impl Results {
     /// A file or a stdout that cannot be written.
     pub(super) async fn failed(&mut self, number: u64, id: Option<&Id>, failure: &CliError) -> Result<()> {
         let name = id.map_or_else(|| format!("line {number}"), name);
-        self.fail(name, id, &AnswerState::default(), failure).await
+        self.fail(name, id, None, &AnswerState::default(), failure).await
     }
 
     /// Writes the error of a question, with the incomplete answer.
     ///
     /// # Errors
     /// A file or a stdout that cannot be written.
-    pub(super) async fn failed_after(&mut self, id: &Id, answer: &AnswerState, failure: &CliError) -> Result<()> {
-        self.fail(name(id), Some(id), answer, failure).await
+    pub(super) async fn failed_after(
+        &mut self,
+        id: &Id,
+        asked: Fingerprint,
+        answer: &AnswerState,
+        failure: &CliError,
+    ) -> Result<()> {
+        self.fail(name(id), Some(id), Some(asked), answer, failure).await
     }
 
-    async fn fail(&mut self, name: String, id: Option<&Id>, answer: &AnswerState, failure: &CliError) -> Result<()> {
-        self.write(&line(id, answer, Some(failure))).await?;
+    async fn fail(
+        &mut self,
+        name: String,
+        id: Option<&Id>,
+        asked: Option<Fingerprint>,
+        answer: &AnswerState,
+        failure: &CliError,
+    ) -> Result<()> {
+        self.write(&line(id, asked, answer, Some(failure))).await?;
         self.tally.failed += 1;
         if self.failed.len() < MAX_NAMES {
             self.failed.push(name);
         }
         self.tally.temporarily += u64::from(failure.class() == ErrorClass::Temporary);
         Ok(())
+    }
+
+    /// Counts a line that an earlier run answered. Its answer stays even if the line cannot be asked any more.
+    pub(super) fn answered_before(&mut self, unaskable: Option<&CliError>) {
+        self.tally.answered_before += 1;
+        if let Some(why) = unaskable {
+            self.tally.unaskable += 1;
+            self.unaskable.get_or_insert_with(|| why.to_string());
+        }
     }
 
     async fn write(&mut self, line: &str) -> Result<()> {
@@ -141,11 +170,37 @@ impl Results {
         }
     }
 
-    /// Syncs the output file.
-    pub(super) fn sync_now(&mut self) {
-        if let Some(sync) = self.file.as_mut().and_then(Answers::sync) {
+    /// Removes the answers to changed questions that have a new result, and syncs the output file.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if self.tally.changed > 0 {
+            file.drop_replaced()?;
+        }
+        if let Some(sync) = file.sync() {
             sync();
         }
+        Ok(())
+    }
+
+    /// What became of the answers of earlier runs, if it is not what the count says. `unseen` ids were not in the input.
+    pub(super) fn notes(&self, unseen: usize) -> Vec<String> {
+        let Tally { changed, unaskable, .. } = self.tally;
+        let mut notes = Vec::new();
+        if changed > 0 {
+            notes.push(format!("note: asked {} again whose question has changed", lines(changed)));
+        }
+        if let Some(why) = &self.unaskable {
+            let kept = if unaskable == 1 { "the answer" } else { "the answers" };
+            notes.push(format!("note: kept {kept} of {} that cannot be asked now: {why}", lines(unaskable)));
+        }
+        if unseen > 0 {
+            let answers = if unseen == 1 { "1 answer whose id is" } else { &format!("{unseen} answers whose ids are") };
+            notes.push(format!("note: the output file has {answers} not in the input"));
+        }
+        notes
     }
 
     /// The last message of a run that went through or had to stop.
@@ -196,17 +251,19 @@ impl Results {
 }
 
 /// A result as a line of the output.
-fn line(id: Option<&Id>, answer: &AnswerState, error: Option<&CliError>) -> String {
+fn line(id: Option<&Id>, asked: Option<Fingerprint>, answer: &AnswerState, error: Option<&CliError>) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         version: u8,
         id: Option<&'a Id>,
+        question_hash: Option<Fingerprint>,
         #[serde(flatten)]
         answer: AnswerObject<'a>,
     }
     let error = error.map(json::object);
     // Text, numbers and an object can always be written.
-    serde_json::to_string(&Line { version: 1, id, answer: answer.object(error.as_ref()) }).unwrap_or_default() + "\n"
+    let line = Line { version: 1, id, question_hash: asked, answer: answer.object(error.as_ref()) };
+    serde_json::to_string(&line).unwrap_or_default() + "\n"
 }
 
 /// An id as a message shows it.

@@ -166,8 +166,10 @@ async fn answer(
 fn attach(file: Option<&str>, attached: &mut Attached, context: &Context) -> String {
     match file {
         Some("-") => {
-            attached.take();
-            return "Nothing is attached any more".to_owned();
+            return match attached.take().is_empty() {
+                true => "Nothing was attached".to_owned(),
+                false => "Nothing is attached any more".to_owned(),
+            };
         }
         Some(file) => {
             if let Err(error) = attached.add(file, context) {

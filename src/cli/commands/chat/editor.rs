@@ -10,13 +10,14 @@ use std::thread;
 
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, Event, EventHandler};
+use rustyline::{CompletionType, Config, Editor, Event, EventHandler};
 use tokio::sync::mpsc as answers;
 
 use crate::cli::error::{CliError, Result};
 use crate::cli::terminal::{discard_input, write_stderr};
 use nexus::internal::clean;
 
+mod completion;
 mod input;
 
 use input::{Input, Keys};
@@ -82,7 +83,11 @@ impl LineEditor {
 }
 
 fn editor(earlier: Vec<String>) -> rustyline::Result<Rustyline> {
-    let config = Config::builder().max_history_size(REMEMBERED)?.history_ignore_dups(true)?.build();
+    let config = Config::builder()
+        .max_history_size(REMEMBERED)?
+        .history_ignore_dups(true)?
+        .completion_type(CompletionType::List)
+        .build();
     let mut editor = Editor::with_history(config.clone(), MemHistory::with_config(&config))?;
     for line in earlier {
         editor.add_history_entry(clean::visible(&line))?;

@@ -266,7 +266,8 @@ impl Recorder {
         };
         // A question without an answer is saved, but not sent again with the next one.
         if state == State::Cut && self.answer.is_empty() {
-            return;
+            let why = done.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            return self.save(id, move |history, id| history.save_failure(id, question.at, &why)).await;
         }
         let turn = Turn {
             role: Role::Assistant,
@@ -276,6 +277,7 @@ impl Recorder {
             stop_reason: ending.stop_reason.clone(),
             usage: serde_json::to_value(ending.usage).ok(),
             request_id: ending.request_id.clone(),
+            failure: None,
             at: nexus::now(),
         };
         let saved = turn.clone();
@@ -290,8 +292,13 @@ impl Recorder {
         if self.keeps_turns {
             self.turns.extend([question, turn]);
         }
+        self.save(id, move |history, id| history.save_answer(id, &saved, replaced)).await;
+    }
+
+    /// Writes what came of a question into its conversation, if that is saved.
+    async fn save(&mut self, id: Option<String>, write: impl FnOnce(&History, &str) -> Result<()> + Send + 'static) {
         if let (Some(history), Some(id)) = (self.history.clone(), id)
-            && let Some(written) = self.on_thread(move || history.save_answer(&id, &saved, replaced))
+            && let Some(written) = self.on_thread(move || write(&history, &id))
         {
             match written.await {
                 Ok(Ok(())) => {}

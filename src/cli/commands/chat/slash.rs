@@ -35,7 +35,8 @@ pub(super) enum Line<'a> {
 }
 
 /// The slash commands.
-const COMMANDS: &[&str] = &["new", "retry", "attach", "copy", "model", "system", "save", "help", "exit", "quit"];
+pub(super) const COMMANDS: &[&str] =
+    &["new", "retry", "attach", "copy", "model", "system", "save", "help", "exit", "quit"];
 
 /// The text of `/help`.
 pub(super) const HELP: &str = "\
@@ -48,7 +49,7 @@ pub(super) const HELP: &str = "\
 /save FILE      write the conversation to a new file, as Markdown
 /exit           leave, as Ctrl-D does
 
-A backslash before Enter, or Alt-Enter, begins a new line. Pasted text waits for Enter. Ctrl-C stops an answer; a \
+Tab completes commands and the names of files. A backslash before Enter, or Alt-Enter, begins a new line. Pasted text waits for Enter. Ctrl-C stops an answer; a \
 stopped answer and its question are saved, but not sent to the model with later questions. To begin a question with a \
 slash, type two of them: `//model`";
 
@@ -75,6 +76,7 @@ pub(super) fn read(line: &str) -> Line<'_> {
         "copy" => Line::Copy,
         "help" | "?" => Line::Help,
         "exit" | "quit" => Line::Exit,
+        "" if rest.is_none() => Line::Help,
         // A path begins a question: "/etc/hosts has two lines, why?"
         word if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphabetic()) => Line::Question(line),
         word => Line::Unknown(word),
@@ -132,7 +134,9 @@ mod tests {
             ("/exit", Line::Exit),
             ("/exit now", Line::Surplus("exit")),
             ("/models", Line::Unknown("models")),
-            ("/", Line::Question("/")),
+            ("/", Line::Help),
+            ("/ 2 is what?", Line::Question("/ 2 is what?")),
+            ("//", Line::Question("/")),
             ("//model", Line::Question("/model")),
             ("/etc/hosts has two lines", Line::Question("/etc/hosts has two lines")),
             ("/2 of it", Line::Question("/2 of it")),

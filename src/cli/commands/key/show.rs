@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     };
     match args.json {
         true => context.print_object(&object(found.as_ref(), &config, &uses))?,
-        false => context.print(&message(found.as_ref(), &config, &uses))?,
+        false => context.print_prose(&message(found.as_ref(), &config, &uses))?,
     }
     Ok(0)
 }

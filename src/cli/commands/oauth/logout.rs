@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long)]
     all: bool,
 
-    /// Revoke the session even if that unlinks the customer's organisation (claude_platform)
+    /// Revoke the session even if that unlinks the customer's organization (claude_platform)
     #[arg(long, conflicts_with = "all")]
     unlink: bool,
 
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         say_what_stays(context);
         return Ok(code);
     }
-    let stored = context.signed_in_providers()?;
+    let stored = context.stored_providers()?;
     if stored.is_empty() {
         context.say("Not signed in");
     }
@@ -76,7 +76,7 @@ fn say_what_stays(context: &Context) {
     }
 }
 
-/// Whether the user wants the organisation to be unlinked.
+/// Whether the user wants the organization to be unlinked.
 fn may_unlink(args: &Args, client: &Client, context: &Context) -> Result<bool> {
     let provider = clean(&client.provider().name);
     if args.yes {
@@ -86,7 +86,7 @@ fn may_unlink(args: &Args, client: &Client, context: &Context) -> Result<bool> {
         return Err(CliError::usage("oauth logout", "--unlink needs --yes where it cannot ask"));
     }
     context.confirm(&format!(
-        "Unlink the organisation of {provider}? Its requests are no longer billed to it, and it must be linked anew."
+        "Unlink the organization of {provider}? Its requests are no longer billed to it, and it must be linked anew."
     ))
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             true => format!("{}\n", whose(&client, &status)),
             false => String::new(),
         };
-        context.print(&format!("{}\n{owner}", status.line()))?;
+        context.print_prose(&format!("{}\n{owner}", status.line()))?;
     }
     Ok(status.exit_code())
 }
@@ -106,7 +106,7 @@ fn all(args: &Args, context: &Context) -> Done {
     }
     match args.json {
         true => context.print_object(&json!({ "version": 1, "sessions": objects }))?,
-        false => context.print(&lines)?,
+        false => context.print_prose(&lines)?,
     }
     Ok(worst(&codes))
 }

@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::environment::variable;
 use crate::cli::paths::Paths;
 use crate::cli::session::status::Status;
-use nexus::ProviderConfig;
+use nexus::{ProviderConfig, Session};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             context.warn_error(error);
         }
         let is_readable = found.is_ok();
-        let session = found.ok().flatten();
+        let session = found.ok().flatten().filter(Session::has_token);
         let status = Status::of(&client, session.as_ref());
         let signed_in = status.exit_code() == 0;
         let (is_default, is_built_in) = (*name == default, ProviderConfig::built_in(name).is_some());
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     }
     match args.json {
         true => context.print_object(&json!({ "version": 1, "providers": objects }))?,
-        false => context.print(&lines)?,
+        false => context.print_prose(&lines)?,
     }
     for other in stored.into_iter().filter(|other| !names.contains(other)) {
         context.note(&format!(

@@ -38,9 +38,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             hint: format!("to sign out, run `nexus oauth logout --provider {name}`"),
         });
     }
-    let has_session = context.signed_in_providers()?.iter().any(|stored| stored == name);
+    let has_session = context.stored_providers()?.iter().any(|stored| stored == name);
     if !is_configured && !has_session {
-        config::check_name(&paths.config, name)?;
+        config::check_name_or(&paths.config, name, "run `nexus provider list` to see which there are")?;
         let system = paths.config.system().map(|path| path.display().to_string()).unwrap_or_default();
         return Err(CliError::Configuration {
             message: format!("{name} is configured in {system}, which nexus does not change"),

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         false => {
             let schema = schema.map_or_else(String::new, |version| format!(", tables of version {version}"));
             let key = active_key.map_or_else(String::new, |id| format!(", active key {id}"));
-            context.print(&format!("{}{schema}{key}\n", store.name()))?;
+            context.print_prose(&format!("{}{schema}{key}\n", store.name()))?;
         }
     }
     Ok(0)

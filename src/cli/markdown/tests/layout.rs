@@ -75,8 +75,8 @@ Price         Item              Qty          Total
 
 # A heading that is longer than forty columns
 ";
-    for (width, coloured) in [(20, false), (30, true), (40, false), (40, true)] {
-        let shown = bare(&rendered(&[source], width, coloured));
+    for (width, colored) in [(20, false), (30, true), (40, false), (40, true)] {
+        let shown = bare(&rendered(&[source], width, colored));
         for line in shown.lines() {
             let words = line.trim_start_matches([' ', '│', '•', '◦', '▪']);
             let wide = unicode_width::UnicodeWidthStr::width(line);

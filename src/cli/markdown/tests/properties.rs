@@ -118,7 +118,7 @@ proptest! {
         property::holds(&[&[seed], source.as_bytes()].concat());
     }
 
-    /// Only marks of emphasis and code are shown otherwise, and without colours not even those.
+    /// Only marks of emphasis and code are shown otherwise, and without colors not even those.
     #[test]
     fn prose_stays_as_it_was_written(source in prose(), width in 20_usize..100) {
         prop_assume!(!source.contains("]("));
@@ -128,9 +128,9 @@ proptest! {
     }
 
     #[test]
-    fn spaces_and_backslashes_stay_as_they_were_written(source in poem(), width in 24_usize..60, coloured: bool) {
-        prop_assert_eq!(rendered(&[&source], 200, coloured), format!("{}\n", source.trim_end()));
-        let narrow = rendered(&[&source], width, coloured);
+    fn spaces_and_backslashes_stay_as_they_were_written(source in poem(), width in 24_usize..60, colored: bool) {
+        prop_assert_eq!(rendered(&[&source], 200, colored), format!("{}\n", source.trim_end()));
+        let narrow = rendered(&[&source], width, colored);
         prop_assert_eq!(kept(&narrow, &[]), kept(&source, &[]));
         for line in narrow.lines() {
             prop_assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{} columns: {:?}", width, line);
@@ -152,8 +152,8 @@ proptest! {
 
     /// Exceptions are a long word, a code block and a table of very many columns.
     #[test]
-    fn no_line_is_wider_than_the_terminal(source in wordy(), width in 24_usize..100, coloured: bool) {
-        for line in bare(&rendered(&[&source], width, coloured)).lines() {
+    fn no_line_is_wider_than_the_terminal(source in wordy(), width in 24_usize..100, colored: bool) {
+        for line in bare(&rendered(&[&source], width, colored)).lines() {
             prop_assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{} columns: {:?}", width, line);
         }
     }
@@ -170,8 +170,8 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_lost_and_nothing_acts(source in markdown(), width in 1_usize..60, coloured: bool) {
-        let shown = rendered(&[&source], width, coloured);
+    fn nothing_is_lost_and_nothing_acts(source in markdown(), width in 1_usize..60, colored: bool) {
+        let shown = rendered(&[&source], width, colored);
         prop_assert!(shown.is_empty() || shown.ends_with('\n'));
         let bare = bare(&shown);
         prop_assert_eq!(&*nexus::internal::clean::visible(&bare), &*bare);
@@ -192,7 +192,7 @@ proptest! {
             if line.contains('\u{1b}') {
                 prop_assert!(line.ends_with("\u{1b}[0m") || line.contains("\u{1b}[0m"), "{:?}", line);
                 let last = line.rsplit('\u{1b}').next().unwrap_or_default();
-                prop_assert!(last.starts_with("[0m"), "{:?} leaves its colours on", line);
+                prop_assert!(last.starts_with("[0m"), "{:?} leaves its colors on", line);
             }
         }
     }

@@ -13,6 +13,7 @@ use rustyline::{
     Cmd, ConditionalEventHandler, Context, Event, EventContext, Helper, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 
+use super::completion;
 use nexus::internal::clean;
 
 /// What stands for a character that cannot be told.
@@ -53,6 +54,10 @@ impl Validator for Input {}
 
 impl Completer for Input {
     type Candidate = String;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(completion::candidates(line.get(..pos).unwrap_or_default()))
+    }
 }
 
 /// Offers no hint. The editor calls it with each change of the line.
@@ -71,7 +76,7 @@ impl Hinter for Input {
 pub(super) struct Keys(pub(super) Input);
 
 impl ConditionalEventHandler for Keys {
-    fn handle(&self, event: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+    fn handle(&self, event: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         let key = *event.get(0)?;
         let mut state = self.0.lock();
         if let Some(paste) = &mut state.paste {
@@ -91,8 +96,8 @@ impl ConditionalEventHandler for Keys {
                 Some(Cmd::Noop)
             }
             KeyEvent(KeyCode::Enter, Modifiers::ALT) => Some(Cmd::Newline),
-            // There is nothing to complete, and the editor would ring.
-            KeyEvent(KeyCode::Tab, Modifiers::NONE) => Some(Cmd::Noop),
+            // Nothing is completed in a question, and the editor would ring.
+            KeyEvent(KeyCode::Tab, Modifiers::NONE) if !context.line().starts_with('/') => Some(Cmd::Noop),
             // On Windows, Ctrl-V pastes.
             KeyEvent(KeyCode::Char('V' | 'Q'), Modifiers::CTRL) if cfg!(unix) => {
                 state.quoted = true;

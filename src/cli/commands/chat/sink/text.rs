@@ -118,7 +118,7 @@ impl<'a> Page<'a> {
         if raw || !context.stdout_is_terminal() {
             return Self::Plain { lines: Lines::default(), context };
         }
-        let rendered = Box::new(Rendered::new(context.columns(), context.is_coloured()));
+        let rendered = Box::new(Rendered::new(context.columns(), context.is_colored()));
         Self::Rendered { rendered, context }
     }
 

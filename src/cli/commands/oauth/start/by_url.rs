@@ -307,7 +307,9 @@ fn parse_url(text: &str, what: &str) -> Result<Url> {
     }
     parsed.map_err(|why| CliError::Usage {
         message: format!("{what} {why}"),
-        hint: "pass a URL such as `https://llm.example.com`".into(),
+        hint:
+            "pass the whole URL of your gateway or authorization server, such as `https://HOST` or `https://HOST/PATH`"
+                .into(),
     })
 }
 

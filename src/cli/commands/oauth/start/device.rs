@@ -81,26 +81,29 @@ pub(super) fn is_impossible(error: &CliError) -> bool {
     }
 }
 
-/// Shows where to enter which code.
+/// Shows where to enter which code. A QR code must not push these off the screen.
 fn show(context: &Context, authorization: &DeviceAuthorization) {
     let (uri, code) = (authorization.verification_uri(), grouped(authorization.user_code()));
-    context.say(&format!(
-        "To sign in, open this URL in a browser on any device:\n\n{uri}\n\nand enter this code:\n\n{code}\n"
-    ));
-    if code != authorization.user_code() {
-        context.say("Spaces in the code are only for reading; leave them out if the page does not accept them.");
-    }
-    if let Some(complete) = authorization.verification_uri_complete()
-        && context.show_qr_code(complete.as_str())
-    {
-        context.say("The QR code opens the page with this code in it.");
-    }
-    context.say(&format!(
+    let is_grouped = code != authorization.user_code();
+    let spaces = "\nSpaces in the code are only for reading; leave them out if the page does not accept them.";
+    let what = format!(
+        "To sign in, open this URL in a browser on any device:\n\n{uri}\n\nand enter this code:\n\n{code}\n{}",
+        if is_grouped { spaces } else { "" }
+    );
+    let until = format!(
         "The page must be at {}. Only continue if you started this sign-in yourself.\n\
          Waiting for approval, for up to {} (Ctrl-C cancels).",
         host(uri),
         time::span(time::rounded_up(authorization.lifetime()))
-    ));
+    );
+    context.say(&what);
+    let qr_code = "The QR code opens the page with this code in it.";
+    if let Some(complete) = authorization.verification_uri_complete()
+        && context.show_qr_code(complete.as_str(), &[&what, qr_code, &until])
+    {
+        context.say(qr_code);
+    }
+    context.say(&until);
 }
 
 /// A code in groups of letters, which are easier to read. A code that the server has grouped stays as it is.
