@@ -39,12 +39,12 @@ impl Answers {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
         if !is_for_this_host(&request, self.port) || !is_own_origin(request.headers(), self.port) {
             let text = "this proxy is for programs on this machine, not for web pages";
-            discard(request.into_body()).await;
+            Box::pin(discard(request.into_body())).await;
             return closing(refusal(StatusCode::FORBIDDEN, "permission_error", text));
         }
         if !self.is_authenticated(request.headers()) {
             let text = "this is not the key of the proxy; it takes the key as a bearer or in x-api-key";
-            discard(request.into_body()).await;
+            Box::pin(discard(request.into_body())).await;
             let mut answer = closing(refusal(StatusCode::UNAUTHORIZED, "authentication_error", text));
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return answer;

@@ -55,7 +55,7 @@ impl Forwarder {
             }
             return Ok(response);
         }
-        let renewed = self.tokens.after_rejection(&token).await?;
+        let renewed = Box::pin(self.tokens.after_rejection(&token)).await?;
         let (Some(renewed), Some(body)) = (renewed, kept) else { return Ok(response) };
         drop(response);
         let response = self.send(&renewed, head.method, url, headers, http::whole(body)).await?;

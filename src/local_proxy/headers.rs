@@ -75,9 +75,7 @@ impl ProviderHeaders {
             headers.remove(CONTENT_LENGTH);
         }
         remove_hop_by_hop(&mut headers);
-        for name in FOR_THE_PROXY.iter().chain(&self.removed) {
-            headers.remove(name);
-        }
+        remove(&mut headers, |name| FOR_THE_PROXY.contains(name) || self.removed.contains(name));
         for (name, value) in &self.defaults {
             headers.entry(name).or_insert_with(|| value.clone());
         }
@@ -96,10 +94,13 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|names| names.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
         .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in &HOP_BY_HOP {
+    remove(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
+}
+
+/// Removes the headers with these names. A request has few headers, so looking at each is faster than looking up each name.
+fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
+    let removed: Vec<_> = headers.keys().filter(|name| is_removed(name)).cloned().collect();
+    for name in removed {
         headers.remove(name);
     }
 }

@@ -56,9 +56,14 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
+        Ok(current.insert(Box::pin(self.load()).await?).clone())
+    }
+
+    /// Boxed by its caller: every connection would hold, and every request move, a future of many kilobytes for what
+    /// happens once a second.
+    async fn load(&self) -> Result<Arc<Token>, Error> {
         let loaded = self.client.load(&self.owner).await?;
-        let session = self.client.fresh_for_request(&self.owner, loaded).await?;
-        Ok(current.insert(self.token(session)?).clone())
+        self.token(self.client.fresh_for_request(&self.owner, loaded).await?)
     }
 
     /// Another token than the one that the API rejected, or `None` if there is no other.
