@@ -212,7 +212,9 @@ pub mod internal {
         pub use crate::private_fs::{ClosedFn, Privacy, create, survive_file_limit, sync_folder};
     }
     pub mod provider {
-        pub use crate::provider::{ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, not_a_resource, without_query};
+        pub use crate::provider::{
+            ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, is_loopback, not_a_resource, without_query,
+        };
     }
     pub mod secret {
         pub use crate::secret::{RefreshToken, Verifier};

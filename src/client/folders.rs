@@ -55,7 +55,10 @@ impl Folders {
     pub fn check_writable(&self) -> Result<(), StoreError> {
         if let Some((folder, error)) = self.unwritable() {
             let problem = format!("this folder cannot be written to: {error}");
-            return Err(StoreError::file(folder, FileProblem::Folder { existing: existing(folder).to_owned(), problem }));
+            return Err(StoreError::file(
+                folder,
+                FileProblem::Folder { existing: existing(folder).to_owned(), problem },
+            ));
         }
         match has_space(existing(&self.data)) {
             true => Ok(()),

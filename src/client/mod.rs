@@ -31,9 +31,9 @@ mod tries;
 mod without_user;
 
 pub use error::Error;
-pub use reach::Reached;
 #[cfg(feature = "sqlite")]
 pub use folders::Folders;
+pub use reach::Reached;
 pub use sign_out::{Revocation, SignedOut};
 
 /// A client of one provider: it signs owners in, keeps their sessions alive and asks questions as them. Cheap to clone;

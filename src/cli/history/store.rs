@@ -394,8 +394,10 @@ mod tests {
     #[test]
     fn writers_wait_for_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let history =
-            History::new(&folder.path().join("data"), Privacy::default().reporting(Arc::new(|path, mode| panic!("{} {mode:o}", path.display()))));
+        let history = History::new(
+            &folder.path().join("data"),
+            Privacy::default().reporting(Arc::new(|path, mode| panic!("{} {mode:o}", path.display()))),
+        );
         let question = |text: &str| NewQuestion {
             provider: "work".into(),
             model: "large".into(),
