@@ -95,7 +95,7 @@ fn with_system_file(nexus: &Nexus, text: &str, words: &[&str]) -> Option<Output>
 #[test]
 fn values_are_those_that_the_file_could_have() {
     let nexus = Nexus::new();
-    nexus.configure("[provider.mine]\nclient_secret_file = 'secret'\npreset = 'claude_platform'\n");
+    nexus.configure("[provider.mine]\nclient_id = 'c'\nclient_secret_file = 'secret'\npreset = 'claude_platform'\n");
     nexus.write("secret", "s", 0o600);
     for provider in ["mine", "claude_code", "ant"] {
         let text = nexus.run(&["config", "show", "--provider", provider]).ok();
