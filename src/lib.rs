@@ -213,7 +213,7 @@ pub mod internal {
     }
     pub mod provider {
         pub use crate::provider::{
-            ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, not_a_resource, without_query,
+            ANT, BUILT_IN, FEDERATION, PLATFORM, endpoint_url, host, is_loopback, not_a_resource, without_query,
         };
     }
     pub mod secret {

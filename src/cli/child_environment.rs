@@ -1,5 +1,7 @@
 //! The variables of a program that uses the session.
 
+use std::collections::BTreeSet;
+
 use crate::cli::environment::{secret_variables, variable};
 use crate::cli::error::{CliError, Result};
 use nexus::internal::api;
@@ -8,18 +10,41 @@ use nexus::{AccessToken, Dialect, ProviderConfig};
 /// The variables that programs for the Messages API would use instead of a base URL and a bearer: another API, another
 /// credential, or headers that replace it.
 const ANTHROPIC: &[&str] = &[
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_AWS_API_KEY",
+    "ANTHROPIC_AWS_BASE_URL",
+    "ANTHROPIC_AWS_WORKSPACE_ID",
+    "ANTHROPIC_BASE_URL",
     "ANTHROPIC_BEDROCK_BASE_URL",
+    "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+    "ANTHROPIC_CUSTOM_HEADERS",
     "ANTHROPIC_FEDERATION_RULE_ID",
+    "ANTHROPIC_FOUNDRY_API_KEY",
+    "ANTHROPIC_FOUNDRY_AUTH_TOKEN",
     "ANTHROPIC_FOUNDRY_BASE_URL",
     "ANTHROPIC_FOUNDRY_RESOURCE",
+    "ANTHROPIC_IDENTITY_TOKEN",
     "ANTHROPIC_IDENTITY_TOKEN_FILE",
     "ANTHROPIC_PROFILE",
     "ANTHROPIC_UNIX_SOCKET",
     "ANTHROPIC_VERTEX_BASE_URL",
     "ANTHROPIC_VERTEX_PROJECT_ID",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "CLAUDE_CODE_API_BASE_URL",
+    "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_HOST_CREDS_FILE",
+    "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_SESSION_ACCESS_TOKEN",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
     "CLAUDE_CODE_USE_BEDROCK",
     "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_GATEWAY",
+    "CLAUDE_CODE_USE_MANTLE",
     "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_WEBSOCKET_AUTH_FILE_DESCRIPTOR",
 ];
 
 /// The variables that programs for the Chat Completions API would use instead, or as well.
@@ -27,13 +52,30 @@ const OPENAI: &[&str] = &[
     "AZURE_OPENAI_AD_TOKEN",
     "AZURE_OPENAI_API_KEY",
     "AZURE_OPENAI_ENDPOINT",
+    "CODEX_API_KEY",
+    "OPENAI_ADMIN_KEY",
     "OPENAI_API_BASE",
+    "OPENAI_API_KEY",
     "OPENAI_API_TYPE",
+    "OPENAI_BASE_URL",
     "OPENAI_ORGANIZATION",
     "OPENAI_ORG_ID",
     "OPENAI_PROJECT",
     "OPENAI_PROJECT_ID",
 ];
+
+/// The variables that programs for an API use instead of this session, in alphabetical order.
+pub(crate) fn winning(dialect: Dialect) -> &'static [&'static str] {
+    if dialect == Dialect::Openai { OPENAI } else { ANTHROPIC }
+}
+
+/// The variables with the base URL and the credential of a program for an API.
+pub(crate) fn names(dialect: Dialect) -> [&'static str; 2] {
+    match dialect {
+        Dialect::Openai => ["OPENAI_BASE_URL", "OPENAI_API_KEY"],
+        _ => ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"],
+    }
+}
 
 /// What changes in the environment of a program.
 pub(crate) struct ChildEnvironment {
@@ -44,20 +86,15 @@ pub(crate) struct ChildEnvironment {
 impl ChildEnvironment {
     /// For a program that uses a proxy on loopback.
     pub(crate) fn of_proxy(dialect: Dialect, url: &str, key: String) -> Self {
-        let mut environment = match dialect {
-            Dialect::Openai => Self::openai(format!("{url}/v1"), key),
-            _ => Self::anthropic(url.to_owned(), key),
-        };
+        let url = if dialect == Dialect::Openai { format!("{url}/v1") } else { url.to_owned() };
+        let mut environment = Self::of(dialect, url, key);
         environment.set.extend(without_proxies());
         environment
     }
 
-    fn anthropic(url: String, key: String) -> Self {
-        Self { set: vec![("ANTHROPIC_BASE_URL", url), ("ANTHROPIC_AUTH_TOKEN", key)], removed: ANTHROPIC }
-    }
-
-    fn openai(url: String, key: String) -> Self {
-        Self { set: vec![("OPENAI_BASE_URL", url), ("OPENAI_API_KEY", key)], removed: OPENAI }
+    fn of(dialect: Dialect, url: String, key: String) -> Self {
+        let [of_url, of_key] = names(dialect);
+        Self { set: vec![(of_url, url), (of_key, key)], removed: winning(dialect) }
     }
 
     /// The variables that are set.
@@ -69,8 +106,8 @@ impl ChildEnvironment {
     /// and those that hold secrets.
     pub(crate) fn removed(&self) -> impl Iterator<Item = String> {
         let is_set = |name: &str| self.set.iter().any(|(set, _)| *set == name);
-        let names = self.removed.iter().map(ToString::to_string).chain(secret_variables());
-        names.filter(move |name| !is_set(name) && variable(name).is_some())
+        let names: BTreeSet<_> = self.removed.iter().map(ToString::to_string).chain(secret_variables()).collect();
+        names.into_iter().filter(move |name| !is_set(name) && variable(name).is_some())
     }
 }
 
@@ -83,11 +120,7 @@ pub(crate) fn with_token(provider: &ProviderConfig, token: &AccessToken) -> Resu
         message: format!("--env cannot be used with {}: {why}", provider.name),
         hint: "leave --env out: `nexus exec` then does that for the program".into(),
     })?;
-    let token = token.expose().to_owned();
-    Ok(match provider.api.dialect {
-        Dialect::Openai => ChildEnvironment::openai(url, token),
-        _ => ChildEnvironment::anthropic(url, token),
-    })
+    Ok(ChildEnvironment::of(provider.api.dialect, url, token.expose().to_owned()))
 }
 
 /// The base URL for a program that sends its requests to the API itself. That of an OpenAI API ends with the version.

@@ -15,18 +15,17 @@ const MODELS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of the list is saved, in bytes of JSON. A session has a largest size, for which disk space is reserved.
 const MAX_LIST_BYTES: usize = 64 * 1024;
 
-/// What the API is asked.
-#[derive(Clone, Copy)]
-enum Asked {
-    /// Its list of models.
-    Models,
-    /// Whether it has the endpoint for questions.
+/// What the API is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The list of models.
+    List,
+    /// The list, or without one whether there is an endpoint for questions.
     Check,
 }
 
 impl Client {
-    /// Lists the models that this owner may use: the [configured](crate::Api::models) ones, or those that the API lists,
-    /// in the API's own order, and saves the list with the session.
+    /// Lists the models that this owner may use: the [configured](crate::Api::models) ones, or those that the API lists, in the API's own order, and saves the list with the session.
     /// Transient failures are retried as those of a question are, but the deadline decides only whether to retry.
     ///
     /// # Errors
@@ -36,7 +35,7 @@ impl Client {
         if !configured.is_empty() {
             return Ok(configured.iter().filter_map(|id| Model::named(id)).collect());
         }
-        let (session, models) = self.answered(owner, loaded, Asked::Models).await?;
+        let (session, models) = self.ask_for(Wanted::List, owner, loaded).await?;
         self.try_save_models(owner, session.generation, &models).await;
         Ok(models)
     }
@@ -48,22 +47,16 @@ impl Client {
     /// Those of [`models`](Self::models), but not [`ApiError::NoModelList`].
     #[doc(hidden)]
     pub async fn check_api(&self, owner: &str, loaded: Session) -> Result<()> {
-        self.answered(owner, loaded, Asked::Check).await.map(drop)
+        self.ask_for(Wanted::Check, owner, loaded).await.map(drop)
     }
 
-    /// Asks with the token, which is refreshed as often as a question refreshes it. Returns the session that was used, and
-    /// the models that were asked for.
-    async fn answered(&self, owner: &str, loaded: Session, asked: Asked) -> Result<(Session, Vec<Model>)> {
+    /// Asks with the token, which is refreshed as often as a question refreshes it. Returns the session that was used.
+    async fn ask_for(&self, wanted: Wanted, owner: &str, loaded: Session) -> Result<(Session, Vec<Model>)> {
         let api = api::ApiClient::new(&self.http, self.provider())?;
         let mut tries = Tries::unbounded(self, owner);
         let mut session = tries.first_session(loaded).await?;
         loop {
-            let token = &session.access_token;
-            let answer = match asked {
-                Asked::Models => api.models(token).await.map_err(|error| self.no_model_list(error)),
-                Asked::Check => self.checked(&api, token).await.map(|()| Vec::new()),
-            };
-            let error = match answer {
+            let error = match self.ask_once(wanted, &api, &session.access_token).await {
                 Ok(models) => return Ok((session, models)),
                 Err(error) => error,
             };
@@ -74,14 +67,19 @@ impl Client {
         }
     }
 
-    async fn checked(&self, api: &api::ApiClient<'_>, token: &AccessToken) -> std::result::Result<(), ApiError> {
-        if self.provider().api.models.is_empty() {
+    async fn ask_once(
+        &self,
+        wanted: Wanted,
+        api: &api::ApiClient<'_>,
+        token: &AccessToken,
+    ) -> std::result::Result<Vec<Model>, ApiError> {
+        if wanted == Wanted::List || self.provider().api.models.is_empty() {
             match api.models(token).await.map_err(|error| self.no_model_list(error)) {
-                Err(ApiError::NoModelList { .. }) => {}
-                listed => return listed.map(drop),
+                Err(ApiError::NoModelList { .. }) if wanted == Wanted::Check => {}
+                listed => return listed,
             }
         }
-        api.check_questions(token).await
+        api.check_questions(token).await.map(|()| Vec::new())
     }
 
     /// The error if the API has no list of models.

@@ -13,8 +13,10 @@ pub enum LocalProxyError {
         address: String,
     },
     /// The address is not on loopback, or this account may not listen there.
-    #[error("cannot listen there: {reason}")]
+    #[error("cannot listen on {address}: {reason}")]
     AddressUnusable {
+        /// The host and port.
+        address: String,
         /// Why.
         reason: String,
     },

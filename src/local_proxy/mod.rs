@@ -53,7 +53,9 @@ impl LocalProxy {
         let headers = ProviderHeaders::of(client.provider())?;
         let listener = Listener::bind(host, port).await.map_err(|error| match error {
             BindError::Taken(address) => LocalProxyError::AddressTaken { address },
-            BindError::Unusable(reason) => LocalProxyError::AddressUnusable { reason },
+            BindError::Unusable(reason) => {
+                LocalProxyError::AddressUnusable { address: format!("{host}:{port}"), reason }
+            }
         })?;
         Ok(Self {
             listener: listener.kept_alive(),

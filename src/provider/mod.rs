@@ -423,7 +423,7 @@ fn default_redirect_uri(name: &str) -> String {
 }
 
 /// Whether a URL's host is on loopback.
-pub(crate) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => is_localhost(name),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

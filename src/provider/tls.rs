@@ -55,6 +55,11 @@ impl Tls {
         self.authorities.as_ref()
     }
 
+    /// Whether servers are verified with other certificate authorities than the system's.
+    pub fn has_authorities(&self) -> bool {
+        self.authorities.is_some()
+    }
+
     /// Whether a client certificate is presented.
     pub fn has_client_certificate(&self) -> bool {
         self.certificate.is_some()

@@ -28,6 +28,10 @@ fn each_value_is_shown_with_its_origin_and_no_secret() {
     );
     let text = nexus.run(&["config", "show"]).ok();
     for line in [
+        "provider: work  ([HOME]/config.toml, line 1)\n",
+        "home: [HOME]  (NEXUS_HOME)\n",
+        "provider.work.prompt: not set  (default)\n",
+        "provider.work.max_tokens: not set; the model's limit if it is listed, else 8192  (default)\n",
         "config: [HOME]/config.toml\n",
         "system_config: not read, because NEXUS_HOME is set\n",
         "data: [HOME]/data\n",
@@ -55,6 +59,8 @@ fn each_value_is_shown_with_its_origin_and_no_secret() {
         json!({ "key": "provider.claude_code.client_id", "value": "\"of-the-variable\"", "source": "variable", "variable": "CLAUDE_CODE_CLIENT_ID" })
     );
     assert_eq!(entry(&object, "default")["variable"], "NEXUS_PROVIDER");
+    let prompt = json!({ "key": "provider.claude_code.prompt", "value": null, "source": "default" });
+    assert_eq!(entry(&object, "provider.claude_code.prompt"), prompt);
     let api = entry(&object, "provider.claude_code.api_url");
     assert_eq!((&api["value"], &api["source"]), (&json!("\"https://api.anthropic.com/\""), &json!("default")));
     assert_eq!(nexus.run(&["config", "show", "--provider", "nobody"]).code, Some(2));
@@ -84,6 +90,26 @@ fn with_system_file(nexus: &Nexus, text: &str, words: &[&str]) -> Option<Output>
     };
     let is_possible = unshare("mount --bind \"$ETC\" /etc").status().is_ok_and(|status| status.success());
     is_possible.then(|| nexus.finish(unshare("mount --bind \"$ETC\" /etc && exec \"$@\"").spawn().unwrap()))
+}
+
+#[test]
+fn values_are_those_that_the_file_could_have() {
+    let nexus = Nexus::new();
+    nexus.configure("[provider.mine]\nclient_id = 'c'\nclient_secret_file = 'secret'\npreset = 'claude_platform'\n");
+    nexus.write("secret", "s", 0o600);
+    for provider in ["mine", "claude_code", "ant"] {
+        let text = nexus.run(&["config", "show", "--provider", provider]).ok();
+        assert!(text.starts_with(&format!("provider: {provider}  (--provider)\n")), "{text}");
+        for line in text.lines().filter(|line| line.contains(" = ")) {
+            let (value, _origin) = line.rsplit_once("  (").unwrap();
+            assert!(value.parse::<toml::Table>().is_ok(), "{line}");
+        }
+    }
+    let text = nexus.run(&["config", "show", "--provider", "mine"]).ok();
+    assert!(text.contains("client_secret_file = \"[HOME]/secret\"  ("), "{text}");
+    assert!(text.contains("token_url = \"https://"), "of the preset: {text}");
+    let ant = nexus.run(&["config", "show", "--provider", "ant"]).ok();
+    assert!(ant.contains("token_command = [\"ant\", "), "{ant}");
 }
 
 #[cfg(target_os = "linux")]

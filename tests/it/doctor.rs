@@ -50,14 +50,87 @@ fn a_healthy_home_has_nothing_to_say() {
     assert_output!(nexus.run(&["doctor"]), 0, stdout: "", stderr: "");
 }
 
+/// All files below the home, with mode, content and time of change.
+fn tree(nexus: &Nexus) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut ahead = vec![nexus.home().to_owned()];
+    while let Some(folder) = ahead.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let metadata = path.symlink_metadata().unwrap();
+            let content = if metadata.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+            let changed = metadata.modified().unwrap();
+            found.push(format!("{} {:o} {changed:?} {content:?}", path.display(), metadata.permissions().mode()));
+            if metadata.is_dir() {
+                ahead.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn doctor_changes_nothing() {
+    let empty = Nexus::new();
+    assert_eq!(empty.run(&["doctor", "--offline"]).code, Some(2));
+    assert!(tree(&empty).is_empty(), "nothing is created");
+    let (_sandbox, nexus) = signed_in();
+    mode(&nexus, "data/sessions.db", 0o644);
+    mode(&nexus, "key", 0o755);
+    for words in [&["doctor"][..], &["doctor", "--offline"]] {
+        let before = tree(&nexus);
+        let output = nexus.run(words);
+        assert_eq!((output.code, output.stderr.as_str()), (Some(2), ""), "{output}");
+        assert_eq!(tree(&nexus), before, "{words:?}");
+    }
+}
+
+#[test]
+fn a_cause_is_told_once() {
+    let (_sandbox, nexus) = signed_in();
+    nexus.run(&["chat", "--history", "hi"]).ok();
+    mode(&nexus, ".", 0o777);
+    assert_output!(
+        nexus.run(&["doctor"]), 2,
+        stdout: "other users can write to the folder [HOME]\n  run `chmod go-w [HOME]`, then run the command again\n",
+        stderr: "",
+    );
+    mode(&nexus, ".", 0o700);
+    mode(&nexus, "data", 0o777);
+    assert_found(&nexus, &[], "open_file", 2);
+    fs::rename(nexus.path("data"), nexus.path("moved")).unwrap();
+    fs::write(nexus.path("data"), "").unwrap();
+    let (reasons, code) = found(&nexus, &[]);
+    assert_eq!((reasons.len(), code), (1, 1), "{reasons:?}");
+}
+
+#[test]
+fn a_cure_is_quoted_for_the_shell() {
+    let (_sandbox, nexus) = signed_in();
+    nexus.write("data/my file", "", 0o644);
+    let output = nexus.run(&["doctor", "--offline"]);
+    assert!(output.stdout.contains("run `chmod 600 '[HOME]/data/my file'`"), "{output}");
+}
+
 #[test]
 fn a_command_that_prints_tokens_needs_no_client() {
-    let (sandbox, nexus) = signed_in();
+    let (sandbox, mut nexus) = signed_in();
+    nexus.set("PATH", "/usr/bin:/bin");
     let url = sandbox.origin();
     nexus.configure(&format!(
         "default = 'cmd'\n[provider.cmd]\ntoken_command = ['echo', 'printed']\napi_url = '{url}'\n"
     ));
     assert_output!(nexus.run(&["doctor", "--offline"]), 0, stdout: "", stderr: "");
+}
+
+#[test]
+fn a_missing_program_that_prints_tokens_is_found() {
+    let mut nexus = Nexus::new();
+    nexus.set("PATH", "/nowhere");
+    assert_found(&nexus, &["--offline", "--provider", "ant"], "configuration", 2);
+    nexus.write("ant", "#!/bin/sh\n", 0o755);
+    nexus.set("PATH", &nexus.home().display().to_string());
+    assert_eq!(found(&nexus, &["--offline", "--provider", "ant"]), (vec![], 0));
 }
 
 #[test]
@@ -101,6 +174,10 @@ fn faults_of_the_configuration_are_found() {
     assert_found(&nexus, &["--offline"], "configuration", 2);
     nexus.configure(&good);
     assert_found(&nexus, &["--offline", "--provider", "nobody"], "configuration", 2);
+    fs::rename(nexus.path("config.toml"), nexus.path("moved")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/config.toml", nexus.path("config.toml")).unwrap();
+    assert_found(&nexus, &["--offline"], "configuration", 2);
+    fs::rename(nexus.path("moved"), nexus.path("config.toml")).unwrap();
     nexus.configure(&good.replace(&format!("api_url = \"{}\"\n", sandbox.origin()), ""));
     let (reasons, code) = found(&nexus, &["--offline"]);
     assert!(code == 2 && reasons.contains(&"configuration".to_owned()), "{reasons:?}");
@@ -185,19 +262,75 @@ fn faults_of_the_servers_are_found() {
 }
 
 #[test]
+fn urls_that_are_not_the_endpoints_are_found() {
+    let (sandbox, nexus) = signed_in();
+    let origin = sandbox.origin();
+    let good = config(&sandbox, "");
+    let page = |status| Scripted::text(status, "text/html", "<html>Sign in</html>");
+    for (endpoint, answer, code) in [
+        (Endpoint::Revoke, page(200), 2),
+        (Endpoint::Revoke, page(404), 2),
+        (Endpoint::Revoke, page(503), 75),
+        (Endpoint::Authorize, page(404), 2),
+        (Endpoint::Authorize, page(400), 0),
+        (Endpoint::Token, page(200), 2),
+        (Endpoint::Token, page(302), 2),
+        (Endpoint::Token, Scripted::text(404, "text/plain", ""), 2),
+        (Endpoint::Models, page(200), 1),
+    ] {
+        sandbox.script(endpoint, [answer]);
+        let (reasons, found) = found(&nexus, &[]);
+        assert_eq!((reasons.len(), found), (usize::from(code != 0), code), "{endpoint:?} {reasons:?}");
+    }
+    nexus.configure(&good.replace(&format!("api_url = \"{origin}\""), &format!("api_url = \"{origin}/nowhere\"")));
+    assert_found(&nexus, &[], "endpoint", 2);
+    nexus.configure(&good.replace(&sandbox.url(Endpoint::Revoke).to_string(), &format!("{origin}/nowhere")));
+    assert_found(&nexus, &[], "endpoint", 2);
+}
+
+#[test]
+fn an_api_without_a_list_of_models_is_healthy() {
+    let (sandbox, nexus) = signed_in();
+    sandbox.script(Endpoint::Models, [Scripted::text(404, "text/plain", "")]);
+    assert_output!(nexus.run(&["doctor"]), 0, stdout: "", stderr: "");
+    assert_eq!(sandbox.requests_to(Endpoint::Messages).pop().unwrap().body, b"{}");
+}
+
+#[test]
+fn a_proxy_that_leads_nowhere_is_found_though_loopback_bypasses_it() {
+    let (_sandbox, mut nexus) = signed_in();
+    nexus.set("HTTPS_PROXY", "http://127.0.0.1:1");
+    let output = nexus.run(&["doctor"]);
+    assert!(output.code == Some(75) && output.stdout.contains("the proxy 127.0.0.1:1"), "{output}");
+    assert_eq!(found(&nexus, &["--offline"]), (vec![], 0));
+}
+
+#[test]
 fn faults_of_the_environment_are_found() {
     let (_sandbox, mut nexus) = signed_in();
     nexus.set("ANTHROPIC_API_KEY", "k");
     assert_found(&nexus, &["--offline"], "shadowed", 2);
     nexus.set("ANTHROPIC_API_KEY", "");
+    for name in ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"] {
+        nexus.set(name, "https://elsewhere.example");
+        assert_found(&nexus, &["--offline"], "shadowed", 2);
+        nexus.set(name, "");
+    }
+    // As `nexus proxy` printed them.
+    nexus.set("ANTHROPIC_BASE_URL", "http://127.0.0.1:8080");
+    nexus.set("ANTHROPIC_AUTH_TOKEN", "key");
+    assert_eq!(found(&nexus, &["--offline"]), (vec![], 0));
+    nexus.set("ANTHROPIC_BASE_URL", "");
+    nexus.set("ANTHROPIC_AUTH_TOKEN", "");
     nexus.set("HTTPS_PROXY", "nonsense://127.0.0.1");
     let (reasons, code) = found(&nexus, &["--offline"]);
     assert!(code == 2 && reasons.len() == 1, "{reasons:?}");
     nexus.set("HTTPS_PROXY", "");
-    nexus.set("SSL_CERT_FILE", "/no/such/file.pem");
-    let (reasons, code) = found(&nexus, &["--offline"]);
-    assert!(code != 0 && reasons.len() == 1, "{reasons:?}");
-    nexus.set("SSL_CERT_FILE", "");
+    for (name, value) in [("SSL_CERT_FILE", "/no/such/file.pem"), ("SSL_CERT_DIR", "/no/such/folder")] {
+        nexus.set(name, value);
+        assert_found(&nexus, &["--offline"], "certificate_authorities", 2);
+        nexus.set(name, "");
+    }
     nexus.set("NEXUS_PROVIDER", "claude_code");
     let (reasons, code) = found(&nexus, &["--offline"]);
     assert!(code == 2 && reasons.contains(&"shadowed".to_owned()), "{reasons:?}");

@@ -59,7 +59,15 @@ fn the_other_dialect_has_other_variables() {
 #[test]
 fn variables_that_would_win_and_secrets_are_removed() {
     let (_sandbox, mut nexus) = signed_in(Settings::default(), "");
-    let winning = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_PROFILE", "ANTHROPIC_UNIX_SOCKET"];
+    let winning = [
+        "CLAUDE_CODE_USE_BEDROCK",
+        "CLAUDE_CODE_USE_VERTEX",
+        "ANTHROPIC_PROFILE",
+        "ANTHROPIC_UNIX_SOCKET",
+        "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
+        "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
+        "CLAUDE_CODE_USE_MANTLE",
+    ];
     let removed =
         winning.iter().chain(SECRET_VARIABLES).filter(|name| !["ANTHROPIC_AUTH_TOKEN", "NEXUS_STORE"].contains(name));
     let removed: Vec<_> = removed.copied().collect();

@@ -421,8 +421,28 @@ fn one_connection_carries_many_requests() {
 #[test]
 fn what_cannot_be_served_is_told_before_it_listens() {
     let (sandbox, nexus) = Nexus::signed_in(Settings::default());
-    for address in ["0.0.0.0:0", "192.0.2.1:8080", "example.com:80", "[::]:0", "127.0.0.1:http"] {
-        assert_eq!(nexus.run(&["proxy", "--listen", address]).code, Some(2), "{address}");
+    for address in
+        ["0.0.0.0:0", "192.0.2.1:8080", "example.com:80", "[::]:0", "127.0.0.1:http", ":0", "8080", "::1:0", "[::1"]
+    {
+        let output = nexus.run(&["proxy", "--listen", address]);
+        let is_told = output.stderr.contains("--listen") && output.stderr.contains(address);
+        assert!(output.code == Some(2) && is_told, "{address}: {output}");
+    }
+    for (name, told) in [
+        ("nofolder/k", "its folder does not exist\n  run `mkdir -p [HOME]/nofolder`"),
+        (
+            "link",
+            "it is a link to /nowhere/k, which does not exist\n  remove the link, or name another file with --key-file",
+        ),
+        ("data", "it is a folder\n  pass a file in it: `--key-file [HOME]/data/proxy.key`"),
+        ("empty", "it is empty; a key is one line"),
+        ("short", "a key is one line of at least 16 printable ASCII characters"),
+    ] {
+        nexus.write("empty", "", 0o600);
+        nexus.write("short", "short", 0o600);
+        let _ = std::os::unix::fs::symlink("/nowhere/k", nexus.path("link"));
+        let output = nexus.run(&["proxy", "--key-file", nexus.path(name).to_str().unwrap()]);
+        assert!(output.code == Some(1) && output.stderr.contains(told), "{name}: {output}");
     }
     let taken = sandbox.origin().replace("http://", "");
     let output = nexus.run(&["proxy", "--listen", &taken, "--json"]);
@@ -443,5 +463,5 @@ fn json_has_the_url_and_the_key() {
     assert!(object["url"].as_str().unwrap().starts_with("http://localhost:"), "{object}");
     assert_eq!(object["key"].as_str().unwrap().len(), 43, "{object}");
     signal(child.id(), "INT");
-    assert_eq!(nexus.finish(child).code, Some(130));
+    assert_output!(nexus.finish(child), 130, stdout: "", stderr: format!("Listening on {}. Ctrl-C ends it.\n", object["url"].as_str().unwrap()));
 }

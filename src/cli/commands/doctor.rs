@@ -73,10 +73,10 @@ fn examine(args: &Args, context: &Context) -> Result<Findings> {
         variables::check(client.provider(), &config, &mut findings);
         network::check_routes(&client, &mut findings);
     }
-    findings.ok(context.history()?.newest());
-    if is_in_files {
-        findings.ok(folders.check_writable());
+    if is_in_files && findings.ok(folders.check_writable()).is_none() && !files::are_readable(&folders) {
+        return Ok(findings);
     }
+    findings.ok(context.history()?.newest());
     let session = session::check(&client, is_broken, context, &mut findings)?;
     if !args.offline && !is_broken {
         network::check(&client, session, context, &mut findings)?;

@@ -1,6 +1,7 @@
 //! `nexus proxy`: lends the session to programs that take only a static key.
 
 use std::io::{self, Write as _};
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::cli::completion::candidates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::local_proxy::{bind, new_key};
+use crate::cli::quoted::quoted;
 use crate::cli::text::read_trusted;
 use nexus::ProxyKey;
 use nexus::internal::private_fs;
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         Some(path) => key_in(path)?,
         None => new_key()?,
     };
-    context.block_on_with_signals(async |signals| {
+    let served = context.block_on_with_signals(async |signals| {
         let printed = key.expose().to_owned();
         let proxy = bind(client.clone(), key, &args.listen.host, args.listen.port).await?;
         match args.json {
@@ -98,35 +100,54 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
             }
         }
         Err(signal.into())
-    })
+    });
+    match served {
+        // A signal is how a proxy ends.
+        Err(ended @ CliError::Interrupted(_)) => Ok(ended.exit_code()),
+        served => served,
+    }
 }
 
 /// `HOST:PORT`, or `HOST` for any free port.
 fn parse_address(text: &str) -> std::result::Result<Address, String> {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!("an IPv6 address is in brackets, such as `[{text}]:8080`"));
+    }
     // A colon before `]` belongs to an IPv6 address.
     let (host, port) = match text.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
-        Some((host, port)) => (host, port.parse().map_err(|_| format!("`{port}` is not a port"))?),
-        None => (text, 0),
+        Some((host, port)) => (host, port),
+        None => (text, "0"),
     };
+    if text.starts_with('[') && !text.contains(']') {
+        return Err("the `]` of the IPv6 address is missing, such as in `[::1]:8080`".into());
+    }
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.is_empty() {
+        return Err("pass a host and a port, such as `127.0.0.1:8080`".into());
+    }
+    if is_number(text) || (host.is_empty() && is_number(port)) {
+        return Err(format!("the host is missing; pass `127.0.0.1:{}`", text.trim_start_matches(':')));
+    }
+    if text.contains('/') {
+        return Err("pass a host and a port, such as `127.0.0.1:8080`, and no URL".into());
+    }
+    let port = port.parse().map_err(|_| format!("`{port}` is not a port from 0 to 65535"))?;
     Ok(Address { host: host.to_owned(), port })
 }
 
 /// The key in a file. A file that does not exist is created with a new key.
 fn key_in(path: &Path) -> Result<ProxyKey> {
-    let failed = |reason: String, hint: &str| CliError::File { path: path.to_owned(), reason, hint: hint.into() };
+    let failed = |reason: String, hint: String| CliError::File { path: path.to_owned(), reason, hint };
+    let another = || "name another file with --key-file".to_owned();
     let text = match read_trusted(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = new_key()?;
-            let written = private_fs::create(path).and_then(|mut file| {
-                file.write_all(format!("{}\n", key.expose()).as_bytes())?;
-                file.sync_all()
-            });
-            let hint = "name a file in a folder that you can write to";
-            return written.map(|()| key).map_err(|error| failed(format!("it cannot be created: {error}"), hint));
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return create_key(path),
+        Err(_) if path.is_dir() => {
+            let file = quoted(&path.join("proxy.key").to_string_lossy());
+            return Err(failed("it is a folder".into(), format!("pass a file in it: `--key-file {file}`")));
         }
         Err(error) => {
-            let unreadable = || failed(format!("it cannot be read: {error}"), "name another file");
+            let unreadable = || failed(format!("it cannot be read: {error}"), another());
             return Err(CliError::untrusted(path, &error).unwrap_or_else(unreadable));
         }
     };
@@ -134,16 +155,46 @@ fn key_in(path: &Path) -> Result<ProxyKey> {
     {
         use std::os::unix::fs::PermissionsExt as _;
         if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0) {
-            let hint = format!("run `chmod 600 {}`", path.display());
-            return Err(failed("other users can read this key".into(), &hint));
+            let hint = format!("run `chmod 600 {}`, or {}", quoted(&path.to_string_lossy()), another());
+            return Err(failed("other users can read this key".into(), hint));
         }
     }
     let key = text.trim();
     if key.len() < SHORTEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let reason = format!("a key is one line of at least {SHORTEST_KEY} printable ASCII characters without blanks");
-        return Err(failed(reason, "remove the file, and a new key is created"));
+        let problem = match key.is_empty() {
+            true => "it is empty; ".to_owned(),
+            false => String::new(),
+        };
+        let reason =
+            format!("{problem}a key is one line of at least {SHORTEST_KEY} printable ASCII characters without blanks");
+        let hint = format!("remove the file to get a new key in it, or {}", another());
+        return Err(failed(reason, hint));
     }
     Ok(ProxyKey::new(key.to_owned()))
+}
+
+/// Creates a file with a new key.
+fn create_key(path: &Path) -> Result<ProxyKey> {
+    let failed = |reason: String, hint: String| CliError::File { path: path.to_owned(), reason, hint };
+    if let Ok(target) = path.read_link() {
+        let reason = format!("it is a link to {}, which does not exist", target.display());
+        return Err(failed(reason, "remove the link, or name another file with --key-file".into()));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    if let Some(folder) = folder {
+        let hint = format!(
+            "run `mkdir -p {}`, or name a file in another folder with --key-file",
+            quoted(&folder.to_string_lossy())
+        );
+        return Err(failed("its folder does not exist".into(), hint));
+    }
+    let key = new_key()?;
+    let written = private_fs::create(path).and_then(|mut file| {
+        file.write_all(format!("{}\n", key.expose()).as_bytes())?;
+        file.sync_all()
+    });
+    let hint = "name a file in a folder that you can write to with --key-file";
+    written.map(|()| key).map_err(|error| failed(format!("it cannot be created: {error}"), hint.into()))
 }
 
 #[cfg(test)]
@@ -161,7 +212,18 @@ mod tests {
             let address = parse_address(text).unwrap();
             assert_eq!((&*address.host, address.port), (host, port), "{text}");
         }
-        assert!(parse_address("127.0.0.1:http").is_err());
-        assert!(parse_address("127.0.0.1:70000").is_err());
+        for (text, told) in [
+            ("", "such as `127.0.0.1:8080`"),
+            (":0", "pass `127.0.0.1:0`"),
+            ("8080", "pass `127.0.0.1:8080`"),
+            ("::1", "such as `[::1]:8080`"),
+            ("http://127.0.0.1:0", "no URL"),
+            ("127.0.0.1:", "`` is not a port"),
+            ("127.0.0.1:http", "`http` is not a port"),
+            ("127.0.0.1:70000", "from 0 to 65535"),
+        ] {
+            let error = parse_address(text).unwrap_err();
+            assert!(error.contains(told), "{text}: {error}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::cli::child_environment::base_url;
+use crate::cli::child_environment::{base_url, names};
 use crate::cli::commands::Done;
 use crate::cli::completion::candidates;
 use crate::cli::context::Context;
@@ -99,19 +99,52 @@ fn file(variable_name: &'static str, folder: &str, name: &str) -> String {
     named.unwrap_or_else(own).join(name).to_string_lossy().into_owned()
 }
 
-/// The part that checks the token.
-fn check(nexus: &Nexus) -> String {
-    format!("Check that nexus gives it a token:\n\n  {} > /dev/null && echo works\n", nexus.line(&["oauth", "token"]))
+/// The line of a shell that sends the header that a command prints. It goes to curl through a pipe, where `ps` does not
+/// show it.
+fn request(header: &str, url: &str) -> String {
+    format!("{header} | curl --fail --silent --show-error --header @- {url}")
+}
+
+/// The path of the list of models below a base URL.
+fn models(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Openai { "/models" } else { "/v1/models" }
+}
+
+/// The part that checks a program that sends its requests to the API itself.
+fn check(base: &str, provider: &ProviderConfig, nexus: &Nexus) -> String {
+    let token = nexus.line(&["oauth", "token", "--format", "header"]);
+    let line = request(&token, &quoted(&format!("{base}{}", models(provider.api.dialect))));
+    format!("Check that the token opens the API:\n\n  {line} > /dev/null && echo works\n")
+}
+
+/// The part that checks a program that `nexus exec` starts.
+fn check_exec(provider: &ProviderConfig, nexus: &Nexus) -> String {
+    let [url, key] = names(provider.api.dialect);
+    let header = format!("printf \"authorization: Bearer %s\\n\" \"${key}\"");
+    let line = request(&header, &format!("\"${url}{}\"", models(provider.api.dialect)));
+    let run = nexus.exec(&format!("sh -c {}", quoted(&line)));
+    format!("Check that a program that is started like this reaches the API:\n\n  {run} > /dev/null && echo works\n")
 }
 
 /// What to do for an API that needs more than a token and its usual paths, and why.
-fn by_exec(why: &str, program: &str, nexus: &Nexus) -> String {
-    let (line, provider) = (nexus.exec(program), &nexus.provider);
+fn by_exec(why: &str, program: &str, provider: &ProviderConfig, nexus: &Nexus) -> String {
+    let (line, name) = (nexus.exec(program), &provider.name);
     format!(
-        "{program} cannot use {provider} by itself: {why}. Start it with a proxy that adds what is needed:\n\n  \
+        "{program} cannot use {name} by itself: {why}. Start it with a proxy that adds what is needed:\n\n  \
          {line}\n\n{}",
-        check(nexus)
+        check_exec(provider, nexus)
     )
+}
+
+/// The base URL for a program that sends its requests to the API itself.
+///
+/// # Errors
+/// Why it cannot, as a clause.
+fn own_base_url(provider: &ProviderConfig) -> std::result::Result<String, String> {
+    match provider.tls.has_authorities() {
+        true => Err("it does not know the certificate authority of its API (`ca_file`)".into()),
+        false => base_url(provider),
+    }
 }
 
 fn wants(dialect: Dialect, provider: &ProviderConfig, program: &str, api: &str) -> Result<()> {
@@ -126,23 +159,23 @@ fn wants(dialect: Dialect, provider: &ProviderConfig, program: &str, api: &str) 
 
 fn claude_code(provider: &ProviderConfig, nexus: &Nexus) -> Result<String> {
     wants(Dialect::Anthropic, provider, "Claude Code", "the Messages API")?;
-    let base = match base_url(provider) {
+    let base = match own_base_url(provider) {
         Ok(base) => base,
-        Err(why) => return Ok(by_exec(&why, "claude", nexus)),
+        Err(why) => return Ok(by_exec(&why, "claude", provider, nexus)),
     };
     let settings = json!({ "apiKeyHelper": nexus.line(&["oauth", "token"]), "env": { "ANTHROPIC_BASE_URL": base } });
     Ok(format!(
         "Put this into {}:\n\n{settings:#}\n\nClaude Code then asks nexus for a token every five minutes, and after a 401.\n\n{}",
         file("CLAUDE_CONFIG_DIR", ".claude", "settings.json"),
-        check(nexus)
+        check(&base, provider, nexus)
     ))
 }
 
 fn codex(provider: &ProviderConfig, nexus: &Nexus) -> Result<String> {
     wants(Dialect::Openai, provider, "Codex", "an OpenAI API")?;
-    let base = match base_url(provider) {
+    let base = match own_base_url(provider) {
         Ok(base) => base,
-        Err(why) => return Ok(by_exec(&why, "codex", nexus)),
+        Err(why) => return Ok(by_exec(&why, "codex", provider, nexus)),
     };
     let words = nexus.words(&["oauth", "token"]);
     let (command, arguments) = words.split_at(1);
@@ -162,7 +195,7 @@ fn codex(provider: &ProviderConfig, nexus: &Nexus) -> Result<String> {
         json!(base),
         json!(command[0]),
         json!(arguments),
-        check(nexus)
+        check(&base, provider, nexus)
     ))
 }
 
@@ -179,20 +212,17 @@ fn llm(provider: &ProviderConfig, nexus: &Nexus) -> String {
         "Put this function into the start-up file of your shell. It runs llm with the session.{needs}\n\n  \
          llm() {{ {}; }}\n\n{}",
         nexus.exec(&run),
-        check(nexus)
+        check_exec(provider, nexus)
     )
 }
 
 fn sdk(provider: &ProviderConfig, nexus: &Nexus) -> String {
-    let [url, key] = match provider.api.dialect {
-        Dialect::Openai => ["OPENAI_BASE_URL", "OPENAI_API_KEY"],
-        _ => ["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"],
-    };
-    let curl = match base_url(provider) {
+    let [url, key] = names(provider.api.dialect);
+    let curl = match own_base_url(provider) {
         Ok(base) => {
-            let models = if provider.api.dialect == Dialect::Openai { "models" } else { "v1/models" };
+            let url = format!("{base}{}", models(provider.api.dialect));
             let header = nexus.line(&["oauth", "token", "--format", "header"]);
-            format!("With curl, in bash or zsh:\n\n  curl -H @<({header}) {}\n\n", quoted(&format!("{base}/{models}")))
+            format!("With curl, in bash or zsh:\n\n  curl --fail -H @<({header}) {}\n\n", quoted(&url))
         }
         Err(_) => String::new(),
     };
@@ -202,6 +232,6 @@ fn sdk(provider: &ProviderConfig, nexus: &Nexus) -> String {
          which prints the URL and the key:\n\n  {}\n\n{curl}{}",
         nexus.exec("python app.py"),
         nexus.line(&["proxy"]),
-        check(nexus)
+        check_exec(provider, nexus)
     )
 }

@@ -83,11 +83,6 @@ pub(crate) fn text(columns: usize) -> String {
     page.text
 }
 
-/// The default of a key in the section of the built-in provider, where it differs from the others.
-pub(super) fn built_in_value(key: &str) -> Option<String> {
-    built_in().iter().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(" = ")?.to_owned()))
-}
-
 /// The values of the built-in provider, as written in a section.
 fn built_in() -> Vec<String> {
     let provider = ProviderConfig::claude_code();

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::Variables;
 use super::file::{SECTIONS, line, malformed, text};
 use super::files::ConfigFiles;
 use super::keys::{Key, PROVIDER, TOP};
 use super::kind::Kind;
-use super::{Variables, reference};
 use crate::cli::error::Result;
 use nexus::internal::provider::BUILT_IN;
+use nexus::{Encoding, Grant, ProviderConfig, Url};
 
 /// What a secret is shown as.
 const SECRET: &str = "(secret)";
@@ -23,26 +24,31 @@ const VARIABLES: &[(&str, &str)] = &[
     ("redirect_uri", "CLAUDE_CODE_REDIRECT_URI"),
 ];
 
-/// A value, as it is written in the file.
+/// A key and its value.
 pub(crate) struct Shown {
     /// With its section.
     pub(crate) key: String,
-    pub(crate) value: String,
+    /// As it is written in the file. `None` if there is none.
+    pub(crate) value: Option<String>,
+    /// What applies without a value, in words.
+    pub(crate) otherwise: Option<&'static str>,
     pub(crate) origin: Origin,
 }
 
 /// Where a value comes from.
+#[derive(Clone)]
 pub(crate) enum Origin {
+    Flag(&'static str),
     Variable(&'static str),
     File { path: PathBuf, line: usize },
     Default,
 }
 
-/// The values at the top of the files, and those of this provider, in the order of the reference.
+/// The values at the top of the files, and those of the provider that was loaded from them, in the order of the reference.
 ///
 /// # Errors
 /// A file that cannot be read or is not TOML.
-pub(crate) fn values(files: &ConfigFiles, variables: Variables<'_>, provider: &str) -> Result<Vec<Shown>> {
+pub(crate) fn values(files: &ConfigFiles, variables: Variables<'_>, loaded: &ProviderConfig) -> Result<Vec<Shown>> {
     let mut texts = Vec::new();
     for path in files.upper_first() {
         if let Some(text) = text(path)? {
@@ -57,15 +63,13 @@ pub(crate) fn values(files: &ConfigFiles, variables: Variables<'_>, provider: &s
     let mut shown = Vec::new();
     for key in TOP {
         let variable = (key.name == "default").then_some("NEXUS_PROVIDER");
-        shown.push(value(key, "", &layers, variable, variables, key.default.to_owned()));
+        shown.push(value(key, "", &layers, variable, variables, None));
     }
+    let provider = &*loaded.name;
     for key in PROVIDER {
         let own = VARIABLES.iter().find(|(name, _)| provider == BUILT_IN && *name == key.name);
-        let default = match provider == BUILT_IN {
-            true => reference::built_in_value(key.name).unwrap_or_else(|| key.default.to_owned()),
-            false => key.default.to_owned(),
-        };
-        shown.push(value(key, provider, &layers, own.map(|(_, variable)| *variable), variables, default));
+        let built_in = value_of(loaded, key.name);
+        shown.push(value(key, provider, &layers, own.map(|(_, variable)| *variable), variables, built_in));
     }
     Ok(shown)
 }
@@ -83,19 +87,22 @@ fn value<T>(
     layers: &[Layer<'_>],
     variable: Option<&'static str>,
     variables: Variables<'_>,
-    default: String,
+    built_in: Option<String>,
 ) -> Shown {
     let name = if provider.is_empty() { key.name.to_owned() } else { format!("{SECTIONS}.{provider}.{}", key.name) };
     if let Some((variable, value)) = variable.and_then(|variable| Some((variable, variables(variable)?))) {
         let value = if matches!(key.kind, Kind::Secret(_)) { SECRET.to_owned() } else { quoted(&value) };
-        return Shown { key: name, value, origin: Origin::Variable(variable) };
+        return Shown { key: name, value: Some(value), otherwise: None, origin: Origin::Variable(variable) };
     }
     for layer in layers {
         let Some((written, value)) = find(&layer.table, provider, key.name) else { continue };
         let origin = Origin::File { path: layer.path.clone(), line: line(layer.text, written.span().start) };
-        return Shown { key: name, value: render(value, layer.text, &key.kind), origin };
+        let value = Some(render(value, layer, &key.kind));
+        return Shown { key: name, value, otherwise: None, origin };
     }
-    Shown { key: name, value: default, origin: Origin::Default }
+    let value = built_in.or_else(|| Some(key.default.to_owned()).filter(|default| is_toml(default)));
+    let otherwise = Some(key.default).filter(|default| value.is_none() && !["none", "unset"].contains(default));
+    Shown { key: name, value, otherwise, origin: Origin::Default }
 }
 
 type Entry<'t, 'a> = (&'t Spanned<DeString<'a>>, &'t Spanned<DeValue<'a>>);
@@ -109,7 +116,8 @@ fn find<'t, 'a>(table: &'t DeTable<'a>, provider: &str, key: &str) -> Option<Ent
 }
 
 /// A value as it is written, without secrets.
-fn render<T>(value: &Spanned<DeValue<'_>>, text: &str, kind: &Kind<T>) -> String {
+fn render<T>(value: &Spanned<DeValue<'_>>, layer: &Layer<'_>, kind: &Kind<T>) -> String {
+    let text = layer.text;
     match (value.get_ref(), kind) {
         (_, Kind::Secret(_)) => SECRET.into(),
         (DeValue::Table(table), Kind::Table(_)) => entries(table, |value| plain(value, text)),
@@ -118,6 +126,10 @@ fn render<T>(value: &Spanned<DeValue<'_>>, text: &str, kind: &Kind<T>) -> String
             DeValue::Table(named) => entries(named, |value| plain(value, text)),
             _ => SECRET.into(),
         }),
+        // A relative path starts at the file.
+        (DeValue::String(path), Kind::Path(_)) => {
+            quoted(&layer.path.with_file_name("").join(path.as_ref()).to_string_lossy())
+        }
         (DeValue::String(url), Kind::Url(_)) => match url.split_once('?') {
             Some((url, _)) => format!("\"{url}?{SECRET}\""),
             None => quoted(url),
@@ -135,6 +147,39 @@ fn plain(value: &Spanned<DeValue<'_>>, text: &str) -> String {
     match value.get_ref() {
         DeValue::String(word) => quoted(word),
         _ => text.get(value.span()).unwrap_or_default().to_owned(),
+    }
+}
+
+/// Whether a text is a value of TOML, and not words.
+fn is_toml(text: &str) -> bool {
+    text.parse::<toml_edit::Value>().is_ok()
+}
+
+/// The value of a key that is not in the files, in a provider that was loaded: that of the built-in provider that it is, or
+/// is like.
+fn value_of(provider: &ProviderConfig, key: &str) -> Option<String> {
+    let url = |url: &Option<Url>| Some(quoted(url.as_ref()?.as_str()));
+    let words = |words: &[String]| words.iter().map(String::as_str).collect::<toml_edit::Array>().to_string();
+    let encoding = |encoding| if encoding == Encoding::Json { "\"json\"" } else { "\"form\"" };
+    match key {
+        "authorize_url" => url(&provider.authorize_url),
+        "token_url" => url(&provider.token_url),
+        "api_url" => url(&provider.api.url),
+        "par_url" => url(&provider.par_url),
+        "revoke_url" => url(&provider.revoke_url),
+        "userinfo_url" => url(&provider.userinfo_url),
+        "device_url" => url(&provider.device_url),
+        "registration_url" => url(&provider.registration.url),
+        "issuer" => provider.issuer.as_deref().map(quoted),
+        "redirect_uri" => Some(quoted(&provider.redirect_uri)),
+        "scopes" => Some(words(&provider.scopes)).filter(|_| !provider.scopes.is_empty()),
+        "code_request" => Some(encoding(provider.code.encoding).into()),
+        "refresh_request" => Some(encoding(provider.refresh.encoding).into()),
+        "token_command" => match &provider.grant {
+            Grant::Command(command) => Some(words(&command.command.words)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -489,7 +489,7 @@ fn local_proxy() -> Vec<CliError> {
     use LocalProxyError::*;
     let errors = [
         AddressTaken { address: text("127.0.0.1:8080") },
-        AddressUnusable { reason: text("`0.0.0.0` is not a loopback address") },
+        AddressUnusable { address: text("0.0.0.0:0"), reason: text("`0.0.0.0` is not a loopback address") },
     ];
     errors.map(CliError::from).into()
 }

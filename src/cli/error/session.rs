@@ -168,7 +168,9 @@ fn file_hint(problem: &FileProblem, hints: FileHints) -> String {
                 existing.display()
             );
         }
-        FileProblem::Refused(_) => "make sure that you own the file and its folder and can write to them",
+        FileProblem::Refused(_) => {
+            "make sure that it is a file and no link, and that you own it and its folder and can write to them"
+        }
         _ => "fix that",
     };
     format!("{cure}{}", hints.then)

@@ -1,19 +1,31 @@
 //! Who can read the stored files.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::{Finding, Findings};
+use crate::cli::quoted::quoted;
 use nexus::{ErrorClass, Folders};
 
 /// Checks the folders of the sessions and the key, and what is in them.
 pub(crate) fn check_modes(folders: &Folders, findings: &mut Findings) {
-    for folder in [&folders.data, &folders.state, &folders.key] {
+    let folders = [&folders.data, &folders.state, &folders.key];
+    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
         check_mode(folder, findings);
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
         paths.sort();
         paths.iter().for_each(|path| check_mode(path, findings));
     }
+}
+
+/// Whether the folders can be looked into, as far as they exist.
+pub(crate) fn are_readable(folders: &Folders) -> bool {
+    let is_readable = |folder: &PathBuf| match std::fs::read_dir(folder) {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    };
+    [&folders.data, &folders.state, &folders.key].into_iter().all(is_readable)
 }
 
 #[cfg(unix)]
@@ -25,12 +37,12 @@ fn check_mode(path: &Path, findings: &mut Findings) {
     if found.is_symlink() || mode & 0o077 == 0 {
         return;
     }
-    let (path, private) = (path.display(), if found.is_dir() { 700 } else { 600 });
+    let private = if found.is_dir() { 700 } else { 600 };
     findings.add(Finding::new(
         "open_file",
         ErrorClass::Configuration,
-        format!("other users can open {path} (mode {:o})", mode & 0o777),
-        format!("run `chmod {private} {path}`"),
+        format!("other users can open {} (mode {:o})", path.display(), mode & 0o777),
+        format!("run `chmod {private} {}`", quoted(&path.to_string_lossy())),
     ));
 }
 

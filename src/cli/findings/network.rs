@@ -5,7 +5,7 @@ use crate::cli::config::document::header;
 use crate::cli::context::Context;
 use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result};
-use nexus::error::HttpError;
+use nexus::error::{ApiError, HttpError};
 use nexus::internal::client::Reached;
 use nexus::internal::{api, provider, time};
 use nexus::{Client, Error, ErrorClass, ProviderConfig, Session, Url};
@@ -90,7 +90,13 @@ pub(crate) fn check(
         }
         if let Some(session) = session.filter(|_| findings.exit_code() == 0) {
             context.waiting("asking the API");
-            findings.ok(client.check_api("", session).await);
+            match client.check_api("", session).await {
+                Err(Error::Api(ApiError::Refused(refusal))) if matches!(refusal.status, Some(404 | 405)) => {
+                    let url = provider.api.url.as_ref().map(provider::without_query).unwrap_or_default();
+                    findings.add(wrong_url("api_url", provider, &format!("there is no API at {url}: it {refusal}")));
+                }
+                checked => drop(findings.ok(checked)),
+            }
         }
         Ok(())
     })
@@ -127,14 +133,16 @@ impl Endpoint {
             (Answer::OfOAuth, _) if reached.is_page => "a web page, and not as OAuth requires".to_owned(),
             _ => return None,
         };
-        let key = self.key;
-        Some(Finding::new(
-            "endpoint",
-            ErrorClass::Configuration,
-            format!("`{key}` of {}: {} answers with {problem}", provider.name, provider::without_query(&self.url)),
-            format!("correct `{key}` under {} in config.toml", header(&provider.name)),
-        ))
+        let url = provider::without_query(&self.url);
+        Some(wrong_url(self.key, provider, &format!("{url} answers with {problem}")))
     }
+}
+
+/// The finding for the key of a URL that is not the endpoint's.
+fn wrong_url(key: &str, provider: &ProviderConfig, problem: &str) -> Finding {
+    let name = &provider.name;
+    let cure = format!("correct `{key}` under {} in config.toml", header(name));
+    Finding::new("endpoint", ErrorClass::Configuration, format!("`{key}` of {name}: {problem}"), cure)
 }
 
 fn check_clock(date: Option<i64>, url: &Url, findings: &mut Findings) {

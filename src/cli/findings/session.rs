@@ -1,12 +1,15 @@
 //! The store, its key, and the session in it.
 
+use std::path::PathBuf;
+
 use super::{Finding, Findings};
 use crate::cli::context::{Context, runtime};
+use crate::cli::environment::variable;
 use crate::cli::error::{CliError, Result, run_start};
 use crate::cli::session::status::Status;
 use nexus::error::ProviderError;
 use nexus::internal::time;
-use nexus::{Client, ErrorClass, Grant, Session};
+use nexus::{Client, ErrorClass, Grant, Session, TokenCommand};
 
 /// How much life a token without a refresh token must have left, in seconds.
 const SHORT: i64 = 3_600;
@@ -23,6 +26,9 @@ pub(crate) fn check(
     findings: &mut Findings,
 ) -> Result<Option<Session>> {
     findings.ok(runtime()?.block_on(client.check()));
+    if let Grant::Command(command) = &client.provider().grant {
+        findings.ok(find_program(&client.provider().name, command));
+    }
     let Some(found) = findings.ok(context.find_session(client)) else { return Ok(None) };
     let provider = client.provider();
     let Some(session) = found else {
@@ -63,4 +69,21 @@ pub(crate) fn check(
         findings.add(super::network::wrong_clock(format!("{} behind the time of the sign-in", time::span(ahead))));
     }
     Ok(Some(session))
+}
+
+/// Looks for the program that prints the tokens.
+fn find_program(provider: &str, command: &TokenCommand) -> Result<()> {
+    let program = command.command.words.first().map(String::as_str).unwrap_or_default();
+    let is_file = |path: PathBuf| path.is_file();
+    let is_found = match program.contains('/') {
+        true => is_file(program.into()),
+        false => variable("PATH").is_some_and(|path| std::env::split_paths(&path).any(|at| is_file(at.join(program)))),
+    };
+    if is_found {
+        return Ok(());
+    }
+    Err(CliError::Configuration {
+        message: format!("`token_command` of {provider} runs `{program}`, and there is no such program"),
+        hint: format!("install `{program}`, or add its folder to PATH"),
+    })
 }

@@ -1,20 +1,19 @@
 //! Variables that take the place of something else.
 
 use super::{Finding, Findings};
+use crate::cli::child_environment::{names, winning};
 use crate::cli::config::{self, ConfigFiles};
 use crate::cli::environment::variable;
-use nexus::internal::provider::BUILT_IN;
-use nexus::{Dialect, ErrorClass, ProviderConfig};
+use nexus::internal::provider::{BUILT_IN, FEDERATION, is_loopback};
+use nexus::{ErrorClass, ProviderConfig, Url};
 
-/// The variables that programs use instead of the session that `nexus setup` gives them.
-const ANTHROPIC: &[&str] = &[
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_FOUNDRY",
-    "CLAUDE_CODE_USE_VERTEX",
+/// The variables that configure the provider `claude_federation`.
+const OF_FEDERATION: &[&str] = &[
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_FEDERATION_RULE_ID",
+    "ANTHROPIC_IDENTITY_TOKEN",
+    "ANTHROPIC_IDENTITY_TOKEN_FILE",
 ];
-const OPENAI: &[&str] = &["OPENAI_API_KEY"];
 
 /// Checks what the variables replace for this provider.
 pub(crate) fn check(provider: &ProviderConfig, config: &ConfigFiles, findings: &mut Findings) {
@@ -49,8 +48,14 @@ pub(crate) fn check(provider: &ProviderConfig, config: &ConfigFiles, findings: &
             }
         }
     }
-    let others = if provider.api.dialect == Dialect::Openai { OPENAI } else { ANTHROPIC };
-    for name in others.iter().filter(|name| variable(name).is_some()) {
+    let dialect = provider.api.dialect;
+    let [of_url, of_key] = names(dialect);
+    // With the URL of a proxy on this machine, both may be those that `nexus proxy` printed.
+    let is_proxy = variable(of_url).is_some_and(|url| Url::parse(&url).is_ok_and(|url| is_loopback(&url)));
+    let is_own = |name: &str| {
+        (is_proxy && [of_url, of_key].contains(&name)) || (provider.name == FEDERATION && OF_FEDERATION.contains(&name))
+    };
+    for name in winning(dialect).iter().filter(|name| variable(name).is_some() && !is_own(name)) {
         let problem = format!("{name} is set, so other programs use that instead of this session");
         shadowed(problem, &format!("unset {name}, or start the program with `nexus exec`, which does"));
     }

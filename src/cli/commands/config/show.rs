@@ -34,10 +34,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
     let Paths { config: files, folders } = Paths::find()?;
     let configured = config::load(&files, &variable, args.provider.as_deref(), &|| context.stored())?;
     context.introduce(&configured);
+    let values = values(&files, &variable, &configured.provider)?;
     let provider = configured.provider.name;
-    let values = values(&files, &variable, &provider)?;
+    // The first value is the default provider.
+    let chosen_by = match (&args.provider, values.first().map(|shown| &shown.origin)) {
+        (Some(_), _) => Origin::Flag("--provider"),
+        (None, Some(origin)) => origin.clone(),
+        (None, None) => Origin::Default,
+    };
     let system = files.system().map(|path| path.display().to_string());
     let paths = [
+        ("home", variable("NEXUS_HOME")),
         ("config", Some(files.display().to_string())),
         ("system_config", system),
         ("data", Some(folders.data.display().to_string())),
@@ -48,13 +55,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
         let paths: serde_json::Map<String, Value> =
             paths.into_iter().map(|(name, path)| (name.to_owned(), json!(path))).collect();
         let values: Vec<_> = values.iter().map(object).collect();
-        context.print_object(&json!({ "version": 1, "provider": provider, "paths": paths, "values": values }))?;
+        context.print_object(&json!({
+            "version": 1,
+            "provider": provider,
+            "provider_source": source(&chosen_by),
+            "paths": paths,
+            "values": values,
+        }))?;
         return Ok(0);
     }
-    let mut text = String::new();
+    let mut text = format!("provider: {provider}  ({})\n", words(&chosen_by));
     for (name, path) in paths {
-        let path = path.unwrap_or_else(|| "not read, because NEXUS_HOME is set".into());
-        text += &format!("{name}: {path}\n");
+        match (path, name) {
+            (Some(path), "home") => text += &format!("home: {path}  (NEXUS_HOME)\n"),
+            (None, "home") => {}
+            (Some(path), _) => text += &format!("{name}: {path}\n"),
+            (None, _) => text += &format!("{name}: not read, because NEXUS_HOME is set\n"),
+        }
     }
     text.push('\n');
     values.iter().for_each(|shown| text += &line(shown));
@@ -63,27 +80,44 @@ pub(crate) fn run(args: &Args, context: &Context) -> Done {
 }
 
 fn line(shown: &Shown) -> String {
-    let origin = match &shown.origin {
-        Origin::Variable(name) => (*name).to_owned(),
+    let origin = words(&shown.origin);
+    let key = &shown.key;
+    match (&shown.value, shown.otherwise) {
+        (Some(value), _) => format!("{key} = {value}  ({origin})\n"),
+        (None, Some(otherwise)) => format!("{key}: not set; {otherwise}  ({origin})\n"),
+        (None, None) => format!("{key}: not set  ({origin})\n"),
+    }
+}
+
+fn words(origin: &Origin) -> String {
+    match origin {
+        Origin::Flag(name) | Origin::Variable(name) => (*name).to_owned(),
         Origin::File { path, line } => format!("{}, line {line}", path.display()),
         Origin::Default => "default".into(),
-    };
-    format!("{} = {}  ({origin})\n", shown.key, shown.value)
+    }
+}
+
+fn source(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::Flag(_) => "flag",
+        Origin::Variable(_) => "variable",
+        Origin::File { .. } => "file",
+        Origin::Default => "default",
+    }
 }
 
 fn object(shown: &Shown) -> Value {
-    let mut object = json!({ "key": shown.key, "value": shown.value });
+    let mut object = json!({ "key": shown.key, "value": shown.value, "source": source(&shown.origin) });
+    if let Some(otherwise) = shown.otherwise {
+        object["otherwise"] = json!(otherwise);
+    }
     match &shown.origin {
-        Origin::Variable(name) => {
-            object["source"] = "variable".into();
-            object["variable"] = json!(name);
-        }
+        Origin::Variable(name) => object["variable"] = json!(name),
         Origin::File { path, line } => {
-            object["source"] = "file".into();
             object["path"] = path.to_string_lossy().into();
             object["line"] = json!(line);
         }
-        Origin::Default => object["source"] = "default".into(),
+        Origin::Flag(_) | Origin::Default => {}
     }
     object
 }
