@@ -117,6 +117,10 @@ pub(crate) enum Command {
     /// from Claude. Nothing leaves this machine, and nothing is left on it.
     Demo(Deferred<demo::Args>),
     /// Print the completion script for a shell
+    ///
+    /// The script asks nexus, so that providers, models, templates and conversations complete too. bash reads the folder
+    /// of the example only with the package bash-completion; without it, add `source <(nexus completions bash)` to
+    /// ~/.bashrc.
     Completions(Deferred<completions::Args>),
 }
 
