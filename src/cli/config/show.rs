@@ -23,6 +23,10 @@ const VARIABLES: &[(&str, &str)] = &[
     ("redirect_uri", "CLAUDE_CODE_REDIRECT_URI"),
 ];
 
+/// The variables that replace a key at the top.
+const TOP_VARIABLES: &[(&str, &str)] =
+    &[("default", "NEXUS_PROVIDER"), ("store", "NEXUS_STORE"), ("owner", "NEXUS_OWNER")];
+
 /// A value, as it is written in the file.
 pub(crate) struct Shown {
     /// With its section.
@@ -56,8 +60,8 @@ pub(crate) fn values(files: &ConfigFiles, variables: Variables<'_>, provider: &s
     }
     let mut shown = Vec::new();
     for key in TOP {
-        let variable = (key.name == "default").then_some("NEXUS_PROVIDER");
-        shown.push(value(key, "", &layers, variable, variables, key.default.to_owned()));
+        let own = TOP_VARIABLES.iter().find(|(name, _)| *name == key.name);
+        shown.push(value(key, "", &layers, own.map(|(_, variable)| *variable), variables, key.default.to_owned()));
     }
     for key in PROVIDER {
         let own = VARIABLES.iter().find(|(name, _)| provider == BUILT_IN && *name == key.name);
